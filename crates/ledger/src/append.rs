@@ -1,0 +1,62 @@
+//! What goes into the sequencer and what comes out.
+
+use std::time::Duration;
+
+use crate::store::Attestation;
+use crate::LoggedEntry;
+
+/// A verified entry on its way into the log.
+#[derive(Clone, Debug)]
+pub struct NewEntry {
+    /// The bytes that are hashed. 1 to the tree's `max_leaf_bytes`.
+    pub leaf_bytes: Vec<u8>,
+    /// Kind and version tag, such as `hashedrekord:0.0.1`; opaque here.
+    pub kind: String,
+    /// Search keys; lower-cased and made distinct here. Any text.
+    pub index_keys: Vec<String>,
+    /// Bytes to keep beside the entry.
+    pub attestation: Option<Attestation>,
+}
+
+/// Outcome of an append. Either way the entry is durable and below the published head.
+#[derive(Clone, Debug)]
+pub enum Appended {
+    /// It was given a leaf index now.
+    Sequenced(LoggedEntry),
+    /// Equal leaf bytes were in this tree already; this is the stored entry.
+    Duplicate(LoggedEntry),
+}
+
+/// Why an entry was not appended. Nothing is stored unless it says that this is unknown.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The queue is full. 503 with `Retry-After`.
+    #[error("the log is busy")]
+    Busy {
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The leaf bytes are larger than this tree takes. 400.
+    #[error("the entry has {got} bytes, this log takes at most {limit}")]
+    LeafTooLarge {
+        /// Its size.
+        got: usize,
+        /// The limit.
+        limit: u32,
+    },
+    /// The log went read-only; the text names both heads. 503.
+    #[error("the log is read-only: {0}")]
+    ReadOnly(String),
+    /// The clocks disagree too much to date entries. 503.
+    #[error("clock: {0}")]
+    Clock(String),
+    /// The database refuses this entry's data; other entries of its round are not affected. 400.
+    #[error("the database refuses the entry: {0}")]
+    Refused(String),
+    /// The database is unavailable or the outcome is unknown; a retry of the same entry is safe. 503.
+    #[error("the log's database is unavailable: {0}")]
+    Unavailable(String),
+    /// The server stops. 503.
+    #[error("the server is stopping")]
+    Stopping,
+}
