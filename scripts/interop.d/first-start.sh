@@ -1,0 +1,2 @@
+# shellcheck shell=bash
+first_start_checks() { :; }
