@@ -1,8 +1,9 @@
-//! C2SP checkpoints: `origin\nsize\nbase64 root\n`.
+//! C2SP checkpoints: `origin\nsize\nbase64 root\n`, then extension lines if any.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::SecureRandom;
 
-use crate::{Hash, SigningKey, TreeSize};
+use crate::{Hash, MAX_TREE_SIZE, Note, NoteError, NoteKey, SigningKey, TreeSize};
 
 /// The text of a tree head.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,16 +14,85 @@ pub struct Checkpoint {
     pub size: TreeSize,
     /// Root hash.
     pub root: Hash,
+    /// Further lines, none of them empty: other logs write some (older Rekor a `Timestamp: `), this one none.
+    pub extensions: Vec<String>,
+}
+
+/// Why a checkpoint could not be made, read or believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// Not the text of a checkpoint: what is wrong.
+    #[error("not a checkpoint: {0}")]
+    Text(&'static str),
+    /// It is one, of another log.
+    #[error("a checkpoint of another origin")]
+    Origin,
+    /// The note around it.
+    #[error(transparent)]
+    Note(#[from] NoteError),
 }
 
 impl Checkpoint {
-    /// The signed text, three lines.
-    pub fn text(&self) -> String {
-        todo!()
+    /// A checkpoint without extension lines.
+    pub fn new(origin: impl Into<String>, size: TreeSize, root: Hash) -> Self {
+        Self { origin: origin.into(), size, root, extensions: Vec::new() }
     }
 
-    /// The signed note, with one signature line by `signer_name`.
-    pub fn sign(&self, _signer_name: &str, _key: &SigningKey, _rng: &dyn SecureRandom) -> String {
-        todo!()
+    /// The signed text: three lines, and the extension lines.
+    pub fn text(&self) -> String {
+        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root));
+        for line in &self.extensions {
+            text.push_str(line);
+            text.push('\n');
+        }
+        text
     }
+
+    /// The signed note, with one signature line by `signer_name`: on v1 the `<name>` of the origin, on v2 the origin itself.
+    ///
+    /// What is signed can be read back: an origin that is no line or a size that is too large is refused.
+    pub fn sign(&self, signer_name: &str, key: &SigningKey, rng: &dyn SecureRandom) -> Result<String, CheckpointError> {
+        let text = self.text();
+        if Self::parse(&text)? != *self {
+            return Err(CheckpointError::Text("a newline within a line"));
+        }
+        Ok(crate::sign_note(&text, signer_name, key, rng)?)
+    }
+
+    /// Reads the text of a checkpoint, in the one form that each part has.
+    pub fn parse(text: &str) -> Result<Self, CheckpointError> {
+        let mut lines = text.strip_suffix('\n').ok_or(CheckpointError::Text("no final newline"))?.split('\n');
+        let origin = lines.next().filter(|line| !line.is_empty()).ok_or(CheckpointError::Text("no origin"))?;
+        let size = lines.next().and_then(parse_size).ok_or(CheckpointError::Text("no tree size"))?;
+        let root = lines.next().and_then(parse_root).ok_or(CheckpointError::Text("no root hash"))?;
+        let extensions: Vec<String> = lines.map(str::to_owned).collect();
+        if extensions.iter().any(String::is_empty) {
+            return Err(CheckpointError::Text("an empty line"));
+        }
+        Ok(Self { origin: origin.to_owned(), size, root, extensions })
+    }
+
+    /// Reads a signed checkpoint and verifies it: of `origin`, signed by one or more of `keys` (see [`Note::verify`]).
+    pub fn open(note: &str, origin: &str, keys: &[NoteKey]) -> Result<Self, CheckpointError> {
+        let note = Note::parse(note)?;
+        note.verify(keys)?;
+        let checkpoint = Self::parse(note.text())?;
+        if checkpoint.origin == origin { Ok(checkpoint) } else { Err(CheckpointError::Origin) }
+    }
+}
+
+/// A decimal without sign or leading zeros, at most [`MAX_TREE_SIZE`].
+fn parse_size(line: &str) -> Option<TreeSize> {
+    let canonical = line == "0" || !line.starts_with(['0', '+']);
+    let size = TreeSize(line.parse().ok()?);
+    (canonical && size <= MAX_TREE_SIZE).then_some(size)
+}
+
+/// 32 bytes in standard base64 with padding and no stray bits.
+fn parse_root(line: &str) -> Option<Hash> {
+    // Before the decoding: no allocation for a line of any length.
+    if line.len() != 44 {
+        return None;
+    }
+    Hash::try_from(STANDARD.decode(line).ok()?.as_slice()).ok()
 }

@@ -1,24 +1,36 @@
 //! The right edge of a tree: all that is needed to append to it and to compute its root.
 
-use crate::{FullTile, Hash, TileId, TileTree, TreeSize};
+use std::sync::Arc;
 
-/// The partial tile at the right edge of each level: at most 255 hashes a level.
+use crate::tile::{TILE_LEVELS, full_tile_root, nodes_at};
+use crate::{
+    EMPTY_ROOT, FullTile, Hash, MAX_TREE_SIZE, TILE_HEIGHT, TILE_WIDTH, TileId, TileTree, Tiles, TreeSize, node_hash,
+};
+
+/// The partial tile at the right edge of each level: at most 255 hashes a level. A clone shares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     size: TreeSize,
-    levels: Vec<Vec<Hash>>,
+    // The last level has a hash, those below may have none.
+    levels: Vec<Option<Arc<TileTree>>>,
 }
 
 /// The hashes given do not have the shape of a right edge of that size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("level {level} of the right edge has {got} hashes instead of {want}")]
-pub struct EdgeShapeError {
-    /// Which level.
-    pub level: u8,
-    /// Hashes it should have.
-    pub want: usize,
-    /// Hashes it has.
-    pub got: usize,
+pub enum EdgeShapeError {
+    /// Too few or too many hashes.
+    #[error("level {level} of the right edge has {got} hashes instead of {want}")]
+    Level {
+        /// Which level.
+        level: usize,
+        /// Hashes it should have.
+        want: usize,
+        /// Hashes it has.
+        got: usize,
+    },
+    /// No tree can be as large.
+    #[error("a tree of {0} leaves is larger than any can be")]
+    TooLarge(TreeSize),
 }
 
 impl Edge {
@@ -29,13 +41,33 @@ impl Edge {
 
     /// The partial tile of each level in a tree of `size` with its width, level 0 first; levels whose partial tile is empty
     /// are listed with width 0, up to the highest level that has any hash.
-    pub fn shape(_size: TreeSize) -> Vec<(TileId, usize)> {
-        todo!()
+    pub fn shape(size: TreeSize) -> Vec<(TileId, usize)> {
+        (0..TILE_LEVELS)
+            .take_while(|level| nodes_at(size, *level) > 0)
+            .map(|level| {
+                let id = TileId { level, index: nodes_at(size, level) >> TILE_HEIGHT };
+                (id, id.width_at(size))
+            })
+            .collect()
     }
 
-    /// An edge from its hashes, level 0 first, in the shape that [`Edge::shape`] gives. The caller compares the root.
-    pub fn new(_size: TreeSize, _levels: Vec<Vec<Hash>>) -> Result<Self, EdgeShapeError> {
-        todo!()
+    /// An edge from its hashes, level 0 first, in the shape that [`Edge::shape`] gives. The caller MUST compare the root with
+    /// that of the tree head before it extends the tree.
+    pub fn new(size: TreeSize, levels: Vec<Vec<Hash>>) -> Result<Self, EdgeShapeError> {
+        if size > MAX_TREE_SIZE {
+            return Err(EdgeShapeError::TooLarge(size));
+        }
+        let shape = Self::shape(size);
+        for level in 0..shape.len().max(levels.len()) {
+            let want = shape.get(level).map_or(0, |(_, width)| *width);
+            let got = levels.get(level).map_or(0, Vec::len);
+            if want != got {
+                return Err(EdgeShapeError::Level { level, want, got });
+            }
+        }
+        // Only empty levels can be left over above the shape.
+        let levels = levels.iter().take(shape.len()).map(|hashes| partial_tile(hashes)).collect();
+        Ok(Self { size, levels })
     }
 
     /// Leaves of the tree.
@@ -43,18 +75,85 @@ impl Edge {
         self.size
     }
 
-    /// Root hash of the tree.
+    /// Root hash of the tree: at most one hash for each set bit of the size.
     pub fn root(&self) -> Hash {
-        todo!()
+        let mut root: Option<Hash> = None;
+        for tile in self.levels.iter().flatten() {
+            // The root of all to the right of this tile is the last, lone node of its level.
+            root = Some(root.map_or_else(|| tile.root(), |right| root_with_last(tile, right)));
+        }
+        root.unwrap_or(EMPTY_ROOT)
     }
 
     /// Appends leaves and returns the tiles that became full, lower levels before higher ones, each level in order.
-    pub fn append(&mut self, _leaf_hashes: &[Hash]) -> Vec<FullTile> {
-        todo!()
+    ///
+    /// The size MUST stay within [`MAX_TREE_SIZE`].
+    pub fn append(&mut self, leaf_hashes: &[Hash]) -> Vec<FullTile> {
+        let mut full = Vec::with_capacity(leaf_hashes.len() / TILE_WIDTH + usize::from(TILE_LEVELS));
+        let mut new = leaf_hashes.to_vec();
+        for level in 0..TILE_LEVELS {
+            if new.is_empty() {
+                break;
+            }
+            let first = full.len();
+            self.append_level(level, new, &mut full);
+            new = full[first..].iter().map(|tile| tile.root).collect();
+        }
+        self.size.0 += leaf_hashes.len() as u64;
+        full
     }
 
     /// The partial tiles with their trees, one for each level that has any hash.
-    pub fn tiles(&self) -> Vec<(TileId, TileTree)> {
-        todo!()
+    pub fn tiles(&self) -> Vec<(TileId, Arc<TileTree>)> {
+        let ids = Self::shape(self.size).into_iter().map(|(id, _)| id);
+        ids.zip(&self.levels).filter_map(|(id, tile)| Some((id, Arc::clone(tile.as_ref()?)))).collect()
     }
+
+    /// Appends the nodes of one level to its partial tile; those that it fills go to `full`.
+    fn append_level(&mut self, level: u8, new: Vec<Hash>, full: &mut Vec<FullTile>) {
+        let place = usize::from(level);
+        if self.levels.len() == place {
+            self.levels.push(None);
+        }
+        let next = nodes_at(self.size, level) >> TILE_HEIGHT;
+        let hashes = match self.levels[place].take() {
+            Some(tile) => tile.hashes().chain(new).collect(),
+            None => new,
+        };
+        let (tiles, rest) = hashes.as_chunks::<TILE_WIDTH>();
+        for (index, hashes) in (next..).zip(tiles) {
+            let root = full_tile_root(hashes);
+            full.push(FullTile { id: TileId { level, index }, root, hashes: hashes.to_vec() });
+        }
+        self.levels[place] = partial_tile(rest);
+    }
+}
+
+impl Tiles for Edge {
+    fn tile(&self, id: TileId) -> Option<&TileTree> {
+        let tile = self.levels.get(usize::from(id.level))?.as_deref()?;
+        (nodes_at(self.size, id.level) >> TILE_HEIGHT == id.index).then_some(tile)
+    }
+}
+
+/// The tile of the last 0 to 255 hashes of a level.
+fn partial_tile(hashes: &[Hash]) -> Option<Arc<TileTree>> {
+    // The one error there can be is that there are no hashes, which is no tile.
+    TileTree::new(hashes).ok().map(Arc::new)
+}
+
+/// Root of a level that has the hashes of `tile` and after them one more node.
+fn root_with_last(tile: &TileTree, last: Hash) -> Hash {
+    let mut end = tile.width();
+    let mut root = last;
+    for height in 0..TILE_HEIGHT {
+        // The perfect subtrees of a tree are the set bits of its size, the smallest on the right.
+        if end >> height & 1 == 1 {
+            end -= 1 << height;
+            if let Some(left) = tile.subtree_root(height, end >> height) {
+                root = node_hash(&left, &root);
+            }
+        }
+    }
+    root
 }

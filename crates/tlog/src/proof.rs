@@ -1,9 +1,12 @@
-//! Inclusion and consistency proofs (RFC 6962 section 2.1.1 and 2.1.2), made from tiles; verified as in RFC 9162 section 2.1.3.2 and 2.1.4.2.
+//! Inclusion and consistency proofs (RFC 6962 section 2.1.1 and 2.1.2), made from tiles.
+//!
+//! Two steps, so that the reads between them stay out of here: `tiles_for_…` says which tiles, `…_proof` computes from them.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::{Hash, LeafIndex, TileId, TileTree, TreeSize};
+use crate::{Hash, LeafIndex, MAX_TREE_SIZE, TILE_HEIGHT, TileId, TileTree, TreeSize, node_hash};
 
 /// Longest inclusion proof: a leaf index fits in 63 bits.
 pub const MAX_INCLUSION_PROOF: usize = 63;
@@ -49,32 +52,140 @@ pub enum ProofError {
     },
 }
 
-/// Every tile that [`inclusion_proof`] reads, the partial ones of `size` included.
-pub fn tiles_for_inclusion(_index: LeafIndex, _size: TreeSize) -> Vec<TileId> {
-    todo!()
+/// Every tile that [`inclusion_proof`] reads, the partial ones of `size` included, each once; none for an index or size out of
+/// range. How wide each must be at least: [`TileId::width_at`] of `size`.
+pub fn tiles_for_inclusion(index: LeafIndex, size: TreeSize) -> Vec<TileId> {
+    check_inclusion_range(index, size).map_or_else(|_| Vec::new(), |()| tiles_of(&inclusion_ranges(index, size)))
 }
 
-/// Every tile that [`consistency_proof`] reads, the partial ones of `second` included.
-pub fn tiles_for_consistency(_first: TreeSize, _second: TreeSize) -> Vec<TileId> {
-    todo!()
+/// Every tile that [`consistency_proof`] reads, the partial ones of `second` included, each once; none for sizes out of range.
+pub fn tiles_for_consistency(first: TreeSize, second: TreeSize) -> Vec<TileId> {
+    check_consistency_range(first, second)
+        .map_or_else(|_| Vec::new(), |()| tiles_of(&consistency_ranges(first, second)))
 }
 
 /// Inclusion proof, leaf to root (RFC 6962 section 2.1.1).
-pub fn inclusion_proof(_index: LeafIndex, _size: TreeSize, _tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
-    todo!()
+pub fn inclusion_proof(index: LeafIndex, size: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
+    check_inclusion_range(index, size)?;
+    inclusion_ranges(index, size).into_iter().map(|range| range_root(range, tiles)).collect()
 }
 
 /// Consistency proof in RFC 6962 order (section 2.1.2); empty when `first` is 0 or equals `second`.
-pub fn consistency_proof(_first: TreeSize, _second: TreeSize, _tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
-    todo!()
+pub fn consistency_proof(first: TreeSize, second: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
+    check_consistency_range(first, second)?;
+    consistency_ranges(first, second).into_iter().map(|range| range_root(range, tiles)).collect()
 }
 
-/// Verifies an inclusion proof (RFC 9162 section 2.1.3.2).
-pub fn verify_inclusion(_leaf_hash: &Hash, _index: LeafIndex, _size: TreeSize, _root: &Hash, _proof: &[Hash]) -> Result<(), ProofError> {
-    todo!()
+pub(crate) fn check_inclusion_range(index: LeafIndex, size: TreeSize) -> Result<(), ProofError> {
+    if size > MAX_TREE_SIZE {
+        return Err(too_large(size));
+    }
+    if index.0 >= size.0 {
+        return Err(ProofError::OutOfRange(format!("leaf index {index} is not below tree size {size}")));
+    }
+    Ok(())
 }
 
-/// Verifies a consistency proof (RFC 9162 section 2.1.4.2). `first` of 0 is consistent with everything if its root is [`crate::EMPTY_ROOT`] and the proof is empty.
-pub fn verify_consistency(_first: TreeSize, _first_root: &Hash, _second: TreeSize, _second_root: &Hash, _proof: &[Hash]) -> Result<(), ProofError> {
-    todo!()
+pub(crate) fn check_consistency_range(first: TreeSize, second: TreeSize) -> Result<(), ProofError> {
+    if second > MAX_TREE_SIZE {
+        return Err(too_large(second));
+    }
+    if first > second {
+        return Err(ProofError::OutOfRange(format!("first tree size {first} is above second tree size {second}")));
+    }
+    Ok(())
+}
+
+fn too_large(size: TreeSize) -> ProofError {
+    ProofError::OutOfRange(format!("tree size {size} is larger than any can be"))
+}
+
+/// PATH(m, D[n]) of RFC 6962 section 2.1.1 as the leaf ranges whose roots it lists.
+fn inclusion_ranges(LeafIndex(index): LeafIndex, TreeSize(size): TreeSize) -> Vec<Range<u64>> {
+    let mut path = Vec::with_capacity(MAX_INCLUSION_PROOF);
+    let mut tree = 0..size;
+    while tree.end - tree.start > 1 {
+        let middle = middle(&tree);
+        if index < middle {
+            path.push(middle..tree.end);
+            tree.end = middle;
+        } else {
+            path.push(tree.start..middle);
+            tree.start = middle;
+        }
+    }
+    path.reverse();
+    path
+}
+
+/// SUBPROOF(m, D[n], true) of RFC 6962 section 2.1.2 as the leaf ranges whose roots it lists.
+fn consistency_ranges(TreeSize(first): TreeSize, TreeSize(second): TreeSize) -> Vec<Range<u64>> {
+    let mut path = Vec::with_capacity(MAX_CONSISTENCY_PROOF);
+    if first == 0 {
+        return path;
+    }
+    let mut tree = 0..second;
+    while first < tree.end {
+        let middle = middle(&tree);
+        if first <= middle {
+            path.push(middle..tree.end);
+            tree.end = middle;
+        } else {
+            path.push(tree.start..middle);
+            tree.start = middle;
+        }
+    }
+    // From the left edge of the whole tree on it is the first tree itself, whose root the verifier has.
+    if tree.start > 0 {
+        path.push(tree);
+    }
+    path.reverse();
+    path
+}
+
+/// Where RFC 6962 splits a tree of at least two leaves: the left part has the largest power of two below its size.
+fn middle(tree: &Range<u64>) -> u64 {
+    tree.start + (1 << (tree.end - tree.start - 1).ilog2())
+}
+
+/// The perfect subtrees of a range that [`middle`] made, right to left, each as its height and position at that height.
+fn perfect_subtrees(range: &Range<u64>) -> impl Iterator<Item = (u32, u64)> + use<> {
+    let start = range.start;
+    let mut left = range.end - range.start;
+    // They are the set bits of the width, the smallest on the right.
+    std::iter::from_fn(move || {
+        let height = left.trailing_zeros();
+        left &= left.checked_sub(1)?;
+        Some((height, (start + left) >> height))
+    })
+}
+
+/// Where the root of a perfect subtree is looked up: the tile, and within it height and position.
+fn tile_place(height: u32, position: u64) -> (TileId, u32, usize) {
+    let within = height % TILE_HEIGHT;
+    let bits = TILE_HEIGHT - within;
+    let level = (height / TILE_HEIGHT) as u8;
+    let place = position & ((1 << bits) - 1);
+    (TileId { level, index: position >> bits }, within, place as usize)
+}
+
+fn tiles_of(ranges: &[Range<u64>]) -> Vec<TileId> {
+    let subtrees = ranges.iter().flat_map(perfect_subtrees);
+    let mut tiles: Vec<_> = subtrees.map(|(height, position)| tile_place(height, position).0).collect();
+    tiles.sort_unstable();
+    tiles.dedup();
+    tiles
+}
+
+/// MTH of a leaf range, folded from its perfect subtrees.
+fn range_root(range: Range<u64>, tiles: &impl Tiles) -> Result<Hash, ProofError> {
+    let mut root = None;
+    for (height, position) in perfect_subtrees(&range) {
+        let (id, height, position) = tile_place(height, position);
+        let left =
+            tiles.tile(id).and_then(|tile| tile.subtree_root(height, position)).ok_or(ProofError::MissingTile(id))?;
+        root = Some(root.map_or(left, |right| node_hash(&left, &right)));
+    }
+    // No range of a proof is empty.
+    root.ok_or_else(|| ProofError::OutOfRange("a proof over no leaves".to_owned()))
 }

@@ -1,11 +1,17 @@
 //! Tiles of height 8 (C2SP tlog-tiles) and the rs_merkle tree inside each.
 
-use crate::{Hash, TreeSize};
+use std::fmt;
+
+use rs_merkle::{Hasher, PartialTree, utils::indices::tree_depth};
+
+use crate::{Hash, TreeSize, node_hash, sha256};
 
 /// Levels of the Merkle tree that one tile spans.
 pub const TILE_HEIGHT: u32 = 8;
 /// Hashes of a full tile.
-pub const TILE_WIDTH: usize = 256;
+pub const TILE_WIDTH: usize = 1 << TILE_HEIGHT;
+/// Tile levels of the largest tree: sizes have 64 bits, a level spans 8.
+pub(crate) const TILE_LEVELS: u8 = 8;
 
 /// Which tile: at level 0 its hashes are leaf hashes, at level L roots of the full tiles of level L - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,31 +33,119 @@ pub struct FullTile {
     pub hashes: Vec<Hash>,
 }
 
-/// The hashes of one tile (1 ..= 256) with the Merkle tree over them, ready for proofs ("decoded": about 20 KiB when full).
+/// The hashes of one tile (1 ..= 256) with the Merkle tree over them, ready for proofs ("decoded": 20 KiB when full).
+#[derive(Clone)]
 pub struct TileTree {
-    hashes: Vec<Hash>,
+    // Layer 0 has the hashes, each further one half as many nodes, a lone left node passed up; so every perfect subtree has
+    // its RFC 6962 hash at its place. A `MerkleTree` would keep all of it twice, the second time as history to roll back to.
+    tree: PartialTree<Rfc6962>,
 }
+
+/// A tile has 1 to 256 hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a tile has 1 to 256 hashes, not {0}")]
+pub struct TileWidthError(pub usize);
+
+/// RFC 6962 as rs_merkle wants it; its own default hasher has no prefixes.
+#[derive(Clone)]
+struct Rfc6962;
 
 impl TileId {
     /// Hashes that this tile has in a tree of `size`: 0 (absent) to 256 (full).
-    pub fn width_at(self, _size: TreeSize) -> usize {
-        todo!()
+    pub fn width_at(self, size: TreeSize) -> usize {
+        let width = TILE_WIDTH as u64;
+        let nodes = nodes_at(size, self.level);
+        let before = self.index.saturating_mul(width);
+        nodes.saturating_sub(before).min(width) as usize
     }
 }
 
 impl TileTree {
-    /// Builds the tree. `hashes` MUST hold 1 to 256.
-    pub fn new(hashes: Vec<Hash>) -> Self {
-        Self { hashes }
+    /// Builds the tree over 1 to 256 hashes.
+    pub fn new(hashes: &[Hash]) -> Result<Self, TileWidthError> {
+        if hashes.is_empty() || hashes.len() > TILE_WIDTH {
+            return Err(TileWidthError(hashes.len()));
+        }
+        let leaves = hashes.iter().map(|hash| hash.0).enumerate().collect();
+        let tree =
+            PartialTree::build(vec![leaves], tree_depth(hashes.len())).map_err(|_| TileWidthError(hashes.len()))?;
+        Ok(Self { tree })
     }
 
-    /// The hashes.
-    pub fn hashes(&self) -> &[Hash] {
-        &self.hashes
+    /// How many hashes it has, 1 to 256.
+    pub fn width(&self) -> usize {
+        self.layer(0).len()
     }
 
-    /// Root of the hashes.
+    /// The hashes, in order.
+    pub fn hashes(&self) -> impl ExactSizeIterator<Item = Hash> + '_ {
+        self.layer(0).iter().map(|(_, hash)| Hash(*hash))
+    }
+
+    /// Root of the hashes: by look-up.
     pub fn root(&self) -> Hash {
-        todo!()
+        self.tree.root().map_or(crate::EMPTY_ROOT, |root| Hash(*root))
     }
+
+    /// Root of the `position`th perfect subtree of 2^`height` hashes, by look-up; `None` where the tile has not all of them.
+    pub fn subtree_root(&self, height: u32, position: usize) -> Option<Hash> {
+        let end = position.checked_add(1)?.checked_mul(1_usize.checked_shl(height)?)?;
+        if end > self.width() {
+            return None;
+        }
+        self.layer(height as usize).get(position).map(|(_, hash)| Hash(*hash))
+    }
+
+    fn layer(&self, height: usize) -> &[(usize, [u8; 32])] {
+        self.tree.layers().get(height).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl PartialEq for TileTree {
+    fn eq(&self, other: &Self) -> bool {
+        // The rest of the tree follows from the hashes.
+        self.layer(0) == other.layer(0)
+    }
+}
+
+impl Eq for TileTree {}
+
+impl fmt::Debug for TileTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TileTree").field("width", &self.width()).field("root", &self.root()).finish()
+    }
+}
+
+impl Hasher for Rfc6962 {
+    type Hash = [u8; 32];
+
+    fn hash(data: &[u8]) -> [u8; 32] {
+        sha256(data).0
+    }
+
+    fn concat_and_hash(left: &[u8; 32], right: Option<&[u8; 32]>) -> [u8; 32] {
+        match right {
+            Some(right) => node_hash(&Hash(*left), &Hash(*right)).0,
+            None => *left,
+        }
+    }
+}
+
+/// Roots of full tiles below `level` (leaf hashes for 0) in a tree of `size`.
+pub(crate) fn nodes_at(size: TreeSize, level: u8) -> u64 {
+    size.0.checked_shr(u32::from(level) * TILE_HEIGHT).unwrap_or(0)
+}
+
+/// Root of a full tile.
+pub(crate) fn full_tile_root(hashes: &[Hash; TILE_WIDTH]) -> Hash {
+    // In place: only the root is kept, and the trees of the tiles of a large batch would cost a fifth more than their hashing.
+    let mut layer = *hashes;
+    let mut width = TILE_WIDTH;
+    while width > 1 {
+        width /= 2;
+        for at in 0..width {
+            layer[at] = node_hash(&layer[2 * at], &layer[2 * at + 1]);
+        }
+    }
+    layer[0]
 }
