@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde::Deserialize;
-use tlog::{Hash, LeafIndex, TreeSize, VerifyingKey};
+use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TreeSize, VerifyingKey};
 
 use crate::connection::Connection;
 
@@ -84,15 +84,14 @@ impl Log {
         self.key.verify(signed.as_bytes(), &timestamp).context("signed entry timestamp")
     }
 
-    /// The note's text, size and root, and its one signature: `— name base64(4 bytes of key hint, signature)`.
+    /// Signed by this log under the name in its origin (`name - tree ID`), and of the head that the proof leads to.
     fn verify_checkpoint(&self, proof: &InclusionProof, root: &Hash) -> Result<()> {
-        let (text, signatures) = proof.checkpoint.split_once("\n\n").context("no signature")?;
-        let expected = format!("\n{}\n{}", proof.tree_size, STANDARD.encode(root.0));
-        ensure!(text.ends_with(&expected), "another head than the proof's: {text}");
-        let line = signatures.lines().next().context("no signature")?;
-        let signature = STANDARD.decode(line.rsplit(' ').next().unwrap_or_default())?;
-        let (_key_hint, signature) = signature.split_at_checked(4).context("a signature of under 4 bytes")?;
-        Ok(self.key.verify(format!("{text}\n").as_bytes(), signature)?)
+        let origin = proof.checkpoint.lines().next().unwrap_or_default();
+        let (name, _tree_id) = origin.rsplit_once(" - ").with_context(|| format!("origin {origin}"))?;
+        let key = NoteKey::new(name, self.key.clone())?;
+        let checkpoint = Checkpoint::open(&proof.checkpoint, origin, &[key])?;
+        ensure!(checkpoint.size.0 == proof.tree_size && checkpoint.root == *root, "another head than the proof's");
+        Ok(())
     }
 }
 
@@ -100,4 +99,60 @@ fn hash(text: &str) -> Result<Hash> {
     let mut hash = [0; 32];
     hex::decode_to_slice(text, &mut hash)?;
     Ok(Hash(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+    use serde_json::{Value, json};
+    use tlog::SigningKey;
+
+    use super::*;
+
+    /// The second leaf of two, as a log would answer it.
+    fn answer(key: &SigningKey, rng: &SystemRandom) -> Value {
+        let body = STANDARD.encode("leaf");
+        let (first, second) = (tlog::leaf_hash(b"other"), tlog::leaf_hash(b"leaf"));
+        let root = tlog::node_hash(&first, &second);
+        let checkpoint = Checkpoint::new("localhost - 7", TreeSize(2), root).sign("localhost", key, rng).unwrap();
+        let log_id = key.verifying_key().log_id();
+        let signed = format!(r#"{{"body":"{body}","integratedTime":9,"logID":"{log_id}","logIndex":1}}"#);
+        json!({ format!("0000000000000007{second}"): {
+            "body": body, "integratedTime": 9, "logID": log_id.to_string(), "logIndex": 1,
+            "verification": {
+                "inclusionProof": {
+                    "checkpoint": checkpoint, "hashes": [first.to_string()], "logIndex": 1, "rootHash": root.to_string(), "treeSize": 2,
+                },
+                "signedEntryTimestamp": STANDARD.encode(key.sign(signed.as_bytes(), rng).unwrap()),
+            },
+        }})
+    }
+
+    #[test]
+    fn every_part_of_an_answer_counts() {
+        let rng = SystemRandom::new();
+        let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
+        let log = Log { key: key.verifying_key().clone() };
+        let good = answer(&key, &rng);
+        log.verify(good.to_string().as_bytes()).unwrap();
+
+        let id = good.as_object().unwrap().keys().next().unwrap().clone();
+        let zeros = "0".repeat(64);
+        for (path, value) in [
+            ("body", json!(STANDARD.encode("leaF"))),
+            ("integratedTime", json!(8)),
+            ("logIndex", json!(0)),
+            ("verification/inclusionProof/logIndex", json!(0)),
+            ("verification/inclusionProof/treeSize", json!(3)),
+            ("verification/inclusionProof/rootHash", json!(zeros)),
+            ("verification/inclusionProof/hashes/0", json!(zeros)),
+            ("verification/inclusionProof/checkpoint", json!("localhost - 7\n2\n")),
+        ] {
+            let mut bad = good.clone();
+            *bad.pointer_mut(&format!("/{id}/{path}")).unwrap() = value;
+            assert!(log.verify(bad.to_string().as_bytes()).is_err(), "{path}");
+        }
+        let other = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
+        assert!(Log { key: other.verifying_key().clone() }.verify(good.to_string().as_bytes()).is_err());
+    }
 }

@@ -16,9 +16,9 @@ pub(crate) fn sign(count: usize) -> Result<Vec<Bytes>> {
     let mut run = [0; 16];
     rng.fill(&mut run).ok().context("no randomness")?;
     let signers = (0..SIGNERS).map(|_| Signer::generate(&rng)).collect::<Result<Vec<_>>>()?;
-    Ok((0..count)
+    (0..count)
         .map(|number| signers[number % SIGNERS].propose(format!("{} {number}", hex::encode(run)).as_bytes(), &rng))
-        .collect())
+        .collect()
 }
 
 struct Signer {
@@ -29,18 +29,18 @@ struct Signer {
 
 impl Signer {
     fn generate(rng: &SystemRandom) -> Result<Self> {
-        let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(rng), rng)?;
+        let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(rng)?, rng)?;
         let public_key = STANDARD.encode(key.verifying_key().to_pem());
         Ok(Self { key, public_key })
     }
 
-    fn propose(&self, artifact: &[u8], rng: &SystemRandom) -> Bytes {
+    fn propose(&self, artifact: &[u8], rng: &SystemRandom) -> Result<Bytes> {
         let hash = tlog::sha256(artifact);
-        let signature = STANDARD.encode(self.key.sign(artifact, rng));
+        let signature = STANDARD.encode(self.key.sign(artifact, rng)?);
         let key = &self.public_key;
-        format!(
+        Ok(format!(
             r#"{{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{{"data":{{"hash":{{"algorithm":"sha256","value":"{hash}"}}}},"signature":{{"content":"{signature}","publicKey":{{"content":"{key}"}}}}}}}}"#
         )
-        .into()
+        .into())
     }
 }
