@@ -1,0 +1,15 @@
+//! Keys, notes and checkpoints, against `signed_note`, `p256` and what Rekor signed.
+
+// `cfg(test)` says so to clippy as well: what fails here is a test.
+#[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
+mod key;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod note;
+#[cfg(test)]
+mod recorded;
+#[cfg(test)]
+mod rekor_v1;
