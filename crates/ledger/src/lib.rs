@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+pub mod key_file;
 pub mod store;
 
 /// Identity of one tree (shard): 1 ..= i63. Decimal in checkpoints, 16 hex digits in entry IDs.
