@@ -60,3 +60,18 @@ pub enum AppendError {
     #[error("the server is stopping")]
     Stopping,
 }
+
+impl AppendError {
+    /// The metric's label.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Busy { .. } => "busy",
+            Self::LeafTooLarge { .. } => "leaf_too_large",
+            Self::ReadOnly(_) => "read_only",
+            Self::Clock(_) => "clock",
+            Self::Refused(_) => "refused",
+            Self::Unavailable(_) => "unavailable",
+            Self::Stopping => "stopping",
+        }
+    }
+}

@@ -1,10 +1,12 @@
-//! A published tree head and the tree that it belongs to.
+//! Tree heads: integrated (durable facts) and published (signed, let out).
 
 use std::sync::Arc;
 
-use tlog::{Hash, TreeSize};
+use ring::rand::SecureRandom;
+use tlog::{Checkpoint, Edge, Hash, SigningKey, TreeSize};
 
 use crate::TreeId;
+use crate::tiles::TileSet;
 
 /// What never changes about a tree.
 #[derive(Debug)]
@@ -25,6 +27,40 @@ pub struct Tree {
     pub max_leaf_bytes: u32,
 }
 
+/// A tree head that the database made durable. The only two ways to one are a commit that returned and a head that was
+/// read back and checked against its edge; only such a head can be signed.
+pub(crate) struct Integrated {
+    edge: Edge,
+    edge_tiles: TileSet,
+    root: Hash,
+    time: i64,
+}
+
+/// A tree head with the partial tiles of its size: what proofs up to it are made from, beside full tiles.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadView<'a> {
+    pub(crate) size: TreeSize,
+    pub(crate) root: Hash,
+    pub(crate) edge_tiles: &'a TileSet,
+}
+
+impl Integrated {
+    /// The head of a round whose commit has returned [`crate::store::Commit::Done`].
+    pub(crate) fn committed(edge: Edge, root: Hash, time: i64) -> Self {
+        let edge_tiles = edge.tiles().into_iter().map(|(id, tile)| (id, Arc::new(tile))).collect();
+        Self { edge, edge_tiles, root, time }
+    }
+
+    /// A head that was read back; `None` if the edge does not reproduce its root.
+    pub(crate) fn read_back(edge: Edge, root: Hash, time: i64) -> Option<Self> {
+        (edge.root() == root).then(|| Self::committed(edge, root, time))
+    }
+
+    pub(crate) fn view(&self) -> HeadView<'_> {
+        HeadView { size: self.edge.size(), root: self.root, edge_tiles: &self.edge_tiles }
+    }
+}
+
 /// A published head. One borrow of it at the top of a handler is *the* head of that request.
 pub struct Head {
     /// Its tree.
@@ -37,4 +73,41 @@ pub struct Head {
     pub time: i64,
     /// The v1 signed note of this head.
     pub checkpoint_v1: String,
+    /// What the next round appends to.
+    pub(crate) edge: Edge,
+    /// The partial tiles of this size, decoded.
+    pub(crate) edge_tiles: TileSet,
+}
+
+impl Head {
+    /// Signs what is integrated. No other function signs a checkpoint.
+    pub(crate) fn sign(tree: &Arc<Tree>, integrated: Integrated, key: &SigningKey, rng: &dyn SecureRandom) -> Self {
+        let Integrated { edge, edge_tiles, root, time } = integrated;
+        let checkpoint = Checkpoint { origin: tree.origin_v1.clone(), size: edge.size(), root };
+        Self {
+            tree: Arc::clone(tree),
+            size: edge.size(),
+            root,
+            time,
+            checkpoint_v1: checkpoint.sign(&tree.name, key, rng),
+            edge_tiles,
+            edge,
+        }
+    }
+
+    pub(crate) fn view(&self) -> HeadView<'_> {
+        HeadView { size: self.size, root: self.root, edge_tiles: &self.edge_tiles }
+    }
+}
+
+impl HeadView<'_> {
+    /// `size N root H`, for logs and alarms.
+    pub(crate) fn describe(&self) -> String {
+        describe(self.size, &self.root)
+    }
+}
+
+/// `size N root H`.
+pub(crate) fn describe(size: TreeSize, root: &Hash) -> String {
+    format!("size {size} root {root}")
 }

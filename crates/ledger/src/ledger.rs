@@ -1,18 +1,34 @@
 //! The log as the server sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use tlog::{Hash, LeafIndex, SigningKey, TreeSize};
+use ring::rand::{SecureRandom, SystemRandom};
+use tlog::{Hash, LeafIndex, SigningKey, TreeSize, VerifyingKey};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use crate::store::{EntryRef, Store, StoreError};
+use crate::core::Core;
+use crate::follow::{Refresh, load_head};
+use crate::metrics::Metrics;
+use crate::seal::Freshness;
+use crate::sequencer::{Queue, sequencer};
+use crate::store::{EntryRef, EntryRow, KeyRole, KeyRow, Store, StoreError, TreeRow, TreeState};
+use crate::tiles::TileCache;
+use crate::timestamps::Waiting;
 use crate::{AppendError, Appended, Clock, Head, InclusionProof, LoggedEntry, NewEntry, ReadError, Tree, TreeId};
+
+/// The name of a log that was given none: clients accept it for `http://localhost:3000`.
+pub const DEFAULT_NAME: &str = "localhost";
+/// Largest leaf of a tree that serves tiles: an entry bundle gives its length in 16 bits (C2SP tlog-tiles).
+pub const MAX_LEAF_BYTES: u32 = 65_535;
 
 /// What a log needs to run.
 pub struct Settings {
     /// The database.
     pub store: Arc<dyn Store>,
     /// Name of the log: MUST equal the stored one where the database holds a log; none takes the only one there.
-    /// An empty database gets a new tree of this name (`localhost` if none).
+    /// An empty database gets a new tree of this name ([`DEFAULT_NAME`] if none).
     pub name: Option<String>,
     /// The P-256 log key.
     pub key: SigningKey,
@@ -28,8 +44,10 @@ pub enum OpenError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The stored head was signed by another key.
-    #[error("the key does not belong to this log: the log {name:?} (tree {tree}) needs the key with log ID {wanted}, this one has {got}")]
+    /// The stored tree has another key.
+    #[error(
+        "the key does not belong to this log: the log {name:?} (tree {tree}) needs the key with log ID {wanted}, this one has {got}"
+    )]
     WrongKey {
         /// Name of the log.
         name: String,
@@ -48,9 +66,18 @@ pub enum OpenError {
         /// Name asked for.
         wanted: String,
     },
-    /// The stored head does not follow from the stored tiles.
+    /// No name was given and the database holds several logs.
+    #[error("the database holds {0}: say which one with --name")]
+    Ambiguous(String),
+    /// Rekor v1 clients verify signed entry timestamps only with ECDSA P-256.
+    #[error("the log key is not an ECDSA P-256 key")]
+    KeyNotP256,
+    /// A name that cannot stand in a checkpoint.
+    #[error("{0:?} cannot be a log's name: it needs 1 to 253 characters, none of them white space, '+' or a control")]
+    BadName(String),
+    /// The system's random numbers, or the metrics registry.
     #[error("{0}")]
-    Damaged(String),
+    System(String),
 }
 
 /// One open log. Cheap to clone.
@@ -60,73 +87,283 @@ pub struct Ledger {
 }
 
 struct Inner {
-    tree: Arc<Tree>,
+    core: Arc<Core>,
+    queue: Queue,
+    stopping: CancellationToken,
+    sequencer: Mutex<Option<JoinHandle<()>>>,
+    poller: JoinHandle<()>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.poller.abort();
+        self.stopping.cancel();
+    }
 }
 
 impl Ledger {
     /// Opens the log, creating its tree in an empty database, and starts the sequencer.
-    pub async fn open(_settings: Settings) -> Result<Self, OpenError> {
-        todo!()
+    pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+        let rng = SystemRandom::new();
+        let row = find_or_create_tree(&settings, &rng).await?;
+        let tree = check_key(&row, settings.key.verifying_key())?;
+        let integrated = load_head(settings.store.reader().as_mut(), tree.id).await?;
+        let metrics = Metrics::register(&settings.metrics).map_err(|error| OpenError::System(error.to_string()))?;
+        let tree = Arc::new(tree);
+        let head = Head::sign(&tree, integrated, &settings.key, &rng);
+        metrics.tree_size.set(i64::try_from(head.size.0).unwrap_or(i64::MAX));
+        metrics.head_time.set(head.time);
+        let core = Arc::new(Core {
+            tree,
+            key: settings.key,
+            rng,
+            store: settings.store,
+            clock: settings.clock,
+            metrics,
+            tiles: TileCache::new(),
+            timestamps: Waiting::default(),
+            refresh: Refresh::new(),
+            published: watch::Sender::new(Arc::new(head)),
+            read_only: OnceLock::new(),
+        });
+        let stopping = CancellationToken::new();
+        let (queue, sequencer) = sequencer(Arc::clone(&core), stopping.clone());
+        let sequencer = Mutex::new(Some(tokio::spawn(sequencer.run())));
+        let poller = tokio::spawn({
+            let core = Arc::clone(&core);
+            async move { core.poll().await }
+        });
+        Ok(Self { inner: Arc::new(Inner { core, queue, stopping, sequencer, poller }) })
     }
 
     /// The active tree.
     pub fn tree(&self) -> &Arc<Tree> {
-        &self.inner.tree
+        &self.inner.core.tree
     }
 
     /// The published head as this process knows it.
     pub fn head(&self) -> Arc<Head> {
-        todo!()
+        self.inner.core.head()
     }
 
     /// The newest head, with one read of the database that all waiting requests share where other servers may write to it.
     /// Call it before any answer that says "absent" or "too large", and for tree heads and checkpoints.
     pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
-        todo!()
+        if self.inner.core.store.is_shared() { self.inner.core.newest_head().await } else { Ok(self.head()) }
     }
 
     /// Why the log is read-only, if it is.
     pub fn read_only(&self) -> Option<String> {
-        todo!()
+        self.inner.core.read_only.get().cloned()
     }
 
     /// Database reachable, head loaded, its checkpoint verifies, log not read-only.
     pub async fn ready(&self) -> Result<(), String> {
-        todo!()
+        let core = &self.inner.core;
+        if let Some(reason) = core.read_only.get() {
+            return Err(format!("the log is read-only: {reason}"));
+        }
+        core.store.now_millis().await.map_err(|error| error.to_string())?;
+        let head = core.head();
+        tlog::Checkpoint::verify(&head.checkpoint_v1, &core.tree.origin_v1, &core.tree.name, core.log_key())
+            .map(drop)
+            .map_err(|error| format!("the published checkpoint does not verify: {error}"))
     }
 
     /// Appends an entry; returns once it is durable, below the published head, and signed.
-    pub async fn append(&self, _entry: NewEntry) -> Result<Appended, AppendError> {
-        todo!()
+    pub async fn append(&self, entry: NewEntry) -> Result<Appended, AppendError> {
+        let outcome = self.append_or_find(entry).await;
+        match &outcome {
+            Ok(Appended::Sequenced(_)) => {}
+            Ok(Appended::Duplicate(_)) => self.inner.core.metrics.duplicates.inc(),
+            Err(error) => self.inner.core.metrics.append_errors.with_label_values(&[error.reason()]).inc(),
+        }
+        outcome
+    }
+
+    async fn append_or_find(&self, entry: NewEntry) -> Result<Appended, AppendError> {
+        let core = &self.inner.core;
+        let limit = core.tree.max_leaf_bytes;
+        if entry.leaf_bytes.len() > limit as usize {
+            return Err(AppendError::LeafTooLarge { got: entry.leaf_bytes.len(), limit });
+        }
+        let row = Arc::new(entry.into_row());
+        let place = self.inner.queue.submit(Arc::clone(&row)).await?;
+        match place.freshness {
+            Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
+                leaf_index: place.leaf_index,
+                leaf_hash: row.leaf_hash,
+                time,
+                kind: row.kind.clone(),
+                signed_entry_timestamp: core.sign_entry(place.leaf_index, time, &row.body),
+                body: row.body.as_slice().into(),
+                attestation: row.attestation.clone(),
+            })),
+            Freshness::Recovered => self.read_back(place.leaf_index).await.map(Appended::Sequenced),
+            Freshness::Duplicate => self.read_back(place.leaf_index).await.map(Appended::Duplicate),
+        }
+    }
+
+    async fn read_back(&self, leaf_index: LeafIndex) -> Result<LoggedEntry, AppendError> {
+        let core = &self.inner.core;
+        let stored = core.entries(&core.head(), &[leaf_index]).await;
+        let stored = stored.map_err(|error| AppendError::Unavailable(error.to_string()))?;
+        let absent = || AppendError::Unavailable(format!("entry {leaf_index} cannot be read back"));
+        stored.into_iter().next().ok_or_else(absent)
     }
 
     /// Entries by leaf index below `head`, in the order asked for, absent ones left out, duplicates kept.
-    pub async fn entries(&self, _head: &Head, _indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
-        todo!()
+    pub async fn entries(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
+        self.inner.core.entries(head, indexes).await
     }
 
     /// Where these leaf hashes are below `head`; absent ones are left out.
-    pub async fn find_leaves(&self, _head: &Head, _leaf_hashes: &[Hash]) -> Result<Vec<EntryRef>, ReadError> {
-        todo!()
+    pub async fn find_leaves(&self, head: &Head, leaf_hashes: &[Hash]) -> Result<Vec<EntryRef>, ReadError> {
+        let core = &self.inner.core;
+        Ok(core.store.reader().find_leaves(core.tree.id, leaf_hashes, head.size).await?)
     }
 
     /// Entries below `head` that have all of `keys` (lower-cased here), newest first, at most `limit`.
-    pub async fn find_by_keys(&self, _head: &Head, _keys: &[String], _limit: u32) -> Result<Vec<EntryRef>, ReadError> {
-        todo!()
+    pub async fn find_by_keys(&self, head: &Head, keys: &[String], limit: u32) -> Result<Vec<EntryRef>, ReadError> {
+        let core = &self.inner.core;
+        let keys: Vec<String> = keys.iter().map(|key| key.to_lowercase()).collect();
+        Ok(core.store.find_by_keys(core.tree.id, &keys, head.size, limit).await?)
     }
 
     /// The inclusion proof of a leaf in `head`, verified before it is returned.
-    pub async fn inclusion_proof(&self, _head: &Arc<Head>, _index: LeafIndex, _leaf_hash: &Hash) -> Result<InclusionProof, ReadError> {
-        todo!()
+    pub async fn inclusion_proof(
+        &self,
+        head: &Arc<Head>,
+        index: LeafIndex,
+        leaf_hash: &Hash,
+    ) -> Result<InclusionProof, ReadError> {
+        self.inner.core.inclusion_proof(head, index, leaf_hash).await
     }
 
-    /// The consistency proof between two sizes up to `head`, verified before it is returned.
-    pub async fn consistency_proof(&self, _head: &Arc<Head>, _first: TreeSize, _second: TreeSize) -> Result<Vec<Hash>, ReadError> {
-        todo!()
+    /// The consistency proof between two sizes up to `head`. Verified before it is returned where `second` is the size of
+    /// `head`; the roots of other sizes are the client's to compare.
+    pub async fn consistency_proof(
+        &self,
+        head: &Arc<Head>,
+        first: TreeSize,
+        second: TreeSize,
+    ) -> Result<Vec<Hash>, ReadError> {
+        self.inner.core.consistency_proof(head, first, second).await
     }
 
     /// Stops taking entries, finishes the queue, stores what signed entry timestamps wait. Appends then answer `Stopping`.
     pub async fn stop(&self) {
-        todo!()
+        self.inner.stopping.cancel();
+        let sequencer = self.inner.sequencer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sequencer) = sequencer
+            && let Err(error) = sequencer.await
+        {
+            tracing::error!(%error, "the sequencer ended abnormally");
+        }
+    }
+}
+
+/// The active tree of the log that is asked for; in an empty database a new one.
+async fn find_or_create_tree(settings: &Settings, rng: &dyn SecureRandom) -> Result<TreeRow, OpenError> {
+    let active = active_trees(settings.store.as_ref()).await?;
+    if let Some(row) = choose(active, settings.name.as_deref())? {
+        return Ok(row);
+    }
+    let name = settings.name.as_deref().unwrap_or(DEFAULT_NAME);
+    create_tree(settings.store.as_ref(), name, settings.key.verifying_key(), rng).await?;
+    // Ours, or the one of a server that started at the same moment: then the key decides.
+    let active = active_trees(settings.store.as_ref()).await?;
+    choose(active, settings.name.as_deref())?.ok_or_else(|| OpenError::System("the new tree cannot be read".into()))
+}
+
+/// Creates the first tree of a log with its key in one transaction. False if a log of that name exists already.
+pub async fn create_tree(
+    store: &dyn Store,
+    name: &str,
+    key: &VerifyingKey,
+    rng: &dyn SecureRandom,
+) -> Result<bool, OpenError> {
+    if !is_name(name) {
+        return Err(OpenError::BadName(name.to_owned()));
+    }
+    if !key.is_p256() {
+        return Err(OpenError::KeyNotP256);
+    }
+    let tree_id = random_tree_id(rng)?;
+    let row = TreeRow {
+        tree_id,
+        name: name.to_owned(),
+        origin_v1: format!("{name} - {tree_id}"),
+        origin_v2: name.to_owned(),
+        first_log_index: 0,
+        max_leaf_bytes: MAX_LEAF_BYTES,
+        state: TreeState::Active,
+        keys: vec![KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() }],
+    };
+    Ok(store.create_tree(&row).await?)
+}
+
+/// Active trees, one per log.
+pub async fn active_trees(store: &dyn Store) -> Result<Vec<TreeRow>, StoreError> {
+    Ok(store.trees().await?.into_iter().filter(|row| row.state == TreeState::Active).collect())
+}
+
+fn choose(active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
+    let held = active.iter().map(|row| format!("the log {:?}", row.name)).collect::<Vec<_>>().join(", ");
+    let (none_held, several) = (active.is_empty(), active.len() > 1);
+    match name {
+        _ if none_held => Ok(None),
+        None if several => Err(OpenError::Ambiguous(held)),
+        None => Ok(active.into_iter().next()),
+        Some(wanted) => match active.into_iter().find(|row| row.name == wanted) {
+            Some(row) => Ok(Some(row)),
+            None => Err(OpenError::WrongName { held, wanted: wanted.to_owned() }),
+        },
+    }
+}
+
+/// What a C2SP key name and a host name allow in common: no white space, no plus sign, no controls; at most 253 bytes.
+fn is_name(name: &str) -> bool {
+    (1..=253).contains(&name.len()) && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
+}
+
+/// Positive and random, so that two logs never share entry IDs.
+fn random_tree_id(rng: &dyn SecureRandom) -> Result<TreeId, OpenError> {
+    let mut bytes = [0; 8];
+    rng.fill(&mut bytes).map_err(|_| OpenError::System("the system gives no random numbers".into()))?;
+    Ok(TreeId((i64::from_be_bytes(bytes) & i64::MAX).max(1)))
+}
+
+fn check_key(row: &TreeRow, key: &VerifyingKey) -> Result<Tree, OpenError> {
+    let stored = row.keys.iter().find(|stored| stored.role == KeyRole::Log).ok_or_else(|| {
+        StoreError::Damaged(format!("table tree_key: tree {} has no log key", row.tree_id))
+    })?;
+    if stored.spki != key.spki() {
+        let wanted = tlog::sha256(&stored.spki);
+        return Err(OpenError::WrongKey { name: row.name.clone(), tree: row.tree_id, wanted, got: key.log_id() });
+    }
+    Ok(Tree {
+        id: row.tree_id,
+        name: row.name.clone(),
+        origin_v1: row.origin_v1.clone(),
+        log_id: key.log_id(),
+        public_key_pem: key.to_pem(),
+        first_log_index: row.first_log_index,
+        max_leaf_bytes: row.max_leaf_bytes,
+    })
+}
+
+impl NewEntry {
+    fn into_row(self) -> EntryRow {
+        let mut index_keys: Vec<String> = self.index_keys.into_iter().map(|key| key.to_lowercase()).collect();
+        index_keys.sort_unstable();
+        index_keys.dedup();
+        EntryRow {
+            leaf_hash: tlog::leaf_hash(&self.leaf_bytes),
+            kind: self.kind,
+            body: self.leaf_bytes,
+            index_keys,
+            attestation: self.attestation,
+        }
     }
 }

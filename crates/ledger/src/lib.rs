@@ -33,12 +33,21 @@ impl IndexKeyHash {
 
 mod append;
 mod clock;
+mod core;
+mod follow;
+pub mod fsck;
 mod head;
 mod ledger;
+mod metrics;
 mod read;
+mod seal;
+mod sequencer;
+mod tiles;
+mod timestamps;
 
 pub use append::{AppendError, Appended, NewEntry};
 pub use clock::{Clock, SystemClock};
 pub use head::{Head, Tree};
-pub use ledger::{Ledger, OpenError, Settings};
+pub use ledger::{DEFAULT_NAME, Ledger, MAX_LEAF_BYTES, OpenError, Settings, active_trees, create_tree};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
+pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};

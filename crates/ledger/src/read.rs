@@ -1,11 +1,13 @@
 //! Reads: entries, proofs, search. Every answer belongs to one published head.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tlog::{Hash, LeafIndex};
+use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 
-use crate::store::{Attestation, StoreError};
-use crate::Head;
+use crate::core::Core;
+use crate::store::{Attestation, StoreError, StoredEntry};
+use crate::{Head, timestamps};
 
 /// An entry that is in the log.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct LoggedEntry {
     /// The leaf bytes.
     pub body: Arc<[u8]>,
     /// Signature over Rekor's SET payload.
-    pub signed_entry_timestamp: Vec<u8>,
+    pub signed_entry_timestamp: Arc<[u8]>,
     /// Bytes kept beside the entry.
     pub attestation: Option<Attestation>,
 }
@@ -47,4 +49,71 @@ pub enum ReadError {
     /// What is stored does not lead to the head's root. Never answered with.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
+}
+
+impl From<ProofError> for ReadError {
+    fn from(error: ProofError) -> Self {
+        match error {
+            ProofError::OutOfRange(what) => Self::OutOfRange(what),
+            other => Self::Damaged(other.to_string()),
+        }
+    }
+}
+
+impl Core {
+    pub(crate) async fn entries(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
+        let stored = self.store.entries(self.tree.id, indexes, head.size).await?;
+        let by_index: HashMap<LeafIndex, StoredEntry> =
+            stored.into_iter().map(|entry| (entry.leaf_index, entry)).collect();
+        let logged = |entry: &StoredEntry| LoggedEntry {
+            leaf_index: entry.leaf_index,
+            leaf_hash: entry.leaf_hash,
+            time: entry.time,
+            kind: entry.kind.clone(),
+            signed_entry_timestamp: match &entry.signed_entry_timestamp {
+                Some(signature) => signature.as_slice().into(),
+                None => self.sign_entry(entry.leaf_index, entry.time, &entry.body),
+            },
+            body: entry.body.as_slice().into(),
+            attestation: entry.attestation.clone(),
+        };
+        indexes.iter().filter_map(|index| by_index.get(index)).map(logged).map(Ok).collect()
+    }
+
+    /// The SET of a stored entry that has none stored: the one that waits to be stored, or a new one, which then waits.
+    ///
+    /// MUST be called only for entries below a published head.
+    pub(crate) fn sign_entry(&self, leaf_index: LeafIndex, time: i64, leaf_bytes: &[u8]) -> Arc<[u8]> {
+        if let Some(waiting) = self.timestamps.get(leaf_index) {
+            return waiting;
+        }
+        let payload = timestamps::payload(&self.tree, leaf_index, time, leaf_bytes);
+        self.metrics.timestamps_signed.inc();
+        self.timestamps.add(leaf_index, self.key.sign(payload.as_bytes(), &self.rng))
+    }
+
+    pub(crate) async fn inclusion_proof(
+        &self,
+        head: &Arc<Head>,
+        index: LeafIndex,
+        leaf_hash: &Hash,
+    ) -> Result<InclusionProof, ReadError> {
+        let tiles = self.tiles(head.view(), &tlog::tiles_for_inclusion(index, head.size)).await?;
+        let hashes = tlog::inclusion_proof(index, head.size, &tiles)?;
+        tlog::verify_inclusion(leaf_hash, index, head.size, &head.root, &hashes)?;
+        Ok(InclusionProof { head: Arc::clone(head), hashes })
+    }
+
+    pub(crate) async fn consistency_proof(
+        &self,
+        head: &Arc<Head>,
+        first: TreeSize,
+        second: TreeSize,
+    ) -> Result<Vec<Hash>, ReadError> {
+        if first > second || second > head.size {
+            return Err(ReadError::OutOfRange(format!("sizes {first} and {second} in a tree of size {}", head.size)));
+        }
+        let tiles = self.tiles(head.view(), &tlog::tiles_for_consistency(first, second)).await?;
+        Ok(tlog::consistency_proof(first, second, &tiles)?)
+    }
 }

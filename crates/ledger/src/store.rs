@@ -7,6 +7,7 @@
 //! Absent on purpose: retries, caches, signatures, and any knowledge of what leaf bytes mean.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
@@ -117,10 +118,13 @@ pub struct Round {
     pub tree_id: TreeId,
     /// SPKI of the key this process will sign the head with; a round of a foreign key must not commit.
     pub log_key_spki: Vec<u8>,
+    /// Root at `head.prev_size`. A round commits only onto the newest stored head, and only if that has this root: a
+    /// database that went back must not be built upon.
+    pub prev_root: Hash,
     /// The new head; `entries` have leaf indexes `head.prev_size .. head.size`, in order.
     pub head: HeadRow,
     /// The entries. Never empty.
-    pub entries: Vec<EntryRow>,
+    pub entries: Vec<Arc<EntryRow>>,
     /// Tiles that became full in this round.
     pub full_tiles: Vec<FullTile>,
     /// Signed entry timestamps of earlier rounds.
@@ -134,7 +138,8 @@ pub struct Round {
 pub enum Commit {
     /// The round is durable.
     Done,
-    /// Another head already follows `head.prev_size`, or somebody holds the tree's lock. Nothing was stored.
+    /// The newest stored head is not `head.prev_size` with `prev_root`, or somebody holds the tree's lock. Nothing was
+    /// stored.
     LostRace,
     /// Database and local clock differ by this many milliseconds (> `MAX_CLOCK_SKEW_MILLIS`). Nothing was stored.
     ClockSkew(i64),
@@ -314,6 +319,6 @@ pub trait Writer: Read {
     /// [`Writer::commit`] or [`Writer::abandon`]. Reads inside it see every round that was committed before.
     async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()>;
 
-    /// Leaves an exclusive section without storing anything.
+    /// Leaves an exclusive section, if one was entered, without storing anything.
     async fn abandon(&mut self) -> StoreResult<()>;
 }

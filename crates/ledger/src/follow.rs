@@ -1,0 +1,150 @@
+//! Following the database: reading heads back, accepting only what extends the published head, noticing that it went back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tlog::{EMPTY_ROOT, Edge, TreeSize};
+use tokio::sync::Mutex;
+
+use crate::core::{Core, PublishError, WentBack};
+use crate::head::{HeadView, Integrated, describe};
+use crate::store::{HeadRow, Read, StoreError, StoreResult};
+use crate::tiles::fresh_tiles;
+use crate::{Head, ReadError, TreeId};
+
+/// How often a server looks for heads of other servers on the same database (design §5).
+const POLL_SHARED: Duration = Duration::from_millis(50);
+/// How often a server that is alone on its database looks whether that was put back under it.
+const POLL_ALONE: Duration = Duration::from_secs(1);
+
+/// One read of the newest head shared by all requests that wait for one.
+pub(crate) struct Refresh {
+    tickets: AtomicU64,
+    /// The newest ticket that was drawn before the last finished read began, and what that read brought.
+    served: Mutex<(u64, Result<(), String>)>,
+}
+
+impl Refresh {
+    pub(crate) fn new() -> Self {
+        Self { tickets: AtomicU64::new(0), served: Mutex::new((0, Ok(()))) }
+    }
+}
+
+impl Core {
+    /// The newest head that the database had at some moment after this call began.
+    pub(crate) async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
+        let ticket = self.refresh.tickets.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut served = self.refresh.served.lock().await;
+        if served.0 < ticket {
+            let covers = self.refresh.tickets.load(Ordering::SeqCst);
+            let outcome = self.follow(self.store.reader().as_mut()).await;
+            *served = (covers, outcome.map(drop).map_err(|error| error.to_string()));
+        }
+        match &served.1 {
+            Ok(()) => Ok(self.head()),
+            Err(reason) => Err(ReadError::Store(StoreError::Unavailable(reason.clone()))),
+        }
+    }
+
+    /// Reads the newest head and publishes it if it extends the published one; returns the published head.
+    ///
+    /// A database that went back makes the log read-only; what was published stays readable where it still is.
+    pub(crate) async fn follow(&self, read: &mut dyn Read) -> Result<Arc<Head>, PublishError> {
+        // The floor is taken before the read: a round of this process may be published while the read is under way.
+        let floor = self.head();
+        let row = read.newest_head(self.tree.id).await?;
+        match row {
+            Some(row) if row.size > floor.size => self.accept(&floor, row, read).await,
+            Some(row) if row.size == floor.size && row.root == floor.root => Ok(self.head()),
+            None if floor.size == TreeSize(0) => Ok(self.head()),
+            Some(row) if row.size == floor.size => {
+                Err(self.refuse(&WentBack::fork(floor.view(), &describe(row.size, &row.root))))
+            }
+            row => Err(self.refuse(&WentBack::smaller(floor.view(), row.as_ref()))),
+        }
+    }
+
+    /// A larger head: its edge must reproduce its root, and its tiles must reproduce the floor's root at the floor's size.
+    async fn accept(&self, floor: &Arc<Head>, row: HeadRow, read: &mut dyn Read) -> Result<Arc<Head>, PublishError> {
+        let found = describe(row.size, &row.root);
+        let edge = match load_edge(read, self.tree.id, row.size).await {
+            Ok(edge) => edge,
+            Err(StoreError::Damaged(what)) => {
+                return Err(self.refuse(&WentBack::fork(floor.view(), &format!("{found} ({what})"))));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(integrated) = Integrated::read_back(edge, row.root, row.time) else {
+            return Err(self.refuse(&WentBack::fork(floor.view(), &format!("{found}, which its tiles do not reproduce"))));
+        };
+        self.check_extends(floor.view(), integrated.view(), read).await?;
+        self.publish(floor, integrated, read).await
+    }
+
+    /// Checks, from tiles read now, that `newer` extends `older`; otherwise the log goes read-only.
+    pub(crate) async fn check_extends(
+        &self,
+        older: HeadView<'_>,
+        newer: HeadView<'_>,
+        read: &mut dyn Read,
+    ) -> Result<(), PublishError> {
+        let ids = tlog::tiles_for_consistency(older.size, newer.size);
+        let tiles = match fresh_tiles(read, self.tree.id, newer, &ids).await {
+            Ok(tiles) => tiles,
+            Err(StoreError::Damaged(what)) => {
+                return Err(self.refuse(&WentBack::fork(older, &format!("{} ({what})", newer.describe()))));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let verified = tlog::consistency_proof(older.size, newer.size, &tiles).and_then(|proof| {
+            tlog::verify_consistency(older.size, &older.root, newer.size, &newer.root, &proof)
+        });
+        verified.map_err(|error| {
+            self.refuse(&WentBack::fork(older, &format!("{} ({error})", newer.describe())))
+        })
+    }
+
+    fn refuse(&self, reason: &WentBack) -> PublishError {
+        PublishError::WentBack(self.go_read_only(reason))
+    }
+
+    /// Follows the database until the log is dropped.
+    pub(crate) async fn poll(&self) {
+        let every = if self.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if let Err(error) = self.newest_head().await {
+                tracing::warn!(%error, "cannot read the newest tree head");
+            }
+        }
+    }
+}
+
+/// The right edge of the tree at `size`, as stored. The caller compares its root.
+pub(crate) async fn load_edge(read: &mut dyn Read, tree: TreeId, size: TreeSize) -> StoreResult<Edge> {
+    let mut levels = Vec::new();
+    for (tile, width) in Edge::shape(size) {
+        let start = tile.index * tlog::TILE_WIDTH as u64;
+        let range = start..start + width as u64;
+        levels.push(match tile.level {
+            _ if width == 0 => Vec::new(),
+            0 => read.leaf_hashes(tree, range).await?,
+            level => read.tile_roots(tree, level - 1, range).await?,
+        });
+    }
+    Edge::new(size, levels).map_err(|error| StoreError::Damaged(error.to_string()))
+}
+
+/// The stored head of a tree that is being opened, checked against its edge.
+pub(crate) async fn load_head(read: &mut dyn Read, tree: TreeId) -> StoreResult<Integrated> {
+    let Some(row) = read.newest_head(tree).await? else {
+        return Ok(Integrated::committed(Edge::empty(), EMPTY_ROOT, 0));
+    };
+    let edge = load_edge(read, tree, row.size).await?;
+    Integrated::read_back(edge, row.root, row.time).ok_or_else(|| {
+        StoreError::Damaged(format!("table head: {} does not follow from tile and entry", describe(row.size, &row.root)))
+    })
+}

@@ -1,0 +1,77 @@
+//! The ledger's metrics, all in one declaration.
+
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// All metrics of the ledger. The text of each is its HELP line. Seconds and bytes.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    pub(crate) tree_size: IntGauge,
+    pub(crate) head_time: IntGauge,
+    pub(crate) read_only: IntGauge,
+    pub(crate) queue_entries: IntGauge,
+    pub(crate) queue_bytes: IntGauge,
+    pub(crate) appended: IntCounter,
+    pub(crate) duplicates: IntCounter,
+    pub(crate) append_errors: IntCounterVec,
+    pub(crate) round_entries: Histogram,
+    pub(crate) round_seconds: Histogram,
+    pub(crate) lost_races: IntCounter,
+    pub(crate) unknown_outcomes: IntCounter,
+    pub(crate) splits: IntCounter,
+    pub(crate) tile_cache: IntCounterVec,
+    pub(crate) timestamps_signed: IntCounter,
+}
+
+impl Metrics {
+    /// Declares and registers. Fails if the registry has them already.
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
+        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
+        let labelled = |name: &str, help: &str, label: &str| {
+            registered(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            registered(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?)
+        };
+        Ok(Self {
+            tree_size: gauge("treehead_tree_size", "Size of the published tree head.")?,
+            head_time: gauge("treehead_head_time_seconds", "Integrated time of the published tree head, Unix seconds.")?,
+            read_only: gauge("treehead_read_only", "1 while the log refuses writes because its database went back.")?,
+            queue_entries: gauge("treehead_queue_entries", "Entries that wait for the sequencer.")?,
+            queue_bytes: gauge("treehead_queue_bytes", "Bytes of the entries that wait for the sequencer.")?,
+            appended: counter("treehead_entries_appended_total", "Entries that this server gave a leaf index.")?,
+            duplicates: counter("treehead_entries_duplicate_total", "Entries that were in the tree already.")?,
+            append_errors: labelled(
+                "treehead_append_errors_total",
+                "Entries that were not appended, by reason.",
+                "reason",
+            )?,
+            round_entries: histogram(
+                "treehead_round_entries",
+                "Entries of a committed round.",
+                prometheus::exponential_buckets(1.0, 4.0, 6)?,
+            )?,
+            round_seconds: histogram(
+                "treehead_round_seconds",
+                "Time from taking a round's entries to publishing its head.",
+                prometheus::exponential_buckets(0.000_5, 2.0, 14)?,
+            )?,
+            lost_races: counter("treehead_lost_races_total", "Rounds that another server's round came before.")?,
+            unknown_outcomes: counter(
+                "treehead_unknown_outcomes_total",
+                "Commits whose answer was lost; resolved by reading back.",
+            )?,
+            splits: counter("treehead_round_splits_total", "Rounds split because the database refused their data.")?,
+            tile_cache: labelled("treehead_tile_cache_total", "Look-ups of full tiles, by result.", "result")?,
+            timestamps_signed: counter("treehead_timestamps_signed_total", "Signed entry timestamps made.")?,
+        })
+    }
+}
+
+fn registered<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

@@ -1,0 +1,251 @@
+//! Several servers on one database with faults, crashes and roll-backs; one seed replays exactly.
+//!
+//! `TREEHEAD_SIMULATION_SEED=n cargo test -p ledger --test simulation` replays one seed.
+
+#[path = "simulation/store.rs"]
+mod store;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ledger::fsck::fsck;
+use ledger::store::Store;
+use ledger::{AppendError, Appended, Clock, Ledger, NewEntry, Settings};
+use ring::rand::SystemRandom;
+use store::SimStore;
+use tlog::{Hash, LeafIndex, SigningKey};
+
+/// Seeds of an ordinary run.
+const SEEDS: u64 = 60;
+
+struct SimClock(SimStore);
+
+impl Clock for SimClock {
+    fn unix_millis(&self) -> i64 {
+        self.0.with(|state| {
+            state.millis += 1;
+            state.millis
+        })
+    }
+}
+
+/// What the outside world has seen: it must stay true for ever.
+#[derive(Default)]
+struct Witnessed {
+    roots: BTreeMap<u64, Hash>,
+    acknowledged: BTreeMap<LeafIndex, Hash>,
+}
+
+impl Witnessed {
+    fn see_head(&mut self, ledger: &Ledger) {
+        let head = ledger.head();
+        let root = *self.roots.entry(head.size.0).or_insert(head.root);
+        assert_eq!(root, head.root, "two roots for size {}", head.size);
+    }
+
+    fn see_entry(&mut self, index: LeafIndex, leaf_hash: Hash) {
+        let seen = *self.acknowledged.entry(index).or_insert(leaf_hash);
+        assert_eq!(seen, leaf_hash, "two entries at leaf index {index}");
+    }
+}
+
+fn key(pkcs8: &[u8]) -> SigningKey {
+    SigningKey::from_pkcs8(pkcs8, &SystemRandom::new()).unwrap()
+}
+
+async fn open(store: &SimStore, pkcs8: &[u8]) -> Ledger {
+    let settings = Settings {
+        store: Arc::new(store.clone()),
+        name: None,
+        key: key(pkcs8),
+        clock: Arc::new(SimClock(store.clone())),
+        metrics: prometheus::Registry::new(),
+    };
+    Ledger::open(settings).await.unwrap()
+}
+
+fn entry(n: u64) -> NewEntry {
+    NewEntry {
+        leaf_bytes: format!("leaf {n}").into_bytes(),
+        kind: "test:1".into(),
+        index_keys: vec![format!("Key-{n}"), format!("group-{}", n % 7)],
+        attestation: None,
+    }
+}
+
+async fn check(store: &SimStore, witnessed: &Witnessed) {
+    let tree = store.trees().await.unwrap().remove(0);
+    let report = fsck(store, &tree, &|_, _| Ok(None), &mut |_| {}).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    let entries = store.with(|state| state.tables.entries.clone());
+    let distinct: BTreeSet<Hash> = entries.iter().map(|(row, _)| row.leaf_hash).collect();
+    assert_eq!(distinct.len(), entries.len(), "equal leaves have one index");
+    for (index, leaf_hash) in &witnessed.acknowledged {
+        assert_eq!(entries[index.0 as usize].0.leaf_hash, *leaf_hash, "acknowledged entry {index} is lost");
+    }
+    let mut audit = tlog::Audit::new();
+    for (row, _) in &entries {
+        audit.push(row.leaf_hash);
+        if let Some(root) = witnessed.roots.get(&audit.size().0) {
+            assert_eq!(*root, audit.root(), "published head of size {} is not of this tree", audit.size());
+        }
+    }
+}
+
+fn run(seed: u64, scenario: impl AsyncFnOnce(SimStore, u64)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(scenario(SimStore::new(seed), seed));
+}
+
+fn seeds() -> Vec<u64> {
+    match std::env::var("TREEHEAD_SIMULATION_SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => (1..=SEEDS).collect(),
+    }
+}
+
+/// Clients of one server: what they were told is recorded.
+async fn clients(ledger: &Ledger, numbers: Vec<u64>) -> Vec<(u64, Result<Appended, AppendError>)> {
+    let tasks: Vec<_> = numbers
+        .into_iter()
+        .map(|n| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move { (n, ledger.append(entry(n)).await) })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}
+
+#[test]
+fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
+    for seed in seeds() {
+        run(seed, async |store, seed| {
+            let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+            let mut witnessed = Witnessed::default();
+            let mut servers = vec![open(&store, &pkcs8).await, open(&store, &pkcs8).await, open(&store, &pkcs8).await];
+            store.with(|state| state.fault_every = 4);
+            for step in 0..12 {
+                let first = store.with(|state| state.rng.below(300));
+                let mut answers = Vec::new();
+                let mine = |server: u64| (first + server * 5..first + server * 5 + 20).collect::<Vec<u64>>();
+                let (a, b, c) =
+                    tokio::join!(clients(&servers[0], mine(0)), clients(&servers[1], mine(1)), clients(&servers[2], mine(2)));
+                answers.extend(a.into_iter().chain(b).chain(c));
+                for (n, answer) in answers {
+                    match answer {
+                        Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) => {
+                            assert_eq!(logged.leaf_hash, tlog::leaf_hash(format!("leaf {n}").as_bytes()));
+                            witnessed.see_entry(logged.leaf_index, logged.leaf_hash);
+                        }
+                        Err(AppendError::Unavailable(_)) => {}
+                        Err(error) => panic!("seed {seed} step {step}: {error}"),
+                    }
+                }
+                for server in &servers {
+                    witnessed.see_head(server);
+                    assert_eq!(server.read_only(), None);
+                }
+                // One server dies without a word and starts again.
+                let victim = store.with(|state| state.rng.below(3)) as usize;
+                servers[victim] = open(&store, &pkcs8).await;
+                check(&store, &witnessed).await;
+            }
+            assert!(!witnessed.acknowledged.is_empty());
+            for server in servers {
+                server.stop().await;
+            }
+            check(&store, &witnessed).await;
+        });
+    }
+}
+
+#[test]
+fn a_database_that_went_back_makes_the_log_read_only() {
+    for seed in seeds() {
+        run(seed, async |store, _| {
+            let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+            let ledger = open(&store, &pkcs8).await;
+            clients(&ledger, (0..300).collect()).await;
+            let backup = store.with(|state| state.tables.clone());
+            clients(&ledger, (300..500).collect()).await;
+            let published = ledger.head();
+            store.with(|state| state.tables = backup);
+            let answers = clients(&ledger, (500..510).collect()).await;
+            for (_, answer) in answers {
+                let Err(AppendError::ReadOnly(reason)) = answer else { panic!("{answer:?}") };
+                assert!(reason.contains(&format!("size {} root {}", published.size, published.root)), "{reason}");
+                assert!(reason.contains("size 300 root "), "{reason}");
+            }
+            assert!(ledger.ready().await.is_err());
+            assert_eq!(ledger.head().root, published.root);
+            assert_eq!(store.with(|state| state.tables.entries.len()), 300, "nothing is built on an older copy");
+        });
+    }
+}
+
+#[test]
+fn another_history_beyond_the_published_head_is_not_followed() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        clients(&ledger, (0..100).collect()).await;
+        let backup = store.with(|state| state.tables.clone());
+        clients(&ledger, (100..110).collect()).await;
+        // The older copy comes back, and a server that never saw the newer head goes on from there, past it.
+        store.with(|state| state.tables = backup);
+        let other = open(&store, &pkcs8).await;
+        clients(&other, (200..300).collect()).await;
+        assert!(matches!(ledger.append(entry(999)).await, Err(AppendError::ReadOnly(_))));
+        assert_eq!(other.read_only(), None);
+    });
+}
+
+#[test]
+fn one_bad_entry_fails_nobody_else() {
+    run(7, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        store.with(|state| state.poison = Some(tlog::leaf_hash(b"leaf 13")));
+        for (n, answer) in clients(&ledger, (0..64).collect()).await {
+            match answer {
+                Ok(Appended::Sequenced(_)) => assert_ne!(n, 13),
+                Err(AppendError::Refused(_)) => assert_eq!(n, 13),
+                other => panic!("{n}: {other:?}"),
+            }
+        }
+        check(&store, &Witnessed::default()).await;
+    });
+}
+
+#[test]
+fn a_clock_that_jumped_back_dates_nothing() {
+    run(3, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        ledger.append(entry(1)).await.unwrap();
+        store.with(|state| state.millis -= 4_000);
+        ledger.append(entry(2)).await.unwrap();
+        store.with(|state| state.millis -= 10_000);
+        assert!(matches!(ledger.append(entry(3)).await, Err(AppendError::Clock(_))));
+        let times: Vec<i64> = store.with(|state| state.tables.heads.iter().map(|head| head.time).collect());
+        assert!(times.is_sorted());
+    });
+}
+
+#[test]
+fn timestamps_are_stored_once_the_log_is_idle_and_stay() {
+    run(5, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        let Appended::Sequenced(first) = ledger.append(entry(1)).await.unwrap() else { panic!() };
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        assert_eq!(store.with(|state| state.tables.timestamps.len()), 1);
+        let again = open(&store, &pkcs8).await;
+        let read = again.entries(&again.head(), &[LeafIndex(0)]).await.unwrap();
+        assert_eq!(read[0].signed_entry_timestamp, first.signed_entry_timestamp);
+    });
+}
