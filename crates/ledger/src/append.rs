@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::store::Attestation;
 use crate::LoggedEntry;
+use crate::head::SigningError;
+use crate::store::Attestation;
 
 /// A verified entry on its way into the log.
 #[derive(Clone, Debug)]
@@ -59,6 +60,12 @@ pub enum AppendError {
     /// The server stops. 503.
     #[error("the server is stopping")]
     Stopping,
+}
+
+impl From<SigningError> for AppendError {
+    fn from(error: SigningError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 impl AppendError {

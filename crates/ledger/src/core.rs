@@ -7,7 +7,7 @@ use tlog::{SigningKey, VerifyingKey};
 use tokio::sync::watch;
 
 use crate::follow::Refresh;
-use crate::head::{HeadView, Integrated, describe};
+use crate::head::{HeadView, Integrated, SigningError, describe};
 use crate::metrics::Metrics;
 use crate::store::{Read, Store};
 use crate::tiles::TileCache;
@@ -63,7 +63,7 @@ impl Core {
         integrated: Integrated,
         read: &mut dyn Read,
     ) -> Result<Arc<Head>, PublishError> {
-        let head = Arc::new(Head::sign(&self.tree, integrated, &self.key, &self.rng));
+        let head = Arc::new(Head::sign(&self.tree, integrated, &self.key, &self.rng)?);
         let mut checked = Arc::clone(base);
         loop {
             // `head` extends `checked`. If that is still the published head, `head` takes its place.
@@ -96,6 +96,9 @@ pub(crate) enum PublishError {
     /// The database could not be read.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// Its checkpoint could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// It contradicts what was published.
     #[error("{}", .0.0)]
     WentBack(WentBack),

@@ -76,7 +76,9 @@ impl Core {
             Err(error) => return Err(error.into()),
         };
         let Some(integrated) = Integrated::read_back(edge, row.root, row.time) else {
-            return Err(self.refuse(&WentBack::fork(floor.view(), &format!("{found}, which its tiles do not reproduce"))));
+            return Err(
+                self.refuse(&WentBack::fork(floor.view(), &format!("{found}, which its tiles do not reproduce")))
+            );
         };
         self.check_extends(floor.view(), integrated.view(), read).await?;
         self.publish(floor, integrated, read).await
@@ -97,12 +99,9 @@ impl Core {
             }
             Err(error) => return Err(error.into()),
         };
-        let verified = tlog::consistency_proof(older.size, newer.size, &tiles).and_then(|proof| {
-            tlog::verify_consistency(older.size, &older.root, newer.size, &newer.root, &proof)
-        });
-        verified.map_err(|error| {
-            self.refuse(&WentBack::fork(older, &format!("{} ({error})", newer.describe())))
-        })
+        let verified = tlog::consistency_proof(older.size, newer.size, &tiles)
+            .and_then(|proof| tlog::verify_consistency(older.size, &older.root, newer.size, &newer.root, &proof));
+        verified.map_err(|error| self.refuse(&WentBack::fork(older, &format!("{} ({error})", newer.describe()))))
     }
 
     fn refuse(&self, reason: &WentBack) -> PublishError {
@@ -145,6 +144,9 @@ pub(crate) async fn load_head(read: &mut dyn Read, tree: TreeId) -> StoreResult<
     };
     let edge = load_edge(read, tree, row.size).await?;
     Integrated::read_back(edge, row.root, row.time).ok_or_else(|| {
-        StoreError::Damaged(format!("table head: {} does not follow from tile and entry", describe(row.size, &row.root)))
+        StoreError::Damaged(format!(
+            "table head: {} does not follow from tile and entry",
+            describe(row.size, &row.root)
+        ))
     })
 }

@@ -68,8 +68,7 @@ pub async fn fsck(
 ) -> Result<Report, StoreError> {
     let newest = store.reader().newest_head(tree.tree_id).await?;
     let size = newest.map_or(TreeSize(0), |head| head.size);
-    let report =
-        Report { name: tree.name.clone(), size, root: EMPTY_ROOT, findings: Vec::new(), more_findings: 0 };
+    let report = Report { name: tree.name.clone(), size, root: EMPTY_ROOT, findings: Vec::new(), more_findings: 0 };
     let mut check = Check {
         store,
         tree,
@@ -194,11 +193,13 @@ impl Check<'_> {
             Ok(Some(derived)) => {
                 let derived: BTreeSet<String> = derived.iter().map(|key| key.to_lowercase()).collect();
                 if derived.iter().map(String::as_str).collect::<BTreeSet<_>>() != stored {
-                    self.report.add(format!("table body: the index keys of leaf index {at} do not follow from its body"));
+                    self.report
+                        .add(format!("table body: the index keys of leaf index {at} do not follow from its body"));
                 }
             }
             Err(reason) => {
-                self.report.add(format!("table body: leaf index {at} is not an entry of kind {}: {reason}", entry.kind));
+                self.report
+                    .add(format!("table body: leaf index {at} is not an entry of kind {}: {reason}", entry.kind));
             }
         }
     }
@@ -339,7 +340,10 @@ impl Heads {
             report.add(format!("table head: the head after size {reached} is missing; the next one follows size {at}"));
         }
         if head.time < self.last_time {
-            report.add(format!("table head: the time of {} is before its predecessor's", describe(head.size, &head.root)));
+            report.add(format!(
+                "table head: the time of {} is before its predecessor's",
+                describe(head.size, &head.root)
+            ));
         }
         self.reached = head.size;
         self.last_time = self.last_time.max(head.time);

@@ -27,6 +27,11 @@ pub struct Tree {
     pub max_leaf_bytes: u32,
 }
 
+/// A signature could not be made: the system gives no random numbers.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot sign: {0}")]
+pub struct SigningError(pub(crate) String);
+
 /// A tree head that the database made durable. The only two ways to one are a commit that returned and a head that was
 /// read back and checked against its edge; only such a head can be signed.
 pub(crate) struct Integrated {
@@ -47,7 +52,7 @@ pub(crate) struct HeadView<'a> {
 impl Integrated {
     /// The head of a round whose commit has returned [`crate::store::Commit::Done`].
     pub(crate) fn committed(edge: Edge, root: Hash, time: i64) -> Self {
-        let edge_tiles = edge.tiles().into_iter().map(|(id, tile)| (id, Arc::new(tile))).collect();
+        let edge_tiles = edge.tiles().into_iter().collect();
         Self { edge, edge_tiles, root, time }
     }
 
@@ -81,18 +86,23 @@ pub struct Head {
 
 impl Head {
     /// Signs what is integrated. No other function signs a checkpoint.
-    pub(crate) fn sign(tree: &Arc<Tree>, integrated: Integrated, key: &SigningKey, rng: &dyn SecureRandom) -> Self {
+    pub(crate) fn sign(
+        tree: &Arc<Tree>,
+        integrated: Integrated,
+        key: &SigningKey,
+        rng: &dyn SecureRandom,
+    ) -> Result<Self, SigningError> {
         let Integrated { edge, edge_tiles, root, time } = integrated;
-        let checkpoint = Checkpoint { origin: tree.origin_v1.clone(), size: edge.size(), root };
-        Self {
+        let checkpoint = Checkpoint::new(tree.origin_v1.as_str(), edge.size(), root);
+        Ok(Self {
             tree: Arc::clone(tree),
             size: edge.size(),
             root,
             time,
-            checkpoint_v1: checkpoint.sign(&tree.name, key, rng),
+            checkpoint_v1: checkpoint.sign(&tree.name, key, rng).map_err(|error| SigningError(error.to_string()))?,
             edge_tiles,
             edge,
-        }
+        })
     }
 
     pub(crate) fn view(&self) -> HeadView<'_> {

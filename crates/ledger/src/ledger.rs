@@ -1,15 +1,17 @@
 //! The log as the server sees it.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tlog::{Hash, LeafIndex, SigningKey, TreeSize, VerifyingKey};
+use tlog::{Checkpoint, Hash, KeyAlgorithm, LeafIndex, NoteKey, SigningKey, TreeSize, VerifyingKey};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::follow::{Refresh, load_head};
+use crate::head::SigningError;
 use crate::metrics::Metrics;
 use crate::seal::Freshness;
 use crate::sequencer::{Queue, sequencer};
@@ -75,6 +77,9 @@ pub enum OpenError {
     /// A name that cannot stand in a checkpoint.
     #[error("{0:?} cannot be a log's name: it needs 1 to 253 characters, none of them white space, '+' or a control")]
     BadName(String),
+    /// The checkpoint of the stored head.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// The system's random numbers, or the metrics registry.
     #[error("{0}")]
     System(String),
@@ -110,7 +115,7 @@ impl Ledger {
         let integrated = load_head(settings.store.reader().as_mut(), tree.id).await?;
         let metrics = Metrics::register(&settings.metrics).map_err(|error| OpenError::System(error.to_string()))?;
         let tree = Arc::new(tree);
-        let head = Head::sign(&tree, integrated, &settings.key, &rng);
+        let head = Head::sign(&tree, integrated, &settings.key, &rng)?;
         metrics.tree_size.set(i64::try_from(head.size.0).unwrap_or(i64::MAX));
         metrics.head_time.set(head.time);
         let core = Arc::new(Core {
@@ -165,9 +170,10 @@ impl Ledger {
         }
         core.store.now_millis().await.map_err(|error| error.to_string())?;
         let head = core.head();
-        tlog::Checkpoint::verify(&head.checkpoint_v1, &core.tree.origin_v1, &core.tree.name, core.log_key())
-            .map(drop)
-            .map_err(|error| format!("the published checkpoint does not verify: {error}"))
+        let broken = |reason: &dyn fmt::Display| format!("the published checkpoint does not verify: {reason}");
+        let key = NoteKey::new(&core.tree.name, core.log_key().clone()).map_err(|error| broken(&error))?;
+        let opened = Checkpoint::open(&head.checkpoint_v1, &core.tree.origin_v1, &[key]);
+        opened.map(drop).map_err(|error| broken(&error))
     }
 
     /// Appends an entry; returns once it is durable, below the published head, and signed.
@@ -195,7 +201,7 @@ impl Ledger {
                 leaf_hash: row.leaf_hash,
                 time,
                 kind: row.kind.clone(),
-                signed_entry_timestamp: core.sign_entry(place.leaf_index, time, &row.body),
+                signed_entry_timestamp: core.sign_entry(place.leaf_index, time, &row.body)?,
                 body: row.body.as_slice().into(),
                 attestation: row.attestation.clone(),
             })),
@@ -286,7 +292,7 @@ pub async fn create_tree(
     if !is_name(name) {
         return Err(OpenError::BadName(name.to_owned()));
     }
-    if !key.is_p256() {
+    if key.algorithm() != KeyAlgorithm::EcdsaP256 {
         return Err(OpenError::KeyNotP256);
     }
     let tree_id = random_tree_id(rng)?;
@@ -335,9 +341,11 @@ fn random_tree_id(rng: &dyn SecureRandom) -> Result<TreeId, OpenError> {
 }
 
 fn check_key(row: &TreeRow, key: &VerifyingKey) -> Result<Tree, OpenError> {
-    let stored = row.keys.iter().find(|stored| stored.role == KeyRole::Log).ok_or_else(|| {
-        StoreError::Damaged(format!("table tree_key: tree {} has no log key", row.tree_id))
-    })?;
+    let stored = row
+        .keys
+        .iter()
+        .find(|stored| stored.role == KeyRole::Log)
+        .ok_or_else(|| StoreError::Damaged(format!("table tree_key: tree {} has no log key", row.tree_id)))?;
     if stored.spki != key.spki() {
         let wanted = tlog::sha256(&stored.spki);
         return Err(OpenError::WrongKey { name: row.name.clone(), tree: row.tree_id, wanted, got: key.log_id() });

@@ -35,7 +35,10 @@ impl Metrics {
         };
         Ok(Self {
             tree_size: gauge("treehead_tree_size", "Size of the published tree head.")?,
-            head_time: gauge("treehead_head_time_seconds", "Integrated time of the published tree head, Unix seconds.")?,
+            head_time: gauge(
+                "treehead_head_time_seconds",
+                "Integrated time of the published tree head, Unix seconds.",
+            )?,
             read_only: gauge("treehead_read_only", "1 while the log refuses writes because its database went back.")?,
             queue_entries: gauge("treehead_queue_entries", "Entries that wait for the sequencer.")?,
             queue_bytes: gauge("treehead_queue_bytes", "Bytes of the entries that wait for the sequencer.")?,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 
 use crate::core::Core;
+use crate::head::SigningError;
 use crate::store::{Attestation, StoreError, StoredEntry};
 use crate::{Head, timestamps};
 
@@ -43,6 +44,9 @@ pub enum ReadError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A signed entry timestamp could not be made.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
     /// A size or index beyond the head.
     #[error("{0}")]
     OutOfRange(String),
@@ -65,31 +69,40 @@ impl Core {
         let stored = self.store.entries(self.tree.id, indexes, head.size).await?;
         let by_index: HashMap<LeafIndex, StoredEntry> =
             stored.into_iter().map(|entry| (entry.leaf_index, entry)).collect();
-        let logged = |entry: &StoredEntry| LoggedEntry {
-            leaf_index: entry.leaf_index,
-            leaf_hash: entry.leaf_hash,
-            time: entry.time,
-            kind: entry.kind.clone(),
-            signed_entry_timestamp: match &entry.signed_entry_timestamp {
-                Some(signature) => signature.as_slice().into(),
-                None => self.sign_entry(entry.leaf_index, entry.time, &entry.body),
-            },
-            body: entry.body.as_slice().into(),
-            attestation: entry.attestation.clone(),
+        let logged = |entry: &StoredEntry| {
+            Ok(LoggedEntry {
+                leaf_index: entry.leaf_index,
+                leaf_hash: entry.leaf_hash,
+                time: entry.time,
+                kind: entry.kind.clone(),
+                signed_entry_timestamp: match &entry.signed_entry_timestamp {
+                    Some(signature) => signature.as_slice().into(),
+                    None => self.sign_entry(entry.leaf_index, entry.time, &entry.body)?,
+                },
+                body: entry.body.as_slice().into(),
+                attestation: entry.attestation.clone(),
+            })
         };
-        indexes.iter().filter_map(|index| by_index.get(index)).map(logged).map(Ok).collect()
+        indexes.iter().filter_map(|index| by_index.get(index)).map(logged).collect()
     }
 
     /// The SET of a stored entry that has none stored: the one that waits to be stored, or a new one, which then waits.
     ///
     /// MUST be called only for entries below a published head.
-    pub(crate) fn sign_entry(&self, leaf_index: LeafIndex, time: i64, leaf_bytes: &[u8]) -> Arc<[u8]> {
+    pub(crate) fn sign_entry(
+        &self,
+        leaf_index: LeafIndex,
+        time: i64,
+        leaf_bytes: &[u8],
+    ) -> Result<Arc<[u8]>, SigningError> {
         if let Some(waiting) = self.timestamps.get(leaf_index) {
-            return waiting;
+            return Ok(waiting);
         }
         let payload = timestamps::payload(&self.tree, leaf_index, time, leaf_bytes);
+        let signature =
+            self.key.sign(payload.as_bytes(), &self.rng).map_err(|error| SigningError(error.to_string()))?;
         self.metrics.timestamps_signed.inc();
-        self.timestamps.add(leaf_index, self.key.sign(payload.as_bytes(), &self.rng))
+        Ok(self.timestamps.add(leaf_index, signature))
     }
 
     pub(crate) async fn inclusion_proof(

@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Head;
 use crate::append::AppendError;
 use crate::core::{Core, PublishError};
 use crate::seal::{Freshness, Place, Sealed, integrated_time, seal};
 use crate::store::{Commit, EntryRow, Round, StoreError, TimestampRow, Writer};
-use crate::Head;
 
 /// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
 pub const MAX_ROUND_ENTRIES: usize = 1_024;
@@ -380,6 +380,7 @@ impl From<PublishError> for RoundError {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Store(error) => Self::Store(error),
+            PublishError::Signing(error) => Self::Store(StoreError::Unavailable(error.to_string())),
             PublishError::WentBack(reason) => Self::ReadOnly(reason.0),
         }
     }

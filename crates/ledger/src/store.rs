@@ -245,7 +245,13 @@ pub trait Store: Send + Sync + 'static {
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>>;
     /// Entries that have *all* of `keys` among their index keys, below `size`, newest first, at most `limit`.
     /// Hits are compared with the full key texts.
-    async fn find_by_keys(&self, tree: TreeId, keys: &[String], size: TreeSize, limit: u32) -> StoreResult<Vec<EntryRef>>;
+    async fn find_by_keys(
+        &self,
+        tree: TreeId,
+        keys: &[String],
+        size: TreeSize,
+        limit: u32,
+    ) -> StoreResult<Vec<EntryRef>>;
     /// Stores signed entry timestamps outside a round; the first one stored wins.
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()>;
     /// Database clock, Unix milliseconds; proves that the database answers.

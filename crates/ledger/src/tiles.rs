@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use tlog::{FullTile, Hash, TILE_WIDTH, TileId, TileTree};
+use tlog::{FullTile, TILE_WIDTH, TileId, TileTree, TileWidthError};
 
-use crate::store::{Read, StoreResult};
+use crate::TreeId;
 use crate::core::Core;
 use crate::head::HeadView;
-use crate::TreeId;
+use crate::store::{Read, StoreError, StoreResult};
 
 /// Decoded full tiles kept: about 20 KiB each, so 20 MiB; the level-0 tiles of the last 250,000 entries.
 const MAX_CACHED_TILES: usize = 1_024;
@@ -30,7 +30,9 @@ impl TileCache {
     /// Keeps tiles that became full in a committed round: their entries are read next.
     pub(crate) fn keep(&self, full_tiles: Vec<FullTile>) {
         for tile in full_tiles {
-            self.tiles.insert(tile.id, Arc::new(TileTree::new(tile.hashes)));
+            if let Ok(tree) = TileTree::new(&tile.hashes) {
+                self.tiles.insert(tile.id, Arc::new(tree));
+            }
         }
     }
 }
@@ -85,6 +87,11 @@ async fn read_full(read: &mut dyn Read, tree: TreeId, ids: &[TileId]) -> StoreRe
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let hashes: Vec<Vec<Hash>> = read.full_tiles(tree, ids).await?;
-    Ok(ids.iter().copied().zip(hashes.into_iter().map(|hashes| Arc::new(TileTree::new(hashes)))).collect())
+    let decoded = read.full_tiles(tree, ids).await?.into_iter().zip(ids).map(|(hashes, &id)| {
+        let damaged = |error: TileWidthError| {
+            StoreError::Damaged(format!("table tile: level {} index {}: {error}", id.level, id.index))
+        };
+        Ok((id, Arc::new(TileTree::new(&hashes).map_err(damaged)?)))
+    });
+    decoded.collect()
 }

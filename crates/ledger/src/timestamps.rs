@@ -64,10 +64,6 @@ impl Waiting {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
     /// The map is whole between any two calls, so a panic elsewhere does not spoil it.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<LeafIndex, Arc<[u8]>>> {
         self.by_index.lock().unwrap_or_else(PoisonError::into_inner)

@@ -132,8 +132,11 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
                 let first = store.with(|state| state.rng.below(300));
                 let mut answers = Vec::new();
                 let mine = |server: u64| (first + server * 5..first + server * 5 + 20).collect::<Vec<u64>>();
-                let (a, b, c) =
-                    tokio::join!(clients(&servers[0], mine(0)), clients(&servers[1], mine(1)), clients(&servers[2], mine(2)));
+                let (a, b, c) = tokio::join!(
+                    clients(&servers[0], mine(0)),
+                    clients(&servers[1], mine(1)),
+                    clients(&servers[2], mine(2))
+                );
                 answers.extend(a.into_iter().chain(b).chain(c));
                 for (n, answer) in answers {
                     match answer {

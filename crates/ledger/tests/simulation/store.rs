@@ -11,7 +11,7 @@ use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 /// What a round's commit may do to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     /// Not applied, and reported so.
     Refused,
@@ -24,14 +24,14 @@ pub enum Fault {
 }
 
 /// A small xorshift generator: the same seed gives the same run.
-pub struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -40,30 +40,30 @@ impl Rng {
 }
 
 #[derive(Clone, Default)]
-pub struct Tables {
-    pub trees: Vec<TreeRow>,
-    pub heads: Vec<HeadRow>,
-    pub entries: Vec<(Arc<EntryRow>, i64)>,
-    pub tiles: BTreeMap<TileId, FullTile>,
-    pub timestamps: BTreeMap<LeafIndex, Vec<u8>>,
+pub(crate) struct Tables {
+    pub(crate) trees: Vec<TreeRow>,
+    pub(crate) heads: Vec<HeadRow>,
+    pub(crate) entries: Vec<(Arc<EntryRow>, i64)>,
+    pub(crate) tiles: BTreeMap<TileId, FullTile>,
+    pub(crate) timestamps: BTreeMap<LeafIndex, Vec<u8>>,
 }
 
-pub struct State {
-    pub tables: Tables,
-    pub rng: Rng,
+pub(crate) struct State {
+    pub(crate) tables: Tables,
+    pub(crate) rng: Rng,
     /// One commit in this many has a fault; 0 for none.
-    pub fault_every: u64,
-    pub poison: Option<Hash>,
-    pub millis: i64,
+    pub(crate) fault_every: u64,
+    pub(crate) poison: Option<Hash>,
+    pub(crate) millis: i64,
     locked_by: Option<u64>,
     writers: u64,
 }
 
 #[derive(Clone)]
-pub struct SimStore(pub Arc<Mutex<State>>);
+pub(crate) struct SimStore(pub(crate) Arc<Mutex<State>>);
 
 impl SimStore {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(State {
             tables: Tables::default(),
             rng: Rng::new(seed),
@@ -75,7 +75,7 @@ impl SimStore {
         })))
     }
 
-    pub fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.0.lock().unwrap())
     }
 
@@ -350,7 +350,8 @@ impl Store for SimStore {
                 leaves: size.0.min(rows.len() as u64),
                 index_keys: rows.iter().take(size.0 as usize).map(|(row, _)| row.index_keys.len() as u64).sum(),
                 timestamps: state.tables.timestamps.len() as u64,
-                attestations: rows.iter().take(size.0 as usize).filter(|(row, _)| row.attestation.is_some()).count() as u64,
+                attestations: rows.iter().take(size.0 as usize).filter(|(row, _)| row.attestation.is_some()).count()
+                    as u64,
                 beyond_newest_head: 0,
             }
         }))
