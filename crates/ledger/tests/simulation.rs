@@ -2,6 +2,8 @@
 //!
 //! `TREEHEAD_SIMULATION_SEED=n cargo test -p ledger --test simulation` replays one seed.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
 #[path = "simulation/store.rs"]
 mod store;
 
