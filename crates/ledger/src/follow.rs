@@ -18,6 +18,9 @@ const POLL_SHARED: Duration = Duration::from_millis(50);
 /// How often a server that is alone on its database looks whether that was put back under it.
 const POLL_ALONE: Duration = Duration::from_secs(1);
 
+/// A database that does not answer is not asked, and not complained about, more often than this.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+
 /// One read of the newest head shared by all requests that wait for one.
 pub(crate) struct Refresh {
     tickets: AtomicU64,
@@ -34,6 +37,10 @@ impl Refresh {
 impl Core {
     /// The newest head that the database had at some moment after this call began.
     pub(crate) async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
+        if self.read_only.get().is_some() {
+            // What the database holds is no longer believed; what was published stays readable where it still is.
+            return Ok(self.head());
+        }
         let ticket = self.refresh.tickets.fetch_add(1, Ordering::SeqCst) + 1;
         let mut served = self.refresh.served.lock().await;
         if served.0 < ticket {
@@ -117,6 +124,7 @@ impl Core {
             ticks.tick().await;
             if let Err(error) = self.newest_head().await {
                 tracing::warn!(%error, "cannot read the newest tree head");
+                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
         }
     }

@@ -218,7 +218,7 @@ impl Ledger {
         stored.into_iter().next().ok_or_else(absent)
     }
 
-    /// Entries by leaf index below `head`, in the order asked for, absent ones left out, duplicates kept.
+    /// Entries by leaf index, in the order asked for, those at or beyond `head`'s size left out, duplicates kept.
     pub async fn entries(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
         self.inner.core.entries(head, indexes).await
     }

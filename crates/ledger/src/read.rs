@@ -83,7 +83,12 @@ impl Core {
                 attestation: entry.attestation.clone(),
             })
         };
-        indexes.iter().filter_map(|index| by_index.get(index)).map(logged).collect()
+        let below = indexes.iter().filter(|index| index.0 < head.size.0);
+        let found = below.map(|index| {
+            let missing = || ReadError::Damaged(format!("table entry: leaf index {index} is missing"));
+            by_index.get(index).ok_or_else(missing)
+        });
+        found.map(|entry| logged(entry?)).collect()
     }
 
     /// The SET of a stored entry that has none stored: the one that waits to be stored, or a new one, which then waits.

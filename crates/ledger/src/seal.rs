@@ -78,3 +78,82 @@ pub(crate) fn seal(base: &Head, proposals: &[Arc<EntryRow>], stored: &[EntryRef]
     let head = HeadRow { prev_size: base.size, size: edge.size(), root: edge.root(), time };
     Sealed { head, entries, full_tiles, places, edge }
 }
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+    use tlog::{EMPTY_ROOT, SigningKey, TreeSize};
+
+    use super::*;
+    use crate::{Tree, TreeId};
+
+    fn head(leaves: u64, time: i64) -> Head {
+        let rng = SystemRandom::new();
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
+        let key = SigningKey::from_pkcs8(&pkcs8, &rng).unwrap();
+        let tree = Arc::new(Tree {
+            id: TreeId(1),
+            name: "test".into(),
+            origin_v1: "test - 1".into(),
+            log_id: key.verifying_key().log_id(),
+            public_key_pem: key.verifying_key().to_pem(),
+            first_log_index: 0,
+            max_leaf_bytes: 100,
+        });
+        let mut edge = Edge::empty();
+        edge.append(&(0..leaves).map(|n| row(n).leaf_hash).collect::<Vec<_>>());
+        let root = edge.root();
+        Head::sign(&tree, Integrated::committed(edge, root, time), &key, &rng).unwrap()
+    }
+
+    fn row(n: u64) -> EntryRow {
+        let body = n.to_be_bytes().to_vec();
+        EntryRow {
+            leaf_hash: tlog::leaf_hash(&body),
+            kind: "test:1".into(),
+            body,
+            index_keys: Vec::new(),
+            attestation: None,
+        }
+    }
+
+    fn rows(numbers: impl IntoIterator<Item = u64>) -> Vec<Arc<EntryRow>> {
+        numbers.into_iter().map(|n| Arc::new(row(n))).collect()
+    }
+
+    #[test]
+    fn new_entries_follow_the_base_and_make_its_tree() {
+        let sealed = seal(&head(250, 7), &rows(250..600), &[], 9);
+        assert_eq!((sealed.head.prev_size, sealed.head.size, sealed.head.time), (TreeSize(250), TreeSize(600), 9));
+        assert_eq!(sealed.head.root, head(600, 0).root);
+        assert_eq!(sealed.full_tiles.len(), 2);
+        let indexes: Vec<u64> = sealed.places.iter().map(|place| place.leaf_index.0).collect();
+        assert_eq!(indexes, (250..600).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn duplicates_get_the_stored_index_or_that_of_the_round() {
+        let stored = [EntryRef { leaf_index: LeafIndex(3), leaf_hash: row(3).leaf_hash }];
+        let sealed = seal(&head(10, 0), &rows([10, 3, 10, 11]), &stored, 1);
+        let places: Vec<(u64, Freshness)> =
+            sealed.places.iter().map(|place| (place.leaf_index.0, place.freshness)).collect();
+        let new = Freshness::New { time: 1 };
+        assert_eq!(places, [(10, new), (3, Freshness::Duplicate), (10, Freshness::Duplicate), (11, new)]);
+        assert_eq!(sealed.entries.len(), 2);
+    }
+
+    #[test]
+    fn a_round_of_duplicates_makes_no_head() {
+        let stored = [EntryRef { leaf_index: LeafIndex(0), leaf_hash: row(0).leaf_hash }];
+        let sealed = seal(&head(1, 0), &rows([0, 0]), &stored, 1);
+        assert!(sealed.entries.is_empty() && sealed.full_tiles.is_empty());
+        assert_ne!(sealed.head.root, EMPTY_ROOT);
+    }
+
+    #[test]
+    fn time_never_goes_back_and_never_follows_a_base_from_the_future() {
+        assert_eq!(integrated_time(&head(1, 100), 101_999), Ok(101));
+        assert_eq!(integrated_time(&head(1, 100), 95_000), Ok(100));
+        assert_eq!(integrated_time(&head(1, 100), 94_999), Err(6));
+    }
+}

@@ -69,3 +69,59 @@ impl Waiting {
         self.by_index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tlog::Hash;
+
+    use super::*;
+    use crate::TreeId;
+
+    /// A payload recorded from Rekor v1.5.4: same text, so the same SHA-256.
+    #[test]
+    fn the_payload_is_rekors() {
+        let body = concat!(
+            r#"{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":"sha256","value":"#,
+            r#""4ac5941ce272e4f72eda5412c9da0ba9a4a3a6645a33ac77a634f4b025381058"}},"signature":{"content":"#,
+            r#""MEYCIQC4alY8bLylTVWIBJuzNx33XrpxX9s3CD4SUo7gmh2dEAIhAI7F1lzRfMt0wVyE/7ANMkHJTRTJ5xs4vG4696z77kmW","#,
+            r#""publicKey":{"content":"LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUZrd0V3WUhLb1pJemowQ0FRWUlLb1pJemowREFRY0RR"#,
+            r#"Z0FFUnh3K2RZeEpCQ2hidW41VEVZN1E5U1N0NndkWAowbHZTK09ldzEyMzZjVXpkVWc5NnlvcUxrWHJNTi9VZDZQREp1K090aFlPQzV3"#,
+            r#"TGNKYUV0Q2Zlb1dBPT0KLS0tLS1FTkQgUFVCTElDIEtFWS0tLS0tCg=="}}}}"#,
+        );
+        let mut log_id = [0; 32];
+        let hex_log_id = "0df0d7025d929558efb8aa0df9fd6c705cfd8daf12101705e8cf0ae7ba7d5b12";
+        hex::decode_to_slice(hex_log_id, &mut log_id).unwrap();
+        let tree = Tree {
+            id: TreeId(4_112_233_445_566_778_899),
+            name: "rekor.example.test".into(),
+            origin_v1: "rekor.example.test - 4112233445566778899".into(),
+            log_id: Hash(log_id),
+            public_key_pem: String::new(),
+            first_log_index: 3,
+            max_leaf_bytes: 65_535,
+        };
+        let payload = payload(&tree, LeafIndex(55), 1_795_384_279, body.as_bytes());
+        let digest = tlog::sha256(payload.as_bytes()).to_string();
+        assert_eq!(digest, "0eb3182ea056e7a54eefc961e3f1450b3e9960628fcc8787094b9f493b69ba80");
+    }
+
+    #[test]
+    fn the_first_signature_stays_until_it_is_stored() {
+        let waiting = Waiting::default();
+        assert_eq!(&*waiting.add(LeafIndex(1), vec![1]), &[1]);
+        assert_eq!(&*waiting.add(LeafIndex(1), vec![2]), &[1]);
+        let rows = waiting.next(10);
+        waiting.stored(&rows);
+        assert_eq!(waiting.get(LeafIndex(1)), None);
+    }
+
+    #[test]
+    fn what_waits_is_bounded() {
+        let waiting = Waiting::default();
+        for index in 0..=MAX_WAITING as u64 {
+            waiting.add(LeafIndex(index), vec![0]);
+        }
+        assert_eq!(waiting.get(LeafIndex(0)), None);
+        assert!(waiting.get(LeafIndex(1)).is_some());
+    }
+}
