@@ -1,0 +1,85 @@
+//! Digests that clients give instead of the artifact.
+
+/// A hash function that an entry may name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HashAlgorithm {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+impl HashAlgorithm {
+    /// By the name that entries use, `sha256`.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "sha256" => Some(Self::Sha256),
+            "sha384" => Some(Self::Sha384),
+            "sha512" => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
+    /// The name that entries use.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    /// The name that refusals use, `SHA-256`.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Sha256 => "SHA-256",
+            Self::Sha384 => "SHA-384",
+            Self::Sha512 => "SHA-512",
+        }
+    }
+
+    /// Length of a digest in bytes.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// A digest that the client computed. Its length is that of its algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Digest {
+    algorithm: HashAlgorithm,
+    bytes: Vec<u8>,
+}
+
+/// Why a text is no digest. Texts are Rekor's.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DigestError {
+    #[error("invalid value for hash")]
+    Length,
+    #[error("encoding/hex: invalid byte: U+{:04X} '{}'", .0, char::from(*.0))]
+    Hex(u8),
+}
+
+impl Digest {
+    /// From hexadecimal digits of either case.
+    pub(crate) fn from_hex(algorithm: HashAlgorithm, digits: &str) -> Result<Self, DigestError> {
+        if digits.len() != algorithm.len() * 2 {
+            return Err(DigestError::Length);
+        }
+        match hex::decode(digits) {
+            Ok(bytes) => Ok(Self { algorithm, bytes }),
+            Err(_) => Err(DigestError::Hex(digits.bytes().find(|byte| !byte.is_ascii_hexdigit()).unwrap_or_default())),
+        }
+    }
+
+    pub(crate) fn algorithm(&self) -> HashAlgorithm {
+        self.algorithm
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}

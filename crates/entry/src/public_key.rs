@@ -1,0 +1,238 @@
+//! Public keys of clients, and their signatures over given digests.
+
+use aws_lc_rs::digest as aws_digest;
+use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
+use const_oid::db::{rfc5912, rfc8410};
+use der::asn1::{ObjectIdentifier, UintRef};
+use der::{Decode, Reader, SliceReader};
+use ed25519_dalek::VerifyingKey;
+use spki::SubjectPublicKeyInfoRef;
+
+use crate::digest::{Digest, HashAlgorithm};
+use crate::prehash::Prehash;
+use crate::signature;
+
+/// Longest RSA modulus: the longest that aws-lc verifies with. A check with 8,192 bits takes 0.2 ms, and one with
+/// 16,384 would take four times that.
+const MAX_RSA_BITS: usize = 8192;
+/// Shortest RSA modulus, Go's limit since 1.24.
+const MIN_RSA_BITS: usize = 1024;
+
+/// A NIST curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Curve {
+    P224,
+    P256,
+    P384,
+    P521,
+}
+
+/// What an algorithm policy sees of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Ecdsa(Curve),
+    /// RSA with a modulus of so many bytes.
+    Rsa {
+        bytes: usize,
+    },
+    Ed25519,
+}
+
+/// A key that parsed: its numbers are in range and its point, but for P-224 and Ed25519, is on the curve.
+#[derive(Debug)]
+pub(crate) struct PublicKey {
+    kind: KeyKind,
+    verifier: Verifier,
+}
+
+#[derive(Debug)]
+enum Verifier {
+    /// Parsed for SHA-256, which nine in ten entries use.
+    AwsLc(ParsedPublicKey),
+    Ed25519([u8; 32]),
+    /// P-224, which aws-lc-rs does not have and no policy can admit.
+    None,
+}
+
+/// Why a key is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum KeyError {
+    #[error("malformed public key")]
+    Malformed,
+    #[error("unsupported public key type")]
+    UnknownAlgorithm,
+    #[error("unsupported elliptic curve")]
+    UnknownCurve,
+    #[error("RSA keys of {0} bits are not supported, only of {MIN_RSA_BITS} to {MAX_RSA_BITS}")]
+    RsaSize(usize),
+}
+
+/// Why a signature does not verify. The texts are Rekor's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SignatureError {
+    #[error("invalid signature when validating ASN.1 encoded signature")]
+    Asn1,
+    #[error("invalid signature when validating IEEE_P1363 encoded signature")]
+    RawPair,
+    #[error("ecdsa: Invalid IEEE_P1363 encoded bytes")]
+    NeitherForm,
+    #[error("crypto/rsa: verification error")]
+    Rsa,
+    #[error("unsupported hash algorithm: {:?} not in [SHA-512]", .0.title())]
+    Ed25519Hash(HashAlgorithm),
+    #[error("failed to verify signature: ed25519: invalid signature")]
+    Ed25519,
+    /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no policy can name it.
+    #[error("entry algorithms are not allowed")]
+    NotAllowed,
+}
+
+impl PublicKey {
+    /// Parses a DER `SubjectPublicKeyInfo`. Keys whose algorithm Rekor parses too but never verifies with (DSA,
+    /// X25519, Ed448) are [`KeyError::UnknownAlgorithm`].
+    pub(crate) fn from_spki(spki: &[u8]) -> Result<Self, KeyError> {
+        let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|_| KeyError::Malformed)?;
+        let bits = info.subject_public_key.as_bytes().ok_or(KeyError::Malformed)?;
+        let parameters = info.algorithm.parameters;
+        match info.algorithm.oid {
+            rfc5912::ID_EC_PUBLIC_KEY => {
+                let curve = parameters.and_then(|parameters| parameters.decode_as().ok()).ok_or(KeyError::Malformed)?;
+                ecdsa(curve, spki, bits)
+            }
+            rfc5912::RSA_ENCRYPTION => match parameters.is_some_and(|parameters| parameters.is_null()) {
+                true => rsa(spki, bits),
+                false => Err(KeyError::Malformed),
+            },
+            rfc8410::ID_ED_25519 if parameters.is_none() => {
+                let bytes = bits.try_into().map_err(|_| KeyError::Malformed)?;
+                Ok(Self { kind: KeyKind::Ed25519, verifier: Verifier::Ed25519(bytes) })
+            }
+            rfc8410::ID_ED_25519 => Err(KeyError::Malformed),
+            _ => Err(KeyError::UnknownAlgorithm),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// Checks a signature over a digest as Rekor does for a `hashedrekord`: ECDSA on any curve with any hash, as ASN.1
+    /// or as r ‖ s; RSA as PKCS#1 v1.5; Ed25519 as Ed25519ph (RFC 8032), hence over SHA-512 only.
+    pub(crate) fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+        let hash = digest.algorithm();
+        match (self.kind, &self.verifier) {
+            (KeyKind::Ecdsa(curve), Verifier::AwsLc(key)) => {
+                let algorithm = ecdsa_algorithm(curve, hash).ok_or(SignatureError::NotAllowed)?;
+                // As Rekor tells the forms apart: what begins like ASN.1 is never taken for r ‖ s.
+                if signature::is_asn1_pair(signature) {
+                    return verify(key, algorithm, digest, signature).ok_or(SignatureError::Asn1);
+                }
+                let asn1 = signature::asn1_of_raw_pair(signature).ok_or(SignatureError::NeitherForm)?;
+                verify(key, algorithm, digest, &asn1).ok_or(SignatureError::RawPair)
+            }
+            (KeyKind::Rsa { bytes }, Verifier::AwsLc(key)) => {
+                let algorithm = rsa_algorithm(bytes, hash).ok_or(SignatureError::NotAllowed)?;
+                verify(key, algorithm, digest, signature).ok_or(SignatureError::Rsa)
+            }
+            (_, Verifier::Ed25519(key)) => verify_ed25519ph(key, digest, signature),
+            (_, Verifier::AwsLc(_) | Verifier::None) => Err(SignatureError::NotAllowed),
+        }
+    }
+}
+
+fn ecdsa(curve: ObjectIdentifier, spki: &[u8], point: &[u8]) -> Result<PublicKey, KeyError> {
+    let (curve, coordinate_bytes) = match curve {
+        rfc5912::SECP_224_R_1 => (Curve::P224, 28),
+        rfc5912::SECP_256_R_1 => (Curve::P256, 32),
+        rfc5912::SECP_384_R_1 => (Curve::P384, 48),
+        rfc5912::SECP_521_R_1 => (Curve::P521, 66),
+        _ => return Err(KeyError::UnknownCurve),
+    };
+    // Uncompressed points only, as Go: one key has one encoding, hence one entry.
+    if point.len() != 1 + 2 * coordinate_bytes || point[0] != 0x04 {
+        return Err(KeyError::Malformed);
+    }
+    let verifier = match ecdsa_algorithm(curve, HashAlgorithm::Sha256) {
+        Some(algorithm) => Verifier::AwsLc(ParsedPublicKey::new(algorithm, spki).map_err(|_| KeyError::Malformed)?),
+        None => Verifier::None,
+    };
+    Ok(PublicKey { kind: KeyKind::Ecdsa(curve), verifier })
+}
+
+fn rsa(spki: &[u8], key: &[u8]) -> Result<PublicKey, KeyError> {
+    let malformed = |_| KeyError::Malformed;
+    let mut reader = SliceReader::new(key).map_err(malformed)?;
+    let modulus = reader
+        .sequence(|reader| {
+            let modulus = UintRef::decode(reader)?;
+            UintRef::decode(reader)?;
+            Ok::<_, der::Error>(modulus)
+        })
+        .map_err(malformed)?;
+    reader.finish().map_err(malformed)?;
+    let bytes = modulus.as_bytes();
+    let bits = bytes.len() * 8 - bytes.first().map_or(0, |first| first.leading_zeros() as usize);
+    if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+        return Err(KeyError::RsaSize(bits));
+    }
+    let parsed = ParsedPublicKey::new(&aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, spki)
+        .map_err(|_| KeyError::Malformed)?;
+    Ok(PublicKey { kind: KeyKind::Rsa { bytes: bytes.len() }, verifier: Verifier::AwsLc(parsed) })
+}
+
+/// Verifies ECDSA signatures in ASN.1 form.
+pub(crate) fn ecdsa_algorithm(curve: Curve, hash: HashAlgorithm) -> Option<&'static dyn VerificationAlgorithm> {
+    use HashAlgorithm::{Sha256, Sha384, Sha512};
+    Some(match (curve, hash) {
+        (Curve::P224, _) => return None,
+        (Curve::P256, Sha256) => &aws::ECDSA_P256_SHA256_ASN1,
+        (Curve::P256, Sha384) => &aws::ECDSA_P256_SHA384_ASN1,
+        (Curve::P256, Sha512) => &aws::ECDSA_P256_SHA512_ASN1,
+        (Curve::P384, Sha256) => &aws::ECDSA_P384_SHA256_ASN1,
+        (Curve::P384, Sha384) => &aws::ECDSA_P384_SHA384_ASN1,
+        (Curve::P384, Sha512) => &aws::ECDSA_P384_SHA512_ASN1,
+        (Curve::P521, Sha256) => &aws::ECDSA_P521_SHA256_ASN1,
+        (Curve::P521, Sha384) => &aws::ECDSA_P521_SHA384_ASN1,
+        (Curve::P521, Sha512) => &aws::ECDSA_P521_SHA512_ASN1,
+    })
+}
+
+/// Verifies RSA PKCS#1 v1.5 signatures by a key with a modulus of so many bytes.
+pub(crate) fn rsa_algorithm(bytes: usize, hash: HashAlgorithm) -> Option<&'static dyn VerificationAlgorithm> {
+    // "Legacy" is what aws-lc-rs calls keys below 2,048 bits. Rekor verifies with them too, and its policy then refuses.
+    Some(match hash {
+        HashAlgorithm::Sha256 => &aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
+        HashAlgorithm::Sha384 if bytes * 8 < 2048 => return None,
+        HashAlgorithm::Sha384 => &aws::RSA_PKCS1_2048_8192_SHA384,
+        HashAlgorithm::Sha512 => &aws::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+    })
+}
+
+/// Some if the signature verifies.
+fn verify(
+    key: &ParsedPublicKey,
+    algorithm: &'static dyn VerificationAlgorithm,
+    digest: &Digest,
+    signature: &[u8],
+) -> Option<()> {
+    let digest_algorithm = match digest.algorithm() {
+        HashAlgorithm::Sha256 => &aws_digest::SHA256,
+        HashAlgorithm::Sha384 => &aws_digest::SHA384,
+        HashAlgorithm::Sha512 => &aws_digest::SHA512,
+    };
+    let imported = aws_digest::Digest::import_less_safe(digest.bytes(), digest_algorithm).ok()?;
+    match digest.algorithm() {
+        HashAlgorithm::Sha256 => key.verify_digest_sig(&imported, signature).ok(),
+        HashAlgorithm::Sha384 | HashAlgorithm::Sha512 => {
+            ParsedPublicKey::new(algorithm, key.as_ref()).ok()?.verify_digest_sig(&imported, signature).ok()
+        }
+    }
+}
+
+/// RFC 8032 section 5.1.7 with the pre-hash given. Not the strict rules of ed25519-dalek: Go's are these.
+fn verify_ed25519ph(key: &[u8; 32], digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+    let prehash = Prehash::new(digest).ok_or(SignatureError::Ed25519Hash(digest.algorithm()))?;
+    let key = VerifyingKey::from_bytes(key).map_err(|_| SignatureError::Ed25519)?;
+    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Ed25519)?;
+    key.verify_prehashed(prehash, None, &signature).map_err(|_| SignatureError::Ed25519)
+}

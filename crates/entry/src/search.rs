@@ -1,0 +1,18 @@
+//! What `index/retrieve` looks up.
+
+use crate::refusal::Refusal;
+use crate::x509;
+
+/// Key formats that `index/retrieve` takes. Of these, [`key_search_key`] parses x509; the others come with their kinds.
+pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
+
+/// `hex(sha256(canonical key))`, the search key of a public key. Errors for a key that does not parse, and for a format
+/// of [`KEY_FORMATS`] whose kinds this log does not take yet.
+pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
+    match format {
+        "x509" => x509::Key::from_pem(key)
+            .map(|key| tlog::sha256(key.canonical()).to_string())
+            .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned())),
+        _ => Err(Refusal::Invalid("the PKI format requested is not supported by this server".to_owned())),
+    }
+}

@@ -1,0 +1,91 @@
+//! The stages of an entry: proposed, verified, leaf bytes.
+
+use std::collections::HashSet;
+
+use crate::envelope::{Envelope, require_object};
+use crate::kinds::{self, Kind, Proposal, Purpose};
+use crate::policy::Policy;
+use crate::refusal::Refusal;
+
+/// Parsed but unchecked.
+pub struct ProposedEntry {
+    kind: &'static dyn Kind,
+    proposal: Box<dyn Proposal>,
+}
+
+/// Checked: its signature verifies over what it claims, by the key it names, and the policy admits it. Only
+/// [`ProposedEntry::verify`] makes one.
+pub struct VerifiedEntry {
+    kind: &'static dyn Kind,
+    leaf_bytes: Vec<u8>,
+    index_keys: Vec<String>,
+}
+
+impl ProposedEntry {
+    /// Parses `{"kind":…,"apiVersion":…,"spec":{…}}`: a request body, or one element of `entries` of a look-up.
+    ///
+    /// As Rekor does (facts of v1.5.4): what follows the first JSON value is ignored, and so are unknown members at
+    /// every level; names of the outer object are matched without regard to case; of duplicate members the last one
+    /// wins; a member of the wrong type inside `spec` counts as absent. A body of white space is
+    /// `Required("proposedEntry")`. Strings that are not Unicode (a lone surrogate, invalid UTF-8) are refused, where
+    /// Rekor puts U+FFFD into them.
+    pub fn from_json(json: &[u8]) -> Result<Self, Refusal> {
+        let envelope = Envelope::from_json(json)?;
+        let kind = envelope.kind()?;
+        kinds::is_known(kind)?;
+        let (version, spec) = envelope.contents()?;
+        let kind = kinds::find(kind, version)?;
+        require_object(spec)?;
+        Ok(Self { kind, proposal: kind.decode(spec)? })
+    }
+
+    /// Verifies for insertion.
+    pub fn verify(self, policy: &Policy) -> Result<VerifiedEntry, Refusal> {
+        let canonical = self.proposal.check(Purpose::Insert(policy))?;
+        let index_keys = lower_case(canonical.index_keys);
+        Ok(VerifiedEntry { kind: self.kind, leaf_bytes: canonical.leaf_bytes, index_keys })
+    }
+
+    /// The leaf bytes to look up: checks as Rekor's `retrieve` does (signature, but neither policy nor insertability).
+    pub fn leaf_bytes_for_lookup(self) -> Result<Vec<u8>, Refusal> {
+        Ok(self.proposal.check(Purpose::LookUp)?.leaf_bytes)
+    }
+}
+
+impl VerifiedEntry {
+    /// Kind and version, `hashedrekord:0.0.1`.
+    pub fn kind(&self) -> &'static str {
+        self.kind.tag()
+    }
+
+    /// The canonical bytes that are hashed.
+    pub fn leaf_bytes(&self) -> &[u8] {
+        &self.leaf_bytes
+    }
+
+    /// Search keys, lower-cased by [`str::to_lowercase`], each once.
+    pub fn index_keys(&self) -> &[String] {
+        &self.index_keys
+    }
+
+    /// Takes it apart: leaf bytes and index keys.
+    pub fn into_parts(self) -> (Vec<u8>, Vec<String>) {
+        (self.leaf_bytes, self.index_keys)
+    }
+}
+
+/// The index keys that follow from leaf bytes alone, for fsck: those of [`VerifiedEntry::index_keys`], in their order;
+/// none where the kind's keys do not follow from the body. No signature is checked. Errors for bytes that no entry of a
+/// registered kind has.
+pub fn index_keys_of_leaf(leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, Refusal> {
+    let envelope = Envelope::from_json(leaf_bytes)?;
+    let (version, spec) = envelope.contents()?;
+    let keys = kinds::find(envelope.kind()?, version)?.index_keys_of_leaf(spec)?;
+    Ok(keys.map(lower_case))
+}
+
+/// Each key once, in lower case, in the order of first appearance.
+fn lower_case(keys: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::with_capacity(keys.len());
+    keys.into_iter().map(|key| key.to_lowercase()).filter(|key| seen.insert(key.clone())).collect()
+}

@@ -1,0 +1,128 @@
+//! The PKI format `x509`: a public key, a certificate or a chain of certificates in PEM.
+
+mod certificate;
+mod chain;
+mod subjects;
+
+use crate::digest::Digest;
+use crate::pem::{self, Block};
+use crate::public_key::{PublicKey, SignatureError};
+use crate::refusal::Refusal;
+use certificate::Certificate;
+
+/// Certificates in one key, as in Rekor.
+const MAX_CERTIFICATES: usize = 10;
+const PUBLIC_KEY: &str = "PUBLIC KEY";
+const CERTIFICATE: &str = "CERTIFICATE";
+
+/// A client's key as submitted in PEM: parsed, nothing verified.
+pub(crate) struct Key {
+    canonical: Vec<u8>,
+    public_key: PublicKey,
+    subjects: Vec<String>,
+    /// DER, leaf first, last one the trust root. Empty unless there are two and more.
+    chain: Vec<Vec<u8>>,
+}
+
+impl Key {
+    /// Parses PEM. Text before the first block is skipped; if anything but white space follows that block, then all
+    /// blocks are certificates, whatever their labels say (Rekor's rule).
+    pub(crate) fn from_pem(text: &[u8]) -> Result<Self, Refusal> {
+        let text = trim(text);
+        let (block, rest) =
+            pem::decode(text).ok_or_else(|| Refusal::Invalid("invalid public key: failure decoding PEM".to_owned()))?;
+        if !rest.is_empty() {
+            return Self::from_certificates(certificate_blocks(block, rest)?);
+        }
+        match block.label {
+            label if label == PUBLIC_KEY.as_bytes() => Self::from_spki(&block.bytes),
+            label if label == CERTIFICATE.as_bytes() => Self::from_certificates(vec![block.bytes]),
+            label => {
+                let label = String::from_utf8_lossy(label);
+                Err(Refusal::Invalid(format!("invalid public key: cannot handle type {label}")))
+            }
+        }
+    }
+
+    /// The PEM that every equivalent input becomes: no text, no headers, 64 columns, LF, final newline.
+    pub(crate) fn canonical(&self) -> &[u8] {
+        &self.canonical
+    }
+
+    /// The names in the subject alternative name of the leaf certificate, in the case in which they are written.
+    pub(crate) fn subjects(&self) -> &[String] {
+        &self.subjects
+    }
+
+    pub(crate) fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// Checks a signature over `digest` by the key, or by the leaf of the chain. A chain of two and more certificates
+    /// is verified first, as of the beginning of the leaf's validity, with its last certificate trusted.
+    pub(crate) fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), VerifyError> {
+        if signature.is_empty() {
+            return Err(VerifyError::Empty);
+        }
+        chain::verify(&self.chain)?;
+        Ok(self.public_key.verify_digest(digest, signature)?)
+    }
+
+    fn from_spki(spki: &[u8]) -> Result<Self, Refusal> {
+        let public_key = PublicKey::from_spki(spki).map_err(Refusal::invalid)?;
+        let mut canonical = Vec::new();
+        pem::encode(PUBLIC_KEY, spki, &mut canonical);
+        Ok(Self { canonical, public_key, subjects: Vec::new(), chain: Vec::new() })
+    }
+
+    fn from_certificates(certificates: Vec<Vec<u8>>) -> Result<Self, Refusal> {
+        let mut canonical = Vec::new();
+        let mut leaf = None;
+        for der in &certificates {
+            let certificate = Certificate::from_der(der).map_err(Refusal::invalid)?;
+            pem::encode(CERTIFICATE, der, &mut canonical);
+            leaf.get_or_insert(certificate);
+        }
+        let leaf = leaf.ok_or_else(|| Refusal::Invalid("no certificate".to_owned()))?;
+        let subjects = leaf.subjects;
+        let public_key = leaf.public_key.map_err(Refusal::invalid)?;
+        let chain = if certificates.len() > 1 { certificates } else { Vec::new() };
+        Ok(Self { canonical, public_key, subjects, chain })
+    }
+}
+
+/// Why a signature by an x509 key does not count.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum VerifyError {
+    #[error("X509 signature has not been initialized")]
+    Empty,
+    #[error(transparent)]
+    Chain(#[from] chain::ChainError),
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+}
+
+/// What all blocks of a chain hold, the first of which is read already.
+fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Refusal> {
+    // The first is parsed before a second is looked for: what is wrong with it is the better message.
+    Certificate::from_der(&first.bytes).map_err(Refusal::invalid)?;
+    let mut blocks = vec![first.bytes];
+    while !rest.is_empty() {
+        if blocks.len() == MAX_CERTIFICATES {
+            return Err(Refusal::Invalid("too many certificates specified in PEM block".to_owned()));
+        }
+        let (block, after) =
+            pem::decode(rest).ok_or_else(|| Refusal::Invalid("error during PEM decoding".to_owned()))?;
+        blocks.push(block.bytes);
+        rest = after;
+    }
+    Ok(blocks)
+}
+
+/// White space around it, vertical tab included, as Go trims it.
+fn trim(text: &[u8]) -> &[u8] {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
+    let start = text.iter().take_while(|byte| is_space(byte)).count();
+    let end = text[start..].iter().rev().take_while(|byte| is_space(byte)).count();
+    &text[start..text.len() - end]
+}
