@@ -24,7 +24,7 @@ pub(crate) fn is_asn1_pair(signature: &[u8]) -> bool {
 /// The ASN.1 form of r ‖ s: the first half is one number, the second the other, of whatever size. None where the
 /// length is 0, odd or above [`MAX_RAW_PAIR`].
 pub(crate) fn asn1_of_raw_pair(signature: &[u8]) -> Option<Vec<u8>> {
-    if signature.is_empty() || signature.len() > MAX_RAW_PAIR || signature.len() % 2 != 0 {
+    if signature.is_empty() || signature.len() > MAX_RAW_PAIR || !signature.len().is_multiple_of(2) {
         return None;
     }
     fn encode(r: &[u8], s: &[u8]) -> der::Result<Vec<u8>> {
