@@ -14,7 +14,9 @@ use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use crate::{IndexKeyHash, TreeId};
 
+mod encoding;
 pub mod postgres;
+mod records;
 pub mod sqlite;
 
 /// A tree as the transaction that created it stored it. None of this ever changes, except `state` (at rotation).
@@ -244,7 +246,7 @@ pub trait Store: Send + Sync + 'static {
     /// Entries at these indexes that are below `size`, in ascending order of index; absent ones are left out.
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>>;
     /// Entries that have *all* of `keys` among their index keys, below `size`, newest first, at most `limit`.
-    /// Hits are compared with the full key texts.
+    /// Hits are compared with the full key texts. No keys find nothing.
     async fn find_by_keys(
         &self,
         tree: TreeId,
@@ -257,7 +259,8 @@ pub trait Store: Send + Sync + 'static {
     /// Database clock, Unix milliseconds; proves that the database answers.
     async fn now_millis(&self) -> StoreResult<i64>;
 
-    /// For fsck: everything stored of the entries in `range` (below the size fsck works at), ascending.
+    /// For fsck: everything stored of the entries in `range` (below the size fsck works at), ascending. Entries that are not
+    /// there are left out.
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>>;
     /// For fsck: the full tiles stored of one level from `from` on, ascending, at most `limit`.
     async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>>;
@@ -281,9 +284,11 @@ pub struct AuditEntry {
     pub body: Option<Vec<u8>>,
     /// Full key texts stored beside the entry.
     pub index_keys: Vec<String>,
-    /// Table `leaf`: first 16 bytes of the leaf hash of each row of this index.
+    /// Table `leaf`: the row that `leaf_hash` calls for, if it is there. (A row under another hash cannot be looked up by its
+    /// index; it shows in [`AuditCounts::leaves`].)
     pub leaf_rows: Vec<[u8; 16]>,
-    /// Table `index_key`: each row of this index.
+    /// Table `index_key`: the rows that `index_keys` call for, as far as they are there, ascending. (Others show in
+    /// [`AuditCounts::index_keys`].)
     pub index_key_rows: Vec<IndexKeyHash>,
     /// Table `signed_entry_timestamp`.
     pub signed_entry_timestamp: Option<Vec<u8>>,

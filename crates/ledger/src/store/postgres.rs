@@ -1,1 +1,167 @@
-//! Postgres, for production.
+//! Postgres, for production: any number of servers on one database.
+//!
+//! Reads go through a small pool. The sequencer's [`Writer`] is a direct connection of its own, with short time-outs on both
+//! sides, so that a server that died never keeps the others waiting. The URL MUST lead to the primary itself: a pooler in
+//! between could answer a commit in the server's stead. Prefer a unix socket (`postgres:///db?host=/run/postgresql`) where
+//! server and database share a machine.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::postgres::{PgConnectOptions, PgPool};
+use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
+
+use super::{
+    AuditCounts, AuditEntry, EntryRef, HeadRow, Read, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+};
+use crate::TreeId;
+
+mod audit;
+mod commit;
+mod error;
+mod key16;
+mod notice;
+mod reads;
+mod session;
+mod trees;
+mod writer;
+
+use session::bounded;
+use writer::PostgresWriter;
+
+/// Connections for reads. Five servers with ten each, and their sequencers, fit in Postgres' default of 100.
+pub const READ_CONNECTIONS: u32 = 10;
+
+/// Longest wait for a connection, a new one or one of the pool. Readers then get 503 rather than a queue.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A log's database on Postgres. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl PostgresStore {
+    /// Connects, brings the schema up to date (under a lock: several servers may start at once) and returns the store.
+    ///
+    /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`] on a standby, on a schema newer
+    /// than this release, on a server older than Postgres 13, and where `synchronous_commit` is off.
+    pub async fn connect(url: &str) -> StoreResult<Self> {
+        let options = session::options(url)?;
+        session::migrate(&options).await?;
+        Ok(Self { pool: session::pool(&options), options })
+    }
+}
+
+/// Runs one query on a connection of the pool. After any error the connection is not used again.
+macro_rules! pooled {
+    ($pool:expr, $connection:ident => $query:expr) => {{
+        let mut held = $pool.acquire().await.map_err(error::of_read)?;
+        let $connection = &mut *held;
+        let answer = bounded($query).await;
+        if answer.is_err() {
+            held.close_on_drop();
+        }
+        answer
+    }};
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn backend(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn reader(&self) -> Box<dyn Read> {
+        Box::new(PostgresReader { pool: self.pool.clone() })
+    }
+
+    async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
+        Ok(Box::new(PostgresWriter::connect(&self.options).await?))
+    }
+
+    async fn trees(&self) -> StoreResult<Vec<TreeRow>> {
+        pooled!(self.pool, connection => trees::all(connection))
+    }
+
+    async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool> {
+        pooled!(self.pool, connection => trees::create(connection, tree))
+    }
+
+    async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
+        pooled!(self.pool, connection => reads::heads(connection, tree, from, limit))
+    }
+
+    async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
+        pooled!(self.pool, connection => reads::entries(connection, tree, indexes, size))
+    }
+
+    async fn find_by_keys(
+        &self,
+        tree: TreeId,
+        keys: &[String],
+        size: TreeSize,
+        limit: u32,
+    ) -> StoreResult<Vec<EntryRef>> {
+        pooled!(self.pool, connection => reads::find_by_keys(connection, tree, keys, size, limit))
+    }
+
+    async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
+        pooled!(self.pool, connection => commit::put_timestamps(connection, tree, timestamps))
+    }
+
+    async fn now_millis(&self) -> StoreResult<i64> {
+        pooled!(self.pool, connection => reads::now_millis(connection))
+    }
+
+    async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
+        pooled!(self.pool, connection => audit::entries(connection, tree, range))
+    }
+
+    async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>> {
+        pooled!(self.pool, connection => audit::tiles(connection, tree, level, from, limit))
+    }
+
+    async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
+        // Not bounded like other reads: it counts whole tables.
+        let mut connection = self.pool.acquire().await.map_err(error::of_read)?;
+        let counts = audit::counts(&mut connection, tree, size).await;
+        if counts.is_err() {
+            connection.close_on_drop();
+        }
+        counts
+    }
+}
+
+struct PostgresReader {
+    pool: PgPool,
+}
+
+#[async_trait]
+impl Read for PostgresReader {
+    async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
+        pooled!(self.pool, connection => reads::newest_head(connection, tree))
+    }
+
+    async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+        pooled!(self.pool, connection => reads::leaf_hashes(connection, tree, range))
+    }
+
+    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+        pooled!(self.pool, connection => reads::tile_roots(connection, tree, level, range))
+    }
+
+    async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
+        pooled!(self.pool, connection => reads::full_tiles(connection, tree, tiles))
+    }
+
+    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+        pooled!(self.pool, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
+    }
+}

@@ -1,1 +1,160 @@
 //! SQLite, embedded: the default.
+//!
+//! One file in WAL mode with `synchronous = FULL`: a commit is on disk when it returns. Reads go through a few connections
+//! that may not write; the sequencer's [`Writer`] is a connection of its own. One process uses the file (the lock on the data
+//! folder is the binary's business), so its clock is the database's clock and no commit answers [`super::Commit::ClockSkew`].
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
+use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
+
+use super::{
+    AuditCounts, AuditEntry, EntryRef, HeadRow, Read, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+};
+use crate::TreeId;
+
+mod audit;
+mod chunks;
+mod commit;
+mod error;
+mod reads;
+mod session;
+mod trees;
+mod writer;
+
+use writer::SqliteWriter;
+
+/// Connections for reads, a thread each. Reads come from the page cache: more than a few only take memory.
+pub const READ_CONNECTIONS: u32 = 4;
+
+/// Longest wait for a connection of the pool. Readers then get 503 rather than a queue.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait for another connection's transaction.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A log's database in one SQLite file. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    readers: SqlitePool,
+    /// For the rare writes that are not rounds: one connection, so that they queue here and not on the file's lock.
+    side_writer: SqlitePool,
+    options: SqliteConnectOptions,
+}
+
+impl SqliteStore {
+    /// Opens the file, which is made with mode 0600 if it does not exist (its folder MUST), and brings the schema up to date.
+    ///
+    /// Fails with [`super::StoreError::Unusable`] on a file that is no database and on a schema newer than this release.
+    pub async fn open(path: &Path) -> StoreResult<Self> {
+        session::create_file(path).await?;
+        let options = session::options(path);
+        session::migrate(&options).await?;
+        Ok(Self { readers: session::readers(&options), side_writer: session::side_writer(&options), options })
+    }
+}
+
+/// Runs one query on a connection of a pool.
+macro_rules! pooled {
+    ($pool:expr, $connection:ident => $query:expr) => {{
+        let mut held = $pool.acquire().await.map_err(error::of_read)?;
+        let $connection = &mut *held;
+        $query.await
+    }};
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn backend(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn reader(&self) -> Box<dyn Read> {
+        Box::new(SqliteReader { pool: self.readers.clone() })
+    }
+
+    async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
+        Ok(Box::new(SqliteWriter::connect(&self.options).await?))
+    }
+
+    async fn trees(&self) -> StoreResult<Vec<TreeRow>> {
+        pooled!(self.readers, connection => trees::all(connection))
+    }
+
+    async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool> {
+        pooled!(self.side_writer, connection => trees::create(connection, tree))
+    }
+
+    async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
+        pooled!(self.readers, connection => reads::heads(connection, tree, from, limit))
+    }
+
+    async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
+        pooled!(self.readers, connection => reads::entries(connection, tree, indexes, size))
+    }
+
+    async fn find_by_keys(
+        &self,
+        tree: TreeId,
+        keys: &[String],
+        size: TreeSize,
+        limit: u32,
+    ) -> StoreResult<Vec<EntryRef>> {
+        pooled!(self.readers, connection => reads::find_by_keys(connection, tree, keys, size, limit))
+    }
+
+    async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => commit::put_timestamps(connection, tree, timestamps))
+    }
+
+    async fn now_millis(&self) -> StoreResult<i64> {
+        pooled!(self.readers, connection => reads::now_millis(connection))
+    }
+
+    async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
+        pooled!(self.readers, connection => audit::entries(connection, tree, range))
+    }
+
+    async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>> {
+        pooled!(self.readers, connection => audit::tiles(connection, tree, level, from, limit))
+    }
+
+    async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
+        pooled!(self.readers, connection => audit::counts(connection, tree, size))
+    }
+}
+
+struct SqliteReader {
+    pool: SqlitePool,
+}
+
+#[async_trait]
+impl Read for SqliteReader {
+    async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
+        pooled!(self.pool, connection => reads::newest_head(connection, tree))
+    }
+
+    async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+        pooled!(self.pool, connection => reads::leaf_hashes(connection, tree, range))
+    }
+
+    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+        pooled!(self.pool, connection => reads::tile_roots(connection, tree, level, range))
+    }
+
+    async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
+        pooled!(self.pool, connection => reads::full_tiles(connection, tree, tiles))
+    }
+
+    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+        pooled!(self.pool, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
+    }
+}

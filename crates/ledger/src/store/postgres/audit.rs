@@ -1,0 +1,115 @@
+//! Queries of fsck. Pages are short reads; only the counts walk whole tables.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use sqlx::{Connection, Executor, PgConnection};
+use tlog::{FullTile, TreeSize};
+
+use super::error;
+use super::key16::Key16;
+use crate::TreeId;
+use crate::store::encoding::{HashRows, assign_found, counts_of, expected_rows, to_sql};
+use crate::store::records::{AuditRecord, TileRecord};
+use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
+
+/// Counting 100 million rows takes minutes; more than an hour means a database that does not answer.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data,
+        b.index_keys
+    FROM entry e
+    LEFT JOIN body b USING (tree_id, leaf_index)
+    LEFT JOIN signed_entry_timestamp s USING (tree_id, leaf_index)
+    LEFT JOIN attestation a USING (tree_id, leaf_index)
+    WHERE e.tree_id = $1 AND e.leaf_index >= $2 AND e.leaf_index < $3
+    ORDER BY e.leaf_index";
+
+const LEAF_ROWS: &str = "SELECT l.hash_prefix, l.leaf_index
+    FROM unnest($2::uuid[], $3::bigint[]) AS wanted(hash_prefix, leaf_index)
+    JOIN leaf l ON l.tree_id = $1 AND l.hash_prefix = wanted.hash_prefix AND l.leaf_index = wanted.leaf_index";
+
+const INDEX_KEY_ROWS: &str = "SELECT k.key_hash, k.leaf_index
+    FROM unnest($2::uuid[], $3::bigint[]) AS wanted(key_hash, leaf_index)
+    JOIN index_key k ON k.tree_id = $1 AND k.key_hash = wanted.key_hash AND k.leaf_index = wanted.leaf_index";
+
+pub(super) async fn entries(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<AuditEntry>> {
+    let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let records: Vec<AuditRecord> = query.fetch_all(&mut *connection).await.map_err(error::of_read)?;
+    let mut entries: Vec<AuditEntry> = records.into_iter().map(AuditRecord::into_audit).collect::<StoreResult<_>>()?;
+    let (leaves, keys) = expected_rows(&entries)?;
+    let leaves = found(connection, LEAF_ROWS, tree, leaves).await?;
+    let keys = found(connection, INDEX_KEY_ROWS, tree, keys).await?;
+    assign_found(&mut entries, leaves, keys);
+    Ok(entries)
+}
+
+/// Those of `wanted` that are there.
+async fn found(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    tree: TreeId,
+    wanted: HashRows,
+) -> StoreResult<HashRows> {
+    let (hashes, indexes): (Vec<Key16>, Vec<i64>) =
+        wanted.into_iter().map(|(hash, index)| (Key16(hash), index)).unzip();
+    let query = sqlx::query_as(sql).bind(tree.0).bind(hashes).bind(indexes);
+    let rows: Vec<(Key16, i64)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    Ok(rows.into_iter().map(|(hash, index)| (hash.0, index)).collect())
+}
+
+const TILES: &str = "SELECT index, root, hashes FROM tile
+    WHERE tree_id = $1 AND level = $2 AND index >= $3 ORDER BY index LIMIT $4";
+
+pub(super) async fn tiles(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    level: u8,
+    from: u64,
+    limit: u32,
+) -> StoreResult<Vec<FullTile>> {
+    let query = sqlx::query_as(TILES).bind(tree.0).bind(i16::from(level)).bind(to_sql(from)?).bind(i64::from(limit));
+    let records: Vec<TileRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    records.into_iter().map(|record| record.into_full_tile(level)).collect()
+}
+
+/// One statement, so one snapshot: a round that commits meanwhile is in all of it or in none. For each table, rows below the
+/// size and rows at or beyond the newest head's.
+const COUNTS: &str = "WITH newest AS MATERIALIZED (SELECT coalesce(max(size), 0) AS size FROM head WHERE tree_id = $1)
+    SELECT t.below, t.beyond FROM newest n, LATERAL (
+        SELECT 1, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+            FROM entry WHERE tree_id = $1
+        UNION ALL SELECT 2, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+            FROM body WHERE tree_id = $1
+        UNION ALL SELECT 3, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+            FROM leaf WHERE tree_id = $1
+        UNION ALL SELECT 4, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+            FROM index_key WHERE tree_id = $1
+        UNION ALL SELECT 5, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+            FROM signed_entry_timestamp WHERE tree_id = $1
+        UNION ALL SELECT 6, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+            FROM attestation WHERE tree_id = $1
+    ) AS t(place, below, beyond) ORDER BY t.place";
+
+pub(super) async fn counts(connection: &mut PgConnection, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
+    let size = to_sql(size.0)?;
+    let work = async {
+        let mut transaction = connection.begin().await?;
+        // SET takes no parameters.
+        let timeout = format!("SET LOCAL statement_timeout = {}", COUNT_TIMEOUT.as_millis());
+        transaction.execute(sqlx::AssertSqlSafe(timeout)).await?;
+        let query = sqlx::query_as(COUNTS).bind(tree.0).bind(size);
+        let rows: Vec<(i64, i64)> = query.fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(rows)
+    };
+    let rows = match tokio::time::timeout(COUNT_TIMEOUT, work).await {
+        Ok(rows) => rows.map_err(error::of_read)?,
+        Err(_) => return Err(StoreError::Unavailable("counting took more than an hour".to_owned())),
+    };
+    counts_of(&rows)
+}

@@ -1,0 +1,249 @@
+//! The one statement that sequences a round.
+
+use sqlx::PgConnection;
+use tlog::Hash;
+
+use super::error;
+use super::key16::Key16;
+use crate::TreeId;
+use crate::store::encoding::{HashRows, check_round, index_key_rows, leaf_rows, pack_hashes, pack_keys, to_sql};
+use crate::store::{Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, TimestampRow};
+
+/// Whether the transaction holds the tree's lock already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// It does.
+    Held,
+    /// It must not be held by anybody else.
+    Free,
+}
+
+/// A round in the shape of its statement's parameters. Bodies are borrowed.
+pub(super) struct Rows<'r> {
+    round: &'r Round,
+    prev_size: i64,
+    size: i64,
+    leaf_hashes: Vec<&'r [u8]>,
+    kinds: Vec<&'r str>,
+    bodies: Vec<&'r [u8]>,
+    index_keys: Vec<Vec<u8>>,
+    leaves: KeyColumns,
+    keys: KeyColumns,
+    attestations: Attestations<'r>,
+    tiles: Tiles<'r>,
+    timestamps: Timestamps<'r>,
+}
+
+/// The two columns of a hash table.
+struct KeyColumns {
+    hashes: Vec<Key16>,
+    indexes: Vec<i64>,
+}
+
+#[derive(Default)]
+struct Attestations<'r> {
+    indexes: Vec<i64>,
+    digests: Vec<&'r [u8]>,
+    data: Vec<&'r [u8]>,
+}
+
+#[derive(Default)]
+struct Tiles<'r> {
+    levels: Vec<i16>,
+    indexes: Vec<i64>,
+    roots: Vec<&'r [u8]>,
+    hashes: Vec<Vec<u8>>,
+}
+
+struct Timestamps<'r> {
+    indexes: Vec<i64>,
+    signatures: Vec<&'r [u8]>,
+}
+
+impl<'r> Rows<'r> {
+    /// Everything that can be refused before anything is sent.
+    pub(super) fn of(round: &'r Round) -> StoreResult<Self> {
+        check_round(round)?;
+        let entries = &round.entries;
+        let prev_size = to_sql(round.head.prev_size.0)?;
+        Ok(Self {
+            round,
+            prev_size,
+            size: to_sql(round.head.size.0)?,
+            leaf_hashes: entries.iter().map(|entry| bytes(&entry.leaf_hash)).collect(),
+            kinds: entries.iter().map(|entry| entry.kind.as_str()).collect(),
+            bodies: entries.iter().map(|entry| entry.body.as_slice()).collect(),
+            index_keys: entries.iter().map(|entry| pack_keys(&entry.index_keys)).collect::<StoreResult<_>>()?,
+            leaves: leaf_rows(prev_size, entries).into(),
+            keys: index_key_rows(prev_size, entries).into(),
+            attestations: Attestations::of(prev_size, round),
+            tiles: Tiles::of(round)?,
+            timestamps: Timestamps::of(&round.timestamps)?,
+        })
+    }
+}
+
+/// What the database may be asked to do with a round, in one statement and so in one transaction.
+///
+/// `guard` decides on one snapshot; `new_head` is the compare-and-set; everything else hangs on its row. The newest head must
+/// be the one that the round was made for: after that snapshot only the primary key can tell, and does. `SELECT … FROM head`
+/// never sees the row of `new_head` itself. Who holds the tree's lock must not ask for it again: while others wait for it, even
+/// the holder is refused its weaker form.
+const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
+        SELECT
+            EXISTS (
+                SELECT FROM tree t JOIN tree_key k USING (tree_id)
+                WHERE t.tree_id = $1 AND t.state = 'active' AND k.role = 'log' AND k.spki = $2
+            ) AS ours,
+            (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $3 AS skew,
+            coalesce((
+                SELECT h.size = $5 AND h.root = $6 FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1
+            ), $5 = 0) AS follows,
+            CASE WHEN $27 THEN true ELSE pg_try_advisory_xact_lock_shared(-$1) END AS unlocked
+    ), new_head AS (
+        INSERT INTO head (tree_id, prev_size, size, root, time)
+        SELECT $1, $5, $7, $8, $9 FROM guard WHERE ours AND abs(skew) <= $4 AND follows AND unlocked
+        ON CONFLICT DO NOTHING
+        RETURNING tree_id
+    ), new_entry AS (
+        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind)
+        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind
+        FROM new_head n, unnest($10::bytea[], $11::text[]) WITH ORDINALITY AS r(leaf_hash, kind, place)
+    ), new_body AS (
+        INSERT INTO body (tree_id, leaf_index, body, index_keys)
+        SELECT n.tree_id, $5 + r.place - 1, r.body, r.index_keys
+        FROM new_head n, unnest($12::bytea[], $13::bytea[]) WITH ORDINALITY AS r(body, index_keys, place)
+    ), new_leaf AS (
+        INSERT INTO leaf (tree_id, hash_prefix, leaf_index)
+        SELECT n.tree_id, r.hash_prefix, r.leaf_index
+        FROM new_head n, unnest($14::uuid[], $15::bigint[]) AS r(hash_prefix, leaf_index)
+    ), new_index_key AS (
+        INSERT INTO index_key (tree_id, key_hash, leaf_index)
+        SELECT n.tree_id, r.key_hash, r.leaf_index
+        FROM new_head n, unnest($16::uuid[], $17::bigint[]) AS r(key_hash, leaf_index)
+    ), new_attestation AS (
+        INSERT INTO attestation (tree_id, leaf_index, digest, data)
+        SELECT n.tree_id, r.leaf_index, r.digest, r.data
+        FROM new_head n, unnest($18::bigint[], $19::bytea[], $20::bytea[]) AS r(leaf_index, digest, data)
+    ), new_tile AS (
+        INSERT INTO tile (tree_id, level, index, root, hashes)
+        SELECT n.tree_id, r.level, r.index, r.root, r.hashes
+        FROM new_head n, unnest($21::smallint[], $22::bigint[], $23::bytea[], $24::bytea[]) AS r(level, index, root, hashes)
+    ), new_timestamp AS (
+        INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
+        SELECT n.tree_id, r.leaf_index, r.signature
+        FROM new_head n, unnest($25::bigint[], $26::bytea[]) AS r(leaf_index, signature)
+        ON CONFLICT DO NOTHING
+    )
+    SELECT g.ours, g.skew, EXISTS (SELECT FROM new_head) AS done FROM guard g";
+
+/// Prepares [`COMMIT_ROUND`], so that a commit is one message and one answer.
+pub(super) async fn prepare(connection: &mut PgConnection) -> StoreResult<()> {
+    use sqlx::{Executor, SqlSafeStr};
+    connection.prepare(COMMIT_ROUND.into_sql_str()).await.map(|_| ()).map_err(error::of_read)
+}
+
+/// Runs the statement. Whether it also commits depends on the transaction it is in, and so does the meaning of an error.
+pub(super) async fn run(connection: &mut PgConnection, rows: &Rows<'_>, lock: Lock) -> Result<Commit, sqlx::Error> {
+    let (round, head) = (rows.round, &rows.round.head);
+    let query = sqlx::query_as(COMMIT_ROUND)
+        .bind(round.tree_id.0)
+        .bind(&round.log_key_spki)
+        .bind(round.local_millis)
+        .bind(MAX_CLOCK_SKEW_MILLIS)
+        .bind(rows.prev_size)
+        .bind(bytes(&round.prev_root))
+        .bind(rows.size)
+        .bind(bytes(&head.root))
+        .bind(head.time)
+        .bind(&rows.leaf_hashes)
+        .bind(&rows.kinds)
+        .bind(&rows.bodies)
+        .bind(&rows.index_keys)
+        .bind(&rows.leaves.hashes)
+        .bind(&rows.leaves.indexes)
+        .bind(&rows.keys.hashes)
+        .bind(&rows.keys.indexes)
+        .bind(&rows.attestations.indexes)
+        .bind(&rows.attestations.digests)
+        .bind(&rows.attestations.data)
+        .bind(&rows.tiles.levels)
+        .bind(&rows.tiles.indexes)
+        .bind(&rows.tiles.roots)
+        .bind(&rows.tiles.hashes)
+        .bind(&rows.timestamps.indexes)
+        .bind(&rows.timestamps.signatures)
+        .bind(lock == Lock::Held);
+    let (ours, skew, done): (bool, i64, bool) = query.fetch_one(connection).await?;
+    Ok(match (done, ours) {
+        (true, _) => Commit::Done,
+        (false, false) => Commit::NotOurs,
+        (false, true) if skew.saturating_abs() > MAX_CLOCK_SKEW_MILLIS => Commit::ClockSkew(skew),
+        (false, true) => Commit::LostRace,
+    })
+}
+
+const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
+    SELECT $1, r.leaf_index, r.signature FROM unnest($2::bigint[], $3::bytea[]) AS r(leaf_index, signature)
+    ON CONFLICT DO NOTHING";
+
+/// Dies before the answer: some or all are stored; they are facts, and storing them again changes nothing.
+pub(super) async fn put_timestamps(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    timestamps: &[TimestampRow],
+) -> StoreResult<()> {
+    let rows = Timestamps::of(timestamps)?;
+    let query = sqlx::query(PUT_TIMESTAMPS).bind(tree.0).bind(rows.indexes).bind(rows.signatures);
+    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+}
+
+fn bytes(hash: &Hash) -> &[u8] {
+    hash.0.as_slice()
+}
+
+impl From<HashRows> for KeyColumns {
+    fn from(rows: HashRows) -> Self {
+        let (hashes, indexes) = rows.into_iter().map(|(hash, index)| (Key16(hash), index)).unzip();
+        Self { hashes, indexes }
+    }
+}
+
+impl<'r> Attestations<'r> {
+    fn of(prev_size: i64, round: &'r Round) -> Self {
+        let mut rows = Self::default();
+        for (index, entry) in (prev_size..).zip(&round.entries) {
+            if let Some(attestation) = &entry.attestation {
+                rows.indexes.push(index);
+                rows.digests.push(bytes(&attestation.digest));
+                rows.data.push(&attestation.data);
+            }
+        }
+        rows
+    }
+}
+
+impl<'r> Tiles<'r> {
+    fn of(round: &'r Round) -> StoreResult<Self> {
+        let mut rows = Self::default();
+        for tile in &round.full_tiles {
+            rows.levels.push(i16::from(tile.id.level));
+            rows.indexes.push(to_sql(tile.id.index)?);
+            rows.roots.push(bytes(&tile.root));
+            rows.hashes.push(pack_hashes(&tile.hashes)?);
+        }
+        Ok(rows)
+    }
+}
+
+impl<'r> Timestamps<'r> {
+    /// In order of index, so that two servers that store the same ones cannot wait for each other in a circle.
+    fn of(timestamps: &'r [TimestampRow]) -> StoreResult<Self> {
+        let mut sorted: Vec<&TimestampRow> = timestamps.iter().collect();
+        sorted.sort_by_key(|row| row.leaf_index);
+        Ok(Self {
+            indexes: sorted.iter().map(|row| to_sql(row.leaf_index.0)).collect::<StoreResult<_>>()?,
+            signatures: sorted.iter().map(|row| row.signature.as_slice()).collect(),
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! Queries of the read path, one round trip each, on whatever connection they are given.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
+use futures_util::TryStreamExt;
+use sqlx::PgConnection;
+use tlog::{Hash, LeafIndex, TileId, TreeSize};
+
+use super::error;
+use super::key16::Key16;
+use crate::TreeId;
+use crate::store::encoding::{
+    dense, from_sql, has_all_keys, hash, key_hashes, prefix, tile_name, to_sql, unpack_hashes,
+};
+use crate::store::records::{EntryRecord, HeadRecord};
+use crate::store::{EntryRef, HeadRow, StoreError, StoreResult, StoredEntry};
+
+const NEWEST_HEAD: &str =
+    "SELECT prev_size, size, root, time FROM head WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1";
+
+pub(super) async fn newest_head(connection: &mut PgConnection, tree: TreeId) -> StoreResult<Option<HeadRow>> {
+    let head: Option<HeadRecord> =
+        sqlx::query_as(NEWEST_HEAD).bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+    head.map(HeadRecord::into_head).transpose()
+}
+
+const HEADS: &str = "SELECT prev_size, size, root, time FROM head
+    WHERE tree_id = $1 AND prev_size >= $2 ORDER BY prev_size LIMIT $3";
+
+pub(super) async fn heads(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    from: TreeSize,
+    limit: u32,
+) -> StoreResult<Vec<HeadRow>> {
+    let query = sqlx::query_as(HEADS).bind(tree.0).bind(to_sql(from.0)?).bind(i64::from(limit));
+    let heads: Vec<HeadRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    heads.into_iter().map(HeadRecord::into_head).collect()
+}
+
+const LEAF_HASHES: &str = "SELECT leaf_index, leaf_hash FROM entry
+    WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3 ORDER BY leaf_index";
+
+pub(super) async fn leaf_hashes(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<Hash>> {
+    let query = sqlx::query_as(LEAF_HASHES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    dense(&range, rows, "entry")?.iter().map(|bytes| hash(bytes, "entry.leaf_hash")).collect()
+}
+
+const TILE_ROOTS: &str = "SELECT index, root FROM tile
+    WHERE tree_id = $1 AND level = $2 AND index >= $3 AND index < $4 ORDER BY index";
+
+pub(super) async fn tile_roots(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    level: u8,
+    range: Range<u64>,
+) -> StoreResult<Vec<Hash>> {
+    let query = sqlx::query_as(TILE_ROOTS)
+        .bind(tree.0)
+        .bind(i16::from(level))
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    let table = format!("tile level {level} index");
+    dense(&range, rows, &table)?.iter().map(|bytes| hash(bytes, "tile.root")).collect()
+}
+
+const FULL_TILES: &str = "SELECT t.hashes
+    FROM unnest($2::smallint[], $3::bigint[]) WITH ORDINALITY AS wanted(level, index, place)
+    LEFT JOIN tile t ON t.tree_id = $1 AND t.level = wanted.level AND t.index = wanted.index
+    ORDER BY wanted.place";
+
+pub(super) async fn full_tiles(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    tiles: &[TileId],
+) -> StoreResult<Vec<Vec<Hash>>> {
+    let levels: Vec<i16> = tiles.iter().map(|tile| i16::from(tile.level)).collect();
+    let indexes: Vec<i64> = tiles.iter().map(|tile| to_sql(tile.index)).collect::<StoreResult<_>>()?;
+    let query = sqlx::query_scalar(FULL_TILES).bind(tree.0).bind(levels).bind(indexes);
+    let rows: Vec<Option<Vec<u8>>> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    let hashes = rows.into_iter().zip(tiles).map(|(row, &tile)| match row {
+        Some(bytes) => unpack_hashes(&bytes, tile),
+        None => Err(StoreError::Damaged(format!("{} is missing", tile_name(tile)))),
+    });
+    hashes.collect()
+}
+
+const FIND_LEAVES: &str = "SELECT e.leaf_index, e.leaf_hash FROM leaf l JOIN entry e USING (tree_id, leaf_index)
+    WHERE l.tree_id = $1 AND l.hash_prefix = ANY($2::uuid[]) AND l.leaf_index < $3";
+
+pub(super) async fn find_leaves(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    leaf_hashes: &[Hash],
+    size: TreeSize,
+) -> StoreResult<Vec<EntryRef>> {
+    let wanted: HashSet<&Hash> = leaf_hashes.iter().collect();
+    let prefixes: BTreeSet<[u8; 16]> = leaf_hashes.iter().map(prefix).collect();
+    let prefixes: Vec<Key16> = prefixes.into_iter().map(Key16).collect();
+    let query = sqlx::query_as(FIND_LEAVES).bind(tree.0).bind(prefixes).bind(to_sql(size.0)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    let found = rows.iter().map(|(index, leaf_hash)| entry_ref(*index, leaf_hash));
+    found.filter(|found| found.as_ref().map_or(true, |entry| wanted.contains(&entry.leaf_hash))).collect()
+}
+
+const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data
+    FROM entry e
+    LEFT JOIN body b USING (tree_id, leaf_index)
+    LEFT JOIN signed_entry_timestamp s USING (tree_id, leaf_index)
+    LEFT JOIN attestation a USING (tree_id, leaf_index)
+    WHERE e.tree_id = $1 AND e.leaf_index = ANY($2::bigint[]) AND e.leaf_index < $3
+    ORDER BY e.leaf_index";
+
+pub(super) async fn entries(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    indexes: &[LeafIndex],
+    size: TreeSize,
+) -> StoreResult<Vec<StoredEntry>> {
+    // An index beyond 63 bits is no entry's.
+    let indexes: Vec<i64> = indexes.iter().filter_map(|index| i64::try_from(index.0).ok()).collect();
+    let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(indexes).bind(to_sql(size.0)?);
+    let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    entries.into_iter().map(EntryRecord::into_stored).collect()
+}
+
+/// Rows of the rarest key, newest first, that have rows of all other keys too. How rare a key is, is counted up to a bound:
+/// beyond it any choice is a long walk, which the statement's time-out ends. The other keys are counted, not joined, so that
+/// no plan reads the whole table.
+const FIND_BY_KEYS: &str = "SELECT k.leaf_index, e.leaf_hash, b.index_keys
+    FROM index_key k
+    JOIN entry e USING (tree_id, leaf_index)
+    JOIN body b USING (tree_id, leaf_index)
+    WHERE k.tree_id = $1 AND k.leaf_index < $3
+      AND k.key_hash = (
+        SELECT wanted FROM unnest($2::uuid[]) AS wanted ORDER BY CASE WHEN cardinality($2::uuid[]) > 1 THEN (
+            SELECT count(*) FROM (
+                SELECT FROM index_key c WHERE c.tree_id = $1 AND c.key_hash = wanted AND c.leaf_index < $3 LIMIT 1000
+            ) AS counted
+        ) END LIMIT 1)
+      AND cardinality($2::uuid[]) = (
+        SELECT count(*) FROM unnest($2::uuid[]) AS other
+        JOIN index_key o ON o.tree_id = $1 AND o.key_hash = other AND o.leaf_index = k.leaf_index)
+    ORDER BY k.leaf_index DESC LIMIT $4";
+
+pub(super) async fn find_by_keys(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    keys: &[String],
+    size: TreeSize,
+    limit: u32,
+) -> StoreResult<Vec<EntryRef>> {
+    let mut found = Vec::new();
+    let hashes: Vec<Key16> = key_hashes(keys).into_iter().map(|hash| Key16(hash.0)).collect();
+    let mut below = to_sql(size.0)?;
+    // One turn, but for key texts that share 16 bytes of their SHA-256.
+    while !hashes.is_empty() && found.len() < limit as usize {
+        let page = limit as usize - found.len();
+        let query = sqlx::query_as(FIND_BY_KEYS).bind(tree.0).bind(&hashes).bind(below).bind(to_sql(page as u64)?);
+        let mut rows = query.fetch(&mut *connection);
+        let mut read = 0;
+        while let Some(row) = rows.try_next().await.map_err(error::of_read)? {
+            let (index, leaf_hash, packed): (i64, Vec<u8>, Vec<u8>) = row;
+            let entry = entry_ref(index, &leaf_hash)?;
+            if has_all_keys(&packed, keys, entry.leaf_index.0)? {
+                found.push(entry);
+            }
+            (read, below) = (read + 1, index);
+        }
+        if read < page {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+pub(super) async fn now_millis(connection: &mut PgConnection) -> StoreResult<i64> {
+    let query = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
+    query.fetch_one(connection).await.map_err(error::of_read)
+}
+
+fn entry_ref(index: i64, leaf_hash: &[u8]) -> StoreResult<EntryRef> {
+    Ok(EntryRef {
+        leaf_index: LeafIndex(from_sql(index, "entry.leaf_index")?),
+        leaf_hash: hash(leaf_hash, "entry.leaf_hash")?,
+    })
+}

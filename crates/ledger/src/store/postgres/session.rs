@@ -1,0 +1,171 @@
+//! Connections: their options, the checks before one is used, and the migrations.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, error};
+use crate::store::{StoreError, StoreResult};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// The server gives a statement up after this. A round of 1,024 entries takes 30 ms on a small machine; ten seconds is an
+/// overloaded disk.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The client gives an answer up after this: later than the server, so that the server's own answer is heard if it can be.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Longest wait for the tree's lock, or for another server's round in flight.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The server ends an exclusive section whose holder is silent for this long.
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The server notices a client machine that vanished within this time, in a write or while idle.
+const DEAD_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest wait for another server that migrates.
+const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A connection of the pool lives this long, so that one to a server that lost its role goes away.
+const MAX_CONNECTION_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// Memory of the writer's statement: a round's arrays (8 MiB of bodies and what goes with them) stay out of temporary files.
+const WRITER_WORK_MEM: &str = "32MB";
+
+/// Oldest server that is tried: all that is used came with 12, but 13 is the oldest release that is still in the wild.
+const OLDEST_SERVER: u32 = 130_000;
+
+/// Options of all connections, from the URL.
+pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|error| StoreError::Unusable(format!("the database URL cannot be used: {error}")))?;
+    let options = match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("treehead"),
+    };
+    let dead_client = DEAD_CLIENT_TIMEOUT.as_secs();
+    Ok(options
+        .disable_statement_logging()
+        .options([("default_transaction_isolation", "read committed")])
+        .options([("statement_timeout", STATEMENT_TIMEOUT.as_millis())])
+        .options([("lock_timeout", LOCK_TIMEOUT.as_millis())])
+        .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT.as_millis())])
+        .options([("tcp_user_timeout", DEAD_CLIENT_TIMEOUT.as_millis())])
+        .options([
+            ("tcp_keepalives_idle", dead_client / 2),
+            ("tcp_keepalives_interval", 1),
+            ("tcp_keepalives_count", 5),
+        ]))
+}
+
+/// The pool for reads; connects when first asked.
+pub(super) fn pool(options: &PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(READ_CONNECTIONS)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .max_lifetime(MAX_CONNECTION_LIFETIME)
+        .connect_lazy_with(options.clone())
+}
+
+/// A connection for the sequencer, checked to lead to a primary that keeps what it acknowledges.
+pub(super) async fn writer(options: &PgConnectOptions) -> StoreResult<PgConnection> {
+    let mut connection = connect(&options.clone().options([("work_mem", WRITER_WORK_MEM)])).await?;
+    bounded(check_primary(&mut connection)).await?;
+    Ok(connection)
+}
+
+/// Brings the schema up to date. sqlx holds an advisory lock meanwhile, so that of several servers one does it.
+pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
+    let options = options
+        .clone()
+        .options([("lock_timeout", MIGRATION_LOCK_TIMEOUT.as_millis())])
+        .options([("statement_timeout", 0)]);
+    let mut connection = connect(&options).await?;
+    check_version(&connection)?;
+    bounded(check_primary(&mut connection)).await?;
+    // Closing the connection is what gives the lock back after an error.
+    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(of_migration)?;
+    connection.close().await.map_err(error::of_read)
+}
+
+/// Waits for an answer no longer than [`ANSWER_TIMEOUT`].
+pub(super) async fn bounded<T>(answer: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::Unavailable(no_answer())),
+    }
+}
+
+/// As [`bounded`], for what may have been durable before the answer was lost.
+pub(super) async fn bounded_commit<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> StoreResult<T> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        Ok(answer) => answer.map_err(error::of_commit),
+        Err(_) => Err(StoreError::UnknownOutcome(no_answer())),
+    }
+}
+
+fn no_answer() -> String {
+    format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())
+}
+
+async fn connect(options: &PgConnectOptions) -> StoreResult<PgConnection> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(connection) => connection.map_err(error::of_read),
+        Err(_) => Err(StoreError::Unavailable(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))),
+    }
+}
+
+fn check_version(connection: &PgConnection) -> StoreResult<()> {
+    match connection.server_version_num() {
+        Some(version) if version < OLDEST_SERVER => Err(StoreError::Unusable(format!(
+            "the database server is Postgres {}, at least {} is needed",
+            version / 10_000,
+            OLDEST_SERVER / 10_000
+        ))),
+        _ => Ok(()),
+    }
+}
+
+const PRIMARY: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', \
+    current_setting('synchronous_commit') = 'off', current_setting('fsync') = 'off'";
+
+async fn check_primary(connection: &mut PgConnection) -> StoreResult<()> {
+    let (standby, read_only, asynchronous, no_fsync): (bool, bool, bool, bool) =
+        sqlx::query_as(PRIMARY).fetch_one(connection).await.map_err(error::of_read)?;
+    if standby {
+        return Err(StoreError::Unusable("the database is a standby: the log must write to the primary".to_owned()));
+    }
+    if read_only {
+        return Err(StoreError::Unusable("the database is read-only".to_owned()));
+    }
+    if asynchronous {
+        return Err(StoreError::Unusable(
+            "synchronous_commit is off: the database would acknowledge entries that it may lose".to_owned(),
+        ));
+    }
+    if no_fsync {
+        tracing::warn!("the database runs with fsync off: a power failure may lose the log");
+    }
+    Ok(())
+}
+
+fn of_migration(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(version) => {
+            StoreError::Unusable(format!("the database has schema version {version}, which this release does not know"))
+        }
+        MigrateError::VersionMismatch(version) => {
+            StoreError::Unusable(format!("schema version {version} of the database is not the one of this release"))
+        }
+        MigrateError::Dirty(version) => {
+            StoreError::Unusable(format!("schema version {version} of the database was applied in part"))
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error::of_read(error),
+        other => StoreError::Unusable(other.to_string()),
+    }
+}

@@ -1,0 +1,165 @@
+//! The sequencer's connection.
+
+use std::mem;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Executor, PgConnection};
+use tlog::{Hash, TileId, TreeSize};
+
+use super::commit::Lock;
+use super::notice::NoticeTrap;
+use super::session::{bounded, bounded_commit};
+use super::{commit, error, reads, session};
+use crate::TreeId;
+use crate::store::{Commit, EntryRef, HeadRow, Read, Round, StoreError, StoreResult, Writer};
+
+/// A direct connection. It is taken out for each call and put back after an answer: one whose call failed or was dropped half
+/// way is not used again, and closing it rolls back.
+pub(super) struct PostgresWriter {
+    connection: Option<PgConnection>,
+    section: Section,
+    notices: NoticeTrap,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Section {
+    /// Each statement is its own transaction.
+    #[default]
+    Shared,
+    /// In a transaction that holds the tree's lock.
+    Exclusive,
+}
+
+impl PostgresWriter {
+    pub(super) async fn connect(options: &PgConnectOptions) -> StoreResult<Self> {
+        let mut connection = session::writer(options).await?;
+        bounded(commit::prepare(&mut connection)).await?;
+        Ok(Self { connection: Some(connection), section: Section::Shared, notices: NoticeTrap::new() })
+    }
+
+    fn take(&mut self) -> StoreResult<PgConnection> {
+        self.connection.take().ok_or_else(|| StoreError::Unavailable("the writer's connection is gone".to_owned()))
+    }
+
+    /// Commits by the statement itself.
+    async fn commit_at_once(&mut self, mut connection: PgConnection, rows: &commit::Rows<'_>) -> StoreResult<Commit> {
+        // Died here: the database decides. It commits the whole statement or nothing of it.
+        let (answer, warning) =
+            self.notices.watch(bounded_commit(commit::run(&mut connection, rows, Lock::Free))).await;
+        let outcome = answer?;
+        certain(outcome, warning)?;
+        self.connection = Some(connection);
+        Ok(outcome)
+    }
+
+    /// Commits the transaction that holds the lock.
+    async fn commit_exclusive(&mut self, mut connection: PgConnection, rows: &commit::Rows<'_>) -> StoreResult<Commit> {
+        // Died here: nothing is stored, whatever this statement did; COMMIT was not sent.
+        let run = async { commit::run(&mut connection, rows, Lock::Held).await.map_err(error::of_read) };
+        let outcome = bounded(run).await?;
+        if outcome != Commit::Done {
+            bounded(end(&mut connection)).await?;
+            self.connection = Some(connection);
+            return Ok(outcome);
+        }
+        // Died here: the database decides.
+        let (answer, warning) = self.notices.watch(bounded_commit(connection.execute("COMMIT"))).await;
+        answer?;
+        certain(outcome, warning)?;
+        self.connection = Some(connection);
+        Ok(outcome)
+    }
+}
+
+/// A commit that came with a warning may not be where it has to be.
+fn certain(outcome: Commit, warning: Option<String>) -> StoreResult<()> {
+    match warning {
+        Some(warning) if outcome == Commit::Done => {
+            Err(StoreError::UnknownOutcome(format!("the commit came with a warning: {warning}")))
+        }
+        Some(warning) => {
+            tracing::warn!(%warning, "the database warns");
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+async fn end(connection: &mut PgConnection) -> StoreResult<()> {
+    connection.execute("ROLLBACK").await.map(|_| ()).map_err(error::of_read)
+}
+
+/// Waits for the lock. The snapshot of this statement is older than the lock: read in later statements.
+async fn begin_exclusive(connection: &mut PgConnection, tree: TreeId) -> StoreResult<()> {
+    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(error::of_read)?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock(-$1)").bind(tree.0);
+    lock.execute(connection).await.map(|_| ()).map_err(error::of_read)
+}
+
+#[async_trait]
+impl Writer for PostgresWriter {
+    async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
+        let connection = self.take()?;
+        let rows = commit::Rows::of(round)?;
+        match mem::take(&mut self.section) {
+            Section::Shared => self.commit_at_once(connection, &rows).await,
+            Section::Exclusive => self.commit_exclusive(connection, &rows).await,
+        }
+    }
+
+    async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()> {
+        if self.section == Section::Exclusive {
+            self.abandon().await?;
+        }
+        let mut connection = self.take()?;
+        bounded(begin_exclusive(&mut connection, tree)).await?;
+        self.connection = Some(connection);
+        self.section = Section::Exclusive;
+        Ok(())
+    }
+
+    async fn abandon(&mut self) -> StoreResult<()> {
+        if mem::take(&mut self.section) == Section::Exclusive {
+            let mut connection = self.take()?;
+            bounded(end(&mut connection)).await?;
+            self.connection = Some(connection);
+        }
+        Ok(())
+    }
+}
+
+/// Runs one query on the writer's own connection.
+macro_rules! own {
+    ($writer:expr, $connection:ident => $query:expr) => {{
+        let mut taken = $writer.take()?;
+        let $connection = &mut taken;
+        let answer = bounded($query).await?;
+        $writer.connection = Some(taken);
+        Ok(answer)
+    }};
+}
+
+#[async_trait]
+impl Read for PostgresWriter {
+    async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
+        own!(self, connection => reads::newest_head(connection, tree))
+    }
+
+    async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+        own!(self, connection => reads::leaf_hashes(connection, tree, range))
+    }
+
+    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+        own!(self, connection => reads::tile_roots(connection, tree, level, range))
+    }
+
+    async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
+        own!(self, connection => reads::full_tiles(connection, tree, tiles))
+    }
+
+    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+        own!(self, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
+    }
+}

@@ -1,0 +1,151 @@
+//! Rows as both databases hand them out, and their way into the contract's types.
+
+use sqlx::FromRow;
+use tlog::{FullTile, LeafIndex, TileId, TreeSize};
+
+use super::encoding::{from_sql, full_tile, hash, role, state, unpack_keys};
+use super::{Attestation, AuditEntry, HeadRow, KeyRow, StoreError, StoreResult, StoredEntry, TreeRow};
+use crate::TreeId;
+
+/// A row of `head`.
+#[derive(FromRow)]
+pub(crate) struct HeadRecord {
+    prev_size: i64,
+    size: i64,
+    root: Vec<u8>,
+    time: i64,
+}
+
+impl HeadRecord {
+    pub(crate) fn into_head(self) -> StoreResult<HeadRow> {
+        Ok(HeadRow {
+            prev_size: TreeSize(from_sql(self.prev_size, "head.prev_size")?),
+            size: TreeSize(from_sql(self.size, "head.size")?),
+            root: hash(&self.root, "head.root")?,
+            time: self.time,
+        })
+    }
+}
+
+/// A row of `tree` with one of its keys, if it has any.
+#[derive(FromRow)]
+pub(crate) struct TreeRecord {
+    tree_id: i64,
+    name: String,
+    origin_v1: String,
+    origin_v2: String,
+    first_log_index: i64,
+    max_leaf_bytes: i64,
+    state: String,
+    role: Option<String>,
+    spki: Option<Vec<u8>>,
+}
+
+/// Trees with their keys, from rows in which those of one tree are neighbours.
+pub(crate) fn into_trees(records: Vec<TreeRecord>) -> StoreResult<Vec<TreeRow>> {
+    let mut trees: Vec<TreeRow> = Vec::new();
+    for record in records {
+        let key = match (&record.role, &record.spki) {
+            (Some(name), Some(spki)) => Some(KeyRow { role: role(name)?, spki: spki.clone() }),
+            _ => None,
+        };
+        match trees.last_mut() {
+            Some(tree) if tree.tree_id.0 == record.tree_id => tree.keys.extend(key),
+            _ => trees.push(into_tree(record, key)?),
+        }
+    }
+    Ok(trees)
+}
+
+fn into_tree(record: TreeRecord, key: Option<KeyRow>) -> StoreResult<TreeRow> {
+    Ok(TreeRow {
+        tree_id: TreeId(record.tree_id),
+        name: record.name,
+        origin_v1: record.origin_v1,
+        origin_v2: record.origin_v2,
+        first_log_index: from_sql(record.first_log_index, "tree.first_log_index")?,
+        max_leaf_bytes: u32::try_from(record.max_leaf_bytes)
+            .map_err(|_| StoreError::Damaged(format!("tree.max_leaf_bytes is {}", record.max_leaf_bytes)))?,
+        state: state(&record.state)?,
+        keys: key.into_iter().collect(),
+    })
+}
+
+/// A row of `tile`.
+#[derive(FromRow)]
+pub(crate) struct TileRecord {
+    index: i64,
+    root: Vec<u8>,
+    hashes: Vec<u8>,
+}
+
+impl TileRecord {
+    pub(crate) fn into_full_tile(self, level: u8) -> StoreResult<FullTile> {
+        let id = TileId { level, index: from_sql(self.index, "tile.index")? };
+        full_tile(id, &self.root, &self.hashes)
+    }
+}
+
+/// A row of `entry` with what is stored beside it.
+#[derive(FromRow)]
+pub(crate) struct EntryRecord {
+    leaf_index: i64,
+    leaf_hash: Vec<u8>,
+    time: i64,
+    kind: String,
+    body: Option<Vec<u8>>,
+    signature: Option<Vec<u8>>,
+    digest: Option<Vec<u8>>,
+    data: Option<Vec<u8>>,
+}
+
+impl EntryRecord {
+    pub(crate) fn into_stored(self) -> StoreResult<StoredEntry> {
+        let leaf_index = LeafIndex(from_sql(self.leaf_index, "entry.leaf_index")?);
+        Ok(StoredEntry {
+            leaf_index,
+            leaf_hash: hash(&self.leaf_hash, "entry.leaf_hash")?,
+            time: self.time,
+            kind: self.kind,
+            body: self
+                .body
+                .ok_or_else(|| StoreError::Damaged(format!("body of leaf index {leaf_index} is missing")))?,
+            signed_entry_timestamp: self.signature,
+            attestation: attestation(self.digest, self.data)?,
+        })
+    }
+}
+
+/// As [`EntryRecord`], with the key texts, for fsck.
+#[derive(FromRow)]
+pub(crate) struct AuditRecord {
+    #[sqlx(flatten)]
+    entry: EntryRecord,
+    index_keys: Option<Vec<u8>>,
+}
+
+impl AuditRecord {
+    /// The entry; its rows in the hash tables are still to be looked up.
+    pub(crate) fn into_audit(self) -> StoreResult<AuditEntry> {
+        let leaf_index = from_sql(self.entry.leaf_index, "entry.leaf_index")?;
+        Ok(AuditEntry {
+            leaf_index: LeafIndex(leaf_index),
+            leaf_hash: hash(&self.entry.leaf_hash, "entry.leaf_hash")?,
+            time: self.entry.time,
+            kind: self.entry.kind,
+            body: self.entry.body,
+            index_keys: unpack_keys(&self.index_keys.unwrap_or_default(), leaf_index)?,
+            leaf_rows: Vec::new(),
+            index_key_rows: Vec::new(),
+            signed_entry_timestamp: self.entry.signature,
+            attestation: attestation(self.entry.digest, self.entry.data)?,
+        })
+    }
+}
+
+fn attestation(digest: Option<Vec<u8>>, data: Option<Vec<u8>>) -> StoreResult<Option<Attestation>> {
+    match (digest, data) {
+        (Some(digest), Some(data)) => Ok(Some(Attestation { digest: hash(&digest, "attestation.digest")?, data })),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,221 @@
+//! Queries of the read path, one statement each, on whatever connection they are given.
+//!
+//! Lists go in as one JSON text: a statement per row, or a text per length of a list, would cost more than all the rest.
+//! `CROSS JOIN` keeps SQLite to the order written: the list first, then look-ups by primary key.
+
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+
+use futures_util::TryStreamExt;
+use sqlx::SqliteConnection;
+use tlog::{Hash, LeafIndex, TileId, TreeSize};
+
+use super::error;
+use crate::TreeId;
+use crate::store::encoding::{
+    dense, from_sql, has_all_keys, hash, key_hashes, prefix, tile_name, to_sql, unpack_hashes,
+};
+use crate::store::records::{EntryRecord, HeadRecord};
+use crate::store::{EntryRef, HeadRow, StoreError, StoreResult, StoredEntry};
+
+const NEWEST_HEAD: &str =
+    "SELECT prev_size, size, root, time FROM head WHERE tree_id = ?1 ORDER BY prev_size DESC LIMIT 1";
+
+pub(super) async fn newest_head(connection: &mut SqliteConnection, tree: TreeId) -> StoreResult<Option<HeadRow>> {
+    let head: Option<HeadRecord> =
+        sqlx::query_as(NEWEST_HEAD).bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+    head.map(HeadRecord::into_head).transpose()
+}
+
+const HEADS: &str = "SELECT prev_size, size, root, time FROM head
+    WHERE tree_id = ?1 AND prev_size >= ?2 ORDER BY prev_size LIMIT ?3";
+
+pub(super) async fn heads(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    from: TreeSize,
+    limit: u32,
+) -> StoreResult<Vec<HeadRow>> {
+    let query = sqlx::query_as(HEADS).bind(tree.0).bind(to_sql(from.0)?).bind(limit);
+    let heads: Vec<HeadRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    heads.into_iter().map(HeadRecord::into_head).collect()
+}
+
+const LEAF_HASHES: &str = "SELECT leaf_index, leaf_hash FROM entry
+    WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3 ORDER BY leaf_index";
+
+pub(super) async fn leaf_hashes(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<Hash>> {
+    let query = sqlx::query_as(LEAF_HASHES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    dense(&range, rows, "entry")?.iter().map(|bytes| hash(bytes, "entry.leaf_hash")).collect()
+}
+
+const TILE_ROOTS: &str = "SELECT \"index\", root FROM tile
+    WHERE tree_id = ?1 AND level = ?2 AND \"index\" >= ?3 AND \"index\" < ?4 ORDER BY \"index\"";
+
+pub(super) async fn tile_roots(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    level: u8,
+    range: Range<u64>,
+) -> StoreResult<Vec<Hash>> {
+    let query = sqlx::query_as(TILE_ROOTS).bind(tree.0).bind(level).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    let table = format!("tile level {level} index");
+    dense(&range, rows, &table)?.iter().map(|bytes| hash(bytes, "tile.root")).collect()
+}
+
+const FULL_TILES: &str = "SELECT t.hashes FROM json_each(?2) w
+    LEFT JOIN tile t ON t.tree_id = ?1 AND t.level = w.value ->> 0 AND t.\"index\" = w.value ->> 1
+    ORDER BY w.key";
+
+pub(super) async fn full_tiles(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    tiles: &[TileId],
+) -> StoreResult<Vec<Vec<Hash>>> {
+    let wanted = json_list(tiles.iter().map(|tile| format!("[{},{}]", tile.level, tile.index)));
+    let query = sqlx::query_scalar(FULL_TILES).bind(tree.0).bind(wanted);
+    let rows: Vec<Option<Vec<u8>>> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    let hashes = rows.into_iter().zip(tiles).map(|(row, &tile)| match row {
+        Some(bytes) => unpack_hashes(&bytes, tile),
+        None => Err(StoreError::Damaged(format!("{} is missing", tile_name(tile)))),
+    });
+    hashes.collect()
+}
+
+const FIND_LEAVES: &str = "SELECT e.leaf_index, e.leaf_hash FROM json_each(?2) w
+    CROSS JOIN leaf l ON l.tree_id = ?1 AND l.hash_prefix = unhex(w.value) AND l.leaf_index < ?3
+    CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = l.leaf_index";
+
+pub(super) async fn find_leaves(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    leaf_hashes: &[Hash],
+    size: TreeSize,
+) -> StoreResult<Vec<EntryRef>> {
+    let wanted: HashSet<&Hash> = leaf_hashes.iter().collect();
+    let prefixes: BTreeSet<[u8; 16]> = leaf_hashes.iter().map(prefix).collect();
+    let prefixes = json_list(prefixes.into_iter().map(json_hex));
+    let query = sqlx::query_as(FIND_LEAVES).bind(tree.0).bind(prefixes).bind(to_sql(size.0)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    let found = rows.iter().map(|(index, leaf_hash)| entry_ref(*index, leaf_hash));
+    found.filter(|found| found.as_ref().map_or(true, |entry| wanted.contains(&entry.leaf_hash))).collect()
+}
+
+const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data
+    FROM entry e
+    LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index
+    LEFT JOIN signed_entry_timestamp s ON s.tree_id = ?1 AND s.leaf_index = e.leaf_index
+    LEFT JOIN attestation a ON a.tree_id = ?1 AND a.leaf_index = e.leaf_index
+    WHERE e.tree_id = ?1 AND e.leaf_index IN (SELECT value FROM json_each(?2)) AND e.leaf_index < ?3
+    ORDER BY e.leaf_index";
+
+pub(super) async fn entries(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    indexes: &[LeafIndex],
+    size: TreeSize,
+) -> StoreResult<Vec<StoredEntry>> {
+    // An index beyond 63 bits is no entry's, and no integer in SQLite's JSON.
+    let indexes = indexes.iter().filter(|index| i64::try_from(index.0).is_ok());
+    let wanted = json_list(indexes.map(LeafIndex::to_string));
+    let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(wanted).bind(to_sql(size.0)?);
+    let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    entries.into_iter().map(EntryRecord::into_stored).collect()
+}
+
+/// How often a key occurs, counted up to a bound: beyond it any choice of the first key is a long walk.
+const COUNT_KEY: &str = "SELECT count(*) FROM (
+    SELECT 1 FROM index_key WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index < ?3 LIMIT 1000)";
+
+/// Rows of the rarest key, newest first, that have rows of all other keys too.
+const FIND_BY_KEYS: &str = "SELECT k.leaf_index, e.leaf_hash, b.index_keys
+    FROM index_key k
+    CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
+    CROSS JOIN body b ON b.tree_id = ?1 AND b.leaf_index = k.leaf_index
+    WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index < ?4
+      AND NOT EXISTS (
+        SELECT 1 FROM json_each(?3) other WHERE NOT EXISTS (
+            SELECT 1 FROM index_key o
+            WHERE o.tree_id = ?1 AND o.key_hash = unhex(other.value) AND o.leaf_index = k.leaf_index))
+    ORDER BY k.leaf_index DESC LIMIT ?5";
+
+pub(super) async fn find_by_keys(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    keys: &[String],
+    size: TreeSize,
+    limit: u32,
+) -> StoreResult<Vec<EntryRef>> {
+    let mut found = Vec::new();
+    let mut below = to_sql(size.0)?;
+    let Some((first, others)) = rarest_first(connection, tree, keys, below).await? else {
+        return Ok(found);
+    };
+    // One turn, but for key texts that share 16 bytes of their SHA-256.
+    while found.len() < limit as usize {
+        let page = limit as usize - found.len();
+        let query = sqlx::query_as(FIND_BY_KEYS).bind(tree.0).bind(first.as_slice()).bind(&others);
+        let mut rows = query.bind(below).bind(to_sql(page as u64)?).fetch(&mut *connection);
+        let mut read = 0;
+        while let Some(row) = rows.try_next().await.map_err(error::of_read)? {
+            let (index, leaf_hash, packed): (i64, Vec<u8>, Vec<u8>) = row;
+            let entry = entry_ref(index, &leaf_hash)?;
+            if has_all_keys(&packed, keys, entry.leaf_index.0)? {
+                found.push(entry);
+            }
+            (read, below) = (read + 1, index);
+        }
+        if read < page {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The rarest key's hash, and the others as JSON. None if there are no keys.
+async fn rarest_first(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    keys: &[String],
+    below: i64,
+) -> StoreResult<Option<([u8; 16], String)>> {
+    let mut hashes: Vec<(i64, [u8; 16])> = key_hashes(keys).into_iter().map(|hash| (0, hash.0)).collect();
+    if hashes.len() > 1 {
+        for (count, hash) in &mut hashes {
+            let query = sqlx::query_scalar(COUNT_KEY).bind(tree.0).bind(hash.as_slice()).bind(below);
+            *count = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
+        }
+        hashes.sort_unstable();
+    }
+    let others = json_list(hashes.iter().skip(1).map(|(_, hash)| json_hex(*hash)));
+    Ok(hashes.first().map(|(_, first)| (*first, others)))
+}
+
+pub(super) async fn now_millis(connection: &mut SqliteConnection) -> StoreResult<i64> {
+    let query = sqlx::query_scalar("SELECT CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)");
+    query.fetch_one(connection).await.map_err(error::of_read)
+}
+
+fn entry_ref(index: i64, leaf_hash: &[u8]) -> StoreResult<EntryRef> {
+    Ok(EntryRef {
+        leaf_index: LeafIndex(from_sql(index, "entry.leaf_index")?),
+        leaf_hash: hash(leaf_hash, "entry.leaf_hash")?,
+    })
+}
+
+/// A JSON array of values that are JSON already.
+pub(super) fn json_list(values: impl Iterator<Item = String>) -> String {
+    let values: Vec<String> = values.collect();
+    format!("[{}]", values.join(","))
+}
+
+/// Bytes as a JSON string of hex digits.
+pub(super) fn json_hex(bytes: [u8; 16]) -> String {
+    format!("\"{}\"", hex::encode(bytes))
+}

@@ -1,0 +1,127 @@
+//! Connections: their options, and the migrations.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use tokio::fs::OpenOptions;
+
+use super::{BUSY_TIMEOUT, CONNECT_TIMEOUT, READ_CONNECTIONS, error};
+use crate::store::{StoreError, StoreResult};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// Page cache of a reader, KiB: the inner pages of all b-trees. The leaves come from the system's cache.
+const READER_CACHE_KIB: u32 = 2 * 1024;
+
+/// Page cache of the writer, KiB: with the readers' at most 16 MiB, well below the 40 MiB of an idle server.
+const WRITER_CACHE_KIB: u32 = 8 * 1024;
+
+/// Pages in the WAL before the writer checkpoints: 16 MiB, so that pages which several rounds touched are written once.
+const CHECKPOINT_PAGES: u32 = 4_000;
+
+/// The WAL file is cut back to this size, bytes, after a checkpoint.
+const WAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
+
+/// The connection for the rare writes is closed when it was idle for this long.
+const SIDE_WRITER_IDLE: Duration = Duration::from_secs(60);
+
+/// Makes the file with mode 0600; SQLite gives its WAL the same mode. An existing file is left as it is.
+pub(super) async fn create_file(path: &Path) -> StoreResult<()> {
+    let opened = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path).await;
+    opened.map(|_| ()).map_err(|error| StoreError::Unusable(format!("{}: {error}", path.display())))
+}
+
+/// Options of all connections.
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
+    let name = Cow::Borrowed("treehead-sqlite");
+    SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(false)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("cache_size", kib(WRITER_CACHE_KIB))
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("journal_size_limit", WAL_SIZE_LIMIT.to_string())
+        .thread_name(move |_| name.to_string())
+        .disable_statement_logging()
+}
+
+/// A negative cache size is in KiB, a positive one in pages.
+fn kib(size: u32) -> String {
+    format!("-{size}")
+}
+
+/// The pool for reads: its connections refuse to write. They are not opened read-only, because the WAL's index is shared
+/// memory that every connection must be able to set up.
+pub(super) fn readers(options: &SqliteConnectOptions) -> SqlitePool {
+    let options = options.clone().pragma("query_only", "ON").pragma("cache_size", kib(READER_CACHE_KIB));
+    SqlitePoolOptions::new()
+        .max_connections(READ_CONNECTIONS)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
+}
+
+/// The pool of one for writes that are not rounds.
+pub(super) fn side_writer(options: &SqliteConnectOptions) -> SqlitePool {
+    let options = options.clone().pragma("cache_size", kib(READER_CACHE_KIB));
+    SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .idle_timeout(SIDE_WRITER_IDLE)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
+}
+
+/// The sequencer's connection.
+pub(super) async fn writer(options: &SqliteConnectOptions) -> StoreResult<SqliteConnection> {
+    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_read)?;
+    check_journal(&mut connection).await?;
+    Ok(connection)
+}
+
+/// Brings the schema up to date in one transaction that holds the file's lock: sqlx itself takes no lock here.
+pub(super) async fn migrate(options: &SqliteConnectOptions) -> StoreResult<()> {
+    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
+    check_journal(&mut connection).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_open)?;
+    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(of_migration)?;
+    transaction.commit().await.map_err(error::of_read)?;
+    connection.close().await.map_err(error::of_read)
+}
+
+/// Network file systems and some others cannot do WAL: SQLite then silently stays with another journal.
+async fn check_journal(connection: &mut SqliteConnection) -> StoreResult<()> {
+    let query = sqlx::query_scalar("PRAGMA journal_mode");
+    let mode: String = query.fetch_one(connection).await.map_err(error::of_open)?;
+    if mode != "wal" {
+        return Err(StoreError::Unusable(format!(
+            "the file system does not support SQLite's WAL (journal mode {mode})"
+        )));
+    }
+    Ok(())
+}
+
+fn of_migration(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(version) => {
+            StoreError::Unusable(format!("the database has schema version {version}, which this release does not know"))
+        }
+        MigrateError::VersionMismatch(version) => {
+            StoreError::Unusable(format!("schema version {version} of the database is not the one of this release"))
+        }
+        MigrateError::Dirty(version) => {
+            StoreError::Unusable(format!("schema version {version} of the database was applied in part"))
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error::of_open(error),
+        other => StoreError::Unusable(other.to_string()),
+    }
+}

@@ -1,0 +1,54 @@
+//! The trees of a database.
+
+use sqlx::{Connection, SqliteConnection};
+
+use super::error;
+use crate::store::encoding::{role_name, state_name, to_sql};
+use crate::store::records::{TreeRecord, into_trees};
+use crate::store::{StoreError, StoreResult, TreeRow};
+
+const TREES: &str = "SELECT t.tree_id, t.name, t.origin_v1, t.origin_v2, t.first_log_index, t.max_leaf_bytes, t.state,
+        k.role, k.spki
+    FROM tree t LEFT JOIN tree_key k ON k.tree_id = t.tree_id
+    ORDER BY t.created, k.role DESC, k.spki";
+
+pub(super) async fn all(connection: &mut SqliteConnection) -> StoreResult<Vec<TreeRow>> {
+    let records: Vec<TreeRecord> = sqlx::query_as(TREES).fetch_all(connection).await.map_err(error::of_read)?;
+    into_trees(records)
+}
+
+const CREATE: &str = "INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, state)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+
+const CREATE_KEY: &str = "INSERT INTO tree_key (tree_id, role, spki) VALUES (?1, ?2, ?3)";
+
+const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND state = 'active'))";
+
+/// Dies before COMMIT returned: the tree is there with its keys, or nothing is; the next start sees which.
+pub(super) async fn create(connection: &mut SqliteConnection, tree: &TreeRow) -> StoreResult<bool> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_read)?;
+    let insert = sqlx::query(CREATE)
+        .bind(tree.tree_id.0)
+        .bind(&tree.name)
+        .bind(&tree.origin_v1)
+        .bind(&tree.origin_v2)
+        .bind(to_sql(tree.first_log_index)?)
+        .bind(tree.max_leaf_bytes)
+        .bind(state_name(tree.state));
+    let inserted = insert.execute(&mut *transaction).await.map_err(error::of_read)?;
+    if inserted.rows_affected() == 0 {
+        let query = sqlx::query_scalar(TAKEN).bind(tree.tree_id.0).bind(&tree.name);
+        let taken: bool = query.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
+        transaction.rollback().await.map_err(error::of_read)?;
+        return match taken {
+            true => Ok(false),
+            false => Err(StoreError::Data(format!("another tree has an origin of {:?}", tree.name))),
+        };
+    }
+    for key in &tree.keys {
+        let insert = sqlx::query(CREATE_KEY).bind(tree.tree_id.0).bind(role_name(key.role)).bind(&key.spki);
+        insert.execute(&mut *transaction).await.map_err(error::of_read)?;
+    }
+    transaction.commit().await.map_err(error::of_commit)?;
+    Ok(true)
+}

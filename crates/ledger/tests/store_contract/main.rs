@@ -1,0 +1,72 @@
+//! The contract of `ledger::store`, one suite for every backend. Each test has a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, one that is passed over says so"
+)]
+
+mod audit;
+mod database;
+mod faults;
+mod look_ups;
+mod postgres_only;
+mod race;
+mod rounds;
+mod samples;
+mod schema;
+mod sqlite_only;
+mod trees;
+
+/// Makes a test of each case for each backend.
+macro_rules! on_every_backend {
+    ($($module:ident :: $case:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                let database = crate::database::Database::sqlite().await;
+                crate::$module::$case(&database).await;
+                database.remove().await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $case() {
+                let Some(database) = crate::database::Database::postgres().await else { return };
+                crate::$module::$case(&database).await;
+                database.remove().await;
+            })*
+        }
+    };
+}
+
+on_every_backend! {
+    audit::everything_stored_is_shown_to_fsck,
+    audit::missing_and_stray_rows_show,
+    faults::a_round_that_fails_half_way_stores_nothing,
+    faults::a_malformed_round_is_refused,
+    faults::missing_rows_are_damage,
+    faults::a_writer_is_spent_after_an_error,
+    faults::a_dropped_commit_spends_the_writer,
+    look_ups::leaves_are_found_by_their_full_hash,
+    look_ups::keys_are_found_all_together_newest_first,
+    look_ups::keys_of_any_text_are_kept,
+    look_ups::nothing_at_or_beyond_the_size_is_shown,
+    look_ups::two_trees_do_not_see_each_other,
+    race::one_of_two_writers_wins,
+    race::an_exclusive_section_keeps_others_out,
+    race::an_exclusive_section_sees_what_came_before,
+    race::an_abandoned_section_lets_others_in,
+    rounds::a_round_comes_back_whole,
+    rounds::a_full_round_comes_back_whole,
+    rounds::heads_are_the_history,
+    rounds::the_first_timestamp_stored_wins,
+    rounds::a_foreign_key_does_not_commit,
+    rounds::a_frozen_tree_takes_nothing,
+    rounds::a_database_that_went_back_takes_nothing,
+    schema::migrations_run_twice_and_at_once,
+    schema::a_newer_schema_is_refused,
+    trees::trees_come_back_whole_oldest_first,
+    trees::one_of_two_creators_wins,
+    trees::an_origin_belongs_to_one_tree,
+}

@@ -1,0 +1,182 @@
+//! What only a server can do to a commit.
+
+use ledger::store::postgres::PostgresStore;
+use ledger::store::{Commit, MAX_CLOCK_SKEW_MILLIS, StoreError};
+use sqlx::{Connection, Executor, PgConnection};
+use tlog::TreeSize;
+
+use crate::database::Database;
+use crate::samples::{entries, entry_of, grow, one_tree, round};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_differ_commit_nothing() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 1)).await;
+    let now = sent.local_millis;
+    for (off, sign) in [(5_000, -1), (-5_000, 1)] {
+        sent.local_millis = now + off;
+        match writer.commit(&sent).await.unwrap() {
+            Commit::ClockSkew(millis) => assert!(millis * sign > MAX_CLOCK_SKEW_MILLIS, "{millis}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(writer.newest_head(tree).await.unwrap(), None);
+    sent.local_millis = store.now_millis().await.unwrap() + MAX_CLOCK_SKEW_MILLIS / 2;
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+    assert!(store.is_shared());
+    database.remove().await;
+}
+
+/// The connection dies while the statement waits for another transaction on the same head.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_killed_in_a_commit_leaves_the_outcome_unknown() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let sent = round(store, tree, 0, entries("entry", 1)).await;
+    let mut rival = PgConnection::connect(database.address()).await.unwrap();
+    let mut killer = PgConnection::connect(database.address()).await.unwrap();
+    rival.execute("BEGIN; INSERT INTO head SELECT 1, 0, 5, 5, sha256('x')").await.unwrap();
+
+    let (outcome, ()) = tokio::join!(writer.commit(&sent), kill_waiting(&mut killer));
+    assert!(matches!(outcome, Err(StoreError::UnknownOutcome(_))), "{outcome:?}");
+    assert!(matches!(writer.newest_head(tree).await, Err(StoreError::Unavailable(_))));
+
+    rival.execute("ROLLBACK").await.unwrap();
+    let mut writer = store.writer().await.unwrap();
+    writer.begin_exclusive(tree).await.unwrap();
+    assert_eq!(writer.newest_head(tree).await.unwrap(), None);
+    assert_eq!(writer.find_leaves(tree, &[sent.entries[0].leaf_hash], TreeSize(1)).await.unwrap(), []);
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+    database.remove().await;
+}
+
+/// The same inside an exclusive section, before its COMMIT was sent: nothing can be stored, and the caller may know.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_killed_before_commit_stored_nothing() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let sent = round(store, tree, 0, entries("entry", 1)).await;
+    let mut rival = PgConnection::connect(database.address()).await.unwrap();
+    let mut killer = PgConnection::connect(database.address()).await.unwrap();
+    rival.execute("BEGIN; INSERT INTO head SELECT 1, 0, 5, 5, sha256('x')").await.unwrap();
+    writer.begin_exclusive(tree).await.unwrap();
+    let (outcome, ()) = tokio::join!(writer.commit(&sent), kill_waiting(&mut killer));
+    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    rival.execute("ROLLBACK").await.unwrap();
+    assert_eq!(store.reader().newest_head(tree).await.unwrap(), None);
+    database.remove().await;
+}
+
+/// Ends the backend that waits for another's transaction, as soon as there is one.
+async fn kill_waiting(killer: &mut PgConnection) {
+    let mut killed = 0;
+    while killed == 0 {
+        let kill = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()";
+        let row: (i64,) = sqlx::query_as(kill).fetch_one(&mut *killer).await.unwrap();
+        killed = row.0;
+    }
+}
+
+/// What a cancelled wait for a synchronous standby looks like: the commit succeeds, with a warning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_with_a_warning_is_unknown() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = &*database.store;
+    let (tree, _) = one_tree(store).await;
+    database
+        .execute(
+            "CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE WARNING 'the transaction may not have been replicated'; RETURN NULL; END $$;
+             CREATE CONSTRAINT TRIGGER warn AFTER INSERT ON head DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION warn();",
+        )
+        .await;
+    for (prev_size, exclusive) in [(0, false), (1, true)] {
+        let mut writer = store.writer().await.unwrap();
+        if exclusive {
+            writer.begin_exclusive(tree).await.unwrap();
+        }
+        let sent = round(store, tree, prev_size, entries("entry", 1)).await;
+        match writer.commit(&sent).await {
+            Err(StoreError::UnknownOutcome(text)) => assert!(text.contains("may not have been replicated"), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        // Here it is durable; the caller has to look.
+        assert_eq!(store.reader().newest_head(tree).await.unwrap(), Some(sent.head));
+    }
+    database.remove().await;
+}
+
+/// A failure at the very end of the transaction is still a rollback.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_at_commit_is_certain() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = &*database.store;
+    let (tree, _) = one_tree(store).await;
+    database
+        .execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE EXCEPTION 'serialize' USING ERRCODE = '40001'; END $$;
+             CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON head DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION refuse();",
+        )
+        .await;
+    for exclusive in [false, true] {
+        let mut writer = store.writer().await.unwrap();
+        if exclusive {
+            writer.begin_exclusive(tree).await.unwrap();
+        }
+        let sent = round(store, tree, 0, entries("entry", 1)).await;
+        assert!(matches!(writer.commit(&sent).await, Err(StoreError::Conflict(_))));
+        assert_eq!(store.reader().newest_head(tree).await.unwrap(), None);
+    }
+    database.remove().await;
+}
+
+/// U+0000 in a text that is ours: Postgres has no such text. Others' rounds go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn text_that_postgres_cannot_hold_is_data() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 1)).await;
+    entry_of(&mut sent, 0).kind = "a\0b".to_owned();
+    assert!(matches!(writer.commit(&sent).await, Err(StoreError::Data(_))));
+    grow(store, &mut *store.writer().await.unwrap(), tree, 0, 1).await;
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_would_lose_rounds_is_refused() {
+    let Some(database) = Database::postgres().await else { return };
+    let settings =
+        [("synchronous_commit = off", "synchronous_commit"), ("default_transaction_read_only = on", "read-only")];
+    for (setting, word) in settings {
+        database.alter(&format!("SET {setting}")).await;
+        match PostgresStore::connect(database.address()).await {
+            Err(StoreError::Unusable(text)) => assert!(text.contains(word), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        match database.store.writer().await.map(|_| ()) {
+            Err(StoreError::Unusable(text)) => assert!(text.contains(word), "{text}"),
+            other => panic!("{other:?}"),
+        }
+        database.alter("RESET ALL").await;
+    }
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreachable_server_is_unavailable() {
+    let (url, word) = ("postgres://postgres@127.0.0.1:1/none", "refused");
+    match PostgresStore::connect(url).await {
+        Err(StoreError::Unavailable(text)) => assert!(text.contains(word), "{text}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(PostgresStore::connect("not a url").await, Err(StoreError::Unusable(_))));
+}

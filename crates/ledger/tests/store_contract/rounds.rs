@@ -1,0 +1,146 @@
+//! What a round stores, and when it does not.
+
+use std::sync::Arc;
+
+use ledger::TreeId;
+use ledger::store::{Commit, HeadRow};
+use tlog::{LeafIndex, TreeSize, sha256};
+
+use crate::database::Database;
+use crate::samples::{attestation, entries, entry, entry_of, full_tile, grow, one_tree, root, round, timestamp};
+
+pub(crate) async fn a_round_comes_back_whole(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    assert_eq!(writer.newest_head(tree).await.unwrap(), None);
+
+    let mut sent = round(store, tree, 0, entries("entry", 3)).await;
+    entry_of(&mut sent, 1).attestation = Some(attestation("statement"));
+    sent.full_tiles = vec![full_tile(0, 0), full_tile(0, 1), full_tile(1, 0)];
+    sent.timestamps = vec![timestamp(2, "signature")];
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+
+    for mut read in [store.reader(), database.open_again().await.reader(), writer as Box<dyn ledger::store::Read>] {
+        assert_eq!(read.newest_head(tree).await.unwrap(), Some(sent.head));
+        let hashes = read.leaf_hashes(tree, 1..3).await.unwrap();
+        assert_eq!(hashes, [sent.entries[1].leaf_hash, sent.entries[2].leaf_hash]);
+        assert_eq!(read.tile_roots(tree, 0, 0..2).await.unwrap(), [full_tile(0, 0).root, full_tile(0, 1).root]);
+        let tiles = read.full_tiles(tree, &[full_tile(1, 0).id, full_tile(0, 1).id]).await.unwrap();
+        assert_eq!(tiles, [full_tile(1, 0).hashes, full_tile(0, 1).hashes]);
+    }
+
+    let stored = store.entries(tree, &[LeafIndex(2), LeafIndex(1)], TreeSize(3)).await.unwrap();
+    assert_eq!(stored.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), [1, 2]);
+    for entry in &stored {
+        let sent_entry = &sent.entries[usize::try_from(entry.leaf_index.0).unwrap()];
+        assert_eq!(
+            (entry.leaf_hash, &entry.kind, &entry.body),
+            (sent_entry.leaf_hash, &sent_entry.kind, &sent_entry.body)
+        );
+        assert_eq!((entry.time, &entry.attestation), (sent.head.time, &sent_entry.attestation));
+    }
+    assert_eq!(stored[0].signed_entry_timestamp, None);
+    assert_eq!(stored[1].signed_entry_timestamp.as_deref(), Some(&b"signature"[..]));
+}
+
+/// The largest round of the design: 1,024 entries with 8 MiB of bodies.
+pub(crate) async fn a_full_round_comes_back_whole(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 1024)).await;
+    for (number, entry) in sent.entries.iter_mut().map(Arc::make_mut).enumerate() {
+        let block = sha256(format!("{number}").as_bytes()).0;
+        entry.body = block.iter().copied().cycle().take(8 * 1024).collect();
+        entry.leaf_hash = sha256(&entry.body);
+        entry.index_keys = (0..4).map(|key| format!("key {number} {key}")).collect();
+    }
+    sent.full_tiles = (0..4).map(|index| full_tile(0, index)).collect();
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+
+    let indexes: Vec<LeafIndex> = (0..1024).map(LeafIndex).collect();
+    let stored = store.entries(tree, &indexes, TreeSize(1024)).await.unwrap();
+    assert_eq!(stored.len(), 1024);
+    assert!(stored.iter().zip(&sent.entries).all(|(stored, sent)| stored.body == sent.body));
+    let hashes: Vec<_> = sent.entries.iter().map(|entry| entry.leaf_hash).collect();
+    let mut found = writer.find_leaves(tree, &hashes, TreeSize(1024)).await.unwrap();
+    found.sort_unstable();
+    assert!(found.iter().map(|entry| entry.leaf_hash).eq(hashes));
+    let last = store.find_by_keys(tree, &["key 1023 3".to_owned()], TreeSize(1024), 10).await.unwrap();
+    assert_eq!(last.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), [1023]);
+}
+
+pub(crate) async fn heads_are_the_history(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut history: Vec<HeadRow> = Vec::new();
+    for prev_size in [0, 1, 3, 6] {
+        let count = usize::try_from(prev_size / 2 + 1).unwrap() + usize::from(prev_size == 1 || prev_size == 3);
+        history.push(grow(store, &mut *writer, tree, prev_size, count).await.head);
+    }
+    assert_eq!(store.heads(tree, TreeSize(0), 100).await.unwrap(), history);
+    assert_eq!(store.heads(tree, TreeSize(1), 2).await.unwrap(), history[1..3]);
+    assert_eq!(store.heads(tree, TreeSize(7), 2).await.unwrap(), []);
+    assert_eq!(writer.newest_head(tree).await.unwrap().as_ref(), history.last());
+}
+
+pub(crate) async fn the_first_timestamp_stored_wins(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    grow(store, &mut *writer, tree, 0, 3).await;
+    store.put_timestamps(tree, &[timestamp(1, "by a reader")]).await.unwrap();
+
+    let mut second = round(store, tree, 3, entries("more", 1)).await;
+    second.timestamps = vec![timestamp(2, "by the round"), timestamp(1, "too late"), timestamp(0, "by the round")];
+    assert_eq!(writer.commit(&second).await.unwrap(), Commit::Done);
+    store.put_timestamps(tree, &[timestamp(2, "too late"), timestamp(0, "too late")]).await.unwrap();
+    store.put_timestamps(tree, &[]).await.unwrap();
+
+    let stored = store.entries(tree, &[0, 1, 2, 3].map(LeafIndex), TreeSize(4)).await.unwrap();
+    let signatures: Vec<_> = stored.iter().map(|entry| entry.signed_entry_timestamp.as_deref()).collect();
+    assert_eq!(signatures, [Some(&b"by the round"[..]), Some(b"by a reader"), Some(b"by the round"), None]);
+}
+
+pub(crate) async fn a_foreign_key_does_not_commit(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut foreign = round(store, tree, 0, entries("entry", 1)).await;
+    // The tree's other key does not sign heads of v1.
+    for key in [&b"der of an impostor"[..], b"der of another"] {
+        foreign.log_key_spki = key.to_vec();
+        assert_eq!(writer.commit(&foreign).await.unwrap(), Commit::NotOurs);
+    }
+    let elsewhere = round(store, TreeId(2), 0, entries("entry", 1)).await;
+    assert_eq!(writer.commit(&elsewhere).await.unwrap(), Commit::NotOurs);
+    assert_eq!(writer.newest_head(tree).await.unwrap(), None);
+    grow(store, &mut *writer, tree, 0, 1).await;
+}
+
+pub(crate) async fn a_frozen_tree_takes_nothing(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let first = grow(store, &mut *writer, tree, 0, 1).await;
+    database.execute("UPDATE tree SET state = 'frozen'").await;
+    let second = round(store, tree, 1, entries("more", 1)).await;
+    assert_eq!(writer.commit(&second).await.unwrap(), Commit::NotOurs);
+    writer.begin_exclusive(tree).await.unwrap();
+    assert_eq!(writer.commit(&second).await.unwrap(), Commit::NotOurs);
+    assert_eq!(writer.newest_head(tree).await.unwrap(), Some(first.head));
+}
+
+/// A restored backup: the head that the round was made for is not there, or another one of that size is.
+pub(crate) async fn a_database_that_went_back_takes_nothing(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    grow(store, &mut *writer, tree, 0, 2).await;
+    grow(store, &mut *writer, tree, 2, 2).await;
+    let mut next = round(store, tree, 4, vec![entry("next")]).await;
+
+    next.prev_root = root(99);
+    assert_eq!(writer.commit(&next).await.unwrap(), Commit::LostRace);
+    next.prev_root = root(4);
+    database.execute("DELETE FROM head WHERE prev_size = 2").await;
+    assert_eq!(writer.commit(&next).await.unwrap(), Commit::LostRace);
+    database.execute("DELETE FROM head").await;
+    assert_eq!(writer.commit(&next).await.unwrap(), Commit::LostRace);
+    assert_eq!(store.heads(tree, TreeSize(0), 10).await.unwrap(), []);
+}
