@@ -1,1 +1,36 @@
-//! placeholder
+//! Rekor's HTTP API over a [`ledger::Ledger`]: routes, negotiation, limits, answers.
+//!
+//! The binary wires: it opens the ledger, binds two listeners and calls [`serve`]. Absent on purpose: SQL, Merkle math, what an
+//! entry must look like (that is `entry`), TLS, authentication (both belong to the proxy in front), HTTP/2.
+
+mod app;
+mod body;
+mod cors;
+mod email;
+mod entries;
+mod entry_id;
+mod errors;
+mod health;
+mod index;
+mod json;
+pub mod limits;
+mod log;
+mod metrics;
+mod negotiation;
+mod observe;
+mod operation;
+mod pages;
+mod path;
+mod patience;
+mod query;
+mod retrieve;
+mod router;
+mod serve;
+pub mod settings;
+mod verification;
+mod wire;
+
+pub use index::TRUNCATED;
+pub use router::router;
+pub use serve::{ServeError, serve};
+pub use settings::{BuildInfo, Limits, Settings};

@@ -1,0 +1,45 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use ledger::Ledger;
+
+use crate::body::Bodies;
+use crate::metrics::Metrics;
+use crate::observe::RequestIds;
+use crate::settings::Settings;
+use crate::verification::Verifier;
+
+/// One server.
+pub(crate) struct App {
+    /// The log.
+    pub(crate) ledger: Ledger,
+    /// Which entries are admitted.
+    pub(crate) policy: Arc<entry::Policy>,
+    /// Takes request bodies in.
+    pub(crate) bodies: Bodies,
+    /// Runs checks.
+    pub(crate) verifier: Verifier,
+    /// Counts.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Names requests.
+    pub(crate) request_ids: RequestIds,
+}
+
+impl App {
+    /// # Errors
+    ///
+    /// The metrics are registered already.
+    pub(crate) fn new(ledger: Ledger, settings: &Settings) -> prometheus::Result<Self> {
+        let metrics = Arc::new(Metrics::new(&settings.metrics)?);
+        metrics.set_build(&settings.build);
+        Ok(Self {
+            ledger,
+            policy: Arc::new(settings.policy.clone()),
+            bodies: Bodies::new(&settings.limits, Arc::clone(&metrics)),
+            verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
+            request_ids: RequestIds::new(settings.instance.clone()),
+            metrics,
+        })
+    }
+}

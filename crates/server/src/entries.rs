@@ -1,0 +1,321 @@
+//! Single entries: taking one in, showing one.
+
+use std::sync::Arc;
+
+use axum::extract::{OriginalUri, RawQuery, Request, State};
+use axum::response::{IntoResponse, Response};
+use entry::{ProposedEntry, Refusal, VerifiedEntry};
+use http::header::{ETAG, HeaderValue, LOCATION};
+use http::{StatusCode, Uri};
+use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError};
+use tlog::{Hash, LeafIndex};
+
+use crate::app::App;
+use crate::entry_id::{EntryId, PATTERN, entry_id};
+use crate::errors::{ApiError, DATABASE_RETRY_SECONDS, Validation};
+use crate::json::BodyName;
+use crate::metrics::Refused;
+use crate::path::location;
+use crate::query;
+use crate::wire::{Attestations, LogEntry, json};
+
+/// The name of the body in messages.
+const PROPOSED_ENTRY: BodyName = BodyName("proposedEntry");
+
+/// When to come back if the server is stopping: about as long as its restart takes.
+const STOPPING_RETRY_SECONDS: u64 = 5;
+
+/// When to come back to a log that cannot write until an operator acts.
+const OPERATOR_RETRY_SECONDS: u64 = 60;
+
+/// Why an entry was not taken in.
+#[derive(Debug)]
+pub(crate) enum CreateError {
+    /// The body did not arrive.
+    Body(ApiError),
+    /// It is not an entry that this log admits.
+    Refused(Refusal),
+    /// It is in the log already.
+    Duplicate { entry_id: String, location: String },
+    /// The log did not take it.
+    Append(AppendError),
+    /// It was taken, but its proof could not be made.
+    Read(ReadError),
+}
+
+impl IntoResponse for CreateError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Body(error) => error.into_response(),
+            Self::Refused(refusal) => refusal_on_create(refusal).into_response(),
+            Self::Duplicate { entry_id, location } => {
+                let message =
+                    format!("an equivalent entry already exists in the transparency log with UUID {entry_id}");
+                let mut response = ApiError::handler(StatusCode::CONFLICT, message).into_response();
+                set_location(&mut response, &location);
+                response
+            }
+            Self::Append(error) => append_failure(error).into_response(),
+            Self::Read(error) => ApiError::from(error).into_response(),
+        }
+    }
+}
+
+impl From<ApiError> for CreateError {
+    fn from(error: ApiError) -> Self {
+        Self::Body(error)
+    }
+}
+
+/// Why an entry is not shown.
+#[derive(Debug)]
+pub(crate) enum GetError {
+    /// A parameter does not bind.
+    Parameter(ApiError),
+    /// There is none: 404 without a body and without a content type.
+    Absent,
+    /// The database.
+    Read(ReadError),
+}
+
+impl IntoResponse for GetError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Parameter(error) => error.into_response(),
+            Self::Absent => StatusCode::NOT_FOUND.into_response(),
+            Self::Read(error) => ApiError::from(error).into_response(),
+        }
+    }
+}
+
+impl From<ApiError> for GetError {
+    fn from(error: ApiError) -> Self {
+        Self::Parameter(error)
+    }
+}
+
+impl From<ReadError> for GetError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// `POST /api/v1/log/entries`.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+) -> Result<Response, CreateError> {
+    let (head, body) = request.into_parts();
+    let body = app.bodies.read(&head, body).await?;
+    if body.bytes().trim_ascii().is_empty() {
+        let message = "proposedEntry in body is required";
+        return Err(ApiError::validation(Validation::Required, message).into());
+    }
+    let policy = Arc::clone(&app.policy);
+    let verify = move |json: &[u8]| ProposedEntry::from_json(json).and_then(|proposed| proposed.verify(&policy));
+    let verified = app.verifier.run(body, verify).await?.map_err(CreateError::Refused)?;
+    match append(&app, verified).await.map_err(CreateError::Append)? {
+        Appended::Duplicate(entry) => Err(duplicate(&app, &uri, &entry)),
+        Appended::Sequenced(entry) => {
+            app.metrics.new_entry();
+            created(&app, &uri, &entry).await.map_err(CreateError::Read)
+        }
+    }
+}
+
+/// `GET /api/v1/log/entries?logIndex=`.
+pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, GetError> {
+    let log_index = query::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
+    let leaf_index = log_index.checked_sub(app.ledger.tree().first_log_index).map(LeafIndex).ok_or(GetError::Absent)?;
+    let known = app.ledger.head();
+    if let Some(entry) = entry_at(&app, &known, leaf_index).await? {
+        return show(&app, &known, &entry).await;
+    }
+    let newest = app.ledger.newest_head().await?;
+    let entry = entry_at(&app, &newest, leaf_index).await?.ok_or(GetError::Absent)?;
+    show(&app, &newest, &entry).await
+}
+
+/// `GET /api/v1/log/entries/{entryUUID}`.
+pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, GetError> {
+    // The route has the ID in its last segment; decoding is lenient, what is no hex digit then fails the pattern.
+    let segment = uri.path().rsplit('/').next().unwrap_or_default();
+    let id = EntryId::parse(&query::decode(segment)).ok_or_else(|| {
+        ApiError::validation(Validation::Pattern, format!("entryUUID in path should match '{PATTERN}'"))
+    })?;
+    if let Some(prefix) = id.tree {
+        let tree = prefix.tree_id().ok_or_else(|| {
+            let message = format!("validation error: {:016x} is not a valid TreeID", prefix.0);
+            ApiError::handler(StatusCode::BAD_REQUEST, message)
+        })?;
+        if tree != app.ledger.tree().id {
+            return Err(GetError::Absent);
+        }
+    }
+    let known = app.ledger.head();
+    if let Some(entry) = entry_with_hash(&app, &known, id.leaf_hash).await? {
+        return show(&app, &known, &entry).await;
+    }
+    let newest = app.ledger.newest_head().await?;
+    let entry = entry_with_hash(&app, &newest, id.leaf_hash).await?.ok_or(GetError::Absent)?;
+    show(&app, &newest, &entry).await
+}
+
+/// The one place where a verified entry goes into the log.
+async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendError> {
+    let kind = verified.kind().to_owned();
+    let (leaf_bytes, index_keys) = verified.into_parts();
+    app.ledger.append(NewEntry { leaf_bytes, kind, index_keys, attestation: None }).await
+}
+
+async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {
+    // An appended entry is below the published head.
+    let head = app.ledger.head();
+    let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
+    let entry = LogEntry::new(entry, &proof, Attestations::Left);
+    let mut response = json(StatusCode::CREATED, &entry);
+    // Clients use it as the key of the answer: without the quotes that a conditional request would need.
+    if let Ok(etag) = HeaderValue::from_str(entry.id()) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    set_location(&mut response, &location(uri, entry.id()));
+    Ok(response)
+}
+
+fn duplicate(app: &App, uri: &Uri, entry: &LoggedEntry) -> CreateError {
+    let entry_id = entry_id(app.ledger.tree().id, &entry.leaf_hash);
+    CreateError::Duplicate { location: location(uri, &entry_id), entry_id }
+}
+
+async fn entry_at(app: &App, head: &Head, index: LeafIndex) -> Result<Option<LoggedEntry>, ReadError> {
+    if index.0 >= head.size.0 {
+        return Ok(None);
+    }
+    Ok(app.ledger.entries(head, &[index]).await?.pop())
+}
+
+async fn entry_with_hash(app: &App, head: &Head, leaf_hash: Hash) -> Result<Option<LoggedEntry>, ReadError> {
+    match app.ledger.find_leaves(head, &[leaf_hash]).await?.first() {
+        Some(found) => entry_at(app, head, found.leaf_index).await,
+        None => Ok(None),
+    }
+}
+
+async fn show(app: &App, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
+    let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+    Ok(json(StatusCode::OK, &LogEntry::new(entry, &proof, Attestations::Shown)))
+}
+
+fn set_location(response: &mut Response, location: &str) {
+    // A request target is visible ASCII, and so is what follows from it; a byte that is not would only lose the header.
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+}
+
+fn refusal_on_create(refusal: Refusal) -> ApiError {
+    match refusal {
+        Refusal::Json(reason) => PROPOSED_ENTRY.refuse(reason),
+        Refusal::Required(field) => ApiError::validation(Validation::Required, format!("{field} in body is required")),
+        Refusal::Pattern(message) => ApiError::validation(Validation::Pattern, message),
+        refusal @ Refusal::UnknownKind(_) => ApiError::framework(StatusCode::UNPROCESSABLE_ENTITY, refusal.to_string()),
+        Refusal::Invalid(reason) => invalid_entry(reason),
+    }
+}
+
+fn append_failure(error: AppendError) -> ApiError {
+    match &error {
+        AppendError::LeafTooLarge { .. } | AppendError::Refused(_) => {
+            tracing::info!(%error, "an entry was not appended")
+        }
+        AppendError::Busy { .. } | AppendError::Stopping => tracing::debug!(%error, "an entry was not appended"),
+        AppendError::ReadOnly(_) | AppendError::Clock(_) | AppendError::Unavailable(_) => {
+            tracing::error!(%error, "an entry was not appended");
+        }
+    }
+    match error {
+        AppendError::LeafTooLarge { .. } => invalid_entry(error),
+        AppendError::Refused(_) => invalid_entry("the log's database cannot store it"),
+        AppendError::Busy { retry_after } => {
+            let seconds = retry_after.as_millis().div_ceil(1000);
+            ApiError::unavailable(Refused::Queue, "the log is busy", u64::try_from(seconds).unwrap_or(u64::MAX))
+        }
+        AppendError::ReadOnly(_) => {
+            ApiError::unavailable(Refused::ReadOnly, "the log is read-only", OPERATOR_RETRY_SECONDS)
+        }
+        AppendError::Clock(_) => {
+            ApiError::unavailable(Refused::Clock, "the log's clocks disagree", OPERATOR_RETRY_SECONDS)
+        }
+        AppendError::Unavailable(_) => {
+            let message = "unexpected error communicating with transparency log";
+            ApiError::unavailable(Refused::Database, message, DATABASE_RETRY_SECONDS)
+        }
+        AppendError::Stopping => {
+            ApiError::unavailable(Refused::Stopping, "the server is stopping", STOPPING_RETRY_SECONDS)
+        }
+    }
+}
+
+fn invalid_entry(reason: impl std::fmt::Display) -> ApiError {
+    ApiError::handler(StatusCode::BAD_REQUEST, format!("error processing entry: {reason}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::header::RETRY_AFTER;
+
+    use super::*;
+
+    #[test]
+    fn refusals_have_rekors_status_and_form() {
+        for (refusal, status, body) in [
+            (Refusal::Required("kind"), 422, "{\"code\":602,\"message\":\"kind in body is required\"}"),
+            (Refusal::Pattern("p".into()), 422, "{\"code\":605,\"message\":\"p\"}"),
+            (
+                Refusal::UnknownKind("bogus".into()),
+                422,
+                "{\"code\":422,\"message\":\"invalid kind value: \\\"bogus\\\"\"}",
+            ),
+            (Refusal::Invalid("r".into()), 400, "{\"code\":400,\"message\":\"error processing entry: r\"}\n"),
+            (
+                Refusal::Json("j".into()),
+                400,
+                "{\"code\":400,\"message\":\"parsing proposedEntry body from \\\"\\\" failed, because j\"}",
+            ),
+        ] {
+            let error = refusal_on_create(refusal);
+            assert_eq!(error.body(), body);
+            assert_eq!(error.into_response().status(), status);
+        }
+    }
+
+    #[test]
+    fn a_log_that_cannot_write_says_503_and_when_to_come_back_but_not_why() {
+        let why = "host=db.internal".to_owned();
+        for (error, seconds) in [
+            (AppendError::Busy { retry_after: Duration::from_millis(1001) }, "2"),
+            (AppendError::Busy { retry_after: Duration::ZERO }, "1"),
+            (AppendError::ReadOnly(why.clone()), "60"),
+            (AppendError::Clock(why.clone()), "60"),
+            (AppendError::Unavailable(why.clone()), "5"),
+            (AppendError::Stopping, "5"),
+        ] {
+            let error = append_failure(error);
+            assert!(error.body().starts_with("{\"code\":503,\"message\":\"") && !error.body().contains("db.internal"));
+            let response = error.into_response();
+            assert_eq!(response.status(), 503);
+            assert_eq!(response.headers()[RETRY_AFTER], seconds);
+        }
+    }
+
+    #[test]
+    fn a_leaf_that_is_too_large_is_the_clients_fault_and_names_both_sizes() {
+        let error = append_failure(AppendError::LeafTooLarge { got: 70_000, limit: 65_535 });
+        assert!(error.body().contains("70000") && error.body().contains("65535"));
+        assert_eq!(error.into_response().status(), 400);
+        assert!(!append_failure(AppendError::Refused("relation x".into())).body().contains("relation"));
+    }
+}

@@ -1,0 +1,181 @@
+//! The error answers of the API: `{"code":…,"message":…}`.
+//!
+//! Rekor has two producers of this body. What its handlers write ends with a newline; what its framework writes (routing,
+//! negotiation, binding, validation) does not, and its `code` may be an internal 6xx one below HTTP 422.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use ledger::ReadError;
+use ledger::store::StoreError;
+use serde::Serialize;
+
+use crate::metrics::Refused;
+
+/// Content type of every JSON answer: exactly this, no charset.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// When to come back if the database is away: about as long as a restart takes.
+pub(crate) const DATABASE_RETRY_SECONDS: u64 = 5;
+
+/// Rekor's internal codes of validation failures; the HTTP status is 422.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validation {
+    /// Wrong type or format.
+    Type = 601,
+    /// Required and absent.
+    Required = 602,
+    /// Too many characters.
+    TooLong = 603,
+    /// Does not match its pattern.
+    Pattern = 605,
+    /// Not one of the values allowed.
+    Enum = 606,
+    /// Below its minimum.
+    Minimum = 609,
+    /// A list with too many items.
+    TooManyItems = 611,
+    /// A list with too few items.
+    TooFewItems = 612,
+}
+
+/// Who would have written this answer in Rekor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Producer {
+    /// Final newline.
+    Handler,
+    /// None.
+    Framework,
+}
+
+/// An error answer.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: u16,
+    message: String,
+    producer: Producer,
+    retry_after_seconds: Option<u64>,
+    refused: Option<Refused>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    code: u16,
+    message: &'a str,
+}
+
+impl ApiError {
+    /// An error of a handler: `code` equals the status, final newline.
+    pub(crate) fn handler(status: StatusCode, message: impl Into<String>) -> Self {
+        let (code, message) = (status.as_u16(), message.into());
+        Self { status, code, message, producer: Producer::Handler, retry_after_seconds: None, refused: None }
+    }
+
+    /// An error of routing, negotiation or binding: `code` equals the status, no final newline.
+    pub(crate) fn framework(status: StatusCode, message: impl Into<String>) -> Self {
+        Self { producer: Producer::Framework, ..Self::handler(status, message) }
+    }
+
+    /// A failed validation: HTTP 422 with an internal code, no final newline.
+    pub(crate) fn validation(code: Validation, message: impl Into<String>) -> Self {
+        Self { code: code as u16, ..Self::framework(StatusCode::UNPROCESSABLE_ENTITY, message) }
+    }
+
+    /// 503 with `Retry-After`.
+    pub(crate) fn unavailable(reason: Refused, message: impl Into<String>, retry_after_seconds: u64) -> Self {
+        let error = Self::handler(StatusCode::SERVICE_UNAVAILABLE, message).because(reason);
+        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), ..error }
+    }
+
+    /// The same, counted among the requests turned away.
+    pub(crate) fn because(self, reason: Refused) -> Self {
+        Self { refused: Some(reason), ..self }
+    }
+
+    /// 500 for a bug of ours, as Rekor answers after a panic.
+    pub(crate) fn unknown() -> Self {
+        Self::framework(StatusCode::INTERNAL_SERVER_ERROR, "Unknown error")
+    }
+
+    /// The JSON text.
+    pub(crate) fn body(&self) -> String {
+        // Serialising a number and a string cannot fail; an empty body would still carry the status.
+        let mut body = serde_json::to_string(&Body { code: self.code, message: &self.message }).unwrap_or_default();
+        if self.producer == Producer::Handler {
+            body.push('\n');
+        }
+        body
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, [(CONTENT_TYPE, JSON)], self.body()).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(reason) = self.refused {
+            response.extensions_mut().insert(reason);
+        }
+        response
+    }
+}
+
+/// A failed read, in Rekor's words; what failed goes to the log only.
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        match &error {
+            ReadError::Store(StoreError::Damaged(_) | StoreError::Data(_) | StoreError::Unusable(_))
+            | ReadError::OutOfRange(_)
+            | ReadError::Damaged(_)
+            | ReadError::Signing(_) => {
+                tracing::error!(%error, "a read failed");
+                Self::handler(StatusCode::INTERNAL_SERVER_ERROR, "unexpected result from transparency log")
+            }
+            ReadError::Store(StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_)) => {
+                tracing::warn!(%error, "a read failed");
+                let message = "unexpected error communicating with transparency log";
+                Self::unavailable(Refused::Database, message, DATABASE_RETRY_SECONDS)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_producer_decides_about_the_newline_and_html_is_not_escaped() {
+        assert_eq!(
+            ApiError::handler(StatusCode::BAD_REQUEST, "a <b> & \"c\"").body(),
+            "{\"code\":400,\"message\":\"a <b> & \\\"c\\\"\"}\n"
+        );
+        assert_eq!(ApiError::framework(StatusCode::NOT_FOUND, "x").body(), "{\"code\":404,\"message\":\"x\"}");
+    }
+
+    #[test]
+    fn validation_has_http_422_and_its_own_code() {
+        let error = ApiError::validation(Validation::Pattern, "x");
+        assert_eq!(error.body(), "{\"code\":605,\"message\":\"x\"}");
+        let response = error.into_response();
+        assert_eq!(response.status(), 422);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn unavailable_says_when_to_retry_and_never_after_zero_seconds() {
+        let response = ApiError::unavailable(Refused::Queue, "busy", 0).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "1");
+    }
+
+    #[test]
+    fn the_reason_of_a_failed_read_stays_inside() {
+        let secret = "password authentication failed for user \"x\"".to_owned();
+        for error in [ReadError::Store(StoreError::Unavailable(secret.clone())), ReadError::Damaged(secret)] {
+            assert!(!ApiError::from(error).body().contains("password"));
+        }
+    }
+}

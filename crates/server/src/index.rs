@@ -1,0 +1,307 @@
+//! `POST /api/v1/index/retrieve`: the IDs of the entries that have certain index keys.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use entry::Refusal;
+use http::{HeaderName, HeaderValue, StatusCode};
+use ledger::{Head, ReadError};
+use serde_json::value::RawValue;
+
+use crate::app::App;
+use crate::email::is_mailbox;
+use crate::entry_id::entry_id;
+use crate::errors::{ApiError, Validation};
+use crate::json::{BodyName, Members};
+use crate::limits::{MAX_SEARCH_HITS, MAX_SUBJECT_CHARS};
+use crate::wire::json;
+
+/// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
+pub const TRUNCATED: HeaderName = HeaderName::from_static("treehead-search-truncated");
+
+/// The name of the body in messages.
+const QUERY: BodyName = BodyName("query");
+
+/// Rekor's pattern, as its message cites it. SHA-384 (96 digits) is found here besides.
+const HASH_PATTERN: &str = "^(sha512:)?[0-9a-fA-F]{128}$|^(sha256:)?[0-9a-fA-F]{64}$|^(sha1:)?[0-9a-fA-F]{40}$";
+
+/// Why nothing is searched. No hit is no error.
+#[derive(Debug)]
+pub(crate) enum SearchError {
+    /// The body does not arrive, parse or validate.
+    Body(ApiError),
+    /// The public key is not one of its format, or the format is not supported.
+    PublicKey(Refusal),
+    /// The database.
+    Read(ReadError),
+}
+
+impl IntoResponse for SearchError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Body(error) => error.into_response(),
+            Self::PublicKey(refusal) => ApiError::handler(StatusCode::BAD_REQUEST, refusal.to_string()).into_response(),
+            Self::Read(error) => ApiError::from(error).into_response(),
+        }
+    }
+}
+
+impl From<ApiError> for SearchError {
+    fn from(error: ApiError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl From<ReadError> for SearchError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// The handler.
+pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Result<Response, SearchError> {
+    let (parts, body) = request.into_parts();
+    let body = app.bodies.read(&parts, body).await?;
+    let search = app.verifier.run(body, Search::parse).await??;
+    // Each answer says of all other entries that they do not match: it needs the newest head.
+    let head = app.ledger.newest_head().await?;
+    let hits = search.run(&app, &head).await?;
+    let shown: Vec<&String> = hits.iter().take(MAX_SEARCH_HITS as usize).collect();
+    let mut response = json(StatusCode::OK, &shown);
+    if shown.len() < hits.len() {
+        response.headers_mut().insert(TRUNCATED, HeaderValue::from(MAX_SEARCH_HITS));
+    }
+    Ok(response)
+}
+
+/// How the terms of a search combine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    And,
+    Or,
+}
+
+/// One term: an entry matches if it has any of these index keys.
+type Term = Vec<String>;
+
+/// A valid query.
+#[derive(Debug)]
+struct Search {
+    operator: Operator,
+    terms: Vec<Term>,
+}
+
+impl Search {
+    fn parse(body: &[u8]) -> Result<Self, SearchError> {
+        let members = QUERY.parse(body)?;
+        // Rekor binds everything before it validates anything.
+        let email = text(&members, "email")?;
+        let hash = text(&members, "hash")?;
+        let operator = text(&members, "operator")?;
+        let key = PublicKey::bind(&members)?;
+        let subject = text(&members, "subject")?;
+
+        let mut terms = Vec::new();
+        if let Some(email) = &email
+            && !is_mailbox(email)
+        {
+            return Err(ApiError::validation(
+                Validation::Type,
+                format!("email in body must be of type email: {email:?}"),
+            )
+            .into());
+        }
+        terms.extend(hash.as_deref().map(hash_key).transpose()?.map(|key| vec![key]));
+        let operator = match operator.as_deref() {
+            None | Some("or") => Operator::Or,
+            Some("and") => Operator::And,
+            Some(_) => {
+                let message = "operator in body should be one of [and or]";
+                return Err(ApiError::validation(Validation::Enum, message).into());
+            }
+        };
+        let format = key.as_ref().map(PublicKey::valid_format).transpose()?;
+        if subject.as_ref().is_some_and(|subject| subject.chars().count() > MAX_SUBJECT_CHARS) {
+            let message = format!("subject in body should be at most {MAX_SUBJECT_CHARS} chars long");
+            return Err(ApiError::validation(Validation::TooLong, message).into());
+        }
+        if let (Some(key), Some(format)) = (&key, format) {
+            terms.push(key.term(format)?);
+        }
+        terms.extend([email, subject].into_iter().flatten().map(|value| vec![value]));
+        Ok(Self { operator, terms })
+    }
+
+    /// The sets of keys of which an entry must have one completely.
+    fn alternatives(&self) -> Vec<Vec<String>> {
+        match self.operator {
+            Operator::Or => self.terms.iter().flatten().map(|key| vec![key.clone()]).collect(),
+            Operator::And if self.terms.is_empty() => Vec::new(),
+            Operator::And => self.terms.iter().fold(vec![Vec::new()], |sets, term| {
+                let with = |set: &Vec<String>, key: &String| set.iter().chain([key]).cloned().collect();
+                sets.iter().flat_map(|set| term.iter().map(move |key| with(set, key))).collect()
+            }),
+        }
+    }
+
+    /// IDs of the matching entries below `head`, newest first, each once: up to one more than is shown.
+    async fn run(&self, app: &App, head: &Head) -> Result<Vec<String>, ReadError> {
+        let mut found = BTreeSet::new();
+        for keys in self.alternatives() {
+            let hits = app.ledger.find_by_keys(head, &keys, MAX_SEARCH_HITS + 1).await?;
+            found.extend(hits.into_iter().map(|hit| Reverse((hit.leaf_index, hit.leaf_hash))));
+        }
+        let most = MAX_SEARCH_HITS as usize + 1;
+        Ok(found.into_iter().take(most).map(|Reverse((_, hash))| entry_id(head.tree.id, &hash)).collect())
+    }
+}
+
+/// The `publicKey` member.
+#[derive(Debug)]
+struct PublicKey {
+    format: Option<String>,
+    content: Vec<u8>,
+}
+
+impl PublicKey {
+    fn bind(members: &Members<'_>) -> Result<Option<Self>, ApiError> {
+        let Some(raw) = QUERY.member::<&RawValue>(members, "publicKey")?.filter(|raw| raw.get() != "null") else {
+            return Ok(None);
+        };
+        let members = QUERY.parse(raw.get().as_bytes())?;
+        let format = text(&members, "format")?;
+        let encoded = text(&members, "content")?.unwrap_or_default().replace(['\r', '\n'], "");
+        let content =
+            STANDARD.decode(encoded).map_err(|error| QUERY.refuse(format_args!("illegal base64 data: {error}")))?;
+        Ok(Some(Self { format, content }))
+    }
+
+    fn valid_format(&self) -> Result<&str, ApiError> {
+        let Some(format) = self.format.as_deref() else {
+            let message = "publicKey.publicKey.format in body is required";
+            return Err(ApiError::validation(Validation::Required, message));
+        };
+        if !entry::KEY_FORMATS.contains(&format) {
+            let known = entry::KEY_FORMATS.join(" ");
+            let message = format!("publicKey.publicKey.format in body should be one of [{known}]");
+            return Err(ApiError::validation(Validation::Enum, message));
+        }
+        Ok(format)
+    }
+
+    /// Kinds store a key's hash with or without `sha256:` before it. Rekor looks for the bare one only and so misses DSSE and
+    /// in-toto entries.
+    fn term(&self, format: &str) -> Result<Term, SearchError> {
+        let bare = entry::key_search_key(format, &self.content).map_err(SearchError::PublicKey)?;
+        Ok(vec![format!("sha256:{bare}"), bare])
+    }
+}
+
+/// A text member; none where it is absent or empty.
+fn text(members: &Members<'_>, name: &str) -> Result<Option<String>, ApiError> {
+    Ok(QUERY.member::<String>(members, name)?.filter(|text| !text.is_empty()))
+}
+
+/// `<algorithm>:<hex>` in lower case; the algorithm follows from the length where it is not given.
+fn hash_key(hash: &str) -> Result<String, ApiError> {
+    let (prefix, digits) = hash.split_once(':').map_or((None, hash), |(prefix, digits)| (Some(prefix), digits));
+    let algorithm = match digits.len() {
+        40 => "sha1",
+        64 => "sha256",
+        96 => "sha384",
+        128 => "sha512",
+        _ => "",
+    };
+    let is_hash = !algorithm.is_empty()
+        && prefix.is_none_or(|prefix| prefix == algorithm)
+        && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !is_hash {
+        let message = format!("hash in body should match '{HASH_PATTERN}'");
+        return Err(ApiError::validation(Validation::Pattern, message));
+    }
+    Ok(format!("{algorithm}:{}", digits.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    async fn refusal(body: &str) -> (u16, String) {
+        let response = Search::parse(body.as_bytes()).expect_err(body).into_response();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), usize::MAX).await.expect("in memory");
+        (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
+    }
+
+    #[tokio::test]
+    async fn validation_in_rekors_order_and_words() {
+        for (body, code, message) in [
+            ("", 602, "query in body is required".to_owned()),
+            (r#"{"email":"x","hash":"y"}"#, 601, r#"email in body must be of type email: \"x\""#.to_owned()),
+            (r#"{"hash":"xyz","operator":"xor"}"#, 605, format!("hash in body should match '{HASH_PATTERN}'")),
+            (r#"{"operator":"xor"}"#, 606, "operator in body should be one of [and or]".to_owned()),
+            (r#"{"publicKey":{}}"#, 602, "publicKey.publicKey.format in body is required".to_owned()),
+            (
+                r#"{"publicKey":{"format":"x"}}"#,
+                606,
+                "publicKey.publicKey.format in body should be one of [pgp x509 minisign ssh tuf]".to_owned(),
+            ),
+        ] {
+            assert_eq!(refusal(body).await, (422, format!("{{\"code\":{code},\"message\":\"{message}\"}}")), "{body}");
+        }
+        let long = format!(r#"{{"subject":"{}"}}"#, "ü".repeat(513));
+        let expected = "{\"code\":603,\"message\":\"subject in body should be at most 512 chars long\"}";
+        assert_eq!(refusal(&long).await, (422, expected.to_owned()));
+        assert!(Search::parse(format!(r#"{{"subject":"{}"}}"#, "ü".repeat(512)).as_bytes()).is_ok());
+        for body in ["{", r#"{"email":7}"#, r#"{"publicKey":"x"}"#, r#"{"publicKey":{"format":"x509","content":"!"}}"#]
+        {
+            let (status, text) = refusal(body).await;
+            assert_eq!(status, 400, "{body}");
+            assert!(
+                text.starts_with(r#"{"code":400,"message":"parsing query body from \"\" failed, because "#),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn hashes_get_the_algorithm_of_their_length() {
+        for (digits, algorithm) in [(40, "sha1"), (64, "sha256"), (96, "sha384"), (128, "sha512")] {
+            let expected = format!("{algorithm}:{}", "a".repeat(digits));
+            assert_eq!(hash_key(&"A".repeat(digits)).expect("bare"), expected);
+            assert_eq!(hash_key(&format!("{algorithm}:{}", "a".repeat(digits))).expect("with prefix"), expected);
+            assert!(hash_key(&format!("SHA256:{}", "a".repeat(digits))).is_err(), "the prefix is in lower case");
+        }
+        for other in ["sha1:", &format!("sha1:{}", "a".repeat(64)), &"g".repeat(64), &format!(":{}", "a".repeat(64))] {
+            assert!(hash_key(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn terms_combine() {
+        let search = |operator, terms: &[&[&str]]| {
+            let terms = terms.iter().map(|term| term.iter().map(|&key| key.to_owned()).collect()).collect();
+            Search { operator, terms }.alternatives()
+        };
+        assert_eq!(search(Operator::Or, &[&["a"], &["b", "c"]]), [["a"], ["b"], ["c"]]);
+        assert_eq!(search(Operator::And, &[&["a"], &["b", "c"]]), [["a", "b"], ["a", "c"]]);
+        assert_eq!(search(Operator::And, &[]), Vec::<Vec<String>>::new(), "no term matches nothing");
+    }
+
+    #[test]
+    fn empty_texts_are_absent() {
+        let search =
+            Search::parse(br#"{"email":"","subject":"","hash":"","operator":"","publicKey":null}"#).expect("valid");
+        assert!(search.terms.is_empty());
+        assert_eq!(search.operator, Operator::Or);
+        let search = Search::parse(br#"{"email":"A@b","subject":"S","operator":"and"}"#).expect("valid");
+        assert_eq!(search.terms, [["A@b"], ["S"]], "lower-cased by the ledger");
+    }
+}

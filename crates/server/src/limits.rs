@@ -1,0 +1,64 @@
+//! Every bound of the HTTP side that is not a setting, each with where it comes from.
+
+use std::time::Duration;
+
+/// Longest path and query together. An entry ID has 80 digits; what is longer than this is no request of this API. 414.
+pub const MAX_URI_BYTES: usize = 4 * 1024;
+
+/// Read buffer of a connection, which bounds the request line and headers together. 431. Rekor takes 1,000,000 bytes; with
+/// [`crate::settings::DEFAULT_CONNECTIONS`] that would be 4 GB of headers.
+pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// Header lines of a request. 431.
+pub const MAX_HEADERS: usize = 100;
+
+/// From the last answer (or the connect) to the end of the next request's headers: Rekor's idle time-out, which here bounds
+/// slow headers too.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From the first wait for a body to its last byte, as Rekor's read time-out. 408.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest pause between two pieces of a body: a sender that stalls gives its share back sooner. 408.
+pub const BODY_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a connection may refuse to take more of an answer, as Rekor's write time-out.
+pub const WRITE_STALL: Duration = Duration::from_secs(30);
+
+/// A whole request, body included, but for sending its answer: [`BODY_TIMEOUT`] and as much again for the work. 504.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a request waits for its share of the bodies in flight, or for its turn of a costly check. 503.
+pub const ADMISSION_WAIT: Duration = Duration::from_secs(5);
+
+/// Bodies up to this size are admitted from a share of their own, so that a few large or slow uploads cannot keep ordinary
+/// entries (some 1 KiB, certificates included) out. Checks of larger bodies leave the request's thread.
+pub const SMALL_BODY_BYTES: u64 = 64 * 1024;
+
+/// Part of all bytes in flight that is kept for small bodies: one in this many.
+pub const SMALL_SHARE: u64 = 8;
+
+/// A refused body is read and dropped up to this many times the body limit, so that a client that writes before it reads gets
+/// to see the refusal; then the connection is closed.
+pub const DISCARD_FACTOR: u64 = 2;
+
+/// … and no longer than this.
+pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Entries of one `retrieve`, over its three lists and in each, as in Rekor.
+pub const MAX_RETRIEVE: usize = 10;
+
+/// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
+pub const MAX_SEARCH_HITS: u32 = 10_000;
+
+/// Characters of a `subject` in `index/retrieve`, as in Rekor.
+pub const MAX_SUBJECT_CHARS: usize = 512;
+
+/// Readiness asks the database; it answers within this time or the server is not ready. Below the 10 s that probes wait.
+pub const READY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest request id taken over from a client; a longer one is cut.
+pub const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Pause after a failed accept (such as too many open files), so that the loop does not spin.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,150 @@
+//! The log as a whole: its head, its public key, and proofs that it only grew.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use ledger::ReadError;
+use tlog::TreeSize;
+
+use crate::app::App;
+use crate::errors::ApiError;
+use crate::operation::AnswerType;
+use crate::query;
+use crate::wire::{ConsistencyProof, LogInfo, json};
+
+/// Why a proof of consistency is not given.
+#[derive(Debug)]
+pub(crate) enum ProofError {
+    /// A parameter does not bind.
+    Parameter(ApiError),
+    /// `firstSize` is beyond `lastSize`.
+    Order { first: u64, last: u64 },
+    /// The tree ID is none.
+    InvalidTree(String),
+    /// The log has no such tree.
+    UnknownTree(i64),
+    /// The tree is smaller.
+    TooLarge { last: u64, observable: u64 },
+    /// The database.
+    Read(ReadError),
+}
+
+impl IntoResponse for ProofError {
+    fn into_response(self) -> Response {
+        let message = match self {
+            Self::Parameter(error) => return error.into_response(),
+            Self::Read(error) => return ApiError::from(error).into_response(),
+            Self::Order { first, last } => format!("firstSize({first}) must be less than lastSize({last})"),
+            Self::InvalidTree(tree) => format!("invalid tree ID specified: {tree}"),
+            Self::UnknownTree(tree) => format!("no log range found for tree ID {tree}"),
+            Self::TooLarge { last, observable } => {
+                format!("the tree size requested({last}) was greater than what is currently observable({observable})")
+            }
+        };
+        ApiError::handler(StatusCode::BAD_REQUEST, message).into_response()
+    }
+}
+
+impl From<ApiError> for ProofError {
+    fn from(error: ApiError) -> Self {
+        Self::Parameter(error)
+    }
+}
+
+impl From<ReadError> for ProofError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// Why the public key is not given.
+#[derive(Debug)]
+pub(crate) enum PublicKeyError {
+    /// A parameter does not bind.
+    Parameter(ApiError),
+    /// The log has no such tree. In the type the client asked for, although it is JSON.
+    UnknownTree(AnswerType),
+}
+
+impl IntoResponse for PublicKeyError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Parameter(error) => error.into_response(),
+            Self::UnknownTree(AnswerType("application/json")) => {
+                ApiError::handler(StatusCode::BAD_REQUEST, "Bad Request").into_response()
+            }
+            Self::UnknownTree(AnswerType(answer_type)) => {
+                let body = ApiError::framework(StatusCode::BAD_REQUEST, "Bad Request").body();
+                (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, answer_type)], body).into_response()
+            }
+        }
+    }
+}
+
+/// `GET /api/v1/log`: the newest head.
+pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let head = app.ledger.newest_head().await?;
+    Ok(json(StatusCode::OK, &LogInfo::new(&head)))
+}
+
+/// `GET /api/v1/log/publicKey`: PEM, or a JSON string of it.
+pub(crate) async fn public_key(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    Extension(answer_type): Extension<AnswerType>,
+) -> Result<Response, PublicKeyError> {
+    let tree = app.ledger.tree();
+    let asked = query::tree_id(query.as_deref()).map_err(PublicKeyError::Parameter)?;
+    if asked.is_some_and(|asked| asked.parse() != Ok(tree.id.0)) {
+        return Err(PublicKeyError::UnknownTree(answer_type));
+    }
+    Ok(match answer_type {
+        AnswerType("application/json") => json(StatusCode::OK, &tree.public_key_pem),
+        AnswerType(pem) => ([(CONTENT_TYPE, pem)], tree.public_key_pem.clone()).into_response(),
+    })
+}
+
+/// `GET /api/v1/log/proof`: the consistency of two sizes of a tree.
+pub(crate) async fn proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, ProofError> {
+    let query = query.as_deref();
+    let first = query::integer(query, "firstSize", 1)?.unwrap_or(1).unsigned_abs();
+    let last = query::required_integer(query, "lastSize", 1)?.unsigned_abs();
+    let tree = query::tree_id(query)?;
+    if first > last {
+        return Err(ProofError::Order { first, last });
+    }
+    if let Some(tree) = tree {
+        let tree: i64 = tree.parse().map_err(|_| ProofError::InvalidTree(tree.into_owned()))?;
+        if tree != app.ledger.tree().id.0 {
+            return Err(ProofError::UnknownTree(tree));
+        }
+    }
+    let mut head = app.ledger.head();
+    if last > head.size.0 {
+        // Another server may have written more: ask before saying that there is none.
+        head = app.ledger.newest_head().await?;
+    }
+    if last > head.size.0 {
+        return Err(ProofError::TooLarge { last, observable: head.size.0 });
+    }
+    let hashes = app.ledger.consistency_proof(&head, TreeSize(first), TreeSize(last)).await?;
+    Ok(json(StatusCode::OK, &ConsistencyProof::new(&hashes, &head)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_tree_is_a_json_text_in_the_type_asked_for() {
+        let response = PublicKeyError::UnknownTree(AnswerType("application/x-pem-file")).into_response();
+        assert_eq!(response.status(), 400);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/x-pem-file");
+        let response = PublicKeyError::UnknownTree(AnswerType("application/json")).into_response();
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+    }
+}

@@ -1,0 +1,227 @@
+//! All metrics of the HTTP side, in one place. Those that begin with `rekor_` carry the names, labels and units of Rekor, so
+//! that its dashboards and probes carry over (times in nanoseconds); ours are in seconds and bytes.
+
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    exponential_buckets,
+};
+
+use crate::settings::BuildInfo;
+
+/// Why a request was turned away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refused {
+    /// 413.
+    BodyTooLarge,
+    /// 503: no share of the bytes in flight.
+    BodyBudget,
+    /// 408.
+    BodyTimeout,
+    /// 503: no turn for a costly check.
+    Verification,
+    /// 503: the sequencer's queue is full.
+    Queue,
+    /// 503: the log is read-only.
+    ReadOnly,
+    /// 503: clocks disagree.
+    Clock,
+    /// 503: the database.
+    Database,
+    /// 503: the server stops.
+    Stopping,
+    /// 504: it took too long.
+    Timeout,
+    /// 414.
+    Uri,
+}
+
+impl Refused {
+    fn label(self) -> &'static str {
+        match self {
+            Self::BodyTooLarge => "body-too-large",
+            Self::BodyBudget => "body-budget",
+            Self::BodyTimeout => "body-timeout",
+            Self::Verification => "verification",
+            Self::Queue => "queue",
+            Self::ReadOnly => "read-only",
+            Self::Clock => "clock",
+            Self::Database => "database",
+            Self::Stopping => "stopping",
+            Self::Timeout => "timeout",
+            Self::Uri => "uri",
+        }
+    }
+}
+
+/// The metrics.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    new_entries: IntCounter,
+    qps_by_api: IntCounterVec,
+    latency_by_api: HistogramVec,
+    build_info: IntGaugeVec,
+    requests: HistogramVec,
+    refused: IntCounterVec,
+    /// Request bodies being received or worked on, in bytes.
+    pub(crate) body_bytes_in_flight: IntGauge,
+    /// Requests being worked on.
+    pub(crate) requests_in_flight: IntGauge,
+    /// Open connections.
+    pub(crate) connections: IntGauge,
+    /// Time to check one proposed entry: parsing, signature, canonical form.
+    pub(crate) verification: Histogram,
+    /// Requests that ended in a bug of ours.
+    pub(crate) panics: IntCounter,
+}
+
+impl Metrics {
+    /// Registers all of them.
+    ///
+    /// # Errors
+    ///
+    /// A name is taken in `registry`: two servers share it.
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        // Rekor: ten buckets from 1 ms to 60 s, in nanoseconds.
+        let rekor_buckets = exponential_buckets(1e6, 60_000_f64.powf(1.0 / 9.0), 10)?;
+        // 0.25 ms (a cached read) to 65 s (past every time-out).
+        let seconds = exponential_buckets(0.00025, 4.0, 10)?;
+        let metrics = Self {
+            new_entries: IntCounter::new("rekor_new_entries", "The total number of new log entries")?,
+            qps_by_api: IntCounterVec::new(
+                Opts::new("rekor_qps_by_api", "Api QPS by path, method, and response code"),
+                &["path", "method", "code"],
+            )?,
+            latency_by_api: HistogramVec::new(
+                HistogramOpts::new("rekor_latency_by_api", "Api Latency (in ns) by path and method")
+                    .buckets(rekor_buckets),
+                &["path", "method"],
+            )?,
+            build_info: IntGaugeVec::new(
+                Opts::new(
+                    "rekor_build_info",
+                    "A metric with a constant '1' value labeled by version, revision, build date, and compiler (in goversion) \
+                     from which treehead was built.",
+                ),
+                // Dashboards group by `goversion`, so the label stays; its value is the compiler that made this program.
+                &["version", "revision", "build_date", "goversion"],
+            )?,
+            requests: HistogramVec::new(
+                HistogramOpts::new(
+                    "treehead_http_request_duration_seconds",
+                    "Time from the end of a request's headers to its answer",
+                )
+                .buckets(seconds.clone()),
+                &["route", "method"],
+            )?,
+            refused: IntCounterVec::new(
+                Opts::new("treehead_http_refused_total", "Requests turned away to keep bounds, by reason"),
+                &["reason"],
+            )?,
+            body_bytes_in_flight: IntGauge::new(
+                "treehead_http_body_bytes_in_flight",
+                "Bytes set aside for request bodies being received or worked on",
+            )?,
+            requests_in_flight: IntGauge::new("treehead_http_requests_in_flight", "Requests being worked on")?,
+            connections: IntGauge::new("treehead_http_connections", "Open connections")?,
+            verification: Histogram::with_opts(
+                HistogramOpts::new(
+                    "treehead_verification_duration_seconds",
+                    "Time to check one proposed entry: parsing, signature, canonical form",
+                )
+                .buckets(seconds),
+            )?,
+            panics: IntCounter::new("treehead_http_panics_total", "Requests that ended in a bug of this program")?,
+        };
+        metrics.register(registry)?;
+        Ok(metrics)
+    }
+
+    fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        registry.register(Box::new(self.new_entries.clone()))?;
+        registry.register(Box::new(self.qps_by_api.clone()))?;
+        registry.register(Box::new(self.latency_by_api.clone()))?;
+        registry.register(Box::new(self.build_info.clone()))?;
+        registry.register(Box::new(self.requests.clone()))?;
+        registry.register(Box::new(self.refused.clone()))?;
+        registry.register(Box::new(self.body_bytes_in_flight.clone()))?;
+        registry.register(Box::new(self.requests_in_flight.clone()))?;
+        registry.register(Box::new(self.connections.clone()))?;
+        registry.register(Box::new(self.verification.clone()))?;
+        registry.register(Box::new(self.panics.clone()))
+    }
+
+    /// Sets the one sample of `rekor_build_info`.
+    pub(crate) fn set_build(&self, build: &BuildInfo) {
+        let labels = [&build.version, &build.revision, &build.build_date, &build.compiler].map(String::as_str);
+        self.build_info.with_label_values(&labels).set(1);
+    }
+
+    /// An entry was given an index.
+    pub(crate) fn new_entry(&self) {
+        self.new_entries.inc();
+    }
+
+    /// A request was turned away.
+    pub(crate) fn refused(&self, reason: Refused) {
+        self.refused.with_label_values(&[reason.label()]).inc();
+    }
+
+    /// An operation of Rekor's API was answered.
+    pub(crate) fn api_answer(&self, path: &str, method: &Method, status: StatusCode, took: Duration) {
+        self.qps_by_api.with_label_values(&[path, method.as_str(), status.as_str()]).inc();
+        self.latency_by_api.with_label_values(&[path, method.as_str()]).observe(took.as_secs_f64() * 1e9);
+    }
+
+    /// Any request was answered. `route` and `method` MUST come from closed sets.
+    pub(crate) fn answer(&self, route: &'static str, method: &'static str, took: Duration) {
+        self.requests.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::{Encoder, TextEncoder};
+
+    use super::*;
+
+    fn text(registry: &Registry) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&registry.gather(), &mut text).expect("valid samples");
+        String::from_utf8(text).expect("UTF-8")
+    }
+
+    #[test]
+    fn rekors_metrics_have_its_names_labels_and_buckets() {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry).expect("fresh names");
+        metrics.set_build(&BuildInfo {
+            version: "1.2.3".into(),
+            revision: "abc".into(),
+            build_date: "unknown".into(),
+            compiler: "rustc 1.95.0".into(),
+        });
+        metrics.new_entry();
+        metrics.api_answer("/api/v1/log", &Method::GET, StatusCode::OK, Duration::from_millis(2));
+        let text = text(&registry);
+        for line in [
+            "rekor_new_entries 1",
+            r#"rekor_qps_by_api{code="200",method="GET",path="/api/v1/log"} 1"#,
+            r#"rekor_latency_by_api_bucket{method="GET",path="/api/v1/log",le="1000000"} 0"#,
+            r#"rekor_latency_by_api_bucket{method="GET",path="/api/v1/log",le="3395515.321684"#,
+            r#"rekor_latency_by_api_sum{method="GET",path="/api/v1/log"} 2000000"#,
+            r#"rekor_build_info{build_date="unknown",goversion="rustc 1.95.0",revision="abc",version="1.2.3"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn names_cannot_be_registered_twice() {
+        let registry = Registry::new();
+        Metrics::new(&registry).expect("fresh names");
+        assert!(Metrics::new(&registry).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! What is seen of each request: its id, its place among those in flight, one line in the access log, one observation.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::limits::MAX_REQUEST_ID_BYTES;
+use crate::metrics::{Metrics, Refused};
+use crate::operation::Route;
+
+/// The header that a request id is taken from. It is never sent back.
+const REQUEST_ID: &str = "x-request-id";
+
+/// Label of requests that no route took.
+const UNMATCHED: Route = Route("unmatched");
+
+/// Address of the client, as far as this server sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Makes request ids.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    instance: String,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// Ids that begin with `instance`.
+    pub(crate) fn new(instance: String) -> Self {
+        Self { instance, next: AtomicU64::new(1) }
+    }
+
+    /// The client's id if it sent one of visible ASCII, cut to a length; else a new one.
+    fn of(&self, headers: &HeaderMap) -> String {
+        let sent = headers.get(REQUEST_ID).map(HeaderValue::as_bytes).unwrap_or_default();
+        if sent.is_empty() || !sent.iter().all(u8::is_ascii_graphic) {
+            return format!("{}-{:x}", self.instance, self.next.fetch_add(1, Ordering::Relaxed));
+        }
+        sent.iter().take(MAX_REQUEST_ID_BYTES).map(|&byte| char::from(byte)).collect()
+    }
+}
+
+/// The outermost layer.
+pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    // On the level of errors, so that whatever is logged in it carries the id.
+    let span = tracing::error_span!("request", id = app.request_ids.of(request.headers()));
+    let seen = Seen::new(&app.metrics, &request);
+    async move {
+        let mut response = next.run(request).await;
+        if let Some(&reason) = response.extensions().get::<Refused>() {
+            seen.metrics.refused(reason);
+        }
+        if seen.method == Method::HEAD {
+            strip_body(&mut response);
+        }
+        seen.answered(&response);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// A request in flight. Dropped unanswered, the client went away.
+struct Seen {
+    metrics: Arc<Metrics>,
+    started: Instant,
+    method: Method,
+    path: String,
+    peer: Option<SocketAddr>,
+    is_answered: bool,
+}
+
+impl Seen {
+    fn new(metrics: &Arc<Metrics>, request: &Request) -> Self {
+        metrics.requests_in_flight.inc();
+        Self {
+            metrics: Arc::clone(metrics),
+            started: Instant::now(),
+            method: request.method().clone(),
+            // Without the query, which may hold a key.
+            path: request.uri().path().to_owned(),
+            peer: request.extensions().get().map(|Peer(address)| *address),
+            is_answered: false,
+        }
+    }
+
+    fn answered(mut self, response: &Response) {
+        self.is_answered = true;
+        let took = self.started.elapsed();
+        let Route(route) = response.extensions().get().copied().unwrap_or(UNMATCHED);
+        self.metrics.answer(route, method_label(&self.method), took);
+        let (status, size) = (response.status().as_u16(), response.body().size_hint().exact());
+        let (method, path, peer) = (&self.method, &self.path, self.peer);
+        let duration = took.as_secs_f64();
+        // Probes would fill the log.
+        if route.starts_with("/api/") || route == UNMATCHED.0 {
+            tracing::info!(target: "access", %method, route, ?path, status, size, duration, ?peer, "request");
+        } else {
+            tracing::debug!(target: "access", %method, route, ?path, status, size, duration, ?peer, "request");
+        }
+    }
+}
+
+impl Drop for Seen {
+    fn drop(&mut self) {
+        self.metrics.requests_in_flight.dec();
+        if !self.is_answered {
+            let (method, path, peer) = (&self.method, &self.path, self.peer);
+            let duration = self.started.elapsed().as_secs_f64();
+            tracing::info!(target: "access", %method, ?path, duration, ?peer, "request given up by the client");
+        }
+    }
+}
+
+/// An answer to HEAD says how long its body would be.
+fn strip_body(response: &mut Response) {
+    let body = std::mem::replace(response.body_mut(), Body::empty());
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+    }
+}
+
+/// Labels come from a closed set; methods do not.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "OPTIONS" => "OPTIONS",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_taken_over_or_made() {
+        let ids = RequestIds::new("i".into());
+        let of = |value: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(REQUEST_ID, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+            }
+            ids.of(&headers)
+        };
+        assert_eq!(of(Some("abc-123")), "abc-123");
+        assert_eq!(of(None), "i-1");
+        assert_eq!(of(Some("")), "i-2");
+        assert_eq!(of(Some("two words")), "i-3", "it could forge fields of a log line");
+        assert_eq!(of(Some("é")), "i-4");
+        assert_eq!(of(Some(&"x".repeat(1000))).len(), MAX_REQUEST_ID_BYTES);
+    }
+}

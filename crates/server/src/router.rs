@@ -1,0 +1,204 @@
+//! All routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{OriginalUri, Request};
+use axum::handler::Handler;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, any};
+use http::header::ALLOW;
+use http::{HeaderValue, Method, StatusCode, Uri};
+use ledger::Ledger;
+use tower::ServiceExt as _;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::cors::cors;
+use crate::errors::ApiError;
+use crate::limits::MAX_URI_BYTES;
+use crate::metrics::{Metrics, Refused};
+use crate::observe::observe;
+use crate::operation::{Operation, Route, operate};
+use crate::settings::Settings;
+use crate::{entries, health, index, log, pages, path, retrieve};
+
+/// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
+///
+/// # Errors
+///
+/// The metrics are registered already: there is one router per registry.
+pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router> {
+    Ok(routes(&Arc::new(App::new(ledger, settings)?)))
+}
+
+/// The layers, innermost first: routes, clean paths, panics, CORS, observation.
+pub(crate) fn routes(app: &Arc<App>) -> Router {
+    let metrics = Arc::clone(&app.metrics);
+    Router::new()
+        .fallback_service(api(app).merge(documents(app)).fallback(not_found).map_request(with_clean_path))
+        .layer(from_fn(refuse_long_uris))
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| panicked(&metrics, panic.as_ref())))
+        .layer(from_fn(cors))
+        .layer(from_fn_with_state(Arc::clone(app), observe))
+}
+
+fn api(app: &Arc<App>) -> Router {
+    use Operation as Op;
+    let run = |operation: Operation| from_fn_with_state((Arc::clone(app), operation), operate);
+    let by_uuid = entries::by_uuid.layer(run(Op::GetLogEntryByUuid));
+    let routes: [(&str, MethodRouter<Arc<App>>); 7] = [
+        (Op::GetLogInfo.path(), get(log::info.layer(run(Op::GetLogInfo)))),
+        (Op::GetPublicKey.path(), get(log::public_key.layer(run(Op::GetPublicKey)))),
+        (Op::GetLogProof.path(), get(log::proof.layer(run(Op::GetLogProof)))),
+        (
+            Op::CreateLogEntry.path(),
+            get(entries::by_index.layer(run(Op::GetLogEntryByIndex)))
+                .post(entries::create.layer(run(Op::CreateLogEntry))),
+        ),
+        (Op::GetLogEntryByUuid.path(), get(by_uuid.clone())),
+        // To Rekor's router a GET of this path is one of the entry with the ID `retrieve`.
+        (Op::SearchLogQuery.path(), get(by_uuid).post(retrieve::retrieve.layer(run(Op::SearchLogQuery)))),
+        (Op::SearchIndex.path(), MethodRouter::new().post(index::search.layer(run(Op::SearchIndex)))),
+    ];
+    let mut router = Router::new();
+    for (path, methods) in routes {
+        let allowed = allowed_methods(path);
+        let refuse = move |method: Method| async move { not_allowed(&method, allowed) };
+        router = router.route(path, methods.on(MethodFilter::HEAD, refuse).fallback(refuse));
+    }
+    router.with_state(Arc::clone(app))
+}
+
+/// What is not Rekor's API. `/` and the documents answer any method, as in Rekor; `/ping` is not there for others than these.
+fn documents(app: &Arc<App>) -> Router {
+    let probe = |method: Method| async move { not_allowed(&method, "GET,HEAD") };
+    let routes: [(&'static str, MethodRouter<Arc<App>>); 6] = [
+        ("/", any(pages::home)),
+        ("/docs", any(pages::docs)),
+        ("/swagger.json", any(pages::swagger)),
+        ("/ping", axum::routing::get(pages::ping).fallback(not_found)),
+        ("/healthz", axum::routing::get(health::healthz).fallback(probe)),
+        ("/readyz", axum::routing::get(health::readyz).fallback(probe)),
+    ];
+    let mut router = Router::new();
+    for (path, methods) in routes {
+        let name = move |mut response: Response| async move {
+            response.extensions_mut().insert(Route(path));
+            response
+        };
+        router = router.route(path, methods.layer(axum::middleware::map_response(name)));
+    }
+    router.with_state(Arc::clone(app))
+}
+
+/// GET without HEAD, which axum would add.
+fn get<T: 'static, H: Handler<T, Arc<App>>>(handler: H) -> MethodRouter<Arc<App>> {
+    MethodRouter::new().on(MethodFilter::GET, handler)
+}
+
+/// The value of `Allow` for a path of the API.
+fn allowed_methods(path: &str) -> &'static str {
+    let has = |method: Method| {
+        Operation::ALL.iter().any(|operation| operation.path() == path && operation.method() == method)
+    };
+    let shows_by_uuid = path == Operation::SearchLogQuery.path();
+    match (has(Method::GET) || shows_by_uuid, has(Method::POST)) {
+        (true, true) => "GET,POST",
+        (false, true) => "POST",
+        _ => "GET",
+    }
+}
+
+fn not_allowed(method: &Method, allowed: &'static str) -> Response {
+    let message = format!("method {method} is not allowed, but [{allowed}] are");
+    let mut response = ApiError::framework(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::framework(StatusCode::NOT_FOUND, format!("path {} was not found", uri.path()))
+}
+
+/// Cleans the path as Rekor's router does. Its home page and heartbeat sit before that router: the one is `/` alone, the other
+/// `/ping` in any case, neither with more slashes.
+fn with_clean_path(mut request: Request<Body>) -> Request<Body> {
+    let given = request.uri().path();
+    let cleaned = if given.eq_ignore_ascii_case("/ping") { "/ping".into() } else { path::clean(given) };
+    let is_exact_only = matches!(&*cleaned, "/" | "/ping") && !given.eq_ignore_ascii_case(&cleaned);
+    let target = if is_exact_only { "//".into() } else { cleaned };
+    if *target == *given {
+        return request;
+    }
+    let target = match request.uri().query() {
+        Some(query) => format!("{target}?{query}"),
+        None => target.into_owned(),
+    };
+    if let Ok(uri) = Uri::try_from(target) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+async fn refuse_long_uris(request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if length > MAX_URI_BYTES {
+        let message = format!("Request URI Too Long. Limit set to {MAX_URI_BYTES}");
+        return ApiError::framework(StatusCode::URI_TOO_LONG, message).because(Refused::Uri).into_response();
+    }
+    next.run(request).await
+}
+
+/// The panic itself was reported where it happened, by the process's hook.
+fn panicked(metrics: &Metrics, panic: &(dyn std::any::Any + Send)) -> Response {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(panic = text.unwrap_or("not a text"), "a request ended in a bug");
+    metrics.panics.inc();
+    ApiError::unknown().into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_cleaned_but_for_home_and_heartbeat() {
+        for (given, expected) in [
+            ("/api/v1/log/?x=/", "/api/v1/log?x=/"),
+            ("//api//v1/log", "/api/v1/log"),
+            ("/", "/"),
+            ("//", "//"),
+            ("/./", "//"),
+            ("/PING", "/ping"),
+            ("/ping/", "//"),
+            ("/docs/", "/docs"),
+        ] {
+            let request = Request::get(given).body(Body::empty()).expect("a request");
+            assert_eq!(with_clean_path(request).uri(), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn allow_follows_from_the_operations() {
+        for (path, expected) in [
+            ("/api/v1/log", "GET"),
+            ("/api/v1/log/entries", "GET,POST"),
+            ("/api/v1/log/entries/{entryUUID}", "GET"),
+            ("/api/v1/log/entries/retrieve", "GET,POST"),
+            ("/api/v1/index/retrieve", "POST"),
+        ] {
+            assert_eq!(allowed_methods(path), expected);
+        }
+    }
+
+    #[test]
+    fn panics_are_counted_and_say_nothing() {
+        let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
+        let response = panicked(&metrics, &"secret");
+        assert_eq!(response.status(), 500);
+        assert_eq!(metrics.panics.get(), 1);
+    }
+}

@@ -1,0 +1,207 @@
+//! The listening side: connections within limits, and a stop that finishes what was accepted.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use ledger::Ledger;
+use prometheus::{Encoder as _, IntGauge, Registry, TextEncoder};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use crate::app::App;
+use crate::limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, WRITE_STALL};
+use crate::observe::Peer;
+use crate::patience::Patient;
+use crate::router::routes;
+use crate::settings::Settings;
+
+/// Connections to the metrics at once: scrapers and a curious operator.
+const METRICS_CONNECTIONS: usize = 16;
+
+/// Why the server did not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A metric cannot be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The grace of the stop ran out; the answers of some requests were cut off. What they appended may be in the log.
+    #[error("some requests were not answered within the {0:?} that a stop waits")]
+    Unfinished(Duration),
+}
+
+/// Serves the log until `shutdown` is ready. Then takes no more connections, finishes the requests that were accepted (in
+/// bounds), stops the ledger, and last of all the metrics.
+///
+/// # Errors
+///
+/// See [`ServeError`].
+pub async fn serve(
+    listener: TcpListener,
+    metrics_listener: TcpListener,
+    ledger: Ledger,
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let app = Arc::new(App::new(ledger, &settings)?);
+    #[cfg(target_os = "linux")]
+    settings.metrics.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+
+    let stop_metrics = CancellationToken::new();
+    let metrics = Listening {
+        listener: metrics_listener,
+        router: metrics_router(settings.metrics.clone()),
+        places: METRICS_CONNECTIONS,
+        open: None,
+    };
+    let metrics = tokio::spawn(metrics.run(stop_metrics.clone(), Duration::ZERO));
+
+    let stop = CancellationToken::new();
+    let api = Listening {
+        listener,
+        router: routes(&app),
+        places: settings.limits.connections,
+        open: Some(app.metrics.connections.clone()),
+    };
+    let api = tokio::spawn(api.run(stop.clone(), settings.limits.stop_grace));
+    shutdown.await;
+    tracing::info!("stopping");
+    stop.cancel();
+    // A task that panicked counts as unfinished.
+    let finished = api.await.is_ok_and(|drained| drained == Drained::Completely);
+    app.ledger.stop().await;
+    stop_metrics.cancel();
+    // Nobody waits for the last scrape.
+    drop(metrics.await);
+    if finished { Ok(()) } else { Err(ServeError::Unfinished(settings.limits.stop_grace)) }
+}
+
+/// Whether all requests were answered before a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Drained {
+    Completely,
+    InPart,
+}
+
+/// A listener and what it serves.
+struct Listening {
+    listener: TcpListener,
+    router: Router,
+    places: usize,
+    open: Option<IntGauge>,
+}
+
+impl Listening {
+    async fn run(self, stop: CancellationToken, grace: Duration) -> Drained {
+        let graceful = GracefulShutdown::new();
+        let given_up = CancellationToken::new();
+        let places = Arc::new(Semaphore::new(self.places));
+        while let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await {
+            let Some(accepted) = stop.run_until_cancelled(self.accept()).await else { break };
+            let (stream, peer) = accepted;
+            let connection = graceful.watch(connection(stream, Peer(peer), self.router.clone()));
+            let (given_up, open) = (given_up.clone(), Open::new(self.open.clone()));
+            tokio::spawn(async move {
+                // How a connection ends is its client's business: resets and time-outs are daily bread.
+                if let Some(Err(error)) = given_up.run_until_cancelled(connection).await {
+                    tracing::debug!(%error, %peer, "connection");
+                }
+                drop((place, open));
+            });
+        }
+        drop(self.listener);
+        let drained = timeout(grace, graceful.shutdown()).await;
+        given_up.cancel();
+        if drained.is_ok() { Drained::Completely } else { Drained::InPart }
+    }
+
+    /// The next connection. An accept fails for reasons that pass (a client that left, too many open files).
+    async fn accept(&self) -> (TcpStream, std::net::SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => return accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Counts an open connection.
+struct Open(Option<IntGauge>);
+
+impl Open {
+    fn new(gauge: Option<IntGauge>) -> Self {
+        gauge.iter().for_each(IntGauge::inc);
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.iter().for_each(IntGauge::dec);
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+) -> http1::Connection<
+    TokioIo<Patient<TcpStream>>,
+    TowerToHyperService<
+        impl tower::Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone,
+    >,
+> {
+    // Answers are written whole; waiting to fill a segment would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    let service = router.map_request(move |request: http::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        request
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_STALL)), TowerToHyperService::new(service))
+}
+
+fn metrics_router(registry: Registry) -> Router {
+    let show = move || {
+        let registry = registry.clone();
+        async move { exposition(&registry) }
+    };
+    Router::new().route("/metrics", axum::routing::get(show))
+}
+
+fn exposition(registry: &Registry) -> Response {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    match encoder.encode(&registry.gather(), &mut text) {
+        Ok(()) => ([(CONTENT_TYPE, encoder.format_type())], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

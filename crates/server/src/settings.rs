@@ -1,0 +1,82 @@
+//! What the binary decides for the server.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use prometheus::Registry;
+
+/// Default for [`Limits::body_bytes`]: 48 MiB. The largest request a Rekor deployment is set up for by its own compose file is
+/// 32,792,576 bytes; a package of that size in base64 still fits.
+pub const DEFAULT_BODY_BYTES: u64 = 48 * 1024 * 1024;
+
+/// Default for [`Limits::body_bytes_in_flight`]: four of the largest bodies at once.
+pub const DEFAULT_BODY_BYTES_IN_FLIGHT: u64 = 4 * DEFAULT_BODY_BYTES;
+
+/// Default for [`Limits::connections`]: 32 KiB of headers each are 128 MiB at worst.
+pub const DEFAULT_CONNECTIONS: usize = 4_096;
+
+/// Default for [`Limits::stop_grace`], Rekor's.
+pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(15);
+
+/// All settings of the server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What bounds memory and waiting.
+    pub limits: Limits,
+    /// Which entries are admitted.
+    pub policy: entry::Policy,
+    /// Where the metrics are registered, and what `/metrics` shows.
+    pub metrics: Registry,
+    /// What `rekor_build_info` and the pages say.
+    pub build: BuildInfo,
+    /// Tells the request ids this process makes from those of another: random text, some 8 letters or digits.
+    pub instance: String,
+}
+
+impl Settings {
+    /// Settings with the default limits and policy.
+    pub fn new(metrics: Registry, build: BuildInfo, instance: String) -> Self {
+        Self { limits: Limits::default(), policy: entry::Policy::default(), metrics, build, instance }
+    }
+}
+
+/// Bounds that an operator may move. The others are constants of the crate, see [`crate::limits`].
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Larger request bodies get 413.
+    pub body_bytes: u64,
+    /// All request bodies being received or worked on, together. Requests wait for their share and get 503 when that takes
+    /// too long. Raised to what one body of the largest size needs if it is set lower.
+    pub body_bytes_in_flight: u64,
+    /// Open connections. More wait in the kernel's queue.
+    pub connections: usize,
+    /// Costly signature checks (large bodies) at once; light ones run where the request is handled.
+    pub verifications: NonZeroUsize,
+    /// How long a stop waits for requests that were accepted.
+    pub stop_grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: DEFAULT_BODY_BYTES,
+            body_bytes_in_flight: DEFAULT_BODY_BYTES_IN_FLIGHT,
+            connections: DEFAULT_CONNECTIONS,
+            verifications: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            stop_grace: DEFAULT_STOP_GRACE,
+        }
+    }
+}
+
+/// How this program was built.
+#[derive(Clone, Debug)]
+pub struct BuildInfo {
+    /// Version, such as `0.1.0`.
+    pub version: String,
+    /// Commit, or `unknown`.
+    pub revision: String,
+    /// Date of the commit or build, or `unknown`.
+    pub build_date: String,
+    /// Compiler, such as `rustc 1.95.0`.
+    pub compiler: String,
+}

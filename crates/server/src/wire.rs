@@ -1,0 +1,221 @@
+//! The JSON of the answers: members in Rekor's order, compact, one final newline, nothing added.
+
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use ledger::{Head, InclusionProof, LoggedEntry};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use tlog::Hash;
+
+use crate::entry_id::entry_id;
+use crate::errors::{ApiError, JSON};
+
+/// Whether an entry is shown with its attestation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attestations {
+    /// To those who read it.
+    Shown,
+    /// To those who just sent it.
+    Left,
+}
+
+/// One entry with its proof: an object whose only member is named by the entry ID.
+pub(crate) struct LogEntry {
+    id: String,
+    fields: EntryFields,
+}
+
+#[derive(Serialize)]
+struct EntryFields {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attestation: Option<AttestationData>,
+    body: String,
+    #[serde(rename = "integratedTime")]
+    integrated_time: i64,
+    #[serde(rename = "logID")]
+    log_id: String,
+    #[serde(rename = "logIndex")]
+    log_index: u64,
+    verification: Verification,
+}
+
+#[derive(Serialize)]
+struct AttestationData {
+    data: String,
+}
+
+#[derive(Serialize)]
+struct Verification {
+    #[serde(rename = "inclusionProof")]
+    inclusion_proof: Proof,
+    #[serde(rename = "signedEntryTimestamp")]
+    signed_entry_timestamp: String,
+}
+
+#[derive(Serialize)]
+struct Proof {
+    checkpoint: String,
+    hashes: Vec<String>,
+    #[serde(rename = "logIndex")]
+    leaf_index: u64,
+    #[serde(rename = "rootHash")]
+    root_hash: String,
+    #[serde(rename = "treeSize")]
+    tree_size: u64,
+}
+
+impl LogEntry {
+    /// An entry and its proof. Root, size and checkpoint all come from the proof's head.
+    pub(crate) fn new(entry: &LoggedEntry, proof: &InclusionProof, attestations: Attestations) -> Self {
+        let InclusionProof { head, hashes } = proof;
+        let shown = entry.attestation.as_ref().filter(|_| attestations == Attestations::Shown);
+        let fields = EntryFields {
+            attestation: shown.map(|attestation| AttestationData { data: STANDARD.encode(&attestation.data) }),
+            body: STANDARD.encode(&entry.body),
+            integrated_time: entry.time,
+            log_id: head.tree.log_id.to_string(),
+            log_index: head.tree.first_log_index + entry.leaf_index.0,
+            verification: Verification {
+                inclusion_proof: Proof {
+                    checkpoint: head.checkpoint_v1.clone(),
+                    hashes: hashes_json(hashes),
+                    leaf_index: entry.leaf_index.0,
+                    root_hash: head.root.to_string(),
+                    tree_size: head.size.0,
+                },
+                signed_entry_timestamp: STANDARD.encode(&entry.signed_entry_timestamp),
+            },
+        };
+        Self { id: entry_id(head.tree.id, &entry.leaf_hash), fields }
+    }
+
+    /// Its ID.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Serialize for LogEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(&self.id, &self.fields)?;
+        map.end()
+    }
+}
+
+/// `GET /api/v1/log`.
+#[derive(Serialize)]
+pub(crate) struct LogInfo {
+    /// `null`, as Rekor writes it where there is one shard.
+    #[serde(rename = "inactiveShards")]
+    inactive_shards: (),
+    #[serde(rename = "rootHash")]
+    root_hash: String,
+    #[serde(rename = "signedTreeHead")]
+    signed_tree_head: String,
+    #[serde(rename = "treeID")]
+    tree_id: String,
+    #[serde(rename = "treeSize")]
+    tree_size: u64,
+}
+
+impl LogInfo {
+    /// The head of a log of one shard.
+    pub(crate) fn new(head: &Head) -> Self {
+        Self {
+            inactive_shards: (),
+            root_hash: head.root.to_string(),
+            signed_tree_head: head.checkpoint_v1.clone(),
+            tree_id: head.tree.id.to_string(),
+            tree_size: head.size.0,
+        }
+    }
+}
+
+/// `GET /api/v1/log/proof`.
+#[derive(Serialize)]
+pub(crate) struct ConsistencyProof {
+    hashes: Vec<String>,
+    #[serde(rename = "rootHash")]
+    root_hash: String,
+}
+
+impl ConsistencyProof {
+    /// The proof, with the root of the *current* head, as Rekor gives it.
+    pub(crate) fn new(hashes: &[Hash], head: &Head) -> Self {
+        Self { hashes: hashes_json(hashes), root_hash: head.root.to_string() }
+    }
+}
+
+/// An answer in JSON.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_string(value) {
+        Ok(mut text) => {
+            text.push('\n');
+            (status, [(CONTENT_TYPE, JSON)], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer could not be written");
+            ApiError::unknown().into_response()
+        }
+    }
+}
+
+fn hashes_json(hashes: &[Hash]) -> Vec<String> {
+    hashes.iter().map(Hash::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(attestation: Option<AttestationData>) -> LogEntry {
+        let inclusion_proof = Proof {
+            checkpoint: "n - 258\n2\n<&>\n".into(),
+            hashes: vec!["06".into()],
+            leaf_index: 1,
+            root_hash: "04".into(),
+            tree_size: 2,
+        };
+        let fields = EntryFields {
+            attestation,
+            body: "e30=".into(),
+            integrated_time: 7,
+            log_id: "03".into(),
+            log_index: 11,
+            verification: Verification { inclusion_proof, signed_entry_timestamp: "AQID".into() },
+        };
+        LogEntry { id: "0102".into(), fields }
+    }
+
+    #[test]
+    fn an_entry_has_rekors_members_in_rekors_order() {
+        let text = |attestation| serde_json::to_string(&entry(attestation)).expect("plain data");
+        let fields = "\"body\":\"e30=\",\"integratedTime\":7,\"logID\":\"03\",\"logIndex\":11,\"verification\":{\"inclusionProof\":\
+                      {\"checkpoint\":\"n - 258\\n2\\n<&>\\n\",\"hashes\":[\"06\"],\"logIndex\":1,\"rootHash\":\"04\",\"treeSize\":2},\
+                      \"signedEntryTimestamp\":\"AQID\"}";
+        assert_eq!(text(None), format!("{{\"0102\":{{{fields}}}}}"));
+        let attestation = AttestationData { data: "YQ==".into() };
+        assert_eq!(text(Some(attestation)), format!("{{\"0102\":{{\"attestation\":{{\"data\":\"YQ==\"}},{fields}}}}}"));
+    }
+
+    #[test]
+    fn log_info_and_consistency_proof() {
+        let info = LogInfo {
+            inactive_shards: (),
+            root_hash: "04".into(),
+            signed_tree_head: "n".into(),
+            tree_id: "258".into(),
+            tree_size: 2,
+        };
+        assert_eq!(
+            serde_json::to_string(&info).expect("plain data"),
+            r#"{"inactiveShards":null,"rootHash":"04","signedTreeHead":"n","treeID":"258","treeSize":2}"#
+        );
+        let proof = ConsistencyProof { hashes: vec![], root_hash: "04".into() };
+        assert_eq!(serde_json::to_string(&proof).expect("plain data"), r#"{"hashes":[],"rootHash":"04"}"#);
+    }
+}
