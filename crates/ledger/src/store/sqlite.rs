@@ -21,6 +21,7 @@ mod audit;
 mod chunks;
 mod commit;
 mod error;
+mod file;
 mod reads;
 mod session;
 mod trees;

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Executor, SqliteConnection};
 use tlog::{Hash, TileId, TreeSize};
 
+use super::file::FileIdentity;
 use super::{commit, error, reads, session};
 use crate::TreeId;
 use crate::store::encoding::check_round;
@@ -18,6 +19,7 @@ use crate::store::{Commit, EntryRef, HeadRow, Read, Round, StoreError, StoreResu
 pub(super) struct SqliteWriter {
     connection: Option<SqliteConnection>,
     section: Section,
+    file: FileIdentity,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +33,9 @@ enum Section {
 
 impl SqliteWriter {
     pub(super) async fn connect(options: &SqliteConnectOptions) -> StoreResult<Self> {
-        Ok(Self { connection: Some(session::writer(options).await?), section: Section::Shared })
+        // Looked at before it is opened: a file put in its place in between is noticed at the first round.
+        let file = FileIdentity::of(options.get_filename())?;
+        Ok(Self { connection: Some(session::writer(options).await?), section: Section::Shared, file })
     }
 
     fn take(&mut self) -> StoreResult<SqliteConnection> {
@@ -58,6 +62,8 @@ impl Writer for SqliteWriter {
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
         let mut connection = self.take()?;
         check_round(round)?;
+        // A round must not go to a file that nobody will open again.
+        self.file.check()?;
         if mem::take(&mut self.section) == Section::Shared {
             match connection.execute(BEGIN).await {
                 Ok(_) => {}
@@ -76,6 +82,7 @@ impl Writer for SqliteWriter {
     async fn begin_exclusive(&mut self, _: TreeId) -> StoreResult<()> {
         self.abandon().await?;
         let mut connection = self.take()?;
+        self.file.check()?;
         connection.execute(BEGIN).await.map_err(error::of_read)?;
         self.connection = Some(connection);
         self.section = Section::Exclusive;

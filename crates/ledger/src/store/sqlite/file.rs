@@ -1,0 +1,32 @@
+//! Which file a connection has open.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::store::{StoreError, StoreResult};
+
+/// The file behind a path at one moment. After a backup was put in its place, an open connection would go on writing to the
+/// old file, which has no name any more: acknowledged entries would be gone with the process.
+pub(super) struct FileIdentity {
+    path: PathBuf,
+    device_and_inode: (u64, u64),
+}
+
+impl FileIdentity {
+    pub(super) fn of(path: &Path) -> StoreResult<Self> {
+        Ok(Self { path: path.to_owned(), device_and_inode: device_and_inode(path)? })
+    }
+
+    /// Fails if the path leads to another file now. One `stat`, a microsecond.
+    pub(super) fn check(&self) -> StoreResult<()> {
+        if device_and_inode(&self.path)? == self.device_and_inode {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(format!("{} was replaced while it was open", self.path.display())))
+    }
+}
+
+fn device_and_inode(path: &Path) -> StoreResult<(u64, u64)> {
+    let metadata = path.metadata().map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
+    Ok((metadata.dev(), metadata.ino()))
+}
