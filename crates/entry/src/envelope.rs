@@ -27,8 +27,7 @@ impl<'a> Envelope<'a> {
         if json.iter().all(u8::is_ascii_whitespace) {
             return Err(Refusal::Required("proposedEntry"));
         }
-        Self::deserialize(&mut serde_json::Deserializer::from_slice(json))
-            .map_err(|error| Refusal::Json(error.to_string()))
+        Self::deserialize(&mut serde_json::Deserializer::from_slice(json)).map_err(Refusal::json)
     }
 
     /// `kind`, which is there.

@@ -3,13 +3,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
 use base64::alphabet::STANDARD;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, Engine};
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::refusal::Refusal;
 
@@ -21,70 +20,45 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// What a member's value must be to count: a string or an object.
-pub(crate) trait Shape<'de>: Sized {
-    /// From a string; absent unless this shape is one.
-    fn from_text(_text: Cow<'de, str>) -> Option<Self> {
-        None
+/// The value of a member, of whatever type, or nothing where there is no such member.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Member<'a>(Option<&'a RawValue>);
+
+impl<'a> Member<'a> {
+    /// A value on its own.
+    pub(crate) fn of(value: &'a RawValue) -> Self {
+        Self(Some(value))
     }
 
-    /// From an object; absent unless this shape is one. MUST consume all of `object`.
-    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
+    /// The members with these names, if this is an object. The rest of it is neither kept nor copied.
+    pub(crate) fn object<const N: usize>(self, names: [&str; N]) -> Result<Option<[Member<'a>; N]>, Refusal> {
+        let Some(json) = self.starting_with('{') else { return Ok(None) };
+        let mut parser = serde_json::Deserializer::from_str(json);
+        Pick(names).deserialize(&mut parser).map(Some).map_err(Refusal::json)
     }
-}
 
-/// An object of `spec`, told apart by the names of its members.
-pub(crate) trait Members<'de>: Default {
-    /// Reads the value of the member `name`; MUST take exactly one value from `object`.
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<(), A::Error>;
-}
-
-/// A member's value if it is of the wanted shape.
-pub(crate) struct Member<T>(pub(crate) Option<T>);
-
-/// A string.
-pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
-
-/// An object with the members of `T`.
-pub(crate) struct Object<T>(pub(crate) T);
-
-impl<'a> Shape<'a> for Text<'a> {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        Some(Self(text))
-    }
-}
-
-impl<'de, T: Members<'de>> Shape<'de> for Object<T> {
-    fn from_object<A: MapAccess<'de>>(mut object: A) -> Result<Option<Self>, A::Error> {
-        let mut members = T::default();
-        while let Some(name) = object.next_key::<Cow<'de, str>>()? {
-            members.read(&name, &mut object)?;
+    /// The text, if this is a string.
+    pub(crate) fn text(self) -> Result<Option<Cow<'a, str>>, Refusal> {
+        let Some(json) = self.starting_with('"') else { return Ok(None) };
+        match json.contains('\\') {
+            true => serde_json::from_str(json).map(|text| Some(Cow::Owned(text))).map_err(Refusal::json),
+            // The parser went over it already: what is between the quotes is the text.
+            false => Ok(Some(Cow::Borrowed(&json[1..json.len() - 1]))),
         }
-        Ok(Some(Self(members)))
     }
-}
 
-impl<T> Default for Member<T> {
-    fn default() -> Self {
-        Self(None)
+    /// The bytes of `what`, if this is a string, which then has to be base64; no bytes if it is not.
+    pub(crate) fn base64(self, what: &str) -> Result<Vec<u8>, Refusal> {
+        self.text()?.map_or(Ok(Vec::new()), |text| decode_base64(what, &text))
     }
-}
 
-impl<'de, T: Shape<'de>> Deserialize<'de> for Member<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShapeVisitor(PhantomData)).map(Self)
+    fn starting_with(self, first: char) -> Option<&'a str> {
+        self.0.map(RawValue::get).filter(|json| json.starts_with(first))
     }
-}
-
-/// Takes the value of a member that nobody asked for.
-pub(crate) fn ignore<'de, A: MapAccess<'de>>(object: &mut A) -> Result<(), A::Error> {
-    object.next_value::<IgnoredAny>().map(|_| ())
 }
 
 /// The bytes of the base64 member `what`. An empty text is an absent one; CR and LF are skipped.
-pub(crate) fn decode_base64(what: &str, text: &str) -> Result<Vec<u8>, Refusal> {
+fn decode_base64(what: &str, text: &str) -> Result<Vec<u8>, Refusal> {
     BASE64
         .decode(text)
         .or_else(|error| match text.contains(['\r', '\n']) {
@@ -126,50 +100,33 @@ fn padding_error(text: &str, at: usize, digits: usize) -> usize {
     next
 }
 
-struct ShapeVisitor<T>(PhantomData<T>);
+/// Takes the last members with these names from an object.
+struct Pick<'n, const N: usize>([&'n str; N]);
 
-impl<'de, T: Shape<'de>> Visitor<'de> for ShapeVisitor<T> {
-    type Value = Option<T>;
+impl<'de, const N: usize> DeserializeSeed<'de> for Pick<'_, N> {
+    type Value = [Member<'de>; N];
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for Pick<'_, N> {
+    type Value = [Member<'de>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
+        f.write_str("an object")
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(T::from_text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(T::from_text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
-        T::from_object(object)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        while array.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut members = [Member(None); N];
+        while let Some(name) = object.next_key::<Cow<'de, str>>()? {
+            match self.0.iter().position(|wanted| *wanted == name) {
+                Some(at) => members[at] = Member(Some(object.next_value()?)),
+                None => drop(object.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(members)
     }
 }
 
@@ -177,46 +134,33 @@ impl<'de, T: Shape<'de>> Visitor<'de> for ShapeVisitor<T> {
 mod tests {
     use super::*;
 
-    #[derive(Default)]
-    struct Pair<'a> {
-        content: Member<Text<'a>>,
-        inner: Member<Object<()>>,
-    }
-
-    impl<'de> Members<'de> for Pair<'de> {
-        fn read<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<(), A::Error> {
-            match name {
-                "content" => self.content = object.next_value()?,
-                "inner" => self.inner = object.next_value()?,
-                _ => return ignore(object),
-            }
-            Ok(())
-        }
-    }
-
-    impl<'de> Members<'de> for () {
-        fn read<A: MapAccess<'de>>(&mut self, _: &str, object: &mut A) -> Result<(), A::Error> {
-            ignore(object)
-        }
-    }
-
     fn content(json: &str) -> Option<String> {
-        let Member(pair) = serde_json::from_str::<Member<Object<Pair<'_>>>>(json).unwrap();
-        pair?.0.content.0.map(|text| text.0.into_owned())
+        let value: &RawValue = serde_json::from_str(json).unwrap();
+        let [content] = Member::of(value).object(["content"]).unwrap()?;
+        content.text().unwrap().map(Cow::into_owned)
     }
 
     #[test]
     fn wrong_type_is_absent_and_last_duplicate_wins() {
-        for absent in ["7", "-7", "1.5", "true", "null", "[[1]]", "{\"a\":{}}"] {
+        for absent in ["7", "-7", "1e999", "true", "null", "[[1]]", "{\"a\":{}}"] {
             assert_eq!(content(&format!("{{\"content\":{absent}}}")), None, "{absent}");
             assert_eq!(content(&format!("{{\"content\":\"a\",\"content\":{absent}}}")), None, "{absent}");
             assert_eq!(content(&format!("{{\"content\":{absent},\"content\":\"b\"}}")).as_deref(), Some("b"));
         }
         assert_eq!(content("{\"Content\":\"a\"}"), None, "names are case-sensitive");
-        assert_eq!(content("{\"content\":\"\\u0041\\n\"}").as_deref(), Some("A\n"));
+        assert_eq!(content("{\"con\\u0074ent\":\"\\u0041\\n\"}").as_deref(), Some("A\n"));
         assert_eq!(content("\"content\""), None);
-        let Member(pair) = serde_json::from_str::<Member<Object<Pair<'_>>>>("{\"inner\":{\"x\":[]}}").unwrap();
-        assert!(pair.unwrap().0.inner.0.is_some());
+        assert_eq!(
+            content(&format!("{{\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000))),
+            None,
+            "depth costs nothing"
+        );
+    }
+
+    #[test]
+    fn text_that_is_no_unicode_is_refused() {
+        let value: &RawValue = serde_json::from_str("\"\\ud800\"").unwrap();
+        assert!(matches!(Member::of(value).text(), Err(Refusal::Json(_))));
     }
 
     #[test]

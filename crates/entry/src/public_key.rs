@@ -80,6 +80,8 @@ pub(crate) enum SignatureError {
     Rsa,
     #[error("unsupported hash algorithm: {:?} not in [SHA-512]", .0.title())]
     Ed25519Hash(HashAlgorithm),
+    #[error("failed to verify signature: ed25519: bad signature length: {0}")]
+    Ed25519Length(usize),
     #[error("failed to verify signature: ed25519: invalid signature")]
     Ed25519,
     /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no policy can name it.
@@ -233,6 +235,7 @@ fn verify(
 fn verify_ed25519ph(key: &[u8; 32], digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
     let prehash = Prehash::new(digest).ok_or(SignatureError::Ed25519Hash(digest.algorithm()))?;
     let key = VerifyingKey::from_bytes(key).map_err(|_| SignatureError::Ed25519)?;
-    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Ed25519)?;
+    let signature =
+        ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Ed25519Length(signature.len()))?;
     key.verify_prehashed(prehash, None, &signature).map_err(|_| SignatureError::Ed25519)
 }

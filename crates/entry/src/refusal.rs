@@ -21,6 +21,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What the JSON parser says.
+    pub(crate) fn json(error: serde_json::Error) -> Self {
+        Self::Json(error.to_string())
+    }
+
     /// A refusal whose reason is the text of `error`.
     pub(crate) fn invalid(error: impl ToString) -> Self {
         Self::Invalid(error.to_string())

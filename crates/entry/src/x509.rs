@@ -2,7 +2,12 @@
 
 mod certificate;
 mod chain;
+mod der;
+mod extensions;
+mod name;
+mod name_constraints;
 mod subjects;
+mod uri;
 
 use crate::digest::Digest;
 use crate::pem::{self, Block};
@@ -84,7 +89,7 @@ impl Key {
             leaf.get_or_insert(certificate);
         }
         let leaf = leaf.ok_or_else(|| Refusal::Invalid("no certificate".to_owned()))?;
-        let subjects = leaf.subjects;
+        let subjects = leaf.extensions.subjects.into_list();
         let public_key = leaf.public_key.map_err(Refusal::invalid)?;
         let chain = if certificates.len() > 1 { certificates } else { Vec::new() };
         Ok(Self { canonical, public_key, subjects, chain })
@@ -119,10 +124,7 @@ fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>,
     Ok(blocks)
 }
 
-/// White space around it, vertical tab included, as Go trims it.
+/// White space around it, of all Unicode, as Go trims it.
 fn trim(text: &[u8]) -> &[u8] {
-    let is_space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0b;
-    let start = text.iter().take_while(|byte| is_space(byte)).count();
-    let end = text[start..].iter().rev().take_while(|byte| is_space(byte)).count();
-    &text[start..text.len() - end]
+    std::str::from_utf8(text).map_or(text.trim_ascii(), |text| text.trim().as_bytes())
 }

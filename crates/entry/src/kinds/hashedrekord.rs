@@ -1,13 +1,14 @@
 //! `hashedrekord` 0.0.1: a signature over a digest that the client gives, by a key in x509 format.
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::{Canonical, Kind, Proposal, Purpose};
 use crate::digest::{Digest, HashAlgorithm};
-use crate::member::{Member, Members, Object, Text, decode_base64, ignore};
+use crate::member::Member;
 use crate::public_key::SignatureError;
 use crate::refusal::Refusal;
 use crate::x509::{Key, VerifyError};
@@ -60,31 +61,33 @@ impl Proposal for Spec {
 
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
-        let Member(members) = serde_json::from_str::<Member<Object<SpecMembers<'_>>>>(spec.get())
-            .map_err(|error| Refusal::Json(error.to_string()))?;
-        let SpecMembers { signature, data } = members.map(|Object(members)| members).unwrap_or_default();
+        let [signature, data] = Member::of(spec).object(["signature", "data"])?.unwrap_or_default();
         // Base64 is decoded before anything is found to be missing.
-        let signature = signature.0.map(|Object(signature)| signature.decode()).transpose()?;
-        // `data` without a `hash` is no data.
-        let hash = data.0.and_then(|Object(data)| data.hash.0).map(|Object(hash)| hash.validate());
-        let (signature, hash) = match (signature, hash) {
-            (Some(signature), Some(Ok(hash))) => (signature, hash),
-            (signature, hash) => {
-                let mut list = "validation failure list:".to_owned();
-                match hash {
-                    None => list += "\ndata in body is required",
-                    Some(Err(fault)) => list = list + "\ndata.data.hash.data.hash." + fault,
-                    Some(Ok(_)) => {}
-                }
-                if signature.is_none() {
-                    list += "\nsignature in body is required";
-                }
-                return Err(Refusal::Invalid(list));
+        let signature = match signature.object(["content", "publicKey"])? {
+            Some([content, public_key]) => {
+                let content = content.base64("signature content")?;
+                let public_key = public_key.object(["content"])?;
+                Some((content, public_key.map(|[content]| content.base64("public key content")).transpose()?))
             }
+            None => None,
         };
-        let (signature, public_key) = signature;
-        let (algorithm, value) = hash;
-        Ok(Self { signature, public_key, algorithm, value })
+        // `data` without a `hash` is no data.
+        let [hash] = data.object(["hash"])?.unwrap_or_default();
+        let hash = match hash.object(["algorithm", "value"])? {
+            Some([algorithm, value]) => validate(algorithm.text()?, value.text()?),
+            None => Err("data in body is required"),
+        };
+        match (signature, hash) {
+            (Some((signature, public_key)), Ok((algorithm, value))) => {
+                Ok(Self { signature, public_key, algorithm, value })
+            }
+            (signature, hash) => {
+                let missing = signature.is_none().then_some("signature in body is required");
+                let faults: Vec<&str> =
+                    ["validation failure list:"].into_iter().chain(hash.err()).chain(missing).collect();
+                Err(Refusal::Invalid(faults.join("\n")))
+            }
+        }
     }
 
     fn key(&self) -> Result<Key, Refusal> {
@@ -123,106 +126,14 @@ fn index_keys(key: &Key, spec: &Spec) -> Vec<String> {
     keys
 }
 
-#[derive(Default)]
-struct SpecMembers<'a> {
-    signature: Member<Object<SignatureMembers<'a>>>,
-    data: Member<Object<DataMembers<'a>>>,
-}
-
-#[derive(Default)]
-struct SignatureMembers<'a> {
-    content: Member<Text<'a>>,
-    public_key: Member<Object<PublicKeyMembers<'a>>>,
-}
-
-#[derive(Default)]
-struct PublicKeyMembers<'a> {
-    content: Member<Text<'a>>,
-}
-
-#[derive(Default)]
-struct DataMembers<'a> {
-    hash: Member<Object<HashMembers<'a>>>,
-}
-
-#[derive(Default)]
-struct HashMembers<'a> {
-    algorithm: Member<Text<'a>>,
-    value: Member<Text<'a>>,
-}
-
-impl SignatureMembers<'_> {
-    /// The signature, and the key if there is a `publicKey`.
-    fn decode(&self) -> Result<(Vec<u8>, Option<Vec<u8>>), Refusal> {
-        let text = |member: &Member<Text<'_>>, what| {
-            member.0.as_ref().map_or(Ok(Vec::new()), |Text(text)| decode_base64(what, text))
-        };
-        let signature = text(&self.content, "signature content")?;
-        let key = self.public_key.0.as_ref().map(|Object(key)| text(&key.content, "public key content")).transpose()?;
-        Ok((signature, key))
-    }
-}
-
-impl HashMembers<'_> {
-    /// The algorithm and the value, or what Rekor says of the first of them that is missing or wrong.
-    fn validate(self) -> Result<(HashAlgorithm, String), &'static str> {
-        let Text(algorithm) = self.algorithm.0.ok_or("algorithm in body is required")?;
-        let algorithm =
-            HashAlgorithm::from_name(&algorithm).ok_or("algorithm in body should be one of [sha256 sha384 sha512]")?;
-        let Text(value) = self.value.0.ok_or("value in body is required")?;
-        Ok((algorithm, value.into_owned()))
-    }
-}
-
-impl<'de> Members<'de> for SpecMembers<'de> {
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<(), A::Error> {
-        match name {
-            "signature" => self.signature = object.next_value()?,
-            "data" => self.data = object.next_value()?,
-            _ => ignore(object)?,
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Members<'de> for SignatureMembers<'de> {
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<(), A::Error> {
-        match name {
-            "content" => self.content = object.next_value()?,
-            "publicKey" => self.public_key = object.next_value()?,
-            _ => ignore(object)?,
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Members<'de> for PublicKeyMembers<'de> {
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<(), A::Error> {
-        match name {
-            "content" => self.content = object.next_value()?,
-            _ => ignore(object)?,
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Members<'de> for DataMembers<'de> {
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<(), A::Error> {
-        match name {
-            "hash" => self.hash = object.next_value()?,
-            _ => ignore(object)?,
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Members<'de> for HashMembers<'de> {
-    fn read<A: MapAccess<'de>>(&mut self, name: &str, object: &mut A) -> Result<(), A::Error> {
-        match name {
-            "algorithm" => self.algorithm = object.next_value()?,
-            "value" => self.value = object.next_value()?,
-            _ => ignore(object)?,
-        }
-        Ok(())
-    }
+/// Algorithm and value of a hash, or what Rekor says of the first of them that is missing or wrong.
+fn validate(
+    algorithm: Option<Cow<'_, str>>,
+    value: Option<Cow<'_, str>>,
+) -> Result<(HashAlgorithm, String), &'static str> {
+    let algorithm = algorithm.ok_or("data.data.hash.data.hash.algorithm in body is required")?;
+    let algorithm = HashAlgorithm::from_name(&algorithm)
+        .ok_or("data.data.hash.data.hash.algorithm in body should be one of [sha256 sha384 sha512]")?;
+    let value = value.ok_or("data.data.hash.data.hash.value in body is required")?;
+    Ok((algorithm, value.into_owned()))
 }

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use const_oid::AssociatedOid;
-use der::asn1::{BitStringRef, IntRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Header, Reader, SliceReader, Tag, TagMode, TagNumber};
-use spki::AlgorithmIdentifierRef;
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, SubjectAltName};
+use der::Decode;
+use x509_cert::certificate::Rfc5280;
 use x509_cert::time::Validity;
 
-use super::subjects::{self, Subjects};
+use super::der::{Elements, INTEGER, SEQUENCE, constructed, context};
+use super::extensions::Extensions;
+use super::name;
 use crate::public_key::{KeyError, PublicKey};
 
 /// A certificate, borrowed from its DER. Nothing is verified.
 pub(super) struct Certificate<'a> {
     /// What the issuer signed: the element `tbsCertificate`.
     pub(super) signed: &'a [u8],
-    pub(super) signature_algorithm: AlgorithmIdentifierRef<'a>,
+    /// The contents of `signatureAlgorithm`: an identifier and its parameters.
+    pub(super) signature_algorithm: &'a [u8],
     pub(super) signature: &'a [u8],
     pub(super) version: Version,
     /// Distinguished names as encoded; they are compared byte by byte.
@@ -28,153 +28,128 @@ pub(super) struct Certificate<'a> {
     pub(super) public_key_info: &'a [u8],
     /// An unknown algorithm does no harm to a certificate that signs nothing.
     pub(super) public_key: Result<PublicKey, KeyError>,
-    pub(super) extensions: Vec<Extension<'a>>,
-    pub(super) basic_constraints: Option<BasicConstraints>,
-    pub(super) key_usage: Option<KeyUsage>,
-    /// Names of the subject alternative name, in the order of [`subjects::read`].
-    pub(super) subjects: Vec<String>,
-    /// Whether the subject alternative name has a DNS name, e-mail address, IP address or URI.
-    pub(super) has_ordinary_names: bool,
+    pub(super) extensions: Extensions<'a>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     V1,
     V2,
     V3,
 }
 
-pub(super) struct Extension<'a> {
-    pub(super) id: ObjectIdentifier,
-    pub(super) critical: bool,
-    pub(super) value: &'a [u8],
-}
-
 /// Why DER is no certificate.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CertificateError {
-    #[error("x509: malformed certificate: {0}")]
-    Malformed(#[from] der::Error),
     #[error("x509: malformed certificate: {0}")]
     Not(&'static str),
     #[error("x509: {0}")]
     Key(KeyError),
 }
 
+/// The fields of a certificate before any of them is looked into.
+struct Parts<'a> {
+    signed: &'a [u8],
+    signature_algorithm: &'a [u8],
+    signature: &'a [u8],
+    version: Version,
+    issuer: &'a [u8],
+    validity: &'a [u8],
+    subject: &'a [u8],
+    public_key_info: &'a [u8],
+    extensions: &'a [u8],
+}
+
 impl<'a> Certificate<'a> {
     /// Parses RFC 5280 section 4.1 with the leniency of Go, which other readers of the log use: what follows the
     /// fields that a version has is not looked at.
     pub(super) fn from_der(der: &'a [u8]) -> Result<Self, CertificateError> {
-        let mut outer = SliceReader::new(der)?;
-        let mut certificate = contents(&mut outer, Tag::Sequence)?;
-        outer.finish()?;
-        let signed = certificate.tlv_bytes()?;
-        let outer_algorithm = certificate.tlv_bytes()?;
-        let signature = BitStringRef::decode(&mut certificate)?;
-
-        let mut element = SliceReader::new(signed)?;
-        let mut fields = contents(&mut element, Tag::Sequence)?;
-        let version = version(&mut fields)?;
-        if IntRef::decode(&mut fields)?.as_bytes().first().is_some_and(|first| *first >= 0x80) {
-            return Err(CertificateError::Not("negative serial number"));
+        let parts = Parts::split(der).ok_or(CertificateError::Not("its fields are not those of RFC 5280"))?;
+        if !name::is_well_formed(parts.issuer) || !name::is_well_formed(parts.subject) {
+            return Err(CertificateError::Not("invalid RDNSequence"));
         }
-        if fields.tlv_bytes()? != outer_algorithm {
-            return Err(CertificateError::Not("inner and outer signature algorithm identifiers don't match"));
-        }
-        let issuer = fields.tlv_bytes()?;
-        let validity = Validity::<x509_cert::certificate::Rfc5280>::decode(&mut fields)?;
-        let subject = fields.tlv_bytes()?;
-        let public_key_info = fields.tlv_bytes()?;
-        let public_key = match PublicKey::from_spki(public_key_info) {
+        let validity =
+            Validity::<Rfc5280>::from_der(parts.validity).map_err(|_| CertificateError::Not("malformed validity"))?;
+        let public_key = match PublicKey::from_spki(parts.public_key_info) {
             Err(error @ (KeyError::Malformed | KeyError::UnknownCurve)) => return Err(CertificateError::Key(error)),
             other => other,
         };
-        let extensions = extensions(version, &mut fields)?;
-        let names = match find(&extensions, SubjectAltName::OID) {
-            Some(extension) => subjects::read(extension.value)?,
-            None => Subjects::default(),
-        };
         Ok(Self {
-            signed,
-            signature_algorithm: AlgorithmIdentifierRef::from_der(outer_algorithm)?,
-            signature: signature.as_bytes().ok_or(CertificateError::Not("signature is not whole bytes"))?,
-            version,
-            issuer,
-            subject,
+            signed: parts.signed,
+            signature_algorithm: parts.signature_algorithm,
+            signature: parts.signature,
+            version: parts.version,
+            issuer: parts.issuer,
+            subject: parts.subject,
             not_before: validity.not_before.to_unix_duration(),
             not_after: validity.not_after.to_unix_duration(),
-            public_key_info,
+            public_key_info: parts.public_key_info,
             public_key,
-            basic_constraints: decode(&extensions)?,
-            key_usage: decode(&extensions)?,
-            has_ordinary_names: !names.ordinary.is_empty(),
-            subjects: names.ordinary.into_iter().chain(names.other).collect(),
-            extensions,
+            extensions: Extensions::read(parts.extensions)?,
         })
     }
+}
 
-    /// The extension with this identifier.
-    pub(super) fn extension(&self, id: ObjectIdentifier) -> Option<&Extension<'a>> {
-        find(&self.extensions, id)
+impl<'a> Parts<'a> {
+    fn split(der: &'a [u8]) -> Option<Self> {
+        let mut outer = Elements(der);
+        let mut certificate = outer.inside(SEQUENCE)?;
+        let signed = certificate.any().filter(|element| element.tag == SEQUENCE)?;
+        let signature_algorithm = certificate.read(SEQUENCE)?;
+        let (missing_bits, signature) = certificate.bit_string()?;
+
+        let mut fields = Elements(signed.contents);
+        let version = version(&mut fields)?;
+        let serial = fields.integer()?;
+        let inner_algorithm = fields.read(SEQUENCE)?;
+        let issuer = fields.read(SEQUENCE)?;
+        let validity = fields.any().filter(|element| element.tag == SEQUENCE)?.whole;
+        let subject = fields.read(SEQUENCE)?;
+        let public_key_info = fields.any().filter(|element| element.tag == SEQUENCE)?.whole;
+        let is_consistent = outer.is_empty()
+            && missing_bits == 0
+            && serial.first().is_some_and(|first| *first < 0x80)
+            && inner_algorithm == signature_algorithm
+            && is_algorithm(signature_algorithm);
+        is_consistent.then_some(Self {
+            signed: signed.whole,
+            signature_algorithm,
+            signature,
+            version,
+            issuer,
+            validity,
+            subject,
+            public_key_info,
+            extensions: extensions(version, fields)?,
+        })
     }
 }
 
-/// The contents of the next element, which has to have this tag.
-pub(super) fn contents<'a>(reader: &mut SliceReader<'a>, tag: Tag) -> der::Result<SliceReader<'a>> {
-    let header = Header::decode(reader)?;
-    header.tag().assert_eq(tag)?;
-    SliceReader::new(reader.read_slice(header.length())?)
-}
-
-fn version(fields: &mut SliceReader<'_>) -> Result<Version, CertificateError> {
-    match fields.context_specific::<u8>(TagNumber(0), TagMode::Explicit)? {
-        None | Some(0) => Ok(Version::V1),
-        Some(1) => Ok(Version::V2),
-        Some(2) => Ok(Version::V3),
-        Some(_) => Err(CertificateError::Not("invalid version")),
+fn version(fields: &mut Elements<'_>) -> Option<Version> {
+    match fields.optional(constructed(0))? {
+        None => Some(Version::V1),
+        Some([INTEGER, 1, 0]) => Some(Version::V1),
+        Some([INTEGER, 1, 1]) => Some(Version::V2),
+        Some([INTEGER, 1, 2]) => Some(Version::V3),
+        Some(_) => None,
     }
 }
 
-fn extensions<'a>(version: Version, fields: &mut SliceReader<'a>) -> Result<Vec<Extension<'a>>, CertificateError> {
-    let mut extensions: Vec<Extension<'a>> = Vec::new();
-    if version != Version::V3 {
-        return Ok(extensions);
-    }
-    for number in [TagNumber(1), TagNumber(2)] {
-        skip(fields, Tag::ContextSpecific { constructed: false, number })?;
-    }
-    let tag = Tag::ContextSpecific { constructed: true, number: TagNumber(3) };
-    if fields.is_finished() || Tag::peek(fields)? != tag {
-        return Ok(extensions);
-    }
-    let mut list = contents(&mut contents(fields, tag)?, Tag::Sequence)?;
-    while !list.is_finished() {
-        let mut fields = contents(&mut list, Tag::Sequence)?;
-        let id = ObjectIdentifier::decode(&mut fields)?;
-        let critical = Tag::peek(&fields)? == Tag::Boolean && bool::decode(&mut fields)?;
-        let value = <&OctetStringRef>::decode(&mut fields)?.as_bytes();
-        if find(&extensions, id).is_some() {
-            return Err(CertificateError::Not("duplicate extension"));
-        }
-        extensions.push(Extension { id, critical, value });
-    }
-    Ok(extensions)
+fn is_algorithm(contents: &[u8]) -> bool {
+    let mut fields = Elements(contents);
+    fields.object_identifier().is_some() && (fields.is_empty() || fields.any().is_some())
 }
 
-/// Reads over the next element if it has this tag.
-fn skip(reader: &mut SliceReader<'_>, tag: Tag) -> der::Result<()> {
-    if !reader.is_finished() && Tag::peek(reader)? == tag {
-        reader.tlv_bytes()?;
+/// The contents of `Extensions`, nothing where a certificate has none.
+fn extensions(version: Version, mut fields: Elements<'_>) -> Option<&[u8]> {
+    if version == Version::V1 {
+        return Some(&[]);
     }
-    Ok(())
-}
-
-fn find<'e, 'a>(extensions: &'e [Extension<'a>], id: ObjectIdentifier) -> Option<&'e Extension<'a>> {
-    extensions.iter().find(|extension| extension.id == id)
-}
-
-fn decode<'a, T: AssociatedOid + Decode<'a, Error = der::Error>>(
-    extensions: &[Extension<'a>],
-) -> der::Result<Option<T>> {
-    find(extensions, T::OID).map(|extension| T::from_der(extension.value)).transpose()
+    for unique_id in [context(1), context(2)] {
+        fields.optional(unique_id)?;
+    }
+    match (version, fields.is_next(constructed(3))) {
+        (Version::V3, true) => fields.inside(constructed(3))?.read(SEQUENCE),
+        _ => Some(&[]),
+    }
 }

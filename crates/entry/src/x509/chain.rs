@@ -3,39 +3,27 @@
 //! The rules are Go's `x509.Certificate.Verify` with any key usage, because readers of the log check again with it.
 //! rustls-webpki has others that matter here: it refuses a CA certificate as leaf, does not date the trust root, wants
 //! v3 leaves, and its signature algorithms leave out what private CAs use. The trust root comes from the submitter, so
-//! a chain that verifies proves nothing but that its certificates belong together. Hence not here: name constraints
-//! and policies, which could only be restrictions that the submitter lays on itself.
-
-use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
-use const_oid::db::rfc5280::{
-    ID_CE_AUTHORITY_KEY_IDENTIFIER, ID_CE_BASIC_CONSTRAINTS, ID_CE_CERTIFICATE_POLICIES, ID_CE_CRL_DISTRIBUTION_POINTS,
-    ID_CE_EXT_KEY_USAGE, ID_CE_INHIBIT_ANY_POLICY, ID_CE_KEY_USAGE, ID_CE_NAME_CONSTRAINTS, ID_CE_POLICY_CONSTRAINTS,
-    ID_CE_POLICY_MAPPINGS, ID_CE_SUBJECT_ALT_NAME,
-};
-use const_oid::db::{rfc5912, rfc8410};
-use der::Encode;
-use der::asn1::ObjectIdentifier;
+//! a chain that verifies proves nothing but that its certificates belong together. Absent: P-224, which no library here
+//! verifies with, and the policies of RFC 5280 section 6, with which a submitter could only restrict itself.
 
 use super::certificate::{Certificate, CertificateError, Version};
+use super::der::Elements;
 use crate::digest::HashAlgorithm;
 use crate::public_key::{Curve, KeyKind, ecdsa_algorithm, rsa_algorithm};
+use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
 
 /// Signatures checked for one chain, as in Go. Ten certificates can be ordered in more ways than anyone waits for.
 const MAX_SIGNATURE_CHECKS: usize = 100;
 
-/// Extensions that Go understands, and which therefore may be critical.
-const UNDERSTOOD: [ObjectIdentifier; 10] = [
-    ID_CE_AUTHORITY_KEY_IDENTIFIER,
-    ID_CE_BASIC_CONSTRAINTS,
-    ID_CE_CERTIFICATE_POLICIES,
-    ID_CE_CRL_DISTRIBUTION_POINTS,
-    ID_CE_EXT_KEY_USAGE,
-    ID_CE_INHIBIT_ANY_POLICY,
-    ID_CE_KEY_USAGE,
-    ID_CE_NAME_CONSTRAINTS,
-    ID_CE_POLICY_CONSTRAINTS,
-    ID_CE_POLICY_MAPPINGS,
-];
+// Encoded identifiers of signature algorithms (RFC 5912, RFC 8410).
+const ECDSA_WITH_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+const ECDSA_WITH_SHA384: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 3];
+const ECDSA_WITH_SHA512: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 4];
+const SHA256_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11];
+const SHA384_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12];
+const SHA512_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13];
+const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
 
 /// Why certificates are no chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +47,7 @@ pub(super) fn verify(chain: &[Vec<u8>]) -> Result<(), ChainError> {
     let certificates =
         chain.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, CertificateError>>()?;
     let [leaf, intermediates @ .., root] = &certificates[..] else { return Ok(()) };
-    if has_unknown_critical(leaf) {
+    if leaf.extensions.has_unknown_critical {
         return Err(ChainError::UnknownCritical);
     }
     // It begins when it begins; it may only have ended before that.
@@ -86,11 +74,11 @@ struct Search<'c, 'a> {
 impl<'c, 'a> Search<'c, 'a> {
     /// Whether `path`, which begins with the leaf, can be continued to the root. Depth-first, root first.
     fn leads_to_root(&mut self, path: &mut Vec<&'c Certificate<'a>>) -> bool {
-        if self.may_follow(path, self.root) {
+        if self.may_follow(path, self.root) && admits_names(&[path, &[self.root][..]].concat()) {
             return true;
         }
         for intermediate in self.intermediates {
-            let is_ca = intermediate.basic_constraints.as_ref().is_some_and(|constraints| constraints.ca);
+            let is_ca = intermediate.extensions.basic_constraints.is_some_and(|constraints| constraints.is_ca);
             if is_ca && self.may_follow(path, intermediate) {
                 path.push(intermediate);
                 if self.leads_to_root(path) {
@@ -103,20 +91,20 @@ impl<'c, 'a> Search<'c, 'a> {
     }
 
     /// Whether `parent` may have issued the last certificate of `path`, and did.
-    fn may_follow(&mut self, path: &[&Certificate<'a>], parent: &Certificate<'a>) -> bool {
+    fn may_follow(&mut self, path: &[&'c Certificate<'a>], parent: &'c Certificate<'a>) -> bool {
         let Some(child) = path.last() else { return false };
         let is_used = path.iter().any(|used| {
             used.subject == parent.subject
                 && used.public_key_info == parent.public_key_info
-                && alternative_name(used) == alternative_name(parent)
+                && used.extensions.alternative_name == parent.extensions.alternative_name
         });
         let now = self.leaf.not_before;
         if child.issuer != parent.subject
             || is_used
             || !may_sign(parent)
-            || has_unknown_critical(parent)
+            || parent.extensions.has_unknown_critical
             || !(parent.not_before..=parent.not_after).contains(&now)
-            || path_limit(parent).is_some_and(|limit| path.len() - 1 > limit)
+            || !is_within_path_length(parent, path.len() - 1)
             || self.checks == MAX_SIGNATURE_CHECKS
         {
             return false;
@@ -128,30 +116,28 @@ impl<'c, 'a> Search<'c, 'a> {
 
 /// RFC 5280 sections 4.2.1.3 and 4.2.1.9: whether the certified key may sign certificates.
 fn may_sign(parent: &Certificate<'_>) -> bool {
-    let is_ca = match &parent.basic_constraints {
-        Some(constraints) => constraints.ca,
+    let is_ca = match parent.extensions.basic_constraints {
+        Some(constraints) => constraints.is_ca,
         None => parent.version != Version::V3,
     };
-    is_ca && parent.key_usage.as_ref().is_none_or(|usage| usage.0.is_empty() || usage.key_cert_sign())
+    is_ca && !parent.extensions.must_not_sign_certificates
 }
 
-fn path_limit(parent: &Certificate<'_>) -> Option<usize> {
-    parent.basic_constraints.as_ref()?.path_len_constraint.map(usize::from)
+/// Whether so many certificates between `parent` and the leaf are as many as it allows.
+fn is_within_path_length(parent: &Certificate<'_>, between: usize) -> bool {
+    let limit = parent.extensions.basic_constraints.and_then(|constraints| constraints.path_length);
+    limit.is_none_or(|limit| between as u64 <= limit)
 }
 
-fn has_unknown_critical(certificate: &Certificate<'_>) -> bool {
-    certificate.extensions.iter().any(|extension| {
-        let is_understood = match extension.id {
-            // As in Go, for which an OtherName is no name.
-            ID_CE_SUBJECT_ALT_NAME => certificate.has_ordinary_names,
-            id => UNDERSTOOD.contains(&id),
-        };
-        extension.critical && !is_understood
+/// RFC 5280 section 4.2.1.10: whether every certificate bears only names that those above it admit.
+fn admits_names(path: &[&Certificate<'_>]) -> bool {
+    path.iter().enumerate().all(|(at, below)| {
+        below.extensions.alternative_name.is_none()
+            || path[at + 1..]
+                .iter()
+                .filter_map(|above| above.extensions.name_constraints.as_ref())
+                .all(|constraints| constraints.admit(&below.extensions.subjects))
     })
-}
-
-fn alternative_name<'a>(certificate: &Certificate<'a>) -> Option<&'a [u8]> {
-    certificate.extension(ID_CE_SUBJECT_ALT_NAME).map(|extension| extension.value)
 }
 
 fn is_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>) -> bool {
@@ -164,32 +150,33 @@ fn is_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>) -> bool {
 
 /// The algorithm by which `child` says it is signed, for a key like that of `parent`. SHA-1 is none, as in Go.
 fn algorithm(child: &Certificate<'_>, parent: &Certificate<'_>) -> Option<&'static dyn VerificationAlgorithm> {
-    let key = parent.public_key.as_ref().ok()?.kind();
-    Some(match (child.signature_algorithm.oid, key) {
-        (rfc5912::ECDSA_WITH_SHA_256, KeyKind::Ecdsa(curve)) => ecdsa_algorithm(curve, HashAlgorithm::Sha256)?,
-        (rfc5912::ECDSA_WITH_SHA_384, KeyKind::Ecdsa(curve)) => ecdsa_algorithm(curve, HashAlgorithm::Sha384)?,
-        (rfc5912::ECDSA_WITH_SHA_512, KeyKind::Ecdsa(curve)) => ecdsa_algorithm(curve, HashAlgorithm::Sha512)?,
-        (rfc5912::SHA_256_WITH_RSA_ENCRYPTION, KeyKind::Rsa { bytes }) => rsa_algorithm(bytes, HashAlgorithm::Sha256)?,
-        (rfc5912::SHA_384_WITH_RSA_ENCRYPTION, KeyKind::Rsa { bytes }) => rsa_algorithm(bytes, HashAlgorithm::Sha384)?,
-        (rfc5912::SHA_512_WITH_RSA_ENCRYPTION, KeyKind::Rsa { bytes }) => rsa_algorithm(bytes, HashAlgorithm::Sha512)?,
-        (rfc5912::ID_RSASSA_PSS, KeyKind::Rsa { .. }) => pss_algorithm(child)?,
-        (rfc8410::ID_ED_25519, KeyKind::Ed25519) => &aws::ED25519,
-        _ => return None,
-    })
+    use HashAlgorithm::{Sha256, Sha384, Sha512};
+    let mut fields = Elements(child.signature_algorithm);
+    let identifier = fields.object_identifier()?;
+    let parameters = fields.any().map(|parameters| parameters.whole);
+    match (parent.public_key.as_ref().ok()?.kind(), identifier, parameters) {
+        (KeyKind::Ecdsa(curve), ECDSA_WITH_SHA256, _) => ecdsa_algorithm(curve, Sha256),
+        (KeyKind::Ecdsa(curve), ECDSA_WITH_SHA384, _) => ecdsa_algorithm(curve, Sha384),
+        (KeyKind::Ecdsa(curve), ECDSA_WITH_SHA512, _) => ecdsa_algorithm(curve, Sha512),
+        (KeyKind::Rsa { bytes }, SHA256_WITH_RSA, _) => rsa_algorithm(bytes, Sha256),
+        (KeyKind::Rsa { bytes }, SHA384_WITH_RSA, _) => rsa_algorithm(bytes, Sha384),
+        (KeyKind::Rsa { bytes }, SHA512_WITH_RSA, _) => rsa_algorithm(bytes, Sha512),
+        (KeyKind::Rsa { .. }, RSASSA_PSS, Some(parameters)) => pss_algorithm(parameters),
+        (KeyKind::Ed25519, ED25519, None) => Some(&aws::ED25519),
+        _ => None,
+    }
 }
 
 /// RSASSA-PSS with one hash for everything and a salt of its length (RFC 4055), as in Go.
-fn pss_algorithm(child: &Certificate<'_>) -> Option<&'static dyn VerificationAlgorithm> {
-    let parameters = child.signature_algorithm.parameters?.to_der().ok()?;
+fn pss_algorithm(parameters: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
     // The last byte of the identifier of SHA-256, SHA-384 and SHA-512, and the length of the salt.
-    let is = |hash: u8, salt: u8| parameters == pss_parameters(hash, salt);
-    if is(1, 32) {
+    if parameters == pss_parameters(1, 32) {
         return Some(&aws::RSA_PSS_2048_8192_SHA256);
     }
-    if is(2, 48) {
+    if parameters == pss_parameters(2, 48) {
         return Some(&aws::RSA_PSS_2048_8192_SHA384);
     }
-    is(3, 64).then_some(&aws::RSA_PSS_2048_8192_SHA512)
+    (parameters == pss_parameters(3, 64)).then_some(&aws::RSA_PSS_2048_8192_SHA512)
 }
 
 /// `SEQUENCE { [0] hash, [1] mgf1 with hash, [2] salt length }`.

@@ -1,76 +1,94 @@
 //! Subjects: the names by which an entry signed with a certificate is found.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use der::asn1::{ObjectIdentifier, Utf8StringRef};
-use der::{Decode, Header, Reader, SliceReader, Tag, TagNumber};
+use super::certificate::CertificateError;
+use super::der::{Elements, OBJECT_IDENTIFIER, SEQUENCE, constructed, context};
+use super::{name, uri};
 
-use super::certificate::{CertificateError, contents};
+/// `1.3.6.1.4.1.57264.1.7`, the one OtherName that names a subject: the user name of Fulcio's username issuers.
+const FULCIO_OTHER_NAME: [u8; 10] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7];
 
-/// The one OtherName that names a subject: the user name of Fulcio's username issuers.
-const FULCIO_OTHER_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.1.7");
-
-/// The names of a subject alternative name.
+/// The names of a subject alternative name, each as often as it is there.
 #[derive(Default)]
 pub(super) struct Subjects {
-    /// DNS names, e-mail addresses, IP addresses, URIs: in this order, each as often as it is there.
-    pub(super) ordinary: Vec<String>,
+    pub(super) dns: Vec<String>,
+    pub(super) emails: Vec<String>,
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) uris: Vec<String>,
     /// The OtherName of Fulcio, if it is the only OtherName.
-    pub(super) other: Option<String>,
+    other: Option<String>,
 }
 
-/// Reads a subject alternative name (RFC 5280 section 4.2.1.6). Other forms of names are passed over. A URI is taken as
-/// it is written, where Rekor takes what Go's parser makes of it.
-pub(super) fn read(extension: &[u8]) -> Result<Subjects, CertificateError> {
-    let mut reader = SliceReader::new(extension)?;
-    let mut names = contents(&mut reader, Tag::Sequence)?;
-    reader.finish()?;
-    let (mut dns, mut emails, mut addresses, mut uris, mut others) = (vec![], vec![], vec![], vec![], vec![]);
-    while !names.is_finished() {
-        let element = names.tlv_bytes()?;
-        let mut name = SliceReader::new(element)?;
-        let header = Header::decode(&mut name)?;
-        let value = name.read_slice(header.length())?;
-        match header.tag() {
-            Tag::ContextSpecific { number: TagNumber(0), .. } => others.push(element),
-            Tag::ContextSpecific { number: TagNumber(1), constructed: false } => emails.push(ia5(value)?),
-            Tag::ContextSpecific { number: TagNumber(2), constructed: false } => dns.push(ia5(value)?),
-            Tag::ContextSpecific { number: TagNumber(6), constructed: false } => uris.push(ia5(value)?),
-            Tag::ContextSpecific { number: TagNumber(7), constructed: false } => addresses.push(address(value)?),
-            _ => {}
+impl Subjects {
+    /// Reads a subject alternative name (RFC 5280 section 4.2.1.6). Other forms of names are passed over.
+    pub(super) fn read(value: &[u8]) -> Result<Self, CertificateError> {
+        let mut names =
+            Elements(value).inside(SEQUENCE).ok_or(CertificateError::Not("invalid subject alternative names"))?;
+        let mut subjects = Self::default();
+        let mut others = Vec::new();
+        while !names.is_empty() {
+            let name = names.any().ok_or(CertificateError::Not("invalid subject alternative name"))?;
+            const EMAIL: u8 = context(1);
+            const DNS: u8 = context(2);
+            const URI: u8 = context(6);
+            const ADDRESS: u8 = context(7);
+            match name.tag {
+                EMAIL => subjects.emails.push(ascii(name.contents)?),
+                DNS => subjects.dns.push(ascii(name.contents)?),
+                URI => {
+                    let uri = ascii(name.contents)?;
+                    if !uri::is_plain(&uri) {
+                        return Err(CertificateError::Not("URI is not in its plain form"));
+                    }
+                    subjects.uris.push(uri);
+                }
+                ADDRESS => subjects.addresses.push(address(name.contents)?),
+                // What has number 0, of whatever class.
+                tag if tag & 0x1f == 0 => others.push(name),
+                _ => {}
+            }
         }
+        if let [only] = &others[..]
+            && only.tag == constructed(0)
+        {
+            subjects.other = fulcio_user(only.contents);
+        }
+        Ok(subjects)
     }
-    let other = match others[..] {
-        [only] => fulcio_user(only),
-        _ => None,
-    };
-    Ok(Subjects { ordinary: dns.into_iter().chain(emails).chain(addresses).chain(uris).collect(), other })
+
+    /// Whether there is a name that Go reads.
+    pub(super) fn has_ordinary(&self) -> bool {
+        !(self.dns.is_empty() && self.emails.is_empty() && self.addresses.is_empty() && self.uris.is_empty())
+    }
+
+    /// All of them in the order DNS, e-mail, IP, URI, OtherName, as Rekor has them.
+    pub(super) fn into_list(self) -> Vec<String> {
+        // Go writes an IPv4 address in IPv6 as IPv4.
+        let addresses = self.addresses.into_iter().map(|address| address.to_canonical().to_string());
+        self.dns.into_iter().chain(self.emails).chain(addresses).chain(self.uris).chain(self.other).collect()
+    }
 }
 
-fn ia5(value: &[u8]) -> Result<String, CertificateError> {
-    match std::str::from_utf8(value) {
-        Ok(text) if text.is_ascii() => Ok(text.to_owned()),
-        _ => Err(CertificateError::Not("SAN is malformed")),
+fn ascii(contents: &[u8]) -> Result<String, CertificateError> {
+    match String::from_utf8(contents.to_vec()) {
+        Ok(text) if text.is_ascii() => Ok(text),
+        _ => Err(CertificateError::Not("subject alternative name is not ASCII")),
     }
 }
 
-fn address(value: &[u8]) -> Result<String, CertificateError> {
-    if let Ok(v4) = <[u8; 4]>::try_from(value) {
-        return Ok(Ipv4Addr::from(v4).to_string());
-    }
-    let v6 = <[u8; 16]>::try_from(value).map_err(|_| CertificateError::Not("IP address is not of 4 or 16 bytes"))?;
-    // Go writes an IPv4 address in IPv6 as IPv4.
-    Ok(Ipv6Addr::from(v6).to_canonical().to_string())
+fn address(contents: &[u8]) -> Result<IpAddr, CertificateError> {
+    let v4 = <[u8; 4]>::try_from(contents).map(IpAddr::from);
+    let v6 = <[u8; 16]>::try_from(contents).map(IpAddr::from);
+    v4.or(v6).map_err(|_| CertificateError::Not("IP address is not of 4 or 16 bytes"))
 }
 
-/// `OtherName ::= [0] IMPLICIT SEQUENCE { type-id, value [0] EXPLICIT UTF8String }` of Fulcio; none if it is another.
-fn fulcio_user(element: &[u8]) -> Option<String> {
-    let mut reader = SliceReader::new(element).ok()?;
-    let mut fields = contents(&mut reader, Tag::ContextSpecific { constructed: true, number: TagNumber(0) }).ok()?;
-    if ObjectIdentifier::decode(&mut fields).ok()? != FULCIO_OTHER_NAME {
+/// `OtherName ::= SEQUENCE { type-id, value [0] EXPLICIT ANY }` of Fulcio; none if it is another.
+fn fulcio_user(contents: &[u8]) -> Option<String> {
+    let mut fields = Elements(contents);
+    if fields.read(OBJECT_IDENTIFIER)? != FULCIO_OTHER_NAME {
         return None;
     }
-    let mut value = contents(&mut fields, Tag::ContextSpecific { constructed: true, number: TagNumber(0) }).ok()?;
-    let user = Utf8StringRef::decode(&mut value).ok()?.as_str();
-    (!user.is_empty()).then(|| user.to_owned())
+    let value = fields.inside(constructed(0))?.any()?;
+    name::text(value.tag, value.contents).filter(|user| !user.is_empty())
 }

@@ -1,0 +1,227 @@
+//! Name constraints of certificate authorities (RFC 5280 section 4.2.1.10), with the rules of Go.
+
+use std::net::IpAddr;
+
+use super::certificate::CertificateError;
+use super::der::{Elements, SEQUENCE, constructed, context};
+use super::subjects::Subjects;
+
+/// The names that certificates below an authority may bear.
+pub(super) struct NameConstraints<'a> {
+    permitted: Names<'a>,
+    excluded: Names<'a>,
+    /// Whether names of other kinds are constrained, which no verifier in Go understands.
+    pub(super) has_other_kinds: bool,
+}
+
+/// Subtrees of each kind of name.
+#[derive(Default)]
+struct Names<'a> {
+    dns: Vec<&'a str>,
+    emails: Vec<&'a str>,
+    uri_hosts: Vec<&'a str>,
+    /// Address and mask, of 4 or 16 bytes each.
+    networks: Vec<(&'a [u8], &'a [u8])>,
+}
+
+impl<'a> NameConstraints<'a> {
+    /// Reads the extension's value.
+    pub(super) fn read(value: &'a [u8]) -> Result<Self, CertificateError> {
+        Self::parse(value).ok_or(CertificateError::Not("invalid name constraints"))
+    }
+
+    fn parse(value: &'a [u8]) -> Option<Self> {
+        let mut outer = Elements(value);
+        let mut fields = outer.inside(SEQUENCE)?;
+        let permitted = fields.optional(constructed(0))?.unwrap_or_default();
+        let excluded = fields.optional(constructed(1))?.unwrap_or_default();
+        if !outer.is_empty() || !fields.is_empty() || (permitted.is_empty() && excluded.is_empty()) {
+            return None;
+        }
+        let (permitted, has_other_permitted) = Names::parse(permitted)?;
+        let (excluded, has_other_excluded) = Names::parse(excluded)?;
+        Some(Self { permitted, excluded, has_other_kinds: has_other_permitted || has_other_excluded })
+    }
+
+    /// Whether a certificate may bear all of these names.
+    pub(super) fn admit(&self, names: &Subjects) -> bool {
+        let dns = |name: &String| {
+            is_domain(name)
+                && within(&self.permitted.dns, |tree| is_below(name, tree))
+                && !self.excluded.dns.iter().any(|tree| is_below(name, tree) || may_be_below(name, tree))
+        };
+        let email = |email: &String| {
+            mailbox(email).is_some_and(|mailbox| {
+                within(&self.permitted.emails, |tree| mailbox.is_below(tree))
+                    && !self.excluded.emails.iter().any(|tree| mailbox.is_below(tree))
+            })
+        };
+        let uri = |uri: &String| {
+            host(uri).is_some_and(|host| {
+                within(&self.permitted.uri_hosts, |tree| is_below(host, tree))
+                    && !self.excluded.uri_hosts.iter().any(|tree| is_below(host, tree))
+            })
+        };
+        names.dns.iter().all(dns)
+            && names.emails.iter().all(email)
+            && names.uris.iter().all(uri)
+            && names.addresses.iter().all(|address| self.admit_address(*address))
+    }
+
+    fn admit_address(&self, address: IpAddr) -> bool {
+        let bytes = match address {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let is_in = |(network, mask): &(&[u8], &[u8])| {
+            network.len() == bytes.len()
+                && bytes.iter().zip(*network).zip(*mask).all(|((byte, network), mask)| byte & mask == network & mask)
+        };
+        within(&self.permitted.networks, |network| is_in(network)) && !self.excluded.networks.iter().any(is_in)
+    }
+}
+
+impl<'a> Names<'a> {
+    /// The subtrees of `GeneralSubtrees`, and whether there are others than those kept here.
+    fn parse(contents: &'a [u8]) -> Option<(Self, bool)> {
+        const DNS: u8 = context(2);
+        const EMAIL: u8 = context(1);
+        const URI: u8 = context(6);
+        const ADDRESS: u8 = context(7);
+        let mut subtrees = Elements(contents);
+        let mut names = Self::default();
+        let mut has_others = false;
+        while !subtrees.is_empty() {
+            let base = subtrees.inside(SEQUENCE)?.any()?;
+            let text = || std::str::from_utf8(base.contents).ok().filter(|text| text.is_ascii());
+            let domain = || text().filter(|text| is_domain(text.strip_prefix('.').unwrap_or(text)));
+            match base.tag {
+                DNS => names.dns.push(domain()?),
+                EMAIL if base.contents.contains(&b'@') => {
+                    names.emails.push(text().filter(|text| mailbox(text).is_some())?);
+                }
+                EMAIL => names.emails.push(domain()?),
+                URI => names.uri_hosts.push(domain().filter(|host| host.parse::<IpAddr>().is_err())?),
+                ADDRESS => names.networks.push(network(base.contents)?),
+                _ => has_others = true,
+            }
+        }
+        Some((names, has_others))
+    }
+}
+
+/// An e-mail address, taken apart.
+struct Mailbox<'a> {
+    local: &'a str,
+    domain: &'a str,
+}
+
+impl Mailbox<'_> {
+    fn is_below(&self, tree: &str) -> bool {
+        match tree.rsplit_once('@') {
+            Some((local, domain)) => self.local == local && self.domain.eq_ignore_ascii_case(domain),
+            None => is_below(self.domain, tree),
+        }
+    }
+}
+
+/// Whether nothing is permitted explicitly, or something matches.
+fn within<T>(permitted: &[T], matches: impl Fn(&T) -> bool) -> bool {
+    permitted.is_empty() || permitted.iter().any(matches)
+}
+
+/// Whether `name` is `tree`, or ends with it at a label; with a leading period, only the latter.
+fn is_below(name: &str, tree: &str) -> bool {
+    let Some(at) = name.len().checked_sub(tree.len()) else { return false };
+    let is_at_label = tree.is_empty() || tree.starts_with('.') || at == 0 || name[..at].ends_with('.');
+    is_at_label && name[at..].eq_ignore_ascii_case(tree)
+}
+
+/// Whether one of the names that the wildcard `name` stands for is below `tree`.
+fn may_be_below(name: &str, tree: &str) -> bool {
+    match (name.strip_prefix('*').map(|_| name.find('.')), tree.find('.')) {
+        (Some(Some(name_at)), Some(tree_at)) => name[name_at..].eq_ignore_ascii_case(&tree[tree_at..]),
+        _ => false,
+    }
+}
+
+/// Go's check of domain names: printable characters, no empty label; nothing is a domain name, too.
+fn is_domain(name: &str) -> bool {
+    name.is_empty()
+        || (name.bytes().all(|byte| byte.is_ascii_graphic()) && name.split('.').all(|label| !label.is_empty()))
+}
+
+/// An e-mail address whose local part is made of atoms. Quoted ones, which Go reads too, are none here.
+fn mailbox(email: &str) -> Option<Mailbox<'_>> {
+    let (local, domain) = email.split_once('@')?;
+    let is_atom = |atom: &str| {
+        !atom.is_empty()
+            && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&byte))
+    };
+    (local.split('.').all(is_atom) && is_domain(domain)).then_some(Mailbox { local, domain })
+}
+
+/// The host of a URI that [`super::uri::is_plain`]; none if it has no host or an IP address.
+fn host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("//")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit('@').next()?.split(':').next()?;
+    (!host.is_empty() && host.parse::<IpAddr>().is_err()).then_some(host)
+}
+
+/// Address and mask of a constraint, whose mask is ones and then zeros.
+fn network(contents: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (address, mask) = match contents.len() {
+        8 | 32 => contents.split_at(contents.len() / 2),
+        _ => return None,
+    };
+    let mut after_ones = mask.iter().skip_while(|byte| **byte == 0xff);
+    let is_contiguous = after_ones.next().is_none_or(|byte| byte.leading_ones() == byte.count_ones())
+        && after_ones.all(|byte| *byte == 0);
+    is_contiguous.then_some((address, mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_match_at_labels() {
+        for (name, tree) in [("example.com", "example.com"), ("A.Example.com", "example.com"), ("a.b", ".b"), ("a", "")]
+        {
+            assert!(is_below(name, tree), "{name} {tree}");
+        }
+        for (name, tree) in [("badexample.com", "example.com"), ("com", "example.com"), ("b", ".b"), ("a.b.c", "a.b")] {
+            assert!(!is_below(name, tree), "{name} {tree}");
+        }
+        assert!(may_be_below("*.example.com", "a.example.com"));
+        assert!(!may_be_below("*.example.com", "example.com"));
+        assert!(!may_be_below("a.example.com", "b.example.com"));
+    }
+
+    #[test]
+    fn masks_are_contiguous() {
+        for mask in [[0xff; 4], [0; 4], [0xff, 0xfe, 0, 0], [0xff, 0xff, 0, 0]] {
+            assert!(network(&[[1, 2, 3, 4], mask].concat()).is_some(), "{mask:x?}");
+        }
+        for mask in [[0xff, 0, 0xff, 0], [0xfd, 0, 0, 0], [0x7f, 0xff, 0, 0], [0xf0, 1, 0, 0]] {
+            assert!(network(&[[1, 2, 3, 4], mask].concat()).is_none(), "{mask:x?}");
+        }
+        assert!(network(&[0; 16]).is_none());
+    }
+
+    #[test]
+    fn hosts_and_mailboxes() {
+        assert_eq!(host("https://u@h.example:1/p@q"), Some("h.example"));
+        assert_eq!(host("https://h.example?q"), Some("h.example"));
+        for uri in ["https://1.2.3.4/", "mailto:a@b", "file:///x", "a/b"] {
+            assert_eq!(host(uri), None, "{uri}");
+        }
+        let tree = |email, tree| mailbox(email).is_some_and(|mailbox| mailbox.is_below(tree));
+        assert!(tree("a.b@Example.com", "example.com") && tree("a@EXAMPLE.com", "a@example.com"));
+        assert!(!tree("A@example.com", "a@example.com") && !tree("a@badexample.com", "example.com"));
+        for email in ["", "a", "@b", ".a@b", "a..b@c", "a@b..c", "a b@c", "\"a\"@b"] {
+            assert!(mailbox(email).is_none(), "{email}");
+        }
+    }
+}
