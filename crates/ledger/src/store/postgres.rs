@@ -47,7 +47,7 @@ impl PostgresStore {
     /// Connects, brings the schema up to date (under a lock: several servers may start at once) and returns the store.
     ///
     /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`] on a standby, on a schema newer
-    /// than this release, on a server older than Postgres 13, and where `synchronous_commit` is off.
+    /// than this release, on a server older than Postgres 14, and where `synchronous_commit` is off.
     pub async fn connect(url: &str) -> StoreResult<Self> {
         let options = session::options(url)?;
         session::migrate(&options).await?;

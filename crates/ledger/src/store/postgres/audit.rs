@@ -19,19 +19,29 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(3600);
 const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data,
         b.index_keys
     FROM entry e
-    LEFT JOIN body b USING (tree_id, leaf_index)
-    LEFT JOIN signed_entry_timestamp s USING (tree_id, leaf_index)
-    LEFT JOIN attestation a USING (tree_id, leaf_index)
+    LEFT JOIN LATERAL (
+        SELECT body, index_keys FROM body WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
+    ) AS b ON true
+    LEFT JOIN LATERAL (
+        SELECT signature FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
+    ) AS s ON true
+    LEFT JOIN LATERAL (
+        SELECT digest, data FROM attestation WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
+    ) AS a ON true
     WHERE e.tree_id = $1 AND e.leaf_index >= $2 AND e.leaf_index < $3
     ORDER BY e.leaf_index";
 
-const LEAF_ROWS: &str = "SELECT l.hash_prefix, l.leaf_index
-    FROM unnest($2::uuid[], $3::bigint[]) AS wanted(hash_prefix, leaf_index)
-    JOIN leaf l ON l.tree_id = $1 AND l.hash_prefix = wanted.hash_prefix AND l.leaf_index = wanted.leaf_index";
+const LEAF_ROWS: &str = "SELECT wanted.hash, wanted.leaf_index
+    FROM unnest($2::uuid[], $3::bigint[]) AS wanted(hash, leaf_index)
+    CROSS JOIN LATERAL (
+        SELECT FROM leaf WHERE tree_id = $1 AND hash_prefix = wanted.hash AND leaf_index = wanted.leaf_index LIMIT 1
+    ) AS found";
 
-const INDEX_KEY_ROWS: &str = "SELECT k.key_hash, k.leaf_index
-    FROM unnest($2::uuid[], $3::bigint[]) AS wanted(key_hash, leaf_index)
-    JOIN index_key k ON k.tree_id = $1 AND k.key_hash = wanted.key_hash AND k.leaf_index = wanted.leaf_index";
+const INDEX_KEY_ROWS: &str = "SELECT wanted.hash, wanted.leaf_index
+    FROM unnest($2::uuid[], $3::bigint[]) AS wanted(hash, leaf_index)
+    CROSS JOIN LATERAL (
+        SELECT FROM index_key WHERE tree_id = $1 AND key_hash = wanted.hash AND leaf_index = wanted.leaf_index LIMIT 1
+    ) AS found";
 
 pub(super) async fn entries(
     connection: &mut PgConnection,
@@ -99,9 +109,12 @@ pub(super) async fn counts(connection: &mut PgConnection, tree: TreeId, size: Tr
     let size = to_sql(size.0)?;
     let work = async {
         let mut transaction = connection.begin().await?;
-        // SET takes no parameters.
-        let timeout = format!("SET LOCAL statement_timeout = {}", COUNT_TIMEOUT.as_millis());
-        transaction.execute(sqlx::AssertSqlSafe(timeout)).await?;
+        // SET takes no parameters. Whole tables are to be read, unlike everywhere else.
+        let settings = format!(
+            "SET LOCAL statement_timeout = {}; SET LOCAL enable_seqscan = on; SET LOCAL plan_cache_mode = auto",
+            COUNT_TIMEOUT.as_millis()
+        );
+        transaction.execute(sqlx::AssertSqlSafe(settings)).await?;
         let query = sqlx::query_as(COUNTS).bind(tree.0).bind(size);
         let rows: Vec<(i64, i64)> = query.fetch_all(&mut *transaction).await?;
         transaction.commit().await?;

@@ -73,7 +73,9 @@ pub(super) async fn tile_roots(
 
 const FULL_TILES: &str = "SELECT t.hashes
     FROM unnest($2::smallint[], $3::bigint[]) WITH ORDINALITY AS wanted(level, index, place)
-    LEFT JOIN tile t ON t.tree_id = $1 AND t.level = wanted.level AND t.index = wanted.index
+    LEFT JOIN LATERAL (
+        SELECT hashes FROM tile WHERE tree_id = $1 AND level = wanted.level AND index = wanted.index LIMIT 1
+    ) AS t ON true
     ORDER BY wanted.place";
 
 pub(super) async fn full_tiles(
@@ -92,8 +94,14 @@ pub(super) async fn full_tiles(
     hashes.collect()
 }
 
-const FIND_LEAVES: &str = "SELECT e.leaf_index, e.leaf_hash FROM leaf l JOIN entry e USING (tree_id, leaf_index)
-    WHERE l.tree_id = $1 AND l.hash_prefix = ANY($2::uuid[]) AND l.leaf_index < $3";
+const FIND_LEAVES: &str = "SELECT l.leaf_index, e.leaf_hash
+    FROM unnest($2::uuid[]) AS wanted
+    CROSS JOIN LATERAL (
+        SELECT leaf_index FROM leaf WHERE tree_id = $1 AND hash_prefix = wanted AND leaf_index < $3 OFFSET 0
+    ) AS l
+    CROSS JOIN LATERAL (
+        SELECT leaf_hash FROM entry WHERE tree_id = $1 AND leaf_index = l.leaf_index LIMIT 1
+    ) AS e";
 
 pub(super) async fn find_leaves(
     connection: &mut PgConnection,
@@ -111,11 +119,17 @@ pub(super) async fn find_leaves(
 }
 
 const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data
-    FROM entry e
-    LEFT JOIN body b USING (tree_id, leaf_index)
-    LEFT JOIN signed_entry_timestamp s USING (tree_id, leaf_index)
-    LEFT JOIN attestation a USING (tree_id, leaf_index)
-    WHERE e.tree_id = $1 AND e.leaf_index = ANY($2::bigint[]) AND e.leaf_index < $3
+    FROM unnest($2::bigint[]) AS wanted
+    CROSS JOIN LATERAL (
+        SELECT * FROM entry WHERE tree_id = $1 AND leaf_index = wanted AND leaf_index < $3 LIMIT 1
+    ) AS e
+    LEFT JOIN LATERAL (SELECT body FROM body WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1) AS b ON true
+    LEFT JOIN LATERAL (
+        SELECT signature FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
+    ) AS s ON true
+    LEFT JOIN LATERAL (
+        SELECT digest, data FROM attestation WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
+    ) AS a ON true
     ORDER BY e.leaf_index";
 
 pub(super) async fn entries(
@@ -125,29 +139,34 @@ pub(super) async fn entries(
     size: TreeSize,
 ) -> StoreResult<Vec<StoredEntry>> {
     // An index beyond 63 bits is no entry's.
-    let indexes: Vec<i64> = indexes.iter().filter_map(|index| i64::try_from(index.0).ok()).collect();
+    let indexes: BTreeSet<i64> = indexes.iter().filter_map(|index| i64::try_from(index.0).ok()).collect();
+    let indexes = Vec::from_iter(indexes);
     let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(indexes).bind(to_sql(size.0)?);
     let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     entries.into_iter().map(EntryRecord::into_stored).collect()
 }
 
 /// Rows of the rarest key, newest first, that have rows of all other keys too. How rare a key is, is counted up to a bound:
-/// beyond it any choice is a long walk, which the statement's time-out ends. The other keys are counted, not joined, so that
-/// no plan reads the whole table.
+/// beyond it any choice is a long walk, which the statement's time-out ends.
 const FIND_BY_KEYS: &str = "SELECT k.leaf_index, e.leaf_hash, b.index_keys
-    FROM index_key k
-    JOIN entry e USING (tree_id, leaf_index)
-    JOIN body b USING (tree_id, leaf_index)
-    WHERE k.tree_id = $1 AND k.leaf_index < $3
-      AND k.key_hash = (
-        SELECT wanted FROM unnest($2::uuid[]) AS wanted ORDER BY CASE WHEN cardinality($2::uuid[]) > 1 THEN (
-            SELECT count(*) FROM (
-                SELECT FROM index_key c WHERE c.tree_id = $1 AND c.key_hash = wanted AND c.leaf_index < $3 LIMIT 1000
-            ) AS counted
-        ) END LIMIT 1)
-      AND cardinality($2::uuid[]) = (
-        SELECT count(*) FROM unnest($2::uuid[]) AS other
-        JOIN index_key o ON o.tree_id = $1 AND o.key_hash = other AND o.leaf_index = k.leaf_index)
+    FROM (
+        SELECT leaf_index FROM index_key
+        WHERE tree_id = $1 AND leaf_index < $3 AND key_hash = (
+            SELECT wanted FROM unnest($2::uuid[]) AS wanted ORDER BY CASE WHEN cardinality($2::uuid[]) > 1 THEN (
+                SELECT count(*) FROM (
+                    SELECT FROM index_key WHERE tree_id = $1 AND key_hash = wanted AND leaf_index < $3 LIMIT 1000
+                ) AS counted
+            ) END LIMIT 1)
+        ORDER BY leaf_index DESC OFFSET 0
+    ) AS k
+    CROSS JOIN LATERAL (
+        SELECT count(*) FROM unnest($2::uuid[]) AS other CROSS JOIN LATERAL (
+            SELECT FROM index_key WHERE tree_id = $1 AND key_hash = other AND leaf_index = k.leaf_index LIMIT 1
+        ) AS one
+    ) AS keys(found)
+    CROSS JOIN LATERAL (SELECT leaf_hash FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1) AS e
+    CROSS JOIN LATERAL (SELECT index_keys FROM body WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1) AS b
+    WHERE keys.found = cardinality($2::uuid[])
     ORDER BY k.leaf_index DESC LIMIT $4";
 
 pub(super) async fn find_by_keys(

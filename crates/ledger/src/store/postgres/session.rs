@@ -37,8 +37,22 @@ const MAX_CONNECTION_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Memory of the writer's statement: a round's arrays (8 MiB of bodies and what goes with them) stay out of temporary files.
 const WRITER_WORK_MEM: &str = "32MB";
 
-/// Oldest server that is tried: all that is used came with 12, but 13 is the oldest release that is still in the wild.
-const OLDEST_SERVER: u32 = 130_000;
+/// Oldest server that knows all settings used here (`enable_memoize` came last).
+const OLDEST_SERVER: u32 = 140_000;
+
+/// Settings that fix the plans of the few statements there are: look-ups by primary key in the order that they come in.
+/// A statement planned while the tables of a new log are small would otherwise go on reading them whole when they are not.
+/// For the same reason the statements themselves say `LATERAL (… LIMIT 1)` or `OFFSET 0`, which no plan may pull apart.
+const PLANS: [(&str, &str); 8] = [
+    ("plan_cache_mode", "force_generic_plan"),
+    ("enable_seqscan", "off"),
+    ("enable_bitmapscan", "off"),
+    ("enable_material", "off"),
+    ("enable_memoize", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+];
 
 /// Options of all connections, from the URL.
 pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
@@ -52,6 +66,7 @@ pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
     Ok(options
         .disable_statement_logging()
         .options([("default_transaction_isolation", "read committed")])
+        .options(PLANS)
         .options([("statement_timeout", STATEMENT_TIMEOUT.as_millis())])
         .options([("lock_timeout", LOCK_TIMEOUT.as_millis())])
         .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT.as_millis())])
