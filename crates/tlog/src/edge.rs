@@ -1,5 +1,6 @@
 //! The right edge of a tree: all that is needed to append to it and to compute its root.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::tile::{TILE_LEVELS, full_tile_root, nodes_at};
@@ -90,13 +91,13 @@ impl Edge {
     /// The size MUST stay within [`MAX_TREE_SIZE`].
     pub fn append(&mut self, leaf_hashes: &[Hash]) -> Vec<FullTile> {
         let mut full = Vec::with_capacity(leaf_hashes.len() / TILE_WIDTH + usize::from(TILE_LEVELS));
-        let mut new = leaf_hashes.to_vec();
+        let mut new = Cow::Borrowed(leaf_hashes);
         for level in 0..TILE_LEVELS {
             if new.is_empty() {
                 break;
             }
             let first = full.len();
-            self.append_level(level, new, &mut full);
+            self.append_level(level, &new, &mut full);
             new = full[first..].iter().map(|tile| tile.root).collect();
         }
         self.size.0 += leaf_hashes.len() as u64;
@@ -110,21 +111,31 @@ impl Edge {
     }
 
     /// Appends the nodes of one level to its partial tile; those that it fills go to `full`.
-    fn append_level(&mut self, level: u8, new: Vec<Hash>, full: &mut Vec<FullTile>) {
+    fn append_level(&mut self, level: u8, mut new: &[Hash], full: &mut Vec<FullTile>) {
         let place = usize::from(level);
         if self.levels.len() == place {
             self.levels.push(None);
         }
-        let next = nodes_at(self.size, level) >> TILE_HEIGHT;
-        let hashes = match self.levels[place].take() {
-            Some(tile) => tile.hashes().chain(new).collect(),
-            None => new,
-        };
-        let (tiles, rest) = hashes.as_chunks::<TILE_WIDTH>();
-        for (index, hashes) in (next..).zip(tiles) {
-            let root = full_tile_root(hashes);
-            full.push(FullTile { id: TileId { level, index }, root, hashes: hashes.to_vec() });
+        let mut index = nodes_at(self.size, level) >> TILE_HEIGHT;
+        if let Some(partial) = self.levels[place].take() {
+            let room = TILE_WIDTH - partial.width();
+            let (first, others) = new.split_at(room.min(new.len()));
+            let tile = extended(&partial, first);
+            if tile.width() < TILE_WIDTH {
+                self.levels[place] = Some(Arc::new(tile));
+                return;
+            }
+            let id = TileId { level, index };
+            full.push(FullTile { id, root: tile.root(), hashes: tile.hashes().collect() });
+            index += 1;
+            new = others;
         }
+        let (tiles, rest) = new.as_chunks();
+        full.extend(tiles.iter().zip(index..).map(|(hashes, index)| FullTile {
+            id: TileId { level, index },
+            root: full_tile_root(hashes),
+            hashes: hashes.to_vec(),
+        }));
         self.levels[place] = partial_tile(rest);
     }
 }
@@ -134,6 +145,13 @@ impl Tiles for Edge {
         let tile = self.levels.get(usize::from(id.level))?.as_deref()?;
         (nodes_at(self.size, id.level) >> TILE_HEIGHT == id.index).then_some(tile)
     }
+}
+
+/// The tile with new hashes, of which there is one at least and room for all.
+fn extended(tile: &TileTree, new: &[Hash]) -> TileTree {
+    // Unwrap safety: the one error is a wrong width, and `append_level` cuts the hashes to fit.
+    #[expect(clippy::unwrap_used, reason = "see above")]
+    tile.extended(new).unwrap()
 }
 
 /// The tile of the last 0 to 255 hashes of a level.

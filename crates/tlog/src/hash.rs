@@ -17,6 +17,8 @@ pub const EMPTY_ROOT: Hash = Hash([
 /// Domain separation of RFC 6962 section 2.1: no leaf can pass for a node.
 const LEAF_PREFIX: u8 = 0x00;
 const NODE_PREFIX: u8 = 0x01;
+/// Bytes that SHA-256 takes at a time (FIPS 180-4).
+const SHA256_BLOCK: usize = 64;
 
 /// Largest tree: indexes and sizes fit in the signed 64-bit numbers of databases and of Rekor's API.
 pub const MAX_TREE_SIZE: TreeSize = TreeSize(i64::MAX as u64);
@@ -74,9 +76,14 @@ impl fmt::Display for TreeSize {
 
 /// SHA-256(0x00 ‖ leaf bytes), RFC 6962 section 2.1.
 pub fn leaf_hash(leaf_bytes: &[u8]) -> Hash {
+    // The first block is put together here, so that ring hashes the others where they are and copies none.
+    let mut block = [LEAF_PREFIX; SHA256_BLOCK];
+    let (first, rest) = leaf_bytes.split_at(leaf_bytes.len().min(SHA256_BLOCK - 1));
+    let end = 1 + first.len();
+    block[1..end].copy_from_slice(first);
     let mut context = Context::new(&SHA256);
-    context.update(&[LEAF_PREFIX]);
-    context.update(leaf_bytes);
+    context.update(&block[..end]);
+    context.update(rest);
     to_hash(context.finish())
 }
 
@@ -98,4 +105,31 @@ fn to_hash(digest: Digest) -> Hash {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest.as_ref());
     Hash(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaves_and_nodes_are_hashed_with_their_prefixes() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for length in (0..=260).chain([600, 1000]) {
+            let leaf = &bytes[..length];
+            assert_eq!(leaf_hash(leaf), sha256(&[&[0], leaf].concat()), "{length} bytes");
+        }
+        let (left, right) = (sha256(b"left"), sha256(b"right"));
+        assert_eq!(node_hash(&left, &right), sha256(&[&[1], left.as_ref(), right.as_ref()].concat()));
+        assert_eq!(sha256(b""), EMPTY_ROOT);
+    }
+
+    #[test]
+    fn hashes_have_32_bytes_and_are_shown_as_hexadecimal() {
+        assert_eq!(Hash::try_from(EMPTY_ROOT.as_ref()), Ok(EMPTY_ROOT));
+        for length in [0, 31, 33] {
+            assert_eq!(Hash::try_from([0; 33][..length].as_ref()), Err(HashLengthError(length)));
+        }
+        let shown = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!((EMPTY_ROOT.to_string(), format!("{EMPTY_ROOT:?}")), (shown.to_owned(), shown.to_owned()));
+    }
 }
