@@ -271,15 +271,14 @@ impl Ledger {
 
 /// The active tree of the log that is asked for; in an empty database a new one.
 async fn find_or_create_tree(settings: &Settings, rng: &dyn SecureRandom) -> Result<TreeRow, OpenError> {
-    let active = active_trees(settings.store.as_ref()).await?;
-    if let Some(row) = choose(active, settings.name.as_deref())? {
+    if let Some(row) = find_log(settings.store.as_ref(), settings.name.as_deref()).await? {
         return Ok(row);
     }
     let name = settings.name.as_deref().unwrap_or(DEFAULT_NAME);
     create_tree(settings.store.as_ref(), name, settings.key.verifying_key(), rng).await?;
     // Ours, or the one of a server that started at the same moment: then the key decides.
-    let active = active_trees(settings.store.as_ref()).await?;
-    choose(active, settings.name.as_deref())?.ok_or_else(|| OpenError::System("the new tree cannot be read".into()))
+    let row = find_log(settings.store.as_ref(), settings.name.as_deref()).await?;
+    row.ok_or_else(|| OpenError::System("the new tree cannot be read".into()))
 }
 
 /// Creates the first tree of a log with its key in one transaction. False if a log of that name exists already.
@@ -312,6 +311,11 @@ pub async fn create_tree(
 /// Active trees, one per log.
 pub async fn active_trees(store: &dyn Store) -> Result<Vec<TreeRow>, StoreError> {
     Ok(store.trees().await?.into_iter().filter(|row| row.state == TreeState::Active).collect())
+}
+
+/// The active tree of the log of that name, or of the only log there is. None in an empty database.
+pub async fn find_log(store: &dyn Store, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
+    choose(active_trees(store).await?, name)
 }
 
 fn choose(active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {

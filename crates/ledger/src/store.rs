@@ -17,6 +17,7 @@ use crate::{IndexKeyHash, TreeId};
 mod encoding;
 pub mod postgres;
 mod records;
+mod schema;
 pub mod sqlite;
 
 /// A tree as the transaction that created it stored it. None of this ever changes, except `state` (at rotation).

@@ -53,6 +53,15 @@ impl PostgresStore {
         session::migrate(&options).await?;
         Ok(Self { pool: session::pool(&options), options })
     }
+
+    /// Connects to a log that is there, for reading: leaves the schema as it is, and takes a standby too.
+    ///
+    /// Fails with [`StoreError::Unusable`] unless the schema is the one of this release.
+    pub async fn connect_existing(url: &str) -> StoreResult<Self> {
+        let options = session::options(url)?;
+        session::check_schema(&options).await?;
+        Ok(Self { pool: session::pool(&options), options })
+    }
 }
 
 /// Runs one query on a connection of the pool. After any error the connection is not used again.

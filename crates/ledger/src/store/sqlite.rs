@@ -55,7 +55,20 @@ impl SqliteStore {
         session::create_file(path).await?;
         let options = session::options(path);
         session::migrate(&options).await?;
-        Ok(Self { readers: session::readers(&options), side_writer: session::side_writer(&options), options })
+        Ok(Self::over(options))
+    }
+
+    /// Opens a log that is there, for reading: makes no file and leaves the schema as it is.
+    ///
+    /// Fails with [`super::StoreError::Unusable`] unless the schema is the one of this release.
+    pub async fn open_existing(path: &Path) -> StoreResult<Self> {
+        let options = session::options(path);
+        session::check_schema(&options).await?;
+        Ok(Self::over(options))
+    }
+
+    fn over(options: SqliteConnectOptions) -> Self {
+        Self { readers: session::readers(&options), side_writer: session::side_writer(&options), options }
     }
 }
 

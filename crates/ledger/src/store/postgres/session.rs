@@ -8,9 +8,12 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, error};
-use crate::store::{StoreError, StoreResult};
+use crate::store::{StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
+
+/// Versions that were applied.
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 
 /// The server gives a statement up after this. A round of 1,024 entries takes 30 ms on a small machine; ten seconds is an
 /// overloaded disk.
@@ -108,6 +111,23 @@ pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
     connection.close().await.map_err(error::of_read)
 }
 
+/// Fails unless the schema is the one of this release. Changes nothing, so a standby will do.
+pub(super) async fn check_schema(options: &PgConnectOptions) -> StoreResult<()> {
+    let mut connection = connect(options).await?;
+    check_version(&connection)?;
+    let applied = bounded(applied(&mut connection)).await?;
+    connection.close().await.map_err(error::of_read)?;
+    schema::check(&MIGRATIONS, &applied)
+}
+
+async fn applied(connection: &mut PgConnection) -> StoreResult<Vec<i64>> {
+    let is_there = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
+    match is_there.fetch_one(&mut *connection).await.map_err(error::of_read)? {
+        false => Ok(Vec::new()),
+        true => sqlx::query_scalar(APPLIED).fetch_all(connection).await.map_err(error::of_read),
+    }
+}
+
 /// Waits for an answer no longer than [`ANSWER_TIMEOUT`].
 pub(super) async fn bounded<T>(answer: impl Future<Output = StoreResult<T>>) -> StoreResult<T> {
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
@@ -171,9 +191,7 @@ async fn check_primary(connection: &mut PgConnection) -> StoreResult<()> {
 
 fn of_migration(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::VersionMissing(version) => {
-            StoreError::Unusable(format!("the database has schema version {version}, which this release does not know"))
-        }
+        MigrateError::VersionMissing(version) => schema::unknown_version(version),
         MigrateError::VersionMismatch(version) => {
             StoreError::Unusable(format!("schema version {version} of the database is not the one of this release"))
         }

@@ -10,9 +10,12 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::fs::OpenOptions;
 
 use super::{BUSY_TIMEOUT, CONNECT_TIMEOUT, READ_CONNECTIONS, error};
-use crate::store::{StoreError, StoreResult};
+use crate::store::{StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// Versions that were applied.
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 
 /// Page cache of a reader, KiB: the inner pages of all b-trees. The leaves come from the system's cache.
 const READER_CACHE_KIB: u32 = 2 * 1024;
@@ -98,6 +101,18 @@ pub(super) async fn migrate(options: &SqliteConnectOptions) -> StoreResult<()> {
     connection.close().await.map_err(error::of_read)
 }
 
+/// Fails unless the schema is the one of this release. Changes nothing.
+pub(super) async fn check_schema(options: &SqliteConnectOptions) -> StoreResult<()> {
+    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
+    let is_there = sqlx::query_scalar("SELECT count(*) > 0 FROM sqlite_master WHERE name = '_sqlx_migrations'");
+    let applied = match is_there.fetch_one(&mut connection).await.map_err(error::of_open)? {
+        false => Vec::new(),
+        true => sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await.map_err(error::of_open)?,
+    };
+    connection.close().await.map_err(error::of_read)?;
+    schema::check(&MIGRATIONS, &applied)
+}
+
 /// Network file systems and some others cannot do WAL: SQLite then silently stays with another journal.
 async fn check_journal(connection: &mut SqliteConnection) -> StoreResult<()> {
     let query = sqlx::query_scalar("PRAGMA journal_mode");
@@ -112,9 +127,7 @@ async fn check_journal(connection: &mut SqliteConnection) -> StoreResult<()> {
 
 fn of_migration(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::VersionMissing(version) => {
-            StoreError::Unusable(format!("the database has schema version {version}, which this release does not know"))
-        }
+        MigrateError::VersionMissing(version) => schema::unknown_version(version),
         MigrateError::VersionMismatch(version) => {
             StoreError::Unusable(format!("schema version {version} of the database is not the one of this release"))
         }

@@ -1,0 +1,45 @@
+//! Whether a database has the schema of this release, for those who must not change it.
+
+use sqlx::migrate::Migrator;
+
+use super::{StoreError, StoreResult};
+
+/// Compares the versions that were applied, ascending, with those that this release knows. Both databases keep them in a
+/// table that sqlx made.
+pub(super) fn check(migrations: &Migrator, applied: &[i64]) -> StoreResult<()> {
+    let known: Vec<i64> = migrations.iter().map(|migration| migration.version).collect();
+    if let Some(version) = applied.iter().find(|version| !known.contains(version)) {
+        return Err(unknown_version(*version));
+    }
+    match known.last() {
+        _ if applied.is_empty() => Err(StoreError::Unusable("the database holds no log".to_owned())),
+        Some(newest) if applied.last() != Some(newest) => Err(StoreError::Unusable(format!(
+            "the database has an older schema than this release (version {}, not {newest}): starting the server brings it up to date",
+            applied.last().unwrap_or(&0)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A later release was here.
+pub(super) fn unknown_version(version: i64) -> StoreError {
+    StoreError::Unusable(format!("the database has schema version {version}, which this release does not know"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+    #[test]
+    fn only_the_schema_of_this_release_will_do() {
+        let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        check(&MIGRATIONS, &known).unwrap();
+        let later: Vec<i64> = known.iter().copied().chain([9_999]).collect();
+        for (applied, wanted) in [(&later[..], "9999"), (&known[..known.len() - 1], ""), (&[][..], "no log")] {
+            let StoreError::Unusable(text) = check(&MIGRATIONS, applied).unwrap_err() else { panic!("{applied:?}") };
+            assert!(text.contains(wanted), "{text}");
+        }
+    }
+}
