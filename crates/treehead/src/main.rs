@@ -1,2 +1,52 @@
-//! placeholder
-fn main() {}
+//! treehead: a transparency log in one binary. Only wiring: what the commands do is in the crates beside this one.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::failure::{Explain, FailureKind, Outcome};
+
+mod banner;
+mod cli;
+mod config;
+mod data_folder;
+mod database_url;
+mod failure;
+mod fsck;
+mod init;
+mod logging;
+mod new_log;
+mod notify;
+mod open;
+mod serve;
+mod stop;
+mod version;
+
+/// musl's own allocator is slow and fragments under many threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match run(Cli::read().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nobody is left to tell if stderr is closed.
+            let _ = writeln!(io::stderr(), "treehead: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome<()> {
+    match command {
+        Command::Serve(flags) => serve::run(&flags.config()?),
+        Command::Init(flags) => init::run(&flags.config()?),
+        Command::Fsck(flags) => fsck::run(&flags.config()?),
+        Command::Config(flags) => config::check_file(&flags.check),
+    }
+}
+
+/// Worker threads as many as there are processors: signature checks are what they do most.
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().explain(FailureKind::Other, "threads")
+}

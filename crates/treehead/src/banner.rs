@@ -1,0 +1,135 @@
+//! What a start says on stdout: where everything is, and lines to try it with.
+
+use std::fmt::{self, Display};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use ledger::TreeId;
+use tlog::VerifyingKey;
+
+use crate::failure::{Explain, FailureKind, Outcome};
+use crate::version::VERSION;
+
+/// What is known about a log once it is open.
+pub(crate) struct Facts<'a> {
+    pub name: &'a str,
+    pub tree_id: TreeId,
+    pub key: &'a VerifyingKey,
+    pub key_path: &'a Path,
+    /// The database, without its password.
+    pub database: &'a dyn Display,
+    /// Whether this start made the log.
+    pub history: History,
+}
+
+/// Whether this start made the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum History {
+    /// It did.
+    New,
+    /// The log was there.
+    Known,
+}
+
+/// Writes a text to stdout.
+pub(crate) fn print(text: impl Display) -> Outcome<()> {
+    writeln!(io::stdout(), "{text}").explain(FailureKind::Other, "stdout")
+}
+
+impl Display for Facts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let made = match self.history {
+            History::New => "made a new log",
+            History::Known => "opened the log",
+        };
+        writeln!(f, "treehead {VERSION} {made}:")?;
+        writeln!(f, "  name        {}", self.name)?;
+        writeln!(f, "  tree ID     {}", self.tree_id)?;
+        writeln!(f, "  log ID      {}", self.key.log_id())?;
+        writeln!(f, "  database    {}", self.database)?;
+        writeln!(f, "  log key     {}", self.key_path.display())?;
+        write!(f, "{}", self.key.to_pem())?;
+        if self.history == History::New {
+            writeln!(f, "Keep a copy of the log key in a safe place: nobody can go on with this log without it.")?;
+            if self.name == ledger::DEFAULT_NAME {
+                writeln!(
+                    f,
+                    "This name is for trying things out. A log's name is given once, when it is made, and never changes:"
+                )?;
+                writeln!(f, "  treehead serve --name log.example.org --data-dir another-folder")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the server listens. Programs may read the addresses from these two lines.
+pub(crate) fn listening(api: SocketAddr, metrics: SocketAddr) -> String {
+    format!("API      http://{api}\nmetrics  http://{metrics}/metrics")
+}
+
+/// Three ways to log an entry. Each block can be pasted into any shell as it is, makes a throw-away key in a folder of its own,
+/// and needs no network but the log.
+pub(crate) fn examples(api: SocketAddr) -> String {
+    let url = client_url(api);
+    let signed = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out hello.key &&
+ openssl pkey -in hello.key -pubout -out hello.pub &&
+ openssl dgst -sha256 -sign hello.key -out hello.sig hello.txt";
+    format!(
+        r#"Try it: paste any of these blocks into a shell.
+
+With curl:
+
+(cd "$(mktemp -d)" && date > hello.txt &&
+ {signed} &&
+ printf '{{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{{"data":{{"hash":{{"algorithm":"sha256","value":"%s"}}}},"signature":{{"content":"%s","publicKey":{{"content":"%s"}}}}}}}}' \
+  "$(openssl dgst -sha256 -r hello.txt | cut -c1-64)" "$(openssl base64 -A -in hello.sig)" "$(openssl base64 -A -in hello.pub)" |
+ curl -sS -H 'Content-Type: application/json' --data-binary @- {url}/api/v1/log/entries)
+
+With rekor-cli:
+
+(cd "$(mktemp -d)" && date > hello.txt &&
+ {signed} &&
+ rekor-cli upload --rekor_server {url} --artifact hello.txt --signature hello.sig --public-key hello.pub --pki-format x509)
+
+With cosign:
+
+(cd "$(mktemp -d)" && date > hello.txt && export COSIGN_PASSWORD= &&
+ cosign generate-key-pair &&
+ cosign sign-blob --yes --key cosign.key --use-signing-config=false --rekor-url {url} --bundle hello.bundle hello.txt)
+"#
+    )
+}
+
+/// Clients hold the log's name against the host they were told, so a server on this machine is `localhost`.
+fn client_url(api: SocketAddr) -> String {
+    let ip = api.ip();
+    let is_here = ip.is_loopback() || ip.is_unspecified();
+    if is_here { format!("http://localhost:{}", api.port()) } else { format!("http://{api}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_told_a_host_that_they_can_reach() {
+        for (api, url) in [
+            ("127.0.0.1:3000", "http://localhost:3000"),
+            ("0.0.0.0:3001", "http://localhost:3001"),
+            ("[::]:3000", "http://localhost:3000"),
+            ("192.0.2.7:3000", "http://192.0.2.7:3000"),
+            ("[2001:db8::1]:3000", "http://[2001:db8::1]:3000"),
+        ] {
+            assert_eq!(client_url(api.parse().unwrap()), url);
+        }
+    }
+
+    #[test]
+    fn examples_name_the_log() {
+        let text = examples("127.0.0.1:3210".parse().unwrap());
+        assert_eq!(text.matches("http://localhost:3210").count(), 3);
+        assert!(text.contains(r#"'{"apiVersion":"0.0.1","kind":"hashedrekord","#));
+    }
+}

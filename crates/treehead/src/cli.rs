@@ -1,0 +1,256 @@
+//! The command line. A flag and its environment variable are one definition; a command takes only those that it uses.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::config::{Config, LogFormat};
+use crate::failure::{Explain, FailureKind, Outcome};
+
+/// A transparency log in one binary, compatible with Sigstore's Rekor.
+#[derive(Debug, Parser)]
+#[command(name = "treehead", version = crate::version::VERSION, max_term_width = 120)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the log; make it first if there is none
+    Serve(Serve),
+    /// Make a new log without serving it; refuses what exists
+    Init(Init),
+    /// Recompute everything from the leaf bytes up, compare every table, and name what differs. May run beside `serve`
+    Fsck(Fsck),
+    /// Check a configuration file
+    Config(CheckConfig),
+}
+
+/// Flags of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    serving: ServingFlags,
+    #[command(flatten)]
+    storage: StorageFlags,
+    #[command(flatten)]
+    making: MakingFlags,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// Flags of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    #[command(flatten)]
+    storage: StorageFlags,
+    #[command(flatten)]
+    making: MakingFlags,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// Flags of `fsck`.
+#[derive(Debug, Args)]
+pub(crate) struct Fsck {
+    #[command(flatten)]
+    storage: StorageFlags,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// Flags of `config`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfig {
+    /// Read this file as `--config` would, say what is wrong with it, and end
+    #[arg(long, value_name = "FILE")]
+    pub check: PathBuf,
+}
+
+/// How the API is served.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ServingFlags {
+    /// Address and port of the API
+    #[arg(long, env = "TREEHEAD_LISTEN", value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listen: Option<SocketAddr>,
+    /// Address and port of the Prometheus metrics
+    #[arg(long, env = "TREEHEAD_METRICS_LISTEN", value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics_listen: Option<SocketAddr>,
+    /// Largest request body in bytes
+    #[arg(long, env = "TREEHEAD_MAX_BODY_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_body_bytes: Option<u64>,
+    /// All request bodies at work together, in bytes
+    #[arg(long, env = "TREEHEAD_MAX_BODY_BYTES_IN_FLIGHT", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_body_bytes_in_flight: Option<u64>,
+    /// Open connections to the API
+    #[arg(long, env = "TREEHEAD_MAX_CONNECTIONS", value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections: Option<usize>,
+    /// How long a stop waits for accepted requests
+    #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_grace_seconds: Option<u64>,
+}
+
+/// Where the log is.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct StorageFlags {
+    /// Folder for the SQLite database and the log key
+    #[arg(long, env = "TREEHEAD_DATA_DIR", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_dir: Option<PathBuf>,
+    /// Postgres database to use instead of SQLite, `postgres://…`
+    #[arg(long, env = "TREEHEAD_DATABASE", value_name = "URL", hide_env_values = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<String>,
+    /// File that holds the URL of the database
+    #[arg(long, env = "TREEHEAD_DATABASE_FILE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database_file: Option<PathBuf>,
+    /// Name of the log; given once, when it is made [default for a new log: localhost]
+    #[arg(long, env = "TREEHEAD_NAME", value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+/// What a new log is made with.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct MakingFlags {
+    /// File of the log's private key, made if the log is new [default: log-key.pem in the data folder]
+    #[arg(long, env = "TREEHEAD_KEY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<PathBuf>,
+}
+
+/// What every command takes.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct CommonFlags {
+    /// TOML file with any of these settings; flags and environment go before it
+    #[arg(long, env = "TREEHEAD_CONFIG", value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+    /// How log lines look on stderr
+    #[arg(long, env = "TREEHEAD_LOG_FORMAT", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+    /// error, warn, info, debug or trace, or a list such as info,sqlx=warn
+    #[arg(long, env = "TREEHEAD_LOG_LEVEL", value_name = "LEVEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_level: Option<String>,
+}
+
+impl Cli {
+    /// Reads the command line and the environment. Ends the process for `--help`, `--version` and wrong flags (status 2).
+    pub(crate) fn read() -> Self {
+        let matches = command().get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+impl Serve {
+    /// All layers, laid over each other.
+    pub(crate) fn config(&self) -> Outcome<Config> {
+        layered(&self.common, &[&table(&self.serving)?, &table(&self.storage)?, &table(&self.making)?])
+    }
+}
+
+impl Init {
+    /// All layers, laid over each other.
+    pub(crate) fn config(&self) -> Outcome<Config> {
+        layered(&self.common, &[&table(&self.storage)?, &table(&self.making)?])
+    }
+}
+
+impl Fsck {
+    /// All layers, laid over each other.
+    pub(crate) fn config(&self) -> Outcome<Config> {
+        layered(&self.common, &[&table(&self.storage)?])
+    }
+}
+
+fn layered(common: &CommonFlags, groups: &[&toml::Table]) -> Outcome<Config> {
+    let mut given = table(common)?;
+    groups.iter().for_each(|group| given.extend((*group).clone()));
+    Config::layered(common.config.as_deref(), given)
+}
+
+fn table(flags: &impl Serialize) -> Outcome<toml::Table> {
+    toml::Table::try_from(flags).explain(FailureKind::Usage, "flags and environment")
+}
+
+/// The definitions with each default in its help, so that a default is written in one place.
+fn command() -> clap::Command {
+    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
+    Cli::command().mut_subcommands(|subcommand| {
+        subcommand.mut_args(|arg| match arg.get_long().and_then(|long| defaults.get(long)) {
+            Some(default) => {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+                arg.help(format!("{help} [default: {default}]"))
+            }
+            None => arg,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Flags that are no settings: they say what to do, or where the settings are.
+    const NO_SETTINGS: [&str; 3] = ["config", "help", "check"];
+
+    #[test]
+    fn definitions_hold_together() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_setting_is_a_flag_a_variable_and_a_key_of_the_sample() {
+        let serve = command().find_subcommand("serve").unwrap().clone();
+        let settings =
+            serve.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| !NO_SETTINGS.contains(&long)));
+        let flags: BTreeSet<String> = settings
+            .map(|arg| {
+                let flag = arg.get_long().unwrap().to_owned();
+                assert_eq!(
+                    arg.get_env().unwrap(),
+                    format!("TREEHEAD_{}", flag.to_uppercase().replace('-', "_")).as_str()
+                );
+                flag
+            })
+            .collect();
+        assert_eq!(flags, sample().keys().cloned().collect());
+    }
+
+    #[test]
+    fn the_sample_shows_the_defaults() {
+        sample().try_into::<Config>().unwrap();
+        for (key, default) in toml::Table::try_from(Config::default()).unwrap() {
+            assert_eq!(sample()[&key], default, "{key}");
+        }
+    }
+
+    /// The sample in `deploy/` with its settings switched on: `#key = value` is a setting, `# text` is not.
+    fn sample() -> toml::Table {
+        let lines = include_str!("../../../deploy/treehead.toml").lines().map(|line| match line.strip_prefix('#') {
+            Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase()) => setting,
+            _ => line,
+        });
+        toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap()
+    }
+}

@@ -1,0 +1,265 @@
+//! The one configuration, whatever its source: a flag goes before the environment, that before the file, that before the
+//! default.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::database_url::DatabaseUrl;
+use crate::failure::{Explain, Failure, FailureKind, Outcome};
+
+/// Everything that can be set. Each field is a key of the TOML file; the flag is `--` and the same name, the environment
+/// variable is `TREEHEAD_` and the name in capitals with `_` for `-`. Unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Config {
+    /// Where the API is served, as address and port. Port 0 takes a free one; the one taken is printed. The server speaks
+    /// plain HTTP: put a TLS proxy before it, and let nothing but that proxy reach it, where clients are on other machines.
+    pub listen: SocketAddr,
+
+    /// Where Prometheus metrics are served (`/metrics`). A listener of its own, so that no proxy rule can leak it.
+    pub metrics_listen: SocketAddr,
+
+    /// The folder for the SQLite database (unless `database` names another), the log key (unless `key` names another file)
+    /// and the lock that keeps two servers off one SQLite database. Made with mode 0700 if it is absent. A relative path is
+    /// relative to the working directory.
+    pub data_dir: PathBuf,
+
+    /// `postgres://user@host/database`: the Postgres database that holds the log. It is migrated under a lock, so several
+    /// servers may start at once. None keeps the log in SQLite in the data folder. A URL with a password is better kept in a
+    /// file of its own, see `database-file`; it is never printed or logged with the password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseUrl>,
+
+    /// A file whose first line is the database URL, for secrets that are handed over as files (systemd credentials,
+    /// Kubernetes secrets). Not together with `database`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_file: Option<PathBuf>,
+
+    /// The name of the log, given once, when it is made: it is in every checkpoint and never changes. Use the host name that
+    /// clients will use, such as `log.example.org`. None makes a log called `localhost`, for trying things out. Later it may be
+    /// left out; when it is given it MUST be the stored one, or the server does not start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+
+    /// The file of the log's private key: ECDSA P-256 as PKCS#8 PEM, readable by nobody else. It is made at the first start of
+    /// a new log, and never overwritten. None means `log-key.pem` in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+
+    /// Largest request body in bytes. Larger ones get 413 with this number in the message. The default is 48 MiB: base64 of a
+    /// package of some 35 MB.
+    pub max_body_bytes: u64,
+
+    /// All request bodies that are being received or worked on, together, in bytes: this bounds memory whatever arrives at
+    /// once. Requests wait for their share, and get 503 when that takes too long. At least what one body of the largest size
+    /// needs.
+    pub max_body_bytes_in_flight: u64,
+
+    /// Open connections to the API. More wait in the kernel's queue.
+    pub max_connections: usize,
+
+    /// How many seconds a stop (SIGTERM, SIGINT) waits for requests that were accepted. A service manager's own limit must be
+    /// longer. A second signal ends the process at once.
+    pub stop_grace_seconds: u64,
+
+    /// How log lines look on stderr: `text` for people, `json` for machines (one object a line).
+    pub log_format: LogFormat,
+
+    /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,sqlx=warn` that sets single parts.
+    pub log_level: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
+            metrics_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_METRICS_PORT),
+            data_dir: PathBuf::from("./treehead-data"),
+            database: None,
+            database_file: None,
+            name: None,
+            key: None,
+            max_body_bytes: server::settings::DEFAULT_BODY_BYTES,
+            max_body_bytes_in_flight: server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT,
+            max_connections: server::settings::DEFAULT_CONNECTIONS,
+            stop_grace_seconds: server::settings::DEFAULT_STOP_GRACE.as_secs(),
+            log_format: LogFormat::Text,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
+/// Rekor's own port.
+const DEFAULT_PORT: u16 = 3000;
+/// Rekor's own metrics port.
+const DEFAULT_METRICS_PORT: u16 = 2112;
+/// A host name has at most 253 characters (RFC 1035), and a log's name should be one.
+const MAX_NAME: usize = 253;
+/// A configuration or URL file is never larger than a page or two; this keeps a wrong path from being read into memory.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `config --check`: says on stdout that the file is in order, or fails with what is wrong and where.
+pub(crate) fn check_file(path: &Path) -> Outcome<()> {
+    Config::from_file(path)?;
+    writeln!(io::stdout(), "{} is in order", path.display()).explain(FailureKind::Other, "stdout")
+}
+
+impl Config {
+    /// Reads a file as it stands: keys and types, and that the values make sense.
+    fn from_file(path: &Path) -> Outcome<Self> {
+        let config: Self = parse(path, &read_small(path)?)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Lays `given` (from flags and environment; only what was given) over the file, if there is one, over the defaults.
+    pub(crate) fn layered(file: Option<&Path>, given: toml::Table) -> Outcome<Self> {
+        let mut layers = toml::Table::new();
+        if let Some(path) = file {
+            let text = read_small(path)?;
+            // Typed first: only so do errors carry line and column.
+            parse::<Self>(path, &text)?;
+            layers = parse(path, &text)?;
+        }
+        // The two ways to name the database are one setting: the nearer source wins whichever it uses.
+        if DATABASE_KEYS.iter().any(|key| given.contains_key(*key)) {
+            DATABASE_KEYS.iter().for_each(|key| drop(layers.remove(*key)));
+        }
+        layers.extend(given);
+        let config: Self = layers.try_into().map_err(|error: toml::de::Error| usage(error.message()))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The database URL, from whichever of the two settings names it; none means SQLite in the data folder.
+    pub(crate) fn database_url(&self) -> Outcome<Option<DatabaseUrl>> {
+        let Some(path) = &self.database_file else { return Ok(self.database.clone()) };
+        let text = read_small(path)?;
+        let url = DatabaseUrl::from(text.lines().next().unwrap_or_default().trim().to_owned());
+        url.check().map_err(|failure| usage(format_args!("{}: {failure}", path.display())))?;
+        Ok(Some(url))
+    }
+
+    fn check(&self) -> Outcome<()> {
+        if self.database.is_some() && self.database_file.is_some() {
+            return Err(usage("database and database-file are both given: give one of them"));
+        }
+        self.database.as_ref().map_or(Ok(()), DatabaseUrl::check)?;
+        self.name.as_deref().map_or(Ok(()), check_name)?;
+        tracing_subscriber::EnvFilter::try_new(&self.log_level)
+            .map_err(|error| usage(format_args!("log-level {:?}: {error}", self.log_level)))?;
+        Ok(())
+    }
+}
+
+const DATABASE_KEYS: [&str; 2] = ["database", "database-file"];
+
+/// What a checkpoint's origin and a signed note's key name can hold (C2SP signed-note: no white space, no plus).
+fn check_name(name: &str) -> Outcome<()> {
+    let fits = (1..=MAX_NAME).contains(&name.len());
+    let fits = fits && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    let why = "1 to 253 bytes, without white space, control characters and `+`";
+    if fits { Ok(()) } else { Err(usage(format_args!("name {name:?} cannot be the name of a log: {why}"))) }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = line.map(|line| format!(" line {line}")).unwrap_or_default();
+        usage(format_args!("{}{line}: {}", path.display(), error.message()))
+    })
+}
+
+/// Reads a text file that has no reason to be large.
+fn read_small(path: &Path) -> Outcome<String> {
+    let size = fs::metadata(path).explain(FailureKind::Usage, path.display())?.len();
+    if size > MAX_FILE {
+        return Err(usage(format_args!("{}: {size} bytes, at most {MAX_FILE} expected", path.display())));
+    }
+    fs::read_to_string(path).explain(FailureKind::Usage, path.display())
+}
+
+fn usage(message: impl fmt::Display) -> Failure {
+    Failure::new(FailureKind::Usage, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    fn given(text: &str) -> toml::Table {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn nearer_source_wins() {
+        let file = file("name = \"file.example\"\nlisten = \"127.0.0.1:1\"");
+        let config = Config::layered(Some(file.path()), given("listen = \"127.0.0.1:2\"")).unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.name.as_deref(), Some("file.example"));
+        assert_eq!(config.metrics_listen, Config::default().metrics_listen);
+    }
+
+    #[test]
+    fn nearer_database_wins_in_either_form() {
+        let file = file("database = \"postgres://far/x\"");
+        let url_file = self::file("postgres://u:secret@near/x\nnote");
+        let path = url_file.path().display();
+        let config = Config::layered(Some(file.path()), given(&format!("database-file = \"{path}\""))).unwrap();
+        assert_eq!(config.database_url().unwrap().unwrap().secret(), "postgres://u:secret@near/x");
+    }
+
+    #[test]
+    fn two_databases_at_once_are_refused() {
+        let both = given("database = \"postgres://a/b\"\ndatabase-file = \"c\"");
+        assert!(Config::layered(None, both).unwrap_err().to_string().contains("both"));
+    }
+
+    #[test]
+    fn unknown_key_is_refused_with_its_place() {
+        let file = file("# one\nlisten = \"127.0.0.1:1\"\nlisten-on = 1\n");
+        let error = Config::from_file(file.path()).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains("listen-on"), "{error}");
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        for text in [
+            "listen = \"here\"",
+            "listen = 3000",
+            "name = \"\"",
+            "name = \"a b\"",
+            "name = \"a+b\"",
+            "name = \"a\\n\"",
+            "database = \"mysql://x\"",
+            "database = \"sqlite:x\"",
+            "log-level = \"a=b=c\"",
+            "log-format = \"xml\"",
+            "x =",
+        ] {
+            let file = file(text);
+            assert!(Config::from_file(file.path()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Why the program ends: one clear line on stderr and an exit code for scripts and service managers.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// A reason to end with another status than 0.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: FailureKind,
+    message: String,
+}
+
+/// What the exit code says. The numbers are documented in `docs/OPERATING.md` and never change their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// Anything that has no number of its own.
+    Other = 1,
+    /// Wrong flags, environment or configuration file.
+    Usage = 2,
+    /// The database cannot be reached.
+    DatabaseUnavailable = 3,
+    /// The database answers but cannot be used: newer schema, damaged data.
+    DatabaseUnusable = 4,
+    /// The log key is missing, unreadable, readable by others, or not the one of the stored log.
+    Key = 5,
+    /// The database holds a log of another name, or holds a log already where a new one was asked for.
+    Log = 6,
+    /// A listen address cannot be used.
+    Address = 7,
+    /// Another process serves from the data folder.
+    InUse = 8,
+    /// `fsck` found differences.
+    Differs = 9,
+}
+
+/// Result of everything the program does.
+pub(crate) type Outcome<T> = Result<T, Failure>;
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string() }
+    }
+
+    /// The status the process ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.kind as u8)
+    }
+}
+
+/// Turns an error into a [`Failure`] of a kind, with what was being done in front.
+pub(crate) trait Explain<T> {
+    fn explain(self, kind: FailureKind, doing: impl fmt::Display) -> Outcome<T>;
+}
+
+impl<T, E: fmt::Display> Explain<T> for Result<T, E> {
+    fn explain(self, kind: FailureKind, doing: impl fmt::Display) -> Outcome<T> {
+        self.map_err(|error| Failure::new(kind, format_args!("{doing}: {error}")))
+    }
+}
+
+/// One line, whatever a library put into its text.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.message.lines().map(str::trim).filter(|line| !line.is_empty());
+        f.write_str(lines.next().unwrap_or_default())?;
+        lines.try_for_each(|line| write!(f, " {line}"))
+    }
+}

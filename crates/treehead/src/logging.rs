@@ -1,0 +1,22 @@
+//! Structured log lines on stderr; stdout is for what a command was asked for.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::fmt::format::{DefaultFields, Format};
+
+use crate::config::{Config, LogFormat};
+use crate::failure::{Explain, FailureKind, Outcome};
+
+/// Starts logging for the whole process. Call once.
+pub(crate) fn start(config: &Config) -> Outcome<()> {
+    let filter = EnvFilter::try_new(&config.log_level).explain(FailureKind::Usage, "log-level")?;
+    let builder: SubscriberBuilder<DefaultFields, Format, EnvFilter, fn() -> io::Stderr> =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match config.log_format {
+        LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    }
+    .explain(FailureKind::Other, "logging")
+}

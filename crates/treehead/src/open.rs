@@ -1,0 +1,146 @@
+//! From the configuration to a database, its key and the log in it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ledger::OpenError;
+use ledger::key_file::{self, KeyFileError};
+use ledger::store::postgres::PostgresStore;
+use ledger::store::sqlite::SqliteStore;
+use ledger::store::{KeyRole, Store, StoreError, TreeRow};
+use ring::rand::SystemRandom;
+use tlog::SigningKey;
+
+use crate::config::Config;
+use crate::data_folder::{self, FolderLock};
+use crate::database_url::DatabaseUrl;
+use crate::failure::{Explain, Failure, FailureKind, Outcome};
+
+/// Where a log is, before it is opened. `Display` shows no password.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// A file in the data folder, which is locked.
+    Sqlite {
+        /// The file; absent before the first start.
+        file: PathBuf,
+        /// Keeps another server off; none where nothing is to be written.
+        _lock: Option<FolderLock>,
+    },
+    /// A database server.
+    Postgres(DatabaseUrl),
+}
+
+impl Place {
+    /// Makes and locks the data folder where the log is in it.
+    pub(crate) fn claim(config: &Config) -> Outcome<Self> {
+        if let Some(url) = config.database_url()? {
+            return Ok(Self::Postgres(url));
+        }
+        let folder = data_folder::make(&config.data_dir)?;
+        let lock = data_folder::lock(&folder)?;
+        Ok(Self::Sqlite { file: data_folder::database(&folder), _lock: Some(lock) })
+    }
+
+    /// A log that is there already; makes and locks nothing.
+    pub(crate) fn existing(config: &Config) -> Outcome<Self> {
+        if let Some(url) = config.database_url()? {
+            return Ok(Self::Postgres(url));
+        }
+        let file = std::path::absolute(data_folder::database(&config.data_dir));
+        let file = file.explain(FailureKind::Log, config.data_dir.display())?;
+        file.metadata().explain(FailureKind::Log, format_args!("no log in {}", file.display()))?;
+        Ok(Self::Sqlite { file, _lock: None })
+    }
+
+    /// Connects, making an empty database where there is none, and brings the schema up to date.
+    pub(crate) async fn open(&self) -> Outcome<Arc<dyn Store>> {
+        self.opened(match self {
+            Self::Sqlite { file, .. } => SqliteStore::open(file).await.map(boxed),
+            Self::Postgres(url) => PostgresStore::connect(url.secret()).await.map(boxed),
+        })
+    }
+
+    /// Connects to a log that is there, and changes nothing.
+    pub(crate) async fn open_existing(&self) -> Outcome<Arc<dyn Store>> {
+        self.opened(match self {
+            Self::Sqlite { file, .. } => SqliteStore::open_existing(file).await.map(boxed),
+            Self::Postgres(url) => PostgresStore::connect_existing(url.secret()).await.map(boxed),
+        })
+    }
+
+    fn opened(&self, store: Result<Arc<dyn Store>, StoreError>) -> Outcome<Arc<dyn Store>> {
+        store.map_err(|error| of_store(self, &error))
+    }
+}
+
+fn boxed(store: impl Store) -> Arc<dyn Store> {
+    Arc::new(store)
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { file, .. } => write!(f, "{} (SQLite)", file.display()),
+            Self::Postgres(url) => write!(f, "{url}"),
+        }
+    }
+}
+
+/// The absolute path of the log key. Makes the data folder if the key belongs there.
+pub(crate) fn key_path(config: &Config) -> Outcome<PathBuf> {
+    match &config.key {
+        Some(path) => std::path::absolute(path).explain(FailureKind::Key, path.display()),
+        None => Ok(data_folder::make(&config.data_dir)?.join("log-key.pem")),
+    }
+}
+
+/// The key of a log that exists. It is never made here: a log without its key must not go on under another.
+pub(crate) fn key_of(tree: &TreeRow, path: &Path) -> Outcome<SigningKey> {
+    key_file::read(path, &SystemRandom::new()).map_err(|error| match error {
+        KeyFileError::Missing(path) => Failure::new(
+            FailureKind::Key,
+            format_args!(
+                "the log {:?} (tree {}) needs its key, log ID {}, and {} does not exist; restore that file from its copy, or say \
+                 with --key where it is",
+                tree.name,
+                tree.tree_id,
+                log_id(tree),
+                path.display()
+            ),
+        ),
+        error => Failure::new(FailureKind::Key, error),
+    })
+}
+
+/// Log ID of a stored tree; empty text if it has no log key, which [`ledger::Ledger::open`] then says.
+fn log_id(tree: &TreeRow) -> String {
+    let key = tree.keys.iter().find(|key| key.role == KeyRole::Log);
+    key.map(|key| tlog::sha256(&key.spki).to_string()).unwrap_or_default()
+}
+
+/// What the program says when the database does not do.
+pub(crate) fn of_store(place: &Place, error: &StoreError) -> Failure {
+    let kind = match error {
+        StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_) => {
+            FailureKind::DatabaseUnavailable
+        }
+        StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => FailureKind::DatabaseUnusable,
+    };
+    Failure::new(kind, format_args!("{place}: {error}"))
+}
+
+/// What the program says when the log does not open.
+pub(crate) fn of_open(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
+    match error {
+        OpenError::Store(error) => of_store(place, error),
+        OpenError::WrongKey { .. } | OpenError::KeyNotP256 => {
+            Failure::new(FailureKind::Key, format_args!("{}: {error}", key_path.display()))
+        }
+        OpenError::WrongName { .. } | OpenError::Ambiguous(_) => {
+            Failure::new(FailureKind::Log, format_args!("{place}: {error}"))
+        }
+        OpenError::BadName(_) => Failure::new(FailureKind::Usage, error),
+        OpenError::Signing(_) | OpenError::System(_) => Failure::new(FailureKind::Other, error),
+    }
+}

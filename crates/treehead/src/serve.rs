@@ -1,0 +1,129 @@
+//! `treehead serve`: opens the log, making it first if there is none, and serves it until a signal.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::key_file::KeyOrigin;
+use ledger::store::{Store, TreeRow};
+use ledger::{Ledger, OpenError, Settings, SystemClock};
+use prometheus::Registry;
+use ring::rand::{SecureRandom, SystemRandom};
+use tlog::VerifyingKey;
+use tokio::net::TcpListener;
+
+use crate::banner::{self, Facts, History};
+use crate::config::Config;
+use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::open::{self, Place};
+use crate::{logging, new_log, notify, runtime, stop, version};
+
+/// Serves until SIGTERM or SIGINT; then finishes what was accepted.
+pub(crate) fn run(config: &Config) -> Outcome<()> {
+    logging::start(config)?;
+    let place = Place::claim(config)?;
+    runtime()?.block_on(serve(config, &place))
+}
+
+async fn serve(config: &Config, place: &Place) -> Outcome<()> {
+    let stop = stop::on_signal()?;
+    // Before the log is made: a port that is taken leaves nothing behind.
+    let api = bind("listen", config.listen).await?;
+    let metrics = bind("metrics-listen", config.metrics_listen).await?;
+    let registry = Registry::new();
+    let log = open_or_make(config, place, registry.clone()).await?;
+    let settings = server_settings(config, registry)?;
+    if let Err(error) = print_banner(&log, place, &api, &metrics) {
+        // Nobody reads stdout: no reason not to serve.
+        tracing::warn!(%error, "the banner cannot be printed");
+    }
+    tracing::info!(name = log.ledger.tree().name, size = log.ledger.head().size.0, database = %place, "serving");
+    notify::ready();
+    // Stops the ledger too, between the last answer and the last scrape.
+    server::serve(api, metrics, log.ledger, settings, stop.cancelled()).await.explain(FailureKind::Other, "serving")
+}
+
+/// A log that is open.
+struct Log {
+    ledger: Ledger,
+    key: VerifyingKey,
+    key_path: PathBuf,
+    history: History,
+}
+
+async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outcome<Log> {
+    let key_path = open::key_path(config)?;
+    let failed = |error: OpenError| open::of_open(place, &key_path, &error);
+    let store = place.open().await?;
+    let (key, origin, history) = match find(store.as_ref(), config, &key_path).await.map_err(failed)? {
+        Some(tree) => (open::key_of(&tree, &key_path)?, KeyOrigin::Found, History::Known),
+        None => {
+            let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
+            (made.key, made.origin, made.history)
+        }
+    };
+    let verifying_key = key.verifying_key().clone();
+    let settings = Settings { store, name: config.name.clone(), key, clock: Arc::new(SystemClock), metrics };
+    let ledger = Ledger::open(settings).await.map_err(|error| match error {
+        OpenError::WrongKey { .. } if origin == KeyOrigin::Made => lost_the_race(place, &key_path, &error),
+        error => failed(error),
+    })?;
+    Ok(Log { ledger, key: verifying_key, key_path, history })
+}
+
+/// The log, with some patience if a key without a log shows that another server may be making it.
+async fn find(store: &dyn Store, config: &Config, key_path: &Path) -> Result<Option<TreeRow>, OpenError> {
+    let name = config.name.as_deref();
+    match ledger::find_log(store, name).await? {
+        None if store.is_shared() && new_log::key_is_unexplained(config, key_path) => {
+            new_log::of_neighbour(store, name).await
+        }
+        found => Ok(found),
+    }
+}
+
+fn lost_the_race(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
+    Failure::new(
+        FailureKind::Key,
+        format_args!(
+            "{place}: another server made the log in this moment: {error}. {} was made by this start and has signed nothing; put \
+             the key of the log in its place",
+            key_path.display()
+        ),
+    )
+}
+
+async fn bind(setting: &str, address: SocketAddr) -> Outcome<TcpListener> {
+    TcpListener::bind(address).await.explain(FailureKind::Address, format_args!("{setting} {address}"))
+}
+
+fn print_banner(log: &Log, place: &Place, api: &TcpListener, metrics: &TcpListener) -> Outcome<()> {
+    let bound = |listener: &TcpListener| listener.local_addr().explain(FailureKind::Address, "listen");
+    let (api, metrics) = (bound(api)?, bound(metrics)?);
+    let tree = log.ledger.tree();
+    banner::print(Facts {
+        name: &tree.name,
+        tree_id: tree.id,
+        key: &log.key,
+        key_path: &log.key_path,
+        database: place,
+        history: log.history,
+    })?;
+    banner::print(banner::listening(api, metrics))?;
+    match log.history {
+        History::New => banner::print(format_args!("\n{}", banner::examples(api))),
+        History::Known => Ok(()),
+    }
+}
+
+fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settings> {
+    let mut instance = [0; 4];
+    SystemRandom::new().fill(&mut instance).explain(FailureKind::Other, "random numbers")?;
+    let mut settings = server::Settings::new(metrics, version::build_info(), hex::encode(instance));
+    settings.limits.body_bytes = config.max_body_bytes;
+    settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight;
+    settings.limits.connections = config.max_connections;
+    settings.limits.stop_grace = Duration::from_secs(config.stop_grace_seconds);
+    Ok(settings)
+}
