@@ -1,5 +1,4 @@
 //! Holds the arrows between the crates, as docs/ARCHITECTURE.md draws them.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,0 +1,135 @@
+//! What the first start makes and says, and what later starts find.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::entries::{self, Author};
+use crate::http;
+use crate::postgres::Storage;
+use crate::program::{self, Server, program};
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o7777
+}
+
+#[test]
+fn makes_everything_and_says_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program();
+    // No flags but free ports.
+    command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).current_dir(folder.path());
+    let server = Server::start(&mut command);
+    let data = folder.path().join("treehead-data").canonicalize().unwrap();
+    assert_eq!(mode(&data), 0o700);
+    assert_eq!(mode(&data.join("log-key.pem")), 0o600);
+    assert_eq!(mode(&data.join("treehead.db")), 0o600);
+    for wanted in [
+        "made a new log",
+        "localhost",
+        "--name",
+        &format!("{}/treehead.db", data.display()),
+        &format!("{}/log-key.pem", data.display()),
+    ] {
+        assert!(server.banner.contains(wanted), "{wanted}: {}", server.banner);
+    }
+    let log = http::get(server.api, "/api/v1/log").json();
+    assert!(server.banner.contains(log["treeID"].as_str().unwrap()));
+    let pem = http::get(server.api, "/api/v1/log/publicKey").body;
+    assert!(server.banner.contains(&pem), "{}", server.banner);
+    assert_eq!(http::get(server.api, "/readyz").status, 200);
+    assert!(http::get(server.metrics, "/metrics").body.contains("treehead_"));
+    server.stop();
+}
+
+#[test]
+fn printed_curl_lines_work_as_pasted() {
+    for tool in ["curl", "openssl", "bash"] {
+        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap().status.success();
+        if !found {
+            assert!(std::env::var_os("CI").is_none(), "{tool} is missing");
+            println!("passed over: {tool} is missing");
+            return;
+        }
+    }
+    let storage = Storage::sqlite();
+    let server = Server::start(&mut storage.serve());
+    let printed = server.printed_until("With rekor-cli:");
+    let (_, block) = printed.split_once("With curl:\n").unwrap();
+    let (block, _) = block.split_once("\n\nWith rekor-cli:").unwrap();
+    let output = Command::new("bash").args(["-c", block]).output().unwrap();
+    assert!(program::text(&output.stdout).contains("signedEntryTimestamp"), "{output:?}");
+}
+
+#[test]
+fn second_start_finds_the_same_log() {
+    let storage = Storage::sqlite();
+    let author = Author::new("second start");
+    let first = Server::start(&mut storage.serve());
+    let logged = entries::log(first.api, &author.sign("one"));
+    let key = http::get(first.api, "/api/v1/log/publicKey").body;
+    first.stop();
+
+    let second = Server::start(&mut storage.serve());
+    assert!(second.banner.contains("opened the log"), "{}", second.banner);
+    assert_eq!(http::get(second.api, "/api/v1/log/publicKey").body, key);
+    entries::assert_logged(second.api, &author, &logged);
+    second.stop();
+    storage.assert_in_order();
+}
+
+#[test]
+fn init_makes_a_log_once() {
+    let storage = Storage::sqlite();
+    let data = storage.data().display().to_string();
+    let output = program::run(&["init", "--data-dir", &data, "--name", "log.example"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(program::text(&output.stdout).contains("log.example"));
+    let key = std::fs::read(storage.data().join("log-key.pem")).unwrap();
+
+    let again = program::refusal(&program::run(&["init", "--data-dir", &data, "--name", "other.example"]), 6);
+    assert!(again.contains("log.example"), "{again}");
+    assert_eq!(std::fs::read(storage.data().join("log-key.pem")).unwrap(), key);
+
+    // The name was given once; it need not be given again.
+    let server = Server::start(&mut storage.serve());
+    assert!(
+        http::get(server.api, "/api/v1/log").json()["signedTreeHead"].as_str().unwrap().starts_with("log.example - ")
+    );
+    server.stop();
+}
+
+#[test]
+fn a_key_without_a_log_is_taken_only_if_it_is_named() {
+    let storage = Storage::sqlite();
+    let data = storage.data().display().to_string();
+    program::run(&["init", "--data-dir", &data]);
+    std::fs::remove_file(storage.data().join("treehead.db")).unwrap();
+    let refused = program::refusal(&program::run(&["init", "--data-dir", &data]), 6);
+    assert!(refused.contains("log-key.pem"), "{refused}");
+    // Nor does `serve` begin the log again under its old key.
+    let refused = program::refusal(&storage.serve().output().unwrap(), 6);
+    assert!(refused.contains("--key"), "{refused}");
+    let key = storage.data().join("log-key.pem").display().to_string();
+    let output = program::run(&["init", "--data-dir", &data, "--key", &key]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn flag_goes_before_environment_before_file() {
+    let storage = Storage::sqlite();
+    let file = program::file(storage.folder(), "treehead.toml", "name = \"file.example\"\n");
+    let cases: [(&[&str], Option<&str>, &str); 3] = [
+        (&["--name", "flag.example"], Some("variable.example"), "flag.example"),
+        (&[], Some("variable.example"), "variable.example"),
+        (&[], None, "file.example"),
+    ];
+    for (flags, variable, name) in cases {
+        let mut command = program();
+        command.arg("init").arg("--data-dir").arg(storage.folder().join(name)).arg("--config").arg(&file).args(flags);
+        variable.map(|variable| command.env("TREEHEAD_NAME", variable));
+        let output = command.output().unwrap();
+        let shown = program::text(&output.stdout);
+        assert!(shown.lines().any(|line| line.split_whitespace().eq(["name", name])), "{output:?}");
+    }
+}

@@ -1,0 +1,17 @@
+//! The real program as a process: started, stopped, killed, put beside another, and driven over plain HTTP.
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+#![expect(clippy::print_stdout, reason = "says what was passed over, and how much was tried")]
+
+mod auditor;
+mod commands;
+mod entries;
+mod first_start;
+mod http;
+mod kill;
+mod large_keys;
+mod postgres;
+mod program;
+mod refusals;
+mod restored;
+mod stop;
+mod two_servers;

@@ -1,0 +1,176 @@
+//! Starts the program and reads what it says.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// The program with nothing of this process's environment.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_treehead"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Runs a command of the program to its end.
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().unwrap()
+}
+
+/// `serve` on free ports, with this data folder.
+pub(crate) fn serve(data: &Path) -> Command {
+    let mut command = program();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir"]).arg(data);
+    command
+}
+
+/// What an ended process said and how it ended.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A refusal: that exit code, nothing on stdout, and one line on stderr beside the log lines, which is returned.
+pub(crate) fn refusal(output: &Output, code: i32) -> String {
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert_eq!(text(&output.stdout), "");
+    let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with("treehead: ")).collect();
+    assert_eq!(lines.len(), 1, "{stderr}");
+    assert_eq!(stderr.lines().last(), lines.first().copied());
+    lines[0].to_owned()
+}
+
+/// A server that runs. Killed when it goes out of scope.
+pub(crate) struct Server {
+    child: Child,
+    pub api: SocketAddr,
+    pub metrics: SocketAddr,
+    /// What it printed up to the line with its metrics address.
+    pub banner: String,
+    lines: Receiver<String>,
+    logged: Arc<Log>,
+}
+
+/// Lines of stderr, as they come.
+#[derive(Default)]
+struct Log {
+    text: Mutex<String>,
+    changed: std::sync::Condvar,
+}
+
+impl Server {
+    /// Starts and waits until it listens; fails with what it said if it ends before.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self::try_start(command).unwrap_or_else(|output| panic!("{output:?}"))
+    }
+
+    /// Starts and waits until it listens or ends.
+    pub(crate) fn try_start(command: &mut Command) -> Result<Self, Output> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let logged = Arc::new(Log::default());
+        let stderr = follow(child.stderr.take().unwrap(), {
+            let logged = Arc::clone(&logged);
+            move |line| {
+                logged.text.lock().unwrap().push_str(&line);
+                logged.changed.notify_all();
+            }
+        });
+        let (sender, lines) = channel();
+        follow(child.stdout.take().unwrap(), move |line| drop(sender.send(line)));
+        let mut banner = String::new();
+        let address = |banner: &str, label: &str| -> Option<SocketAddr> {
+            let line = banner.lines().find(|line| line.starts_with(label))?;
+            line.split_once("http://")?.1.trim_end_matches("/metrics").parse().ok()
+        };
+        while let Ok(line) = lines.recv() {
+            banner.push_str(&line);
+            if let Some(metrics) = address(&banner, "metrics") {
+                let api = address(&banner, "API").unwrap();
+                return Ok(Self { child, api, metrics, banner, lines, logged });
+            }
+        }
+        let status = child.wait().unwrap();
+        stderr.join().unwrap();
+        let stderr = logged.text.lock().unwrap().clone().into_bytes();
+        Err(Output { status, stdout: banner.into_bytes(), stderr })
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits for the end and returns the exit code; none for a signal.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
+    }
+
+    /// SIGTERM; the process must end with 0.
+    pub(crate) fn stop(mut self) {
+        self.signal("TERM");
+        assert_eq!(self.wait(), Some(0), "{}", self.log());
+    }
+
+    /// All that it logged.
+    pub(crate) fn log(&self) -> String {
+        self.logged.text.lock().unwrap().clone()
+    }
+
+    /// Waits until a log line holds this text.
+    pub(crate) fn wait_for_log(&self, wanted: &str) {
+        let held = self.logged.text.lock().unwrap();
+        drop(self.logged.changed.wait_while(held, |text| !text.contains(wanted)).unwrap());
+    }
+
+    /// What it printed after the addresses, up to a line with this text.
+    pub(crate) fn printed_until(&self, wanted: &str) -> String {
+        let mut printed = String::new();
+        while !printed.contains(wanted) {
+            printed.push_str(&self.lines.recv().unwrap());
+        }
+        printed
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn follow(
+    stream: impl Read + Send + 'static,
+    mut line_read: impl FnMut(String) + Send + 'static,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        while reader.read_line(&mut line).unwrap() > 0 {
+            line_read(std::mem::take(&mut line));
+        }
+    })
+}
+
+/// A file that holds this text.
+pub(crate) fn file(folder: &Path, name: impl AsRef<OsStr>, text: &str) -> std::path::PathBuf {
+    let path = folder.join(name.as_ref());
+    std::fs::write(&path, text).unwrap();
+    path
+}
