@@ -24,7 +24,7 @@ cosign_2_checks() {
 
   refuses "cosign 2 refuses a tampered blob online" 'invalid signature' \
     cosign2_verify --key c2.pub --signature c2.sig --rekor-url "$LOG_URL" c2.other
-  refuses "cosign 2 refuses a tampered blob offline" 'invalid signature' \
+  refuses "cosign 2 refuses a tampered blob offline" 'matching bundle to payload' \
     cosign2_verify --offline --key c2.pub --bundle c2.bundle --rekor-url "$NOWHERE" c2.other
   cosign2 sign-blob --yes --key c2.key --tlog-upload=false --output-signature c2.unlogged c2.other >sign.out 2>&1
   refuses "cosign 2 refuses a signature that is not in the log" 'not found|no matching|not find' \

@@ -9,6 +9,15 @@ cosign3_verify() {
   cosign3 verify-blob --key c3.pub --trusted-root trusted_root.json "$@"
 }
 
+# cosign3_other_key NAME DIGEST: signs and verifies with NAME.key.
+cosign3_other_key() {
+  accepts "cosign 3 import-key-pair, $1" cosign3 import-key-pair --yes --key "$1.key" --output-key-prefix "c3-$1"
+  says "cosign 3 sign-blob, $1" 'Wrote bundle' \
+    cosign3 sign-blob --yes --key "c3-$1.key" --use-signing-config=false --rekor-url "$LOG_URL" --bundle "c3-$1.bundle" c3.txt
+  says "cosign 3 verify-blob, $1" 'Verified OK' \
+    cosign3 verify-blob --key "c3-$1.pub" --signature-digest-algorithm "$2" --trusted-root trusted_root.json --bundle "c3-$1.bundle" c3.txt
+}
+
 # What tells a client about this log: which one to use, and which key to trust. Both cosign versions read them.
 trust_files() {
   echo "--- trust files"
@@ -45,6 +54,17 @@ cosign_3_checks() {
   refuses "cosign 3 refuses a bundle without log entry" 'transparency log|tlog|verif' cosign3_verify --bundle c3.none.bundle c3.txt
   refuses "cosign 3 refuses another log's key" 'verif|not find|not found|transparency' \
     cosign3 verify-blob --key c3.pub --trusted-root other_root.json --bundle c3.bundle c3.txt
+
+  # Other algorithms than P-256: RSA is below.
+  openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out P-384.key
+  cosign3_other_key P-384 sha384
+  openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-521 -out P-521.key
+  cosign3_other_key P-521 sha512
+  openssl genpkey -quiet -algorithm ED25519 -out Ed25519.key
+  accepts "cosign 3 import-key-pair, Ed25519" cosign3 import-key-pair --yes --key Ed25519.key --output-key-prefix c3-Ed25519
+  # The log takes Ed25519ph; cosign's verify-blob knows pure Ed25519 only, so this stops where cosign does.
+  says "cosign 3 sign-blob, Ed25519ph" 'Wrote bundle' \
+    cosign3 sign-blob --yes --key c3-Ed25519.key --use-signing-config=false --rekor-url "$LOG_URL" --bundle c3-Ed25519.bundle c3.txt
 
   # cosign 3 knows nothing of 409: it reports the duplicate, and what the log holds is unharmed.
   accepts "cosign 3 import-key-pair, RSA" cosign3 import-key-pair --yes --key rsa.key --output-key-prefix c3rsa

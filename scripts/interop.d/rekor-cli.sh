@@ -6,6 +6,11 @@ rekor() {
   "$REKOR_CLI" --rekor_server "$LOG_URL" --format json "$@"
 }
 
+# json FILTER: of the last command's output; nothing where that was an error.
+json() {
+  jq -r "$1" <<<"$output" 2>/dev/null || true
+}
+
 # sign KEY ARTIFACT SIGNATURE
 sign() {
   openssl dgst -sha256 -sign "$1" -out "$3" "$2"
@@ -13,11 +18,10 @@ sign() {
 
 rekor_cli_checks() {
   local key index uuid more
-  # Signed with a P-256 key, a certificate over it, and two keys of other kinds.
+  # Signed with a P-256 key, a certificate over it, and an RSA key.
   openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out p256.key
-  openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.key
   openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.key
-  for key in p256 p384 rsa; do
+  for key in p256 rsa; do
     openssl pkey -in $key.key -pubout -out $key.pub
     echo "artifact signed by $key, $BACKEND" >$key.txt
     sign $key.key $key.txt $key.sig
@@ -28,20 +32,20 @@ rekor_cli_checks() {
   sign p256.key crt.txt crt.sig
 
   echo "--- rekor-cli"
-  for key in p256 p384 rsa; do
+  for key in p256 rsa; do
     says "rekor-cli upload, $key key" '"AlreadyExists":false' \
       rekor upload --artifact $key.txt --signature $key.sig --public-key $key.pub --pki-format x509
-    jq -r .Location <<<"$output" >$key.location
+    json .Location >$key.location
   done
   says "rekor-cli upload, certificate" '"AlreadyExists":false' \
     rekor upload --artifact crt.txt --signature crt.sig --public-key p256.crt --pki-format x509
   uuid=$(basename "$(cat p256.location)")
   says "rekor-cli upload of the same entry gives the existing one" '"AlreadyExists":true' \
     rekor upload --artifact p256.txt --signature p256.sig --public-key p256.pub
-  equal "… at the same place" "$(jq -r .Location <<<"$output")" "$(cat p256.location)"
+  equal "… at the same place" "$(json .Location)" "$(cat p256.location)"
 
   says "rekor-cli get by UUID" "$(sha256sum p256.txt | cut -d' ' -f1)" rekor get --uuid "$uuid"
-  index=$(jq -r .LogIndex <<<"$output")
+  index=$(json .LogIndex)
   says "rekor-cli get by UUID without tree ID" "$uuid" rekor get --uuid "${uuid:16}"
   says "rekor-cli get by log index" "$uuid" rekor get --log-index "$index"
   refuses "rekor-cli get beyond the log" '404' rekor get --log-index 123456789
@@ -51,11 +55,11 @@ rekor_cli_checks() {
   says "rekor-cli verify by certificate" '"EntryUUID"' rekor verify --artifact crt.txt --signature crt.sig --public-key p256.crt
   says "rekor-cli verify by UUID" "$uuid" rekor verify --uuid "$uuid"
   says "rekor-cli verify by log index" "$uuid" rekor verify --log-index "$index"
-  sign p256.key p384.txt other.sig
+  sign p256.key rsa.txt other.sig
   refuses "rekor-cli verify of what is not in the log" 'cannot be located' \
-    rekor verify --artifact p384.txt --signature other.sig --public-key p256.pub
+    rekor verify --artifact rsa.txt --signature other.sig --public-key p256.pub
   refuses "rekor-cli verify of a tampered artifact" 'verifying signature|invalid signature' \
-    rekor verify --artifact p384.txt --signature p256.sig --public-key p256.pub
+    rekor verify --artifact rsa.txt --signature p256.sig --public-key p256.pub
   # The client checks before it sends, so this one goes around it.
   refuses "upload of a tampered artifact, sent as it is" '400' tampered_upload
 
@@ -66,26 +70,26 @@ rekor_cli_checks() {
   says "rekor-cli search by e-mail in other letters" '[0-9a-f]{80}' rekor search --email DEV@Interop.Example
   says "rekor-cli search by subject" '[0-9a-f]{80}' rekor search --subject dev@interop.example
   says "rekor-cli search, both terms" "$uuid" rekor search --operator and --artifact p256.txt --public-key p256.pub --pki-format x509
-  says "rekor-cli search without a hit" '\[\]|no matching' rekor search --operator and --artifact p384.txt --email dev@interop.example
+  refuses "rekor-cli search without a hit" 'no matching entries found' rekor search --operator and --artifact rsa.txt --email dev@interop.example
 
-  says "rekor-cli loginfo" '"ActiveTreeSize":4' rekor loginfo
+  says "rekor-cli loginfo" '"ActiveTreeSize":3' rekor loginfo
   for more in 1 2 3; do
     echo "growth $more, $BACKEND" >growth.txt
     sign p256.key growth.txt growth.sig
     rekor upload --artifact growth.txt --signature growth.sig --public-key p256.pub >upload.out 2>&1 || cat upload.out
   done
-  says "rekor-cli loginfo after growth, consistent with what it saw before" '"ActiveTreeSize":7' rekor loginfo
+  says "rekor-cli loginfo after growth, consistent with what it saw before" '"ActiveTreeSize":6' rekor loginfo
   # A client that remembers another root at the old size must not accept this log.
   forge_state
-  refuses "rekor-cli loginfo refuses a log that forked from what it saw" 'consisten' rekor loginfo
+  refuses "rekor-cli loginfo refuses a log that forked from what it saw" 'old root hash does not match' rekor loginfo
   rm -r "$HOME/.rekor"
-  says "rekor-cli logproof" '"hashes":' rekor logproof --first-size 2 --last-size 7
+  says "rekor-cli logproof" '"Hashes":\["[0-9a-f]{64}"' rekor logproof --first-size 2 --last-size 6
   refuses "rekor-cli logproof beyond the log" '400' rekor logproof --first-size 2 --last-size 123456789
 }
 
 tampered_upload() {
   local answer
-  answer=$(jq -n --arg hash "$(sha256sum p384.txt | cut -d' ' -f1)" --arg signature "$(base64 -w0 p256.sig)" --arg key "$(base64 -w0 p256.pub)" \
+  answer=$(jq -n --arg hash "$(sha256sum rsa.txt | cut -d' ' -f1)" --arg signature "$(base64 -w0 p256.sig)" --arg key "$(base64 -w0 p256.pub)" \
     '{apiVersion: "0.0.1", kind: "hashedrekord", spec: {data: {hash: {algorithm: "sha256", value: $hash}}, signature: {content: $signature, publicKey: {content: $key}}}}' |
     curl -s -w ' %{http_code}' -H 'Content-Type: application/json' --data-binary @- "$LOG_URL/api/v1/log/entries")
   echo "$answer"
