@@ -22,17 +22,17 @@ cosign_2_checks() {
   says "cosign 2 verify-blob offline" 'Verified OK' \
     cosign2_verify --offline --key c2.pub --bundle c2.bundle --rekor-url "$NOWHERE" c2.txt
 
-  refuses "cosign 2 refuses a tampered blob online" 'invalid signature' \
+  refuses "cosign 2 refuses a tampered blob online" '\[400\].*invalid signature' \
     cosign2_verify --key c2.pub --signature c2.sig --rekor-url "$LOG_URL" c2.other
   refuses "cosign 2 refuses a tampered blob offline" 'matching bundle to payload' \
     cosign2_verify --offline --key c2.pub --bundle c2.bundle --rekor-url "$NOWHERE" c2.other
   cosign2 sign-blob --yes --key c2.key --tlog-upload=false --output-signature c2.unlogged c2.other >sign.out 2>&1
-  refuses "cosign 2 refuses a signature that is not in the log" 'not found|no matching|not find' \
+  refuses "cosign 2 refuses a signature that is not in the log" 'signature not found in transparency log' \
     cosign2_verify --key c2.pub --signature c2.unlogged --rekor-url "$LOG_URL" c2.other
   jq '.rekorBundle.Payload.integratedTime += 1' c2.bundle >c2.time.bundle
-  refuses "cosign 2 refuses a bundle with another time" 'unable to verify SET|verify' \
+  refuses "cosign 2 refuses a bundle with another time" 'unable to verify SET' \
     cosign2_verify --offline --key c2.pub --bundle c2.time.bundle --rekor-url "$NOWHERE" c2.txt
-  refuses "cosign 2 refuses another log's key" 'rekor log public key not found|not found' \
+  refuses "cosign 2 refuses another log's key" 'rekor log public key not found for payload' \
     env SIGSTORE_REKOR_PUBLIC_KEY=p256.pub "$COSIGN_2" verify-blob --offline --key c2.pub --bundle c2.bundle --rekor-url "$NOWHERE" c2.txt
 
   # RSA PKCS#1 v1.5 signs the same bytes twice alike, so the second upload is a duplicate.
@@ -48,7 +48,7 @@ cosign_2_checks() {
     cosign2 sign-blob --yes --key c2.key --rekor-url "$LOG_URL" --new-bundle-format --bundle c2.sigstore c2.txt
   says "cosign 2 verify-blob, new bundle" 'Verified OK' \
     cosign2 verify-blob --key c2.pub --bundle c2.sigstore --new-bundle-format --trusted-root trusted_root.json c2.txt
-  refuses "cosign 2 refuses a tampered blob, new bundle" 'verif|digest|signature' \
+  refuses "cosign 2 refuses a tampered blob, new bundle" 'failed to verify signature' \
     cosign2 verify-blob --key c2.pub --bundle c2.sigstore --new-bundle-format --trusted-root trusted_root.json c2.other
   says "cosign 2 sign-blob with a signing config" 'Wrote bundle' \
     cosign2 sign-blob --yes --key c2.key --signing-config signing_config.json --trusted-root trusted_root.json --bundle c2.config c2.other

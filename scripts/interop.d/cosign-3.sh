@@ -45,14 +45,14 @@ cosign_3_checks() {
   says "cosign 2 verifies what cosign 3 signed" 'Verified OK' \
     cosign2 verify-blob --key c3.pub --trusted-root trusted_root.json --new-bundle-format --bundle c3.bundle c3.txt
 
-  refuses "cosign 3 refuses a tampered blob" 'verif|digest|signature' cosign3_verify --bundle c3.bundle c3.other
+  refuses "cosign 3 refuses a tampered blob" 'failed to verify signature' cosign3_verify --bundle c3.bundle c3.other
   jq --arg sig "$(jq -r .messageSignature.signature c3.url.bundle)" '.messageSignature.signature = $sig' c3.bundle >c3.sig.bundle
-  refuses "cosign 3 refuses another signature than the logged one" 'verif|signature|match' cosign3_verify --bundle c3.sig.bundle c3.txt
+  refuses "cosign 3 refuses another signature than the logged one" 'transparency log signature does not match' cosign3_verify --bundle c3.sig.bundle c3.txt
   jq '.verificationMaterial.tlogEntries[0].inclusionProof.rootHash = ("A" * 43 + "=")' c3.bundle >c3.root.bundle
-  refuses "cosign 3 refuses a bundle with another root" 'verif|root|inclusion' cosign3_verify --bundle c3.root.bundle c3.txt
+  refuses "cosign 3 refuses a bundle with another root" 'failed to verify log inclusion: calculated root' cosign3_verify --bundle c3.root.bundle c3.txt
   jq 'del(.verificationMaterial.tlogEntries)' c3.bundle >c3.none.bundle
-  refuses "cosign 3 refuses a bundle without log entry" 'transparency log|tlog|verif' cosign3_verify --bundle c3.none.bundle c3.txt
-  refuses "cosign 3 refuses another log's key" 'verif|not find|not found|transparency' \
+  refuses "cosign 3 refuses a bundle without log entry" 'not enough verified log entries from transparency log' cosign3_verify --bundle c3.none.bundle c3.txt
+  refuses "cosign 3 refuses another log's key" 'not enough verified log entries from transparency log' \
     cosign3 verify-blob --key c3.pub --trusted-root other_root.json --bundle c3.bundle c3.txt
 
   # Other algorithms than P-256: RSA is below.
@@ -70,7 +70,7 @@ cosign_3_checks() {
   accepts "cosign 3 import-key-pair, RSA" cosign3 import-key-pair --yes --key rsa.key --output-key-prefix c3rsa
   says "cosign 3 sign-blob, RSA" 'Wrote bundle' \
     cosign3 sign-blob --yes --key c3rsa.key --use-signing-config=false --rekor-url "$LOG_URL" --bundle c3rsa.bundle c3.txt
-  refuses "cosign 3 sign-blob of the same is told of the existing entry" '409|already exists|equivalent entry' \
+  refuses "cosign 3 sign-blob of the same is told of the existing entry" '\[409\]' \
     cosign3 sign-blob --yes --key c3rsa.key --use-signing-config=false --rekor-url "$LOG_URL" --bundle c3rsa.again c3.txt
   says "cosign 3 verify-blob, RSA" 'Verified OK' \
     cosign3 verify-blob --key c3rsa.pub --trusted-root trusted_root.json --bundle c3rsa.bundle c3.txt
