@@ -1,7 +1,5 @@
 //! Replays what the real server was asked and answered (`../shared/golden/v1` beside the repository).
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests")]
-
 use std::path::{Path, PathBuf};
 
 use entry::{Policy, ProposedEntry, Refusal, index_keys_of_leaf};

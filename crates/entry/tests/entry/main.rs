@@ -1,0 +1,15 @@
+//! Entries against the real server's answers, other implementations and their own properties.
+
+// `cfg(test)` says so to clippy as well: what fails here is a test.
+#[cfg(test)]
+mod chains;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod recordings;
+#[cfg(test)]
+mod signatures;
+#[cfg(test)]
+mod submission;

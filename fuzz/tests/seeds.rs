@@ -1,0 +1,56 @@
+//! The seeds hold the properties: what the fuzz targets check, without a fuzzer.
+
+use std::fs;
+use std::path::Path;
+
+/// Every file of a folder of seeds, and of what a fuzzer found (`corpus`, `artifacts`) where it ran.
+fn replay(target: &str, property: fn(&[u8]), fewest: usize) {
+    let mut count = 0;
+    for folder in ["seeds", "corpus", "artifacts"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+        for file in fs::read_dir(folder).into_iter().flatten() {
+            let file = file.expect("a readable folder").path();
+            println!("{}", file.display());
+            property(&fs::read(&file).expect("a readable file"));
+            count += 1;
+        }
+    }
+    assert!(count >= fewest, "only {count} seeds");
+}
+
+#[test]
+fn hashedrekord() {
+    replay("hashedrekord", treehead_fuzz::hashedrekord, 60);
+}
+
+#[test]
+fn x509_key() {
+    replay("x509_key", treehead_fuzz::x509_key, 20);
+}
+
+#[test]
+fn checkpoint() {
+    replay("checkpoint", treehead_fuzz::checkpoint, 6);
+}
+
+#[test]
+fn tile_path() {
+    replay("tile_path", treehead_fuzz::tile_path, 12);
+}
+
+/// A property that refuses all seeds checks nothing.
+#[test]
+fn some_seeds_are_accepted() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    let count = |target: &str, is_accepted: fn(&[u8]) -> bool| {
+        let files = fs::read_dir(seeds.join(target)).expect("seeds");
+        files.filter(|file| is_accepted(&fs::read(file.as_ref().expect("a file").path()).expect("readable"))).count()
+    };
+    let is_entry = |body: &[u8]| {
+        entry::ProposedEntry::from_json(body).and_then(|entry| entry.verify(&entry::Policy::default())).is_ok()
+    };
+    assert!(count("hashedrekord", is_entry) >= 25);
+    assert!(count("x509_key", |pem| entry::key_search_key("x509", pem).is_ok()) >= 18);
+    assert_eq!(count("checkpoint", |text| tlog::Note::parse(&String::from_utf8_lossy(text)).is_ok()), 6);
+    assert_eq!(count("tile_path", |path| String::from_utf8_lossy(path).parse::<tlog::TilePath>().is_ok()), 7);
+}
