@@ -5,6 +5,8 @@ use std::sync::Arc;
 use ledger::Ledger;
 
 use crate::body::Bodies;
+use crate::budget::Budget;
+use crate::limits::ANSWER_BYTES_IN_FLIGHT;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::settings::Settings;
@@ -18,6 +20,8 @@ pub(crate) struct App {
     pub(crate) policy: Arc<entry::Policy>,
     /// Takes request bodies in.
     pub(crate) bodies: Bodies,
+    /// What answers of entries and searches may take.
+    pub(crate) answers: Budget,
     /// Runs checks.
     pub(crate) verifier: Verifier,
     /// Counts.
@@ -36,7 +40,8 @@ impl App {
         Ok(Self {
             ledger,
             policy: Arc::new(settings.policy.clone()),
-            bodies: Bodies::new(&settings.limits, Arc::clone(&metrics)),
+            bodies: Bodies::new(&settings.limits, &metrics),
+            answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
             request_ids: RequestIds::new(settings.instance.clone()),
             metrics,

@@ -1,17 +1,14 @@
 //! Request bodies: admitted before they are read, bounded while they are, and counted until the work on them is done.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::budget::{Budget, Share};
 use crate::errors::ApiError;
 use crate::limits::{
     ADMISSION_WAIT, BODY_PAUSE, BODY_TIMEOUT, DISCARD_FACTOR, DISCARD_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE,
@@ -19,15 +16,11 @@ use crate::limits::{
 use crate::metrics::{Metrics, Refused};
 use crate::settings::Limits;
 
-/// Shares are counted in KiB, so that they fit the semaphore's 32 bits up to 4 TiB.
-const UNIT: u64 = 1024;
-
 /// Takes bodies in within the limits. One per server.
 pub(crate) struct Bodies {
     limit: u64,
-    small: Lane,
-    large: Lane,
-    metrics: Arc<Metrics>,
+    small: Budget,
+    large: Budget,
 }
 
 /// The bytes of a body with their share of all bytes in flight: keep it as long as anything made from the body is worked on.
@@ -45,10 +38,11 @@ impl Admitted {
 }
 
 impl Bodies {
-    pub(crate) fn new(limits: &Limits, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(limits: &Limits, metrics: &Metrics) -> Self {
         let small = (limits.body_bytes_in_flight / SMALL_SHARE).max(SMALL_BODY_BYTES);
         let large = limits.body_bytes_in_flight.saturating_sub(small).max(limits.body_bytes);
-        Self { limit: limits.body_bytes, small: Lane::new(small), large: Lane::new(large), metrics }
+        let budget = |bytes| Budget::new(bytes, metrics.body_bytes_in_flight.clone());
+        Self { limit: limits.body_bytes, small: budget(small), large: budget(large) }
     }
 
     /// Reads a whole body.
@@ -65,7 +59,7 @@ impl Bodies {
             self.discard(head, body).await;
             return Err(self.too_large());
         }
-        let Some(mut share) = self.lane(declared).admit(declared.unwrap_or(self.limit), &self.metrics).await else {
+        let Some(mut share) = self.lane(declared).admit(declared.unwrap_or(self.limit)).await else {
             self.discard(head, body).await;
             let seconds = ADMISSION_WAIT.as_secs();
             return Err(ApiError::unavailable(Refused::BodyBudget, "too many request bodies at once", seconds));
@@ -89,7 +83,7 @@ impl Bodies {
         Ok(Admitted { bytes, _share: share })
     }
 
-    fn lane(&self, declared: Option<u64>) -> &Lane {
+    fn lane(&self, declared: Option<u64>) -> &Budget {
         if declared.is_some_and(|length| length <= SMALL_BODY_BYTES) { &self.small } else { &self.large }
     }
 
@@ -152,58 +146,6 @@ async fn collect(mut body: Body, declared: Option<u64>, limit: u64) -> Result<By
     }
 }
 
-/// A budget of bytes, given out in the order asked for.
-struct Lane {
-    units: Arc<Semaphore>,
-    total: u32,
-}
-
-impl Lane {
-    fn new(bytes: u64) -> Self {
-        let total = units(bytes);
-        Self { units: Arc::new(Semaphore::new(total as usize)), total }
-    }
-
-    /// A share of `bytes`, or none if it does not come free in time.
-    async fn admit(&self, bytes: u64, metrics: &Arc<Metrics>) -> Option<Share> {
-        self.admit_within(bytes, metrics, ADMISSION_WAIT).await
-    }
-
-    async fn admit_within(&self, bytes: u64, metrics: &Arc<Metrics>, patience: Duration) -> Option<Share> {
-        let wanted = units(bytes).min(self.total);
-        let permit = timeout(patience, Arc::clone(&self.units).acquire_many_owned(wanted)).await.ok()?.ok()?;
-        metrics.body_bytes_in_flight.add(i64::try_from(bytes).unwrap_or(i64::MAX));
-        Some(Share { permit, bytes, metrics: Arc::clone(metrics) })
-    }
-}
-
-fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1)
-}
-
-/// Bytes set aside for one request; given back on drop.
-#[derive(Debug)]
-struct Share {
-    permit: OwnedSemaphorePermit,
-    bytes: u64,
-    metrics: Arc<Metrics>,
-}
-
-impl Share {
-    fn shrink_to(&mut self, bytes: u64) {
-        let surplus = self.permit.num_permits().saturating_sub(units(bytes) as usize);
-        drop(self.permit.split(surplus));
-        self.metrics.body_bytes_in_flight.sub(i64::try_from(self.bytes.saturating_sub(bytes)).unwrap_or(i64::MAX));
-        self.bytes = self.bytes.min(bytes);
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.metrics.body_bytes_in_flight.sub(i64::try_from(self.bytes).unwrap_or(i64::MAX));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
@@ -213,9 +155,10 @@ mod tests {
 
     const LIMIT: u64 = 200 * 1024;
 
-    fn bodies() -> Bodies {
+    fn bodies() -> (Bodies, Metrics) {
         let limits = Limits { body_bytes: LIMIT, body_bytes_in_flight: 2 * LIMIT, ..Limits::default() };
-        Bodies::new(&limits, Arc::new(Metrics::new(&prometheus::Registry::new()).expect("fresh names")))
+        let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
+        (Bodies::new(&limits, &metrics), metrics)
     }
 
     fn head(length: Option<u64>) -> Parts {
@@ -233,55 +176,56 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_within_the_limit_is_read_and_counted_until_dropped() {
-        let bodies = bodies();
+        let (bodies, metrics) = bodies();
         let admitted = bodies.read(&head(None), pieces(200)).await.expect("exactly the limit");
         assert_eq!(admitted.bytes().len() as u64, LIMIT);
-        assert_eq!(bodies.metrics.body_bytes_in_flight.get(), i64::try_from(LIMIT).expect("small"));
+        assert_eq!(metrics.body_bytes_in_flight.get(), i64::try_from(LIMIT).expect("small"));
         drop(admitted);
-        assert_eq!(bodies.metrics.body_bytes_in_flight.get(), 0);
+        assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
 
     #[tokio::test]
     async fn the_limit_is_in_the_refusal_whether_the_length_was_declared_or_not() {
-        let bodies = bodies();
+        let (bodies, metrics) = bodies();
         let expected = r#"{"code":413,"message":"Request Entity Too Large. Limit set to 204800"}"#;
         let refusal = bodies.read(&head(None), pieces(201)).await.expect_err("over the limit");
         assert_eq!(refusal.body(), expected);
         let refusal = bodies.read(&head(Some(LIMIT + 1)), Body::empty()).await.expect_err("over the limit");
         assert_eq!(refusal.body(), expected);
-        assert_eq!(bodies.metrics.body_bytes_in_flight.get(), 0);
+        assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn all_bodies_together_are_bounded_and_small_ones_still_get_in() {
-        let bodies = bodies();
+        let (bodies, _) = bodies();
         // The large lane has 336 KiB: one body of unknown length reserves 200 of them until it ends.
         let stalled = head(None);
         let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
         let holder = bodies.read(&stalled, silent);
         tokio::pin!(holder);
         assert!(futures_util::poll!(&mut holder).is_pending());
-        let refusal = bodies.large.admit_within(LIMIT, &bodies.metrics, Duration::from_secs(1)).await;
-        assert!(refusal.is_none(), "no room for a second one");
+        let other = head(None);
+        let second = bodies.read(&other, pieces(1));
+        tokio::pin!(second);
+        assert!(futures_util::poll!(&mut second).is_pending(), "no room for a second one");
         let small = bodies.read(&head(Some(1024)), pieces(1)).await.expect("a lane of its own");
         assert_eq!(small.bytes().len(), 1024);
         assert!(holder.await.expect_err("it sends nothing").body().contains("408"));
-        assert!(bodies.large.admit(LIMIT, &bodies.metrics).await.is_some(), "its share came back");
+        assert!(second.await.is_ok(), "its share came back");
     }
 
     #[tokio::test]
     async fn what_was_reserved_and_not_sent_is_given_back_at_once() {
-        let bodies = bodies();
+        let (bodies, metrics) = bodies();
         let admitted = bodies.read(&head(None), pieces(1)).await.expect("small");
-        assert_eq!(bodies.metrics.body_bytes_in_flight.get(), 1024);
-        assert_eq!(bodies.large.units.available_permits(), 335);
+        assert_eq!(metrics.body_bytes_in_flight.get(), 1024);
         drop(admitted);
-        assert_eq!(bodies.large.units.available_permits(), 336);
+        assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
 
     #[tokio::test]
     async fn who_waits_for_continue_is_refused_unread() {
-        let bodies = bodies();
+        let (bodies, _) = bodies();
         let mut head = head(Some(LIMIT + 1));
         head.headers.insert(EXPECT, http::HeaderValue::from_static("100-continue"));
         let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());

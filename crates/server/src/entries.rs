@@ -14,10 +14,11 @@ use crate::app::App;
 use crate::entry_id::{EntryId, PATTERN, entry_id};
 use crate::errors::{ApiError, DATABASE_RETRY_SECONDS, Validation};
 use crate::json::BodyName;
+use crate::limits::MAX_ENTRY_ANSWER_BYTES;
 use crate::metrics::Refused;
 use crate::path::location;
 use crate::query;
-use crate::wire::{Attestations, LogEntry, json};
+use crate::wire::{Attestations, LogEntry, json, json_within, room};
 
 /// The name of the body in messages.
 const PROPOSED_ENTRY: BodyName = BodyName("proposedEntry");
@@ -204,7 +205,8 @@ async fn entry_with_hash(app: &App, head: &Head, leaf_hash: Hash) -> Result<Opti
 
 async fn show(app: &App, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
     let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
-    Ok(json(StatusCode::OK, &LogEntry::new(entry, &proof, Attestations::Shown)))
+    let room = room(app, MAX_ENTRY_ANSWER_BYTES).await?;
+    Ok(json_within(room, &LogEntry::new(entry, &proof, Attestations::Shown)))
 }
 
 fn set_location(response: &mut Response, location: &str) {

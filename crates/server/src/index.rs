@@ -18,8 +18,8 @@ use crate::email::is_mailbox;
 use crate::entry_id::entry_id;
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, Members};
-use crate::limits::{MAX_SEARCH_HITS, MAX_SUBJECT_CHARS};
-use crate::wire::json;
+use crate::limits::{ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS};
+use crate::wire::{json_within, room};
 
 /// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
 pub const TRUNCATED: HeaderName = HeaderName::from_static("treehead-search-truncated");
@@ -68,11 +68,12 @@ pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let search = app.verifier.run(body, Search::parse).await??;
+    let room = room(&app, ID_ANSWER_BYTES * u64::from(MAX_SEARCH_HITS)).await?;
     // Each answer says of all other entries that they do not match: it needs the newest head.
     let head = app.ledger.newest_head().await?;
     let hits = search.run(&app, &head).await?;
     let shown: Vec<&String> = hits.iter().take(MAX_SEARCH_HITS as usize).collect();
-    let mut response = json(StatusCode::OK, &shown);
+    let mut response = json_within(room, &shown);
     if shown.len() < hits.len() {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from(MAX_SEARCH_HITS));
     }

@@ -5,6 +5,7 @@
 
 mod app;
 mod body;
+mod budget;
 mod cors;
 mod email;
 mod entries;

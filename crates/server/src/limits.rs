@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Longest path and query together. An entry ID has 80 digits; what is longer than this is no request of this API. 414.
 pub const MAX_URI_BYTES: usize = 4 * 1024;
 
-/// Read buffer of a connection, which bounds the request line and headers together. 431. Rekor takes 1,000,000 bytes; with
+/// Read buffer of a connection, which bounds the request line and headers together (what was read beyond it with the last
+/// piece still counts as within). 431. Rekor takes 1,000,000 bytes; with
 /// [`crate::settings::DEFAULT_CONNECTIONS`] that would be 4 GB of headers.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 
@@ -50,6 +51,17 @@ pub const MAX_RETRIEVE: usize = 10;
 
 /// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
 pub const MAX_SEARCH_HITS: u32 = 10_000;
+
+/// Answers that show entries or search results, being made or sent, together: slow readers could otherwise hold one of
+/// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
+pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
+
+/// One entry in an answer: 65,535 leaf bytes and an attestation of 100 KiB, both in base64, are 224 KB; proof and checkpoint are
+/// below 8 KB. Set aside until the length is known.
+pub const MAX_ENTRY_ANSWER_BYTES: u64 = 256 * 1024;
+
+/// One entry ID in a list, with quotes and comma.
+pub const ID_ANSWER_BYTES: u64 = 83;
 
 /// Characters of a `subject` in `index/retrieve`, as in Rekor.
 pub const MAX_SUBJECT_CHARS: usize = 512;

@@ -20,6 +20,8 @@ pub(crate) enum Refused {
     BodyBudget,
     /// 408.
     BodyTimeout,
+    /// 503: no share of the answers in flight.
+    AnswerBudget,
     /// 503: no turn for a costly check.
     Verification,
     /// 503: the sequencer's queue is full.
@@ -44,6 +46,7 @@ impl Refused {
             Self::BodyTooLarge => "body-too-large",
             Self::BodyBudget => "body-budget",
             Self::BodyTimeout => "body-timeout",
+            Self::AnswerBudget => "answer-budget",
             Self::Verification => "verification",
             Self::Queue => "queue",
             Self::ReadOnly => "read-only",
@@ -67,6 +70,8 @@ pub(crate) struct Metrics {
     refused: IntCounterVec,
     /// Request bodies being received or worked on, in bytes.
     pub(crate) body_bytes_in_flight: IntGauge,
+    /// Answers that show entries or search results, being made or sent, in bytes.
+    pub(crate) answer_bytes_in_flight: IntGauge,
     /// Requests being worked on.
     pub(crate) requests_in_flight: IntGauge,
     /// Open connections.
@@ -124,6 +129,10 @@ impl Metrics {
                 "treehead_http_body_bytes_in_flight",
                 "Bytes set aside for request bodies being received or worked on",
             )?,
+            answer_bytes_in_flight: IntGauge::new(
+                "treehead_http_answer_bytes_in_flight",
+                "Bytes set aside for answers that show entries or search results, being made or sent",
+            )?,
             requests_in_flight: IntGauge::new("treehead_http_requests_in_flight", "Requests being worked on")?,
             connections: IntGauge::new("treehead_http_connections", "Open connections")?,
             verification: Histogram::with_opts(
@@ -147,6 +156,7 @@ impl Metrics {
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.refused.clone()))?;
         registry.register(Box::new(self.body_bytes_in_flight.clone()))?;
+        registry.register(Box::new(self.answer_bytes_in_flight.clone()))?;
         registry.register(Box::new(self.requests_in_flight.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.verification.clone()))?;

@@ -41,6 +41,8 @@ pub(crate) fn location(uri: &Uri, entry_id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -58,6 +60,16 @@ mod tests {
             ("*", "/*"),
         ] {
             assert_eq!(clean(path), expected, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_clean_stays_and_has_nothing_to_clean(path in "[/.a%]{0,20}") {
+            let once = clean(&path);
+            prop_assert_eq!(&clean(&once), &once);
+            prop_assert!(once.starts_with('/') && (once.len() == 1 || !once.ends_with('/')));
+            prop_assert!(!once.contains("//") && once.split('/').all(|segment| !matches!(segment, "." | "..")));
         }
     }
 

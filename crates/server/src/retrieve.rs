@@ -15,8 +15,8 @@ use crate::app::App;
 use crate::entry_id::{EntryId, PATTERN};
 use crate::errors::{ApiError, Validation};
 use crate::json::BodyName;
-use crate::limits::MAX_RETRIEVE;
-use crate::wire::{Attestations, LogEntry, json};
+use crate::limits::{MAX_ENTRY_ANSWER_BYTES, MAX_RETRIEVE};
+use crate::wire::{Attestations, LogEntry, json_within, room};
 
 /// The name of the body in messages.
 const ENTRY: BodyName = BodyName("entry");
@@ -70,6 +70,7 @@ pub(crate) async fn retrieve(State(app): State<Arc<App>>, request: Request) -> R
     let body = app.bodies.read(&parts, body).await?;
     let query = app.verifier.run(body, Query::parse).await??;
     let wanted = query.wanted(&app)?;
+    let room = room(&app, wanted.count() as u64 * MAX_ENTRY_ANSWER_BYTES).await?;
     let mut head = app.ledger.head();
     let mut found = wanted.find(&app, &head).await?;
     if found.len() < wanted.count() {
@@ -82,7 +83,7 @@ pub(crate) async fn retrieve(State(app): State<Arc<App>>, request: Request) -> R
         let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
         answer.push(LogEntry::new(entry, &proof, Attestations::Shown));
     }
-    Ok(json(StatusCode::OK, &answer))
+    Ok(json_within(room, &answer))
 }
 
 /// A query as it was sent, each part valid by itself.

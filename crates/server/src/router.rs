@@ -79,7 +79,7 @@ fn documents(app: &Arc<App>) -> Router {
         ("/", any(pages::home)),
         ("/docs", any(pages::docs)),
         ("/swagger.json", any(pages::swagger)),
-        ("/ping", axum::routing::get(pages::ping).fallback(not_found)),
+        ("/ping", any(ping)),
         ("/healthz", axum::routing::get(health::healthz).fallback(probe)),
         ("/readyz", axum::routing::get(health::readyz).fallback(probe)),
     ];
@@ -117,6 +117,14 @@ fn not_allowed(method: &Method, allowed: &'static str) -> Response {
     let mut response = ApiError::framework(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
     response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
+}
+
+/// 404 for other methods, and so without `Allow`.
+async fn ping(method: Method, uri: OriginalUri) -> Response {
+    match method {
+        Method::GET | Method::HEAD => pages::ping().await,
+        _ => not_found(uri).await.into_response(),
+    }
 }
 
 async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {

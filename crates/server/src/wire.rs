@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ledger::{Head, InclusionProof, LoggedEntry};
@@ -10,8 +11,12 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tlog::Hash;
 
+use crate::app::App;
+use crate::budget::Share;
 use crate::entry_id::entry_id;
 use crate::errors::{ApiError, JSON};
+use crate::limits::ADMISSION_WAIT;
+use crate::metrics::Refused;
 
 /// Whether an entry is shown with its attestation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,18 +155,57 @@ impl ConsistencyProof {
     }
 }
 
+/// Room for an answer of up to `bytes`, to be taken before the answer is made.
+///
+/// # Errors
+///
+/// 503 if no room came free in time.
+pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, ApiError> {
+    app.answers.admit(bytes).await.ok_or_else(|| {
+        ApiError::unavailable(Refused::AnswerBudget, "too many answers at once", ADMISSION_WAIT.as_secs())
+    })
+}
+
 /// An answer in JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    match serde_json::to_string(value) {
-        Ok(mut text) => {
-            text.push('\n');
-            (status, [(CONTENT_TYPE, JSON)], text).into_response()
-        }
+    answer(status, text(value).map(Bytes::from))
+}
+
+/// A successful answer in JSON that keeps its room until it is sent.
+pub(crate) fn json_within(mut share: Share, value: &impl Serialize) -> Response {
+    let kept = text(value).map(|text| {
+        share.shrink_to(text.len() as u64);
+        Bytes::from_owner(Kept { text, _share: share })
+    });
+    answer(StatusCode::OK, kept)
+}
+
+/// A text with its share of the answers in flight.
+struct Kept {
+    text: String,
+    _share: Share,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}
+
+fn answer(status: StatusCode, text: serde_json::Result<Bytes>) -> Response {
+    match text {
+        Ok(text) => (status, [(CONTENT_TYPE, JSON)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "an answer could not be written");
             ApiError::unknown().into_response()
         }
     }
+}
+
+fn text(value: &impl Serialize) -> serde_json::Result<String> {
+    let mut text = serde_json::to_string(value)?;
+    text.push('\n');
+    Ok(text)
 }
 
 fn hashes_json(hashes: &[Hash]) -> Vec<String> {

@@ -1,0 +1,103 @@
+//! A budget of bytes: who wants to hold memory takes a share of it first, and waits in line for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::IntGauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::limits::ADMISSION_WAIT;
+
+/// Shares are counted in KiB, so that they fit the semaphore's 32 bits up to 4 TiB.
+const UNIT: u64 = 1024;
+
+/// Bytes that may be held at once, given out in the order asked for.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    units: Arc<Semaphore>,
+    total: u32,
+    held: IntGauge,
+}
+
+impl Budget {
+    /// A budget of `bytes`, at most 4 TiB; `held` shows what is given out.
+    pub(crate) fn new(bytes: u64, held: IntGauge) -> Self {
+        let total = units(bytes);
+        Self { units: Arc::new(Semaphore::new(total as usize)), total, held }
+    }
+
+    /// A share of `bytes` (of the whole budget, if it is smaller), or none if it does not come free within
+    /// [`ADMISSION_WAIT`].
+    pub(crate) async fn admit(&self, bytes: u64) -> Option<Share> {
+        self.admit_within(bytes, ADMISSION_WAIT).await
+    }
+
+    async fn admit_within(&self, bytes: u64, patience: Duration) -> Option<Share> {
+        let wanted = units(bytes).min(self.total);
+        let permit = timeout(patience, Arc::clone(&self.units).acquire_many_owned(wanted)).await.ok()?.ok()?;
+        self.held.add(gauge_value(bytes));
+        Some(Share { permit, bytes, held: self.held.clone() })
+    }
+}
+
+/// Bytes set aside for one request; given back on drop.
+#[derive(Debug)]
+pub(crate) struct Share {
+    permit: OwnedSemaphorePermit,
+    bytes: u64,
+    held: IntGauge,
+}
+
+impl Share {
+    /// Gives back what is beyond `bytes`.
+    pub(crate) fn shrink_to(&mut self, bytes: u64) {
+        let surplus = self.permit.num_permits().saturating_sub(units(bytes) as usize);
+        drop(self.permit.split(surplus));
+        self.held.sub(gauge_value(self.bytes.saturating_sub(bytes)));
+        self.bytes = self.bytes.min(bytes);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.held.sub(gauge_value(self.bytes));
+    }
+}
+
+fn units(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1)
+}
+
+fn gauge_value(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(kib: u64) -> Budget {
+        Budget::new(kib * UNIT, IntGauge::new("held", "for the test").expect("a valid name"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shares_wait_in_line_and_give_up_in_time() {
+        let budget = budget(10);
+        let mut first = budget.admit(8 * UNIT).await.expect("it fits");
+        assert!(budget.admit_within(4 * UNIT, Duration::from_secs(1)).await.is_none());
+        first.shrink_to(6 * UNIT);
+        assert_eq!(budget.held.get(), 6 * 1024);
+        let second = budget.admit(4 * UNIT).await.expect("room was made");
+        drop((first, second));
+        assert_eq!(budget.held.get(), 0);
+        assert_eq!(budget.units.available_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn more_than_everything_is_everything() {
+        let budget = budget(10);
+        assert_eq!(budget.admit(u64::MAX).await.expect("alone").permit.num_permits(), 10);
+        assert!(budget.admit(0).await.is_some(), "and nothing costs one unit");
+    }
+}

@@ -1,0 +1,169 @@
+//! The recordings as they lie on disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Request;
+use serde_json::Value;
+
+use crate::support::TestLog;
+
+/// Where the recordings are, seen from this crate.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/v1");
+
+/// The recorded tree.
+pub(crate) const TREE_HEX: &str = "3d6c04139650b0df";
+const TREE_DECIMAL: &str = "4425917015971115231";
+/// The recorded size at the end.
+const FINAL_SIZE: &str = "lastSize=96";
+
+/// All recordings.
+pub(crate) struct Recordings {
+    pub(crate) cases: Vec<Case>,
+    /// The `hashedrekord` entries of the recorded log by log index.
+    pub(crate) entries: BTreeMap<u64, Entry>,
+}
+
+/// An entry that some answer showed.
+pub(crate) struct Entry {
+    pub(crate) id: String,
+    pub(crate) body: String,
+}
+
+/// One request and its recorded answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+    pub(crate) expected: Expected,
+    pub(crate) entry_id: Option<String>,
+    pub(crate) canonical_body: Option<String>,
+    pub(crate) index_queries: Vec<Case>,
+    pub(crate) get_entry: Option<Expected>,
+}
+
+/// A recorded answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expected {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Expected {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("recorded JSON")
+    }
+}
+
+impl Recordings {
+    /// None, and a word about it, where they are absent.
+    #[expect(clippy::print_stdout, reason = "a test that is passed over says so")]
+    pub(crate) fn load() -> Option<Self> {
+        if !Path::new(FOLDER).is_dir() {
+            println!("the upstream recordings are not here: passed over");
+            return None;
+        }
+        let mut cases = Vec::new();
+        let mut entries = BTreeMap::new();
+        for folder in ["own", "upstream"] {
+            for file in fs::read_dir(Path::new(FOLDER).join(folder)).expect("a folder") {
+                let text = fs::read_to_string(file.expect("an entry").path()).expect("readable");
+                let value: Value = serde_json::from_str(&text).expect("JSON");
+                collect_entries(&value, &mut entries);
+                cases.push(case(&value));
+            }
+        }
+        cases.sort_by(|a, b| a.name.cmp(&b.name));
+        Some(Self { cases, entries })
+    }
+
+    pub(crate) fn named(&self, name: &str) -> &Case {
+        self.cases.iter().find(|case| case.name == name).expect("a recording of that name")
+    }
+}
+
+impl Case {
+    /// The request, for the tree and size of our log.
+    pub(crate) fn request(&self, log: &TestLog) -> Request<Body> {
+        let tree = log.ledger.tree().id;
+        let size = format!("lastSize={}", log.ledger.head().size);
+        let ours =
+            |text: &str| text.replace(TREE_HEX, &format!("{:016x}", tree.0)).replace(TREE_DECIMAL, &tree.to_string());
+        let mut request =
+            Request::builder().method(self.method.as_str()).uri(ours(&self.target).replace(FINAL_SIZE, &size));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let body = ours(&self.body);
+        if self.method == "POST" {
+            request = request.header("content-length", body.len());
+        }
+        request.body(Body::from(body)).expect("a request")
+    }
+}
+
+/// The leaf bytes of the one entry of an answer.
+pub(crate) fn leaf_bytes(answer: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(answer).ok()?;
+    let body = value.as_object()?.values().next()?["body"].as_str()?.to_owned();
+    String::from_utf8(STANDARD.decode(body).ok()?).ok()
+}
+
+fn case(value: &Value) -> Case {
+    let request = &value["request"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let optional = |name: &str| value[name].as_str().map(str::to_owned);
+    let queries = value["index_queries"].as_array().into_iter().flatten();
+    Case {
+        name: text(&value["name"]),
+        method: text(&request["method"]),
+        target: text(&request["path"]),
+        headers: pairs(&request["headers"]),
+        body: text(&request["body"]),
+        expected: expected(&value["response"]),
+        entry_id: optional("entry_id"),
+        canonical_body: optional("canonical_body"),
+        index_queries: queries.map(case).collect(),
+        get_entry: value.get("get_entry").filter(|answer| answer.is_object()).map(expected),
+    }
+}
+
+fn expected(value: &Value) -> Expected {
+    let status = value["status"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
+    let headers = pairs(&value["headers"]).into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
+    Expected { status, headers, body: value["body"].as_str().unwrap_or_default().to_owned() }
+}
+
+/// Headers; of several values the first.
+fn pairs(value: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().or_else(|| value[0].as_str()).unwrap_or_default().to_owned();
+    value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+fn collect_entries(value: &Value, entries: &mut BTreeMap<u64, Entry>) {
+    match value {
+        Value::Object(members) => {
+            for (name, value) in members {
+                if let (true, Some(body)) = (name.starts_with(TREE_HEX), value["body"].as_str()) {
+                    let body = STANDARD.decode(body).expect("base64");
+                    let body = String::from_utf8(body).expect("UTF-8");
+                    if body.contains(r#""kind":"hashedrekord""#) {
+                        let log_index = value["logIndex"].as_u64().expect("a log index");
+                        entries.insert(log_index, Entry { id: name.clone(), body });
+                    }
+                }
+                collect_entries(value, entries);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| collect_entries(value, entries)),
+        _ => {}
+    }
+}

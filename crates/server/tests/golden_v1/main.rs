@@ -1,0 +1,146 @@
+//! Replays the recorded answers of a real Rekor v1.5.4 and compares. Where the recordings are absent, it says so and passes over.
+//!
+//! The state of the recorded log is made again as far as `hashedrekord` entries go, in its order, so that the first six leaves
+//! and everything that follows from them have the recorded hashes.
+
+#![expect(clippy::expect_used, reason = "a test fails where something is not as it must be")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod case;
+mod compare;
+mod lists;
+mod mask;
+
+use std::collections::BTreeSet;
+
+use case::{Case, Expected, Recordings};
+use compare::{Aspect, mismatches};
+use mask::Mask;
+use support::TestLog;
+
+/// Recorded before the first entry.
+const EMPTY_LOG: [&str; 4] =
+    ["get-log-first", "get-entries-logindex0-first", "get-proof-1-1-first", "retrieve-logindex0-first"];
+
+/// Leaves that our log has at the recorded positions.
+const SAME_LEAVES: u64 = 6;
+
+#[tokio::test]
+async fn answers_match_the_recordings() {
+    let Some(recordings) = Recordings::load() else { return };
+    let waiting = |case: &Case| lists::is_waiting(&case.name);
+    let log = TestLog::start().await;
+    let mut failures = Vec::new();
+    let mut done = BTreeSet::new();
+
+    // An empty log.
+    for name in EMPTY_LOG {
+        let case = recordings.named(name);
+        let (found, details) = replay(&log, case, Mask::Keys).await;
+        failures.extend(verdict(case, &found, &details));
+        done.insert(name.to_owned());
+    }
+    // It fills, in the recorded order; what was recorded without its proposal is sent as it was stored.
+    for (log_index, entry) in &recordings.entries {
+        match recordings.cases.iter().find(|case| case.entry_id.as_ref() == Some(&entry.id)) {
+            Some(case) => {
+                let mask = if *log_index < SAME_LEAVES { Mask::Keys } else { Mask::Tree };
+                let (found, details) = replay(&log, case, mask).await;
+                failures.extend(verdict(case, &found, &details));
+                done.insert(case.name.clone());
+            }
+            None => assert_eq!(log.post("/api/v1/log/entries", &entry.body).await.status, 201, "{}", entry.body),
+        }
+    }
+    // Duplicates of entries that were not recorded themselves.
+    for case in recordings.cases.iter().filter(|case| case.expected.status == 409 && !waiting(case)) {
+        log.post("/api/v1/log/entries", &case.body).await;
+    }
+    for case in &recordings.cases {
+        if !done.contains(&case.name) {
+            let (found, details) = replay(&log, case, Mask::Tree).await;
+            match waiting(case) {
+                false => failures.extend(verdict(case, &found, &details)),
+                true if found.is_empty() && !lists::is_multi_shard(&case.name) => {
+                    failures.push(format!("{}: matches already, take it off its list", case.name));
+                }
+                true => {}
+            }
+        }
+    }
+    for case in recordings.cases.iter().filter(|case| case.entry_id.is_some() && !waiting(case)) {
+        failures.extend(search_failures(&log, case).await);
+        failures.extend(read_back_failures(&log, case).await);
+    }
+    failures.extend(lists::unused(&recordings));
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[tokio::test]
+async fn proofs_of_the_same_leaves_are_the_same() {
+    let Some(recordings) = Recordings::load() else { return };
+    let log = TestLog::start().await;
+    for (_, entry) in recordings.entries.range(..SAME_LEAVES) {
+        assert_eq!(log.post("/api/v1/log/entries", &entry.body).await.status, 201);
+    }
+    let recorded = recordings.named("get-proof-2-7").expected.json();
+    let ours = log.get("/api/v1/log/proof?firstSize=2&lastSize=6").await.json();
+    // The root of leaves 2 and 3.
+    assert_eq!(ours["hashes"][0], recorded["hashes"][0]);
+}
+
+/// What is wrong with one case, given in what it differs.
+fn verdict(case: &Case, found: &BTreeSet<Aspect>, details: &str) -> Option<String> {
+    let allowed: BTreeSet<Aspect> = lists::deliberate(&case.name).into_iter().flatten().copied().collect();
+    if *found == allowed {
+        return None;
+    }
+    let list = if allowed.is_empty() { "not listed" } else { "listed" };
+    Some(format!("{}: differs in {found:?}, {list} with {allowed:?}\n{details}", case.name))
+}
+
+async fn replay(log: &TestLog, case: &Case, mask: Mask) -> (BTreeSet<Aspect>, String) {
+    let answer = log.send(case.request(log)).await;
+    mismatches(case, &answer, mask)
+}
+
+/// Each recorded search must lead to the entry, or not, as recorded. (To others as well: some searches were recorded before the log was full.)
+async fn search_failures(log: &TestLog, case: &Case) -> Vec<String> {
+    let mut failures = Vec::new();
+    let leaf = case.entry_id.as_deref().unwrap_or_default().trim_start_matches(case::TREE_HEX);
+    for query in &case.index_queries {
+        let answer = log.send(query.request(log)).await;
+        // A deliberate difference: Rekor refuses to search for SHA-384.
+        let is_found = query.expected.body.contains(leaf) || query.body.contains(r#""hash":"sha384:"#);
+        if answer.status != 200 || answer.body.contains(leaf) != is_found {
+            failures.push(format!("{}, searching {}: {answer:?}", case.name, query.body));
+        }
+    }
+    failures
+}
+
+/// The entry as it reads back, with its recorded leaf bytes.
+async fn read_back_failures(log: &TestLog, case: &Case) -> Vec<String> {
+    let (Some(id), Some(Expected { status, headers, body })) = (&case.entry_id, &case.get_entry) else {
+        return Vec::new();
+    };
+    let read = Case {
+        name: format!("{} (read back)", case.name),
+        method: "GET".to_owned(),
+        target: format!("/api/v1/log/entries/{id}"),
+        headers: Vec::new(),
+        body: String::new(),
+        expected: Expected { status: *status, headers: headers.clone(), body: body.clone() },
+        ..Case::default()
+    };
+    let answer = log.send(read.request(log)).await;
+    let (found, details) = mismatches(&read, &answer, Mask::Tree);
+    let mut failures: Vec<String> =
+        (!found.is_empty()).then(|| format!("{}: {details}", read.name)).into_iter().collect();
+    if case::leaf_bytes(&answer.body) != case.canonical_body {
+        failures.push(format!("{}: other leaf bytes", read.name));
+    }
+    failures
+}

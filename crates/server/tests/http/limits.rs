@@ -1,0 +1,75 @@
+//! What arrives is bounded.
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Request;
+
+use crate::proposal::Signer;
+use crate::support::{TestLog, open_log};
+
+const ENTRIES: &str = "/api/v1/log/entries";
+
+#[tokio::test]
+async fn bodies_over_the_limit_are_refused_with_the_limit() {
+    let mut opened = open_log().await;
+    opened.1.limits.body_bytes = 4096;
+    let log = TestLog::of(opened);
+    let refusal = r#"{"code":413,"message":"Request Entity Too Large. Limit set to 4096"}"#;
+    for target in [ENTRIES, "/api/v1/log/entries/retrieve", "/api/v1/index/retrieve"] {
+        let answer = log.post(target, &" ".repeat(4097)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (413, refusal), "{target}");
+        let unknown_length = Request::post(target)
+            .header("content-type", "application/json")
+            .header("transfer-encoding", "chunked")
+            .body(Body::from(" ".repeat(4097)))
+            .expect("a request");
+        assert_eq!(log.send(unknown_length).await.body, refusal);
+    }
+    assert_eq!(log.post(ENTRIES, &Signer::new().proposal(b"x")).await.status, 201, "smaller ones still get in");
+}
+
+#[tokio::test]
+async fn large_bodies_are_checked_as_well() {
+    let log = TestLog::start().await;
+    let proposal = Signer::new().proposal(b"x");
+    let padded = format!("{{\"padding\":\"{}\",{}", "x".repeat(200_000), &proposal[1..]);
+    assert_eq!(log.post(ENTRIES, &padded).await.status, 201, "unknown members are ignored");
+    assert_eq!(log.post(ENTRIES, &proposal).await.status, 409, "it is the same entry");
+    let broken = format!("{}{{", " ".repeat(200_000));
+    assert_eq!(log.post(ENTRIES, &broken).await.status, 400);
+}
+
+#[tokio::test]
+async fn long_targets_are_refused() {
+    let log = TestLog::start().await;
+    let answer = log.get(&format!("/api/v1/log?x={}", "y".repeat(4096))).await;
+    let refusal = r#"{"code":414,"message":"Request URI Too Long. Limit set to 4096"}"#;
+    assert_eq!((answer.status, answer.body.as_str()), (414, refusal));
+    assert_eq!(log.get(&format!("/api/v1/log?x={}", "y".repeat(4000))).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_log_that_stops_answers_503_and_still_reads() {
+    let log = TestLog::start().await;
+    let signer = Signer::new();
+    assert_eq!(log.post(ENTRIES, &signer.proposal(b"x")).await.status, 201);
+    log.ledger.stop().await;
+    let answer = log.post(ENTRIES, &signer.proposal(b"y")).await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
+    assert_eq!(answer.body, "{\"code\":503,\"message\":\"the server is stopping\"}\n");
+    assert_eq!(log.get(&format!("{ENTRIES}?logIndex=0")).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_entry_that_is_refused_leaves_no_trace() {
+    let log = TestLog::start().await;
+    let (one, other) = (Signer::new(), Signer::new());
+    let forged = one.proposal(b"x").replace(&one.public_key(), &other.public_key());
+    let answer = log.post(ENTRIES, &forged).await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.starts_with(r#"{"code":400,"message":"error processing entry: "#), "{}", answer.body);
+    let not_a_key = one.proposal(b"x").replace(&one.public_key(), &STANDARD.encode("no key"));
+    assert_eq!(log.post(ENTRIES, &not_a_key).await.status, 400);
+    assert_eq!(log.get("/api/v1/log").await.json()["treeSize"], 0);
+}

@@ -1,0 +1,13 @@
+//! The server over HTTP: through the router, and through sockets.
+
+#![expect(clippy::expect_used, reason = "a test fails where something is not as it must be")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod life;
+mod limits;
+mod listening;
+mod proposal;
+mod routes;
+mod search;

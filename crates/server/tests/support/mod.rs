@@ -1,0 +1,106 @@
+//! A log on SQLite in a folder of its own, behind the router.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request};
+use http_body_util::BodyExt as _;
+use ledger::store::sqlite::SqliteStore;
+use ledger::{Ledger, SystemClock};
+use ring::rand::SystemRandom;
+use server::{BuildInfo, Settings};
+use tempfile::TempDir;
+use tlog::SigningKey;
+use tower::ServiceExt as _;
+
+/// Name of the log: the one that the recordings have.
+pub(crate) const NAME: &str = "rekor-lab";
+
+/// A running log.
+pub(crate) struct TestLog {
+    pub(crate) ledger: Ledger,
+    router: Router,
+    _folder: TempDir,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// A header as text; empty where it is absent.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("visible ASCII"))
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// An empty log with its settings, before a server is made of it.
+pub(crate) async fn open_log() -> (Ledger, Settings, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let rng = SystemRandom::new();
+    let key = SigningKey::generate_p256_pkcs8(&rng).expect("randomness");
+    let metrics = prometheus::Registry::new();
+    let ledger = Ledger::open(ledger::Settings {
+        store: Arc::new(SqliteStore::open(&folder.path().join("log.sqlite")).await.expect("a database")),
+        name: Some(NAME.to_owned()),
+        key: SigningKey::from_pkcs8(&key, &rng).expect("the key just made"),
+        clock: Arc::new(SystemClock),
+        metrics: metrics.clone(),
+    })
+    .await
+    .expect("an empty log opens");
+    let build = BuildInfo {
+        version: "0.0.0".into(),
+        revision: "unknown".into(),
+        build_date: "unknown".into(),
+        compiler: "rustc".into(),
+    };
+    (ledger, Settings::new(metrics, build, "test".into()), folder)
+}
+
+impl TestLog {
+    /// An empty log with the default settings.
+    pub(crate) async fn start() -> Self {
+        Self::of(open_log().await)
+    }
+
+    /// A log that was opened.
+    pub(crate) fn of((ledger, settings, folder): (Ledger, Settings, TempDir)) -> Self {
+        let router = server::router(ledger.clone(), &settings).expect("fresh metrics");
+        Self { ledger, router, _folder: folder }
+    }
+
+    /// Sends one request.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("in memory").to_bytes();
+        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// GET.
+    pub(crate) async fn get(&self, target: &str) -> Answer {
+        self.send(Request::get(target).body(Body::empty()).expect("a request")).await
+    }
+
+    /// POST of JSON.
+    pub(crate) async fn post(&self, target: &str, body: &str) -> Answer {
+        let request = Request::post(target)
+            .header("content-type", "application/json")
+            .header("content-length", body.len())
+            .body(Body::from(body.to_owned()))
+            .expect("a request");
+        self.send(request).await
+    }
+}
