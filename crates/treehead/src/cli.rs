@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
 use crate::config::{Config, LogFormat};
-use crate::failure::{Explain, FailureKind, Outcome};
+use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// A transparency log in one binary, compatible with Sigstore's Rekor.
 #[derive(Debug, Parser)]
@@ -152,11 +153,22 @@ struct CommonFlags {
 }
 
 impl Cli {
-    /// Reads the command line and the environment. Ends the process for `--help`, `--version` and wrong flags (status 2).
-    pub(crate) fn read() -> Self {
-        let matches = command().get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    /// Reads the command line and the environment. Ends the process after `--help` and `--version`.
+    pub(crate) fn read() -> Outcome<Self> {
+        let matches = command().try_get_matches();
+        matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
+            if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                error.exit();
+            }
+            Failure::new(FailureKind::Usage, in_short(&error.render().to_string()))
+        })
     }
+}
+
+/// What is wrong, without the usage that follows it.
+fn in_short(text: &str) -> String {
+    let wrong = text.split("\n\nUsage:").next().unwrap_or(text).split("\n\nFor more").next().unwrap_or(text);
+    format!("{} (see treehead --help)", wrong.strip_prefix("error: ").unwrap_or(wrong))
 }
 
 impl Serve {

@@ -22,6 +22,7 @@ async fn init(config: &Config, place: &Place) -> Outcome<()> {
     {
         return Err(exists(place, format_args!("the log {:?} (tree {})", tree.name, tree.tree_id)));
     }
+    new_log::unexplained_key(config, place, &key_path)?;
     let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
     if made.history == History::Known {
         return Err(exists(place, "a log that another process made in this moment"));

@@ -29,26 +29,26 @@ pub(crate) struct Made {
     pub history: History,
 }
 
-/// Whether a key is there that nobody named. A key that was named is meant to be used; one that is merely there may be what is
-/// left of a log that was lost, and a new log under it would be a fork.
-pub(crate) fn key_is_unexplained(config: &Config, key_path: &Path) -> bool {
-    config.key.is_none() && key_path.exists()
+/// Refuses a key that is there although nobody named it. One that was named is meant to be used; one that is merely there may be
+/// what is left of a log that was lost, and a new log under it would be a fork.
+pub(crate) fn unexplained_key(config: &Config, place: &Place, key_path: &Path) -> Outcome<()> {
+    if config.key.is_some() || !key_path.exists() {
+        return Ok(());
+    }
+    let path = key_path.display();
+    Err(Failure::new(
+        FailureKind::Log,
+        format_args!(
+            "{place} holds no log, but {path} exists: if that is the key of a log, find its database; to make a new log with it \
+             all the same, say so with --key {path}"
+        ),
+    ))
 }
 
 /// Makes key and tree in an empty database.
 ///
 /// If we die between the two, the key is there and has signed nothing; the next start asks for it to be named.
 pub(crate) async fn make(store: &dyn Store, config: &Config, place: &Place, key_path: &Path) -> Outcome<Made> {
-    if key_is_unexplained(config, key_path) {
-        return Err(Failure::new(
-            FailureKind::Log,
-            format_args!(
-                "{place} holds no log, but {path} exists: if that is the key of a log, find its database; to make a new log with \
-                 it all the same, say so with --key {path}",
-                path = key_path.display()
-            ),
-        ));
-    }
     let (key, origin) = key_file::read_or_make(key_path, &SystemRandom::new())
         .map_err(|error| Failure::new(FailureKind::Key, error))?;
     let name = config.name.as_deref().unwrap_or(ledger::DEFAULT_NAME);

@@ -56,7 +56,7 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
     let key_path = open::key_path(config)?;
     let failed = |error: OpenError| open::of_open(place, &key_path, &error);
     let store = place.open().await?;
-    let (key, origin, history) = match find(store.as_ref(), config, &key_path).await.map_err(failed)? {
+    let (key, origin, history) = match find(store.as_ref(), config, place, &key_path).await? {
         Some(tree) => (open::key_of(&tree, &key_path)?, KeyOrigin::Found, History::Known),
         None => {
             let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
@@ -72,15 +72,18 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
     Ok(Log { ledger, key: verifying_key, key_path, history })
 }
 
-/// The log, with some patience if a key without a log shows that another server may be making it.
-async fn find(store: &dyn Store, config: &Config, key_path: &Path) -> Result<Option<TreeRow>, OpenError> {
-    let name = config.name.as_deref();
-    match ledger::find_log(store, name).await? {
-        None if store.is_shared() && new_log::key_is_unexplained(config, key_path) => {
-            new_log::of_neighbour(store, name).await
-        }
-        found => Ok(found),
+/// The log; none where a new one is to be made.
+async fn find(store: &dyn Store, config: &Config, place: &Place, key_path: &Path) -> Outcome<Option<TreeRow>> {
+    let failed = |error: OpenError| open::of_open(place, key_path, &error);
+    // Looked at first: a key that appears later is made by a server that starts in the same moment, and shared.
+    let unexplained = new_log::unexplained_key(config, place, key_path);
+    let found = ledger::find_log(store, config.name.as_deref()).await.map_err(failed)?;
+    let Err(refusal) = unexplained else { return Ok(found) };
+    if found.is_some() || !store.is_shared() {
+        return found.map(Some).ok_or(refusal);
     }
+    let found = new_log::of_neighbour(store, config.name.as_deref()).await.map_err(failed)?;
+    found.map(Some).ok_or(refusal)
 }
 
 fn lost_the_race(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
