@@ -92,20 +92,29 @@ pub(crate) fn acknowledged(answer: &http::Answer, proposal: &Proposal) -> Acknow
 
 /// It is there under its UUID, its log index and its index keys, as it was acknowledged.
 pub(crate) fn assert_logged(server: SocketAddr, author: &Author, wanted: &Acknowledged) {
-    let uuid = &wanted.uuid;
-    for path in [format!("/api/v1/log/entries/{uuid}"), format!("/api/v1/log/entries?logIndex={}", wanted.log_index)] {
-        let answer = http::get(server, &path);
-        assert_eq!(answer.status, 200, "{path}: {answer:?}");
-        let found = &answer.json()[uuid];
-        for member in ["body", "integratedTime", "logID", "logIndex"] {
-            assert_eq!(found[member], wanted.entry[member], "{path}: {member}");
-        }
-    }
-    let by_hash = search(server, &json!({"hash": format!("sha256:{}", wanted.artifact_hash)}));
-    assert_eq!(by_hash, json!([uuid]), "by the artifact's hash");
+    assert_all_logged(server, author, std::slice::from_ref(wanted));
+}
+
+/// All entries of one author; the key they share is searched once.
+pub(crate) fn assert_all_logged(server: SocketAddr, author: &Author, all: &[Acknowledged]) {
     let key = BASE64_STANDARD.encode(author.public_pem());
     let by_key = search(server, &json!({"publicKey": {"format": "x509", "content": key}}));
-    assert!(by_key.as_array().unwrap().contains(&json!(uuid)), "by the key: {uuid} is not in {by_key}");
+    for wanted in all {
+        let uuid = &wanted.uuid;
+        for path in
+            [format!("/api/v1/log/entries/{uuid}"), format!("/api/v1/log/entries?logIndex={}", wanted.log_index)]
+        {
+            let answer = http::get(server, &path);
+            assert_eq!(answer.status, 200, "{path}: {answer:?}");
+            let found = &answer.json()[uuid];
+            for member in ["body", "integratedTime", "logID", "logIndex"] {
+                assert_eq!(found[member], wanted.entry[member], "{path}: {member}");
+            }
+        }
+        let by_hash = search(server, &json!({"hash": format!("sha256:{}", wanted.artifact_hash)}));
+        assert_eq!(by_hash, json!([uuid]), "by the artifact's hash");
+        assert!(by_key.as_array().unwrap().contains(&json!(uuid)), "by the key: {uuid} is not in {by_key}");
+    }
 }
 
 fn search(server: SocketAddr, query: &Value) -> Value {

@@ -47,8 +47,7 @@ fn kill_rounds(storage: &Storage) {
 
         let server = Server::start(&mut storage.serve());
         for (writer, checked) in writers.iter().zip(&mut checked) {
-            let new = &writer.acknowledged[*checked..];
-            new.iter().for_each(|entry| entries::assert_logged(server.api, &writer.author, entry));
+            entries::assert_all_logged(server.api, &writer.author, &writer.acknowledged[*checked..]);
             *checked = writer.acknowledged.len();
         }
         storage.assert_in_order();
@@ -57,7 +56,7 @@ fn kill_rounds(storage: &Storage) {
     }
     let server = Server::start(&mut storage.serve());
     for writer in &writers {
-        writer.acknowledged.iter().for_each(|entry| entries::assert_logged(server.api, &writer.author, entry));
+        entries::assert_all_logged(server.api, &writer.author, &writer.acknowledged);
     }
     let logged: usize = writers.iter().map(|writer| writer.acknowledged.len()).sum();
     println!("{rounds} kills, {logged} acknowledged entries, all there");
