@@ -9,6 +9,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use crate::http;
+
 /// The program with nothing of this process's environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_treehead"));
@@ -134,7 +136,9 @@ impl Server {
     /// Waits until a log line holds this text.
     pub(crate) fn wait_for_log(&self, wanted: &str) {
         let held = self.logged.text.lock().unwrap();
-        drop(self.logged.changed.wait_while(held, |text| !text.contains(wanted)).unwrap());
+        let (held, waited) =
+            self.logged.changed.wait_timeout_while(held, http::PATIENCE, |text| !text.contains(wanted)).unwrap();
+        assert!(!waited.timed_out(), "{wanted:?} is not in {held}");
     }
 
     /// What it printed after the addresses, up to a line with this text.

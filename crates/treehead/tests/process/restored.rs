@@ -21,6 +21,24 @@ fn goes_read_only_and_names_both_heads_on_postgres() {
     }
 }
 
+#[test]
+fn a_file_put_in_the_place_of_the_database_is_not_written_to() {
+    let storage = Storage::sqlite();
+    let author = Author::new("replaced");
+    let server = Server::start(&mut storage.serve());
+    entries::log(server.api, &author.sign("one"));
+    let copy = storage.folder().join("copy.db");
+    storage.execute(&format!("VACUUM INTO '{}'", copy.display()));
+    entries::log(server.api, &author.sign("two"));
+    std::fs::rename(&copy, storage.data().join("treehead.db")).unwrap();
+    let before = std::fs::read(storage.data().join("treehead.db")).unwrap();
+    // What went into the file that is gone would be acknowledged and lost.
+    let refused = http::post(server.api, "/api/v1/log/entries", &author.sign("three").json);
+    assert_eq!(refused.status, 503, "{refused:?}");
+    server.stop();
+    assert_eq!(std::fs::read(storage.data().join("treehead.db")).unwrap(), before);
+}
+
 fn put_back(storage: &Storage) {
     let author = Author::new("restored");
     let server = Server::start(&mut storage.serve());
@@ -41,8 +59,8 @@ fn put_back(storage: &Storage) {
     let refused = http::post(server.api, "/api/v1/log/entries", &entry(99).json);
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(refused.body.contains("read-only"), "{refused:?}");
-    let log = server.log();
-    assert!(log.contains(&old_head) && log.contains(&new_head), "{old_head}, {new_head}: {log}");
+    server.wait_for_log(&old_head);
+    server.wait_for_log(&new_head);
     // It stays so, takes nothing, and says so to whoever watches.
     assert_eq!(http::post(server.api, "/api/v1/log/entries", &entry(100).json).status, 503);
     assert_eq!(http::get(server.api, "/readyz").status, 503);
