@@ -99,7 +99,7 @@ struct Search {
 
 impl Search {
     fn parse(body: &[u8]) -> Result<Self, SearchError> {
-        let members = QUERY.parse(body)?;
+        let members = QUERY.parse(body, &["email", "hash", "operator", "publicKey", "subject"])?;
         // Rekor binds everything before it validates anything.
         let email = text(&members, "email")?;
         let hash = text(&members, "hash")?;
@@ -171,10 +171,8 @@ struct PublicKey {
 
 impl PublicKey {
     fn bind(members: &Members<'_>) -> Result<Option<Self>, ApiError> {
-        let Some(raw) = QUERY.member::<&RawValue>(members, "publicKey")?.filter(|raw| raw.get() != "null") else {
-            return Ok(None);
-        };
-        let members = QUERY.parse(raw.get().as_bytes())?;
+        let Some(raw) = QUERY.member::<&RawValue>(members, "publicKey")? else { return Ok(None) };
+        let members = QUERY.parse(raw.get().as_bytes(), &["content", "format"])?;
         let format = text(&members, "format")?;
         let encoded = text(&members, "content")?.unwrap_or_default().replace(['\r', '\n'], "");
         let content =

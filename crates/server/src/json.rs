@@ -1,19 +1,31 @@
 //! JSON bodies of the search operations, read with the leniency of Rekor's decoder: member names in any case, of a repeated
 //! name the last one counts, `null` is the same as absent, unknown members and bytes after the first value are ignored.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use http::StatusCode;
 use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::errors::{ApiError, Validation};
+use crate::limits::MAX_RETRIEVE;
 
-/// The members of a JSON object, unparsed.
-#[derive(Debug, Default)]
-pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+/// The known members of a JSON object, unparsed. Others are skipped, so that they cost no memory.
+#[derive(Debug)]
+pub(crate) struct Members<'a> {
+    names: &'static [&'static str],
+    values: Vec<Option<&'a RawValue>>,
+}
+
+/// The first [`MAX_RETRIEVE`] items of a list: what follows is read and costs no memory.
+#[derive(Debug)]
+pub(crate) struct FirstItems<T> {
+    /// The items.
+    pub(crate) items: Vec<T>,
+    /// Whether there were more.
+    pub(crate) has_more: bool,
+}
 
 /// The name that Rekor's messages give to a body.
 #[derive(Clone, Copy, Debug)]
@@ -25,17 +37,16 @@ impl BodyName {
     /// # Errors
     ///
     /// Empty (602); not a JSON object (400).
-    pub(crate) fn parse(self, body: &[u8]) -> Result<Members<'_>, ApiError> {
+    pub(crate) fn parse<'a>(self, body: &'a [u8], names: &'static [&'static str]) -> Result<Members<'a>, ApiError> {
         if body.trim_ascii().is_empty() {
             return Err(ApiError::validation(Validation::Required, format!("{} in body is required", self.0)));
         }
         let text = std::str::from_utf8(body).map_err(|_| self.refuse("it is not UTF-8"))?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        let members = Option::<Members<'_>>::deserialize(&mut deserializer).map_err(|error| self.refuse(error))?;
-        Ok(members.unwrap_or_default())
+        deserializer.deserialize_any(Names(names)).map_err(|error| self.refuse(error))
     }
 
-    /// The value of a member, if it is there and not null.
+    /// The value of a member, if it is there and not null. `name` MUST be one of those parsed for.
     ///
     /// # Errors
     ///
@@ -45,7 +56,9 @@ impl BodyName {
         members: &Members<'a>,
         name: &str,
     ) -> Result<Option<T>, ApiError> {
-        let Some(raw) = members.last(name) else { return Ok(None) };
+        let place = members.names.iter().position(|known| *known == name);
+        debug_assert!(place.is_some(), "{name} is not parsed for");
+        let Some(raw) = place.and_then(|place| members.values[place]) else { return Ok(None) };
         serde_json::from_str(raw.get()).map_err(|error| self.refuse(format_args!("{name}: {error}")))
     }
 
@@ -56,33 +69,88 @@ impl BodyName {
     }
 }
 
-impl<'a> Members<'a> {
-    fn last(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().rev().find(|(given, _)| given.eq_ignore_ascii_case(name)).map(|(_, raw)| *raw)
-    }
-}
+/// Names to look out for; finds the place of one, and the values of all.
+#[derive(Clone, Copy)]
+struct Names(&'static [&'static str]);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
+impl<'de> Visitor<'de> for Names {
     type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Members { names: self.0, values: vec![None; self.0.len()] })
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(entry) = map.next_entry::<Cow<'de, str>, &'de RawValue>()? {
-            members.push(entry);
+        let mut values = vec![None; self.0.len()];
+        while let Some(place) = map.next_key_seed(Place(self.0))? {
+            match place {
+                Some(place) => {
+                    values[place] = Some(map.next_value::<&'de RawValue>()?).filter(|raw| raw.get() != "null")
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
         }
-        Ok(Members(members))
+        Ok(Members { names: self.0, values })
+    }
+}
+
+/// The place of a member's name among those known.
+struct Place(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Place {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Place {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|known| known.eq_ignore_ascii_case(name)))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for FirstItems<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(ItemsVisitor(std::marker::PhantomData))
+    }
+}
+
+struct ItemsVisitor<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ItemsVisitor<T> {
+    type Value = FirstItems<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < MAX_RETRIEVE {
+            match list.next_element()? {
+                Some(item) => items.push(item),
+                None => return Ok(FirstItems { items, has_more: false }),
+            }
+        }
+        let mut has_more = false;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            has_more = true;
+        }
+        Ok(FirstItems { items, has_more })
     }
 }
 
@@ -93,7 +161,7 @@ mod tests {
     const QUERY: BodyName = BodyName("query");
 
     fn hash(body: &str) -> Result<Option<String>, String> {
-        let members = QUERY.parse(body.as_bytes()).map_err(|error| error.body())?;
+        let members = QUERY.parse(body.as_bytes(), &["email", "hash"]).map_err(|error| error.body())?;
         QUERY.member(&members, "hash").map_err(|error| error.body())
     }
 
@@ -106,6 +174,7 @@ mod tests {
             (r#"{"hash":"a"}"#, Some("a")),
             (r#"{"HASH":"a","other":[{}]} trailing"#, Some("a")),
             (r#"{"hash":"a","Hash":"b"}"#, Some("b")),
+            (r#"{"hash":"a","hash":null}"#, None),
             (r#"{"h\u0061sh":"a\n"}"#, Some("a\n")),
         ] {
             assert_eq!(hash(body), Ok(expected.map(str::to_owned)), "{body}");
@@ -124,6 +193,21 @@ mod tests {
                 "{refusal}"
             );
         }
-        assert!(QUERY.parse(b"{\"hash\":\"\xff\"}").is_err());
+        assert!(QUERY.parse(b"{\"hash\":\"\xff\"}", &["hash"]).is_err());
+    }
+
+    #[test]
+    fn a_list_is_kept_up_to_its_bound() {
+        let first = |count: usize| {
+            let list = format!("[{}]", vec!["7"; count].join(","));
+            serde_json::from_str::<FirstItems<i64>>(&list)
+                .map(|first| (first.items.len(), first.has_more))
+                .expect("numbers")
+        };
+        assert_eq!(first(0), (0, false));
+        assert_eq!(first(MAX_RETRIEVE), (MAX_RETRIEVE, false));
+        assert_eq!(first(MAX_RETRIEVE + 1), (MAX_RETRIEVE, true));
+        assert_eq!(first(1000), (MAX_RETRIEVE, true));
+        assert!(serde_json::from_str::<FirstItems<i64>>("[1,2").is_err());
     }
 }

@@ -12,6 +12,7 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::Instant;
 use tracing::Instrument as _;
+use tracing::field::display;
 
 use crate::app::App;
 use crate::limits::MAX_REQUEST_ID_BYTES;
@@ -101,13 +102,13 @@ impl Seen {
         let Route(route) = response.extensions().get().copied().unwrap_or(UNMATCHED);
         self.metrics.answer(route, method_label(&self.method), took);
         let (status, size) = (response.status().as_u16(), response.body().size_hint().exact());
-        let (method, path, peer) = (&self.method, &self.path, self.peer);
+        let (method, path, peer) = (&self.method, &self.path, self.peer.map(display));
         let duration = took.as_secs_f64();
         // Probes would fill the log.
         if route.starts_with("/api/") || route == UNMATCHED.0 {
-            tracing::info!(target: "access", %method, route, ?path, status, size, duration, ?peer, "request");
+            tracing::info!(target: "access", %method, route, ?path, status, size, duration, peer, "request");
         } else {
-            tracing::debug!(target: "access", %method, route, ?path, status, size, duration, ?peer, "request");
+            tracing::debug!(target: "access", %method, route, ?path, status, size, duration, peer, "request");
         }
     }
 }
@@ -116,9 +117,9 @@ impl Drop for Seen {
     fn drop(&mut self) {
         self.metrics.requests_in_flight.dec();
         if !self.is_answered {
-            let (method, path, peer) = (&self.method, &self.path, self.peer);
+            let (method, path, peer) = (&self.method, &self.path, self.peer.map(display));
             let duration = self.started.elapsed().as_secs_f64();
-            tracing::info!(target: "access", %method, ?path, duration, ?peer, "request given up by the client");
+            tracing::info!(target: "access", %method, ?path, duration, peer, "request given up by the client");
         }
     }
 }

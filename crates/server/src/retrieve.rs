@@ -14,7 +14,7 @@ use tlog::{Hash, LeafIndex};
 use crate::app::App;
 use crate::entry_id::{EntryId, PATTERN};
 use crate::errors::{ApiError, Validation};
-use crate::json::BodyName;
+use crate::json::{BodyName, FirstItems};
 use crate::limits::{MAX_ENTRY_ANSWER_BYTES, MAX_RETRIEVE};
 use crate::wire::{Attestations, LogEntry, json_within, room};
 
@@ -96,12 +96,15 @@ struct Query {
 
 impl Query {
     fn parse(body: &[u8]) -> Result<Self, RetrieveError> {
-        let members = ENTRY.parse(body)?;
-        let raw_entries: Vec<&RawValue> = ENTRY.member(&members, "entries")?.unwrap_or_default();
-        let raw_ids: Option<Vec<Option<String>>> = ENTRY.member(&members, "entryUUIDs")?;
-        let raw_indexes: Option<Vec<Option<i64>>> = ENTRY.member(&members, "logIndexes")?;
-        check_count("entries", raw_entries.len().max(1))?;
-        let entries = parse_entries(&raw_entries)?;
+        let members = ENTRY.parse(body, &["entries", "entryUUIDs", "logIndexes"])?;
+        let raw_entries: Option<FirstItems<&RawValue>> = ENTRY.member(&members, "entries")?;
+        let raw_ids: Option<FirstItems<Option<String>>> = ENTRY.member(&members, "entryUUIDs")?;
+        let raw_indexes: Option<FirstItems<Option<i64>>> = ENTRY.member(&members, "logIndexes")?;
+        // An empty list of entries is the same as none.
+        let entries = match raw_entries.filter(|entries| !entries.items.is_empty()) {
+            Some(raw) => parse_entries(&checked("entries", raw)?)?,
+            None => Vec::new(),
+        };
         let ids = raw_ids.map(parse_ids).transpose()?.unwrap_or_default();
         let log_indexes = raw_indexes.map(parse_indexes).transpose()?.unwrap_or_default();
         if entries.len() + ids.len() + log_indexes.len() > MAX_RETRIEVE {
@@ -177,8 +180,7 @@ fn parse_entries(raw: &[&RawValue]) -> Result<Vec<ProposedEntry>, RetrieveError>
         .collect()
 }
 
-fn parse_ids(raw: Vec<Option<String>>) -> Result<Vec<(String, EntryId)>, ApiError> {
-    check_count("entryUUIDs", raw.len())?;
+fn parse_ids(raw: FirstItems<Option<String>>) -> Result<Vec<(String, EntryId)>, ApiError> {
     let parse = |(position, text): (usize, Option<String>)| {
         let text = text.unwrap_or_default();
         match EntryId::parse(&text) {
@@ -189,11 +191,10 @@ fn parse_ids(raw: Vec<Option<String>>) -> Result<Vec<(String, EntryId)>, ApiErro
             }
         }
     };
-    raw.into_iter().enumerate().map(parse).collect()
+    checked("entryUUIDs", raw)?.into_iter().enumerate().map(parse).collect()
 }
 
-fn parse_indexes(raw: Vec<Option<i64>>) -> Result<Vec<u64>, ApiError> {
-    check_count("logIndexes", raw.len())?;
+fn parse_indexes(raw: FirstItems<Option<i64>>) -> Result<Vec<u64>, ApiError> {
     let parse = |(position, index): (usize, Option<i64>)| {
         // `null` is a zero to Rekor's decoder.
         u64::try_from(index.unwrap_or(0)).map_err(|_| {
@@ -201,19 +202,20 @@ fn parse_indexes(raw: Vec<Option<i64>>) -> Result<Vec<u64>, ApiError> {
             ApiError::validation(Validation::Minimum, message)
         })
     };
-    raw.into_iter().enumerate().map(parse).collect()
+    checked("logIndexes", raw)?.into_iter().enumerate().map(parse).collect()
 }
 
-fn check_count(list: &str, count: usize) -> Result<(), ApiError> {
-    if count == 0 {
+/// The items of a list that has neither too few nor too many.
+fn checked<T>(list: &str, FirstItems { items, has_more }: FirstItems<T>) -> Result<Vec<T>, ApiError> {
+    if items.is_empty() {
         let message = format!("{list} in body should have at least 1 items");
         return Err(ApiError::validation(Validation::TooFewItems, message));
     }
-    if count > MAX_RETRIEVE {
+    if has_more {
         let message = format!("{list} in body should have at most {MAX_RETRIEVE} items");
         return Err(ApiError::validation(Validation::TooManyItems, message));
     }
-    Ok(())
+    Ok(items)
 }
 
 fn refusal_on_retrieve(position: usize, refusal: Refusal) -> ApiError {
