@@ -288,9 +288,7 @@ pub async fn create_tree(
     key: &VerifyingKey,
     rng: &dyn SecureRandom,
 ) -> Result<bool, OpenError> {
-    if !is_name(name) {
-        return Err(OpenError::BadName(name.to_owned()));
-    }
+    check_name(name)?;
     if key.algorithm() != KeyAlgorithm::EcdsaP256 {
         return Err(OpenError::KeyNotP256);
     }
@@ -332,9 +330,11 @@ fn choose(active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<TreeRow>, O
     }
 }
 
-/// What a C2SP key name and a host name allow in common: no white space, no plus sign, no controls; at most 253 bytes.
-fn is_name(name: &str) -> bool {
-    (1..=253).contains(&name.len()) && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
+/// Whether a log can have this name: what a C2SP key name and a host name allow in common, at most 253 bytes.
+pub fn check_name(name: &str) -> Result<(), OpenError> {
+    let fits =
+        (1..=253).contains(&name.len()) && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    if fits { Ok(()) } else { Err(OpenError::BadName(name.to_owned())) }
 }
 
 /// Positive and random, so that two logs never share entry IDs.

@@ -48,6 +48,8 @@ mod timestamps;
 pub use append::{AppendError, Appended, NewEntry};
 pub use clock::{Clock, SystemClock};
 pub use head::{Head, SigningError, Tree};
-pub use ledger::{DEFAULT_NAME, Ledger, MAX_LEAF_BYTES, OpenError, Settings, active_trees, create_tree, find_log};
+pub use ledger::{
+    DEFAULT_NAME, Ledger, MAX_LEAF_BYTES, OpenError, Settings, active_trees, check_name, create_tree, find_log,
+};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
 pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};

@@ -98,8 +98,6 @@ impl Default for Config {
 const DEFAULT_PORT: u16 = 3000;
 /// Rekor's own metrics port.
 const DEFAULT_METRICS_PORT: u16 = 2112;
-/// A host name has at most 253 characters (RFC 1035), and a log's name should be one.
-const MAX_NAME: usize = 253;
 /// A configuration or URL file is never larger than a page or two; this keeps a wrong path from being read into memory.
 const MAX_FILE: u64 = 64 * 1024;
 
@@ -160,7 +158,7 @@ impl Config {
             return Err(usage("database and database-file are both given: give one of them"));
         }
         self.database.as_ref().map_or(Ok(()), DatabaseUrl::check)?;
-        self.name.as_deref().map_or(Ok(()), check_name)?;
+        self.name.as_deref().map_or(Ok(()), ledger::check_name).map_err(usage)?;
         tracing_subscriber::EnvFilter::try_new(&self.log_level)
             .map_err(|error| usage(format_args!("log-level {:?}: {error}", self.log_level)))?;
         Ok(())
@@ -168,14 +166,6 @@ impl Config {
 }
 
 const DATABASE_KEYS: [&str; 2] = ["database", "database-file"];
-
-/// What a checkpoint's origin and a signed note's key name can hold (C2SP signed-note: no white space, no plus).
-fn check_name(name: &str) -> Outcome<()> {
-    let fits = (1..=MAX_NAME).contains(&name.len());
-    let fits = fits && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
-    let why = "1 to 253 bytes, without white space, control characters and `+`";
-    if fits { Ok(()) } else { Err(usage(format_args!("name {name:?} cannot be the name of a log: {why}"))) }
-}
 
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> {
     toml::from_str(text).map_err(|error| {
