@@ -49,35 +49,49 @@ pub(crate) struct Canonical {
     pub(crate) index_keys: Vec<String>,
 }
 
-/// The kind of this name and version.
-pub(crate) fn find(name: &str, version: &str) -> Result<&'static dyn Kind, Refusal> {
-    let mut versions = REGISTRY.iter().filter(|kind| name_of(**kind) == name).peekable();
-    if versions.peek().is_none() {
-        return Err(unknown(name));
+/// The name of a kind that the registry has.
+pub(crate) struct KindName<'n>(&'n str);
+
+impl<'n> KindName<'n> {
+    pub(crate) fn new(name: &'n str) -> Result<Self, Refusal> {
+        match REGISTRY.iter().any(|kind| split(kind.tag()).0 == name) {
+            true => Ok(Self(name)),
+            // The base type of Rekor's models, which its decoder knows and its registry does not.
+            false if name == "ProposedEntry" => {
+                Err(Refusal::Invalid(format!("could not unmarshal entry for kind '{name}'")))
+            }
+            false => Err(Refusal::UnknownKind(name.to_owned())),
+        }
     }
-    versions.find(|kind| kind.tag()[name.len() + 1..] == *version).copied().ok_or_else(|| {
-        Refusal::Invalid(format!(
-            "{name} implementation for version '{version}' not found: unable to locate entry for version {version}"
-        ))
-    })
-}
 
-/// Whether any version of the kind of this name is there.
-pub(crate) fn is_known(name: &str) -> Result<(), Refusal> {
-    match REGISTRY.iter().any(|kind| name_of(*kind) == name) {
-        true => Ok(()),
-        false => Err(unknown(name)),
+    /// The kind in this version.
+    pub(crate) fn in_version(self, version: &str) -> Result<&'static dyn Kind, Refusal> {
+        let name = self.0;
+        REGISTRY.iter().find(|kind| split(kind.tag()) == (name, version)).copied().ok_or_else(|| {
+            Refusal::Invalid(format!(
+                "{name} implementation for version '{version}' not found: unable to locate entry for version {version}"
+            ))
+        })
     }
 }
 
-fn name_of(kind: &dyn Kind) -> &'static str {
-    kind.tag().split(':').next().unwrap_or_default()
+/// Name and version of a tag.
+fn split(tag: &str) -> (&str, &str) {
+    tag.split_once(':').unwrap_or((tag, ""))
 }
 
-fn unknown(name: &str) -> Refusal {
-    match name {
-        // The base type of Rekor's models, which its decoder knows and its registry does not.
-        "ProposedEntry" => Refusal::Invalid(format!("could not unmarshal entry for kind '{name}'")),
-        _ => Refusal::UnknownKind(name.to_owned()),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_tag() {
+        for kind in REGISTRY {
+            let (name, version) = split(kind.tag());
+            assert_eq!(KindName::new(name).unwrap().in_version(version).unwrap().tag(), kind.tag());
+            assert!(KindName::new(name).unwrap().in_version("9.9.9").is_err());
+        }
+        assert_eq!(KindName::new("bogus").err(), Some(Refusal::UnknownKind("bogus".to_owned())));
+        assert!(matches!(KindName::new("ProposedEntry"), Err(Refusal::Invalid(_))));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::envelope::{Envelope, require_object};
-use crate::kinds::{self, Kind, Proposal, Purpose};
+use crate::kinds::{Kind, KindName, Proposal, Purpose};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 
@@ -31,10 +31,9 @@ impl ProposedEntry {
     /// Rekor puts U+FFFD into them.
     pub fn from_json(json: &[u8]) -> Result<Self, Refusal> {
         let envelope = Envelope::from_json(json)?;
-        let kind = envelope.kind()?;
-        kinds::is_known(kind)?;
+        let name = KindName::new(envelope.kind()?)?;
         let (version, spec) = envelope.contents()?;
-        let kind = kinds::find(kind, version)?;
+        let kind = name.in_version(version)?;
         require_object(spec)?;
         Ok(Self { kind, proposal: kind.decode(spec)? })
     }
@@ -80,7 +79,7 @@ impl VerifiedEntry {
 pub fn index_keys_of_leaf(leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, Refusal> {
     let envelope = Envelope::from_json(leaf_bytes)?;
     let (version, spec) = envelope.contents()?;
-    let keys = kinds::find(envelope.kind()?, version)?.index_keys_of_leaf(spec)?;
+    let keys = KindName::new(envelope.kind()?)?.in_version(version)?.index_keys_of_leaf(spec)?;
     Ok(keys.map(lower_case))
 }
 

@@ -3,8 +3,9 @@
 //! The rules are Go's `x509.Certificate.Verify` with any key usage, because readers of the log check again with it.
 //! rustls-webpki has others that matter here: it refuses a CA certificate as leaf, does not date the trust root, wants
 //! v3 leaves, and its signature algorithms leave out what private CAs use. The trust root comes from the submitter, so
-//! a chain that verifies proves nothing but that its certificates belong together. Absent: P-224, which no library here
-//! verifies with, and the policies of RFC 5280 section 6, with which a submitter could only restrict itself.
+//! a chain that verifies proves nothing but that its certificates belong together. Two things that Go takes are refused:
+//! authorities with P-224 keys, which no library here verifies with, and authorities with rules about policies (RFC 5280
+//! sections 4.2.1.5 and 4.2.1.11), which no signing CA is known to have.
 
 use super::certificate::{Certificate, CertificateError, Version};
 use super::der::Elements;
@@ -74,6 +75,10 @@ struct Search<'c, 'a> {
 impl<'c, 'a> Search<'c, 'a> {
     /// Whether `path`, which begins with the leaf, can be continued to the root. Depth-first, root first.
     fn leads_to_root(&mut self, path: &mut Vec<&'c Certificate<'a>>) -> bool {
+        // Whether rules about policies would admit the chain is not worked out.
+        if path.iter().any(|certificate| certificate.extensions.has_policy_rules) {
+            return false;
+        }
         if self.may_follow(path, self.root) && admits_names(&[path, &[self.root][..]].concat()) {
             return true;
         }

@@ -26,6 +26,8 @@ pub(super) struct Extensions<'a> {
     /// Whether a key usage is there that allows something, but not to sign certificates.
     pub(super) must_not_sign_certificates: bool,
     pub(super) name_constraints: Option<NameConstraints<'a>>,
+    /// Whether there are policy mappings or policy constraints.
+    pub(super) has_policy_rules: bool,
     /// Whether a critical extension is one that a verifier in Go does not understand.
     pub(super) has_unknown_critical: bool,
 }
@@ -91,12 +93,18 @@ impl<'a> Extensions<'a> {
             }
             Some([31]) => require("invalid CRL distribution points", crl_distribution_points(value_elements)),
             Some([32]) => require("invalid certificate policies", certificate_policies(value_elements)),
-            Some([33]) => require("invalid policy mappings", policy_mappings(value_elements)),
+            Some([33]) => {
+                self.has_policy_rules = true;
+                require("invalid policy mappings", policy_mappings(value_elements))
+            }
             Some([35]) => {
                 let is_read = value_elements.inside(SEQUENCE).and_then(|mut id| id.optional(context(0)));
                 require("invalid authority key identifier", is_read.map(|_| !critical))
             }
-            Some([36]) => require("invalid policy constraints", policy_constraints(value_elements)),
+            Some([36]) => {
+                self.has_policy_rules = true;
+                require("invalid policy constraints", policy_constraints(value_elements))
+            }
             Some([37]) => require("invalid extended key usages", extended_key_usages(value_elements)),
             Some([54]) => {
                 let is_small = value_elements.integer().map(|skip| skip.len() <= size_of::<i64>());
