@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::fs::OpenOptions;
 
+use super::chunks::PREPARED_STATEMENTS;
 use super::{BUSY_TIMEOUT, CONNECT_TIMEOUT, READ_CONNECTIONS, error};
 use crate::store::{StoreError, StoreResult, schema};
 
@@ -47,6 +48,7 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(false)
         .busy_timeout(BUSY_TIMEOUT)
+        .statement_cache_capacity(PREPARED_STATEMENTS)
         .pragma("cache_size", kib(WRITER_CACHE_KIB))
         .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
         .pragma("journal_size_limit", WAL_SIZE_LIMIT.to_string())
