@@ -47,7 +47,7 @@ impl PostgresStore {
     /// Connects, brings the schema up to date (under a lock: several servers may start at once) and returns the store.
     ///
     /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`] on a standby, on a schema newer
-    /// than this release, on a server older than Postgres 14, and where `synchronous_commit` is off.
+    /// than this release, on a server older than Postgres 13, and where `synchronous_commit` is off.
     pub async fn connect(url: &str) -> StoreResult<Self> {
         let options = session::options(url)?;
         session::migrate(&options).await?;
@@ -56,7 +56,7 @@ impl PostgresStore {
 
     /// Connects to a log that is there, for reading: leaves the schema as it is, and takes a standby too.
     ///
-    /// Fails with [`StoreError::Unusable`] unless the schema is the one of this release.
+    /// Fails with [`super::StoreError::Unusable`] unless the schema is the one of this release.
     pub async fn connect_existing(url: &str) -> StoreResult<Self> {
         let options = session::options(url)?;
         session::check_schema(&options).await?;

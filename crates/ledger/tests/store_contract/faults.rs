@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use ledger::store::{AuditCounts, StoreError};
+use ledger::store::{AuditCounts, Commit, StoreError};
 use tlog::TreeSize;
 
 use crate::database::Database;
@@ -37,7 +37,7 @@ pub(crate) async fn a_round_that_fails_half_way_stores_nothing(database: &Databa
         assert_eq!(store.audit_tiles(tree, 0, 0, 10).await.unwrap(), []);
     }
     entry_of(&mut sent, 1).attestation = None;
-    assert_eq!(store.writer().await.unwrap().commit(&sent).await.unwrap(), ledger::store::Commit::Done);
+    assert_eq!(store.writer().await.unwrap().commit(&sent).await.unwrap(), Commit::Done);
 }
 
 pub(crate) async fn a_malformed_round_is_refused(database: &Database) {

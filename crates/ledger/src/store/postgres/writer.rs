@@ -58,7 +58,12 @@ impl PostgresWriter {
     async fn commit_exclusive(&mut self, mut connection: PgConnection, rows: &commit::Rows<'_>) -> StoreResult<Commit> {
         // Died here: nothing is stored, whatever this statement did; COMMIT was not sent.
         let run = async { commit::run(&mut connection, rows, Lock::Held).await.map_err(error::of_read) };
-        let outcome = bounded(run).await?;
+        let outcome = bounded(run).await;
+        if matches!(outcome, Err(StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Conflict(_))) {
+            // Closing the connection rolls back as well, but not before the server notices.
+            let _ = bounded(end(&mut connection)).await;
+        }
+        let outcome = outcome?;
         if outcome != Commit::Done {
             bounded(end(&mut connection)).await?;
             self.connection = Some(connection);

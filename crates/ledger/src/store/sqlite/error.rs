@@ -33,7 +33,6 @@ pub(super) fn of_read(error: Error) -> StoreError {
 pub(super) fn of_open(error: Error) -> StoreError {
     match code(&error).map(primary) {
         Some(NOT_A_DATABASE) => StoreError::Unusable("the file is not an SQLite database".to_owned()),
-        Some(BUSY | LOCKED) => StoreError::Unavailable("another process holds the database".to_owned()),
         _ => of_read(error),
     }
 }

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::path::Path;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::fs::OpenOptions;
+use tokio::time::Instant;
 
 use super::chunks::PREPARED_STATEMENTS;
 use super::{BUSY_TIMEOUT, CONNECT_TIMEOUT, READ_CONNECTIONS, error};
@@ -29,6 +31,9 @@ const CHECKPOINT_PAGES: u32 = 4_000;
 
 /// The WAL file is cut back to this size, bytes, after a checkpoint.
 const WAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
+
+/// Between two attempts to open a file that somebody else is opening.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The connection for the rare writes is closed when it was idle for this long.
 const SIDE_WRITER_IDLE: Duration = Duration::from_secs(60);
@@ -93,18 +98,45 @@ pub(super) async fn writer(options: &SqliteConnectOptions) -> StoreResult<Sqlite
     Ok(connection)
 }
 
-/// Brings the schema up to date in one transaction that holds the file's lock: sqlx itself takes no lock here.
+/// Brings the schema up to date.
 pub(super) async fn migrate(options: &SqliteConnectOptions) -> StoreResult<()> {
-    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
-    check_journal(&mut connection).await?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_open)?;
-    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(of_migration)?;
-    transaction.commit().await.map_err(error::of_read)?;
-    connection.close().await.map_err(error::of_read)
+    patiently(options, |options| Box::pin(migrate_once(options))).await
 }
 
 /// Fails unless the schema is the one of this release. Changes nothing.
 pub(super) async fn check_schema(options: &SqliteConnectOptions) -> StoreResult<()> {
+    patiently(options, |options| Box::pin(check_schema_once(options))).await
+}
+
+/// Tries again while somebody else opens or closes the file: SQLite does not wait for that by itself, as the first connection
+/// switches to WAL and the last one puts the WAL away.
+async fn patiently<'o>(
+    options: &'o SqliteConnectOptions,
+    attempt: fn(&'o SqliteConnectOptions) -> BoxFuture<'o, StoreResult<()>>,
+) -> StoreResult<()> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match attempt(options).await {
+            Err(StoreError::Conflict(_)) if Instant::now() < deadline => tokio::time::sleep(BUSY_PAUSE).await,
+            Err(StoreError::Conflict(_)) => {
+                return Err(StoreError::Unavailable("another process holds the database".to_owned()));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// One transaction that holds the file's lock: sqlx itself takes no lock here.
+async fn migrate_once(options: &SqliteConnectOptions) -> StoreResult<()> {
+    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
+    check_journal(&mut connection).await?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_open)?;
+    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(of_migration)?;
+    transaction.commit().await.map_err(error::of_open)?;
+    connection.close().await.map_err(error::of_open)
+}
+
+async fn check_schema_once(options: &SqliteConnectOptions) -> StoreResult<()> {
     let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
     let is_there = sqlx::query_scalar("SELECT count(*) > 0 FROM sqlite_master WHERE name = '_sqlx_migrations'");
     let applied = match is_there.fetch_one(&mut connection).await.map_err(error::of_open)? {

@@ -48,7 +48,12 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 /// Writes a round in the open transaction and ends it.
 async fn finish(connection: &mut SqliteConnection, round: &Round) -> StoreResult<Commit> {
     // Died here: the transaction was not committed, nothing is stored.
-    let outcome = commit::rows(connection, round).await?;
+    let outcome = commit::rows(connection, round).await;
+    if outcome.is_err() {
+        // Closing the connection rolls back as well, but later.
+        let _ = connection.execute("ROLLBACK").await;
+    }
+    let outcome = outcome?;
     match outcome {
         // Died here: the WAL holds the whole commit record or does not.
         Commit::Done => connection.execute("COMMIT").await.map_err(error::of_commit)?,
