@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-/// Every file of a folder of seeds, and of what a fuzzer found (`corpus`, `artifacts`) where it ran.
+/// Every file of a folder of seeds, and of what made a fuzzer stop where it ran.
 fn replay(target: &str, property: fn(&[u8]), fewest: usize) {
     let mut count = 0;
-    for folder in ["seeds", "corpus", "artifacts"] {
+    for folder in ["seeds", "artifacts"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
         for file in fs::read_dir(folder).into_iter().flatten() {
             let file = file.expect("a readable folder").path();
