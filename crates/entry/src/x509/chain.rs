@@ -7,11 +7,12 @@
 //! authorities with P-224 keys, which no library here verifies with, and authorities with rules about policies (RFC 5280
 //! sections 4.2.1.5 and 4.2.1.11), which no signing CA is known to have.
 
+use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
+
 use super::certificate::{Certificate, CertificateError, Version};
 use super::der::Elements;
 use crate::digest::HashAlgorithm;
 use crate::public_key::{Curve, KeyKind, ecdsa_algorithm, rsa_algorithm};
-use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
 
 /// Signatures checked for one chain: twice what ten certificates in order need. Ten that bear one name could otherwise
 /// be tried in more orders than anyone waits for (Go stops at 100); 20 checks with P-521 take 7 ms.

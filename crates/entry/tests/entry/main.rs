@@ -2,6 +2,8 @@
 
 // `cfg(test)` says so to clippy as well: what fails here is a test.
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod chains;
 #[cfg(test)]
 mod mutations;
