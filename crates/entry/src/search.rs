@@ -11,7 +11,7 @@ pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
 pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
     match format {
         "x509" => x509::Key::from_pem(key)
-            .map(|key| tlog::sha256(key.canonical()).to_string())
+            .map(|key| hex::encode(tlog::sha256(key.canonical()).0))
             .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned())),
         _ => Err(Refusal::Invalid("the PKI format requested is not supported by this server".to_owned())),
     }

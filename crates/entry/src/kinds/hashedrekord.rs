@@ -120,7 +120,7 @@ impl Spec {
 
 /// The key's hash (without a prefix), the certificate's names, the digest.
 fn index_keys(key: &Key, spec: &Spec) -> Vec<String> {
-    let mut keys = vec![tlog::sha256(key.canonical()).to_string()];
+    let mut keys = vec![hex::encode(tlog::sha256(key.canonical()).0)];
     keys.extend_from_slice(key.subjects());
     keys.push(format!("{}:{}", spec.algorithm.name(), spec.value));
     keys
