@@ -23,6 +23,7 @@ mod commit;
 mod error;
 mod file;
 mod reads;
+mod search;
 mod session;
 mod trees;
 mod writer;
@@ -122,7 +123,7 @@ impl Store for SqliteStore {
         size: TreeSize,
         limit: u32,
     ) -> StoreResult<Vec<EntryRef>> {
-        pooled!(self.readers, connection => reads::find_by_keys(connection, tree, keys, size, limit))
+        pooled!(self.readers, connection => search::find_by_keys(connection, tree, keys, size, limit))
     }
 
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ledger::IndexKeyHash;
 use ledger::store::{Commit, EntryRef};
 use tlog::{Hash, LeafIndex, TreeSize, sha256};
 
@@ -67,6 +68,29 @@ pub(crate) async fn keys_are_found_all_together_newest_first(database: &Database
         assert_eq!(indexes, expected, "{keys:?} below {size}, at most {limit}");
         assert!(found.iter().all(|found| found.leaf_hash == entry(&format!("entry {}", found.leaf_index)).leaf_hash));
     }
+}
+
+/// Two keys that are both too frequent to be counted, and a walk along the one that is on every entry.
+pub(crate) async fn frequent_keys_are_found_together(database: &Database) {
+    const ROUNDS: u64 = 11;
+    const WITH_BOTH: u64 = 1_100;
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    // Of keys that are equally frequent, the one with the smaller hash is walked along.
+    let other = "on the first entries".to_owned();
+    let smaller = |key: &String| IndexKeyHash::of(key) < IndexKeyHash::of(&other);
+    let everywhere = (0..).map(|number| format!("on every entry {number}")).find(smaller).unwrap();
+    for prev_size in (0..ROUNDS).map(|number| number * 1024) {
+        let mut sent = round(store, tree, prev_size, entries(&format!("from {prev_size}:"), 1024)).await;
+        for (index, entry) in (prev_size..).zip(sent.entries.iter_mut().map(Arc::make_mut)) {
+            entry.index_keys = vec![everywhere.clone()];
+            entry.index_keys.extend((index < WITH_BOTH).then(|| other.clone()));
+        }
+        assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+    }
+    let found = store.find_by_keys(tree, &[other, everywhere], TreeSize(ROUNDS * 1024), 500).await.unwrap();
+    let expected: Vec<u64> = (WITH_BOTH - 500..WITH_BOTH).rev().collect();
+    assert_eq!(found.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), expected);
 }
 
 pub(crate) async fn keys_of_any_text_are_kept(database: &Database) {

@@ -50,6 +50,7 @@ on_every_backend! {
     faults::a_dropped_commit_spends_the_writer,
     look_ups::leaves_are_found_by_their_full_hash,
     look_ups::keys_are_found_all_together_newest_first,
+    look_ups::frequent_keys_are_found_together,
     look_ups::keys_of_any_text_are_kept,
     look_ups::nothing_at_or_beyond_the_size_is_shown,
     look_ups::two_trees_do_not_see_each_other,

@@ -6,15 +6,12 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use futures_util::TryStreamExt;
 use sqlx::SqliteConnection;
 use tlog::{Hash, LeafIndex, TileId, TreeSize};
 
 use super::error;
 use crate::TreeId;
-use crate::store::encoding::{
-    dense, from_sql, has_all_keys, hash, key_hashes, prefix, tile_name, to_sql, unpack_hashes,
-};
+use crate::store::encoding::{dense, from_sql, hash, prefix, tile_name, to_sql, unpack_hashes};
 use crate::store::records::{EntryRecord, HeadRecord};
 use crate::store::{EntryRef, HeadRow, StoreError, StoreResult, StoredEntry};
 
@@ -129,80 +126,12 @@ pub(super) async fn entries(
     entries.into_iter().map(EntryRecord::into_stored).collect()
 }
 
-/// How often a key occurs, counted up to a bound: beyond it any choice of the first key is a long walk.
-const COUNT_KEY: &str = "SELECT count(*) FROM (
-    SELECT 1 FROM index_key WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index < ?3 LIMIT 1000)";
-
-/// Rows of the rarest key, newest first, that have rows of all other keys too.
-const FIND_BY_KEYS: &str = "SELECT k.leaf_index, e.leaf_hash, b.index_keys
-    FROM index_key k
-    CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
-    CROSS JOIN body b ON b.tree_id = ?1 AND b.leaf_index = k.leaf_index
-    WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index < ?4
-      AND NOT EXISTS (
-        SELECT 1 FROM json_each(?3) other WHERE NOT EXISTS (
-            SELECT 1 FROM index_key o
-            WHERE o.tree_id = ?1 AND o.key_hash = unhex(other.value) AND o.leaf_index = k.leaf_index))
-    ORDER BY k.leaf_index DESC LIMIT ?5";
-
-pub(super) async fn find_by_keys(
-    connection: &mut SqliteConnection,
-    tree: TreeId,
-    keys: &[String],
-    size: TreeSize,
-    limit: u32,
-) -> StoreResult<Vec<EntryRef>> {
-    let mut found = Vec::new();
-    let mut below = to_sql(size.0)?;
-    let Some((first, others)) = rarest_first(connection, tree, keys, below).await? else {
-        return Ok(found);
-    };
-    // One turn, but for key texts that share 16 bytes of their SHA-256.
-    while found.len() < limit as usize {
-        let page = limit as usize - found.len();
-        let query = sqlx::query_as(FIND_BY_KEYS).bind(tree.0).bind(first.as_slice()).bind(&others);
-        let mut rows = query.bind(below).bind(to_sql(page as u64)?).fetch(&mut *connection);
-        let mut read = 0;
-        while let Some(row) = rows.try_next().await.map_err(error::of_read)? {
-            let (index, leaf_hash, packed): (i64, Vec<u8>, Vec<u8>) = row;
-            let entry = entry_ref(index, &leaf_hash)?;
-            if has_all_keys(&packed, keys, entry.leaf_index.0)? {
-                found.push(entry);
-            }
-            (read, below) = (read + 1, index);
-        }
-        if read < page {
-            break;
-        }
-    }
-    Ok(found)
-}
-
-/// The rarest key's hash, and the others as JSON. None if there are no keys.
-async fn rarest_first(
-    connection: &mut SqliteConnection,
-    tree: TreeId,
-    keys: &[String],
-    below: i64,
-) -> StoreResult<Option<([u8; 16], String)>> {
-    let mut hashes: Vec<(i64, [u8; 16])> = key_hashes(keys).into_iter().map(|hash| (0, hash.0)).collect();
-    if hashes.len() > 1 {
-        for (count, hash) in &mut hashes {
-            let query = sqlx::query_scalar(COUNT_KEY).bind(tree.0).bind(hash.as_slice()).bind(below);
-            *count = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
-        }
-        hashes.sort_unstable();
-    }
-    let others = json_list(hashes.iter().skip(1).map(|(_, hash)| json_hex(*hash)));
-    Ok(hashes.first().map(|(_, first)| (*first, others)))
-}
-
 pub(super) async fn now_millis(connection: &mut SqliteConnection) -> StoreResult<i64> {
     let query = sqlx::query_scalar("SELECT CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)");
     query.fetch_one(connection).await.map_err(error::of_read)
 }
 
-fn entry_ref(index: i64, leaf_hash: &[u8]) -> StoreResult<EntryRef> {
+pub(super) fn entry_ref(index: i64, leaf_hash: &[u8]) -> StoreResult<EntryRef> {
     Ok(EntryRef {
         leaf_index: LeafIndex(from_sql(index, "entry.leaf_index")?),
         leaf_hash: hash(leaf_hash, "entry.leaf_hash")?,
