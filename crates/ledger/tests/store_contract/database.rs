@@ -79,10 +79,14 @@ impl Database {
     /// Removes it; a failed test leaves its Postgres database behind to be looked at.
     pub(crate) async fn remove(self) {
         if let Place::Postgres { base, name, .. } = self.place {
-            let mut connection = PgConnection::connect(&base).await.unwrap();
-            connection.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+            drop_postgres_database(&base, &name).await;
         }
     }
+}
+
+pub(crate) async fn drop_postgres_database(base: &str, name: &str) {
+    let mut connection = PgConnection::connect(base).await.unwrap();
+    connection.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
 }
 
 /// Makes an empty Postgres database without a schema: its URL, the URL of its server, its name.

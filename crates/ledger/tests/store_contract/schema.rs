@@ -6,7 +6,7 @@ use ledger::store::postgres::PostgresStore;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{StoreError, StoreResult};
 
-use crate::database::{Database, new_postgres_database};
+use crate::database::{Database, drop_postgres_database, new_postgres_database};
 use crate::samples::{grow, one_tree};
 
 /// Servers that start at once on an empty database.
@@ -18,13 +18,19 @@ pub(crate) async fn migrations_run_twice_and_at_once(database: &Database) {
     let again = database.open_again().await;
     assert_eq!(again.trees().await.unwrap().len(), 1);
 
-    let folder = tempfile::tempdir().unwrap();
-    let address = match database.store.backend() {
-        "sqlite" => folder.path().join("log.sqlite").to_str().unwrap().to_owned(),
-        _ => new_postgres_database().await.unwrap().0,
-    };
+    if database.store.backend() == "sqlite" {
+        let folder = tempfile::tempdir().unwrap();
+        open_at_once("sqlite", folder.path().join("log.sqlite").to_str().unwrap()).await;
+    } else {
+        let (address, base, name) = new_postgres_database().await.unwrap();
+        open_at_once("postgres", &address).await;
+        drop_postgres_database(&base, &name).await;
+    }
+}
+
+async fn open_at_once(backend: &'static str, address: &str) {
     let servers = (0..SERVERS).map(|_| {
-        let (address, backend) = (address.clone(), database.store.backend());
+        let address = address.to_owned();
         tokio::spawn(async move { open(backend, &address).await })
     });
     for server in servers.collect::<Vec<_>>() {
