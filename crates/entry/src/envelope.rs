@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::refusal::Refusal;
@@ -78,6 +78,11 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
         Ok(Envelope::default())
+    }
+
+    /// Says less than serde would, which repeats the string.
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom("invalid type: string, expected an object with kind, apiVersion and spec"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
@@ -195,6 +200,9 @@ mod tests {
         {
             assert!(matches!(Envelope::from_json(json.as_bytes()), Err(Refusal::Json(_))), "{json}");
         }
+        let long = format!("\"{}\"", "x".repeat(10_000));
+        let refusal = Envelope::from_json(long.as_bytes()).err().unwrap();
+        assert!(refusal.to_string().len() < 200, "a refusal does not repeat the body");
         for json in ["", " \r\n\t"] {
             let refusal = Envelope::from_json(json.as_bytes()).err();
             assert_eq!(refusal, Some(Refusal::Required("proposedEntry")), "{json:?}");

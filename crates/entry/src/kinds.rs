@@ -8,7 +8,7 @@ mod hashedrekord;
 use serde_json::value::RawValue;
 
 use crate::policy::Policy;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, quoted};
 
 /// Every kind in every version that this log takes.
 static REGISTRY: &[&dyn Kind] = &[&hashedrekord::V001];
@@ -60,16 +60,17 @@ impl<'n> KindName<'n> {
             false if name == "ProposedEntry" => {
                 Err(Refusal::Invalid(format!("could not unmarshal entry for kind '{name}'")))
             }
-            false => Err(Refusal::UnknownKind(name.to_owned())),
+            false => Err(Refusal::UnknownKind(quoted(name).into_owned())),
         }
     }
 
     /// The kind in this version.
     pub(crate) fn in_version(self, version: &str) -> Result<&'static dyn Kind, Refusal> {
         let name = self.0;
+        let named = quoted(version);
         REGISTRY.iter().find(|kind| split(kind.tag()) == (name, version)).copied().ok_or_else(|| {
             Refusal::Invalid(format!(
-                "{name} implementation for version '{version}' not found: unable to locate entry for version {version}"
+                "{name} implementation for version '{named}' not found: unable to locate entry for version {named}"
             ))
         })
     }

@@ -12,7 +12,7 @@ mod uri;
 use crate::digest::Digest;
 use crate::pem::{self, Block};
 use crate::public_key::{PublicKey, SignatureError};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, quoted};
 use certificate::Certificate;
 
 /// Certificates in one key, as in Rekor.
@@ -44,7 +44,7 @@ impl Key {
             label if label == CERTIFICATE.as_bytes() => Self::from_certificates(vec![block.bytes]),
             label => {
                 let label = String::from_utf8_lossy(label);
-                Err(Refusal::Invalid(format!("invalid public key: cannot handle type {label}")))
+                Err(Refusal::Invalid(format!("invalid public key: cannot handle type {}", quoted(&label))))
             }
         }
     }
