@@ -96,6 +96,10 @@ struct ServingFlags {
     #[arg(long, env = "TREEHEAD_MAX_CONNECTIONS", value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_connections: Option<usize>,
+    /// Signing algorithms of clients that are admitted, with commas between
+    #[arg(long, env = "TREEHEAD_CLIENT_SIGNING_ALGORITHMS", value_name = "NAMES", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_signing_algorithms: Option<Vec<String>>,
     /// How long a stop waits for accepted requests
     #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -209,7 +213,13 @@ fn command() -> clap::Command {
         subcommand.mut_args(|arg| match arg.get_long().and_then(|long| defaults.get(long)) {
             Some(default) => {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+                let default = match default {
+                    toml::Value::String(text) => text.clone(),
+                    toml::Value::Array(list) => {
+                        list.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(",")
+                    }
+                    other => other.to_string(),
+                };
                 arg.help(format!("{help} [default: {default}]"))
             }
             None => arg,

@@ -63,6 +63,10 @@ pub(crate) struct Config {
     /// Open connections to the API. More wait in the kernel's queue.
     pub max_connections: usize,
 
+    /// The signing algorithms of clients that are admitted, by Rekor's names and with Rekor's default. What is logged already
+    /// stays, and can be looked up.
+    pub client_signing_algorithms: Vec<String>,
+
     /// How many seconds a stop (SIGTERM, SIGINT) waits for requests that were accepted. A service manager's own limit must be
     /// longer. A second signal ends the process at once.
     pub stop_grace_seconds: u64,
@@ -87,6 +91,7 @@ impl Default for Config {
             max_body_bytes: server::settings::DEFAULT_BODY_BYTES,
             max_body_bytes_in_flight: server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT,
             max_connections: server::settings::DEFAULT_CONNECTIONS,
+            client_signing_algorithms: entry::DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
             stop_grace_seconds: server::settings::DEFAULT_STOP_GRACE.as_secs(),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
@@ -153,12 +158,19 @@ impl Config {
         Ok(Some(url))
     }
 
+    /// What entries are admitted.
+    pub(crate) fn policy(&self) -> Outcome<entry::Policy> {
+        entry::Policy::from_names(&self.client_signing_algorithms)
+            .map_err(|error| usage(format_args!("client-signing-algorithms: {error}")))
+    }
+
     fn check(&self) -> Outcome<()> {
         if self.database.is_some() && self.database_file.is_some() {
             return Err(usage("database and database-file are both given: give one of them"));
         }
         self.database.as_ref().map_or(Ok(()), DatabaseUrl::check)?;
         self.name.as_deref().map_or(Ok(()), ledger::check_name).map_err(usage)?;
+        self.policy()?;
         tracing_subscriber::EnvFilter::try_new(&self.log_level)
             .map_err(|error| usage(format_args!("log-level {:?}: {error}", self.log_level)))?;
         Ok(())
@@ -200,6 +212,14 @@ mod tests {
 
     fn given(text: &str) -> toml::Table {
         toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn algorithms_are_named_as_in_rekor() {
+        let config = Config::layered(None, given("client-signing-algorithms = [\"ed25519-ph\"]")).unwrap();
+        assert_eq!(config.client_signing_algorithms, ["ed25519-ph"]);
+        let failure = Config::layered(None, given("client-signing-algorithms = [\"md5\"]")).unwrap_err();
+        assert!(failure.to_string().starts_with("client-signing-algorithms: \"md5\" is not a signing algorithm"));
     }
 
     #[test]
