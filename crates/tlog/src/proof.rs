@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::{Hash, LeafIndex, MAX_TREE_SIZE, TILE_HEIGHT, TileId, TileTree, TreeSize, node_hash};
+use crate::{EMPTY_ROOT, Hash, LeafIndex, MAX_TREE_SIZE, TILE_HEIGHT, TileId, TileTree, TreeSize, node_hash};
 
 /// Longest inclusion proof: a leaf index fits in 63 bits.
 pub const MAX_INCLUSION_PROOF: usize = 63;
@@ -64,6 +64,11 @@ pub fn tiles_for_consistency(first: TreeSize, second: TreeSize) -> Vec<TileId> {
         .map_or_else(|_| Vec::new(), |()| tiles_of(&consistency_ranges(first, second)))
 }
 
+/// Every tile that [`root_at`] reads, each once; none for a size out of range.
+pub fn tiles_for_root(size: TreeSize) -> Vec<TileId> {
+    if size > MAX_TREE_SIZE { Vec::new() } else { tiles_of(std::slice::from_ref(&(0..size.0))) }
+}
+
 /// Inclusion proof, leaf to root (RFC 6962 section 2.1.1).
 pub fn inclusion_proof(index: LeafIndex, size: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
     check_inclusion_range(index, size)?;
@@ -74,6 +79,15 @@ pub fn inclusion_proof(index: LeafIndex, size: TreeSize, tiles: &impl Tiles) -> 
 pub fn consistency_proof(first: TreeSize, second: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
     check_consistency_range(first, second)?;
     consistency_ranges(first, second).into_iter().map(|range| range_root(range, tiles)).collect()
+}
+
+/// Root of the tree of `size`, from the tiles of that or a larger one (RFC 6962 section 2.1).
+pub fn root_at(size: TreeSize, tiles: &impl Tiles) -> Result<Hash, ProofError> {
+    match size {
+        TreeSize(0) => Ok(EMPTY_ROOT),
+        size if size > MAX_TREE_SIZE => Err(too_large(size)),
+        size => range_root(0..size.0, tiles),
+    }
 }
 
 pub(crate) fn check_inclusion_range(index: LeafIndex, size: TreeSize) -> Result<(), ProofError> {

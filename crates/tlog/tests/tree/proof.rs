@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use tlog::{
     EMPTY_ROOT, Hash, LeafIndex, MAX_CONSISTENCY_PROOF, MAX_INCLUSION_PROOF, MAX_TREE_SIZE, ProofError, TileId,
-    TileTree, Tiles, TreeSize, consistency_proof, inclusion_proof, tiles_for_consistency, tiles_for_inclusion,
-    verify_consistency, verify_inclusion,
+    TileTree, Tiles, TreeSize, consistency_proof, inclusion_proof, root_at, tiles_for_consistency, tiles_for_inclusion,
+    tiles_for_root, verify_consistency, verify_inclusion,
 };
 
 use crate::reference::{self, Tree, critical_sizes, leaves};
@@ -39,6 +39,21 @@ fn all_consistency_proofs_to_300() {
             assert_eq!(proof, expected, "{first} to {second}");
             assert_eq!(verify_consistency(m, &roots[first], n, &roots[second], &proof), Ok(()), "{first} to {second}");
         }
+    }
+}
+
+#[test]
+fn roots_of_smaller_trees_come_from_the_tiles_named() {
+    let leaves = leaves(66_000);
+    let tree = Tree::new(&leaves);
+    for size in critical_sizes(66_000) {
+        let (root, read) = reading(&tree, |tiles| root_at(TreeSize(size), tiles));
+        assert_eq!(root, Ok(Tree::new(&leaves[..size as usize]).root()), "{size}");
+        assert_eq!(read, HashSet::from_iter(tiles_for_root(TreeSize(size))), "{size}");
+    }
+    for size in [MAX_TREE_SIZE.0 + 1, u64::MAX].map(TreeSize) {
+        assert!(matches!(root_at(size, &tree.tiles), Err(ProofError::OutOfRange(_))));
+        assert_eq!(tiles_for_root(size), []);
     }
 }
 
