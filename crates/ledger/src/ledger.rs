@@ -99,6 +99,19 @@ struct Inner {
     poller: JoinHandle<()>,
 }
 
+impl Inner {
+    /// A task that panicked answers nobody any more; only a restart helps.
+    fn at_work(&self) -> Result<(), String> {
+        let sequencer = self.sequencer.lock().unwrap_or_else(PoisonError::into_inner);
+        match sequencer.as_ref() {
+            None => Err("the log is stopping".to_owned()),
+            Some(sequencer) if sequencer.is_finished() => Err("the sequencer ended abnormally".to_owned()),
+            Some(_) if self.poller.is_finished() => Err("the follower of the database ended abnormally".to_owned()),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
 impl Drop for Inner {
     fn drop(&mut self) {
         self.poller.abort();
@@ -162,9 +175,10 @@ impl Ledger {
         self.inner.core.read_only.get().cloned()
     }
 
-    /// Database reachable, head loaded, its checkpoint verifies, log not read-only.
+    /// Sequencer and follower at work, database reachable, head loaded, its checkpoint verifies, log not read-only.
     pub async fn ready(&self) -> Result<(), String> {
         let core = &self.inner.core;
+        self.inner.at_work()?;
         if let Some(reason) = core.read_only.get() {
             return Err(format!("the log is read-only: {reason}"));
         }

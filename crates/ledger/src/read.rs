@@ -70,6 +70,11 @@ impl Core {
         let by_index: HashMap<LeafIndex, StoredEntry> =
             stored.into_iter().map(|entry| (entry.leaf_index, entry)).collect();
         let logged = |entry: &StoredEntry| {
+            // What is signed below MUST be what the tree holds.
+            if tlog::leaf_hash(&entry.body) != entry.leaf_hash {
+                let what = format!("table body: leaf index {} does not have its leaf hash", entry.leaf_index);
+                return Err(ReadError::Damaged(what));
+            }
             Ok(LoggedEntry {
                 leaf_index: entry.leaf_index,
                 leaf_hash: entry.leaf_hash,
@@ -131,7 +136,15 @@ impl Core {
         if first > second || second > head.size {
             return Err(ReadError::OutOfRange(format!("sizes {first} and {second} in a tree of size {}", head.size)));
         }
-        let tiles = self.tiles(head.view(), &tlog::tiles_for_consistency(first, second)).await?;
-        Ok(tlog::consistency_proof(first, second, &tiles)?)
+        let mut ids = tlog::tiles_for_consistency(first, second);
+        ids.extend(tlog::tiles_for_root(first));
+        ids.sort_unstable();
+        ids.dedup();
+        let tiles = self.tiles(head.view(), &ids).await?;
+        let proof = tlog::consistency_proof(first, second, &tiles)?;
+        if second == head.size {
+            tlog::verify_consistency(first, &tlog::root_at(first, &tiles)?, second, &head.root, &proof)?;
+        }
+        Ok(proof)
     }
 }

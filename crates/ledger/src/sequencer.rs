@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::Head;
 use crate::append::AppendError;
 use crate::core::{Core, PublishError};
 use crate::seal::{Freshness, Place, Sealed, integrated_time, seal};
 use crate::store::{Commit, EntryRow, Round, StoreError, TimestampRow, Writer};
+use crate::{Head, ReadError};
 
 /// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
 pub const MAX_ROUND_ENTRIES: usize = 1_024;
@@ -168,17 +168,25 @@ impl Sequencer {
     async fn flush_timestamps(&mut self) {
         loop {
             let rows = self.core.timestamps.next(MAX_ROUND_TIMESTAMPS);
-            if rows.is_empty() || self.core.read_only.get().is_some() {
+            if rows.is_empty() {
                 return;
             }
-            match self.core.store.put_timestamps(self.core.tree.id, &rows).await {
-                Ok(()) => self.core.timestamps.stored(&rows),
-                Err(error) => {
-                    tracing::warn!(%error, "signed entry timestamps are not stored yet");
-                    return;
-                }
+            if let Err(error) = self.store_timestamps(&rows).await {
+                tracing::warn!(%error, "signed entry timestamps are not stored yet");
+                return;
             }
         }
+    }
+
+    async fn store_timestamps(&mut self, rows: &[TimestampRow]) -> Result<(), ReadError> {
+        // No round's head guards them here: a database that went back would keep them for the entries that come next.
+        self.core.newest_head().await?;
+        if let Some(reason) = self.core.read_only.get() {
+            return Err(StoreError::Unavailable(reason.clone()).into());
+        }
+        self.core.store.put_timestamps(self.core.tree.id, rows).await?;
+        self.core.timestamps.stored(rows);
+        Ok(())
     }
 
     /// One round; if the database refuses its data, both halves of it, until the culprit alone gets the error.
@@ -273,7 +281,8 @@ impl Sequencer {
     }
 
     /// After a commit whose outcome is unknown: under the lock (which waits for that commit's end, if it still runs) read
-    /// back what is there and acknowledge it. What is not there was not stored; its clients try again.
+    /// back what is there and acknowledge it. The clients of what is not there try again; should the commit have been under way
+    /// all along and arrive yet, it wins or loses against the next round as any other server's, and a retry is a duplicate.
     async fn resolve(
         &mut self,
         rows: &[Arc<EntryRow>],

@@ -14,7 +14,7 @@ use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use crate::{IndexKeyHash, TreeId};
 
-mod encoding;
+pub(crate) mod encoding;
 pub mod postgres;
 mod records;
 mod schema;
@@ -255,7 +255,8 @@ pub trait Store: Send + Sync + 'static {
         size: TreeSize,
         limit: u32,
     ) -> StoreResult<Vec<EntryRef>>;
-    /// Stores signed entry timestamps outside a round; the first one stored wins.
+    /// Stores signed entry timestamps outside a round; the first one stored wins. Those at or beyond the newest head's size are
+    /// left out: a database that went back gives those places to other entries.
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()>;
     /// Database clock, Unix milliseconds; proves that the database answers.
     async fn now_millis(&self) -> StoreResult<i64>;

@@ -227,6 +227,43 @@ fn one_bad_entry_fails_nobody_else() {
 }
 
 #[test]
+fn a_sequencer_that_panicked_hangs_nobody_and_is_noticed() {
+    run(2, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        ledger.ready().await.unwrap();
+        store.with(|state| state.bug = true);
+        for (_, answer) in clients(&ledger, (0..3).collect()).await {
+            assert!(matches!(answer, Err(AppendError::Stopping)), "{answer:?}");
+        }
+        assert!(ledger.ready().await.unwrap_err().contains("sequencer"));
+    });
+}
+
+#[test]
+fn what_is_damaged_is_not_answered_with() {
+    run(4, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        clients(&open(&store, &pkcs8).await, (0..600).collect()).await;
+        // A server that has none of it in memory.
+        store.with(|state| {
+            state.tables.timestamps.clear();
+            Arc::make_mut(&mut state.tables.entries[3].0).body.push(b'!');
+            state.tables.tiles.values_mut().find(|tile| tile.id.index == 1).unwrap().hashes[255] = tlog::EMPTY_ROOT;
+        });
+        let ledger = open(&store, &pkcs8).await;
+        let head = ledger.head();
+        assert!(ledger.entries(&head, &[LeafIndex(2)]).await.is_ok());
+        let answer = ledger.entries(&head, &[LeafIndex(2), LeafIndex(3)]).await;
+        assert!(matches!(answer, Err(ledger::ReadError::Damaged(_))), "{answer:?}");
+        for (first, sound) in [(0, true), (256, true), (300, false), (500, false), (600, true)] {
+            let proof = ledger.consistency_proof(&head, tlog::TreeSize(first), head.size).await;
+            assert_eq!(proof.is_ok(), sound, "{first}: {proof:?}");
+        }
+    });
+}
+
+#[test]
 fn a_clock_that_jumped_back_dates_nothing() {
     run(3, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();

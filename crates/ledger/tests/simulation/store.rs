@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) fault_every: u64,
     pub(crate) poison: Option<Hash>,
     pub(crate) millis: i64,
+    /// Whoever asks for a writer panics.
+    pub(crate) bug: bool,
     locked_by: Option<u64>,
     writers: u64,
 }
@@ -70,6 +72,7 @@ impl SimStore {
             fault_every: 0,
             poison: None,
             millis: 1_800_000_000_000,
+            bug: false,
             locked_by: None,
             writers: 0,
         })))
@@ -235,6 +238,7 @@ impl Store for SimStore {
     }
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
+        assert!(!self.with(|state| state.bug), "a bug");
         Ok(Box::new(self.connect()))
     }
 
@@ -301,7 +305,8 @@ impl Store for SimStore {
     async fn put_timestamps(&self, _tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
         self.pause().await;
         self.with(|state| {
-            for row in timestamps {
+            let size = state.tables.entries.len() as u64;
+            for row in timestamps.iter().filter(|row| row.leaf_index.0 < size) {
                 state.tables.timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.clone());
             }
         });

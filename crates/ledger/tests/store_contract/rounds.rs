@@ -94,6 +94,9 @@ pub(crate) async fn the_first_timestamp_stored_wins(database: &Database) {
     assert_eq!(writer.commit(&second).await.unwrap(), Commit::Done);
     store.put_timestamps(tree, &[timestamp(2, "too late"), timestamp(0, "too late")]).await.unwrap();
     store.put_timestamps(tree, &[]).await.unwrap();
+    // No entry is there yet: a server whose entry 4 went away with an older copy must not sign the next one's.
+    store.put_timestamps(tree, &[timestamp(4, "of an entry that is gone")]).await.unwrap();
+    assert_eq!(store.audit_counts(tree, TreeSize(4)).await.unwrap().beyond_newest_head, 0);
 
     let stored = store.entries(tree, &[0, 1, 2, 3].map(LeafIndex), TreeSize(4)).await.unwrap();
     let signatures: Vec<_> = stored.iter().map(|entry| entry.signed_entry_timestamp.as_deref()).collect();

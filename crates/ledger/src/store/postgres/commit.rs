@@ -185,9 +185,10 @@ pub(super) async fn run(connection: &mut PgConnection, rows: &Rows<'_>, lock: Lo
 
 const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
     SELECT $1, r.leaf_index, r.signature FROM unnest($2::bigint[], $3::bytea[]) AS r(leaf_index, signature)
+    WHERE r.leaf_index < (SELECT h.size FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1)
     ON CONFLICT DO NOTHING";
 
-/// Dies before the answer: some or all are stored; they are facts, and storing them again changes nothing.
+/// Dies before the answer: all are stored or none; they are facts, and storing them again changes nothing.
 pub(super) async fn put_timestamps(
     connection: &mut PgConnection,
     tree: TreeId,

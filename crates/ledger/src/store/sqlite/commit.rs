@@ -3,9 +3,10 @@
 use std::sync::{Arc, LazyLock};
 
 use sqlx::{Connection, SqliteConnection};
+use tlog::TreeSize;
 
 use super::chunks::{Insert, insert, texts};
-use super::error;
+use super::{error, reads};
 use crate::TreeId;
 use crate::store::encoding::{HashRows, index_key_rows, leaf_rows, pack_hashes, pack_keys, to_sql};
 use crate::store::{Attestation, Commit, EntryRow, Round, StoreResult, TimestampRow};
@@ -133,6 +134,8 @@ pub(super) async fn put_timestamps(
     timestamps: &[TimestampRow],
 ) -> StoreResult<()> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_read)?;
-    insert_timestamps(&mut transaction, tree, timestamps).await?;
+    let size = reads::newest_head(&mut transaction, tree).await?.map_or(TreeSize(0), |head| head.size);
+    let below: Vec<TimestampRow> = timestamps.iter().filter(|row| row.leaf_index.0 < size.0).cloned().collect();
+    insert_timestamps(&mut transaction, tree, &below).await?;
     transaction.commit().await.map_err(error::of_read)
 }
