@@ -8,6 +8,7 @@ use std::ops::Range;
 use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize, VerifyingKey};
 
 use crate::head::describe;
+use crate::store::encoding::prefix;
 use crate::store::{AuditCounts, AuditEntry, HeadRow, KeyRole, Store, StoreError, TreeRow};
 use crate::{IndexKeyHash, Tree, timestamps};
 
@@ -334,7 +335,17 @@ impl Heads {
         if self.page.len() == 0 && self.reached < self.end {
             self.page = store.heads(tree.tree_id, self.reached, PAGE_HEADS).await?.into_iter();
         }
-        let Some(head) = self.page.next().filter(|head| head.size <= self.end) else { return Ok(None) };
+        let head = loop {
+            match self.page.next() {
+                Some(head) if head.size <= self.end => break head,
+                Some(head) if head.prev_size < self.end => {
+                    let found = describe(head.size, &head.root);
+                    report.add(format!("table head: {found} begins below the newest head and ends beyond it"));
+                }
+                // What came after this began.
+                _ => return Ok(None),
+            }
+        };
         if head.prev_size != self.reached {
             let (at, reached) = (head.prev_size, self.reached);
             report.add(format!("table head: the head after size {reached} is missing; the next one follows size {at}"));
@@ -349,10 +360,4 @@ impl Heads {
         self.last_time = self.last_time.max(head.time);
         Ok(Some(head))
     }
-}
-
-fn prefix(leaf_hash: &Hash) -> [u8; 16] {
-    let mut prefix = [0; 16];
-    prefix.copy_from_slice(&leaf_hash.0[..16]);
-    prefix
 }

@@ -103,6 +103,10 @@ async fn every_kind_of_damage_is_named() {
             "table tile: level 0 index 7 is beyond the newest head",
         ),
         ("UPDATE head SET root = zeroblob(32) WHERE size = (SELECT max(size) FROM head)", "but its entries give root"),
+        (
+            "INSERT INTO head SELECT tree_id, 1, 10000, time, root FROM head WHERE prev_size = 0",
+            "begins below the newest head and ends beyond it",
+        ),
         ("DELETE FROM head WHERE prev_size = 0", "table head: the head after size 0 is missing"),
         (
             "INSERT INTO leaf SELECT tree_id, zeroblob(16), 900 FROM tree",
