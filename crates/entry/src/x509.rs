@@ -17,6 +17,10 @@ use certificate::Certificate;
 
 /// Certificates in one key, as in Rekor.
 const MAX_CERTIFICATES: usize = 10;
+/// Bytes of one certificate or public key. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse
+/// one of 37,000. Checked before a certificate is parsed: it may have a name in every three bytes, each of which then
+/// takes some fifty.
+const MAX_DER_BYTES: usize = 64 * 1024;
 const PUBLIC_KEY: &str = "PUBLIC KEY";
 const CERTIFICATE: &str = "CERTIFICATE";
 
@@ -36,6 +40,7 @@ impl Key {
         let text = trim(text);
         let (block, rest) =
             pem::decode(text).ok_or_else(|| Refusal::Invalid("invalid public key: failure decoding PEM".to_owned()))?;
+        let block = bounded(block)?;
         if !rest.is_empty() {
             return Self::from_certificates(certificate_blocks(block, rest)?);
         }
@@ -118,13 +123,43 @@ fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>,
         }
         let (block, after) =
             pem::decode(rest).ok_or_else(|| Refusal::Invalid("error during PEM decoding".to_owned()))?;
-        blocks.push(block.bytes);
+        blocks.push(bounded(block)?.bytes);
         rest = after;
     }
     Ok(blocks)
 }
 
+fn bounded(block: Block<'_>) -> Result<Block<'_>, Refusal> {
+    match block.bytes.len() {
+        ..=MAX_DER_BYTES => Ok(block),
+        length => Err(Refusal::Invalid(format!(
+            "a certificate or key of {length} bytes is too large, the limit is {MAX_DER_BYTES}"
+        ))),
+    }
+}
+
 /// White space around it, of all Unicode, as Go trims it.
 fn trim(text: &[u8]) -> &[u8] {
     std::str::from_utf8(text).map_or(text.trim_ascii(), |text| text.trim().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_no_log_is_not_parsed() {
+        let refusal = |label, bytes: usize| {
+            let mut text = Vec::new();
+            pem::encode(label, &vec![0; bytes], &mut text);
+            Key::from_pem(&text).err().map(|refusal| refusal.to_string()).unwrap_or_default()
+        };
+        for label in [CERTIFICATE, PUBLIC_KEY] {
+            assert_eq!(
+                refusal(label, MAX_DER_BYTES + 1),
+                "a certificate or key of 65537 bytes is too large, the limit is 65536"
+            );
+            assert!(refusal(label, MAX_DER_BYTES).contains("malformed"));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT};
+use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -114,10 +114,15 @@ impl Bodies {
 
 /// Whether a request has a body at all, as far as its headers tell.
 pub(crate) fn has_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(http::header::TRANSFER_ENCODING) || content_length(headers).is_some_and(|length| length > 0)
+    headers.contains_key(TRANSFER_ENCODING) || content_length(headers).is_some_and(|length| length > 0)
 }
 
+/// The length that is known before the body is read. Beside a transfer encoding it counts for nothing (RFC 9112 section 6.3): a
+/// client could declare one byte and send as many as it likes.
 fn content_length(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
@@ -221,6 +226,18 @@ mod tests {
         assert_eq!(metrics.body_bytes_in_flight.get(), 1024);
         drop(admitted);
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_length_beside_a_transfer_encoding_reserves_as_if_it_were_not_there() {
+        let (bodies, metrics) = bodies();
+        let mut head = head(None);
+        head.headers.insert(CONTENT_LENGTH, http::HeaderValue::from_static("1"));
+        let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+        let reading = bodies.read(&head, silent);
+        tokio::pin!(reading);
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        assert_eq!(metrics.body_bytes_in_flight.get(), i64::try_from(LIMIT).expect("small"));
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError};
 use tlog::{Hash, LeafIndex};
 
 use crate::app::App;
+use crate::budget::Share;
 use crate::entry_id::{EntryId, PATTERN, entry_id};
 use crate::errors::{ApiError, DATABASE_RETRY_SECONDS, Validation};
 use crate::json::BodyName;
@@ -129,13 +130,14 @@ pub(crate) async fn create(
 pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, GetError> {
     let log_index = query::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
     let leaf_index = log_index.checked_sub(app.ledger.tree().first_log_index).map(LeafIndex).ok_or(GetError::Absent)?;
+    let room = room(&app, MAX_ENTRY_ANSWER_BYTES).await?;
     let known = app.ledger.head();
     if let Some(entry) = entry_at(&app, &known, leaf_index).await? {
-        return show(&app, &known, &entry).await;
+        return show(&app, room, &known, &entry).await;
     }
     let newest = app.ledger.newest_head().await?;
     let entry = entry_at(&app, &newest, leaf_index).await?.ok_or(GetError::Absent)?;
-    show(&app, &newest, &entry).await
+    show(&app, room, &newest, &entry).await
 }
 
 /// `GET /api/v1/log/entries/{entryUUID}`.
@@ -154,13 +156,14 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
             return Err(GetError::Absent);
         }
     }
+    let room = room(&app, MAX_ENTRY_ANSWER_BYTES).await?;
     let known = app.ledger.head();
     if let Some(entry) = entry_with_hash(&app, &known, id.leaf_hash).await? {
-        return show(&app, &known, &entry).await;
+        return show(&app, room, &known, &entry).await;
     }
     let newest = app.ledger.newest_head().await?;
     let entry = entry_with_hash(&app, &newest, id.leaf_hash).await?.ok_or(GetError::Absent)?;
-    show(&app, &newest, &entry).await
+    show(&app, room, &newest, &entry).await
 }
 
 /// The one place where a verified entry goes into the log.
@@ -203,9 +206,8 @@ async fn entry_with_hash(app: &App, head: &Head, leaf_hash: Hash) -> Result<Opti
     }
 }
 
-async fn show(app: &App, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
+async fn show(app: &App, room: Share, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
     let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
-    let room = room(app, MAX_ENTRY_ANSWER_BYTES).await?;
     Ok(json_within(room, &LogEntry::new(entry, &proof, Attestations::Shown)))
 }
 

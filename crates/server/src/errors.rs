@@ -10,6 +10,7 @@ use ledger::ReadError;
 use ledger::store::StoreError;
 use serde::Serialize;
 
+use crate::limits::MAX_MESSAGE_BYTES;
 use crate::metrics::Refused;
 
 /// Content type of every JSON answer: exactly this, no charset.
@@ -66,9 +67,14 @@ struct Body<'a> {
 }
 
 impl ApiError {
-    /// An error of a handler: `code` equals the status, final newline.
+    /// An error of a handler: `code` equals the status, final newline. A message beyond [`MAX_MESSAGE_BYTES`] is cut.
     pub(crate) fn handler(status: StatusCode, message: impl Into<String>) -> Self {
-        let (code, message) = (status.as_u16(), message.into());
+        let (code, mut message) = (status.as_u16(), message.into());
+        if message.len() > MAX_MESSAGE_BYTES {
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+            // What is cut off was as long as a body may be.
+            message.shrink_to_fit();
+        }
         Self { status, code, message, producer: Producer::Handler, retry_after_seconds: None, refused: None }
     }
 
@@ -153,6 +159,14 @@ mod tests {
             "{\"code\":400,\"message\":\"a <b> & \\\"c\\\"\"}\n"
         );
         assert_eq!(ApiError::framework(StatusCode::NOT_FOUND, "x").body(), "{\"code\":404,\"message\":\"x\"}");
+    }
+
+    #[test]
+    fn what_a_client_sent_is_not_sent_back_at_length() {
+        let message = ApiError::handler(StatusCode::BAD_REQUEST, "ü".repeat(MAX_MESSAGE_BYTES)).message;
+        assert_eq!(message, "ü".repeat(MAX_MESSAGE_BYTES / 2));
+        let message = ApiError::handler(StatusCode::BAD_REQUEST, format!("x{}", "ü".repeat(MAX_MESSAGE_BYTES))).message;
+        assert_eq!(message.len(), MAX_MESSAGE_BYTES - 1, "cut between characters");
     }
 
     #[test]

@@ -108,6 +108,8 @@ impl Search {
         let subject = text(&members, "subject")?;
 
         let mut terms = Vec::new();
+        // Rekor has this bound for `subject` only. Here it holds before anything else: an address, valid or not, is kept or cited.
+        at_most_subject_chars("email", email.as_deref())?;
         if let Some(email) = &email
             && !is_mailbox(email)
         {
@@ -127,10 +129,7 @@ impl Search {
             }
         };
         let format = key.as_ref().map(PublicKey::valid_format).transpose()?;
-        if subject.as_ref().is_some_and(|subject| subject.chars().count() > MAX_SUBJECT_CHARS) {
-            let message = format!("subject in body should be at most {MAX_SUBJECT_CHARS} chars long");
-            return Err(ApiError::validation(Validation::TooLong, message).into());
-        }
+        at_most_subject_chars("subject", subject.as_deref())?;
         if let (Some(key), Some(format)) = (&key, format) {
             terms.push(key.term(format)?);
         }
@@ -206,6 +205,14 @@ fn text(members: &Members<'_>, name: &str) -> Result<Option<String>, ApiError> {
     Ok(QUERY.member::<String>(members, name)?.filter(|text| !text.is_empty()))
 }
 
+fn at_most_subject_chars(name: &str, text: Option<&str>) -> Result<(), ApiError> {
+    if text.is_some_and(|text| text.chars().count() > MAX_SUBJECT_CHARS) {
+        let message = format!("{name} in body should be at most {MAX_SUBJECT_CHARS} chars long");
+        return Err(ApiError::validation(Validation::TooLong, message));
+    }
+    Ok(())
+}
+
 /// `<algorithm>:<hex>` in lower case; the algorithm follows from the length where it is not given.
 fn hash_key(hash: &str) -> Result<String, ApiError> {
     let (prefix, digits) = hash.split_once(':').map_or((None, hash), |(prefix, digits)| (Some(prefix), digits));
@@ -259,6 +266,9 @@ mod tests {
         let expected = "{\"code\":603,\"message\":\"subject in body should be at most 512 chars long\"}";
         assert_eq!(refusal(&long).await, (422, expected.to_owned()));
         assert!(Search::parse(format!(r#"{{"subject":"{}"}}"#, "ü".repeat(512)).as_bytes()).is_ok());
+        let long = format!(r#"{{"email":"{}@b"}}"#, "a".repeat(511));
+        let expected = "{\"code\":603,\"message\":\"email in body should be at most 512 chars long\"}";
+        assert_eq!(refusal(&long).await, (422, expected.to_owned()));
         for body in ["{", r#"{"email":7}"#, r#"{"publicKey":"x"}"#, r#"{"publicKey":{"format":"x509","content":"!"}}"#]
         {
             let (status, text) = refusal(body).await;

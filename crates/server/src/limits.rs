@@ -23,8 +23,9 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest pause between two pieces of a body: a sender that stalls gives its share back sooner. 408.
 pub const BODY_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long a connection may refuse to take more of an answer, as Rekor's write time-out.
-pub const WRITE_STALL: Duration = Duration::from_secs(30);
+/// From the first time that a client did not take more of an answer to the end of it, as Rekor's write time-out. Not renewed by
+/// what it takes meanwhile: a byte now and then would hold the room of an answer for ever.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A whole request, body included, but for sending its answer: [`BODY_TIMEOUT`] and as much again for the work. 504.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,8 +34,12 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 pub const ADMISSION_WAIT: Duration = Duration::from_secs(5);
 
 /// Bodies up to this size are admitted from a share of their own, so that a few large or slow uploads cannot keep ordinary
-/// entries (some 1 KiB, certificates included) out. Checks of larger bodies leave the request's thread.
+/// entries (some 1 KiB, certificates included) out.
 pub const SMALL_BODY_BYTES: u64 = 64 * 1024;
+
+/// Checks of bodies up to this size run in the request's own task: entries with a key (1 KiB) or a usual certificate (some
+/// 2 KiB). What is larger has room for chains of certificates, each of which may ask for a hundred signature checks.
+pub const LIGHT_BODY_BYTES: u64 = 4 * 1024;
 
 /// Part of all bytes in flight that is kept for small bodies: one in this many.
 pub const SMALL_SHARE: u64 = 8;
@@ -63,8 +68,11 @@ pub const MAX_ENTRY_ANSWER_BYTES: u64 = 256 * 1024;
 /// One entry ID in a list, with quotes and comma.
 pub const ID_ANSWER_BYTES: u64 = 83;
 
-/// Characters of a `subject` in `index/retrieve`, as in Rekor.
+/// Characters of a `subject` in `index/retrieve`, as in Rekor, and here of an `email` too.
 pub const MAX_SUBJECT_CHARS: usize = 512;
+
+/// Message of an error, which may name what the client sent: twice [`MAX_URI_BYTES`], so that any path is named whole.
+pub const MAX_MESSAGE_BYTES: usize = 2 * MAX_URI_BYTES;
 
 /// Readiness asks the database; it answers within this time or the server is not ready. Below the 10 s that probes wait.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! A connection that gives up on a peer that does not take what is written.
+//! A connection that gives up on a peer that takes too long to take what is written.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -9,12 +9,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails writes with [`io::ErrorKind::TimedOut`] once none of them made progress for a time.
+/// Fails writes with [`io::ErrorKind::TimedOut`] a time after the first one that had to wait, unless all was written and flushed
+/// meanwhile.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     stream: S,
     patience: Duration,
-    /// Runs while a write waits.
+    /// Runs from the first write that waits to the next flush.
     running_out: Option<Pin<Box<Sleep>>>,
 }
 
@@ -25,7 +26,6 @@ impl<S> Patient<S> {
 
     fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.running_out = None;
             return written;
         }
         let patience = self.patience;
@@ -60,7 +60,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes once nothing of an answer is left to write.
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_ready() {
+            self.running_out = None;
+        }
         self.timed(cx, flushed)
     }
 
@@ -73,7 +77,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-    use tokio::time::{Instant, advance};
+    use tokio::time::{Instant, sleep};
 
     use super::*;
 
@@ -90,17 +94,24 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn progress_renews_patience() {
+    async fn a_flush_renews_patience_and_a_byte_does_not() {
         let (ours, mut theirs) = duplex(8);
         let mut patient = Patient::new(ours, PATIENCE);
+        let started = Instant::now();
         let reader = tokio::spawn(async move {
-            let mut byte = [0; 8];
-            for _ in 0..4 {
-                advance(PATIENCE - Duration::from_secs(1)).await;
-                theirs.read_exact(&mut byte).await.expect("open");
+            for taken in [8, 8, 8, 1, 1] {
+                sleep(PATIENCE / 3 * 2).await;
+                theirs.read_exact(&mut vec![0; taken]).await.expect("open");
             }
+            theirs
         });
-        patient.write_all(&[0; 32]).await.expect("slow, but it reads");
-        reader.await.expect("no panic");
+        for _ in 0..3 {
+            patient.write_all(&[0; 8]).await.expect("it takes each in time");
+            patient.flush().await.expect("open");
+        }
+        assert!(started.elapsed() > PATIENCE);
+        let error = patient.write_all(&[0; 24]).await.expect_err("a byte now and then");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(reader);
     }
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use crate::app::App;
-use crate::limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, WRITE_STALL};
+use crate::limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, WRITE_TIMEOUT};
 use crate::observe::Peer;
 use crate::patience::Patient;
 use crate::router::routes;
@@ -183,7 +183,7 @@ fn connection(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_STALL)), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), TowerToHyperService::new(service))
 }
 
 fn metrics_router(registry: Registry) -> Router {

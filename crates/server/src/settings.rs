@@ -50,7 +50,7 @@ pub struct Limits {
     pub body_bytes_in_flight: u64,
     /// Open connections. More wait in the kernel's queue.
     pub connections: usize,
-    /// Costly signature checks (large bodies) at once; light ones run where the request is handled.
+    /// Costly signature checks (bodies above 4 KiB) at once; light ones run where the request is handled.
     pub verifications: NonZeroUsize,
     /// How long a stop waits for requests that were accepted.
     pub stop_grace: Duration,

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::body::Admitted;
 use crate::errors::ApiError;
-use crate::limits::{ADMISSION_WAIT, SMALL_BODY_BYTES};
+use crate::limits::{ADMISSION_WAIT, LIGHT_BODY_BYTES};
 use crate::metrics::{Metrics, Refused};
 
 /// Gives checks their turn.
@@ -34,8 +34,7 @@ impl Verifier {
         check: impl FnOnce(&[u8]) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let histogram = self.metrics.verification.clone();
-        // A body of this size holds no more than a few signatures to check: well below a millisecond each.
-        let is_light = body.bytes().len() as u64 <= SMALL_BODY_BYTES;
+        let is_light = body.bytes().len() as u64 <= LIGHT_BODY_BYTES;
         let timed = move || {
             let started = Instant::now();
             let outcome = check(body.bytes());

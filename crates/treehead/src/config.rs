@@ -106,6 +106,11 @@ const DEFAULT_METRICS_PORT: u16 = 2112;
 /// A configuration or URL file is never larger than a page or two; this keeps a wrong path from being read into memory.
 const MAX_FILE: u64 = 64 * 1024;
 
+/// Most that `max-body-bytes` may be, 1 GiB: room for a whole body is taken at once where its length is declared.
+const MAX_BODY_BYTES: u64 = 1024 * 1024 * 1024;
+/// Most that `max-connections` may be: as many descriptors as Linux gives one process (`fs.nr_open`).
+const MAX_CONNECTIONS: usize = 1024 * 1024;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -171,6 +176,15 @@ impl Config {
         self.database.as_ref().map_or(Ok(()), DatabaseUrl::check)?;
         self.name.as_deref().map_or(Ok(()), ledger::check_name).map_err(usage)?;
         self.policy()?;
+        if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
+            return Err(usage(format_args!("max-body-bytes {}: 1 to {MAX_BODY_BYTES} expected", self.max_body_bytes)));
+        }
+        if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) {
+            return Err(usage(format_args!(
+                "max-connections {}: 1 to {MAX_CONNECTIONS} expected",
+                self.max_connections
+            )));
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log_level)
             .map_err(|error| usage(format_args!("log-level {:?}: {error}", self.log_level)))?;
         Ok(())
@@ -266,6 +280,10 @@ mod tests {
             "database = \"sqlite:x\"",
             "log-level = \"a=b=c\"",
             "log-format = \"xml\"",
+            "max-connections = 0",
+            "max-connections = 9223372036854775807",
+            "max-body-bytes = 0",
+            "max-body-bytes = 9223372036854775807",
             "x =",
         ] {
             let file = file(text);
