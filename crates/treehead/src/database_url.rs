@@ -6,6 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, FailureKind, Outcome};
 
+/// Parameters of a URL that sqlx reads, but for `options[…]` and its second spellings.
+const PARAMETERS: [&str; 13] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
 /// A Postgres URL, which may hold a password. `Debug` and `Display` leave password and parameters out.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -15,11 +32,27 @@ impl DatabaseUrl {
     /// Only a Postgres URL names a database: SQLite is what the data folder holds, with its lock beside it.
     pub(crate) fn check(&self) -> Outcome<()> {
         if self.0.starts_with("postgres://") || self.0.starts_with("postgresql://") {
-            return Ok(());
+            return self.check_parameters();
         }
         let remedy = "for SQLite leave it out and give data-dir";
         let message = format_args!("the database URL must start with postgres:// (got {self}); {remedy}");
         Err(Failure::new(FailureKind::Usage, message))
+    }
+
+    /// sqlx would pass over a name that it does not know, and log its value: `sslmod=verify-full` would connect without TLS,
+    /// `pasword=…` would be in the log.
+    fn check_parameters(&self) -> Outcome<()> {
+        let query = self.0.split_once('?').map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default());
+        for name in query.split('&').filter_map(|pair| pair.split('=').next()).filter(|name| !name.is_empty()) {
+            let is_option = name.starts_with("options[") && name.ends_with(']');
+            if !is_option && !PARAMETERS.contains(&name) {
+                let known = PARAMETERS.join(", ");
+                let message =
+                    format_args!("the database URL {self} has an unknown parameter {name:?}; known are {known}");
+                return Err(Failure::new(FailureKind::Usage, message));
+            }
+        }
+        Ok(())
     }
 
     /// The whole URL. Not for printing.
@@ -58,6 +91,20 @@ impl fmt::Debug for DatabaseUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_parameters_are_refused_and_their_values_not_shown() {
+        let check = |url: &str| DatabaseUrl(url.to_owned()).check().map_err(|failure| failure.to_string());
+        for url in [
+            "postgres://u@h/d",
+            "postgres:///d?host=/run/postgresql&sslmode=verify-full&options[search_path]=x",
+            "postgresql://h/d?#x=y",
+        ] {
+            assert_eq!(check(url), Ok(()));
+        }
+        let refused = check("postgres://u@h/d?sslmode=require&pasword=secret").unwrap_err();
+        assert!(refused.contains("\"pasword\"") && !refused.contains("secret"), "{refused}");
+    }
 
     #[test]
     fn a_password_is_never_shown() {
