@@ -47,6 +47,9 @@ impl DatabaseUrl {
             let is_option = name.starts_with("options[") && name.ends_with(']');
             if !is_option && !PARAMETERS.contains(&name) {
                 let known = PARAMETERS.join(", ");
+                // An unescaped `?` in a password would make a name of the rest of it.
+                let is_name = name.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'));
+                let name = if is_name { name } else { "…" };
                 let message =
                     format_args!("the database URL {self} has an unknown parameter {name:?}; known are {known}");
                 return Err(Failure::new(FailureKind::Usage, message));
@@ -70,7 +73,11 @@ impl From<String> for DatabaseUrl {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((scheme, rest)) = self.0.split_once("://") else { return f.write_str("(not a URL)") };
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (rest, parameters) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+        if !rest.contains('@') && parameters.contains('@') {
+            // Perhaps an unescaped `?` or `#` in a password.
+            return write!(f, "{scheme}://…");
+        }
         // Everything before the last `@` is user and password: one with an unescaped `@` must not leak its end.
         let (user, host) = match rest.rsplit_once('@') {
             Some((credentials, host)) => (credentials.split(':').next(), host),
@@ -104,6 +111,8 @@ mod tests {
         }
         let refused = check("postgres://u@h/d?sslmode=require&pasword=secret").unwrap_err();
         assert!(refused.contains("\"pasword\"") && !refused.contains("secret"), "{refused}");
+        let refused = check("postgres://u:sec?ret@h/d").unwrap_err();
+        assert!(!refused.contains("sec") && !refused.contains("ret"), "{refused}");
     }
 
     #[test]
@@ -113,6 +122,8 @@ mod tests {
             ("postgres://u:se@secret@h/d", "postgres://u@h/d"),
             ("postgres://:secret@h/d#secret", "postgres://h/d"),
             ("postgres:///d?host=/tmp&password=secret", "postgres:///d"),
+            ("postgres://u:sec?ret@h/d", "postgres://…"),
+            ("postgres://u:sec#ret@h/d", "postgres://…"),
             ("secret", "(not a URL)"),
         ];
         for (url, shown) in cases {
