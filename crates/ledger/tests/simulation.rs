@@ -9,12 +9,13 @@ mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::fsck::fsck;
-use ledger::store::Store;
+use ledger::store::{Attestation, Store};
 use ledger::{AppendError, Appended, Clock, Ledger, NewEntry, Settings};
 use ring::rand::SystemRandom;
-use store::SimStore;
+use store::{Fault, SimStore};
 use tlog::{Hash, LeafIndex, SigningKey};
 
 /// Seeds of an ordinary run.
@@ -56,14 +57,17 @@ fn key(pkcs8: &[u8]) -> SigningKey {
 }
 
 async fn open(store: &SimStore, pkcs8: &[u8]) -> Ledger {
-    let settings = Settings {
+    Ledger::open(settings(store, pkcs8)).await.unwrap()
+}
+
+fn settings(store: &SimStore, pkcs8: &[u8]) -> Settings {
+    Settings {
         store: Arc::new(store.clone()),
         name: None,
         key: key(pkcs8),
         clock: Arc::new(SimClock(store.clone())),
         metrics: prometheus::Registry::new(),
-    };
-    Ledger::open(settings).await.unwrap()
+    }
 }
 
 fn entry(n: u64) -> NewEntry {
@@ -108,11 +112,26 @@ fn seeds() -> Vec<u64> {
 
 /// Clients of one server: what they were told is recorded.
 async fn clients(ledger: &Ledger, numbers: Vec<u64>) -> Vec<(u64, Result<Appended, AppendError>)> {
+    let largest = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = numbers
         .into_iter()
         .map(|n| {
-            let ledger = ledger.clone();
-            tokio::spawn(async move { (n, ledger.append(entry(n)).await) })
+            let (ledger, largest) = (ledger.clone(), Arc::clone(&largest));
+            tokio::spawn(async move {
+                let see = || {
+                    let size = ledger.head().size.0;
+                    let before = largest.fetch_max(size, Ordering::Relaxed);
+                    assert!(before <= size, "the published head went back from {before} to {size}");
+                };
+                // Readers that follow the database while rounds commit.
+                ledger.newest_head().await.ok();
+                see();
+                let answer = ledger.append(entry(n)).await;
+                see();
+                ledger.newest_head().await.ok();
+                see();
+                (n, answer)
+            })
         })
         .collect();
     let mut answers = Vec::new();
@@ -210,6 +229,88 @@ fn another_history_beyond_the_published_head_is_not_followed() {
 }
 
 #[test]
+fn another_root_at_the_published_size_is_not_built_upon() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        clients(&ledger, (0..10).collect()).await;
+        store.with(|state| state.tables.heads.last_mut().unwrap().root = tlog::EMPTY_ROOT);
+        let Err(AppendError::ReadOnly(reason)) = ledger.append(entry(10)).await else { panic!() };
+        assert!(reason.contains(&format!("found size 10 root {}", tlog::EMPTY_ROOT)), "{reason}");
+        let again = Ledger::open(settings(&store, &pkcs8)).await.map(|_| ()).unwrap_err();
+        assert!(again.to_string().contains("table head"), "{again}");
+    });
+}
+
+#[test]
+fn a_stop_stores_nothing_in_another_history() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        ledger.append(entry(1)).await.unwrap();
+        store.with(|state| state.tables.heads.last_mut().unwrap().root = tlog::EMPTY_ROOT);
+        ledger.stop().await;
+        assert!(store.with(|state| state.tables.timestamps.is_empty()));
+    });
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_is_acknowledged_as_new() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        ledger.append(entry(1)).await.unwrap();
+        store.with(|state| state.next_fault = Some(Fault::LostAfter));
+        assert!(matches!(ledger.append(entry(2)).await, Ok(Appended::Sequenced(_))));
+        store.with(|state| state.next_fault = Some(Fault::LostAfter));
+        assert!(matches!(ledger.append(entry(2)).await, Ok(Appended::Duplicate(_))));
+        store.with(|state| state.next_fault = Some(Fault::LostBefore));
+        assert!(matches!(ledger.append(entry(3)).await, Err(AppendError::Unavailable(_))));
+        assert!(matches!(ledger.append(entry(3)).await, Ok(Appended::Sequenced(_))));
+    });
+}
+
+#[test]
+fn what_another_server_answered_is_in_the_newest_head() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let (one, other) = (open(&store, &pkcs8).await, open(&store, &pkcs8).await);
+        for n in 0..10 {
+            one.append(entry(n)).await.unwrap();
+            assert_eq!(other.newest_head().await.unwrap().size.0, n + 1);
+        }
+    });
+}
+
+/// Entries of 1 MiB: 32 fill the queue, 8 a round.
+#[test]
+fn the_queue_is_bounded_and_what_left_it_makes_room() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        for turn in 0..3 {
+            let writers = (0..40).map(|n| {
+                let data = vec![0; 1 << 20];
+                let attestation = Some(Attestation { digest: tlog::sha256(&data), data });
+                let (ledger, entry) = (ledger.clone(), NewEntry { attestation, ..entry(turn * 40 + n) });
+                tokio::spawn(async move { ledger.append(entry).await })
+            });
+            let mut busy = 0;
+            for writer in writers.collect::<Vec<_>>() {
+                match writer.await.unwrap() {
+                    Ok(_) => {}
+                    Err(AppendError::Busy { .. }) => busy += 1,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert_eq!(busy, 9, "turn {turn}: 31 entries and their few bytes more fit");
+        }
+        let rounds = store.with(|state| state.tables.heads.clone());
+        assert!(rounds.iter().all(|head| head.size.0 - head.prev_size.0 < 8), "{rounds:?}");
+    });
+}
+
+#[test]
 fn one_bad_entry_fails_nobody_else() {
     run(7, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
@@ -256,6 +357,8 @@ fn what_is_damaged_is_not_answered_with() {
         assert!(ledger.entries(&head, &[LeafIndex(2)]).await.is_ok());
         let answer = ledger.entries(&head, &[LeafIndex(2), LeafIndex(3)]).await;
         assert!(matches!(answer, Err(ledger::ReadError::Damaged(_))), "{answer:?}");
+        let wrong = ledger.inclusion_proof(&head, LeafIndex(2), &tlog::leaf_hash(b"leaf 3")).await.map(|_| ());
+        assert!(matches!(wrong, Err(ledger::ReadError::Damaged(_))), "{wrong:?}");
         for (first, sound) in [(0, true), (256, true), (300, false), (500, false), (600, true)] {
             let proof = ledger.consistency_proof(&head, tlog::TreeSize(first), head.size).await;
             assert_eq!(proof.is_ok(), sound, "{first}: {proof:?}");

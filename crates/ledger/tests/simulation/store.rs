@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     /// One commit in this many has a fault; 0 for none.
     pub(crate) fault_every: u64,
+    /// What the next commit does, whatever the seed says.
+    pub(crate) next_fault: Option<Fault>,
     pub(crate) poison: Option<Hash>,
     pub(crate) millis: i64,
     /// Whoever asks for a writer panics.
@@ -70,6 +72,7 @@ impl SimStore {
             tables: Tables::default(),
             rng: Rng::new(seed),
             fault_every: 0,
+            next_fault: None,
             poison: None,
             millis: 1_800_000_000_000,
             bug: false,
@@ -125,6 +128,9 @@ impl State {
     }
 
     fn fault(&mut self) -> Fault {
+        if let Some(fault) = self.next_fault.take() {
+            return fault;
+        }
         if self.fault_every == 0 || self.rng.below(self.fault_every) > 0 {
             return Fault::None;
         }
