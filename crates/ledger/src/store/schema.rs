@@ -1,6 +1,6 @@
 //! Whether a database has the schema of this release, for those who must not change it.
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 
 use super::{StoreError, StoreResult};
 
@@ -22,8 +22,23 @@ pub(super) fn check(migrations: &Migrator, applied: &[i64]) -> StoreResult<()> {
 }
 
 /// A later release was here.
-pub(super) fn unknown_version(version: i64) -> StoreError {
+fn unknown_version(version: i64) -> StoreError {
     StoreError::Unusable(format!("the database has schema version {version}, which this release does not know"))
+}
+
+/// Why the schema could not be brought up to date; the database's own errors as `of_database` takes them.
+pub(super) fn of_migration(error: MigrateError, of_database: fn(sqlx::Error) -> StoreError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(version) => unknown_version(version),
+        MigrateError::VersionMismatch(version) => {
+            StoreError::Unusable(format!("schema version {version} of the database is not the one of this release"))
+        }
+        MigrateError::Dirty(version) => {
+            StoreError::Unusable(format!("schema version {version} of the database was applied in part"))
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => of_database(error),
+        other => StoreError::Unusable(other.to_string()),
+    }
 }
 
 #[cfg(test)]

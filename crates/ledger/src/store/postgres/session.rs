@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
@@ -106,7 +106,10 @@ pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
     check_version(&connection)?;
     bounded(check_primary(&mut connection)).await?;
     // Closing the connection is what gives the lock back after an error.
-    MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(of_migration)?;
+    MIGRATIONS
+        .run_direct(None, &mut connection, false)
+        .await
+        .map_err(|error| schema::of_migration(error, error::of_read))?;
     connection.close().await.map_err(error::of_read)
 }
 
@@ -186,18 +189,4 @@ async fn check_primary(connection: &mut PgConnection) -> StoreResult<()> {
         tracing::warn!("the database runs with fsync off: a power failure may lose the log");
     }
     Ok(())
-}
-
-fn of_migration(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::VersionMissing(version) => schema::unknown_version(version),
-        MigrateError::VersionMismatch(version) => {
-            StoreError::Unusable(format!("schema version {version} of the database is not the one of this release"))
-        }
-        MigrateError::Dirty(version) => {
-            StoreError::Unusable(format!("schema version {version} of the database was applied in part"))
-        }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error::of_read(error),
-        other => StoreError::Unusable(other.to_string()),
-    }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::fs::OpenOptions;
@@ -131,7 +131,10 @@ async fn migrate_once(options: &SqliteConnectOptions) -> StoreResult<()> {
     let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
     check_journal(&mut connection).await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_open)?;
-    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(of_migration)?;
+    MIGRATIONS
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .map_err(|error| schema::of_migration(error, error::of_open))?;
     transaction.commit().await.map_err(error::of_open)?;
     connection.close().await.map_err(error::of_open)
 }
@@ -157,18 +160,4 @@ async fn check_journal(connection: &mut SqliteConnection) -> StoreResult<()> {
         )));
     }
     Ok(())
-}
-
-fn of_migration(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::VersionMissing(version) => schema::unknown_version(version),
-        MigrateError::VersionMismatch(version) => {
-            StoreError::Unusable(format!("schema version {version} of the database is not the one of this release"))
-        }
-        MigrateError::Dirty(version) => {
-            StoreError::Unusable(format!("schema version {version} of the database was applied in part"))
-        }
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error::of_open(error),
-        other => StoreError::Unusable(other.to_string()),
-    }
 }
