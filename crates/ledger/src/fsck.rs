@@ -116,6 +116,7 @@ impl Check<'_> {
             id: self.tree.tree_id,
             name: self.tree.name.clone(),
             origin_v1: self.tree.origin_v1.clone(),
+            origin_v2: self.tree.origin_v2.clone(),
             log_id: key.log_id(),
             public_key_pem: key.to_pem(),
             first_log_index: self.tree.first_log_index,

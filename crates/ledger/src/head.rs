@@ -17,6 +17,8 @@ pub struct Tree {
     pub name: String,
     /// Origin line of v1 checkpoints.
     pub origin_v1: String,
+    /// Origin line of v2 checkpoints, and the name that signs them.
+    pub origin_v2: String,
     /// SHA-256 of the log key's SPKI.
     pub log_id: Hash,
     /// PEM of the log key.
@@ -78,6 +80,8 @@ pub struct Head {
     pub time: i64,
     /// The v1 signed note of this head.
     pub checkpoint_v1: String,
+    /// The v2 signed note of this head: the same size and root under the v2 origin.
+    pub checkpoint_v2: String,
     /// What the next round appends to.
     pub(crate) edge: Edge,
     /// The partial tiles of this size, decoded.
@@ -93,13 +97,19 @@ impl Head {
         rng: &dyn SecureRandom,
     ) -> Result<Self, SigningError> {
         let Integrated { edge, edge_tiles, root, time } = integrated;
-        let checkpoint = Checkpoint::new(tree.origin_v1.as_str(), edge.size(), root);
+        let signed = |origin: &str, signer: &str| {
+            let checkpoint = Checkpoint::new(origin, edge.size(), root);
+            checkpoint.sign(signer, key, rng).map_err(|error| SigningError(error.to_string()))
+        };
+        let checkpoint_v1 = signed(&tree.origin_v1, &tree.name)?;
+        let checkpoint_v2 = signed(&tree.origin_v2, &tree.origin_v2)?;
         Ok(Self {
             tree: Arc::clone(tree),
             size: edge.size(),
             root,
             time,
-            checkpoint_v1: checkpoint.sign(&tree.name, key, rng).map_err(|error| SigningError(error.to_string()))?,
+            checkpoint_v1,
+            checkpoint_v2,
             edge_tiles,
             edge,
         })

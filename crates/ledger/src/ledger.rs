@@ -185,9 +185,15 @@ impl Ledger {
         core.store.now_millis().await.map_err(|error| error.to_string())?;
         let head = core.head();
         let broken = |reason: &dyn fmt::Display| format!("the published checkpoint does not verify: {reason}");
-        let key = NoteKey::new(&core.tree.name, core.log_key().clone()).map_err(|error| broken(&error))?;
-        let opened = Checkpoint::open(&head.checkpoint_v1, &core.tree.origin_v1, &[key]);
-        opened.map(drop).map_err(|error| broken(&error))
+        let tree = &core.tree;
+        for (checkpoint, origin, signer) in [
+            (&head.checkpoint_v1, &tree.origin_v1, &tree.name),
+            (&head.checkpoint_v2, &tree.origin_v2, &tree.origin_v2),
+        ] {
+            let key = NoteKey::new(signer, core.log_key().clone()).map_err(|error| broken(&error))?;
+            Checkpoint::open(checkpoint, origin, &[key]).map_err(|error| broken(&error))?;
+        }
+        Ok(())
     }
 
     /// Appends an entry; returns once it is durable, below the published head, and signed.
@@ -372,6 +378,7 @@ fn check_key(row: &TreeRow, key: &VerifyingKey) -> Result<Tree, OpenError> {
         id: row.tree_id,
         name: row.name.clone(),
         origin_v1: row.origin_v1.clone(),
+        origin_v2: row.origin_v2.clone(),
         log_id: key.log_id(),
         public_key_pem: key.to_pem(),
         first_log_index: row.first_log_index,

@@ -95,6 +95,7 @@ mod tests {
             id: TreeId(1),
             name: "test".into(),
             origin_v1: "test - 1".into(),
+            origin_v2: "test".into(),
             log_id: key.verifying_key().log_id(),
             public_key_pem: key.verifying_key().to_pem(),
             first_log_index: 0,

@@ -95,6 +95,7 @@ mod tests {
             id: TreeId(4_112_233_445_566_778_899),
             name: "rekor.example.test".into(),
             origin_v1: "rekor.example.test - 4112233445566778899".into(),
+            origin_v2: "rekor.example.test".into(),
             log_id: Hash(log_id),
             public_key_pem: String::new(),
             first_log_index: 3,
