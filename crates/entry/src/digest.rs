@@ -75,6 +75,11 @@ impl Digest {
         }
     }
 
+    /// The SHA-256 of what was submitted itself.
+    pub(crate) fn sha256(message: &[u8]) -> Self {
+        Self { algorithm: HashAlgorithm::Sha256, bytes: tlog::sha256(message).0.to_vec() }
+    }
+
     pub(crate) fn algorithm(&self) -> HashAlgorithm {
         self.algorithm
     }

@@ -11,6 +11,7 @@ mod envelope;
 mod kinds;
 mod member;
 mod pem;
+mod pki;
 mod policy;
 mod prehash;
 mod public_key;

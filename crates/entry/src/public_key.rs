@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
 use const_oid::db::{rfc5912, rfc8410};
 use der::asn1::{ObjectIdentifier, UintRef};
 use der::{Decode, Reader, SliceReader};
-use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::{Verifier as _, VerifyingKey};
 use spki::SubjectPublicKeyInfoRef;
 
 use crate::digest::{Digest, HashAlgorithm};
@@ -84,6 +84,8 @@ pub(crate) enum SignatureError {
     Ed25519Length(usize),
     #[error("failed to verify signature: ed25519: invalid signature")]
     Ed25519,
+    #[error("failed to verify signature")]
+    Ed25519Message,
     /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no policy can name it.
     #[error("entry algorithms are not allowed")]
     NotAllowed,
@@ -140,6 +142,21 @@ impl PublicKey {
             (_, Verifier::AwsLc(_) | Verifier::None) => Err(SignatureError::NotAllowed),
         }
     }
+
+    /// Checks a signature over `message` as Rekor does where the message itself is there: over its SHA-256 by ECDSA on
+    /// any curve (as ASN.1 or as r ‖ s) or RSA PKCS#1 v1.5, over itself by Ed25519.
+    pub(crate) fn verify_message(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        match &self.verifier {
+            Verifier::Ed25519(key) => verify_ed25519(key, message, signature).ok_or(SignatureError::Ed25519Message),
+            Verifier::AwsLc(_) | Verifier::None => self.verify_digest(&Digest::sha256(message), signature),
+        }
+    }
+}
+
+/// RFC 8032 section 5.1.7; some if the signature verifies. Not the strict rules of ed25519-dalek: Go's are these.
+pub(crate) fn verify_ed25519(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Option<()> {
+    let key = VerifyingKey::from_bytes(key).ok()?;
+    key.verify(message, &ed25519_dalek::Signature::from_slice(signature).ok()?).ok()
 }
 
 fn ecdsa(curve: ObjectIdentifier, spki: &[u8], point: &[u8]) -> Result<PublicKey, KeyError> {

@@ -1,5 +1,6 @@
 //! What `index/retrieve` looks up.
 
+use crate::pki::Key;
 use crate::refusal::Refusal;
 use crate::x509;
 
@@ -10,9 +11,13 @@ pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
 /// of [`KEY_FORMATS`] whose kinds this log does not take yet.
 pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
     match format {
-        "x509" => x509::Key::from_pem(key)
-            .map(|key| hex::encode(tlog::sha256(key.canonical()).0))
-            .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned())),
+        "x509" => search_key::<x509::Key>(key),
         _ => Err(Refusal::Invalid("the PKI format requested is not supported by this server".to_owned())),
     }
+}
+
+fn search_key<K: Key>(key: &[u8]) -> Result<String, Refusal> {
+    K::parse(key)
+        .map(|key| key.search_key())
+        .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned()))
 }

@@ -6,14 +6,18 @@ mod der;
 mod extensions;
 mod name;
 mod name_constraints;
+mod signature;
 mod subjects;
 mod uri;
 
 use crate::digest::Digest;
 use crate::pem::{self, Block};
+use crate::pki;
 use crate::public_key::{PublicKey, SignatureError};
 use crate::refusal::{Refusal, quoted};
 use certificate::Certificate;
+
+pub(crate) use signature::Signature;
 
 /// Certificates in one key, as in Rekor.
 const MAX_CERTIFICATES: usize = 10;
@@ -78,6 +82,15 @@ impl Key {
         Ok(self.public_key.verify_digest(digest, signature)?)
     }
 
+    /// Checks a signature over `message`, otherwise as [`Key::verify_digest`].
+    pub(crate) fn verify_message(&self, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+        if signature.is_empty() {
+            return Err(VerifyError::Empty);
+        }
+        chain::verify(&self.chain)?;
+        Ok(self.public_key.verify_message(message, signature)?)
+    }
+
     fn from_spki(spki: &[u8]) -> Result<Self, Refusal> {
         let public_key = PublicKey::from_spki(spki).map_err(Refusal::invalid)?;
         let mut canonical = Vec::new();
@@ -98,6 +111,20 @@ impl Key {
         let public_key = leaf.public_key.map_err(Refusal::invalid)?;
         let chain = if certificates.len() > 1 { certificates } else { Vec::new() };
         Ok(Self { canonical, public_key, subjects, chain })
+    }
+}
+
+impl pki::Key for Key {
+    fn parse(key: &[u8]) -> Result<Self, Refusal> {
+        Self::from_pem(key)
+    }
+
+    fn canonical(&self) -> &[u8] {
+        self.canonical()
+    }
+
+    fn subjects(&self) -> &[String] {
+        self.subjects()
     }
 }
 

@@ -1,0 +1,24 @@
+//! Signatures in the format `x509`: bytes without a form of their own.
+
+use super::Key;
+use crate::pki;
+use crate::refusal::Refusal;
+
+/// A signature over the SHA-256 of a message (ECDSA on any curve, RSA PKCS#1 v1.5), or over the message (Ed25519).
+pub(crate) struct Signature(Vec<u8>);
+
+impl pki::Signature for Signature {
+    type Key = Key;
+
+    fn parse(signature: &[u8]) -> Result<Self, Refusal> {
+        Ok(Self(signature.to_vec()))
+    }
+
+    fn canonical(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn verify(&self, message: &[u8], key: &Key) -> Result<(), Refusal> {
+        key.verify_message(message, &self.0).map_err(Refusal::invalid)
+    }
+}
