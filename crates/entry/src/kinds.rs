@@ -13,6 +13,19 @@ use crate::refusal::{Refusal, quoted};
 /// Every kind in every version that this log takes.
 static REGISTRY: &[&dyn Kind] = &[&hashedrekord::V001];
 
+/// Kind and version of all, `hashedrekord:0.0.1`.
+pub fn kind_tags() -> impl Iterator<Item = &'static str> {
+    REGISTRY.iter().map(|kind| kind.tag())
+}
+
+/// The names of all kinds, each once.
+pub fn kind_names() -> Vec<&'static str> {
+    let mut names: Vec<&str> = kind_tags().map(|tag| split(tag).0).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// One kind in one version.
 pub(crate) trait Kind: Sync {
     /// Kind and version, `hashedrekord:0.0.1`.

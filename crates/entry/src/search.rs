@@ -1,4 +1,8 @@
-//! What `index/retrieve` looks up.
+//! What entries are found by: Rekor's key texts, and those that only this log has.
+//!
+//! Rekor's own key texts stay as Rekor writes them. What is added is `<attribute>=<value>`, made here and nowhere else:
+//! by certificates and kinds when an entry comes in, by [`Attribute::key_texts`] when one is searched for. Like all key
+//! texts they are lower-cased on both sides. A key says what an entry claims; nothing but its signature is checked.
 
 use crate::pki::Key;
 use crate::refusal::Refusal;
@@ -6,6 +10,81 @@ use crate::x509;
 
 /// Key formats that `index/retrieve` takes. Of these, [`key_search_key`] parses x509; the others come with their kinds.
 pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
+
+/// Longest value that is indexed: one that fills half of the longest request line of the server. A longer one could
+/// not be asked for.
+const MAX_VALUE_BYTES: usize = 2 * 1024;
+
+/// What an entry is found by beyond Rekor's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// Who issued the token behind a Fulcio certificate: `https://accounts.google.com`.
+    Issuer,
+    /// The source repository of a Fulcio certificate: `github.com/org/repo`.
+    Repository,
+    /// A build's workflow in a Fulcio certificate: its file without the ref,
+    /// `github.com/org/repo/.github/workflows/release.yml`, and its name.
+    Workflow,
+    /// The source commit of a Fulcio certificate.
+    Commit,
+    /// The name of a subject of an in-toto statement that is no package URL.
+    Subject,
+    /// The package URL that is the name of a subject of an in-toto statement: without qualifiers and subpath, decoded,
+    /// once with its version and once without, `pkg:npm/@scope/name@1.0.0` and `pkg:npm/@scope/name`.
+    Purl,
+}
+
+impl Attribute {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Issuer, Self::Repository, Self::Workflow, Self::Commit, Self::Subject, Self::Purl];
+
+    /// The name of the query parameter, and of the key texts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::Repository => "repository",
+            Self::Workflow => "workflow",
+            Self::Commit => "commit",
+            Self::Subject => "subject",
+            Self::Purl => "purl",
+        }
+    }
+
+    /// The key texts of which an entry with this value has one. `subject` includes Rekor's own, which are names as they
+    /// stand in a certificate or a key.
+    ///
+    /// # Errors
+    ///
+    /// What `value` cannot be, for a person to read.
+    pub fn key_texts(self, value: &str) -> Result<Vec<String>, &'static str> {
+        match self {
+            Self::Subject => {
+                Ok([value.to_owned()].into_iter().chain(subject_keys(value).into_iter().take(1)).collect())
+            }
+            Self::Purl => match Purl::parse(value) {
+                Some(purl) => Ok(vec![self.key(&purl.exact())]),
+                None => Err("a package URL begins with pkg:"),
+            },
+            Self::Repository => {
+                let repository = without_scheme(value);
+                let short = repository.split('/').count() == 2;
+                let names = [repository.to_owned()].into_iter();
+                // Old certificates of GitHub's workflows name `org/repo` only, and so do people.
+                Ok(names.chain(short.then(|| format!("github.com/{repository}"))).map(|name| self.key(&name)).collect())
+            }
+            Self::Workflow if value.contains("@refs/") => {
+                Err("a workflow is searched without its ref; subject takes the whole identity, commit the exact source")
+            }
+            Self::Workflow => Ok(vec![self.key(without_scheme(value))]),
+            Self::Issuer | Self::Commit => Ok(vec![self.key(value)]),
+        }
+    }
+
+    fn key(self, value: &str) -> String {
+        format!("{}={value}", self.name())
+    }
+}
 
 /// `hex(sha256(canonical key))`, the search key of a public key. Errors for a key that does not parse, and for a format
 /// of [`KEY_FORMATS`] whose kinds this log does not take yet.
@@ -20,4 +99,169 @@ fn search_key<K: Key>(key: &[u8]) -> Result<String, Refusal> {
     K::parse(key)
         .map(|key| key.search_key())
         .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned()))
+}
+
+/// The keys of a name that a subject of an in-toto statement has, or of its URI; the most exact one first.
+pub(crate) fn subject_keys(name: &str) -> Vec<String> {
+    if name.is_empty() || name.len() > MAX_VALUE_BYTES {
+        return Vec::new();
+    }
+    match Purl::parse(name) {
+        Some(purl) if purl.version.is_some() => {
+            vec![Attribute::Purl.key(&purl.exact()), Attribute::Purl.key(&purl.package)]
+        }
+        Some(purl) => vec![Attribute::Purl.key(&purl.package)],
+        None => vec![Attribute::Subject.key(name)],
+    }
+}
+
+/// What a Fulcio certificate says of who signed, each as the certificate writes it.
+#[derive(Default)]
+pub(crate) struct Signer {
+    pub(crate) issuer: Option<String>,
+    /// A URI, or `org/repo`.
+    pub(crate) repository: Option<String>,
+    pub(crate) commit: Option<String>,
+    pub(crate) workflow_name: Option<String>,
+    /// `<URI>@<ref>` of the workflow that was run, and of the one of its jobs that signed; most often the same.
+    pub(crate) workflow_files: [Option<String>; 2],
+}
+
+/// The keys of a Fulcio certificate's claims.
+pub(crate) fn signer_keys(signer: &Signer) -> Vec<String> {
+    let file = |uri: &Option<String>| {
+        let uri = without_scheme(uri.as_deref()?);
+        Some(uri.rsplit_once('@').map_or(uri, |(file, _)| file).to_owned())
+    };
+    let [run, of_job] = signer.workflow_files.each_ref().map(file);
+    let of_job = of_job.filter(|of_job| run.as_ref() != Some(of_job));
+    let claims = [
+        (Attribute::Issuer, signer.issuer.clone()),
+        (Attribute::Repository, signer.repository.as_deref().map(|uri| without_scheme(uri).to_owned())),
+        (Attribute::Commit, signer.commit.clone()),
+        (Attribute::Workflow, signer.workflow_name.clone()),
+        (Attribute::Workflow, run),
+        (Attribute::Workflow, of_job),
+    ];
+    claims
+        .into_iter()
+        .filter_map(|(attribute, value)| Some((attribute, value.filter(|value| !value.is_empty())?)))
+        .filter(|(_, value)| value.len() <= MAX_VALUE_BYTES)
+        .map(|(attribute, value)| attribute.key(&value))
+        .collect()
+}
+
+fn without_scheme(uri: &str) -> &str {
+    uri.strip_prefix("https://").unwrap_or(uri).trim_end_matches('/')
+}
+
+/// A package URL as far as it names a package and its version.
+struct Purl {
+    /// `pkg:type/namespace/name`, decoded.
+    package: String,
+    version: Option<String>,
+}
+
+impl Purl {
+    fn parse(text: &str) -> Option<Self> {
+        let path = text.strip_prefix("pkg:")?.trim_start_matches('/');
+        let path = path.split(['?', '#']).next().unwrap_or_default();
+        let name_at = path.rfind('/')? + 1;
+        // A scope that is written as it is spoken, `pkg:npm/@scope`, is no version.
+        let version_at = path[name_at..].rfind('@').map(|at| name_at + at).filter(|at| *at > name_at);
+        let (package, version) = match version_at {
+            Some(at) => (&path[..at], Some(&path[at + 1..])),
+            None => (path, None),
+        };
+        let version = version.filter(|version| !version.is_empty()).map(decode);
+        Some(Self { package: format!("pkg:{}", decode(package)), version })
+    }
+
+    fn exact(&self) -> String {
+        match &self.version {
+            Some(version) => format!("{}@{version}", self.package),
+            None => self.package.clone(),
+        }
+    }
+}
+
+/// Percent-decoded; what is no valid escape, or no UTF-8 then, stays as it is.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let mut decoded = [0];
+        rest = match after.get(..2) {
+            Some(digits) if first == b'%' && hex::decode_to_slice(digits, &mut decoded).is_ok() => {
+                bytes.push(decoded[0]);
+                &after[2..]
+            }
+            _ => {
+                bytes.push(first);
+                after
+            }
+        };
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_urls_are_keyed_with_and_without_version() {
+        for (name, keys) in [
+            ("pkg:npm/%40scope/name@1.0.0", vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"]),
+            ("pkg:npm/@scope/name@1.0.0?a=b#c", vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"]),
+            ("pkg://npm/@scope", vec!["purl=pkg:npm/@scope"]),
+            ("pkg:pypi/x", vec!["purl=pkg:pypi/x"]),
+            ("pkg:pypi/x@", vec!["purl=pkg:pypi/x"]),
+            ("pkg:deb/debian/a@1%2Bb%zz", vec!["purl=pkg:deb/debian/a@1+b%zz", "purl=pkg:deb/debian/a"]),
+            ("pkg:x", vec!["subject=pkg:x"]),
+            ("dist/a.tar.gz", vec!["subject=dist/a.tar.gz"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(subject_keys(name), keys, "{name}");
+        }
+        assert!(subject_keys(&"x".repeat(MAX_VALUE_BYTES + 1)).is_empty());
+    }
+
+    #[test]
+    fn what_is_asked_for_is_what_is_stored() {
+        let texts = |attribute: Attribute, value| attribute.key_texts(value).unwrap();
+        assert_eq!(texts(Attribute::Subject, "a.tgz"), ["a.tgz", "subject=a.tgz"]);
+        assert_eq!(texts(Attribute::Subject, "pkg:npm/a@1"), ["pkg:npm/a@1", "purl=pkg:npm/a@1"]);
+        assert_eq!(texts(Attribute::Purl, "pkg:npm/%40a/b@1?x"), ["purl=pkg:npm/@a/b@1"]);
+        assert_eq!(texts(Attribute::Purl, "pkg:npm/a"), ["purl=pkg:npm/a"]);
+        assert!(Attribute::Purl.key_texts("npm/a").is_err());
+        assert_eq!(texts(Attribute::Repository, "https://gitlab.com/a/b/"), ["repository=gitlab.com/a/b"]);
+        assert_eq!(texts(Attribute::Repository, "a/b"), ["repository=a/b", "repository=github.com/a/b"]);
+        let file = "https://github.com/a/b/.github/workflows/c.yml";
+        assert_eq!(texts(Attribute::Workflow, file), ["workflow=github.com/a/b/.github/workflows/c.yml"]);
+        assert!(Attribute::Workflow.key_texts("https://github.com/a/b/c.yml@refs/heads/main").is_err());
+        assert_eq!(texts(Attribute::Commit, "AB"), ["commit=AB"]);
+    }
+
+    #[test]
+    fn a_signers_claims_are_keyed_once_each() {
+        let uri = |name: &str| Some(format!("https://github.com/a/b/.github/workflows/{name}@refs/heads/main"));
+        let mut signer = Signer {
+            issuer: Some("https://token.actions.githubusercontent.com".to_owned()),
+            repository: Some("https://github.com/a/b".to_owned()),
+            commit: Some("c0ffee".to_owned()),
+            workflow_name: Some(String::new()),
+            workflow_files: [uri("x.yml"), uri("x.yml")],
+        };
+        let keys = [
+            "issuer=https://token.actions.githubusercontent.com",
+            "repository=github.com/a/b",
+            "commit=c0ffee",
+            "workflow=github.com/a/b/.github/workflows/x.yml",
+        ];
+        assert_eq!(signer_keys(&signer), keys);
+        signer.workflow_files = [uri("x.yml"), uri("y.yml")];
+        assert_eq!(signer_keys(&signer)[4..], ["workflow=github.com/a/b/.github/workflows/y.yml"]);
+        assert!(signer_keys(&Signer::default()).is_empty());
+    }
 }

@@ -4,6 +4,7 @@ mod certificate;
 mod chain;
 mod der;
 mod extensions;
+mod fulcio;
 mod name;
 mod name_constraints;
 mod signature;
@@ -15,6 +16,7 @@ use crate::pem::{self, Block};
 use crate::pki;
 use crate::public_key::{PublicKey, SignatureError};
 use crate::refusal::{Refusal, quoted};
+use crate::search;
 use certificate::Certificate;
 
 pub(crate) use signature::Signature;
@@ -63,7 +65,8 @@ impl Key {
         &self.canonical
     }
 
-    /// The names in the subject alternative name of the leaf certificate, in the case in which they are written.
+    /// What an entry is found by that the leaf certificate signed: the names in its subject alternative name, as they are
+    /// written, and the key texts of what it says of its signer.
     pub(crate) fn subjects(&self) -> &[String] {
         &self.subjects
     }
@@ -107,7 +110,8 @@ impl Key {
             leaf.get_or_insert(certificate);
         }
         let leaf = leaf.ok_or_else(|| Refusal::Invalid("no certificate".to_owned()))?;
-        let subjects = leaf.extensions.subjects.into_list();
+        let mut subjects = leaf.extensions.subjects.into_list();
+        subjects.extend(search::signer_keys(&leaf.extensions.claims.signer()));
         let public_key = leaf.public_key.map_err(Refusal::invalid)?;
         let chain = if certificates.len() > 1 { certificates } else { Vec::new() };
         Ok(Self { canonical, public_key, subjects, chain })

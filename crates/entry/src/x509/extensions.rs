@@ -6,6 +6,7 @@ use super::certificate::CertificateError;
 use super::der::{
     BOOLEAN, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, context, is_integer,
 };
+use super::fulcio::Claims;
 use super::name_constraints::NameConstraints;
 use super::subjects::Subjects;
 
@@ -20,6 +21,8 @@ const KEY_CERT_SIGN: u8 = 0x04;
 #[derive(Default)]
 pub(super) struct Extensions<'a> {
     pub(super) subjects: Subjects,
+    /// What Fulcio says of the signer.
+    pub(super) claims: Claims<'a>,
     /// The encoded subject alternative name.
     pub(super) alternative_name: Option<&'a [u8]>,
     pub(super) basic_constraints: Option<BasicConstraints>,
@@ -114,7 +117,10 @@ impl<'a> Extensions<'a> {
                 let is_read = authority_info_access(value_elements);
                 require("invalid authority info access", is_read.map(|_| !critical))
             }
-            _ => Ok(false),
+            _ => {
+                self.claims.read(id, value);
+                Ok(false)
+            }
         }
     }
 }
