@@ -10,6 +10,7 @@ use crate::follow::Refresh;
 use crate::head::{HeadView, Integrated, SigningError, describe};
 use crate::metrics::Metrics;
 use crate::store::{Read, Store};
+use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
 use crate::timestamps::Waiting;
 use crate::{Clock, Head, Tree};
@@ -23,6 +24,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) tiles: TileCache,
+    pub(crate) tile_bytes: TileBytes,
     pub(crate) timestamps: Waiting,
     pub(crate) refresh: Refresh,
     pub(crate) published: watch::Sender<Arc<Head>>,

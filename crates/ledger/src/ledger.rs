@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use ring::rand::{SecureRandom, SystemRandom};
-use tlog::{Checkpoint, Hash, KeyAlgorithm, LeafIndex, NoteKey, SigningKey, TreeSize, VerifyingKey};
+use tlog::{Checkpoint, Hash, KeyAlgorithm, LeafIndex, NoteKey, SigningKey, TilePath, TreeSize, VerifyingKey};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::seal::Freshness;
 use crate::sequencer::{Queue, sequencer};
 use crate::store::{EntryRef, EntryRow, KeyRole, KeyRow, Store, StoreError, TreeRow, TreeState};
+use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
 use crate::timestamps::Waiting;
 use crate::{AppendError, Appended, Clock, Head, InclusionProof, LoggedEntry, NewEntry, ReadError, Tree, TreeId};
@@ -139,6 +141,7 @@ impl Ledger {
             clock: settings.clock,
             metrics,
             tiles: TileCache::new(),
+            tile_bytes: TileBytes::new(),
             timestamps: Waiting::default(),
             refresh: Refresh::new(),
             published: watch::Sender::new(Arc::new(head)),
@@ -196,7 +199,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Appends an entry; returns once it is durable, below the published head, and signed.
+    /// Appends an entry; returns once it is durable and below the published head.
     pub async fn append(&self, entry: NewEntry) -> Result<Appended, AppendError> {
         let outcome = self.append_or_find(entry).await;
         match &outcome {
@@ -221,7 +224,7 @@ impl Ledger {
                 leaf_hash: row.leaf_hash,
                 time,
                 kind: row.kind.clone(),
-                signed_entry_timestamp: core.sign_entry(place.leaf_index, time, &row.body)?,
+                signed_entry_timestamp: None,
                 body: row.body.as_slice().into(),
                 attestation: row.attestation.clone(),
             })),
@@ -241,6 +244,18 @@ impl Ledger {
     /// Entries by leaf index, in the order asked for, those at or beyond `head`'s size left out, duplicates kept.
     pub async fn entries(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
         self.inner.core.entries(head, indexes).await
+    }
+
+    /// The signed entry timestamp of an entry: the first one that was made stays. It is made when it is first asked for, on
+    /// the task that asks, and stored later.
+    pub fn signed_entry_timestamp(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, SigningError> {
+        self.inner.core.signed_entry_timestamp(entry)
+    }
+
+    /// The bytes of a tile or entry bundle as of `head`; none where `head` does not have all of it. Any width that the tile
+    /// ever had is there.
+    pub async fn tile_resource(&self, head: &Head, path: TilePath) -> Result<Option<Bytes>, ReadError> {
+        self.inner.core.tile_resource(head, path).await
     }
 
     /// Where these leaf hashes are below `head`; absent ones are left out.

@@ -42,6 +42,7 @@ mod metrics;
 mod read;
 mod seal;
 mod sequencer;
+mod tile_bytes;
 mod tiles;
 mod timestamps;
 

@@ -23,8 +23,9 @@ pub struct LoggedEntry {
     pub kind: String,
     /// The leaf bytes.
     pub body: Arc<[u8]>,
-    /// Signature over Rekor's SET payload.
-    pub signed_entry_timestamp: Arc<[u8]>,
+    /// Stored signature over Rekor's SET payload. None where it was never asked for, or waits to be stored:
+    /// [`crate::Ledger::signed_entry_timestamp`] has it in any case.
+    pub signed_entry_timestamp: Option<Arc<[u8]>>,
     /// Bytes kept beside the entry.
     pub attestation: Option<Attestation>,
 }
@@ -80,10 +81,7 @@ impl Core {
                 leaf_hash: entry.leaf_hash,
                 time: entry.time,
                 kind: entry.kind.clone(),
-                signed_entry_timestamp: match &entry.signed_entry_timestamp {
-                    Some(signature) => signature.as_slice().into(),
-                    None => self.sign_entry(entry.leaf_index, entry.time, &entry.body)?,
-                },
+                signed_entry_timestamp: entry.signed_entry_timestamp.as_deref().map(Arc::from),
                 body: entry.body.as_slice().into(),
                 attestation: entry.attestation.clone(),
             })
@@ -96,23 +94,18 @@ impl Core {
         found.map(|entry| logged(entry?)).collect()
     }
 
-    /// The SET of a stored entry that has none stored: the one that waits to be stored, or a new one, which then waits.
+    /// The SET of an entry: the stored one, the one that waits to be stored, or a new one, which then waits.
     ///
-    /// MUST be called only for entries below a published head.
-    pub(crate) fn sign_entry(
-        &self,
-        leaf_index: LeafIndex,
-        time: i64,
-        leaf_bytes: &[u8],
-    ) -> Result<Arc<[u8]>, SigningError> {
-        if let Some(waiting) = self.timestamps.get(leaf_index) {
-            return Ok(waiting);
+    /// MUST be called only for entries below a published head, as every [`LoggedEntry`] is.
+    pub(crate) fn signed_entry_timestamp(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, SigningError> {
+        if let Some(known) = entry.signed_entry_timestamp.clone().or_else(|| self.timestamps.get(entry.leaf_index)) {
+            return Ok(known);
         }
-        let payload = timestamps::payload(&self.tree, leaf_index, time, leaf_bytes);
+        let payload = timestamps::payload(&self.tree, entry.leaf_index, entry.time, &entry.body);
         let signature =
             self.key.sign(payload.as_bytes(), &self.rng).map_err(|error| SigningError(error.to_string()))?;
         self.metrics.timestamps_signed.inc();
-        Ok(self.timestamps.add(leaf_index, signature))
+        Ok(self.timestamps.add(entry.leaf_index, signature))
     }
 
     pub(crate) async fn inclusion_proof(

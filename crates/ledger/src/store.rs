@@ -246,6 +246,8 @@ pub trait Store: Send + Sync + 'static {
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>>;
     /// Entries at these indexes that are below `size`, in ascending order of index; absent ones are left out.
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>>;
+    /// The leaf bytes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
     /// Entries that have *all* of `keys` among their index keys, below `size`, newest first, at most `limit`.
     /// Hits are compared with the full key texts. No keys find nothing.
     async fn find_by_keys(

@@ -177,7 +177,8 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
     // An appended entry is below the published head.
     let head = app.ledger.head();
     let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
-    let entry = LogEntry::new(entry, &proof, Attestations::Left);
+    let timestamp = app.ledger.signed_entry_timestamp(entry)?;
+    let entry = LogEntry::new(entry, &timestamp, &proof, Attestations::Left);
     let mut response = json(StatusCode::CREATED, &entry);
     // Clients use it as the key of the answer: without the quotes that a conditional request would need.
     if let Ok(etag) = HeaderValue::from_str(entry.id()) {
@@ -208,7 +209,8 @@ async fn entry_with_hash(app: &App, head: &Head, leaf_hash: Hash) -> Result<Opti
 
 async fn show(app: &App, room: Share, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
     let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
-    Ok(json_within(room, &LogEntry::new(entry, &proof, Attestations::Shown)))
+    let timestamp = app.ledger.signed_entry_timestamp(entry).map_err(ReadError::from)?;
+    Ok(json_within(room, &LogEntry::new(entry, &timestamp, &proof, Attestations::Shown)))
 }
 
 fn set_location(response: &mut Response, location: &str) {

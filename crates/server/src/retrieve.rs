@@ -81,7 +81,8 @@ pub(crate) async fn retrieve(State(app): State<Arc<App>>, request: Request) -> R
     let mut answer = Vec::with_capacity(found.len());
     for entry in &found {
         let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
-        answer.push(LogEntry::new(entry, &proof, Attestations::Shown));
+        let timestamp = app.ledger.signed_entry_timestamp(entry).map_err(ReadError::from)?;
+        answer.push(LogEntry::new(entry, &timestamp, &proof, Attestations::Shown));
     }
     Ok(json_within(room, &answer))
 }

@@ -74,7 +74,12 @@ struct Proof {
 
 impl LogEntry {
     /// An entry and its proof. Root, size and checkpoint all come from the proof's head.
-    pub(crate) fn new(entry: &LoggedEntry, proof: &InclusionProof, attestations: Attestations) -> Self {
+    pub(crate) fn new(
+        entry: &LoggedEntry,
+        signed_entry_timestamp: &[u8],
+        proof: &InclusionProof,
+        attestations: Attestations,
+    ) -> Self {
         let InclusionProof { head, hashes } = proof;
         let shown = entry.attestation.as_ref().filter(|_| attestations == Attestations::Shown);
         let fields = EntryFields {
@@ -91,7 +96,7 @@ impl LogEntry {
                     root_hash: head.root.to_string(),
                     tree_size: head.size.0,
                 },
-                signed_entry_timestamp: STANDARD.encode(&entry.signed_entry_timestamp),
+                signed_entry_timestamp: STANDARD.encode(signed_entry_timestamp),
             },
         };
         Self { id: entry_id(head.tree.id, &entry.leaf_hash), fields }

@@ -111,6 +111,10 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => reads::entries(connection, tree, indexes, size))
     }
 
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
+        pooled!(self.pool, connection => reads::bodies(connection, tree, range))
+    }
+
     async fn find_by_keys(
         &self,
         tree: TreeId,

@@ -116,6 +116,10 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => reads::entries(connection, tree, indexes, size))
     }
 
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
+        pooled!(self.readers, connection => reads::bodies(connection, tree, range))
+    }
+
     async fn find_by_keys(
         &self,
         tree: TreeId,

@@ -292,6 +292,14 @@ impl Store for SimStore {
         }))
     }
 
+    async fn bodies(&self, _tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
+        self.pause().await;
+        Ok(self.with(|state| {
+            let rows = &state.tables.entries[range.start as usize..range.end as usize];
+            rows.iter().map(|(row, _)| row.body.clone()).collect()
+        }))
+    }
+
     async fn find_by_keys(
         &self,
         _tree: TreeId,

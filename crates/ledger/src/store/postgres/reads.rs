@@ -200,6 +200,19 @@ pub(super) async fn find_by_keys(
     Ok(found)
 }
 
+const BODIES: &str = "SELECT leaf_index, body FROM body
+    WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3 ORDER BY leaf_index";
+
+pub(super) async fn bodies(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<Vec<u8>>> {
+    let query = sqlx::query_as(BODIES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    dense(&range, rows, "body")
+}
+
 pub(super) async fn now_millis(connection: &mut PgConnection) -> StoreResult<i64> {
     let query = sqlx::query_scalar("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint");
     query.fetch_one(connection).await.map_err(error::of_read)
