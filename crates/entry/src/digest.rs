@@ -1,5 +1,7 @@
 //! Digests that clients give instead of the artifact.
 
+use aws_lc_rs::digest;
+
 /// A hash function that an entry may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HashAlgorithm {
@@ -78,6 +80,21 @@ impl Digest {
     /// The SHA-256 of what was submitted itself.
     pub(crate) fn sha256(message: &[u8]) -> Self {
         Self { algorithm: HashAlgorithm::Sha256, bytes: tlog::sha256(message).0.to_vec() }
+    }
+
+    /// From the bytes of a digest; none if they are not as many as `algorithm` makes.
+    pub(crate) fn from_bytes(algorithm: HashAlgorithm, bytes: Vec<u8>) -> Option<Self> {
+        (bytes.len() == algorithm.len()).then_some(Self { algorithm, bytes })
+    }
+
+    /// Of a message.
+    pub(crate) fn of(algorithm: HashAlgorithm, message: &[u8]) -> Self {
+        let function = match algorithm {
+            HashAlgorithm::Sha256 => &digest::SHA256,
+            HashAlgorithm::Sha384 => &digest::SHA384,
+            HashAlgorithm::Sha512 => &digest::SHA512,
+        };
+        Self { algorithm, bytes: digest::digest(function, message).as_ref().to_vec() }
     }
 
     pub(crate) fn algorithm(&self) -> HashAlgorithm {

@@ -3,7 +3,9 @@
 //! A new kind is one file here and one line in [`REGISTRY`]; its version is part of its line, so that two versions of
 //! one kind are two lines. Nothing outside tells kinds apart.
 
+pub(crate) mod dsse_v002;
 mod hashedrekord;
+pub(crate) mod hashedrekord_v002;
 
 use serde_json::value::RawValue;
 
@@ -11,7 +13,7 @@ use crate::policy::Policy;
 use crate::refusal::{Refusal, quoted};
 
 /// Every kind in every version that this log takes.
-static REGISTRY: &[&dyn Kind] = &[&hashedrekord::V001];
+static REGISTRY: &[&dyn Kind] = &[&hashedrekord::V001, &hashedrekord_v002::V002, &dsse_v002::V002];
 
 /// Kind and version of all, `hashedrekord:0.0.1`.
 pub fn kind_tags() -> impl Iterator<Item = &'static str> {
@@ -80,13 +82,16 @@ impl<'n> KindName<'n> {
     /// The kind in this version.
     pub(crate) fn in_version(self, version: &str) -> Result<&'static dyn Kind, Refusal> {
         let name = self.0;
-        let named = quoted(version);
-        REGISTRY.iter().find(|kind| split(kind.tag()) == (name, version)).copied().ok_or_else(|| {
-            Refusal::Invalid(format!(
-                "{name} implementation for version '{named}' not found: unable to locate entry for version {named}"
-            ))
-        })
+        let kind = REGISTRY.iter().find(|kind| split(kind.tag()) == (name, version)).copied();
+        kind.ok_or_else(|| unknown_version(name, &quoted(version)))
     }
+}
+
+/// What Rekor says of a kind that does not have this version.
+fn unknown_version(name: &str, version: &str) -> Refusal {
+    Refusal::Invalid(format!(
+        "{name} implementation for version '{version}' not found: unable to locate entry for version {version}"
+    ))
 }
 
 /// Name and version of a tag.

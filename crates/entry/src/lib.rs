@@ -19,6 +19,7 @@ mod refusal;
 mod search;
 mod signature;
 mod stages;
+mod v2;
 mod x509;
 
 pub use kinds::{kind_names, kind_tags};

@@ -20,6 +20,8 @@ pub const DEFAULT_ALGORITHMS: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub struct Policy {
     admitted: Vec<(KeyKind, HashAlgorithm)>,
+    /// Of messages; over a digest an Ed25519 key signs as Ed25519ph.
+    admits_ed25519: bool,
 }
 
 /// A name that is not one of Rekor's names of signing algorithms.
@@ -35,23 +37,32 @@ impl Policy {
     /// Admits exactly the named algorithms. Takes the names that Rekor's flag takes, but for `rsa-sign-pss-…`: Rekor
     /// verifies no PSS signature of a hashedrekord, and lets PKCS#1 v1.5 pass under those names.
     pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownAlgorithm> {
-        let mut admitted = Vec::new();
+        let mut policy = Self { admitted: Vec::new(), admits_ed25519: false };
         for name in names {
-            admitted.extend(algorithm(name.as_ref())?);
+            match algorithm(name.as_ref())? {
+                Some(pair) => policy.admitted.push(pair),
+                None => policy.admits_ed25519 = true,
+            }
         }
-        Ok(Self { admitted })
+        Ok(policy)
     }
 
     /// Whether a signature by a key of `kind` over a digest of `hash` is admitted.
     pub(crate) fn admits(&self, kind: KeyKind, hash: HashAlgorithm) -> bool {
         self.admitted.contains(&(kind, hash))
     }
+
+    /// Whether pure Ed25519 signatures are admitted.
+    pub(crate) fn admits_ed25519(&self) -> bool {
+        self.admits_ed25519
+    }
 }
 
 impl Default for Policy {
     /// Admits [`DEFAULT_ALGORITHMS`].
     fn default() -> Self {
-        Self { admitted: DEFAULT_ALGORITHMS.iter().filter_map(|name| algorithm(name).ok().flatten()).collect() }
+        let admitted = DEFAULT_ALGORITHMS.iter().filter_map(|name| algorithm(name).ok().flatten()).collect();
+        Self { admitted, admits_ed25519: true }
     }
 }
 
@@ -81,6 +92,7 @@ mod tests {
     fn default_names_are_all_known() {
         let named = Policy::from_names(DEFAULT_ALGORITHMS).unwrap();
         assert_eq!(named.admitted, Policy::default().admitted);
+        assert_eq!(named.admits_ed25519, Policy::default().admits_ed25519);
         assert_eq!(named.admitted.len(), 7, "all but ed25519, which signs no digest");
     }
 

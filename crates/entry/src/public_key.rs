@@ -120,6 +120,15 @@ impl PublicKey {
         self.kind
     }
 
+    /// What tells it from other keys: its bytes in the encoding of its algorithm.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.verifier {
+            Verifier::AwsLc(key) => key.as_ref(),
+            Verifier::Ed25519(key) => key,
+            Verifier::None => &[],
+        }
+    }
+
     /// Checks a signature over a digest as Rekor does for a `hashedrekord`: ECDSA on any curve with any hash, as ASN.1
     /// or as r ‖ s; RSA as PKCS#1 v1.5; Ed25519 as Ed25519ph (RFC 8032), hence over SHA-512 only.
     pub(crate) fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {

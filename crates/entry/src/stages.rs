@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
+
 use crate::envelope::{Envelope, require_object};
 use crate::kinds::{Kind, KindName, Proposal, Purpose};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
+use crate::v2;
 
 /// Parsed but unchecked.
 pub struct ProposedEntry {
@@ -36,6 +39,21 @@ impl ProposedEntry {
         let kind = name.in_version(version)?;
         require_object(spec)?;
         Ok(Self { kind, proposal: kind.decode(spec)? })
+    }
+
+    /// Parses a `CreateEntryRequest` of Rekor v2 in JSON, as Rekor does, but that nothing may follow it.
+    pub fn from_v2_json(json: &[u8]) -> Result<Self, Refusal> {
+        v2::from_json(json).and_then(Self::from_v2_request)
+    }
+
+    /// Parses a `CreateEntryRequest` of Rekor v2 in protobuf's binary form.
+    pub fn from_v2_protobuf(bytes: &[u8]) -> Result<Self, Refusal> {
+        v2::from_protobuf(bytes).and_then(Self::from_v2_request)
+    }
+
+    fn from_v2_request(request: CreateEntryRequest) -> Result<Self, Refusal> {
+        let (kind, proposal) = v2::proposal(request)?;
+        Ok(Self { kind, proposal })
     }
 
     /// Verifies for insertion.

@@ -60,6 +60,18 @@ impl Key {
         }
     }
 
+    /// Parses a DER `SubjectPublicKeyInfo`.
+    pub(crate) fn from_spki_der(spki: &[u8]) -> Result<Self, Refusal> {
+        check_length(spki)?;
+        Self::from_spki(spki)
+    }
+
+    /// Parses one certificate in DER.
+    pub(crate) fn from_certificate_der(certificate: &[u8]) -> Result<Self, Refusal> {
+        check_length(certificate)?;
+        Self::from_certificates(vec![certificate.to_vec()])
+    }
+
     /// The PEM that every equivalent input becomes: no text, no headers, 64 columns, LF, final newline.
     pub(crate) fn canonical(&self) -> &[u8] {
         &self.canonical
@@ -161,8 +173,12 @@ fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>,
 }
 
 fn bounded(block: Block<'_>) -> Result<Block<'_>, Refusal> {
-    match block.bytes.len() {
-        ..=MAX_DER_BYTES => Ok(block),
+    check_length(&block.bytes).map(|()| block)
+}
+
+fn check_length(der: &[u8]) -> Result<(), Refusal> {
+    match der.len() {
+        ..=MAX_DER_BYTES => Ok(()),
         length => Err(Refusal::Invalid(format!(
             "a certificate or key of {length} bytes is too large, the limit is {MAX_DER_BYTES}"
         ))),

@@ -1,0 +1,176 @@
+//! `dsse` 0.0.2, of Rekor v2 up to v2.2.1: a DSSE envelope, of which the hash of the payload and the signatures are logged.
+//!
+//! Newer clients log an envelope as a `hashedrekord` over the digest of what was signed.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{DsseRequestV002, spec};
+use sigstore_protobuf_specs::io::intoto::Envelope;
+
+use super::{Canonical, Kind, Proposal, Purpose, unknown_version};
+use crate::digest::{Digest, HashAlgorithm};
+use crate::public_key::KeyKind;
+use crate::refusal::Refusal;
+use crate::v2::signer::{Scheme, Signer, missing};
+use crate::v2::{self, MAX_LIST, digest_key, hash_name};
+
+/// Bytes that pure Ed25519 may hash for one request: it hashes the message again for each pair of key and signature, of which
+/// there may be a hundred. Half a second; a payload as large as a body may be, with two keys and two signatures, still fits.
+const MAX_ED25519_BYTES: usize = 256 << 20;
+
+/// `dsse:0.0.2`.
+pub(crate) struct V002;
+
+impl Kind for V002 {
+    fn tag(&self) -> &'static str {
+        "dsse:0.0.2"
+    }
+
+    /// It comes by the v2 API only, as to Rekor.
+    fn decode(&self, _: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
+        Err(unknown_version("dsse", "0.0.2"))
+    }
+
+    fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
+        let spec = v2::spec_of_leaf(spec)?;
+        let Some(spec::Spec::DsseV002(entry)) = spec.spec else { return Err(missing("dsseV002")) };
+        let signers: Result<Vec<Signer>, Refusal> =
+            entry.signatures.into_iter().map(|signature| Signer::new(signature.verifier)).collect();
+        Ok(Some(index_keys(&v2::digest_of(entry.payload_hash)?, signers?.iter())))
+    }
+}
+
+/// What a client sent.
+pub(crate) struct Request(pub(crate) DsseRequestV002);
+
+impl Proposal for Request {
+    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+        self.checked(purpose).map_err(|reason| Refusal::Invalid(format!("invalid dsse request: {reason}")))
+    }
+}
+
+impl Request {
+    fn checked(self, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+        let DsseRequestV002 { envelope, verifiers } = self.0;
+        let envelope = envelope.ok_or_else(|| missing("the envelope"))?;
+        for (list, length) in [("verifiers", verifiers.len()), ("signatures", envelope.signatures.len())] {
+            if !(1..=MAX_LIST).contains(&length) {
+                return Err(Refusal::Invalid(format!("1 to {MAX_LIST} {list} are expected")));
+            }
+        }
+        if envelope.signatures.iter().any(|signature| signature.sig.is_empty()) {
+            return Err(Refusal::Invalid("a signature is empty".to_owned()));
+        }
+        let mut signers = Vec::with_capacity(verifiers.len());
+        for verifier in verifiers {
+            let signer = Signer::new(Some(verifier))?;
+            if signer.scheme() == Scheme::Digest(HashAlgorithm::Sha512) && signer.public_key().kind() == KeyKind::Ed25519 {
+                return Err(Refusal::Invalid("an Ed25519 signature of an envelope is PKIX_ED25519".to_owned()));
+            }
+            if let Purpose::Insert(policy) = purpose
+                && !signer.is_admitted(policy)
+            {
+                return Err(Refusal::Invalid("an algorithm is not admitted".to_owned()));
+            }
+            signers.push(signer);
+        }
+        let payload_hash = Digest::of(HashAlgorithm::Sha256, &envelope.payload);
+        let mut signatures = Signed::new(&envelope, &signers)?.pairs(&envelope, &signers)?;
+        signatures.sort_unstable_by_key(|(signature, _)| *signature);
+        Ok(Canonical {
+            leaf_bytes: leaf_bytes(&payload_hash, &signatures),
+            index_keys: index_keys(&payload_hash, signatures.iter().map(|(_, signer)| *signer)),
+        })
+    }
+}
+
+/// What the signatures are over, hashed once for each hash in use.
+struct Signed {
+    message: Vec<u8>,
+    digests: Vec<Digest>,
+}
+
+impl Signed {
+    /// The pre-authentication encoding of an envelope (DSSE, protocol.md), with the digests that its signers use.
+    fn new(envelope: &Envelope, signers: &[Signer]) -> Result<Self, Refusal> {
+        let Envelope { payload, payload_type, signatures } = envelope;
+        let mut message = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+        message.extend_from_slice(payload);
+        let mut digests: Vec<Digest> = Vec::new();
+        let mut messages = 0;
+        for signer in signers {
+            match signer.scheme() {
+                Scheme::Message => messages += signatures.len(),
+                Scheme::Digest(hash) if digests.iter().all(|digest| digest.algorithm() != hash) => {
+                    digests.push(Digest::of(hash, &message));
+                }
+                Scheme::Digest(_) => {}
+            }
+        }
+        if messages * message.len() > MAX_ED25519_BYTES {
+            return Err(Refusal::Invalid("too many Ed25519 keys and signatures for a payload of this size".to_owned()));
+        }
+        Ok(Self { message, digests })
+    }
+
+    /// Each signature with the first verifier that it verifies under. A key counts once.
+    fn pairs<'a>(
+        &self,
+        envelope: &'a Envelope,
+        signers: &'a [Signer],
+    ) -> Result<Vec<(&'a [u8], &'a Signer)>, Refusal> {
+        let mut pairs: Vec<(&[u8], &Signer)> = Vec::with_capacity(envelope.signatures.len());
+        for signature in &envelope.signatures {
+            let is_unused =
+                |signer: &&Signer| pairs.iter().all(|(_, used)| used.public_key().bytes() != signer.public_key().bytes());
+            let signer = signers.iter().filter(is_unused).find(|signer| self.verifies(signer, &signature.sig));
+            let signer = signer.ok_or_else(|| {
+                Refusal::Invalid("a signature does not verify under any verifier that has none yet".to_owned())
+            })?;
+            pairs.push((&signature.sig, signer));
+        }
+        Ok(pairs)
+    }
+
+    fn verifies(&self, signer: &Signer, signature: &[u8]) -> bool {
+        let key = signer.public_key();
+        match signer.scheme() {
+            Scheme::Message => key.verify_message(&self.message, signature).is_ok(),
+            Scheme::Digest(hash) => self
+                .digests
+                .iter()
+                .find(|digest| digest.algorithm() == hash)
+                .is_some_and(|digest| key.verify_digest(digest, signature).is_ok()),
+        }
+    }
+}
+
+/// Members are in the order of RFC 8785, and no value needs an escape: base64 and known names.
+fn leaf_bytes(payload_hash: &Digest, signatures: &[(&[u8], &Signer)]) -> Vec<u8> {
+    let signatures_len: usize =
+        signatures.iter().map(|(signature, signer)| 50 + signature.len() * 4 / 3 + signer.written_len()).sum();
+    let mut leaf = String::with_capacity(200 + signatures_len);
+    leaf += r#"{"apiVersion":"0.0.2","kind":"dsse","spec":{"dsseV002":{"payloadHash":{"algorithm":""#;
+    leaf += hash_name(payload_hash.algorithm());
+    leaf += r#"","digest":""#;
+    STANDARD.encode_string(payload_hash.bytes(), &mut leaf);
+    leaf += r#""},"signatures":["#;
+    for (place, (signature, signer)) in signatures.iter().enumerate() {
+        if place > 0 {
+            leaf.push(',');
+        }
+        leaf += r#"{"content":""#;
+        STANDARD.encode_string(signature, &mut leaf);
+        leaf += r#"","verifier":"#;
+        signer.write(&mut leaf);
+        leaf.push('}');
+    }
+    leaf += "]}}}";
+    leaf.into_bytes()
+}
+
+/// The hash of each key, the names of each certificate, the hash of the payload.
+fn index_keys<'a>(payload_hash: &Digest, signers: impl Iterator<Item = &'a Signer>) -> Vec<String> {
+    signers.flat_map(Signer::index_keys).chain([digest_key(payload_hash)]).collect()
+}
