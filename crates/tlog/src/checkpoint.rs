@@ -82,14 +82,14 @@ impl Checkpoint {
 }
 
 /// A decimal without sign or leading zeros, at most [`MAX_TREE_SIZE`].
-fn parse_size(line: &str) -> Option<TreeSize> {
+pub(crate) fn parse_size(line: &str) -> Option<TreeSize> {
     let canonical = line == "0" || !line.starts_with(['0', '+']);
     let size = TreeSize(line.parse().ok()?);
     (canonical && size <= MAX_TREE_SIZE).then_some(size)
 }
 
 /// 32 bytes in standard base64 with padding and no stray bits.
-fn parse_root(line: &str) -> Option<Hash> {
+pub(crate) fn parse_root(line: &str) -> Option<Hash> {
     // Before the decoding: no allocation for a line of any length.
     if line.len() != 44 {
         return None;

@@ -77,6 +77,11 @@ impl SigningKey {
         Ok(document.as_ref().to_vec())
     }
 
+    /// A new Ed25519 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
+    pub fn generate_ed25519_pkcs8(rng: &dyn SecureRandom) -> Result<Vec<u8>, RandomnessError> {
+        Ok(Ed25519KeyPair::generate_pkcs8(rng).map_err(|_| RandomnessError)?.as_ref().to_vec())
+    }
+
     /// Reads PKCS#8 DER of an ECDSA P-256 or Ed25519 key. A P-256 key must hold its public key, as those of OpenSSL, Go and
     /// [`Self::generate_p256_pkcs8`] do; where an Ed25519 key does it must match.
     pub fn from_pkcs8(der: &[u8], rng: &dyn SecureRandom) -> Result<Self, KeyError> {

@@ -115,12 +115,17 @@ impl Note {
 
     /// Adds a signature line after those there are. The log's own line MUST be the first: clients take it for the log's.
     pub fn sign(&mut self, name: &str, key: &SigningKey, rng: &dyn SecureRandom) -> Result<(), NoteError> {
+        let signer = NoteKey::new(name, key.verifying_key().clone())?;
+        let signature = key.sign(self.text.as_bytes(), rng)?;
+        self.add(NoteSignature { key_id: signer.key_id(), name: signer.name, signature })
+    }
+
+    /// Adds a signature line that somebody else made, after those there are.
+    pub fn add(&mut self, line: NoteSignature) -> Result<(), NoteError> {
         if self.signatures.len() == MAX_NOTE_SIGNATURES {
             return Err(NoteError::TooManySignatures);
         }
-        let signer = NoteKey::new(name, key.verifying_key().clone())?;
-        let signature = key.sign(self.text.as_bytes(), rng)?;
-        self.signatures.push(NoteSignature { key_id: signer.key_id(), name: signer.name, signature });
+        self.signatures.push(line);
         Ok(())
     }
 
@@ -256,7 +261,7 @@ impl fmt::Display for NoteKey {
     }
 }
 
-fn hex(key_id: [u8; 4]) -> String {
+pub(crate) fn hex(key_id: [u8; 4]) -> String {
     format!("{:08x}", u32::from_be_bytes(key_id))
 }
 
@@ -265,7 +270,7 @@ fn check_size(note: &str) -> Result<(), NoteError> {
 }
 
 /// C2SP: not empty, no Unicode space, no `+`. A control character cannot stand in a note either.
-fn check_key_name(name: &str) -> Result<(), NoteError> {
+pub(crate) fn check_key_name(name: &str) -> Result<(), NoteError> {
     let is_bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
     if name.is_empty() || name.len() > MAX_KEY_NAME_BYTES || name.contains(is_bad) {
         return Err(NoteError::KeyName);

@@ -1,0 +1,138 @@
+//! C2SP tlog-cosignature, version 1 with Ed25519: what a witness signs over a checkpoint, with the time at which it did.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ring::rand::SecureRandom;
+
+use crate::note::{check_key_name, hex};
+use crate::{KeyAlgorithm, MAX_NOTE_SIGNATURES, Note, NoteError, NoteSignature, SigningKey, VerifyingKey, sha256};
+
+/// Type byte of C2SP signed-note.
+const TYPE_COSIGNATURE: u8 = 0x04;
+/// Bytes of the time before the signature.
+const TIME_BYTES: usize = 8;
+/// Bytes of an Ed25519 signature.
+const SIGNATURE_BYTES: usize = 64;
+
+/// The Ed25519 key of a witness under its name; as text a C2SP vkey of type 0x04.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessKey {
+    name: String,
+    key: VerifyingKey,
+}
+
+impl WitnessKey {
+    /// A key under a name. [`NoteError::Vkey`] unless it is an Ed25519 key.
+    pub fn new(name: &str, key: VerifyingKey) -> Result<Self, NoteError> {
+        check_key_name(name)?;
+        match key.algorithm() {
+            KeyAlgorithm::Ed25519 => Ok(Self { name: name.to_owned(), key }),
+            KeyAlgorithm::EcdsaP256 => Err(NoteError::Vkey),
+        }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key.
+    pub fn key(&self) -> &VerifyingKey {
+        &self.key
+    }
+
+    /// First four bytes of SHA-256(name ‖ 0x0A ‖ 0x04 ‖ key).
+    pub fn key_id(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), b"\n", &self.typed_key()].concat()).0;
+        [a, b, c, d]
+    }
+
+    /// Whether a line names this key.
+    pub fn is_named_by(&self, line: &NoteSignature) -> bool {
+        line.name == self.name && line.key_id == self.key_id()
+    }
+
+    /// Verifies a line that names this key over the text of a note; returns when it was signed, Unix seconds.
+    pub fn verify(&self, text: &str, line: &NoteSignature) -> Result<u64, NoteError> {
+        if !self.is_named_by(line) {
+            return Err(NoteError::Unverified);
+        }
+        let (time, signature) = line.signature.split_first_chunk::<TIME_BYTES>().ok_or(NoteError::BadSignature)?;
+        let time = u64::from_be_bytes(*time);
+        // POSIX seconds fit in 63 bits.
+        if signature.len() != SIGNATURE_BYTES || i64::try_from(time).is_err() {
+            return Err(NoteError::BadSignature);
+        }
+        self.key.verify(signed_message(text, time).as_bytes(), signature).map_err(|_| NoteError::BadSignature)?;
+        Ok(time)
+    }
+
+    /// When the newest cosignature by this key in a note was made; `None` if there is none.
+    ///
+    /// One line of this key that does not verify fails the note, as it does for every known key.
+    pub fn cosigned(&self, note: &Note) -> Result<Option<u64>, NoteError> {
+        let lines = note.signatures().iter().filter(|line| self.is_named_by(line));
+        lines.map(|line| self.verify(note.text(), line)).try_fold(None, |newest, time| Ok(newest.max(Some(time?))))
+    }
+
+    fn typed_key(&self) -> Vec<u8> {
+        [&[TYPE_COSIGNATURE], self.key.raw()].concat()
+    }
+}
+
+/// Cosigns the text of a checkpoint: states that at `time` this was the largest tree that the witness had seen of its origin.
+///
+/// The caller MUST have made that state durable before.
+pub fn cosign(
+    text: &str,
+    name: &str,
+    key: &SigningKey,
+    time: u64,
+    rng: &dyn SecureRandom,
+) -> Result<NoteSignature, NoteError> {
+    let witness = WitnessKey::new(name, key.verifying_key().clone())?;
+    if i64::try_from(time).is_err() {
+        return Err(NoteError::Text);
+    }
+    let signature = key.sign(signed_message(text, time).as_bytes(), rng)?;
+    let signature = [time.to_be_bytes().as_slice(), &signature].concat();
+    Ok(NoteSignature { key_id: witness.key_id(), name: witness.name, signature })
+}
+
+/// Reads signature lines without the note that they belong to, as a witness answers: one at least, each with its newline.
+pub fn parse_signature_lines(lines: &str) -> Result<Vec<NoteSignature>, NoteError> {
+    let lines = lines.strip_suffix('\n').ok_or(NoteError::Malformed)?;
+    if lines.split('\n').count() > MAX_NOTE_SIGNATURES {
+        return Err(NoteError::TooManySignatures);
+    }
+    lines.split('\n').map(str::parse).collect()
+}
+
+fn signed_message(text: &str, time: u64) -> String {
+    format!("cosignature/v1\ntime {time}\n{text}")
+}
+
+impl FromStr for WitnessKey {
+    type Err = NoteError;
+
+    /// Reads a vkey of type 0x04.
+    fn from_str(vkey: &str) -> Result<Self, NoteError> {
+        let mut parts = vkey.splitn(3, '+');
+        let (Some(name), Some(key_id), Some(typed_key)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(NoteError::Vkey);
+        };
+        let typed_key = STANDARD.decode(typed_key).map_err(|_| NoteError::Vkey)?;
+        let raw = typed_key.strip_prefix(&[TYPE_COSIGNATURE]).ok_or(NoteError::Vkey)?;
+        let key = Self::new(name, VerifyingKey::from_ed25519(raw).map_err(|_| NoteError::Vkey)?)?;
+        // The hash catches a name or key that was mistyped.
+        if key_id == hex(key.key_id()) { Ok(key) } else { Err(NoteError::Vkey) }
+    }
+}
+
+impl fmt::Display for WitnessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}+{}+{}", self.name, hex(self.key_id()), STANDARD.encode(self.typed_key()))
+    }
+}
