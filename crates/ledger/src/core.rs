@@ -27,6 +27,9 @@ pub(crate) struct Core {
     pub(crate) tile_bytes: TileBytes,
     pub(crate) timestamps: Waiting,
     pub(crate) refresh: Refresh,
+    /// The newest head that this process knows to be durable: what a round builds on, and the floor of what is read back.
+    pub(crate) integrated: watch::Sender<Arc<Integrated>>,
+    /// The newest head that was let out.
     pub(crate) published: watch::Sender<Arc<Head>>,
     /// Why the log is read-only. Once set it stays until the process ends: somebody has to look.
     pub(crate) read_only: OnceLock<String>,
@@ -42,6 +45,11 @@ impl Core {
         self.published.borrow().clone()
     }
 
+    /// The newest integrated head.
+    pub(crate) fn integrated(&self) -> Arc<Integrated> {
+        self.integrated.borrow().clone()
+    }
+
     /// SPKI of the key that signs.
     pub(crate) fn log_key(&self) -> &VerifyingKey {
         self.key.verifying_key()
@@ -55,44 +63,59 @@ impl Core {
         WentBack(first.clone())
     }
 
-    /// Lets out an integrated head that was built on `base`, and returns the head that is published afterwards: this one,
-    /// or a larger one that a follower published in the meantime.
+    /// Takes a durable head that was built on `base`, and returns the newest integrated head afterwards: this one, or a
+    /// larger one that a follower found in the meantime.
     ///
     /// Dies before the swap: the head is durable and is found at the next start.
-    pub(crate) async fn publish(
+    pub(crate) async fn integrate(
         &self,
-        base: &Arc<Head>,
+        base: &Arc<Integrated>,
         integrated: Integrated,
         read: &mut dyn Read,
-    ) -> Result<Arc<Head>, PublishError> {
-        let head = Arc::new(Head::sign(&self.tree, integrated, &self.key, &self.rng)?);
+    ) -> Result<Arc<Integrated>, PublishError> {
+        let integrated = Arc::new(integrated);
+        let mut head = Some(Head::sign(&self.tree, &integrated, &self.key, &self.rng)?);
         let mut checked = Arc::clone(base);
         loop {
-            // `head` extends `checked`. If that is still the published head, `head` takes its place.
-            let swapped = self.published.send_if_modified(|published| {
-                let unchanged = Arc::ptr_eq(published, &checked);
+            // `integrated` extends `checked`. If that is still the newest head, `integrated` takes its place.
+            let swapped = self.integrated.send_if_modified(|newest| {
+                let unchanged = Arc::ptr_eq(newest, &checked);
                 if unchanged {
-                    *published = Arc::clone(&head);
+                    *newest = Arc::clone(&integrated);
+                    // Within the swap: whoever sees the one sees the other.
+                    head.take().into_iter().for_each(|head| self.let_out(head));
                 }
                 unchanged
             });
             if swapped {
+                return Ok(integrated);
+            }
+            let newest = self.integrated();
+            let (older, newer) =
+                if newest.size <= integrated.size { (&newest, &integrated) } else { (&integrated, &newest) };
+            self.check_extends(older.view(), newer.view(), read).await?;
+            if newest.size >= integrated.size {
+                return Ok(newest);
+            }
+            checked = newest;
+        }
+    }
+
+    /// Publishes a head, unless a larger one is. `head` MUST be of the line of integrated heads: all of these are consistent.
+    fn let_out(&self, head: Head) {
+        self.published.send_if_modified(|published| {
+            let larger = head.size > published.size;
+            if larger {
                 self.metrics.tree_size.set(i64::try_from(head.size.0).unwrap_or(i64::MAX));
                 self.metrics.head_time.set(head.time);
-                return Ok(head);
+                *published = Arc::new(head);
             }
-            let published = self.head();
-            let (older, newer) = if published.size <= head.size { (&published, &head) } else { (&head, &published) };
-            self.check_extends(older.view(), newer.view(), read).await?;
-            if published.size >= head.size {
-                return Ok(published);
-            }
-            checked = published;
-        }
+            larger
+        });
     }
 }
 
-/// Why a durable head was not published.
+/// Why a durable head was not taken or not published.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PublishError {
     /// The database could not be read.
@@ -108,23 +131,20 @@ pub(crate) enum PublishError {
 
 impl WentBack {
     /// Two heads of which the newer does not extend the older.
-    pub(crate) fn fork(published: HeadView<'_>, found: &str) -> Self {
-        Self(format!(
-            "the database does not continue the published tree head: published {}, found {found}",
-            published.describe()
-        ))
+    pub(crate) fn fork(known: HeadView<'_>, found: &str) -> Self {
+        Self(format!("the database does not continue the newest tree head: known {}, found {found}", known.describe()))
     }
 
-    /// The database has a smaller head than the published one.
-    pub(crate) fn smaller(published: HeadView<'_>, found: Option<&crate::store::HeadRow>) -> Self {
+    /// The database has a smaller head than the newest one known here.
+    pub(crate) fn smaller(known: HeadView<'_>, found: Option<&crate::store::HeadRow>) -> Self {
         let (size, text) = match found {
             Some(row) => (row.size.0, describe(row.size, &row.root)),
             None => (0, describe(tlog::TreeSize(0), &tlog::EMPTY_ROOT)),
         };
         Self(format!(
-            "the database went back by {} entries: published {}, found {text}",
-            published.size.0 - size,
-            published.describe()
+            "the database went back by {} entries: known {}, found {text}",
+            known.size.0 - size,
+            known.describe()
         ))
     }
 }

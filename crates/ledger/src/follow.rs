@@ -1,4 +1,4 @@
-//! Following the database: reading heads back, accepting only what extends the published head, noticing that it went back.
+//! Following the database: reading heads back, accepting only what extends the newest known head, noticing that it went back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,17 +54,17 @@ impl Core {
         }
     }
 
-    /// Reads the newest head and publishes it if it extends the published one; returns the published head.
+    /// Reads the newest head and takes it if it extends the newest integrated one; returns the newest integrated head.
     ///
     /// A database that went back makes the log read-only; what was published stays readable where it still is.
-    pub(crate) async fn follow(&self, read: &mut dyn Read) -> Result<Arc<Head>, PublishError> {
-        // The floor is taken before the read: a round of this process may be published while the read is under way.
-        let floor = self.head();
+    pub(crate) async fn follow(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
+        // The floor is taken before the read: a round of this process may be integrated while the read is under way.
+        let floor = self.integrated();
         let row = read.newest_head(self.tree.id).await?;
         match row {
             Some(row) if row.size > floor.size => self.accept(&floor, row, read).await,
-            Some(row) if row.size == floor.size && row.root == floor.root => Ok(self.head()),
-            None if floor.size == TreeSize(0) => Ok(self.head()),
+            Some(row) if row.size == floor.size && row.root == floor.root => Ok(self.integrated()),
+            None if floor.size == TreeSize(0) => Ok(self.integrated()),
             Some(row) if row.size == floor.size => {
                 Err(self.refuse(&WentBack::fork(floor.view(), &describe(row.size, &row.root))))
             }
@@ -73,7 +73,12 @@ impl Core {
     }
 
     /// A larger head: its edge must reproduce its root, and its tiles must reproduce the floor's root at the floor's size.
-    async fn accept(&self, floor: &Arc<Head>, row: HeadRow, read: &mut dyn Read) -> Result<Arc<Head>, PublishError> {
+    async fn accept(
+        &self,
+        floor: &Arc<Integrated>,
+        row: HeadRow,
+        read: &mut dyn Read,
+    ) -> Result<Arc<Integrated>, PublishError> {
         let found = describe(row.size, &row.root);
         let edge = match load_edge(read, self.tree.id, row.size).await {
             Ok(edge) => edge,
@@ -88,7 +93,7 @@ impl Core {
             );
         };
         self.check_extends(floor.view(), integrated.view(), read).await?;
-        self.publish(floor, integrated, read).await
+        self.integrate(floor, integrated, read).await
     }
 
     /// Checks, from tiles read now, that `newer` extends `older`; otherwise the log goes read-only.

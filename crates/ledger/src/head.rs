@@ -37,10 +37,14 @@ pub struct SigningError(pub(crate) String);
 /// A tree head that the database made durable. The only two ways to one are a commit that returned and a head that was
 /// read back and checked against its edge; only such a head can be signed.
 pub(crate) struct Integrated {
-    edge: Edge,
+    pub(crate) size: TreeSize,
+    pub(crate) root: Hash,
+    /// Integrated time of its round, Unix seconds; 0 for an empty tree.
+    pub(crate) time: i64,
+    /// What the next round appends to.
+    pub(crate) edge: Edge,
+    /// The partial tiles of this size, decoded.
     edge_tiles: TileSet,
-    root: Hash,
-    time: i64,
 }
 
 /// A tree head with the partial tiles of its size: what proofs up to it are made from, beside full tiles.
@@ -55,7 +59,7 @@ impl Integrated {
     /// The head of a round whose commit has returned [`crate::store::Commit::Done`].
     pub(crate) fn committed(edge: Edge, root: Hash, time: i64) -> Self {
         let edge_tiles = edge.tiles().into_iter().collect();
-        Self { edge, edge_tiles, root, time }
+        Self { size: edge.size(), root, time, edge, edge_tiles }
     }
 
     /// A head that was read back; `None` if the edge does not reproduce its root.
@@ -64,7 +68,7 @@ impl Integrated {
     }
 
     pub(crate) fn view(&self) -> HeadView<'_> {
-        HeadView { size: self.edge.size(), root: self.root, edge_tiles: &self.edge_tiles }
+        HeadView { size: self.size, root: self.root, edge_tiles: &self.edge_tiles }
     }
 }
 
@@ -82,41 +86,35 @@ pub struct Head {
     pub checkpoint_v1: String,
     /// The v2 signed note of this head: the same size and root under the v2 origin.
     pub checkpoint_v2: String,
-    /// What the next round appends to.
-    pub(crate) edge: Edge,
-    /// The partial tiles of this size, decoded.
-    pub(crate) edge_tiles: TileSet,
+    integrated: Arc<Integrated>,
 }
 
 impl Head {
     /// Signs what is integrated. No other function signs a checkpoint.
     pub(crate) fn sign(
         tree: &Arc<Tree>,
-        integrated: Integrated,
+        integrated: &Arc<Integrated>,
         key: &SigningKey,
         rng: &dyn SecureRandom,
     ) -> Result<Self, SigningError> {
-        let Integrated { edge, edge_tiles, root, time } = integrated;
+        let Integrated { size, root, time, .. } = **integrated;
         let signed = |origin: &str, signer: &str| {
-            let checkpoint = Checkpoint::new(origin, edge.size(), root);
+            let checkpoint = Checkpoint::new(origin, size, root);
             checkpoint.sign(signer, key, rng).map_err(|error| SigningError(error.to_string()))
         };
-        let checkpoint_v1 = signed(&tree.origin_v1, &tree.name)?;
-        let checkpoint_v2 = signed(&tree.origin_v2, &tree.origin_v2)?;
         Ok(Self {
             tree: Arc::clone(tree),
-            size: edge.size(),
+            size,
             root,
             time,
-            checkpoint_v1,
-            checkpoint_v2,
-            edge_tiles,
-            edge,
+            checkpoint_v1: signed(&tree.origin_v1, &tree.name)?,
+            checkpoint_v2: signed(&tree.origin_v2, &tree.origin_v2)?,
+            integrated: Arc::clone(integrated),
         })
     }
 
     pub(crate) fn view(&self) -> HeadView<'_> {
-        HeadView { size: self.size, root: self.root, edge_tiles: &self.edge_tiles }
+        self.integrated.view()
     }
 }
 

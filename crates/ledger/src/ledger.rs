@@ -130,7 +130,8 @@ impl Ledger {
         let integrated = load_head(settings.store.reader().as_mut(), tree.id).await?;
         let metrics = Metrics::register(&settings.metrics).map_err(|error| OpenError::System(error.to_string()))?;
         let tree = Arc::new(tree);
-        let head = Head::sign(&tree, integrated, &settings.key, &rng)?;
+        let integrated = Arc::new(integrated);
+        let head = Head::sign(&tree, &integrated, &settings.key, &rng)?;
         metrics.tree_size.set(i64::try_from(head.size.0).unwrap_or(i64::MAX));
         metrics.head_time.set(head.time);
         let core = Arc::new(Core {
@@ -144,6 +145,7 @@ impl Ledger {
             tile_bytes: TileBytes::new(),
             timestamps: Waiting::default(),
             refresh: Refresh::new(),
+            integrated: watch::Sender::new(integrated),
             published: watch::Sender::new(Arc::new(head)),
             read_only: OnceLock::new(),
         });

@@ -11,11 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::ReadError;
 use crate::append::AppendError;
 use crate::core::{Core, PublishError};
+use crate::head::Integrated;
 use crate::seal::{Freshness, Place, Sealed, integrated_time, seal};
 use crate::store::{Commit, EntryRow, Round, StoreError, TimestampRow, Writer};
-use crate::{Head, ReadError};
 
 /// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
 pub const MAX_ROUND_ENTRIES: usize = 1_024;
@@ -225,7 +226,7 @@ impl Sequencer {
         if let Some(reason) = self.core.read_only.get() {
             return Err(RoundError::ReadOnly(reason.clone()));
         }
-        let before = self.core.head();
+        let before = self.core.integrated();
         let outcome = match self.optimistic(rows).await {
             Ok(Some(places)) => Ok(places),
             Ok(None) => {
@@ -250,10 +251,10 @@ impl Sequencer {
         }
     }
 
-    /// Seals against the published head and commits. None: another server was faster.
+    /// Seals against the newest integrated head and commits. None: another server was faster.
     async fn optimistic(&mut self, rows: &[Arc<EntryRow>]) -> Result<Option<Vec<Place>>, RoundError> {
         let mut writer = self.take_writer().await?;
-        let base = self.core.head();
+        let base = self.core.integrated();
         let places = self.core.seal_and_commit(writer.as_mut(), &base, rows).await?;
         self.writer = Some(writer);
         Ok(places)
@@ -286,7 +287,7 @@ impl Sequencer {
     async fn resolve(
         &mut self,
         rows: &[Arc<EntryRow>],
-        before: &Head,
+        before: &Integrated,
         reason: &str,
     ) -> Result<Vec<Result<Place, AppendError>>, RoundError> {
         tracing::warn!(reason, "the outcome of a commit is unknown; reading back");
@@ -314,7 +315,7 @@ impl Core {
     async fn seal_and_commit(
         &self,
         writer: &mut dyn Writer,
-        base: &Arc<Head>,
+        base: &Arc<Integrated>,
         rows: &[Arc<EntryRow>],
     ) -> Result<Option<Vec<Place>>, RoundError> {
         let hashes: Vec<Hash> = rows.iter().map(|row| row.leaf_hash).collect();
@@ -340,11 +341,11 @@ impl Core {
         self.metrics.appended.inc_by(round.entries.len() as u64);
         let (integrated, full_tiles, places) = sealed.into_integrated();
         self.tiles.keep(full_tiles);
-        self.publish(base, integrated, writer).await?;
+        self.integrate(base, integrated, writer).await?;
         Ok(Some(places))
     }
 
-    fn to_round(&self, sealed: &Sealed, base: &Head, local_millis: i64) -> Round {
+    fn to_round(&self, sealed: &Sealed, base: &Integrated, local_millis: i64) -> Round {
         let timestamps: Vec<TimestampRow> = self.timestamps.next(MAX_ROUND_TIMESTAMPS);
         Round {
             tree_id: self.tree.id,
