@@ -81,6 +81,21 @@ pub struct HeadRow {
     pub time: i64,
 }
 
+/// A published head of a tree that has a witness policy. Publications are append-only, and each is larger than the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicationRow {
+    /// Size of the publication before this one; none for the first.
+    pub prev_size: Option<TreeSize>,
+    /// Size of this one.
+    pub size: TreeSize,
+    /// Root hash at `size`.
+    pub root: Hash,
+    /// Integrated time of the head, Unix seconds.
+    pub time: i64,
+    /// The v2 signed note with its cosignatures, as it is shown.
+    pub checkpoint: String,
+}
+
 /// One entry to be stored with its round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryRow {
@@ -214,6 +229,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub trait Read: Send {
     /// The newest head, none for an empty tree.
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>>;
+    /// The newest publication, none for a tree that never had a witness policy.
+    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>>;
     /// Leaf hashes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>>;
     /// Roots of the full tiles `range` of `level`, all of them or [`StoreError::Damaged`]. At most 256.
@@ -235,6 +252,8 @@ pub trait Store: Send + Sync + 'static {
     fn reader(&self) -> Box<dyn Read>;
     /// A new connection for the sequencer, outside the pool. MUST fail on a standby.
     async fn writer(&self) -> StoreResult<Box<dyn Writer>>;
+    /// A new connection for a publisher, outside the pool where other processes may publish. MUST fail on a standby.
+    async fn publisher(&self) -> StoreResult<Box<dyn Publisher>>;
 
     /// All trees, oldest first.
     async fn trees(&self) -> StoreResult<Vec<TreeRow>>;
@@ -244,6 +263,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Heads with `prev_size >= from`, ascending, at most `limit`.
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>>;
+    /// Publications with a `prev_size` of `from` or more (none: all), ascending, at most `limit`.
+    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>>;
     /// Entries at these indexes that are below `size`, in ascending order of index; absent ones are left out.
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>>;
     /// The leaf bytes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
@@ -336,4 +357,21 @@ pub trait Writer: Read {
 
     /// Leaves an exclusive section, if one was entered, without storing anything.
     async fn abandon(&mut self) -> StoreResult<()>;
+}
+
+/// A publisher's connection.
+#[async_trait]
+pub trait Publisher: Send {
+    /// Takes the right to publish heads of a tree, which one process at a time has; false, without waiting, while another has
+    /// it. It is given back by [`Publisher::release`], and when the connection ends for whatever reason.
+    async fn claim(&mut self, tree: TreeId) -> StoreResult<bool>;
+
+    /// Gives the right back.
+    async fn release(&mut self, tree: TreeId) -> StoreResult<()>;
+
+    /// Stores a publication if the newest one is still the one of `prev_size`; false if it is not, and then nothing is stored.
+    ///
+    /// Dies before the answer: it is stored or not, and [`Read::newest_publication`] tells. After any error the connection is
+    /// spent.
+    async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool>;
 }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tlog::{FullTile, Hash, TILE_WIDTH, TileId};
+use tlog::{FullTile, Hash, TILE_WIDTH, TileId, TreeSize};
 
 use super::{AuditCounts, AuditEntry, EntryRow, KeyRole, Round, StoreError, StoreResult, TreeState};
 use crate::IndexKeyHash;
@@ -22,6 +22,11 @@ pub(crate) fn to_sql(value: u64) -> StoreResult<i64> {
 /// The other way round; `column` names what is damaged.
 pub(crate) fn from_sql(value: i64, column: &str) -> StoreResult<u64> {
     u64::try_from(value).map_err(|_| StoreError::Damaged(format!("{column} is {value}")))
+}
+
+/// `publication.prev_size`: -1 stands for none.
+pub(crate) fn prev_size_to_sql(prev_size: Option<TreeSize>) -> StoreResult<i64> {
+    prev_size.map_or(Ok(-1), |size| to_sql(size.0))
 }
 
 /// A hash column.

@@ -13,7 +13,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, HeadRow, Read, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, EntryRef, HeadRow, PublicationRow, Publisher, Read, Store, StoreResult, StoredEntry,
+    TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -22,11 +23,13 @@ mod commit;
 mod error;
 mod key16;
 mod notice;
+mod publications;
 mod reads;
 mod session;
 mod trees;
 mod writer;
 
+use publications::PostgresPublisher;
 use session::bounded;
 use writer::PostgresWriter;
 
@@ -95,6 +98,10 @@ impl Store for PostgresStore {
         Ok(Box::new(PostgresWriter::connect(&self.options).await?))
     }
 
+    async fn publisher(&self) -> StoreResult<Box<dyn Publisher>> {
+        Ok(Box::new(PostgresPublisher::connect(&self.options).await?))
+    }
+
     async fn trees(&self) -> StoreResult<Vec<TreeRow>> {
         pooled!(self.pool, connection => trees::all(connection))
     }
@@ -105,6 +112,10 @@ impl Store for PostgresStore {
 
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
         pooled!(self.pool, connection => reads::heads(connection, tree, from, limit))
+    }
+
+    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>> {
+        pooled!(self.pool, connection => publications::page(connection, tree, from, limit))
     }
 
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
@@ -160,6 +171,10 @@ struct PostgresReader {
 impl Read for PostgresReader {
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
         pooled!(self.pool, connection => reads::newest_head(connection, tree))
+    }
+
+    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
+        pooled!(self.pool, connection => publications::newest(connection, tree))
     }
 
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {

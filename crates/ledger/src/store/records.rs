@@ -4,7 +4,7 @@ use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
 
 use super::encoding::{from_sql, full_tile, hash, role, state, unpack_keys};
-use super::{Attestation, AuditEntry, HeadRow, KeyRow, StoreError, StoreResult, StoredEntry, TreeRow};
+use super::{Attestation, AuditEntry, HeadRow, KeyRow, PublicationRow, StoreError, StoreResult, StoredEntry, TreeRow};
 use crate::TreeId;
 
 /// A row of `head`.
@@ -23,6 +23,28 @@ impl HeadRecord {
             size: TreeSize(from_sql(self.size, "head.size")?),
             root: hash(&self.root, "head.root")?,
             time: self.time,
+        })
+    }
+}
+
+/// A row of `publication`.
+#[derive(FromRow)]
+pub(crate) struct PublicationRecord {
+    prev_size: i64,
+    size: i64,
+    root: Vec<u8>,
+    time: i64,
+    checkpoint: String,
+}
+
+impl PublicationRecord {
+    pub(crate) fn into_publication(self) -> StoreResult<PublicationRow> {
+        Ok(PublicationRow {
+            prev_size: u64::try_from(self.prev_size).ok().map(TreeSize),
+            size: TreeSize(from_sql(self.size, "publication.size")?),
+            root: hash(&self.root, "publication.root")?,
+            time: self.time,
+            checkpoint: self.checkpoint,
         })
     }
 }

@@ -13,7 +13,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, HeadRow, Read, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, EntryRef, HeadRow, PublicationRow, Publisher, Read, Store, StoreResult, StoredEntry,
+    TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -22,12 +23,14 @@ mod chunks;
 mod commit;
 mod error;
 mod file;
+mod publications;
 mod reads;
 mod search;
 mod session;
 mod trees;
 mod writer;
 
+use publications::SqlitePublisher;
 use writer::SqliteWriter;
 
 /// Connections for reads, a thread each. Reads come from the page cache: more than a few only take memory.
@@ -100,6 +103,10 @@ impl Store for SqliteStore {
         Ok(Box::new(SqliteWriter::connect(&self.options).await?))
     }
 
+    async fn publisher(&self) -> StoreResult<Box<dyn Publisher>> {
+        Ok(Box::new(SqlitePublisher(self.side_writer.clone())))
+    }
+
     async fn trees(&self) -> StoreResult<Vec<TreeRow>> {
         pooled!(self.readers, connection => trees::all(connection))
     }
@@ -110,6 +117,10 @@ impl Store for SqliteStore {
 
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
         pooled!(self.readers, connection => reads::heads(connection, tree, from, limit))
+    }
+
+    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>> {
+        pooled!(self.readers, connection => publications::page(connection, tree, from, limit))
     }
 
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
@@ -159,6 +170,10 @@ struct SqliteReader {
 impl Read for SqliteReader {
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
         pooled!(self.pool, connection => reads::newest_head(connection, tree))
+    }
+
+    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
+        pooled!(self.pool, connection => publications::newest(connection, tree))
     }
 
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {

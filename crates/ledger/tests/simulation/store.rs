@@ -46,6 +46,7 @@ pub(crate) struct Tables {
     pub(crate) entries: Vec<(Arc<EntryRow>, i64)>,
     pub(crate) tiles: BTreeMap<TileId, FullTile>,
     pub(crate) timestamps: BTreeMap<LeafIndex, Vec<u8>>,
+    pub(crate) publications: Vec<PublicationRow>,
 }
 
 pub(crate) struct State {
@@ -60,6 +61,8 @@ pub(crate) struct State {
     /// Whoever asks for a writer panics.
     pub(crate) bug: bool,
     locked_by: Option<u64>,
+    /// Whose right it is to publish.
+    publisher: Option<u64>,
     writers: u64,
 }
 
@@ -77,6 +80,7 @@ impl SimStore {
             millis: 1_800_000_000_000,
             bug: false,
             locked_by: None,
+            publisher: None,
             writers: 0,
         })))
     }
@@ -101,7 +105,10 @@ struct SimConnection {
 impl Drop for SimConnection {
     fn drop(&mut self) {
         let id = self.id;
-        self.store.with(|state| state.locked_by = state.locked_by.filter(|&by| by != id));
+        self.store.with(|state| {
+            state.locked_by = state.locked_by.filter(|&by| by != id);
+            state.publisher = state.publisher.filter(|&by| by != id);
+        });
     }
 }
 
@@ -147,6 +154,11 @@ impl Read for SimConnection {
         Ok(head)
     }
 
+    async fn newest_publication(&mut self, _tree: TreeId) -> StoreResult<Option<PublicationRow>> {
+        self.store.pause().await;
+        Ok(self.store.with(|state| state.tables.publications.last().cloned()))
+    }
+
     async fn leaf_hashes(&mut self, _tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
         self.store.with(|state| {
             let rows = state.tables.entries.get(range.start as usize..range.end as usize);
@@ -179,6 +191,48 @@ impl Read for SimConnection {
                 .map(|(i, (row, _))| EntryRef { leaf_index: LeafIndex(i as u64), leaf_hash: row.leaf_hash })
                 .collect())
         })
+    }
+}
+
+impl State {
+    fn publish(&mut self, publication: &PublicationRow) -> bool {
+        let newest = self.tables.publications.last().map(|row| row.size);
+        let follows = newest == publication.prev_size;
+        if follows {
+            assert!(newest < Some(publication.size), "the published size grows");
+            self.tables.publications.push(publication.clone());
+        }
+        follows
+    }
+}
+
+#[async_trait]
+impl Publisher for SimConnection {
+    async fn claim(&mut self, _tree: TreeId) -> StoreResult<bool> {
+        self.store.pause().await;
+        let id = self.id;
+        Ok(self.store.with(|state| *state.publisher.get_or_insert(id) == id))
+    }
+
+    async fn release(&mut self, _tree: TreeId) -> StoreResult<()> {
+        let id = self.id;
+        self.store.with(|state| state.publisher = state.publisher.filter(|&by| by != id));
+        Ok(())
+    }
+
+    async fn publish(&mut self, _tree: TreeId, publication: &PublicationRow) -> StoreResult<bool> {
+        self.store.pause().await;
+        let outcome = self.store.with(|state| match state.fault() {
+            Fault::None => Ok(state.publish(publication)),
+            Fault::Refused | Fault::Conflict => Err(StoreError::Unavailable("refused".into())),
+            Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
+            Fault::LostAfter => {
+                state.publish(publication);
+                Err(StoreError::UnknownOutcome("lost after".into()))
+            }
+        });
+        self.store.pause().await;
+        outcome
     }
 }
 
@@ -248,6 +302,10 @@ impl Store for SimStore {
         Ok(Box::new(self.connect()))
     }
 
+    async fn publisher(&self) -> StoreResult<Box<dyn Publisher>> {
+        Ok(Box::new(self.connect()))
+    }
+
     async fn trees(&self) -> StoreResult<Vec<TreeRow>> {
         self.pause().await;
         Ok(self.with(|state| state.tables.trees.clone()))
@@ -268,6 +326,18 @@ impl Store for SimStore {
         Ok(self.with(|state| {
             let heads = state.tables.heads.iter().filter(|head| head.prev_size >= from);
             heads.take(limit as usize).copied().collect()
+        }))
+    }
+
+    async fn publications(
+        &self,
+        _tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<PublicationRow>> {
+        Ok(self.with(|state| {
+            let rows = state.tables.publications.iter().filter(|row| row.prev_size >= from);
+            rows.take(limit as usize).cloned().collect()
         }))
     }
 

@@ -11,9 +11,9 @@ use tlog::{Hash, TileId, TreeSize};
 use super::commit::Lock;
 use super::notice::NoticeTrap;
 use super::session::{bounded, bounded_commit};
-use super::{commit, error, reads, session};
+use super::{commit, error, publications, reads, session};
 use crate::TreeId;
-use crate::store::{Commit, EntryRef, HeadRow, Read, Round, StoreError, StoreResult, Writer};
+use crate::store::{Commit, EntryRef, HeadRow, PublicationRow, Read, Round, StoreError, StoreResult, Writer};
 
 /// A direct connection. It is taken out for each call and put back after an answer: one whose call failed or was dropped half
 /// way is not used again, and closing it rolls back.
@@ -150,6 +150,10 @@ macro_rules! own {
 impl Read for PostgresWriter {
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
         own!(self, connection => reads::newest_head(connection, tree))
+    }
+
+    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
+        own!(self, connection => publications::newest(connection, tree))
     }
 
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {

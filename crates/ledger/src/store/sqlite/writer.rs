@@ -9,10 +9,10 @@ use sqlx::{Executor, SqliteConnection};
 use tlog::{Hash, TileId, TreeSize};
 
 use super::file::FileIdentity;
-use super::{commit, error, reads, session};
+use super::{commit, error, publications, reads, session};
 use crate::TreeId;
 use crate::store::encoding::check_round;
-use crate::store::{Commit, EntryRef, HeadRow, Read, Round, StoreError, StoreResult, Writer};
+use crate::store::{Commit, EntryRef, HeadRow, PublicationRow, Read, Round, StoreError, StoreResult, Writer};
 
 /// A connection that may write. It is taken out for each call and put back after an answer: one whose call failed or was
 /// dropped half way is not used again, and closing it rolls back.
@@ -119,6 +119,10 @@ macro_rules! own {
 impl Read for SqliteWriter {
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
         own!(self, connection => reads::newest_head(connection, tree))
+    }
+
+    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
+        own!(self, connection => publications::newest(connection, tree))
     }
 
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {

@@ -1,0 +1,93 @@
+//! Published heads of trees that have a witness policy, and the connection that adds to them.
+
+use async_trait::async_trait;
+use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
+use tlog::TreeSize;
+
+use super::session::{bounded, bounded_commit};
+use super::{error, session};
+use crate::TreeId;
+use crate::store::encoding::{prev_size_to_sql, to_sql};
+use crate::store::records::PublicationRecord;
+use crate::store::{PublicationRow, Publisher, StoreError, StoreResult};
+
+const NEWEST: &str = "SELECT prev_size, size, root, time, checkpoint FROM publication
+    WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1";
+
+pub(super) async fn newest(connection: &mut PgConnection, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
+    let row: Option<PublicationRecord> =
+        sqlx::query_as(NEWEST).bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+    row.map(PublicationRecord::into_publication).transpose()
+}
+
+const PAGE: &str = "SELECT prev_size, size, root, time, checkpoint FROM publication
+    WHERE tree_id = $1 AND prev_size >= $2 ORDER BY prev_size LIMIT $3";
+
+pub(super) async fn page(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    from: Option<TreeSize>,
+    limit: u32,
+) -> StoreResult<Vec<PublicationRow>> {
+    let query = sqlx::query_as(PAGE).bind(tree.0).bind(prev_size_to_sql(from)?).bind(i64::from(limit));
+    let rows: Vec<PublicationRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    rows.into_iter().map(PublicationRecord::into_publication).collect()
+}
+
+/// The compare-and-set.
+const PUBLISH: &str = "INSERT INTO publication (tree_id, prev_size, size, root, time, checkpoint)
+    SELECT $1, $2, $3, $4, $5, $6
+    WHERE $2 = coalesce((
+        SELECT p.size FROM publication p WHERE p.tree_id = $1 ORDER BY p.prev_size DESC LIMIT 1
+    ), -1)
+    ON CONFLICT DO NOTHING";
+
+/// A direct connection that holds a lock of its session while it has the right to publish. It is taken out for each call and
+/// put back after an answer: one whose call failed is closed, which gives the right back.
+pub(super) struct PostgresPublisher(Option<PgConnection>);
+
+impl PostgresPublisher {
+    pub(super) async fn connect(options: &PgConnectOptions) -> StoreResult<Self> {
+        Ok(Self(Some(session::writer(options).await?)))
+    }
+
+    fn take(&mut self) -> StoreResult<PgConnection> {
+        self.0.take().ok_or_else(|| StoreError::Unavailable("the publisher's connection is gone".to_owned()))
+    }
+
+    /// The right to publish a tree is the lock of its ID; the lock of the rounds is that of its negative.
+    async fn lock(&mut self, query: &'static str, tree: TreeId) -> StoreResult<bool> {
+        let mut connection = self.take()?;
+        let query = sqlx::query_scalar(query).bind(tree.0);
+        let answer = bounded(async { query.fetch_one(&mut connection).await.map_err(error::of_read) }).await?;
+        self.0 = Some(connection);
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Publisher for PostgresPublisher {
+    async fn claim(&mut self, tree: TreeId) -> StoreResult<bool> {
+        self.lock("SELECT pg_try_advisory_lock($1)", tree).await
+    }
+
+    async fn release(&mut self, tree: TreeId) -> StoreResult<()> {
+        self.lock("SELECT pg_advisory_unlock($1)", tree).await.map(drop)
+    }
+
+    async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool> {
+        let mut connection = self.take()?;
+        let query = sqlx::query(PUBLISH)
+            .bind(tree.0)
+            .bind(prev_size_to_sql(publication.prev_size)?)
+            .bind(to_sql(publication.size.0)?)
+            .bind(publication.root.0.as_slice())
+            .bind(publication.time)
+            .bind(&publication.checkpoint);
+        // Died here: the row is stored or not.
+        let done = bounded_commit(query.execute(&mut connection)).await?;
+        self.0 = Some(connection);
+        Ok(done.rows_affected() == 1)
+    }
+}
