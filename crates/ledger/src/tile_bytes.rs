@@ -54,7 +54,7 @@ impl Core {
 
     /// All hashes that a tile has in `head`.
     async fn tile(&self, head: &Head, id: TileId) -> StoreResult<Bytes> {
-        if let Some(partial) = head.edge_tiles.get(&id) {
+        if let Some(partial) = head.view().edge_tiles.get(&id) {
             return Ok(partial.hashes().flat_map(|hash| hash.0).collect());
         }
         let path = TilePath { resource: TileResource::Tile(id), partial: None };
