@@ -3,9 +3,12 @@
 //! A new kind is one file here and one line in [`REGISTRY`]; its version is part of its line, so that two versions of
 //! one kind are two lines. Nothing outside tells kinds apart.
 
+mod alpine;
+mod artifact;
 pub(crate) mod dsse_v002;
 mod hashedrekord;
 pub(crate) mod hashedrekord_v002;
+mod jar;
 
 use serde_json::value::RawValue;
 
@@ -13,7 +16,8 @@ use crate::policy::Policy;
 use crate::refusal::{Refusal, quoted};
 
 /// Every kind in every version that this log takes.
-static REGISTRY: &[&dyn Kind] = &[&hashedrekord::V001, &hashedrekord_v002::V002, &dsse_v002::V002];
+static REGISTRY: &[&dyn Kind] =
+    &[&alpine::V001, &dsse_v002::V002, &hashedrekord::V001, &hashedrekord_v002::V002, &jar::V001];
 
 /// Kind and version of all, `hashedrekord:0.0.1`.
 pub fn kind_tags() -> impl Iterator<Item = &'static str> {

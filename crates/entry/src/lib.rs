@@ -8,6 +8,7 @@
 
 mod digest;
 mod envelope;
+mod jcs;
 mod kinds;
 mod member;
 mod pem;

@@ -3,6 +3,8 @@
 //! A kind names the format that it wants as a type, `check::<pgp::Signature>`, so that a key of one format cannot meet a
 //! signature of another. The formats are [`crate::x509`] and the modules here.
 
+pub(crate) mod pkcs7;
+
 use crate::refusal::Refusal;
 
 /// A public key as a client submitted it: parsed, nothing verified but what the key says of itself.

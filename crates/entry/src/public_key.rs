@@ -86,6 +86,8 @@ pub(crate) enum SignatureError {
     Ed25519,
     #[error("failed to verify signature")]
     Ed25519Message,
+    #[error("a key of this type signs no packages")]
+    NotForPackages,
     /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no policy can name it.
     #[error("entry algorithms are not allowed")]
     NotAllowed,
@@ -159,6 +161,32 @@ impl PublicKey {
             Verifier::Ed25519(key) => verify_ed25519(key, message, signature).ok_or(SignatureError::Ed25519Message),
             Verifier::AwsLc(_) | Verifier::None => self.verify_digest(&Digest::sha256(message), signature),
         }
+    }
+
+    /// Checks a signature over the hash of a package or archive, as [`Self::verify_digest`] with two hash functions
+    /// more: SHA-1, by which Alpine packages are signed and old archives, and with ECDSA keys SHA-224. Ed25519 keys sign
+    /// neither.
+    pub(crate) fn verify_hash(&self, hash: &aws_digest::Digest, signature: &[u8]) -> Result<(), SignatureError> {
+        let (algorithm, bytes) = (hash.algorithm(), hash.as_ref().to_vec());
+        let (algorithm, bytes) = match (self.kind, &self.verifier) {
+            (KeyKind::Ed25519, _) => return Err(SignatureError::NotForPackages),
+            (KeyKind::Rsa { .. }, Verifier::AwsLc(key)) if *algorithm == aws_digest::SHA1_FOR_LEGACY_USE_ONLY => {
+                return ParsedPublicKey::new(&aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, key.as_ref())
+                    .map_err(|_| SignatureError::Rsa)?
+                    .verify_digest_sig(hash, signature)
+                    .map_err(|_| SignatureError::Rsa);
+            }
+            // ECDSA takes a hash for a number, which is the same with zeros before it.
+            (KeyKind::Ecdsa(_), _) if bytes.len() < 32 => {
+                (HashAlgorithm::Sha256, [vec![0; 32 - bytes.len()], bytes].concat())
+            }
+            _ if *algorithm == aws_digest::SHA256 => (HashAlgorithm::Sha256, bytes),
+            _ if *algorithm == aws_digest::SHA384 => (HashAlgorithm::Sha384, bytes),
+            _ if *algorithm == aws_digest::SHA512 => (HashAlgorithm::Sha512, bytes),
+            _ => return Err(SignatureError::NotAllowed),
+        };
+        let digest = Digest::from_bytes(algorithm, bytes).ok_or(SignatureError::NotAllowed)?;
+        self.verify_digest(&digest, signature)
     }
 }
 

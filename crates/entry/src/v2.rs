@@ -9,8 +9,8 @@ mod wire;
 
 use serde_json::value::RawValue;
 use sigstore_protobuf_specs::dev::sigstore::common::v1::{self, HashOutput};
-use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{self as rekor, CreateEntryRequest};
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::create_entry_request::Spec;
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{self as rekor, CreateEntryRequest};
 
 use crate::digest::{Digest, HashAlgorithm};
 use crate::kinds::{Kind, Proposal, dsse_v002, hashedrekord_v002};

@@ -1,8 +1,8 @@
 //! The PKI format `x509`: a public key, a certificate or a chain of certificates in PEM.
 
-mod certificate;
-mod chain;
-mod der;
+pub(crate) mod certificate;
+pub(crate) mod chain;
+pub(crate) mod der;
 mod extensions;
 mod fulcio;
 mod name;

@@ -65,7 +65,9 @@ impl Request {
         let mut signers = Vec::with_capacity(verifiers.len());
         for verifier in verifiers {
             let signer = Signer::new(Some(verifier))?;
-            if signer.scheme() == Scheme::Digest(HashAlgorithm::Sha512) && signer.public_key().kind() == KeyKind::Ed25519 {
+            if signer.scheme() == Scheme::Digest(HashAlgorithm::Sha512)
+                && signer.public_key().kind() == KeyKind::Ed25519
+            {
                 return Err(Refusal::Invalid("an Ed25519 signature of an envelope is PKIX_ED25519".to_owned()));
             }
             if let Purpose::Insert(policy) = purpose
@@ -115,15 +117,12 @@ impl Signed {
     }
 
     /// Each signature with the first verifier that it verifies under. A key counts once.
-    fn pairs<'a>(
-        &self,
-        envelope: &'a Envelope,
-        signers: &'a [Signer],
-    ) -> Result<Vec<(&'a [u8], &'a Signer)>, Refusal> {
+    fn pairs<'a>(&self, envelope: &'a Envelope, signers: &'a [Signer]) -> Result<Vec<(&'a [u8], &'a Signer)>, Refusal> {
         let mut pairs: Vec<(&[u8], &Signer)> = Vec::with_capacity(envelope.signatures.len());
         for signature in &envelope.signatures {
-            let is_unused =
-                |signer: &&Signer| pairs.iter().all(|(_, used)| used.public_key().bytes() != signer.public_key().bytes());
+            let is_unused = |signer: &&Signer| {
+                pairs.iter().all(|(_, used)| used.public_key().bytes() != signer.public_key().bytes())
+            };
             let signer = signers.iter().filter(is_unused).find(|signer| self.verifies(signer, &signature.sig));
             let signer = signer.ok_or_else(|| {
                 Refusal::Invalid("a signature does not verify under any verifier that has none yet".to_owned())

@@ -63,7 +63,8 @@ impl Signer {
         };
         let details = PublicKeyDetails::try_from(verifier.key_details);
         let details = details.map_err(|_| Refusal::Invalid("keyDetails is no known algorithm".to_owned()))?;
-        let algorithm = ALGORITHMS.iter().find(|(named, kind, _)| *named == details && *kind == key.public_key().kind());
+        let algorithm =
+            ALGORITHMS.iter().find(|(named, kind, _)| *named == details && *kind == key.public_key().kind());
         match algorithm {
             Some(&(_, _, scheme)) => Ok(Self { key, details, scheme, given }),
             None => Err(Refusal::Invalid(format!("{} is no algorithm for this key", details.as_str_name()))),

@@ -19,7 +19,9 @@ pub(crate) fn from_protobuf(bytes: &[u8]) -> Result<CreateEntryRequest, Refusal>
     let malformed = || Refusal::Invalid("malformed protobuf".to_owned());
     for path in LISTS {
         if count(bytes, path).ok_or_else(malformed)? > MAX_LIST {
-            return Err(Refusal::Invalid(format!("invalid dsse request: more than {MAX_LIST} verifiers or signatures")));
+            return Err(Refusal::Invalid(format!(
+                "invalid dsse request: more than {MAX_LIST} verifiers or signatures"
+            )));
         }
     }
     CreateEntryRequest::decode(bytes).map_err(|_| malformed())

@@ -12,27 +12,29 @@ use super::name;
 use crate::public_key::{KeyError, PublicKey};
 
 /// A certificate, borrowed from its DER. Nothing is verified.
-pub(super) struct Certificate<'a> {
+pub(crate) struct Certificate<'a> {
     /// What the issuer signed: the element `tbsCertificate`.
-    pub(super) signed: &'a [u8],
+    pub(crate) signed: &'a [u8],
     /// The contents of `signatureAlgorithm`: an identifier and its parameters.
-    pub(super) signature_algorithm: &'a [u8],
-    pub(super) signature: &'a [u8],
-    pub(super) version: Version,
+    pub(crate) signature_algorithm: &'a [u8],
+    pub(crate) signature: &'a [u8],
+    pub(crate) version: Version,
+    /// Big-endian two's complement.
+    pub(crate) serial: &'a [u8],
     /// Distinguished names as encoded; they are compared byte by byte.
-    pub(super) issuer: &'a [u8],
-    pub(super) subject: &'a [u8],
+    pub(crate) issuer: &'a [u8],
+    pub(crate) subject: &'a [u8],
     /// Since 1970, the ends included.
-    pub(super) not_before: Duration,
-    pub(super) not_after: Duration,
-    pub(super) public_key_info: &'a [u8],
+    pub(crate) not_before: Duration,
+    pub(crate) not_after: Duration,
+    pub(crate) public_key_info: &'a [u8],
     /// An unknown algorithm does no harm to a certificate that signs nothing.
-    pub(super) public_key: Result<PublicKey, KeyError>,
-    pub(super) extensions: Extensions<'a>,
+    pub(crate) public_key: Result<PublicKey, KeyError>,
+    pub(crate) extensions: Extensions<'a>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V1,
     V2,
     V3,
@@ -53,6 +55,7 @@ struct Parts<'a> {
     signature_algorithm: &'a [u8],
     signature: &'a [u8],
     version: Version,
+    serial: &'a [u8],
     issuer: &'a [u8],
     validity: &'a [u8],
     subject: &'a [u8],
@@ -63,7 +66,7 @@ struct Parts<'a> {
 impl<'a> Certificate<'a> {
     /// Parses RFC 5280 section 4.1 with the leniency of Go, which other readers of the log use: what follows the
     /// fields that a version has is not looked at.
-    pub(super) fn from_der(der: &'a [u8]) -> Result<Self, CertificateError> {
+    pub(crate) fn from_der(der: &'a [u8]) -> Result<Self, CertificateError> {
         let parts = Parts::split(der).ok_or(CertificateError::Not("its fields are not those of RFC 5280"))?;
         if !name::is_well_formed(parts.issuer) || !name::is_well_formed(parts.subject) {
             return Err(CertificateError::Not("invalid RDNSequence"));
@@ -79,6 +82,7 @@ impl<'a> Certificate<'a> {
             signature_algorithm: parts.signature_algorithm,
             signature: parts.signature,
             version: parts.version,
+            serial: parts.serial,
             issuer: parts.issuer,
             subject: parts.subject,
             not_before: validity.not_before.to_unix_duration(),
@@ -116,6 +120,7 @@ impl<'a> Parts<'a> {
             signature_algorithm,
             signature,
             version,
+            serial,
             issuer,
             validity,
             subject,

@@ -43,7 +43,7 @@ pub(crate) enum ChainError {
 
 /// Verifies that the first certificate leads to the last one, over any of those between, as of the beginning of its
 /// validity. Fewer than two certificates are no chain and pass.
-pub(super) fn verify(chain: &[Vec<u8>]) -> Result<(), ChainError> {
+pub(crate) fn verify(chain: &[Vec<u8>]) -> Result<(), ChainError> {
     if chain.len() < 2 {
         return Ok(());
     }
@@ -175,7 +175,7 @@ fn algorithm(child: &Certificate<'_>, parent: &Certificate<'_>) -> Option<&'stat
 }
 
 /// RSASSA-PSS with one hash for everything and a salt of its length (RFC 4055), as in Go.
-fn pss_algorithm(parameters: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
+pub(crate) fn pss_algorithm(parameters: &[u8]) -> Option<&'static dyn VerificationAlgorithm> {
     // The last byte of the identifier of SHA-256, SHA-384 and SHA-512, and the length of the salt.
     if parameters == pss_parameters(1, 32) {
         return Some(&aws::RSA_PSS_2048_8192_SHA256);

@@ -4,13 +4,13 @@
 //! would stop them; one that Go takes should be. A parser of our own is the price: those at hand differ from Go both
 //! ways, in tags, object identifiers, defaults and trailing bytes.
 
-pub(super) const BOOLEAN: u8 = 0x01;
-pub(super) const INTEGER: u8 = 0x02;
-pub(super) const BIT_STRING: u8 = 0x03;
-pub(super) const OCTET_STRING: u8 = 0x04;
-pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
-pub(super) const SEQUENCE: u8 = 0x30;
-pub(super) const SET: u8 = 0x31;
+pub(crate) const BOOLEAN: u8 = 0x01;
+pub(crate) const INTEGER: u8 = 0x02;
+pub(crate) const BIT_STRING: u8 = 0x03;
+pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
 
 /// Most bytes of a subidentifier of an object identifier, and how large one of them may have become before its last
 /// byte: Go keeps them in 31 bits.
@@ -18,39 +18,39 @@ const MAX_SUBIDENTIFIER_BYTES: usize = 5;
 const MAX_SUBIDENTIFIER_PREFIX: u32 = 1 << 24;
 
 /// The tag of a context-specific element that holds a value.
-pub(super) const fn context(number: u8) -> u8 {
+pub(crate) const fn context(number: u8) -> u8 {
     0x80 | number
 }
 
 /// The tag of a context-specific element that holds elements.
-pub(super) const fn constructed(number: u8) -> u8 {
+pub(crate) const fn constructed(number: u8) -> u8 {
     0xa0 | number
 }
 
 /// Elements one after the other, read from the front.
 #[derive(Clone, Copy)]
-pub(super) struct Elements<'a>(pub(super) &'a [u8]);
+pub(crate) struct Elements<'a>(pub(crate) &'a [u8]);
 
 /// One element.
-pub(super) struct Element<'a> {
-    pub(super) tag: u8,
-    pub(super) contents: &'a [u8],
+pub(crate) struct Element<'a> {
+    pub(crate) tag: u8,
+    pub(crate) contents: &'a [u8],
     /// Tag and length included.
-    pub(super) whole: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 impl<'a> Elements<'a> {
-    pub(super) fn is_empty(self) -> bool {
+    pub(crate) fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether the next element has this tag.
-    pub(super) fn is_next(self, tag: u8) -> bool {
+    pub(crate) fn is_next(self, tag: u8) -> bool {
         self.0.first() == Some(&tag)
     }
 
     /// The next element: of low tag number, of a length in as few bytes as possible. None where there is none.
-    pub(super) fn any(&mut self) -> Option<Element<'a>> {
+    pub(crate) fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, &first) = (self.0.first()?, self.0.get(1)?);
         if tag & 0x1f == 0x1f {
             return None;
@@ -73,17 +73,17 @@ impl<'a> Elements<'a> {
     }
 
     /// The contents of the next element, which has to have this tag.
-    pub(super) fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(crate) fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.any().filter(|element| element.tag == tag).map(|element| element.contents)
     }
 
     /// The elements in the next element, which has to have this tag.
-    pub(super) fn inside(&mut self, tag: u8) -> Option<Self> {
+    pub(crate) fn inside(&mut self, tag: u8) -> Option<Self> {
         self.read(tag).map(Self)
     }
 
     /// The contents of the next element if it has this tag; `Some(None)` if another or none follows.
-    pub(super) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
+    pub(crate) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
         match self.is_next(tag) {
             true => self.read(tag).map(Some),
             false => Some(None),
@@ -91,16 +91,16 @@ impl<'a> Elements<'a> {
     }
 
     /// A number of any size and sign, in as few bytes as possible, big-endian two's complement.
-    pub(super) fn integer(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn integer(&mut self) -> Option<&'a [u8]> {
         self.read(INTEGER).filter(|bytes| is_integer(bytes))
     }
 
     /// The encoding of an object identifier.
-    pub(super) fn object_identifier(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn object_identifier(&mut self) -> Option<&'a [u8]> {
         self.read(OBJECT_IDENTIFIER).filter(|bytes| is_object_identifier(bytes))
     }
 
-    pub(super) fn boolean(&mut self) -> Option<bool> {
+    pub(crate) fn boolean(&mut self) -> Option<bool> {
         match self.read(BOOLEAN)? {
             [0] => Some(false),
             [0xff] => Some(true),
@@ -109,7 +109,7 @@ impl<'a> Elements<'a> {
     }
 
     /// A bit string and how many bits its last byte lacks; those are 0.
-    pub(super) fn bit_string(&mut self) -> Option<(u8, &'a [u8])> {
+    pub(crate) fn bit_string(&mut self) -> Option<(u8, &'a [u8])> {
         let (&missing, bytes) = self.read(BIT_STRING)?.split_first()?;
         let last = bytes.last().copied().unwrap_or_default();
         (missing <= 7 && (missing == 0 || !bytes.is_empty()) && last.trailing_zeros() >= u32::from(missing))
@@ -118,7 +118,7 @@ impl<'a> Elements<'a> {
 }
 
 /// Whether these are the contents of a number, in as few bytes as possible.
-pub(super) fn is_integer(bytes: &[u8]) -> bool {
+pub(crate) fn is_integer(bytes: &[u8]) -> bool {
     match bytes {
         [] => false,
         [0, second, ..] => *second >= 0x80,

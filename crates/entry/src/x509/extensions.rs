@@ -19,7 +19,7 @@ const KEY_CERT_SIGN: u8 = 0x04;
 
 /// What the extensions of a certificate say.
 #[derive(Default)]
-pub(super) struct Extensions<'a> {
+pub(crate) struct Extensions<'a> {
     pub(super) subjects: Subjects,
     /// What Fulcio says of the signer.
     pub(super) claims: Claims<'a>,

@@ -28,22 +28,18 @@ const DELIBERATE: &[(&str, &[Aspect], &str)] = &[
 
 /// Cases of kinds that this log does not take yet: names, or beginnings of names that end in a star.
 const OTHER_KINDS: &[&str] = &[
-    "alpine-*",
     "cose-*",
     "dsse-*",
     "helm-*",
     "intoto-*",
-    "jar-*",
     "rekord-*",
     "rfc3161-*",
     "rpm-*",
     "tuf-*",
-    "neg-alpine-*",
     "neg-cose-*",
     "neg-dsse-*",
     "neg-helm-*",
     "neg-intoto*",
-    "neg-jar-*",
     "neg-rekord-*",
     "neg-rfc3161-*",
     "neg-rpm-*",

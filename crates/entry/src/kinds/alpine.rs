@@ -1,0 +1,89 @@
+//! `alpine` 0.0.1: a signed Alpine package (APK v2) and the key that it is signed with.
+
+mod apk;
+mod pkginfo;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+
+use super::artifact::{self, Artifact};
+use super::{Canonical, Kind, Proposal, Purpose};
+use crate::jcs;
+use crate::member::Member;
+use crate::refusal::Refusal;
+use crate::x509::Key;
+use apk::Package;
+
+/// `alpine:0.0.1`.
+pub(super) struct V001;
+
+impl Kind for V001 {
+    fn tag(&self) -> &'static str {
+        "alpine:0.0.1"
+    }
+
+    fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
+        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
+        let [public_key] = public_key.object(["content"])?.unwrap_or_default();
+        let public_key = public_key.base64("public key content")?;
+        let mut faults = Vec::new();
+        let package = Artifact::decode(package, "package", &mut faults)?;
+        if public_key.is_empty() {
+            faults.push("publicKey in body is required".to_owned());
+        }
+        artifact::refuse(&faults)?;
+        let package = package.ok_or_else(|| Refusal::Invalid("missing package".to_owned()))?;
+        package.validate()?;
+        Ok(Box::new(Spec { public_key, package }))
+    }
+
+    fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
+        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
+        let [public_key] = public_key.object(["content"])?.unwrap_or_default();
+        let key = Key::from_pem(&public_key.base64("public key content")?)?;
+        let [hash] = package.object(["hash"])?.unwrap_or_default();
+        Ok(Some(index_keys(&key, artifact::hash_key_of_leaf(hash)?)))
+    }
+}
+
+struct Spec {
+    /// PEM.
+    public_key: Vec<u8>,
+    package: Artifact,
+}
+
+impl Proposal for Spec {
+    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+        self.package.require_content(purpose, "package")?;
+        let key = Key::from_pem(&self.public_key)?;
+        let hash = self.package.sha256()?;
+        let package = Package::read(&self.package.content).map_err(Refusal::invalid)?;
+        key.public_key().verify_hash(&package.control_sha1, &package.signature).map_err(Refusal::invalid)?;
+        Ok(Canonical {
+            leaf_bytes: leaf_bytes(&key, &hash, &package),
+            index_keys: index_keys(&key, format!("sha256:{hash}")),
+        })
+    }
+}
+
+/// Members are in the order of RFC 8785.
+fn leaf_bytes(key: &Key, hash: &str, package: &Package) -> Vec<u8> {
+    let mut leaf = String::with_capacity(512 + key.canonical().len() / 2 * 3);
+    leaf += r#"{"apiVersion":"0.0.1","kind":"alpine","spec":{"package":{"hash":{"algorithm":"sha256","value":""#;
+    leaf += hash;
+    leaf += r#""},"pkginfo":"#;
+    leaf += &jcs::object(&package.info.0);
+    leaf += r#"},"publicKey":{"content":""#;
+    STANDARD.encode_string(key.canonical(), &mut leaf);
+    leaf += r#""}}}"#;
+    leaf.into_bytes()
+}
+
+/// The key's hash (without a prefix), the certificate's names, the package's hash.
+fn index_keys(key: &Key, hash: String) -> Vec<String> {
+    let mut keys = vec![hex::encode(tlog::sha256(key.canonical()).0)];
+    keys.extend_from_slice(key.subjects());
+    keys.push(hash);
+    keys
+}

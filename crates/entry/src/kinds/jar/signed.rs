@@ -1,0 +1,124 @@
+//! Signed JAR archives: a manifest with the digests of files, a signature file with digests of the manifest, and a
+//! signature block, which is PKCS#7 over the signature file.
+
+use super::archive::{Archive, ArchiveError, Budget, File, shown};
+use super::manifest::{Attributes, Digests, Manifest, ManifestError};
+use crate::pki::pkcs7::{Pkcs7Error, SignedData};
+
+/// Bytes of a file directly in META-INF that has a dot in its name, decompressed: Rekor's `max_jar_metadata_size`. The
+/// manifest of 8,000 class files has that many.
+const MAX_METADATA_BYTES: u64 = 1024 * 1024;
+
+/// Why an archive is refused.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum JarError {
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("uncompressed jar metadata of size {0} exceeds max allowed size {MAX_METADATA_BYTES}")]
+    MetadataSize(u64),
+    #[error("JAR contains no META-INF/MANIFEST.MF")]
+    NoManifest,
+    #[error("JAR contains META-INF/MANIFEST.MF more than once")]
+    Manifests,
+    #[error("JAR contains no signatures")]
+    NotSigned,
+    #[error("multiple signatures detected in JAR; unable to process")]
+    Signatures,
+    #[error("JAR contains sigfile META-INF/{0}.SF with no matching signature")]
+    NoBlock(String),
+    #[error("JAR contains a signature block that is not the one of META-INF/{0}.SF")]
+    StrangeBlock(String),
+    #[error(transparent)]
+    Signature(#[from] Pkcs7Error),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("file {0} is in manifest but not JAR")]
+    NoFile(String),
+    #[error("file {0:?} in MANIFEST.MF: {1}")]
+    File(String, ManifestError),
+}
+
+/// The contents of the signature block of an archive that it verifies.
+pub(super) fn verified_block(bytes: &[u8]) -> Result<Vec<u8>, JarError> {
+    let archive = Archive::read(bytes)?;
+    let metadata = Metadata::find(&archive)?;
+    let (manifest, signature_file, block) =
+        (metadata.manifest.contents()?, metadata.signature_file.contents()?, metadata.block.contents()?);
+    SignedData::from_der(&block)?.verify(&signature_file)?;
+    let manifest = Manifest::parse(&manifest)?;
+    Manifest::parse(&signature_file)?.verify(&manifest)?;
+    verify_files(&archive, &manifest, Budget::of_archive(bytes.len()))?;
+    Ok(block)
+}
+
+/// The three files that make a signature.
+struct Metadata<'f, 'a> {
+    manifest: &'f File<'a>,
+    signature_file: &'f File<'a>,
+    block: &'f File<'a>,
+}
+
+impl<'f, 'a> Metadata<'f, 'a> {
+    /// Finds them; each has to be the only one of its kind. Rekor checks the block that has the name of the signature
+    /// file, and logs the first one, which may be another: by that, anybody could be made a signer.
+    fn find(archive: &'f Archive<'a>) -> Result<Self, JarError> {
+        let (mut manifest, mut signature_file, mut block) = (None, None, None);
+        let mut has_strange_block = false;
+        for file in archive.files() {
+            let Some((base, extension)) = metadata_name(file.name) else { continue };
+            if file.size > MAX_METADATA_BYTES {
+                return Err(JarError::MetadataSize(file.size));
+            }
+            match extension.as_slice() {
+                b"MF" if base == b"MANIFEST" => {
+                    if manifest.replace(file).is_some() {
+                        return Err(JarError::Manifests);
+                    }
+                }
+                b"SF" => {
+                    if signature_file.replace((file, base)).is_some() {
+                        return Err(JarError::Signatures);
+                    }
+                }
+                extension if base.starts_with(b"SIG-") || [&b"RSA"[..], b"DSA", b"EC"].contains(&extension) => {
+                    has_strange_block |= block.replace((file, base)).is_some();
+                }
+                _ => {}
+            }
+        }
+        let manifest = manifest.ok_or(JarError::NoManifest)?;
+        let (signature_file, name) = signature_file.ok_or(JarError::NotSigned)?;
+        match block {
+            None => Err(JarError::NoBlock(shown(&name))),
+            Some((block, base)) if base == name && !has_strange_block => Ok(Self { manifest, signature_file, block }),
+            Some(_) => Err(JarError::StrangeBlock(shown(&name))),
+        }
+    }
+}
+
+/// Base and extension, in upper case, of the name of a file directly in META-INF.
+fn metadata_name(name: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let name = name.to_ascii_uppercase();
+    let name = name.strip_prefix(b"META-INF/").filter(|name| !name.contains(&b'/'))?;
+    let dot = name.iter().rposition(|byte| *byte == b'.')?;
+    Some((name[..dot].to_vec(), name[dot + 1..].to_vec()))
+}
+
+/// Checks every file that the manifest names, but for those with an attribute `Magic`. Files that it does not name are
+/// not signed, and nobody says so.
+fn verify_files(archive: &Archive<'_>, manifest: &Manifest<'_>, mut budget: Budget) -> Result<(), JarError> {
+    for (name, section) in manifest.sections() {
+        let attributes = Attributes::parse(section)?;
+        if !attributes.get("magic").is_empty() {
+            continue;
+        }
+        let file = archive.file(name).ok_or_else(|| JarError::NoFile(shown(name)))?;
+        let wrong = |error| JarError::File(shown(name), error);
+        let digests = Digests::of(&attributes, "-digest").map_err(wrong)?;
+        budget.take(file, digests.len())?;
+        let mut contexts = digests.contexts();
+        file.decompress(|piece| contexts.iter_mut().for_each(|context| context.update(piece)))?;
+        digests.finish(contexts).map_err(wrong)?;
+    }
+    Ok(())
+}
