@@ -37,6 +37,13 @@ pub enum AppendError {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The log waits for its witnesses; the entry may be stored, and a retry of the same entry is safe. 503 with
+    /// `Retry-After`.
+    #[error("the log waits for its witnesses")]
+    Unpublished {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The leaf bytes are larger than this tree takes. 400.
     #[error("the entry has {got} bytes, this log takes at most {limit}")]
     LeafTooLarge {
@@ -73,6 +80,7 @@ impl AppendError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Busy { .. } => "busy",
+            Self::Unpublished { .. } => "unpublished",
             Self::LeafTooLarge { .. } => "leaf_too_large",
             Self::ReadOnly(_) => "read_only",
             Self::Clock(_) => "clock",

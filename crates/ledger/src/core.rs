@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::follow::Refresh;
 use crate::head::{HeadView, Integrated, SigningError, describe};
 use crate::metrics::Metrics;
+use crate::publish::Publication;
 use crate::store::{Read, Store};
 use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
@@ -19,6 +20,8 @@ use crate::{Clock, Head, Tree};
 pub(crate) struct Core {
     pub(crate) tree: Arc<Tree>,
     pub(crate) key: SigningKey,
+    /// Signs a second line below the v2 text.
+    pub(crate) cosigner: Option<SigningKey>,
     pub(crate) rng: SystemRandom,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -29,6 +32,7 @@ pub(crate) struct Core {
     pub(crate) refresh: Refresh,
     /// The newest head that this process knows to be durable: what a round builds on, and the floor of what is read back.
     pub(crate) integrated: watch::Sender<Arc<Integrated>>,
+    pub(crate) publication: Publication,
     /// The newest head that was let out.
     pub(crate) published: watch::Sender<Arc<Head>>,
     /// Why the log is read-only. Once set it stays until the process ends: somebody has to look.
@@ -74,7 +78,10 @@ impl Core {
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, PublishError> {
         let integrated = Arc::new(integrated);
-        let mut head = Some(Head::sign(&self.tree, &integrated, &self.key, &self.rng)?);
+        let mut head = match &self.publication {
+            Publication::AtOnce => Some(self.sign(&integrated)?),
+            Publication::Witnessed(_) => None,
+        };
         let mut checked = Arc::clone(base);
         loop {
             // `integrated` extends `checked`. If that is still the newest head, `integrated` takes its place.
@@ -84,6 +91,9 @@ impl Core {
                     *newest = Arc::clone(&integrated);
                     // Within the swap: whoever sees the one sees the other.
                     head.take().into_iter().for_each(|head| self.let_out(head));
+                    if let Publication::Witnessed(witnessed) = &self.publication {
+                        witnessed.waits();
+                    }
                 }
                 unchanged
             });
@@ -101,17 +111,9 @@ impl Core {
         }
     }
 
-    /// Publishes a head, unless a larger one is. `head` MUST be of the line of integrated heads: all of these are consistent.
-    fn let_out(&self, head: Head) {
-        self.published.send_if_modified(|published| {
-            let larger = head.size > published.size;
-            if larger {
-                self.metrics.tree_size.set(i64::try_from(head.size.0).unwrap_or(i64::MAX));
-                self.metrics.head_time.set(head.time);
-                *published = Arc::new(head);
-            }
-            larger
-        });
+    /// Signs a durable head; that is not to let it out.
+    pub(crate) fn sign(&self, integrated: &Arc<Integrated>) -> Result<Head, SigningError> {
+        Head::sign(&self.tree, integrated, &self.key, self.cosigner.as_ref(), &self.rng)
     }
 }
 
@@ -133,6 +135,14 @@ impl WentBack {
     /// Two heads of which the newer does not extend the older.
     pub(crate) fn fork(known: HeadView<'_>, found: &str) -> Self {
         Self(format!("the database does not continue the newest tree head: known {}, found {found}", known.describe()))
+    }
+
+    /// The newest stored publication is not the published head and does not follow it.
+    pub(crate) fn publication(published: HeadView<'_>, found: &str) -> Self {
+        Self(format!(
+            "the database does not continue what was published: published {}, found {found}",
+            published.describe()
+        ))
     }
 
     /// The database has a smaller head than the newest one known here.

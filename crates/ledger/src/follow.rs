@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use crate::core::{Core, PublishError, WentBack};
 use crate::head::{HeadView, Integrated, describe};
+use crate::publish::Publication;
 use crate::store::{HeadRow, Read, StoreError, StoreResult};
 use crate::tiles::fresh_tiles;
 use crate::{Head, ReadError, TreeId};
@@ -54,10 +55,21 @@ impl Core {
         }
     }
 
+    /// Reads what is published and the newest head; see [`Core::follow_head`] and [`Core::accept_publication`].
+    pub(crate) async fn follow(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
+        let Publication::Witnessed(_) = &self.publication else { return self.follow_head(read).await };
+        // Floor, publication, head, in this order: what is published is integrated.
+        let floor = self.head();
+        let publication = read.newest_publication(self.tree.id).await?;
+        let newest = self.follow_head(read).await?;
+        self.accept_publication(&floor, publication, &newest, read).await?;
+        Ok(newest)
+    }
+
     /// Reads the newest head and takes it if it extends the newest integrated one; returns the newest integrated head.
     ///
     /// A database that went back makes the log read-only; what was published stays readable where it still is.
-    pub(crate) async fn follow(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
+    async fn follow_head(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
         // The floor is taken before the read: a round of this process may be integrated while the read is under way.
         let floor = self.integrated();
         let row = read.newest_head(self.tree.id).await?;
@@ -116,7 +128,7 @@ impl Core {
         verified.map_err(|error| self.refuse(&WentBack::fork(older, &format!("{} ({error})", newer.describe()))))
     }
 
-    fn refuse(&self, reason: &WentBack) -> PublishError {
+    pub(crate) fn refuse(&self, reason: &WentBack) -> PublishError {
         PublishError::WentBack(self.go_read_only(reason))
     }
 

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use ring::rand::SecureRandom;
-use tlog::{Checkpoint, Edge, Hash, SigningKey, TreeSize};
+use tlog::{
+    Checkpoint, CheckpointError, Edge, Hash, Note, NoteError, NoteKey, NoteSignature, SigningKey, TreeSize,
+    VerifyingKey,
+};
 
 use crate::TreeId;
+use crate::store::StoreError;
 use crate::tiles::TileSet;
 
 /// What never changes about a tree.
@@ -33,6 +37,18 @@ pub struct Tree {
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("cannot sign: {0}")]
 pub struct SigningError(pub(crate) String);
+
+impl From<NoteError> for SigningError {
+    fn from(error: NoteError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<CheckpointError> for SigningError {
+    fn from(error: CheckpointError) -> Self {
+        Self(error.to_string())
+    }
+}
 
 /// A tree head that the database made durable. The only two ways to one are a commit that returned and a head that was
 /// read back and checked against its edge; only such a head can be signed.
@@ -95,22 +111,44 @@ impl Head {
         tree: &Arc<Tree>,
         integrated: &Arc<Integrated>,
         key: &SigningKey,
+        cosigner: Option<&SigningKey>,
         rng: &dyn SecureRandom,
     ) -> Result<Self, SigningError> {
         let Integrated { size, root, time, .. } = **integrated;
-        let signed = |origin: &str, signer: &str| {
-            let checkpoint = Checkpoint::new(origin, size, root);
-            checkpoint.sign(signer, key, rng).map_err(|error| SigningError(error.to_string()))
-        };
+        let signed = |origin: &str, signer: &str| Checkpoint::new(origin, size, root).sign(signer, key, rng);
+        let mut checkpoint_v2 = signed(&tree.origin_v2, &tree.origin_v2)?;
+        if let Some(cosigner) = cosigner {
+            let mut note = Note::parse(&checkpoint_v2)?;
+            note.sign(&tree.origin_v2, cosigner, rng)?;
+            checkpoint_v2 = note.to_string();
+        }
         Ok(Self {
             tree: Arc::clone(tree),
             size,
             root,
             time,
             checkpoint_v1: signed(&tree.origin_v1, &tree.name)?,
-            checkpoint_v2: signed(&tree.origin_v2, &tree.origin_v2)?,
+            checkpoint_v2,
             integrated: Arc::clone(integrated),
         })
+    }
+
+    /// The same head with the lines of its witnesses after the log's own. `note` MUST be its v2 text.
+    pub(crate) fn with_cosignatures(self, mut note: Note, lines: Vec<NoteSignature>) -> Result<Self, SigningError> {
+        lines.into_iter().try_for_each(|line| note.add(line))?;
+        Ok(Self { checkpoint_v2: note.to_string(), ..self })
+    }
+
+    /// The same head with the v2 text that was published, which MUST state this head and be signed by this log.
+    pub(crate) fn with_stored(self, checkpoint: String, key: &VerifyingKey) -> Result<Self, StoreError> {
+        let damaged = |what: String| StoreError::Damaged(format!("table publication: size {}: {what}", self.size));
+        let origin = self.tree.origin_v2.as_str();
+        let key = NoteKey::new(origin, key.clone()).map_err(|error| damaged(error.to_string()))?;
+        let stored = Checkpoint::open(&checkpoint, origin, &[key]).map_err(|error| damaged(error.to_string()))?;
+        if stored != Checkpoint::new(origin, self.size, self.root) {
+            return Err(damaged("its checkpoint states another head".to_owned()));
+        }
+        Ok(Self { checkpoint_v2: checkpoint, ..self })
     }
 
     pub(crate) fn view(&self) -> HeadView<'_> {

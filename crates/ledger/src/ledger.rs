@@ -10,10 +10,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::Core;
-use crate::follow::{Refresh, load_head};
-use crate::head::SigningError;
+use crate::core::{Core, PublishError};
+use crate::follow::Refresh;
+use crate::head::{Integrated, SigningError};
 use crate::metrics::Metrics;
+use crate::publish::{Publication, Witnessing};
 use crate::seal::Freshness;
 use crate::sequencer::{Queue, sequencer};
 use crate::store::{EntryRef, EntryRow, KeyRole, KeyRow, Store, StoreError, TreeRow, TreeState};
@@ -36,6 +37,10 @@ pub struct Settings {
     pub name: Option<String>,
     /// The P-256 log key.
     pub key: SigningKey,
+    /// The Ed25519 key of a second line below the v2 text: MUST be there for a tree that was made with one, and only then.
+    pub cosigner: Option<SigningKey>,
+    /// Publishes with witnesses. None publishes what is integrated; a tree that was ever published with witnesses needs it.
+    pub witnessing: Option<Witnessing>,
     /// Wall clock.
     pub clock: Arc<dyn Clock>,
     /// Where the `treehead_…` metrics of the ledger are registered.
@@ -76,6 +81,32 @@ pub enum OpenError {
     /// Rekor v1 clients verify signed entry timestamps only with ECDSA P-256.
     #[error("the log key is not an ECDSA P-256 key")]
     KeyNotP256,
+    /// The tree was made with another Ed25519 key than the one given, or without one.
+    #[error(
+        "the Ed25519 key does not belong to this log: the log {name:?} (tree {tree}) {wanted}; it is given once, when the log is made"
+    )]
+    WrongCosigner {
+        /// Name of the log.
+        name: String,
+        /// Its tree.
+        tree: TreeId,
+        /// What it was made with.
+        wanted: String,
+    },
+    /// No signature is asked for by a second key that is not Ed25519.
+    #[error("the second key of a log is an Ed25519 key")]
+    CosignerNotEd25519,
+    /// Witnesses without URL cannot be asked.
+    #[error("the witness policy cannot be met: the witnesses that have a URL do not make its quorum")]
+    Quorum,
+    /// Publishing at once would let out what no witness has seen.
+    #[error(
+        "the log was published with witnesses: it needs its witness policy (one with `quorum none` asks for no cosignatures)"
+    )]
+    Witnessed,
+    /// The newest head does not extend the published one.
+    #[error("{0}")]
+    WentBack(String),
     /// A name that cannot stand in a checkpoint.
     #[error("{0:?} cannot be a log's name: it needs 1 to 253 characters, none of them white space, '+' or a control")]
     BadName(String),
@@ -99,6 +130,9 @@ struct Inner {
     stopping: CancellationToken,
     sequencer: Mutex<Option<JoinHandle<()>>>,
     poller: JoinHandle<()>,
+    /// Ends the publisher once nothing waits; after the sequencer.
+    publishing: CancellationToken,
+    publisher: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Inner {
@@ -109,6 +143,7 @@ impl Inner {
             None => Err("the log is stopping".to_owned()),
             Some(sequencer) if sequencer.is_finished() => Err("the sequencer ended abnormally".to_owned()),
             Some(_) if self.poller.is_finished() => Err("the follower of the database ended abnormally".to_owned()),
+            Some(_) if self.core.publisher_has_ended() => Err("the publisher ended abnormally".to_owned()),
             Some(_) => Ok(()),
         }
     }
@@ -118,6 +153,7 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.poller.abort();
         self.stopping.cancel();
+        self.publishing.cancel();
     }
 }
 
@@ -127,16 +163,21 @@ impl Ledger {
         let rng = SystemRandom::new();
         let row = find_or_create_tree(&settings, &rng).await?;
         let tree = check_key(&row, settings.key.verifying_key())?;
-        let integrated = load_head(settings.store.reader().as_mut(), tree.id).await?;
+        check_cosigner(&row, settings.cosigner.as_ref().map(SigningKey::verifying_key))?;
         let metrics = Metrics::register(&settings.metrics).map_err(|error| OpenError::System(error.to_string()))?;
         let tree = Arc::new(tree);
-        let integrated = Arc::new(integrated);
-        let head = Head::sign(&tree, &integrated, &settings.key, &rng)?;
+        let publication = Publication::new(settings.witnessing)?;
+        let sign = |integrated: &Arc<Integrated>| {
+            Head::sign(&tree, integrated, &settings.key, settings.cosigner.as_ref(), &rng)
+        };
+        let log_key = settings.key.verifying_key();
+        let (integrated, head) = publication.heads(settings.store.as_ref(), tree.id, log_key, sign).await?;
         metrics.tree_size.set(i64::try_from(head.size.0).unwrap_or(i64::MAX));
         metrics.head_time.set(head.time);
         let core = Arc::new(Core {
             tree,
             key: settings.key,
+            cosigner: settings.cosigner,
             rng,
             store: settings.store,
             clock: settings.clock,
@@ -145,10 +186,13 @@ impl Ledger {
             tile_bytes: TileBytes::new(),
             timestamps: Waiting::default(),
             refresh: Refresh::new(),
-            integrated: watch::Sender::new(integrated),
+            integrated: watch::Sender::new(Arc::clone(&integrated)),
+            publication,
             published: watch::Sender::new(Arc::new(head)),
             read_only: OnceLock::new(),
         });
+        let published = core.head();
+        core.check_extends(published.view(), integrated.view(), core.store.reader().as_mut()).await?;
         let stopping = CancellationToken::new();
         let (queue, sequencer) = sequencer(Arc::clone(&core), stopping.clone());
         let sequencer = Mutex::new(Some(tokio::spawn(sequencer.run())));
@@ -156,7 +200,10 @@ impl Ledger {
             let core = Arc::clone(&core);
             async move { core.poll().await }
         });
-        Ok(Self { inner: Arc::new(Inner { core, queue, stopping, sequencer, poller }) })
+        let publishing = CancellationToken::new();
+        let publisher = Mutex::new(Some(tokio::spawn(Arc::clone(&core).run_publisher(publishing.clone()))));
+        let inner = Inner { core, queue, stopping, sequencer, poller, publishing, publisher };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The active tree.
@@ -220,6 +267,7 @@ impl Ledger {
         }
         let row = Arc::new(entry.into_row());
         let place = self.inner.queue.submit(Arc::clone(&row)).await?;
+        core.wait_published(place.leaf_index).await?;
         match place.freshness {
             Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
                 leaf_index: place.leaf_index,
@@ -294,7 +342,8 @@ impl Ledger {
         self.inner.core.consistency_proof(head, first, second).await
     }
 
-    /// Stops taking entries, finishes the queue, stores what signed entry timestamps wait. Appends then answer `Stopping`.
+    /// Stops taking entries, finishes the queue, stores what signed entry timestamps wait, tries once
+    /// more to publish what waits for witnesses. Appends then answer `Stopping`.
     pub async fn stop(&self) {
         self.inner.stopping.cancel();
         let sequencer = self.inner.sequencer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -302,6 +351,13 @@ impl Ledger {
             && let Err(error) = sequencer.await
         {
             tracing::error!(%error, "the sequencer ended abnormally");
+        }
+        self.inner.publishing.cancel();
+        let publisher = self.inner.publisher.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(publisher) = publisher
+            && let Err(error) = publisher.await
+        {
+            tracing::error!(%error, "the publisher ended abnormally");
         }
     }
 }
@@ -312,23 +368,30 @@ async fn find_or_create_tree(settings: &Settings, rng: &dyn SecureRandom) -> Res
         return Ok(row);
     }
     let name = settings.name.as_deref().unwrap_or(DEFAULT_NAME);
-    create_tree(settings.store.as_ref(), name, settings.key.verifying_key(), rng).await?;
+    let cosigner = settings.cosigner.as_ref().map(SigningKey::verifying_key);
+    create_tree(settings.store.as_ref(), name, settings.key.verifying_key(), cosigner, rng).await?;
     // Ours, or the one of a server that started at the same moment: then the key decides.
     let row = find_log(settings.store.as_ref(), settings.name.as_deref()).await?;
     row.ok_or_else(|| OpenError::System("the new tree cannot be read".into()))
 }
 
-/// Creates the first tree of a log with its key in one transaction. False if a log of that name exists already.
+/// Creates the first tree of a log with its keys in one transaction. False if a log of that name exists already.
 pub async fn create_tree(
     store: &dyn Store,
     name: &str,
     key: &VerifyingKey,
+    cosigner: Option<&VerifyingKey>,
     rng: &dyn SecureRandom,
 ) -> Result<bool, OpenError> {
     check_name(name)?;
     if key.algorithm() != KeyAlgorithm::EcdsaP256 {
         return Err(OpenError::KeyNotP256);
     }
+    if cosigner.is_some_and(|key| key.algorithm() != KeyAlgorithm::Ed25519) {
+        return Err(OpenError::CosignerNotEd25519);
+    }
+    let log_key = KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() };
+    let cosigner = cosigner.map(|key| KeyRow { role: KeyRole::Cosigner, spki: key.spki().to_vec() });
     let tree_id = random_tree_id(rng)?;
     let row = TreeRow {
         tree_id,
@@ -338,7 +401,7 @@ pub async fn create_tree(
         first_log_index: 0,
         max_leaf_bytes: MAX_LEAF_BYTES,
         state: TreeState::Active,
-        keys: vec![KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() }],
+        keys: [log_key].into_iter().chain(cosigner).collect(),
     };
     Ok(store.create_tree(&row).await?)
 }
@@ -401,6 +464,29 @@ fn check_key(row: &TreeRow, key: &VerifyingKey) -> Result<Tree, OpenError> {
         first_log_index: row.first_log_index,
         max_leaf_bytes: row.max_leaf_bytes,
     })
+}
+
+/// The Ed25519 key is given when the tree is made: never silently added, dropped or replaced.
+fn check_cosigner(row: &TreeRow, key: Option<&VerifyingKey>) -> Result<(), OpenError> {
+    let stored = row.keys.iter().find(|stored| stored.role == KeyRole::Cosigner);
+    if stored.map(|stored| stored.spki.as_slice()) == key.map(VerifyingKey::spki) {
+        return Ok(());
+    }
+    let wanted = match stored {
+        Some(stored) => format!("needs the one whose SPKI has SHA-256 {}", tlog::sha256(&stored.spki)),
+        None => "was made without one".to_owned(),
+    };
+    Err(OpenError::WrongCosigner { name: row.name.clone(), tree: row.tree_id, wanted })
+}
+
+impl From<PublishError> for OpenError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Store(error) => Self::Store(error),
+            PublishError::Signing(error) => Self::Signing(error),
+            PublishError::WentBack(reason) => Self::WentBack(reason.0),
+        }
+    }
 }
 
 impl NewEntry {

@@ -39,12 +39,14 @@ pub mod fsck;
 mod head;
 mod ledger;
 mod metrics;
+mod publish;
 mod read;
 mod seal;
 mod sequencer;
 mod tile_bytes;
 mod tiles;
 mod timestamps;
+mod witnesses;
 
 pub use append::{AppendError, Appended, NewEntry};
 pub use clock::{Clock, SystemClock};
@@ -52,5 +54,7 @@ pub use head::{Head, SigningError, Tree};
 pub use ledger::{
     DEFAULT_NAME, Ledger, MAX_LEAF_BYTES, OpenError, Settings, active_trees, check_name, create_tree, find_log,
 };
+pub use publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME, Witnessing};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
 pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};
+pub use witnesses::{WITNESS_TIMEOUT, WitnessAnswer, WitnessTransport};

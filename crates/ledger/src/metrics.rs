@@ -20,6 +20,11 @@ pub(crate) struct Metrics {
     pub(crate) splits: IntCounter,
     pub(crate) tile_cache: IntCounterVec,
     pub(crate) timestamps_signed: IntCounter,
+    pub(crate) publications: IntCounter,
+    pub(crate) publication_failures: IntCounter,
+    pub(crate) unwitnessed_publications: IntCounter,
+    pub(crate) publication_seconds: Histogram,
+    pub(crate) witness_requests: IntCounterVec,
 }
 
 impl Metrics {
@@ -67,6 +72,27 @@ impl Metrics {
             splits: counter("treehead_round_splits_total", "Rounds split because the database refused their data.")?,
             tile_cache: labelled("treehead_tile_cache_total", "Look-ups of full tiles, by result.", "result")?,
             timestamps_signed: counter("treehead_timestamps_signed_total", "Signed entry timestamps made.")?,
+            publications: counter("treehead_publications_total", "Heads that this server published with witnesses.")?,
+            publication_failures: counter(
+                "treehead_publication_failures_total",
+                "Attempts to publish a head that failed, for want of a quorum or of the database.",
+            )?,
+            unwitnessed_publications: counter(
+                "treehead_unwitnessed_publications_total",
+                "Heads published without their quorum because the log fails open.",
+            )?,
+            publication_seconds: histogram(
+                "treehead_publication_seconds",
+                "Time from signing a head to letting it out with its cosignatures.",
+                prometheus::exponential_buckets(0.002, 2.0, 13)?,
+            )?,
+            witness_requests: registered(
+                registry,
+                IntCounterVec::new(
+                    Opts::new("treehead_witness_requests_total", "Heads taken to a witness of the policy, by result."),
+                    &["witness", "result"],
+                )?,
+            )?,
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 
 use crate::core::Core;
-use crate::head::SigningError;
+use crate::head::{HeadView, SigningError};
 use crate::store::{Attestation, StoreError, StoredEntry};
 use crate::{Head, timestamps};
 
@@ -118,6 +118,12 @@ impl Core {
         let hashes = tlog::inclusion_proof(index, head.size, &tiles)?;
         tlog::verify_inclusion(leaf_hash, index, head.size, &head.root, &hashes)?;
         Ok(InclusionProof { head: Arc::clone(head), hashes })
+    }
+
+    /// The consistency proof from `first` to a head that need not be published: for witnesses.
+    pub(crate) async fn proof_up_to(&self, head: HeadView<'_>, first: TreeSize) -> Result<Vec<Hash>, ReadError> {
+        let tiles = self.tiles(head, &tlog::tiles_for_consistency(first, head.size)).await?;
+        Ok(tlog::consistency_proof(first, head.size, &tiles)?)
     }
 
     pub(crate) async fn consistency_proof(

@@ -66,7 +66,7 @@ impl Drop for QueueShare {
 }
 
 impl Queue {
-    /// Hands an entry to the sequencer and waits until it is durable and its head is published.
+    /// Hands an entry to the sequencer and waits until it is durable.
     pub(crate) async fn submit(&self, row: Arc<EntryRow>) -> Result<Place, AppendError> {
         if let Some(reason) = self.core.read_only.get() {
             return Err(AppendError::ReadOnly(reason.clone()));
@@ -74,6 +74,7 @@ impl Queue {
         if self.stopping.is_cancelled() {
             return Err(AppendError::Stopping);
         }
+        self.core.check_unpublished()?;
         let (answer, answered) = oneshot::channel();
         let share = self.take_share(row_bytes(&row))?;
         self.sender.try_send(Submission { row, answer, _share: share }).map_err(|error| match error {

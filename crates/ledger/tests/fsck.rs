@@ -51,6 +51,8 @@ async fn findings_after(sql: &'static str) -> Vec<String> {
         store: Arc::new(store.clone()),
         name: None,
         key: SigningKey::from_pkcs8(&pkcs8, &rng).unwrap(),
+        cosigner: None,
+        witnessing: None,
         clock: Arc::new(SystemClock),
         metrics: prometheus::Registry::new(),
     });

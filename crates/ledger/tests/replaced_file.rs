@@ -16,6 +16,8 @@ async fn open(file: &Path) -> Ledger {
         store: Arc::new(SqliteStore::open(file).await.unwrap()),
         name: None,
         key: SigningKey::from_pkcs8(&pkcs8, &rng).unwrap(),
+        cosigner: None,
+        witnessing: None,
         clock: Arc::new(SystemClock),
         metrics: prometheus::Registry::new(),
     };

@@ -65,6 +65,8 @@ fn settings(store: &SimStore, pkcs8: &[u8]) -> Settings {
         store: Arc::new(store.clone()),
         name: None,
         key: key(pkcs8),
+        cosigner: None,
+        witnessing: None,
         clock: Arc::new(SimClock(store.clone())),
         metrics: prometheus::Registry::new(),
     }

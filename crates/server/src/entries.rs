@@ -1,6 +1,7 @@
 //! Single entries: taking one in, showing one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{OriginalUri, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -235,7 +236,9 @@ fn append_failure(error: AppendError) -> ApiError {
         AppendError::LeafTooLarge { .. } | AppendError::Refused(_) => {
             tracing::info!(%error, "an entry was not appended")
         }
-        AppendError::Busy { .. } | AppendError::Stopping => tracing::debug!(%error, "an entry was not appended"),
+        AppendError::Busy { .. } | AppendError::Unpublished { .. } | AppendError::Stopping => {
+            tracing::debug!(%error, "an entry was not appended");
+        }
         AppendError::ReadOnly(_) | AppendError::Clock(_) | AppendError::Unavailable(_) => {
             tracing::error!(%error, "an entry was not appended");
         }
@@ -244,8 +247,11 @@ fn append_failure(error: AppendError) -> ApiError {
         AppendError::LeafTooLarge { .. } => invalid_entry(error),
         AppendError::Refused(_) => invalid_entry("the log's database cannot store it"),
         AppendError::Busy { retry_after } => {
-            let seconds = retry_after.as_millis().div_ceil(1000);
-            ApiError::unavailable(Refused::Queue, "the log is busy", u64::try_from(seconds).unwrap_or(u64::MAX))
+            ApiError::unavailable(Refused::Queue, "the log is busy", whole_seconds(retry_after))
+        }
+        AppendError::Unpublished { retry_after } => {
+            let message = "the log waits for its witnesses";
+            ApiError::unavailable(Refused::Witnesses, message, whole_seconds(retry_after))
         }
         AppendError::ReadOnly(_) => {
             ApiError::unavailable(Refused::ReadOnly, "the log is read-only", OPERATOR_RETRY_SECONDS)
@@ -263,14 +269,16 @@ fn append_failure(error: AppendError) -> ApiError {
     }
 }
 
+fn whole_seconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
+}
+
 fn invalid_entry(reason: impl std::fmt::Display) -> ApiError {
     ApiError::handler(StatusCode::BAD_REQUEST, format!("error processing entry: {reason}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::header::RETRY_AFTER;
 
     use super::*;
@@ -304,6 +312,7 @@ mod tests {
         for (error, seconds) in [
             (AppendError::Busy { retry_after: Duration::from_millis(1001) }, "2"),
             (AppendError::Busy { retry_after: Duration::ZERO }, "1"),
+            (AppendError::Unpublished { retry_after: Duration::from_secs(2) }, "2"),
             (AppendError::ReadOnly(why.clone()), "60"),
             (AppendError::Clock(why.clone()), "60"),
             (AppendError::Unavailable(why.clone()), "5"),

@@ -26,6 +26,8 @@ pub(crate) enum Refused {
     Verification,
     /// 503: the sequencer's queue is full.
     Queue,
+    /// 503: too much waits for witnesses.
+    Witnesses,
     /// 503: the log is read-only.
     ReadOnly,
     /// 503: clocks disagree.
@@ -49,6 +51,7 @@ impl Refused {
             Self::AnswerBudget => "answer-budget",
             Self::Verification => "verification",
             Self::Queue => "queue",
+            Self::Witnesses => "witnesses",
             Self::ReadOnly => "read-only",
             Self::Clock => "clock",
             Self::Database => "database",

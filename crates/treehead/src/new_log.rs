@@ -52,7 +52,7 @@ pub(crate) async fn make(store: &dyn Store, config: &Config, place: &Place, key_
     let (key, origin) = key_file::read_or_make(key_path, &SystemRandom::new())
         .map_err(|error| Failure::new(FailureKind::Key, error))?;
     let name = config.name.as_deref().unwrap_or(ledger::DEFAULT_NAME);
-    let made = ledger::create_tree(store, name, key.verifying_key(), &SystemRandom::new()).await;
+    let made = ledger::create_tree(store, name, key.verifying_key(), None, &SystemRandom::new()).await;
     let made = made.map_err(|error| open::of_open(place, key_path, &error))?;
     Ok(Made { key, origin, history: if made { History::New } else { History::Known } })
 }

@@ -140,6 +140,9 @@ pub(crate) fn of_open(place: &Place, key_path: &Path, error: &OpenError) -> Fail
         OpenError::WrongName { .. } | OpenError::Ambiguous(_) => {
             Failure::new(FailureKind::Log, format_args!("{place}: {error}"))
         }
+        OpenError::WrongCosigner { .. } | OpenError::CosignerNotEd25519 => Failure::new(FailureKind::Key, error),
+        OpenError::Quorum | OpenError::Witnessed => Failure::new(FailureKind::Usage, error),
+        OpenError::WentBack(_) => Failure::new(FailureKind::DatabaseUnusable, format_args!("{place}: {error}")),
         OpenError::BadName(_) => Failure::new(FailureKind::Usage, error),
         OpenError::Signing(_) | OpenError::System(_) => Failure::new(FailureKind::Other, error),
     }

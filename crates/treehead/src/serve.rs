@@ -64,7 +64,15 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
         }
     };
     let verifying_key = key.verifying_key().clone();
-    let settings = Settings { store, name: config.name.clone(), key, clock: Arc::new(SystemClock), metrics };
+    let settings = Settings {
+        store,
+        name: config.name.clone(),
+        key,
+        cosigner: None,
+        witnessing: None,
+        clock: Arc::new(SystemClock),
+        metrics,
+    };
     let ledger = Ledger::open(settings).await.map_err(|error| match error {
         OpenError::WrongKey { .. } if origin == KeyOrigin::Made => lost_the_race(place, &key_path, &error),
         error => failed(error),

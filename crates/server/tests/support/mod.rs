@@ -54,6 +54,8 @@ pub(crate) async fn open_log() -> (Ledger, Settings, TempDir) {
         store: Arc::new(SqliteStore::open(&folder.path().join("log.sqlite")).await.expect("a database")),
         name: Some(NAME.to_owned()),
         key: SigningKey::from_pkcs8(&key, &rng).expect("the key just made"),
+        cosigner: None,
+        witnessing: None,
         clock: Arc::new(SystemClock),
         metrics: metrics.clone(),
     })

@@ -1,0 +1,204 @@
+//! Asking witnesses for cosignatures (C2SP tlog-witness, the log's side).
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tlog::{AddCheckpoint, Note, NoteSignature, TreeSize, WitnessKey, WitnessPolicy};
+use tokio::time::timeout;
+
+use crate::core::Core;
+use crate::head::HeadView;
+use crate::{Head, ReadError};
+
+/// How long one witness may take with all its tries. Well below the 10 s after which writes are refused.
+pub const WITNESS_TIMEOUT: Duration = Duration::from_secs(5);
+/// Requests to one witness for one head: it may first have to say which size it knows.
+const MAX_TRIES: u32 = 3;
+
+/// Carries requests to witnesses.
+#[async_trait]
+pub trait WitnessTransport: Send + Sync + 'static {
+    /// POSTs the body of an `add-checkpoint` to a witness's submission prefix. The caller ends it when that takes too long.
+    ///
+    /// MUST bound the answer that it reads; `Err` says in few words why there is none.
+    async fn add_checkpoint(&self, submission_prefix: &str, body: String) -> Result<WitnessAnswer, String>;
+}
+
+/// What a witness answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body; one that is no text is empty.
+    pub body: String,
+}
+
+/// A policy, with what was learned about its witnesses.
+pub(crate) struct Witnesses {
+    policy: WitnessPolicy,
+    peers: Vec<Peer>,
+    transport: Arc<dyn WitnessTransport>,
+}
+
+/// A witness of the policy that can be asked.
+struct Peer {
+    /// Position in the policy.
+    place: usize,
+    name: String,
+    key: WitnessKey,
+    url: String,
+    /// Size that it cosigned last, as far as is known: a guess that its own answer corrects.
+    cosigned: AtomicU64,
+}
+
+/// Cosignatures of one head.
+pub(crate) struct Cosigned {
+    pub(crate) lines: Vec<NoteSignature>,
+    pub(crate) is_quorum: bool,
+}
+
+/// Why a witness gave no cosignature.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("no answer: {0}")]
+    Unreachable(String),
+    #[error("no answer within {} s", WITNESS_TIMEOUT.as_secs())]
+    Timeout,
+    #[error("HTTP status {0}")]
+    Status(u16),
+    #[error("its answer makes no sense: {0}")]
+    Malformed(&'static str),
+    #[error("its answer has no valid cosignature by its key")]
+    Signature,
+    #[error("it has cosigned size {0}, which this log does not have: was the database put back to an older copy?")]
+    Ahead(TreeSize),
+    #[error("it has another tree: the proof from the size that it cosigned does not lead to our root")]
+    Inconsistent,
+    #[error("no proof for it: {0}")]
+    Proof(#[from] ReadError),
+}
+
+impl Refusal {
+    /// The metric's label.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Timeout => "timeout",
+            Self::Status(_) => "refused",
+            Self::Malformed(_) => "malformed",
+            Self::Signature => "bad_signature",
+            Self::Ahead(_) => "ahead",
+            Self::Inconsistent => "inconsistent",
+            Self::Proof(_) => "no_proof",
+        }
+    }
+}
+
+impl Witnesses {
+    /// None if the witnesses that have a URL cannot make the quorum.
+    pub(crate) fn new(policy: WitnessPolicy, transport: Arc<dyn WitnessTransport>) -> Option<Self> {
+        let peers: Vec<Peer> = policy
+            .witnesses()
+            .iter()
+            .enumerate()
+            .filter_map(|(place, witness)| {
+                Some(Peer {
+                    place,
+                    name: witness.name.clone(),
+                    key: witness.key.clone(),
+                    url: witness.url.clone()?,
+                    cosigned: AtomicU64::new(0),
+                })
+            })
+            .collect();
+        let reachable = peers.iter().map(|peer| peer.place).collect();
+        policy.is_quorum(&reachable).then_some(Self { policy, peers, transport })
+    }
+
+    /// Asks all witnesses at once, until the quorum is met, none is left to ask, or `patience` runs out.
+    ///
+    /// `head` is signed and not let out: the witnesses are the first to see it.
+    pub(crate) async fn cosign(&self, core: &Core, head: &Head, note: &Note, patience: Duration) -> Cosigned {
+        let mut asked: FuturesUnordered<_> = self
+            .peers
+            .iter()
+            .map(|peer| async move {
+                let asked = timeout(WITNESS_TIMEOUT, peer.ask(core, head.view(), note, self.transport.as_ref())).await;
+                (peer, asked.unwrap_or(Err(Refusal::Timeout)))
+            })
+            .collect();
+        let patience = tokio::time::sleep(patience);
+        tokio::pin!(patience);
+        let (mut lines, mut cosigned) = (Vec::new(), HashSet::new());
+        while !self.policy.is_quorum(&cosigned) {
+            let answer = tokio::select! {
+                answer = asked.next() => answer,
+                () = &mut patience => None,
+            };
+            let Some((peer, outcome)) = answer else { return Cosigned { lines, is_quorum: false } };
+            let label = match outcome {
+                Ok(line) => {
+                    cosigned.insert(peer.place);
+                    lines.push(line);
+                    "cosigned"
+                }
+                Err(refusal) => {
+                    match &refusal {
+                        Refusal::Ahead(_) | Refusal::Inconsistent => {
+                            tracing::error!(witness = peer.name, %refusal, size = head.size.0, "a witness contradicts this log");
+                        }
+                        _ => tracing::warn!(witness = peer.name, %refusal, size = head.size.0, "no cosignature"),
+                    }
+                    refusal.label()
+                }
+            };
+            core.metrics.witness_requests.with_label_values(&[peer.name.as_str(), label]).inc();
+        }
+        Cosigned { lines, is_quorum: true }
+    }
+}
+
+impl Peer {
+    /// Its cosignature of a head.
+    async fn ask(
+        &self,
+        core: &Core,
+        head: HeadView<'_>,
+        note: &Note,
+        transport: &dyn WitnessTransport,
+    ) -> Result<NoteSignature, Refusal> {
+        for _ in 0..MAX_TRIES {
+            let old_size = TreeSize(self.cosigned.load(Ordering::Relaxed).min(head.size.0));
+            let proof = core.proof_up_to(head, old_size).await?;
+            let body = AddCheckpoint { old_size, proof, checkpoint: note.clone() }.to_string();
+            let answer = transport.add_checkpoint(&self.url, body).await.map_err(Refusal::Unreachable)?;
+            match answer.status {
+                200 => {
+                    let line = self.cosignature(note, &answer.body)?;
+                    self.cosigned.store(head.size.0, Ordering::Relaxed);
+                    return Ok(line);
+                }
+                409 => match tlog::parse_cosigned_size(&answer.body) {
+                    Some(size) if size > head.size => return Err(Refusal::Ahead(size)),
+                    Some(size) if size == old_size => return Err(Refusal::Malformed("a conflict with its own size")),
+                    Some(size) => self.cosigned.store(size.0, Ordering::Relaxed),
+                    None => return Err(Refusal::Malformed("a conflict without a size")),
+                },
+                422 => return Err(Refusal::Inconsistent),
+                status => return Err(Refusal::Status(status)),
+            }
+        }
+        Err(Refusal::Malformed("a conflict again and again"))
+    }
+
+    fn cosignature(&self, note: &Note, answer: &str) -> Result<NoteSignature, Refusal> {
+        let lines = tlog::parse_signature_lines(answer).map_err(|_| Refusal::Malformed("no signature lines"))?;
+        let line = lines.into_iter().find(|line| self.key.verify(note.text(), line).is_ok());
+        line.ok_or(Refusal::Signature)
+    }
+}
