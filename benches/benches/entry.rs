@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ed25519_dalek::{Digest as _, Sha512};
-use entry::{Policy, ProposedEntry, index_keys_of_leaf};
+use entry::{Policy, ProposedEntry, UnixSeconds, index_keys_of_leaf};
 use rcgen::{
     CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, SanType, SigningKey,
 };
@@ -51,7 +51,7 @@ fn submissions(c: &mut Criterion) {
 }
 
 fn verify(body: &[u8], policy: &Policy) -> Vec<u8> {
-    let verified = ProposedEntry::from_json(body).and_then(|entry| entry.verify(policy));
+    let verified = ProposedEntry::from_json(body).and_then(|entry| entry.verify(policy, UnixSeconds(0)));
     verified.expect("a valid entry").into_parts().0
 }
 

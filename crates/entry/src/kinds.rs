@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::policy::Policy;
 use crate::refusal::{Refusal, quoted};
+use crate::stages::UnixSeconds;
 
 /// Every kind in every version that this log takes.
 static REGISTRY: &[&dyn Kind] =
@@ -55,9 +56,9 @@ pub(crate) trait Proposal: Send {
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'p> {
     /// To be appended: the policy admits it, and nothing is missing.
-    Insert(&'p Policy),
+    Insert { policy: &'p Policy, now: UnixSeconds },
     /// To be found: what Rekor's `retrieve` checks, so that the form in which an entry is stored may be enough.
-    LookUp,
+    LookUp { now: UnixSeconds },
 }
 
 /// A checked entry.
@@ -66,6 +67,8 @@ pub(crate) struct Canonical {
     pub(crate) leaf_bytes: Vec<u8>,
     /// Search keys, in any case and perhaps repeated.
     pub(crate) index_keys: Vec<String>,
+    /// Bytes to keep beside the entry.
+    pub(crate) attestation: Option<Vec<u8>>,
 }
 
 /// The name of a kind that the registry has.

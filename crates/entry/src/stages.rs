@@ -22,7 +22,12 @@ pub struct VerifiedEntry {
     kind: &'static dyn Kind,
     leaf_bytes: Vec<u8>,
     index_keys: Vec<String>,
+    attestation: Option<Vec<u8>>,
 }
+
+/// A point in time, in seconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixSeconds(pub i64);
 
 impl ProposedEntry {
     /// Parses `{"kind":…,"apiVersion":…,"spec":{…}}`: a request body, or one element of `entries` of a look-up.
@@ -56,16 +61,21 @@ impl ProposedEntry {
         Ok(Self { kind, proposal })
     }
 
-    /// Verifies for insertion.
-    pub fn verify(self, policy: &Policy) -> Result<VerifiedEntry, Refusal> {
-        let canonical = self.proposal.check(Purpose::Insert(policy))?;
-        let index_keys = lower_case(canonical.index_keys);
-        Ok(VerifiedEntry { kind: self.kind, leaf_bytes: canonical.leaf_bytes, index_keys })
+    /// Verifies for insertion. `now` is what expiry is judged by, where a kind knows it (TUF metadata).
+    pub fn verify(self, policy: &Policy, now: UnixSeconds) -> Result<VerifiedEntry, Refusal> {
+        let canonical = self.proposal.check(Purpose::Insert { policy, now })?;
+        Ok(VerifiedEntry {
+            kind: self.kind,
+            leaf_bytes: canonical.leaf_bytes,
+            index_keys: lower_case(canonical.index_keys),
+            attestation: canonical.attestation,
+        })
     }
 
-    /// The leaf bytes to look up: checks as Rekor's `retrieve` does (signature, but neither policy nor insertability).
-    pub fn leaf_bytes_for_lookup(self) -> Result<Vec<u8>, Refusal> {
-        Ok(self.proposal.check(Purpose::LookUp)?.leaf_bytes)
+    /// The leaf bytes to look up: checks as Rekor's `retrieve` does (signature and expiry, but neither policy nor
+    /// insertability).
+    pub fn leaf_bytes_for_lookup(self, now: UnixSeconds) -> Result<Vec<u8>, Refusal> {
+        Ok(self.proposal.check(Purpose::LookUp { now })?.leaf_bytes)
     }
 }
 
@@ -85,9 +95,15 @@ impl VerifiedEntry {
         &self.index_keys
     }
 
-    /// Takes it apart: leaf bytes and index keys.
-    pub fn into_parts(self) -> (Vec<u8>, Vec<String>) {
-        (self.leaf_bytes, self.index_keys)
+    /// What Rekor keeps beside the entry where attestation storage is on: not in the leaf bytes, but bound to them by its
+    /// SHA-256, which is in there.
+    pub fn attestation(&self) -> Option<&[u8]> {
+        self.attestation.as_deref()
+    }
+
+    /// Takes it apart: leaf bytes, index keys and attestation.
+    pub fn into_parts(self) -> (Vec<u8>, Vec<String>, Option<Vec<u8>>) {
+        (self.leaf_bytes, self.index_keys, self.attestation)
     }
 }
 

@@ -211,6 +211,11 @@ impl Ledger {
         &self.inner.core.tree
     }
 
+    /// The clock that entries are dated by.
+    pub fn clock(&self) -> &dyn Clock {
+        self.inner.core.clock.as_ref()
+    }
+
     /// The published head as this process knows it.
     pub fn head(&self) -> Arc<Head> {
         self.inner.core.head()

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use entry::UnixSeconds;
 use ledger::Ledger;
 
 use crate::body::Bodies;
@@ -46,5 +47,10 @@ impl App {
             request_ids: RequestIds::new(settings.instance.clone()),
             metrics,
         })
+    }
+
+    /// The time that expiry is judged by.
+    pub(crate) fn now(&self) -> UnixSeconds {
+        UnixSeconds(self.ledger.clock().unix_millis().div_euclid(1_000))
     }
 }

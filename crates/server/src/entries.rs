@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use entry::{ProposedEntry, Refusal, VerifiedEntry};
 use http::header::{ETAG, HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
+use ledger::store::Attestation;
 use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError};
 use tlog::{Hash, LeafIndex};
 
@@ -115,8 +116,8 @@ pub(crate) async fn create(
         let message = "proposedEntry in body is required";
         return Err(ApiError::validation(Validation::Required, message).into());
     }
-    let policy = Arc::clone(&app.policy);
-    let verify = move |json: &[u8]| ProposedEntry::from_json(json).and_then(|proposed| proposed.verify(&policy));
+    let (policy, now) = (Arc::clone(&app.policy), app.now());
+    let verify = move |json: &[u8]| ProposedEntry::from_json(json).and_then(|proposed| proposed.verify(&policy, now));
     let verified = app.verifier.run(body, verify).await?.map_err(CreateError::Refused)?;
     match append(&app, verified).await.map_err(CreateError::Append)? {
         Appended::Duplicate(entry) => Err(duplicate(&app, &uri, &entry)),
@@ -170,8 +171,9 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
 /// The one place where a verified entry goes into the log.
 async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendError> {
     let kind = verified.kind().to_owned();
-    let (leaf_bytes, index_keys) = verified.into_parts();
-    app.ledger.append(NewEntry { leaf_bytes, kind, index_keys, attestation: None }).await
+    let (leaf_bytes, index_keys, attestation) = verified.into_parts();
+    let attestation = attestation.map(|data| Attestation { digest: tlog::sha256(&data), data });
+    app.ledger.append(NewEntry { leaf_bytes, kind, index_keys, attestation }).await
 }
 
 async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {

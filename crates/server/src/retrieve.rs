@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use entry::{ProposedEntry, Refusal};
+use entry::{ProposedEntry, Refusal, UnixSeconds};
 use http::StatusCode;
 use ledger::{Head, LoggedEntry, ReadError};
 use serde_json::value::RawValue;
@@ -68,7 +68,8 @@ impl From<ReadError> for RetrieveError {
 pub(crate) async fn retrieve(State(app): State<Arc<App>>, request: Request) -> Result<Response, RetrieveError> {
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
-    let query = app.verifier.run(body, Query::parse).await??;
+    let now = app.now();
+    let query = app.verifier.run(body, move |json| Query::parse(json, now)).await??;
     let wanted = query.wanted(&app)?;
     let room = room(&app, wanted.count() as u64 * MAX_ENTRY_ANSWER_BYTES).await?;
     let mut head = app.ledger.head();
@@ -96,7 +97,7 @@ struct Query {
 }
 
 impl Query {
-    fn parse(body: &[u8]) -> Result<Self, RetrieveError> {
+    fn parse(body: &[u8], now: UnixSeconds) -> Result<Self, RetrieveError> {
         let members = ENTRY.parse(body, &["entries", "entryUUIDs", "logIndexes"])?;
         let raw_entries: Option<FirstItems<&RawValue>> = ENTRY.member(&members, "entries")?;
         let raw_ids: Option<FirstItems<Option<String>>> = ENTRY.member(&members, "entryUUIDs")?;
@@ -111,10 +112,11 @@ impl Query {
         if entries.len() + ids.len() + log_indexes.len() > MAX_RETRIEVE {
             return Err(RetrieveError::TooMany);
         }
-        let proposed = entries.into_iter().enumerate().map(|(position, entry)| match entry.leaf_bytes_for_lookup() {
-            Ok(leaf_bytes) => Ok(tlog::leaf_hash(&leaf_bytes)),
-            Err(refusal) => Err(RetrieveError::Entry { position, refusal }),
-        });
+        let proposed =
+            entries.into_iter().enumerate().map(|(position, entry)| match entry.leaf_bytes_for_lookup(now) {
+                Ok(leaf_bytes) => Ok(tlog::leaf_hash(&leaf_bytes)),
+                Err(refusal) => Err(RetrieveError::Entry { position, refusal }),
+            });
         Ok(Self { proposed: proposed.collect::<Result<_, _>>()?, ids, log_indexes })
     }
 
@@ -237,8 +239,10 @@ mod tests {
 
     use super::*;
 
+    const NOW: UnixSeconds = UnixSeconds(0);
+
     async fn refusal(body: &str) -> (u16, String) {
-        let response = Query::parse(body.as_bytes()).expect_err(body).into_response();
+        let response = Query::parse(body.as_bytes(), NOW).expect_err(body).into_response();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.expect("in memory");
         (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
@@ -288,9 +292,9 @@ mod tests {
     #[test]
     fn absent_null_and_empty() {
         for body in ["null", "{}", r#"{"entries":[],"logIndexes":null,"entryUUIDs":null}"#] {
-            let query = Query::parse(body.as_bytes()).expect(body);
+            let query = Query::parse(body.as_bytes(), NOW).expect(body);
             assert!(query.ids.is_empty() && query.proposed.is_empty() && query.log_indexes.is_empty());
         }
-        assert_eq!(Query::parse(br#"{"LogIndexes":[null,7]}"#).expect("valid").log_indexes, [0, 7]);
+        assert_eq!(Query::parse(br#"{"LogIndexes":[null,7]}"#, NOW).expect("valid").log_indexes, [0, 7]);
     }
 }

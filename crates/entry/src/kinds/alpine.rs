@@ -63,6 +63,7 @@ impl Proposal for Spec {
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&key, &hash, &package),
             index_keys: index_keys(&key, format!("sha256:{hash}")),
+            attestation: None,
         })
     }
 }

@@ -56,7 +56,7 @@ impl Artifact {
     /// Checks that the artifact is there where `purpose` needs it.
     pub(super) fn require_content(&self, purpose: Purpose<'_>, name: &str) -> Result<(), Refusal> {
         match purpose {
-            Purpose::Insert(_) if self.content.is_empty() => {
+            Purpose::Insert { .. } if self.content.is_empty() => {
                 Err(Refusal::Invalid(format!("entry not insertable into log: missing {name} content")))
             }
             _ => Ok(()),

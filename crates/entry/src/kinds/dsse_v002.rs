@@ -70,7 +70,7 @@ impl Request {
             {
                 return Err(Refusal::Invalid("an Ed25519 signature of an envelope is PKIX_ED25519".to_owned()));
             }
-            if let Purpose::Insert(policy) = purpose
+            if let Purpose::Insert { policy, .. } = purpose
                 && !signer.is_admitted(policy)
             {
                 return Err(Refusal::Invalid("an algorithm is not admitted".to_owned()));
@@ -83,6 +83,7 @@ impl Request {
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&payload_hash, &signatures),
             index_keys: index_keys(&payload_hash, signatures.iter().map(|(_, signer)| *signer)),
+            attestation: None,
         })
     }
 }

@@ -50,12 +50,12 @@ impl Proposal for Spec {
             VerifyError::Signature(SignatureError::NotAllowed) => Refusal::invalid(SignatureError::NotAllowed),
             error => Refusal::Invalid(format!("verifying signature: {error}")),
         })?;
-        if let Purpose::Insert(policy) = purpose
+        if let Purpose::Insert { policy, .. } = purpose
             && !policy.admits(key.public_key().kind(), digest.algorithm())
         {
             return Err(Refusal::invalid(SignatureError::NotAllowed));
         }
-        Ok(Canonical { leaf_bytes: self.leaf_bytes(&key), index_keys: index_keys(&key, &self) })
+        Ok(Canonical { leaf_bytes: self.leaf_bytes(&key), index_keys: index_keys(&key, &self), attestation: None })
     }
 }
 

@@ -53,7 +53,7 @@ impl Request {
         let Scheme::Digest(algorithm) = signer.scheme() else {
             return Err(Refusal::Invalid("an Ed25519 signature over a digest is PKIX_ED25519_PH".to_owned()));
         };
-        if let Purpose::Insert(policy) = purpose
+        if let Purpose::Insert { policy, .. } = purpose
             && !signer.is_admitted(policy)
         {
             return Err(Refusal::Invalid("the algorithm is not admitted".to_owned()));
@@ -66,6 +66,7 @@ impl Request {
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&digest, &signature.content, &signer),
             index_keys: index_keys(&signer, &digest),
+            attestation: None,
         })
     }
 }

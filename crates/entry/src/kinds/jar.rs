@@ -56,6 +56,7 @@ impl Proposal for Spec {
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&hash, &signature, &key),
             index_keys: index_keys(&signature, format!("sha256:{hash}")),
+            attestation: None,
         })
     }
 }

@@ -4,7 +4,7 @@ use entry::{Policy, ProposedEntry, index_keys_of_leaf};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::submission::SEEDS;
+use crate::submission::{NOW, SEEDS};
 
 /// What is accepted is RFC 8785, is its own canonical form, and tells its keys. A second implementation of RFC 8785
 /// judges the typed writer.
@@ -49,7 +49,7 @@ proptest! {
 }
 
 fn verify(json: &[u8]) -> Result<entry::VerifiedEntry, entry::Refusal> {
-    ProposedEntry::from_json(json)?.verify(&Policy::default())
+    ProposedEntry::from_json(json)?.verify(&Policy::default(), NOW)
 }
 
 /// JSON with the members of entries among others.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use entry::{Attribute, Policy, ProposedEntry, Refusal, index_keys_of_leaf};
 use serde_json::Value;
 
+use crate::submission::NOW;
+
 /// Kinds of the real server that this log does not take yet.
 const OTHER_KINDS: [&str; 8] = ["rekord", "rpm", "helm", "intoto", "dsse", "cose", "rfc3161", "tuf"];
 /// Kinds whose leaf bytes are not a proposal, because the artifact is no part of them.
@@ -22,7 +24,7 @@ fn recorded_submissions() {
         if other_kind(body) || recording.is_about_headers() {
             continue;
         }
-        let result = ProposedEntry::from_json(body.as_bytes()).and_then(|entry| entry.verify(&Policy::default()));
+        let result = ProposedEntry::from_json(body.as_bytes()).and_then(|entry| entry.verify(&Policy::default(), NOW));
         match (recording.status(), result) {
             (201, Ok(entry)) => {
                 counts[0] += 1;
@@ -57,7 +59,7 @@ fn recorded_lookups() {
                 continue;
             }
             count += 1;
-            match ProposedEntry::from_json(json.as_bytes()).and_then(ProposedEntry::leaf_bytes_for_lookup) {
+            match ProposedEntry::from_json(json.as_bytes()).and_then(|entry| entry.leaf_bytes_for_lookup(NOW)) {
                 Ok(leaf) => {
                     let answer = recording.file["response"]["body"].as_str().unwrap();
                     assert!(answer.contains(&leaf_hash(&leaf)), "{}", recording.name);
@@ -89,11 +91,12 @@ fn accepted_leaf_is_a_fixed_point() {
         recording.status() == 201 && !other_kind(body) && !WITHOUT_ARTIFACT.contains(&&*kind(body).unwrap_or_default())
     };
     for recording in recordings.iter().filter(is_wanted) {
-        let entry = ProposedEntry::from_json(recording.body().as_bytes()).unwrap().verify(&Policy::default()).unwrap();
-        let again = ProposedEntry::from_json(entry.leaf_bytes()).unwrap().verify(&Policy::default()).unwrap();
+        let entry =
+            ProposedEntry::from_json(recording.body().as_bytes()).unwrap().verify(&Policy::default(), NOW).unwrap();
+        let again = ProposedEntry::from_json(entry.leaf_bytes()).unwrap().verify(&Policy::default(), NOW).unwrap();
         assert_eq!(again.leaf_bytes(), entry.leaf_bytes(), "{}", recording.name);
         assert_eq!(again.index_keys(), entry.index_keys(), "{}", recording.name);
-        let looked_up = ProposedEntry::from_json(entry.leaf_bytes()).unwrap().leaf_bytes_for_lookup().unwrap();
+        let looked_up = ProposedEntry::from_json(entry.leaf_bytes()).unwrap().leaf_bytes_for_lookup(NOW).unwrap();
         assert_eq!(looked_up, entry.leaf_bytes(), "{}", recording.name);
     }
 }

@@ -10,7 +10,7 @@ use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
 use proptest::prelude::*;
 
-use crate::submission::Submission;
+use crate::submission::{NOW, Submission};
 
 const HASHES: [(&str, &digest::Algorithm); 3] =
     [("sha256", &digest::SHA256), ("sha384", &digest::SHA384), ("sha512", &digest::SHA512)];
@@ -106,7 +106,7 @@ fn rsa_is_pkcs1_of_the_sizes_named() {
     let sha256 = of("sha256", &digest::SHA256, &signature::RSA_PKCS1_SHA256);
     assert!(sha256.verify().is_ok());
     let larger = Policy::from_names(["rsa-sign-pkcs1-3072-sha256", "rsa-sign-pkcs1-4096-sha256"]).unwrap();
-    let refusal = ProposedEntry::from_json(&sha256.json()).unwrap().verify(&larger).err();
+    let refusal = ProposedEntry::from_json(&sha256.json()).unwrap().verify(&larger, NOW).err();
     assert_eq!(refusal, Some(invalid(NOT_ALLOWED)));
     for submission in [
         of("sha384", &digest::SHA384, &signature::RSA_PKCS1_SHA384),

@@ -5,8 +5,11 @@ use std::sync::LazyLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use entry::{Policy, ProposedEntry, Refusal, VerifiedEntry};
+use entry::{Policy, ProposedEntry, Refusal, UnixSeconds, VerifiedEntry};
 use serde_json::{Value, json};
+
+/// When entries are checked: as the recordings were made.
+pub(crate) const NOW: UnixSeconds = UnixSeconds(1_795_384_279);
 
 /// A `hashedrekord` 0.0.1.
 #[derive(Clone)]
@@ -52,12 +55,12 @@ impl Submission {
     }
 
     pub(crate) fn verify(&self) -> Result<VerifiedEntry, Refusal> {
-        ProposedEntry::from_json(&self.json())?.verify(&Policy::default())
+        ProposedEntry::from_json(&self.json())?.verify(&Policy::default(), NOW)
     }
 
     /// Checks the signature without the policy.
     pub(crate) fn look_up(&self) -> Result<Vec<u8>, Refusal> {
-        ProposedEntry::from_json(&self.json())?.leaf_bytes_for_lookup()
+        ProposedEntry::from_json(&self.json())?.leaf_bytes_for_lookup(NOW)
     }
 }
 
@@ -73,7 +76,7 @@ pub(crate) static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| {
     let accept = |file: std::io::Result<std::fs::DirEntry>| {
         let file = file.unwrap();
         let json = std::fs::read(file.path()).unwrap();
-        let entry = ProposedEntry::from_json(&json).and_then(|entry| entry.verify(&Policy::default())).ok()?;
+        let entry = ProposedEntry::from_json(&json).and_then(|entry| entry.verify(&Policy::default(), NOW)).ok()?;
         Some(Seed { name: file.file_name().into_string().unwrap(), entry })
     };
     let seeds: Vec<Seed> = std::fs::read_dir(folder).unwrap().filter_map(accept).collect();
