@@ -9,6 +9,7 @@ pub(crate) mod dsse_v002;
 mod hashedrekord;
 pub(crate) mod hashedrekord_v002;
 mod jar;
+mod rekord;
 
 use serde_json::value::RawValue;
 
@@ -18,7 +19,7 @@ use crate::stages::UnixSeconds;
 
 /// Every kind in every version that this log takes.
 static REGISTRY: &[&dyn Kind] =
-    &[&alpine::V001, &dsse_v002::V002, &hashedrekord::V001, &hashedrekord_v002::V002, &jar::V001];
+    &[&alpine::V001, &dsse_v002::V002, &hashedrekord::V001, &hashedrekord_v002::V002, &jar::V001, &rekord::V001];
 
 /// Kind and version of all, `hashedrekord:0.0.1`.
 pub fn kind_tags() -> impl Iterator<Item = &'static str> {

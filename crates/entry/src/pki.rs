@@ -3,7 +3,11 @@
 //! A kind names the format that it wants as a type, `check::<pgp::Signature>`, so that a key of one format cannot meet a
 //! signature of another. The formats are [`crate::x509`] and the modules here.
 
+mod email;
+pub(crate) mod minisign;
+pub(crate) mod pgp;
 pub(crate) mod pkcs7;
+pub(crate) mod ssh;
 
 use crate::refusal::Refusal;
 

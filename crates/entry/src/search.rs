@@ -4,11 +4,11 @@
 //! by certificates and kinds when an entry comes in, by [`Attribute::key_texts`] when one is searched for. Like all key
 //! texts they are lower-cased on both sides. A key says what an entry claims; nothing but its signature is checked.
 
-use crate::pki::Key;
+use crate::pki::{Key, minisign, pgp, ssh};
 use crate::refusal::Refusal;
 use crate::x509;
 
-/// Key formats that `index/retrieve` takes. Of these, [`key_search_key`] parses x509; the others come with their kinds.
+/// Key formats that `index/retrieve` takes.
 pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
 
 /// Longest value that is indexed: one that fills half of the longest request line of the server. A longer one could
@@ -90,6 +90,9 @@ impl Attribute {
 /// of [`KEY_FORMATS`] whose kinds this log does not take yet.
 pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
     match format {
+        "pgp" => search_key::<pgp::Key>(key),
+        "minisign" => search_key::<minisign::Key>(key),
+        "ssh" => search_key::<ssh::Key>(key),
         "x509" => search_key::<x509::Key>(key),
         _ => Err(Refusal::Invalid("the PKI format requested is not supported by this server".to_owned())),
     }

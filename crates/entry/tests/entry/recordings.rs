@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::submission::NOW;
 
 /// Kinds of the real server that this log does not take yet.
-const OTHER_KINDS: [&str; 8] = ["rekord", "rpm", "helm", "intoto", "dsse", "cose", "rfc3161", "tuf"];
+const OTHER_KINDS: [&str; 7] = ["rpm", "helm", "intoto", "dsse", "cose", "rfc3161", "tuf"];
 /// Kinds whose leaf bytes are not a proposal, because the artifact is no part of them.
-const WITHOUT_ARTIFACT: [&str; 2] = ["alpine", "jar"];
+const WITHOUT_ARTIFACT: [&str; 3] = ["alpine", "jar", "rekord"];
 
 /// Reasons whose text comes from Go's libraries. They need not match; the status does.
 const GO_TEXTS: [&str; 2] = ["x509: malformed serial number", "json: cannot unmarshal"];

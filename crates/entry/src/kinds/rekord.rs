@@ -1,0 +1,235 @@
+//! `rekord` 0.0.1: a signature over an artifact that the client sends along, in one of four formats.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+
+use super::{Canonical, Kind, Proposal, Purpose};
+use crate::member::Member;
+use crate::pki::{self, Key, minisign, pgp, ssh};
+use crate::refusal::Refusal;
+use crate::x509;
+
+/// `rekord:0.0.1`.
+pub(super) struct V001;
+
+impl Kind for V001 {
+    fn tag(&self) -> &'static str {
+        "rekord:0.0.1"
+    }
+
+    fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
+        Ok(Box::new(Spec::from_json(spec)?))
+    }
+
+    fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
+        let spec = Spec::from_json(spec)?;
+        let hash = spec.hash.as_deref().ok_or_else(|| Refusal::Invalid("missing data hash".to_owned()))?;
+        Ok(Some(match spec.format {
+            Format::Pgp => index_keys(&pgp::Key::parse(&spec.public_key)?, hash),
+            Format::Minisign => index_keys(&minisign::Key::parse(&spec.public_key)?, hash),
+            Format::X509 => index_keys(&x509::Key::parse(&spec.public_key)?, hash),
+            Format::Ssh => index_keys(&ssh::Key::parse(&spec.public_key)?, hash),
+        }))
+    }
+}
+
+/// A format of signature and key.
+#[derive(Clone, Copy)]
+enum Format {
+    Pgp,
+    Minisign,
+    X509,
+    Ssh,
+}
+
+impl Format {
+    fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pgp" => Some(Self::Pgp),
+            "minisign" => Some(Self::Minisign),
+            "x509" => Some(Self::X509),
+            "ssh" => Some(Self::Ssh),
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pgp => "pgp",
+            Self::Minisign => "minisign",
+            Self::X509 => "x509",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
+/// A spec whose fields are all there and in range.
+struct Spec {
+    format: Format,
+    signature: Vec<u8>,
+    public_key: Vec<u8>,
+    /// The artifact; empty where only its hash is given.
+    content: Vec<u8>,
+    /// 64 hexadecimal digits, as written.
+    hash: Option<String>,
+}
+
+impl Proposal for Spec {
+    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+        if let Purpose::Insert { .. } = purpose
+            && self.content.is_empty()
+        {
+            return Err(Refusal::Invalid("entry not insertable into log: missing data content".to_owned()));
+        }
+        let computed = tlog::sha256(&self.content).to_string();
+        if let Some(given) = &self.hash
+            && *given != computed
+        {
+            return Err(Refusal::Invalid(format!("SHA mismatch: {computed} != {given}")));
+        }
+        match self.format {
+            Format::Pgp => self.check_format::<pgp::Signature>(&computed),
+            Format::Minisign => self.check_format::<minisign::Signature>(&computed),
+            Format::X509 => self.check_format::<x509::Signature>(&computed),
+            Format::Ssh => self.check_format::<ssh::Signature>(&computed),
+        }
+    }
+}
+
+impl Spec {
+    fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
+        let [signature, data] = Member::of(spec).object(["signature", "data"])?.unwrap_or_default();
+        let invalid = |what: &str| Refusal::Invalid(what.to_owned());
+        // Base64 is decoded before anything is found to be missing.
+        let signature = match signature.object(["format", "content", "publicKey"])? {
+            Some([format, content, public_key]) => Some((
+                format.text()?,
+                content.base64("signature content")?,
+                public_key
+                    .object(["content"])?
+                    .map(|[content]| content.base64("signature publicKey content"))
+                    .transpose()?,
+            )),
+            None => None,
+        };
+        let data = match data.object(["hash", "content"])? {
+            Some([hash, content]) => {
+                let hash = hash.object(["algorithm", "value"])?;
+                let hash = hash.map(|[algorithm, value]| Ok((algorithm.text()?, value.text()?))).transpose()?;
+                Some((hash, content.base64("data content")?))
+            }
+            None => None,
+        };
+        validate(&signature, &data)?;
+
+        let (Some((format, signature, public_key)), Some((hash, content))) = (signature, data) else {
+            return Err(invalid("missing signature or data"));
+        };
+        let format =
+            format.as_deref().and_then(Format::from_name).ok_or_else(|| invalid("missing signature format"))?;
+        if signature.is_empty() {
+            return Err(invalid("'content' must be specified for signature"));
+        }
+        let public_key = public_key.ok_or_else(|| invalid("missing public key"))?;
+        if public_key.is_empty() {
+            return Err(invalid("'content' must be specified for publicKey"));
+        }
+        let hash = hash.and_then(|(_, value)| value).map(Cow::into_owned);
+        match &hash {
+            Some(hash) if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                return Err(invalid("invalid value for hash"));
+            }
+            None if content.is_empty() => return Err(invalid("'content' must be specified for data")),
+            _ => {}
+        }
+        Ok(Self { format, signature, public_key, content, hash })
+    }
+
+    fn check_format<S: pki::Signature>(&self, hash: &str) -> Result<Canonical, Refusal> {
+        let signature = S::parse(&self.signature)?;
+        let key = S::Key::parse(&self.public_key)?;
+        signature.verify(&self.content, &key)?;
+        Ok(Canonical {
+            leaf_bytes: self.leaf_bytes(&signature, &key, hash),
+            index_keys: index_keys(&key, hash),
+            attestation: None,
+        })
+    }
+
+    /// Members are in the order of RFC 8785, and no value needs an escape: base64, hexadecimal digits, a known name.
+    fn leaf_bytes<S: pki::Signature>(&self, signature: &S, key: &S::Key, hash: &str) -> Vec<u8> {
+        let (signature, key) = (signature.canonical(), key.canonical());
+        let mut leaf = String::with_capacity(320 + (signature.len() + key.len()) / 2 * 3);
+        leaf += r#"{"apiVersion":"0.0.1","kind":"rekord","spec":{"data":{"hash":{"algorithm":"sha256","value":""#;
+        leaf += hash;
+        leaf += r#""}},"signature":{"content":""#;
+        STANDARD.encode_string(signature, &mut leaf);
+        leaf += r#"","format":""#;
+        leaf += self.format.name();
+        leaf += r#"","publicKey":{"content":""#;
+        STANDARD.encode_string(key, &mut leaf);
+        leaf += r#""}}}}"#;
+        leaf.into_bytes()
+    }
+}
+
+/// The key's hash (without a prefix), its names, the artifact's hash.
+fn index_keys(key: &impl Key, hash: &str) -> Vec<String> {
+    let mut keys = vec![key.search_key()];
+    keys.extend_from_slice(key.subjects());
+    keys.push(format!("sha256:{hash}"));
+    keys
+}
+
+type Text<'a> = Option<Cow<'a, str>>;
+
+/// What Rekor calls field validation: all faults in one message.
+fn validate(
+    signature: &Option<(Text<'_>, Vec<u8>, Option<Vec<u8>>)>,
+    data: &Option<(Option<(Text<'_>, Text<'_>)>, Vec<u8>)>,
+) -> Result<(), Refusal> {
+    let mut faults = vec!["validation failure list:"];
+    match data {
+        None => faults.push("data in body is required"),
+        Some((Some((algorithm, value)), _)) => {
+            match algorithm.as_deref() {
+                None => faults.push("data.data.hash.data.hash.algorithm in body is required"),
+                Some("sha256") => {}
+                Some(_) => faults.push("data.data.hash.data.hash.algorithm in body should be one of [sha256]"),
+            }
+            if value.is_none() {
+                faults.push("data.data.hash.data.hash.value in body is required");
+            }
+        }
+        Some((None, _)) => {}
+    }
+    match signature {
+        None => faults.push("signature in body is required"),
+        Some((format, content, public_key)) => {
+            if content.is_empty() {
+                faults.push("signature.signature.content in body is required");
+            }
+            match format.as_deref() {
+                None => faults.push("signature.signature.format in body is required"),
+                Some(format) if Format::from_name(format).is_none() => {
+                    faults.push("signature.signature.format in body should be one of [pgp minisign x509 ssh]");
+                }
+                Some(_) => {}
+            }
+            match public_key {
+                None => faults.push("signature.signature.publicKey in body is required"),
+                Some(content) if content.is_empty() => {
+                    faults.push("signature.signature.publicKey.signature.publicKey.content in body is required");
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    match faults.len() {
+        1 => Ok(()),
+        _ => Err(Refusal::Invalid(faults.join("\n"))),
+    }
+}

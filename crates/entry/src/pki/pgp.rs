@@ -1,0 +1,226 @@
+//! The PKI format `pgp`: OpenPGP keys, detached signatures, clear-signed text.
+//!
+//! Packets are framed and read here, because Rekor's canonical form is made of them byte for byte; hashes and the
+//! mathematics of keys are those of the `pgp` crate. What is taken and how it is written is what Rekor v1.5.4 does with
+//! ProtonMail's go-crypto v1.4.1, but for what `docs/KINDS.md` names: what v1.5.3 took and honest users still have.
+
+mod armor;
+mod clear_signed;
+mod error;
+mod key_packet;
+mod keyring;
+mod packet;
+mod signature_packet;
+mod subpackets;
+mod verify;
+
+pub(crate) use clear_signed::ClearSigned;
+pub(crate) use error::Error;
+
+use super::email::{self, is_email};
+use crate::pki;
+use crate::refusal::Refusal;
+use keyring::{Budget, Entity};
+use signature_packet::SignaturePacket;
+
+/// Bytes of a submitted key. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse one of 37,000,
+/// but a tree for v1 alone takes larger ones.
+const MAX_KEY_BYTES: usize = 1024 * 1024;
+/// Armored blocks in a submitted key.
+const MAX_BLOCKS: usize = 100;
+/// Bytes of submitted signatures. The largest in use, with an 8,192-bit key and a policy, has 2,000.
+const MAX_SIGNATURE_BYTES: usize = 64 * 1024;
+const PUBLIC_KEY: &str = "PGP PUBLIC KEY BLOCK";
+const PRIVATE_KEY: &str = "PGP PRIVATE KEY BLOCK";
+const SIGNATURE: &str = "PGP SIGNATURE";
+
+/// A key ring as submitted: what each key says of itself is verified.
+pub(crate) struct Key {
+    entities: Vec<Entity>,
+    canonical: Vec<u8>,
+    emails: Vec<String>,
+}
+
+impl Key {
+    fn from_entities(entities: Vec<Entity>) -> Self {
+        let mut packets = Vec::new();
+        entities.iter().for_each(|entity| entity.write(&mut packets));
+        let user_ids = entities.iter().flat_map(|entity| &entity.user_ids);
+        let texts = user_ids.filter_map(|user_id| std::str::from_utf8(&user_id.text).ok());
+        let emails = texts.map(email::of_user_id).filter(|email| is_email(email)).map(str::to_owned).collect();
+        Self { canonical: armor::encode(PUBLIC_KEY, &packets), emails, entities }
+    }
+
+    /// Checks signature packets over `parts`, one after the other: the first of them that a key of this ring can have
+    /// made. Errors if there is none.
+    pub(crate) fn verify_packets(&self, packets: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
+        verify::detached(&self.entities, packets, parts)
+    }
+}
+
+impl pki::Key for Key {
+    fn parse(key: &[u8]) -> Result<Self, Refusal> {
+        const BEGIN: &[u8] = b"-----BEGIN PGP";
+        if key.len() > MAX_KEY_BYTES {
+            return Err(too_large("key", key.len(), MAX_KEY_BYTES));
+        }
+        if key.len() < BEGIN.len() {
+            return Err(Refusal::Invalid("unable to read PGP public key: EOF".to_owned()));
+        }
+        let entities = match key.starts_with(BEGIN) {
+            true => read_armored(key)?,
+            false => {
+                let mut entities = Vec::new();
+                keyring::read(key, &mut Budget::of_one_key(), &mut entities)
+                    .map_err(|error| Refusal::Invalid(format!("error reading binary PGP public key: {error}")))?;
+                entities
+            }
+        };
+        match entities.is_empty() {
+            true => Err(Refusal::Invalid("no PGP public keys could be read".to_owned())),
+            false => Ok(Self::from_entities(entities)),
+        }
+    }
+
+    fn canonical(&self) -> &[u8] {
+        &self.canonical
+    }
+
+    /// The e-mail addresses of the user IDs.
+    fn subjects(&self) -> &[String] {
+        &self.emails
+    }
+}
+
+/// The keys of all armored blocks. A block that does not end is passed over.
+fn read_armored(key: &[u8]) -> Result<Vec<Entity>, Refusal> {
+    let mut budget = Budget::of_one_key();
+    let mut entities = Vec::new();
+    let (mut from, mut at, mut blocks) = (0, 0, 0);
+    for line in key.split_inclusive(|byte| *byte == b'\n') {
+        at += line.len();
+        if !line.starts_with(b"-----END PGP") {
+            continue;
+        }
+        blocks += 1;
+        if blocks > MAX_BLOCKS {
+            return Err(Refusal::invalid(Error::TooMany { what: "armored blocks", limit: MAX_BLOCKS }));
+        }
+        let block = armor::decode(&key[from..at])
+            .ok_or_else(|| Refusal::Invalid("invalid PGP public key provided: EOF".to_owned()))?;
+        if block.label == PRIVATE_KEY.as_bytes() {
+            return Err(Refusal::invalid(Error::PrivateKey));
+        }
+        if block.label != PUBLIC_KEY.as_bytes() {
+            return Err(Refusal::Invalid("invalid PGP type detected".to_owned()));
+        }
+        block
+            .bytes
+            .ok_or_else(|| Error::structure("armor invalid"))
+            .and_then(|bytes| keyring::read(&bytes, &mut budget, &mut entities))
+            .map_err(|error| Refusal::Invalid(format!("error reading PGP public key: {error}")))?;
+        from = at;
+    }
+    Ok(entities)
+}
+
+/// A detached signature, or several.
+pub(crate) struct Signature {
+    packets: Vec<u8>,
+    canonical: Vec<u8>,
+}
+
+impl Signature {
+    /// Parses signature packets.
+    pub(crate) fn from_packets(packets: &[u8]) -> Result<Self, Refusal> {
+        check_first_packet(packets)?;
+        Ok(Self { packets: packets.to_vec(), canonical: armor::encode(SIGNATURE, packets) })
+    }
+}
+
+impl pki::Signature for Signature {
+    type Key = Key;
+
+    /// Takes it armored or not. What is armored is canonical as it is.
+    fn parse(signature: &[u8]) -> Result<Self, Refusal> {
+        if signature.len() > MAX_SIGNATURE_BYTES {
+            return Err(too_large("signature", signature.len(), MAX_SIGNATURE_BYTES));
+        }
+        let Some(block) = armor::decode(signature) else { return Self::from_packets(signature) };
+        if block.label != SIGNATURE.as_bytes() {
+            return Err(Refusal::Invalid("invalid PGP signature provided".to_owned()));
+        }
+        let packets = block.bytes.ok_or_else(|| invalid_signature(&Error::structure("armor invalid")))?;
+        check_first_packet(&packets)?;
+        Ok(Self { packets, canonical: signature.to_vec() })
+    }
+
+    fn canonical(&self) -> &[u8] {
+        &self.canonical
+    }
+
+    fn verify(&self, message: &[u8], key: &Key) -> Result<(), Refusal> {
+        key.verify_packets(&self.packets, &[message]).map_err(Refusal::invalid)
+    }
+}
+
+/// Checks that the first packet of a known version and algorithm is a signature.
+fn check_first_packet(mut packets: &[u8]) -> Result<(), Refusal> {
+    let mut unsupported = None;
+    while let Some((packet, rest)) = packet::read(packets).map_err(|error| invalid_signature(&error))? {
+        packets = rest;
+        match packet.tag {
+            packet::SIGNATURE => match SignaturePacket::of_message(&packet.body) {
+                Ok(_) => return Ok(()),
+                Err(error @ Error::Unsupported(_)) => unsupported = Some(error),
+                Err(error) => return Err(invalid_signature(&error)),
+            },
+            packet::MARKER | packet::TRUST | packet::FIRST_NON_CRITICAL.. => {}
+            _ => return Err(Refusal::Invalid("valid PGP signature was not detected".to_owned())),
+        }
+    }
+    // Rekor says "EOF" of both.
+    Err(match unsupported {
+        Some(error) => invalid_signature(&error),
+        None => Refusal::Invalid("invalid PGP signature: EOF".to_owned()),
+    })
+}
+
+fn invalid_signature(error: &Error) -> Refusal {
+    Refusal::Invalid(format!("invalid PGP signature: {error}"))
+}
+
+fn too_large(what: &str, bytes: usize, limit: usize) -> Refusal {
+    Refusal::Invalid(format!("a PGP {what} of {bytes} bytes is too large, the limit is {limit}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::{Key as _, Signature as _};
+
+    #[test]
+    fn what_fits_no_entry_is_not_parsed() {
+        let key = Key::parse(&vec![b' '; MAX_KEY_BYTES + 1]).err().unwrap();
+        assert_eq!(key.to_string(), "a PGP key of 1048577 bytes is too large, the limit is 1048576");
+        let signature = Signature::parse(&vec![b' '; MAX_SIGNATURE_BYTES + 1]).err().unwrap();
+        assert_eq!(signature.to_string(), "a PGP signature of 65537 bytes is too large, the limit is 65536");
+    }
+
+    #[test]
+    fn blocks_are_counted() {
+        let blocks = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n";
+        let refusal = |count| Key::parse(blocks.repeat(count).as_bytes()).err().unwrap().to_string();
+        assert_eq!(refusal(MAX_BLOCKS), "no PGP public keys could be read");
+        assert_eq!(refusal(MAX_BLOCKS + 1), "openpgp: more than 100 armored blocks");
+    }
+
+    #[test]
+    fn private_keys_are_not_taken() {
+        let text = "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n-----END PGP PRIVATE KEY BLOCK-----\n";
+        assert!(Key::parse(text.as_bytes()).err().unwrap().to_string().starts_with("this is a private key"));
+        let packet = [0xc5, 20, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let refusal = Key::parse(&packet).err().unwrap().to_string();
+        assert!(refusal.contains("this is a private key"), "{refusal}");
+    }
+}

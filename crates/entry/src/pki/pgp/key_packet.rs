@@ -1,0 +1,231 @@
+//! Public-key packets (RFC 9580 section 5.5.2).
+
+use aws_lc_rs::digest;
+use pgp::packet::{PacketHeader, PublicKey};
+use pgp::types::{Tag, VerifyingKey};
+
+use super::error::Error;
+use super::packet::{self, split, split_integer};
+use super::signature_packet::{DSA, ECDSA, ED448, ED25519, EDDSA_LEGACY, RSA, RSA_SIGN_ONLY, SignaturePacket};
+use super::subpackets;
+
+/// Longest RSA modulus, as for x509 keys. GnuPG makes none above 4,096.
+pub(super) const MAX_RSA_BITS: u16 = 8192;
+/// Shortest RSA modulus, Go's limit since 1.24.
+pub(super) const MIN_RSA_BITS: u16 = 1024;
+/// Longest RSA exponent in bytes, as in Rekor.
+const MAX_EXPONENT: usize = 3;
+
+// Public-key algorithms that do not sign (section 9.1).
+const RSA_ENCRYPT_ONLY: u8 = 2;
+const ELGAMAL: u8 = 16;
+const ECDH: u8 = 18;
+const X25519: u8 = 25;
+const X448: u8 = 26;
+
+/// Curves (section 9.2, and Brainpool's), by the identifiers in keys.
+const NIST_P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+const NIST_P384: &[u8] = &[0x2b, 0x81, 4, 0, 0x22];
+const NIST_P521: &[u8] = &[0x2b, 0x81, 4, 0, 0x23];
+const SECP256K1: &[u8] = &[0x2b, 0x81, 4, 0, 0x0a];
+const CURVE25519_LEGACY: &[u8] = &[0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1];
+const ED25519_LEGACY: &[u8] = &[0x2b, 6, 1, 4, 1, 0xda, 0x47, 15, 1];
+const X448_OID: &[u8] = &[0x2b, 0x65, 0x6f];
+const BRAINPOOL_P256: &[u8] = &[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7];
+const BRAINPOOL_P384: &[u8] = &[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11];
+const BRAINPOOL_P512: &[u8] = &[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13];
+
+/// A parsed primary key or subkey.
+pub(super) struct KeyPacket {
+    tag: u8,
+    pub(super) version: u8,
+    pub(super) created: u32,
+    algorithm: u8,
+    pub(super) fingerprint: Vec<u8>,
+    pub(super) id: u64,
+    /// The packet's contents without anything after the key.
+    canonical: Vec<u8>,
+    /// Where its numbers begin in them.
+    material_at: usize,
+}
+
+impl KeyPacket {
+    /// Parses the contents of a packet of this type: version 4 or 6.
+    pub(super) fn parse(tag: u8, body: &[u8]) -> Result<Self, Error> {
+        let (fields, rest) = split(body, 6)?;
+        let (version, algorithm) = (fields[0], fields[5]);
+        let material = match version {
+            4 => rest,
+            // The length is not used, as in Rekor.
+            6 => split(rest, 4)?.1,
+            version => return Err(Error::unsupported(format!("public key version {version}"))),
+        };
+        let length = material_length(version, algorithm, material)?;
+        let material_at = body.len() - material.len();
+        let canonical = body[..material_at + length].to_vec();
+        let fingerprint = fingerprint(version, &canonical);
+        let id = subpackets::key_id(version, &fingerprint).unwrap_or_default();
+        let created = u32::from_be_bytes([fields[1], fields[2], fields[3], fields[4]]);
+        Ok(Self { tag, version, created, algorithm, fingerprint, id, canonical, material_at })
+    }
+
+    pub(super) fn is_primary(&self) -> bool {
+        self.tag == packet::PUBLIC_KEY
+    }
+
+    /// Whether keys of its algorithm sign.
+    pub(super) fn can_sign(&self) -> bool {
+        matches!(self.algorithm, RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448)
+    }
+
+    /// Appends the packet as Rekor writes it.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        packet::write(self.tag, &self.canonical, out);
+    }
+
+    /// Section 5.2.4: what of a key is hashed.
+    pub(super) fn to_be_hashed(&self) -> Vec<u8> {
+        to_be_hashed(self.version, &self.canonical)
+    }
+
+    /// Checks a signature by this key over `parts`.
+    pub(super) fn verify(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> Result<(), Error> {
+        self.verify_digest(signature, &signature.digest(parts)?)
+    }
+
+    /// Checks a signature by this key over a digest. Versions 3 and 6 must name the digest's first two bytes, as in the
+    /// libraries of Rekor.
+    pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> Result<(), Error> {
+        if signature.version != 4 && !digest.starts_with(&signature.hash_tag) {
+            return Err(Error::Signature("hash tag doesn't match"));
+        }
+        if signature.key_algorithm != self.algorithm {
+            return Err(Error::Signature("public key and signature use different algorithms"));
+        }
+        self.verifier()?.verify(signature.hash, digest, &signature.numbers).map_err(|_| {
+            Error::Signature(match self.algorithm {
+                RSA | RSA_SIGN_ONLY => "RSA verification failure",
+                DSA => "DSA verification failure",
+                ECDSA => "ECDSA verification failure",
+                EDDSA_LEGACY => "EdDSA verification failure",
+                ED25519 => "Ed25519 verification failure",
+                _ => "ed448 verification failure",
+            })
+        })
+    }
+
+    fn verifier(&self) -> Result<PublicKey, Error> {
+        // Not where keys are parsed: those that only encrypt may be longer.
+        if let RSA | RSA_SIGN_ONLY = self.algorithm {
+            let (bits, _) = split(&self.canonical[self.material_at..], 2)?;
+            let bits = u16::from_be_bytes([bits[0], bits[1]]);
+            if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+                return Err(Error::RsaSize(bits));
+            }
+        }
+        let header = PacketHeader::new_fixed(Tag::PublicKey, self.canonical.len() as u32);
+        PublicKey::try_from_reader(header, &self.canonical[..])
+            .map_err(|_| Error::structure("public key with numbers that are out of range"))
+    }
+}
+
+/// Section 5.5.4.
+fn fingerprint(version: u8, contents: &[u8]) -> Vec<u8> {
+    let algorithm = if version == 4 { &digest::SHA1_FOR_LEGACY_USE_ONLY } else { &digest::SHA256 };
+    digest::digest(algorithm, &to_be_hashed(version, contents)).as_ref().to_vec()
+}
+
+fn to_be_hashed(version: u8, contents: &[u8]) -> Vec<u8> {
+    let length = (contents.len() as u32).to_be_bytes();
+    match version {
+        4 => [&[0x99][..], &length[2..], contents].concat(),
+        version => [&[0x95 + version][..], &length, contents].concat(),
+    }
+}
+
+/// How long the numbers of a key are, if they are of the kinds that Rekor takes.
+fn material_length(version: u8, algorithm: u8, material: &[u8]) -> Result<usize, Error> {
+    let rest = match algorithm {
+        RSA | RSA_ENCRYPT_ONLY | RSA_SIGN_ONLY => rsa(material)?,
+        DSA => integers(4, material)?,
+        ELGAMAL => integers(3, material)?,
+        ECDSA => {
+            let (curve, rest) = split_identifier(material)?;
+            match curve {
+                NIST_P256 | NIST_P384 | NIST_P521 | SECP256K1 => integers(1, rest)?,
+                BRAINPOOL_P256 | BRAINPOOL_P384 | BRAINPOOL_P512 => {
+                    return Err(Error::unsupported("signatures with Brainpool curves"));
+                }
+                _ => return Err(unknown_curve(curve)),
+            }
+        }
+        ECDH => ecdh(version, material)?,
+        EDDSA_LEGACY => eddsa(version, material)?,
+        X25519 | ED25519 => split(material, 32)?.1,
+        X448 => split(material, 56)?.1,
+        ED448 => split(material, 57)?.1,
+        algorithm => return Err(Error::unsupported(format!("public key type: {algorithm}"))),
+    };
+    Ok(material.len() - rest.len())
+}
+
+fn rsa(material: &[u8]) -> Result<&[u8], Error> {
+    let (exponent, rest) = split_integer(integers(1, material)?)?;
+    match exponent.len() - 2 {
+        ..=MAX_EXPONENT => Ok(rest),
+        _ => Err(Error::unsupported("large public exponent")),
+    }
+}
+
+/// Section 11.5: curve, point, and how to derive a key. Only what Rekor tells apart is looked at: nothing is encrypted.
+fn ecdh(version: u8, material: &[u8]) -> Result<&[u8], Error> {
+    let (curve, rest) = split_identifier(material)?;
+    match curve {
+        NIST_P256 | NIST_P384 | NIST_P521 | SECP256K1 | X448_OID | BRAINPOOL_P256 | BRAINPOOL_P384 | BRAINPOOL_P512 => {
+        }
+        CURVE25519_LEGACY if version == 4 => {}
+        CURVE25519_LEGACY => return Err(Error::structure("cannot read v6 key with deprecated OID: Curve25519Legacy")),
+        curve => return Err(unknown_curve(curve)),
+    }
+    let (derivation, rest) = split_identifier(integers(1, rest)?)?;
+    match derivation {
+        // Reserved, a hash of at least 224 bits, a cipher: 3DES, CAST5, AES.
+        [1, 8..=12 | 14, 2 | 3 | 7..=9, ..] => Ok(rest),
+        _ => Err(Error::unsupported("ECDH key derivation")),
+    }
+}
+
+fn eddsa(version: u8, material: &[u8]) -> Result<&[u8], Error> {
+    if version == 6 {
+        return Err(Error::structure("cannot generate v6 key with deprecated algorithm: EdDSALegacy"));
+    }
+    let (curve, rest) = split_identifier(material)?;
+    if curve != ED25519_LEGACY {
+        return Err(unknown_curve(curve));
+    }
+    let (point, rest) = split_integer(rest)?;
+    match point {
+        // Section 11.2: a point in its own form.
+        [_, _, 0x40, ..] => Ok(rest),
+        _ => Err(Error::unsupported("unsupported EdDSA compression")),
+    }
+}
+
+fn integers(count: usize, mut bytes: &[u8]) -> Result<&[u8], Error> {
+    for _ in 0..count {
+        bytes = split_integer(bytes)?.1;
+    }
+    Ok(bytes)
+}
+
+/// Bytes with their length in one byte before them, and the rest.
+fn split_identifier(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
+    match split(bytes, 1)? {
+        ([0 | 0xff], _) => Err(Error::unsupported("reserved for future extensions")),
+        (length, rest) => split(rest, usize::from(length[0])),
+    }
+}
+
+fn unknown_curve(curve: &[u8]) -> Error {
+    Error::unsupported(format!("unknown oid: {}", hex::encode(curve)))
+}

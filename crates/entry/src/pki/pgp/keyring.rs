@@ -1,0 +1,402 @@
+//! Key rings: primary keys with what belongs to them (RFC 9580 section 10.1), read as Rekor v1.5.4 reads them.
+
+use super::error::Error;
+use super::key_packet::KeyPacket;
+use super::packet::{self, Packet};
+use super::signature_packet::{
+    CERTIFICATION_REVOCATION, CERTIFICATIONS, DIRECT_KEY, KEY_REVOCATION, SUBKEY_BINDING, SUBKEY_REVOCATION,
+    SignaturePacket,
+};
+use super::subpackets::MAY_SIGN;
+
+/// Packets in one submitted key. The most certified keys of the key servers have some 5,000 signatures.
+const MAX_PACKETS: usize = 10_000;
+/// User IDs of one key. Keys in use have up to 30.
+const MAX_USER_IDS: usize = 100;
+/// Subkeys of one key. Keys in use have up to 20, expired ones included.
+const MAX_SUBKEYS: usize = 100;
+/// Signatures checked for one submitted key: what it says of itself. A check takes up to 4 ms (DSA with 3,072 bits; RSA
+/// and elliptic curves take a tenth), so that all of them end within a second.
+const MAX_SIGNATURE_CHECKS: usize = 250;
+
+/// A primary key, its user IDs and subkeys.
+pub(super) struct Entity {
+    pub(super) primary: KeyPacket,
+    pub(super) revocations: Vec<SignaturePacket>,
+    /// Version 6: the signature in which the key speaks for itself, and all of its kind.
+    direct: Option<usize>,
+    direct_signatures: Vec<SignaturePacket>,
+    pub(super) user_ids: Vec<UserId>,
+    pub(super) subkeys: Vec<Subkey>,
+}
+
+/// A user ID that the key certifies.
+pub(super) struct UserId {
+    pub(super) text: Vec<u8>,
+    /// Those of others as well, which are not verified.
+    signatures: Vec<SignaturePacket>,
+    /// The newest of those by the key itself.
+    self_signature: Option<usize>,
+    revocations: Vec<usize>,
+}
+
+/// A subkey that the key binds to itself.
+pub(super) struct Subkey {
+    pub(super) key: KeyPacket,
+    pub(super) binding: SignaturePacket,
+    pub(super) revocations: Vec<SignaturePacket>,
+}
+
+/// What reading may still cost.
+pub(super) struct Budget {
+    packets: usize,
+    checks: usize,
+}
+
+impl Budget {
+    pub(super) fn of_one_key() -> Self {
+        Self { packets: MAX_PACKETS, checks: MAX_SIGNATURE_CHECKS }
+    }
+
+    fn take_packet(&mut self) -> Result<(), Error> {
+        take(&mut self.packets, "packets", MAX_PACKETS)
+    }
+
+    fn take_check(&mut self) -> Result<(), Error> {
+        take(&mut self.checks, "signatures of a key by itself", MAX_SIGNATURE_CHECKS)
+    }
+}
+
+fn take(left: &mut usize, what: &'static str, limit: usize) -> Result<(), Error> {
+    *left = left.checked_sub(1).ok_or(Error::TooMany { what, limit })?;
+    Ok(())
+}
+
+/// Appends the keys in `bytes` that are whole to `entities`. A key that breaks the rules is passed over where there is
+/// another one.
+pub(super) fn read(bytes: &[u8], budget: &mut Budget, entities: &mut Vec<Entity>) -> Result<(), Error> {
+    let mut packets = Packets { rest: bytes, unread: None, budget };
+    let mut count = 0;
+    let mut passed_over = None;
+    loop {
+        match packets.entity() {
+            Ok(Some(entity)) => {
+                entities.push(entity);
+                count += 1;
+            }
+            Ok(None) => break,
+            Err(error @ (Error::Unsupported(_) | Error::Structure(_))) => {
+                passed_over = Some(error);
+                packets.skip_to_next_key()?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match passed_over {
+        Some(error) if count == 0 => Err(error),
+        _ => Ok(()),
+    }
+}
+
+impl Entity {
+    /// Appends the packets as Rekor writes them, user IDs in the order in which they were (Rekor's is random).
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        self.primary.write(out);
+        self.revocations.iter().chain(&self.direct_signatures).for_each(|signature| signature.write(out));
+        for user_id in &self.user_ids {
+            packet::write(packet::USER_ID, &user_id.text, out);
+            user_id.signatures.iter().for_each(|signature| signature.write(out));
+        }
+        for subkey in &self.subkeys {
+            subkey.key.write(out);
+            subkey.revocations.iter().for_each(|signature| signature.write(out));
+            subkey.binding.write(out);
+        }
+    }
+
+    /// The user ID by which the key is judged: one that is not revoked, or is marked, or has the newest signature.
+    pub(super) fn primary_user_id(&self) -> Option<&UserId> {
+        let mut primary: Option<&UserId> = None;
+        for user_id in &self.user_ids {
+            if primary.is_none_or(|primary| user_id.is_preferred_to(primary)) {
+                primary = Some(user_id);
+            }
+        }
+        primary
+    }
+
+    /// What the primary key says of itself.
+    pub(super) fn self_signature(&self) -> Option<&SignaturePacket> {
+        match self.primary.version {
+            6 => self.direct.map(|at| &self.direct_signatures[at]),
+            _ => self.primary_user_id()?.self_signature(),
+        }
+    }
+
+    /// Of a version 6 key: checks what it says of itself.
+    fn select_direct_signature(&mut self, budget: &mut Budget) -> Result<(), Error> {
+        let mut newest = None;
+        for (at, signature) in self.direct_signatures.iter().enumerate() {
+            let is_newer =
+                newest.is_none_or(|newest: usize| signature.created > self.direct_signatures[newest].created);
+            if signature.names(&self.primary.fingerprint, self.primary.id) && is_newer {
+                newest = Some(at);
+            }
+        }
+        let at = newest.ok_or_else(|| Error::structure("v6 entity without a valid direct-key signature"))?;
+        budget.take_check()?;
+        self.primary
+            .verify(&self.direct_signatures[at], &[&self.primary.to_be_hashed()])
+            .map_err(|_| Error::structure("invalid direct-key self-signature for v6 primary key"))?;
+        self.direct = newest;
+        Ok(())
+    }
+}
+
+impl UserId {
+    pub(super) fn self_signature(&self) -> Option<&SignaturePacket> {
+        self.self_signature.map(|at| &self.signatures[at])
+    }
+
+    pub(super) fn revocations(&self) -> impl Iterator<Item = &SignaturePacket> {
+        self.revocations.iter().map(|at| &self.signatures[*at])
+    }
+
+    fn is_preferred_to(&self, other: &Self) -> bool {
+        if self.revocations.len() != other.revocations.len() {
+            return self.revocations.len() < other.revocations.len();
+        }
+        let (Some(signature), Some(others)) = (self.self_signature(), other.self_signature()) else {
+            return other.self_signature.is_none();
+        };
+        match (signature.claims.is_primary_user_id, others.claims.is_primary_user_id) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => signature.created > others.created,
+        }
+    }
+}
+
+/// Whether a key that says this of itself may sign data. A primary key without flags may, as GnuPG has it and as Rekor
+/// had it before v1.5.4: keys of its time have none.
+pub(super) fn primary_may_sign(self_signature: &SignaturePacket) -> bool {
+    self_signature.claims.key_flags.is_none_or(|flags| flags & MAY_SIGN != 0)
+}
+
+/// Whether a subkey that is bound by this may sign data. It must be said, because only then is it certain that the
+/// subkey itself agrees to its primary key.
+pub(super) fn subkey_may_sign(binding: &SignaturePacket) -> bool {
+    binding.claims.key_flags.is_some_and(|flags| flags & MAY_SIGN != 0)
+}
+
+enum Item {
+    Key(KeyPacket),
+    UserId(Vec<u8>),
+    Signature(SignaturePacket),
+    Other,
+}
+
+struct Packets<'a, 'b> {
+    rest: &'a [u8],
+    unread: Option<Item>,
+    budget: &'b mut Budget,
+}
+
+impl Packets<'_, '_> {
+    /// The next packet whose version and algorithms are known.
+    fn next(&mut self) -> Result<Option<Item>, Error> {
+        if let Some(item) = self.unread.take() {
+            return Ok(Some(item));
+        }
+        while let Some((packet, rest)) = packet::read(self.rest)? {
+            self.budget.take_packet()?;
+            self.rest = rest;
+            match item(&packet) {
+                Ok(Some(item)) => return Ok(Some(item)),
+                Ok(None) | Err(Error::Unsupported(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next packet, if it is a signature.
+    fn next_signature(&mut self) -> Result<Option<SignaturePacket>, Error> {
+        match self.next()? {
+            Some(Item::Signature(signature)) => Ok(Some(signature)),
+            other => {
+                self.unread = other;
+                Ok(None)
+            }
+        }
+    }
+
+    fn skip_to_next_key(&mut self) -> Result<(), Error> {
+        while let Some(item) = self.next()? {
+            if matches!(&item, Item::Key(key) if key.is_primary()) {
+                self.unread = Some(item);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next primary key and what follows it.
+    fn entity(&mut self) -> Result<Option<Entity>, Error> {
+        let primary = match self.next()? {
+            None => return Ok(None),
+            Some(Item::Key(key)) => key,
+            other => {
+                self.unread = other;
+                return Err(Error::structure("first packet was not a public/private key"));
+            }
+        };
+        if !primary.can_sign() {
+            return Err(Error::structure("primary key cannot be used for signatures"));
+        }
+        let mut entity = Entity {
+            primary,
+            revocations: Vec::new(),
+            direct: None,
+            direct_signatures: Vec::new(),
+            user_ids: Vec::new(),
+            subkeys: Vec::new(),
+        };
+        while let Some(item) = self.next()? {
+            match item {
+                Item::UserId(text) => self.user_id(&mut entity, text)?,
+                Item::Signature(signature) if signature.kind == KEY_REVOCATION => entity.revocations.push(signature),
+                Item::Signature(signature) if signature.kind == DIRECT_KEY && entity.primary.version == 6 => {
+                    entity.direct_signatures.push(signature);
+                }
+                Item::Key(key) if key.is_primary() => {
+                    self.unread = Some(Item::Key(key));
+                    break;
+                }
+                Item::Key(key) => self.subkey(&mut entity, key)?,
+                // Signatures of what is not known, photographs for one.
+                Item::Signature(_) | Item::Other => {}
+            }
+        }
+        self.check(&mut entity)?;
+        Ok(Some(entity))
+    }
+
+    /// Checks what can be checked only when everything is there.
+    fn check(&mut self, entity: &mut Entity) -> Result<(), Error> {
+        match entity.primary.version {
+            6 => entity.select_direct_signature(self.budget)?,
+            version if entity.user_ids.is_empty() => {
+                return Err(Error::structure(format!("v{version} entity without any identities")));
+            }
+            _ => {}
+        }
+        for revocation in &entity.revocations {
+            self.budget.take_check()?;
+            entity
+                .primary
+                .verify(revocation, &[&entity.primary.to_be_hashed()])
+                .map_err(|_| Error::structure("revocation signature signed by alternate key"))?;
+        }
+        Ok(())
+    }
+
+    /// The signatures of a user ID. It is kept if the key itself made one of them.
+    fn user_id(&mut self, entity: &mut Entity, text: Vec<u8>) -> Result<(), Error> {
+        let mut user_id = UserId { text, signatures: Vec::new(), self_signature: None, revocations: Vec::new() };
+        let mut is_certified = false;
+        while let Some(signature) = self.next_signature()? {
+            if !CERTIFICATIONS.contains(&signature.kind) && signature.kind != CERTIFICATION_REVOCATION {
+                return Err(Error::structure("user ID signature with wrong type"));
+            }
+            if signature.names(&entity.primary.fingerprint, entity.primary.id) {
+                self.budget.take_check()?;
+                verify_user_id(&entity.primary, &user_id.text, &signature)?;
+                is_certified = true;
+                let at = user_id.signatures.len();
+                if signature.kind == CERTIFICATION_REVOCATION {
+                    user_id.revocations.push(at);
+                } else if user_id.self_signature().is_none_or(|newest| signature.created > newest.created) {
+                    user_id.self_signature = Some(at);
+                }
+            }
+            user_id.signatures.push(signature);
+        }
+        if !is_certified {
+            return Ok(());
+        }
+        // Of two with one text the later one counts.
+        match entity.user_ids.iter().position(|other| other.text == user_id.text) {
+            Some(at) => entity.user_ids[at] = user_id,
+            None if entity.user_ids.len() == MAX_USER_IDS => {
+                return Err(Error::TooMany { what: "user IDs", limit: MAX_USER_IDS });
+            }
+            None => entity.user_ids.push(user_id),
+        }
+        Ok(())
+    }
+
+    /// The signatures of a subkey, which are all by the primary key. The newest binding counts.
+    fn subkey(&mut self, entity: &mut Entity, key: KeyPacket) -> Result<(), Error> {
+        let mut binding: Option<SignaturePacket> = None;
+        let mut revocations = Vec::new();
+        while let Some(signature) = self.next_signature()? {
+            if signature.kind != SUBKEY_BINDING && signature.kind != SUBKEY_REVOCATION {
+                return Err(Error::structure("subkey signature with wrong type"));
+            }
+            verify_subkey(&entity.primary, &key, &signature, self.budget)?;
+            if signature.kind == SUBKEY_REVOCATION {
+                revocations.push(signature);
+            } else if binding.as_ref().is_none_or(|newest| signature.created > newest.created) {
+                binding = Some(signature);
+            }
+        }
+        let binding = binding.ok_or_else(|| Error::structure("subkey packet not followed by signature"))?;
+        if entity.subkeys.len() == MAX_SUBKEYS {
+            return Err(Error::TooMany { what: "subkeys", limit: MAX_SUBKEYS });
+        }
+        entity.subkeys.push(Subkey { key, binding, revocations });
+        Ok(())
+    }
+}
+
+/// What a packet is; none if it means nothing anywhere.
+fn item(packet: &Packet<'_>) -> Result<Option<Item>, Error> {
+    Ok(Some(match packet.tag {
+        packet::PUBLIC_KEY | packet::PUBLIC_SUBKEY => Item::Key(KeyPacket::parse(packet.tag, &packet.body)?),
+        packet::SECRET_KEY | packet::SECRET_SUBKEY => return Err(Error::PrivateKey),
+        packet::SIGNATURE => Item::Signature(SignaturePacket::of_key(&packet.body)?),
+        packet::USER_ID => Item::UserId(packet.body.to_vec()),
+        packet::MARKER | packet::TRUST | packet::FIRST_NON_CRITICAL.. => return Ok(None),
+        _ => Item::Other,
+    }))
+}
+
+/// RFC 9580 section 5.2.4: the key, and the user ID with its length.
+fn verify_user_id(key: &KeyPacket, text: &[u8], signature: &SignaturePacket) -> Result<(), Error> {
+    let length = (text.len() as u32).to_be_bytes();
+    key.verify(signature, &[&key.to_be_hashed(), &[0xb4], &length, text])
+        .map_err(|error| Error::structure(format!("user ID self-signature invalid: {error}")))
+}
+
+/// RFC 9580 section 5.2.4: both keys; and if the subkey may sign, then the same by the subkey.
+fn verify_subkey(
+    primary: &KeyPacket,
+    subkey: &KeyPacket,
+    signature: &SignaturePacket,
+    budget: &mut Budget,
+) -> Result<(), Error> {
+    let invalid = |error: Error| Error::structure(format!("subkey signature invalid: {error}"));
+    let keys = [primary.to_be_hashed(), subkey.to_be_hashed()];
+    budget.take_check()?;
+    primary.verify(signature, &[&keys[0], &keys[1]]).map_err(invalid)?;
+    if subkey_may_sign(signature) {
+        let missing = || invalid(Error::structure("signing subkey is missing cross-signature"));
+        let embedded = signature.claims.embedded.as_ref().ok_or_else(missing)?;
+        budget.take_check()?;
+        subkey
+            .verify(embedded, &[&keys[0], &keys[1]])
+            .map_err(|error| invalid(Error::structure(format!("error while verifying cross-signature: {error}"))))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Public keys of SSH, and the signatures that they verify.
+
+use aws_lc_rs::digest;
+use aws_lc_rs::signature::{
+    self as aws, ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm,
+    RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+    RsaPublicKeyComponents, UnparsedPublicKey,
+};
+
+use super::wire::Reader;
+use crate::public_key::verify_ed25519;
+use crate::refusal::{Refusal, quoted};
+use crate::signature::asn1_of_raw_pair;
+
+/// Longest RSA modulus in bytes, as for x509 keys: the longest that aws-lc verifies with.
+const MAX_MODULUS: usize = 1024;
+/// The flag of a security key that was touched.
+const USER_PRESENT: u8 = 1;
+
+/// A parsed key.
+pub(super) struct PublicKey {
+    type_name: String,
+    numbers: Numbers,
+}
+
+enum Numbers {
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
+    Ecdsa(Curve, Vec<u8>),
+    Ed25519([u8; 32]),
+    /// Of a FIDO security key, with the name of its application.
+    SecurityEcdsa(Vec<u8>, Vec<u8>),
+    SecurityEd25519([u8; 32], Vec<u8>),
+}
+
+/// A curve, and how its signatures are verified.
+struct Curve {
+    /// Bytes of a coordinate.
+    size: usize,
+    algorithm: &'static EcdsaVerificationAlgorithm,
+}
+
+impl PublicKey {
+    /// Parses a key of RFC 4253 section 6.6 and its like. DSA, which OpenSSH has given up, and certificates are none.
+    pub(super) fn parse(blob: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = Reader(blob);
+        let type_name = String::from_utf8_lossy(fields.string()?).into_owned();
+        let numbers = match &*type_name {
+            "ssh-rsa" => {
+                let (exponent, modulus) = (fields.positive()?.to_vec(), fields.positive()?.to_vec());
+                if modulus.len() > MAX_MODULUS {
+                    return Err(Refusal::Invalid("ssh: rsa modulus too large".to_owned()));
+                }
+                Numbers::Rsa { modulus, exponent }
+            }
+            "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => {
+                let [name, point] = fields.strings()?;
+                Numbers::Ecdsa(curve(name, &type_name)?, point.to_vec())
+            }
+            "ssh-ed25519" => Numbers::Ed25519(ed25519(fields.string()?)?),
+            "sk-ecdsa-sha2-nistp256@openssh.com" => {
+                let [name, point, application] = fields.strings()?;
+                curve(name, "ecdsa-sha2-nistp256")?;
+                Numbers::SecurityEcdsa(point.to_vec(), application.to_vec())
+            }
+            "sk-ssh-ed25519@openssh.com" => {
+                let [key, application] = fields.strings()?;
+                Numbers::SecurityEd25519(ed25519(key)?, application.to_vec())
+            }
+            other => return Err(Refusal::Invalid(format!("ssh: unknown key algorithm: {}", quoted(other)))),
+        };
+        fields.finish().map_err(|_| Refusal::Invalid("ssh: trailing junk in public key".to_owned()))?;
+        Ok(Self { type_name, numbers })
+    }
+
+    pub(super) fn type_name(&self) -> &str {
+        &self.type_name
+    }
+
+    /// Checks a signature, algorithm and all, over `message`.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Refusal> {
+        let mut fields = Reader(signature);
+        let [algorithm, blob] = fields.strings()?;
+        let is_verified = match (&self.numbers, algorithm) {
+            (Numbers::Rsa { modulus, exponent }, b"rsa-sha2-512") => {
+                let algorithm = &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY;
+                RsaPublicKeyComponents { n: modulus, e: exponent }
+                    .verify(algorithm, message, &padded(blob, modulus.len()))
+                    .is_ok()
+            }
+            (Numbers::Rsa { modulus, exponent }, b"rsa-sha2-256") => {
+                let algorithm = &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY;
+                RsaPublicKeyComponents { n: modulus, e: exponent }
+                    .verify(algorithm, message, &padded(blob, modulus.len()))
+                    .is_ok()
+            }
+            // "ssh-rsa" is SHA-1, which PROTOCOL.sshsig forbids.
+            (Numbers::Rsa { .. }, _) => return Err(self.wrong_type(algorithm)),
+            (_, algorithm) if algorithm != self.type_name.as_bytes() => return Err(self.wrong_type(algorithm)),
+            (Numbers::Ecdsa(curve, point), _) => verify_ecdsa(curve, point, message, blob)?,
+            (Numbers::Ed25519(key), _) => verify_ed25519(key, message, blob).is_some(),
+            (Numbers::SecurityEcdsa(point, application), _) => {
+                let signed = signed_by_security_key(application, &mut fields, message)?;
+                verify_ecdsa(&P256, point, &signed, blob)?
+            }
+            (Numbers::SecurityEd25519(key, application), _) => {
+                let signed = signed_by_security_key(application, &mut fields, message)?;
+                verify_ed25519(key, &signed, blob).is_some()
+            }
+        };
+        match is_verified {
+            true => Ok(()),
+            false => Err(Refusal::Invalid("ssh: signature did not verify".to_owned())),
+        }
+    }
+
+    fn wrong_type(&self, algorithm: &[u8]) -> Refusal {
+        let algorithm = String::from_utf8_lossy(algorithm);
+        Refusal::Invalid(format!("ssh: signature type {} for key type {}", quoted(&algorithm), self.type_name))
+    }
+}
+
+const P256: Curve = Curve { size: 32, algorithm: &ECDSA_P256_SHA256_ASN1 };
+
+/// RFC 5656: a curve, which has to be the one that the type of the key names.
+fn curve(name: &[u8], type_name: &str) -> Result<Curve, Refusal> {
+    let curve = match name {
+        b"nistp256" => P256,
+        b"nistp384" => Curve { size: 48, algorithm: &ECDSA_P384_SHA384_ASN1 },
+        b"nistp521" => Curve { size: 66, algorithm: &ECDSA_P521_SHA512_ASN1 },
+        _ => return Err(Refusal::Invalid("ssh: unsupported curve".to_owned())),
+    };
+    match type_name.as_bytes().ends_with(name) {
+        true => Ok(curve),
+        false => Err(Refusal::Invalid("ssh: algorithm type mismatch".to_owned())),
+    }
+}
+
+fn ed25519(key: &[u8]) -> Result<[u8; 32], Refusal> {
+    key.try_into().map_err(|_| Refusal::Invalid(format!("invalid size {} for Ed25519 public key", key.len())))
+}
+
+/// RFC 5656 section 3.1.2: two numbers.
+fn verify_ecdsa(curve: &Curve, point: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, Refusal> {
+    let mut fields = Reader(signature);
+    let pair = [padded(fields.positive()?, curve.size), padded(fields.positive()?, curve.size)].concat();
+    fields.finish()?;
+    Ok(asn1_of_raw_pair(&pair).filter(|_| pair.len() == 2 * curve.size).is_some_and(|signature| {
+        UnparsedPublicKey::new(curve.algorithm as &dyn aws::VerificationAlgorithm, point)
+            .verify(message, &signature)
+            .is_ok()
+    }))
+}
+
+/// PROTOCOL.u2f of OpenSSH: hashes of application and message, with what the security key says between them.
+fn signed_by_security_key(application: &[u8], fields: &mut Reader<'_>, message: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let (flags, counter) = (fields.bytes(1)?, fields.bytes(4)?);
+    if flags[0] & USER_PRESENT == 0 {
+        return Err(Refusal::Invalid("ssh: signature missing required user presence flag".to_owned()));
+    }
+    let sha256 = |bytes| digest::digest(&digest::SHA256, bytes);
+    Ok([sha256(application).as_ref(), flags, counter, sha256(message).as_ref()].concat())
+}
+
+/// With zeros before it, so that it has this length.
+fn padded(number: &[u8], length: usize) -> Vec<u8> {
+    let mut padded = vec![0; length.saturating_sub(number.len())];
+    padded.extend_from_slice(number);
+    padded
+}
