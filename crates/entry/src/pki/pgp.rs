@@ -5,10 +5,13 @@
 //! ProtonMail's go-crypto v1.4.1, but for what `docs/KINDS.md` names: what v1.5.3 took and honest users still have.
 
 mod armor;
+mod budget;
 mod clear_signed;
 mod error;
 mod key_packet;
 mod keyring;
+#[cfg(test)]
+mod limits;
 mod packet;
 mod signature_packet;
 mod subpackets;
@@ -20,7 +23,8 @@ pub(crate) use error::Error;
 use super::email::{self, is_email};
 use crate::pki;
 use crate::refusal::Refusal;
-use keyring::{Budget, Entity};
+use budget::Budget;
+use keyring::Entity;
 use signature_packet::SignaturePacket;
 
 /// Bytes of a submitted key. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse one of 37,000,

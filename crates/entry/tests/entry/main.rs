@@ -6,6 +6,8 @@ mod certificates;
 #[cfg(test)]
 mod chains;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod mutations;
 #[cfg(test)]
 mod properties;

@@ -126,6 +126,20 @@ mod tests {
         assert_eq!(block, &b"-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----"[..]);
     }
 
+    /// Made by gpg.
+    #[test]
+    fn a_signed_text_is_verified() {
+        let document = include_bytes!("../../../tests/entry/pki/pgp/ed25519.clear");
+        let key = pki::Key::parse(include_bytes!("../../../tests/entry/pki/pgp/ed25519.key")).unwrap();
+        let message = ClearSigned::parse(document).unwrap().unwrap();
+        assert_eq!(message.text(), b"signed by example");
+        assert_eq!(message.verify(&key), Ok(()));
+        assert!(pki::Signature::canonical(message.signature()).starts_with(b"-----BEGIN PGP SIGNATURE-----\n\n"));
+        let other = String::from_utf8(document.to_vec()).unwrap().replacen("example", "examplf", 1);
+        let refusal = ClearSigned::parse(other.as_bytes()).unwrap().unwrap().verify(&key).unwrap_err();
+        assert_eq!(refusal.to_string(), "openpgp: invalid signature: EdDSA verification failure");
+    }
+
     #[test]
     fn what_is_not_whole_is_none() {
         let end = "-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----";

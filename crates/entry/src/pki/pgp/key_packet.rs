@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use pgp::packet::{PacketHeader, PublicKey};
-use pgp::types::{Tag, VerifyingKey};
+use pgp::types::{Mpi, SignatureBytes, Tag, VerifyingKey};
 
 use super::error::Error;
 use super::packet::{self, split, split_integer};
@@ -102,7 +102,11 @@ impl KeyPacket {
         if signature.key_algorithm != self.algorithm {
             return Err(Error::Signature("public key and signature use different algorithms"));
         }
-        self.verifier()?.verify(signature.hash, digest, &signature.numbers).map_err(|_| {
+        let numbers = match self.curve() {
+            Some(SECP256K1) => &with_low_s(&signature.numbers),
+            _ => &signature.numbers,
+        };
+        self.verifier()?.verify(signature.hash, digest, numbers).map_err(|_| {
             Error::Signature(match self.algorithm {
                 RSA | RSA_SIGN_ONLY => "RSA verification failure",
                 DSA => "DSA verification failure",
@@ -112,6 +116,12 @@ impl KeyPacket {
                 _ => "ed448 verification failure",
             })
         })
+    }
+
+    /// The curve of an ECDSA key.
+    fn curve(&self) -> Option<&[u8]> {
+        let material = (self.algorithm == ECDSA).then(|| &self.canonical[self.material_at..])?;
+        split_identifier(material).ok().map(|(curve, _)| curve)
     }
 
     fn verifier(&self) -> Result<PublicKey, Error> {
@@ -126,6 +136,34 @@ impl KeyPacket {
         let header = PacketHeader::new_fixed(Tag::PublicKey, self.canonical.len() as u32);
         PublicKey::try_from_reader(header, &self.canonical[..])
             .map_err(|_| Error::structure("public key with numbers that are out of range"))
+    }
+}
+
+/// The order of secp256k1.
+const SECP256K1_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc,
+    0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+];
+
+/// The signature with the smaller of the two numbers s that verify alike. The crate `k256` takes no other, as Bitcoin
+/// has it; OpenPGP knows no such rule.
+fn with_low_s(numbers: &SignatureBytes) -> SignatureBytes {
+    let SignatureBytes::Mpis(integers) = numbers else { return numbers.clone() };
+    let [r, s] = &integers[..] else { return numbers.clone() };
+    let mut padded = [0; 32];
+    let Some(place) = 32_usize.checked_sub(s.len()).map(|from| &mut padded[from..]) else { return numbers.clone() };
+    place.copy_from_slice(s.as_ref());
+    // The order less s, digit by digit; s is below the order, or nothing verifies.
+    let mut other = [0; 32];
+    let mut borrow = false;
+    for at in (0..32).rev() {
+        let (digit, first) = SECP256K1_ORDER[at].overflowing_sub(padded[at]);
+        let (digit, second) = digit.overflowing_sub(u8::from(borrow));
+        (other[at], borrow) = (digit, first || second);
+    }
+    match borrow {
+        true => numbers.clone(),
+        false => SignatureBytes::Mpis(vec![r.clone(), Mpi::from_slice(&padded.min(other))]),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Key rings: primary keys with what belongs to them (RFC 9580 section 10.1), read as Rekor v1.5.4 reads them.
 
+use super::budget::Budget;
 use super::error::Error;
 use super::key_packet::KeyPacket;
 use super::packet::{self, Packet};
@@ -9,16 +10,10 @@ use super::signature_packet::{
 };
 use super::subpackets::MAY_SIGN;
 
-/// Packets in one submitted key. The most certified keys of the key servers have some 5,000 signatures.
-const MAX_PACKETS: usize = 10_000;
 /// User IDs of one key. Keys in use have up to 30.
-const MAX_USER_IDS: usize = 100;
+pub(super) const MAX_USER_IDS: usize = 100;
 /// Subkeys of one key. Keys in use have up to 20, expired ones included.
-const MAX_SUBKEYS: usize = 100;
-/// Signatures checked for one submitted key: what it says of itself. A check takes up to 4 ms (DSA with 3,072 bits; RSA
-/// and elliptic curves take a tenth), so that all of them end within a second.
-const MAX_SIGNATURE_CHECKS: usize = 250;
-
+pub(super) const MAX_SUBKEYS: usize = 100;
 /// A primary key, its user IDs and subkeys.
 pub(super) struct Entity {
     pub(super) primary: KeyPacket,
@@ -47,35 +42,10 @@ pub(super) struct Subkey {
     pub(super) revocations: Vec<SignaturePacket>,
 }
 
-/// What reading may still cost.
-pub(super) struct Budget {
-    packets: usize,
-    checks: usize,
-}
-
-impl Budget {
-    pub(super) fn of_one_key() -> Self {
-        Self { packets: MAX_PACKETS, checks: MAX_SIGNATURE_CHECKS }
-    }
-
-    fn take_packet(&mut self) -> Result<(), Error> {
-        take(&mut self.packets, "packets", MAX_PACKETS)
-    }
-
-    fn take_check(&mut self) -> Result<(), Error> {
-        take(&mut self.checks, "signatures of a key by itself", MAX_SIGNATURE_CHECKS)
-    }
-}
-
-fn take(left: &mut usize, what: &'static str, limit: usize) -> Result<(), Error> {
-    *left = left.checked_sub(1).ok_or(Error::TooMany { what, limit })?;
-    Ok(())
-}
-
 /// Appends the keys in `bytes` that are whole to `entities`. A key that breaks the rules is passed over where there is
 /// another one.
 pub(super) fn read(bytes: &[u8], budget: &mut Budget, entities: &mut Vec<Entity>) -> Result<(), Error> {
-    let mut packets = Packets { rest: bytes, unread: None, budget };
+    let mut packets = Packets { rest: bytes, unread: None, unsupported_key: None, budget };
     let mut count = 0;
     let mut passed_over = None;
     loop {
@@ -92,7 +62,8 @@ pub(super) fn read(bytes: &[u8], budget: &mut Budget, entities: &mut Vec<Entity>
             Err(error) => return Err(error),
         }
     }
-    match passed_over {
+    // That a key is of an unknown kind says more than that what follows it is no key.
+    match packets.unsupported_key.or(passed_over) {
         Some(error) if count == 0 => Err(error),
         _ => Ok(()),
     }
@@ -199,6 +170,8 @@ enum Item {
 struct Packets<'a, 'b> {
     rest: &'a [u8],
     unread: Option<Item>,
+    /// Why the first primary key that was passed over was.
+    unsupported_key: Option<Error>,
     budget: &'b mut Budget,
 }
 
@@ -213,7 +186,11 @@ impl Packets<'_, '_> {
             self.rest = rest;
             match item(&packet) {
                 Ok(Some(item)) => return Ok(Some(item)),
-                Ok(None) | Err(Error::Unsupported(_)) => {}
+                Ok(None) => {}
+                Err(error @ Error::Unsupported(_)) if packet.tag == packet::PUBLIC_KEY => {
+                    self.unsupported_key.get_or_insert(error);
+                }
+                Err(Error::Unsupported(_)) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -7,7 +7,7 @@ use super::packet;
 use super::signature_packet::{BINARY, SignaturePacket, TEXT};
 
 /// Signature packets looked at for one message. Release files in use have up to ten.
-const MAX_SIGNATURES: usize = 100;
+pub(super) const MAX_SIGNATURES: usize = 100;
 /// The reason for a revocation that takes back what was signed before it as well (RFC 9580 section 5.2.3.31).
 const COMPROMISED: u8 = 2;
 
