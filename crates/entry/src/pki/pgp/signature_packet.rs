@@ -53,8 +53,8 @@ impl SignaturePacket {
         Self::version_4_or_6(body, Claims::default())
     }
 
-    /// Parses the contents of a packet beside a message: version 3 as well, which GnuPG before 2.1 and rpm up to 2019
-    /// write, and which cannot say more than who signed when.
+    /// Parses the contents of a packet beside a message: version 3 as well, which GnuPG 1.4 and older rpm write, and
+    /// which cannot say more than who signed when.
     pub(super) fn of_message(body: &[u8]) -> Result<Self, Error> {
         match split(body, 1)?.0[0] {
             2 | 3 => Self::version_3(body),
