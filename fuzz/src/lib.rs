@@ -1,6 +1,10 @@
 //! Properties of everything that parses what strangers send. Each function takes any bytes and panics where a property
 //! does not hold; that a parser does not panic itself is the least of them.
 
+mod formats;
+
+pub use formats::{minisign, pgp, rekord, ssh};
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use entry::{Policy, ProposedEntry, Refusal, UnixSeconds, index_keys_of_leaf, key_search_key};

@@ -38,6 +38,26 @@ fn tile_path() {
     replay("tile_path", treehead_fuzz::tile_path, 12);
 }
 
+#[test]
+fn rekord() {
+    replay("rekord", treehead_fuzz::rekord, 12);
+}
+
+#[test]
+fn pgp() {
+    replay("pgp", treehead_fuzz::pgp, 25);
+}
+
+#[test]
+fn minisign() {
+    replay("minisign", treehead_fuzz::minisign, 5);
+}
+
+#[test]
+fn ssh() {
+    replay("ssh", treehead_fuzz::ssh, 12);
+}
+
 /// A property that refuses all seeds checks nothing.
 #[test]
 fn some_seeds_are_accepted() {
@@ -53,6 +73,10 @@ fn some_seeds_are_accepted() {
     };
     assert!(count("hashedrekord", is_entry) >= 25);
     assert!(count("x509_key", |pem| entry::key_search_key("x509", pem).is_ok()) >= 18);
+    assert!(count("rekord", is_entry) >= 10);
+    assert!(count("pgp", |key| entry::key_search_key("pgp", key).is_ok()) >= 8);
+    assert_eq!(count("minisign", |key| entry::key_search_key("minisign", key).is_ok()), 2);
+    assert_eq!(count("ssh", |key| entry::key_search_key("ssh", key).is_ok()), 5);
     assert_eq!(count("checkpoint", |text| tlog::Note::parse(&String::from_utf8_lossy(text)).is_ok()), 6);
     assert_eq!(count("tile_path", |path| String::from_utf8_lossy(path).parse::<tlog::TilePath>().is_ok()), 7);
 }

@@ -136,6 +136,44 @@ fn a_flipped_bit_of_a_signature_is_refused() {
     }
 }
 
+/// No byte of a key or signature, changed or the last one, makes more than a refusal or another entry.
+#[test]
+fn changed_and_cut_inputs_are_entries_or_refusals() {
+    for case in [
+        ("pgp", "noflags.key", "ed25519.text.sig"),
+        ("minisign", "minisign.pub", "message.minisig"),
+        ("ssh", "ed25519.pub", "ed25519.sig"),
+    ] {
+        let (key, signature) = (file(case.0, case.1), file(case.0, case.2));
+        let key = if case.0 == "pgp" { binary(&key) } else { key };
+        let good = if case.0 == "pgp" { binary(&file("pgp", "ed25519.key")) } else { key.clone() };
+        for at in 0..key.len() {
+            for change in [0xff, 0x01, 0x80] {
+                let mut changed = key.clone();
+                changed[at] ^= change;
+                let _ = key_search_key(case.0, &changed);
+            }
+            let _ = key_search_key(case.0, &key[..at]);
+        }
+        for at in 0..signature.len() {
+            for change in [0xff, 0x01, 0x80] {
+                let mut changed = signature.clone();
+                changed[at] ^= change;
+                let _ = verify(&proposal_of(case.0, &good, &changed));
+            }
+            let cut = verify(&proposal_of(case.0, &good, &signature[..at]));
+            assert!(cut.is_err() || case.0 != "pgp", "{at}");
+        }
+    }
+}
+
+/// What an armored block of gpg holds.
+fn binary(armored: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(armored).unwrap();
+    let (_, body) = text.split_once("\n\n").unwrap();
+    STANDARD.decode(body.lines().take_while(|line| !line.starts_with(['=', '-'])).collect::<String>()).unwrap()
+}
+
 /// User IDs stay in their order, and their addresses are index keys.
 #[test]
 fn addresses_of_user_ids_are_index_keys() {
@@ -146,11 +184,15 @@ fn addresses_of_user_ids_are_index_keys() {
 }
 
 fn proposal((format, key, signature): Case) -> Value {
+    proposal_of(format, &file(format, key), &file(format, signature))
+}
+
+fn proposal_of(format: &str, key: &[u8], signature: &[u8]) -> Value {
     json!({"kind": "rekord", "apiVersion": "0.0.1", "spec": {
         "signature": {
             "format": format,
-            "content": STANDARD.encode(file(format, signature)),
-            "publicKey": {"content": STANDARD.encode(file(format, key))},
+            "content": STANDARD.encode(signature),
+            "publicKey": {"content": STANDARD.encode(key)},
         },
         "data": {"content": STANDARD.encode(message())},
     }})

@@ -1,0 +1,2 @@
+untrusted comment: verify with signify.pub
+RWQki/MuWh1W7B1w5l7OSyseBlHJFhzEW5nnPm5/O9awMnzRWotTYqxvH3hKe4S8yWx6sFUuTipWS0Afsc0aV2+eKQO9PX09oAI=
