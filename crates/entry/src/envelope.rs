@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
 
 /// Whether Go's decoder takes `name` for `wanted`: equal under Unicode case folding. Beyond ASCII that adds the long s
 /// and the Kelvin sign.
-fn is_name(name: &str, wanted: &str) -> bool {
+pub(crate) fn is_name(name: &str, wanted: &str) -> bool {
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',

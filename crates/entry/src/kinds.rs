@@ -5,11 +5,17 @@
 
 mod alpine;
 mod artifact;
+mod cose;
+mod dsse;
 pub(crate) mod dsse_v002;
+mod hash;
 mod hashedrekord;
 pub(crate) mod hashedrekord_v002;
+mod intoto_v001;
+mod intoto_v002;
 mod jar;
 mod rekord;
+mod rfc3161;
 
 use serde_json::value::RawValue;
 
@@ -18,8 +24,19 @@ use crate::refusal::{Refusal, quoted};
 use crate::stages::UnixSeconds;
 
 /// Every kind in every version that this log takes.
-static REGISTRY: &[&dyn Kind] =
-    &[&alpine::V001, &dsse_v002::V002, &hashedrekord::V001, &hashedrekord_v002::V002, &jar::V001, &rekord::V001];
+static REGISTRY: &[&dyn Kind] = &[
+    &alpine::V001,
+    &cose::V001,
+    &dsse::V001,
+    &dsse_v002::V002,
+    &hashedrekord::V001,
+    &hashedrekord_v002::V002,
+    &intoto_v001::V001,
+    &intoto_v002::V002,
+    &jar::V001,
+    &rekord::V001,
+    &rfc3161::V001,
+];
 
 /// Kind and version of all, `hashedrekord:0.0.1`.
 pub fn kind_tags() -> impl Iterator<Item = &'static str> {

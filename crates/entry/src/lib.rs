@@ -6,8 +6,11 @@
 //! Pure: no I/O, clock, randomness or async. Absent by design: whether a certificate is trusted, expired or revoked,
 //! which no log judges; and any look at the network.
 
+mod cose_sign1;
 mod digest;
+mod dsse;
 mod envelope;
+mod go_json;
 mod jcs;
 mod kinds;
 mod member;
@@ -19,7 +22,9 @@ mod public_key;
 mod refusal;
 mod search;
 mod signature;
+mod ssh_fingerprint;
 mod stages;
+mod statement;
 mod v2;
 mod x509;
 

@@ -10,15 +10,15 @@ use base64::engine::{DecodePaddingMode, Engine};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::go_json;
 use crate::refusal::Refusal;
 
-/// Standard alphabet, padding required; stray bits under the padding pass, as they do in Go.
-pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
-        .with_decode_allow_trailing_bits(true),
-);
+/// Padding required; stray bits under the padding pass, as they do in Go.
+pub(crate) const BASE64_CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
+    .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+    .with_decode_allow_trailing_bits(true);
+/// Standard alphabet.
+pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, BASE64_CONFIG);
 
 /// The value of a member, of whatever type, or nothing where there is no such member.
 #[derive(Clone, Copy, Default)]
@@ -52,23 +52,43 @@ impl<'a> Member<'a> {
         self.text()?.map_or(Ok(Vec::new()), |text| decode_base64(what, &text))
     }
 
+    /// The elements of the list `what`, if this is an array, of which there may be `limit`.
+    pub(crate) fn elements(self, what: &str, limit: usize) -> Result<Option<Vec<Member<'a>>>, Refusal> {
+        if self.starting_with('[').is_none() {
+            return Ok(None);
+        }
+        let mut elements = Vec::new();
+        go_json::each_element(self.0, Refusal::json, |element| {
+            if elements.len() == limit {
+                return Err(Refusal::Invalid(format!("more than {limit} {what}, the limit")));
+            }
+            elements.push(Self::of(element));
+            Ok(())
+        })?;
+        Ok(Some(elements))
+    }
+
     fn starting_with(self, first: char) -> Option<&'a str> {
         self.0.map(RawValue::get).filter(|json| json.starts_with(first))
     }
 }
 
-/// The bytes of the base64 member `what`. An empty text is an absent one; CR and LF are skipped.
-fn decode_base64(what: &str, text: &str) -> Result<Vec<u8>, Refusal> {
+/// The bytes of base64 in the standard alphabet, or where Go says that it goes wrong. CR and LF are skipped.
+pub(crate) fn decode_standard_base64(text: &str) -> Result<Vec<u8>, usize> {
     BASE64
         .decode(text)
         .or_else(|error| match text.contains(['\r', '\n']) {
             true => BASE64.decode(text.replace(['\r', '\n'], "")),
             false => Err(error),
         })
-        .map_err(|_| {
-            let at = first_illegal_byte(text);
-            Refusal::Invalid(format!("failed parsing base64 data for {what}: illegal base64 data at input byte {at}"))
-        })
+        .map_err(|_| first_illegal_byte(text))
+}
+
+/// The bytes of the base64 member `what`. An empty text is an absent one; CR and LF are skipped.
+fn decode_base64(what: &str, text: &str) -> Result<Vec<u8>, Refusal> {
+    decode_standard_base64(text).map_err(|at| {
+        Refusal::Invalid(format!("failed parsing base64 data for {what}: illegal base64 data at input byte {at}"))
+    })
 }
 
 /// Where Go says that `text`, which is not base64, goes wrong.

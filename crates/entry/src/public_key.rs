@@ -190,6 +190,50 @@ impl PublicKey {
     }
 }
 
+/// Signatures of formats that leave less open than Rekor's own.
+impl PublicKey {
+    /// Checks an ECDSA signature with SHA-256 in ASN.1 form, on any curve.
+    pub(crate) fn verify_ecdsa_asn1(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+        match self.kind {
+            KeyKind::Ecdsa(curve) => {
+                let algorithm = ecdsa_algorithm(curve, digest.algorithm()).ok_or(SignatureError::NotAllowed)?;
+                self.verify_by(algorithm, digest, signature).ok_or(SignatureError::Asn1)
+            }
+            KeyKind::Rsa { .. } | KeyKind::Ed25519 => Err(SignatureError::NotAllowed),
+        }
+    }
+
+    /// Checks an ECDSA signature with SHA-256 by a P-256 key, as r ‖ s of 64 bytes.
+    pub(crate) fn verify_p256_pair(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+        match self.kind {
+            KeyKind::Ecdsa(Curve::P256) => {
+                self.verify_by(&aws::ECDSA_P256_SHA256_FIXED, digest, signature).ok_or(SignatureError::RawPair)
+            }
+            _ => Err(SignatureError::NotAllowed),
+        }
+    }
+
+    /// Checks an RSASSA-PSS signature with SHA-256 and a salt of 32 bytes, by a key of 2,048 bits and more.
+    pub(crate) fn verify_pss(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+        match self.kind {
+            KeyKind::Rsa { .. } => {
+                self.verify_by(&aws::RSA_PSS_2048_8192_SHA256, digest, signature).ok_or(SignatureError::Rsa)
+            }
+            _ => Err(SignatureError::NotAllowed),
+        }
+    }
+
+    fn verify_by(
+        &self,
+        algorithm: &'static dyn VerificationAlgorithm,
+        digest: &Digest,
+        signature: &[u8],
+    ) -> Option<()> {
+        let key = ParsedPublicKey::new(algorithm, self.bytes()).ok()?;
+        key.verify_digest_sig(&imported(digest)?, signature).ok()
+    }
+}
+
 /// RFC 8032 section 5.1.7; some if the signature verifies. Not the strict rules of ed25519-dalek: Go's are these.
 pub(crate) fn verify_ed25519(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Option<()> {
     let key = VerifyingKey::from_bytes(key).ok()?;
@@ -271,18 +315,23 @@ fn verify(
     digest: &Digest,
     signature: &[u8],
 ) -> Option<()> {
-    let digest_algorithm = match digest.algorithm() {
-        HashAlgorithm::Sha256 => &aws_digest::SHA256,
-        HashAlgorithm::Sha384 => &aws_digest::SHA384,
-        HashAlgorithm::Sha512 => &aws_digest::SHA512,
-    };
-    let imported = aws_digest::Digest::import_less_safe(digest.bytes(), digest_algorithm).ok()?;
+    let imported = imported(digest)?;
     match digest.algorithm() {
         HashAlgorithm::Sha256 => key.verify_digest_sig(&imported, signature).ok(),
         HashAlgorithm::Sha384 | HashAlgorithm::Sha512 => {
             ParsedPublicKey::new(algorithm, key.as_ref()).ok()?.verify_digest_sig(&imported, signature).ok()
         }
     }
+}
+
+/// A digest as aws-lc-rs takes it.
+fn imported(digest: &Digest) -> Option<aws_digest::Digest> {
+    let algorithm = match digest.algorithm() {
+        HashAlgorithm::Sha256 => &aws_digest::SHA256,
+        HashAlgorithm::Sha384 => &aws_digest::SHA384,
+        HashAlgorithm::Sha512 => &aws_digest::SHA512,
+    };
+    aws_digest::Digest::import_less_safe(digest.bytes(), algorithm).ok()
 }
 
 /// RFC 8032 section 5.1.7 with the pre-hash given. Not the strict rules of ed25519-dalek: Go's are these.

@@ -67,7 +67,7 @@ impl ProposedEntry {
         Ok(VerifiedEntry {
             kind: self.kind,
             leaf_bytes: canonical.leaf_bytes,
-            index_keys: lower_case(canonical.index_keys),
+            index_keys: bounded(canonical.index_keys)?,
             attestation: canonical.attestation,
         })
     }
@@ -115,6 +115,29 @@ pub fn index_keys_of_leaf(leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, Refu
     let (version, spec) = envelope.contents()?;
     let keys = KindName::new(envelope.kind()?)?.in_version(version)?.index_keys_of_leaf(spec)?;
     Ok(keys.map(lower_case))
+}
+
+/// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, with four keys each. Each is a row,
+/// and those of one entry are written in one round with those of others.
+pub(crate) const MAX_INDEX_KEYS: usize = 4_096;
+/// Bytes of all of them together: an eighth of what a round of the ledger takes.
+const MAX_INDEX_KEY_BYTES: usize = 1024 * 1024;
+
+pub(crate) fn too_many_index_keys() -> Refusal {
+    Refusal::Invalid(format!("the entry has more than {MAX_INDEX_KEYS} index keys, the limit"))
+}
+
+/// The keys of an entry that is to be appended.
+fn bounded(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
+    let keys = lower_case(keys);
+    let bytes: usize = keys.iter().map(String::len).sum();
+    match keys.len() {
+        ..=MAX_INDEX_KEYS if bytes <= MAX_INDEX_KEY_BYTES => Ok(keys),
+        ..=MAX_INDEX_KEYS => Err(Refusal::Invalid(format!(
+            "the index keys of the entry have {bytes} bytes, the limit is {MAX_INDEX_KEY_BYTES}"
+        ))),
+        _ => Err(too_many_index_keys()),
+    }
 }
 
 /// Each key once, in lower case, in the order of first appearance.

@@ -54,6 +54,8 @@ pub(crate) enum Pkcs7Error {
     NotSigned,
     #[error("pkcs7: internal and external content were both provided but are not equal")]
     OtherContent,
+    #[error("pkcs7: missing content")]
+    NoContent,
     #[error("unable to extract public key from certificate inside PKCS7 bundle")]
     NoCertificate,
     #[error("{0}")]
@@ -79,7 +81,7 @@ impl<'a> SignedData<'a> {
     }
 
     /// Reads the contents of a `ContentInfo`.
-    fn from_content_info(contents: &'a [u8]) -> Result<Self, Pkcs7Error> {
+    pub(crate) fn from_content_info(contents: &'a [u8]) -> Result<Self, Pkcs7Error> {
         let mut fields = Elements(contents);
         if fields.object_identifier() != Some(SIGNED_DATA) {
             return Err(Pkcs7Error::Malformed("of another content type"));
@@ -160,6 +162,22 @@ impl<'a> SignedData<'a> {
             strange = strange.or(leads_to_first(at, &encoded).err());
         }
         strange.map_or(Ok(()), |error| Err(Pkcs7Error::StrangeCertificate(error)))
+    }
+
+    /// Checks every signature over the content that is there, each by the certificate that its signer names.
+    pub(crate) fn verify_attached(&self) -> Result<(), Pkcs7Error> {
+        let content = self.content.ok_or(Pkcs7Error::NoContent)?;
+        if self.signers.is_empty() {
+            return Err(Pkcs7Error::NotSigned);
+        }
+        let encoded = self.certificates()?;
+        // One that is no certificate matters only if it is the signer's.
+        let certificates: Vec<Certificate<'_>> =
+            encoded.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+        for signer in &self.signers {
+            signer.verify(content, &certificates)?;
+        }
+        Ok(())
     }
 
     /// PEM of the first certificate, the canonical form of the key.

@@ -1,5 +1,6 @@
 //! Replays what the real server was asked and answered (`../shared/golden/v1` beside the repository).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use entry::{Attribute, Policy, ProposedEntry, Refusal, index_keys_of_leaf};
@@ -8,12 +9,17 @@ use serde_json::Value;
 use crate::submission::NOW;
 
 /// Kinds of the real server that this log does not take yet.
-const OTHER_KINDS: [&str; 7] = ["rpm", "helm", "intoto", "dsse", "cose", "rfc3161", "tuf"];
-/// Kinds whose leaf bytes are not a proposal, because the artifact is no part of them.
-const WITHOUT_ARTIFACT: [&str; 3] = ["alpine", "jar", "rekord"];
+const OTHER_KINDS: [&str; 3] = ["rpm", "helm", "tuf"];
+/// Kinds whose leaf bytes are not a proposal, because what was signed is no part of them.
+const WITHOUT_ARTIFACT: [&str; 6] = ["alpine", "cose", "dsse", "intoto", "jar", "rekord"];
+/// Kinds some of whose index keys do not follow from the leaf bytes.
+const WITH_OTHER_KEYS: [&str; 3] = ["cose", "dsse", "intoto"];
 
 /// Reasons whose text comes from Go's libraries. They need not match; the status does.
-const GO_TEXTS: [&str; 2] = ["x509: malformed serial number", "json: cannot unmarshal"];
+const GO_TEXTS: [&str; 4] = ["x509: malformed serial number", "json: cannot unmarshal", "invalid character", "asn1: "];
+
+/// Refused by the real server too, but with 500.
+const BAD_INPUT_500: [&str; 1] = ["intoto-0.0.2-raw-double-b64"];
 
 #[test]
 fn recorded_submissions() {
@@ -31,12 +37,14 @@ fn recorded_submissions() {
                 recording.assert_leaf(entry.leaf_bytes());
                 recording.assert_index_keys(entry.index_keys());
                 let again = index_keys_of_leaf(entry.leaf_bytes()).unwrap();
-                assert_eq!(again.as_deref(), Some(entry.index_keys()), "{}", recording.name);
+                let follow = !WITH_OTHER_KEYS.contains(&&*kind(body).unwrap());
+                assert_eq!(again.as_deref(), follow.then_some(entry.index_keys()), "{}", recording.name);
             }
             (409, Ok(entry)) => {
                 counts[1] += 1;
                 assert_eq!(recording.hash_of_duplicate(), leaf_hash(entry.leaf_bytes()), "{}", recording.name);
             }
+            (500, Err(Refusal::Invalid(_))) if BAD_INPUT_500.contains(&recording.name.as_str()) => counts[2] += 1,
             (400.., Err(refusal)) => {
                 counts[2] += 1;
                 recording.assert_refusal(&refusal);
@@ -133,11 +141,16 @@ impl Recording {
 
     fn assert_index_keys(&self, keys: &[String]) {
         let Some(recorded) = self.file["index_keys"].as_array() else { return };
-        let recorded: Vec<String> = recorded.iter().map(|key| key.as_str().unwrap().to_lowercase()).collect();
-        let is_added =
-            |key: &str| Attribute::ALL.iter().any(|attribute| key.starts_with(&format!("{}=", attribute.name())));
-        let keys: Vec<&String> = keys.iter().filter(|key| !is_added(key)).collect();
-        assert_eq!(keys, recorded.iter().collect::<Vec<_>>(), "{}", self.name);
+        // The digests of a statement's subject come in random order there, and repeated ones repeat.
+        let recorded: BTreeSet<String> = recorded.iter().map(|key| key.as_str().unwrap().to_lowercase()).collect();
+        let is_added = |key: &String| {
+            let is_attribute =
+                Attribute::ALL.iter().any(|attribute| key.starts_with(&format!("{}=", attribute.name())));
+            // The hash of an envelope's key, by which a search for the key finds it here.
+            is_attribute || recorded.contains(&format!("sha256:{key}"))
+        };
+        let keys: BTreeSet<String> = keys.iter().filter(|key| !is_added(key)).cloned().collect();
+        assert_eq!(keys, recorded, "{}", self.name);
     }
 
     /// The leaf hash at the end of `an equivalent entry already exists … with UUID <tree ID and leaf hash>`.

@@ -1,0 +1,143 @@
+//! Index keys that follow from an in-toto statement: digests and names of its subjects, digests of what went into them.
+
+use std::borrow::Cow;
+
+use serde_json::Error;
+use serde_json::value::RawValue;
+
+use crate::go_json;
+use crate::refusal::Refusal;
+use crate::search;
+use crate::stages::{MAX_INDEX_KEYS, too_many_index_keys};
+
+/// The type of a payload that is a statement.
+pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+
+/// What of a statement becomes index keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digests {
+    /// Those of its subjects.
+    Subjects,
+    /// Those of its subjects, and of the materials of SLSA provenance up to 0.2.
+    SubjectsAndMaterials,
+}
+
+/// `<algorithm>:<digest>` for each digest, as written, and what a subject's name is found by. What is no statement has
+/// none, as in Rekor.
+pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>, Refusal> {
+    let payload = String::from_utf8_lossy(payload);
+    let mut keys = Vec::new();
+    let Ok([subjects, predicate]) = go_json::members(&payload, ["subject", "predicate"]) else { return Ok(keys) };
+    if !collect(subjects, Names::Too, &mut keys)? {
+        return Ok(Vec::new());
+    }
+    let predicate = predicate.filter(|_| digests == Digests::SubjectsAndMaterials);
+    if let Some(Ok([materials])) = predicate.map(|predicate| go_json::members(predicate.get(), ["materials"])) {
+        let before = keys.len();
+        if !collect(materials, Names::Left, &mut keys)? {
+            keys.truncate(before);
+        }
+    }
+    Ok(keys)
+}
+
+/// Whether names are keys, as those of subjects are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    Too,
+    Left,
+}
+
+/// Why a list is given up.
+enum Stop {
+    /// It is not of the form that Rekor expects, and so ignored.
+    Malformed,
+    TooMany,
+}
+
+impl From<Error> for Stop {
+    fn from(_: Error) -> Self {
+        Self::Malformed
+    }
+}
+
+/// Adds the digests of a list of `{"digest":{algorithm: digest}}`. False if it is not of that form.
+fn collect(list: Option<&RawValue>, names: Names, keys: &mut Vec<String>) -> Result<bool, Refusal> {
+    let outcome = go_json::each_element(list, Stop::from, |item| {
+        let [name, digest] = go_json::members(item.get(), ["name", "digest"])?;
+        let mut digests: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+        go_json::each_member(digest, Stop::from, |algorithm, value| {
+            let value = go_json::text(Some(value))?;
+            match digests.iter().position(|(known, _)| *known == algorithm) {
+                Some(at) => digests[at].1 = value,
+                None if digests.len() == MAX_INDEX_KEYS => return Err(Stop::TooMany),
+                None => digests.push((algorithm, value)),
+            }
+            Ok(())
+        })?;
+        keys.extend(digests.into_iter().map(|(algorithm, value)| format!("{algorithm}:{value}")));
+        // Not among Rekor's keys, so that a name of the wrong type does no harm.
+        if names == Names::Too
+            && let Ok(name) = go_json::text(name)
+        {
+            keys.extend(search::subject_keys(&name));
+        }
+        if keys.len() > MAX_INDEX_KEYS { Err(Stop::TooMany) } else { Ok(()) }
+    });
+    match outcome {
+        Ok(()) => Ok(true),
+        Err(Stop::Malformed) => Ok(false),
+        Err(Stop::TooMany) => Err(too_many_index_keys()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(payload: &str) -> Vec<String> {
+        index_keys(payload.as_bytes(), Digests::SubjectsAndMaterials).unwrap()
+    }
+
+    #[test]
+    fn digests_of_subjects_and_materials() {
+        let statement = r#"{"Subject":[{"name":"a","digest":{"sha256":"AB","sha1":"c","sha256":"d"}},{},null,{"digest":null}],
+            "predicate":{"materials":[{"uri":"u","digest":{"gitCommit":"e"}}],"builder":7}}"#;
+        assert_eq!(keys(statement), ["sha256:d", "sha1:c", "subject=a", "gitCommit:e"]);
+        assert_eq!(index_keys(statement.as_bytes(), Digests::Subjects).unwrap(), ["sha256:d", "sha1:c", "subject=a"]);
+        assert_eq!(keys(r#"{"subject":[{"digest":{"a":"b"}}],"predicate":[]}"#), ["a:b"]);
+        assert_eq!(
+            keys(r#"{"subject":[{"digest":{"a":"b"}}],"predicate":{"materials":[{"digest":{"c":"d"}},7]}}"#),
+            ["a:b"]
+        );
+    }
+
+    #[test]
+    fn what_is_no_statement_has_no_keys() {
+        for payload in [
+            "",
+            "text",
+            "[]",
+            "null",
+            "{}",
+            r#"{"subject":{}}"#,
+            r#"{"subject":[{"digest":{"a":"b"}},{"digest":{"a":7}}]}"#,
+        ] {
+            assert!(keys(payload).is_empty(), "{payload}");
+        }
+    }
+
+    #[test]
+    fn too_many_are_refused_before_they_are_kept() {
+        let statement = |subjects: usize| {
+            let subjects: Vec<String> = (0..subjects).map(|n| format!("{{\"digest\":{{\"a\":\"{n}\"}}}}")).collect();
+            format!("{{\"subject\":[{}]}}", subjects.join(","))
+        };
+        let index_keys = |statement: String| index_keys(statement.as_bytes(), Digests::Subjects);
+        assert_eq!(index_keys(statement(MAX_INDEX_KEYS)).unwrap().len(), MAX_INDEX_KEYS);
+        assert_eq!(index_keys(statement(MAX_INDEX_KEYS + 1)).unwrap_err(), too_many_index_keys());
+        let digests: Vec<String> = (0..=MAX_INDEX_KEYS).map(|n| format!("\"{n}\":\"\"")).collect();
+        let wide = format!("{{\"subject\":[{{\"digest\":{{{}}}}}]}}", digests.join(","));
+        assert_eq!(index_keys(wide).unwrap_err(), too_many_index_keys());
+    }
+}
