@@ -216,6 +216,13 @@ impl Ledger {
         self.inner.core.clock.as_ref()
     }
 
+    /// All trees of this log as they are stored now, oldest first.
+    pub async fn trees(&self) -> Result<Vec<TreeRow>, ReadError> {
+        let mut trees = self.inner.core.store.trees().await?;
+        trees.retain(|tree| tree.name == self.tree().name);
+        Ok(trees)
+    }
+
     /// The published head as this process knows it.
     pub fn head(&self) -> Arc<Head> {
         self.inner.core.head()
@@ -406,6 +413,8 @@ pub async fn create_tree(
         first_log_index: 0,
         max_leaf_bytes: MAX_LEAF_BYTES,
         state: TreeState::Active,
+        created_at: store.now_millis().await?.div_euclid(1_000),
+        frozen_at: None,
         keys: [log_key].into_iter().chain(cosigner).collect(),
     };
     Ok(store.create_tree(&row).await?)

@@ -20,7 +20,8 @@ mod records;
 mod schema;
 pub mod sqlite;
 
-/// A tree as the transaction that created it stored it. None of this ever changes, except `state` (at rotation).
+/// A tree as the transaction that created it stored it. None of this ever changes, except `state`
+/// and `frozen_at` (at rotation).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeRow {
     /// Identity of the tree, 1 ..= i64::MAX.
@@ -37,6 +38,10 @@ pub struct TreeRow {
     pub max_leaf_bytes: u32,
     /// Whether the tree still takes entries.
     pub state: TreeState,
+    /// When the tree was made, Unix seconds: its key signs nothing before.
+    pub created_at: i64,
+    /// When the tree stopped taking entries, Unix seconds; set together with [`TreeState::Frozen`].
+    pub frozen_at: Option<i64>,
     /// DER SubjectPublicKeyInfo of each key with its role.
     pub keys: Vec<KeyRow>,
 }

@@ -11,6 +11,7 @@ use crate::limits::ANSWER_BYTES_IN_FLIGHT;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::settings::Settings;
+use crate::trust::TrustSettings;
 use crate::verification::Verifier;
 
 /// One server.
@@ -29,6 +30,8 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// Names requests.
     pub(crate) request_ids: RequestIds,
+    /// What the trust material says beside the trees.
+    pub(crate) trust: TrustSettings,
 }
 
 impl App {
@@ -45,6 +48,7 @@ impl App {
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
             request_ids: RequestIds::new(settings.instance.clone()),
+            trust: settings.trust.clone(),
             metrics,
         })
     }

@@ -28,6 +28,7 @@ mod retrieve;
 mod router;
 mod serve;
 pub mod settings;
+pub mod trust;
 mod verification;
 mod wire;
 

@@ -39,6 +39,7 @@ mod tests {
 
     use super::*;
     use crate::operation::Operation;
+    use crate::trust::Document;
 
     #[test]
     fn swagger_lists_exactly_the_operations() {
@@ -47,13 +48,15 @@ mod tests {
         let mut listed = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().expect("paths") {
             for (method, operation) in methods.as_object().expect("methods") {
-                let id = operation["operationId"].as_str().expect("an operationId");
+                // Rekor's names are part of its API; those of our documents are nobody's.
+                let id = operation["operationId"].as_str().filter(|_| !path.starts_with("/trust/")).unwrap_or_default();
                 listed.insert((path.clone(), method.to_uppercase(), id.to_owned()));
             }
         }
         let expected: BTreeSet<_> = Operation::ALL
             .iter()
             .map(|operation| (operation.path().to_owned(), operation.method().to_string(), operation.id().to_owned()))
+            .chain(Document::ALL.map(|document| (document.path().to_owned(), "GET".to_owned(), String::new())))
             .collect();
         assert_eq!(listed, expected);
     }
@@ -89,6 +92,9 @@ mod tests {
         }
         for operation in Operation::ALL {
             assert!(DOCS.contains(operation.path()), "{}", operation.path());
+        }
+        for document in Document::ALL {
+            assert!(DOCS.contains(document.path()), "{}", document.path());
         }
     }
 }

@@ -23,7 +23,8 @@ use crate::metrics::{Metrics, Refused};
 use crate::observe::observe;
 use crate::operation::{Operation, Route, operate};
 use crate::settings::Settings;
-use crate::{entries, health, index, log, pages, path, retrieve};
+use crate::trust::Document;
+use crate::{entries, health, index, log, pages, path, retrieve, trust};
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
 ///
@@ -75,6 +76,10 @@ fn api(app: &Arc<App>) -> Router {
 /// What is not Rekor's API. `/` and the documents answer any method, as in Rekor; `/ping` is not there for others than these.
 fn documents(app: &Arc<App>) -> Router {
     let probe = |method: Method| async move { not_allowed(&method, "GET,HEAD") };
+    let trust = Document::ALL.map(|document| {
+        let get = axum::routing::get(move |app| trust::document(app, document));
+        (document.path(), get.fallback(probe))
+    });
     let routes: [(&'static str, MethodRouter<Arc<App>>); 6] = [
         ("/", any(pages::home)),
         ("/docs", any(pages::docs)),
@@ -84,7 +89,7 @@ fn documents(app: &Arc<App>) -> Router {
         ("/readyz", axum::routing::get(health::readyz).fallback(probe)),
     ];
     let mut router = Router::new();
-    for (path, methods) in routes {
+    for (path, methods) in routes.into_iter().chain(trust) {
         let name = move |mut response: Response| async move {
             response.extensions_mut().insert(Route(path));
             response

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use prometheus::Registry;
 
+use crate::trust::TrustSettings;
+
 /// Default for [`Limits::body_bytes`]: 48 MiB. The largest request a Rekor deployment is set up for by its own compose file is
 /// 32,792,576 bytes; a package of that size in base64 still fits.
 pub const DEFAULT_BODY_BYTES: u64 = 48 * 1024 * 1024;
@@ -29,6 +31,8 @@ pub struct Settings {
     pub metrics: Registry,
     /// What `rekor_build_info` and the pages say.
     pub build: BuildInfo,
+    /// What `/trust/…` says beside the trees.
+    pub trust: TrustSettings,
     /// Tells the request ids this process makes from those of another: random text, some 8 letters or digits.
     pub instance: String,
 }
@@ -36,7 +40,8 @@ pub struct Settings {
 impl Settings {
     /// Settings with the default limits and policy.
     pub fn new(metrics: Registry, build: BuildInfo, instance: String) -> Self {
-        Self { limits: Limits::default(), policy: entry::Policy::default(), metrics, build, instance }
+        let trust = TrustSettings::default();
+        Self { limits: Limits::default(), policy: entry::Policy::default(), metrics, build, trust, instance }
     }
 }
 

@@ -29,6 +29,16 @@ pub(crate) enum Command {
     Fsck(Fsck),
     /// Check a configuration file
     Config(CheckConfig),
+    /// What clients have to trust
+    #[command(subcommand)]
+    Trust(Trust),
+}
+
+/// What to do with the trust material.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trust {
+    /// Write it into files, as `serve` answers it below /trust/. May run beside `serve`
+    Export(Export),
 }
 
 /// Flags of `serve`.
@@ -36,6 +46,8 @@ pub(crate) enum Command {
 pub(crate) struct Serve {
     #[command(flatten)]
     serving: ServingFlags,
+    #[command(flatten)]
+    trust: TrustFlags,
     #[command(flatten)]
     storage: StorageFlags,
     #[command(flatten)]
@@ -58,6 +70,20 @@ pub(crate) struct Init {
 /// Flags of `fsck`.
 #[derive(Debug, Args)]
 pub(crate) struct Fsck {
+    #[command(flatten)]
+    storage: StorageFlags,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// Flags of `trust export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Folder for the files, made if it is absent
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    trust: TrustFlags,
     #[command(flatten)]
     storage: StorageFlags,
     #[command(flatten)]
@@ -104,6 +130,24 @@ struct ServingFlags {
     #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_grace_seconds: Option<u64>,
+}
+
+/// What clients are told to trust.
+#[derive(Debug, Args, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TrustFlags {
+    /// Where clients reach the log [default: https:// and its name, for localhost http:// and the port]
+    #[arg(long, env = "TREEHEAD_PUBLIC_URL", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_url: Option<String>,
+    /// trusted_root.json with certificate and time-stamp authorities, to which this log is added
+    #[arg(long, env = "TREEHEAD_TRUSTED_ROOT_BASE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_root_base: Option<PathBuf>,
+    /// signing_config.v0.2.json with the URLs of those services, likewise
+    #[arg(long, env = "TREEHEAD_SIGNING_CONFIG_BASE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_config_base: Option<PathBuf>,
 }
 
 /// Where the log is.
@@ -178,7 +222,8 @@ fn in_short(text: &str) -> String {
 impl Serve {
     /// All layers, laid over each other.
     pub(crate) fn config(&self) -> Outcome<Config> {
-        layered(&self.common, &[&table(&self.serving)?, &table(&self.storage)?, &table(&self.making)?])
+        let groups = [&table(&self.serving)?, &table(&self.trust)?, &table(&self.storage)?, &table(&self.making)?];
+        layered(&self.common, &groups)
     }
 }
 
@@ -186,6 +231,13 @@ impl Init {
     /// All layers, laid over each other.
     pub(crate) fn config(&self) -> Outcome<Config> {
         layered(&self.common, &[&table(&self.storage)?, &table(&self.making)?])
+    }
+}
+
+impl Export {
+    /// All layers, laid over each other.
+    pub(crate) fn config(&self) -> Outcome<Config> {
+        layered(&self.common, &[&table(&self.trust)?, &table(&self.storage)?])
     }
 }
 

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use server::trust::{Others, PublicUrl, PublicUrlError, TrustSettings};
 
 use crate::database_url::DatabaseUrl;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
@@ -67,6 +68,22 @@ pub(crate) struct Config {
     /// stays, and can be looked up.
     pub client_signing_algorithms: Vec<String>,
 
+    /// Where clients reach this log: `https://log.example.org`, with a port if it is not the usual one, without a path. It is what
+    /// the trust material (`/trust/…`, `treehead trust export`) says. None means `https://` and the log's name; for the name
+    /// `localhost`, `http://localhost` and the port of `listen`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
+
+    /// A `trusted_root.json` with what others run: certificate authorities, their transparency logs, time-stamp authorities. This
+    /// log's trees are added to it. `cosign trusted-root create` makes one. Read at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_root_base: Option<PathBuf>,
+
+    /// A `signing_config.v0.2.json` with the URLs of those services and of an identity provider. This log becomes its Rekor.
+    /// `cosign signing-config create` makes one. Where it names a time-stamp authority, clients are sent to the v2 API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_config_base: Option<PathBuf>,
+
     /// How many seconds a stop (SIGTERM, SIGINT) waits for requests that were accepted. A service manager's own limit must be
     /// longer. A second signal ends the process at once.
     pub stop_grace_seconds: u64,
@@ -92,6 +109,9 @@ impl Default for Config {
             max_body_bytes_in_flight: server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT,
             max_connections: server::settings::DEFAULT_CONNECTIONS,
             client_signing_algorithms: entry::DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
+            public_url: None,
+            trusted_root_base: None,
+            signing_config_base: None,
             stop_grace_seconds: server::settings::DEFAULT_STOP_GRACE.as_secs(),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
@@ -169,6 +189,30 @@ impl Config {
             .map_err(|error| usage(format_args!("client-signing-algorithms: {error}")))
     }
 
+    /// What others run, from the files that say so.
+    pub(crate) fn others(&self) -> Outcome<Others> {
+        let mut others = Others::default();
+        if let Some(path) = &self.trusted_root_base {
+            others = others.with_trusted_root(&read_small(path)?).explain(FailureKind::Usage, path.display())?;
+        }
+        if let Some(path) = &self.signing_config_base {
+            others = others.with_signing_config(&read_small(path)?).explain(FailureKind::Usage, path.display())?;
+        }
+        Ok(others)
+    }
+
+    /// What the trust material says, for a log of this name whose API is at this port.
+    pub(crate) fn trust(&self, others: Others, name: &str, port: u16) -> Outcome<TrustSettings> {
+        let is_local = name == ledger::DEFAULT_NAME;
+        let public_url = self.given_url()?.or_else(|| is_local.then(|| PublicUrl::http(name, port)));
+        Ok(TrustSettings { public_url, others })
+    }
+
+    fn given_url(&self) -> Outcome<Option<PublicUrl>> {
+        let url = self.public_url.as_deref().map(str::parse).transpose();
+        url.map_err(|error: PublicUrlError| usage(format_args!("public-url: {error}")))
+    }
+
     fn check(&self) -> Outcome<()> {
         if self.database.is_some() && self.database_file.is_some() {
             return Err(usage("database and database-file are both given: give one of them"));
@@ -176,6 +220,7 @@ impl Config {
         self.database.as_ref().map_or(Ok(()), DatabaseUrl::check)?;
         self.name.as_deref().map_or(Ok(()), ledger::check_name).map_err(usage)?;
         self.policy()?;
+        self.given_url()?;
         if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
             return Err(usage(format_args!("max-body-bytes {}: 1 to {MAX_BODY_BYTES} expected", self.max_body_bytes)));
         }
@@ -278,6 +323,8 @@ mod tests {
             "name = \"a\\n\"",
             "database = \"mysql://x\"",
             "database = \"sqlite:x\"",
+            "public-url = \"log.example.org\"",
+            "public-url = \"https://log.example.org/rekor\"",
             "log-level = \"a=b=c\"",
             "log-format = \"xml\"",
             "max-connections = 0",

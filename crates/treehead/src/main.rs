@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Trust};
 use crate::failure::{Explain, FailureKind, Outcome};
 
 mod banner;
@@ -20,6 +20,7 @@ mod notify;
 mod open;
 mod serve;
 mod stop;
+mod trust;
 mod version;
 
 /// musl's own allocator is slow and fragments under many threads.
@@ -43,6 +44,7 @@ fn run(command: Command) -> Outcome<()> {
         Command::Init(flags) => init::run(&flags.config()?),
         Command::Fsck(flags) => fsck::run(&flags.config()?),
         Command::Config(flags) => config::check_file(&flags.check),
+        Command::Trust(Trust::Export(flags)) => trust::export(&flags.config()?, &flags.out),
     }
 }
 

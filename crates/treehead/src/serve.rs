@@ -28,12 +28,14 @@ pub(crate) fn run(config: &Config) -> Outcome<()> {
 
 async fn serve(config: &Config, place: &Place) -> Outcome<()> {
     let stop = stop::on_signal()?;
-    // Before the log is made: a port that is taken leaves nothing behind.
+    // Before the log is made: a wrong file or a port that is taken leaves nothing behind.
+    let others = config.others()?;
     let api = bind("listen", config.listen).await?;
     let metrics = bind("metrics-listen", config.metrics_listen).await?;
     let registry = Registry::new();
     let log = open_or_make(config, place, registry.clone()).await?;
-    let settings = server_settings(config, registry)?;
+    let mut settings = server_settings(config, registry)?;
+    settings.trust = config.trust(others, &log.ledger.tree().name, bound(&api)?.port())?;
     if let Err(error) = print_banner(&log, place, &api, &metrics) {
         // Nobody reads stdout: no reason not to serve.
         tracing::warn!(%error, "the banner cannot be printed");
@@ -109,8 +111,11 @@ async fn bind(setting: &str, address: SocketAddr) -> Outcome<TcpListener> {
     TcpListener::bind(address).await.explain(FailureKind::Address, format_args!("{setting} {address}"))
 }
 
+fn bound(listener: &TcpListener) -> Outcome<SocketAddr> {
+    listener.local_addr().explain(FailureKind::Address, "listen")
+}
+
 fn print_banner(log: &Log, place: &Place, api: &TcpListener, metrics: &TcpListener) -> Outcome<()> {
-    let bound = |listener: &TcpListener| listener.local_addr().explain(FailureKind::Address, "listen");
     let (api, metrics) = (bound(api)?, bound(metrics)?);
     let tree = log.ledger.tree();
     banner::print(Facts {

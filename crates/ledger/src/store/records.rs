@@ -59,6 +59,8 @@ pub(crate) struct TreeRecord {
     first_log_index: i64,
     max_leaf_bytes: i64,
     state: String,
+    created_at: i64,
+    frozen_at: Option<i64>,
     role: Option<String>,
     spki: Option<Vec<u8>>,
 }
@@ -89,6 +91,8 @@ fn into_tree(record: TreeRecord, key: Option<KeyRow>) -> StoreResult<TreeRow> {
         max_leaf_bytes: u32::try_from(record.max_leaf_bytes)
             .map_err(|_| StoreError::Damaged(format!("tree.max_leaf_bytes is {}", record.max_leaf_bytes)))?,
         state: state(&record.state)?,
+        created_at: record.created_at,
+        frozen_at: record.frozen_at,
         keys: key.into_iter().collect(),
     })
 }

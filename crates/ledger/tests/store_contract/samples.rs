@@ -23,6 +23,8 @@ pub(crate) fn tree(id: i64, name: &str) -> TreeRow {
         first_log_index: 7,
         max_leaf_bytes: 65_535,
         state: TreeState::Active,
+        created_at: START,
+        frozen_at: None,
         keys: vec![
             KeyRow { role: KeyRole::Log, spki: SPKI.to_vec() },
             KeyRow { role: KeyRole::Cosigner, spki: b"der of another".to_vec() },

@@ -3,13 +3,14 @@
 use ledger::store::{StoreError, TreeState};
 
 use crate::database::Database;
-use crate::samples::tree;
+use crate::samples::{START, tree};
 
 pub(crate) async fn trees_come_back_whole_oldest_first(database: &Database) {
     let store = &*database.store;
     assert_eq!(store.trees().await.unwrap(), []);
     let mut frozen = tree(i64::MAX, "log");
     frozen.state = TreeState::Frozen;
+    frozen.frozen_at = Some(START + 1);
     let active = tree(1, "log");
     let mut keyless = tree(5, "other");
     keyless.keys.clear();

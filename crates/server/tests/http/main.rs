@@ -11,3 +11,4 @@ mod listening;
 mod proposal;
 mod routes;
 mod search;
+mod trust;

@@ -8,7 +8,7 @@ use crate::store::records::{TreeRecord, into_trees};
 use crate::store::{StoreError, StoreResult, TreeRow};
 
 const TREES: &str = "SELECT t.tree_id, t.name, t.origin_v1, t.origin_v2, t.first_log_index, t.max_leaf_bytes, t.state,
-        k.role, k.spki
+        t.created_at, t.frozen_at, k.role, k.spki
     FROM tree t LEFT JOIN tree_key k USING (tree_id)
     ORDER BY t.created, k.role DESC, k.spki";
 
@@ -19,13 +19,14 @@ pub(super) async fn all(connection: &mut PgConnection) -> StoreResult<Vec<TreeRo
 
 /// One statement, so one transaction. Of two servers that start at once, one waits for the other here and finds its tree.
 const CREATE: &str = "WITH new_tree AS (
-        INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, state)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, state,
+            created_at, frozen_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         ON CONFLICT DO NOTHING
         RETURNING tree_id
     ), new_keys AS (
         INSERT INTO tree_key (tree_id, role, spki)
-        SELECT t.tree_id, k.role, k.spki FROM new_tree t, unnest($8::text[], $9::bytea[]) AS k(role, spki)
+        SELECT t.tree_id, k.role, k.spki FROM new_tree t, unnest($10::text[], $11::bytea[]) AS k(role, spki)
     )
     SELECT EXISTS (SELECT FROM new_tree)";
 
@@ -41,6 +42,8 @@ pub(super) async fn create(connection: &mut PgConnection, tree: &TreeRow) -> Sto
         .bind(to_sql(tree.first_log_index)?)
         .bind(i64::from(tree.max_leaf_bytes))
         .bind(state_name(tree.state))
+        .bind(tree.created_at)
+        .bind(tree.frozen_at)
         .bind(roles)
         .bind(spkis);
     let created: bool = query.fetch_one(&mut *connection).await.map_err(error::of_commit)?;
