@@ -275,4 +275,3 @@ func newSerial() *big.Int {
 func certificateBlock(certificate *x509.Certificate) *pem.Block {
 	return &pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}
 }
-
