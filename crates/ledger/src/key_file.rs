@@ -1,6 +1,6 @@
-//! The file of the log key: made once, never replaced.
+//! The file of a key that signs: made once, never replaced.
 //!
-//! PKCS#8 PEM of an ECDSA P-256 key, mode 0600. Several processes may share the path and start at once: exactly one of them
+//! PKCS#8 PEM of an ECDSA P-256 or Ed25519 key, mode 0600. Several processes may share the path and start at once: exactly one of them
 //! makes the key and all of them use it. Absent on purpose: passphrases, and anything that overwrites or deletes a key.
 
 use std::fs::{self, File, OpenOptions};
@@ -67,7 +67,7 @@ pub enum KeyFileError {
 }
 
 /// Reads the key at `path`.
-pub fn read(path: &Path, rng: &dyn SecureRandom) -> Result<SigningKey, KeyFileError> {
+pub fn read(path: &Path, algorithm: KeyAlgorithm, rng: &dyn SecureRandom) -> Result<SigningKey, KeyFileError> {
     let io = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => KeyFileError::Missing(path.to_owned()),
         _ => KeyFileError::Io { path: path.to_owned(), error },
@@ -91,31 +91,40 @@ pub fn read(path: &Path, rng: &dyn SecureRandom) -> Result<SigningKey, KeyFileEr
         "ENCRYPTED PRIVATE KEY" => return Err(unusable("encrypted; change it with `openssl pkcs8 -topk8 -nocrypt`")),
         _ => return Err(unusable("not a private key")),
     }
-    let key = SigningKey::from_pkcs8(&der, rng).map_err(|_| unusable("not an ECDSA P-256 key in PKCS#8"))?;
-    if key.verifying_key().algorithm() != KeyAlgorithm::EcdsaP256 {
-        return Err(unusable("not an ECDSA P-256 key: clients verify signed entry timestamps only with such keys"));
-    }
-    Ok(key)
+    let wrong = match algorithm {
+        KeyAlgorithm::EcdsaP256 => "not an ECDSA P-256 key in PKCS#8, the kind that Rekor's clients verify",
+        KeyAlgorithm::Ed25519 => "not an Ed25519 key in PKCS#8",
+    };
+    let key = SigningKey::from_pkcs8(&der, rng).map_err(|_| unusable(wrong))?;
+    if key.verifying_key().algorithm() == algorithm { Ok(key) } else { Err(unusable(wrong)) }
 }
 
 /// Reads the key at `path`, or makes it. On return the file and its name are durable.
 ///
 /// If we die before the link, a temporary file with a key that nobody used is left beside `path`; after it, the next start
 /// finds the key.
-pub fn read_or_make(path: &Path, rng: &dyn SecureRandom) -> Result<(SigningKey, KeyOrigin), KeyFileError> {
+pub fn read_or_make(
+    path: &Path,
+    algorithm: KeyAlgorithm,
+    rng: &dyn SecureRandom,
+) -> Result<(SigningKey, KeyOrigin), KeyFileError> {
     let origin = match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => make(path, rng)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => make(path, algorithm, rng)?,
         _ => KeyOrigin::Found,
     };
-    let key = read(path, rng)?;
+    let key = read(path, algorithm, rng)?;
     // Found keys too: the process that made it may not have come this far.
     sync_folder(path).map_err(|error| KeyFileError::Io { path: path.to_owned(), error })?;
     Ok((key, origin))
 }
 
 /// Writes a new key under a name of its own and links it to `path`, which never replaces what is there.
-fn make(path: &Path, rng: &dyn SecureRandom) -> Result<KeyOrigin, KeyFileError> {
-    let der = SigningKey::generate_p256_pkcs8(rng).map_err(|_| KeyFileError::Random)?;
+fn make(path: &Path, algorithm: KeyAlgorithm, rng: &dyn SecureRandom) -> Result<KeyOrigin, KeyFileError> {
+    let der = match algorithm {
+        KeyAlgorithm::EcdsaP256 => SigningKey::generate_p256_pkcs8(rng),
+        KeyAlgorithm::Ed25519 => SigningKey::generate_ed25519_pkcs8(rng),
+    };
+    let der = der.map_err(|_| KeyFileError::Random)?;
     let pem = pem_rfc7468::encode_string(LABEL, LineEnding::LF, &der)
         .map_err(|_| KeyFileError::Unusable { path: path.to_owned(), why: "the new key does not fit into PEM" })?;
     let temporary = temporary_name(path, rng)?;
@@ -179,13 +188,13 @@ mod tests {
     fn is_made_once_with_mode_0600() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
-        assert!(matches!(read(&path, &SystemRandom::new()), Err(KeyFileError::Missing(_))));
-        let (made, origin) = read_or_make(&path, &SystemRandom::new()).unwrap();
+        assert!(matches!(read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()), Err(KeyFileError::Missing(_))));
+        let (made, origin) = read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
         assert_eq!(origin, KeyOrigin::Made);
         let bytes = fs::read(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
 
-        let (found, origin) = read_or_make(&path, &SystemRandom::new()).unwrap();
+        let (found, origin) = read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
         assert_eq!((origin, log_id(&found)), (KeyOrigin::Found, log_id(&made)));
         assert_eq!(fs::read(&path).unwrap(), bytes);
         assert_eq!(names(folder.path()), ["key.pem"]);
@@ -196,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
         let made: Vec<_> = thread::scope(|scope| {
-            let start = || read_or_make(&path, &SystemRandom::new()).unwrap();
+            let start = || read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
             let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
@@ -212,16 +221,25 @@ mod tests {
         let path = folder.path().join("key.pem");
         for text in ["", "no key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
             write(&path, text);
-            assert!(matches!(read_or_make(&path, &SystemRandom::new()), Err(KeyFileError::Unusable { .. })), "{text}");
+            assert!(
+                matches!(
+                    read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+                    Err(KeyFileError::Unusable { .. })
+                ),
+                "{text}"
+            );
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink(folder.path().join("nowhere"), &path).unwrap();
-        assert!(read_or_make(&path, &SystemRandom::new()).is_err(), "a dangling link is not replaced");
+        assert!(
+            read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).is_err(),
+            "a dangling link is not replaced"
+        );
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
         assert!(matches!(
-            read_or_make(&path, &SystemRandom::new()),
+            read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
             Err(KeyFileError::Unusable { why: "not a file", .. })
         ));
     }
@@ -230,12 +248,12 @@ mod tests {
     fn an_exposed_key_is_refused_and_the_remedy_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.pem");
-        read_or_make(&path, &SystemRandom::new()).unwrap();
+        read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
         for (mode, accepted) in
             [(0o600, true), (0o400, true), (0o440, true), (0o640, true), (0o644, false), (0o660, false), (0o604, false)]
         {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            match read(&path, &SystemRandom::new()) {
+            match read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()) {
                 Ok(_) => assert!(accepted, "{mode:o}"),
                 Err(error) => assert!(!accepted && error.to_string().contains("chmod 600"), "{mode:o} {error}"),
             }
@@ -248,9 +266,13 @@ mod tests {
         let path = folder.path().join("key.pem");
         // openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 / ed25519, throw-away.
         write(&path, &pem(P256));
-        assert!(read(&path, &SystemRandom::new()).is_ok());
+        assert!(read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).is_ok());
         write(&path, &pem(ED25519));
-        assert!(matches!(read(&path, &SystemRandom::new()), Err(KeyFileError::Unusable { .. })));
+        assert!(read(&path, KeyAlgorithm::Ed25519, &SystemRandom::new()).is_ok());
+        assert!(matches!(
+            read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+            Err(KeyFileError::Unusable { .. })
+        ));
     }
 
     fn pem(body: &str) -> String {

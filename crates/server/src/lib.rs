@@ -34,5 +34,5 @@ mod wire;
 
 pub use index::TRUNCATED;
 pub use router::router;
-pub use serve::{ServeError, serve};
+pub use serve::{ServeError, serve, serve_routes};
 pub use settings::{BuildInfo, Limits, Settings};

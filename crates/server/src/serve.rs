@@ -28,7 +28,7 @@ use crate::limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS,
 use crate::observe::Peer;
 use crate::patience::Patient;
 use crate::router::routes;
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 
 /// Connections to the metrics at once: scrapers and a curious operator.
 const METRICS_CONNECTIONS: usize = 16;
@@ -58,36 +58,60 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let app = Arc::new(App::new(ledger, &settings)?);
-    #[cfg(target_os = "linux")]
-    settings.metrics.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    let open = Some(app.metrics.connections.clone());
+    let api = Listening { listener, router: routes(&app), places: settings.limits.connections, open };
+    let stopped = async { app.ledger.stop().await };
+    listen(api, metrics_listener, settings.metrics, settings.limits.stop_grace, shutdown, stopped).await
+}
 
+/// Serves other routes in the same way: within the limits of connections, headers and time-outs, with metrics beside them.
+///
+/// # Errors
+///
+/// See [`ServeError`].
+pub async fn serve_routes(
+    listener: TcpListener,
+    metrics_listener: TcpListener,
+    router: Router,
+    metrics: Registry,
+    limits: &Limits,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let api = Listening { listener, router, places: limits.connections, open: None };
+    listen(api, metrics_listener, metrics, limits.stop_grace, shutdown, async {}).await
+}
+
+/// Serves `api` until `shutdown` is ready and its requests are answered, runs `stopped`, and then ends the metrics.
+async fn listen(
+    api: Listening,
+    metrics_listener: TcpListener,
+    registry: Registry,
+    grace: Duration,
+    shutdown: impl Future<Output = ()>,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    #[cfg(target_os = "linux")]
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     let stop_metrics = CancellationToken::new();
     let metrics = Listening {
         listener: metrics_listener,
-        router: metrics_router(settings.metrics.clone()),
+        router: metrics_router(registry),
         places: METRICS_CONNECTIONS,
         open: None,
     };
     let metrics = tokio::spawn(metrics.run(stop_metrics.clone(), Duration::ZERO));
-
     let stop = CancellationToken::new();
-    let api = Listening {
-        listener,
-        router: routes(&app),
-        places: settings.limits.connections,
-        open: Some(app.metrics.connections.clone()),
-    };
-    let api = tokio::spawn(api.run(stop.clone(), settings.limits.stop_grace));
+    let api = tokio::spawn(api.run(stop.clone(), grace));
     shutdown.await;
     tracing::info!("stopping");
     stop.cancel();
     // A task that panicked counts as unfinished.
     let finished = api.await.is_ok_and(|drained| drained == Drained::Completely);
-    app.ledger.stop().await;
+    stopped.await;
     stop_metrics.cancel();
     // Nobody waits for the last scrape.
     drop(metrics.await);
-    if finished { Ok(()) } else { Err(ServeError::Unfinished(settings.limits.stop_grace)) }
+    if finished { Ok(()) } else { Err(ServeError::Unfinished(grace)) }
 }
 
 /// Whether all requests were answered before a stop.

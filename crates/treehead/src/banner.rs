@@ -69,6 +69,11 @@ pub(crate) fn listening(api: SocketAddr, metrics: SocketAddr) -> String {
     format!("API      http://{api}\nmetrics  http://{metrics}/metrics")
 }
 
+/// Where a witness listens, likewise.
+pub(crate) fn witness_listening(witness: SocketAddr, metrics: SocketAddr) -> String {
+    format!("witness  http://{witness}\nmetrics  http://{metrics}/metrics")
+}
+
 /// Three ways to log an entry. Each block can be pasted into any shell as it is, makes a throw-away key in a folder of its own,
 /// and needs no network but the log.
 pub(crate) fn examples(api: SocketAddr) -> String {

@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// What clients have to trust
     #[command(subcommand)]
     Trust(Trust),
+    /// Cosign other logs' checkpoints (C2SP tlog-witness)
+    #[command(subcommand)]
+    Witness(WitnessCommand),
 }
 
 /// What to do with the trust material.
@@ -98,6 +101,57 @@ pub(crate) struct CheckConfig {
     pub check: PathBuf,
 }
 
+/// The witness role.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WitnessCommand {
+    /// Make a witness: its folder and its Ed25519 key; prints its vkey
+    Init(WitnessInit),
+    /// Print the vkey of a witness, for the policies of logs
+    Vkey(WitnessFolder),
+    /// Cosign the checkpoints of trusted logs
+    Serve(WitnessServe),
+}
+
+/// Where a witness is.
+#[derive(Debug, Args)]
+pub(crate) struct WitnessFolder {
+    /// Folder of its key and its state
+    #[arg(long, env = "TREEHEAD_WITNESS_DIR", value_name = "FOLDER", default_value = "./treehead-witness")]
+    pub data_dir: PathBuf,
+}
+
+/// Flags of `witness init`.
+#[derive(Debug, Args)]
+pub(crate) struct WitnessInit {
+    #[command(flatten)]
+    pub folder: WitnessFolder,
+    /// Name of the witness, a URL without scheme; it is in every cosignature and never changes
+    #[arg(long, env = "TREEHEAD_WITNESS_NAME", value_name = "NAME")]
+    pub name: String,
+}
+
+/// Flags of `witness serve`.
+#[derive(Debug, Args)]
+pub(crate) struct WitnessServe {
+    #[command(flatten)]
+    pub folder: WitnessFolder,
+    /// File with the vkey of each trusted log, one a line, and its origin after a space where that is not the key's name
+    #[arg(long, env = "TREEHEAD_WITNESS_LOGS", value_name = "FILE")]
+    pub logs: PathBuf,
+    /// Address and port of the witness
+    #[arg(long, env = "TREEHEAD_WITNESS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:3010")]
+    pub listen: SocketAddr,
+    /// Address and port of the Prometheus metrics
+    #[arg(long, env = "TREEHEAD_WITNESS_METRICS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:2113")]
+    pub metrics_listen: SocketAddr,
+    /// How log lines look on stderr
+    #[arg(long, env = "TREEHEAD_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// error, warn, info, debug or trace, or a list such as info,sqlx=warn
+    #[arg(long, env = "TREEHEAD_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
 /// How the API is served.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -126,6 +180,14 @@ struct ServingFlags {
     #[arg(long, env = "TREEHEAD_CLIENT_SIGNING_ALGORITHMS", value_name = "NAMES", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     client_signing_algorithms: Option<Vec<String>>,
+    /// File of the witness policy (C2SP tlog-policy): heads are shown once its quorum has cosigned them
+    #[arg(long, env = "TREEHEAD_WITNESS_POLICY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_policy: Option<PathBuf>,
+    /// After how long a head is shown without its quorum [default: never]
+    #[arg(long, env = "TREEHEAD_WITNESS_FAIL_OPEN_SECONDS", value_name = "SECONDS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_fail_open_seconds: Option<u64>,
     /// How long a stop waits for accepted requests
     #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -180,6 +242,10 @@ struct MakingFlags {
     #[arg(long, env = "TREEHEAD_KEY", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<PathBuf>,
+    /// File of a second, Ed25519 key that witnesses ask for, made if the log is new [default: none]
+    #[arg(long, env = "TREEHEAD_ED25519_KEY", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ed25519_key: Option<PathBuf>,
 }
 
 /// What every command takes.

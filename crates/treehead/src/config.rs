@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,23 @@ pub(crate) struct Config {
     /// a new log, and never overwritten. None means `log-key.pem` in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+
+    /// The file of a second private key of the log: Ed25519 as PKCS#8 PEM. It adds a second line to the v2 checkpoint, which
+    /// C2SP witnesses ask for. It is given when the log is made, and made then if the file does not exist; a log that was made
+    /// with one needs it ever after, and one that was made without it never takes one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ed25519_key: Option<PathBuf>,
+
+    /// The file of the witness policy (C2SP tlog-policy). With it no head of the log is shown before the witnesses of the
+    /// quorum have cosigned it; when they do not, writes get 503 after 10 s. A log that was once published with witnesses needs
+    /// a policy ever after; one with `quorum none` asks nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness_policy: Option<PathBuf>,
+
+    /// After how many seconds a head is published although its quorum did not cosign it ("fail open"), 1 to 10. None means
+    /// never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub witness_fail_open_seconds: Option<u64>,
 
     /// Largest request body in bytes. Larger ones get 413 with this number in the message. The default is 48 MiB: base64 of a
     /// package of some 35 MB.
@@ -105,6 +123,9 @@ impl Default for Config {
             database_file: None,
             name: None,
             key: None,
+            ed25519_key: None,
+            witness_policy: None,
+            witness_fail_open_seconds: None,
             max_body_bytes: server::settings::DEFAULT_BODY_BYTES,
             max_body_bytes_in_flight: server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT,
             max_connections: server::settings::DEFAULT_CONNECTIONS,
@@ -130,6 +151,9 @@ const MAX_FILE: u64 = 64 * 1024;
 const MAX_BODY_BYTES: u64 = 1024 * 1024 * 1024;
 /// Most that `max-connections` may be: as many descriptors as Linux gives one process (`fs.nr_open`).
 const MAX_CONNECTIONS: usize = 1024 * 1024;
+
+/// Later than that, writes are refused anyway.
+const FAIL_OPEN_SECONDS: RangeInclusive<u64> = 1..=ledger::MAX_UNPUBLISHED_TIME.as_secs();
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -230,6 +254,12 @@ impl Config {
                 self.max_connections
             )));
         }
+        if self.witness_fail_open_seconds.is_some_and(|seconds| !FAIL_OPEN_SECONDS.contains(&seconds)) {
+            return Err(usage("witness-fail-open-seconds: 1 to 10 expected"));
+        }
+        if self.witness_fail_open_seconds.is_some() && self.witness_policy.is_none() {
+            return Err(usage("witness-fail-open-seconds without witness-policy"));
+        }
         tracing_subscriber::EnvFilter::try_new(&self.log_level)
             .map_err(|error| usage(format_args!("log-level {:?}: {error}", self.log_level)))?;
         Ok(())
@@ -247,7 +277,7 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> 
 }
 
 /// Reads a text file that has no reason to be large.
-fn read_small(path: &Path) -> Outcome<String> {
+pub(crate) fn read_small(path: &Path) -> Outcome<String> {
     let size = fs::metadata(path).explain(FailureKind::Usage, path.display())?.len();
     if size > MAX_FILE {
         return Err(usage(format_args!("{}: {size} bytes, at most {MAX_FILE} expected", path.display())));
@@ -330,6 +360,8 @@ mod tests {
             "max-connections = 0",
             "max-connections = 9223372036854775807",
             "max-body-bytes = 0",
+            "witness-fail-open-seconds = 5",
+            "witness-policy = \"p\"\nwitness-fail-open-seconds = 11",
             "max-body-bytes = 9223372036854775807",
             "x =",
         ] {

@@ -11,10 +11,15 @@ use crate::failure::{Explain, FailureKind, Outcome};
 
 /// Starts logging for the whole process. Call once.
 pub(crate) fn start(config: &Config) -> Outcome<()> {
-    let filter = EnvFilter::try_new(&config.log_level).explain(FailureKind::Usage, "log-level")?;
+    start_with(config.log_format, &config.log_level)
+}
+
+/// The same for a command without that configuration.
+pub(crate) fn start_with(format: LogFormat, level: &str) -> Outcome<()> {
+    let filter = EnvFilter::try_new(level).explain(FailureKind::Usage, "log-level")?;
     let builder: SubscriberBuilder<DefaultFields, Format, EnvFilter, fn() -> io::Stderr> =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match config.log_format {
+    match format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     }

@@ -22,6 +22,8 @@ mod serve;
 mod stop;
 mod trust;
 mod version;
+mod witness_role;
+mod witnesses;
 
 /// musl's own allocator is slow and fragments under many threads.
 #[global_allocator]
@@ -45,6 +47,7 @@ fn run(command: Command) -> Outcome<()> {
         Command::Fsck(flags) => fsck::run(&flags.config()?),
         Command::Config(flags) => config::check_file(&flags.check),
         Command::Trust(Trust::Export(flags)) => trust::export(&flags.config()?, &flags.out),
+        Command::Witness(command) => witness_role::run(&command),
     }
 }
 

@@ -10,8 +10,9 @@ use ledger::store::postgres::PostgresStore;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{KeyRole, Store, StoreError, TreeRow};
 use ring::rand::SystemRandom;
-use tlog::SigningKey;
+use tlog::{KeyAlgorithm, SigningKey};
 
+use crate::banner::History;
 use crate::config::Config;
 use crate::data_folder::{self, FolderLock};
 use crate::database_url::DatabaseUrl;
@@ -97,7 +98,7 @@ pub(crate) fn key_path(config: &Config) -> Outcome<PathBuf> {
 
 /// The key of a log that exists. It is never made here: a log without its key must not go on under another.
 pub(crate) fn key_of(tree: &TreeRow, path: &Path) -> Outcome<SigningKey> {
-    key_file::read(path, &SystemRandom::new()).map_err(|error| match error {
+    key_file::read(path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).map_err(|error| match error {
         KeyFileError::Missing(path) => Failure::new(
             FailureKind::Key,
             format_args!(
@@ -111,6 +112,18 @@ pub(crate) fn key_of(tree: &TreeRow, path: &Path) -> Outcome<SigningKey> {
         ),
         error => Failure::new(FailureKind::Key, error),
     })
+}
+
+/// The log's Ed25519 key, if it is to have one. It is made here only for a new log; that it is the tree's is checked when the log
+/// is opened.
+pub(crate) fn ed25519_key(config: &Config, history: History) -> Outcome<Option<SigningKey>> {
+    let Some(path) = &config.ed25519_key else { return Ok(None) };
+    let (rng, algorithm) = (SystemRandom::new(), KeyAlgorithm::Ed25519);
+    let key = match history {
+        History::New => key_file::read_or_make(path, algorithm, &rng).map(|(key, _)| key),
+        History::Known => key_file::read(path, algorithm, &rng),
+    };
+    key.map(Some).map_err(|error| Failure::new(FailureKind::Key, error))
 }
 
 /// Log ID of a stored tree; empty text if it has no log key, which [`ledger::Ledger::open`] then says.

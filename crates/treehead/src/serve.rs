@@ -17,7 +17,7 @@ use crate::banner::{self, Facts, History};
 use crate::config::Config;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::open::{self, Place};
-use crate::{logging, new_log, notify, runtime, stop, version};
+use crate::{logging, new_log, notify, runtime, stop, version, witnesses};
 
 /// Serves until SIGTERM or SIGINT; then finishes what was accepted.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
@@ -70,8 +70,9 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
         store,
         name: config.name.clone(),
         key,
-        cosigner: None,
-        witnessing: None,
+        // Made with the log, if this start did that.
+        cosigner: open::ed25519_key(config, History::Known)?,
+        witnessing: witnesses::witnessing(config)?,
         clock: Arc::new(SystemClock),
         metrics,
     };
@@ -107,7 +108,7 @@ fn lost_the_race(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
     )
 }
 
-async fn bind(setting: &str, address: SocketAddr) -> Outcome<TcpListener> {
+pub(crate) async fn bind(setting: &str, address: SocketAddr) -> Outcome<TcpListener> {
     TcpListener::bind(address).await.explain(FailureKind::Address, format_args!("{setting} {address}"))
 }
 

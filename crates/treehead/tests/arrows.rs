@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("tlog", &[]),
     ("entry", &["tlog"]),
     ("ledger", &["tlog"]),
     ("server", &["entry", "ledger", "tlog"]),
-    ("treehead", &["entry", "ledger", "server", "tlog"]),
+    ("witness", &["tlog"]),
+    ("treehead", &["entry", "ledger", "server", "tlog", "witness"]),
 ];
 
 #[test]

@@ -1,0 +1,127 @@
+//! What a witness does with a checkpoint.
+
+use ring::rand::SystemRandom;
+use tlog::{AddCheckpoint, Checkpoint, EMPTY_ROOT, Note, NoteError, NoteSignature, SigningKey, TreeSize, WitnessKey};
+
+use crate::{Cosigned, Logs, State, StateError};
+
+/// How often a request is judged anew because another one of the same log came first.
+const MAX_TURNS: u32 = 4;
+
+/// A witness: its key, the logs that it trusts, and what it cosigned.
+pub struct Witness {
+    name: String,
+    key: SigningKey,
+    logs: Logs,
+    state: State,
+    clock: Box<dyn Fn() -> u64 + Send + Sync>,
+    rng: SystemRandom,
+}
+
+/// What came of an `add-checkpoint`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The cosignature. The state that it states is durable.
+    Cosigned(NoteSignature),
+    /// None, and the state is as it was.
+    Refused(Refusal),
+}
+
+/// Why a checkpoint is not cosigned, in the order of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not the body of a request. 400.
+    #[error("not an add-checkpoint request")]
+    Malformed,
+    /// The origin is not one of the trusted logs. 404.
+    #[error("unknown log")]
+    UnknownOrigin,
+    /// No signature by a key that is trusted for the origin, or one that does not verify. 403.
+    #[error("not signed by a trusted key of the log")]
+    Untrusted,
+    /// The old size is larger than the checkpoint's. 400.
+    #[error("the old size is larger than the size of the checkpoint")]
+    OldSize,
+    /// The old size is not the size that was cosigned last, which this is. 409.
+    #[error("the size cosigned last is {0}")]
+    Conflict(TreeSize),
+    /// The checkpoint does not extend the one cosigned last. 422.
+    #[error("the checkpoint does not extend the one that was cosigned last")]
+    Inconsistent,
+}
+
+impl Witness {
+    /// A witness. The key MUST be Ed25519 and its own: the signed message does not name the witness.
+    pub fn new(
+        name: &str,
+        key: SigningKey,
+        logs: Logs,
+        state: State,
+        clock: Box<dyn Fn() -> u64 + Send + Sync>,
+    ) -> Result<Self, NoteError> {
+        WitnessKey::new(name, key.verifying_key().clone())?;
+        Ok(Self { name: name.to_owned(), key, logs, state, clock, rng: SystemRandom::new() })
+    }
+
+    /// The logs.
+    pub fn logs(&self) -> &Logs {
+        &self.logs
+    }
+
+    /// C2SP tlog-witness, `add-checkpoint`: the checks in the order of the specification.
+    pub async fn add_checkpoint(&self, body: &str) -> Result<Outcome, StateError> {
+        let refused = |refusal| Ok(Outcome::Refused(refusal));
+        let Ok(request) = AddCheckpoint::parse(body) else { return refused(Refusal::Malformed) };
+        let note = &request.checkpoint;
+        let Ok(checkpoint) = Checkpoint::parse(note.text()) else { return refused(Refusal::Malformed) };
+        // The origin is unknown: 404.
+        let origin = checkpoint.origin.as_str();
+        let Some(keys) = self.logs.keys(origin) else { return refused(Refusal::UnknownOrigin) };
+        // No signature verifies against a trusted key, or that of a trusted key does not verify: 403.
+        if note.verify(keys).is_err() {
+            return refused(Refusal::Untrusted);
+        }
+        // The old size must be equal to or lower than the checkpoint size: 400.
+        if request.old_size > checkpoint.size {
+            return refused(Refusal::OldSize);
+        }
+        let next = Cosigned { size: checkpoint.size, root: checkpoint.root, checkpoint: note.to_string() };
+        let mut newest = TreeSize(0);
+        for _ in 0..MAX_TURNS {
+            let last = self.state.last(origin).await?;
+            let (size, root) = last.as_ref().map_or((TreeSize(0), EMPTY_ROOT), |last| (last.size, last.root));
+            // The old size must match the size of the latest checkpoint that was cosigned: 409 with that size.
+            if request.old_size != size {
+                return refused(Refusal::Conflict(size));
+            }
+            // The proof must lead from there to the checkpoint, and be empty from 0 and from its own size: 422.
+            if tlog::verify_consistency(size, &root, next.size, &next.root, &request.proof).is_err() {
+                tracing::warn!(origin, last = size.0, size = next.size.0, root = %next.root, "a log contradicts itself");
+                return refused(Refusal::Inconsistent);
+            }
+            // Durable before anything is signed. Dies here: the log asks again with the size that it learns of, and gets a
+            // cosignature over this very root.
+            if self.state.advance(origin, last.as_ref(), &next).await? {
+                return Ok(Outcome::Cosigned(self.cosign(note.text())?));
+            }
+            newest = size;
+        }
+        refused(Refusal::Conflict(newest))
+    }
+
+    /// The checkpoint of an origin that was cosigned last, with a cosignature of now; none if there is none.
+    pub async fn checkpoint(&self, origin: &str) -> Result<Option<Note>, StateError> {
+        let Some(last) = self.state.last(origin).await? else { return Ok(None) };
+        let mut note = Note::parse(&last.checkpoint).map_err(damaged)?;
+        note.add(self.cosign(note.text())?).map_err(damaged)?;
+        Ok(Some(note))
+    }
+
+    fn cosign(&self, text: &str) -> Result<NoteSignature, StateError> {
+        tlog::cosign(text, &self.name, &self.key, (self.clock)(), &self.rng).map_err(damaged)
+    }
+}
+
+fn damaged(error: NoteError) -> StateError {
+    StateError::Damaged(error.to_string())
+}
