@@ -76,7 +76,7 @@ fn some_seeds_are_accepted() {
     assert!(count("rekord", is_entry) >= 10);
     assert!(count("pgp", |key| entry::key_search_key("pgp", key).is_ok()) >= 8);
     assert_eq!(count("minisign", |key| entry::key_search_key("minisign", key).is_ok()), 2);
-    assert_eq!(count("ssh", |key| entry::key_search_key("ssh", key).is_ok()), 5);
+    assert_eq!(count("ssh", |key| entry::key_search_key("ssh", key).is_ok()), 6);
     assert_eq!(count("checkpoint", |text| tlog::Note::parse(&String::from_utf8_lossy(text)).is_ok()), 6);
     assert_eq!(count("tile_path", |path| String::from_utf8_lossy(path).parse::<tlog::TilePath>().is_ok()), 7);
 }

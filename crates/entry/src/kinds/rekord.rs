@@ -102,50 +102,31 @@ impl Proposal for Spec {
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
         let [signature, data] = Member::of(spec).object(["signature", "data"])?.unwrap_or_default();
-        let invalid = |what: &str| Refusal::Invalid(what.to_owned());
         // Base64 is decoded before anything is found to be missing.
-        let signature = match signature.object(["format", "content", "publicKey"])? {
-            Some([format, content, public_key]) => Some((
-                format.text()?,
-                content.base64("signature content")?,
-                public_key
-                    .object(["content"])?
-                    .map(|[content]| content.base64("signature publicKey content"))
-                    .transpose()?,
-            )),
-            None => None,
-        };
-        let data = match data.object(["hash", "content"])? {
-            Some([hash, content]) => {
-                let hash = hash.object(["algorithm", "value"])?;
-                let hash = hash.map(|[algorithm, value]| Ok((algorithm.text()?, value.text()?))).transpose()?;
-                Some((hash, content.base64("data content")?))
-            }
-            None => None,
-        };
-        validate(&signature, &data)?;
+        let signature = SignatureFields::of(signature)?;
+        let data = DataFields::of(data)?;
+        validate(signature.as_ref(), data.as_ref())?;
 
-        let (Some((format, signature, public_key)), Some((hash, content))) = (signature, data) else {
+        let invalid = |what: &str| Refusal::Invalid(what.to_owned());
+        let (Some(signature), Some(data)) = (signature, data) else {
             return Err(invalid("missing signature or data"));
         };
-        let format =
-            format.as_deref().and_then(Format::from_name).ok_or_else(|| invalid("missing signature format"))?;
-        if signature.is_empty() {
-            return Err(invalid("'content' must be specified for signature"));
-        }
-        let public_key = public_key.ok_or_else(|| invalid("missing public key"))?;
-        if public_key.is_empty() {
-            return Err(invalid("'content' must be specified for publicKey"));
-        }
-        let hash = hash.and_then(|(_, value)| value).map(Cow::into_owned);
+        let format = signature.format.as_deref().and_then(Format::from_name);
+        let hash = data.value.map(Cow::into_owned);
         match &hash {
             Some(hash) if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
                 return Err(invalid("invalid value for hash"));
             }
-            None if content.is_empty() => return Err(invalid("'content' must be specified for data")),
+            None if data.content.is_empty() => return Err(invalid("'content' must be specified for data")),
             _ => {}
         }
-        Ok(Self { format, signature, public_key, content, hash })
+        Ok(Self {
+            format: format.ok_or_else(|| invalid("missing signature format"))?,
+            signature: signature.content,
+            public_key: signature.public_key.ok_or_else(|| invalid("missing public key"))?,
+            content: data.content,
+            hash,
+        })
     }
 
     fn check_format<S: pki::Signature>(&self, hash: &str) -> Result<Canonical, Refusal> {
@@ -184,49 +165,88 @@ fn index_keys(key: &impl Key, hash: &str) -> Vec<String> {
     keys
 }
 
-type Text<'a> = Option<Cow<'a, str>>;
+/// The members of `signature`; no bytes where there are none.
+struct SignatureFields<'a> {
+    format: Option<Cow<'a, str>>,
+    content: Vec<u8>,
+    public_key: Option<Vec<u8>>,
+}
+
+impl<'a> SignatureFields<'a> {
+    fn of(signature: Member<'a>) -> Result<Option<Self>, Refusal> {
+        let Some([format, content, public_key]) = signature.object(["format", "content", "publicKey"])? else {
+            return Ok(None);
+        };
+        let (format, content) = (format.text()?, content.base64("signature content")?);
+        let public_key = public_key.object(["content"])?;
+        let public_key = public_key.map(|[content]| content.base64("signature publicKey content")).transpose()?;
+        Ok(Some(Self { format, content, public_key }))
+    }
+
+    fn add_faults(&self, faults: &mut Vec<&str>) {
+        if self.content.is_empty() {
+            faults.push("signature.signature.content in body is required");
+        }
+        match self.format.as_deref() {
+            None => faults.push("signature.signature.format in body is required"),
+            Some(format) if Format::from_name(format).is_none() => {
+                faults.push("signature.signature.format in body should be one of [pgp minisign x509 ssh]");
+            }
+            Some(_) => {}
+        }
+        match &self.public_key {
+            None => faults.push("signature.signature.publicKey in body is required"),
+            Some(content) if content.is_empty() => {
+                faults.push("signature.signature.publicKey.signature.publicKey.content in body is required");
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// The members of `data`; no content where there is none.
+struct DataFields<'a> {
+    has_hash: bool,
+    algorithm: Option<Cow<'a, str>>,
+    value: Option<Cow<'a, str>>,
+    content: Vec<u8>,
+}
+
+impl<'a> DataFields<'a> {
+    fn of(data: Member<'a>) -> Result<Option<Self>, Refusal> {
+        let Some([hash, content]) = data.object(["hash", "content"])? else { return Ok(None) };
+        let hash = hash.object(["algorithm", "value"])?;
+        let has_hash = hash.is_some();
+        let [algorithm, value] = hash.unwrap_or_default();
+        let (algorithm, value) = (algorithm.text()?, value.text()?);
+        Ok(Some(Self { has_hash, algorithm, value, content: content.base64("data content")? }))
+    }
+
+    fn add_faults(&self, faults: &mut Vec<&str>) {
+        if !self.has_hash {
+            return;
+        }
+        match self.algorithm.as_deref() {
+            None => faults.push("data.data.hash.data.hash.algorithm in body is required"),
+            Some("sha256") => {}
+            Some(_) => faults.push("data.data.hash.data.hash.algorithm in body should be one of [sha256]"),
+        }
+        if self.value.is_none() {
+            faults.push("data.data.hash.data.hash.value in body is required");
+        }
+    }
+}
 
 /// What Rekor calls field validation: all faults in one message.
-fn validate(
-    signature: &Option<(Text<'_>, Vec<u8>, Option<Vec<u8>>)>,
-    data: &Option<(Option<(Text<'_>, Text<'_>)>, Vec<u8>)>,
-) -> Result<(), Refusal> {
+fn validate(signature: Option<&SignatureFields<'_>>, data: Option<&DataFields<'_>>) -> Result<(), Refusal> {
     let mut faults = vec!["validation failure list:"];
     match data {
+        Some(data) => data.add_faults(&mut faults),
         None => faults.push("data in body is required"),
-        Some((Some((algorithm, value)), _)) => {
-            match algorithm.as_deref() {
-                None => faults.push("data.data.hash.data.hash.algorithm in body is required"),
-                Some("sha256") => {}
-                Some(_) => faults.push("data.data.hash.data.hash.algorithm in body should be one of [sha256]"),
-            }
-            if value.is_none() {
-                faults.push("data.data.hash.data.hash.value in body is required");
-            }
-        }
-        Some((None, _)) => {}
     }
     match signature {
+        Some(signature) => signature.add_faults(&mut faults),
         None => faults.push("signature in body is required"),
-        Some((format, content, public_key)) => {
-            if content.is_empty() {
-                faults.push("signature.signature.content in body is required");
-            }
-            match format.as_deref() {
-                None => faults.push("signature.signature.format in body is required"),
-                Some(format) if Format::from_name(format).is_none() => {
-                    faults.push("signature.signature.format in body should be one of [pgp minisign x509 ssh]");
-                }
-                Some(_) => {}
-            }
-            match public_key {
-                None => faults.push("signature.signature.publicKey in body is required"),
-                Some(content) if content.is_empty() => {
-                    faults.push("signature.signature.publicKey.signature.publicKey.content in body is required");
-                }
-                Some(_) => {}
-            }
-        }
     }
     match faults.len() {
         1 => Ok(()),

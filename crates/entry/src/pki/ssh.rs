@@ -51,7 +51,7 @@ impl pki::Key for Key {
             for line in [Some(line), after_options(line)].into_iter().flatten() {
                 match Self::from_line(line) {
                     Some(Ok(key)) => return Ok(key),
-                    Some(Err(error)) => fault = Some(error),
+                    Some(Err(error)) => _ = fault.get_or_insert(error),
                     None => {}
                 }
             }

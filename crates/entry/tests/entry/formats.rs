@@ -14,7 +14,7 @@ const NOW: UnixSeconds = UnixSeconds(0);
 /// Format, key, signature.
 type Case = (&'static str, &'static str, &'static str);
 
-const TAKEN: [Case; 23] = [
+const TAKEN: [Case; 25] = [
     ("pgp", "ed25519.key", "ed25519.asc"),
     ("pgp", "ed25519.key", "ed25519.text.sig"),
     ("pgp", "nistp256.key", "nistp256.asc"),
@@ -27,6 +27,7 @@ const TAKEN: [Case; 23] = [
     ("pgp", "old-dsa.key", "v3-dsa-sha1.asc"),
     ("pgp", "noflags.key", "noflags.asc"),
     ("pgp", "prolonged.key", "prolonged.asc"),
+    ("pgp", "prolonged-subkey.key", "prolonged-subkey.asc"),
     // What both took.
     ("pgp", "prolonged.key", "late.asc"),
     ("pgp", "expired.key", "prolonged.asc"),
@@ -39,6 +40,7 @@ const TAKEN: [Case; 23] = [
     ("minisign", "minisign.pub", "message.legacy.minisig"),
     ("minisign", "signify.pub", "signify.sig"),
     ("ssh", "ed25519.pub", "ed25519.sig"),
+    ("ssh", "ed25519-cert.pub", "ed25519-cert.sig"),
     ("ssh", "ecdsab256.pub", "ecdsab256.sig"),
     ("ssh", "rsab2048.pub", "rsab2048.sig"),
 ];
@@ -55,7 +57,7 @@ const REFUSED: [(Case, &str); 11] = [
     (("pgp", "noflags.key", "noflags-subkey.asc"), "openpgp: signature made by unknown entity"),
     (
         ("pgp", "brainpoolP256r1.key", "brainpoolP256r1.asc"),
-        "error reading PGP public key: openpgp: unsupported feature: signatures with Brainpool curves",
+        "error reading PGP public key: openpgp: signatures with Brainpool keys cannot be verified here",
     ),
     (("pgp", "ed25519.key", "nistp256.asc"), "openpgp: signature made by unknown entity"),
     (
@@ -123,7 +125,7 @@ fn a_flipped_bit_of_a_signature_is_refused() {
         let at = match text.contains('\u{fffd}') {
             true => signature.len() - 1,
             false => {
-                let line = text.lines().filter(|line| line.len() > 40 && !line.contains([' ', '-'])).next_back();
+                let line = text.lines().rfind(|line| line.len() > 40 && !line.contains([' ', '-']));
                 text.rfind(line.unwrap()).unwrap() + 20
             }
         };

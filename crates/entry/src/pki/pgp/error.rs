@@ -24,6 +24,10 @@ pub(crate) enum Error {
     /// A secret key, which its owner must not hand out.
     #[error("this is a private key; export the public key, and consider this one disclosed")]
     PrivateKey,
+    /// A key whose signatures Rekor verifies and this log cannot. It must not be passed over: the rest of the key ring
+    /// would become another entry than in Rekor.
+    #[error("openpgp: signatures with {0} keys cannot be verified here")]
+    Unverifiable(&'static str),
     #[error("openpgp: RSA keys of {0} bits are not supported, only of {MIN_RSA_BITS} to {MAX_RSA_BITS}")]
     RsaSize(u16),
     #[error("openpgp: invalid signature: {0}")]

@@ -31,6 +31,7 @@ const SECP256K1: &[u8] = &[0x2b, 0x81, 4, 0, 0x0a];
 const CURVE25519_LEGACY: &[u8] = &[0x2b, 6, 1, 4, 1, 0x97, 0x55, 1, 5, 1];
 const ED25519_LEGACY: &[u8] = &[0x2b, 6, 1, 4, 1, 0xda, 0x47, 15, 1];
 const X448_OID: &[u8] = &[0x2b, 0x65, 0x6f];
+const ED448_OID: &[u8] = &[0x2b, 0x65, 0x71];
 const BRAINPOOL_P256: &[u8] = &[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 7];
 const BRAINPOOL_P384: &[u8] = &[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 11];
 const BRAINPOOL_P512: &[u8] = &[0x2b, 0x24, 3, 3, 2, 8, 1, 1, 13];
@@ -192,7 +193,7 @@ fn material_length(version: u8, algorithm: u8, material: &[u8]) -> Result<usize,
             match curve {
                 NIST_P256 | NIST_P384 | NIST_P521 | SECP256K1 => integers(1, rest)?,
                 BRAINPOOL_P256 | BRAINPOOL_P384 | BRAINPOOL_P512 => {
-                    return Err(Error::unsupported("signatures with Brainpool curves"));
+                    return Err(Error::Unverifiable("Brainpool"));
                 }
                 _ => return Err(unknown_curve(curve)),
             }
@@ -238,8 +239,10 @@ fn eddsa(version: u8, material: &[u8]) -> Result<&[u8], Error> {
         return Err(Error::structure("cannot generate v6 key with deprecated algorithm: EdDSALegacy"));
     }
     let (curve, rest) = split_identifier(material)?;
-    if curve != ED25519_LEGACY {
-        return Err(unknown_curve(curve));
+    match curve {
+        ED25519_LEGACY => {}
+        ED448_OID => return Err(Error::Unverifiable("Ed448 (of algorithm 22)")),
+        curve => return Err(unknown_curve(curve)),
     }
     let (point, rest) = split_integer(rest)?;
     match point {

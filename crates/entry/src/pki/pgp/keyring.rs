@@ -273,7 +273,7 @@ impl Packets<'_, '_> {
             entity
                 .primary
                 .verify(revocation, &[&entity.primary.to_be_hashed()])
-                .map_err(|_| Error::structure("revocation signature signed by alternate key"))?;
+                .map_err(|error| broken("revocation signature signed by alternate key", error))?;
         }
         Ok(())
     }
@@ -353,7 +353,15 @@ fn item(packet: &Packet<'_>) -> Result<Option<Item>, Error> {
 fn verify_user_id(key: &KeyPacket, text: &[u8], signature: &SignaturePacket) -> Result<(), Error> {
     let length = (text.len() as u32).to_be_bytes();
     key.verify(signature, &[&key.to_be_hashed(), &[0xb4], &length, text])
-        .map_err(|error| Error::structure(format!("user ID self-signature invalid: {error}")))
+        .map_err(|error| broken("user ID self-signature invalid", error))
+}
+
+/// What is wrong with a key that has a signature with this fault: nothing, if that is only unknown here.
+fn broken(what: &str, error: Error) -> Error {
+    match error {
+        Error::Unverifiable(_) | Error::RsaSize(_) => error,
+        error => Error::structure(format!("{what}: {error}")),
+    }
 }
 
 /// RFC 9580 section 5.2.4: both keys; and if the subkey may sign, then the same by the subkey.
@@ -363,7 +371,7 @@ fn verify_subkey(
     signature: &SignaturePacket,
     budget: &mut Budget,
 ) -> Result<(), Error> {
-    let invalid = |error: Error| Error::structure(format!("subkey signature invalid: {error}"));
+    let invalid = |error: Error| broken("subkey signature invalid", error);
     let keys = [primary.to_be_hashed(), subkey.to_be_hashed()];
     budget.take_check()?;
     primary.verify(signature, &[&keys[0], &keys[1]]).map_err(invalid)?;

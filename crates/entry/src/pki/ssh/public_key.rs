@@ -19,7 +19,10 @@ const USER_PRESENT: u8 = 1;
 
 /// A parsed key.
 pub(super) struct PublicKey {
+    /// As the key names it.
     type_name: String,
+    /// The same, but for a certificate that of its key.
+    key_type: String,
     numbers: Numbers,
 }
 
@@ -35,6 +38,49 @@ enum Numbers {
     SecurityEd25519([u8; 32], Vec<u8>),
 }
 
+impl Numbers {
+    fn parse(key_type: &str, fields: &mut Reader<'_>) -> Result<Self, Refusal> {
+        match key_type {
+            "ssh-rsa" => {
+                let (exponent, modulus) = (fields.positive()?.to_vec(), fields.positive()?.to_vec());
+                match modulus.len() {
+                    ..=MAX_MODULUS => Ok(Self::Rsa { modulus, exponent }),
+                    _ => Err(Refusal::Invalid("ssh: rsa modulus too large".to_owned())),
+                }
+            }
+            "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => {
+                let [name, point] = fields.strings()?;
+                Ok(Self::Ecdsa(curve(name, key_type)?, point.to_vec()))
+            }
+            "ssh-ed25519" => Ok(Self::Ed25519(ed25519(fields.string()?)?)),
+            "sk-ecdsa-sha2-nistp256@openssh.com" => {
+                let [name, point, application] = fields.strings()?;
+                curve(name, "ecdsa-sha2-nistp256")?;
+                Ok(Self::SecurityEcdsa(point.to_vec(), application.to_vec()))
+            }
+            "sk-ssh-ed25519@openssh.com" => {
+                let [key, application] = fields.strings()?;
+                Ok(Self::SecurityEd25519(ed25519(key)?, application.to_vec()))
+            }
+            other => Err(Refusal::Invalid(format!("ssh: unknown key algorithm: {}", quoted(other)))),
+        }
+    }
+}
+
+/// PROTOCOL.certkeys of OpenSSH: what follows the key. Whether it is true is nothing to a log, as in Rekor.
+fn check_certificate(fields: &mut Reader<'_>) -> Result<(), Refusal> {
+    // Serial number and kind; ID and principals; beginning and end of its validity.
+    fields.bytes(8 + 4)?;
+    fields.strings::<2>()?;
+    fields.bytes(8 + 8)?;
+    let [_options, _extensions, _reserved, authority, signature] = fields.strings()?;
+    // The authority is a key and no certificate.
+    let mut authority = Reader(authority);
+    let key_type = String::from_utf8_lossy(authority.string()?).into_owned();
+    Numbers::parse(&key_type, &mut authority)?;
+    Reader(signature).strings::<2>().map(|_| ())
+}
+
 /// A curve, and how its signatures are verified.
 struct Curve {
     /// Bytes of a coordinate.
@@ -43,36 +89,28 @@ struct Curve {
 }
 
 impl PublicKey {
-    /// Parses a key of RFC 4253 section 6.6 and its like. DSA, which OpenSSH has given up, and certificates are none.
+    /// Parses a key of RFC 4253 section 6.6 and its like, or a certificate of OpenSSH, which counts as its key. DSA, which
+    /// OpenSSH has given up, is none.
     pub(super) fn parse(blob: &[u8]) -> Result<Self, Refusal> {
         let mut fields = Reader(blob);
         let type_name = String::from_utf8_lossy(fields.string()?).into_owned();
-        let numbers = match &*type_name {
-            "ssh-rsa" => {
-                let (exponent, modulus) = (fields.positive()?.to_vec(), fields.positive()?.to_vec());
-                if modulus.len() > MAX_MODULUS {
-                    return Err(Refusal::Invalid("ssh: rsa modulus too large".to_owned()));
+        let key_type = match type_name.strip_suffix("-cert-v01@openssh.com") {
+            None => type_name.clone(),
+            Some(of_key) => {
+                // A nonce, by which no two certificates are alike.
+                fields.string()?;
+                match of_key.starts_with("sk-") {
+                    true => format!("{of_key}@openssh.com"),
+                    false => of_key.to_owned(),
                 }
-                Numbers::Rsa { modulus, exponent }
             }
-            "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => {
-                let [name, point] = fields.strings()?;
-                Numbers::Ecdsa(curve(name, &type_name)?, point.to_vec())
-            }
-            "ssh-ed25519" => Numbers::Ed25519(ed25519(fields.string()?)?),
-            "sk-ecdsa-sha2-nistp256@openssh.com" => {
-                let [name, point, application] = fields.strings()?;
-                curve(name, "ecdsa-sha2-nistp256")?;
-                Numbers::SecurityEcdsa(point.to_vec(), application.to_vec())
-            }
-            "sk-ssh-ed25519@openssh.com" => {
-                let [key, application] = fields.strings()?;
-                Numbers::SecurityEd25519(ed25519(key)?, application.to_vec())
-            }
-            other => return Err(Refusal::Invalid(format!("ssh: unknown key algorithm: {}", quoted(other)))),
         };
+        let numbers = Numbers::parse(&key_type, &mut fields)?;
+        if key_type != type_name {
+            check_certificate(&mut fields)?;
+        }
         fields.finish().map_err(|_| Refusal::Invalid("ssh: trailing junk in public key".to_owned()))?;
-        Ok(Self { type_name, numbers })
+        Ok(Self { type_name, key_type, numbers })
     }
 
     pub(super) fn type_name(&self) -> &str {
@@ -98,7 +136,7 @@ impl PublicKey {
             }
             // "ssh-rsa" is SHA-1, which PROTOCOL.sshsig forbids.
             (Numbers::Rsa { .. }, _) => return Err(self.wrong_type(algorithm)),
-            (_, algorithm) if algorithm != self.type_name.as_bytes() => return Err(self.wrong_type(algorithm)),
+            (_, algorithm) if algorithm != self.key_type.as_bytes() => return Err(self.wrong_type(algorithm)),
             (Numbers::Ecdsa(curve, point), _) => verify_ecdsa(curve, point, message, blob)?,
             (Numbers::Ed25519(key), _) => verify_ed25519(key, message, blob).is_some(),
             (Numbers::SecurityEcdsa(point, application), _) => {
@@ -118,7 +156,7 @@ impl PublicKey {
 
     fn wrong_type(&self, algorithm: &[u8]) -> Refusal {
         let algorithm = String::from_utf8_lossy(algorithm);
-        Refusal::Invalid(format!("ssh: signature type {} for key type {}", quoted(&algorithm), self.type_name))
+        Refusal::Invalid(format!("ssh: signature type {} for key type {}", quoted(&algorithm), self.key_type))
     }
 }
 
