@@ -21,7 +21,9 @@ use crate::store::{EntryRef, EntryRow, KeyRole, KeyRow, Store, StoreError, TreeR
 use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
 use crate::timestamps::Waiting;
-use crate::{AppendError, Appended, Clock, Head, InclusionProof, LoggedEntry, NewEntry, ReadError, Tree, TreeId};
+use crate::{
+    AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Tree, TreeId,
+};
 
 /// The name of a log that was given none: clients accept it for `http://localhost:3000`.
 pub const DEFAULT_NAME: &str = "localhost";
@@ -326,11 +328,16 @@ impl Ledger {
         Ok(core.store.reader().find_leaves(core.tree.id, leaf_hashes, head.size).await?)
     }
 
-    /// Entries below `head` that have all of `keys` (lower-cased here), newest first, at most `limit`.
-    pub async fn find_by_keys(&self, head: &Head, keys: &[String], limit: u32) -> Result<Vec<EntryRef>, ReadError> {
-        let core = &self.inner.core;
-        let keys: Vec<String> = keys.iter().map(|key| key.to_lowercase()).collect();
-        Ok(core.store.find_by_keys(core.tree.id, &keys, head.size, limit).await?)
+    /// The newest entries below `head` that `search` looks for, below the log index `below` if there is one, at most `limit`
+    /// (at least 1). One bounded piece of work: [`Hits::rest`] says where the next one begins.
+    pub async fn search(
+        &self,
+        head: &Head,
+        search: &Search,
+        below: Option<u64>,
+        limit: u32,
+    ) -> Result<Hits, ReadError> {
+        self.inner.core.search(head, search, below, limit).await
     }
 
     /// The inclusion proof of a leaf in `head`, verified before it is returned.

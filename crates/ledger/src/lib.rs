@@ -42,6 +42,7 @@ mod metrics;
 mod publish;
 mod read;
 mod seal;
+mod search;
 mod sequencer;
 mod tile_bytes;
 mod tiles;
@@ -56,5 +57,6 @@ pub use ledger::{
 };
 pub use publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME, Witnessing};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
+pub use search::{Hit, Hits, MAX_KEY_SETS, Search};
 pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};
 pub use witnesses::{WITNESS_TIMEOUT, WitnessAnswer, WitnessTransport};

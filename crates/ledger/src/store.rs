@@ -18,7 +18,10 @@ pub(crate) mod encoding;
 pub mod postgres;
 mod records;
 mod schema;
+mod search;
 pub mod sqlite;
+
+pub use search::{FoundEntry, Page, Query, STRIDE};
 
 /// A tree as the transaction that created it stored it. None of this ever changes, except `state`
 /// and `frozen_at` (at rotation).
@@ -274,15 +277,11 @@ pub trait Store: Send + Sync + 'static {
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>>;
     /// The leaf bytes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
     async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
-    /// Entries that have *all* of `keys` among their index keys, below `size`, newest first, at most `limit`.
-    /// Hits are compared with the full key texts. No keys find nothing.
-    async fn find_by_keys(
-        &self,
-        tree: TreeId,
-        keys: &[String],
-        size: TreeSize,
-        limit: u32,
-    ) -> StoreResult<Vec<EntryRef>>;
+    /// Some of the entries that `query` looks for, newest first, at least as far as one [`STRIDE`] leads. Hits are compared
+    /// with the full key texts.
+    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page>;
+    /// The first leaf index below `size` whose entry was integrated at `time` (Unix seconds) or later; `size` if there is none.
+    async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
     /// Stores signed entry timestamps outside a round; the first one stored wins. Those at or beyond the newest head's size are
     /// left out: a database that went back gives those places to other entries.
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()>;

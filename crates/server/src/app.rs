@@ -10,6 +10,7 @@ use crate::budget::Budget;
 use crate::limits::ANSWER_BYTES_IN_FLIGHT;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
+use crate::operation::Operations;
 use crate::settings::Settings;
 use crate::trust::TrustSettings;
 use crate::verification::Verifier;
@@ -20,6 +21,8 @@ pub(crate) struct App {
     pub(crate) ledger: Ledger,
     /// Which entries are admitted.
     pub(crate) policy: Arc<entry::Policy>,
+    /// Which operations there are.
+    pub(crate) operations: Operations,
     /// Takes request bodies in.
     pub(crate) bodies: Bodies,
     /// What answers of entries and searches may take.
@@ -44,6 +47,7 @@ impl App {
         Ok(Self {
             ledger,
             policy: Arc::new(settings.policy.clone()),
+            operations: settings.operations.clone(),
             bodies: Bodies::new(&settings.limits, &metrics),
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),

@@ -1,7 +1,5 @@
 //! `POST /api/v1/index/retrieve`: the IDs of the entries that have certain index keys.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -10,15 +8,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use entry::Refusal;
 use http::{HeaderName, HeaderValue, StatusCode};
-use ledger::{Head, ReadError};
+use ledger::{Head, Hit, ReadError};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::email::is_mailbox;
 use crate::entry_id::entry_id;
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, Members};
-use crate::limits::{ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS};
+use crate::limits::{ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT};
+use crate::metrics::Refused;
 use crate::wire::{json_within, room};
 
 /// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
@@ -37,6 +37,8 @@ pub(crate) enum SearchError {
     Body(ApiError),
     /// The public key is not one of its format, or the format is not supported.
     PublicKey(Refusal),
+    /// Its terms are each so frequent, and so rarely together, that it takes too long.
+    TooLong,
     /// The database.
     Read(ReadError),
 }
@@ -46,6 +48,10 @@ impl IntoResponse for SearchError {
         match self {
             Self::Body(error) => error.into_response(),
             Self::PublicKey(refusal) => ApiError::handler(StatusCode::BAD_REQUEST, refusal.to_string()).into_response(),
+            Self::TooLong => {
+                let message = "the search took too long; index/search answers in parts";
+                ApiError::unavailable(Refused::Timeout, message, SEARCH_TIMEOUT.as_secs()).into_response()
+            }
             Self::Read(error) => ApiError::from(error).into_response(),
         }
     }
@@ -67,12 +73,13 @@ impl From<ReadError> for SearchError {
 pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Result<Response, SearchError> {
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
-    let search = app.verifier.run(body, Search::parse).await??;
+    let search = app.verifier.run(body, Search::parse, Ok).await??;
     let room = room(&app, ID_ANSWER_BYTES * u64::from(MAX_SEARCH_HITS)).await?;
     // Each answer says of all other entries that they do not match: it needs the newest head.
     let head = app.ledger.newest_head().await?;
     let hits = search.run(&app, &head).await?;
-    let shown: Vec<&String> = hits.iter().take(MAX_SEARCH_HITS as usize).collect();
+    let shown = hits.iter().take(MAX_SEARCH_HITS as usize);
+    let shown: Vec<String> = shown.map(|hit| entry_id(hit.tree_id, &hit.leaf_hash)).collect();
     let mut response = json_within(room, &shown);
     if shown.len() < hits.len() {
         response.headers_mut().insert(TRUNCATED, HeaderValue::from(MAX_SEARCH_HITS));
@@ -137,27 +144,36 @@ impl Search {
         Ok(Self { operator, terms })
     }
 
-    /// The sets of keys of which an entry must have one completely.
-    fn alternatives(&self) -> Vec<Vec<String>> {
+    /// What an entry has to have: one key of each list.
+    fn keys(&self) -> Vec<Vec<String>> {
         match self.operator {
-            Operator::Or => self.terms.iter().flatten().map(|key| vec![key.clone()]).collect(),
-            Operator::And if self.terms.is_empty() => Vec::new(),
-            Operator::And => self.terms.iter().fold(vec![Vec::new()], |sets, term| {
-                let with = |set: &Vec<String>, key: &String| set.iter().chain([key]).cloned().collect();
-                sets.iter().flat_map(|set| term.iter().map(move |key| with(set, key))).collect()
-            }),
+            Operator::Or => vec![self.terms.concat()],
+            Operator::And => self.terms.clone(),
         }
     }
 
-    /// IDs of the matching entries below `head`, newest first, each once: up to one more than is shown.
-    async fn run(&self, app: &App, head: &Head) -> Result<Vec<String>, ReadError> {
-        let mut found = BTreeSet::new();
-        for keys in self.alternatives() {
-            let hits = app.ledger.find_by_keys(head, &keys, MAX_SEARCH_HITS + 1).await?;
-            found.extend(hits.into_iter().map(|hit| Reverse((hit.leaf_index, hit.leaf_hash))));
+    /// The matching entries below `head`, newest first: up to one more than is shown.
+    async fn run(&self, app: &App, head: &Head) -> Result<Vec<Hit>, SearchError> {
+        let mut hits = Vec::new();
+        if self.terms.is_empty() {
+            return Ok(hits);
         }
-        let most = MAX_SEARCH_HITS as usize + 1;
-        Ok(found.into_iter().take(most).map(|Reverse((_, hash))| entry_id(head.tree.id, &hash)).collect())
+        let search = ledger::Search { keys: self.keys(), ..ledger::Search::default() };
+        let deadline = Instant::now() + SEARCH_TIMEOUT;
+        let mut below = None;
+        while hits.len() <= MAX_SEARCH_HITS as usize {
+            let wanted = MAX_SEARCH_HITS + 1 - u32::try_from(hits.len()).unwrap_or(MAX_SEARCH_HITS);
+            if Instant::now() > deadline {
+                return Err(SearchError::TooLong);
+            }
+            let found = app.ledger.search(head, &search, below, wanted).await?;
+            hits.extend(found.entries);
+            below = found.rest;
+            if below.is_none() {
+                break;
+            }
+        }
+        Ok(hits)
     }
 }
 
@@ -295,13 +311,12 @@ mod tests {
 
     #[test]
     fn terms_combine() {
-        let search = |operator, terms: &[&[&str]]| {
+        let keys = |operator, terms: &[&[&str]]| {
             let terms = terms.iter().map(|term| term.iter().map(|&key| key.to_owned()).collect()).collect();
-            Search { operator, terms }.alternatives()
+            Search { operator, terms }.keys()
         };
-        assert_eq!(search(Operator::Or, &[&["a"], &["b", "c"]]), [["a"], ["b"], ["c"]]);
-        assert_eq!(search(Operator::And, &[&["a"], &["b", "c"]]), [["a", "b"], ["a", "c"]]);
-        assert_eq!(search(Operator::And, &[]), Vec::<Vec<String>>::new(), "no term matches nothing");
+        assert_eq!(keys(Operator::Or, &[&["a"], &["b", "c"]]), [vec!["a", "b", "c"]]);
+        assert_eq!(keys(Operator::And, &[&["a"], &["b", "c"]]), [vec!["a"], vec!["b", "c"]]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod patience;
 mod query;
 mod retrieve;
 mod router;
+mod search;
 mod serve;
 pub mod settings;
 pub mod trust;
@@ -33,6 +34,7 @@ mod verification;
 mod wire;
 
 pub use index::TRUNCATED;
+pub use operation::{Operations, UnknownOperation};
 pub use router::router;
 pub use serve::{ServeError, serve, serve_routes};
 pub use settings::{BuildInfo, Limits, Settings};

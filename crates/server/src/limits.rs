@@ -30,8 +30,20 @@ pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// A whole request, body included, but for sending its answer: [`BODY_TIMEOUT`] and as much again for the work. 504.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// The same for one with a large body: it may wait twice.
+pub const LARGE_REQUEST_TIMEOUT: Duration =
+    REQUEST_TIMEOUT.saturating_add(LARGE_ADMISSION_WAIT).saturating_add(LARGE_ADMISSION_WAIT);
+
 /// How long a request waits for its share of the bodies in flight, or for its turn of a costly check. 503.
 pub const ADMISSION_WAIT: Duration = Duration::from_secs(5);
+
+/// The same for one with a large body (above [`SMALL_BODY_BYTES`]), whose bytes meanwhile wait on the client's side: a check of
+/// a package of 30 MiB takes a second or two, so that some sixty that come at once are all answered.
+pub const LARGE_ADMISSION_WAIT: Duration = Duration::from_secs(120);
+
+/// Memory that a body takes at most while it is worked on, in its own length: the body itself, and what is decoded from it
+/// (base64 of a package holds three quarters of its length). Then the body is dropped, before anything is unpacked or checked.
+pub const WORKING_FACTOR: u64 = 2;
 
 /// Bodies up to this size are admitted from a share of their own, so that a few large or slow uploads cannot keep ordinary
 /// entries (some 1 KiB, certificates included) out.
@@ -56,6 +68,18 @@ pub const MAX_RETRIEVE: usize = 10;
 
 /// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
 pub const MAX_SEARCH_HITS: u32 = 10_000;
+
+/// A search of `index/retrieve`, whose answer is whole or none. 503.
+pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Entries of one page of `index/search`, and how many if none is asked for.
+pub const MAX_SEARCH_PAGE: u32 = 1_000;
+
+/// See [`MAX_SEARCH_PAGE`].
+pub const DEFAULT_SEARCH_PAGE: u32 = 100;
+
+/// One entry in a page: five members, of which the ID has 80 digits and the others some 100 bytes with their names.
+pub const HIT_ANSWER_BYTES: u64 = 256;
 
 /// Answers that show entries or search results, being made or sent, together: slow readers could otherwise hold one of
 /// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.

@@ -1,4 +1,4 @@
-//! The operations of Rekor's v1 API, and what is the same for all of them: negotiation, no-cache headers, Rekor's metrics.
+//! The operations of Rekor's v1 API and the one search beyond it, and what is the same for all of them: negotiation, no-cache headers, Rekor's metrics.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
 use crate::app::App;
-use crate::body::has_body;
+use crate::body::{content_length, has_body, is_large};
 use crate::errors::ApiError;
-use crate::limits::REQUEST_TIMEOUT;
+use crate::limits::{LARGE_REQUEST_TIMEOUT, REQUEST_TIMEOUT};
 use crate::metrics::Refused;
 use crate::negotiation;
 
-/// An operation. Its names are those of Rekor's own specification.
+/// An operation. Its names are those of Rekor's own specification, where it has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     GetLogInfo,
@@ -27,6 +27,36 @@ pub(crate) enum Operation {
     GetLogEntryByUuid,
     SearchLogQuery,
     SearchIndex,
+    /// Ours.
+    SearchEntries,
+}
+
+/// The operations that a server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operations(Vec<Operation>);
+
+/// A name that is not one of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an operation; known are {known}", known = Operation::ALL.map(Operation::id).join(", "))]
+pub struct UnknownOperation(String);
+
+impl Operations {
+    /// Those with these names: Rekor's `operationId`s, and `searchEntries`. All others are answered with 501.
+    pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownOperation> {
+        let named = names.into_iter().map(|name| {
+            let name = name.as_ref();
+            let named = Operation::ALL.into_iter().find(|operation| operation.id() == name);
+            named.ok_or_else(|| UnknownOperation(name.to_owned()))
+        });
+        named.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl Default for Operations {
+    /// All of them.
+    fn default() -> Self {
+        Self(Operation::ALL.to_vec())
+    }
 }
 
 /// The media type that was negotiated for the answer.
@@ -46,7 +76,7 @@ const NO_CACHE: [(HeaderName, HeaderValue); 4] = [
 
 impl Operation {
     /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::GetLogInfo,
         Self::GetPublicKey,
         Self::GetLogProof,
@@ -55,6 +85,7 @@ impl Operation {
         Self::GetLogEntryByUuid,
         Self::SearchLogQuery,
         Self::SearchIndex,
+        Self::SearchEntries,
     ];
 
     /// Route template.
@@ -67,6 +98,7 @@ impl Operation {
             Self::GetLogEntryByUuid => "/api/v1/log/entries/{entryUUID}",
             Self::SearchLogQuery => "/api/v1/log/entries/retrieve",
             Self::SearchIndex => "/api/v1/index/retrieve",
+            Self::SearchEntries => "/api/v1/index/search",
         }
     }
 
@@ -89,6 +121,22 @@ impl Operation {
             Self::GetLogEntryByUuid => "getLogEntryByUUID",
             Self::SearchLogQuery => "searchLogQuery",
             Self::SearchIndex => "searchIndex",
+            Self::SearchEntries => "searchEntries",
+        }
+    }
+
+    /// What Rekor calls it where it is not enabled.
+    fn title(self) -> &'static str {
+        match self {
+            Self::GetLogInfo => "Get Log Info",
+            Self::GetPublicKey => "Get Public Key",
+            Self::GetLogProof => "Get Log Proof",
+            Self::CreateLogEntry => "Create Entry",
+            Self::GetLogEntryByIndex => "Get Log Entry by Index",
+            Self::GetLogEntryByUuid => "Get Log Entry by UUID",
+            Self::SearchLogQuery => "Search Log Query",
+            Self::SearchIndex => "Search Index",
+            Self::SearchEntries => "Search Entries",
         }
     }
 
@@ -113,11 +161,20 @@ pub(crate) async fn operate(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let mut response = match agree(operation, request.headers()) {
+    let agreed = agree(operation, request.headers()).and_then(|answer_type| {
+        let message = || format!("{} API not enabled in this Rekor instance", operation.title());
+        let is_enabled = app.operations.0.contains(&operation);
+        is_enabled.then_some(answer_type).ok_or_else(|| ApiError::handler(StatusCode::NOT_IMPLEMENTED, message()))
+    });
+    let mut response = match agreed {
         Err(error) => error.into_response(),
         Ok(answer_type) => {
             request.extensions_mut().insert(answer_type);
-            timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+            let patience = match has_body(request.headers()) && is_large(content_length(request.headers())) {
+                true => LARGE_REQUEST_TIMEOUT,
+                false => REQUEST_TIMEOUT,
+            };
+            timeout(patience, next.run(request)).await.unwrap_or_else(|_| {
                 tracing::warn!(operation = operation.id(), "a request took too long");
                 ApiError::handler(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout")
                     .because(Refused::Timeout)

@@ -24,7 +24,7 @@ use crate::observe::observe;
 use crate::operation::{Operation, Route, operate};
 use crate::settings::Settings;
 use crate::trust::Document;
-use crate::{entries, health, index, log, pages, path, retrieve, trust};
+use crate::{entries, health, index, log, pages, path, retrieve, search, trust};
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
 ///
@@ -50,7 +50,7 @@ fn api(app: &Arc<App>) -> Router {
     use Operation as Op;
     let run = |operation: Operation| from_fn_with_state((Arc::clone(app), operation), operate);
     let by_uuid = entries::by_uuid.layer(run(Op::GetLogEntryByUuid));
-    let routes: [(&str, MethodRouter<Arc<App>>); 7] = [
+    let routes: [(&str, MethodRouter<Arc<App>>); 8] = [
         (Op::GetLogInfo.path(), get(log::info.layer(run(Op::GetLogInfo)))),
         (Op::GetPublicKey.path(), get(log::public_key.layer(run(Op::GetPublicKey)))),
         (Op::GetLogProof.path(), get(log::proof.layer(run(Op::GetLogProof)))),
@@ -63,6 +63,7 @@ fn api(app: &Arc<App>) -> Router {
         // To Rekor's router a GET of this path is one of the entry with the ID `retrieve`.
         (Op::SearchLogQuery.path(), get(by_uuid).post(retrieve::retrieve.layer(run(Op::SearchLogQuery)))),
         (Op::SearchIndex.path(), MethodRouter::new().post(index::search.layer(run(Op::SearchIndex)))),
+        (Op::SearchEntries.path(), get(search::search.layer(run(Op::SearchEntries)))),
     ];
     let mut router = Router::new();
     for (path, methods) in routes {

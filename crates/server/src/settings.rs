@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use prometheus::Registry;
 
+use crate::operation::Operations;
 use crate::trust::TrustSettings;
 
 /// Default for [`Limits::body_bytes`]: 48 MiB. The largest request a Rekor deployment is set up for by its own compose file is
 /// 32,792,576 bytes; a package of that size in base64 still fits.
 pub const DEFAULT_BODY_BYTES: u64 = 48 * 1024 * 1024;
 
-/// Default for [`Limits::body_bytes_in_flight`]: four of the largest bodies at once.
+/// Default for [`Limits::body_bytes_in_flight`]: two bodies of a package of 30 MiB at once, with what is decoded from them.
 pub const DEFAULT_BODY_BYTES_IN_FLIGHT: u64 = 4 * DEFAULT_BODY_BYTES;
 
 /// Default for [`Limits::connections`]: 32 KiB of headers each are 128 MiB at worst.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Which entries are admitted.
     pub policy: entry::Policy,
+    /// Which operations of the v1 API there are.
+    pub operations: Operations,
     /// Where the metrics are registered, and what `/metrics` shows.
     pub metrics: Registry,
     /// What `rekor_build_info` and the pages say.
@@ -38,10 +41,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings with the default limits and policy.
+    /// Settings with the default limits and policy, and all operations.
     pub fn new(metrics: Registry, build: BuildInfo, instance: String) -> Self {
-        let trust = TrustSettings::default();
-        Self { limits: Limits::default(), policy: entry::Policy::default(), metrics, build, trust, instance }
+        let (limits, policy, operations, trust) = Default::default();
+        Self { limits, policy, operations, metrics, build, trust, instance }
     }
 }
 
@@ -50,12 +53,13 @@ impl Settings {
 pub struct Limits {
     /// Larger request bodies get 413.
     pub body_bytes: u64,
-    /// All request bodies being received or worked on, together. Requests wait for their share and get 503 when that takes
-    /// too long. Raised to what one body of the largest size needs if it is set lower.
+    /// All request bodies being received or worked on and what is decoded from them, together. Requests wait for their share
+    /// and get 503 when that takes too long. Raised to what one body of the largest size needs if it is set lower.
     pub body_bytes_in_flight: u64,
     /// Open connections. More wait in the kernel's queue.
     pub connections: usize,
-    /// Costly signature checks (bodies above 4 KiB) at once; light ones run where the request is handled.
+    /// Costly signature checks (bodies above 4 KiB) at once, and half as many of large bodies besides; light ones run where the
+    /// request is handled.
     pub verifications: NonZeroUsize,
     /// How long a stop waits for requests that were accepted.
     pub stop_grace: Duration,

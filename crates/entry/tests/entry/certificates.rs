@@ -80,6 +80,46 @@ fn only_the_one_other_name_of_fulcio_is_a_name() {
 }
 
 #[test]
+fn what_fulcio_says_of_a_signer_becomes_keys() {
+    let claims = |claims: &[(u64, &[u8])]| {
+        let mut params = CertificateParams::new([]).unwrap();
+        let oid = |number| vec![1, 3, 6, 1, 4, 1, 57264, 1, number];
+        params.custom_extensions = claims
+            .iter()
+            .map(|(number, value)| CustomExtension::from_oid_content(&oid(*number), value.to_vec()))
+            .collect();
+        subjects(&params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem())
+    };
+    let der = |text: &str| [&[0x0c, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let file = "https://github.com/Org/repo/.github/workflows/release.yml@refs/tags/v1";
+    assert_eq!(
+        claims(&[
+            (1, b"https://old.example.com"),
+            (3, b"0ld"),
+            (4, b"Release"),
+            (5, b"Org/repo"),
+            (8, &der("https://token.actions.githubusercontent.com")),
+            (9, &der(file)),
+            (11, &der("github-hosted")),
+            (12, &der("https://github.com/Org/repo")),
+            (13, &der("C0FFEE")),
+            (18, &der(file)),
+        ]),
+        [
+            "issuer=https://token.actions.githubusercontent.com",
+            "repository=github.com/org/repo",
+            "commit=c0ffee",
+            "workflow=release",
+            "workflow=github.com/org/repo/.github/workflows/release.yml",
+        ]
+    );
+    let old: [(u64, &[u8]); 3] = [(1, b"https://old.example.com"), (3, b"0ld"), (5, b"Org/repo")];
+    assert_eq!(claims(&old), ["issuer=https://old.example.com", "repository=org/repo", "commit=0ld"]);
+    // What is not as Fulcio writes it is no claim, and no reason to refuse a certificate that Rekor takes.
+    assert!(claims(&[(8, b"https://bare.example.com"), (1, &[0xff]), (13, &[0x0c, 9, 1]), (12, &der(""))]).is_empty());
+}
+
+#[test]
 fn uris_are_in_the_form_that_rekor_indexes() {
     for (uri, is_read) in
         [("https://example.com/a?b#c", true), ("https://example.com/a b", false), ("https://a|b/", false)]

@@ -13,8 +13,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, HeadRow, PublicationRow, Publisher, Read, Store, StoreResult, StoredEntry,
-    TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, EntryRef, HeadRow, Page, PublicationRow, Publisher, Query, Read, Store, StoreResult,
+    StoredEntry, TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -25,6 +25,7 @@ mod key16;
 mod notice;
 mod publications;
 mod reads;
+mod search;
 mod session;
 mod trees;
 mod writer;
@@ -126,14 +127,12 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => reads::bodies(connection, tree, range))
     }
 
-    async fn find_by_keys(
-        &self,
-        tree: TreeId,
-        keys: &[String],
-        size: TreeSize,
-        limit: u32,
-    ) -> StoreResult<Vec<EntryRef>> {
-        pooled!(self.pool, connection => reads::find_by_keys(connection, tree, keys, size, limit))
+    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
+        pooled!(self.pool, connection => search::search(connection, tree, query))
+    }
+
+    async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
+        pooled!(self.pool, connection => search::first_at(connection, tree, time, size))
     }
 
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {

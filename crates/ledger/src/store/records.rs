@@ -1,10 +1,15 @@
 //! Rows as both databases hand them out, and their way into the contract's types.
 
+use std::cmp::Reverse;
+
 use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
 
-use super::encoding::{from_sql, full_tile, hash, role, state, unpack_keys};
-use super::{Attestation, AuditEntry, HeadRow, KeyRow, PublicationRow, StoreError, StoreResult, StoredEntry, TreeRow};
+use super::encoding::{from_sql, full_tile, has_all_keys, hash, role, state, unpack_keys};
+use super::{
+    Attestation, AuditEntry, FoundEntry, HeadRow, KeyRow, Page, PublicationRow, Query, StoreError, StoreResult,
+    StoredEntry, TreeRow,
+};
 use crate::TreeId;
 
 /// A row of `head`.
@@ -174,4 +179,41 @@ fn attestation(digest: Option<Vec<u8>>, data: Option<Vec<u8>>) -> StoreResult<Op
         (Some(digest), Some(data)) => Ok(Some(Attestation { digest: hash(&digest, "attestation.digest")?, data })),
         _ => Ok(None),
     }
+}
+
+/// A row of `entry` that a search found, with the key texts if they are still to be compared.
+#[derive(FromRow)]
+pub(crate) struct FoundRecord {
+    leaf_index: i64,
+    leaf_hash: Vec<u8>,
+    time: i64,
+    kind: String,
+    index_keys: Option<Vec<u8>>,
+}
+
+/// The newest rows of several kinds, each sorted.
+pub(crate) fn merge_kinds(kinds: Vec<Vec<FoundRecord>>, limit: u32) -> Vec<FoundRecord> {
+    let mut rows: Vec<FoundRecord> = kinds.into_iter().flatten().collect();
+    rows.sort_unstable_by_key(|row| Reverse(row.leaf_index));
+    rows.truncate(limit as usize);
+    rows
+}
+
+/// The page that all rows down to `from`, or the newest `limit` of them, make.
+pub(crate) fn page(rows: Vec<FoundRecord>, query: &Query<'_>, from: i64) -> StoreResult<Page> {
+    let last = rows.last().filter(|_| rows.len() >= query.limit as usize).map(|row| row.leaf_index);
+    let down_to = from_sql(last.unwrap_or(from), "entry.leaf_index")?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in rows {
+        let leaf_index = from_sql(row.leaf_index, "entry.leaf_index")?;
+        // Key texts that share 16 bytes of their SHA-256 are not the same.
+        if let Some(packed) = row.index_keys
+            && !has_all_keys(&packed, query.keys, leaf_index)?
+        {
+            continue;
+        }
+        let leaf_hash = hash(&row.leaf_hash, "entry.leaf_hash")?;
+        entries.push(FoundEntry { leaf_index: LeafIndex(leaf_index), leaf_hash, time: row.time, kind: row.kind });
+    }
+    Ok(Page { entries, down_to })
 }

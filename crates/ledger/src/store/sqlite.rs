@@ -13,8 +13,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, HeadRow, PublicationRow, Publisher, Read, Store, StoreResult, StoredEntry,
-    TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, EntryRef, HeadRow, Page, PublicationRow, Publisher, Query, Read, Store, StoreResult,
+    StoredEntry, TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -131,14 +131,12 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => reads::bodies(connection, tree, range))
     }
 
-    async fn find_by_keys(
-        &self,
-        tree: TreeId,
-        keys: &[String],
-        size: TreeSize,
-        limit: u32,
-    ) -> StoreResult<Vec<EntryRef>> {
-        pooled!(self.readers, connection => search::find_by_keys(connection, tree, keys, size, limit))
+    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
+        pooled!(self.readers, connection => search::search(connection, tree, query))
+    }
+
+    async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
+        pooled!(self.readers, connection => search::first_at(connection, tree, time, size))
     }
 
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {

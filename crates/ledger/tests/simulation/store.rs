@@ -370,19 +370,30 @@ impl Store for SimStore {
         }))
     }
 
-    async fn find_by_keys(
-        &self,
-        _tree: TreeId,
-        keys: &[String],
-        size: TreeSize,
-        limit: u32,
-    ) -> StoreResult<Vec<EntryRef>> {
+    async fn search(&self, _tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
         Ok(self.with(|state| {
-            let rows = state.tables.entries.iter().take(size.0 as usize).enumerate().rev();
-            rows.filter(|(_, (row, _))| !keys.is_empty() && keys.iter().all(|key| row.index_keys.contains(key)))
-                .map(|(i, (row, _))| EntryRef { leaf_index: LeafIndex(i as u64), leaf_hash: row.leaf_hash })
-                .take(limit as usize)
-                .collect()
+            let rows = state.tables.entries.iter().enumerate().take(query.range.end as usize);
+            let rows = rows.skip(query.range.start as usize).rev();
+            let hits = rows.filter(|(_, (row, _))| {
+                query.keys.iter().all(|key| row.index_keys.contains(key))
+                    && (query.kinds.is_empty() || query.kinds.contains(&row.kind))
+            });
+            let hits = hits.map(|(index, (row, time))| FoundEntry {
+                leaf_index: LeafIndex(index as u64),
+                leaf_hash: row.leaf_hash,
+                time: *time,
+                kind: row.kind.clone(),
+            });
+            let entries: Vec<FoundEntry> = hits.take(query.limit as usize).collect();
+            let last = entries.last().filter(|_| entries.len() == query.limit as usize);
+            Page { down_to: last.map_or(query.range.start, |last| last.leaf_index.0), entries }
+        }))
+    }
+
+    async fn first_at(&self, _tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
+        Ok(self.with(|state| {
+            let entries = state.tables.entries.iter().take(size.0 as usize);
+            LeafIndex(entries.filter(|(_, integrated)| *integrated < time).count() as u64)
         }))
     }
 

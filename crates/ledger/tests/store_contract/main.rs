@@ -15,6 +15,7 @@ mod race;
 mod rounds;
 mod samples;
 mod schema;
+mod searches;
 mod sqlite_only;
 mod trees;
 
@@ -49,9 +50,6 @@ on_every_backend! {
     faults::a_writer_is_spent_after_an_error,
     faults::a_dropped_commit_spends_the_writer,
     look_ups::leaves_are_found_by_their_full_hash,
-    look_ups::keys_are_found_all_together_newest_first,
-    look_ups::frequent_keys_are_found_together,
-    look_ups::keys_of_any_text_are_kept,
     look_ups::nothing_at_or_beyond_the_size_is_shown,
     look_ups::two_trees_do_not_see_each_other,
     race::one_of_two_writers_wins,
@@ -67,6 +65,11 @@ on_every_backend! {
     rounds::a_database_that_went_back_takes_nothing,
     schema::migrations_run_twice_and_at_once,
     schema::a_newer_schema_is_refused,
+    searches::keys_are_found_all_together_newest_first,
+    searches::frequent_keys_are_found_together,
+    searches::keys_of_any_text_are_kept,
+    searches::entries_are_found_by_kind_with_and_without_keys,
+    searches::the_first_entry_of_a_time_is_found,
     trees::trees_come_back_whole_oldest_first,
     trees::one_of_two_creators_wins,
     trees::an_origin_belongs_to_one_tree,

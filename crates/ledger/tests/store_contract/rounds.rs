@@ -8,6 +8,7 @@ use tlog::{LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
 use crate::samples::{attestation, entries, entry, entry_of, full_tile, grow, one_tree, root, round, timestamp};
+use crate::searches::found as found_by_keys;
 
 pub(crate) async fn a_round_comes_back_whole(database: &Database) {
     let store = &*database.store;
@@ -65,8 +66,7 @@ pub(crate) async fn a_full_round_comes_back_whole(database: &Database) {
     let mut found = writer.find_leaves(tree, &hashes, TreeSize(1024)).await.unwrap();
     found.sort_unstable();
     assert!(found.iter().map(|entry| entry.leaf_hash).eq(hashes));
-    let last = store.find_by_keys(tree, &["key 1023 3".to_owned()], TreeSize(1024), 10).await.unwrap();
-    assert_eq!(last.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), [1023]);
+    assert_eq!(found_by_keys(store, tree, &["key 1023 3".to_owned()], 1024, 10).await, [1023]);
 }
 
 pub(crate) async fn heads_are_the_history(database: &Database) {

@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod enabled;
+mod index_search;
 mod life;
 mod limits;
 mod listening;

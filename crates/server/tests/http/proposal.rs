@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rcgen::{CertificateParams, CustomExtension, KeyPair, SanType, SigningKey as _};
 use ring::rand::SystemRandom;
 use serde_json::json;
 use tlog::{SigningKey, sha256};
@@ -19,22 +20,72 @@ impl Signer {
         Self { key: SigningKey::from_pkcs8(&key, &rng).expect("the key just made"), rng }
     }
 
+    /// The public key.
+    pub(crate) fn pem(&self) -> String {
+        self.key.verifying_key().to_pem()
+    }
+
     /// base64 of the public key's PEM.
     pub(crate) fn public_key(&self) -> String {
-        STANDARD.encode(self.key.verifying_key().to_pem())
+        STANDARD.encode(self.pem())
     }
 
     /// A new entry each time: ECDSA signatures differ.
     pub(crate) fn proposal(&self, artifact: &[u8]) -> String {
         let signature = self.key.sign(artifact, &self.rng).expect("randomness");
-        json!({
-            "kind": "hashedrekord",
-            "apiVersion": "0.0.1",
-            "spec": {
-                "signature": {"content": STANDARD.encode(signature), "publicKey": {"content": self.public_key()}},
-                "data": {"hash": {"algorithm": "sha256", "value": sha256(artifact).to_string()}},
-            },
-        })
-        .to_string()
+        proposal(artifact, &signature, &self.pem())
     }
+}
+
+/// Who signs with a certificate like Fulcio's.
+pub(crate) struct CertifiedSigner {
+    key: KeyPair,
+    certificate: String,
+}
+
+impl CertifiedSigner {
+    /// `ann@example.com`, whose build of `org/repo` at `c0ffee` runs in the workflow `release`.
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().expect("randomness");
+        let mut params = CertificateParams::new([]).expect("no names");
+        params.subject_alt_names = vec![SanType::Rfc822Name("ann@example.com".try_into().expect("ASCII"))];
+        let claims = [
+            (8, "https://issuer.example.com"),
+            (12, "https://github.com/org/repo"),
+            (13, "c0ffee"),
+            (18, "https://github.com/org/repo/release@refs/heads/main"),
+        ];
+        params.custom_extensions = claims.map(|(number, text)| fulcio(number, text)).to_vec();
+        params.custom_extensions.push(CustomExtension::from_oid_content(&oid(4), b"Release".to_vec()));
+        let certificate = params.self_signed(&key).expect("a certificate").pem();
+        Self { key, certificate }
+    }
+
+    /// An entry.
+    pub(crate) fn proposal(&self, artifact: &[u8]) -> String {
+        let signature = self.key.sign(artifact).expect("randomness");
+        proposal(artifact, &signature, &self.certificate)
+    }
+}
+
+fn oid(number: u64) -> [u64; 9] {
+    [1, 3, 6, 1, 4, 1, 57264, 1, number]
+}
+
+/// An extension whose value is a UTF8String.
+fn fulcio(number: u64, text: &str) -> CustomExtension {
+    let length = u8::try_from(text.len()).expect("short");
+    CustomExtension::from_oid_content(&oid(number), [&[0x0c, length], text.as_bytes()].concat())
+}
+
+fn proposal(artifact: &[u8], signature: &[u8], key: &str) -> String {
+    json!({
+        "kind": "hashedrekord",
+        "apiVersion": "0.0.1",
+        "spec": {
+            "signature": {"content": STANDARD.encode(signature), "publicKey": {"content": STANDARD.encode(key)}},
+            "data": {"hash": {"algorithm": "sha256", "value": sha256(artifact).to_string()}},
+        },
+    })
+    .to_string()
 }

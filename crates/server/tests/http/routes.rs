@@ -20,6 +20,7 @@ async fn routes_and_methods() {
         ("PUT", "/api/v1/log", 405, "GET", GET_ONLY),
         ("HEAD", "/api/v1/log", 405, "GET", ""),
         ("OPTIONS", "/api/v1/log", 405, "GET", GET_ONLY),
+        ("POST", "/api/v1/index/search", 405, "GET", GET_ONLY),
         ("BREW", "/api/v1/index/retrieve", 405, "POST", POST_ONLY),
         ("DELETE", "/api/v1/log/entries", 405, "GET,POST", BOTH),
         ("PUT", "/api/v1/log/entries/retrieve/", 405, "GET,POST", BOTH),

@@ -3,16 +3,13 @@
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
 
-use futures_util::TryStreamExt;
 use sqlx::PgConnection;
 use tlog::{Hash, LeafIndex, TileId, TreeSize};
 
 use super::error;
 use super::key16::Key16;
 use crate::TreeId;
-use crate::store::encoding::{
-    dense, from_sql, has_all_keys, hash, key_hashes, prefix, tile_name, to_sql, unpack_hashes,
-};
+use crate::store::encoding::{dense, from_sql, hash, prefix, tile_name, to_sql, unpack_hashes};
 use crate::store::records::{EntryRecord, HeadRecord};
 use crate::store::{EntryRef, HeadRow, StoreError, StoreResult, StoredEntry};
 
@@ -144,60 +141,6 @@ pub(super) async fn entries(
     let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(indexes).bind(to_sql(size.0)?);
     let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     entries.into_iter().map(EntryRecord::into_stored).collect()
-}
-
-/// Rows of the rarest key, newest first, that have rows of all other keys too. How rare a key is, is counted up to a bound:
-/// beyond it any choice is a long walk, which the statement's time-out ends.
-const FIND_BY_KEYS: &str = "SELECT k.leaf_index, e.leaf_hash, b.index_keys
-    FROM (
-        SELECT leaf_index FROM index_key
-        WHERE tree_id = $1 AND leaf_index < $3 AND key_hash = (
-            SELECT wanted FROM unnest($2::uuid[]) AS wanted ORDER BY CASE WHEN cardinality($2::uuid[]) > 1 THEN (
-                SELECT count(*) FROM (
-                    SELECT FROM index_key WHERE tree_id = $1 AND key_hash = wanted AND leaf_index < $3 LIMIT 1000
-                ) AS counted
-            ) END LIMIT 1)
-        ORDER BY leaf_index DESC OFFSET 0
-    ) AS k
-    CROSS JOIN LATERAL (
-        SELECT count(*) FROM unnest($2::uuid[]) AS other CROSS JOIN LATERAL (
-            SELECT FROM index_key WHERE tree_id = $1 AND key_hash = other AND leaf_index = k.leaf_index LIMIT 1
-        ) AS one
-    ) AS keys(found)
-    CROSS JOIN LATERAL (SELECT leaf_hash FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1) AS e
-    CROSS JOIN LATERAL (SELECT index_keys FROM body WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1) AS b
-    WHERE keys.found = cardinality($2::uuid[])
-    ORDER BY k.leaf_index DESC LIMIT $4";
-
-pub(super) async fn find_by_keys(
-    connection: &mut PgConnection,
-    tree: TreeId,
-    keys: &[String],
-    size: TreeSize,
-    limit: u32,
-) -> StoreResult<Vec<EntryRef>> {
-    let mut found = Vec::new();
-    let hashes: Vec<Key16> = key_hashes(keys).into_iter().map(|hash| Key16(hash.0)).collect();
-    let mut below = to_sql(size.0)?;
-    // One turn, but for key texts that share 16 bytes of their SHA-256.
-    while !hashes.is_empty() && found.len() < limit as usize {
-        let page = limit as usize - found.len();
-        let query = sqlx::query_as(FIND_BY_KEYS).bind(tree.0).bind(&hashes).bind(below).bind(to_sql(page as u64)?);
-        let mut rows = query.fetch(&mut *connection);
-        let mut read = 0;
-        while let Some(row) = rows.try_next().await.map_err(error::of_read)? {
-            let (index, leaf_hash, packed): (i64, Vec<u8>, Vec<u8>) = row;
-            let entry = entry_ref(index, &leaf_hash)?;
-            if has_all_keys(&packed, keys, entry.leaf_index.0)? {
-                found.push(entry);
-            }
-            (read, below) = (read + 1, index);
-        }
-        if read < page {
-            break;
-        }
-    }
-    Ok(found)
 }
 
 const BODIES: &str = "SELECT leaf_index, body FROM body

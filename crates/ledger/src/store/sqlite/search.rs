@@ -1,127 +1,137 @@
-//! Search by index keys.
+//! Search: by index keys, by kind, by time.
 
-use std::time::Duration;
-
-use futures_util::TryStreamExt;
 use sqlx::SqliteConnection;
-use tlog::TreeSize;
-use tokio::time::Instant;
+use tlog::{LeafIndex, TreeSize};
 
 use super::error;
-use super::reads::{entry_ref, json_hex, json_list};
+use super::reads::{json_hex, json_list};
 use crate::TreeId;
-use crate::store::encoding::{has_all_keys, key_hashes, to_sql};
-use crate::store::{EntryRef, StoreError, StoreResult};
-
-/// A search for several keys gives up after this, as Postgres' statements do: where each key has a million entries and none
-/// has both, it walks a million rows.
-const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Rows of the rarest key that one statement of such a search looks at, some 30 ms: SQLite has no time-out of its own, and a
-/// statement whose reader has gone runs on.
-const STRIDE: i64 = 10_000;
+use crate::store::encoding::{from_sql, key_hashes, to_sql};
+use crate::store::records::{FoundRecord, merge_kinds, page};
+use crate::store::{Page, Query, STRIDE, StoreError, StoreResult};
 
 /// How often a key occurs, counted up to a bound: beyond it any choice of the rarest key is a long walk.
 const COUNT_KEY: &str = "SELECT count(*) FROM (
-    SELECT 1 FROM index_key WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index < ?3 LIMIT 1000)";
+    SELECT 1 FROM index_key WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index >= ?3 AND leaf_index < ?4 LIMIT 1000)";
 
 /// The last of the next rows of a key, newest first.
-const STRIDE_END: &str = "SELECT leaf_index FROM index_key WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index < ?3
-    ORDER BY leaf_index DESC LIMIT 1 OFFSET ?4 - 1";
+const STRIDE_END: &str = "SELECT leaf_index FROM index_key
+    WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index >= ?3 AND leaf_index < ?4
+    ORDER BY leaf_index DESC LIMIT 1 OFFSET ?5 - 1";
 
-/// Rows of the rarest key, newest first, that have rows of all other keys too.
-const FIND: &str = "SELECT k.leaf_index, e.leaf_hash, b.index_keys
+/// Rows of the rarest key, newest first, that have rows of all other keys too, and one of the kinds if there are any.
+const WITH_KEYS: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
     FROM index_key k
     CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
     CROSS JOIN body b ON b.tree_id = ?1 AND b.leaf_index = k.leaf_index
-    WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index >= ?4 AND k.leaf_index < ?5
+    WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index >= ?3 AND k.leaf_index < ?4
       AND NOT EXISTS (
-        SELECT 1 FROM json_each(?3) other WHERE NOT EXISTS (
+        SELECT 1 FROM json_each(?5) other WHERE NOT EXISTS (
             SELECT 1 FROM index_key o
             WHERE o.tree_id = ?1 AND o.key_hash = unhex(other.value) AND o.leaf_index = k.leaf_index))
-    ORDER BY k.leaf_index DESC LIMIT ?6";
+      AND (json_array_length(?6) = 0 OR e.kind IN (SELECT value FROM json_each(?6)))
+    ORDER BY k.leaf_index DESC LIMIT ?7";
 
-/// What is searched for: all of some keys, the rarest one first.
-struct Search<'k> {
-    tree: TreeId,
-    keys: &'k [String],
-    rarest: [u8; 16],
-    others: Vec<[u8; 16]>,
+const OF_KIND: &str = "SELECT leaf_index, leaf_hash, time, kind, NULL AS index_keys FROM entry INDEXED BY entry_kind
+    WHERE tree_id = ?1 AND kind = ?2 AND leaf_index >= ?3 AND leaf_index < ?4
+    ORDER BY leaf_index DESC LIMIT ?5";
+
+const ANY: &str = "SELECT leaf_index, leaf_hash, time, kind, NULL AS index_keys FROM entry
+    WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3
+    ORDER BY leaf_index DESC LIMIT ?4";
+
+pub(super) async fn search(connection: &mut SqliteConnection, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
+    let (from, below) = (to_sql(query.range.start)?, to_sql(query.range.end)?);
+    match (query.keys, query.kinds) {
+        ([], []) => {
+            let rows = sqlx::query_as(ANY).bind(tree.0).bind(from).bind(below).bind(query.limit);
+            page(rows.fetch_all(connection).await.map_err(error::of_read)?, query, from)
+        }
+        ([], kinds) => {
+            let mut rows = Vec::new();
+            for kind in kinds {
+                let of_kind = sqlx::query_as(OF_KIND).bind(tree.0).bind(kind).bind(from).bind(below).bind(query.limit);
+                rows.push(of_kind.fetch_all(&mut *connection).await.map_err(error::of_read)?);
+            }
+            page(merge_kinds(rows, query.limit), query, from)
+        }
+        _ => with_keys(connection, tree, query, from, below).await,
+    }
 }
 
-pub(super) async fn find_by_keys(
+async fn with_keys(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    query: &Query<'_>,
+    from: i64,
+    below: i64,
+) -> StoreResult<Page> {
+    let hashes = rarest_first(connection, tree, query.keys, from, below).await?;
+    let Some((rarest, others)) = hashes.split_first() else { return page(Vec::new(), query, from) };
+    // Of a single key every row is a hit.
+    let from = match others.is_empty() && query.kinds.is_empty() {
+        true => from,
+        false => stride_end(connection, tree, rarest, from, below).await?,
+    };
+    let others = json_list(others.iter().map(|hash| json_hex(*hash)));
+    // A tag has no character that JSON escapes.
+    let kinds = json_list(query.kinds.iter().map(|kind| format!("\"{kind}\"")));
+    let rows = sqlx::query_as(WITH_KEYS).bind(tree.0).bind(rarest.to_vec()).bind(from).bind(below);
+    let rows: Vec<FoundRecord> =
+        rows.bind(others).bind(kinds).bind(query.limit).fetch_all(connection).await.map_err(error::of_read)?;
+    page(rows, query, from)
+}
+
+/// The hashes of the keys; of several the rarest one first.
+async fn rarest_first(
     connection: &mut SqliteConnection,
     tree: TreeId,
     keys: &[String],
+    from: i64,
+    below: i64,
+) -> StoreResult<Vec<[u8; 16]>> {
+    let mut hashes: Vec<(i64, [u8; 16])> = key_hashes(keys).into_iter().map(|hash| (0, hash.0)).collect();
+    if hashes.len() > 1 {
+        for (count, hash) in &mut hashes {
+            let query = sqlx::query_scalar(COUNT_KEY).bind(tree.0).bind(hash.to_vec()).bind(from).bind(below);
+            *count = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
+        }
+        hashes.sort_unstable();
+    }
+    Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
+}
+
+/// The index down to which one call looks.
+async fn stride_end(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    key: &[u8; 16],
+    from: i64,
+    below: i64,
+) -> StoreResult<i64> {
+    let query = sqlx::query_scalar(STRIDE_END).bind(tree.0).bind(key.to_vec()).bind(from).bind(below).bind(STRIDE);
+    let end: Option<i64> = query.fetch_optional(connection).await.map_err(error::of_read)?;
+    Ok(end.unwrap_or(from))
+}
+
+/// Times never go back along a tree, so the first entry of a time is found by halving: a look-up for each bit of the size.
+const FIRST_AT: &str = "WITH RECURSIVE half(low, high) AS (
+    SELECT 0, ?3
+    UNION ALL
+    SELECT CASE WHEN e.time < ?2 THEN (low + high) / 2 + 1 ELSE low END,
+           CASE WHEN e.time < ?2 THEN high ELSE (low + high) / 2 END
+    FROM half CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = (low + high) / 2
+    WHERE low < high)
+    SELECT low FROM half WHERE low = high";
+
+pub(super) async fn first_at(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    time: i64,
     size: TreeSize,
-    limit: u32,
-) -> StoreResult<Vec<EntryRef>> {
-    let deadline = Instant::now() + SEARCH_TIMEOUT;
-    let mut found = Vec::new();
-    let mut below = to_sql(size.0)?;
-    let Some(search) = Search::plan(connection, tree, keys, below).await? else {
-        return Ok(found);
-    };
-    while found.len() < limit as usize {
-        if Instant::now() > deadline {
-            return Err(StoreError::Unavailable("the search took too long".to_owned()));
-        }
-        let from = search.stride_end(connection, below).await?;
-        let page = limit as usize - found.len();
-        let mut read = 0;
-        let query = sqlx::query_as(FIND).bind(tree.0).bind(search.rarest.to_vec()).bind(hex_list(&search.others));
-        let mut rows = query.bind(from).bind(below).bind(to_sql(page as u64)?).fetch(&mut *connection);
-        while let Some(row) = rows.try_next().await.map_err(error::of_read)? {
-            let (index, leaf_hash, packed): (i64, Vec<u8>, Vec<u8>) = row;
-            let entry = entry_ref(index, &leaf_hash)?;
-            // Key texts that share 16 bytes of their SHA-256 are not the same.
-            if has_all_keys(&packed, search.keys, entry.leaf_index.0)? {
-                found.push(entry);
-            }
-            (read, below) = (read + 1, index);
-        }
-        if read < page {
-            if from == 0 {
-                break;
-            }
-            below = from;
-        }
-    }
-    Ok(found)
-}
-
-impl<'k> Search<'k> {
-    /// None if there are no keys.
-    async fn plan(
-        connection: &mut SqliteConnection,
-        tree: TreeId,
-        keys: &'k [String],
-        below: i64,
-    ) -> StoreResult<Option<Self>> {
-        let mut hashes: Vec<(i64, [u8; 16])> = key_hashes(keys).into_iter().map(|hash| (0, hash.0)).collect();
-        if hashes.len() > 1 {
-            for (count, hash) in &mut hashes {
-                let query = sqlx::query_scalar(COUNT_KEY).bind(tree.0).bind(hash.to_vec()).bind(below);
-                *count = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
-            }
-            hashes.sort_unstable();
-        }
-        let mut hashes = hashes.into_iter().map(|(_, hash)| hash);
-        Ok(hashes.next().map(|rarest| Self { tree, keys, rarest, others: hashes.collect() }))
-    }
-
-    /// The index down to which the next statement looks. A single key needs no end: every row is a hit.
-    async fn stride_end(&self, connection: &mut SqliteConnection, below: i64) -> StoreResult<i64> {
-        if self.others.is_empty() {
-            return Ok(0);
-        }
-        let query =
-            sqlx::query_scalar(STRIDE_END).bind(self.tree.0).bind(self.rarest.to_vec()).bind(below).bind(STRIDE);
-        let end: Option<i64> = query.fetch_optional(connection).await.map_err(error::of_read)?;
-        Ok(end.unwrap_or(0))
-    }
-}
-
-fn hex_list(hashes: &[[u8; 16]]) -> String {
-    json_list(hashes.iter().map(|hash| json_hex(*hash)))
+) -> StoreResult<LeafIndex> {
+    let query = sqlx::query_scalar(FIRST_AT).bind(tree.0).bind(time).bind(to_sql(size.0)?);
+    let first: Option<i64> = query.fetch_optional(connection).await.map_err(error::of_read)?;
+    let first = first.ok_or_else(|| StoreError::Damaged(format!("table entry: one below {size} is missing")))?;
+    Ok(LeafIndex(from_sql(first, "entry.leaf_index")?))
 }

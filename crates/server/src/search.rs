@@ -1,0 +1,291 @@
+//! `GET /api/v1/index/search`, which Rekor does not have: the entries of which several things hold, newest first, in pages.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entry::Attribute;
+use ledger::{Hit, Hits, MAX_KEY_SETS, ReadError, Search};
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::app::App;
+use crate::entry_id::entry_id;
+use crate::errors::{ApiError, Validation};
+use crate::limits::{DEFAULT_SEARCH_PAGE, HIT_ANSWER_BYTES, MAX_SEARCH_PAGE};
+use crate::query::decode;
+use crate::wire::{json_within, room};
+
+/// Digits of the digests that are searched for, by the name of the parameter.
+const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
+
+/// Says what a cursor holds, should that ever change.
+const CURSOR_VERSION: u8 = 1;
+
+/// Why nothing is searched. No hit is no error.
+#[derive(Debug)]
+pub(crate) enum SearchError {
+    /// A parameter does not bind.
+    Parameter(ApiError),
+    /// The database.
+    Read(ReadError),
+}
+
+impl IntoResponse for SearchError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Parameter(error) => error.into_response(),
+            Self::Read(error) => ApiError::from(error).into_response(),
+        }
+    }
+}
+
+impl From<ApiError> for SearchError {
+    fn from(error: ApiError) -> Self {
+        Self::Parameter(error)
+    }
+}
+
+impl From<ReadError> for SearchError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+/// The handler.
+pub(crate) async fn search(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, SearchError> {
+    let request = Request::parse(query.as_deref().unwrap_or_default())?;
+    let room = room(&app, HIT_ANSWER_BYTES * u64::from(request.limit)).await?;
+    // Each answer says of all other entries that they do not match: it needs the newest head.
+    let head = app.ledger.newest_head().await?;
+    let hits = app.ledger.search(&head, &request.search, request.below, request.limit).await?;
+    Ok(json_within(room, &Page::from(hits)))
+}
+
+/// One page that is asked for.
+#[derive(Debug, PartialEq, Eq)]
+struct Request {
+    search: Search,
+    /// Where the page before it ended.
+    below: Option<u64>,
+    limit: u32,
+}
+
+impl Request {
+    /// Parses a query. A parameter without a value counts as absent, as everywhere in this API. Unknown ones are refused here:
+    /// without a misspelt condition, what is found would be too much.
+    fn parse(query: &str) -> Result<Self, ApiError> {
+        let mut request = Self { search: Search::default(), below: None, limit: DEFAULT_SEARCH_PAGE };
+        let mut given = Vec::new();
+        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
+            let (name, value) = (decode(name), decode(value));
+            if !request.add_condition(&name, &value)? {
+                if given.contains(&name) {
+                    return Err(ApiError::validation(Validation::Enum, format!("{name} in query is given twice")));
+                }
+                request.set(&name, &value)?;
+                given.push(name);
+            }
+        }
+        if request.search.keys.iter().map(Vec::len).product::<usize>() > MAX_KEY_SETS {
+            return Err(ApiError::validation(Validation::TooManyItems, "the query has too many conditions"));
+        }
+        Ok(request)
+    }
+
+    /// Adds a condition of which there may be several, all of which have to hold; false if it is none.
+    fn add_condition(&mut self, name: &str, value: &str) -> Result<bool, ApiError> {
+        let texts = if let Some(attribute) = Attribute::ALL.into_iter().find(|attribute| attribute.name() == name) {
+            let texts = attribute.key_texts(value);
+            texts.map_err(|reason| ApiError::validation(Validation::Pattern, format!("{name} in query: {reason}")))?
+        } else if let Some((_, digits)) = DIGESTS.into_iter().find(|(digest, _)| *digest == name) {
+            vec![format!("{name}:{}", hex_digits(name, value, digits)?)]
+        } else if name == "key" {
+            // Kinds store a key's hash with or without the algorithm.
+            let digits = hex_digits(name, value.strip_prefix("sha256:").unwrap_or(value), 64)?;
+            vec![digits.to_owned(), format!("sha256:{digits}")]
+        } else {
+            return Ok(false);
+        };
+        self.search.keys.push(texts);
+        Ok(true)
+    }
+
+    /// Sets what there is one of.
+    fn set(&mut self, name: &str, value: &str) -> Result<(), ApiError> {
+        match name {
+            "kind" => self.search.kinds = kinds(value)?,
+            "since" => self.search.since = Some(seconds(name, value)?),
+            "until" => self.search.until = Some(seconds(name, value)?),
+            "limit" => self.limit = limit(value)?,
+            "cursor" => self.below = Some(open_cursor(value)?),
+            _ => {
+                let known = Attribute::ALL.map(Attribute::name).into_iter().chain(DIGESTS.map(|(name, _)| name));
+                let known = known.chain(["key", "kind", "since", "until", "limit", "cursor"]).collect::<Vec<_>>();
+                let message = format!("{name:?} is no parameter of a search, which has [{}]", known.join(" "));
+                return Err(ApiError::validation(Validation::Enum, message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn hex_digits<'v>(name: &str, value: &'v str, digits: usize) -> Result<&'v str, ApiError> {
+    if value.len() == digits && value.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(value);
+    }
+    let message = format!("{name} in query should match '^[0-9a-fA-F]{{{digits}}}$'");
+    Err(ApiError::validation(Validation::Pattern, message))
+}
+
+/// The tags of a kind: of one version if it is named, of all if not.
+fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
+    let is_meant = |tag: &&str| *tag == value || tag.split(':').next() == Some(value);
+    let tags: Vec<String> = entry::kind_tags().filter(is_meant).map(str::to_owned).collect();
+    if tags.is_empty() {
+        let message = format!("kind in query should be one of [{}]", entry::kind_names().join(" "));
+        return Err(ApiError::validation(Validation::Enum, message));
+    }
+    Ok(tags)
+}
+
+/// Unix seconds, from those or from RFC 3339; what is within a second counts as its end, as no entry is between two.
+fn seconds(name: &str, value: &str) -> Result<i64, ApiError> {
+    if let Ok(seconds) = value.parse() {
+        return Ok(seconds);
+    }
+    // The plus of an offset is a space where it was not escaped.
+    let time = OffsetDateTime::parse(&value.replace(' ', "+"), &Rfc3339).map_err(|_| {
+        let message = format!("{name} in query must be of type date-time: {value:?}");
+        ApiError::validation(Validation::Type, message)
+    })?;
+    Ok(time.unix_timestamp() + i64::from(time.nanosecond() > 0))
+}
+
+fn limit(value: &str) -> Result<u32, ApiError> {
+    match value.parse() {
+        Ok(limit @ 1..=MAX_SEARCH_PAGE) => Ok(limit),
+        _ => {
+            let message = format!("limit in query should be a number from 1 to {MAX_SEARCH_PAGE}");
+            Err(ApiError::validation(Validation::Type, message))
+        }
+    }
+}
+
+/// A cursor is the log index that a page came down to: what is appended later is above it.
+fn cursor(below: u64) -> String {
+    let mut bytes = vec![CURSOR_VERSION];
+    bytes.extend_from_slice(&below.to_be_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn open_cursor(text: &str) -> Result<u64, ApiError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+    let below = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(&[CURSOR_VERSION])?.try_into().ok());
+    below
+        .map(u64::from_be_bytes)
+        .ok_or_else(|| ApiError::validation(Validation::Pattern, "cursor in query is not one that this log gave"))
+}
+
+/// The answer.
+#[derive(Serialize)]
+struct Page {
+    /// Leads to the next page; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    api_version: String,
+    integrated_time: i64,
+    kind: String,
+    log_index: u64,
+    uuid: String,
+}
+
+impl From<Hits> for Page {
+    fn from(hits: Hits) -> Self {
+        let entry = |hit: Hit| {
+            let (kind, version) = hit.kind.split_once(':').unwrap_or((&hit.kind, ""));
+            Entry {
+                api_version: version.to_owned(),
+                integrated_time: hit.time,
+                kind: kind.to_owned(),
+                log_index: hit.log_index,
+                uuid: entry_id(hit.tree_id, &hit.leaf_hash),
+            }
+        };
+        Self { cursor: hits.rest.map(cursor), entries: hits.entries.into_iter().map(entry).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(query: &str) -> Result<Request, String> {
+        Request::parse(query).map_err(|error| error.body())
+    }
+
+    #[test]
+    fn conditions_become_keys_of_which_one_each_is_needed() {
+        let digest = "Ab".repeat(32);
+        let query =
+            format!("subject=a%40b&key=sha256:{digest}&sha256={digest}&issuer=https://i&commit=&purl=pkg:npm/x@1");
+        let keys = parse(&query).expect("valid").search.keys;
+        let expected = [
+            vec!["a@b".to_owned(), "subject=a@b".to_owned()],
+            vec![digest.clone(), format!("sha256:{digest}")],
+            vec![format!("sha256:{digest}")],
+            vec!["issuer=https://i".to_owned()],
+            vec!["purl=pkg:npm/x@1".to_owned()],
+        ];
+        assert_eq!(keys, expected);
+        assert!(parse("subject=a&subject=b").is_ok(), "both have to hold");
+        assert!(parse(&"subject=a&".repeat(5)).unwrap_err().contains("\"code\":611"));
+    }
+
+    #[test]
+    fn the_rest_is_given_once() {
+        let request =
+            parse("kind=hashedrekord&since=1700000000&until=2026-11-26T01:00:00.5%2B01:00&limit=7").expect("valid");
+        assert!(request.search.kinds.contains(&"hashedrekord:0.0.1".to_owned()));
+        assert_eq!(request.search.since, Some(1_700_000_000));
+        assert_eq!(request.search.until, Some(1_795_651_201), "the end of the second");
+        assert_eq!(request.limit, 7);
+        assert_eq!(parse("kind=hashedrekord:0.0.1").expect("valid").search.kinds, ["hashedrekord:0.0.1"]);
+        assert_eq!(parse("until=2026-11-26T01:00:00+01:00").expect("a plus").search.until, Some(1_795_651_200));
+        assert_eq!(parse("").expect("everything"), parse("subject=").expect("as well"));
+        for (query, code) in [
+            ("limit=1&limit=2", 606),
+            ("limit=0", 601),
+            ("limit=1001", 601),
+            ("limit=-1", 601),
+            ("kind=bogus", 606),
+            ("since=yesterday", 601),
+            ("sha256=ab", 605),
+            ("sha384=sha384:x", 605),
+            ("key=x", 605),
+            ("purl=npm/x", 605),
+            ("cursor=x", 605),
+            ("subjct=x", 606),
+        ] {
+            let body = parse(query).expect_err(query);
+            assert!(body.starts_with(&format!("{{\"code\":{code},")), "{query}: {body}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was() {
+        for below in [0, 1, u64::MAX] {
+            assert_eq!(parse(&format!("cursor={}", cursor(below))).expect("ours").below, Some(below));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `index/search`.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tlog::sha256;
+
+use crate::life::only_key;
+use crate::proposal::{CertifiedSigner, Signer};
+use crate::support::TestLog;
+
+const ENTRIES: &str = "/api/v1/log/entries";
+const SEARCH: &str = "/api/v1/index/search";
+
+async fn added(log: &TestLog, proposal: &str) -> String {
+    only_key(&log.post(ENTRIES, proposal).await.json())
+}
+
+async fn page(log: &TestLog, query: &str) -> Value {
+    let answer = log.get(&format!("{SEARCH}?{query}")).await;
+    assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+    answer.json()
+}
+
+fn uuids(page: &Value) -> Vec<&str> {
+    let entries = page["entries"].as_array().expect("a list").iter();
+    entries.map(|entry| entry["uuid"].as_str().expect("a text")).collect()
+}
+
+#[tokio::test]
+async fn every_condition_has_to_hold() {
+    let log = TestLog::start().await;
+    let certified = CertifiedSigner::new();
+    let by_certificate = added(&log, &certified.proposal(b"certified")).await;
+    let signer = Signer::new();
+    let by_key = added(&log, &signer.proposal(b"keyed")).await;
+    let digest = |artifact: &[u8]| sha256(artifact).to_string();
+    let key = digest(signer.pem().as_bytes());
+
+    for (query, expected) in [
+        (String::new(), vec![&by_key, &by_certificate]),
+        ("subject=ANN@example.com".to_owned(), vec![&by_certificate]),
+        ("issuer=https://issuer.example.com".to_owned(), vec![&by_certificate]),
+        ("repository=org/repo&commit=c0ffee".to_owned(), vec![&by_certificate]),
+        ("repository=https://github.com/org/repo&workflow=release".to_owned(), vec![&by_certificate]),
+        ("repository=org/repo&commit=0ther".to_owned(), vec![]),
+        (format!("sha256={}", digest(b"keyed")), vec![&by_key]),
+        (format!("sha256={}&issuer=https://issuer.example.com", digest(b"keyed")), vec![]),
+        (format!("key={key}"), vec![&by_key]),
+        (format!("key=sha256:{key}&kind=hashedrekord"), vec![&by_key]),
+        ("kind=hashedrekord:0.0.1&limit=1".to_owned(), vec![&by_key]),
+        ("since=4000000000".to_owned(), vec![]),
+        ("until=2020-01-01T00:00:00Z".to_owned(), vec![]),
+        ("since=2020-01-01T00:00:00Z&until=4000000000&subject=ann@example.com".to_owned(), vec![&by_certificate]),
+    ] {
+        assert_eq!(uuids(&page(&log, &query).await), expected, "{query}");
+    }
+    let entry = &page(&log, "commit=c0ffee").await["entries"][0];
+    let read = log.get(&format!("{ENTRIES}/{by_certificate}")).await.json();
+    assert_eq!(entry["integratedTime"], read[&by_certificate]["integratedTime"]);
+    assert_eq!(
+        (&entry["logIndex"], &entry["kind"], &entry["apiVersion"]),
+        (&0.into(), &"hashedrekord".into(), &"0.0.1".into())
+    );
+}
+
+#[tokio::test]
+async fn pages_lead_through_all_entries_while_the_log_grows() {
+    let log = TestLog::start().await;
+    let signer = Signer::new();
+    let mut expected = Vec::new();
+    for number in 0..7 {
+        expected.push(added(&log, &signer.proposal(&[number])).await);
+    }
+    for condition in
+        [format!("key={}", sha256(signer.pem().as_bytes())), "kind=hashedrekord".to_owned(), "since=0".to_owned()]
+    {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = page(&log, &format!("{condition}&limit=3&cursor={cursor}")).await;
+            seen.extend(uuids(&page).into_iter().map(str::to_owned));
+            let Some(next) = page["cursor"].as_str() else { break };
+            cursor = next.to_owned();
+            // What comes in meanwhile is newer than the page.
+            added(&log, &signer.proposal(&[7])).await;
+        }
+        seen.reverse();
+        let known = expected.iter().cloned().collect::<BTreeSet<_>>();
+        let seen_known: Vec<_> = seen.iter().filter(|id| known.contains(*id)).cloned().collect();
+        assert_eq!(seen_known, expected, "{condition}");
+        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "each once");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_query_is_said() {
+    let log = TestLog::start().await;
+    for (query, code, message) in [
+        ("kind=bogus", 606, "kind in query should be one of ["),
+        ("sha512=ab", 605, "sha512 in query should match '^[0-9a-fA-F]{128}$'"),
+        ("since=soon", 601, "since in query must be of type date-time: \\\"soon\\\""),
+        (
+            "workflow=github.com/a/b/c.yml@refs/heads/main",
+            605,
+            "workflow in query: a workflow is searched without its ref",
+        ),
+        ("cursor=abc", 605, "cursor in query is not one that this log gave"),
+        ("emial=a@b", 606, "\\\"emial\\\" is no parameter of a search, which has [issuer "),
+    ] {
+        let answer = log.get(&format!("{SEARCH}?{query}")).await;
+        assert_eq!(answer.status, 422, "{query}");
+        assert!(answer.body.starts_with(&format!("{{\"code\":{code},\"message\":\"{message}")), "{}", answer.body);
+    }
+}
