@@ -45,7 +45,7 @@ pub fn kind_tags() -> impl Iterator<Item = &'static str> {
 
 /// The names of all kinds, each once.
 pub fn kind_names() -> Vec<&'static str> {
-    let mut names: Vec<&str> = kind_tags().map(|tag| split(tag).0).collect();
+    let mut names: Vec<&str> = REGISTRY.iter().map(|kind| kind.name()).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -55,6 +55,11 @@ pub fn kind_names() -> Vec<&'static str> {
 pub(crate) trait Kind: Sync {
     /// Kind and version, `hashedrekord:0.0.1`.
     fn tag(&self) -> &'static str;
+
+    /// Its name, `hashedrekord`.
+    fn name(&self) -> &'static str {
+        split(self.tag()).0
+    }
 
     /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. MUST NOT take longer than
     /// in proportion to the length of `spec`: it runs where requests are read.
@@ -94,7 +99,7 @@ pub(crate) struct KindName<'n>(&'n str);
 
 impl<'n> KindName<'n> {
     pub(crate) fn new(name: &'n str) -> Result<Self, Refusal> {
-        match REGISTRY.iter().any(|kind| split(kind.tag()).0 == name) {
+        match REGISTRY.iter().any(|kind| kind.name() == name) {
             true => Ok(Self(name)),
             // The base type of Rekor's models, which its decoder knows and its registry does not.
             false if name == "ProposedEntry" => {
@@ -120,7 +125,7 @@ fn unknown_version(name: &str, version: &str) -> Refusal {
 }
 
 /// Name and version of a tag.
-fn split(tag: &str) -> (&str, &str) {
+fn split(tag: &'static str) -> (&'static str, &'static str) {
     tag.split_once(':').unwrap_or((tag, ""))
 }
 

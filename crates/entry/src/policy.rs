@@ -1,6 +1,7 @@
-//! The signing algorithms that a log admits (Rekor's `client-signing-algorithms`).
+//! What a log admits: signing algorithms and kinds (Rekor's `client-signing-algorithms` and `enabled_entry_types`).
 
 use crate::digest::HashAlgorithm;
+use crate::kinds::kind_names;
 use crate::public_key::{Curve, KeyKind};
 
 /// The algorithms that Rekor v1.5.4 admits when its flag is not given. `ed25519` names no hash and so admits no
@@ -22,7 +23,14 @@ pub struct Policy {
     admitted: Vec<(KeyKind, HashAlgorithm)>,
     /// Of messages; over a digest an Ed25519 key signs as Ed25519ph.
     admits_ed25519: bool,
+    /// Names.
+    kinds: Vec<&'static str>,
 }
+
+/// A name that is not one of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a kind of entries; known are {known}", known = kind_names().join(", "))]
+pub struct UnknownKind(String);
 
 /// A name that is not one of Rekor's names of signing algorithms.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,10 +42,10 @@ pub struct Policy {
 pub struct UnknownAlgorithm(String);
 
 impl Policy {
-    /// Admits exactly the named algorithms. Takes the names that Rekor's flag takes, but for `rsa-sign-pss-…`: Rekor
-    /// verifies no PSS signature of a hashedrekord, and lets PKCS#1 v1.5 pass under those names.
+    /// Admits exactly the named algorithms, and every kind. Takes the names that Rekor's flag takes, but for
+    /// `rsa-sign-pss-…`: Rekor verifies no PSS signature of a hashedrekord, and lets PKCS#1 v1.5 pass under those names.
     pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownAlgorithm> {
-        let mut policy = Self { admitted: Vec::new(), admits_ed25519: false };
+        let mut policy = Self { admitted: Vec::new(), admits_ed25519: false, ..Self::default() };
         for name in names {
             match algorithm(name.as_ref())? {
                 Some(pair) => policy.admitted.push(pair),
@@ -45,6 +53,21 @@ impl Policy {
             }
         }
         Ok(policy)
+    }
+
+    /// Admits entries of exactly these kinds, in all versions. What is logged already stays, and can be looked up.
+    pub fn with_kinds<Name: AsRef<str>>(self, names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownKind> {
+        let known = kind_names();
+        let named = names.into_iter().map(|name| {
+            let name = name.as_ref();
+            known.iter().copied().find(|known| *known == name).ok_or_else(|| UnknownKind(name.to_owned()))
+        });
+        Ok(Self { kinds: named.collect::<Result<_, _>>()?, ..self })
+    }
+
+    /// Whether entries of the kind with this name are admitted.
+    pub(crate) fn admits_kind(&self, name: &str) -> bool {
+        self.kinds.contains(&name)
     }
 
     /// Whether a signature by a key of `kind` over a digest of `hash` is admitted.
@@ -59,10 +82,10 @@ impl Policy {
 }
 
 impl Default for Policy {
-    /// Admits [`DEFAULT_ALGORITHMS`].
+    /// Admits [`DEFAULT_ALGORITHMS`] and every kind.
     fn default() -> Self {
         let admitted = DEFAULT_ALGORITHMS.iter().filter_map(|name| algorithm(name).ok().flatten()).collect();
-        Self { admitted, admits_ed25519: true }
+        Self { admitted, admits_ed25519: true, kinds: kind_names() }
     }
 }
 
@@ -100,6 +123,15 @@ mod tests {
     fn unknown_name_is_refused() {
         let error = Policy::from_names(["ed25519-ph", "rsa-sign-pss-2048-sha256"]).unwrap_err();
         assert!(error.to_string().starts_with("\"rsa-sign-pss-2048-sha256\" is not a signing algorithm"));
+    }
+
+    #[test]
+    fn kinds_are_admitted_by_name() {
+        assert!(Policy::default().admits_kind("hashedrekord"));
+        assert!(!Policy::default().with_kinds([""; 0]).unwrap().admits_kind("hashedrekord"));
+        assert!(Policy::default().with_kinds(["hashedrekord"]).unwrap().admits_kind("hashedrekord"));
+        let error = Policy::default().with_kinds(["hashedrekord:0.0.1"]).unwrap_err();
+        assert!(error.to_string().starts_with("\"hashedrekord:0.0.1\" is not a kind of entries; known are "));
     }
 
     #[test]

@@ -63,6 +63,10 @@ impl ProposedEntry {
 
     /// Verifies for insertion. `now` is what expiry is judged by, where a kind knows it (TUF metadata).
     pub fn verify(self, policy: &Policy, now: UnixSeconds) -> Result<VerifiedEntry, Refusal> {
+        let name = self.kind.name();
+        if !policy.admits_kind(name) {
+            return Err(Refusal::Invalid(format!("entry kind '{name}' is not enabled for submission on this server")));
+        }
         let canonical = self.proposal.check(Purpose::Insert { policy, now })?;
         Ok(VerifiedEntry {
             kind: self.kind,

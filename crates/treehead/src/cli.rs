@@ -188,6 +188,14 @@ struct ServingFlags {
     #[arg(long, env = "TREEHEAD_WITNESS_FAIL_OPEN_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     witness_fail_open_seconds: Option<u64>,
+    /// Kinds of entries that are taken in, with commas between [default: all]
+    #[arg(long, env = "TREEHEAD_ENABLED_ENTRY_TYPES", value_name = "NAMES", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled_entry_types: Option<Vec<String>>,
+    /// Operations of the API that are served, with commas between [default: all]
+    #[arg(long, env = "TREEHEAD_ENABLED_API_ENDPOINTS", value_name = "NAMES", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled_api_endpoints: Option<Vec<String>>,
     /// How long a stop waits for accepted requests
     #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]

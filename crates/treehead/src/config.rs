@@ -74,9 +74,9 @@ pub(crate) struct Config {
     /// package of some 35 MB.
     pub max_body_bytes: u64,
 
-    /// All request bodies that are being received or worked on, together, in bytes: this bounds memory whatever arrives at
-    /// once. Requests wait for their share, and get 503 when that takes too long. At least what one body of the largest size
-    /// needs.
+    /// All request bodies that are being received or worked on and what is decoded from them (together twice their length), in
+    /// bytes: this bounds memory whatever arrives at once. Requests wait for their share, and get 503 when that takes too long.
+    /// At least what one body of the largest size needs.
     pub max_body_bytes_in_flight: u64,
 
     /// Open connections to the API. More wait in the kernel's queue.
@@ -101,6 +101,16 @@ pub(crate) struct Config {
     /// `cosign signing-config create` makes one. Where it names a time-stamp authority, clients are sent to the v2 API.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signing_config_base: Option<PathBuf>,
+
+    /// The kinds of entries that are taken in, by Rekor's names, such as `hashedrekord`. None takes all. What is logged already
+    /// stays, and can be looked up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled_entry_types: Option<Vec<String>>,
+
+    /// The operations of the API that are served, by the `operationId`s of the OpenAPI document (Rekor's, and `searchEntries`).
+    /// None serves all; the others are answered with 501. Without `createLogEntry` clients can only read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled_api_endpoints: Option<Vec<String>>,
 
     /// How many seconds a stop (SIGTERM, SIGINT) waits for requests that were accepted. A service manager's own limit must be
     /// longer. A second signal ends the process at once.
@@ -133,6 +143,8 @@ impl Default for Config {
             public_url: None,
             trusted_root_base: None,
             signing_config_base: None,
+            enabled_entry_types: None,
+            enabled_api_endpoints: None,
             stop_grace_seconds: server::settings::DEFAULT_STOP_GRACE.as_secs(),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
@@ -209,8 +221,23 @@ impl Config {
 
     /// What entries are admitted.
     pub(crate) fn policy(&self) -> Outcome<entry::Policy> {
-        entry::Policy::from_names(&self.client_signing_algorithms)
-            .map_err(|error| usage(format_args!("client-signing-algorithms: {error}")))
+        let policy = entry::Policy::from_names(&self.client_signing_algorithms)
+            .map_err(|error| usage(format_args!("client-signing-algorithms: {error}")))?;
+        match &self.enabled_entry_types {
+            None => Ok(policy),
+            Some(kinds) => {
+                policy.with_kinds(kinds).map_err(|error| usage(format_args!("enabled-entry-types: {error}")))
+            }
+        }
+    }
+
+    /// What the API does.
+    pub(crate) fn operations(&self) -> Outcome<server::Operations> {
+        match &self.enabled_api_endpoints {
+            None => Ok(server::Operations::default()),
+            Some(names) => server::Operations::from_names(names)
+                .map_err(|error| usage(format_args!("enabled-api-endpoints: {error}"))),
+        }
     }
 
     /// What others run, from the files that say so.
@@ -245,6 +272,7 @@ impl Config {
         self.name.as_deref().map_or(Ok(()), ledger::check_name).map_err(usage)?;
         self.policy()?;
         self.given_url()?;
+        self.operations()?;
         if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
             return Err(usage(format_args!("max-body-bytes {}: 1 to {MAX_BODY_BYTES} expected", self.max_body_bytes)));
         }
@@ -309,6 +337,23 @@ mod tests {
         assert_eq!(config.client_signing_algorithms, ["ed25519-ph"]);
         let failure = Config::layered(None, given("client-signing-algorithms = [\"md5\"]")).unwrap_err();
         assert!(failure.to_string().starts_with("client-signing-algorithms: \"md5\" is not a signing algorithm"));
+    }
+
+    #[test]
+    fn kinds_and_operations_are_named_as_in_rekor() {
+        let text = "enabled-entry-types = [\"hashedrekord\"]\nenabled-api-endpoints = [\"getLogInfo\"]";
+        let config = Config::layered(None, given(text)).unwrap();
+        assert_ne!(config.operations().unwrap(), server::Operations::default());
+        for (text, wanted) in [
+            ("enabled-entry-types = [\"x\"]", "enabled-entry-types: \"x\" is not a kind of entries; known are "),
+            (
+                "enabled-api-endpoints = [\"x\"]",
+                "enabled-api-endpoints: \"x\" is not an operation; known are getLogInfo, ",
+            ),
+        ] {
+            let failure = Config::layered(None, given(text)).unwrap_err().to_string();
+            assert!(failure.starts_with(wanted), "{failure}");
+        }
     }
 
     #[test]

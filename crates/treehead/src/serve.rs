@@ -139,6 +139,7 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     SystemRandom::new().fill(&mut instance).explain(FailureKind::Other, "random numbers")?;
     let mut settings = server::Settings::new(metrics, version::build_info(), hex::encode(instance));
     settings.policy = config.policy()?;
+    settings.operations = config.operations()?;
     settings.limits.body_bytes = config.max_body_bytes;
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight;
     settings.limits.connections = config.max_connections;
