@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use crate::budget::{Budget, Share};
 use crate::errors::ApiError;
 use crate::limits::{
-    ADMISSION_WAIT, BODY_PAUSE, BODY_TIMEOUT, DISCARD_FACTOR, DISCARD_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE,
+    ADMISSION_WAIT, BODY_PAUSE, BODY_TIMEOUT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT, SMALL_BODY_BYTES,
+    SMALL_SHARE, WORKING_FACTOR,
 };
 use crate::metrics::{Metrics, Refused};
 use crate::settings::Limits;
@@ -23,11 +24,20 @@ pub(crate) struct Bodies {
     large: Budget,
 }
 
-/// The bytes of a body with their share of all bytes in flight: keep it as long as anything made from the body is worked on.
+/// A body with its share of all bytes in flight, which is room for the body and for what is decoded from it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     bytes: Bytes,
-    _share: Share,
+    share: Share,
+}
+
+/// What was decoded from a body that is not needed any more.
+#[derive(Debug)]
+pub(crate) struct Decoded<T> {
+    /// It.
+    pub(crate) value: T,
+    /// Its share: keep it as long as the value, or anything that was made from it, is worked on.
+    pub(crate) share: Share,
 }
 
 impl Admitted {
@@ -35,12 +45,26 @@ impl Admitted {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// Decodes the body, drops it, and gives its part of the share back.
+    pub(crate) fn decode<T>(self, decode: impl FnOnce(&[u8]) -> T) -> Decoded<T> {
+        let Self { bytes, mut share } = self;
+        let value = decode(&bytes);
+        share.shrink_to(bytes.len() as u64 * (WORKING_FACTOR - 1));
+        Decoded { value, share }
+    }
+}
+
+/// Whether a body of this length, or of an unknown one, is large: it waits in a line of its own, and longer.
+pub(crate) fn is_large(declared: Option<u64>) -> bool {
+    declared.is_none_or(|length| length > SMALL_BODY_BYTES)
 }
 
 impl Bodies {
     pub(crate) fn new(limits: &Limits, metrics: &Metrics) -> Self {
-        let small = (limits.body_bytes_in_flight / SMALL_SHARE).max(SMALL_BODY_BYTES);
-        let large = limits.body_bytes_in_flight.saturating_sub(small).max(limits.body_bytes);
+        let working = |bytes: u64| bytes.saturating_mul(WORKING_FACTOR);
+        let small = (limits.body_bytes_in_flight / SMALL_SHARE).max(working(SMALL_BODY_BYTES));
+        let large = limits.body_bytes_in_flight.saturating_sub(small).max(working(limits.body_bytes));
         let budget = |bytes| Budget::new(bytes, metrics.body_bytes_in_flight.clone());
         Self { limit: limits.body_bytes, small: budget(small), large: budget(large) }
     }
@@ -59,7 +83,12 @@ impl Bodies {
             self.discard(head, body).await;
             return Err(self.too_large());
         }
-        let Some(mut share) = self.lane(declared).admit(declared.unwrap_or(self.limit)).await else {
+        let (lane, patience) = match is_large(declared) {
+            true => (&self.large, LARGE_ADMISSION_WAIT),
+            false => (&self.small, ADMISSION_WAIT),
+        };
+        let wanted = declared.unwrap_or(self.limit) * WORKING_FACTOR;
+        let Some(mut share) = lane.admit_within(wanted, patience).await else {
             self.discard(head, body).await;
             let seconds = ADMISSION_WAIT.as_secs();
             return Err(ApiError::unavailable(Refused::BodyBudget, "too many request bodies at once", seconds));
@@ -79,12 +108,8 @@ impl Bodies {
                 return Err(slow.because(Refused::BodyTimeout));
             }
         };
-        share.shrink_to(bytes.len() as u64);
-        Ok(Admitted { bytes, _share: share })
-    }
-
-    fn lane(&self, declared: Option<u64>) -> &Budget {
-        if declared.is_some_and(|length| length <= SMALL_BODY_BYTES) { &self.small } else { &self.large }
+        share.shrink_to(bytes.len() as u64 * WORKING_FACTOR);
+        Ok(Admitted { bytes, share })
     }
 
     fn too_large(&self) -> ApiError {
@@ -119,7 +144,7 @@ pub(crate) fn has_body(headers: &HeaderMap) -> bool {
 
 /// The length that is known before the body is read. Beside a transfer encoding it counts for nothing (RFC 9112 section 6.3): a
 /// client could declare one byte and send as many as it likes.
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return None;
     }
@@ -161,7 +186,7 @@ mod tests {
     const LIMIT: u64 = 200 * 1024;
 
     fn bodies() -> (Bodies, Metrics) {
-        let limits = Limits { body_bytes: LIMIT, body_bytes_in_flight: 2 * LIMIT, ..Limits::default() };
+        let limits = Limits { body_bytes: LIMIT, body_bytes_in_flight: 4 * LIMIT, ..Limits::default() };
         let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
         (Bodies::new(&limits, &metrics), metrics)
     }
@@ -184,8 +209,11 @@ mod tests {
         let (bodies, metrics) = bodies();
         let admitted = bodies.read(&head(None), pieces(200)).await.expect("exactly the limit");
         assert_eq!(admitted.bytes().len() as u64, LIMIT);
-        assert_eq!(metrics.body_bytes_in_flight.get(), i64::try_from(LIMIT).expect("small"));
-        drop(admitted);
+        let held = |factor: u64| i64::try_from(factor * LIMIT).expect("small");
+        assert_eq!(metrics.body_bytes_in_flight.get(), held(WORKING_FACTOR));
+        let decoded = admitted.decode(<[u8]>::len);
+        assert_eq!((decoded.value as u64, metrics.body_bytes_in_flight.get()), (LIMIT, held(WORKING_FACTOR - 1)));
+        drop(decoded);
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
 
@@ -203,7 +231,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn all_bodies_together_are_bounded_and_small_ones_still_get_in() {
         let (bodies, _) = bodies();
-        // The large lane has 336 KiB: one body of unknown length reserves 200 of them until it ends.
+        // The large lane has 672 KiB: one body of unknown length reserves 400 of them until it ends.
         let stalled = head(None);
         let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
         let holder = bodies.read(&stalled, silent);
@@ -223,7 +251,7 @@ mod tests {
     async fn what_was_reserved_and_not_sent_is_given_back_at_once() {
         let (bodies, metrics) = bodies();
         let admitted = bodies.read(&head(None), pieces(1)).await.expect("small");
-        assert_eq!(metrics.body_bytes_in_flight.get(), 1024);
+        assert_eq!(metrics.body_bytes_in_flight.get(), 2 * 1024);
         drop(admitted);
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
@@ -237,7 +265,7 @@ mod tests {
         let reading = bodies.read(&head, silent);
         tokio::pin!(reading);
         assert!(futures_util::poll!(&mut reading).is_pending());
-        assert_eq!(metrics.body_bytes_in_flight.get(), i64::try_from(LIMIT).expect("small"));
+        assert_eq!(metrics.body_bytes_in_flight.get(), i64::try_from(WORKING_FACTOR * LIMIT).expect("small"));
     }
 
     #[tokio::test]

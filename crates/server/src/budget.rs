@@ -33,7 +33,8 @@ impl Budget {
         self.admit_within(bytes, ADMISSION_WAIT).await
     }
 
-    async fn admit_within(&self, bytes: u64, patience: Duration) -> Option<Share> {
+    /// As [`Budget::admit`], for those who wait longer.
+    pub(crate) async fn admit_within(&self, bytes: u64, patience: Duration) -> Option<Share> {
         let wanted = units(bytes).min(self.total);
         let permit = timeout(patience, Arc::clone(&self.units).acquire_many_owned(wanted)).await.ok()?.ok()?;
         self.held.add(gauge_value(bytes));

@@ -117,8 +117,8 @@ pub(crate) async fn create(
         return Err(ApiError::validation(Validation::Required, message).into());
     }
     let (policy, now) = (Arc::clone(&app.policy), app.now());
-    let verify = move |json: &[u8]| ProposedEntry::from_json(json).and_then(|proposed| proposed.verify(&policy, now));
-    let verified = app.verifier.run(body, verify).await?.map_err(CreateError::Refused)?;
+    let verify = move |proposed: ProposedEntry| proposed.verify(&policy, now);
+    let verified = app.verifier.run(body, ProposedEntry::from_json, verify).await?.map_err(CreateError::Refused)?;
     match append(&app, verified).await.map_err(CreateError::Append)? {
         Appended::Duplicate(entry) => Err(duplicate(&app, &uri, &entry)),
         Appended::Sequenced(entry) => {

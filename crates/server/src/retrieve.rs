@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use entry::{ProposedEntry, Refusal, UnixSeconds};
 use http::StatusCode;
@@ -65,11 +66,14 @@ impl From<ReadError> for RetrieveError {
 }
 
 /// The handler.
-pub(crate) async fn retrieve(State(app): State<Arc<App>>, request: Request) -> Result<Response, RetrieveError> {
+pub(crate) async fn retrieve(
+    State(app): State<Arc<App>>,
+    request: http::Request<Body>,
+) -> Result<Response, RetrieveError> {
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let now = app.now();
-    let query = app.verifier.run(body, move |json| Query::parse(json, now)).await??;
+    let query = app.verifier.run(body, Request::parse, move |request: Request| request.check(now)).await??;
     let wanted = query.wanted(&app)?;
     let room = room(&app, wanted.count() as u64 * MAX_ENTRY_ANSWER_BYTES).await?;
     let mut head = app.ledger.head();
@@ -88,16 +92,15 @@ pub(crate) async fn retrieve(State(app): State<Arc<App>>, request: Request) -> R
     Ok(json_within(room, &answer))
 }
 
-/// A query as it was sent, each part valid by itself.
-#[derive(Debug, Default)]
-struct Query {
+/// A query as it was sent, each part valid by itself; the proposals are still to be checked.
+struct Request {
     ids: Vec<(String, EntryId)>,
-    proposed: Vec<Hash>,
+    proposed: Vec<ProposedEntry>,
     log_indexes: Vec<u64>,
 }
 
-impl Query {
-    fn parse(body: &[u8], now: UnixSeconds) -> Result<Self, RetrieveError> {
+impl Request {
+    fn parse(body: &[u8]) -> Result<Self, RetrieveError> {
         let members = ENTRY.parse(body, &["entries", "entryUUIDs", "logIndexes"])?;
         let raw_entries: Option<FirstItems<&RawValue>> = ENTRY.member(&members, "entries")?;
         let raw_ids: Option<FirstItems<Option<String>>> = ENTRY.member(&members, "entryUUIDs")?;
@@ -112,14 +115,28 @@ impl Query {
         if entries.len() + ids.len() + log_indexes.len() > MAX_RETRIEVE {
             return Err(RetrieveError::TooMany);
         }
-        let proposed =
-            entries.into_iter().enumerate().map(|(position, entry)| match entry.leaf_bytes_for_lookup(now) {
-                Ok(leaf_bytes) => Ok(tlog::leaf_hash(&leaf_bytes)),
-                Err(refusal) => Err(RetrieveError::Entry { position, refusal }),
-            });
-        Ok(Self { proposed: proposed.collect::<Result<_, _>>()?, ids, log_indexes })
+        Ok(Self { proposed: entries, ids, log_indexes })
     }
 
+    fn check(self, now: UnixSeconds) -> Result<Query, RetrieveError> {
+        let proposed = self.proposed.into_iter().enumerate();
+        let proposed = proposed.map(|(position, entry)| match entry.leaf_bytes_for_lookup(now) {
+            Ok(leaf_bytes) => Ok(tlog::leaf_hash(&leaf_bytes)),
+            Err(refusal) => Err(RetrieveError::Entry { position, refusal }),
+        });
+        Ok(Query { proposed: proposed.collect::<Result<_, _>>()?, ids: self.ids, log_indexes: self.log_indexes })
+    }
+}
+
+/// A valid query.
+#[derive(Debug, Default)]
+struct Query {
+    ids: Vec<(String, EntryId)>,
+    proposed: Vec<Hash>,
+    log_indexes: Vec<u64>,
+}
+
+impl Query {
     /// What to look for in this log.
     fn wanted(&self, app: &App) -> Result<Wanted, RetrieveError> {
         let tree = app.ledger.tree();
@@ -239,10 +256,12 @@ mod tests {
 
     use super::*;
 
-    const NOW: UnixSeconds = UnixSeconds(0);
+    fn parse(body: &str) -> Result<Query, RetrieveError> {
+        Request::parse(body.as_bytes()).and_then(|request| request.check(UnixSeconds(0)))
+    }
 
     async fn refusal(body: &str) -> (u16, String) {
-        let response = Query::parse(body.as_bytes(), NOW).expect_err(body).into_response();
+        let response = parse(body).expect_err(body).into_response();
         let status = response.status().as_u16();
         let body = to_bytes(response.into_body(), usize::MAX).await.expect("in memory");
         (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
@@ -292,9 +311,9 @@ mod tests {
     #[test]
     fn absent_null_and_empty() {
         for body in ["null", "{}", r#"{"entries":[],"logIndexes":null,"entryUUIDs":null}"#] {
-            let query = Query::parse(body.as_bytes(), NOW).expect(body);
+            let query = parse(body).expect(body);
             assert!(query.ids.is_empty() && query.proposed.is_empty() && query.log_indexes.is_empty());
         }
-        assert_eq!(Query::parse(br#"{"LogIndexes":[null,7]}"#, NOW).expect("valid").log_indexes, [0, 7]);
+        assert_eq!(parse(r#"{"LogIndexes":[null,7]}"#).expect("valid").log_indexes, [0, 7]);
     }
 }

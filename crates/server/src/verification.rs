@@ -1,50 +1,59 @@
-//! Where checks run: light ones in the request's own task, costly ones on a blocking thread, so many at once.
+//! Where checks run: light ones in the request's own task, costly ones on a blocking thread, so many at once. Those of large
+//! bodies have turns of their own, so that an ordinary entry never waits behind a package.
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::body::Admitted;
+use crate::body::{Admitted, Decoded};
 use crate::errors::ApiError;
-use crate::limits::{ADMISSION_WAIT, LIGHT_BODY_BYTES};
+use crate::limits::{ADMISSION_WAIT, LARGE_ADMISSION_WAIT, LIGHT_BODY_BYTES, SMALL_BODY_BYTES};
 use crate::metrics::{Metrics, Refused};
 
 /// Gives checks their turn.
 pub(crate) struct Verifier {
-    turns: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
     metrics: Arc<Metrics>,
 }
 
 impl Verifier {
-    /// At most `at_once` costly checks run at the same time.
+    /// At most `at_once` costly checks of small bodies run at the same time, and half as many of large ones: the other half of
+    /// the cores is for everybody else.
     pub(crate) fn new(at_once: usize, metrics: Arc<Metrics>) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once)), metrics }
+        let turns = |count: usize| Arc::new(Semaphore::new(count));
+        Self { small: turns(at_once), large: turns((at_once / 2).max(1)), metrics }
     }
 
-    /// Runs a check on a body; the body and its share are given back when the check returns, even if nobody waits for it
-    /// any more.
+    /// Decodes a body, drops it, and checks what was decoded; its share is given back when the check returns, even if nobody
+    /// waits for it any more.
     ///
     /// # Errors
     ///
     /// 503 if no turn came in time, 500 if the check panicked.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<D, T: Send + 'static, E: Send + 'static>(
         &self,
         body: Admitted,
-        check: impl FnOnce(&[u8]) -> T + Send + 'static,
-    ) -> Result<T, ApiError> {
+        decode: impl FnOnce(&[u8]) -> Result<D, E> + Send + 'static,
+        check: impl FnOnce(D) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, ApiError> {
         let histogram = self.metrics.verification.clone();
-        let is_light = body.bytes().len() as u64 <= LIGHT_BODY_BYTES;
+        let length = body.bytes().len() as u64;
         let timed = move || {
             let started = Instant::now();
-            let outcome = check(body.bytes());
+            let Decoded { value, share } = body.decode(decode);
+            let outcome = value.and_then(check);
+            drop(share);
             histogram.observe(started.elapsed().as_secs_f64());
             outcome
         };
-        if is_light {
-            return Ok(timed());
-        }
-        let Ok(Ok(turn)) = timeout(ADMISSION_WAIT, Arc::clone(&self.turns).acquire_owned()).await else {
+        let (turns, patience) = match length {
+            ..=LIGHT_BODY_BYTES => return Ok(timed()),
+            ..=SMALL_BODY_BYTES => (&self.small, ADMISSION_WAIT),
+            _ => (&self.large, LARGE_ADMISSION_WAIT),
+        };
+        let Ok(Ok(turn)) = timeout(patience, Arc::clone(turns).acquire_owned()).await else {
             let seconds = ADMISSION_WAIT.as_secs();
             return Err(ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds));
         };
