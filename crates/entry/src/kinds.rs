@@ -11,11 +11,13 @@ pub(crate) mod dsse_v002;
 mod hash;
 mod hashedrekord;
 pub(crate) mod hashedrekord_v002;
+mod helm;
 mod intoto_v001;
 mod intoto_v002;
 mod jar;
 mod rekord;
 mod rfc3161;
+mod rpm;
 
 use serde_json::value::RawValue;
 
@@ -31,11 +33,13 @@ static REGISTRY: &[&dyn Kind] = &[
     &dsse_v002::V002,
     &hashedrekord::V001,
     &hashedrekord_v002::V002,
+    &helm::V001,
     &intoto_v001::V001,
     &intoto_v002::V002,
     &jar::V001,
     &rekord::V001,
     &rfc3161::V001,
+    &rpm::V001,
 ];
 
 /// Kind and version of all, `hashedrekord:0.0.1`.

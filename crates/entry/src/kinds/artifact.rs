@@ -91,3 +91,21 @@ pub(super) fn hash_key_of_leaf(hash: Member<'_>) -> Result<String, Refusal> {
         _ => Err(Refusal::Invalid("the leaf bytes have no hash".to_owned())),
     }
 }
+
+/// The bytes of a `publicKey` of kinds that know an object without a key from no object.
+pub(super) fn key_content(public_key: Member<'_>) -> Result<Option<Vec<u8>>, Refusal> {
+    let content = public_key.object(["content"])?;
+    content.map(|[content]| content.base64("publicKey content")).transpose()
+}
+
+/// The key, which is there, or one fault more.
+pub(super) fn require_key(key: Option<Vec<u8>>, faults: &mut Vec<String>) -> Vec<u8> {
+    match &key {
+        None => faults.push("publicKey in body is required".to_owned()),
+        Some(content) if content.is_empty() => {
+            faults.push("publicKey.publicKey.content in body is required".to_owned());
+        }
+        Some(_) => {}
+    }
+    key.unwrap_or_default()
+}

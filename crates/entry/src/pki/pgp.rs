@@ -60,6 +60,16 @@ impl Key {
     pub(crate) fn verify_packets(&self, packets: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
         verify::detached(&self.entities, packets, parts)
     }
+
+    /// Checks the one signature packet in `packet` over `parts`, one after the other.
+    pub(crate) fn verify_packet(&self, packet: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
+        match packet::read(packet)? {
+            Some((packet::Packet { tag: packet::SIGNATURE, body }, [])) => SignaturePacket::of_message(&body)?,
+            Some((_, [])) => return Err(Error::structure("no supported PGP signature packet found")),
+            _ => return Err(Error::structure("trailing garbage after PGP signature packet")),
+        };
+        verify::detached(&self.entities, packet, parts)
+    }
 }
 
 impl pki::Key for Key {

@@ -73,11 +73,11 @@ impl<'a> SignedData<'a> {
             return Err(Pkcs7Error::TooLarge(der.len()));
         }
         let mut outer = Elements(der);
-        let content_info = outer.any().filter(|element| element.tag == SEQUENCE);
+        let content_info = outer.read(SEQUENCE).ok_or(Pkcs7Error::Malformed("not DER"))?;
         if outer.0.iter().any(|byte| *byte != 0) {
             return Err(Pkcs7Error::Malformed("trailing garbage after PKCS#7 structure"));
         }
-        Self::from_content_info(content_info.ok_or(Pkcs7Error::Malformed("not DER"))?.contents)
+        Self::from_content_info(content_info)
     }
 
     /// Reads the contents of a `ContentInfo`.
@@ -257,7 +257,7 @@ fn set(mut elements: Vec<&[u8]>) -> Vec<u8> {
 }
 
 /// The contents of an element with this tag, and nothing after it.
-fn only<'a>(contents: &'a [u8], tag: u8) -> Option<&'a [u8]> {
+fn only(contents: &[u8], tag: u8) -> Option<&[u8]> {
     let mut elements = Elements(contents);
     let Element { tag: found, contents, .. } = elements.any()?;
     (found == tag && elements.is_empty()).then_some(contents)

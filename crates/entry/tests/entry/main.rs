@@ -2,13 +2,19 @@
 
 // `cfg(test)` says so to clippy as well: what fails here is a test.
 #[cfg(test)]
+mod alpine;
+#[cfg(test)]
 mod certificates;
 #[cfg(test)]
 mod chains;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod jar;
+#[cfg(test)]
 mod mutations;
+#[cfg(test)]
+mod packages;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -9,14 +9,17 @@ use serde_json::Value;
 use crate::submission::NOW;
 
 /// Kinds of the real server that this log does not take yet.
-const OTHER_KINDS: [&str; 3] = ["rpm", "helm", "tuf"];
+const OTHER_KINDS: [&str; 1] = ["tuf"];
 /// Kinds whose leaf bytes are not a proposal, because what was signed is no part of them.
-const WITHOUT_ARTIFACT: [&str; 6] = ["alpine", "cose", "dsse", "intoto", "jar", "rekord"];
+const WITHOUT_ARTIFACT: [&str; 8] = ["alpine", "cose", "dsse", "helm", "intoto", "jar", "rekord", "rpm"];
 /// Kinds some of whose index keys do not follow from the leaf bytes.
 const WITH_OTHER_KEYS: [&str; 3] = ["cose", "dsse", "intoto"];
 
 /// Reasons whose text comes from Go's libraries. They need not match; the status does.
 const GO_TEXTS: [&str; 4] = ["x509: malformed serial number", "json: cannot unmarshal", "invalid character", "asn1: "];
+
+/// Taken here: a signature of version 3, as rpm made them until 2019. Rekor v1.5.3 took it, v1.5.4 does not.
+const TAKEN_HERE: [&str; 1] = ["rpm-cli-json"];
 
 /// Refused by the real server too, but with 500.
 const BAD_INPUT_500: [&str; 1] = ["intoto-0.0.2-raw-double-b64"];
@@ -44,6 +47,7 @@ fn recorded_submissions() {
                 counts[1] += 1;
                 assert_eq!(recording.hash_of_duplicate(), leaf_hash(entry.leaf_bytes()), "{}", recording.name);
             }
+            (400, Ok(_)) if TAKEN_HERE.contains(&recording.name.as_str()) => {}
             (500, Err(Refusal::Invalid(_))) if BAD_INPUT_500.contains(&recording.name.as_str()) => counts[2] += 1,
             (400.., Err(refusal)) => {
                 counts[2] += 1;

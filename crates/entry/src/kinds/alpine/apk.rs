@@ -83,30 +83,42 @@ fn read_member<'b>(
     bytes: &'b [u8],
     member: &'static str,
     limit: u64,
-    mut visit: impl FnMut(&[u8], Contents<'_>) -> Result<(), PackageError>,
+    visit: impl FnMut(&[u8], Contents<'_>) -> Result<(), PackageError>,
 ) -> Result<&'b [u8], PackageError> {
-    let unreadable = |error| PackageError::Unreadable(member, error);
     // One byte more than is allowed, so that too many are noticed.
     let mut archive = Archive::new(GzDecoder::new(bytes).take(limit + 1));
+    let visited = visit_files(&mut archive, member, visit);
+    // An archive may end before its member does.
+    let mut decompressed = archive.into_inner();
+    let drained = visited.and_then(|()| {
+        io::copy(&mut decompressed, &mut io::sink()).map_err(|error| PackageError::Unreadable(member, error))
+    });
+    // What was cut off is malformed too, but that is not what is wrong with it.
+    match (decompressed.limit(), drained) {
+        (0, _) => Err(PackageError::TooLarge(member, limit)),
+        (_, drained) => drained.map(|_| decompressed.into_inner().into_inner()),
+    }
+}
+
+fn visit_files(
+    archive: &mut Archive<impl Read>,
+    member: &'static str,
+    mut visit: impl FnMut(&[u8], Contents<'_>) -> Result<(), PackageError>,
+) -> Result<(), PackageError> {
+    let unreadable = |error| PackageError::Unreadable(member, error);
     for file in archive.entries().map_err(unreadable)? {
         let mut file = file.map_err(unreadable)?;
         let name = file.path_bytes().into_owned();
         visit(&name, &mut |what| {
-            let mut contents = Vec::new();
-            file.by_ref().take(MAX_METADATA_BYTES + 1).read_to_end(&mut contents).map_err(unreadable)?;
-            match contents.len() as u64 > MAX_METADATA_BYTES {
-                true => Err(PackageError::TooLarge(what, MAX_METADATA_BYTES)),
-                false => Ok(contents),
+            if file.size() > MAX_METADATA_BYTES {
+                return Err(PackageError::TooLarge(what, MAX_METADATA_BYTES));
             }
+            let mut contents = Vec::new();
+            file.read_to_end(&mut contents).map_err(unreadable)?;
+            Ok(contents)
         })?;
     }
-    // An archive may end before its member does.
-    let mut decompressed = archive.into_inner();
-    io::copy(&mut decompressed, &mut io::sink()).map_err(unreadable)?;
-    match decompressed.limit() {
-        0 => Err(PackageError::TooLarge(member, limit)),
-        _ => Ok(decompressed.into_inner().into_inner()),
-    }
+    Ok(())
 }
 
 fn check_data(info: &PackageInfo, data: &[u8]) -> Result<(), PackageError> {

@@ -62,36 +62,35 @@ impl<'f, 'a> Metadata<'f, 'a> {
     /// Finds them; each has to be the only one of its kind. Rekor checks the block that has the name of the signature
     /// file, and logs the first one, which may be another: by that, anybody could be made a signer.
     fn find(archive: &'f Archive<'a>) -> Result<Self, JarError> {
-        let (mut manifest, mut signature_file, mut block) = (None, None, None);
-        let mut has_strange_block = false;
+        let (mut manifests, mut signature_files, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
         for file in archive.files() {
             let Some((base, extension)) = metadata_name(file.name) else { continue };
             if file.size > MAX_METADATA_BYTES {
                 return Err(JarError::MetadataSize(file.size));
             }
             match extension.as_slice() {
-                b"MF" if base == b"MANIFEST" => {
-                    if manifest.replace(file).is_some() {
-                        return Err(JarError::Manifests);
-                    }
-                }
-                b"SF" => {
-                    if signature_file.replace((file, base)).is_some() {
-                        return Err(JarError::Signatures);
-                    }
-                }
+                b"MF" if base == b"MANIFEST" => manifests.push(file),
+                b"SF" => signature_files.push((file, base)),
                 extension if base.starts_with(b"SIG-") || [&b"RSA"[..], b"DSA", b"EC"].contains(&extension) => {
-                    has_strange_block |= block.replace((file, base)).is_some();
+                    blocks.push((file, base));
                 }
                 _ => {}
             }
         }
-        let manifest = manifest.ok_or(JarError::NoManifest)?;
-        let (signature_file, name) = signature_file.ok_or(JarError::NotSigned)?;
-        match block {
-            None => Err(JarError::NoBlock(shown(&name))),
-            Some((block, base)) if base == name && !has_strange_block => Ok(Self { manifest, signature_file, block }),
-            Some(_) => Err(JarError::StrangeBlock(shown(&name))),
+        let manifest = match manifests[..] {
+            [] => return Err(JarError::NoManifest),
+            [manifest] => manifest,
+            _ => return Err(JarError::Manifests),
+        };
+        let (signature_file, name) = match &signature_files[..] {
+            [] => return Err(JarError::NotSigned),
+            [(file, name)] => (*file, name),
+            _ => return Err(JarError::Signatures),
+        };
+        match &blocks[..] {
+            [] => Err(JarError::NoBlock(shown(name))),
+            [(block, base)] if base == name => Ok(Self { manifest, signature_file, block }),
+            _ => Err(JarError::StrangeBlock(shown(name))),
         }
     }
 }

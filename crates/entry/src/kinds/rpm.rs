@@ -1,0 +1,82 @@
+//! `rpm` 0.0.1: a signed RPM package and the OpenPGP key that it is signed with.
+
+mod header;
+mod package;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::value::RawValue;
+
+use super::artifact::{self, Artifact};
+use super::{Canonical, Kind, Proposal, Purpose};
+use crate::jcs;
+use crate::member::Member;
+use crate::pki::{Key, pgp};
+use crate::refusal::Refusal;
+use package::Package;
+
+/// `rpm:0.0.1`.
+pub(super) struct V001;
+
+impl Kind for V001 {
+    fn tag(&self) -> &'static str {
+        "rpm:0.0.1"
+    }
+
+    fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
+        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
+        let key = artifact::key_content(public_key)?;
+        let mut faults = Vec::new();
+        let package = Artifact::decode(package, "package", &mut faults)?;
+        let public_key = artifact::require_key(key, &mut faults);
+        artifact::refuse(&faults)?;
+        let package = package.ok_or_else(|| Refusal::Invalid("missing package".to_owned()))?;
+        package.validate()?;
+        Ok(Box::new(Spec { public_key, package }))
+    }
+
+    fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
+        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
+        let key = pgp::Key::parse(&artifact::key_content(public_key)?.unwrap_or_default())?;
+        let [hash] = package.object(["hash"])?.unwrap_or_default();
+        Ok(Some(index_keys(&key, artifact::hash_key_of_leaf(hash)?)))
+    }
+}
+
+struct Spec {
+    public_key: Vec<u8>,
+    package: Artifact,
+}
+
+impl Proposal for Spec {
+    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+        self.package.require_content(purpose, "package")?;
+        let key = pgp::Key::parse(&self.public_key)?;
+        let hash = self.package.sha256()?;
+        let package = Package::read(&self.package.content).map_err(Refusal::invalid)?;
+        package.verify(&key).map_err(Refusal::invalid)?;
+        let leaf_bytes = leaf_bytes(&key, &hash, &package).map_err(Refusal::invalid)?;
+        Ok(Canonical { leaf_bytes, index_keys: index_keys(&key, format!("sha256:{hash}")), attestation: None })
+    }
+}
+
+/// Members are in the order of RFC 8785.
+fn leaf_bytes(key: &pgp::Key, hash: &str, package: &Package<'_>) -> Result<Vec<u8>, package::PackageError> {
+    let mut leaf = String::with_capacity(512 + key.canonical().len() / 2 * 3);
+    leaf += r#"{"apiVersion":"0.0.1","kind":"rpm","spec":{"package":{"hash":{"algorithm":"sha256","value":""#;
+    leaf += hash;
+    leaf += r#""},"headers":"#;
+    leaf += &jcs::object(&package.facts()?);
+    leaf += r#"},"publicKey":{"content":""#;
+    STANDARD.encode_string(key.canonical(), &mut leaf);
+    leaf += r#""}}}"#;
+    Ok(leaf.into_bytes())
+}
+
+/// The key's hash (without a prefix), its e-mail addresses, the package's hash.
+fn index_keys(key: &pgp::Key, hash: String) -> Vec<String> {
+    let mut keys = vec![key.search_key()];
+    keys.extend_from_slice(key.subjects());
+    keys.push(hash);
+    keys
+}
