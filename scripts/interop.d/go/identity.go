@@ -1,28 +1,28 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"strings"
 	"time"
 )
 
 // identityProvider signs tokens for two made-up identities: a person, and a workflow with the claims of GitHub Actions.
+// By RSA, as most do: cosign takes any other token for the name of a file.
 type identityProvider struct {
-	key    *ecdsa.PrivateKey
+	key    *rsa.PrivateKey
 	issuer string
 }
 
 func newIdentityProvider(issuer string) (*identityProvider, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	return &identityProvider{key, issuer}, err
 }
 
@@ -71,14 +71,10 @@ func (p *identityProvider) sign(c claims) (string, error) {
 		return "", err
 	}
 	encode := base64.RawURLEncoding.EncodeToString
-	text := encode([]byte(`{"alg":"ES256","typ":"JWT"}`)) + "." + encode(payload)
+	text := encode([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + encode(payload)
 	digest := sha256.Sum256([]byte(text))
-	r, s, err := ecdsa.Sign(rand.Reader, p.key, digest[:])
-	if err != nil {
-		return "", err
-	}
-	signature := append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-	return text + "." + encode(signature), nil
+	signature, err := rsa.SignPKCS1v15(rand.Reader, p.key, crypto.SHA256, digest[:])
+	return text + "." + encode(signature), err
 }
 
 // check reads a token and verifies that it is one of ours.
@@ -86,12 +82,11 @@ func (p *identityProvider) check(token string) (claims, error) {
 	var c claims
 	text, encoded, _ := cutLast(token, ".")
 	signature, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil || len(signature) != 64 {
-		return c, errors.New("no signed token")
+	if err != nil {
+		return c, err
 	}
 	digest := sha256.Sum256([]byte(text))
-	r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
-	if !ecdsa.Verify(&p.key.PublicKey, digest[:], r, s) {
+	if err := rsa.VerifyPKCS1v15(&p.key.PublicKey, crypto.SHA256, digest[:], signature); err != nil {
 		return c, errors.New("a token of somebody else")
 	}
 	_, encoded, _ = strings.Cut(text, ".")
