@@ -33,7 +33,7 @@ impl pki::Key for Key {
     /// Takes a key file, its second line alone, or the 32 bytes of the key alone (as Rekor once stored it).
     fn parse(key: &[u8]) -> Result<Self, Refusal> {
         let bytes = bounded("key", key)?;
-        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let text = &*String::from_utf8_lossy(bytes);
         let in_file = text.split_once('\n').and_then(|(_, line)| decode(line));
         let encoded = match (in_file.or_else(|| decode(text)), bytes.try_into()) {
             (Some(encoded), _) => encoded,

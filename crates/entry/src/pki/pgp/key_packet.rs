@@ -13,6 +13,8 @@ use super::subpackets;
 pub(super) const MAX_RSA_BITS: u16 = 8192;
 /// Shortest RSA modulus, Go's limit since 1.24.
 pub(super) const MIN_RSA_BITS: u16 = 1024;
+/// Longest modulus that tools make unless they are told otherwise.
+const MAX_ORDINARY_BITS: u16 = 4096;
 /// Longest RSA exponent in bytes, as in Rekor.
 const MAX_EXPONENT: usize = 3;
 
@@ -74,6 +76,19 @@ impl KeyPacket {
         self.tag == packet::PUBLIC_KEY
     }
 
+    /// Whether a check with it takes long: a first number above 4,096 bits, of RSA or DSA.
+    pub(super) fn is_long(&self) -> bool {
+        matches!(self.algorithm, RSA | RSA_SIGN_ONLY | DSA) && self.first_number_bits() > MAX_ORDINARY_BITS
+    }
+
+    /// The length of the first number of an RSA or DSA key: the modulus.
+    fn first_number_bits(&self) -> u16 {
+        match self.canonical[self.material_at..] {
+            [first, second, ..] => u16::from_be_bytes([first, second]),
+            _ => 0,
+        }
+    }
+
     /// Whether keys of its algorithm sign.
     pub(super) fn can_sign(&self) -> bool {
         matches!(self.algorithm, RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448)
@@ -128,8 +143,7 @@ impl KeyPacket {
     fn verifier(&self) -> Result<PublicKey, Error> {
         // Not where keys are parsed: those that only encrypt may be longer.
         if let RSA | RSA_SIGN_ONLY = self.algorithm {
-            let (bits, _) = split(&self.canonical[self.material_at..], 2)?;
-            let bits = u16::from_be_bytes([bits[0], bits[1]]);
+            let bits = self.first_number_bits();
             if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
                 return Err(Error::RsaSize(bits));
             }

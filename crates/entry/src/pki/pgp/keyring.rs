@@ -115,7 +115,7 @@ impl Entity {
             }
         }
         let at = newest.ok_or_else(|| Error::structure("v6 entity without a valid direct-key signature"))?;
-        budget.take_check()?;
+        budget.take_check(&self.primary)?;
         self.primary
             .verify(&self.direct_signatures[at], &[&self.primary.to_be_hashed()])
             .map_err(|_| Error::structure("invalid direct-key self-signature for v6 primary key"))?;
@@ -269,7 +269,7 @@ impl Packets<'_, '_> {
             _ => {}
         }
         for revocation in &entity.revocations {
-            self.budget.take_check()?;
+            self.budget.take_check(&entity.primary)?;
             entity
                 .primary
                 .verify(revocation, &[&entity.primary.to_be_hashed()])
@@ -287,7 +287,7 @@ impl Packets<'_, '_> {
                 return Err(Error::structure("user ID signature with wrong type"));
             }
             if signature.names(&entity.primary.fingerprint, entity.primary.id) {
-                self.budget.take_check()?;
+                self.budget.take_check(&entity.primary)?;
                 verify_user_id(&entity.primary, &user_id.text, &signature)?;
                 is_certified = true;
                 let at = user_id.signatures.len();
@@ -373,12 +373,12 @@ fn verify_subkey(
 ) -> Result<(), Error> {
     let invalid = |error: Error| broken("subkey signature invalid", error);
     let keys = [primary.to_be_hashed(), subkey.to_be_hashed()];
-    budget.take_check()?;
+    budget.take_check(primary)?;
     primary.verify(signature, &[&keys[0], &keys[1]]).map_err(invalid)?;
     if subkey_may_sign(signature) {
         let missing = || invalid(Error::structure("signing subkey is missing cross-signature"));
         let embedded = signature.claims.embedded.as_ref().ok_or_else(missing)?;
-        budget.take_check()?;
+        budget.take_check(subkey)?;
         subkey
             .verify(embedded, &[&keys[0], &keys[1]])
             .map_err(|error| invalid(Error::structure(format!("error while verifying cross-signature: {error}"))))?;

@@ -4,6 +4,7 @@ use ed25519_dalek::{Signer, SigningKey};
 
 use super::budget::{Budget, MAX_PACKETS, MAX_SIGNATURE_CHECKS};
 use super::error::Error;
+use super::key_packet::KeyPacket;
 use super::keyring::{self, Entity, MAX_SUBKEYS, MAX_USER_IDS};
 use super::packet;
 use super::signature_packet::SignaturePacket;
@@ -125,6 +126,19 @@ fn checks_are_counted() {
     let with = |count: usize| Smith::new(1).alone().repeat(count);
     assert_eq!(read(&with(MAX_SIGNATURE_CHECKS)).unwrap().len(), MAX_SIGNATURE_CHECKS);
     assert_eq!(limit(&with(MAX_SIGNATURE_CHECKS + 1)), Some("signatures of a key by itself"));
+}
+
+#[test]
+fn long_keys_count_for_more() {
+    let rsa = |bits: u16| {
+        let modulus = [&bits.to_be_bytes()[..], &vec![1; usize::from(bits).div_ceil(8)]].concat();
+        let contents = [&[4][..], &CREATED.to_be_bytes(), &[1], &modulus, &[0, 2, 3]].concat();
+        KeyPacket::parse(packet::PUBLIC_KEY, &contents).unwrap()
+    };
+    for (key, checks) in [(rsa(4096), MAX_SIGNATURE_CHECKS), (rsa(4097), MAX_SIGNATURE_CHECKS / 4)] {
+        let mut budget = Budget::of_one_key();
+        assert_eq!((0..=MAX_SIGNATURE_CHECKS).take_while(|_| budget.take_check(&key).is_ok()).count(), checks);
+    }
 }
 
 #[test]

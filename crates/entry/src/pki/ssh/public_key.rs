@@ -2,9 +2,9 @@
 
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{
-    self as aws, ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm,
-    RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
-    RsaPublicKeyComponents, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm,
+    ParsedPublicKey, RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+    RsaPublicKeyComponents,
 };
 
 use super::wire::Reader;
@@ -31,10 +31,10 @@ enum Numbers {
         modulus: Vec<u8>,
         exponent: Vec<u8>,
     },
-    Ecdsa(Curve, Vec<u8>),
+    Ecdsa(Point),
     Ed25519([u8; 32]),
     /// Of a FIDO security key, with the name of its application.
-    SecurityEcdsa(Vec<u8>, Vec<u8>),
+    SecurityEcdsa(Point, Vec<u8>),
     SecurityEd25519([u8; 32], Vec<u8>),
 }
 
@@ -50,13 +50,14 @@ impl Numbers {
             }
             "ecdsa-sha2-nistp256" | "ecdsa-sha2-nistp384" | "ecdsa-sha2-nistp521" => {
                 let [name, point] = fields.strings()?;
-                Ok(Self::Ecdsa(curve(name, key_type)?, point.to_vec()))
+                let curve = curve(name, key_type)?;
+                Ok(Self::Ecdsa(curve.point(point)?))
             }
             "ssh-ed25519" => Ok(Self::Ed25519(ed25519(fields.string()?)?)),
             "sk-ecdsa-sha2-nistp256@openssh.com" => {
                 let [name, point, application] = fields.strings()?;
-                curve(name, "ecdsa-sha2-nistp256")?;
-                Ok(Self::SecurityEcdsa(point.to_vec(), application.to_vec()))
+                let curve = curve(name, "ecdsa-sha2-nistp256")?;
+                Ok(Self::SecurityEcdsa(curve.point(point)?, application.to_vec()))
             }
             "sk-ssh-ed25519@openssh.com" => {
                 let [key, application] = fields.strings()?;
@@ -71,9 +72,15 @@ impl Numbers {
 fn check_certificate(fields: &mut Reader<'_>) -> Result<(), Refusal> {
     // Serial number and kind; ID and principals; beginning and end of its validity.
     fields.bytes(8 + 4)?;
-    fields.strings::<2>()?;
+    let [_id, principals] = fields.strings()?;
     fields.bytes(8 + 8)?;
-    let [_options, _extensions, _reserved, authority, signature] = fields.strings()?;
+    let [options, extensions, _reserved, authority, signature] = fields.strings()?;
+    let mut principals = Reader(principals);
+    while !principals.0.is_empty() {
+        principals.string()?;
+    }
+    check_options(options)?;
+    check_options(extensions)?;
     // The authority is a key and no certificate.
     let mut authority = Reader(authority);
     let key_type = String::from_utf8_lossy(authority.string()?).into_owned();
@@ -81,11 +88,58 @@ fn check_certificate(fields: &mut Reader<'_>) -> Result<(), Refusal> {
     Reader(signature).strings::<2>().map(|_| ())
 }
 
+/// Names in their order, each with a string that may hold one string.
+fn check_options(options: &[u8]) -> Result<(), Refusal> {
+    let mut fields = Reader(options);
+    let mut last: Option<&[u8]> = None;
+    while !fields.0.is_empty() {
+        let [name, value] = fields.strings()?;
+        if last.is_some_and(|last| name <= last) {
+            return Err(Refusal::Invalid("ssh: certificate options are not in lexical order".to_owned()));
+        }
+        last = Some(name);
+        if !value.is_empty() {
+            let mut value = Reader(value);
+            value.string()?;
+            value.finish()?;
+        }
+    }
+    Ok(())
+}
+
 /// A curve, and how its signatures are verified.
 struct Curve {
     /// Bytes of a coordinate.
     size: usize,
     algorithm: &'static EcdsaVerificationAlgorithm,
+}
+
+/// A point that is on its curve.
+struct Point {
+    size: usize,
+    key: ParsedPublicKey,
+}
+
+impl Curve {
+    fn point(&self, point: &[u8]) -> Result<Point, Refusal> {
+        let is_uncompressed = point.len() == 1 + 2 * self.size && point[0] == 4;
+        ParsedPublicKey::new(self.algorithm, point)
+            .ok()
+            .filter(|_| is_uncompressed)
+            .map(|key| Point { size: self.size, key })
+            .ok_or_else(|| Refusal::Invalid("ssh: invalid curve point".to_owned()))
+    }
+}
+
+impl Point {
+    /// RFC 5656 section 3.1.2: two numbers.
+    fn verify(&self, message: &[u8], signature: &[u8]) -> Result<bool, Refusal> {
+        let mut fields = Reader(signature);
+        let pair = [padded(fields.positive()?, self.size), padded(fields.positive()?, self.size)].concat();
+        fields.finish()?;
+        let signature = asn1_of_raw_pair(&pair).filter(|_| pair.len() == 2 * self.size);
+        Ok(signature.is_some_and(|signature| self.key.verify_sig(message, &signature).is_ok()))
+    }
 }
 
 impl PublicKey {
@@ -137,11 +191,11 @@ impl PublicKey {
             // "ssh-rsa" is SHA-1, which PROTOCOL.sshsig forbids.
             (Numbers::Rsa { .. }, _) => return Err(self.wrong_type(algorithm)),
             (_, algorithm) if algorithm != self.key_type.as_bytes() => return Err(self.wrong_type(algorithm)),
-            (Numbers::Ecdsa(curve, point), _) => verify_ecdsa(curve, point, message, blob)?,
+            (Numbers::Ecdsa(point), _) => point.verify(message, blob)?,
             (Numbers::Ed25519(key), _) => verify_ed25519(key, message, blob).is_some(),
             (Numbers::SecurityEcdsa(point, application), _) => {
                 let signed = signed_by_security_key(application, &mut fields, message)?;
-                verify_ecdsa(&P256, point, &signed, blob)?
+                point.verify(&signed, blob)?
             }
             (Numbers::SecurityEd25519(key, application), _) => {
                 let signed = signed_by_security_key(application, &mut fields, message)?;
@@ -160,12 +214,10 @@ impl PublicKey {
     }
 }
 
-const P256: Curve = Curve { size: 32, algorithm: &ECDSA_P256_SHA256_ASN1 };
-
 /// RFC 5656: a curve, which has to be the one that the type of the key names.
 fn curve(name: &[u8], type_name: &str) -> Result<Curve, Refusal> {
     let curve = match name {
-        b"nistp256" => P256,
+        b"nistp256" => Curve { size: 32, algorithm: &ECDSA_P256_SHA256_ASN1 },
         b"nistp384" => Curve { size: 48, algorithm: &ECDSA_P384_SHA384_ASN1 },
         b"nistp521" => Curve { size: 66, algorithm: &ECDSA_P521_SHA512_ASN1 },
         _ => return Err(Refusal::Invalid("ssh: unsupported curve".to_owned())),
@@ -178,18 +230,6 @@ fn curve(name: &[u8], type_name: &str) -> Result<Curve, Refusal> {
 
 fn ed25519(key: &[u8]) -> Result<[u8; 32], Refusal> {
     key.try_into().map_err(|_| Refusal::Invalid(format!("invalid size {} for Ed25519 public key", key.len())))
-}
-
-/// RFC 5656 section 3.1.2: two numbers.
-fn verify_ecdsa(curve: &Curve, point: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, Refusal> {
-    let mut fields = Reader(signature);
-    let pair = [padded(fields.positive()?, curve.size), padded(fields.positive()?, curve.size)].concat();
-    fields.finish()?;
-    Ok(asn1_of_raw_pair(&pair).filter(|_| pair.len() == 2 * curve.size).is_some_and(|signature| {
-        UnparsedPublicKey::new(curve.algorithm as &dyn aws::VerificationAlgorithm, point)
-            .verify(message, &signature)
-            .is_ok()
-    }))
 }
 
 /// PROTOCOL.u2f of OpenSSH: hashes of application and message, with what the security key says between them.
