@@ -2,8 +2,10 @@
 //! does not hold; that a parser does not panic itself is the least of them.
 
 mod formats;
+mod packages;
 
 pub use formats::{minisign, pgp, rekord, ssh};
+pub use packages::{alpine, helm, is_accepted, jar, pkcs7, rpm};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -58,6 +58,31 @@ fn ssh() {
     replay("ssh", treehead_fuzz::ssh, 12);
 }
 
+#[test]
+fn alpine() {
+    replay("alpine", treehead_fuzz::alpine, 5);
+}
+
+#[test]
+fn jar() {
+    replay("jar", treehead_fuzz::jar, 5);
+}
+
+#[test]
+fn pkcs7() {
+    replay("pkcs7", treehead_fuzz::pkcs7, 6);
+}
+
+#[test]
+fn rpm() {
+    replay("rpm", treehead_fuzz::rpm, 9);
+}
+
+#[test]
+fn helm() {
+    replay("helm", treehead_fuzz::helm, 6);
+}
+
 /// A property that refuses all seeds checks nothing.
 #[test]
 fn some_seeds_are_accepted() {
@@ -77,6 +102,11 @@ fn some_seeds_are_accepted() {
     assert!(count("pgp", |key| entry::key_search_key("pgp", key).is_ok()) >= 8);
     assert_eq!(count("minisign", |key| entry::key_search_key("minisign", key).is_ok()), 2);
     assert_eq!(count("ssh", |key| entry::key_search_key("ssh", key).is_ok()), 6);
+    assert_eq!(count("alpine", |package| treehead_fuzz::is_accepted("alpine", package)), 1);
+    assert_eq!(count("jar", |archive| treehead_fuzz::is_accepted("jar", archive)), 3);
+    assert_eq!(count("pkcs7", |block| treehead_fuzz::is_accepted("pkcs7", block)), 5);
+    assert_eq!(count("rpm", |package| treehead_fuzz::is_accepted("rpm", package)), 3);
+    assert_eq!(count("helm", |provenance| treehead_fuzz::is_accepted("helm", provenance)), 2);
     assert_eq!(count("checkpoint", |text| tlog::Note::parse(&String::from_utf8_lossy(text)).is_ok()), 6);
     assert_eq!(count("tile_path", |path| String::from_utf8_lossy(path).parse::<tlog::TilePath>().is_ok()), 7);
 }

@@ -10,6 +10,8 @@ mod chains;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+mod helm;
+#[cfg(test)]
 mod jar;
 #[cfg(test)]
 mod mutations;
@@ -19,6 +21,8 @@ mod packages;
 mod properties;
 #[cfg(test)]
 mod recordings;
+#[cfg(test)]
+mod rpm;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]
