@@ -157,7 +157,7 @@ impl Core {
     pub(crate) fn check_unpublished(&self) -> Result<(), AppendError> {
         let Publication::Witnessed(witnessed) = &self.publication else { return Ok(()) };
         let waiting = self.integrated().size.0.saturating_sub(self.head().size.0);
-        if waiting > MAX_UNPUBLISHED_ENTRIES || witnessed.has_waited() > MAX_UNPUBLISHED_TIME {
+        if waiting > MAX_UNPUBLISHED_ENTRIES || witnessed.has_waited() >= MAX_UNPUBLISHED_TIME {
             return Err(AppendError::Unpublished { retry_after: RETRY_AFTER });
         }
         Ok(())

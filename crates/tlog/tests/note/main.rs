@@ -2,7 +2,11 @@
 
 // `cfg(test)` says so to clippy as well: what fails here is a test.
 #[cfg(test)]
+mod add_checkpoint;
+#[cfg(test)]
 mod checkpoint;
+#[cfg(test)]
+mod cosignature;
 #[cfg(test)]
 mod key;
 #[cfg(test)]
@@ -13,3 +17,5 @@ mod note;
 mod recorded;
 #[cfg(test)]
 mod rekor_v1;
+#[cfg(test)]
+mod witness_policy;

@@ -1,0 +1,321 @@
+//! Publication with witnesses: several servers on one database, witnesses that fail in every way, one seed replays exactly.
+//!
+//! `TREEHEAD_SIMULATION_SEED=n cargo test -p ledger --test publication` replays one seed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
+#[expect(dead_code, reason = "shared with the simulation, which uses all of it")]
+#[path = "simulation/store.rs"]
+mod store;
+#[path = "publication/witness.rs"]
+mod witness;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::store::Store;
+use ledger::{AppendError, Appended, Clock, Ledger, NewEntry, OpenError, Settings, Witnessing};
+use ring::rand::SystemRandom;
+use store::SimStore;
+use tlog::{Note, SigningKey, WitnessPolicy};
+use tokio::time::Instant;
+use witness::{Behaviour, SimWitnesses};
+
+const SEEDS: u64 = 30;
+
+struct SimClock(SimStore);
+
+impl Clock for SimClock {
+    fn unix_millis(&self) -> i64 {
+        self.0.with(|state| {
+            state.millis += 1;
+            state.millis
+        })
+    }
+}
+
+/// A log on a simulated database with simulated witnesses.
+struct World {
+    store: SimStore,
+    witnesses: SimWitnesses,
+    pkcs8: Vec<u8>,
+    ed25519: Vec<u8>,
+}
+
+impl World {
+    fn new(store: SimStore, witnesses: usize) -> Self {
+        let rng = SystemRandom::new();
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
+        let ed25519 = SigningKey::generate_ed25519_pkcs8(&rng).unwrap();
+        Self { witnesses: SimWitnesses::new(&store, witnesses), store, pkcs8, ed25519 }
+    }
+
+    fn settings(&self, quorum: &str, fail_open_after: Option<Duration>) -> Settings {
+        let key = |pkcs8: &[u8]| SigningKey::from_pkcs8(pkcs8, &SystemRandom::new()).unwrap();
+        let policy = self.policy(quorum);
+        Settings {
+            store: Arc::new(self.store.clone()),
+            name: None,
+            key: key(&self.pkcs8),
+            cosigner: Some(key(&self.ed25519)),
+            witnessing: Some(Witnessing { policy, transport: Arc::new(self.witnesses.clone()), fail_open_after }),
+            clock: Arc::new(SimClock(self.store.clone())),
+            metrics: prometheus::Registry::new(),
+        }
+    }
+
+    fn policy(&self, quorum: &str) -> WitnessPolicy {
+        WitnessPolicy::parse(&format!("{}\n{quorum}\n", self.witnesses.lines())).unwrap()
+    }
+
+    async fn open(&self, quorum: &str) -> Ledger {
+        Ledger::open(self.settings(quorum, None)).await.unwrap()
+    }
+
+    /// How many witnesses cosigned the head that a server shows, after both lines of the log itself.
+    fn cosignatures(&self, ledger: &Ledger) -> usize {
+        let note = Note::parse(&ledger.head().checkpoint_v2).unwrap();
+        assert!(note.signatures().iter().take(2).all(|line| line.name == ledger.tree().origin_v2), "{note}");
+        assert_eq!(Note::parse(&ledger.head().checkpoint_v1).unwrap().signatures().len(), 1);
+        let policy = self.policy("quorum none");
+        policy.witnesses().iter().filter(|witness| witness.key.cosigned(&note).unwrap().is_some()).count()
+    }
+}
+
+const TWO_OF_THREE: &str = "group g 2 w0 w1 w2\nquorum g";
+
+fn entry(n: u64) -> NewEntry {
+    NewEntry {
+        leaf_bytes: format!("leaf {n}").into_bytes(),
+        kind: "test:1".into(),
+        index_keys: vec![],
+        attestation: None,
+    }
+}
+
+fn run(seed: u64, scenario: impl AsyncFnOnce(SimStore)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(scenario(SimStore::new(seed)));
+}
+
+fn seeds() -> Vec<u64> {
+    match std::env::var("TREEHEAD_SIMULATION_SEED") {
+        Ok(seed) => vec![seed.parse().unwrap()],
+        Err(_) => (1..=SEEDS).collect(),
+    }
+}
+
+#[test]
+fn servers_with_faults_show_only_what_a_quorum_cosigned() {
+    for seed in seeds() {
+        run(seed, async |store| {
+            let world = World::new(store.clone(), 3);
+            let mut servers =
+                vec![world.open(TWO_OF_THREE).await, world.open(TWO_OF_THREE).await, world.open(TWO_OF_THREE).await];
+            store.with(|state| state.fault_every = 5);
+            world.witnesses.fail_one_in(4);
+            let mut published = [0; 3];
+            for step in 0..8 {
+                let mut writers = Vec::new();
+                for n in 0..30 {
+                    let ledger = servers[n as usize % 3].clone();
+                    writers.push(tokio::spawn(async move { ledger.append(entry(step * 10 + n)).await }));
+                }
+                for writer in writers {
+                    match writer.await.unwrap() {
+                        Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) => {
+                            let stored = store.with(|state| state.tables.publications.last().unwrap().size);
+                            assert!(logged.leaf_index.0 < stored.0, "answered before it was published");
+                        }
+                        Err(AppendError::Unavailable(_) | AppendError::Unpublished { .. }) => {}
+                        Err(error) => panic!("seed {seed} step {step}: {error}"),
+                    }
+                }
+                for (server, before) in servers.iter().zip(&mut published) {
+                    server.newest_head().await.ok();
+                    let size = server.head().size.0;
+                    assert!(size >= *before, "the published size only grows");
+                    *before = size;
+                    assert!(size == 0 || world.cosignatures(server) >= 2);
+                    assert_eq!(server.read_only(), None);
+                }
+                let victim = store.with(|state| state.rng.below(3)) as usize;
+                servers[victim] = world.open(TWO_OF_THREE).await;
+                let stored = store.with(|state| state.tables.publications.last().unwrap().clone());
+                let shown = servers[victim].head();
+                assert!(
+                    shown.size > stored.size || shown.checkpoint_v2 == stored.checkpoint,
+                    "all show the stored one"
+                );
+            }
+            for server in servers {
+                server.stop().await;
+            }
+        });
+    }
+}
+
+#[test]
+fn without_a_quorum_nothing_leaves_and_writes_are_refused() {
+    run(1, async |store| {
+        let world = World::new(store.clone(), 1);
+        let ledger = world.open("quorum w0").await;
+        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Sequenced(_))));
+        let shown = ledger.head().checkpoint_v2.clone();
+        world.witnesses.behave(0, Behaviour::Dead);
+        let started = Instant::now();
+        let answer = ledger.append(entry(2)).await;
+        assert!(matches!(answer, Err(AppendError::Unpublished { .. })), "{answer:?}");
+        assert_eq!(started.elapsed().as_secs(), 10);
+        let started = Instant::now();
+        assert!(matches!(ledger.append(entry(3)).await, Err(AppendError::Unpublished { .. })));
+        assert!(started.elapsed() < Duration::from_secs(1), "refused before it is stored");
+        assert_eq!(store.with(|state| state.tables.entries.len()), 2);
+        ledger.newest_head().await.unwrap();
+        assert_eq!(ledger.head().checkpoint_v2, shown);
+        ledger.ready().await.unwrap();
+
+        world.witnesses.behave(0, Behaviour::Honest);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(ledger.head().size.0, 2);
+        assert!(matches!(ledger.append(entry(2)).await, Ok(Appended::Duplicate(_))));
+        assert!(matches!(ledger.append(entry(3)).await, Ok(Appended::Sequenced(_))));
+    });
+}
+
+#[test]
+fn no_dead_slow_lying_or_foreign_witness_counts() {
+    for behaviour in [
+        Behaviour::Dead,
+        Behaviour::Slow,
+        Behaviour::WrongKey,
+        Behaviour::OtherText,
+        Behaviour::Ahead,
+        Behaviour::SameConflict,
+        Behaviour::Inconsistent,
+        Behaviour::Nonsense,
+    ] {
+        run(1, async |store| {
+            let world = World::new(store, 3);
+            let ledger = world.open(TWO_OF_THREE).await;
+            world.witnesses.behave(2, behaviour);
+            for n in 0..3 {
+                assert!(ledger.append(entry(n)).await.is_ok(), "{behaviour:?}: the other two are enough");
+                assert_eq!(world.cosignatures(&ledger), 2, "{behaviour:?}");
+            }
+            world.witnesses.behave(1, behaviour);
+            assert!(matches!(ledger.append(entry(9)).await, Err(AppendError::Unpublished { .. })), "{behaviour:?}");
+            assert_eq!(ledger.head().size.0, 3, "{behaviour:?}");
+        });
+    }
+}
+
+#[test]
+fn a_witness_that_lost_its_memory_is_served_from_what_it_knows() {
+    run(1, async |store| {
+        let world = World::new(store, 1);
+        let ledger = world.open("quorum w0").await;
+        for n in 0..5 {
+            ledger.append(entry(n)).await.unwrap();
+        }
+        world.witnesses.forget(0);
+        ledger.append(entry(5)).await.unwrap();
+        assert_eq!(world.cosignatures(&ledger), 1);
+        // A server that starts does not know what the witness knows.
+        drop(ledger);
+        let ledger = world.open("quorum w0").await;
+        ledger.append(entry(6)).await.unwrap();
+        assert_eq!(world.cosignatures(&ledger), 1);
+    });
+}
+
+#[test]
+fn a_log_that_fails_open_says_so_and_goes_on() {
+    run(1, async |store| {
+        let world = World::new(store, 1);
+        world.witnesses.behave(0, Behaviour::Dead);
+        let settings = world.settings("quorum w0", Some(Duration::from_secs(4)));
+        let metrics = settings.metrics.clone();
+        let ledger = Ledger::open(settings).await.unwrap();
+        let started = Instant::now();
+        ledger.append(entry(1)).await.unwrap();
+        assert!((4..6).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+        assert_eq!(world.cosignatures(&ledger), 0);
+        let open =
+            metrics.gather().into_iter().find(|family| family.name() == "treehead_unwitnessed_publications_total");
+        assert_eq!(open.unwrap().get_metric()[0].get_counter().get_value() as u64, 1);
+    });
+}
+
+#[test]
+fn a_stop_answers_those_who_wait_for_witnesses() {
+    run(1, async |store| {
+        let world = World::new(store.clone(), 1);
+        let ledger = world.open("quorum w0").await;
+        world.witnesses.behave(0, Behaviour::Slow);
+        let waiting = tokio::spawn({
+            let ledger = ledger.clone();
+            async move { ledger.append(entry(1)).await }
+        });
+        while store.with(|state| state.tables.entries.is_empty()) {
+            tokio::task::yield_now().await;
+        }
+        let started = Instant::now();
+        ledger.stop().await;
+        assert!(started.elapsed() < Duration::from_secs(8));
+        assert!(matches!(waiting.await.unwrap(), Err(AppendError::Stopping)));
+        // What was integrated is published by the next start.
+        world.witnesses.behave(0, Behaviour::Honest);
+        let ledger = world.open("quorum w0").await;
+        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Duplicate(_))));
+    });
+}
+
+#[test]
+fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
+    run(1, async |store| {
+        let world = World::new(store.clone(), 1);
+        let without = || Settings { witnessing: None, ..world.settings("quorum none", None) };
+        let ledger = Ledger::open(without()).await.unwrap();
+        ledger.append(entry(1)).await.unwrap();
+        drop(ledger);
+        // Its first policy: what was let out before stays let out, although the witness does not answer.
+        world.witnesses.behave(0, Behaviour::Dead);
+        let ledger = world.open("quorum w0").await;
+        assert_eq!(ledger.head().size.0, 1);
+        drop(ledger);
+        let refused = Ledger::open(without()).await.map(|_| ()).unwrap_err();
+        assert!(matches!(refused, OpenError::Witnessed), "{refused}");
+        let ledger = world.open("quorum none").await;
+        ledger.append(entry(2)).await.unwrap();
+        assert_eq!((ledger.head().size.0, world.cosignatures(&ledger)), (2, 0));
+        assert_eq!(store.publications(ledger.tree().id, None, 10).await.unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn a_publication_that_went_back_makes_the_log_read_only() {
+    run(1, async |store| {
+        let world = World::new(store.clone(), 1);
+        let ledger = world.open("quorum w0").await;
+        ledger.append(entry(1)).await.unwrap();
+        let lost = store.with(|state| state.tables.publications.pop()).unwrap();
+        let answer = ledger.append(entry(2)).await;
+        assert!(matches!(answer, Err(AppendError::ReadOnly(_) | AppendError::Unpublished { .. })), "{answer:?}");
+        assert!(ledger.read_only().unwrap().contains(&format!("size {}", lost.size)));
+    });
+}
+
+#[test]
+fn the_ed25519_key_is_the_one_of_the_tree() {
+    run(1, async |store| {
+        let world = World::new(store, 1);
+        world.open("quorum none").await;
+        let other = SigningKey::generate_ed25519_pkcs8(&SystemRandom::new()).unwrap();
+        for cosigner in [None, Some(SigningKey::from_pkcs8(&other, &SystemRandom::new()).unwrap())] {
+            let settings = Settings { cosigner, ..world.settings("quorum none", None) };
+            let refused = Ledger::open(settings).await.map(|_| ()).unwrap_err();
+            assert!(matches!(refused, OpenError::WrongCosigner { .. }), "{refused}");
+        }
+    });
+}
