@@ -69,6 +69,21 @@ pub enum AppendError {
     Stopping,
 }
 
+/// Why a submission has no place in a tree.
+#[derive(Clone, Debug)]
+pub(crate) enum NoPlace {
+    /// The tree is frozen and does not have it: it belongs into the next one.
+    Frozen,
+    /// Whatever the client is told.
+    Error(AppendError),
+}
+
+impl From<AppendError> for NoPlace {
+    fn from(error: AppendError) -> Self {
+        Self::Error(error)
+    }
+}
+
 impl From<SigningError> for AppendError {
     fn from(error: SigningError) -> Self {
         Self::Unavailable(error.to_string())

@@ -5,23 +5,26 @@ use std::sync::{Arc, OnceLock};
 use ring::rand::SystemRandom;
 use tlog::{SigningKey, VerifyingKey};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::follow::Refresh;
 use crate::head::{HeadView, Integrated, SigningError, describe};
+use crate::log::Parts;
 use crate::metrics::Metrics;
 use crate::publish::Publication;
-use crate::store::{Read, Store};
+use crate::store::{FinalCheckpoint, Read, Store};
 use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
 use crate::timestamps::Waiting;
-use crate::{Clock, Head, Tree};
+use crate::{Clock, Head, Tree, TreeId};
 
 /// The shared state of one open log.
 pub(crate) struct Core {
     pub(crate) tree: Arc<Tree>,
-    pub(crate) key: SigningKey,
+    /// None in a frozen tree that is finished, unless this process had it before.
+    key: Option<Arc<SigningKey>>,
     /// Signs a second line below the v2 text.
-    pub(crate) cosigner: Option<SigningKey>,
+    cosigner: Option<Arc<SigningKey>>,
     pub(crate) rng: SystemRandom,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -37,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) published: watch::Sender<Arc<Head>>,
     /// Why the log is read-only. Once set it stays until the process ends: somebody has to look.
     pub(crate) read_only: OnceLock<String>,
+    /// Cancelled once the tree is frozen and its last head is known here.
+    pub(crate) frozen: CancellationToken,
 }
 
 /// The log must not go on: the text says why and names both heads.
@@ -44,6 +49,34 @@ pub(crate) struct Core {
 pub(crate) struct WentBack(pub(crate) String);
 
 impl Core {
+    /// A tree whose stored head is `integrated`, and whose published one is `head`.
+    pub(crate) fn new(
+        parts: &Parts,
+        key: Option<Arc<SigningKey>>,
+        publication: Publication,
+        integrated: Arc<Integrated>,
+        head: Head,
+    ) -> Self {
+        Self {
+            tree: Arc::clone(&head.tree),
+            key,
+            cosigner: parts.cosigner.clone(),
+            rng: parts.rng.clone(),
+            store: Arc::clone(&parts.store),
+            clock: Arc::clone(&parts.clock),
+            metrics: parts.metrics.clone(),
+            tiles: TileCache::new(),
+            tile_bytes: TileBytes::new(),
+            timestamps: Waiting::default(),
+            refresh: Refresh::new(),
+            integrated: watch::Sender::new(integrated),
+            publication,
+            published: watch::Sender::new(Arc::new(head)),
+            read_only: OnceLock::new(),
+            frozen: CancellationToken::new(),
+        }
+    }
+
     /// The published head.
     pub(crate) fn head(&self) -> Arc<Head> {
         self.published.borrow().clone()
@@ -54,9 +87,42 @@ impl Core {
         self.integrated.borrow().clone()
     }
 
-    /// SPKI of the key that signs.
+    /// The key that verifies what is signed.
     pub(crate) fn log_key(&self) -> &VerifyingKey {
-        self.key.verifying_key()
+        &self.tree.log_key
+    }
+
+    /// The key that signs.
+    pub(crate) fn signing_key(&self) -> Result<&SigningKey, SigningError> {
+        let absent = || SigningError(format!("the key of tree {} is not here", self.tree.id));
+        self.key.as_deref().ok_or_else(absent)
+    }
+
+    /// Shows a published head in the metrics, which are those of the active tree.
+    pub(crate) fn show_head(&self, head: &Head) {
+        if self.frozen.is_cancelled() {
+            return;
+        }
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.metrics.tree_size.set(gauge(head.size.0));
+        self.metrics.log_size.set(gauge(head.tree.first_log_index + head.size.0));
+        self.metrics.head_time.set(head.time);
+    }
+
+    /// The last checkpoints of a frozen tree, signed now; see [`Head::sign_last`]. What witnesses have cosigned stays as it is.
+    pub(crate) fn sign_last(&self, head: &Head) -> Result<FinalCheckpoint, SigningError> {
+        match &self.publication {
+            Publication::AtOnce => {
+                let key = self.signing_key()?;
+                head.sign_last(self.clock.unix_millis(), key, self.cosigner.as_deref(), &self.rng)
+            }
+            Publication::Witnessed(_) => Ok(head.texts()),
+        }
+    }
+
+    /// Shows the last checkpoints of a frozen tree with its head from now on.
+    pub(crate) fn show_last(&self, last: &FinalCheckpoint) {
+        self.published.send_modify(|published| *published = Arc::new(published.with_last(last)));
     }
 
     /// Makes the log read-only and remembers the first reason.
@@ -113,7 +179,7 @@ impl Core {
 
     /// Signs a durable head; that is not to let it out.
     pub(crate) fn sign(&self, integrated: &Arc<Integrated>) -> Result<Head, SigningError> {
-        Head::sign(&self.tree, integrated, &self.key, self.cosigner.as_ref(), &self.rng)
+        Head::sign(&self.tree, integrated, self.signing_key()?, self.cosigner.as_deref(), &self.rng)
     }
 }
 
@@ -135,6 +201,11 @@ impl WentBack {
     /// Two heads of which the newer does not extend the older.
     pub(crate) fn fork(known: HeadView<'_>, found: &str) -> Self {
         Self(format!("the database does not continue the newest tree head: known {}, found {found}", known.describe()))
+    }
+
+    /// The database does not have the tree any more.
+    pub(crate) fn gone(known: HeadView<'_>, tree: TreeId) -> Self {
+        Self(format!("the database went back: it does not have the tree {tree}; known {}", known.describe()))
     }
 
     /// The newest stored publication is not the published head and does not follow it.

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use crate::core::{Core, PublishError, WentBack};
 use crate::head::{HeadView, Integrated, describe};
 use crate::publish::Publication;
-use crate::store::{HeadRow, Read, StoreError, StoreResult};
+use crate::store::{HeadRow, Read, StoreError, StoreResult, TreeState};
 use crate::tiles::fresh_tiles;
 use crate::{Head, ReadError, TreeId};
 
@@ -20,7 +20,7 @@ const POLL_SHARED: Duration = Duration::from_millis(50);
 const POLL_ALONE: Duration = Duration::from_secs(1);
 
 /// A database that does not answer is not asked, and not complained about, more often than this.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+pub(crate) const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// One read of the newest head shared by all requests that wait for one.
 pub(crate) struct Refresh {
@@ -72,8 +72,10 @@ impl Core {
     async fn follow_head(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
         // The floor is taken before the read: a round of this process may be integrated while the read is under way.
         let floor = self.integrated();
-        let row = read.newest_head(self.tree.id).await?;
-        match row {
+        let Some(standing) = read.standing(self.tree.id).await? else {
+            return Err(self.refuse(&WentBack::gone(floor.view(), self.tree.id)));
+        };
+        let head = match standing.head {
             Some(row) if row.size > floor.size => self.accept(&floor, row, read).await,
             Some(row) if row.size == floor.size && row.root == floor.root => Ok(self.integrated()),
             None if floor.size == TreeSize(0) => Ok(self.integrated()),
@@ -81,7 +83,12 @@ impl Core {
                 Err(self.refuse(&WentBack::fork(floor.view(), &describe(row.size, &row.root))))
             }
             row => Err(self.refuse(&WentBack::smaller(floor.view(), row.as_ref()))),
+        }?;
+        if standing.state == TreeState::Frozen {
+            // State and head are of one snapshot: this head is the last.
+            self.frozen.cancel();
         }
+        Ok(head)
     }
 
     /// A larger head: its edge must reproduce its root, and its tiles must reproduce the floor's root at the floor's size.
@@ -132,12 +139,12 @@ impl Core {
         PublishError::WentBack(self.go_read_only(reason))
     }
 
-    /// Follows the database until the log is dropped.
+    /// Follows the database until the tree is frozen, or the log is dropped.
     pub(crate) async fn poll(&self) {
         let every = if self.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        while !self.frozen.is_cancelled() {
             ticks.tick().await;
             if let Err(error) = self.newest_head().await {
                 tracing::warn!(%error, "cannot read the newest tree head");

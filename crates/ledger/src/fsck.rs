@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize, VerifyingKey};
+use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
 use crate::head::describe;
 use crate::store::encoding::prefix;
-use crate::store::{AuditCounts, AuditEntry, HeadRow, KeyRole, Store, StoreError, TreeRow};
+use crate::store::{AuditCounts, AuditEntry, HeadRow, Store, StoreError, TreeRow};
 use crate::{IndexKeyHash, Tree, timestamps};
+
+mod frozen;
 
 /// Entries of one read: with bodies of at most 64 KiB, at most 16 MiB.
 const PAGE_ENTRIES: u64 = 256;
@@ -80,13 +82,14 @@ pub async fn fsck(
         heads: Heads::new(size),
         expected: AuditCounts::default(),
     };
-    let key = check.log_key();
+    let tree = check.keyed_tree();
     for start in (0..size.0).step_by(PAGE_ENTRIES as usize) {
         let range = start..size.0.min(start + PAGE_ENTRIES);
-        check.page(range.clone(), key.as_ref()).await?;
+        check.page(range.clone(), tree.as_ref()).await?;
         progress(Progress { done: range.end, total: size.0 });
     }
     check.finish_heads().await?;
+    check.frozen(tree.as_ref()).await?;
     check.stray_tiles().await?;
     check.counts().await?;
     check.report.root = check.audit.root();
@@ -106,26 +109,12 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn log_key(&mut self) -> Option<(Tree, VerifyingKey)> {
-        let stored = self.tree.keys.iter().find(|key| key.role == KeyRole::Log);
-        let Some(key) = stored.and_then(|key| VerifyingKey::from_spki(&key.spki).ok()) else {
-            self.report.add("table tree_key: there is no usable log key".into());
-            return None;
-        };
-        let tree = Tree {
-            id: self.tree.tree_id,
-            name: self.tree.name.clone(),
-            origin_v1: self.tree.origin_v1.clone(),
-            origin_v2: self.tree.origin_v2.clone(),
-            log_id: key.log_id(),
-            public_key_pem: key.to_pem(),
-            first_log_index: self.tree.first_log_index,
-            max_leaf_bytes: self.tree.max_leaf_bytes,
-        };
-        Some((tree, key))
+    fn keyed_tree(&mut self) -> Option<Tree> {
+        let tree = Tree::of(self.tree);
+        tree.inspect_err(|_| self.report.add("table tree_key: there is no usable log key".into())).ok()
     }
 
-    async fn page(&mut self, range: Range<u64>, key: Option<&(Tree, VerifyingKey)>) -> Result<(), StoreError> {
+    async fn page(&mut self, range: Range<u64>, tree: Option<&Tree>) -> Result<(), StoreError> {
         let mut next = range.start;
         for entry in self.store.audit_entries(self.tree.tree_id, range.clone()).await? {
             let index = entry.leaf_index.0;
@@ -135,8 +124,8 @@ impl Check<'_> {
             next = index + 1;
             let leaf_hash = self.entry(&entry);
             self.keys(&entry);
-            if let Some((tree, key)) = key {
-                self.timestamp(&entry, tree, key);
+            if let Some(tree) = tree {
+                self.timestamp(&entry, tree);
             }
             self.head_of(&entry).await?;
             for tile in self.audit.push(leaf_hash) {
@@ -206,12 +195,12 @@ impl Check<'_> {
         }
     }
 
-    fn timestamp(&mut self, entry: &AuditEntry, tree: &Tree, key: &VerifyingKey) {
+    fn timestamp(&mut self, entry: &AuditEntry, tree: &Tree) {
         let Some(signature) = &entry.signed_entry_timestamp else { return };
         self.expected.timestamps += 1;
         let Some(body) = &entry.body else { return };
         let payload = timestamps::payload(tree, entry.leaf_index, entry.time, body);
-        if key.verify(payload.as_bytes(), signature).is_err() {
+        if tree.log_key.verify(payload.as_bytes(), signature).is_err() {
             self.report.add(format!("table signed_entry_timestamp: leaf index {} does not verify", entry.leaf_index));
         }
     }
@@ -338,6 +327,8 @@ impl Heads {
         }
         let head = loop {
             match self.page.next() {
+                // The last head of a frozen tree, which is looked at by itself.
+                Some(head) if head.prev_size == head.size && head.size == self.end => continue,
                 Some(head) if head.size <= self.end => break head,
                 Some(head) if head.prev_size < self.end => {
                     let found = describe(head.size, &head.root);

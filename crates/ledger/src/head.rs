@@ -9,7 +9,7 @@ use tlog::{
 };
 
 use crate::TreeId;
-use crate::store::StoreError;
+use crate::store::{FinalCheckpoint, StoreError};
 use crate::tiles::TileSet;
 
 /// What never changes about a tree.
@@ -27,6 +27,8 @@ pub struct Tree {
     pub log_id: Hash,
     /// PEM of the log key.
     pub public_key_pem: String,
+    /// The log key.
+    pub log_key: VerifyingKey,
     /// Log index of leaf 0: sum of the lengths of earlier shards.
     pub first_log_index: u64,
     /// Larger leaves are refused.
@@ -115,20 +117,14 @@ impl Head {
         rng: &dyn SecureRandom,
     ) -> Result<Self, SigningError> {
         let Integrated { size, root, time, .. } = **integrated;
-        let signed = |origin: &str, signer: &str| Checkpoint::new(origin, size, root).sign(signer, key, rng);
-        let mut checkpoint_v2 = signed(&tree.origin_v2, &tree.origin_v2)?;
-        if let Some(cosigner) = cosigner {
-            let mut note = Note::parse(&checkpoint_v2)?;
-            note.sign(&tree.origin_v2, cosigner, rng)?;
-            checkpoint_v2 = note.to_string();
-        }
+        let checkpoint = |origin: &str| Checkpoint::new(origin, size, root);
         Ok(Self {
             tree: Arc::clone(tree),
             size,
             root,
             time,
-            checkpoint_v1: signed(&tree.origin_v1, &tree.name)?,
-            checkpoint_v2,
+            checkpoint_v1: checkpoint(&tree.origin_v1).sign(&tree.name, key, rng)?,
+            checkpoint_v2: sign_v2(&checkpoint(&tree.origin_v2), key, cosigner, rng)?,
             integrated: Arc::clone(integrated),
         })
     }
@@ -151,9 +147,62 @@ impl Head {
         Ok(Self { checkpoint_v2: checkpoint, ..self })
     }
 
+    /// The last head of a frozen tree with the texts that were kept of it.
+    pub(crate) fn kept(tree: &Arc<Tree>, integrated: &Arc<Integrated>, last: FinalCheckpoint) -> Self {
+        let Integrated { size, root, time, .. } = **integrated;
+        let FinalCheckpoint { checkpoint_v1, checkpoint_v2 } = last;
+        Self {
+            tree: Arc::clone(tree),
+            size,
+            root,
+            time,
+            checkpoint_v1,
+            checkpoint_v2,
+            integrated: Arc::clone(integrated),
+        }
+    }
+
+    /// The same head with the texts that were kept of it.
+    pub(crate) fn with_last(&self, last: &FinalCheckpoint) -> Self {
+        Self::kept(&self.tree, &self.integrated, last.clone())
+    }
+
+    /// Its texts as they are.
+    pub(crate) fn texts(&self) -> FinalCheckpoint {
+        FinalCheckpoint { checkpoint_v1: self.checkpoint_v1.clone(), checkpoint_v2: self.checkpoint_v2.clone() }
+    }
+
+    /// The last checkpoints of a frozen tree. That of v2 says so in an extension line, as the freeze of Rekor v2 does; that of v1
+    /// stays as it was.
+    pub(crate) fn sign_last(
+        &self,
+        now_millis: i64,
+        key: &SigningKey,
+        cosigner: Option<&SigningKey>,
+        rng: &dyn SecureRandom,
+    ) -> Result<FinalCheckpoint, SigningError> {
+        let mut checkpoint = Checkpoint::new(self.tree.origin_v2.as_str(), self.size, self.root);
+        checkpoint.extensions.push(format!("Log frozen \u{2014} {}", unix_date(now_millis.div_euclid(1_000))));
+        Ok(FinalCheckpoint { checkpoint_v2: sign_v2(&checkpoint, key, cosigner, rng)?, ..self.texts() })
+    }
+
     pub(crate) fn view(&self) -> HeadView<'_> {
         self.integrated.view()
     }
+}
+
+/// Signs a v2 text under its origin, with the log key first.
+fn sign_v2(
+    checkpoint: &Checkpoint,
+    key: &SigningKey,
+    cosigner: Option<&SigningKey>,
+    rng: &dyn SecureRandom,
+) -> Result<String, SigningError> {
+    let signed = checkpoint.sign(&checkpoint.origin, key, rng)?;
+    let Some(cosigner) = cosigner else { return Ok(signed) };
+    let mut note = Note::parse(&signed)?;
+    note.sign(&checkpoint.origin, cosigner, rng)?;
+    Ok(note.to_string())
 }
 
 impl HeadView<'_> {
@@ -163,7 +212,45 @@ impl HeadView<'_> {
     }
 }
 
+/// A time as `date -u` writes it, such as `Sun Nov 22 21:00:00 UTC 2026`.
+fn unix_date(unix_seconds: i64) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (days, second) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
+    // Days since 1 March of the year 0, whose 400-year cycles have 146,097 days: leap days come last.
+    let shifted = days + 719_468;
+    let (cycle, day) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_cycle = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year_of_cycle + year_of_cycle / 4 - year_of_cycle / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
+    let year = cycle * 400 + year_of_cycle + i64::from(month >= 10);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let weekday = WEEKDAYS[days.rem_euclid(7) as usize];
+    let month = MONTHS[((month + 2) % 12) as usize];
+    format!("{weekday} {month} {day_of_month:2} {hour:02}:{minute:02}:{second:02} UTC {year}")
+}
+
 /// `size N root H`.
 pub(crate) fn describe(size: TreeSize, root: &Hash) -> String {
     format!("size {size} root {root}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_date() {
+        for (unix_seconds, text) in [
+            (0, "Thu Jan  1 00:00:00 UTC 1970"),
+            (1_795_381_200, "Sun Nov 22 21:00:00 UTC 2026"),
+            (951_782_399, "Mon Feb 28 23:59:59 UTC 2000"),
+            (951_782_400, "Tue Feb 29 00:00:00 UTC 2000"),
+            (4_107_542_399, "Sun Feb 28 23:59:59 UTC 2100"),
+            (4_107_542_400, "Mon Mar  1 00:00:00 UTC 2100"),
+        ] {
+            assert_eq!(unix_date(unix_seconds), text);
+        }
+    }
 }

@@ -1,34 +1,26 @@
 //! The log as the server sees it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ring::rand::{SecureRandom, SystemRandom};
-use tlog::{Checkpoint, Hash, KeyAlgorithm, LeafIndex, NoteKey, SigningKey, TilePath, TreeSize, VerifyingKey};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, TilePath, TreeSize};
 use tokio_util::sync::CancellationToken;
 
+use crate::append::NoPlace;
 use crate::core::{Core, PublishError};
-use crate::follow::Refresh;
-use crate::head::{Integrated, SigningError};
-use crate::metrics::Metrics;
+use crate::head::SigningError;
+use crate::keys::KeyRing;
+use crate::log::{Log, Parts};
 use crate::publish::{Publication, Witnessing};
 use crate::seal::Freshness;
-use crate::sequencer::{Queue, sequencer};
-use crate::store::{EntryRef, EntryRow, KeyRole, KeyRow, Store, StoreError, TreeRow, TreeState};
-use crate::tile_bytes::TileBytes;
-use crate::tiles::TileCache;
-use crate::timestamps::Waiting;
+use crate::store::{EntryRef, EntryRow, Store, StoreError, TreeRow};
+use crate::trees::{DEFAULT_NAME, create_tree, find_log};
 use crate::{
-    AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Tree, TreeId,
+    AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Shards, Tree,
+    TreeId,
 };
-
-/// The name of a log that was given none: clients accept it for `http://localhost:3000`.
-pub const DEFAULT_NAME: &str = "localhost";
-/// Largest leaf of a tree that serves tiles: an entry bundle gives its length in 16 bits (C2SP tlog-tiles).
-pub const MAX_LEAF_BYTES: u32 = 65_535;
 
 /// What a log needs to run.
 pub struct Settings {
@@ -37,8 +29,11 @@ pub struct Settings {
     /// Name of the log: MUST equal the stored one where the database holds a log; none takes the only one there.
     /// An empty database gets a new tree of this name ([`DEFAULT_NAME`] if none).
     pub name: Option<String>,
-    /// The P-256 log key.
-    pub key: SigningKey,
+    /// The P-256 log keys: that of the active tree, those of frozen trees that are not finished, the next one. A new log takes the
+    /// first.
+    pub keys: KeyRing,
+    /// Where this server is, for people: what a rotation calls it.
+    pub place: String,
     /// The Ed25519 key of a second line below the v2 text: MUST be there for a tree that was made with one, and only then.
     pub cosigner: Option<SigningKey>,
     /// Publishes with witnesses. None publishes what is integrated; a tree that was ever published with witnesses needs it.
@@ -57,7 +52,7 @@ pub enum OpenError {
     Store(#[from] StoreError),
     /// The stored tree has another key.
     #[error(
-        "the key does not belong to this log: the log {name:?} (tree {tree}) needs the key with log ID {wanted}, this one has {got}"
+        "the key does not belong to this log: the log {name:?} (tree {tree}) needs the key with log ID {wanted}, {}", these(.got)
     )]
     WrongKey {
         /// Name of the log.
@@ -66,8 +61,20 @@ pub enum OpenError {
         tree: TreeId,
         /// Log ID of its key.
         wanted: Hash,
-        /// Log ID of the key given.
-        got: Hash,
+        /// Log IDs of the keys given.
+        got: Vec<Hash>,
+    },
+    /// A frozen tree whose key is needed once more.
+    #[error(
+        "the log {name:?} was rotated, but not all of its tree {tree} is signed: that needs the key with log ID {wanted} once more"
+    )]
+    Unfinished {
+        /// Name of the log.
+        name: String,
+        /// The frozen tree.
+        tree: TreeId,
+        /// Log ID of its key.
+        wanted: Hash,
     },
     /// The database holds other logs.
     #[error("the database holds {held}, not {wanted:?}: a log's name never changes")]
@@ -120,6 +127,25 @@ pub enum OpenError {
     System(String),
 }
 
+/// What a message says of the keys that do not fit.
+fn these(log_ids: &[Hash]) -> String {
+    match log_ids {
+        [] => "and there is no key".to_owned(),
+        [one] => format!("this one has {one}"),
+        many => format!("these have {}", many.iter().map(Hash::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+impl OpenError {
+    /// What a request is told that meets it while the log moves on to its next tree.
+    pub(crate) fn into_read_error(self) -> ReadError {
+        match self {
+            Self::Store(error) => error.into(),
+            other => StoreError::Unavailable(other.to_string()).into(),
+        }
+    }
+}
+
 /// One open log. Cheap to clone.
 #[derive(Clone)]
 pub struct Ledger {
@@ -127,35 +153,12 @@ pub struct Ledger {
 }
 
 struct Inner {
-    core: Arc<Core>,
-    queue: Queue,
-    stopping: CancellationToken,
-    sequencer: Mutex<Option<JoinHandle<()>>>,
-    poller: JoinHandle<()>,
-    /// Ends the publisher once nothing waits; after the sequencer.
-    publishing: CancellationToken,
-    publisher: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Inner {
-    /// A task that panicked answers nobody any more; only a restart helps.
-    fn at_work(&self) -> Result<(), String> {
-        let sequencer = self.sequencer.lock().unwrap_or_else(PoisonError::into_inner);
-        match sequencer.as_ref() {
-            None => Err("the log is stopping".to_owned()),
-            Some(sequencer) if sequencer.is_finished() => Err("the sequencer ended abnormally".to_owned()),
-            Some(_) if self.poller.is_finished() => Err("the follower of the database ended abnormally".to_owned()),
-            Some(_) if self.core.publisher_has_ended() => Err("the publisher ended abnormally".to_owned()),
-            Some(_) => Ok(()),
-        }
-    }
+    log: Arc<Log>,
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        self.poller.abort();
-        self.stopping.cancel();
-        self.publishing.cancel();
+        self.log.ended.cancel();
     }
 }
 
@@ -163,88 +166,101 @@ impl Ledger {
     /// Opens the log, creating its tree in an empty database, and starts the sequencer.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         let rng = SystemRandom::new();
-        let row = find_or_create_tree(&settings, &rng).await?;
-        let tree = check_key(&row, settings.key.verifying_key())?;
-        check_cosigner(&row, settings.cosigner.as_ref().map(SigningKey::verifying_key))?;
-        let metrics = Metrics::register(&settings.metrics).map_err(|error| OpenError::System(error.to_string()))?;
-        let tree = Arc::new(tree);
-        let publication = Publication::new(settings.witnessing)?;
-        let sign = |integrated: &Arc<Integrated>| {
-            Head::sign(&tree, integrated, &settings.key, settings.cosigner.as_ref(), &rng)
-        };
-        let log_key = settings.key.verifying_key();
-        let (integrated, head) = publication.heads(settings.store.as_ref(), tree.id, log_key, sign).await?;
-        metrics.tree_size.set(i64::try_from(head.size.0).unwrap_or(i64::MAX));
-        metrics.head_time.set(head.time);
-        let core = Arc::new(Core {
-            tree,
-            key: settings.key,
-            cosigner: settings.cosigner,
-            rng,
-            store: settings.store,
-            clock: settings.clock,
-            metrics,
-            tiles: TileCache::new(),
-            tile_bytes: TileBytes::new(),
-            timestamps: Waiting::default(),
-            refresh: Refresh::new(),
-            integrated: watch::Sender::new(Arc::clone(&integrated)),
-            publication,
-            published: watch::Sender::new(Arc::new(head)),
-            read_only: OnceLock::new(),
-        });
-        let published = core.head();
-        core.check_extends(published.view(), integrated.view(), core.store.reader().as_mut()).await?;
-        let stopping = CancellationToken::new();
-        let (queue, sequencer) = sequencer(Arc::clone(&core), stopping.clone());
-        let sequencer = Mutex::new(Some(tokio::spawn(sequencer.run())));
-        let poller = tokio::spawn({
-            let core = Arc::clone(&core);
-            async move { core.poll().await }
-        });
-        let publishing = CancellationToken::new();
-        let publisher = Mutex::new(Some(tokio::spawn(Arc::clone(&core).run_publisher(publishing.clone()))));
-        let inner = Inner { core, queue, stopping, sequencer, poller, publishing, publisher };
-        Ok(Self { inner: Arc::new(inner) })
+        let active = find_or_create_tree(&settings, &rng).await?;
+        let mut rows = settings.store.trees().await?;
+        rows.retain(|row| row.name == active.name);
+        // Those of before: should the log be rotated in this moment, it moves on to what came after.
+        let before = rows.iter().position(|row| row.tree_id == active.tree_id).unwrap_or_default();
+        rows.truncate(before);
+        rows.push(active);
+        let parts = Parts::new(settings, &rows[before].name)?;
+        let ended = CancellationToken::new();
+        let opened = Log::open(parts, &rows, ended.clone()).await;
+        let log = opened.inspect_err(|_| ended.cancel())?;
+        let ledger = Self { inner: Arc::new(Inner { log: Arc::clone(&log) }) };
+        log.note_server(&log.parts.keys.log_ids()).await?;
+        tokio::spawn(log.show_presence());
+        Ok(ledger)
     }
 
     /// The active tree.
-    pub fn tree(&self) -> &Arc<Tree> {
-        &self.inner.core.tree
+    pub fn tree(&self) -> Arc<Tree> {
+        Arc::clone(&self.core().tree)
     }
 
     /// The clock that entries are dated by.
     pub fn clock(&self) -> &dyn Clock {
-        self.inner.core.clock.as_ref()
+        self.inner.log.parts.clock.as_ref()
     }
 
     /// All trees of this log as they are stored now, oldest first.
     pub async fn trees(&self) -> Result<Vec<TreeRow>, ReadError> {
-        let mut trees = self.inner.core.store.trees().await?;
+        let mut trees = self.inner.log.parts.store.trees().await?;
         trees.retain(|tree| tree.name == self.tree().name);
         Ok(trees)
     }
 
-    /// The published head as this process knows it.
+    /// The published head of the active tree as this process knows it.
     pub fn head(&self) -> Arc<Head> {
-        self.inner.core.head()
+        self.core().head()
     }
 
-    /// The newest head, with one read of the database that all waiting requests share where other servers may write to it.
-    /// Call it before any answer that says "absent" or "too large", and for tree heads and checkpoints.
+    /// The published head of a tree of this log.
+    pub fn head_of(&self, tree: TreeId) -> Option<Arc<Head>> {
+        self.inner.log.core_of(tree).map(|core| core.head())
+    }
+
+    /// The published heads of all shards as this process knows them.
+    pub fn shards(&self) -> Shards {
+        self.inner.log.shards()
+    }
+
+    /// The newest head of the active tree, with one read of the database that all waiting requests share where other servers may
+    /// write to it. Call it before any answer that says "absent" or "too large", and for tree heads and checkpoints.
     pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
-        if self.inner.core.store.is_shared() { self.inner.core.newest_head().await } else { Ok(self.head()) }
+        self.inner.log.newest_head().await
+    }
+
+    /// All shards, with the newest head of the active one; see [`Ledger::newest_head`].
+    pub async fn newest_shards(&self) -> Result<Shards, ReadError> {
+        self.inner.log.newest_head().await?;
+        Ok(self.shards())
+    }
+
+    /// Waits until this server cannot go on because the log was rotated to a key that it lacks; says which.
+    pub async fn lacks_key(&self) -> String {
+        let mut lacking = self.inner.log.lacking();
+        // Unwrap safety: not needed; the log, and so the sender, lives as long as this borrow.
+        match lacking.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    fn core(&self) -> Arc<Core> {
+        Arc::clone(&self.inner.log.active().core)
+    }
+
+    /// The shard that a head belongs to.
+    fn core_of(&self, head: &Head) -> Result<Arc<Core>, ReadError> {
+        self.shard(head.tree.id)
+    }
+
+    fn shard(&self, tree: TreeId) -> Result<Arc<Core>, ReadError> {
+        let absent = || ReadError::OutOfRange(format!("tree {tree} is not of this log"));
+        self.inner.log.core_of(tree).ok_or_else(absent)
     }
 
     /// Why the log is read-only, if it is.
     pub fn read_only(&self) -> Option<String> {
-        self.inner.core.read_only.get().cloned()
+        self.core().read_only.get().cloned()
     }
 
     /// Sequencer and follower at work, database reachable, head loaded, its checkpoint verifies, log not read-only.
     pub async fn ready(&self) -> Result<(), String> {
-        let core = &self.inner.core;
-        self.inner.at_work()?;
+        let active = self.inner.log.active();
+        let core = &active.core;
+        active.at_work()?;
         if let Some(reason) = core.read_only.get() {
             return Err(format!("the log is read-only: {reason}"));
         }
@@ -267,77 +283,89 @@ impl Ledger {
         let outcome = self.append_or_find(entry).await;
         match &outcome {
             Ok(Appended::Sequenced(_)) => {}
-            Ok(Appended::Duplicate(_)) => self.inner.core.metrics.duplicates.inc(),
-            Err(error) => self.inner.core.metrics.append_errors.with_label_values(&[error.reason()]).inc(),
+            Ok(Appended::Duplicate(_)) => self.inner.log.parts.metrics.duplicates.inc(),
+            Err(error) => self.inner.log.parts.metrics.append_errors.with_label_values(&[error.reason()]).inc(),
         }
         outcome
     }
 
     async fn append_or_find(&self, entry: NewEntry) -> Result<Appended, AppendError> {
-        let core = &self.inner.core;
-        let limit = core.tree.max_leaf_bytes;
-        if entry.leaf_bytes.len() > limit as usize {
-            return Err(AppendError::LeafTooLarge { got: entry.leaf_bytes.len(), limit });
-        }
         let row = Arc::new(entry.into_row());
-        let place = self.inner.queue.submit(Arc::clone(&row)).await?;
-        core.wait_published(place.leaf_index).await?;
-        match place.freshness {
-            Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
-                leaf_index: place.leaf_index,
-                leaf_hash: row.leaf_hash,
-                time,
-                kind: row.kind.clone(),
-                signed_entry_timestamp: None,
-                body: row.body.as_slice().into(),
-                attestation: row.attestation.clone(),
-            })),
-            Freshness::Recovered => self.read_back(place.leaf_index).await.map(Appended::Sequenced),
-            Freshness::Duplicate => self.read_back(place.leaf_index).await.map(Appended::Duplicate),
+        loop {
+            let active = self.inner.log.active();
+            let core = &active.core;
+            let limit = core.tree.max_leaf_bytes;
+            if row.body.len() > limit as usize {
+                return Err(AppendError::LeafTooLarge { got: row.body.len(), limit });
+            }
+            let place = match active.queue.submit(Arc::clone(&row)).await {
+                Ok(place) => place,
+                // It is certain that the frozen tree does not have it.
+                Err(NoPlace::Frozen) => {
+                    let moved = self.inner.log.move_on(core.tree.id).await;
+                    moved.map_err(|error| AppendError::Unavailable(error.to_string()))?;
+                    continue;
+                }
+                Err(NoPlace::Error(error)) => return Err(error),
+            };
+            core.wait_published(place.leaf_index).await?;
+            return match place.freshness {
+                Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
+                    tree: core.tree.id,
+                    leaf_index: place.leaf_index,
+                    leaf_hash: row.leaf_hash,
+                    time,
+                    kind: row.kind.clone(),
+                    signed_entry_timestamp: None,
+                    body: row.body.as_slice().into(),
+                    attestation: row.attestation.clone(),
+                })),
+                Freshness::Recovered => read_back(core, place.leaf_index).await.map(Appended::Sequenced),
+                Freshness::Duplicate => read_back(core, place.leaf_index).await.map(Appended::Duplicate),
+            };
         }
-    }
-
-    async fn read_back(&self, leaf_index: LeafIndex) -> Result<LoggedEntry, AppendError> {
-        let core = &self.inner.core;
-        let stored = core.entries(&core.head(), &[leaf_index]).await;
-        let stored = stored.map_err(|error| AppendError::Unavailable(error.to_string()))?;
-        let absent = || AppendError::Unavailable(format!("entry {leaf_index} cannot be read back"));
-        stored.into_iter().next().ok_or_else(absent)
     }
 
     /// Entries by leaf index, in the order asked for, those at or beyond `head`'s size left out, duplicates kept.
     pub async fn entries(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
-        self.inner.core.entries(head, indexes).await
+        self.core_of(head)?.entries(head, indexes).await
     }
 
     /// The signed entry timestamp of an entry: the first one that was made stays. It is made when it is first asked for, on
     /// the task that asks, and stored later.
-    pub fn signed_entry_timestamp(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, SigningError> {
-        self.inner.core.signed_entry_timestamp(entry)
+    pub fn signed_entry_timestamp(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, ReadError> {
+        Ok(self.shard(entry.tree)?.signed_entry_timestamp(entry)?)
     }
 
     /// The bytes of a tile or entry bundle as of `head`; none where `head` does not have all of it. Any width that the tile
     /// ever had is there.
     pub async fn tile_resource(&self, head: &Head, path: TilePath) -> Result<Option<Bytes>, ReadError> {
-        self.inner.core.tile_resource(head, path).await
+        self.core_of(head)?.tile_resource(head, path).await
     }
 
     /// Where these leaf hashes are below `head`; absent ones are left out.
     pub async fn find_leaves(&self, head: &Head, leaf_hashes: &[Hash]) -> Result<Vec<EntryRef>, ReadError> {
-        let core = &self.inner.core;
+        let core = self.core_of(head)?;
         Ok(core.store.reader().find_leaves(core.tree.id, leaf_hashes, head.size).await?)
     }
 
-    /// The newest entries below `head` that `search` looks for, below the log index `below` if there is one, at most `limit`
-    /// (at least 1). One bounded piece of work: [`Hits::rest`] says where the next one begins.
+    /// The newest entries of `shards` that `search` looks for, below the log index `below` if there is one, at most `limit` (at
+    /// least 1). One bounded piece of work, in one shard: [`Hits::rest`] says where the next one begins.
     pub async fn search(
         &self,
-        head: &Head,
+        shards: &Shards,
         search: &Search,
         below: Option<u64>,
         limit: u32,
     ) -> Result<Hits, ReadError> {
-        self.inner.core.search(head, search, below, limit).await
+        let begins_below = |head: &&Arc<Head>| below.is_none_or(|below| head.tree.first_log_index < below);
+        let mut heads = shards.newest_first().filter(|head| head.size.0 > 0).filter(begins_below);
+        let Some(head) = heads.next() else { return Ok(Hits::default()) };
+        let mut hits = self.core_of(head)?.search(head, search, below, limit).await?;
+        if hits.rest.is_none() && heads.next().is_some() {
+            hits.rest = Some(head.tree.first_log_index);
+        }
+        Ok(hits)
     }
 
     /// The inclusion proof of a leaf in `head`, verified before it is returned.
@@ -347,7 +375,7 @@ impl Ledger {
         index: LeafIndex,
         leaf_hash: &Hash,
     ) -> Result<InclusionProof, ReadError> {
-        self.inner.core.inclusion_proof(head, index, leaf_hash).await
+        self.core_of(head)?.inclusion_proof(head, index, leaf_hash).await
     }
 
     /// The consistency proof between two sizes up to `head`. Verified before it is returned where `second` is the size of
@@ -358,27 +386,27 @@ impl Ledger {
         first: TreeSize,
         second: TreeSize,
     ) -> Result<Vec<Hash>, ReadError> {
-        self.inner.core.consistency_proof(head, first, second).await
+        self.core_of(head)?.consistency_proof(head, first, second).await
     }
 
     /// Stops taking entries, finishes the queue, stores what signed entry timestamps wait, tries once
     /// more to publish what waits for witnesses. Appends then answer `Stopping`.
     pub async fn stop(&self) {
-        self.inner.stopping.cancel();
-        let sequencer = self.inner.sequencer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sequencer) = sequencer
-            && let Err(error) = sequencer.await
-        {
-            tracing::error!(%error, "the sequencer ended abnormally");
-        }
-        self.inner.publishing.cancel();
-        let publisher = self.inner.publisher.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(publisher) = publisher
-            && let Err(error) = publisher.await
-        {
-            tracing::error!(%error, "the publisher ended abnormally");
+        let log = &self.inner.log;
+        log.active().stop().await;
+        log.ended.cancel();
+        // One that is not forgotten is waited for by a rotation until it counts as dead.
+        if let Err(error) = log.parts.store.forget_server(&log.parts.server.server_id).await {
+            tracing::warn!(%error, "this server cannot be forgotten");
         }
     }
+}
+
+async fn read_back(core: &Core, leaf_index: LeafIndex) -> Result<LoggedEntry, AppendError> {
+    let stored = core.entries(&core.head(), &[leaf_index]).await;
+    let stored = stored.map_err(|error| AppendError::Unavailable(error.to_string()))?;
+    let absent = || AppendError::Unavailable(format!("entry {leaf_index} cannot be read back"));
+    stored.into_iter().next().ok_or_else(absent)
 }
 
 /// The active tree of the log that is asked for; in an empty database a new one.
@@ -388,116 +416,11 @@ async fn find_or_create_tree(settings: &Settings, rng: &dyn SecureRandom) -> Res
     }
     let name = settings.name.as_deref().unwrap_or(DEFAULT_NAME);
     let cosigner = settings.cosigner.as_ref().map(SigningKey::verifying_key);
-    create_tree(settings.store.as_ref(), name, settings.key.verifying_key(), cosigner, rng).await?;
+    let key = settings.keys.first().ok_or_else(|| OpenError::System("there is no key for a new log".into()))?;
+    create_tree(settings.store.as_ref(), name, key.verifying_key(), cosigner, rng).await?;
     // Ours, or the one of a server that started at the same moment: then the key decides.
     let row = find_log(settings.store.as_ref(), settings.name.as_deref()).await?;
     row.ok_or_else(|| OpenError::System("the new tree cannot be read".into()))
-}
-
-/// Creates the first tree of a log with its keys in one transaction. False if a log of that name exists already.
-pub async fn create_tree(
-    store: &dyn Store,
-    name: &str,
-    key: &VerifyingKey,
-    cosigner: Option<&VerifyingKey>,
-    rng: &dyn SecureRandom,
-) -> Result<bool, OpenError> {
-    check_name(name)?;
-    if key.algorithm() != KeyAlgorithm::EcdsaP256 {
-        return Err(OpenError::KeyNotP256);
-    }
-    if cosigner.is_some_and(|key| key.algorithm() != KeyAlgorithm::Ed25519) {
-        return Err(OpenError::CosignerNotEd25519);
-    }
-    let log_key = KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() };
-    let cosigner = cosigner.map(|key| KeyRow { role: KeyRole::Cosigner, spki: key.spki().to_vec() });
-    let tree_id = random_tree_id(rng)?;
-    let row = TreeRow {
-        tree_id,
-        name: name.to_owned(),
-        origin_v1: format!("{name} - {tree_id}"),
-        origin_v2: name.to_owned(),
-        first_log_index: 0,
-        max_leaf_bytes: MAX_LEAF_BYTES,
-        state: TreeState::Active,
-        created_at: store.now_millis().await?.div_euclid(1_000),
-        frozen_at: None,
-        keys: [log_key].into_iter().chain(cosigner).collect(),
-    };
-    Ok(store.create_tree(&row).await?)
-}
-
-/// Active trees, one per log.
-pub async fn active_trees(store: &dyn Store) -> Result<Vec<TreeRow>, StoreError> {
-    Ok(store.trees().await?.into_iter().filter(|row| row.state == TreeState::Active).collect())
-}
-
-/// The active tree of the log of that name, or of the only log there is. None in an empty database.
-pub async fn find_log(store: &dyn Store, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
-    choose(active_trees(store).await?, name)
-}
-
-fn choose(active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
-    let held = active.iter().map(|row| format!("the log {:?}", row.name)).collect::<Vec<_>>().join(", ");
-    let (none_held, several) = (active.is_empty(), active.len() > 1);
-    match name {
-        _ if none_held => Ok(None),
-        None if several => Err(OpenError::Ambiguous(held)),
-        None => Ok(active.into_iter().next()),
-        Some(wanted) => match active.into_iter().find(|row| row.name == wanted) {
-            Some(row) => Ok(Some(row)),
-            None => Err(OpenError::WrongName { held, wanted: wanted.to_owned() }),
-        },
-    }
-}
-
-/// Whether a log can have this name: what a C2SP key name and a host name allow in common, at most 253 bytes.
-pub fn check_name(name: &str) -> Result<(), OpenError> {
-    let fits =
-        (1..=253).contains(&name.len()) && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
-    if fits { Ok(()) } else { Err(OpenError::BadName(name.to_owned())) }
-}
-
-/// Positive and random, so that two logs never share entry IDs.
-fn random_tree_id(rng: &dyn SecureRandom) -> Result<TreeId, OpenError> {
-    let mut bytes = [0; 8];
-    rng.fill(&mut bytes).map_err(|_| OpenError::System("the system gives no random numbers".into()))?;
-    Ok(TreeId((i64::from_be_bytes(bytes) & i64::MAX).max(1)))
-}
-
-fn check_key(row: &TreeRow, key: &VerifyingKey) -> Result<Tree, OpenError> {
-    let stored = row
-        .keys
-        .iter()
-        .find(|stored| stored.role == KeyRole::Log)
-        .ok_or_else(|| StoreError::Damaged(format!("table tree_key: tree {} has no log key", row.tree_id)))?;
-    if stored.spki != key.spki() {
-        let wanted = tlog::sha256(&stored.spki);
-        return Err(OpenError::WrongKey { name: row.name.clone(), tree: row.tree_id, wanted, got: key.log_id() });
-    }
-    Ok(Tree {
-        id: row.tree_id,
-        name: row.name.clone(),
-        origin_v1: row.origin_v1.clone(),
-        origin_v2: row.origin_v2.clone(),
-        log_id: key.log_id(),
-        public_key_pem: key.to_pem(),
-        first_log_index: row.first_log_index,
-        max_leaf_bytes: row.max_leaf_bytes,
-    })
-}
-
-/// The Ed25519 key is given when the tree is made: never silently added, dropped or replaced.
-fn check_cosigner(row: &TreeRow, key: Option<&VerifyingKey>) -> Result<(), OpenError> {
-    let stored = row.keys.iter().find(|stored| stored.role == KeyRole::Cosigner);
-    if stored.map(|stored| stored.spki.as_slice()) == key.map(VerifyingKey::spki) {
-        return Ok(());
-    }
-    let wanted = match stored {
-        Some(stored) => format!("needs the one whose SPKI has SHA-256 {}", tlog::sha256(&stored.spki)),
-        None => "was made without one".to_owned(),
-    };
-    Err(OpenError::WrongCosigner { name: row.name.clone(), tree: row.tree_id, wanted })
 }
 
 impl From<PublishError> for OpenError {

@@ -31,32 +31,41 @@ impl IndexKeyHash {
     }
 }
 
+mod active;
 mod append;
 mod clock;
 mod core;
+mod finish;
 mod follow;
 pub mod fsck;
 mod head;
+mod keys;
 mod ledger;
+mod log;
 mod metrics;
+mod presence;
 mod publish;
 mod read;
+pub mod rotation;
 mod seal;
 mod search;
 mod sequencer;
+mod shards;
 mod tile_bytes;
 mod tiles;
 mod timestamps;
+mod trees;
 mod witnesses;
 
 pub use append::{AppendError, Appended, NewEntry};
 pub use clock::{Clock, SystemClock};
 pub use head::{Head, SigningError, Tree};
-pub use ledger::{
-    DEFAULT_NAME, Ledger, MAX_LEAF_BYTES, OpenError, Settings, active_trees, check_name, create_tree, find_log,
-};
+pub use keys::{KeyRing, key_files};
+pub use ledger::{Ledger, OpenError, Settings};
 pub use publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME, Witnessing};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
 pub use search::{Hit, Hits, MAX_KEY_SETS, Search};
 pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};
+pub use shards::Shards;
+pub use trees::{DEFAULT_NAME, MAX_LEAF_BYTES, active_trees, check_name, create_tree, find_log};
 pub use witnesses::{WITNESS_TIMEOUT, WitnessAnswer, WitnessTransport};

@@ -6,6 +6,8 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 #[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) tree_size: IntGauge,
+    pub(crate) log_size: IntGauge,
+    pub(crate) frozen_shards: IntGauge,
     pub(crate) head_time: IntGauge,
     pub(crate) read_only: IntGauge,
     pub(crate) queue_entries: IntGauge,
@@ -39,7 +41,9 @@ impl Metrics {
             registered(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?)
         };
         Ok(Self {
-            tree_size: gauge("treehead_tree_size", "Size of the published tree head.")?,
+            tree_size: gauge("treehead_tree_size", "Size of the published head of the active tree.")?,
+            log_size: gauge("treehead_log_size", "Entries of all shards below their published heads.")?,
+            frozen_shards: gauge("treehead_frozen_shards", "Trees that were rotated out.")?,
             head_time: gauge(
                 "treehead_head_time_seconds",
                 "Integrated time of the published tree head, Unix seconds.",

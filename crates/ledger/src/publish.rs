@@ -29,6 +29,7 @@ const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 const TURN_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a log with a witness policy publishes.
+#[derive(Clone)]
 pub struct Witnessing {
     /// Whose cosignatures make a quorum. Its `log` lines do not count here.
     pub policy: WitnessPolicy,
@@ -304,8 +305,7 @@ impl Core {
         self.published.send_if_modified(|published| {
             let larger = head.size > published.size;
             if larger {
-                self.metrics.tree_size.set(i64::try_from(size.0).unwrap_or(i64::MAX));
-                self.metrics.head_time.set(head.time);
+                self.show_head(&head);
                 *published = Arc::new(head);
             }
             larger

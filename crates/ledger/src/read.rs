@@ -8,11 +8,13 @@ use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 use crate::core::Core;
 use crate::head::{HeadView, SigningError};
 use crate::store::{Attestation, StoreError, StoredEntry};
-use crate::{Head, timestamps};
+use crate::{Head, TreeId, timestamps};
 
 /// An entry that is in the log.
 #[derive(Clone, Debug)]
 pub struct LoggedEntry {
+    /// Its tree.
+    pub tree: TreeId,
     /// Position in its tree.
     pub leaf_index: LeafIndex,
     /// Leaf hash.
@@ -77,6 +79,7 @@ impl Core {
                 return Err(ReadError::Damaged(what));
             }
             Ok(LoggedEntry {
+                tree: self.tree.id,
                 leaf_index: entry.leaf_index,
                 leaf_hash: entry.leaf_hash,
                 time: entry.time,
@@ -102,8 +105,8 @@ impl Core {
             return Ok(known);
         }
         let payload = timestamps::payload(&self.tree, entry.leaf_index, entry.time, &entry.body);
-        let signature =
-            self.key.sign(payload.as_bytes(), &self.rng).map_err(|error| SigningError(error.to_string()))?;
+        let signature = self.signing_key()?.sign(payload.as_bytes(), &self.rng);
+        let signature = signature.map_err(|error| SigningError(error.to_string()))?;
         self.metrics.timestamps_signed.inc();
         Ok(self.timestamps.add(entry.leaf_index, signature))
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ReadError;
-use crate::append::AppendError;
+use crate::append::{AppendError, NoPlace};
 use crate::core::{Core, PublishError};
 use crate::head::Integrated;
 use crate::seal::{Freshness, Place, Sealed, integrated_time, seal};
@@ -38,7 +38,7 @@ const MAX_EXCLUSIVE_ATTEMPTS: u32 = 3;
 /// One entry on its way, with who waits for it.
 struct Submission {
     row: Arc<EntryRow>,
-    answer: oneshot::Sender<Result<Place, AppendError>>,
+    answer: oneshot::Sender<Result<Place, NoPlace>>,
     _share: QueueShare,
 }
 
@@ -67,22 +67,27 @@ impl Drop for QueueShare {
 
 impl Queue {
     /// Hands an entry to the sequencer and waits until it is durable.
-    pub(crate) async fn submit(&self, row: Arc<EntryRow>) -> Result<Place, AppendError> {
+    pub(crate) async fn submit(&self, row: Arc<EntryRow>) -> Result<Place, NoPlace> {
         if let Some(reason) = self.core.read_only.get() {
-            return Err(AppendError::ReadOnly(reason.clone()));
+            return Err(AppendError::ReadOnly(reason.clone()).into());
         }
         if self.stopping.is_cancelled() {
-            return Err(AppendError::Stopping);
+            return Err(self.ended());
         }
         self.core.check_unpublished()?;
         let (answer, answered) = oneshot::channel();
         let share = self.take_share(row_bytes(&row))?;
         self.sender.try_send(Submission { row, answer, _share: share }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => AppendError::Busy { retry_after: RETRY_AFTER },
-            mpsc::error::TrySendError::Closed(_) => AppendError::Stopping,
+            mpsc::error::TrySendError::Full(_) => AppendError::Busy { retry_after: RETRY_AFTER }.into(),
+            mpsc::error::TrySendError::Closed(_) => self.ended(),
         })?;
         // The sequencer answers everything that it takes; only its end drops the sender.
-        answered.await.unwrap_or(Err(AppendError::Stopping))
+        answered.await.unwrap_or_else(|_| Err(AppendError::Stopping.into()))
+    }
+
+    /// Why nothing is taken any more: the log has moved on to the next tree, or it stops.
+    fn ended(&self) -> NoPlace {
+        if self.core.frozen.is_cancelled() { NoPlace::Frozen } else { AppendError::Stopping.into() }
     }
 
     fn take_share(&self, bytes: usize) -> Result<QueueShare, AppendError> {
@@ -213,9 +218,14 @@ impl Sequencer {
                     pending.push(round);
                 }
                 Err(error) => {
-                    tracing::warn!(entries = round.len(), %error, "round failed");
+                    match error {
+                        RoundError::Frozen => {
+                            tracing::info!(entries = round.len(), "the tree is frozen; its entries move on")
+                        }
+                        _ => tracing::warn!(entries = round.len(), %error, "round failed"),
+                    }
                     for submission in round {
-                        drop(submission.answer.send(Err(error.to_append_error())));
+                        drop(submission.answer.send(Err(error.to_no_place())));
                     }
                 }
             }
@@ -223,9 +233,12 @@ impl Sequencer {
     }
 
     /// The place of each row, or why it has none; an error fails all of them.
-    async fn round(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Result<Place, AppendError>>, RoundError> {
+    async fn round(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
         if let Some(reason) = self.core.read_only.get() {
             return Err(RoundError::ReadOnly(reason.clone()));
+        }
+        if self.core.frozen.is_cancelled() {
+            return Err(RoundError::Frozen);
         }
         let before = self.core.integrated();
         let outcome = match self.optimistic(rows).await {
@@ -240,6 +253,7 @@ impl Sequencer {
         match outcome {
             Ok(places) => Ok(places.into_iter().map(Ok).collect()),
             Err(RoundError::Store(StoreError::UnknownOutcome(reason))) => self.resolve(rows, &before, &reason).await,
+            Err(RoundError::NotOurs) => Err(self.core.why_not_ours().await),
             Err(error) => Err(error),
         }
     }
@@ -268,6 +282,9 @@ impl Sequencer {
             let mut writer = self.take_writer().await?;
             writer.begin_exclusive(self.core.tree.id).await?;
             let base = self.core.follow(writer.as_mut()).await?;
+            if self.core.frozen.is_cancelled() {
+                return Err(RoundError::Frozen);
+            }
             match self.core.seal_and_commit(writer.as_mut(), &base, rows).await {
                 Ok(places) => {
                     self.writer = Some(writer);
@@ -284,13 +301,14 @@ impl Sequencer {
 
     /// After a commit whose outcome is unknown: under the lock (which waits for that commit's end, if it still runs) read
     /// back what is there and acknowledge it. The clients of what is not there try again; should the commit have been under way
-    /// all along and arrive yet, it wins or loses against the next round as any other server's, and a retry is a duplicate.
+    /// all along and arrive yet, it wins or loses against the next round as any other server's, and a retry is a duplicate. Not so if
+    /// the tree is frozen: then it cannot arrive any more, and what is not there may go into the next tree.
     async fn resolve(
         &mut self,
         rows: &[Arc<EntryRow>],
         before: &Integrated,
         reason: &str,
-    ) -> Result<Vec<Result<Place, AppendError>>, RoundError> {
+    ) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
         tracing::warn!(reason, "the outcome of a commit is unknown; reading back");
         self.core.metrics.unknown_outcomes.inc();
         let mut writer = self.take_writer().await?;
@@ -300,9 +318,12 @@ impl Sequencer {
         let found = writer.find_leaves(self.core.tree.id, &hashes, base.size).await?;
         writer.abandon().await?;
         self.writer = Some(writer);
+        let absent = || match self.core.frozen.is_cancelled() {
+            true => NoPlace::Frozen,
+            false => AppendError::Unavailable(reason.to_owned()).into(),
+        };
         let place = |row: &Arc<EntryRow>| {
-            let entry = found.iter().find(|entry| entry.leaf_hash == row.leaf_hash);
-            let entry = entry.ok_or_else(|| AppendError::Unavailable(reason.to_owned()))?;
+            let entry = found.iter().find(|entry| entry.leaf_hash == row.leaf_hash).ok_or_else(absent)?;
             let was_there = entry.leaf_index.0 < before.size.0;
             let freshness = if was_there { Freshness::Duplicate } else { Freshness::Recovered };
             Ok(Place { leaf_index: entry.leaf_index, freshness })
@@ -312,6 +333,20 @@ impl Sequencer {
 }
 
 impl Core {
+    /// Nothing of the round was stored. If that is because the tree is frozen, nothing of it ever will be, and its entries may go
+    /// into the next tree.
+    async fn why_not_ours(&self) -> RoundError {
+        let newest = self.newest_head().await;
+        if let Some(reason) = self.read_only.get() {
+            return RoundError::ReadOnly(reason.clone());
+        }
+        match newest {
+            Ok(_) if self.frozen.is_cancelled() => RoundError::Frozen,
+            Ok(_) => RoundError::NotOurs,
+            Err(error) => RoundError::Store(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
     /// The one place where entries become part of the tree. None: nothing was stored, another head is newer.
     async fn seal_and_commit(
         &self,
@@ -374,8 +409,10 @@ enum RoundError {
     Ahead(i64),
     #[error("this server's clock and the database's differ by {0} ms")]
     Skew(i64),
-    #[error("the tree is frozen, or has another log key than this server")]
+    #[error("the tree has another log key than this server")]
     NotOurs,
+    #[error("the tree is frozen")]
+    Frozen,
 }
 
 impl From<StoreError> for RoundError {
@@ -398,13 +435,14 @@ impl From<PublishError> for RoundError {
 }
 
 impl RoundError {
-    fn to_append_error(&self) -> AppendError {
-        match self {
+    fn to_no_place(&self) -> NoPlace {
+        NoPlace::Error(match self {
+            Self::Frozen => return NoPlace::Frozen,
             Self::Data(reason) => AppendError::Refused(reason.clone()),
             Self::Store(error) => AppendError::Unavailable(error.to_string()),
             Self::ReadOnly(reason) => AppendError::ReadOnly(reason.clone()),
             Self::Ahead(_) | Self::Skew(_) => AppendError::Clock(self.to_string()),
             Self::NotOurs => AppendError::ReadOnly(self.to_string()),
-        }
+        })
     }
 }

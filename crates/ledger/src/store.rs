@@ -14,9 +14,12 @@ use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use crate::{IndexKeyHash, TreeId};
 
+pub use rotation::{FinalCheckpoint, Freeze, Rotation, ServerRow, Standing};
+
 pub(crate) mod encoding;
 pub mod postgres;
 mod records;
+pub mod rotation;
 mod schema;
 mod search;
 pub mod sqlite;
@@ -81,12 +84,22 @@ pub enum KeyRole {
 pub struct HeadRow {
     /// Size of the head before this one; 0 for the first.
     pub prev_size: TreeSize,
-    /// Size of this head, > `prev_size`.
+    /// Size of this head, > `prev_size`; equal only in the last head of a frozen tree, which adds nothing.
     pub size: TreeSize,
     /// Root hash at `size`.
     pub root: Hash,
     /// Integrated time of the round, Unix seconds.
     pub time: i64,
+}
+
+impl HeadRow {
+    /// The last head of a tree that is frozen after `newest`: it adds nothing.
+    pub(crate) fn last_after(newest: Option<Self>) -> Self {
+        match newest {
+            Some(newest) => Self { prev_size: newest.size, ..newest },
+            None => Self { prev_size: TreeSize(0), size: TreeSize(0), root: tlog::EMPTY_ROOT, time: 0 },
+        }
+    }
 }
 
 /// A published head of a tree that has a witness policy. Publications are append-only, and each is larger than the last.
@@ -235,6 +248,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 /// Every query that could show an entry takes the size below which leaf indexes may be shown.
 #[async_trait]
 pub trait Read: Send {
+    /// State and newest head of one moment, none if there is no such tree.
+    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>>;
     /// The newest head, none for an empty tree.
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>>;
     /// The newest publication, none for a tree that never had a witness policy.
@@ -251,7 +266,7 @@ pub trait Read: Send {
 
 /// A database that holds trees.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Rotation + Send + Sync + 'static {
     /// A short name of the backend for logs and metrics: `sqlite` or `postgres`.
     fn backend(&self) -> &'static str;
     /// Whether other processes may append to this database; if so, heads are polled.

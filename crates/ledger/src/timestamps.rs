@@ -91,6 +91,9 @@ mod tests {
         let mut log_id = [0; 32];
         let hex_log_id = "0df0d7025d929558efb8aa0df9fd6c705cfd8daf12101705e8cf0ae7ba7d5b12";
         hex::decode_to_slice(hex_log_id, &mut log_id).unwrap();
+        let rng = ring::rand::SystemRandom::new();
+        let pkcs8 = tlog::SigningKey::generate_p256_pkcs8(&rng).unwrap();
+        let key = tlog::SigningKey::from_pkcs8(&pkcs8, &rng).unwrap();
         let tree = Tree {
             id: TreeId(4_112_233_445_566_778_899),
             name: "rekor.example.test".into(),
@@ -98,6 +101,7 @@ mod tests {
             origin_v2: "rekor.example.test".into(),
             log_id: Hash(log_id),
             public_key_pem: String::new(),
+            log_key: key.verifying_key().clone(),
             first_log_index: 3,
             max_leaf_bytes: 65_535,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ledger::fsck::{Report, fsck};
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Attestation, Store};
-use ledger::{Ledger, NewEntry, Settings, SystemClock};
+use ledger::{Appended, KeyRing, Ledger, NewEntry, Settings, SystemClock};
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
 use tlog::SigningKey;
@@ -37,7 +37,8 @@ async fn append(ledger: Ledger, n: u64) {
     let attestation = n.is_multiple_of(10).then(|| Attestation { digest: tlog::sha256(&data), data });
     let leaf_bytes = format!("leaf {n}").into_bytes();
     let entry = NewEntry { leaf_bytes, kind: "test:1".into(), index_keys: keys(n), attestation };
-    ledger.append(entry).await.unwrap();
+    let (Appended::Sequenced(logged) | Appended::Duplicate(logged)) = ledger.append(entry).await.unwrap();
+    ledger.signed_entry_timestamp(&logged).unwrap();
 }
 
 /// A log of 600 entries with tiles, timestamps and attestations, damaged by `sql`; what fsck says of it.
@@ -50,7 +51,8 @@ async fn findings_after(sql: &'static str) -> Vec<String> {
     let ledger = Ledger::open(Settings {
         store: Arc::new(store.clone()),
         name: None,
-        key: SigningKey::from_pkcs8(&pkcs8, &rng).unwrap(),
+        keys: KeyRing::new([SigningKey::from_pkcs8(&pkcs8, &rng).unwrap()]),
+        place: "test".into(),
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ledger::store::sqlite::SqliteStore;
-use ledger::{AppendError, Appended, Ledger, NewEntry, Settings, SystemClock};
+use ledger::{AppendError, Appended, KeyRing, Ledger, NewEntry, Settings, SystemClock};
 use ring::rand::SystemRandom;
 use tlog::SigningKey;
 
@@ -15,7 +15,8 @@ async fn open(file: &Path) -> Ledger {
     let settings = Settings {
         store: Arc::new(SqliteStore::open(file).await.unwrap()),
         name: None,
-        key: SigningKey::from_pkcs8(&pkcs8, &rng).unwrap(),
+        keys: KeyRing::new([SigningKey::from_pkcs8(&pkcs8, &rng).unwrap()]),
+        place: "test".into(),
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),

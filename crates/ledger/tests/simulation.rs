@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+#[path = "simulation/rotation.rs"]
+mod rotation;
 #[path = "simulation/store.rs"]
 mod store;
 
@@ -13,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::fsck::fsck;
 use ledger::store::{Attestation, Store};
-use ledger::{AppendError, Appended, Clock, Ledger, NewEntry, Settings};
+use ledger::{AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, Settings};
 use ring::rand::SystemRandom;
 use store::{Fault, SimStore};
 use tlog::{Hash, LeafIndex, SigningKey};
@@ -64,7 +66,8 @@ fn settings(store: &SimStore, pkcs8: &[u8]) -> Settings {
     Settings {
         store: Arc::new(store.clone()),
         name: None,
-        key: key(pkcs8),
+        keys: KeyRing::new([key(pkcs8)]),
+        place: "test".into(),
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SimClock(store.clone())),
@@ -121,7 +124,8 @@ async fn clients(ledger: &Ledger, numbers: Vec<u64>) -> Vec<(u64, Result<Appende
             let (ledger, largest) = (ledger.clone(), Arc::clone(&largest));
             tokio::spawn(async move {
                 let see = || {
-                    let size = ledger.head().size.0;
+                    let head = ledger.head();
+                    let size = head.tree.first_log_index + head.size.0;
                     let before = largest.fetch_max(size, Ordering::Relaxed);
                     assert!(before <= size, "the published head went back from {before} to {size}");
                 };

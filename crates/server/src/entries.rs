@@ -9,8 +9,8 @@ use entry::{ProposedEntry, Refusal, VerifiedEntry};
 use http::header::{ETAG, HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 use ledger::store::Attestation;
-use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError};
-use tlog::{Hash, LeafIndex};
+use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError, Shards, TreeId};
+use tlog::Hash;
 
 use crate::app::App;
 use crate::budget::Share;
@@ -120,7 +120,7 @@ pub(crate) async fn create(
     let verify = move |proposed: ProposedEntry| proposed.verify(&policy, now);
     let verified = app.verifier.run(body, ProposedEntry::from_json, verify).await?.map_err(CreateError::Refused)?;
     match append(&app, verified).await.map_err(CreateError::Append)? {
-        Appended::Duplicate(entry) => Err(duplicate(&app, &uri, &entry)),
+        Appended::Duplicate(entry) => Err(duplicate(&uri, &entry)),
         Appended::Sequenced(entry) => {
             app.metrics.new_entry();
             created(&app, &uri, &entry).await.map_err(CreateError::Read)
@@ -131,15 +131,14 @@ pub(crate) async fn create(
 /// `GET /api/v1/log/entries?logIndex=`.
 pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, GetError> {
     let log_index = query::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
-    let leaf_index = log_index.checked_sub(app.ledger.tree().first_log_index).map(LeafIndex).ok_or(GetError::Absent)?;
     let room = room(&app, MAX_ENTRY_ANSWER_BYTES).await?;
-    let known = app.ledger.head();
-    if let Some(entry) = entry_at(&app, &known, leaf_index).await? {
-        return show(&app, room, &known, &entry).await;
+    let known = app.ledger.shards();
+    if let Some((head, entry)) = entry_at(&app, &known, log_index).await? {
+        return show(&app, room, head, &entry).await;
     }
-    let newest = app.ledger.newest_head().await?;
-    let entry = entry_at(&app, &newest, leaf_index).await?.ok_or(GetError::Absent)?;
-    show(&app, room, &newest, &entry).await
+    let newest = app.ledger.newest_shards().await?;
+    let (head, entry) = entry_at(&app, &newest, log_index).await?.ok_or(GetError::Absent)?;
+    show(&app, room, head, &entry).await
 }
 
 /// `GET /api/v1/log/entries/{entryUUID}`.
@@ -149,23 +148,21 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
     let id = EntryId::parse(&query::decode(segment)).ok_or_else(|| {
         ApiError::validation(Validation::Pattern, format!("entryUUID in path should match '{PATTERN}'"))
     })?;
-    if let Some(prefix) = id.tree {
-        let tree = prefix.tree_id().ok_or_else(|| {
+    let named = match id.tree {
+        None => None,
+        Some(prefix) => Some(prefix.tree_id().ok_or_else(|| {
             let message = format!("validation error: {:016x} is not a valid TreeID", prefix.0);
             ApiError::handler(StatusCode::BAD_REQUEST, message)
-        })?;
-        if tree != app.ledger.tree().id {
-            return Err(GetError::Absent);
-        }
-    }
+        })?),
+    };
     let room = room(&app, MAX_ENTRY_ANSWER_BYTES).await?;
-    let known = app.ledger.head();
-    if let Some(entry) = entry_with_hash(&app, &known, id.leaf_hash).await? {
-        return show(&app, room, &known, &entry).await;
+    let known = app.ledger.shards();
+    if let Some((head, entry)) = entry_with_hash(&app, &known, named, id.leaf_hash).await? {
+        return show(&app, room, head, &entry).await;
     }
-    let newest = app.ledger.newest_head().await?;
-    let entry = entry_with_hash(&app, &newest, id.leaf_hash).await?.ok_or(GetError::Absent)?;
-    show(&app, room, &newest, &entry).await
+    let newest = app.ledger.newest_shards().await?;
+    let (head, entry) = entry_with_hash(&app, &newest, named, id.leaf_hash).await?.ok_or(GetError::Absent)?;
+    show(&app, room, head, &entry).await
 }
 
 /// The one place where a verified entry goes into the log.
@@ -177,8 +174,8 @@ async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendEr
 }
 
 async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {
-    // An appended entry is below the published head.
-    let head = app.ledger.head();
+    // An appended entry is below the published head of its tree, which need not be the active one any more.
+    let head = app.ledger.head_of(entry.tree).unwrap_or_else(|| app.ledger.head());
     let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
     let timestamp = app.ledger.signed_entry_timestamp(entry)?;
     let entry = LogEntry::new(entry, &timestamp, &proof, Attestations::Left);
@@ -191,23 +188,35 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
     Ok(response)
 }
 
-fn duplicate(app: &App, uri: &Uri, entry: &LoggedEntry) -> CreateError {
-    let entry_id = entry_id(app.ledger.tree().id, &entry.leaf_hash);
+fn duplicate(uri: &Uri, entry: &LoggedEntry) -> CreateError {
+    let entry_id = entry_id(entry.tree, &entry.leaf_hash);
     CreateError::Duplicate { location: location(uri, &entry_id), entry_id }
 }
 
-async fn entry_at(app: &App, head: &Head, index: LeafIndex) -> Result<Option<LoggedEntry>, ReadError> {
-    if index.0 >= head.size.0 {
-        return Ok(None);
-    }
-    Ok(app.ledger.entries(head, &[index]).await?.pop())
+async fn entry_at<'s>(
+    app: &App,
+    shards: &'s Shards,
+    log_index: u64,
+) -> Result<Option<(&'s Arc<Head>, LoggedEntry)>, ReadError> {
+    let Some((head, leaf_index)) = shards.find(log_index) else { return Ok(None) };
+    let entry = app.ledger.entries(head, &[leaf_index]).await?.pop();
+    Ok(entry.map(|entry| (head, entry)))
 }
 
-async fn entry_with_hash(app: &App, head: &Head, leaf_hash: Hash) -> Result<Option<LoggedEntry>, ReadError> {
-    match app.ledger.find_leaves(head, &[leaf_hash]).await?.first() {
-        Some(found) => entry_at(app, head, found.leaf_index).await,
-        None => Ok(None),
+/// In the tree that is named; else in the active one, then in the others, oldest first.
+async fn entry_with_hash<'s>(
+    app: &App,
+    shards: &'s Shards,
+    named: Option<TreeId>,
+    leaf_hash: Hash,
+) -> Result<Option<(&'s Arc<Head>, LoggedEntry)>, ReadError> {
+    for head in shards.active_first().filter(|head| named.is_none_or(|named| named == head.tree.id)) {
+        if let Some(found) = app.ledger.find_leaves(head, &[leaf_hash]).await?.first() {
+            let entry = app.ledger.entries(head, &[found.leaf_index]).await?.pop();
+            return Ok(entry.map(|entry| (head, entry)));
+        }
     }
+    Ok(None)
 }
 
 async fn show(app: &App, room: Share, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {

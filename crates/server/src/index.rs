@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use entry::Refusal;
 use http::{HeaderName, HeaderValue, StatusCode};
-use ledger::{Head, Hit, ReadError};
+use ledger::{Hit, ReadError, Shards};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -76,8 +76,8 @@ pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Res
     let search = app.verifier.run(body, Search::parse, Ok).await??;
     let room = room(&app, ID_ANSWER_BYTES * u64::from(MAX_SEARCH_HITS)).await?;
     // Each answer says of all other entries that they do not match: it needs the newest head.
-    let head = app.ledger.newest_head().await?;
-    let hits = search.run(&app, &head).await?;
+    let shards = app.ledger.newest_shards().await?;
+    let hits = search.run(&app, &shards).await?;
     let shown = hits.iter().take(MAX_SEARCH_HITS as usize);
     let shown: Vec<String> = shown.map(|hit| entry_id(hit.tree_id, &hit.leaf_hash)).collect();
     let mut response = json_within(room, &shown);
@@ -152,8 +152,8 @@ impl Search {
         }
     }
 
-    /// The matching entries below `head`, newest first: up to one more than is shown.
-    async fn run(&self, app: &App, head: &Head) -> Result<Vec<Hit>, SearchError> {
+    /// The matching entries, newest first: up to one more than is shown.
+    async fn run(&self, app: &App, shards: &Shards) -> Result<Vec<Hit>, SearchError> {
         let mut hits = Vec::new();
         if self.terms.is_empty() {
             return Ok(hits);
@@ -166,7 +166,7 @@ impl Search {
             if Instant::now() > deadline {
                 return Err(SearchError::TooLong);
             }
-            let found = app.ledger.search(head, &search, below, wanted).await?;
+            let found = app.ledger.search(shards, &search, below, wanted).await?;
             hits.extend(found.entries);
             below = found.rest;
             if below.is_none() {

@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use ledger::ReadError;
+use ledger::{Head, ReadError, TreeId};
 use tlog::TreeSize;
 
 use crate::app::App;
@@ -85,10 +85,10 @@ impl IntoResponse for PublicKeyError {
     }
 }
 
-/// `GET /api/v1/log`: the newest head.
+/// `GET /api/v1/log`: the newest head, and the last ones of frozen shards.
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let head = app.ledger.newest_head().await?;
-    Ok(json(StatusCode::OK, &LogInfo::new(&head)))
+    let shards = app.ledger.newest_shards().await?;
+    Ok(json(StatusCode::OK, &LogInfo::new(&shards)))
 }
 
 /// `GET /api/v1/log/publicKey`: PEM, or a JSON string of it.
@@ -97,11 +97,14 @@ pub(crate) async fn public_key(
     RawQuery(query): RawQuery,
     Extension(answer_type): Extension<AnswerType>,
 ) -> Result<Response, PublicKeyError> {
-    let tree = app.ledger.tree();
-    let asked = query::tree_id(query.as_deref()).map_err(PublicKeyError::Parameter)?;
-    if asked.is_some_and(|asked| asked.parse() != Ok(tree.id.0)) {
-        return Err(PublicKeyError::UnknownTree(answer_type));
-    }
+    let tree = match query::tree_id(query.as_deref()).map_err(PublicKeyError::Parameter)? {
+        None => app.ledger.tree(),
+        Some(asked) => {
+            let asked = asked.parse().map(TreeId).ok();
+            let head = shard_of(&app, asked).await.map_err(|error| PublicKeyError::Parameter(error.into()))?;
+            head.ok_or(PublicKeyError::UnknownTree(answer_type))?.tree.clone()
+        }
+    };
     Ok(match answer_type {
         AnswerType("application/json") => json(StatusCode::OK, &tree.public_key_pem),
         AnswerType(pem) => ([(CONTENT_TYPE, pem)], tree.public_key_pem.clone()).into_response(),
@@ -117,22 +120,32 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery
     if first > last {
         return Err(ProofError::Order { first, last });
     }
-    if let Some(tree) = tree {
-        let tree: i64 = tree.parse().map_err(|_| ProofError::InvalidTree(tree.into_owned()))?;
-        if tree != app.ledger.tree().id.0 {
-            return Err(ProofError::UnknownTree(tree));
+    let mut head = match tree {
+        None => app.ledger.head(),
+        Some(tree) => {
+            let tree: i64 = tree.parse().map_err(|_| ProofError::InvalidTree(tree.into_owned()))?;
+            shard_of(&app, Some(TreeId(tree))).await?.ok_or(ProofError::UnknownTree(tree))?
         }
-    }
-    let mut head = app.ledger.head();
+    };
     if last > head.size.0 {
         // Another server may have written more: ask before saying that there is none.
-        head = app.ledger.newest_head().await?;
+        let shards = app.ledger.newest_shards().await?;
+        head = shards.of_tree(head.tree.id).cloned().unwrap_or(head);
     }
     if last > head.size.0 {
         return Err(ProofError::TooLarge { last, observable: head.size.0 });
     }
     let hashes = app.ledger.consistency_proof(&head, TreeSize(first), TreeSize(last)).await?;
     Ok(json(StatusCode::OK, &ConsistencyProof::new(&hashes, &head)))
+}
+
+/// The head of a tree. Another server may have opened it: asks before saying that there is none.
+async fn shard_of(app: &App, tree: Option<TreeId>) -> Result<Option<Arc<Head>>, ReadError> {
+    let Some(tree) = tree else { return Ok(None) };
+    match app.ledger.head_of(tree) {
+        Some(head) => Ok(Some(head)),
+        None => Ok(app.ledger.newest_shards().await?.of_tree(tree).cloned()),
+    }
 }
 
 #[cfg(test)]

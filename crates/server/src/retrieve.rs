@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use entry::{ProposedEntry, Refusal, UnixSeconds};
 use http::StatusCode;
-use ledger::{Head, LoggedEntry, ReadError};
+use ledger::{LoggedEntry, ReadError, Shards, TreeId};
 use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
@@ -74,19 +74,20 @@ pub(crate) async fn retrieve(
     let body = app.bodies.read(&parts, body).await?;
     let now = app.now();
     let query = app.verifier.run(body, Request::parse, move |request: Request| request.check(now)).await??;
-    let wanted = query.wanted(&app)?;
-    let room = room(&app, wanted.count() as u64 * MAX_ENTRY_ANSWER_BYTES).await?;
-    let mut head = app.ledger.head();
-    let mut found = wanted.find(&app, &head).await?;
-    if found.len() < wanted.count() {
+    let wanted = query.wanted()?;
+    let mut shards = app.ledger.shards();
+    let room = room(&app, wanted.most(&shards) as u64 * MAX_ENTRY_ANSWER_BYTES).await?;
+    let mut found = wanted.find(&app, &shards).await?;
+    if !wanted.is_complete(&found) {
         // Another server may have written it: ask before leaving it out.
-        head = app.ledger.newest_head().await?;
-        found = wanted.find(&app, &head).await?;
+        shards = app.ledger.newest_shards().await?;
+        found = wanted.find(&app, &shards).await?;
     }
     let mut answer = Vec::with_capacity(found.len());
-    for entry in &found {
-        let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
-        let timestamp = app.ledger.signed_entry_timestamp(entry).map_err(ReadError::from)?;
+    for (_, entry) in &found {
+        let Some(head) = shards.of_tree(entry.tree) else { continue };
+        let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+        let timestamp = app.ledger.signed_entry_timestamp(entry)?;
         answer.push(LogEntry::new(entry, &timestamp, &proof, Attestations::Shown));
     }
     Ok(json_within(room, &answer))
@@ -137,57 +138,87 @@ struct Query {
 }
 
 impl Query {
-    /// What to look for in this log.
-    fn wanted(&self, app: &App) -> Result<Wanted, RetrieveError> {
-        let tree = app.ledger.tree();
-        let mut wanted = Wanted::default();
+    /// What to look for, in the order of the answer: long IDs, short IDs, proposals, log indexes.
+    fn wanted(&self) -> Result<Wanted, RetrieveError> {
+        let (mut long, mut short) = (Vec::new(), Vec::new());
         for (text, id) in &self.ids {
             match id.tree.map(|prefix| prefix.tree_id().filter(|tree| tree.0 > 0)) {
-                None => wanted.hashes.push(id.leaf_hash),
+                None => short.push(Place::Anywhere(id.leaf_hash)),
                 Some(None) => return Err(RetrieveError::InvalidId(text.clone())),
-                Some(Some(named)) if named == tree.id => wanted.hashes_first.push(id.leaf_hash),
-                // A tree that is not of this log.
-                Some(Some(_)) => {}
+                Some(Some(tree)) => long.push(Place::Tree(tree, id.leaf_hash)),
             }
         }
-        wanted.hashes.extend(&self.proposed);
-        // Log indexes below the first belong to no tree of this log.
-        let indexes = self.log_indexes.iter().filter_map(|index| index.checked_sub(tree.first_log_index));
-        wanted.indexes.extend(indexes.map(LeafIndex));
-        Ok(wanted)
+        let proposed = self.proposed.iter().map(|hash| Place::Anywhere(*hash));
+        let indexes = self.log_indexes.iter().map(|index| Place::Index(*index));
+        Ok(Wanted(long.into_iter().chain(short).chain(proposed).chain(indexes).collect()))
     }
+}
+
+/// Where an entry may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In one tree.
+    Tree(TreeId, Hash),
+    /// In any: each that has it gives one result.
+    Anywhere(Hash),
+    /// At a log index.
+    Index(u64),
 }
 
 /// What may be found, in the order of the answer.
-#[derive(Debug, Default)]
-struct Wanted {
-    /// Leaf hashes of long IDs.
-    hashes_first: Vec<Hash>,
-    /// Leaf hashes of short IDs, then of proposals.
-    hashes: Vec<Hash>,
-    /// Leaf indexes.
-    indexes: Vec<LeafIndex>,
-}
+#[derive(Debug)]
+struct Wanted(Vec<Place>);
 
 impl Wanted {
-    fn count(&self) -> usize {
-        self.hashes_first.len() + self.hashes.len() + self.indexes.len()
+    /// The most that can be found.
+    fn most(&self, shards: &Shards) -> usize {
+        let each = |place: &Place| if matches!(place, Place::Anywhere(_)) { 1 + shards.frozen().len() } else { 1 };
+        self.0.iter().map(each).sum()
     }
 
-    async fn find(&self, app: &App, head: &Head) -> Result<Vec<LoggedEntry>, ReadError> {
-        let hashes: Vec<Hash> = self.hashes_first.iter().chain(&self.hashes).copied().collect();
-        let mut indexes = Vec::with_capacity(self.count());
-        if !hashes.is_empty() {
-            let found = app.ledger.find_leaves(head, &hashes).await?;
-            let places: HashMap<Hash, LeafIndex> =
-                found.iter().map(|found| (found.leaf_hash, found.leaf_index)).collect();
-            indexes.extend(hashes.iter().filter_map(|hash| places.get(hash)));
+    /// Whether there is something for each.
+    fn is_complete(&self, found: &[(usize, LoggedEntry)]) -> bool {
+        (0..self.0.len()).all(|number| found.iter().any(|(of, _)| *of == number))
+    }
+
+    /// The entries, each with the number of what was wanted, in that order; of several trees the active one first.
+    async fn find(&self, app: &App, shards: &Shards) -> Result<Vec<(usize, LoggedEntry)>, ReadError> {
+        let mut found = Vec::with_capacity(self.most(shards));
+        for head in shards.active_first() {
+            let hashes: Vec<Hash> = self.0.iter().filter_map(|place| place.hash_in(head.tree.id)).collect();
+            let mut places: HashMap<Hash, LeafIndex> = HashMap::new();
+            if !hashes.is_empty() {
+                let hits = app.ledger.find_leaves(head, &hashes).await?;
+                places.extend(hits.iter().map(|hit| (hit.leaf_hash, hit.leaf_index)));
+            }
+            let index = |place: &Place| match place {
+                Place::Index(log_index) => {
+                    shards.find(*log_index).filter(|(shard, _)| Arc::ptr_eq(shard, head)).map(|(_, index)| index)
+                }
+                place => place.hash_in(head.tree.id).and_then(|hash| places.get(&hash).copied()),
+            };
+            let here: Vec<(usize, LeafIndex)> =
+                self.0.iter().enumerate().filter_map(|(number, place)| Some((number, index(place)?))).collect();
+            if here.is_empty() {
+                continue;
+            }
+            let indexes: Vec<LeafIndex> = here.iter().map(|(_, index)| *index).collect();
+            let entries = app.ledger.entries(head, &indexes).await?;
+            found.extend(here.iter().map(|(number, _)| *number).zip(entries));
         }
-        indexes.extend(self.indexes.iter().filter(|index| index.0 < head.size.0));
-        if indexes.is_empty() {
-            return Ok(Vec::new());
+        found.sort_by_key(|(number, _)| *number);
+        Ok(found)
+    }
+}
+
+impl Place {
+    /// The leaf hash to look for in this tree.
+    fn hash_in(self, tree: TreeId) -> Option<Hash> {
+        match self {
+            Self::Tree(named, hash) if named == tree => Some(hash),
+            Self::Anywhere(hash) => Some(hash),
+            _ => None,
         }
-        app.ledger.entries(head, &indexes).await
     }
 }
 

@@ -60,8 +60,8 @@ pub(crate) async fn search(State(app): State<Arc<App>>, RawQuery(query): RawQuer
     let request = Request::parse(query.as_deref().unwrap_or_default())?;
     let room = room(&app, HIT_ANSWER_BYTES * u64::from(request.limit)).await?;
     // Each answer says of all other entries that they do not match: it needs the newest head.
-    let head = app.ledger.newest_head().await?;
-    let hits = app.ledger.search(&head, &request.search, request.below, request.limit).await?;
+    let shards = app.ledger.newest_shards().await?;
+    let hits = app.ledger.search(&shards, &request.search, request.below, request.limit).await?;
     Ok(json_within(room, &Page::from(hits)))
 }
 

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use ledger::{Head, InclusionProof, LoggedEntry};
+use ledger::{Head, InclusionProof, LoggedEntry, Shards};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tlog::Hash;
@@ -119,9 +119,16 @@ impl Serialize for LogEntry {
 /// `GET /api/v1/log`.
 #[derive(Serialize)]
 pub(crate) struct LogInfo {
-    /// `null`, as Rekor writes it where there is one shard.
+    /// Oldest first; `null`, as Rekor writes it, where there is none.
     #[serde(rename = "inactiveShards")]
-    inactive_shards: (),
+    inactive_shards: Option<Vec<ShardInfo>>,
+    #[serde(flatten)]
+    active: ShardInfo,
+}
+
+/// One shard.
+#[derive(Serialize)]
+struct ShardInfo {
     #[serde(rename = "rootHash")]
     root_hash: String,
     #[serde(rename = "signedTreeHead")]
@@ -133,10 +140,17 @@ pub(crate) struct LogInfo {
 }
 
 impl LogInfo {
-    /// The head of a log of one shard.
-    pub(crate) fn new(head: &Head) -> Self {
+    /// The heads of a log.
+    pub(crate) fn new(shards: &Shards) -> Self {
+        let frozen: Vec<ShardInfo> = shards.frozen().iter().map(|head| ShardInfo::new(head)).collect();
+        let inactive_shards = (!frozen.is_empty()).then_some(frozen);
+        Self { inactive_shards, active: ShardInfo::new(shards.active()) }
+    }
+}
+
+impl ShardInfo {
+    fn new(head: &Head) -> Self {
         Self {
-            inactive_shards: (),
             root_hash: head.root.to_string(),
             signed_tree_head: head.checkpoint_v1.clone(),
             tree_id: head.tree.id.to_string(),
@@ -253,16 +267,20 @@ mod tests {
 
     #[test]
     fn log_info_and_consistency_proof() {
-        let info = LogInfo {
-            inactive_shards: (),
+        let shard = |tree_id: &str| ShardInfo {
             root_hash: "04".into(),
             signed_tree_head: "n".into(),
-            tree_id: "258".into(),
+            tree_id: tree_id.into(),
             tree_size: 2,
         };
+        let info = LogInfo { inactive_shards: None, active: shard("258") };
+        let active = r#""rootHash":"04","signedTreeHead":"n","treeID":"258","treeSize":2}"#;
+        assert_eq!(serde_json::to_string(&info).expect("plain data"), format!(r#"{{"inactiveShards":null,{active}"#));
+        let info = LogInfo { inactive_shards: Some(vec![shard("7")]), active: shard("258") };
+        let frozen = r#"{"rootHash":"04","signedTreeHead":"n","treeID":"7","treeSize":2}"#;
         assert_eq!(
             serde_json::to_string(&info).expect("plain data"),
-            r#"{"inactiveShards":null,"rootHash":"04","signedTreeHead":"n","treeID":"258","treeSize":2}"#
+            format!(r#"{{"inactiveShards":[{frozen}],{active}"#)
         );
         let proof = ConsistencyProof { hashes: vec![], root_hash: "04".into() };
         assert_eq!(serde_json::to_string(&proof).expect("plain data"), r#"{"hashes":[],"rootHash":"04"}"#);

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Init(Init),
     /// Recompute everything from the leaf bytes up, compare every table, and name what differs. May run beside `serve`
     Fsck(Fsck),
+    /// Freeze the active tree and open the next one under a new key, while servers run
+    Rotate(RotateFlags),
     /// Check a configuration file
     Config(CheckConfig),
     /// What clients have to trust
@@ -54,7 +56,24 @@ pub(crate) struct Serve {
     #[command(flatten)]
     storage: StorageFlags,
     #[command(flatten)]
-    making: MakingFlags,
+    keys: KeyFlags,
+    #[command(flatten)]
+    common: CommonFlags,
+}
+
+/// Flags of `rotate`.
+#[derive(Debug, Args)]
+pub(crate) struct RotateFlags {
+    /// File of the next key, made if it is absent [default: log-key-2.pem, log-key-3.pem, … in the key folder]
+    #[arg(long, value_name = "FILE")]
+    pub next_key: Option<PathBuf>,
+    /// Origin of the next tree's v2 checkpoints, the host name under which its v2 API is read [default: shard2.NAME, shard3.NAME, …]
+    #[arg(long, value_name = "NAME")]
+    pub origin: Option<String>,
+    #[command(flatten)]
+    storage: StorageFlags,
+    #[command(flatten)]
+    keys: KeyFlags,
     #[command(flatten)]
     common: CommonFlags,
 }
@@ -65,7 +84,7 @@ pub(crate) struct Init {
     #[command(flatten)]
     storage: StorageFlags,
     #[command(flatten)]
-    making: MakingFlags,
+    keys: KeyFlags,
     #[command(flatten)]
     common: CommonFlags,
 }
@@ -242,10 +261,10 @@ struct StorageFlags {
     name: Option<String>,
 }
 
-/// What a new log is made with.
+/// Where its keys are.
 #[derive(Debug, Args, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct MakingFlags {
+struct KeyFlags {
     /// File of the log's private key, made if the log is new [default: log-key.pem in the data folder]
     #[arg(long, env = "TREEHEAD_KEY", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,6 +273,10 @@ struct MakingFlags {
     #[arg(long, env = "TREEHEAD_ED25519_KEY", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     ed25519_key: Option<PathBuf>,
+    /// Folder of further log keys, those of trees that a rotation opens [default: keys in the data folder]
+    #[arg(long, env = "TREEHEAD_KEY_DIR", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_dir: Option<PathBuf>,
 }
 
 /// What every command takes.
@@ -296,7 +319,7 @@ fn in_short(text: &str) -> String {
 impl Serve {
     /// All layers, laid over each other.
     pub(crate) fn config(&self) -> Outcome<Config> {
-        let groups = [&table(&self.serving)?, &table(&self.trust)?, &table(&self.storage)?, &table(&self.making)?];
+        let groups = [&table(&self.serving)?, &table(&self.trust)?, &table(&self.storage)?, &table(&self.keys)?];
         layered(&self.common, &groups)
     }
 }
@@ -304,7 +327,14 @@ impl Serve {
 impl Init {
     /// All layers, laid over each other.
     pub(crate) fn config(&self) -> Outcome<Config> {
-        layered(&self.common, &[&table(&self.storage)?, &table(&self.making)?])
+        layered(&self.common, &[&table(&self.storage)?, &table(&self.keys)?])
+    }
+}
+
+impl RotateFlags {
+    /// All layers, laid over each other.
+    pub(crate) fn config(&self) -> Outcome<Config> {
+        layered(&self.common, &[&table(&self.storage)?, &table(&self.keys)?])
     }
 }
 

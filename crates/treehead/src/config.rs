@@ -53,6 +53,11 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
 
+    /// The folder of further log keys: files that end in `.pem`, like `key`. `treehead rotate` puts the next key there, and a
+    /// server looks into it while a rotation waits. None means `keys` in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_dir: Option<PathBuf>,
+
     /// The file of a second private key of the log: Ed25519 as PKCS#8 PEM. It adds a second line to the v2 checkpoint, which
     /// C2SP witnesses ask for. It is given when the log is made, and made then if the file does not exist; a log that was made
     /// with one needs it ever after, and one that was made without it never takes one.
@@ -133,6 +138,7 @@ impl Default for Config {
             database_file: None,
             name: None,
             key: None,
+            key_dir: None,
             ed25519_key: None,
             witness_policy: None,
             witness_fail_open_seconds: None,

@@ -18,6 +18,7 @@ mod logging;
 mod new_log;
 mod notify;
 mod open;
+mod rotate;
 mod serve;
 mod stop;
 mod trust;
@@ -44,6 +45,7 @@ fn run(command: Command) -> Outcome<()> {
     match command {
         Command::Serve(flags) => serve::run(&flags.config()?),
         Command::Init(flags) => init::run(&flags.config()?),
+        Command::Rotate(flags) => rotate::run(&flags),
         Command::Fsck(flags) => fsck::run(&flags.config()?),
         Command::Config(flags) => config::check_file(&flags.check),
         Command::Trust(Trust::Export(flags)) => trust::export(&flags.config()?, &flags.out),

@@ -4,11 +4,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger::OpenError;
 use ledger::key_file::{self, KeyFileError};
 use ledger::store::postgres::PostgresStore;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{KeyRole, Store, StoreError, TreeRow};
+use ledger::{KeyRing, OpenError, key_files};
 use ring::rand::SystemRandom;
 use tlog::{KeyAlgorithm, SigningKey};
 
@@ -88,18 +88,41 @@ impl fmt::Display for Place {
     }
 }
 
+/// The log key in the data folder.
+const KEY_NAME: &str = "log-key.pem";
+
 /// The absolute path of the log key. Makes the data folder if the key belongs there.
 pub(crate) fn key_path(config: &Config) -> Outcome<PathBuf> {
     match &config.key {
         Some(path) => std::path::absolute(path).explain(FailureKind::Key, path.display()),
-        None => Ok(data_folder::make(&config.data_dir)?.join("log-key.pem")),
+        None => Ok(data_folder::make(&config.data_dir)?.join(KEY_NAME)),
     }
 }
 
-/// The key of a log that exists. It is never made here: a log without its key must not go on under another.
-pub(crate) fn key_of(tree: &TreeRow, path: &Path) -> Outcome<SigningKey> {
-    key_file::read(path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).map_err(|error| match error {
-        KeyFileError::Missing(path) => Failure::new(
+/// The path of the log key, for messages.
+pub(crate) fn key_path_shown(config: &Config) -> PathBuf {
+    config.key.clone().unwrap_or_else(|| config.data_dir.join(KEY_NAME))
+}
+
+/// The absolute path of the folder of further keys, which need not be there.
+pub(crate) fn key_folder(config: &Config) -> Outcome<PathBuf> {
+    let folder = config.key_dir.clone().unwrap_or_else(|| config.data_dir.join("keys"));
+    std::path::absolute(&folder).explain(FailureKind::Key, folder.display())
+}
+
+/// The keys of a log that exists: that of the file, if it is there, and those of the folder. None is made here: a log without its
+/// key must not go on under another.
+pub(crate) fn keys_of(tree: &TreeRow, config: &Config, path: &Path) -> Outcome<KeyRing> {
+    let rng = SystemRandom::new();
+    let (first, missing) = match key_file::read(path, KeyAlgorithm::EcdsaP256, &rng) {
+        Ok(key) => (Some(key), false),
+        Err(KeyFileError::Missing(_)) => (None, true),
+        Err(error) => return Err(Failure::new(FailureKind::Key, error)),
+    };
+    let keys = KeyRing::new(first).with_folder(key_folder(config)?, &rng);
+    let needed = tree.keys.iter().find(|key| key.role == KeyRole::Log).map(|key| tlog::sha256(&key.spki));
+    if missing && needed.is_some_and(|log_id| keys.find(&log_id).is_none()) {
+        return Err(Failure::new(
             FailureKind::Key,
             format_args!(
                 "the log {:?} (tree {}) needs its key, log ID {}, and {} does not exist; restore that file from its copy, or say \
@@ -109,9 +132,18 @@ pub(crate) fn key_of(tree: &TreeRow, path: &Path) -> Outcome<SigningKey> {
                 log_id(tree),
                 path.display()
             ),
-        ),
-        error => Failure::new(FailureKind::Key, error),
-    })
+        ));
+    }
+    Ok(keys)
+}
+
+/// The key of a tree that is frozen, if it is at hand.
+pub(crate) fn frozen_key(config: &Config, tree: &TreeRow) -> Outcome<Option<SigningKey>> {
+    let rng = SystemRandom::new();
+    let folder = key_folder(config)?;
+    let files = key_files(&folder).into_iter().chain([key_path_shown(config)]);
+    let mut keys = files.filter_map(|path| key_file::read(&path, KeyAlgorithm::EcdsaP256, &rng).ok());
+    Ok(keys.find(|key| tree.keys.iter().any(|stored| stored.spki == key.verifying_key().spki())))
 }
 
 /// The log's Ed25519 key, if it is to have one. It is made here only for a new log; that it is the tree's is checked when the log
@@ -147,7 +179,7 @@ pub(crate) fn of_store(place: &Place, error: &StoreError) -> Failure {
 pub(crate) fn of_open(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
     match error {
         OpenError::Store(error) => of_store(place, error),
-        OpenError::WrongKey { .. } | OpenError::KeyNotP256 => {
+        OpenError::WrongKey { .. } | OpenError::Unfinished { .. } | OpenError::KeyNotP256 => {
             Failure::new(FailureKind::Key, format_args!("{}: {error}", key_path.display()))
         }
         OpenError::WrongName { .. } | OpenError::Ambiguous(_) => {

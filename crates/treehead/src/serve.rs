@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ledger::key_file::KeyOrigin;
 use ledger::store::{Store, TreeRow};
-use ledger::{Ledger, OpenError, Settings, SystemClock};
+use ledger::{KeyRing, Ledger, OpenError, Settings, SystemClock};
 use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
 use tlog::VerifyingKey;
@@ -42,8 +42,26 @@ async fn serve(config: &Config, place: &Place) -> Outcome<()> {
     }
     tracing::info!(name = log.ledger.tree().name, size = log.ledger.head().size.0, database = %place, "serving");
     notify::ready();
+    let (ledger, lacking) = (log.ledger.clone(), OnceLock::new());
+    let ends = async {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            reason = ledger.lacks_key() => drop(lacking.set(reason)),
+        }
+    };
     // Stops the ledger too, between the last answer and the last scrape.
-    server::serve(api, metrics, log.ledger, settings, stop.cancelled()).await.explain(FailureKind::Other, "serving")
+    let served = server::serve(api, metrics, log.ledger, settings, ends).await;
+    match lacking.get() {
+        Some(reason) => Err(without_key(config, reason)),
+        None => served.explain(FailureKind::Other, "serving"),
+    }
+}
+
+fn without_key(config: &Config, reason: &str) -> Failure {
+    match open::key_folder(config) {
+        Ok(folder) => Failure::new(FailureKind::Key, format_args!("{reason}; put that key into {}", folder.display())),
+        Err(_) => Failure::new(FailureKind::Key, reason),
+    }
 }
 
 /// A log that is open.
@@ -58,18 +76,20 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
     let key_path = open::key_path(config)?;
     let failed = |error: OpenError| open::of_open(place, &key_path, &error);
     let store = place.open().await?;
-    let (key, origin, history) = match find(store.as_ref(), config, place, &key_path).await? {
-        Some(tree) => (open::key_of(&tree, &key_path)?, KeyOrigin::Found, History::Known),
+    let (keys, origin, history) = match find(store.as_ref(), config, place, &key_path).await? {
+        Some(tree) => (open::keys_of(&tree, config, &key_path)?, KeyOrigin::Found, History::Known),
         None => {
             let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
-            (made.key, made.origin, made.history)
+            let keys = KeyRing::new([made.key]).with_folder(open::key_folder(config)?, &SystemRandom::new());
+            (keys, made.origin, made.history)
         }
     };
-    let verifying_key = key.verifying_key().clone();
+    let named = keys.first().map(|key| key.verifying_key().log_id());
     let settings = Settings {
         store,
         name: config.name.clone(),
-        key,
+        keys,
+        place: where_we_are(config),
         // Made with the log, if this start did that.
         cosigner: open::ed25519_key(config, History::Known)?,
         witnessing: witnesses::witnessing(config)?,
@@ -80,7 +100,17 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
         OpenError::WrongKey { .. } if origin == KeyOrigin::Made => lost_the_race(place, &key_path, &error),
         error => failed(error),
     })?;
-    Ok(Log { ledger, key: verifying_key, key_path, history })
+    let key = ledger.tree().log_key.clone();
+    // After a rotation the key is in the folder of further keys.
+    let key_path = if named == Some(key.log_id()) { key_path } else { open::key_folder(config)? };
+    Ok(Log { ledger, key, key_path, history })
+}
+
+/// What a rotation calls this server.
+fn where_we_are(config: &Config) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "unknown host" } else { host.trim() };
+    format!("{host}, process {}, serving on {}", std::process::id(), config.listen)
 }
 
 /// The log; none where a new one is to be made.

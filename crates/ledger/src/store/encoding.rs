@@ -35,6 +35,19 @@ pub(crate) fn hash(bytes: &[u8], column: &str) -> StoreResult<Hash> {
     Ok(Hash(bytes))
 }
 
+/// Log IDs as one value.
+pub(crate) fn pack_log_ids(log_ids: &[Hash]) -> Vec<u8> {
+    log_ids.iter().flat_map(|log_id| log_id.0).collect()
+}
+
+/// The other way round.
+pub(crate) fn unpack_log_ids(bytes: &[u8]) -> StoreResult<Vec<Hash>> {
+    match bytes.as_chunks::<32>() {
+        (log_ids, []) => Ok(log_ids.iter().copied().map(Hash).collect()),
+        _ => Err(StoreError::Damaged(format!("server.log_ids has {} bytes", bytes.len()))),
+    }
+}
+
 /// First 16 bytes of a leaf hash.
 pub(crate) fn prefix(leaf_hash: &Hash) -> [u8; PREFIX_BYTES] {
     let mut prefix = [0; PREFIX_BYTES];

@@ -5,7 +5,8 @@ use std::cmp::Reverse;
 use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
 
-use super::encoding::{from_sql, full_tile, has_all_keys, hash, role, state, unpack_keys};
+use super::encoding::{from_sql, full_tile, has_all_keys, hash, role, state, unpack_keys, unpack_log_ids};
+use super::rotation::ServerRow;
 use super::{
     Attestation, AuditEntry, FoundEntry, HeadRow, KeyRow, Page, PublicationRow, Query, StoreError, StoreResult,
     StoredEntry, TreeRow,
@@ -22,6 +23,16 @@ pub(crate) struct HeadRecord {
 }
 
 impl HeadRecord {
+    /// From columns of an outer join.
+    pub(crate) fn of_columns(
+        prev_size: Option<i64>,
+        size: Option<i64>,
+        root: Option<Vec<u8>>,
+        time: Option<i64>,
+    ) -> Option<Self> {
+        Some(Self { prev_size: prev_size?, size: size?, root: root?, time: time? })
+    }
+
     pub(crate) fn into_head(self) -> StoreResult<HeadRow> {
         Ok(HeadRow {
             prev_size: TreeSize(from_sql(self.prev_size, "head.prev_size")?),
@@ -171,6 +182,22 @@ impl AuditRecord {
             signed_entry_timestamp: self.entry.signature,
             attestation: attestation(self.entry.digest, self.entry.data)?,
         })
+    }
+}
+
+/// A row of `server`.
+#[derive(FromRow)]
+pub(crate) struct ServerRecord {
+    server_id: String,
+    name: String,
+    place: String,
+    log_ids: Vec<u8>,
+}
+
+impl ServerRecord {
+    pub(crate) fn into_server(self) -> StoreResult<ServerRow> {
+        let Self { server_id, name, place, log_ids } = self;
+        Ok(ServerRow { server_id, name, place, log_ids: unpack_log_ids(&log_ids)? })
     }
 }
 

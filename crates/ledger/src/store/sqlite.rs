@@ -13,8 +13,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, HeadRow, Page, PublicationRow, Publisher, Query, Read, Store, StoreResult,
-    StoredEntry, TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, EntryRef, FinalCheckpoint, Freeze, HeadRow, Page, PublicationRow, Publisher, Query, Read,
+    Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -25,6 +25,7 @@ mod error;
 mod file;
 mod publications;
 mod reads;
+mod rotation;
 mod search;
 mod session;
 mod trees;
@@ -160,12 +161,55 @@ impl Store for SqliteStore {
     }
 }
 
+#[async_trait]
+impl Rotation for SqliteStore {
+    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => rotation::register(connection, name, spki))
+    }
+
+    async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
+        pooled!(self.readers, connection => rotation::next_key(connection, name))
+    }
+
+    async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => rotation::note_server(connection, server))
+    }
+
+    async fn forget_server(&self, server_id: &str) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => rotation::forget_server(connection, server_id))
+    }
+
+    async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>> {
+        pooled!(self.side_writer, connection => rotation::servers(connection, name, age))
+    }
+
+    async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
+        pooled!(self.side_writer, connection => rotation::freeze(connection, tree, next))
+    }
+
+    async fn unsigned(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<LeafIndex>> {
+        pooled!(self.readers, connection => rotation::unsigned(connection, tree, range))
+    }
+
+    async fn keep_final(&self, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => rotation::keep_final(connection, tree, last))
+    }
+
+    async fn final_checkpoint(&self, tree: TreeId) -> StoreResult<Option<FinalCheckpoint>> {
+        pooled!(self.readers, connection => rotation::final_checkpoint(connection, tree))
+    }
+}
+
 struct SqliteReader {
     pool: SqlitePool,
 }
 
 #[async_trait]
 impl Read for SqliteReader {
+    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
+        pooled!(self.pool, connection => rotation::standing(connection, tree))
+    }
+
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
         pooled!(self.pool, connection => reads::newest_head(connection, tree))
     }

@@ -1,8 +1,9 @@
 //! A database in memory whose faults come from a seed. No threads, no clock.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use ledger::store::*;
@@ -42,11 +43,53 @@ impl Rng {
 #[derive(Clone, Default)]
 pub(crate) struct Tables {
     pub(crate) trees: Vec<TreeRow>,
+    /// By tree ID.
+    pub(crate) rows: BTreeMap<i64, Rows>,
+    pub(crate) next_key: Option<Vec<u8>>,
+    pub(crate) servers: BTreeMap<String, ServerRow>,
+    pub(crate) last_texts: BTreeMap<i64, FinalCheckpoint>,
+    none: Rows,
+}
+
+/// What is stored of one tree.
+#[derive(Clone, Default)]
+pub(crate) struct Rows {
     pub(crate) heads: Vec<HeadRow>,
     pub(crate) entries: Vec<(Arc<EntryRow>, i64)>,
     pub(crate) tiles: BTreeMap<TileId, FullTile>,
     pub(crate) timestamps: BTreeMap<LeafIndex, Vec<u8>>,
     pub(crate) publications: Vec<PublicationRow>,
+}
+
+/// The rows of the newest tree, which is the only one unless a test rotates.
+impl Deref for Tables {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        self.trees.last().map_or(&self.none, |tree| self.of(tree.tree_id))
+    }
+}
+
+impl DerefMut for Tables {
+    fn deref_mut(&mut self) -> &mut Rows {
+        let tree = self.trees.last().unwrap().tree_id;
+        self.of_mut(tree)
+    }
+}
+
+impl Tables {
+    pub(crate) fn of(&self, tree: TreeId) -> &Rows {
+        self.rows.get(&tree.0).unwrap_or(&self.none)
+    }
+
+    pub(crate) fn of_mut(&mut self, tree: TreeId) -> &mut Rows {
+        self.rows.entry(tree.0).or_default()
+    }
+
+    fn standing(&self, tree: TreeId) -> Option<Standing> {
+        let row = self.trees.iter().find(|row| row.tree_id == tree)?;
+        Some(Standing { state: row.state, head: self.of(tree).heads.last().copied() })
+    }
 }
 
 pub(crate) struct State {
@@ -60,7 +103,8 @@ pub(crate) struct State {
     pub(crate) millis: i64,
     /// Whoever asks for a writer panics.
     pub(crate) bug: bool,
-    locked_by: Option<u64>,
+    /// Who holds the lock of which tree.
+    locked_by: BTreeMap<i64, u64>,
     /// Whose right it is to publish.
     publisher: Option<u64>,
     writers: u64,
@@ -79,7 +123,7 @@ impl SimStore {
             poison: None,
             millis: 1_800_000_000_000,
             bug: false,
-            locked_by: None,
+            locked_by: BTreeMap::new(),
             publisher: None,
             writers: 0,
         })))
@@ -106,30 +150,38 @@ impl Drop for SimConnection {
     fn drop(&mut self) {
         let id = self.id;
         self.store.with(|state| {
-            state.locked_by = state.locked_by.filter(|&by| by != id);
+            state.locked_by.retain(|_, by| *by != id);
             state.publisher = state.publisher.filter(|&by| by != id);
         });
     }
 }
 
 impl State {
-    fn commit(&mut self, round: &Round, id: u64) -> Result<Commit, StoreError> {
-        if self.locked_by.is_some_and(|by| by != id) {
+    /// Decides on a snapshot that may be older than this moment, as a statement of Postgres does: only the lock and the primary
+    /// key of `head` tell what came since.
+    fn commit(&mut self, round: &Round, snapshot: Option<Standing>, id: u64) -> Result<Commit, StoreError> {
+        let tree = round.tree_id;
+        if self.locked_by.get(&tree.0).is_some_and(|by| *by != id) {
             return Ok(Commit::LostRace);
         }
         if round.entries.iter().any(|row| Some(row.leaf_hash) == self.poison) {
             return Err(StoreError::Data("poison".into()));
         }
-        let newest = self.tables.heads.last().map_or((TreeSize(0), tlog::EMPTY_ROOT), |head| (head.size, head.root));
+        let Some(Standing { state: TreeState::Active, head }) = snapshot else { return Ok(Commit::NotOurs) };
+        let newest = head.map_or((TreeSize(0), tlog::EMPTY_ROOT), |head| (head.size, head.root));
         if newest != (round.head.prev_size, round.prev_root) {
             return Ok(Commit::LostRace);
         }
+        let rows = self.tables.of_mut(tree);
+        if rows.heads.iter().any(|head| head.prev_size == round.head.prev_size) {
+            return Ok(Commit::LostRace);
+        }
         assert_eq!(round.head.size.0 - round.head.prev_size.0, round.entries.len() as u64);
-        self.tables.heads.push(round.head);
-        self.tables.entries.extend(round.entries.iter().map(|row| (Arc::clone(row), round.head.time)));
-        self.tables.tiles.extend(round.full_tiles.iter().map(|tile| (tile.id, tile.clone())));
+        rows.heads.push(round.head);
+        rows.entries.extend(round.entries.iter().map(|row| (Arc::clone(row), round.head.time)));
+        rows.tiles.extend(round.full_tiles.iter().map(|tile| (tile.id, tile.clone())));
         for row in &round.timestamps {
-            self.tables.timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.clone());
+            rows.timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.clone());
         }
         Ok(Commit::Done)
     }
@@ -147,45 +199,52 @@ impl State {
 
 #[async_trait]
 impl Read for SimConnection {
-    async fn newest_head(&mut self, _tree: TreeId) -> StoreResult<Option<HeadRow>> {
+    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
         self.store.pause().await;
-        let head = self.store.with(|state| state.tables.heads.last().copied());
+        let standing = self.store.with(|state| state.tables.standing(tree));
+        self.store.pause().await;
+        Ok(standing)
+    }
+
+    async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
+        self.store.pause().await;
+        let head = self.store.with(|state| state.tables.of(tree).heads.last().copied());
         self.store.pause().await;
         Ok(head)
     }
 
-    async fn newest_publication(&mut self, _tree: TreeId) -> StoreResult<Option<PublicationRow>> {
+    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
         self.store.pause().await;
-        Ok(self.store.with(|state| state.tables.publications.last().cloned()))
+        Ok(self.store.with(|state| state.tables.of(tree).publications.last().cloned()))
     }
 
-    async fn leaf_hashes(&mut self, _tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+    async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
         self.store.with(|state| {
-            let rows = state.tables.entries.get(range.start as usize..range.end as usize);
+            let rows = state.tables.of(tree).entries.get(range.start as usize..range.end as usize);
             let rows = rows.ok_or_else(|| StoreError::Damaged("entry".into()))?;
             Ok(rows.iter().map(|(row, _)| row.leaf_hash).collect())
         })
     }
 
-    async fn tile_roots(&mut self, _tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
         self.store.with(|state| {
-            let root = |index| state.tables.tiles.get(&TileId { level, index }).map(|tile| tile.root);
+            let root = |index| state.tables.of(tree).tiles.get(&TileId { level, index }).map(|tile| tile.root);
             range.map(|index| root(index).ok_or_else(|| StoreError::Damaged("tile".into()))).collect()
         })
     }
 
-    async fn full_tiles(&mut self, _tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
+    async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
         self.store.pause().await;
         self.store.with(|state| {
-            let tile = |id| state.tables.tiles.get(id).map(|tile| tile.hashes.clone());
+            let tile = |id| state.tables.of(tree).tiles.get(id).map(|tile| tile.hashes.clone());
             tiles.iter().map(|id| tile(id).ok_or_else(|| StoreError::Damaged("tile".into()))).collect()
         })
     }
 
-    async fn find_leaves(&mut self, _tree: TreeId, hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+    async fn find_leaves(&mut self, tree: TreeId, hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
         self.store.pause().await;
         self.store.with(|state| {
-            let rows = state.tables.entries.iter().take(size.0 as usize).enumerate();
+            let rows = state.tables.of(tree).entries.iter().take(size.0 as usize).enumerate();
             Ok(rows
                 .filter(|(_, (row, _))| hashes.contains(&row.leaf_hash))
                 .map(|(i, (row, _))| EntryRef { leaf_index: LeafIndex(i as u64), leaf_hash: row.leaf_hash })
@@ -195,12 +254,13 @@ impl Read for SimConnection {
 }
 
 impl State {
-    fn publish(&mut self, publication: &PublicationRow) -> bool {
-        let newest = self.tables.publications.last().map(|row| row.size);
+    fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> bool {
+        let rows = self.tables.of_mut(tree);
+        let newest = rows.publications.last().map(|row| row.size);
         let follows = newest == publication.prev_size;
         if follows {
             assert!(newest < Some(publication.size), "the published size grows");
-            self.tables.publications.push(publication.clone());
+            rows.publications.push(publication.clone());
         }
         follows
     }
@@ -220,14 +280,14 @@ impl Publisher for SimConnection {
         Ok(())
     }
 
-    async fn publish(&mut self, _tree: TreeId, publication: &PublicationRow) -> StoreResult<bool> {
+    async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool> {
         self.store.pause().await;
         let outcome = self.store.with(|state| match state.fault() {
-            Fault::None => Ok(state.publish(publication)),
+            Fault::None => Ok(state.publish(tree, publication)),
             Fault::Refused | Fault::Conflict => Err(StoreError::Unavailable("refused".into())),
             Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
             Fault::LostAfter => {
-                state.publish(publication);
+                state.publish(tree, publication);
                 Err(StoreError::UnknownOutcome("lost after".into()))
             }
         });
@@ -240,12 +300,14 @@ impl Publisher for SimConnection {
 impl Writer for SimConnection {
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
         self.store.pause().await;
+        let snapshot = self.store.with(|state| state.tables.standing(round.tree_id));
+        self.store.pause().await;
         let outcome = self.store.with(|state| match state.fault() {
-            Fault::None => state.commit(round, self.id),
+            Fault::None => state.commit(round, snapshot, self.id),
             Fault::Refused => Err(StoreError::Unavailable("refused".into())),
             Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
             Fault::LostAfter => {
-                drop(state.commit(round, self.id));
+                drop(state.commit(round, snapshot, self.id));
                 Err(StoreError::UnknownOutcome("lost after".into()))
             }
             Fault::Conflict => Err(StoreError::Conflict("conflict".into())),
@@ -255,10 +317,10 @@ impl Writer for SimConnection {
         outcome
     }
 
-    async fn begin_exclusive(&mut self, _tree: TreeId) -> StoreResult<()> {
+    async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()> {
         loop {
             let id = self.id;
-            let taken = self.store.with(|state| state.locked_by.get_or_insert(id) == &id);
+            let taken = self.store.with(|state| *state.locked_by.entry(tree.0).or_insert(id) == id);
             if taken {
                 return Ok(());
             }
@@ -268,7 +330,7 @@ impl Writer for SimConnection {
 
     async fn abandon(&mut self) -> StoreResult<()> {
         let id = self.id;
-        self.store.with(|state| state.locked_by = state.locked_by.filter(|&by| by != id));
+        self.store.with(|state| state.locked_by.retain(|_, by| *by != id));
         Ok(())
     }
 }
@@ -280,6 +342,90 @@ impl SimStore {
             state.writers
         });
         SimConnection { store: self.clone(), id }
+    }
+}
+
+#[async_trait]
+impl Rotation for SimStore {
+    async fn register_next_key(&self, _name: &str, spki: &[u8]) -> StoreResult<()> {
+        self.with(|state| state.tables.next_key = Some(spki.to_vec()));
+        Ok(())
+    }
+
+    async fn next_key(&self, _name: &str) -> StoreResult<Option<Vec<u8>>> {
+        Ok(self.with(|state| state.tables.next_key.clone()))
+    }
+
+    async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
+        self.with(|state| state.tables.servers.insert(server.server_id.clone(), server.clone()));
+        Ok(())
+    }
+
+    async fn forget_server(&self, server_id: &str) -> StoreResult<()> {
+        self.with(|state| state.tables.servers.remove(server_id));
+        Ok(())
+    }
+
+    async fn servers(&self, _name: &str, _age: Duration) -> StoreResult<Vec<ServerRow>> {
+        Ok(self.with(|state| state.tables.servers.values().cloned().collect()))
+    }
+
+    async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
+        let mut connection = self.connect();
+        connection.begin_exclusive(tree).await?;
+        self.pause().await;
+        match self.with(State::fault) {
+            Fault::None => Ok(self.with(|state| state.freeze(tree, next))),
+            Fault::Refused | Fault::Conflict => Err(StoreError::Unavailable("refused".into())),
+            Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
+            Fault::LostAfter => {
+                self.with(|state| state.freeze(tree, next));
+                Err(StoreError::UnknownOutcome("lost after".into()))
+            }
+        }
+    }
+
+    async fn unsigned(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<LeafIndex>> {
+        self.pause().await;
+        Ok(self.with(|state| {
+            let signed = &state.tables.of(tree).timestamps;
+            range.map(LeafIndex).filter(|index| !signed.contains_key(index)).collect()
+        }))
+    }
+
+    async fn keep_final(&self, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()> {
+        self.pause().await;
+        self.with(|state| {
+            let is_frozen = state.tables.standing(tree).is_some_and(|standing| standing.state == TreeState::Frozen);
+            if is_frozen {
+                state.tables.last_texts.entry(tree.0).or_insert_with(|| last.clone());
+            }
+        });
+        Ok(())
+    }
+
+    async fn final_checkpoint(&self, tree: TreeId) -> StoreResult<Option<FinalCheckpoint>> {
+        Ok(self.with(|state| state.tables.last_texts.get(&tree.0).cloned()))
+    }
+}
+
+impl State {
+    fn freeze(&mut self, tree: TreeId, next: &TreeRow) -> Freeze {
+        let spki = next.keys.first().map(|key| key.spki.clone());
+        let old = self.tables.trees.iter_mut().find(|row| row.tree_id == tree && row.state == TreeState::Active);
+        let Some(old) = old.filter(|_| self.tables.next_key == spki) else { return Freeze::Refused };
+        old.state = TreeState::Frozen;
+        old.frozen_at = Some(next.created_at);
+        let first = old.first_log_index;
+        let rows = self.tables.rows.entry(tree.0).or_default();
+        let last = match rows.heads.last() {
+            Some(head) => HeadRow { prev_size: head.size, ..*head },
+            None => HeadRow { prev_size: TreeSize(0), size: TreeSize(0), root: tlog::EMPTY_ROOT, time: 0 },
+        };
+        rows.heads.push(last);
+        self.tables.trees.push(TreeRow { first_log_index: first + last.size.0, ..next.clone() });
+        self.tables.next_key = None;
+        Freeze::Done(last)
     }
 }
 
@@ -322,39 +468,34 @@ impl Store for SimStore {
         }))
     }
 
-    async fn heads(&self, _tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
+    async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
         Ok(self.with(|state| {
-            let heads = state.tables.heads.iter().filter(|head| head.prev_size >= from);
+            let heads = state.tables.of(tree).heads.iter().filter(|head| head.prev_size >= from);
             heads.take(limit as usize).copied().collect()
         }))
     }
 
-    async fn publications(
-        &self,
-        _tree: TreeId,
-        from: Option<TreeSize>,
-        limit: u32,
-    ) -> StoreResult<Vec<PublicationRow>> {
+    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>> {
         Ok(self.with(|state| {
-            let rows = state.tables.publications.iter().filter(|row| row.prev_size >= from);
+            let rows = state.tables.of(tree).publications.iter().filter(|row| row.prev_size >= from);
             rows.take(limit as usize).cloned().collect()
         }))
     }
 
-    async fn entries(&self, _tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
+    async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
         self.pause().await;
         Ok(self.with(|state| {
             let indexes = indexes.iter().filter(|index| index.0 < size.0);
             indexes
                 .filter_map(|&leaf_index| {
-                    let (row, time) = state.tables.entries.get(leaf_index.0 as usize)?;
+                    let (row, time) = state.tables.of(tree).entries.get(leaf_index.0 as usize)?;
                     Some(StoredEntry {
                         leaf_index,
                         leaf_hash: row.leaf_hash,
                         time: *time,
                         kind: row.kind.clone(),
                         body: row.body.clone(),
-                        signed_entry_timestamp: state.tables.timestamps.get(&leaf_index).cloned(),
+                        signed_entry_timestamp: state.tables.of(tree).timestamps.get(&leaf_index).cloned(),
                         attestation: row.attestation.clone(),
                     })
                 })
@@ -362,17 +503,17 @@ impl Store for SimStore {
         }))
     }
 
-    async fn bodies(&self, _tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
         self.pause().await;
         Ok(self.with(|state| {
-            let rows = &state.tables.entries[range.start as usize..range.end as usize];
+            let rows = &state.tables.of(tree).entries[range.start as usize..range.end as usize];
             rows.iter().map(|(row, _)| row.body.clone()).collect()
         }))
     }
 
-    async fn search(&self, _tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
+    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
         Ok(self.with(|state| {
-            let rows = state.tables.entries.iter().enumerate().take(query.range.end as usize);
+            let rows = state.tables.of(tree).entries.iter().enumerate().take(query.range.end as usize);
             let rows = rows.skip(query.range.start as usize).rev();
             let hits = rows.filter(|(_, (row, _))| {
                 query.keys.iter().all(|key| row.index_keys.contains(key))
@@ -390,19 +531,19 @@ impl Store for SimStore {
         }))
     }
 
-    async fn first_at(&self, _tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
+    async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
         Ok(self.with(|state| {
-            let entries = state.tables.entries.iter().take(size.0 as usize);
+            let entries = state.tables.of(tree).entries.iter().take(size.0 as usize);
             LeafIndex(entries.filter(|(_, integrated)| *integrated < time).count() as u64)
         }))
     }
 
-    async fn put_timestamps(&self, _tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
+    async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
         self.pause().await;
         self.with(|state| {
-            let size = state.tables.entries.len() as u64;
+            let size = state.tables.of(tree).entries.len() as u64;
             for row in timestamps.iter().filter(|row| row.leaf_index.0 < size) {
-                state.tables.timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.clone());
+                state.tables.of_mut(tree).timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.clone());
             }
         });
         Ok(())
@@ -412,11 +553,11 @@ impl Store for SimStore {
         Ok(self.with(|state| state.millis))
     }
 
-    async fn audit_entries(&self, _tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
+    async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
         Ok(self.with(|state| {
             range
                 .filter_map(|i| {
-                    let (row, time) = state.tables.entries.get(i as usize)?;
+                    let (row, time) = state.tables.of(tree).entries.get(i as usize)?;
                     Some(AuditEntry {
                         leaf_index: LeafIndex(i),
                         leaf_hash: row.leaf_hash,
@@ -426,7 +567,7 @@ impl Store for SimStore {
                         index_keys: row.index_keys.clone(),
                         leaf_rows: vec![row.leaf_hash.0[..16].try_into().unwrap()],
                         index_key_rows: row.index_keys.iter().map(|key| IndexKeyHash::of(key)).collect(),
-                        signed_entry_timestamp: state.tables.timestamps.get(&LeafIndex(i)).cloned(),
+                        signed_entry_timestamp: state.tables.of(tree).timestamps.get(&LeafIndex(i)).cloned(),
                         attestation: row.attestation.clone(),
                     })
                 })
@@ -434,22 +575,23 @@ impl Store for SimStore {
         }))
     }
 
-    async fn audit_tiles(&self, _tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>> {
+    async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>> {
         Ok(self.with(|state| {
-            let tiles = state.tables.tiles.range(TileId { level, index: from }..TileId { level: level + 1, index: 0 });
+            let tiles =
+                state.tables.of(tree).tiles.range(TileId { level, index: from }..TileId { level: level + 1, index: 0 });
             tiles.take(limit as usize).map(|(_, tile)| tile.clone()).collect()
         }))
     }
 
-    async fn audit_counts(&self, _tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
+    async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
         Ok(self.with(|state| {
-            let rows = &state.tables.entries;
+            let rows = &state.tables.of(tree).entries;
             AuditCounts {
                 entries: size.0.min(rows.len() as u64),
                 bodies: size.0.min(rows.len() as u64),
                 leaves: size.0.min(rows.len() as u64),
                 index_keys: rows.iter().take(size.0 as usize).map(|(row, _)| row.index_keys.len() as u64).sum(),
-                timestamps: state.tables.timestamps.len() as u64,
+                timestamps: state.tables.of(tree).timestamps.len() as u64,
                 attestations: rows.iter().take(size.0 as usize).filter(|(row, _)| row.attestation.is_some()).count()
                     as u64,
                 beyond_newest_head: 0,

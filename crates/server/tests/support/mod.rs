@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{Ledger, SystemClock};
+use ledger::{KeyRing, Ledger, SystemClock};
 use ring::rand::SystemRandom;
 use server::{BuildInfo, Settings};
 use tempfile::TempDir;
@@ -53,7 +53,8 @@ pub(crate) async fn open_log() -> (Ledger, Settings, TempDir) {
     let ledger = Ledger::open(ledger::Settings {
         store: Arc::new(SqliteStore::open(&folder.path().join("log.sqlite")).await.expect("a database")),
         name: Some(NAME.to_owned()),
-        key: SigningKey::from_pkcs8(&key, &rng).expect("the key just made"),
+        keys: KeyRing::new([SigningKey::from_pkcs8(&key, &rng).expect("the key just made")]),
+        place: "test".into(),
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),

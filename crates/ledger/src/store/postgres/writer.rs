@@ -11,9 +11,9 @@ use tlog::{Hash, TileId, TreeSize};
 use super::commit::Lock;
 use super::notice::NoticeTrap;
 use super::session::{bounded, bounded_commit};
-use super::{commit, error, publications, reads, session};
+use super::{commit, error, publications, reads, rotation, session};
 use crate::TreeId;
-use crate::store::{Commit, EntryRef, HeadRow, PublicationRow, Read, Round, StoreError, StoreResult, Writer};
+use crate::store::{Commit, EntryRef, HeadRow, PublicationRow, Read, Round, Standing, StoreError, StoreResult, Writer};
 
 /// A direct connection. It is taken out for each call and put back after an answer: one whose call failed or was dropped half
 /// way is not used again, and closing it rolls back.
@@ -148,6 +148,10 @@ macro_rules! own {
 
 #[async_trait]
 impl Read for PostgresWriter {
+    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
+        own!(self, connection => rotation::standing(connection, tree))
+    }
+
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
         own!(self, connection => reads::newest_head(connection, tree))
     }

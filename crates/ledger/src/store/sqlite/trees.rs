@@ -28,6 +28,21 @@ const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (na
 /// Dies before COMMIT returned: the tree is there with its keys, or nothing is; the next start sees which.
 pub(super) async fn create(connection: &mut SqliteConnection, tree: &TreeRow) -> StoreResult<bool> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_read)?;
+    if !insert(&mut transaction, tree).await? {
+        let query = sqlx::query_scalar(TAKEN).bind(tree.tree_id.0).bind(&tree.name);
+        let taken: bool = query.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
+        transaction.rollback().await.map_err(error::of_read)?;
+        return match taken {
+            true => Ok(false),
+            false => Err(StoreError::Data(format!("another tree has an origin of {:?}", tree.name))),
+        };
+    }
+    transaction.commit().await.map_err(error::of_commit)?;
+    Ok(true)
+}
+
+/// Inserts the rows in the open transaction; false if its ID, its name or an origin is taken.
+pub(super) async fn insert(connection: &mut SqliteConnection, tree: &TreeRow) -> StoreResult<bool> {
     let insert = sqlx::query(CREATE)
         .bind(tree.tree_id.0)
         .bind(&tree.name)
@@ -38,20 +53,13 @@ pub(super) async fn create(connection: &mut SqliteConnection, tree: &TreeRow) ->
         .bind(state_name(tree.state))
         .bind(tree.created_at)
         .bind(tree.frozen_at);
-    let inserted = insert.execute(&mut *transaction).await.map_err(error::of_read)?;
+    let inserted = insert.execute(&mut *connection).await.map_err(error::of_read)?;
     if inserted.rows_affected() == 0 {
-        let query = sqlx::query_scalar(TAKEN).bind(tree.tree_id.0).bind(&tree.name);
-        let taken: bool = query.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
-        transaction.rollback().await.map_err(error::of_read)?;
-        return match taken {
-            true => Ok(false),
-            false => Err(StoreError::Data(format!("another tree has an origin of {:?}", tree.name))),
-        };
+        return Ok(false);
     }
     for key in &tree.keys {
         let insert = sqlx::query(CREATE_KEY).bind(tree.tree_id.0).bind(role_name(key.role)).bind(&key.spki);
-        insert.execute(&mut *transaction).await.map_err(error::of_read)?;
+        insert.execute(&mut *connection).await.map_err(error::of_read)?;
     }
-    transaction.commit().await.map_err(error::of_commit)?;
     Ok(true)
 }

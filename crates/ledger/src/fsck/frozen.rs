@@ -1,0 +1,70 @@
+//! What holds of a frozen tree: its last head adds nothing, and once its last checkpoints are kept, they state that head and all
+//! its signed entry timestamps are stored.
+
+use tlog::{Checkpoint, NoteKey};
+
+use super::Check;
+use crate::Tree;
+use crate::head::describe;
+use crate::store::{FinalCheckpoint, StoreError, TreeState};
+
+impl Check<'_> {
+    pub(super) async fn frozen(&mut self, tree: Option<&Tree>) -> Result<(), StoreError> {
+        let size = self.report.size;
+        let heads = self.store.heads(self.tree.tree_id, size, 1).await?;
+        let closing = heads.first().filter(|head| head.prev_size == head.size);
+        match (self.tree.state, closing) {
+            (TreeState::Active, None) => return Ok(()),
+            (TreeState::Active, Some(head)) if self.tree_is_active().await? => {
+                let found = describe(head.size, &head.root);
+                self.report.add(format!("table head: {found} ends the tree, which is active"));
+                return Ok(());
+            }
+            // Frozen since this began.
+            (TreeState::Active, Some(_)) => return Ok(()),
+            (TreeState::Frozen, None) => {
+                self.report.add("table head: the tree is frozen, and the head that ends it is missing".into());
+            }
+            (TreeState::Frozen, Some(head)) if head.root != self.audit.root() => {
+                let found = describe(head.size, &head.root);
+                self.report
+                    .add(format!("table head: {found} ends the tree, but its entries give root {}", self.audit.root()));
+            }
+            (TreeState::Frozen, Some(_)) => {}
+        }
+        if let (Some(kept), Some(tree)) = (self.store.final_checkpoint(self.tree.tree_id).await?, tree) {
+            self.last_checkpoints(&kept, tree);
+            if self.expected.timestamps != size.0 {
+                let stored = self.expected.timestamps;
+                self.report.add(format!("table signed_entry_timestamp: {stored} rows of a frozen tree of size {size}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn tree_is_active(&self) -> Result<bool, StoreError> {
+        let standing = self.store.reader().standing(self.tree.tree_id).await?;
+        Ok(standing.is_some_and(|standing| standing.state == TreeState::Active))
+    }
+
+    fn last_checkpoints(&mut self, kept: &FinalCheckpoint, tree: &Tree) {
+        for (text, origin, signer) in [
+            (&kept.checkpoint_v1, &tree.origin_v1, &tree.name),
+            (&kept.checkpoint_v2, &tree.origin_v2, &tree.origin_v2),
+        ] {
+            let key = NoteKey::new(signer, tree.log_key.clone()).map_err(|error| error.to_string());
+            let opened = key.and_then(|key| Checkpoint::open(text, origin, &[key]).map_err(|error| error.to_string()));
+            match opened {
+                Ok(checkpoint) if (checkpoint.size, checkpoint.root) == (self.report.size, self.audit.root()) => {}
+                Ok(checkpoint) => {
+                    let found = describe(checkpoint.size, &checkpoint.root);
+                    self.report.add(format!("table final_checkpoint: the checkpoint of {origin:?} states {found}"));
+                }
+                Err(error) => {
+                    self.report
+                        .add(format!("table final_checkpoint: the checkpoint of {origin:?} does not verify: {error}"));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Rotation, step by step, for the program that drives it: register the next key, wait for the servers, freeze, finish.
+//!
+//! Servers that run need nothing of this: they notice.
+
+use ring::rand::SecureRandom;
+use tlog::{Hash, KeyAlgorithm, VerifyingKey};
+
+use crate::check_name;
+use crate::finish;
+use crate::ledger::{OpenError, Settings};
+use crate::log::Parts;
+use crate::presence::LIVES_FOR;
+use crate::store::{
+    FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreResult, TreeRow, TreeState,
+};
+use crate::trees::random_tree_id;
+
+/// Why a log is not rotated.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    /// The key or the origin cannot be used, or the database fails.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Two logs under one key have one ID.
+    #[error("the key with log ID {0} is the key of a tree already: each tree has a key of its own")]
+    UsedKey(Hash),
+    /// Another rotation came between.
+    #[error("another rotation was faster, or registered another key: look at the log, then start again")]
+    Overtaken,
+}
+
+impl From<crate::store::StoreError> for RotateError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Open(error.into())
+    }
+}
+
+/// The v2 origin of the `number`th tree of a log (the first is 1) where none is given: a host name below that of the log.
+pub fn default_origin(name: &str, number: usize) -> String {
+    format!("shard{number}.{name}")
+}
+
+/// Registers `key` as that of the log's next tree. It MUST be durable before: from now on servers look for it.
+pub async fn register(store: &dyn Store, name: &str, key: &VerifyingKey) -> Result<(), RotateError> {
+    if key.algorithm() != KeyAlgorithm::EcdsaP256 {
+        return Err(OpenError::KeyNotP256.into());
+    }
+    let trees = store.trees().await?;
+    if trees.iter().flat_map(|tree| &tree.keys).any(|used| used.spki == key.spki()) {
+        return Err(RotateError::UsedKey(key.log_id()));
+    }
+    Ok(store.register_next_key(name, key.spki()).await?)
+}
+
+/// Log ID of the registered key.
+pub async fn registered(store: &dyn Store, name: &str) -> StoreResult<Option<Hash>> {
+    Ok(store.next_key(name).await?.map(|spki| tlog::sha256(&spki)))
+}
+
+/// The servers of the log that live: whether each holds the key, and who it is.
+pub async fn servers(store: &dyn Store, name: &str) -> StoreResult<Vec<ServerRow>> {
+    store.servers(name, LIVES_FOR).await
+}
+
+/// Freezes `tree` and opens the next one. Durable on return.
+pub async fn freeze(
+    store: &dyn Store,
+    tree: &TreeRow,
+    key: &VerifyingKey,
+    origin_v2: &str,
+    rng: &dyn SecureRandom,
+) -> Result<(TreeRow, HeadRow), RotateError> {
+    check_name(origin_v2)?;
+    let tree_id = random_tree_id(rng)?;
+    let others = tree.keys.iter().filter(|key| key.role != KeyRole::Log).cloned();
+    let next = TreeRow {
+        tree_id,
+        origin_v1: format!("{} - {tree_id}", tree.name),
+        origin_v2: origin_v2.to_owned(),
+        state: TreeState::Active,
+        created_at: store.now_millis().await?.div_euclid(1_000),
+        frozen_at: None,
+        keys: [KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() }].into_iter().chain(others).collect(),
+        ..tree.clone()
+    };
+    match store.freeze(tree.tree_id, &next).await? {
+        Freeze::Done(last) => {
+            let first_log_index = tree.first_log_index + last.size.0;
+            Ok((TreeRow { first_log_index, ..next }, last))
+        }
+        Freeze::Refused => Err(RotateError::Overtaken),
+    }
+}
+
+/// The last checkpoints of a frozen tree, once all its signed entry timestamps are stored: its key is then needed no more.
+pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<FinalCheckpoint>> {
+    store.final_checkpoint(tree.tree_id).await
+}
+
+/// Finishes a frozen tree with the keys given, as servers that run do by themselves. What is to be witnessed is left to them.
+pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoint, OpenError> {
+    let parts = Parts::new(settings, &tree.name)?;
+    let core = parts.open(tree).await?;
+    finish::finish(&core).await.map_err(|error| OpenError::System(error.to_string()))
+}

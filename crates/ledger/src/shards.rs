@@ -1,0 +1,59 @@
+//! What a request sees of a log: the published head of each shard.
+
+use std::sync::Arc;
+
+use tlog::LeafIndex;
+
+use crate::{Head, TreeId};
+
+/// The published heads of all shards of a log, of one moment. One borrow of it at the top of a handler is *the* state of the log
+/// for that request.
+#[derive(Clone)]
+pub struct Shards {
+    frozen: Vec<Arc<Head>>,
+    active: Arc<Head>,
+}
+
+impl Shards {
+    pub(crate) fn new(frozen: Vec<Arc<Head>>, active: Arc<Head>) -> Self {
+        Self { frozen, active }
+    }
+
+    /// The shard that takes entries.
+    pub fn active(&self) -> &Arc<Head> {
+        &self.active
+    }
+
+    /// The others, oldest first. Their heads are their last.
+    pub fn frozen(&self) -> &[Arc<Head>] {
+        &self.frozen
+    }
+
+    /// All of them, the active one first, then as they were made: the order in which Rekor looks for an entry.
+    pub fn active_first(&self) -> impl Iterator<Item = &Arc<Head>> {
+        [&self.active].into_iter().chain(&self.frozen)
+    }
+
+    /// All of them, newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Head>> {
+        [&self.active].into_iter().chain(self.frozen.iter().rev())
+    }
+
+    /// The shard of this tree.
+    pub fn of_tree(&self, tree: TreeId) -> Option<&Arc<Head>> {
+        self.active_first().find(|head| head.tree.id == tree)
+    }
+
+    /// The shard whose v2 origin is `name`; host names know no case.
+    pub fn of_origin_v2(&self, name: &str) -> Option<&Arc<Head>> {
+        self.active_first().find(|head| head.tree.origin_v2.eq_ignore_ascii_case(name))
+    }
+
+    /// Where the entry of this log index is, if a published head covers it.
+    pub fn find(&self, log_index: u64) -> Option<(&Arc<Head>, LeafIndex)> {
+        self.newest_first().find_map(|head| {
+            let leaf_index = log_index.checked_sub(head.tree.first_log_index)?;
+            (leaf_index < head.size.0).then_some((head, LeafIndex(leaf_index)))
+        })
+    }
+}

@@ -1,0 +1,159 @@
+//! Rotation on Postgres.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+use tlog::LeafIndex;
+
+use super::{error, trees};
+use crate::TreeId;
+use crate::store::encoding::{from_sql, pack_log_ids, state, to_sql};
+use crate::store::records::{HeadRecord, ServerRecord};
+use crate::store::rotation::{FinalCheckpoint, Freeze, ServerRow, Standing};
+use crate::store::{HeadRow, KeyRole, StoreError, StoreResult, TreeRow};
+
+/// One statement, so one snapshot.
+const STANDING: &str = "SELECT t.state, h.prev_size, h.size, h.root, h.time
+    FROM tree t LEFT JOIN LATERAL (
+        SELECT prev_size, size, root, time FROM head WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1
+    ) AS h ON true
+    WHERE t.tree_id = $1";
+
+type StandingRecord = (String, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<i64>);
+
+pub(super) async fn standing(connection: &mut PgConnection, tree: TreeId) -> StoreResult<Option<Standing>> {
+    let query = sqlx::query_as(STANDING).bind(tree.0);
+    let record: Option<StandingRecord> = query.fetch_optional(connection).await.map_err(error::of_read)?;
+    record
+        .map(|(name, prev_size, size, root, time)| {
+            let head = HeadRecord::of_columns(prev_size, size, root, time).map(HeadRecord::into_head).transpose()?;
+            Ok(Standing { state: state(&name)?, head })
+        })
+        .transpose()
+}
+
+const REGISTER: &str = "INSERT INTO next_key (name, spki) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET spki = excluded.spki";
+
+pub(super) async fn register(connection: &mut PgConnection, name: &str, spki: &[u8]) -> StoreResult<()> {
+    let query = sqlx::query(REGISTER).bind(name).bind(spki);
+    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+}
+
+pub(super) async fn next_key(connection: &mut PgConnection, name: &str) -> StoreResult<Option<Vec<u8>>> {
+    let query = sqlx::query_scalar("SELECT spki FROM next_key WHERE name = $1").bind(name);
+    query.fetch_optional(connection).await.map_err(error::of_read)
+}
+
+const NOTE_SERVER: &str = "INSERT INTO server (server_id, name, place, log_ids, seen)
+    VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    ON CONFLICT (server_id) DO UPDATE SET log_ids = excluded.log_ids, seen = excluded.seen";
+
+pub(super) async fn note_server(connection: &mut PgConnection, server: &ServerRow) -> StoreResult<()> {
+    let query = sqlx::query(NOTE_SERVER)
+        .bind(&server.server_id)
+        .bind(&server.name)
+        .bind(&server.place)
+        .bind(pack_log_ids(&server.log_ids));
+    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+}
+
+pub(super) async fn forget_server(connection: &mut PgConnection, server_id: &str) -> StoreResult<()> {
+    let query = sqlx::query("DELETE FROM server WHERE server_id = $1").bind(server_id);
+    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+}
+
+const SERVERS: &str = "WITH gone AS (
+        DELETE FROM server WHERE seen < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 100 * $2
+    )
+    SELECT server_id, name, place, log_ids FROM server
+    WHERE name = $1 AND seen >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $2 ORDER BY server_id";
+
+pub(super) async fn servers(connection: &mut PgConnection, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>> {
+    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 100);
+    let query = sqlx::query_as(SERVERS).bind(name).bind(millis);
+    let records: Vec<ServerRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    records.into_iter().map(ServerRecord::into_server).collect()
+}
+
+const MAY_FREEZE: &str = "SELECT t.first_log_index FROM tree t JOIN next_key k USING (name)
+    WHERE t.tree_id = $1 AND t.state = 'active' AND k.spki = $2";
+
+const FREEZE: &str = "UPDATE tree SET state = 'frozen', frozen_at = $2 WHERE tree_id = $1";
+
+const CLOSE: &str = "INSERT INTO head (tree_id, prev_size, size, root, time)
+    SELECT $1, n.size, n.size, n.root, n.time FROM (
+        SELECT size, root, time, 1 AS rank FROM (
+            SELECT size, root, time FROM head WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1
+        ) AS newest
+        UNION ALL SELECT 0, sha256(''), 0, 2
+        ORDER BY rank LIMIT 1
+    ) AS n
+    RETURNING prev_size, size, root, time";
+
+/// The lock first, and everything else in later statements: their snapshots are younger than it. A round that decided on an older
+/// snapshot and comes for the lock after this transaction gets the lock, but not the place in `head`.
+pub(super) async fn freeze(connection: &mut PgConnection, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
+    let mut transaction = connection.begin().await.map_err(error::of_read)?;
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock(-$1)").bind(tree.0);
+    lock.execute(&mut *transaction).await.map_err(error::of_read)?;
+    let next_log_key = next.keys.iter().find(|key| key.role == KeyRole::Log).map(|key| key.spki.as_slice());
+    let query = sqlx::query_scalar(MAY_FREEZE).bind(tree.0).bind(next_log_key);
+    let first: Option<i64> = query.fetch_optional(&mut *transaction).await.map_err(error::of_read)?;
+    let Some(first) = first else {
+        transaction.rollback().await.map_err(error::of_read)?;
+        return Ok(Freeze::Refused);
+    };
+    let close = sqlx::query_as(CLOSE).bind(tree.0);
+    let last: HeadRecord = close.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
+    let last: HeadRow = last.into_head()?;
+    let update = sqlx::query(FREEZE).bind(tree.0).bind(next.created_at);
+    update.execute(&mut *transaction).await.map_err(error::of_read)?;
+    let first_log_index = from_sql(first, "tree.first_log_index")? + last.size.0;
+    if !trees::create(&mut transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
+        return Err(StoreError::Data(format!("the tree ID {} is taken", next.tree_id)));
+    }
+    let delete = sqlx::query("DELETE FROM next_key WHERE name = $1").bind(&next.name);
+    delete.execute(&mut *transaction).await.map_err(error::of_read)?;
+    // Died here: the database decides.
+    transaction.commit().await.map_err(error::of_commit)?;
+    Ok(Freeze::Done(last))
+}
+
+const UNSIGNED: &str = "SELECT e.leaf_index FROM (
+        SELECT leaf_index FROM entry WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3
+        ORDER BY leaf_index LIMIT 1024
+    ) AS e
+    LEFT JOIN LATERAL (
+        SELECT true AS is_there FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
+    ) AS s ON true
+    WHERE s.is_there IS NULL ORDER BY e.leaf_index";
+
+pub(super) async fn unsigned(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<LeafIndex>> {
+    let query = sqlx::query_scalar(UNSIGNED).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let indexes: Vec<i64> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    indexes.into_iter().map(|index| from_sql(index, "entry.leaf_index").map(LeafIndex)).collect()
+}
+
+const KEEP_FINAL: &str = "INSERT INTO final_checkpoint (tree_id, checkpoint_v1, checkpoint_v2)
+    SELECT tree_id, $2, $3 FROM tree WHERE tree_id = $1 AND state = 'frozen' ON CONFLICT DO NOTHING";
+
+pub(super) async fn keep_final(connection: &mut PgConnection, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()> {
+    let query = sqlx::query(KEEP_FINAL).bind(tree.0).bind(&last.checkpoint_v1).bind(&last.checkpoint_v2);
+    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+}
+
+pub(super) async fn final_checkpoint(
+    connection: &mut PgConnection,
+    tree: TreeId,
+) -> StoreResult<Option<FinalCheckpoint>> {
+    let query = sqlx::query_as("SELECT checkpoint_v1, checkpoint_v2 FROM final_checkpoint WHERE tree_id = $1");
+    let texts: Option<(String, String)> =
+        query.bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+    Ok(texts.map(|(checkpoint_v1, checkpoint_v2)| FinalCheckpoint { checkpoint_v1, checkpoint_v2 }))
+}

@@ -1,0 +1,84 @@
+//! The part of the contract that rotation needs: the next key, the servers that live, the freeze, the last checkpoints.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tlog::{Hash, LeafIndex};
+
+use super::{HeadRow, StoreResult, TreeRow, TreeState};
+use crate::TreeId;
+
+/// A tree's state and its newest head, of one moment. A frozen tree's head is its last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether the tree takes entries.
+    pub state: TreeState,
+    /// The newest head, none for a tree that never had one.
+    pub head: Option<HeadRow>,
+}
+
+/// A server that showed that it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerRow {
+    /// Random, one per process.
+    pub server_id: String,
+    /// The log that it serves.
+    pub name: String,
+    /// Where it is, for people.
+    pub place: String,
+    /// Log IDs of all keys that it holds.
+    pub log_ids: Vec<Hash>,
+}
+
+/// The last texts of a frozen tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinalCheckpoint {
+    /// The v1 signed note.
+    pub checkpoint_v1: String,
+    /// The v2 signed note.
+    pub checkpoint_v2: String,
+}
+
+/// Outcome of a freeze.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freeze {
+    /// The tree is frozen with this as its last head, and the next one is open. Durable.
+    Done(HeadRow),
+    /// The tree was not active any more, or another key is registered as the next. Nothing was stored.
+    Refused,
+}
+
+/// What rotation asks of a database.
+#[async_trait]
+pub trait Rotation: Send + Sync {
+    /// Registers the log key of the tree that the next rotation of log `name` opens, in place of one registered before.
+    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()>;
+    /// The registered key.
+    async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>>;
+
+    /// Notes that a server lives now, by the database's clock.
+    async fn note_server(&self, server: &ServerRow) -> StoreResult<()>;
+    /// Forgets a server that ends.
+    async fn forget_server(&self, server_id: &str) -> StoreResult<()>;
+    /// Servers of log `name` that were noted within `age`, by ID. Forgets those of any log that were not for much longer.
+    async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>>;
+
+    /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state changes, a last head that adds
+    /// nothing takes the place after the newest one, `next` gets its first log index from there, and the registered key, which
+    /// MUST be its log key, is taken from the register. `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen.
+    ///
+    /// Once it is durable no round of `tree` commits, however old the snapshot that it decides on: it would need the same place.
+    ///
+    /// Dies before the answer: all of it is there or nothing; the trees say which. Fails with [`super::StoreError::Data`] where an
+    /// origin is taken.
+    async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze>;
+
+    /// Leaf indexes in `range` that have no stored signed entry timestamp, ascending. At most 1,024 are looked at.
+    async fn unsigned(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<LeafIndex>>;
+    /// Keeps the last checkpoints of a frozen tree; the first ones kept count. MUST be called only once all signed entry timestamps
+    /// are stored.
+    async fn keep_final(&self, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()>;
+    /// The last checkpoints of a frozen tree, once they are kept.
+    async fn final_checkpoint(&self, tree: TreeId) -> StoreResult<Option<FinalCheckpoint>>;
+}

@@ -1,0 +1,122 @@
+//! The trees of a log as they are stored: finding them, making the first.
+
+use ring::rand::SecureRandom;
+use tlog::{KeyAlgorithm, VerifyingKey};
+
+use crate::ledger::OpenError;
+use crate::store::{KeyRole, KeyRow, Store, StoreError, StoreResult, TreeRow, TreeState};
+use crate::{Tree, TreeId};
+
+/// The name of a log that was given none: clients accept it for `http://localhost:3000`.
+pub const DEFAULT_NAME: &str = "localhost";
+/// Largest leaf of a tree that serves tiles: an entry bundle gives its length in 16 bits (C2SP tlog-tiles).
+pub const MAX_LEAF_BYTES: u32 = 65_535;
+
+/// Creates the first tree of a log with its keys in one transaction. False if a log of that name exists already.
+pub async fn create_tree(
+    store: &dyn Store,
+    name: &str,
+    key: &VerifyingKey,
+    cosigner: Option<&VerifyingKey>,
+    rng: &dyn SecureRandom,
+) -> Result<bool, OpenError> {
+    check_name(name)?;
+    if key.algorithm() != KeyAlgorithm::EcdsaP256 {
+        return Err(OpenError::KeyNotP256);
+    }
+    if cosigner.is_some_and(|key| key.algorithm() != KeyAlgorithm::Ed25519) {
+        return Err(OpenError::CosignerNotEd25519);
+    }
+    let log_key = KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() };
+    let cosigner = cosigner.map(|key| KeyRow { role: KeyRole::Cosigner, spki: key.spki().to_vec() });
+    let tree_id = random_tree_id(rng)?;
+    let row = TreeRow {
+        tree_id,
+        name: name.to_owned(),
+        origin_v1: format!("{name} - {tree_id}"),
+        origin_v2: name.to_owned(),
+        first_log_index: 0,
+        max_leaf_bytes: MAX_LEAF_BYTES,
+        state: TreeState::Active,
+        created_at: store.now_millis().await?.div_euclid(1_000),
+        frozen_at: None,
+        keys: [log_key].into_iter().chain(cosigner).collect(),
+    };
+    Ok(store.create_tree(&row).await?)
+}
+
+/// Active trees, one per log.
+pub async fn active_trees(store: &dyn Store) -> Result<Vec<TreeRow>, StoreError> {
+    Ok(store.trees().await?.into_iter().filter(|row| row.state == TreeState::Active).collect())
+}
+
+/// The active tree of the log of that name, or of the only log there is. None in an empty database.
+pub async fn find_log(store: &dyn Store, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
+    choose(active_trees(store).await?, name)
+}
+
+fn choose(active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
+    let held = active.iter().map(|row| format!("the log {:?}", row.name)).collect::<Vec<_>>().join(", ");
+    let (none_held, several) = (active.is_empty(), active.len() > 1);
+    match name {
+        _ if none_held => Ok(None),
+        None if several => Err(OpenError::Ambiguous(held)),
+        None => Ok(active.into_iter().next()),
+        Some(wanted) => match active.into_iter().find(|row| row.name == wanted) {
+            Some(row) => Ok(Some(row)),
+            None => Err(OpenError::WrongName { held, wanted: wanted.to_owned() }),
+        },
+    }
+}
+
+/// Whether a log can have this name: what a C2SP key name and a host name allow in common, at most 253 bytes.
+pub fn check_name(name: &str) -> Result<(), OpenError> {
+    let fits =
+        (1..=253).contains(&name.len()) && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    if fits { Ok(()) } else { Err(OpenError::BadName(name.to_owned())) }
+}
+
+/// Positive and random, so that two logs never share entry IDs.
+pub(crate) fn random_tree_id(rng: &dyn SecureRandom) -> Result<TreeId, OpenError> {
+    let mut bytes = [0; 8];
+    rng.fill(&mut bytes).map_err(|_| OpenError::System("the system gives no random numbers".into()))?;
+    Ok(TreeId((i64::from_be_bytes(bytes) & i64::MAX).max(1)))
+}
+
+/// The Ed25519 key is given when the tree is made: never silently added, dropped or replaced.
+pub(crate) fn check_cosigner(row: &TreeRow, key: Option<&VerifyingKey>) -> Result<(), OpenError> {
+    let stored = row.keys.iter().find(|stored| stored.role == KeyRole::Cosigner);
+    if stored.map(|stored| stored.spki.as_slice()) == key.map(VerifyingKey::spki) {
+        return Ok(());
+    }
+    let wanted = match stored {
+        Some(stored) => format!("needs the one whose SPKI has SHA-256 {}", tlog::sha256(&stored.spki)),
+        None => "was made without one".to_owned(),
+    };
+    Err(OpenError::WrongCosigner { name: row.name.clone(), tree: row.tree_id, wanted })
+}
+
+impl Tree {
+    /// What never changes about a stored tree.
+    pub(crate) fn of(row: &TreeRow) -> StoreResult<Self> {
+        let stored = row
+            .keys
+            .iter()
+            .find(|stored| stored.role == KeyRole::Log)
+            .ok_or_else(|| StoreError::Damaged(format!("table tree_key: tree {} has no log key", row.tree_id)))?;
+        let log_key = VerifyingKey::from_spki(&stored.spki).map_err(|error| {
+            StoreError::Damaged(format!("table tree_key: the log key of tree {}: {error}", row.tree_id))
+        })?;
+        Ok(Self {
+            id: row.tree_id,
+            name: row.name.clone(),
+            origin_v1: row.origin_v1.clone(),
+            origin_v2: row.origin_v2.clone(),
+            log_id: log_key.log_id(),
+            public_key_pem: log_key.to_pem(),
+            log_key,
+            first_log_index: row.first_log_index,
+            max_leaf_bytes: row.max_leaf_bytes,
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! Rotations among several servers with faults and crashes.
+
+use std::collections::BTreeMap;
+
+use ledger::rotation::{self, RotateError};
+use ledger::store::{FinalCheckpoint, Rotation as _, Store, TreeRow, TreeState};
+use ledger::{AppendError, Appended, KeyRing, Ledger, OpenError, Settings, TreeId};
+use ring::rand::SystemRandom;
+use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, VerifyingKey};
+
+use super::store::{Fault, SimStore};
+use super::{clients, entry, key, run, seeds};
+
+/// Rotations of one run.
+const ROTATIONS: usize = 3;
+
+fn new_keys(number: usize) -> Vec<Vec<u8>> {
+    (0..number).map(|_| SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap()).collect()
+}
+
+async fn open(store: &SimStore, keys: &[Vec<u8>]) -> Ledger {
+    try_open(store, keys).await.unwrap()
+}
+
+async fn try_open(store: &SimStore, keys: &[Vec<u8>]) -> Result<Ledger, OpenError> {
+    let settings =
+        Settings { keys: KeyRing::new(keys.iter().map(|pkcs8| key(pkcs8))), ..super::settings(store, &keys[0]) };
+    Ledger::open(settings).await
+}
+
+async fn active(store: &SimStore) -> TreeRow {
+    store.trees().await.unwrap().into_iter().find(|tree| tree.state == TreeState::Active).unwrap()
+}
+
+/// Rotates to this key, whatever the database does meanwhile.
+async fn rotate(store: &SimStore, pkcs8: &[u8]) {
+    let next = key(pkcs8).verifying_key().clone();
+    loop {
+        let tree = active(store).await;
+        if log_key(&tree) == next {
+            return;
+        }
+        match rotation::register(store, &tree.name, &next).await {
+            Ok(()) => {}
+            Err(error) => panic!("{error}"),
+        }
+        let origin = format!("{}.{}", tree.tree_id, tree.name);
+        match rotation::freeze(store, &tree, &next, &origin, &SystemRandom::new()).await {
+            Ok(_) | Err(RotateError::Open(OpenError::Store(_))) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+fn log_key(tree: &TreeRow) -> VerifyingKey {
+    VerifyingKey::from_spki(&tree.keys[0].spki).unwrap()
+}
+
+/// What the outside world has seen.
+#[derive(Default)]
+struct Witnessed {
+    roots: BTreeMap<(TreeId, u64), Hash>,
+    acknowledged: BTreeMap<(TreeId, LeafIndex), Hash>,
+    answers: BTreeMap<Hash, (TreeId, LeafIndex)>,
+}
+
+impl Witnessed {
+    fn see_heads(&mut self, ledger: &Ledger) {
+        let shards = ledger.shards();
+        for head in shards.active_first() {
+            let root = *self.roots.entry((head.tree.id, head.size.0)).or_insert(head.root);
+            assert_eq!(root, head.root, "two roots for size {} of {}", head.size, head.tree.id);
+        }
+    }
+
+    fn see_answer(&mut self, n: u64, answer: Result<Appended, AppendError>) {
+        let logged = match answer {
+            Ok(Appended::Sequenced(logged)) => logged,
+            Ok(Appended::Duplicate(logged)) => panic!("leaf {n} was sent once and is at {}", logged.leaf_index),
+            // The outcome of a commit was unknown, and it did not come to be by then.
+            Err(AppendError::Unavailable(_)) => return,
+            Err(error) => panic!("{error}"),
+        };
+        let place = (logged.tree, logged.leaf_index);
+        assert_eq!(self.acknowledged.insert(place, logged.leaf_hash), None, "one place was given twice");
+        assert_eq!(self.answers.insert(logged.leaf_hash, place), None, "leaf {n} has two places");
+    }
+
+    /// The trees follow each other without a gap, no leaf is in two places, nothing that was seen is gone, and fsck agrees.
+    async fn check(&self, store: &SimStore) {
+        let trees = store.trees().await.unwrap();
+        let mut first_log_index = 0;
+        let mut places: BTreeMap<Hash, (TreeId, LeafIndex)> = BTreeMap::new();
+        for tree in &trees {
+            assert_eq!(tree.first_log_index, first_log_index);
+            let report = ledger::fsck::fsck(store, tree, &|_, _| Ok(None), &mut |_| {}).await.unwrap();
+            assert_eq!(report.findings, Vec::<String>::new());
+            first_log_index += report.size.0;
+            let mut audit = tlog::Audit::new();
+            for (index, leaf_hash) in (0..).map(LeafIndex).zip(leaves(store, tree.tree_id)) {
+                assert_eq!(places.insert(leaf_hash, (tree.tree_id, index)), None, "a leaf is in two places");
+                audit.push(leaf_hash);
+                if let Some(root) = self.roots.get(&(tree.tree_id, audit.size().0)) {
+                    assert_eq!(*root, audit.root(), "a published head of tree {} is not of it", tree.tree_id);
+                }
+            }
+        }
+        for (leaf_hash, place) in &self.answers {
+            assert_eq!(places.get(leaf_hash), Some(place), "an acknowledged entry is lost");
+        }
+        assert_eq!(trees.iter().filter(|tree| tree.state == TreeState::Active).count(), 1);
+    }
+}
+
+fn leaves(store: &SimStore, tree: TreeId) -> Vec<Hash> {
+    store.with(|state| state.tables.of(tree).entries.iter().map(|(row, _)| row.leaf_hash).collect())
+}
+
+#[test]
+fn rotations_among_writers_never_fork_and_never_lose() {
+    for seed in seeds() {
+        run(seed, async |store, _| {
+            let keys = new_keys(ROTATIONS + 1);
+            let mut witnessed = Witnessed::default();
+            let mut servers = vec![open(&store, &keys).await, open(&store, &keys).await, open(&store, &keys).await];
+            store.with(|state| state.fault_every = 4);
+            let mut next_leaf = 0;
+            let mut rotated = 0;
+            for step in 0..9 {
+                let mut mine = || {
+                    next_leaf += 20;
+                    (next_leaf - 20..next_leaf).collect::<Vec<u64>>()
+                };
+                let (a, b, c) = (mine(), mine(), mine());
+                let rotation = async {
+                    if step % 3 == 1 {
+                        rotated += 1;
+                        for _ in 0..store.with(|state| state.rng.below(40)) {
+                            tokio::task::yield_now().await;
+                        }
+                        rotate(&store, &keys[rotated]).await;
+                    }
+                };
+                let (a, b, c, ()) =
+                    tokio::join!(clients(&servers[0], a), clients(&servers[1], b), clients(&servers[2], c), rotation);
+                for (n, answer) in a.into_iter().chain(b).chain(c) {
+                    witnessed.see_answer(n, answer);
+                }
+                for server in &servers {
+                    witnessed.see_heads(server);
+                    assert_eq!(server.read_only(), None);
+                }
+                // One server dies without a word and starts again.
+                let victim = store.with(|state| state.rng.below(3)) as usize;
+                servers[victim] = open(&store, &keys).await;
+                witnessed.check(&store).await;
+            }
+            assert_eq!(store.trees().await.unwrap().len(), ROTATIONS + 1);
+            store.with(|state| state.fault_every = 0);
+            // Whoever is left finishes what is frozen.
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            for server in servers {
+                witnessed.see_heads(&server);
+                server.stop().await;
+            }
+            witnessed.check(&store).await;
+            for tree in store.trees().await.unwrap() {
+                if tree.state == TreeState::Frozen {
+                    assert_finished(&store, &tree).await;
+                }
+            }
+            // Only the key of the active tree is left.
+            let last = open(&store, &keys[ROTATIONS..]).await;
+            let shards = last.shards();
+            for head in shards.active_first() {
+                let indexes: Vec<LeafIndex> = (0..head.size.0).map(LeafIndex).collect();
+                for entry in last.entries(head, &indexes).await.unwrap() {
+                    last.signed_entry_timestamp(&entry).unwrap();
+                }
+            }
+            last.stop().await;
+        });
+    }
+}
+
+/// All timestamps are stored, and the last checkpoints verify.
+async fn assert_finished(store: &SimStore, tree: &TreeRow) {
+    let FinalCheckpoint { checkpoint_v1, checkpoint_v2 } = store.final_checkpoint(tree.tree_id).await.unwrap().unwrap();
+    let rows = store.with(|state| state.tables.of(tree.tree_id).clone());
+    assert_eq!(rows.timestamps.len(), rows.entries.len());
+    for (text, origin, signer) in
+        [(checkpoint_v1, &tree.origin_v1, &tree.name), (checkpoint_v2, &tree.origin_v2, &tree.origin_v2)]
+    {
+        let key = NoteKey::new(signer, log_key(tree)).unwrap();
+        let checkpoint = Checkpoint::open(&text, origin, &[key]).unwrap();
+        assert_eq!(checkpoint.size.0, rows.entries.len() as u64);
+        let lines = &checkpoint.extensions;
+        assert_eq!(lines.len(), usize::from(origin == &tree.origin_v2), "{lines:?}");
+        assert!(lines.iter().all(|line| line.starts_with("Log frozen \u{2014} ")), "{lines:?}");
+    }
+}
+
+#[test]
+fn entries_that_meet_the_freeze_go_into_the_next_tree() {
+    run(1, async |store, _| {
+        let keys = new_keys(2);
+        let ledger = open(&store, &keys).await;
+        ledger.append(entry(1)).await.unwrap();
+        let first = ledger.tree().id;
+        rotate(&store, &keys[1]).await;
+        let Appended::Sequenced(logged) = ledger.append(entry(2)).await.unwrap() else { panic!() };
+        assert_ne!(logged.tree, first);
+        assert_eq!((logged.leaf_index, ledger.tree().first_log_index), (LeafIndex(0), 1));
+        // What is in a frozen tree only is a new entry.
+        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Sequenced(_))));
+        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Duplicate(_))));
+    });
+}
+
+#[test]
+fn a_commit_whose_answer_was_lost_before_the_freeze_is_not_repeated_in_the_next_tree() {
+    for seed in seeds() {
+        run(seed, async |store, _| {
+            let keys = new_keys(2);
+            let ledger = open(&store, &keys).await;
+            ledger.append(entry(1)).await.unwrap();
+            let first = ledger.tree().id;
+            store.with(|state| state.next_fault = Some(Fault::LostAfter));
+            let (answer, ()) = tokio::join!(ledger.append(entry(2)), rotate(&store, &keys[1]));
+            let Ok(Appended::Sequenced(logged)) = answer else { panic!("{answer:?}") };
+            let wanted = tlog::leaf_hash(b"leaf 2");
+            let held = |tree| leaves(&store, tree).iter().filter(|hash| **hash == wanted).count();
+            let trees = store.trees().await.unwrap();
+            assert_eq!(trees.iter().map(|tree| held(tree.tree_id)).sum::<usize>(), 1, "{first} {}", logged.tree);
+            assert_eq!(held(logged.tree), 1);
+        });
+    }
+}
+
+#[test]
+fn a_server_without_the_next_key_says_so_and_writes_nothing() {
+    run(1, async |store, _| {
+        let keys = new_keys(2);
+        let ledger = open(&store, &keys[..1]).await;
+        ledger.append(entry(1)).await.unwrap();
+        let servers = rotation::servers(&store, ledger.tree().name.as_str()).await.unwrap();
+        assert_eq!(servers.len(), 1);
+        let wanted = key(&keys[1]).verifying_key().log_id();
+        assert!(!servers[0].log_ids.contains(&wanted));
+        rotate(&store, &keys[1]).await;
+        let reason = ledger.lacks_key().await;
+        assert!(reason.contains(&wanted.to_string()), "{reason}");
+        assert!(ledger.append(entry(2)).await.is_err());
+        assert_eq!(store.with(|state| state.tables.entries.len()), 0);
+        let again = try_open(&store, &keys[..1]).await.map(|_| ()).unwrap_err();
+        assert!(matches!(again, OpenError::WrongKey { .. }), "{again}");
+    });
+}
+
+#[test]
+fn a_database_that_lost_a_rotation_makes_the_log_read_only() {
+    run(1, async |store, _| {
+        let keys = new_keys(2);
+        let ledger = open(&store, &keys).await;
+        ledger.append(entry(1)).await.unwrap();
+        let backup = store.with(|state| state.tables.clone());
+        rotate(&store, &keys[1]).await;
+        ledger.append(entry(2)).await.unwrap();
+        store.with(|state| state.tables = backup);
+        let Err(AppendError::ReadOnly(reason)) = ledger.append(entry(3)).await else { panic!() };
+        assert!(reason.contains("does not have the tree"), "{reason}");
+    });
+}
