@@ -24,7 +24,7 @@ const FINAL_SIZE: &str = "lastSize=96";
 /// All recordings.
 pub(crate) struct Recordings {
     pub(crate) cases: Vec<Case>,
-    /// The `hashedrekord` entries of the recorded log by log index.
+    /// The entries of the recorded log by log index.
     pub(crate) entries: BTreeMap<u64, Entry>,
 }
 
@@ -155,10 +155,8 @@ fn collect_entries(value: &Value, entries: &mut BTreeMap<u64, Entry>) {
                 if let (true, Some(body)) = (name.starts_with(TREE_HEX), value["body"].as_str()) {
                     let body = STANDARD.decode(body).expect("base64");
                     let body = String::from_utf8(body).expect("UTF-8");
-                    if body.contains(r#""kind":"hashedrekord""#) {
-                        let log_index = value["logIndex"].as_u64().expect("a log index");
-                        entries.insert(log_index, Entry { id: name.clone(), body });
-                    }
+                    let log_index = value["logIndex"].as_u64().expect("a log index");
+                    entries.insert(log_index, Entry { id: name.clone(), body });
                 }
                 collect_entries(value, entries);
             }

@@ -1,6 +1,6 @@
 //! Replays the recorded answers of a real Rekor v1.5.4 and compares. Where the recordings are absent, it says so and passes over.
 //!
-//! The state of the recorded log is made again as far as `hashedrekord` entries go, in its order, so that the first six leaves
+//! The state of the recorded log is made again as far as its proposals are known, in its order, so that the first six leaves
 //! and everything that follows from them have the recorded hashes.
 
 #![expect(clippy::expect_used, reason = "a test fails where something is not as it must be")]
@@ -47,11 +47,17 @@ async fn answers_match_the_recordings() {
         match recordings.cases.iter().find(|case| case.entry_id.as_ref() == Some(&entry.id)) {
             Some(case) => {
                 let mask = if *log_index < SAME_LEAVES { Mask::Keys } else { Mask::Tree };
-                let (found, details) = replay(&log, case, mask).await;
-                failures.extend(verdict(case, &found, &details));
-                done.insert(case.name.clone());
+                if !waiting(case) {
+                    let (found, details) = replay(&log, case, mask).await;
+                    failures.extend(verdict(case, &found, &details));
+                    done.insert(case.name.clone());
+                }
             }
-            None => assert_eq!(log.post("/api/v1/log/entries", &entry.body).await.status, 201, "{}", entry.body),
+            // Of the other kinds the stored form is no proposal.
+            None if entry.body.contains(r#""kind":"hashedrekord""#) => {
+                assert_eq!(log.post("/api/v1/log/entries", &entry.body).await.status, 201, "{}", entry.body);
+            }
+            None => {}
         }
     }
     // Duplicates of entries that were not recorded themselves.
@@ -112,8 +118,11 @@ async fn search_failures(log: &TestLog, case: &Case) -> Vec<String> {
     let leaf = case.entry_id.as_deref().unwrap_or_default().trim_start_matches(case::TREE_HEX);
     for query in &case.index_queries {
         let answer = log.send(query.request(log)).await;
-        // A deliberate difference: Rekor refuses to search for SHA-384.
-        let is_found = query.expected.body.contains(leaf) || query.body.contains(r#""hash":"sha384:"#);
+        // Deliberate differences: Rekor refuses to search for SHA-384, and misses DSSE and in-toto entries by their key.
+        let is_statement = ["dsse-", "intoto-"].iter().any(|kind| case.name.starts_with(kind));
+        let is_found = query.expected.body.contains(leaf)
+            || query.body.contains(r#""hash":"sha384:"#)
+            || is_statement && query.body.contains(r#""publicKey""#);
         if answer.status != 200 || answer.body.contains(leaf) != is_found {
             failures.push(format!("{}, searching {}: {answer:?}", case.name, query.body));
         }
