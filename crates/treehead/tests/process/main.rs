@@ -13,5 +13,6 @@ mod postgres;
 mod program;
 mod refusals;
 mod restored;
+mod rotate;
 mod stop;
 mod two_servers;
