@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::store::Store;
-use ledger::{AppendError, Appended, Clock, Ledger, NewEntry, OpenError, Settings, Witnessing};
+use ledger::{AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, OpenError, Settings, Witnessing};
 use ring::rand::SystemRandom;
 use store::SimStore;
 use tlog::{Note, SigningKey, WitnessPolicy};
@@ -56,7 +56,8 @@ impl World {
         Settings {
             store: Arc::new(self.store.clone()),
             name: None,
-            key: key(&self.pkcs8),
+            keys: KeyRing::new([key(&self.pkcs8)]),
+            place: "test".into(),
             cosigner: Some(key(&self.ed25519)),
             witnessing: Some(Witnessing { policy, transport: Arc::new(self.witnesses.clone()), fail_open_after }),
             clock: Arc::new(SimClock(self.store.clone())),
