@@ -12,6 +12,7 @@ mod faults;
 mod look_ups;
 mod postgres_only;
 mod race;
+mod rotation;
 mod rounds;
 mod samples;
 mod schema;
@@ -56,6 +57,11 @@ on_every_backend! {
     race::an_exclusive_section_keeps_others_out,
     race::an_exclusive_section_sees_what_came_before,
     race::an_abandoned_section_lets_others_in,
+    rotation::a_freeze_ends_the_tree_and_opens_the_next,
+    rotation::an_empty_tree_is_frozen_too,
+    rotation::a_freeze_that_fails_changes_nothing,
+    rotation::servers_show_that_they_live,
+    rotation::the_first_last_checkpoints_are_kept,
     rounds::a_round_comes_back_whole,
     rounds::a_full_round_comes_back_whole,
     rounds::heads_are_the_history,

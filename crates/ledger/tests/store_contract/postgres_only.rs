@@ -6,7 +6,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use tlog::TreeSize;
 
 use crate::database::Database;
-use crate::samples::{entries, entry_of, grow, one_tree, round};
+use crate::samples::{self, entries, entry_of, grow, one_tree, round};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_differ_commit_nothing() {
@@ -179,4 +179,25 @@ async fn an_unreachable_server_is_unavailable() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(PostgresStore::connect("not a url").await, Err(StoreError::Unusable(_))));
+}
+
+/// A round decides on a snapshot that may be older than the lock it then gets: to it the tree is active for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_snapshot_finds_its_place_taken_after_a_freeze() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    grow(store, &mut *writer, tree, 0, 2).await;
+    let mut late = PgConnection::connect(database.address()).await.unwrap();
+    late.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT state FROM tree").await.unwrap();
+    store.register_next_key("a", samples::SPKI).await.unwrap();
+    let next = samples::tree(2, "a");
+    assert!(matches!(store.freeze(tree, &next).await, Ok(ledger::store::Freeze::Done(_))));
+
+    let seen = "SELECT state = 'active', pg_try_advisory_xact_lock_shared(-1) FROM tree WHERE tree_id = 1";
+    let seen: (bool, bool) = sqlx::query_as(seen).fetch_one(&mut late).await.unwrap();
+    assert_eq!(seen, (true, true), "neither the state nor the lock stops it");
+    let place = late.execute("INSERT INTO head VALUES (1, 2, 3, 0, sha256('x'))").await;
+    assert!(place.is_err(), "the primary key does");
+    database.remove().await;
 }

@@ -1,0 +1,113 @@
+//! Freezing a tree, and what goes with it.
+
+use std::time::Duration;
+
+use ledger::TreeId;
+use ledger::store::{
+    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, Store, StoreError, TreeRow,
+    TreeState,
+};
+use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
+
+use crate::database::Database;
+use crate::samples::{START, entries, grow, one_tree, round, timestamp, tree};
+
+const NEXT_SPKI: &[u8] = b"der of the next key";
+
+fn next_tree() -> TreeRow {
+    TreeRow {
+        created_at: START + 9,
+        keys: vec![KeyRow { role: KeyRole::Log, spki: NEXT_SPKI.to_vec() }],
+        ..tree(2, "a")
+    }
+}
+
+pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Database) {
+    let store = &*database.store;
+    let (old, mut writer) = one_tree(store).await;
+    let sent = grow(store, &mut *writer, old, 0, 3).await;
+    let mut late = round(store, old, 3, entries("late", 1)).await;
+    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Refused, "no key is registered");
+    store.register_next_key("a", b"another").await.unwrap();
+    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Refused, "another key is registered");
+    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    assert_eq!(store.next_key("a").await.unwrap().as_deref(), Some(NEXT_SPKI));
+
+    let last = HeadRow { prev_size: TreeSize(3), ..sent.head };
+    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Done(last));
+    let standing = store.reader().standing(old).await.unwrap();
+    assert_eq!(standing, Some(Standing { state: TreeState::Frozen, head: Some(last) }));
+    assert_eq!(writer.commit(&late).await.unwrap(), Commit::NotOurs);
+    let trees = store.trees().await.unwrap();
+    assert_eq!(trees[0].frozen_at, Some(START + 9));
+    assert_eq!(trees[1], TreeRow { first_log_index: tree(1, "a").first_log_index + 3, ..next_tree() });
+    assert_eq!(store.next_key("a").await.unwrap(), None);
+    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Refused, "once");
+
+    (late.tree_id, late.head.prev_size, late.head.size) = (TreeId(2), TreeSize(0), TreeSize(1));
+    (late.prev_root, late.log_key_spki) = (EMPTY_ROOT, NEXT_SPKI.to_vec());
+    assert_eq!(writer.commit(&late).await.unwrap(), Commit::Done);
+}
+
+pub(crate) async fn an_empty_tree_is_frozen_too(database: &Database) {
+    let store = &*database.store;
+    let (old, _) = one_tree(store).await;
+    assert_eq!(store.reader().standing(old).await.unwrap(), Some(Standing { state: TreeState::Active, head: None }));
+    assert_eq!(store.reader().standing(TreeId(77)).await.unwrap(), None);
+    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    let last = HeadRow { prev_size: TreeSize(0), size: TreeSize(0), root: EMPTY_ROOT, time: 0 };
+    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Done(last));
+}
+
+pub(crate) async fn a_freeze_that_fails_changes_nothing(database: &Database) {
+    let store = &*database.store;
+    let (old, mut writer) = one_tree(store).await;
+    grow(store, &mut *writer, old, 0, 1).await;
+    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    let taken = TreeRow { origin_v2: tree(1, "a").origin_v2, ..next_tree() };
+    assert!(matches!(store.freeze(old, &taken).await, Err(StoreError::Data(_))));
+    assert_eq!(store.trees().await.unwrap(), [tree(1, "a")]);
+    grow(store, &mut *writer, old, 1, 1).await;
+    assert!(matches!(store.freeze(old, &next_tree()).await, Ok(Freeze::Done(_))));
+}
+
+pub(crate) async fn servers_show_that_they_live(database: &Database) {
+    let store = &*database.store;
+    let server = |id: &str, keys: &[&str]| ServerRow {
+        server_id: id.to_owned(),
+        name: "a".to_owned(),
+        place: format!("place of {id}"),
+        log_ids: keys.iter().map(|key| sha256(key.as_bytes())).collect(),
+    };
+    let (one, two) = (server("1", &["x"]), server("2", &["x", "y"]));
+    for row in [&two, &one, &ServerRow { name: "b".into(), ..server("3", &[]) }] {
+        store.note_server(row).await.unwrap();
+    }
+    let minute = Duration::from_secs(60);
+    assert_eq!(store.servers("a", minute).await.unwrap(), [one, two.clone()]);
+    let one = server("1", &["x", "y"]);
+    store.note_server(&one).await.unwrap();
+    assert_eq!(store.servers("a", minute).await.unwrap(), [one, two.clone()]);
+    store.forget_server("1").await.unwrap();
+    assert_eq!(store.servers("a", minute).await.unwrap(), [two]);
+    database.execute("UPDATE server SET seen = seen - 61000").await;
+    assert_eq!(store.servers("a", minute).await.unwrap(), []);
+}
+
+pub(crate) async fn the_first_last_checkpoints_are_kept(database: &Database) {
+    let store = &*database.store;
+    let (old, mut writer) = one_tree(store).await;
+    grow(store, &mut *writer, old, 0, 3).await;
+    store.put_timestamps(old, &[timestamp(1, "one")]).await.unwrap();
+    assert_eq!(store.unsigned(old, 0..3).await.unwrap(), [LeafIndex(0), LeafIndex(2)]);
+    assert_eq!(store.unsigned(old, 1..2).await.unwrap(), []);
+    let texts = |text: &str| FinalCheckpoint { checkpoint_v1: text.to_owned(), checkpoint_v2: format!("v2 {text}") };
+    store.keep_final(old, &texts("early")).await.unwrap();
+    assert_eq!(store.final_checkpoint(old).await.unwrap(), None, "the tree is active");
+    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    store.freeze(old, &next_tree()).await.unwrap();
+    for text in ["first", "second"] {
+        store.keep_final(old, &texts(text)).await.unwrap();
+    }
+    assert_eq!(store.final_checkpoint(old).await.unwrap(), Some(texts("first")));
+}
