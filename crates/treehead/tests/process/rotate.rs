@@ -139,7 +139,7 @@ fn a_server_that_lacks_the_key_is_named_and_waited_for() {
     assert!(waiting.contains(&format!("process {}", second.id())), "{waiting}");
     let log = |server: &Server| http::get(server.api, "/api/v1/log").json();
     assert!(log(&first)["inactiveShards"].is_null(), "nothing has changed yet");
-    fs::create_dir(there.join("keys")).unwrap();
+    fs::create_dir_all(there.join("keys")).unwrap();
     fs::copy(here.join("keys/log-key-2.pem"), there.join("keys/any-name.pem")).unwrap();
     let rest: Vec<String> = lines.collect();
     assert!(rotation.wait().unwrap().success(), "{rest:?}");
