@@ -90,7 +90,8 @@ func (tsa *timestampAuthority) answer(r *http.Request) ([]byte, error) {
 	stamp := timestamp.Timestamp{
 		HashAlgorithm: request.HashAlgorithm, HashedMessage: request.HashedMessage, Nonce: request.Nonce,
 		Time: time.Now().UTC(), SerialNumber: newSerial(), Policy: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 2},
-		Certificates: []*x509.Certificate{tsa.leaf}, AddTSACertificate: request.Certificates,
+		// The authority alone: its root would have to be sorted in, as DER asks (sigstore-python checks), which the library does not do.
+		AddTSACertificate: request.Certificates,
 	}
 	return stamp.CreateResponseWithOpts(tsa.leaf, tsa.key, crypto.SHA256)
 }

@@ -188,7 +188,8 @@ func (w *walker) again() error {
 		}
 	}
 	sizes := slices.Sorted(maps.Keys(w.heads.roots))
-	for _, size := range sizes[:min(100, len(sizes))] {
+	for i := 0; i < len(sizes); i += 1 + len(sizes)/100 {
+		size := sizes[i]
 		if size%256 == 0 {
 			continue
 		}
