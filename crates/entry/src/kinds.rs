@@ -18,6 +18,7 @@ mod jar;
 mod rekord;
 mod rfc3161;
 mod rpm;
+mod tuf;
 
 use serde_json::value::RawValue;
 
@@ -40,6 +41,7 @@ static REGISTRY: &[&dyn Kind] = &[
     &rekord::V001,
     &rfc3161::V001,
     &rpm::V001,
+    &tuf::V001,
 ];
 
 /// Kind and version of all, `hashedrekord:0.0.1`.

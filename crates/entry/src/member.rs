@@ -47,6 +47,11 @@ impl<'a> Member<'a> {
         }
     }
 
+    /// The value as it is written, of whatever type.
+    pub(crate) fn json(self) -> Option<&'a str> {
+        self.0.map(RawValue::get)
+    }
+
     /// The bytes of `what`, if this is a string, which then has to be base64; no bytes if it is not.
     pub(crate) fn base64(self, what: &str) -> Result<Vec<u8>, Refusal> {
         self.text()?.map_or(Ok(Vec::new()), |text| decode_base64(what, &text))

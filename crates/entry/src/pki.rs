@@ -8,6 +8,7 @@ pub(crate) mod minisign;
 pub(crate) mod pgp;
 pub(crate) mod pkcs7;
 pub(crate) mod ssh;
+pub(crate) mod tuf;
 
 use crate::refusal::Refusal;
 

@@ -4,7 +4,7 @@
 //! by certificates and kinds when an entry comes in, by [`Attribute::key_texts`] when one is searched for. Like all key
 //! texts they are lower-cased on both sides. A key says what an entry claims; nothing but its signature is checked.
 
-use crate::pki::{Key, minisign, pgp, ssh};
+use crate::pki::{Key, minisign, pgp, ssh, tuf};
 use crate::refusal::Refusal;
 use crate::x509;
 
@@ -93,6 +93,7 @@ pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
         "pgp" => search_key::<pgp::Key>(key),
         "minisign" => search_key::<minisign::Key>(key),
         "ssh" => search_key::<ssh::Key>(key),
+        "tuf" => search_key::<tuf::Root>(key),
         "x509" => search_key::<x509::Key>(key),
         _ => Err(Refusal::Invalid("the PKI format requested is not supported by this server".to_owned())),
     }

@@ -8,8 +8,6 @@ use serde_json::Value;
 
 use crate::submission::NOW;
 
-/// Kinds of the real server that this log does not take yet.
-const OTHER_KINDS: [&str; 1] = ["tuf"];
 /// Kinds whose leaf bytes are not a proposal, because what was signed is no part of them.
 const WITHOUT_ARTIFACT: [&str; 8] = ["alpine", "cose", "dsse", "helm", "intoto", "jar", "rekord", "rpm"];
 /// Kinds some of whose index keys do not follow from the leaf bytes.
@@ -30,7 +28,7 @@ fn recorded_submissions() {
     let mut counts = [0; 3];
     for recording in &recordings {
         let body = recording.body();
-        if other_kind(body) || recording.is_about_headers() {
+        if recording.is_about_headers() {
             continue;
         }
         let result = ProposedEntry::from_json(body.as_bytes()).and_then(|entry| entry.verify(&Policy::default(), NOW));
@@ -67,9 +65,6 @@ fn recorded_lookups() {
         let Ok(body) = serde_json::from_str::<Value>(recording.body()) else { continue };
         for element in body["entries"].as_array().into_iter().flatten() {
             let json = element.to_string();
-            if other_kind(&json) {
-                continue;
-            }
             count += 1;
             match ProposedEntry::from_json(json.as_bytes()).and_then(|entry| entry.leaf_bytes_for_lookup(NOW)) {
                 Ok(leaf) => {
@@ -100,7 +95,7 @@ fn accepted_leaf_is_a_fixed_point() {
     let Some(recordings) = recordings("/api/v1/log/entries") else { return };
     let is_wanted = |recording: &&Recording| {
         let body = recording.body();
-        recording.status() == 201 && !other_kind(body) && !WITHOUT_ARTIFACT.contains(&&*kind(body).unwrap_or_default())
+        recording.status() == 201 && !WITHOUT_ARTIFACT.contains(&&*kind(body).unwrap_or_default())
     };
     for recording in recordings.iter().filter(is_wanted) {
         let entry =
@@ -206,10 +201,6 @@ fn recordings(path: &str) -> Option<Vec<Recording>> {
         recording.file["request"]["method"] == "POST" && recording.file["request"]["path"] == path
     };
     Some(recordings.filter(is_wanted).collect())
-}
-
-fn other_kind(body: &str) -> bool {
-    kind(body).is_some_and(|kind| OTHER_KINDS.contains(&&*kind))
 }
 
 fn kind(body: &str) -> Option<String> {

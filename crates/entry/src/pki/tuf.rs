@@ -1,0 +1,263 @@
+//! The PKI format `tuf`: documents of The Update Framework (https://theupdateframework.github.io/specification), whose keys are a
+//! root document and whose signatures are any other.
+//!
+//! Verified by hand: crates for TUF are clients that fetch a repository. The rules are those of go-tuf, which Rekor uses.
+
+mod canonical;
+mod key;
+mod time;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::digest::Digest;
+use crate::go_json;
+use crate::pki;
+use crate::refusal::{Refusal, quoted};
+use crate::stages::UnixSeconds;
+use key::RoleKey;
+use time::Timestamp;
+
+/// Bytes of one document. Leaf bytes of 65,535 hold two of some 24,000.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Signatures of one document; those of Ed25519 hash it once each. Roots in use have about five.
+const MAX_SIGNATURES: usize = 64;
+/// Keys of a root, each of which is parsed.
+const MAX_KEYS: usize = 256;
+/// Roles of a root, and keys that one names.
+const MAX_ROLES: usize = 256;
+
+/// A document: parsed, nothing verified.
+pub(crate) struct Document {
+    signatures: Vec<Signature>,
+    /// What is signed, in the form in which it is signed; none where it has none, so that no signature verifies.
+    message: Option<Vec<u8>>,
+    canonical: Vec<u8>,
+    /// Its role.
+    kind: String,
+    version: i64,
+    expires: Timestamp,
+}
+
+struct Signature {
+    key_id: String,
+    bytes: Vec<u8>,
+}
+
+impl Document {
+    /// Parses JSON.
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Refusal> {
+        Self::read(signed_text(json)?)
+    }
+
+    /// The role that it names as its own.
+    pub(crate) fn role(&self) -> &str {
+        &self.kind
+    }
+
+    pub(crate) fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Its canonical form: RFC 8785 of `signatures` and `signed`, without other members.
+    pub(crate) fn canonical(&self) -> &[u8] {
+        &self.canonical
+    }
+
+    fn read([signed, signatures]: [&RawValue; 2]) -> Result<Self, Refusal> {
+        let [kind, version, expires] =
+            go_json::members(signed.get(), ["_type", "version", "expires"]).map_err(Refusal::invalid)?;
+        let kind = go_json::text(kind).map_err(Refusal::invalid)?.into_owned();
+        let version = version.map_or(Ok(0), |version| serde_json::from_str(version.get())).map_err(Refusal::invalid)?;
+        let expires = Timestamp::parse(&go_json::text(expires).map_err(Refusal::invalid)?)?;
+        let signatures = read_signatures(signatures)?;
+        let signed: Value = serde_json::from_str(signed.get()).map_err(Refusal::invalid)?;
+        let message = canonical::signed_form(&signed);
+        let written = signatures.iter().map(|signature| {
+            let members = [("keyid", signature.key_id.clone()), ("sig", hex::encode(&signature.bytes))];
+            Value::Object(members.map(|(name, text)| (name.to_owned(), Value::String(text))).into_iter().collect())
+        });
+        let whole = [("signatures", Value::Array(written.collect())), ("signed", signed)];
+        let whole: Map<String, Value> = whole.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        let canonical = serde_json_canonicalizer::to_vec(&Value::Object(whole)).map_err(Refusal::invalid)?;
+        Ok(Self { signatures, message, canonical, kind, version, expires })
+    }
+
+    fn check_not_expired(&self, now: UnixSeconds) -> Result<(), Refusal> {
+        match self.expires.is_after(now) {
+            true => Ok(()),
+            false => Err(Refusal::Invalid(format!("expired at {}", self.expires))),
+        }
+    }
+}
+
+/// A root: a document signed by the keys that it gives itself.
+pub(crate) struct Root {
+    document: Document,
+    spec_version: String,
+    keys: BTreeMap<String, RoleKey>,
+    roles: BTreeMap<String, Role>,
+}
+
+struct Role {
+    key_ids: BTreeSet<String>,
+    threshold: i64,
+}
+
+impl Root {
+    /// The version of the specification that it names.
+    pub(crate) fn spec_version(&self) -> &str {
+        &self.spec_version
+    }
+
+    /// Checks that the root holds at `now`, and that its keys signed the document for the role that it names, which
+    /// holds then, too.
+    pub(crate) fn verify(&self, document: &Document, now: UnixSeconds) -> Result<(), Refusal> {
+        self.document.check_not_expired(now)?;
+        self.check(document, &document.kind)?;
+        document.check_not_expired(now)
+    }
+
+    /// Signatures, type and version (specification section 5.3 and following), but not expiry.
+    fn check(&self, document: &Document, role: &str) -> Result<(), Refusal> {
+        self.check_signatures(document, role)?;
+        let wanted = match role {
+            "root" | "targets" | "snapshot" | "timestamp" => role,
+            // Delegated roles sign targets.
+            _ => "targets",
+        };
+        if !document.kind.eq_ignore_ascii_case(wanted) {
+            return Err(invalid("tuf: meta file has wrong type"));
+        }
+        match document.version {
+            0.. => Ok(()),
+            version => Err(Refusal::Invalid(format!("version {version} is lower than current version 0"))),
+        }
+    }
+
+    /// Whether as many keys of the role as it needs signed the document. A key counts once, by whatever IDs.
+    fn check_signatures(&self, document: &Document, name: &str) -> Result<(), Refusal> {
+        if document.signatures.is_empty() {
+            return Err(invalid("tuf: data has no signatures"));
+        }
+        let role =
+            self.roles.get(name).ok_or_else(|| Refusal::Invalid(format!("tuf: unknown role {:?}", quoted(name))))?;
+        let mut verified: BTreeSet<&[u8]> = BTreeSet::new();
+        if let Some(message) = &document.message {
+            let digest = Digest::sha256(message);
+            for signature in document.signatures.iter().filter(|signature| role.key_ids.contains(&signature.key_id)) {
+                let Some(key) = self.keys.get(&signature.key_id) else { continue };
+                if !verified.contains(key.bytes()) && key.verifies(message, &digest, &signature.bytes) {
+                    verified.insert(key.bytes());
+                }
+            }
+        }
+        match i64::try_from(verified.len()).is_ok_and(|verified| verified >= role.threshold) {
+            true => Ok(()),
+            false => Err(invalid("tuf: valid signatures did not meet threshold")),
+        }
+    }
+}
+
+impl pki::Key for Root {
+    /// Parses a root and checks that it signed itself; not whether it has expired, so that it can be searched by for ever.
+    fn parse(json: &[u8]) -> Result<Self, Refusal> {
+        let text = signed_text(json)?;
+        let members = go_json::members(text[0].get(), ["spec_version", "keys", "roles"]);
+        let [spec_version, keys, roles] = members.map_err(Refusal::invalid)?;
+        let root = Self {
+            spec_version: go_json::text(spec_version).map_err(Refusal::invalid)?.into_owned(),
+            keys: read_keys(keys)?,
+            roles: read_roles(roles)?,
+            document: Document::read(text)?,
+        };
+        root.check(&root.document, "root")?;
+        Ok(root)
+    }
+
+    fn canonical(&self) -> &[u8] {
+        &self.document.canonical
+    }
+
+    fn subjects(&self) -> &[String] {
+        &[]
+    }
+}
+
+fn invalid(reason: &str) -> Refusal {
+    Refusal::Invalid(reason.to_owned())
+}
+
+/// The members `signed` and `signatures` of a document that is not too large.
+fn signed_text(json: &[u8]) -> Result<[&RawValue; 2], Refusal> {
+    if json.len() > MAX_BYTES {
+        return Err(Refusal::Invalid(format!(
+            "a TUF document of {} bytes is too large, the limit is {MAX_BYTES}",
+            json.len()
+        )));
+    }
+    let text = std::str::from_utf8(json).map_err(Refusal::invalid)?;
+    let [signed, signatures] = go_json::members(text, ["signed", "signatures"]).map_err(Refusal::invalid)?;
+    // Go's words for a member that is not there.
+    let signed = signed.ok_or_else(|| invalid("unexpected end of JSON input"))?;
+    Ok([signed, signatures.unwrap_or(RawValue::NULL)])
+}
+
+fn read_signatures(list: &RawValue) -> Result<Vec<Signature>, Refusal> {
+    let mut signatures = Vec::new();
+    go_json::each_element(Some(list), Refusal::invalid, |element| {
+        if signatures.len() == MAX_SIGNATURES {
+            return Err(Refusal::Invalid(format!(
+                "a TUF document has more than {MAX_SIGNATURES} signatures, the limit"
+            )));
+        }
+        let [key_id, sig] = go_json::members(element.get(), ["keyid", "sig"]).map_err(Refusal::invalid)?;
+        let key_id = go_json::text(key_id).map_err(Refusal::invalid)?.into_owned();
+        let bytes = hex::decode(&*go_json::text(sig).map_err(Refusal::invalid)?)
+            .map_err(|_| invalid("tuf: invalid JSON hex bytes"))?;
+        signatures.push(Signature { key_id, bytes });
+        Ok(())
+    })?;
+    Ok(signatures)
+}
+
+fn read_keys(object: Option<&RawValue>) -> Result<BTreeMap<String, RoleKey>, Refusal> {
+    let mut keys = BTreeMap::new();
+    go_json::each_member(object, Refusal::invalid, |id, key| {
+        if keys.len() == MAX_KEYS {
+            return Err(Refusal::Invalid(format!("a TUF root has more than {MAX_KEYS} keys, the limit")));
+        }
+        keys.insert(id.into_owned(), RoleKey::parse(key)?);
+        Ok(())
+    })?;
+    Ok(keys)
+}
+
+fn read_roles(object: Option<&RawValue>) -> Result<BTreeMap<String, Role>, Refusal> {
+    let mut roles = BTreeMap::new();
+    let too_many = |what: &str| Refusal::Invalid(format!("a TUF root has more than {MAX_ROLES} {what}, the limit"));
+    go_json::each_member(object, Refusal::invalid, |name, role| {
+        if roles.len() == MAX_ROLES {
+            return Err(too_many("roles"));
+        }
+        let [ids, threshold] = go_json::members(role.get(), ["keyids", "threshold"]).map_err(Refusal::invalid)?;
+        let threshold =
+            threshold.map_or(Ok(0), |number| serde_json::from_str(number.get())).map_err(Refusal::invalid)?;
+        if threshold < 1 {
+            return Err(invalid("tuf: invalid role threshold"));
+        }
+        let mut key_ids = BTreeSet::new();
+        go_json::each_element(ids, Refusal::invalid, |id| {
+            if key_ids.len() == MAX_ROLES {
+                return Err(too_many("keys for a role"));
+            }
+            key_ids.insert(go_json::text(Some(id)).map_err(Refusal::invalid)?.into_owned());
+            Ok(())
+        })?;
+        roles.insert(name.into_owned(), Role { key_ids, threshold });
+        Ok(())
+    })?;
+    Ok(roles)
+}
