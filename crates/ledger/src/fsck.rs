@@ -14,8 +14,9 @@ use crate::{IndexKeyHash, Tree, timestamps};
 
 mod frozen;
 
-/// Entries of one read: with bodies of at most 64 KiB, at most 16 MiB.
-const PAGE_ENTRIES: u64 = 256;
+/// Entries of one read: with bodies of at most 64 KiB and attestations of at most 1 MiB, at most 68 MiB; with attestations
+/// of 100 KiB, the default, at most 11 MiB.
+const PAGE_ENTRIES: u64 = 64;
 /// Heads of one read.
 const PAGE_HEADS: u32 = 1_024;
 /// Findings kept word for word; more are counted.
@@ -49,6 +50,8 @@ pub struct Report {
     pub findings: Vec<String>,
     /// Findings beyond those.
     pub more_findings: u64,
+    /// Attestations whose bytes were erased, which is no finding.
+    pub erased_attestations: u64,
 }
 
 impl Report {
@@ -71,7 +74,14 @@ pub async fn fsck(
 ) -> Result<Report, StoreError> {
     let newest = store.reader().newest_head(tree.tree_id).await?;
     let size = newest.map_or(TreeSize(0), |head| head.size);
-    let report = Report { name: tree.name.clone(), size, root: EMPTY_ROOT, findings: Vec::new(), more_findings: 0 };
+    let report = Report {
+        name: tree.name.clone(),
+        size,
+        root: EMPTY_ROOT,
+        findings: Vec::new(),
+        more_findings: 0,
+        erased_attestations: 0,
+    };
     let mut check = Check {
         store,
         tree,
@@ -160,13 +170,25 @@ impl Check<'_> {
             self.report.add(format!("table entry: the time of leaf index {at} is before that of its predecessor"));
         }
         self.last_time = self.last_time.max(entry.time);
-        if let Some(attestation) = &entry.attestation {
-            self.expected.attestations += 1;
-            if tlog::sha256(&attestation.data) != attestation.digest {
+        self.attestation(entry);
+        leaf_hash
+    }
+
+    fn attestation(&mut self, entry: &AuditEntry) {
+        let at = entry.leaf_index;
+        self.expected.attestations += u64::from(entry.attestation.is_some());
+        match &entry.attestation {
+            None if !entry.attested => {}
+            None => self.report.add(format!("table attestation: leaf index {at} is missing")),
+            Some(_) if !entry.attested => {
+                self.report.add(format!("table attestation: leaf index {at} was stored without one"));
+            }
+            Some(stored) if stored.is_erased() => self.report.erased_attestations += 1,
+            Some(stored) if tlog::sha256(&stored.data) != stored.digest => {
                 self.report.add(format!("table attestation: the digest of leaf index {at} does not fit its data"));
             }
+            Some(_) => {}
         }
-        leaf_hash
     }
 
     /// Compares the key texts with what follows from the body, and table `index_key` with the key texts.

@@ -443,7 +443,8 @@ impl NewEntry {
             kind: self.kind,
             body: self.leaf_bytes,
             index_keys,
-            attestation: self.attestation,
+            // Empty is what one becomes that is erased.
+            attestation: self.attestation.filter(|attestation| !attestation.data.is_empty()),
         }
     }
 }

@@ -65,7 +65,7 @@ pub use ledger::{Ledger, OpenError, Settings};
 pub use publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME, Witnessing};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
 pub use search::{Hit, Hits, MAX_KEY_SETS, Search};
-pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};
+pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS};
 pub use shards::Shards;
 pub use trees::{DEFAULT_NAME, MAX_LEAF_BYTES, active_trees, check_name, create_tree, find_log};
 pub use witnesses::{WITNESS_TIMEOUT, WitnessAnswer, WitnessTransport};

@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     pub(crate) splits: IntCounter,
     pub(crate) tile_cache: IntCounterVec,
     pub(crate) timestamps_signed: IntCounter,
+    pub(crate) attestations_unavailable: IntCounterVec,
     pub(crate) publications: IntCounter,
     pub(crate) publication_failures: IntCounter,
     pub(crate) unwitnessed_publications: IntCounter,
@@ -76,6 +77,11 @@ impl Metrics {
             splits: counter("treehead_round_splits_total", "Rounds split because the database refused their data.")?,
             tile_cache: labelled("treehead_tile_cache_total", "Look-ups of full tiles, by result.", "result")?,
             timestamps_signed: counter("treehead_timestamps_signed_total", "Signed entry timestamps made.")?,
+            attestations_unavailable: labelled(
+                "treehead_attestations_unavailable_total",
+                "Entries shown without the attestation that they were stored with, by reason: missing, erased or damaged.",
+                "reason",
+            )?,
             publications: counter("treehead_publications_total", "Heads that this server published with witnesses.")?,
             publication_failures: counter(
                 "treehead_publication_failures_total",

@@ -86,7 +86,7 @@ impl Core {
                 kind: entry.kind.clone(),
                 signed_entry_timestamp: entry.signed_entry_timestamp.as_deref().map(Arc::from),
                 body: entry.body.as_slice().into(),
-                attestation: entry.attestation.clone(),
+                attestation: self.attestation(entry),
             })
         };
         let below = indexes.iter().filter(|index| index.0 < head.size.0);
@@ -95,6 +95,24 @@ impl Core {
             by_index.get(index).ok_or_else(missing)
         });
         found.map(|entry| logged(entry?)).collect()
+    }
+
+    /// The attestation of a stored entry, if it is the one that was stored. The entry holds without it, so that one that is
+    /// not there, or not itself any more, is no error: it is counted, and told but for those that a policy erased.
+    fn attestation(&self, entry: &StoredEntry) -> Option<Attestation> {
+        let reason = match &entry.attestation {
+            None if !entry.attested => return None,
+            None => "missing",
+            Some(stored) if stored.is_erased() => "erased",
+            Some(stored) if tlog::sha256(&stored.data) != stored.digest => "damaged",
+            Some(stored) => return Some(stored.clone()),
+        };
+        self.metrics.attestations_unavailable.with_label_values(&[reason]).inc();
+        if reason != "erased" {
+            let (leaf_index, tree) = (entry.leaf_index.0, self.tree.id);
+            tracing::error!(leaf_index, %tree, reason, "table attestation: an entry is shown without its attestation");
+        }
+        None
     }
 
     /// The SET of an entry: the stored one, the one that waits to be stored, or a new one, which then waits.

@@ -22,6 +22,9 @@ use crate::store::{Commit, EntryRow, Round, StoreError, TimestampRow, Writer};
 pub const MAX_ROUND_ENTRIES: usize = 1_024;
 /// Bytes of one round.
 pub const MAX_ROUND_BYTES: usize = 8 << 20;
+/// Index keys of one round, each of which is a row: four times what a full round of `hashedrekord` has, and twice what the
+/// server lets one entry have.
+pub const MAX_ROUND_INDEX_KEYS: usize = 8_192;
 /// The queue holds four rounds: what waits longer than that is better told to come back.
 pub const MAX_QUEUED_ENTRIES: usize = 4 * MAX_ROUND_ENTRIES;
 /// Bytes that the queue holds.
@@ -147,11 +150,13 @@ impl Sequencer {
             None => self.next_submission().await?,
         };
         let mut bytes = row_bytes(&first.row);
+        let mut index_keys = first.row.index_keys.len();
         let mut round = vec![first];
         while round.len() < MAX_ROUND_ENTRIES {
             let Ok(submission) = self.receiver.try_recv() else { break };
             bytes += row_bytes(&submission.row);
-            if bytes > MAX_ROUND_BYTES {
+            index_keys += submission.row.index_keys.len();
+            if bytes > MAX_ROUND_BYTES || index_keys > MAX_ROUND_INDEX_KEYS {
                 self.carried = Some(submission);
                 break;
             }

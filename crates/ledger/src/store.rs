@@ -137,8 +137,15 @@ pub struct EntryRow {
 pub struct Attestation {
     /// SHA-256 of `data`.
     pub digest: Hash,
-    /// The bytes.
+    /// The bytes. Empty only where they were erased.
     pub data: Vec<u8>,
+}
+
+impl Attestation {
+    /// Whether a policy had its bytes erased: then its row is still there.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.data.is_empty()
+    }
 }
 
 /// A signed entry timestamp to be stored; the first one stored for a leaf index wins.
@@ -204,7 +211,9 @@ pub struct StoredEntry {
     pub body: Vec<u8>,
     /// Stored signed entry timestamp, where one is.
     pub signed_entry_timestamp: Option<Vec<u8>>,
-    /// Stored attestation, where one is.
+    /// Whether it was stored with an attestation.
+    pub attested: bool,
+    /// Stored attestation, where one is. One that was erased has no data.
     pub attestation: Option<Attestation>,
 }
 
@@ -336,7 +345,9 @@ pub struct AuditEntry {
     pub index_key_rows: Vec<IndexKeyHash>,
     /// Table `signed_entry_timestamp`.
     pub signed_entry_timestamp: Option<Vec<u8>>,
-    /// Table `attestation`.
+    /// Table `entry`: whether it was stored with an attestation.
+    pub attested: bool,
+    /// Table `attestation`. One that was erased has no data.
     pub attestation: Option<Attestation>,
 }
 

@@ -96,6 +96,11 @@ async fn every_kind_of_damage_is_named() {
             "table signed_entry_timestamp: leaf index 15 does not verify",
         ),
         ("UPDATE attestation SET data = x'00' WHERE leaf_index = 20", "table attestation: the digest of leaf index 20"),
+        ("DELETE FROM attestation WHERE leaf_index = (SELECT max(leaf_index) FROM attestation)", " is missing"),
+        (
+            "UPDATE entry SET attested = 0 WHERE leaf_index = (SELECT min(leaf_index) FROM attestation)",
+            "was stored without one",
+        ),
         ("DELETE FROM tile WHERE level = 0 AND \"index\" = 1", "table tile: level 0 index 1 is missing"),
         (
             "UPDATE tile SET hashes = zeroblob(8192) WHERE level = 0 AND \"index\" = 0",
@@ -122,6 +127,13 @@ async fn every_kind_of_damage_is_named() {
         let findings = findings_after(sql).await;
         assert!(findings.iter().any(|finding| finding.contains(expected)), "{sql}: {findings:?}");
     }
+}
+
+/// Erased as OPERATING says.
+#[tokio::test]
+async fn an_erased_attestation_is_no_damage() {
+    let findings = findings_after("UPDATE attestation SET data = x'' WHERE leaf_index > 100").await;
+    assert_eq!(findings, Vec::<String>::new());
 }
 
 #[tokio::test]

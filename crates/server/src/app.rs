@@ -5,13 +5,14 @@ use std::sync::Arc;
 use entry::UnixSeconds;
 use ledger::Ledger;
 
+use crate::attestations::Attestations;
 use crate::body::Bodies;
 use crate::budget::Budget;
 use crate::limits::ANSWER_BYTES_IN_FLIGHT;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::operation::Operations;
-use crate::settings::Settings;
+use crate::settings::{MAX_ATTESTATION_BYTES, Settings};
 use crate::trust::TrustSettings;
 use crate::verification::Verifier;
 
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub(crate) policy: Arc<entry::Policy>,
     /// Which operations there are.
     pub(crate) operations: Operations,
+    /// Which attestations are kept and shown.
+    pub(crate) attestations: Attestations,
     /// Takes request bodies in.
     pub(crate) bodies: Bodies,
     /// What answers of entries and searches may take.
@@ -48,6 +51,7 @@ impl App {
             ledger,
             policy: Arc::new(settings.policy.clone()),
             operations: settings.operations.clone(),
+            attestations: Attestations::up_to(settings.limits.attestation_bytes.min(MAX_ATTESTATION_BYTES)),
             bodies: Bodies::new(&settings.limits, &metrics),
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),

@@ -13,15 +13,15 @@ use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError, Shar
 use tlog::Hash;
 
 use crate::app::App;
+use crate::attestations::Attestations;
 use crate::budget::Share;
 use crate::entry_id::{EntryId, PATTERN, entry_id};
 use crate::errors::{ApiError, DATABASE_RETRY_SECONDS, Validation};
 use crate::json::BodyName;
-use crate::limits::MAX_ENTRY_ANSWER_BYTES;
 use crate::metrics::Refused;
 use crate::path::location;
 use crate::query;
-use crate::wire::{Attestations, LogEntry, json, json_within, room};
+use crate::wire::{LogEntry, json, json_within, room};
 
 /// The name of the body in messages.
 const PROPOSED_ENTRY: BodyName = BodyName("proposedEntry");
@@ -131,7 +131,7 @@ pub(crate) async fn create(
 /// `GET /api/v1/log/entries?logIndex=`.
 pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, GetError> {
     let log_index = query::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
-    let room = room(&app, MAX_ENTRY_ANSWER_BYTES).await?;
+    let room = room(&app, app.attestations.room_of_entry()).await?;
     let known = app.ledger.shards();
     if let Some((head, entry)) = entry_at(&app, &known, log_index).await? {
         return show(&app, room, head, &entry).await;
@@ -155,7 +155,7 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
             ApiError::handler(StatusCode::BAD_REQUEST, message)
         })?),
     };
-    let room = room(&app, MAX_ENTRY_ANSWER_BYTES).await?;
+    let room = room(&app, app.attestations.room_of_entry()).await?;
     let known = app.ledger.shards();
     if let Some((head, entry)) = entry_with_hash(&app, &known, named, id.leaf_hash).await? {
         return show(&app, room, head, &entry).await;
@@ -169,6 +169,7 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
 async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendError> {
     let kind = verified.kind().to_owned();
     let (leaf_bytes, index_keys, attestation) = verified.into_parts();
+    let attestation = attestation.filter(|data| app.attestations.takes(data));
     let attestation = attestation.map(|data| Attestation { digest: tlog::sha256(&data), data });
     app.ledger.append(NewEntry { leaf_bytes, kind, index_keys, attestation }).await
 }
@@ -178,7 +179,7 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
     let head = app.ledger.head_of(entry.tree).unwrap_or_else(|| app.ledger.head());
     let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
     let timestamp = app.ledger.signed_entry_timestamp(entry)?;
-    let entry = LogEntry::new(entry, &timestamp, &proof, Attestations::Left);
+    let entry = LogEntry::new(entry, &timestamp, &proof, Attestations::NONE);
     let mut response = json(StatusCode::CREATED, &entry);
     // Clients use it as the key of the answer: without the quotes that a conditional request would need.
     if let Ok(etag) = HeaderValue::from_str(entry.id()) {
@@ -222,7 +223,7 @@ async fn entry_with_hash<'s>(
 async fn show(app: &App, room: Share, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
     let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
     let timestamp = app.ledger.signed_entry_timestamp(entry).map_err(ReadError::from)?;
-    Ok(json_within(room, &LogEntry::new(entry, &timestamp, &proof, Attestations::Shown)))
+    Ok(json_within(room, &LogEntry::new(entry, &timestamp, &proof, app.attestations)))
 }
 
 fn set_location(response: &mut Response, location: &str) {

@@ -4,6 +4,7 @@
 //! entry must look like (that is `entry`), TLS, authentication (both belong to the proxy in front), HTTP/2.
 
 mod app;
+mod attestations;
 mod body;
 mod budget;
 mod cors;

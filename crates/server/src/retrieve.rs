@@ -16,8 +16,8 @@ use crate::app::App;
 use crate::entry_id::{EntryId, PATTERN};
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, FirstItems};
-use crate::limits::{MAX_ENTRY_ANSWER_BYTES, MAX_RETRIEVE};
-use crate::wire::{Attestations, LogEntry, json_within, room};
+use crate::limits::MAX_RETRIEVE;
+use crate::wire::{LogEntry, json_within, room};
 
 /// The name of the body in messages.
 const ENTRY: BodyName = BodyName("entry");
@@ -76,7 +76,7 @@ pub(crate) async fn retrieve(
     let query = app.verifier.run(body, Request::parse, move |request: Request| request.check(now)).await??;
     let wanted = query.wanted()?;
     let mut shards = app.ledger.shards();
-    let room = room(&app, wanted.most(&shards) as u64 * MAX_ENTRY_ANSWER_BYTES).await?;
+    let room = room(&app, wanted.most(&shards) as u64 * app.attestations.room_of_entry()).await?;
     let mut found = wanted.find(&app, &shards).await?;
     if !wanted.is_complete(&found) {
         // Another server may have written it: ask before leaving it out.
@@ -88,7 +88,7 @@ pub(crate) async fn retrieve(
         let Some(head) = shards.of_tree(entry.tree) else { continue };
         let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
         let timestamp = app.ledger.signed_entry_timestamp(entry)?;
-        answer.push(LogEntry::new(entry, &timestamp, &proof, Attestations::Shown));
+        answer.push(LogEntry::new(entry, &timestamp, &proof, app.attestations));
     }
     Ok(json_within(room, &answer))
 }

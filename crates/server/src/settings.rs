@@ -18,6 +18,13 @@ pub const DEFAULT_BODY_BYTES_IN_FLIGHT: u64 = 4 * DEFAULT_BODY_BYTES;
 /// Default for [`Limits::connections`]: 32 KiB of headers each are 128 MiB at worst.
 pub const DEFAULT_CONNECTIONS: usize = 4_096;
 
+/// Default for [`Limits::attestation_bytes`], Rekor's: 100 KiB.
+pub const DEFAULT_ATTESTATION_BYTES: u64 = 100 * 1024;
+
+/// Most that [`Limits::attestation_bytes`] may be, 1 MiB: ten entries of one answer then take 15 MiB, and a round of the ledger
+/// holds eight attestations.
+pub const MAX_ATTESTATION_BYTES: u64 = 1024 * 1024;
+
 /// Default for [`Limits::stop_grace`], Rekor's.
 pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(15);
 
@@ -61,6 +68,9 @@ pub struct Limits {
     /// Costly signature checks (bodies above 4 KiB) at once, and half as many of large bodies besides; light ones run where the
     /// request is handled.
     pub verifications: NonZeroUsize,
+    /// Attestations up to this size are kept beside their entries, and shown with them; larger ones are neither, though the
+    /// entry goes in all the same. 0: none are. At most [`MAX_ATTESTATION_BYTES`].
+    pub attestation_bytes: u64,
     /// How long a stop waits for requests that were accepted.
     pub stop_grace: Duration,
 }
@@ -72,6 +82,7 @@ impl Default for Limits {
             body_bytes_in_flight: DEFAULT_BODY_BYTES_IN_FLIGHT,
             connections: DEFAULT_CONNECTIONS,
             verifications: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            attestation_bytes: DEFAULT_ATTESTATION_BYTES,
             stop_grace: DEFAULT_STOP_GRACE,
         }
     }

@@ -12,20 +12,12 @@ use serde::{Serialize, Serializer};
 use tlog::Hash;
 
 use crate::app::App;
+use crate::attestations::Attestations;
 use crate::budget::Share;
 use crate::entry_id::entry_id;
 use crate::errors::{ApiError, JSON};
 use crate::limits::ADMISSION_WAIT;
 use crate::metrics::Refused;
-
-/// Whether an entry is shown with its attestation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Attestations {
-    /// To those who read it.
-    Shown,
-    /// To those who just sent it.
-    Left,
-}
 
 /// One entry with its proof: an object whose only member is named by the entry ID.
 pub(crate) struct LogEntry {
@@ -81,7 +73,7 @@ impl LogEntry {
         attestations: Attestations,
     ) -> Self {
         let InclusionProof { head, hashes } = proof;
-        let shown = entry.attestation.as_ref().filter(|_| attestations == Attestations::Shown);
+        let shown = entry.attestation.as_ref().filter(|attestation| attestations.takes(&attestation.data));
         let fields = EntryFields {
             attestation: shown.map(|attestation| AttestationData { data: STANDARD.encode(&attestation.data) }),
             body: STANDARD.encode(&entry.body),

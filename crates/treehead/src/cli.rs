@@ -191,6 +191,10 @@ struct ServingFlags {
     #[arg(long, env = "TREEHEAD_MAX_BODY_BYTES_IN_FLIGHT", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body_bytes_in_flight: Option<u64>,
+    /// Largest attestation that is kept beside its entry, in bytes; 0 keeps none
+    #[arg(long, env = "TREEHEAD_MAX_ATTESTATION_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_attestation_bytes: Option<u64>,
     /// Open connections to the API
     #[arg(long, env = "TREEHEAD_MAX_CONNECTIONS", value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -84,6 +84,11 @@ pub(crate) struct Config {
     /// At least what one body of the largest size needs.
     pub max_body_bytes_in_flight: u64,
 
+    /// Attestations (the payload of an `intoto` entry, the message of a `cose` entry) of up to this many bytes are kept beside
+    /// their entry and shown with it. Larger ones are neither kept nor shown; their entries go in all the same. The default is
+    /// Rekor's, 100 KiB. 0 keeps and shows none. At most 1 MiB.
+    pub max_attestation_bytes: u64,
+
     /// Open connections to the API. More wait in the kernel's queue.
     pub max_connections: usize,
 
@@ -144,6 +149,7 @@ impl Default for Config {
             witness_fail_open_seconds: None,
             max_body_bytes: server::settings::DEFAULT_BODY_BYTES,
             max_body_bytes_in_flight: server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT,
+            max_attestation_bytes: server::settings::DEFAULT_ATTESTATION_BYTES,
             max_connections: server::settings::DEFAULT_CONNECTIONS,
             client_signing_algorithms: entry::DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
             public_url: None,
@@ -282,6 +288,13 @@ impl Config {
         if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
             return Err(usage(format_args!("max-body-bytes {}: 1 to {MAX_BODY_BYTES} expected", self.max_body_bytes)));
         }
+        if self.max_attestation_bytes > server::settings::MAX_ATTESTATION_BYTES {
+            return Err(usage(format_args!(
+                "max-attestation-bytes {}: 0 to {} expected",
+                self.max_attestation_bytes,
+                server::settings::MAX_ATTESTATION_BYTES
+            )));
+        }
         if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) {
             return Err(usage(format_args!(
                 "max-connections {}: 1 to {MAX_CONNECTIONS} expected",
@@ -413,6 +426,7 @@ mod tests {
             "max-body-bytes = 0",
             "witness-fail-open-seconds = 5",
             "witness-policy = \"p\"\nwitness-fail-open-seconds = 11",
+            "max-attestation-bytes = 1048577",
             "max-body-bytes = 9223372036854775807",
             "x =",
         ] {

@@ -59,6 +59,9 @@ fn print(tree: &TreeRow, report: &Report) -> io::Result<u64> {
     if report.more_findings > 0 {
         writeln!(out, "{name}: {} more differences", report.more_findings)?;
     }
+    if report.erased_attestations > 0 {
+        writeln!(out, "{name}: {} attestations are erased", report.erased_attestations)?;
+    }
     let differences = report.findings.len() as u64 + report.more_findings;
     let verdict = if differences == 0 { "in order".to_owned() } else { format!("{differences} differences") };
     writeln!(out, "{name} (tree {}): {} entries, root {}: {verdict}", tree.tree_id, report.size, report.root)?;

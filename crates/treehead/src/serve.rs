@@ -172,6 +172,7 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     settings.operations = config.operations()?;
     settings.limits.body_bytes = config.max_body_bytes;
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight;
+    settings.limits.attestation_bytes = config.max_attestation_bytes;
     settings.limits.connections = config.max_connections;
     settings.limits.stop_grace = Duration::from_secs(config.stop_grace_seconds);
     Ok(settings)

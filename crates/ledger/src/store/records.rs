@@ -135,6 +135,7 @@ pub(crate) struct EntryRecord {
     leaf_hash: Vec<u8>,
     time: i64,
     kind: String,
+    attested: bool,
     body: Option<Vec<u8>>,
     signature: Option<Vec<u8>>,
     digest: Option<Vec<u8>>,
@@ -153,6 +154,7 @@ impl EntryRecord {
                 .body
                 .ok_or_else(|| StoreError::Damaged(format!("body of leaf index {leaf_index} is missing")))?,
             signed_entry_timestamp: self.signature,
+            attested: self.attested,
             attestation: attestation(self.digest, self.data)?,
         })
     }
@@ -180,6 +182,7 @@ impl AuditRecord {
             leaf_rows: Vec::new(),
             index_key_rows: Vec::new(),
             signed_entry_timestamp: self.entry.signature,
+            attested: self.entry.attested,
             attestation: attestation(self.entry.digest, self.entry.data)?,
         })
     }

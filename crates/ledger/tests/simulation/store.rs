@@ -496,6 +496,7 @@ impl Store for SimStore {
                         kind: row.kind.clone(),
                         body: row.body.clone(),
                         signed_entry_timestamp: state.tables.of(tree).timestamps.get(&leaf_index).cloned(),
+                        attested: row.attestation.is_some(),
                         attestation: row.attestation.clone(),
                     })
                 })
@@ -568,6 +569,7 @@ impl Store for SimStore {
                         leaf_rows: vec![row.leaf_hash.0[..16].try_into().unwrap()],
                         index_key_rows: row.index_keys.iter().map(|key| IndexKeyHash::of(key)).collect(),
                         signed_entry_timestamp: state.tables.of(tree).timestamps.get(&LeafIndex(i)).cloned(),
+                        attested: row.attestation.is_some(),
                         attestation: row.attestation.clone(),
                     })
                 })

@@ -16,7 +16,8 @@ use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 /// Counting 100 million rows takes minutes; more than an hour means a database that does not answer.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(3600);
 
-const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data,
+const ENTRIES: &str =
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data,
         b.index_keys
     FROM entry e
     LEFT JOIN LATERAL (

@@ -25,6 +25,7 @@ pub(super) struct Rows<'r> {
     size: i64,
     leaf_hashes: Vec<&'r [u8]>,
     kinds: Vec<&'r str>,
+    attested: Vec<bool>,
     bodies: Vec<&'r [u8]>,
     index_keys: Vec<Vec<u8>>,
     leaves: KeyColumns,
@@ -72,6 +73,7 @@ impl<'r> Rows<'r> {
             size: to_sql(round.head.size.0)?,
             leaf_hashes: entries.iter().map(|entry| bytes(&entry.leaf_hash)).collect(),
             kinds: entries.iter().map(|entry| entry.kind.as_str()).collect(),
+            attested: entries.iter().map(|entry| entry.attestation.is_some()).collect(),
             bodies: entries.iter().map(|entry| entry.body.as_slice()).collect(),
             index_keys: entries.iter().map(|entry| pack_keys(&entry.index_keys)).collect::<StoreResult<_>>()?,
             leaves: leaf_rows(prev_size, entries).into(),
@@ -106,9 +108,10 @@ const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
         ON CONFLICT DO NOTHING
         RETURNING tree_id
     ), new_entry AS (
-        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind)
-        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind
-        FROM new_head n, unnest($10::bytea[], $11::text[]) WITH ORDINALITY AS r(leaf_hash, kind, place)
+        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested)
+        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind, r.attested
+        FROM new_head n, unnest($10::bytea[], $11::text[], $28::boolean[])
+            WITH ORDINALITY AS r(leaf_hash, kind, attested, place)
     ), new_body AS (
         INSERT INTO body (tree_id, leaf_index, body, index_keys)
         SELECT n.tree_id, $5 + r.place - 1, r.body, r.index_keys
@@ -173,7 +176,8 @@ pub(super) async fn run(connection: &mut PgConnection, rows: &Rows<'_>, lock: Lo
         .bind(&rows.tiles.hashes)
         .bind(&rows.timestamps.indexes)
         .bind(&rows.timestamps.signatures)
-        .bind(lock == Lock::Held);
+        .bind(lock == Lock::Held)
+        .bind(&rows.attested);
     let (ours, skew, done): (bool, i64, bool) = query.fetch_one(connection).await?;
     Ok(match (done, ours) {
         (true, _) => Commit::Done,

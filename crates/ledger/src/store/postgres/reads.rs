@@ -115,7 +115,8 @@ pub(super) async fn find_leaves(
     found.filter(|found| found.as_ref().map_or(true, |entry| wanted.contains(&entry.leaf_hash))).collect()
 }
 
-const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data
+const ENTRIES: &str =
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
         SELECT * FROM entry WHERE tree_id = $1 AND leaf_index = wanted AND leaf_index < $3 LIMIT 1

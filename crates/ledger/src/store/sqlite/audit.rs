@@ -12,7 +12,8 @@ use crate::store::encoding::{HashRows, PREFIX_BYTES, assign_found, counts_of, ex
 use crate::store::records::{AuditRecord, TileRecord};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 
-const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data,
+const ENTRIES: &str =
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data,
         b.index_keys
     FROM entry e
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index

@@ -25,7 +25,8 @@ const IS_OURS: &str = "SELECT EXISTS (
     SELECT 1 FROM tree t JOIN tree_key k ON k.tree_id = t.tree_id
     WHERE t.tree_id = ?1 AND t.state = 'active' AND k.role = 'log' AND k.spki = ?2)";
 
-static INSERT_ENTRY: Insert = LazyLock::new(|| texts("entry", &["leaf_index", "time", "leaf_hash", "kind"], ""));
+static INSERT_ENTRY: Insert =
+    LazyLock::new(|| texts("entry", &["leaf_index", "time", "leaf_hash", "kind", "attested"], ""));
 static INSERT_BODY: Insert = LazyLock::new(|| texts("body", &["leaf_index", "index_keys", "body"], ""));
 static INSERT_LEAF: Insert = LazyLock::new(|| texts("leaf", &["hash_prefix", "leaf_index"], ""));
 static INSERT_INDEX_KEY: Insert = LazyLock::new(|| texts("index_key", &["key_hash", "leaf_index"], ""));
@@ -68,7 +69,8 @@ async fn insert_entries(connection: &mut SqliteConnection, round: &Round) -> Sto
     let entries = round.entries.iter().map(Arc::as_ref);
     let entries: Vec<(i64, &EntryRow)> = (to_sql(round.head.prev_size.0)?..).zip(entries).collect();
     insert(connection, &INSERT_ENTRY, tree, &entries, |query, (index, entry)| {
-        query.bind(*index).bind(time).bind(entry.leaf_hash.0.to_vec()).bind(entry.kind.clone())
+        let attested = entry.attestation.is_some();
+        query.bind(*index).bind(time).bind(entry.leaf_hash.0.to_vec()).bind(entry.kind.clone()).bind(attested)
     })
     .await
     .map_err(error::of_read)?;

@@ -104,7 +104,8 @@ pub(super) async fn find_leaves(
     found.filter(|found| found.as_ref().map_or(true, |entry| wanted.contains(&entry.leaf_hash))).collect()
 }
 
-const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.body, s.signature, a.digest, a.data
+const ENTRIES: &str =
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data
     FROM entry e
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index
     LEFT JOIN signed_entry_timestamp s ON s.tree_id = ?1 AND s.leaf_index = e.leaf_index
