@@ -1,9 +1,11 @@
 //! Properties of everything that parses what strangers send. Each function takes any bytes and panics where a property
 //! does not hold; that a parser does not panic itself is the least of them.
 
+mod envelopes;
 mod formats;
 mod packages;
 
+pub use envelopes::{cose, dsse, intoto, rfc3161, tuf, tuf_key};
 pub use formats::{minisign, pgp, rekord, ssh};
 pub use packages::{alpine, helm, is_accepted, jar, pkcs7, rpm};
 

@@ -83,6 +83,36 @@ fn helm() {
     replay("helm", treehead_fuzz::helm, 6);
 }
 
+#[test]
+fn cose() {
+    replay("cose", treehead_fuzz::cose, 9);
+}
+
+#[test]
+fn dsse() {
+    replay("dsse", treehead_fuzz::dsse, 12);
+}
+
+#[test]
+fn intoto() {
+    replay("intoto", treehead_fuzz::intoto, 15);
+}
+
+#[test]
+fn rfc3161() {
+    replay("rfc3161", treehead_fuzz::rfc3161, 6);
+}
+
+#[test]
+fn tuf() {
+    replay("tuf", treehead_fuzz::tuf, 6);
+}
+
+#[test]
+fn tuf_key() {
+    replay("tuf_key", treehead_fuzz::tuf_key, 3);
+}
+
 /// A property that refuses all seeds checks nothing.
 #[test]
 fn some_seeds_are_accepted() {
@@ -99,6 +129,12 @@ fn some_seeds_are_accepted() {
     assert!(count("hashedrekord", is_entry) >= 25);
     assert!(count("x509_key", |pem| entry::key_search_key("x509", pem).is_ok()) >= 18);
     assert!(count("rekord", is_entry) >= 10);
+    assert!(count("cose", is_entry) >= 5);
+    assert!(count("dsse", is_entry) >= 10);
+    assert!(count("intoto", is_entry) >= 8);
+    assert_eq!(count("rfc3161", is_entry), 2);
+    assert_eq!(count("tuf", is_entry), 4);
+    assert_eq!(count("tuf_key", |root| entry::key_search_key("tuf", root).is_ok()), 3);
     assert!(count("pgp", |key| entry::key_search_key("pgp", key).is_ok()) >= 8);
     assert_eq!(count("minisign", |key| entry::key_search_key("minisign", key).is_ok()), 2);
     assert_eq!(count("ssh", |key| entry::key_search_key("ssh", key).is_ok()), 6);
