@@ -16,7 +16,7 @@ rekord_files() {
   for tool in pgp pgp-ed25519 minisign signify ssh; do
     echo "artifact signed with $tool, $BACKEND" >rekord-$tool.txt
   done
-  export GNUPGHOME=$folder/gnupg
+  export GNUPGHOME=$folder/gnupg-rekord
   mkdir -m 700 "$GNUPGHOME"
   for tool in pgp:rsa2048 pgp-ed25519:ed25519; do
     gpg --batch --quiet --passphrase '' --quick-gen-key "Interop <${tool%%:*}@interop.example>" "${tool##*:}" sign,cert never
