@@ -15,4 +15,5 @@ mod refusals;
 mod restored;
 mod rotate;
 mod stop;
+mod trust;
 mod two_servers;
