@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TreeSize, VerifyingKey};
 
+use crate::api::Api;
 use crate::connection::Connection;
 
 /// The log as its answers are checked against it.
@@ -49,6 +50,29 @@ struct InclusionProof {
     tree_size: u64,
 }
 
+/// Rekor v2's: numbers are texts, hashes base64.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogEntry {
+    canonicalized_body: String,
+    inclusion_proof: ProofV2,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ProofV2 {
+    log_index: String,
+    tree_size: String,
+    root_hash: String,
+    hashes: Vec<String>,
+    checkpoint: Envelope,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    envelope: String,
+}
+
 impl Log {
     /// Asks for the public key. Good enough here: whoever measures a log trusts it for that long.
     pub(crate) async fn fetch(connection: &mut Connection) -> Result<Self> {
@@ -58,8 +82,30 @@ impl Log {
         Ok(Self { key: VerifyingKey::from_spki(&spki)? })
     }
 
-    /// Checks the entry ID, inclusion proof, checkpoint and signed entry timestamp of one answer.
-    pub(crate) fn verify(&self, answer: &[u8]) -> Result<()> {
+    /// Checks inclusion proof and checkpoint of one answer, and of v1 entry ID and signed entry timestamp.
+    pub(crate) fn verify(&self, api: Api, answer: &[u8]) -> Result<()> {
+        match api {
+            Api::V1 => self.verify_v1(answer),
+            Api::V2 => self.verify_v2(answer),
+        }
+    }
+
+    fn verify_v2(&self, answer: &[u8]) -> Result<()> {
+        let entry: LogEntry = serde_json::from_slice(answer).context("an answer that is no log entry")?;
+        let proof = &entry.inclusion_proof;
+        let leaf_hash = tlog::leaf_hash(&STANDARD.decode(&entry.canonicalized_body)?);
+        let hash = |text: &String| Ok(Hash(STANDARD.decode(text)?.as_slice().try_into()?));
+        let (root, hashes) = (hash(&proof.root_hash)?, proof.hashes.iter().map(hash).collect::<Result<Vec<_>>>()?);
+        let (index, size) = (LeafIndex(proof.log_index.parse()?), TreeSize(proof.tree_size.parse()?));
+        tlog::verify_inclusion(&leaf_hash, index, size, &root, &hashes)?;
+        let note = &proof.checkpoint.envelope;
+        let origin = note.lines().next().unwrap_or_default();
+        let checkpoint = Checkpoint::open(note, origin, &[NoteKey::new(origin, self.key.clone())?])?;
+        ensure!((checkpoint.size, checkpoint.root) == (size, root), "another head than the proof's");
+        Ok(())
+    }
+
+    fn verify_v1(&self, answer: &[u8]) -> Result<()> {
         let answer: Answer = serde_json::from_slice(answer).context("an answer that is no log entry")?;
         let Some((id, entry)) = answer.iter().next() else { bail!("an answer without an entry") };
         self.verify_entry(id, entry).with_context(|| format!("entry {id}"))
@@ -134,7 +180,7 @@ mod tests {
         let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
         let log = Log { key: key.verifying_key().clone() };
         let good = answer(&key, &rng);
-        log.verify(good.to_string().as_bytes()).unwrap();
+        log.verify(Api::V1, good.to_string().as_bytes()).unwrap();
 
         let id = good.as_object().unwrap().keys().next().unwrap().clone();
         let zeros = "0".repeat(64);
@@ -150,9 +196,9 @@ mod tests {
         ] {
             let mut bad = good.clone();
             *bad.pointer_mut(&format!("/{id}/{path}")).unwrap() = value;
-            assert!(log.verify(bad.to_string().as_bytes()).is_err(), "{path}");
+            assert!(log.verify(Api::V1, bad.to_string().as_bytes()).is_err(), "{path}");
         }
         let other = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
-        assert!(Log { key: other.verifying_key().clone() }.verify(good.to_string().as_bytes()).is_err());
+        assert!(Log { key: other.verifying_key().clone() }.verify(Api::V1, good.to_string().as_bytes()).is_err());
     }
 }

@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
+use crate::api::Api;
 use crate::connection::{Connection, Target};
 
 /// A connection that failed this often in a row gives up: the server is gone.
@@ -18,6 +19,8 @@ const MAX_FAILURES: usize = 20;
 /// What bounds a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
+    /// Where entries go.
+    pub(crate) api: Api,
     /// Connections, one request in flight on each.
     pub(crate) connections: usize,
     /// No request starts later than this.
@@ -68,7 +71,7 @@ async fn writer(
     while start.elapsed() < limits.time && failures < MAX_FAILURES {
         let Some(proposal) = queue.borrow_mut().next() else { return };
         let sent = Instant::now();
-        let answer = connection.send(Method::POST, "/api/v1/log/entries", proposal).await;
+        let answer = connection.send(Method::POST, limits.api.path(), proposal).await;
         let latency = sent.elapsed();
         match answer {
             Ok((StatusCode::CREATED, body)) => {

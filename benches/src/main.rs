@@ -1,10 +1,11 @@
-//! `treehead-bench`: posts signed entries to a Rekor v1 log as fast as it answers, and checks what comes back.
+//! `treehead-bench`: posts signed entries to a Rekor log as fast as it answers, and checks what comes back.
 //!
 //! Closed loop: each connection sends its next entry when the last one is answered, so latency and rate belong
 //! together. All entries are signed before the clock starts. A sample of the answers is verified after it stopped.
 #![expect(clippy::print_stdout, reason = "a command-line program: the table is its product")]
 
 mod answer;
+mod api;
 mod connection;
 mod load;
 mod process;
@@ -16,15 +17,19 @@ use clap::Parser;
 use std::time::Duration;
 
 use answer::Log;
+use api::Api;
 use connection::{Connection, Target};
 use process::Process;
 
-/// Posts signed entries to a Rekor v1 log as fast as it answers, and prints rate and latency.
+/// Posts signed entries to a Rekor log as fast as it answers, and prints rate and latency.
 #[derive(Parser)]
 struct Arguments {
     /// The log, `http://host:port`.
     #[arg(long, default_value = "http://127.0.0.1:3000")]
     url: http::Uri,
+    /// The API to write by.
+    #[arg(long, value_enum, default_value = "v1")]
+    api: Api,
     /// Numbers of connections, one run each.
     #[arg(long, value_delimiter = ',', default_value = "1,16,64,256")]
     connections: Vec<usize>,
@@ -62,13 +67,16 @@ async fn main() -> Result<()> {
     }
     let mut failed = 0;
     for &connections in &arguments.connections {
-        let proposals = proposal::sign(arguments.entries)?;
-        let limits =
-            load::Limits { connections, time: Duration::from_secs(arguments.seconds), sample: arguments.sample };
+        let proposals = proposal::sign(arguments.api, arguments.entries)?;
+        let time = Duration::from_secs(arguments.seconds);
+        let limits = load::Limits { api: arguments.api, connections, time, sample: arguments.sample };
         let before = server.as_ref().map(Process::usage).transpose()?;
         let run = load::run(&target, proposals, limits).await?;
         let after = server.as_ref().map(Process::usage).transpose()?;
-        let verified = run.sample.iter().try_fold(0_usize, |count, answer| log.verify(answer).map(|()| count + 1))?;
+        let verified = run
+            .sample
+            .iter()
+            .try_fold(0_usize, |count, answer| log.verify(arguments.api, answer).map(|()| count + 1))?;
         println!("{}", report::row(&arguments.label, connections, &run, before.zip(after), verified));
         for (error, count) in &run.errors {
             println!("  {count} x {error}");

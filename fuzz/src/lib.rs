@@ -11,8 +11,10 @@ pub use packages::{alpine, helm, is_accepted, jar, pkcs7, rpm};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use entry::{Policy, ProposedEntry, Refusal, UnixSeconds, index_keys_of_leaf, key_search_key};
+use entry::{Policy, ProposedEntry, Refusal, UnixSeconds, VerifiedEntry, index_keys_of_leaf, key_search_key};
+use prost::Message as _;
 use serde_json::{Value, json};
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 use tlog::{Checkpoint, Note, TilePath};
 use x509_cert::der::{Decode, DecodePem};
 use x509_cert::ext::pkix::SubjectAltName;
@@ -63,6 +65,30 @@ pub fn x509_key(pem: &[u8]) {
             _ => {}
         }
     }
+}
+
+/// A request of Rekor v2 that is read, the generated types read as the same; one that is accepted becomes leaf bytes that are
+/// RFC 8785, that tell its index keys, and that its binary form becomes as well.
+pub fn v2_request(body: &[u8]) {
+    let policy = Policy::default();
+    let accepted = |entry: Result<ProposedEntry, Refusal>| entry.and_then(|entry| entry.verify(&policy, NOW));
+    if let Ok(entry) = accepted(ProposedEntry::from_v2_protobuf(body)) {
+        assert!(keys_of_leaf_agree(&entry));
+    }
+    let Ok(read) = ProposedEntry::from_v2_json(body) else { return };
+    let message: CreateEntryRequest = serde_json::from_slice(body).expect("read by the generated types too");
+    let Ok(entry) = accepted(Ok(read)) else { return };
+    let leaf = entry.leaf_bytes();
+    let value: Value = serde_json::from_slice(leaf).expect("leaf bytes are JSON");
+    assert_eq!(leaf, serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form"));
+    assert!(keys_of_leaf_agree(&entry));
+    let again = accepted(ProposedEntry::from_v2_protobuf(&message.encode_to_vec())).expect("accepted in binary form");
+    assert_eq!((again.kind(), again.leaf_bytes()), (entry.kind(), leaf));
+}
+
+/// The index keys of its leaf bytes are an entry's own, where they follow from them.
+fn keys_of_leaf_agree(entry: &VerifiedEntry) -> bool {
+    index_keys_of_leaf(entry.leaf_bytes()).expect("a leaf").is_none_or(|keys| keys == entry.index_keys())
 }
 
 /// A note that is read is written back unchanged, and so is a checkpoint.

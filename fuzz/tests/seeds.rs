@@ -113,6 +113,11 @@ fn tuf_key() {
     replay("tuf_key", treehead_fuzz::tuf_key, 3);
 }
 
+#[test]
+fn v2_request() {
+    replay("v2_request", treehead_fuzz::v2_request, 40);
+}
+
 /// A property that refuses all seeds checks nothing.
 #[test]
 fn some_seeds_are_accepted() {
@@ -127,6 +132,12 @@ fn some_seeds_are_accepted() {
             .is_ok()
     };
     assert!(count("hashedrekord", is_entry) >= 25);
+    let is_v2_entry = |body: &[u8]| {
+        entry::ProposedEntry::from_v2_json(body)
+            .and_then(|entry| entry.verify(&entry::Policy::default(), treehead_fuzz::NOW))
+            .is_ok()
+    };
+    assert!(count("v2_request", is_v2_entry) >= 15);
     assert!(count("x509_key", |pem| entry::key_search_key("x509", pem).is_ok()) >= 18);
     assert!(count("rekord", is_entry) >= 10);
     assert!(count("cose", is_entry) >= 5);

@@ -8,9 +8,9 @@ use tlog::{
     VerifyingKey,
 };
 
-use crate::TreeId;
 use crate::store::{FinalCheckpoint, StoreError};
 use crate::tiles::TileSet;
+use crate::{Apis, TreeId};
 
 /// What never changes about a tree.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Tree {
     pub first_log_index: u64,
     /// Larger leaves are refused.
     pub max_leaf_bytes: u32,
+    /// The APIs by which it takes entries.
+    pub apis: Apis,
 }
 
 /// A signature could not be made: the system gives no random numbers.

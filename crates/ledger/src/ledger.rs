@@ -18,8 +18,8 @@ use crate::seal::Freshness;
 use crate::store::{EntryRef, EntryRow, Store, StoreError, TreeRow};
 use crate::trees::{DEFAULT_NAME, create_tree, find_log};
 use crate::{
-    AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Shards, Tree,
-    TreeId,
+    Apis, AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Shards,
+    Tree, TreeId,
 };
 
 /// What a log needs to run.
@@ -417,7 +417,7 @@ async fn find_or_create_tree(settings: &Settings, rng: &dyn SecureRandom) -> Res
     let name = settings.name.as_deref().unwrap_or(DEFAULT_NAME);
     let cosigner = settings.cosigner.as_ref().map(SigningKey::verifying_key);
     let key = settings.keys.first().ok_or_else(|| OpenError::System("there is no key for a new log".into()))?;
-    create_tree(settings.store.as_ref(), name, key.verifying_key(), cosigner, rng).await?;
+    create_tree(settings.store.as_ref(), name, Apis::Both, key.verifying_key(), cosigner, rng).await?;
     // Ours, or the one of a server that started at the same moment: then the key decides.
     let row = find_log(settings.store.as_ref(), settings.name.as_deref()).await?;
     row.ok_or_else(|| OpenError::System("the new tree cannot be read".into()))

@@ -32,6 +32,7 @@ impl IndexKeyHash {
 }
 
 mod active;
+mod apis;
 mod append;
 mod clock;
 mod core;
@@ -57,6 +58,7 @@ mod timestamps;
 mod trees;
 mod witnesses;
 
+pub use apis::Apis;
 pub use append::{AppendError, Appended, NewEntry};
 pub use clock::{Clock, SystemClock};
 pub use head::{Head, SigningError, Tree};
@@ -67,5 +69,5 @@ pub use read::{InclusionProof, LoggedEntry, ReadError};
 pub use search::{Hit, Hits, MAX_KEY_SETS, Search};
 pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS};
 pub use shards::Shards;
-pub use trees::{DEFAULT_NAME, MAX_LEAF_BYTES, active_trees, check_name, create_tree, find_log};
+pub use trees::{DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, check_name, create_tree, find_log};
 pub use witnesses::{WITNESS_TIMEOUT, WitnessAnswer, WitnessTransport};

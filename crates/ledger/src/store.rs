@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
-use crate::{IndexKeyHash, TreeId};
+use crate::{Apis, IndexKeyHash, TreeId};
 
 pub use rotation::{FinalCheckpoint, Freeze, Rotation, ServerRow, Standing};
 
@@ -42,6 +42,8 @@ pub struct TreeRow {
     pub first_log_index: u64,
     /// Largest leaf in bytes that this tree takes.
     pub max_leaf_bytes: u32,
+    /// The APIs by which it takes entries.
+    pub apis: Apis,
     /// Whether the tree still takes entries.
     pub state: TreeState,
     /// When the tree was made, Unix seconds: its key signs nothing before.

@@ -75,7 +75,7 @@ mod tests {
     use tlog::Hash;
 
     use super::*;
-    use crate::TreeId;
+    use crate::{Apis, TreeId};
 
     /// A payload recorded from Rekor v1.5.4: same text, so the same SHA-256.
     #[test]
@@ -104,6 +104,7 @@ mod tests {
             log_key: key.verifying_key().clone(),
             first_log_index: 3,
             max_leaf_bytes: 65_535,
+            apis: Apis::Both,
         };
         let payload = payload(&tree, LeafIndex(55), 1_795_384_279, body.as_bytes());
         let digest = tlog::sha256(payload.as_bytes()).to_string();

@@ -5,17 +5,20 @@ use tlog::{KeyAlgorithm, VerifyingKey};
 
 use crate::ledger::OpenError;
 use crate::store::{KeyRole, KeyRow, Store, StoreError, StoreResult, TreeRow, TreeState};
-use crate::{Tree, TreeId};
+use crate::{Apis, Tree, TreeId};
 
 /// The name of a log that was given none: clients accept it for `http://localhost:3000`.
 pub const DEFAULT_NAME: &str = "localhost";
 /// Largest leaf of a tree that serves tiles: an entry bundle gives its length in 16 bits (C2SP tlog-tiles).
 pub const MAX_LEAF_BYTES: u32 = 65_535;
+/// Largest leaf of a tree without tiles: sixteen times that, an eighth of a round.
+pub const MAX_V1_LEAF_BYTES: u32 = 1024 * 1024;
 
 /// Creates the first tree of a log with its keys in one transaction. False if a log of that name exists already.
 pub async fn create_tree(
     store: &dyn Store,
     name: &str,
+    apis: Apis,
     key: &VerifyingKey,
     cosigner: Option<&VerifyingKey>,
     rng: &dyn SecureRandom,
@@ -36,7 +39,8 @@ pub async fn create_tree(
         origin_v1: format!("{name} - {tree_id}"),
         origin_v2: name.to_owned(),
         first_log_index: 0,
-        max_leaf_bytes: MAX_LEAF_BYTES,
+        max_leaf_bytes: if apis.takes_v2() { MAX_LEAF_BYTES } else { MAX_V1_LEAF_BYTES },
+        apis,
         state: TreeState::Active,
         created_at: store.now_millis().await?.div_euclid(1_000),
         frozen_at: None,
@@ -117,6 +121,7 @@ impl Tree {
             log_key,
             first_log_index: row.first_log_index,
             max_leaf_bytes: row.max_leaf_bytes,
+            apis: row.apis,
         })
     }
 }

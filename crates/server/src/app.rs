@@ -8,12 +8,13 @@ use ledger::Ledger;
 use crate::attestations::Attestations;
 use crate::body::Bodies;
 use crate::budget::Budget;
-use crate::limits::ANSWER_BYTES_IN_FLIGHT;
+use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BUNDLE_BYTES_IN_FLIGHT};
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::operation::Operations;
-use crate::settings::{MAX_ATTESTATION_BYTES, Settings};
+use crate::settings::{Duplicates, MAX_ATTESTATION_BYTES, Settings};
 use crate::trust::TrustSettings;
+use crate::v2::GzipBundles;
 use crate::verification::Verifier;
 
 /// One server.
@@ -30,6 +31,12 @@ pub(crate) struct App {
     pub(crate) bodies: Bodies,
     /// What answers of entries and searches may take.
     pub(crate) answers: Budget,
+    /// What entry bundles may take.
+    pub(crate) bundles: Budget,
+    /// Entry bundles that were compressed.
+    pub(crate) gzip_bundles: GzipBundles,
+    /// What is said of entries that are there already.
+    pub(crate) duplicates: Duplicates,
     /// Runs checks.
     pub(crate) verifier: Verifier,
     /// Counts.
@@ -54,6 +61,9 @@ impl App {
             attestations: Attestations::up_to(settings.limits.attestation_bytes.min(MAX_ATTESTATION_BYTES)),
             bodies: Bodies::new(&settings.limits, &metrics),
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
+            bundles: Budget::new(BUNDLE_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
+            gzip_bundles: GzipBundles::new(),
+            duplicates: settings.duplicates,
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
             request_ids: RequestIds::new(settings.instance.clone()),
             trust: settings.trust.clone(),

@@ -17,6 +17,9 @@ use crate::limits::{
 use crate::metrics::{Metrics, Refused};
 use crate::settings::Limits;
 
+/// A flag and a length before each message of gRPC.
+pub(crate) const FRAME_HEADER_BYTES: usize = 5;
+
 /// Takes bodies in within the limits. One per server.
 pub(crate) struct Bodies {
     limit: u64,
@@ -83,17 +86,11 @@ impl Bodies {
             self.discard(head, body).await;
             return Err(self.too_large());
         }
-        let (lane, patience) = match is_large(declared) {
-            true => (&self.large, LARGE_ADMISSION_WAIT),
-            false => (&self.small, ADMISSION_WAIT),
-        };
-        let wanted = declared.unwrap_or(self.limit) * WORKING_FACTOR;
-        let Some(mut share) = lane.admit_within(wanted, patience).await else {
+        let Some(mut share) = self.share(declared).await else {
             self.discard(head, body).await;
-            let seconds = ADMISSION_WAIT.as_secs();
-            return Err(ApiError::unavailable(Refused::BodyBudget, "too many request bodies at once", seconds));
+            return Err(busy());
         };
-        let bytes = match timeout(BODY_TIMEOUT, collect(body, declared, self.limit)).await {
+        let bytes = match timeout(BODY_TIMEOUT, collect(Vec::new(), body, declared, self.limit)).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(ReadFailure::TooLarge(rest))) => {
                 drop(share);
@@ -110,6 +107,50 @@ impl Bodies {
         };
         share.shrink_to(bytes.len() as u64 * WORKING_FACTOR);
         Ok(Admitted { bytes, share })
+    }
+
+    /// Reads a body of one gRPC frame, whose own header says how long it is: [`FRAME_HEADER_BYTES`], of which the last four are
+    /// the length of the message that follows.
+    ///
+    /// # Errors
+    ///
+    /// As [`Bodies::read`]; a body that is no whole frame is broken.
+    pub(crate) async fn read_frame(&self, mut body: Body) -> Result<Admitted, ApiError> {
+        let broken = || ApiError::framework(StatusCode::BAD_REQUEST, "the request body is not one gRPC message");
+        let slow = || {
+            let slow = ApiError::framework(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly");
+            slow.because(Refused::BodyTimeout)
+        };
+        let beginning = async {
+            let mut start = Vec::new();
+            while start.len() < FRAME_HEADER_BYTES {
+                let frame = timeout(BODY_PAUSE, body.frame()).await.map_err(|_| slow())?;
+                let frame = frame.ok_or_else(broken)?.map_err(|_| broken())?;
+                start.extend_from_slice(&frame.into_data().unwrap_or_default());
+            }
+            Ok(start)
+        };
+        let start: Vec<u8> = timeout(BODY_TIMEOUT, beginning).await.unwrap_or_else(|_| Err(slow()))?;
+        let length = start.first_chunk().map_or(0, |[_, length @ ..]: &[u8; 5]| u32::from_be_bytes(*length));
+        let declared = FRAME_HEADER_BYTES as u64 + u64::from(length);
+        if declared > self.limit {
+            return Err(self.too_large());
+        }
+        let Some(share) = self.share(Some(declared)).await else { return Err(busy()) };
+        match timeout(BODY_TIMEOUT, collect(start, body, Some(declared), declared)).await {
+            Ok(Ok(bytes)) if bytes.len() as u64 == declared => Ok(Admitted { bytes, share }),
+            Ok(Ok(_) | Err(ReadFailure::Broken | ReadFailure::TooLarge(_))) => Err(broken()),
+            Ok(Err(ReadFailure::Stalled)) | Err(_) => Err(slow()),
+        }
+    }
+
+    /// What working on a body of this length takes of all bodies; none if it does not come free in time.
+    async fn share(&self, declared: Option<u64>) -> Option<Share> {
+        let (lane, patience) = match is_large(declared) {
+            true => (&self.large, LARGE_ADMISSION_WAIT),
+            false => (&self.small, ADMISSION_WAIT),
+        };
+        lane.admit_within(declared.unwrap_or(self.limit) * WORKING_FACTOR, patience).await
     }
 
     fn too_large(&self) -> ApiError {
@@ -151,15 +192,20 @@ pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+fn busy() -> ApiError {
+    ApiError::unavailable(Refused::BodyBudget, "too many request bodies at once", ADMISSION_WAIT.as_secs())
+}
+
 enum ReadFailure {
     TooLarge(Body),
     Broken,
     Stalled,
 }
 
-async fn collect(mut body: Body, declared: Option<u64>, limit: u64) -> Result<Bytes, ReadFailure> {
+/// `bytes` are those that were read already.
+async fn collect(mut bytes: Vec<u8>, mut body: Body, declared: Option<u64>, limit: u64) -> Result<Bytes, ReadFailure> {
     // Capacity that is not written to costs no memory, and a declared length was admitted.
-    let mut bytes = Vec::with_capacity(declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0));
+    bytes.reserve(declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).saturating_sub(bytes.len()));
     loop {
         let frame = match timeout(BODY_PAUSE, body.frame()).await {
             Err(_) => return Err(ReadFailure::Stalled),

@@ -27,7 +27,7 @@ pub(crate) async fn cors(request: Request, next: Next) -> Response {
     }
     let readable = request.headers().contains_key(ORIGIN) && is_allowed_method(request.method().as_str());
     let mut response = next.run(request).await;
-    response.headers_mut().insert(VARY, VARY_ORIGIN);
+    response.headers_mut().append(VARY, VARY_ORIGIN);
     if readable {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
     }

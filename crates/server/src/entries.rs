@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::{OriginalUri, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use entry::{ProposedEntry, Refusal, VerifiedEntry};
-use http::header::{ETAG, HeaderValue, LOCATION};
+use http::header::{ALLOW, ETAG, HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 use ledger::store::Attestation;
 use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError, Shards, TreeId};
@@ -21,7 +21,8 @@ use crate::json::BodyName;
 use crate::metrics::Refused;
 use crate::path::location;
 use crate::query;
-use crate::wire::{LogEntry, json, json_within, room};
+use crate::settings::OnDuplicate;
+use crate::wire::{LogEntry, entry_bytes, json, json_within, room};
 
 /// The name of the body in messages.
 const PROPOSED_ENTRY: BodyName = BodyName("proposedEntry");
@@ -35,6 +36,8 @@ const OPERATOR_RETRY_SECONDS: u64 = 60;
 /// Why an entry was not taken in.
 #[derive(Debug)]
 pub(crate) enum CreateError {
+    /// This log takes entries by the other API.
+    V2Only,
     /// The body did not arrive.
     Body(ApiError),
     /// It is not an entry that this log admits.
@@ -50,6 +53,12 @@ pub(crate) enum CreateError {
 impl IntoResponse for CreateError {
     fn into_response(self) -> Response {
         match self {
+            Self::V2Only => {
+                let message = "this log takes entries by the Rekor v2 API only, POST /api/v2/log/entries";
+                let mut response = ApiError::handler(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+                response
+            }
             Self::Body(error) => error.into_response(),
             Self::Refused(refusal) => refusal_on_create(refusal).into_response(),
             Self::Duplicate { entry_id, location } => {
@@ -110,6 +119,9 @@ pub(crate) async fn create(
     OriginalUri(uri): OriginalUri,
     request: Request,
 ) -> Result<Response, CreateError> {
+    if !app.ledger.tree().apis.takes_v1() {
+        return Err(CreateError::V2Only);
+    }
     let (head, body) = request.into_parts();
     let body = app.bodies.read(&head, body).await?;
     if body.bytes().trim_ascii().is_empty() {
@@ -119,19 +131,23 @@ pub(crate) async fn create(
     let (policy, now) = (Arc::clone(&app.policy), app.now());
     let verify = move |proposed: ProposedEntry| proposed.verify(&policy, now);
     let verified = app.verifier.run(body, ProposedEntry::from_json, verify).await?.map_err(CreateError::Refused)?;
-    match append(&app, verified).await.map_err(CreateError::Append)? {
-        Appended::Duplicate(entry) => Err(duplicate(&uri, &entry)),
+    let entry = match append(&app, verified).await.map_err(CreateError::Append)? {
+        Appended::Duplicate(entry) if app.duplicates.v1 == OnDuplicate::Conflict => {
+            return Err(duplicate(&uri, &entry));
+        }
+        Appended::Duplicate(entry) => entry,
         Appended::Sequenced(entry) => {
             app.metrics.new_entry();
-            created(&app, &uri, &entry).await.map_err(CreateError::Read)
+            entry
         }
-    }
+    };
+    created(&app, &uri, &entry).await.map_err(CreateError::Read)
 }
 
 /// `GET /api/v1/log/entries?logIndex=`.
 pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, GetError> {
     let log_index = query::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
-    let room = room(&app, app.attestations.room_of_entry()).await?;
+    let room = room(&app, entry_bytes(&app)).await?;
     let known = app.ledger.shards();
     if let Some((head, entry)) = entry_at(&app, &known, log_index).await? {
         return show(&app, room, head, &entry).await;
@@ -155,7 +171,7 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
             ApiError::handler(StatusCode::BAD_REQUEST, message)
         })?),
     };
-    let room = room(&app, app.attestations.room_of_entry()).await?;
+    let room = room(&app, entry_bytes(&app)).await?;
     let known = app.ledger.shards();
     if let Some((head, entry)) = entry_with_hash(&app, &known, named, id.leaf_hash).await? {
         return show(&app, room, head, &entry).await;
@@ -166,7 +182,7 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
 }
 
 /// The one place where a verified entry goes into the log.
-async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendError> {
+pub(crate) async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendError> {
     let kind = verified.kind().to_owned();
     let (leaf_bytes, index_keys, attestation) = verified.into_parts();
     let attestation = attestation.filter(|data| app.attestations.takes(data));
@@ -243,7 +259,7 @@ fn refusal_on_create(refusal: Refusal) -> ApiError {
     }
 }
 
-fn append_failure(error: AppendError) -> ApiError {
+pub(crate) fn append_failure(error: AppendError) -> ApiError {
     match &error {
         AppendError::LeafTooLarge { .. } | AppendError::Refused(_) => {
             tracing::info!(%error, "an entry was not appended")

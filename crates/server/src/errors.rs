@@ -104,6 +104,11 @@ impl ApiError {
         Self::framework(StatusCode::INTERNAL_SERVER_ERROR, "Unknown error")
     }
 
+    /// Status, message, seconds to wait and reason, for the other API's form of it.
+    pub(crate) fn into_parts(self) -> (StatusCode, String, Option<u64>, Option<Refused>) {
+        (self.status, self.message, self.retry_after_seconds, self.refused)
+    }
+
     /// The JSON text.
     pub(crate) fn body(&self) -> String {
         // Serialising a number and a string cannot fail; an empty body would still carry the status.

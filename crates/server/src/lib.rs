@@ -1,12 +1,13 @@
 //! Rekor's HTTP API over a [`ledger::Ledger`]: routes, negotiation, limits, answers.
 //!
 //! The binary wires: it opens the ledger, binds two listeners and calls [`serve`]. Absent on purpose: SQL, Merkle math, what an
-//! entry must look like (that is `entry`), TLS, authentication (both belong to the proxy in front), HTTP/2.
+//! entry must look like (that is `entry`), TLS, authentication (both belong to the proxy in front).
 
 mod app;
 mod attestations;
 mod body;
 mod budget;
+mod connection;
 mod cors;
 mod email;
 mod entries;
@@ -31,6 +32,7 @@ mod search;
 mod serve;
 pub mod settings;
 pub mod trust;
+mod v2;
 mod verification;
 mod wire;
 
@@ -38,4 +40,4 @@ pub use index::TRUNCATED;
 pub use operation::{Operations, UnknownOperation};
 pub use router::router;
 pub use serve::{ServeError, serve, serve_routes};
-pub use settings::{BuildInfo, Limits, Settings};
+pub use settings::{BuildInfo, Duplicates, Limits, OnDuplicate, Settings};

@@ -89,6 +89,13 @@ pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
 /// aside until the length is known, with room for base64 of the largest attestation.
 pub const MAX_ENTRY_ANSWER_BYTES: u64 = 112 * 1024;
 
+/// Entry bundles being made or sent, together: three of the largest. Of those sent, memory holds the ones that are in no cache
+/// any more. 503.
+pub const BUNDLE_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
+
+/// The largest entry bundle: 256 entries of 65,535 bytes, each behind its length. Set aside until the bundle is made.
+pub const MAX_BUNDLE_BYTES: u64 = 256 * (65_535 + 2);
+
 /// One entry ID in a list, with quotes and comma.
 pub const ID_ANSWER_BYTES: u64 = 83;
 
@@ -103,6 +110,27 @@ pub const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest request id taken over from a client; a longer one is cut.
 pub const MAX_REQUEST_ID_BYTES: usize = 128;
+
+/// Streams of an HTTP/2 connection at once: as many as gRPC clients expect at least. All streams together take no more places
+/// than there are connections.
+pub const MAX_STREAMS: u32 = 100;
+
+/// What an HTTP/2 stream keeps of an answer that its client does not take. One such answer is cut off after [`WRITE_TIMEOUT`].
+pub const STREAM_BUFFER_BYTES: usize = 64 * 1024;
+
+/// What an HTTP/2 connection sends ahead of what is read: HTTP/2's own default, so that all connections together have 256 MiB
+/// waiting at worst, as much as in HTTP/1.1's buffers.
+pub const HTTP2_WINDOW_BYTES: u32 = 65_535;
+
+/// Silence after which an HTTP/2 connection is asked whether its client is still there, and the time for the answer.
+pub const PING_INTERVAL: Duration = Duration::from_secs(20);
+
+/// An HTTP/2 connection older than this is told to end, as gRPC servers do, so that idle ones hold no place for ever; its
+/// streams may finish. Clients connect anew without losing a request.
+pub const HTTP2_AGE: Duration = Duration::from_secs(300);
+
+/// What the health and reflection services of gRPC read in one message: the name of a service.
+pub const MAX_SERVICE_MESSAGE_BYTES: usize = 1_024;
 
 /// Pause after a failed accept (such as too many open files), so that the loop does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -22,6 +22,8 @@ pub(crate) enum Refused {
     BodyTimeout,
     /// 503: no share of the answers in flight.
     AnswerBudget,
+    /// 503: no place for an HTTP/2 stream.
+    Streams,
     /// 503: no turn for a costly check.
     Verification,
     /// 503: the sequencer's queue is full.
@@ -49,6 +51,7 @@ impl Refused {
             Self::BodyBudget => "body-budget",
             Self::BodyTimeout => "body-timeout",
             Self::AnswerBudget => "answer-budget",
+            Self::Streams => "streams",
             Self::Verification => "verification",
             Self::Queue => "queue",
             Self::Witnesses => "witnesses",
@@ -70,6 +73,10 @@ const SECONDS: [f64; 17] =
 #[derive(Debug)]
 pub(crate) struct Metrics {
     new_entries: IntCounter,
+    new_v2_hashedrekords: IntCounter,
+    new_v2_dsses: IntCounter,
+    v2_requests: IntCounterVec,
+    v2_latency: HistogramVec,
     qps_by_api: IntCounterVec,
     latency_by_api: HistogramVec,
     build_info: IntGaugeVec,
@@ -101,6 +108,19 @@ impl Metrics {
         let seconds = SECONDS.to_vec();
         let metrics = Self {
             new_entries: IntCounter::new("rekor_new_entries", "The total number of new log entries")?,
+            new_v2_hashedrekords: IntCounter::new(
+                "rekor_v2_new_hashedrekord_entries",
+                "The total number of new hashedrekord log entries",
+            )?,
+            new_v2_dsses: IntCounter::new("rekor_v2_new_dsse_entries", "The total number of new dsse log entries")?,
+            v2_requests: IntCounterVec::new(
+                Opts::new("rekor_v2_http_requests_total", "Count all HTTP requests"),
+                &["code", "method"],
+            )?,
+            v2_latency: HistogramVec::new(
+                HistogramOpts::new("rekor_v2_http_api_latency", "API Latency on HTTP calls").buckets(seconds.clone()),
+                &["code", "method"],
+            )?,
             qps_by_api: IntCounterVec::new(
                 Opts::new("rekor_qps_by_api", "Api QPS by path, method, and response code"),
                 &["path", "method", "code"],
@@ -156,6 +176,10 @@ impl Metrics {
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.new_entries.clone()))?;
+        registry.register(Box::new(self.new_v2_hashedrekords.clone()))?;
+        registry.register(Box::new(self.new_v2_dsses.clone()))?;
+        registry.register(Box::new(self.v2_requests.clone()))?;
+        registry.register(Box::new(self.v2_latency.clone()))?;
         registry.register(Box::new(self.qps_by_api.clone()))?;
         registry.register(Box::new(self.latency_by_api.clone()))?;
         registry.register(Box::new(self.build_info.clone()))?;
@@ -178,6 +202,21 @@ impl Metrics {
     /// An entry was given an index.
     pub(crate) fn new_entry(&self) {
         self.new_entries.inc();
+    }
+
+    /// An entry that came by the v2 API was given an index. It is one of all new entries too.
+    pub(crate) fn new_v2_entry(&self, kind: &str) {
+        self.new_entries.inc();
+        match kind.starts_with("dsse:") {
+            true => self.new_v2_dsses.inc(),
+            false => self.new_v2_hashedrekords.inc(),
+        }
+    }
+
+    /// A request of the v2 API was answered. `method` MUST come from a closed set.
+    pub(crate) fn v2_answer(&self, status: StatusCode, method: &'static str, took: Duration) {
+        self.v2_requests.with_label_values(&[status.as_str(), method]).inc();
+        self.v2_latency.with_label_values(&[status.as_str(), method]).observe(took.as_secs_f64());
     }
 
     /// A request was turned away.

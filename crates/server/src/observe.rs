@@ -105,7 +105,7 @@ impl Seen {
         let (method, path, peer) = (&self.method, &self.path, self.peer.map(display));
         let duration = took.as_secs_f64();
         // Probes would fill the log.
-        if route.starts_with("/api/") || route == UNMATCHED.0 {
+        if ["/api/", "/dev.sigstore."].iter().any(|api| route.starts_with(api)) || route == UNMATCHED.0 {
             tracing::info!(target: "access", %method, route, ?path, status, size, duration, peer, "request");
         } else {
             tracing::debug!(target: "access", %method, route, ?path, status, size, duration, peer, "request");
@@ -133,7 +133,7 @@ fn strip_body(response: &mut Response) {
 }
 
 /// Labels come from a closed set; methods do not.
-fn method_label(method: &Method) -> &'static str {
+pub(crate) fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",

@@ -40,6 +40,7 @@ mod tests {
     use super::*;
     use crate::operation::Operation;
     use crate::trust::Document;
+    use crate::v2::DOCUMENTED;
 
     #[test]
     fn swagger_lists_exactly_the_operations() {
@@ -57,6 +58,7 @@ mod tests {
             .iter()
             .map(|operation| (operation.path().to_owned(), operation.method().to_string(), operation.id().to_owned()))
             .chain(Document::ALL.map(|document| (document.path().to_owned(), "GET".to_owned(), String::new())))
+            .chain(DOCUMENTED.map(|(path, method, id)| (path.to_owned(), method.to_owned(), id.to_owned())))
             .collect();
         assert_eq!(listed, expected);
     }
@@ -95,6 +97,9 @@ mod tests {
         }
         for document in Document::ALL {
             assert!(DOCS.contains(document.path()), "{}", document.path());
+        }
+        for (path, _, _) in DOCUMENTED {
+            assert!(DOCS.contains(path), "{path}");
         }
     }
 }

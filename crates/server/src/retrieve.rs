@@ -17,7 +17,7 @@ use crate::entry_id::{EntryId, PATTERN};
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, FirstItems};
 use crate::limits::MAX_RETRIEVE;
-use crate::wire::{LogEntry, json_within, room};
+use crate::wire::{LogEntry, entry_bytes, json_within, room};
 
 /// The name of the body in messages.
 const ENTRY: BodyName = BodyName("entry");
@@ -76,7 +76,7 @@ pub(crate) async fn retrieve(
     let query = app.verifier.run(body, Request::parse, move |request: Request| request.check(now)).await??;
     let wanted = query.wanted()?;
     let mut shards = app.ledger.shards();
-    let room = room(&app, wanted.most(&shards) as u64 * app.attestations.room_of_entry()).await?;
+    let room = room(&app, wanted.most(&shards) as u64 * entry_bytes(&app)).await?;
     let mut found = wanted.find(&app, &shards).await?;
     if !wanted.is_complete(&found) {
         // Another server may have written it: ask before leaving it out.

@@ -9,6 +9,7 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any};
+use futures_util::future::Either;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use ledger::Ledger;
@@ -24,7 +25,7 @@ use crate::observe::observe;
 use crate::operation::{Operation, Route, operate};
 use crate::settings::Settings;
 use crate::trust::Document;
-use crate::{entries, health, index, log, pages, path, retrieve, search, trust};
+use crate::{entries, health, index, log, pages, path, retrieve, search, trust, v2};
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
 ///
@@ -39,11 +40,29 @@ pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router>
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let metrics = Arc::clone(&app.metrics);
     Router::new()
-        .fallback_service(api(app).merge(documents(app)).fallback(not_found).map_request(with_clean_path))
+        .fallback_service(by_api(app))
         .layer(from_fn(refuse_long_uris))
         .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| panicked(&metrics, panic.as_ref())))
         .layer(from_fn(cors))
         .layer(from_fn_with_state(Arc::clone(app), observe))
+}
+
+/// Hands a request to the API that it is for. Only v1's paths are cleaned.
+fn by_api(app: &Arc<App>) -> Router {
+    let v1 = api(app).merge(documents(app)).fallback(not_found).map_request(with_clean_path);
+    let v2 = v2::http_routes(app);
+    let grpc = v2::grpc_routes(app);
+    let chosen = tower::service_fn(move |request: Request<Body>| {
+        let answer = if v2::is_grpc(request.headers()) {
+            Either::Left(grpc.clone().oneshot(request))
+        } else if v2::is_ours(&path::clean(request.uri().path())) {
+            Either::Left(v2.clone().oneshot(request))
+        } else {
+            Either::Right(v1.clone().oneshot(request))
+        };
+        answer
+    });
+    Router::new().fallback_service(chosen)
 }
 
 fn api(app: &Arc<App>) -> Router {

@@ -1,32 +1,25 @@
 //! The listening side: connections within limits, and a stop that finishes what was accepted.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use ledger::Ledger;
 use prometheus::{Encoder as _, IntGauge, Registry, TextEncoder};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
+use tokio_util::task::TaskTracker;
 
 use crate::app::App;
-use crate::limits::{ACCEPT_PAUSE, HEADER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, WRITE_TIMEOUT};
+use crate::connection::{self, Shared};
+use crate::limits::ACCEPT_PAUSE;
 use crate::observe::Peer;
-use crate::patience::Patient;
 use crate::router::routes;
 use crate::settings::{Limits, Settings};
 
@@ -131,15 +124,17 @@ struct Listening {
 
 impl Listening {
     async fn run(self, stop: CancellationToken, grace: Duration) -> Drained {
-        let graceful = GracefulShutdown::new();
+        let connections = TaskTracker::new();
         let given_up = CancellationToken::new();
         let places = Arc::new(Semaphore::new(self.places));
+        let streams = Arc::new(Semaphore::new(self.places));
+        let shared = Shared { router: self.router.clone(), streams, stop: stop.clone() };
         while let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await {
             let Some(accepted) = stop.run_until_cancelled(self.accept()).await else { break };
             let (stream, peer) = accepted;
-            let connection = graceful.watch(connection(stream, Peer(peer), self.router.clone()));
+            let connection = connection::serve(stream, Peer(peer), shared.clone());
             let (given_up, open) = (given_up.clone(), Open::new(self.open.clone()));
-            tokio::spawn(async move {
+            connections.spawn(async move {
                 // How a connection ends is its client's business: resets and time-outs are daily bread.
                 if let Some(Err(error)) = given_up.run_until_cancelled(connection).await {
                     tracing::debug!(%error, %peer, "connection");
@@ -148,7 +143,8 @@ impl Listening {
             });
         }
         drop(self.listener);
-        let drained = timeout(grace, graceful.shutdown()).await;
+        connections.close();
+        let drained = timeout(grace, connections.wait()).await;
         given_up.cancel();
         if drained.is_ok() { Drained::Completely } else { Drained::InPart }
     }
@@ -181,33 +177,6 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.iter().for_each(IntGauge::dec);
     }
-}
-
-fn connection(
-    stream: TcpStream,
-    peer: Peer,
-    router: Router,
-) -> http1::Connection<
-    TokioIo<Patient<TcpStream>>,
-    TowerToHyperService<
-        impl tower::Service<http::Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone,
-    >,
-> {
-    // Answers are written whole; waiting to fill a segment would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY");
-    }
-    let service = router.map_request(move |request: http::Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        request
-    });
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(Patient::new(stream, WRITE_TIMEOUT)), TowerToHyperService::new(service))
 }
 
 fn metrics_router(registry: Registry) -> Router {

@@ -37,6 +37,8 @@ pub struct Settings {
     pub policy: entry::Policy,
     /// Which operations of the v1 API there are.
     pub operations: Operations,
+    /// What is said when an equal entry is in the log already.
+    pub duplicates: Duplicates,
     /// Where the metrics are registered, and what `/metrics` shows.
     pub metrics: Registry,
     /// What `rekor_build_info` and the pages say.
@@ -50,9 +52,33 @@ pub struct Settings {
 impl Settings {
     /// Settings with the default limits and policy, and all operations.
     pub fn new(metrics: Registry, build: BuildInfo, instance: String) -> Self {
-        let (limits, policy, operations, trust) = Default::default();
-        Self { limits, policy, operations, metrics, build, trust, instance }
+        let (limits, policy, operations, trust, duplicates) = Default::default();
+        Self { limits, policy, operations, duplicates, metrics, build, trust, instance }
     }
+}
+
+/// The answer to an entry that the log has already, on each API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duplicates {
+    /// Rekor v1: 409 with the `Location` of the stored entry.
+    pub v1: OnDuplicate,
+    /// Rekor v2. Its own answer, a 409, leaves a client that timed out and tries again without a proof.
+    pub v2: OnDuplicate,
+}
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Self { v1: OnDuplicate::Conflict, v2: OnDuplicate::Stored }
+    }
+}
+
+/// How an API answers an entry that is in the log already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// 409 that says where the entry is.
+    Conflict,
+    /// 201 with the stored entry and a fresh proof.
+    Stored,
 }
 
 /// Bounds that an operator may move. The others are constants of the crate, see [`crate::limits`].

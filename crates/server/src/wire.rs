@@ -166,6 +166,12 @@ impl ConsistencyProof {
     }
 }
 
+/// The most that one entry of this log takes in an answer.
+pub(crate) fn entry_bytes(app: &App) -> u64 {
+    let beyond_tiles = app.ledger.tree().max_leaf_bytes.saturating_sub(ledger::MAX_LEAF_BYTES);
+    app.attestations.room_of_entry() + u64::from(beyond_tiles) * 4 / 3
+}
+
 /// Room for an answer of up to `bytes`, to be taken before the answer is made.
 ///
 /// # Errors
@@ -183,18 +189,22 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 /// A successful answer in JSON that keeps its room until it is sent.
-pub(crate) fn json_within(mut share: Share, value: &impl Serialize) -> Response {
-    let kept = text(value).map(|text| {
-        share.shrink_to(text.len() as u64);
-        Bytes::from_owner(Kept { text, _share: share })
-    });
-    answer(StatusCode::OK, kept)
+pub(crate) fn json_within(share: Share, value: &impl Serialize) -> Response {
+    answer(StatusCode::OK, text(value).map(|text| Bytes::from_owner(Kept::new(text, share))))
 }
 
 /// A text with its share of the answers in flight.
-struct Kept {
+pub(crate) struct Kept {
     text: String,
     _share: Share,
+}
+
+impl Kept {
+    /// A text that was made within `share`, of which it keeps its length.
+    pub(crate) fn new(text: String, mut share: Share) -> Self {
+        share.shrink_to(text.len() as u64);
+        Self { text, _share: share }
+    }
 }
 
 impl AsRef<[u8]> for Kept {

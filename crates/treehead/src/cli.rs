@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Apis, Config, LogFormat, OnDuplicate};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// A transparency log in one binary, compatible with Sigstore's Rekor.
@@ -223,6 +223,21 @@ struct ServingFlags {
     #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_grace_seconds: Option<u64>,
+    #[command(flatten)]
+    duplicates: DuplicateFlags,
+}
+
+/// How duplicates are answered.
+#[derive(Debug, Args, Serialize)]
+struct DuplicateFlags {
+    /// Answer of the v1 API to an entry that is there already
+    #[arg(long = "duplicates.v1", env = "TREEHEAD_DUPLICATES_V1", value_name = "ANSWER", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    v1: Option<OnDuplicate>,
+    /// Answer of the v2 API to an entry that is there already
+    #[arg(long = "duplicates.v2", env = "TREEHEAD_DUPLICATES_V2", value_name = "ANSWER", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    v2: Option<OnDuplicate>,
 }
 
 /// What clients are told to trust.
@@ -281,6 +296,10 @@ struct KeyFlags {
     #[arg(long, env = "TREEHEAD_KEY_DIR", value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     key_dir: Option<PathBuf>,
+    /// The APIs by which a new log takes entries; given once, when it is made [default for a new log: both]
+    #[arg(long, env = "TREEHEAD_APIS", value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apis: Option<Apis>,
 }
 
 /// What every command takes.
@@ -370,7 +389,7 @@ fn table(flags: &impl Serialize) -> Outcome<toml::Table> {
 fn command() -> clap::Command {
     let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
     Cli::command().mut_subcommands(|subcommand| {
-        subcommand.mut_args(|arg| match arg.get_long().and_then(|long| defaults.get(long)) {
+        subcommand.mut_args(|arg| match arg.get_long().and_then(|long| setting(&defaults, long)) {
             Some(default) => {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
                 let default = match default {
@@ -385,6 +404,14 @@ fn command() -> clap::Command {
             None => arg,
         })
     })
+}
+
+/// The value of a key, which may be one of a table: `duplicates.v1`.
+fn setting<'a>(settings: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
+    match key.split_once('.') {
+        Some((table, key)) => settings.get(table)?.get(key),
+        None => settings.get(key),
+    }
 }
 
 #[cfg(test)]
@@ -411,12 +438,16 @@ mod tests {
                 let flag = arg.get_long().unwrap().to_owned();
                 assert_eq!(
                     arg.get_env().unwrap(),
-                    format!("TREEHEAD_{}", flag.to_uppercase().replace('-', "_")).as_str()
+                    format!("TREEHEAD_{}", flag.to_uppercase().replace(['-', '.'], "_")).as_str()
                 );
                 flag
             })
             .collect();
-        assert_eq!(flags, sample().keys().cloned().collect());
+        let keys = sample().into_iter().flat_map(|(key, value)| match value {
+            toml::Value::Table(table) => table.keys().map(|inner| format!("{key}.{inner}")).collect(),
+            _ => vec![key],
+        });
+        assert_eq!(flags, keys.collect());
     }
 
     #[test]

@@ -75,6 +75,12 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub witness_fail_open_seconds: Option<u64>,
 
+    /// The APIs by which the log takes entries, given once, when it is made: `v1`, `v2` or `both`. A log for `v1` alone takes
+    /// entries of up to 1 MiB, and has no tiles; one for `v2` alone is for readers of tiles, such as stock monitors, that cannot
+    /// parse the kinds of v1. None makes a log for both. Later it may be left out; when it is given it MUST be the stored one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apis: Option<Apis>,
+
     /// Largest request body in bytes. Larger ones get 413 with this number in the message. The default is 48 MiB: base64 of a
     /// package of some 35 MB.
     pub max_body_bytes: u64,
@@ -122,6 +128,11 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled_api_endpoints: Option<Vec<String>>,
 
+    /// How each API answers an entry that the log has already: `conflict` is 409 that says where it is, `stored` is 201 with the
+    /// stored entry and a fresh proof. By default v1 answers as Rekor v1 does, and v2 with the stored entry, because a client of
+    /// v2 that timed out and tries again has no other way to its proof.
+    pub duplicates: Duplicates,
+
     /// How many seconds a stop (SIGTERM, SIGINT) waits for requests that were accepted. A service manager's own limit must be
     /// longer. A second signal ends the process at once.
     pub stop_grace_seconds: u64,
@@ -147,6 +158,7 @@ impl Default for Config {
             ed25519_key: None,
             witness_policy: None,
             witness_fail_open_seconds: None,
+            apis: None,
             max_body_bytes: server::settings::DEFAULT_BODY_BYTES,
             max_body_bytes_in_flight: server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT,
             max_attestation_bytes: server::settings::DEFAULT_ATTESTATION_BYTES,
@@ -157,6 +169,7 @@ impl Default for Config {
             signing_config_base: None,
             enabled_entry_types: None,
             enabled_api_endpoints: None,
+            duplicates: Duplicates { v1: OnDuplicate::Conflict, v2: OnDuplicate::Stored },
             stop_grace_seconds: server::settings::DEFAULT_STOP_GRACE.as_secs(),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
@@ -178,6 +191,67 @@ const MAX_CONNECTIONS: usize = 1024 * 1024;
 
 /// Later than that, writes are refused anyway.
 const FAIL_OPEN_SECONDS: RangeInclusive<u64> = 1..=ledger::MAX_UNPUBLISHED_TIME.as_secs();
+
+/// The answers to duplicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Duplicates {
+    /// Of the v1 API.
+    #[serde(default = "conflict")]
+    pub v1: OnDuplicate,
+    /// Of the v2 API.
+    #[serde(default = "stored")]
+    pub v2: OnDuplicate,
+}
+
+/// How an API answers a duplicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnDuplicate {
+    /// 409.
+    Conflict,
+    /// 201 with the stored entry.
+    Stored,
+}
+
+fn conflict() -> OnDuplicate {
+    OnDuplicate::Conflict
+}
+
+fn stored() -> OnDuplicate {
+    OnDuplicate::Stored
+}
+
+impl From<OnDuplicate> for server::OnDuplicate {
+    fn from(answer: OnDuplicate) -> Self {
+        match answer {
+            OnDuplicate::Conflict => Self::Conflict,
+            OnDuplicate::Stored => Self::Stored,
+        }
+    }
+}
+
+/// By which APIs a log takes entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Apis {
+    /// Rekor v1.
+    V1,
+    /// Rekor v2.
+    V2,
+    /// Either.
+    Both,
+}
+
+impl From<Apis> for ledger::Apis {
+    fn from(apis: Apis) -> Self {
+        match apis {
+            Apis::V1 => Self::V1,
+            Apis::V2 => Self::V2,
+            Apis::Both => Self::Both,
+        }
+    }
+}
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -216,7 +290,7 @@ impl Config {
         if DATABASE_KEYS.iter().any(|key| given.contains_key(*key)) {
             DATABASE_KEYS.iter().for_each(|key| drop(layers.remove(*key)));
         }
-        layers.extend(given);
+        lay_over(&mut layers, given);
         let config: Self = layers.try_into().map_err(|error: toml::de::Error| usage(error.message()))?;
         config.check()?;
         Ok(config)
@@ -315,6 +389,16 @@ impl Config {
 
 const DATABASE_KEYS: [&str; 2] = ["database", "database-file"];
 
+/// What `nearer` does not give stays, also within tables.
+fn lay_over(layers: &mut toml::Table, nearer: toml::Table) {
+    for (key, value) in nearer {
+        match (layers.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
+            (_, value) => drop(layers.insert(key, value)),
+        }
+    }
+}
+
 fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
@@ -385,6 +469,13 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_one_table_may_come_from_several_sources() {
+        let file = file("duplicates.v1 = \"stored\"");
+        let config = Config::layered(Some(file.path()), given("duplicates.v2 = \"conflict\"")).unwrap();
+        assert_eq!(config.duplicates, Duplicates { v1: OnDuplicate::Stored, v2: OnDuplicate::Conflict });
+    }
+
+    #[test]
     fn nearer_database_wins_in_either_form() {
         let file = file("database = \"postgres://far/x\"");
         let url_file = self::file("postgres://u:secret@near/x\nnote");
@@ -421,6 +512,10 @@ mod tests {
             "public-url = \"https://log.example.org/rekor\"",
             "log-level = \"a=b=c\"",
             "log-format = \"xml\"",
+            "duplicates = \"conflict\"",
+            "duplicates.v3 = \"conflict\"",
+            "duplicates.v2 = \"ignore\"",
+            "apis = \"v3\"",
             "max-connections = 0",
             "max-connections = 9223372036854775807",
             "max-body-bytes = 0",

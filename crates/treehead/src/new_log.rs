@@ -54,7 +54,8 @@ pub(crate) async fn make(store: &dyn Store, config: &Config, place: &Place, key_
     let ed25519 = open::ed25519_key(config, History::New)?;
     let ed25519 = ed25519.as_ref().map(SigningKey::verifying_key);
     let name = config.name.as_deref().unwrap_or(ledger::DEFAULT_NAME);
-    let made = ledger::create_tree(store, name, key.verifying_key(), ed25519, &SystemRandom::new()).await;
+    let apis = config.apis.map_or(ledger::Apis::Both, ledger::Apis::from);
+    let made = ledger::create_tree(store, name, apis, key.verifying_key(), ed25519, &SystemRandom::new()).await;
     let made = made.map_err(|error| open::of_open(place, key_path, &error))?;
     Ok(Made { key, origin, history: if made { History::New } else { History::Known } })
 }

@@ -77,7 +77,10 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
     let failed = |error: OpenError| open::of_open(place, &key_path, &error);
     let store = place.open().await?;
     let (keys, origin, history) = match find(store.as_ref(), config, place, &key_path).await? {
-        Some(tree) => (open::keys_of(&tree, config, &key_path)?, KeyOrigin::Found, History::Known),
+        Some(tree) => {
+            check_apis(config, place, &tree)?;
+            (open::keys_of(&tree, config, &key_path)?, KeyOrigin::Found, History::Known)
+        }
         None => {
             let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
             let keys = KeyRing::new([made.key]).with_folder(open::key_folder(config)?, &SystemRandom::new());
@@ -127,6 +130,17 @@ async fn find(store: &dyn Store, config: &Config, place: &Place, key_path: &Path
     found.map(Some).ok_or(refusal)
 }
 
+/// The APIs of a log never change.
+fn check_apis(config: &Config, place: &Place, tree: &TreeRow) -> Outcome<()> {
+    match config.apis.map(ledger::Apis::from) {
+        Some(apis) if apis != tree.apis => Err(Failure::new(
+            FailureKind::Log,
+            format_args!("{place}: the log {:?} was made with --apis {}, not {apis}", tree.name, tree.apis),
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn lost_the_race(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
     Failure::new(
         FailureKind::Key,
@@ -170,6 +184,7 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     let mut settings = server::Settings::new(metrics, version::build_info(), hex::encode(instance));
     settings.policy = config.policy()?;
     settings.operations = config.operations()?;
+    settings.duplicates = server::Duplicates { v1: config.duplicates.v1.into(), v2: config.duplicates.v2.into() };
     settings.limits.body_bytes = config.max_body_bytes;
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight;
     settings.limits.attestation_bytes = config.max_attestation_bytes;

@@ -12,6 +12,7 @@ use super::{Canonical, Kind, Proposal, Purpose, unknown_version};
 use crate::digest::{Digest, HashAlgorithm};
 use crate::public_key::KeyKind;
 use crate::refusal::Refusal;
+use crate::statement::{self, Digests};
 use crate::v2::signer::{Scheme, Signer, missing};
 use crate::v2::{self, MAX_LIST, digest_key, hash_name};
 
@@ -35,9 +36,12 @@ impl Kind for V002 {
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = v2::spec_of_leaf(spec)?;
         let Some(spec::Spec::DsseV002(entry)) = spec.spec else { return Err(missing("dsseV002")) };
-        let signers: Result<Vec<Signer>, Refusal> =
-            entry.signatures.into_iter().map(|signature| Signer::new(signature.verifier)).collect();
-        Ok(Some(index_keys(&v2::digest_of(entry.payload_hash)?, signers?.iter())))
+        v2::digest_of(entry.payload_hash)?;
+        for signature in entry.signatures {
+            Signer::new(signature.verifier)?;
+        }
+        // Some are of the payload, which is not kept.
+        Ok(None)
     }
 }
 
@@ -80,11 +84,12 @@ impl Request {
         let payload_hash = Digest::of(HashAlgorithm::Sha256, &envelope.payload);
         let mut signatures = Signed::new(&envelope, &signers)?.pairs(&envelope, &signers)?;
         signatures.sort_unstable_by_key(|(signature, _)| *signature);
-        Ok(Canonical {
-            leaf_bytes: leaf_bytes(&payload_hash, &signatures),
-            index_keys: index_keys(&payload_hash, signatures.iter().map(|(_, signer)| *signer)),
-            attestation: None,
-        })
+        let mut index_keys: Vec<String> = signatures.iter().flat_map(|(_, signer)| signer.index_keys()).collect();
+        index_keys.push(digest_key(&payload_hash));
+        if envelope.payload_type == statement::PAYLOAD_TYPE {
+            index_keys.extend(statement::index_keys(&envelope.payload, Digests::SubjectsAndMaterials)?);
+        }
+        Ok(Canonical { leaf_bytes: leaf_bytes(&payload_hash, &signatures), index_keys, attestation: None })
     }
 }
 
@@ -168,9 +173,4 @@ fn leaf_bytes(payload_hash: &Digest, signatures: &[(&[u8], &Signer)]) -> Vec<u8>
     }
     leaf += "]}}}";
     leaf.into_bytes()
-}
-
-/// The hash of each key, the names of each certificate, the hash of the payload.
-fn index_keys<'a>(payload_hash: &Digest, signers: impl Iterator<Item = &'a Signer>) -> Vec<String> {
-    signers.flat_map(Signer::index_keys).chain([digest_key(payload_hash)]).collect()
 }

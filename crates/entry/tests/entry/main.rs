@@ -27,3 +27,5 @@ mod rpm;
 mod signatures;
 #[cfg(test)]
 mod submission;
+#[cfg(test)]
+mod v2;

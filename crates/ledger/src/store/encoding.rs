@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tlog::{FullTile, Hash, TILE_WIDTH, TileId, TreeSize};
 
 use super::{AuditCounts, AuditEntry, EntryRow, KeyRole, Round, StoreError, StoreResult, TreeState};
-use crate::IndexKeyHash;
+use crate::{Apis, IndexKeyHash};
 
 /// Bytes of a hash that a look-up table is keyed by.
 pub(crate) const PREFIX_BYTES: usize = 16;
@@ -200,6 +200,11 @@ pub(crate) fn state(name: &str) -> StoreResult<TreeState> {
         "frozen" => Ok(TreeState::Frozen),
         other => Err(StoreError::Damaged(format!("tree.state is {other:?}"))),
     }
+}
+
+/// `tree.apis` as read.
+pub(crate) fn apis(name: &str) -> StoreResult<Apis> {
+    Apis::from_name(name).ok_or_else(|| StoreError::Damaged(format!("tree.apis is {name:?}")))
 }
 
 /// `tree_key.role` as stored.

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
 
-use super::encoding::{from_sql, full_tile, has_all_keys, hash, role, state, unpack_keys, unpack_log_ids};
+use super::encoding::{apis, from_sql, full_tile, has_all_keys, hash, role, state, unpack_keys, unpack_log_ids};
 use super::rotation::ServerRow;
 use super::{
     Attestation, AuditEntry, FoundEntry, HeadRow, KeyRow, Page, PublicationRow, Query, StoreError, StoreResult,
@@ -74,6 +74,7 @@ pub(crate) struct TreeRecord {
     origin_v2: String,
     first_log_index: i64,
     max_leaf_bytes: i64,
+    apis: String,
     state: String,
     created_at: i64,
     frozen_at: Option<i64>,
@@ -106,6 +107,7 @@ fn into_tree(record: TreeRecord, key: Option<KeyRow>) -> StoreResult<TreeRow> {
         first_log_index: from_sql(record.first_log_index, "tree.first_log_index")?,
         max_leaf_bytes: u32::try_from(record.max_leaf_bytes)
             .map_err(|_| StoreError::Damaged(format!("tree.max_leaf_bytes is {}", record.max_leaf_bytes)))?,
+        apis: apis(&record.apis)?,
         state: state(&record.state)?,
         created_at: record.created_at,
         frozen_at: record.frozen_at,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ledger::TreeId;
 use ledger::store::{
     Attestation, Commit, EntryRow, HeadRow, KeyRole, KeyRow, Round, Store, TimestampRow, TreeRow, TreeState, Writer,
 };
+use ledger::{Apis, TreeId};
 use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TileId, TreeSize, sha256};
 
 /// A time that every test starts at, Unix seconds.
@@ -22,6 +22,7 @@ pub(crate) fn tree(id: i64, name: &str) -> TreeRow {
         origin_v2: format!("{name}/{id}"),
         first_log_index: 7,
         max_leaf_bytes: 65_535,
+        apis: Apis::Both,
         state: TreeState::Active,
         created_at: START,
         frozen_at: None,

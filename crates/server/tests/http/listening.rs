@@ -20,16 +20,16 @@ const SOON: Duration = Duration::from_secs(60);
 const GET_LOG: &str = "GET /api/v1/log HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const GET_METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 
-struct Served {
-    address: SocketAddr,
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
     metrics: SocketAddr,
-    ledger: Ledger,
-    stop: oneshot::Sender<()>,
-    done: JoinHandle<Result<(), server::ServeError>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) stop: oneshot::Sender<()>,
+    pub(crate) done: JoinHandle<Result<(), server::ServeError>>,
     _folder: TempDir,
 }
 
-async fn serve(change: impl FnOnce(&mut server::Settings)) -> Served {
+pub(crate) async fn serve(change: impl FnOnce(&mut server::Settings)) -> Served {
     let (ledger, mut settings, folder) = open_log().await;
     change(&mut settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

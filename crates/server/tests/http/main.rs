@@ -6,6 +6,7 @@
 mod support;
 
 mod enabled;
+mod grpc;
 mod index_search;
 mod life;
 mod limits;
@@ -14,3 +15,4 @@ mod proposal;
 mod routes;
 mod search;
 mod trust;
+mod v2;

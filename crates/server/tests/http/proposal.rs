@@ -30,6 +30,21 @@ impl Signer {
         STANDARD.encode(self.pem())
     }
 
+    /// The same as a request of Rekor v2.
+    pub(crate) fn proposal_v2(&self, artifact: &[u8]) -> String {
+        let signature = self.key.sign(artifact, &self.rng).expect("randomness");
+        json!({
+            "hashedRekordRequestV002": {
+                "digest": STANDARD.encode(sha256(artifact).0),
+                "signature": {"content": STANDARD.encode(signature), "verifier": {
+                    "publicKey": {"rawBytes": STANDARD.encode(self.key.verifying_key().spki())},
+                    "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                }},
+            },
+        })
+        .to_string()
+    }
+
     /// A new entry each time: ECDSA signatures differ.
     pub(crate) fn proposal(&self, artifact: &[u8]) -> String {
         let signature = self.key.sign(artifact, &self.rng).expect("randomness");

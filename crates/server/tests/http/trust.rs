@@ -32,6 +32,7 @@ fn tree(shard: i64, state: TreeState) -> TreeRow {
         origin_v2: if shard == 0 { "log.example".to_owned() } else { format!("s{shard}.logs.example") },
         first_log_index: 0,
         max_leaf_bytes: 65_535,
+        apis: ledger::Apis::Both,
         state,
         created_at,
         frozen_at: (state == TreeState::Frozen).then_some(created_at + 900),

@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{KeyRing, Ledger, SystemClock};
+use ledger::{Apis, KeyRing, Ledger, SystemClock};
 use ring::rand::SystemRandom;
 use server::{BuildInfo, Settings};
 use tempfile::TempDir;
@@ -29,7 +29,9 @@ pub(crate) struct TestLog {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// The body as text, what is no text replaced.
     pub(crate) body: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -46,14 +48,22 @@ impl Answer {
 
 /// An empty log with its settings, before a server is made of it.
 pub(crate) async fn open_log() -> (Ledger, Settings, TempDir) {
+    open_log_for(Apis::Both).await
+}
+
+/// The same, for some of the APIs.
+pub(crate) async fn open_log_for(apis: Apis) -> (Ledger, Settings, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let rng = SystemRandom::new();
     let key = SigningKey::generate_p256_pkcs8(&rng).expect("randomness");
+    let key = SigningKey::from_pkcs8(&key, &rng).expect("the key just made");
+    let store = SqliteStore::open(&folder.path().join("log.sqlite")).await.expect("a database");
+    ledger::create_tree(&store, NAME, apis, key.verifying_key(), None, &rng).await.expect("a tree");
     let metrics = prometheus::Registry::new();
     let ledger = Ledger::open(ledger::Settings {
-        store: Arc::new(SqliteStore::open(&folder.path().join("log.sqlite")).await.expect("a database")),
+        store: Arc::new(store),
         name: Some(NAME.to_owned()),
-        keys: KeyRing::new([SigningKey::from_pkcs8(&key, &rng).expect("the key just made")]),
+        keys: KeyRing::new([key]),
         place: "test".into(),
         cosigner: None,
         witnessing: None,
@@ -87,9 +97,9 @@ impl TestLog {
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (head, body) = response.into_parts();
-        let body = body.collect().await.expect("in memory").to_bytes();
-        let body = String::from_utf8(body.to_vec()).expect("UTF-8");
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        let bytes = body.collect().await.expect("in memory").to_bytes().to_vec();
+        let body = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: head.status.as_u16(), headers: head.headers, body, bytes }
     }
 
     /// GET.

@@ -50,6 +50,19 @@ fn wrong_key_and_exposed_key() {
 }
 
 #[test]
+fn apis_never_change() {
+    for storage in std::iter::once(Storage::sqlite()).chain(Storage::postgres()) {
+        Server::start(storage.serve().args(["--apis", "v2"])).stop();
+        let refused = refusal(&storage.serve().args(["--apis", "both"]).output().unwrap(), 6);
+        assert!(refused.contains("was made with --apis v2, not both"), "{refused}");
+        let server = Server::start(&mut storage.serve());
+        assert_eq!(http::post(server.api, "/api/v1/log/entries", "{}").status, 405);
+        assert_eq!(http::post(server.api, "/api/v2/log/entries", "{}").status, 400);
+        server.stop();
+    }
+}
+
+#[test]
 fn wrong_name() {
     let storage = Storage::sqlite();
     Server::start(&mut storage.serve()).stop();

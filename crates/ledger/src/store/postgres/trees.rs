@@ -7,7 +7,8 @@ use crate::store::encoding::{role_name, state_name, to_sql};
 use crate::store::records::{TreeRecord, into_trees};
 use crate::store::{StoreError, StoreResult, TreeRow};
 
-const TREES: &str = "SELECT t.tree_id, t.name, t.origin_v1, t.origin_v2, t.first_log_index, t.max_leaf_bytes, t.state,
+const TREES: &str =
+    "SELECT t.tree_id, t.name, t.origin_v1, t.origin_v2, t.first_log_index, t.max_leaf_bytes, t.apis, t.state,
         t.created_at, t.frozen_at, k.role, k.spki
     FROM tree t LEFT JOIN tree_key k USING (tree_id)
     ORDER BY t.created, k.role DESC, k.spki";
@@ -19,14 +20,14 @@ pub(super) async fn all(connection: &mut PgConnection) -> StoreResult<Vec<TreeRo
 
 /// One statement, so one transaction. Of two servers that start at once, one waits for the other here and finds its tree.
 const CREATE: &str = "WITH new_tree AS (
-        INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, state,
+        INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, apis, state,
             created_at, frozen_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT DO NOTHING
         RETURNING tree_id
     ), new_keys AS (
         INSERT INTO tree_key (tree_id, role, spki)
-        SELECT t.tree_id, k.role, k.spki FROM new_tree t, unnest($10::text[], $11::bytea[]) AS k(role, spki)
+        SELECT t.tree_id, k.role, k.spki FROM new_tree t, unnest($11::text[], $12::bytea[]) AS k(role, spki)
     )
     SELECT EXISTS (SELECT FROM new_tree)";
 
@@ -41,6 +42,7 @@ pub(super) async fn create(connection: &mut PgConnection, tree: &TreeRow) -> Sto
         .bind(&tree.origin_v2)
         .bind(to_sql(tree.first_log_index)?)
         .bind(i64::from(tree.max_leaf_bytes))
+        .bind(tree.apis.name())
         .bind(state_name(tree.state))
         .bind(tree.created_at)
         .bind(tree.frozen_at)

@@ -7,7 +7,8 @@ use crate::store::encoding::{role_name, state_name, to_sql};
 use crate::store::records::{TreeRecord, into_trees};
 use crate::store::{StoreError, StoreResult, TreeRow};
 
-const TREES: &str = "SELECT t.tree_id, t.name, t.origin_v1, t.origin_v2, t.first_log_index, t.max_leaf_bytes, t.state,
+const TREES: &str =
+    "SELECT t.tree_id, t.name, t.origin_v1, t.origin_v2, t.first_log_index, t.max_leaf_bytes, t.apis, t.state,
         t.created_at, t.frozen_at, k.role, k.spki
     FROM tree t LEFT JOIN tree_key k ON k.tree_id = t.tree_id
     ORDER BY t.created, k.role DESC, k.spki";
@@ -17,9 +18,10 @@ pub(super) async fn all(connection: &mut SqliteConnection) -> StoreResult<Vec<Tr
     into_trees(records)
 }
 
-const CREATE: &str = "INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, state,
+const CREATE: &str =
+    "INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, apis, state,
         created_at, frozen_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
 
 const CREATE_KEY: &str = "INSERT INTO tree_key (tree_id, role, spki) VALUES (?1, ?2, ?3)";
 
@@ -50,6 +52,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, tree: &TreeRow) ->
         .bind(&tree.origin_v2)
         .bind(to_sql(tree.first_log_index)?)
         .bind(tree.max_leaf_bytes)
+        .bind(tree.apis.name())
         .bind(state_name(tree.state))
         .bind(tree.created_at)
         .bind(tree.frozen_at);

@@ -1,0 +1,46 @@
+//! Which of Rekor's APIs a tree takes entries by.
+
+use std::fmt;
+
+/// Chosen when the tree is made, and never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apis {
+    /// Rekor v1 alone. The tree has no tiles, and so its leaves may be larger.
+    V1,
+    /// Rekor v2 alone, for readers of tiles that cannot parse the kinds of v1.
+    V2,
+    /// Either.
+    Both,
+}
+
+impl Apis {
+    /// The name in the database and the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2 => "v2",
+            Self::Both => "both",
+        }
+    }
+
+    /// The other way round.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::V1, Self::V2, Self::Both].into_iter().find(|apis| apis.name() == name)
+    }
+
+    /// Whether entries come in by the v1 API.
+    pub fn takes_v1(self) -> bool {
+        self != Self::V2
+    }
+
+    /// Whether entries come in by the v2 API, and tiles are served.
+    pub fn takes_v2(self) -> bool {
+        self != Self::V1
+    }
+}
+
+impl fmt::Display for Apis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

@@ -1,0 +1,170 @@
+//! Entries: taking one in, showing one, and the proof that the log only grew.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use entry::{ProposedEntry, Refusal};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use ledger::{Appended, Head, InclusionProof, LoggedEntry, ReadError};
+use serde::Serialize;
+use tlog::{Hash, LeafIndex, TreeSize};
+
+use super::error::Error;
+use super::wire::{ConsistencyProof, LogEntry};
+use crate::app::App;
+use crate::body::Admitted;
+use crate::budget::Share;
+use crate::entries::append;
+use crate::errors::JSON;
+use crate::query;
+use crate::settings::OnDuplicate;
+use crate::wire::{Kept, entry_bytes, room};
+
+/// `POST /api/v2/log/entries`.
+pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
+    let (head, body) = request.into_parts();
+    let body = app.bodies.read(&head, body).await?;
+    let (entry, proof) = take_in(&app, body, ProposedEntry::from_v2_json).await?;
+    Ok(json(StatusCode::CREATED, text(&LogEntry::new(&entry, &proof))?.into()))
+}
+
+/// What both transports do with a request: parse and verify it, append it, prove it.
+pub(super) async fn take_in(
+    app: &App,
+    body: Admitted,
+    parse: fn(&[u8]) -> Result<ProposedEntry, Refusal>,
+) -> Result<(LoggedEntry, InclusionProof), Error> {
+    let (policy, now) = (Arc::clone(&app.policy), app.now());
+    let verify = move |proposed: ProposedEntry| proposed.verify(&policy, now);
+    let verified = app.verifier.run(body, parse, verify).await?.map_err(refused)?;
+    let kind = verified.kind();
+    let entry = match append(app, verified).await? {
+        Appended::Sequenced(entry) => {
+            app.metrics.new_v2_entry(kind);
+            entry
+        }
+        Appended::Duplicate(entry) if app.duplicates.v2 == OnDuplicate::Conflict => {
+            return Err(Error::duplicate(entry.leaf_index.0));
+        }
+        Appended::Duplicate(entry) => entry,
+    };
+    // An appended entry is below the published head of its tree, which need not be the active one any more.
+    let head = app.ledger.head_of(entry.tree).unwrap_or_else(|| app.ledger.head());
+    let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
+    Ok((entry, proof))
+}
+
+/// `GET /api/v2/log/entries/{index}`.
+pub(crate) async fn by_index(State(app): State<Arc<App>>, Path(index): Path<String>) -> Result<Response, Error> {
+    let index = LeafIndex(number("index", Some(&index))?);
+    let room = room(&app, entry_bytes(&app)).await?;
+    let mut head = app.ledger.head();
+    let mut entry = entry_at(&app, &head, index).await?;
+    if entry.is_none() {
+        // Another server may have written it: ask before saying that there is none.
+        head = app.ledger.newest_head().await?;
+        entry = entry_at(&app, &head, index).await?;
+    }
+    show(&app, room, &head, entry).await
+}
+
+/// `GET /api/v2/log/entries?leafHash=`.
+pub(crate) async fn by_leaf_hash(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Error> {
+    let digits = query::last(query.as_deref(), "leafHash").ok_or_else(|| Error::invalid("leafHash is required"))?;
+    let mut hash = [0; 32];
+    hex::decode_to_slice(digits.as_bytes(), &mut hash)
+        .map_err(|_| Error::invalid("leafHash must be 64 hexadecimal digits"))?;
+    let hash = Hash(hash);
+    let room = room(&app, entry_bytes(&app)).await?;
+    let mut head = app.ledger.head();
+    let mut entry = entry_with_hash(&app, &head, hash).await?;
+    if entry.is_none() {
+        head = app.ledger.newest_head().await?;
+        entry = entry_with_hash(&app, &head, hash).await?;
+    }
+    show(&app, room, &head, entry).await
+}
+
+/// `GET /api/v2/log/proof/consistency?first=&last=`.
+pub(crate) async fn consistency(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Error> {
+    let size = |name| number(name, query::last(query.as_deref(), name).as_deref());
+    let (first, last) = (size("first")?, size("last")?);
+    if first == 0 || first > last {
+        return Err(Error::invalid("first must be at least 1 and at most last"));
+    }
+    let mut head = app.ledger.head();
+    if last > head.size.0 {
+        head = app.ledger.newest_head().await?;
+    }
+    if last > head.size.0 {
+        return Err(Error::invalid(format!("last must be at most {}, the size of the tree", head.size)));
+    }
+    let hashes = app.ledger.consistency_proof(&head, TreeSize(first), TreeSize(last)).await?;
+    Ok(json(StatusCode::OK, text(&ConsistencyProof::new(first, last, &hashes))?.into()))
+}
+
+async fn entry_at(app: &App, head: &Head, index: LeafIndex) -> Result<Option<LoggedEntry>, ReadError> {
+    if index.0 >= head.size.0 {
+        return Ok(None);
+    }
+    Ok(app.ledger.entries(head, &[index]).await?.pop())
+}
+
+async fn entry_with_hash(app: &App, head: &Head, leaf_hash: Hash) -> Result<Option<LoggedEntry>, ReadError> {
+    match app.ledger.find_leaves(head, &[leaf_hash]).await?.first() {
+        Some(found) => entry_at(app, head, found.leaf_index).await,
+        None => Ok(None),
+    }
+}
+
+async fn show(app: &App, room: Share, head: &Arc<Head>, entry: Option<LoggedEntry>) -> Result<Response, Error> {
+    let entry = entry.ok_or_else(|| Error::not_found("Not Found"))?;
+    let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+    let text = text(&LogEntry::new(&entry, &proof))?;
+    Ok(json(StatusCode::OK, Bytes::from_owner(Kept::new(text, room))))
+}
+
+/// A decimal number below 2^63, as every index and size is.
+fn number(name: &str, text: Option<&str>) -> Result<u64, Error> {
+    let text = text.ok_or_else(|| Error::invalid(format!("{name} is required")))?;
+    let number = text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = number.and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| Error::invalid(format!("{name} must be a decimal number")))
+}
+
+fn refused(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Json(reason) => Error::invalid(format!("proto: {reason}")),
+        refusal => Error::invalid(refusal.to_string()),
+    }
+}
+
+fn text(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|error| {
+        tracing::error!(%error, "an answer could not be written");
+        Error::internal()
+    })
+}
+
+/// Compact JSON without a final newline.
+fn json(status: StatusCode, body: Bytes) -> Response {
+    (status, [(CONTENT_TYPE, JSON)], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_one_form_and_63_bits() {
+        for (text, expected) in [("0", Some(0)), ("007", Some(7)), ("9223372036854775807", Some(i64::MAX as u64))] {
+            assert_eq!(number("x", Some(text)).ok(), expected);
+        }
+        for text in ["", "-1", "+1", "1.0", "9223372036854775808", "٣", " 1"] {
+            assert!(number("x", Some(text)).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Rekor v2 over gRPC: `dev.sigstore.rekor.v2.Rekor/CreateEntry`, with the health and reflection services.
+//!
+//! The one method is unary, so its body is one frame: a flag, a length, a message. It is read here, within the limits that all
+//! request bodies have, and not by tonic, which knows nothing of them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use entry::ProposedEntry;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body_util::{BodyExt as _, Full};
+use prost::Message as _;
+use prost_reflect::ReflectMessage as _;
+use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
+use sigstore_protobuf_specs::dev::sigstore::rekor::v1::TransparencyLogEntry;
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
+use tokio::time::timeout;
+use tonic::Status;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use super::entries::take_in;
+use super::error::Error;
+use super::wire::log_entry;
+use crate::app::App;
+use crate::body::FRAME_HEADER_BYTES;
+use crate::limits::{MAX_SERVICE_MESSAGE_BYTES, REQUEST_TIMEOUT};
+use crate::operation::Route;
+
+const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
+/// Path of the method.
+pub(super) const CREATE_ENTRY: &str = "/dev.sigstore.rekor.v2.Rekor/CreateEntry";
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+
+/// Whether a request is one of gRPC.
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
+}
+
+/// The services. What they do not have is `Unimplemented`.
+pub(super) fn routes(app: &Arc<App>) -> Router {
+    let mut services = tonic::service::Routes::builder();
+    services.add_service(HealthServer::new(Alive).max_decoding_message_size(MAX_SERVICE_MESSAGE_BYTES));
+    match tonic_reflection::server::Builder::configure().register_file_descriptor_set(descriptors()).build_v1() {
+        Ok(reflection) => {
+            services.add_service(reflection.max_decoding_message_size(MAX_SERVICE_MESSAGE_BYTES));
+        }
+        Err(error) => tracing::error!(%error, "no gRPC reflection"),
+    }
+    let create = axum::routing::post(create_entry).with_state(Arc::clone(app));
+    services.routes().into_axum_router().route(CREATE_ENTRY, create)
+}
+
+/// The health service: whoever answers is serving, as `/healthz`.
+struct Alive;
+
+#[tonic::async_trait]
+impl Health for Alive {
+    type WatchStream = Empty;
+
+    async fn check(
+        &self,
+        request: tonic::Request<HealthCheckRequest>,
+    ) -> Result<tonic::Response<HealthCheckResponse>, Status> {
+        match request.into_inner().service.as_str() {
+            "" | SERVICE => Ok(tonic::Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() })),
+            _ => Err(Status::not_found("unknown service")),
+        }
+    }
+
+    /// The status never changes: nothing to watch.
+    async fn watch(&self, _: tonic::Request<HealthCheckRequest>) -> Result<tonic::Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("the health is checked, not watched"))
+    }
+}
+
+/// The watch stream that is never made.
+type Empty = futures_util::stream::Empty<Result<HealthCheckResponse, Status>>;
+
+async fn create_entry(State(app): State<Arc<App>>, request: Request) -> Response {
+    let answered = timeout(REQUEST_TIMEOUT, answer(&app, request)).await.unwrap_or_else(|_| Err(Error::timeout()));
+    let mut response = match answered {
+        Ok(entry) => framed(&entry),
+        Err(error) => Status::from(error).into_http(),
+    };
+    response.extensions_mut().insert(Route(CREATE_ENTRY));
+    response
+}
+
+async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Error> {
+    if !app.ledger.tree().apis.takes_v2() {
+        return Err(Error::v1_only());
+    }
+    let body = app.bodies.read_frame(request.into_body()).await?;
+    let (entry, proof) = take_in(app, body, from_frame).await?;
+    Ok(log_entry(&entry, &proof))
+}
+
+/// The request in its frame.
+fn from_frame(frame: &[u8]) -> Result<ProposedEntry, entry::Refusal> {
+    match frame.split_at_checked(FRAME_HEADER_BYTES) {
+        Some(([0, ..], message)) => ProposedEntry::from_v2_protobuf(message),
+        _ => Err(entry::Refusal::Invalid("a message that is compressed or cut off".to_owned())),
+    }
+}
+
+/// An answer of one message and the status OK.
+fn framed(entry: &TransparencyLogEntry) -> Response {
+    let length = entry.encoded_len();
+    let mut frame = BytesMut::with_capacity(FRAME_HEADER_BYTES + length);
+    frame.put_u8(0);
+    // An answer has a few hundred kilobytes at most.
+    frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    frame.put_slice(&entry.encode_to_vec());
+    let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+    let body = Full::<Bytes>::new(frame.freeze()).with_trailers(async { Some(Ok(trailers)) });
+    let mut response = Response::new(Body::new(body));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+/// The generated messages, and the one service, which is generated nowhere.
+fn descriptors() -> FileDescriptorSet {
+    let request = CreateEntryRequest::default().descriptor();
+    let answer = TransparencyLogEntry::default().descriptor();
+    let (package, name) = SERVICE.rsplit_once('.').unwrap_or_default();
+    let service = ServiceDescriptorProto {
+        name: Some(name.to_owned()),
+        method: vec![MethodDescriptorProto {
+            name: Some("CreateEntry".to_owned()),
+            input_type: Some(format!(".{}", request.full_name())),
+            output_type: Some(format!(".{}", answer.full_name())),
+            ..MethodDescriptorProto::default()
+        }],
+        ..ServiceDescriptorProto::default()
+    };
+    let file = FileDescriptorProto {
+        name: Some("rekor/v2/rekor_service.proto".to_owned()),
+        package: Some(package.to_owned()),
+        dependency: vec![request.parent_file().name().to_owned(), answer.parent_file().name().to_owned()],
+        service: vec![service],
+        syntax: Some("proto3".to_owned()),
+        ..FileDescriptorProto::default()
+    };
+    let messages = request.parent_pool().file_descriptor_protos().cloned();
+    FileDescriptorSet { file: messages.chain([file]).collect() }
+}

@@ -1,0 +1,174 @@
+//! The log as C2SP tlog-tiles: the checkpoint, tiles and entry bundles.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use axum::extract::{OriginalUri, State};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use http::{HeaderMap, HeaderValue};
+use ledger::TreeId;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use tlog::{TilePath, TileResource};
+
+use super::PREFIX;
+use super::error::Error;
+use crate::app::App;
+use crate::errors::ApiError;
+use crate::limits::{ADMISSION_WAIT, MAX_BUNDLE_BYTES};
+use crate::metrics::Refused;
+
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const NOTE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// The next checkpoint may be there at any time.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+/// A week, as Rekor v2's buckets say.
+const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=604800, immutable");
+/// A partial one does not change either, but soon nobody asks for that width any more.
+const FOR_AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
+
+/// Bundles kept in gzip, in bytes: some 200 of entries with certificates.
+const CACHED_GZIP_BYTES: u64 = 16 << 20;
+const CACHED_GZIP_BUNDLES: usize = 256;
+
+/// Entry bundles in gzip.
+pub(crate) struct GzipBundles(Cache<(TreeId, TilePath), Bytes, ByLength>);
+
+#[derive(Clone)]
+struct ByLength;
+
+impl Weighter<(TreeId, TilePath), Bytes> for ByLength {
+    fn weight(&self, _: &(TreeId, TilePath), bytes: &Bytes) -> u64 {
+        bytes.len() as u64
+    }
+}
+
+impl GzipBundles {
+    pub(crate) fn new() -> Self {
+        Self(Cache::with_weighter(CACHED_GZIP_BUNDLES, CACHED_GZIP_BYTES, ByLength))
+    }
+
+    async fn of(&self, tree: TreeId, path: TilePath, bundle: Bytes) -> Result<Bytes, Error> {
+        let compress = async {
+            let compressed = tokio::task::spawn_blocking(move || {
+                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                encoder.write_all(&bundle)?;
+                encoder.finish()
+            });
+            match compressed.await {
+                Ok(Ok(compressed)) => Ok(Bytes::from(compressed)),
+                failed => {
+                    tracing::error!(?failed, "a bundle could not be compressed");
+                    Err(Error::internal())
+                }
+            }
+        };
+        self.0.get_or_insert_async(&(tree, path), compress).await
+    }
+}
+
+/// `GET /checkpoint`, `GET /api/v2/checkpoint`: the newest one.
+pub(crate) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    let head = app.ledger.newest_head().await?;
+    Ok(([(CONTENT_TYPE, NOTE), (CACHE_CONTROL, NO_CACHE)], head.checkpoint_v2.clone()).into_response())
+}
+
+/// `GET /tile/…`, `GET /api/v2/tile/…`.
+pub(crate) async fn tile(
+    State(app): State<Arc<App>>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+) -> Result<Response, Error> {
+    let path = uri.path();
+    let path = path.strip_prefix(PREFIX).unwrap_or(path).strip_prefix('/').unwrap_or_default();
+    // One path for one resource: any other text names nothing.
+    let path: TilePath = path.parse().map_err(|_| absent())?;
+    let lifetime = if path.partial.is_none() { FOR_GOOD } else { FOR_AN_HOUR };
+    match path.resource {
+        TileResource::Tile(_) => {
+            let (_, tile) = resource(&app, path).await?;
+            Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], tile).into_response())
+        }
+        TileResource::Entries(_) => {
+            let mut room = app.bundles.admit(MAX_BUNDLE_BYTES).await.ok_or_else(|| {
+                ApiError::unavailable(Refused::AnswerBudget, "too many answers at once", ADMISSION_WAIT.as_secs())
+            })?;
+            let (tree, bundle) = resource(&app, path).await?;
+            let (encoding, bytes) = match accepts_gzip(&headers) {
+                true => (Some(HeaderValue::from_static("gzip")), app.gzip_bundles.of(tree, path, bundle).await?),
+                false => (None, bundle),
+            };
+            room.shrink_to(bytes.len() as u64);
+            let body = Bytes::from_owner(Kept { bytes, _room: room });
+            let mut response = ([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], body).into_response();
+            response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+            response.headers_mut().extend(encoding.map(|encoding| (CONTENT_ENCODING, encoding)));
+            Ok(response)
+        }
+    }
+}
+
+/// Bytes with their share of the bundles in flight.
+struct Kept {
+    bytes: Bytes,
+    _room: crate::budget::Share,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The bytes of a resource, and the tree that they are of.
+async fn resource(app: &App, path: TilePath) -> Result<(TreeId, Bytes), Error> {
+    let mut head = app.ledger.head();
+    let mut bytes = app.ledger.tile_resource(&head, path).await?;
+    if bytes.is_none() {
+        // Another server may have written it: ask before saying that there is none.
+        head = app.ledger.newest_head().await?;
+        bytes = app.ledger.tile_resource(&head, path).await?;
+    }
+    Ok((head.tree.id, bytes.ok_or_else(absent)?))
+}
+
+fn absent() -> Error {
+    Error::not_found("Not Found")
+}
+
+/// Whether `Accept-Encoding` names gzip with a weight above 0.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let lists = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse);
+        name.trim().eq_ignore_ascii_case("gzip") && weight.is_ok_and(|weight: f32| weight > 0.0)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_sent_to_those_who_ask_for_it() {
+        for (value, expected) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("identity", false),
+            ("gzip2", false),
+            ("*", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+            assert_eq!(accepts_gzip(&headers), expected, "{value}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+}

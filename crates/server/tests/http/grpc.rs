@@ -1,0 +1,137 @@
+//! gRPC over HTTP/2 without TLS, on the port of the API.
+
+use std::time::Duration;
+
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use sigstore_protobuf_specs::dev::sigstore::rekor::v1::TransparencyLogEntry;
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tonic::body::Body;
+use tonic::client::Grpc;
+use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_prost::ProstCodec;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use crate::listening::{Served, serve};
+use crate::proposal::Signer;
+
+const SOON: Duration = Duration::from_secs(60);
+const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
+
+type Http2 = Client<HttpConnector, Body>;
+
+fn client() -> Http2 {
+    Client::builder(TokioExecutor::new()).http2_only(true).build_http()
+}
+
+fn origin(served: &Served) -> http::Uri {
+    format!("http://{}", served.address).parse().expect("a URI")
+}
+
+async fn create(served: &Served, client: Http2, request: CreateEntryRequest) -> Result<TransparencyLogEntry, Status> {
+    let mut grpc = Grpc::with_origin(client, origin(served));
+    grpc.ready().await.expect("a connection");
+    let path = format!("/{SERVICE}/CreateEntry").parse().expect("a path");
+    let codec = ProstCodec::<CreateEntryRequest, TransparencyLogEntry>::default();
+    Ok(grpc.unary(Request::new(request), path, codec).await?.into_inner())
+}
+
+fn request(artifact: &[u8]) -> CreateEntryRequest {
+    serde_json::from_str(&Signer::new().proposal_v2(artifact)).expect("a request")
+}
+
+#[tokio::test]
+async fn an_entry_comes_in_and_its_duplicate_is_the_same() {
+    let served = serve(|_| {}).await;
+    let (client, request) = (client(), request(b"x"));
+    let entry = create(&served, client.clone(), request.clone()).await.expect("taken in");
+    let proof = entry.inclusion_proof.clone().expect("a proof");
+    let leaf_hash = tlog::leaf_hash(&entry.canonicalized_body);
+    assert_eq!((entry.log_index, proof.tree_size, &proof.root_hash[..]), (0, 1, &leaf_hash.0[..]));
+    assert_eq!(proof.checkpoint.expect("a checkpoint").envelope, served.ledger.head().checkpoint_v2);
+    assert_eq!((entry.integrated_time, &entry.inclusion_promise), (0, &None));
+    assert_eq!(create(&served, client, request).await.expect("the stored entry"), entry);
+}
+
+#[tokio::test]
+async fn errors_have_their_codes() {
+    let served = serve(|settings| {
+        settings.duplicates.v2 = server::OnDuplicate::Conflict;
+        settings.limits.body_bytes = 4096;
+    })
+    .await;
+    let client = client();
+    let good = request(b"x");
+    create(&served, client.clone(), good.clone()).await.expect("taken in");
+    let duplicate = create(&served, client.clone(), good).await.expect_err("a duplicate");
+    assert_eq!(duplicate.code(), Code::AlreadyExists);
+    assert_eq!(duplicate.metadata().get("x-log-index").expect("the index"), "0");
+    let empty = create(&served, client.clone(), CreateEntryRequest::default()).await.expect_err("nothing");
+    assert_eq!(empty.code(), Code::InvalidArgument);
+    let large = serde_json::from_value(
+        serde_json::json!({"hashedRekordRequestV002": {"digest": "A".repeat(8192), "signature": null}}),
+    );
+    let large = create(&served, client.clone(), large.expect("a request")).await.expect_err("too large");
+    assert_eq!(large.code(), Code::ResourceExhausted);
+    let mut grpc = Grpc::with_origin(client, origin(&served));
+    grpc.ready().await.expect("a connection");
+    let path = format!("/{SERVICE}/GetCheckpoint").parse().expect("a path");
+    let codec = ProstCodec::<CreateEntryRequest, TransparencyLogEntry>::default();
+    let unknown = grpc.unary(Request::new(CreateEntryRequest::default()), path, codec).await.expect_err("unknown");
+    assert_eq!(unknown.code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn health_and_reflection() {
+    let served = serve(|_| {}).await;
+    let mut health = HealthClient::with_origin(client(), origin(&served));
+    for (service, expected) in [("", Ok(1)), (SERVICE, Ok(1)), ("x", Err(Code::NotFound))] {
+        let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await;
+        assert_eq!(answer.map(|answer| answer.into_inner().status).map_err(|status| status.code()), expected);
+    }
+    let mut reflection = ServerReflectionClient::with_origin(client(), origin(&served));
+    let ask = |message| ServerReflectionRequest { host: String::new(), message_request: Some(message) };
+    let questions = vec![
+        ask(MessageRequest::ListServices(String::new())),
+        ask(MessageRequest::FileContainingSymbol(SERVICE.to_owned())),
+    ];
+    let questions = Request::new(futures_util::stream::iter(questions));
+    let mut answers = reflection.server_reflection_info(questions).await.expect("an answer").into_inner();
+    let mut next = async || answers.message().await.expect("in order").expect("an answer").message_response;
+    let Some(MessageResponse::ListServicesResponse(services)) = next().await else { panic!("no list") };
+    assert!(services.service.iter().any(|service| service.name == SERVICE), "{services:?}");
+    assert!(matches!(next().await, Some(MessageResponse::FileDescriptorResponse(_))));
+}
+
+#[tokio::test]
+async fn a_stop_ends_idle_connections_and_lets_requests_finish() {
+    let served = serve(|_| {}).await;
+    let client = client();
+    create(&served, client.clone(), request(b"x")).await.expect("taken in");
+    served.stop.send(()).expect("it runs");
+    // The connection is still in the client's pool; the server does not wait for it.
+    timeout(SOON, served.done).await.expect("in time").expect("no panic").expect("nothing was cut off");
+    drop(client);
+}
+
+#[tokio::test]
+async fn http_1_and_http_2_are_told_apart_however_the_bytes_arrive() {
+    let served = serve(|_| {}).await;
+    let mut stream = TcpStream::connect(served.address).await.expect("it listens");
+    // As much as HTTP/2 begins with, and then something else.
+    stream.write_all(b"PR").await.expect("open");
+    stream.flush().await.expect("open");
+    stream.write_all(b"OPFIND / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.expect("open");
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer)).await.expect("in time").expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "the home page: {answer}");
+}
