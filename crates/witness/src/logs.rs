@@ -56,24 +56,48 @@ impl Logs {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 mod tests {
     use super::*;
 
-    const VKEY: &str = "example.com/log+6cc65bb1+AbYU15FpohOFoYnzWzVGOzpn4sAmQwp9iP/Uqo6Kz/UK";
+    use ring::rand::SystemRandom;
+    use tlog::SigningKey;
+
+    fn new_key(name: &str) -> NoteKey {
+        let rng = SystemRandom::new();
+        let key = SigningKey::from_pkcs8(&SigningKey::generate_ed25519_pkcs8(&rng).unwrap(), &rng).unwrap();
+        NoteKey::new(name, key.verifying_key().clone()).unwrap()
+    }
 
     #[test]
     fn an_origin_is_the_name_of_the_key_or_said() {
-        let logs = Logs::parse(&format!("# ours\n\n{VKEY}\n{VKEY} example.com/log - 17\n"));
-        let Err(error) = logs else {
-            let logs = logs.expect("checked");
-            assert_eq!(logs.keys("example.com/log - 17").map(<[_]>::len), Some(1));
-            return;
-        };
-        assert_eq!(error.line, 3, "the sample key has another hash: {error}");
+        let (old, new, other) = (new_key("log.example"), new_key("log.example"), new_key("other.example"));
+        let text = format!("# ours\n\n{old}\n{new}\n{new} log.example - 17\n{other}\n");
+        let logs = Logs::parse(&text).unwrap();
+        assert_eq!(logs.keys("log.example"), Some([old, new.clone()].as_slice()));
+        assert_eq!(logs.keys("log.example - 17"), Some([new].as_slice()));
+        assert_eq!(logs.keys("other.example"), Some([other].as_slice()));
+        assert_eq!(logs.keys("log"), None);
+        let mut origins: Vec<&str> = logs.origins().collect();
+        origins.sort_unstable();
+        assert_eq!(origins, ["log.example", "log.example - 17", "other.example"]);
+        assert_eq!(Logs::parse("").unwrap().origins().count(), 0);
     }
 
     #[test]
     fn the_line_that_is_wrong_is_named() {
-        assert_eq!(Logs::parse("# x\nnonsense\n").map(|_| ()).map_err(|error| error.line), Err(2));
+        let key = new_key("log.example");
+        let longest = format!("{key}\n{}", "\n".repeat(MAX_KEYS - 2));
+        for (text, line) in [
+            ("# x\nnonsense\n".to_owned(), 2),
+            (format!("{key}\n\n{}\n", key.to_string().replace("log", "lug")), 3),
+            (format!(" {key}\n"), 1),
+            (format!("{key} \n"), 1),
+            (format!("{key} log\u{7}\n"), 1),
+            (format!("{longest}\n{key}\n"), MAX_KEYS + 1),
+        ] {
+            assert_eq!(Logs::parse(&text).map(|_| ()).map_err(|error| error.line), Err(line), "{line}");
+        }
+        assert!(Logs::parse(&format!("{longest}{key}\n")).is_ok());
     }
 }
