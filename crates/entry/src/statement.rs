@@ -1,6 +1,7 @@
 //! Index keys that follow from an in-toto statement: digests and names of its subjects, digests of what went into them.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::Error;
 use serde_json::value::RawValue;
@@ -66,12 +67,17 @@ fn collect(list: Option<&RawValue>, names: Names, keys: &mut Vec<String>) -> Res
     let outcome = go_json::each_element(list, Stop::from, |item| {
         let [name, digest] = go_json::members(item.get(), ["name", "digest"])?;
         let mut digests: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+        // Not sought in the list: a name may be repeated as often as the payload has room for.
+        let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
         go_json::each_member(digest, Stop::from, |algorithm, value| {
             let value = go_json::text(Some(value))?;
-            match digests.iter().position(|(known, _)| *known == algorithm) {
-                Some(at) => digests[at].1 = value,
+            match places.get(&algorithm) {
+                Some(at) => digests[*at].1 = value,
                 None if digests.len() == MAX_INDEX_KEYS => return Err(Stop::TooMany),
-                None => digests.push((algorithm, value)),
+                None => {
+                    places.insert(algorithm.clone(), digests.len());
+                    digests.push((algorithm, value));
+                }
             }
             Ok(())
         })?;
@@ -125,6 +131,16 @@ mod tests {
         ] {
             assert!(keys(payload).is_empty(), "{payload}");
         }
+    }
+
+    /// Names that are repeated once more for each of the others would take a minute.
+    #[test]
+    fn a_name_may_be_repeated() {
+        let names: Vec<String> = (0..MAX_INDEX_KEYS).map(|n| format!("\"{n}\":\"\"")).collect();
+        let last = format!(",\"{}\":\"x\"", MAX_INDEX_KEYS - 1).repeat(300_000);
+        let statement = format!("{{\"subject\":[{{\"digest\":{{{}{last}}}}}]}}", names.join(","));
+        let keys = index_keys(statement.as_bytes(), Digests::Subjects).unwrap();
+        assert_eq!((keys.len(), keys.last().map(String::as_str)), (MAX_INDEX_KEYS, Some("4095:x")));
     }
 
     #[test]
