@@ -87,7 +87,7 @@ impl Attribute {
 }
 
 /// `hex(sha256(canonical key))`, the search key of a public key. Errors for a key that does not parse, and for a format
-/// of [`KEY_FORMATS`] whose kinds this log does not take yet.
+/// that is none of [`KEY_FORMATS`].
 pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
     match format {
         "pgp" => search_key::<pgp::Key>(key),

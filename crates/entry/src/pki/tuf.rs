@@ -47,9 +47,11 @@ struct Signature {
 }
 
 impl Document {
-    /// Parses JSON.
+    /// Parses JSON. What the document says is read from its canonical form, as everyone reads it who finds the entry: of
+    /// names that differ in case the last one counts, and numbers have 64 bits of floating point, so that another form
+    /// may say something else.
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        Self::read(signed_text(json)?)
+        Self::read(canonical_form(json)?)
     }
 
     /// The role that it names as its own.
@@ -66,22 +68,15 @@ impl Document {
         &self.canonical
     }
 
-    fn read([signed, signatures]: [&RawValue; 2]) -> Result<Self, Refusal> {
+    fn read(canonical: Vec<u8>) -> Result<Self, Refusal> {
+        let [signed, signatures] = parts(&canonical)?;
         let [kind, version, expires] =
             go_json::members(signed.get(), ["_type", "version", "expires"]).map_err(Refusal::invalid)?;
         let kind = go_json::text(kind).map_err(Refusal::invalid)?.into_owned();
         let version = version.map_or(Ok(0), |version| serde_json::from_str(version.get())).map_err(Refusal::invalid)?;
         let expires = Timestamp::parse(&go_json::text(expires).map_err(Refusal::invalid)?)?;
         let signatures = read_signatures(signatures)?;
-        let signed: Value = serde_json::from_str(signed.get()).map_err(Refusal::invalid)?;
-        let message = canonical::signed_form(&signed);
-        let written = signatures.iter().map(|signature| {
-            let members = [("keyid", signature.key_id.clone()), ("sig", hex::encode(&signature.bytes))];
-            Value::Object(members.map(|(name, text)| (name.to_owned(), Value::String(text))).into_iter().collect())
-        });
-        let whole = [("signatures", Value::Array(written.collect())), ("signed", signed)];
-        let whole: Map<String, Value> = whole.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        let canonical = serde_json_canonicalizer::to_vec(&Value::Object(whole)).map_err(Refusal::invalid)?;
+        let message = canonical::signed_form(&serde_json::from_str(signed.get()).map_err(Refusal::invalid)?);
         Ok(Self { signatures, message, canonical, kind, version, expires })
     }
 
@@ -164,14 +159,15 @@ impl Root {
 impl pki::Key for Root {
     /// Parses a root and checks that it signed itself; not whether it has expired, so that it can be searched by for ever.
     fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        let text = signed_text(json)?;
-        let members = go_json::members(text[0].get(), ["spec_version", "keys", "roles"]);
+        let canonical = canonical_form(json)?;
+        let [signed, _] = parts(&canonical)?;
+        let members = go_json::members(signed.get(), ["spec_version", "keys", "roles"]);
         let [spec_version, keys, roles] = members.map_err(Refusal::invalid)?;
         let root = Self {
             spec_version: go_json::text(spec_version).map_err(Refusal::invalid)?.into_owned(),
             keys: read_keys(keys)?,
             roles: read_roles(roles)?,
-            document: Document::read(text)?,
+            document: Document::read(canonical)?,
         };
         root.check(&root.document, "root")?;
         Ok(root)
@@ -190,14 +186,27 @@ fn invalid(reason: &str) -> Refusal {
     Refusal::Invalid(reason.to_owned())
 }
 
-/// The members `signed` and `signatures` of a document that is not too large.
-fn signed_text(json: &[u8]) -> Result<[&RawValue; 2], Refusal> {
+/// RFC 8785 of `signatures` and `signed` of a document that is not too large, without other members.
+fn canonical_form(json: &[u8]) -> Result<Vec<u8>, Refusal> {
     if json.len() > MAX_BYTES {
         return Err(Refusal::Invalid(format!(
             "a TUF document of {} bytes is too large, the limit is {MAX_BYTES}",
             json.len()
         )));
     }
+    let [signed, signatures] = parts(json)?;
+    let signed: Value = serde_json::from_str(signed.get()).map_err(Refusal::invalid)?;
+    let signatures = read_signatures(signatures)?.into_iter().map(|Signature { key_id, bytes }| {
+        let members = [("keyid", key_id), ("sig", hex::encode(bytes))];
+        Value::Object(members.map(|(name, text)| (name.to_owned(), Value::String(text))).into_iter().collect())
+    });
+    let whole = [("signatures", Value::Array(signatures.collect())), ("signed", signed)];
+    let whole: Map<String, Value> = whole.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+    serde_json_canonicalizer::to_vec(&Value::Object(whole)).map_err(Refusal::invalid)
+}
+
+/// The members `signed` and `signatures` of a document.
+fn parts(json: &[u8]) -> Result<[&RawValue; 2], Refusal> {
     let text = std::str::from_utf8(json).map_err(Refusal::invalid)?;
     let [signed, signatures] = go_json::members(text, ["signed", "signatures"]).map_err(Refusal::invalid)?;
     // Go's words for a member that is not there.
@@ -260,4 +269,50 @@ fn read_roles(object: Option<&RawValue>) -> Result<BTreeMap<String, Role>, Refus
         Ok(())
     })?;
     Ok(roles)
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+
+    use super::*;
+    use crate::pki::Key as _;
+
+    /// A root with these members beside those that it needs, signed by its only key.
+    fn root(members: &str) -> String {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let public = hex::encode(key.verifying_key().as_bytes());
+        let signed = format!(
+            r#"{{"_type":"root","expires":"2030-01-01T00:00:00Z","keys":{{"a":{{"keytype":"ed25519","keyval":{{"public":"{public}"}}}}}},"roles":{{"root":{{"keyids":["a"],"threshold":1}}}},{members}}}"#
+        );
+        let message = canonical::signed_form(&serde_json::from_str(&signed).unwrap()).unwrap();
+        let sig = hex::encode(key.sign(&message).to_bytes());
+        format!(r#"{{"signed":{signed},"signatures":[{{"keyid":"a","sig":"{sig}"}}]}}"#)
+    }
+
+    /// Leaf bytes have nothing but the canonical form.
+    #[test]
+    fn what_a_document_says_is_what_its_canonical_form_says() {
+        for (members, version, role) in [
+            (r#""version":7"#, 7, "root"),
+            // Of names that Go takes for one the last one counts, and the canonical form has another order.
+            (r#""version":7,"Version":8"#, 7, "root"),
+            (r#""version":7,"_TYPE":"targets""#, 7, "root"),
+            // Signed, and written, as 64 bits of floating point.
+            (r#""version":9007199254740993"#, 9_007_199_254_740_992, "root"),
+        ] {
+            let root = Root::parse(root(members).as_bytes()).unwrap_or_else(|refusal| panic!("{members}: {refusal}"));
+            assert_eq!((root.document.version, root.document.role()), (version, role), "{members}");
+            let again = Root::parse(root.canonical()).unwrap_or_else(|refusal| panic!("{members}: {refusal}"));
+            assert_eq!((again.document.version, again.document.role()), (version, role), "{members}");
+            assert_eq!(again.canonical(), root.canonical(), "{members}");
+        }
+    }
+
+    /// The canonical form of -0 is 0, which is another message.
+    #[test]
+    fn what_was_not_signed_in_canonical_form_is_not_taken() {
+        let refusal = Root::parse(root(r#""version":7,"x":-0"#).as_bytes()).err().unwrap();
+        assert_eq!(refusal.to_string(), "tuf: valid signatures did not meet threshold");
+    }
 }
