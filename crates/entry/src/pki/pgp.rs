@@ -8,6 +8,8 @@ mod armor;
 mod budget;
 mod clear_signed;
 mod error;
+#[cfg(test)]
+mod hostile;
 mod key_packet;
 mod keyring;
 #[cfg(test)]
