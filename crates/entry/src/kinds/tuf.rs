@@ -1,7 +1,5 @@
 //! `tuf` 0.0.1: a document of The Update Framework and the root whose keys signed it, neither of them expired.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
@@ -82,7 +80,7 @@ fn content(member: Member<'_>, name: &str, faults: &mut Vec<String>) -> Result<O
     }
 }
 
-fn decode(text: &Cow<'_, str>, name: &str) -> Result<Vec<u8>, Refusal> {
+fn decode(text: &str, name: &str) -> Result<Vec<u8>, Refusal> {
     member::decode_standard_base64(text).map_err(|at| {
         let name = if name == "metadata" { "TUF metadata" } else { "TUF root" };
         Refusal::Invalid(format!("base64 decoding {name} content: illegal base64 data at input byte {at}"))

@@ -61,7 +61,7 @@ impl Jar {
             ("META-INF/S.SF".to_owned(), self.signature_file.clone()),
         ];
         files.extend(self.beside.iter().cloned());
-        files.push(("META-INF/S.EC".to_owned(), self.block(&[self.signer.certificate.clone()])));
+        files.push(("META-INF/S.EC".to_owned(), self.block(std::slice::from_ref(&self.signer.certificate))));
         files
     }
 
