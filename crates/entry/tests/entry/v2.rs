@@ -195,7 +195,7 @@ fn an_envelope_is_found_by_what_its_statement_is_about() {
     };
     let entry = verify(request(1).to_string().as_bytes()).unwrap();
     let payload_hash = tlog::sha256(payload);
-    for key in [format!("sha256:{payload_hash}"), "sha512:ab".to_owned(), "subject=pkg:npm/x@1".to_owned()] {
+    for key in [format!("sha256:{payload_hash}"), "sha512:ab".to_owned(), "purl=pkg:npm/x@1".to_owned()] {
         assert!(entry.index_keys().contains(&key), "{key} is not among {:?}", entry.index_keys());
     }
     let hash = STANDARD.encode(payload_hash.0);
