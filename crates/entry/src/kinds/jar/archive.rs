@@ -2,7 +2,8 @@
 //!
 //! Why not with the `zip` crate: it makes some 400 bytes of every file's name before it can be asked how many there are,
 //! and of two files with one name it shows only the second. Here an archive that two readers may read differently is
-//! refused: with a name twice, files that overlap, names that differ between directory and file, bytes after its end.
+//! refused: with a name twice, files that overlap, names, methods or sizes that differ between directory and file, bytes after
+//! its end.
 //! Encryption, ZIP64 and several disks are not read.
 
 use std::collections::HashMap;
@@ -20,6 +21,8 @@ const DIRECTORY_ENTRY: &[u8] = b"PK\x01\x02";
 const DIRECTORY_ENTRY_BYTES: usize = 46;
 const LOCAL_HEADER: &[u8] = b"PK\x03\x04";
 const LOCAL_HEADER_BYTES: usize = 30;
+/// The flag of a file whose checksum and sizes stand after it, and not in its local header.
+const NUMBERS_AFTER: u16 = 8;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 
@@ -220,6 +223,7 @@ impl<'a> Fields<'a> {
             return None;
         }
         let (_versions, flags, method, _time) = (fields.u32()?, fields.u16()?, fields.u16()?, fields.u32()?);
+        let numbers = fields.0.get(..12)?;
         let (crc, compressed, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let (name, extra, comment) = (fields.u16()?, fields.u16()?, fields.u16()?);
         let (_disk_and_attributes, offset) = (fields.bytes(8)?, fields.u32()? as usize);
@@ -229,6 +233,12 @@ impl<'a> Fields<'a> {
         let mut local = Fields(archive.get(offset..)?);
         let mut header = Fields(local.bytes(LOCAL_HEADER_BYTES)?);
         if header.bytes(4)? != LOCAL_HEADER {
+            return None;
+        }
+        let (flags_here, method_here) = (u16_at(&header.0[2..]), u16_at(&header.0[4..]));
+        // Who reads from the front goes by the local header, unless checksum and sizes follow the contents.
+        let has_numbers_after = flags_here & NUMBERS_AFTER != 0;
+        if method_here != method || !(has_numbers_after || header.0[10..22] == *numbers) {
             return None;
         }
         let (local_name, local_extra) = (u16_at(&header.0[22..]), u16_at(&header.0[24..]));
