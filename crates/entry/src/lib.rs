@@ -18,6 +18,7 @@ mod pem;
 mod pki;
 mod policy;
 mod prehash;
+mod pss;
 mod public_key;
 mod refusal;
 mod search;

@@ -10,6 +10,7 @@ use spki::SubjectPublicKeyInfoRef;
 
 use crate::digest::{Digest, HashAlgorithm};
 use crate::prehash::Prehash;
+use crate::pss;
 use crate::signature;
 
 /// Longest RSA modulus: the longest that aws-lc verifies with. A check with 8,192 bits takes 0.2 ms, and one with
@@ -213,14 +214,14 @@ impl PublicKey {
         }
     }
 
-    /// Checks an RSASSA-PSS signature with SHA-256 and a salt of 32 bytes, by a key of 2,048 bits and more.
+    /// Checks an RSASSA-PSS signature with SHA-256 and a salt of any length.
     pub(crate) fn verify_pss(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
-        match self.kind {
-            KeyKind::Rsa { .. } => {
-                self.verify_by(&aws::RSA_PSS_2048_8192_SHA256, digest, signature).ok_or(SignatureError::Rsa)
-            }
-            _ => Err(SignatureError::NotAllowed),
-        }
+        let info = SubjectPublicKeyInfoRef::from_der(self.bytes()).map_err(|_| SignatureError::NotAllowed)?;
+        let bits = info.subject_public_key.as_bytes().filter(|_| matches!(self.kind, KeyKind::Rsa { .. }));
+        let [modulus, exponent] = bits.and_then(|bits| rsa_numbers(bits).ok()).ok_or(SignatureError::NotAllowed)?;
+        let key = pss::Numbers { modulus: modulus.as_bytes(), exponent: exponent.as_bytes() };
+        let digest = digest.bytes().try_into().map_err(|_| SignatureError::NotAllowed)?;
+        key.verify_pss(digest, signature).ok_or(SignatureError::Rsa)
     }
 
     fn verify_by(
@@ -260,16 +261,7 @@ fn ecdsa(curve: ObjectIdentifier, spki: &[u8], point: &[u8]) -> Result<PublicKey
 }
 
 fn rsa(spki: &[u8], key: &[u8]) -> Result<PublicKey, KeyError> {
-    let malformed = |_| KeyError::Malformed;
-    let mut reader = SliceReader::new(key).map_err(malformed)?;
-    let modulus = reader
-        .sequence(|reader| {
-            let modulus = UintRef::decode(reader)?;
-            UintRef::decode(reader)?;
-            Ok::<_, der::Error>(modulus)
-        })
-        .map_err(malformed)?;
-    reader.finish().map_err(malformed)?;
+    let [modulus, _] = rsa_numbers(key).map_err(|_| KeyError::Malformed)?;
     let bytes = modulus.as_bytes();
     let bits = bytes.len() * 8 - bytes.first().map_or(0, |first| first.leading_zeros() as usize);
     if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
@@ -278,6 +270,15 @@ fn rsa(spki: &[u8], key: &[u8]) -> Result<PublicKey, KeyError> {
     let parsed = ParsedPublicKey::new(&aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, spki)
         .map_err(|_| KeyError::Malformed)?;
     Ok(PublicKey { kind: KeyKind::Rsa { bytes: bytes.len() }, verifier: Verifier::AwsLc(parsed) })
+}
+
+/// Modulus and public exponent.
+fn rsa_numbers(key: &[u8]) -> Result<[UintRef<'_>; 2], der::Error> {
+    let mut reader = SliceReader::new(key)?;
+    let numbers =
+        reader.sequence(|reader| Ok::<_, der::Error>([UintRef::decode(reader)?, UintRef::decode(reader)?]))?;
+    reader.finish()?;
+    Ok(numbers)
 }
 
 /// Verifies ECDSA signatures in ASN.1 form.

@@ -29,3 +29,4 @@ mod signatures;
 mod submission;
 #[cfg(test)]
 mod v2;
+mod tuf;
