@@ -16,6 +16,14 @@ sign() {
   openssl dgst -sha256 -sign "$1" -out "$3" "$2"
 }
 
+# Sends the entry on its standard input around the client, which checks before it sends, and prints answer and status.
+send_entry() {
+  local answer
+  answer=$(curl -s -w ' %{http_code}' -H 'Content-Type: application/json' --data-binary @- "$LOG_URL/api/v1/log/entries")
+  tr -d '\n' <<<"$answer"
+  [ "${answer##* }" = 201 ]
+}
+
 rekor_cli_checks() {
   local key index uuid more
   # Signed with a P-256 key, a certificate over it, and an RSA key.
@@ -88,12 +96,9 @@ rekor_cli_checks() {
 }
 
 tampered_upload() {
-  local answer
-  answer=$(jq -n --arg hash "$(sha256sum rsa.txt | cut -d' ' -f1)" --arg signature "$(base64 -w0 p256.sig)" --arg key "$(base64 -w0 p256.pub)" \
+  jq -n --arg hash "$(sha256sum rsa.txt | cut -d' ' -f1)" --arg signature "$(base64 -w0 p256.sig)" --arg key "$(base64 -w0 p256.pub)" \
     '{apiVersion: "0.0.1", kind: "hashedrekord", spec: {data: {hash: {algorithm: "sha256", value: $hash}}, signature: {content: $signature, publicKey: {content: $key}}}}' |
-    curl -s -w ' %{http_code}' -H 'Content-Type: application/json' --data-binary @- "$LOG_URL/api/v1/log/entries")
-  tr -d '\n' <<<"$answer"
-  [ "${answer##* }" = 201 ]
+    send_entry
 }
 
 # Changes the root in each checkpoint that rekor-cli keeps in its home: the log as another world line would have it.

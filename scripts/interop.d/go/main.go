@@ -5,6 +5,8 @@
 //	                                        identity provider, beside COMMAND
 //	interop sign ...                        signs with sigstore-go, as a signing config says
 //	interop verify ...                      verifies with sigstore-go, with a trusted root and nothing else
+//	interop cose ...                        signs a COSE message
+//	interop tuf FOLDER                      makes a TUF repository
 //	interop walk ...                        reads the tiles while others write, and recomputes every root
 package main
 
@@ -15,10 +17,10 @@ import (
 
 func main() {
 	commands := map[string]func([]string) error{
-		"authorities": authorities, "sign": sign, "verify": verifyBundle, "walk": walk,
+		"authorities": authorities, "sign": sign, "verify": verifyBundle, "cose": coseSign1, "tuf": tufRepository, "walk": walk,
 	}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "interop authorities|sign|verify|walk")
+		fmt.Fprintln(os.Stderr, "interop authorities|sign|verify|cose|tuf|walk")
 		os.Exit(2)
 	}
 	if err := commands[os.Args[1]](os.Args[2:]); err != nil {
