@@ -31,10 +31,6 @@ const DELIBERATE: &[(&str, &[Aspect], &str)] = &[
     ("rpm-cli-json", &[Status, Headers, Body], "signatures of version 3 are taken, as Rekor v1.5.3 took them"),
 ];
 
-/// Cases whose entries were good for a day: names, or beginnings of names that end in a star. The tests of `entry` replay them
-/// as of then.
-const EXPIRED: &[&str] = &["tuf-*", "neg-tuf-wrong-root"];
-
 /// Cases of a log with several shards.
 const MULTI_SHARD: &[&str] = &["sharding-*"];
 
@@ -43,19 +39,14 @@ pub(crate) fn deliberate(name: &str) -> Option<&'static [Aspect]> {
     DELIBERATE.iter().find(|(listed, _, _)| *listed == name).map(|(_, aspects, _)| *aspects)
 }
 
-/// Whether the case waits for another issue.
-pub(crate) fn is_waiting(name: &str) -> bool {
-    EXPIRED.iter().chain(MULTI_SHARD).any(|pattern| matches(pattern, name))
-}
-
-/// Whether it waits for several shards.
+/// Whether the case needs a log with several shards.
 pub(crate) fn is_multi_shard(name: &str) -> bool {
     MULTI_SHARD.iter().any(|pattern| matches(pattern, name))
 }
 
 /// Lines of the lists that no recording has.
 pub(crate) fn unused(recordings: &Recordings) -> Vec<String> {
-    let listed = DELIBERATE.iter().map(|(name, _, _)| name).chain(EXPIRED).chain(MULTI_SHARD);
+    let listed = DELIBERATE.iter().map(|(name, _, _)| name).chain(MULTI_SHARD);
     listed
         .filter(|pattern| !recordings.cases.iter().any(|case| matches(pattern, &case.name)))
         .map(|pattern| format!("{pattern}: listed, and not recorded"))

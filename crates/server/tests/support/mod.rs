@@ -7,11 +7,11 @@ use axum::body::Body;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{Apis, KeyRing, Ledger, SystemClock};
+use ledger::{Apis, Clock, KeyRing, Ledger, SystemClock, key_file, rotation};
 use ring::rand::SystemRandom;
 use server::{BuildInfo, Settings};
 use tempfile::TempDir;
-use tlog::SigningKey;
+use tlog::{KeyAlgorithm, SigningKey};
 use tower::ServiceExt as _;
 
 /// Name of the log: the one that the recordings have.
@@ -21,7 +21,7 @@ pub(crate) const NAME: &str = "rekor-lab";
 pub(crate) struct TestLog {
     pub(crate) ledger: Ledger,
     router: Router,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A whole answer.
@@ -53,6 +53,11 @@ pub(crate) async fn open_log() -> (Ledger, Settings, TempDir) {
 
 /// The same, for some of the APIs.
 pub(crate) async fn open_log_for(apis: Apis) -> (Ledger, Settings, TempDir) {
+    open_log_by(Arc::new(SystemClock), apis).await
+}
+
+/// The same by this clock.
+pub(crate) async fn open_log_by(clock: Arc<dyn Clock>, apis: Apis) -> (Ledger, Settings, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     let rng = SystemRandom::new();
     let key = SigningKey::generate_p256_pkcs8(&rng).expect("randomness");
@@ -63,11 +68,11 @@ pub(crate) async fn open_log_for(apis: Apis) -> (Ledger, Settings, TempDir) {
     let ledger = Ledger::open(ledger::Settings {
         store: Arc::new(store),
         name: Some(NAME.to_owned()),
-        keys: KeyRing::new([key]),
+        keys: KeyRing::new([key]).with_folder(folder.path().join("keys"), &rng),
         place: "test".into(),
         cosigner: None,
         witnessing: None,
-        clock: Arc::new(SystemClock),
+        clock,
         metrics: metrics.clone(),
     })
     .await
@@ -90,7 +95,22 @@ impl TestLog {
     /// A log that was opened.
     pub(crate) fn of((ledger, settings, folder): (Ledger, Settings, TempDir)) -> Self {
         let router = server::router(ledger.clone(), &settings).expect("fresh metrics");
-        Self { ledger, router, _folder: folder }
+        Self { ledger, router, folder }
+    }
+
+    /// Freezes the tree and opens the next one, beside the server, which notices by itself.
+    #[allow(dead_code, reason = "not every program of tests rotates")]
+    pub(crate) async fn rotate(&self) {
+        let store = SqliteStore::open(&self.folder.path().join("log.sqlite")).await.expect("the same database");
+        let (rng, keys) = (SystemRandom::new(), self.folder.path().join("keys"));
+        std::fs::create_dir_all(&keys).expect("a folder");
+        let file = keys.join(format!("{}.pem", self.ledger.tree().id));
+        let (key, _) = key_file::read_or_make(&file, KeyAlgorithm::EcdsaP256, &rng).expect("a new key");
+        rotation::register(&store, NAME, key.verifying_key()).await.expect("a key not used before");
+        let trees = self.ledger.trees().await.expect("readable");
+        let origin = rotation::default_origin(NAME, trees.len() + 1);
+        let active = trees.last().expect("a tree");
+        rotation::freeze(&store, active, key.verifying_key(), &origin, &rng).await.expect("it is the active one");
     }
 
     /// Sends one request.
