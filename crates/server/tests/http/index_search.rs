@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tlog::sha256;
 
 use crate::life::only_key;
@@ -90,6 +90,50 @@ async fn pages_lead_through_all_entries_while_the_log_grows() {
         assert_eq!(seen_known, expected, "{condition}");
         assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "each once");
     }
+}
+
+#[tokio::test]
+async fn frozen_shards_are_searched_and_retrieved_as_well() {
+    let log = TestLog::start().await;
+    let signer = Signer::new();
+    let proposals: Vec<String> = (0..6).map(|number| signer.proposal(&[number / 2])).collect();
+    let mut expected = Vec::new();
+    for shard in proposals.chunks(2) {
+        for proposal in shard {
+            expected.push(added(&log, proposal).await);
+        }
+        log.rotate().await;
+    }
+    // In the newest shard once more: an entry of its own.
+    expected.push(added(&log, &proposals[0]).await);
+    assert_eq!(expected[0][16..], expected[6][16..]);
+    let trees: BTreeSet<&str> = expected.iter().map(|id| &id[..16]).collect();
+    assert_eq!(trees.len(), 4);
+    expected.reverse();
+
+    let key = format!("key={}", sha256(signer.pem().as_bytes()));
+    for condition in [key.as_str(), "kind=hashedrekord", "since=0"] {
+        let (mut seen, mut log_indexes, mut cursor) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            // Pages end within shards and at their edges.
+            let page = page(&log, &format!("{condition}&limit=2&cursor={cursor}")).await;
+            seen.extend(uuids(&page).into_iter().map(str::to_owned));
+            let entries = page["entries"].as_array().expect("a list").iter();
+            log_indexes.extend(entries.map(|entry| entry["logIndex"].as_u64().expect("a number")));
+            let Some(next) = page["cursor"].as_str() else { break };
+            cursor = next.to_owned();
+        }
+        assert_eq!((seen, log_indexes), (expected.clone(), (0..7).rev().collect()), "{condition}");
+    }
+    let found = log.post("/api/v1/index/retrieve", &json!({"hash": sha256(&[0]).to_string()}).to_string()).await;
+    assert_eq!(found.json(), json!([expected[0], expected[5], expected[6]]));
+    let key = json!({"content": signer.public_key(), "format": "x509"});
+    let found = log.post("/api/v1/index/retrieve", &json!({"publicKey": key}).to_string()).await;
+    assert_eq!(found.json(), json!(expected));
+    let wanted = json!({"entryUUIDs": expected, "logIndexes": [0, 3, 6]}).to_string();
+    let retrieved = log.post("/api/v1/log/entries/retrieve", &wanted).await.json();
+    let retrieved: Vec<String> = retrieved.as_array().expect("a list").iter().map(only_key).collect();
+    assert_eq!(retrieved, [&expected[..], &[&expected[6], &expected[3], &expected[0]].map(Clone::clone)].concat());
 }
 
 #[tokio::test]
