@@ -54,7 +54,12 @@ impl<'a> Member<'a> {
 
     /// The bytes of `what`, if this is a string, which then has to be base64; no bytes if it is not.
     pub(crate) fn base64(self, what: &str) -> Result<Vec<u8>, Refusal> {
-        self.text()?.map_or(Ok(Vec::new()), |text| decode_base64(what, &text))
+        // With escapes, the text would be a copy of what may be 40 MiB.
+        let escaped = self.starting_with('"').filter(|json| json.contains('\\'));
+        match escaped.and_then(|json| decode_digits(unescaped(&json[1..json.len() - 1]), json.len())) {
+            Some(bytes) => Ok(bytes),
+            None => self.text()?.map_or(Ok(Vec::new()), |text| decode_base64(what, &text)),
+        }
     }
 
     /// The elements of the list `what`, if this is an array, of which there may be `limit`.
@@ -83,10 +88,50 @@ pub(crate) fn decode_standard_base64(text: &str) -> Result<Vec<u8>, usize> {
     BASE64
         .decode(text)
         .or_else(|error| match text.contains(['\r', '\n']) {
-            true => BASE64.decode(text.replace(['\r', '\n'], "")),
+            true => decode_digits(text.bytes(), text.len()).ok_or(error),
             false => Err(error),
         })
         .map_err(|_| first_illegal_byte(text))
+}
+
+/// Base64 in lines, at most `length` bytes of it: decoded a few KiB at a time, so that it is not copied whole.
+fn decode_digits(text: impl Iterator<Item = u8>, length: usize) -> Option<Vec<u8>> {
+    /// Whole quanta of four digits.
+    const DIGITS: usize = 4 * 1024;
+    let mut bytes = Vec::with_capacity(length / 4 * 3);
+    let mut digits = text.filter(|byte| !matches!(byte, b'\r' | b'\n'));
+    let mut chunk = Vec::with_capacity(DIGITS);
+    loop {
+        let is_padded = chunk.ends_with(b"=");
+        chunk.clear();
+        chunk.extend(digits.by_ref().take(DIGITS));
+        match chunk.is_empty() {
+            true => return Some(bytes),
+            // Padding ends a text.
+            false if is_padded => return None,
+            false => BASE64.decode_vec(&chunk, &mut bytes).ok()?,
+        }
+    }
+}
+
+/// What is between the quotes of a JSON string, which the parser went over; NUL for what is not ASCII and for escapes that
+/// base64 has no use for.
+fn unescaped(json: &str) -> impl Iterator<Item = u8> {
+    let mut bytes = json.bytes();
+    std::iter::from_fn(move || match bytes.next()? {
+        b'\\' => Some(match bytes.next()? {
+            b'/' => b'/',
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b'u' => {
+                let digits = bytes.by_ref().take(4).filter_map(|digit| char::from(digit).to_digit(16));
+                let code = digits.fold(0, |code, digit| code * 16 + digit);
+                u8::try_from(code).unwrap_or(0)
+            }
+            _ => 0,
+        }),
+        byte => Some(byte),
+    })
 }
 
 /// The bytes of the base64 member `what`. An empty text is an absent one; CR and LF are skipped.
@@ -186,6 +231,35 @@ mod tests {
     fn text_that_is_no_unicode_is_refused() {
         let value: &RawValue = serde_json::from_str("\"\\ud800\"").unwrap();
         assert!(matches!(Member::of(value).text(), Err(Refusal::Json(_))));
+    }
+
+    #[test]
+    fn base64_in_lines_or_with_escapes_is_the_same_as_without() {
+        let bytes: Vec<u8> = (0..10_000_u32).flat_map(|number| (number * 7919).to_be_bytes()).collect();
+        for length in [0, 1, 3_071, 3_072, 3_073, 6_144, 40_000] {
+            let text = BASE64.encode(&bytes[..length]);
+            let (first, rest) = text.split_at(text.len().min(4_095));
+            let lines = format!("{first}\r\n{rest}\n");
+            assert_eq!(decode_base64("x", &lines).unwrap(), bytes[..length]);
+            let escaped = text.replace('/', "\\/").replace('+', "\\u002B").replace('A', "\\u0041");
+            for json in [serde_json::to_string(&lines).unwrap(), format!("\"{escaped}\\n\"")] {
+                let value: &RawValue = serde_json::from_str(&json).unwrap();
+                assert_eq!(Member::of(value).base64("x").unwrap(), bytes[..length]);
+            }
+        }
+        let padded = BASE64.encode(&bytes[..3_071]);
+        assert!(decode_base64("x", &format!("{padded}\nQQ==")).is_err(), "padding ends a text");
+    }
+
+    #[test]
+    fn escapes_that_are_no_base64_are_refused_where_they_stand() {
+        for (json, at) in [(r#""YQ\u0000=""#, 2), (r#""Y\"Q=""#, 1), (r#""\/\/\t==""#, 2), (r#""YQ==\u00e9""#, 4)] {
+            let value: &RawValue = serde_json::from_str(json).unwrap();
+            let refusal = Member::of(value).base64("x").unwrap_err().to_string();
+            assert!(refusal.ends_with(&format!("illegal base64 data at input byte {at}")), "{json}: {refusal}");
+        }
+        let value: &RawValue = serde_json::from_str(r#""YQ==\ud800""#).unwrap();
+        assert!(matches!(Member::of(value).base64("x"), Err(Refusal::Json(_))), "no Unicode");
     }
 
     #[test]
