@@ -67,12 +67,26 @@ pub(crate) trait Kind: Sync {
         split(self.tag()).0
     }
 
+    /// What a check of it may cost beyond its length.
+    fn weight(&self) -> Weight {
+        Weight::Light
+    }
+
     /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. MUST NOT take longer than
     /// in proportion to the length of `spec`: it runs where requests are read.
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal>;
 
     /// The index keys that follow from the `spec` of leaf bytes, in any case; None if this kind's do not.
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal>;
+}
+
+/// What a check may cost, whatever the length of what is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// In proportion to the length: some signatures, some hashes.
+    Light,
+    /// Much more: what is packed is unpacked, keys come in rings.
+    Heavy,
 }
 
 /// What a client submitted as `spec`, decoded and unchecked.

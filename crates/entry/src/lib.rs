@@ -29,7 +29,7 @@ mod statement;
 mod v2;
 mod x509;
 
-pub use kinds::{kind_names, kind_tags};
+pub use kinds::{Weight, kind_names, kind_tags};
 pub use policy::{DEFAULT_ALGORITHMS, Policy, UnknownAlgorithm, UnknownKind};
 pub use refusal::Refusal;
 pub use search::{Attribute, KEY_FORMATS, key_search_key};

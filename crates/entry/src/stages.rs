@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 
 use crate::envelope::{Envelope, require_object};
-use crate::kinds::{Kind, KindName, Proposal, Purpose};
+use crate::kinds::{Kind, KindName, Proposal, Purpose, Weight};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::v2;
@@ -59,6 +59,11 @@ impl ProposedEntry {
     fn from_v2_request(request: CreateEntryRequest) -> Result<Self, Refusal> {
         let (kind, proposal) = v2::proposal(request)?;
         Ok(Self { kind, proposal })
+    }
+
+    /// What a check of it may cost beyond its length: a heavy one belongs on a thread of its own.
+    pub fn weight(&self) -> Weight {
+        self.kind.weight()
     }
 
     /// Verifies for insertion. `now` is what expiry is judged by, where a kind knows it (TUF metadata).

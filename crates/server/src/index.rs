@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use entry::Refusal;
+use entry::{Refusal, Weight};
 use http::{HeaderName, HeaderValue, StatusCode};
 use ledger::{Hit, ReadError, Shards};
 use serde_json::value::RawValue;
@@ -19,6 +19,7 @@ use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, Members};
 use crate::limits::{ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT};
 use crate::metrics::Refused;
+use crate::verification::Work;
 use crate::wire::{json_within, room};
 
 /// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
@@ -102,6 +103,13 @@ type Term = Vec<String>;
 struct Search {
     operator: Operator,
     terms: Vec<Term>,
+}
+
+impl Work for Search {
+    /// Nothing is left to check.
+    fn weight(&self) -> Weight {
+        Weight::Light
+    }
 }
 
 impl Search {

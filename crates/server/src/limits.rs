@@ -49,7 +49,7 @@ pub const WORKING_FACTOR: u64 = 2;
 /// entries (some 1 KiB, certificates included) out.
 pub const SMALL_BODY_BYTES: u64 = 64 * 1024;
 
-/// Checks of bodies up to this size run in the request's own task: entries with a key (1 KiB) or a usual certificate (some
+/// Checks of bodies up to this size run in the request's own task, unless the kind is a heavy one: entries with a key (1 KiB) or a usual certificate (some
 /// 2 KiB). What is larger has room for chains of certificates, each of which may ask for a hundred signature checks.
 pub const LIGHT_BODY_BYTES: u64 = 4 * 1024;
 

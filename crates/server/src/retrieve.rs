@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use entry::{ProposedEntry, Refusal, UnixSeconds};
+use entry::{ProposedEntry, Refusal, UnixSeconds, Weight};
 use http::StatusCode;
 use ledger::{LoggedEntry, ReadError, Shards, TreeId};
 use serde_json::value::RawValue;
@@ -17,6 +17,7 @@ use crate::entry_id::{EntryId, PATTERN};
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, FirstItems};
 use crate::limits::MAX_RETRIEVE;
+use crate::verification::Work;
 use crate::wire::{LogEntry, entry_bytes, json_within, room};
 
 /// The name of the body in messages.
@@ -98,6 +99,12 @@ struct Request {
     ids: Vec<(String, EntryId)>,
     proposed: Vec<ProposedEntry>,
     log_indexes: Vec<u64>,
+}
+
+impl Work for Request {
+    fn weight(&self) -> Weight {
+        self.proposed.iter().map(ProposedEntry::weight).max().unwrap_or(Weight::Light)
+    }
 }
 
 impl Request {

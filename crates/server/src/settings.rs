@@ -91,8 +91,8 @@ pub struct Limits {
     pub body_bytes_in_flight: u64,
     /// Open connections. More wait in the kernel's queue.
     pub connections: usize,
-    /// Costly signature checks (bodies above 4 KiB) at once, and half as many of large bodies besides; light ones run where the
-    /// request is handled.
+    /// Costly checks (bodies above 4 KiB, and kinds that are heavy whatever their length) at once, and half as many of large bodies
+    /// besides; light ones run where the request is handled.
     pub verifications: NonZeroUsize,
     /// Attestations up to this size are kept beside their entries, and shown with them; larger ones are neither, though the
     /// entry goes in all the same. 0: none are. At most [`MAX_ATTESTATION_BYTES`].

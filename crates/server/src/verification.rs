@@ -1,15 +1,30 @@
-//! Where checks run: light ones in the request's own task, costly ones on a blocking thread, so many at once. Those of large
-//! bodies have turns of their own, so that an ordinary entry never waits behind a package.
+//! Where checks run: light ones in the request's own task; those of longer bodies, and of kinds that are heavy whatever their
+//! length, on a blocking thread, so many at once. Those of large bodies have turns of their own, so that an ordinary entry never
+//! waits behind a package.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use entry::{ProposedEntry, Weight};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
 use crate::body::{Admitted, Decoded};
 use crate::errors::ApiError;
 use crate::limits::{ADMISSION_WAIT, LARGE_ADMISSION_WAIT, LIGHT_BODY_BYTES, SMALL_BODY_BYTES};
 use crate::metrics::{Metrics, Refused};
+
+/// What was decoded from a body and is to be checked.
+pub(crate) trait Work: Send + 'static {
+    /// What that may cost beyond its length.
+    fn weight(&self) -> Weight;
+}
+
+impl Work for ProposedEntry {
+    fn weight(&self) -> Weight {
+        self.weight()
+    }
+}
 
 /// Gives checks their turn.
 pub(crate) struct Verifier {
@@ -32,33 +47,58 @@ impl Verifier {
     /// # Errors
     ///
     /// 503 if no turn came in time, 500 if the check panicked.
-    pub(crate) async fn run<D, T: Send + 'static, E: Send + 'static>(
+    pub(crate) async fn run<D, T, E>(
         &self,
         body: Admitted,
         decode: impl FnOnce(&[u8]) -> Result<D, E> + Send + 'static,
         check: impl FnOnce(D) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, ApiError> {
+    ) -> Result<Result<T, E>, ApiError>
+    where
+        D: Work,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let histogram = self.metrics.verification.clone();
-        let length = body.bytes().len() as u64;
-        let timed = move || {
+        let decode = move |body: Admitted| {
             let started = Instant::now();
-            let Decoded { value, share } = body.decode(decode);
+            (body.decode(decode), started.elapsed())
+        };
+        let check = move |(Decoded { value, share }, decoding): (Decoded<Result<D, E>>, Duration)| {
+            let started = Instant::now();
             let outcome = value.and_then(check);
             drop(share);
-            histogram.observe(started.elapsed().as_secs_f64());
+            histogram.observe((decoding + started.elapsed()).as_secs_f64());
             outcome
         };
-        let (turns, patience) = match length {
-            ..=LIGHT_BODY_BYTES => return Ok(timed()),
-            ..=SMALL_BODY_BYTES => (&self.small, ADMISSION_WAIT),
-            _ => (&self.large, LARGE_ADMISSION_WAIT),
-        };
-        let Ok(Ok(turn)) = timeout(patience, Arc::clone(turns).acquire_owned()).await else {
-            let seconds = ADMISSION_WAIT.as_secs();
-            return Err(ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds));
-        };
+        match body.bytes().len() as u64 {
+            ..=LIGHT_BODY_BYTES => {
+                let decoded = decode(body);
+                match decoded.0.value.as_ref().map_or(Weight::Light, Work::weight) {
+                    Weight::Light => Ok(check(decoded)),
+                    Weight::Heavy => {
+                        let turn = turn(&self.small, ADMISSION_WAIT).await?;
+                        self.on_a_thread(turn, move || check(decoded)).await
+                    }
+                }
+            }
+            length => {
+                let (turns, patience) = match length {
+                    ..=SMALL_BODY_BYTES => (&self.small, ADMISSION_WAIT),
+                    _ => (&self.large, LARGE_ADMISSION_WAIT),
+                };
+                let turn = turn(turns, patience).await?;
+                self.on_a_thread(turn, move || check(decode(body))).await
+            }
+        }
+    }
+
+    async fn on_a_thread<T: Send + 'static>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
         let checked = tokio::task::spawn_blocking(move || {
-            let outcome = timed();
+            let outcome = work();
             drop(turn);
             outcome
         });
@@ -67,5 +107,15 @@ impl Verifier {
             self.metrics.panics.inc();
             ApiError::unknown()
         })
+    }
+}
+
+async fn turn(turns: &Arc<Semaphore>, patience: Duration) -> Result<OwnedSemaphorePermit, ApiError> {
+    match timeout(patience, Arc::clone(turns).acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => {
+            let seconds = ADMISSION_WAIT.as_secs();
+            Err(ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds))
+        }
     }
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::artifact::{self, Artifact};
-use super::{Canonical, Kind, Proposal, Purpose};
+use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::jcs;
 use crate::member::Member;
 use crate::refusal::Refusal;
@@ -21,6 +21,10 @@ pub(super) struct V001;
 impl Kind for V001 {
     fn tag(&self) -> &'static str {
         "alpine:0.0.1"
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::Heavy
     }
 
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {

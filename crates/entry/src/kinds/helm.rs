@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::artifact;
-use super::{Canonical, Kind, Proposal, Purpose};
+use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::jcs;
 use crate::member::Member;
 use crate::pki::{Key, Signature, pgp};
@@ -21,6 +21,10 @@ pub(super) struct V001;
 impl Kind for V001 {
     fn tag(&self) -> &'static str {
         "helm:0.0.1"
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::Heavy
     }
 
     /// `chart.hash` and `chart.provenance.signature` are what stored entries have; of a proposal they are no part.

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::artifact::{self, Artifact};
-use super::{Canonical, Kind, Proposal, Purpose};
+use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
 use crate::pki::pkcs7::SignedData;
 use crate::refusal::Refusal;
@@ -20,6 +20,10 @@ pub(super) struct V001;
 impl Kind for V001 {
     fn tag(&self) -> &'static str {
         "jar:0.0.1"
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::Heavy
     }
 
     /// `signature` is what stored entries have; of a proposal it is no part.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
-use super::{Canonical, Kind, Proposal, Purpose};
+use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
 use crate::pki::{self, Key, minisign, pgp, ssh};
 use crate::refusal::Refusal;
@@ -18,6 +18,10 @@ pub(super) struct V001;
 impl Kind for V001 {
     fn tag(&self) -> &'static str {
         "rekord:0.0.1"
+    }
+
+    fn weight(&self) -> Weight {
+        Weight::Heavy
     }
 
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {

@@ -7,6 +7,7 @@ mod support;
 
 mod enabled;
 mod grpc;
+mod heavy;
 mod index_search;
 mod life;
 mod limits;

@@ -47,8 +47,12 @@ impl Signer {
 
     /// A new entry each time: ECDSA signatures differ.
     pub(crate) fn proposal(&self, artifact: &[u8]) -> String {
-        let signature = self.key.sign(artifact, &self.rng).expect("randomness");
-        proposal(artifact, &signature, &self.pem())
+        proposal(artifact, &self.sign(artifact), &self.pem())
+    }
+
+    /// ECDSA with SHA-256.
+    pub(crate) fn sign(&self, artifact: &[u8]) -> Vec<u8> {
+        self.key.sign(artifact, &self.rng).expect("randomness")
     }
 }
 
