@@ -75,6 +75,10 @@ pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Entries of one page of `index/search`, and how many if none is asked for.
 pub const MAX_SEARCH_PAGE: u32 = 1_000;
 
+/// Conditions of one search that are index keys: each is looked up for every candidate of the others, of which there may be
+/// 100,000. An entry has eight kinds of them.
+pub const MAX_SEARCH_KEYS: usize = 16;
+
 /// See [`MAX_SEARCH_PAGE`].
 pub const DEFAULT_SEARCH_PAGE: u32 = 100;
 

@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::app::App;
 use crate::entry_id::entry_id;
 use crate::errors::{ApiError, Validation};
-use crate::limits::{DEFAULT_SEARCH_PAGE, HIT_ANSWER_BYTES, MAX_SEARCH_PAGE};
+use crate::limits::{DEFAULT_SEARCH_PAGE, HIT_ANSWER_BYTES, MAX_SEARCH_KEYS, MAX_SEARCH_PAGE};
 use crate::query::decode;
 use crate::wire::{json_within, room};
 
@@ -91,7 +91,8 @@ impl Request {
                 given.push(name);
             }
         }
-        if request.search.keys.iter().map(Vec::len).product::<usize>() > MAX_KEY_SETS {
+        let keys = &request.search.keys;
+        if keys.len() > MAX_SEARCH_KEYS || keys.iter().map(Vec::len).product::<usize>() > MAX_KEY_SETS {
             return Err(ApiError::validation(Validation::TooManyItems, "the query has too many conditions"));
         }
         Ok(request)
@@ -250,6 +251,8 @@ mod tests {
         assert_eq!(keys, expected);
         assert!(parse("subject=a&subject=b").is_ok(), "both have to hold");
         assert!(parse(&"subject=a&".repeat(5)).unwrap_err().contains("\"code\":611"));
+        assert!(parse(&"commit=a&".repeat(MAX_SEARCH_KEYS)).is_ok());
+        assert!(parse(&"commit=a&".repeat(MAX_SEARCH_KEYS + 1)).unwrap_err().contains("\"code\":611"));
     }
 
     #[test]

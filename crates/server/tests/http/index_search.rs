@@ -148,6 +148,7 @@ async fn what_is_wrong_with_a_query_is_said() {
             605,
             "workflow in query: a workflow is searched without its ref",
         ),
+        (&"commit=a&".repeat(17), 611, "the query has too many conditions"),
         ("cursor=abc", 605, "cursor in query is not one that this log gave"),
         ("emial=a@b", 606, "\\\"emial\\\" is no parameter of a search, which has [issuer "),
     ] {
