@@ -18,6 +18,7 @@ use tlog::{TilePath, TileResource};
 use super::PREFIX;
 use super::error::Error;
 use crate::app::App;
+use crate::budget::Share;
 use crate::errors::ApiError;
 use crate::limits::{ADMISSION_WAIT, MAX_BUNDLE_BYTES};
 use crate::metrics::Refused;
@@ -52,22 +53,26 @@ impl GzipBundles {
         Self(Cache::with_weighter(CACHED_GZIP_BUNDLES, CACHED_GZIP_BYTES, ByLength))
     }
 
-    async fn of(&self, tree: TreeId, path: TilePath, bundle: Bytes) -> Result<Bytes, Error> {
-        let compress = async {
-            let compressed = tokio::task::spawn_blocking(move || {
-                let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder.write_all(&bundle)?;
-                encoder.finish()
-            });
-            match compressed.await {
-                Ok(Ok(compressed)) => Ok(Bytes::from(compressed)),
-                failed => {
-                    tracing::error!(?failed, "a bundle could not be compressed");
-                    Err(Error::internal())
-                }
+    /// The bundle in gzip. Its room goes with the work, which a client that leaves does not end.
+    async fn of(&self, tree: TreeId, path: TilePath, bundle: Bytes, room: Share) -> Result<(Bytes, Share), Error> {
+        if let Some(compressed) = self.0.get(&(tree, path)) {
+            return Ok((compressed, room));
+        }
+        let compressed = tokio::task::spawn_blocking(move || {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(&bundle)?;
+            Ok::<_, std::io::Error>((Bytes::from(encoder.finish()?), room))
+        });
+        match compressed.await {
+            Ok(Ok((compressed, room))) => {
+                self.0.insert((tree, path), compressed.clone());
+                Ok((compressed, room))
             }
-        };
-        self.0.get_or_insert_async(&(tree, path), compress).await
+            failed => {
+                tracing::error!(?failed, "a bundle could not be compressed");
+                Err(Error::internal())
+            }
+        }
     }
 }
 
@@ -94,19 +99,22 @@ pub(crate) async fn tile(
             Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], tile).into_response())
         }
         TileResource::Entries(_) => {
-            let mut room = app.bundles.admit(MAX_BUNDLE_BYTES).await.ok_or_else(|| {
+            let room = app.bundles.admit(MAX_BUNDLE_BYTES).await.ok_or_else(|| {
                 ApiError::unavailable(Refused::AnswerBudget, "too many answers at once", ADMISSION_WAIT.as_secs())
             })?;
             let (tree, bundle) = resource(&app, path).await?;
-            let (encoding, bytes) = match accepts_gzip(&headers) {
-                true => (Some(HeaderValue::from_static("gzip")), app.gzip_bundles.of(tree, path, bundle).await?),
-                false => (None, bundle),
+            let is_gzip = accepts_gzip(&headers);
+            let (bytes, mut room) = match is_gzip {
+                true => app.gzip_bundles.of(tree, path, bundle, room).await?,
+                false => (bundle, room),
             };
             room.shrink_to(bytes.len() as u64);
             let body = Bytes::from_owner(Kept { bytes, _room: room });
             let mut response = ([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], body).into_response();
             response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
-            response.headers_mut().extend(encoding.map(|encoding| (CONTENT_ENCODING, encoding)));
+            if is_gzip {
+                response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
             Ok(response)
         }
     }
@@ -115,7 +123,7 @@ pub(crate) async fn tile(
 /// Bytes with their share of the bundles in flight.
 struct Kept {
     bytes: Bytes,
-    _room: crate::budget::Share,
+    _room: Share,
 }
 
 impl AsRef<[u8]> for Kept {
