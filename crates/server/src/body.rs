@@ -1,18 +1,20 @@
 //! Request bodies: admitted before they are read, bounded while they are, and counted until the work on them is done.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::budget::{Budget, Share};
 use crate::errors::ApiError;
 use crate::limits::{
-    ADMISSION_WAIT, BODY_PAUSE, BODY_TIMEOUT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT, SMALL_BODY_BYTES,
-    SMALL_SHARE, WORKING_FACTOR,
+    ADMISSION_WAIT, BODY_PAUSE, BODY_TIMEOUT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT,
+    LARGE_REQUEST_TIMEOUT, REQUEST_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
 };
 use crate::metrics::{Metrics, Refused};
 use crate::settings::Limits;
@@ -59,7 +61,7 @@ impl Admitted {
 }
 
 /// Whether a body of this length, or of an unknown one, is large: it waits in a line of its own, and longer.
-pub(crate) fn is_large(declared: Option<u64>) -> bool {
+fn is_large(declared: Option<u64>) -> bool {
     declared.is_none_or(|length| length > SMALL_BODY_BYTES)
 }
 
@@ -178,14 +180,27 @@ impl Bodies {
     }
 }
 
-/// Whether a request has a body at all, as far as its headers tell.
-pub(crate) fn has_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING) || content_length(headers).is_some_and(|length| length > 0)
+/// Whether a request has a body at all. Over HTTP/2 no header has to say so.
+pub(crate) fn has_body(request: &Request<Body>) -> bool {
+    !request.body().is_end_stream()
+}
+
+/// How long a request may take, but for sending its answer.
+pub(crate) fn patience(request: &Request<Body>) -> Duration {
+    match has_body(request) {
+        true => patience_with(content_length(request.headers())),
+        false => REQUEST_TIMEOUT,
+    }
+}
+
+/// The same for one with a body of this length, or of an unknown one.
+pub(crate) fn patience_with(declared: Option<u64>) -> Duration {
+    if is_large(declared) { LARGE_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT }
 }
 
 /// The length that is known before the body is read. Beside a transfer encoding it counts for nothing (RFC 9112 section 6.3): a
 /// client could declare one byte and send as many as it likes.
-pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
+fn content_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return None;
     }
@@ -225,7 +240,6 @@ async fn collect(mut bytes: Vec<u8>, mut body: Body, declared: Option<u64>, limi
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
-    use http::Request;
 
     use super::*;
 

@@ -23,8 +23,8 @@ use tower::ServiceExt as _;
 
 use crate::errors::ApiError;
 use crate::limits::{
-    ADMISSION_WAIT, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_WINDOW_BYTES, MAX_HEADER_BYTES, MAX_HEADERS, MAX_STREAMS,
-    PING_INTERVAL, REQUEST_TIMEOUT, STREAM_BUFFER_BYTES, WRITE_TIMEOUT,
+    ADMISSION_WAIT, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT, MAX_HEADER_BYTES,
+    MAX_HEADERS, MAX_STREAMS, PING_INTERVAL, STREAM_BUFFER_BYTES, WRITE_TIMEOUT,
 };
 use crate::metrics::Refused;
 use crate::observe::Peer;
@@ -124,7 +124,7 @@ where
     connection.as_mut().graceful_shutdown();
     tokio::select! {
         ended = connection => ended,
-        () = sleep(REQUEST_TIMEOUT + WRITE_TIMEOUT) => Ok(()),
+        () = sleep(LARGE_REQUEST_TIMEOUT + WRITE_TIMEOUT) => Ok(()),
         () = stalled.cancelled() => Ok(()),
     }
 }

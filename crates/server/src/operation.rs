@@ -6,13 +6,12 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
 use crate::app::App;
-use crate::body::{content_length, has_body, is_large};
+use crate::body::{has_body, patience};
 use crate::errors::ApiError;
-use crate::limits::{LARGE_REQUEST_TIMEOUT, REQUEST_TIMEOUT};
 use crate::metrics::Refused;
 use crate::negotiation;
 
@@ -161,7 +160,7 @@ pub(crate) async fn operate(
     next: Next,
 ) -> Response {
     let started = Instant::now();
-    let agreed = agree(operation, request.headers()).and_then(|answer_type| {
+    let agreed = agree(operation, &request).and_then(|answer_type| {
         let message = || format!("{} API not enabled in this Rekor instance", operation.title());
         let is_enabled = app.operations.0.contains(&operation);
         is_enabled.then_some(answer_type).ok_or_else(|| ApiError::handler(StatusCode::NOT_IMPLEMENTED, message()))
@@ -170,11 +169,7 @@ pub(crate) async fn operate(
         Err(error) => error.into_response(),
         Ok(answer_type) => {
             request.extensions_mut().insert(answer_type);
-            let patience = match has_body(request.headers()) && is_large(content_length(request.headers())) {
-                true => LARGE_REQUEST_TIMEOUT,
-                false => REQUEST_TIMEOUT,
-            };
-            timeout(patience, next.run(request)).await.unwrap_or_else(|_| {
+            timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
                 tracing::warn!(operation = operation.id(), "a request took too long");
                 ApiError::handler(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout")
                     .because(Refused::Timeout)
@@ -191,8 +186,9 @@ pub(crate) async fn operate(
 }
 
 /// The type of the request's body, then that of the answer. With a body the request's own type, JSON, is the fallback.
-fn agree(operation: Operation, headers: &HeaderMap) -> Result<AnswerType, ApiError> {
-    let fallback = if has_body(headers) {
+fn agree(operation: Operation, request: &Request) -> Result<AnswerType, ApiError> {
+    let headers = request.headers();
+    let fallback = if has_body(request) {
         negotiation::check_content_type(headers)?;
         Some("application/json")
     } else {

@@ -17,11 +17,13 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
 use tokio::time::{Instant, timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
-use crate::limits::REQUEST_TIMEOUT;
+use crate::body::patience;
 use crate::metrics::Metrics;
 use crate::observe::method_label;
 use crate::operation::Route;
@@ -100,12 +102,14 @@ async fn operate(State((app, route)): State<(Arc<App>, Route)>, request: Request
     let started = Instant::now();
     let method = method_label(request.method());
     let mut response = match app.ledger.tree().apis.takes_v2() {
-        true => timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+        true => timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
             tracing::warn!(route = route.0, "a request took too long");
             Error::timeout().into_response()
         }),
         false => Error::v1_only().into_response(),
     };
+    // What says nothing of it must not be kept: entries come, and an index that is absent now is not for long.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     response.extensions_mut().insert(route);
     app.metrics.v2_answer(response.status(), method, started.elapsed());
     response

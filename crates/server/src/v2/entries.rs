@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -58,7 +59,12 @@ pub(super) async fn take_in(
 }
 
 /// `GET /api/v2/log/entries/{index}`.
-pub(crate) async fn by_index(State(app): State<Arc<App>>, Path(index): Path<String>) -> Result<Response, Error> {
+pub(crate) async fn by_index(
+    State(app): State<Arc<App>>,
+    index: Result<Path<String>, PathRejection>,
+) -> Result<Response, Error> {
+    // What is no UTF-8 once it is decoded is no number either.
+    let index = index.map(|Path(index)| index).unwrap_or_default();
     let index = LeafIndex(number("index", Some(&index))?);
     let room = room(&app, entry_bytes(&app)).await?;
     let mut head = app.ledger.head();

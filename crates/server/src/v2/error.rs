@@ -72,6 +72,16 @@ impl Error {
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "internal server error")
     }
+
+    /// The answer over gRPC.
+    pub(crate) fn into_grpc_response(self) -> Response {
+        let refused = self.refused;
+        let mut response = Status::from(self).into_http();
+        if let Some(reason) = refused {
+            response.extensions_mut().insert(reason);
+        }
+        response
+    }
 }
 
 /// What the parts say that both APIs share.

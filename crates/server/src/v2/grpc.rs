@@ -8,9 +8,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::middleware::map_request;
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use entry::ProposedEntry;
+use futures_util::StreamExt as _;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
@@ -19,7 +21,7 @@ use prost_reflect::ReflectMessage as _;
 use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
 use sigstore_protobuf_specs::dev::sigstore::rekor::v1::TransparencyLogEntry;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tonic::Status;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
@@ -29,8 +31,8 @@ use super::entries::take_in;
 use super::error::Error;
 use super::wire::log_entry;
 use crate::app::App;
-use crate::body::FRAME_HEADER_BYTES;
-use crate::limits::{MAX_SERVICE_MESSAGE_BYTES, REQUEST_TIMEOUT};
+use crate::body::{FRAME_HEADER_BYTES, patience_with};
+use crate::limits::{BODY_TIMEOUT, MAX_SERVICE_MESSAGE_BYTES};
 use crate::operation::Route;
 
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
@@ -55,7 +57,12 @@ pub(super) fn routes(app: &Arc<App>) -> Router {
         Err(error) => tracing::error!(%error, "no gRPC reflection"),
     }
     let create = axum::routing::post(create_entry).with_state(Arc::clone(app));
-    services.routes().into_axum_router().route(CREATE_ENTRY, create)
+    services.routes().into_axum_router().layer(map_request(with_end)).route(CREATE_ENTRY, create)
+}
+
+/// tonic waits for a request for as long as its client likes: it ends here in any case.
+async fn with_end(request: Request) -> Request {
+    request.map(|body| Body::from_stream(body.into_data_stream().take_until(sleep(BODY_TIMEOUT))))
 }
 
 /// The health service: whoever answers is serving, as `/healthz`.
@@ -85,10 +92,9 @@ impl Health for Alive {
 type Empty = futures_util::stream::Empty<Result<HealthCheckResponse, Status>>;
 
 async fn create_entry(State(app): State<Arc<App>>, request: Request) -> Response {
-    let answered = timeout(REQUEST_TIMEOUT, answer(&app, request)).await.unwrap_or_else(|_| Err(Error::timeout()));
-    let mut response = match answered {
+    let mut response = match answer(&app, request).await {
         Ok(entry) => framed(&entry),
-        Err(error) => Status::from(error).into_http(),
+        Err(error) => error.into_grpc_response(),
     };
     response.extensions_mut().insert(Route(CREATE_ENTRY));
     response
@@ -99,7 +105,9 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
         return Err(Error::v1_only());
     }
     let body = app.bodies.read_frame(request.into_body()).await?;
-    let (entry, proof) = take_in(app, body, from_frame).await?;
+    // Reading has bounds of its own, and said how large the body is.
+    let patience = patience_with(Some(body.bytes().len() as u64));
+    let (entry, proof) = timeout(patience, take_in(app, body, from_frame)).await.map_err(|_| Error::timeout())??;
     Ok(log_entry(&entry, &proof))
 }
 

@@ -11,7 +11,7 @@ const DELIBERATE: &[(&str, &[Aspect], &str)] = &[
     ("neg-accept-xml", &[Headers], "an answer in JSON says so; Rekor sends an empty Content-Type"),
     ("neg-index-sha384-hash", &[Status, Body], "SHA-384 can be searched for"),
     ("get-healthz", &[Status, Body], "a route of ours"),
-    ("neg-404-v2", &[Status, Body], "the v2 API is there too"),
+    ("neg-404-v2", &[Status, Headers, Body], "the v2 API is there too"),
     ("get-metrics", &[Status, Headers, Body], "on a listener of their own, which this test does not open"),
     ("get-root-html", &[Body], "our own page"),
     ("neg-method-delete-", &[Body], "our own page"),

@@ -23,6 +23,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::listening::{Served, serve};
 use crate::proposal::Signer;
+use crate::support::TestLog;
 
 const SOON: Duration = Duration::from_secs(60);
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
@@ -88,6 +89,23 @@ async fn errors_have_their_codes() {
     let codec = ProstCodec::<CreateEntryRequest, TransparencyLogEntry>::default();
     let unknown = grpc.unary(Request::new(CreateEntryRequest::default()), path, codec).await.expect_err("unknown");
     assert_eq!(unknown.code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn no_service_waits_for_ever_for_a_request() {
+    let log = TestLog::start().await;
+    tokio::time::pause();
+    for path in [
+        format!("/{SERVICE}/CreateEntry"),
+        "/grpc.health.v1.Health/Check".to_owned(),
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo".to_owned(),
+    ] {
+        let silent = futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        let request = http::Request::post(&path).header("content-type", "application/grpc");
+        let request = request.body(axum::body::Body::from_stream(silent)).expect("a request");
+        let answer = timeout(Duration::from_secs(600), log.send(request)).await;
+        assert_eq!(answer.map(|answer| answer.status), Ok(200), "{path}");
+    }
 }
 
 #[tokio::test]

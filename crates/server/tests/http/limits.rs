@@ -41,6 +41,42 @@ async fn large_bodies_are_checked_as_well() {
 }
 
 #[tokio::test]
+async fn a_large_body_waits_its_turn_on_either_api() {
+    let mut opened = open_log().await;
+    opened.1.limits.body_bytes = 100_000;
+    // Room for one body of unknown length.
+    opened.1.limits.body_bytes_in_flight = 0;
+    let log = TestLog::of(opened);
+    tokio::time::pause();
+    let chunked = |target: &str, body| {
+        let request = Request::post(target).header("content-type", "application/json");
+        log.send(request.header("transfer-encoding", "chunked").body(body).expect("a request"))
+    };
+    // A byte now and then holds the room as long as a body may take.
+    let drops = || {
+        futures_util::stream::unfold((), async |()| {
+            tokio::time::sleep(server::limits::BODY_PAUSE / 2).await;
+            Some((Ok::<_, std::io::Error>(" "), ()))
+        })
+    };
+    for target in [ENTRIES, "/api/v2/log/entries"] {
+        let slow = || chunked(ENTRIES, Body::from_stream(drops()));
+        let waits = chunked(target, Body::from("{".repeat(70_000)));
+        let (first, second, third, answer) = tokio::join!(slow(), slow(), slow(), waits);
+        assert_eq!([first.status, second.status, third.status], [408; 3]);
+        assert_eq!(answer.status, 400, "{target}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_body_needs_no_header_that_announces_it() {
+    let log = TestLog::start().await;
+    // As over HTTP/2.
+    let request = Request::post(ENTRIES).header("content-type", "text/plain").body(Body::from("{}"));
+    assert_eq!(log.send(request.expect("a request")).await.status, 415);
+}
+
+#[tokio::test]
 async fn long_targets_are_refused() {
     let log = TestLog::start().await;
     let answer = log.get(&format!("/api/v1/log?x={}", "y".repeat(4096))).await;

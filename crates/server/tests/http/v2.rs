@@ -62,6 +62,7 @@ async fn what_is_not_there_or_no_question_is_refused() {
         ("/api/v2/log/entries/1", 404, 5),
         ("/api/v2/log/entries/-1", 400, 3),
         ("/api/v2/log/entries/x", 400, 3),
+        ("/api/v2/log/entries/%ff", 400, 3),
         ("/api/v2/log/entries/9223372036854775808", 400, 3),
         ("/api/v2/log/entries?leafHash=00", 400, 3),
         ("/api/v2/log/entries?leafHash=", 400, 3),
@@ -86,7 +87,10 @@ async fn what_is_not_there_or_no_question_is_refused() {
         assert_eq!((answer.status, &answer.json()["code"]), (status, &code.into()), "{target}: {}", answer.body);
     }
     let absent = tlog::sha256(b"absent");
-    assert_eq!(log.get(&format!("{V2}?leafHash={absent}")).await.status, 404);
+    for target in [format!("{V2}?leafHash={absent}"), "/tile/0/000".to_owned(), format!("{V2}/1")] {
+        let answer = log.get(&target).await;
+        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-cache"), "what comes may be there soon");
+    }
 }
 
 #[tokio::test]
