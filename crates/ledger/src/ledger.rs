@@ -13,7 +13,7 @@ use crate::core::{Core, PublishError};
 use crate::head::SigningError;
 use crate::keys::KeyRing;
 use crate::log::{Log, Parts};
-use crate::publish::{Publication, Witnessing};
+use crate::publish::Witnessing;
 use crate::seal::Freshness;
 use crate::store::{EntryRef, EntryRow, Store, StoreError, TreeRow};
 use crate::trees::{DEFAULT_NAME, create_tree, find_log};

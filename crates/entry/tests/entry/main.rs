@@ -27,6 +27,6 @@ mod rpm;
 mod signatures;
 #[cfg(test)]
 mod submission;
+mod tuf;
 #[cfg(test)]
 mod v2;
-mod tuf;

@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, reason = "a test fails where something is not as it must be")]
 
+#[expect(dead_code, reason = "the log of other tests too, which read more of an answer")]
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[expect(dead_code, reason = "the signers of another test, of which this one needs some")]
 #[path = "../http/proposal.rs"]
 mod proposal;
 
