@@ -12,7 +12,7 @@ use crate::head::{HeadView, Integrated, SigningError, describe};
 use crate::log::Parts;
 use crate::metrics::Metrics;
 use crate::publish::Publication;
-use crate::store::{FinalCheckpoint, Read, Store};
+use crate::store::{FinalCheckpoint, Read, Store, StoreError};
 use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
 use crate::timestamps::Waiting;
@@ -120,9 +120,11 @@ impl Core {
         }
     }
 
-    /// Shows the last checkpoints of a frozen tree with its head from now on.
-    pub(crate) fn show_last(&self, last: &FinalCheckpoint) {
-        self.published.send_modify(|published| *published = Arc::new(published.with_last(last)));
+    /// Shows the last checkpoints of a frozen tree, whose last head MUST be published here, with that head from now on.
+    pub(crate) fn show_last(&self, last: &FinalCheckpoint) -> Result<(), StoreError> {
+        let head = self.head().with_last(last)?;
+        self.published.send_replace(Arc::new(head));
+        Ok(())
     }
 
     /// Makes the log read-only and remembers the first reason.
@@ -188,7 +190,7 @@ impl Core {
 pub(crate) enum PublishError {
     /// The database could not be read.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
     /// Its checkpoint could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),

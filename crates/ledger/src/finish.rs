@@ -1,6 +1,8 @@
 //! Finishing a frozen tree: all its signed entry timestamps are stored and its last checkpoints are kept, so that its key is needed
 //! no more.
 
+use std::sync::Arc;
+
 use tlog::LeafIndex;
 
 use crate::ReadError;
@@ -24,14 +26,17 @@ pub(crate) async fn finish_patiently(core: &Core) {
 ///
 /// Dies half way: some timestamps are stored; whoever has the key goes on from there.
 pub(crate) async fn finish(core: &Core) -> Result<FinalCheckpoint, ReadError> {
-    if let Some(kept) = core.store.final_checkpoint(core.tree.id).await? {
-        core.show_last(&kept);
-        return Ok(kept);
-    }
-    // Another server may have published its last head.
+    // Another server may have published its last head. Before anything of it is shown or signed, it has to be the head here.
     let head = core.newest_head().await?;
+    if let Some(reason) = core.read_only.get() {
+        return Err(StoreError::Unavailable(reason.clone()).into());
+    }
     if head.size < core.integrated().size {
         return Err(StoreError::Unavailable("its last head is not published yet".into()).into());
+    }
+    if let Some(kept) = core.store.final_checkpoint(core.tree.id).await? {
+        core.show_last(&kept)?;
+        return Ok(kept);
     }
     for start in (0..head.size.0).step_by(PAGE_ENTRIES as usize) {
         store_timestamps(core, &head, start..head.size.0.min(start + PAGE_ENTRIES)).await?;
@@ -40,17 +45,21 @@ pub(crate) async fn finish(core: &Core) -> Result<FinalCheckpoint, ReadError> {
     core.store.keep_final(core.tree.id, &last).await?;
     let kept = core.store.final_checkpoint(core.tree.id).await?;
     let kept = kept.ok_or_else(|| StoreError::Damaged(format!("tree {} is not frozen", core.tree.id)))?;
-    core.show_last(&kept);
+    core.show_last(&kept)?;
     tracing::info!(tree = %core.tree.id, size = head.size.0, root = %head.root, "a frozen tree is finished: its key is needed no more");
     Ok(kept)
 }
 
-async fn store_timestamps(core: &Core, head: &Head, range: std::ops::Range<u64>) -> Result<(), ReadError> {
+async fn store_timestamps(core: &Core, head: &Arc<Head>, range: std::ops::Range<u64>) -> Result<(), ReadError> {
     let unsigned: Vec<LeafIndex> = core.store.unsigned(core.tree.id, range).await?;
     if unsigned.is_empty() {
         return Ok(());
     }
     let entries = core.entries(head, &unsigned).await?;
+    for entry in &entries {
+        // No answer was verified before this signature is made: it MUST be an entry of this tree.
+        core.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+    }
     let signed = entries.iter().map(|entry| {
         let signature = core.signed_entry_timestamp(entry)?.to_vec();
         Ok(TimestampRow { leaf_index: entry.leaf_index, signature })

@@ -149,11 +149,26 @@ impl Head {
         Ok(Self { checkpoint_v2: checkpoint, ..self })
     }
 
-    /// The last head of a frozen tree with the texts that were kept of it.
-    pub(crate) fn kept(tree: &Arc<Tree>, integrated: &Arc<Integrated>, last: FinalCheckpoint) -> Self {
+    /// The last head of a frozen tree with the texts that were kept of it, which MUST state this head and be signed by this log.
+    pub(crate) fn kept(
+        tree: &Arc<Tree>,
+        integrated: &Arc<Integrated>,
+        last: FinalCheckpoint,
+    ) -> Result<Self, StoreError> {
         let Integrated { size, root, time, .. } = **integrated;
         let FinalCheckpoint { checkpoint_v1, checkpoint_v2 } = last;
-        Self {
+        for (text, origin, signer) in
+            [(&checkpoint_v1, &tree.origin_v1, &tree.name), (&checkpoint_v2, &tree.origin_v2, &tree.origin_v2)]
+        {
+            let damaged = |what: String| StoreError::Damaged(format!("table final_checkpoint: {origin:?}: {what}"));
+            let key = NoteKey::new(signer, tree.log_key.clone()).map_err(|error| damaged(error.to_string()))?;
+            let stated = Checkpoint::open(text, origin, &[key]).map_err(|error| damaged(error.to_string()))?;
+            if (stated.size, stated.root) != (size, root) {
+                let (stated, head) = (describe(stated.size, &stated.root), describe(size, &root));
+                return Err(damaged(format!("it states {stated}, and the last head is {head}")));
+            }
+        }
+        Ok(Self {
             tree: Arc::clone(tree),
             size,
             root,
@@ -161,11 +176,11 @@ impl Head {
             checkpoint_v1,
             checkpoint_v2,
             integrated: Arc::clone(integrated),
-        }
+        })
     }
 
     /// The same head with the texts that were kept of it.
-    pub(crate) fn with_last(&self, last: &FinalCheckpoint) -> Self {
+    pub(crate) fn with_last(&self, last: &FinalCheckpoint) -> Result<Self, StoreError> {
         Self::kept(&self.tree, &self.integrated, last.clone())
     }
 

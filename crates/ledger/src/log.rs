@@ -73,7 +73,7 @@ impl Parts {
         let core = match last {
             Some(last) => {
                 let integrated = Arc::new(load_head(self.store.reader().as_mut(), tree.id).await?);
-                let head = Head::kept(&tree, &integrated, last);
+                let head = Head::kept(&tree, &integrated, last)?;
                 Core::new(self, key, Publication::AtOnce, integrated, head)
             }
             None => {
@@ -254,13 +254,22 @@ impl Log {
         });
     }
 
-    /// The newest head of the active tree, moving on until that is one that takes entries.
+    /// Reads what other servers have published of frozen trees whose last heads are not published here.
+    async fn refresh_frozen(&self) -> Result<(), ReadError> {
+        for core in self.list().frozen.iter().filter(|core| core.head().size < core.integrated().size) {
+            core.newest_head().await?;
+        }
+        Ok(())
+    }
+
+    /// The newest head of the active tree, moving on until that is one that takes entries. Those of the others are their newest too.
     pub(crate) async fn newest_head(self: &Arc<Self>) -> Result<Arc<Head>, ReadError> {
         loop {
             let active = self.active();
             let core = &active.core;
             let head = if self.parts.store.is_shared() { core.newest_head().await? } else { core.head() };
             if !core.frozen.is_cancelled() {
+                self.refresh_frozen().await?;
                 return Ok(head);
             }
             self.move_on(core.tree.id).await.map_err(OpenError::into_read_error)?;

@@ -115,9 +115,9 @@ impl Witnessed {
         self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
     }
 
-    fn published(&self, all: bool) {
-        let since = if all { None } else { Some(Instant::now()) };
-        *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    /// Something was published: what waits yet, waits from now on.
+    fn published(&self) {
+        *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn has_waited(&self) -> Duration {
@@ -302,7 +302,7 @@ impl Core {
     /// Publishes a head, unless a larger one is. `head` MUST be of the line of integrated heads: all of these are consistent.
     pub(crate) fn let_out(&self, head: Head) {
         let size = head.size;
-        self.published.send_if_modified(|published| {
+        let larger = self.published.send_if_modified(|published| {
             let larger = head.size > published.size;
             if larger {
                 self.show_head(&head);
@@ -310,8 +310,14 @@ impl Core {
             }
             larger
         });
-        if let Publication::Witnessed(witnessed) = &self.publication {
-            witnessed.published(self.integrated().size <= size);
+        if let Publication::Witnessed(witnessed) = &self.publication
+            && larger
+        {
+            witnessed.published();
+            // Looked at afterwards: what is integrated from now on says itself that it waits.
+            if self.integrated().size > size {
+                witnessed.waits();
+            }
         }
     }
 }

@@ -5,15 +5,15 @@
 use ring::rand::SecureRandom;
 use tlog::{Hash, KeyAlgorithm, VerifyingKey};
 
-use crate::check_name;
 use crate::finish;
 use crate::ledger::{OpenError, Settings};
 use crate::log::Parts;
 use crate::presence::LIVES_FOR;
 use crate::store::{
-    FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreResult, TreeRow, TreeState,
+    FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreError, StoreResult, TreeRow, TreeState,
 };
 use crate::trees::random_tree_id;
+use crate::{TreeId, check_name};
 
 /// Why a log is not rotated.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +29,8 @@ pub enum RotateError {
     Overtaken,
 }
 
-impl From<crate::store::StoreError> for RotateError {
-    fn from(error: crate::store::StoreError) -> Self {
+impl From<StoreError> for RotateError {
+    fn from(error: StoreError) -> Self {
         Self::Open(error.into())
     }
 }
@@ -83,12 +83,26 @@ pub async fn freeze(
         keys: [KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() }].into_iter().chain(others).collect(),
         ..tree.clone()
     };
-    match store.freeze(tree.tree_id, &next).await? {
-        Freeze::Done(last) => {
-            let first_log_index = tree.first_log_index + last.size.0;
-            Ok((TreeRow { first_log_index, ..next }, last))
+    let last = match freeze_surely(store, tree.tree_id, &next).await? {
+        Freeze::Done(last) => last,
+        Freeze::Refused => {
+            let opened = store.trees().await?.iter().any(|row| row.tree_id == tree_id);
+            let last = store.reader().newest_head(tree.tree_id).await?.filter(|_| opened);
+            last.ok_or(RotateError::Overtaken)?
         }
-        Freeze::Refused => Err(RotateError::Overtaken),
+    };
+    Ok((TreeRow { first_log_index: tree.first_log_index + last.size.0, ..next }, last))
+}
+
+/// A freeze whose answer was lost is asked for again: that waits for the lock, and so for the end of the first one, and is refused
+/// if it was done. Whether by us, the trees say.
+async fn freeze_surely(store: &dyn Store, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
+    match store.freeze(tree, next).await {
+        Err(lost @ (StoreError::UnknownOutcome(_) | StoreError::Unavailable(_))) => {
+            tracing::warn!(error = %lost, "the outcome of the freeze is unknown; asking again");
+            store.freeze(tree, next).await.map_err(|_| lost)
+        }
+        outcome => outcome,
     }
 }
 

@@ -4,7 +4,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
-#[expect(dead_code, reason = "shared with the simulation, which uses all of it")]
 #[path = "simulation/store.rs"]
 mod store;
 #[path = "publication/witness.rs"]
@@ -13,11 +12,12 @@ mod witness;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::store::Store;
-use ledger::{AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, OpenError, Settings, Witnessing};
+use ledger::rotation;
+use ledger::store::{Rotation as _, Store, TreeState};
+use ledger::{AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, OpenError, Settings, TreeId, Witnessing};
 use ring::rand::SystemRandom;
 use store::SimStore;
-use tlog::{Note, SigningKey, WitnessPolicy};
+use tlog::{Checkpoint, Note, SigningKey, WitnessPolicy};
 use tokio::time::Instant;
 use witness::{Behaviour, SimWitnesses};
 
@@ -39,6 +39,7 @@ struct World {
     store: SimStore,
     witnesses: SimWitnesses,
     pkcs8: Vec<u8>,
+    next_pkcs8: Vec<u8>,
     ed25519: Vec<u8>,
 }
 
@@ -46,8 +47,9 @@ impl World {
     fn new(store: SimStore, witnesses: usize) -> Self {
         let rng = SystemRandom::new();
         let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
+        let next_pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
         let ed25519 = SigningKey::generate_ed25519_pkcs8(&rng).unwrap();
-        Self { witnesses: SimWitnesses::new(&store, witnesses), store, pkcs8, ed25519 }
+        Self { witnesses: SimWitnesses::new(&store, witnesses), store, pkcs8, next_pkcs8, ed25519 }
     }
 
     fn settings(&self, quorum: &str, fail_open_after: Option<Duration>) -> Settings {
@@ -56,7 +58,7 @@ impl World {
         Settings {
             store: Arc::new(self.store.clone()),
             name: None,
-            keys: KeyRing::new([key(&self.pkcs8)]),
+            keys: KeyRing::new([key(&self.pkcs8), key(&self.next_pkcs8)]),
             place: "test".into(),
             cosigner: Some(key(&self.ed25519)),
             witnessing: Some(Witnessing { policy, transport: Arc::new(self.witnesses.clone()), fail_open_after }),
@@ -319,4 +321,136 @@ fn the_ed25519_key_is_the_one_of_the_tree() {
             assert!(matches!(refused, OpenError::WrongCosigner { .. }), "{refused}");
         }
     });
+}
+
+impl World {
+    /// Freezes the tree and opens the one of the next key.
+    async fn rotate(&self) -> TreeId {
+        let tree = self.store.trees().await.unwrap().remove(0);
+        let rng = SystemRandom::new();
+        let next = SigningKey::from_pkcs8(&self.next_pkcs8, &rng).unwrap().verifying_key().clone();
+        rotation::register(&self.store, &tree.name, &next).await.unwrap();
+        while self.store.trees().await.unwrap()[0].state == TreeState::Active {
+            rotation::freeze(&self.store, &tree, &next, "two.example", &rng).await.ok();
+        }
+        tree.tree_id
+    }
+
+    /// Two servers on a tree that is frozen with one of its two entries published. Then the first server publishes the other one,
+    /// and from that moment on the second has no turn.
+    async fn frozen_and_published_by_the_first(&self) -> (Ledger, Ledger, TreeId) {
+        let first = self.open("quorum w0").await;
+        first.append(entry(1)).await.unwrap();
+        self.witnesses.behave(0, Behaviour::Dead);
+        let second = self.open("quorum w0").await;
+        let writer = first.clone();
+        tokio::spawn(async move { writer.append(entry(2)).await });
+        while self.store.with(|state| state.tables.entries.len()) < 2 {
+            tokio::task::yield_now().await;
+        }
+        let tree = self.rotate().await;
+        while first.tree().id == tree || second.tree().id == tree {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.witnesses.behave(0, Behaviour::Honest);
+        while self.store.with(|state| state.tables.of(tree).publications.last().unwrap().size.0) < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.store.with(|state| state.publishers.insert(tree.0, u64::MAX));
+        (first, second, tree)
+    }
+}
+
+fn assert_one_head(ledger: &Ledger) {
+    for head in ledger.shards().active_first() {
+        for text in [&head.checkpoint_v1, &head.checkpoint_v2] {
+            let stated = Checkpoint::parse(Note::parse(text).unwrap().text()).unwrap();
+            assert_eq!((stated.size, stated.root), (head.size, head.root), "a head and the text of another one");
+        }
+    }
+}
+
+#[test]
+fn the_last_texts_are_shown_with_the_last_head_only() {
+    for seed in seeds() {
+        run(seed, async |store| {
+            let world = World::new(store.clone(), 1);
+            let (first, second, tree) = world.frozen_and_published_by_the_first().await;
+            for _ in 0..500 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                assert_one_head(&first);
+                assert_one_head(&second);
+            }
+            assert!(store.with(|state| state.tables.last_texts.contains_key(&tree.0)));
+            for ledger in [&first, &second] {
+                assert_eq!(ledger.head_of(tree).unwrap().size.0, 2);
+            }
+        });
+    }
+}
+
+#[test]
+fn what_another_server_published_of_a_frozen_tree_is_in_the_newest_shards() {
+    for seed in seeds() {
+        run(seed, async |store| {
+            let world = World::new(store.clone(), 1);
+            let (_first, second, tree) = world.frozen_and_published_by_the_first().await;
+            let shards = second.newest_shards().await.unwrap();
+            assert_eq!(shards.of_tree(tree).unwrap().size.0, 2, "seed {seed}");
+            assert_one_head(&second);
+        });
+    }
+}
+
+#[test]
+fn rotations_with_witnesses_and_faults_lose_and_mix_nothing() {
+    for seed in seeds() {
+        run(seed, async |store| {
+            let world = World::new(store.clone(), 3);
+            let servers = [world.open(TWO_OF_THREE).await, world.open(TWO_OF_THREE).await];
+            store.with(|state| state.fault_every = 5);
+            world.witnesses.fail_one_in(4);
+            let mut writers = Vec::new();
+            for n in 0..40 {
+                let ledger = servers[n as usize % 2].clone();
+                writers.push(tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(n * 50)).await;
+                    let answer = ledger.append(entry(n)).await;
+                    assert_one_head(&ledger);
+                    (n, answer)
+                }));
+            }
+            tokio::time::sleep(Duration::from_millis(store.with(|state| state.rng.below(2_000)))).await;
+            let frozen = world.rotate().await;
+            for writer in writers {
+                let (n, answer) = writer.await.unwrap();
+                let Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) = answer else { continue };
+                let trees = store.trees().await.unwrap();
+                let held = |tree| {
+                    let leaf_hash = tlog::leaf_hash(format!("leaf {n}").as_bytes());
+                    let held = |state: &mut store::State| {
+                        state.tables.of(tree).entries.iter().filter(|(row, _)| row.leaf_hash == leaf_hash).count()
+                    };
+                    store.with(held)
+                };
+                assert_eq!(held(logged.tree), 1, "seed {seed}: leaf {n} is lost");
+                assert_eq!(trees.iter().map(|tree| held(tree.tree_id)).sum::<usize>(), 1, "seed {seed}: leaf {n}");
+            }
+            store.with(|state| state.fault_every = 0);
+            world.witnesses.fail_one_in(0);
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            let last = store.final_checkpoint(frozen).await.unwrap().expect("the frozen tree is finished");
+            for server in &servers {
+                assert_one_head(server);
+                assert_eq!(server.read_only(), None);
+                let shards = server.newest_shards().await.unwrap();
+                assert_eq!(shards.of_tree(frozen).unwrap().checkpoint_v2, last.checkpoint_v2);
+                assert_eq!(shards.active().size.0, store.with(|state| state.tables.entries.len() as u64));
+            }
+            for tree in store.trees().await.unwrap() {
+                let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut |_| {}).await.unwrap();
+                assert_eq!(report.findings, Vec::<String>::new());
+            }
+        });
+    }
 }

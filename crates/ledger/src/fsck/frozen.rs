@@ -9,7 +9,12 @@ use crate::head::describe;
 use crate::store::{FinalCheckpoint, StoreError, TreeState};
 
 impl Check<'_> {
-    pub(super) async fn frozen(&mut self, tree: Option<&Tree>) -> Result<(), StoreError> {
+    /// `kept` was there before the first page was read.
+    pub(super) async fn frozen(
+        &mut self,
+        tree: Option<&Tree>,
+        kept: Option<FinalCheckpoint>,
+    ) -> Result<(), StoreError> {
         let size = self.report.size;
         let heads = self.store.heads(self.tree.tree_id, size, 1).await?;
         let closing = heads.first().filter(|head| head.prev_size == head.size);
@@ -32,7 +37,7 @@ impl Check<'_> {
             }
             (TreeState::Frozen, Some(_)) => {}
         }
-        if let (Some(kept), Some(tree)) = (self.store.final_checkpoint(self.tree.tree_id).await?, tree) {
+        if let (Some(kept), Some(tree)) = (kept, tree) {
             self.last_checkpoints(&kept, tree);
             if self.expected.timestamps != size.0 {
                 let stored = self.expected.timestamps;

@@ -186,7 +186,13 @@ impl Rotation for PostgresStore {
     }
 
     async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
-        pooled!(self.pool, connection => rotation::freeze(connection, tree, next))
+        // Bounded within, where it is known what an answer that is lost means.
+        let mut held = self.pool.acquire().await.map_err(error::of_read)?;
+        let answer = rotation::freeze(&mut held, tree, next).await;
+        if answer.is_err() {
+            held.close_on_drop();
+        }
+        answer
     }
 
     async fn unsigned(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<LeafIndex>> {

@@ -66,7 +66,8 @@ pub trait Rotation: Send + Sync {
 
     /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state changes, a last head that adds
     /// nothing takes the place after the newest one, `next` gets its first log index from there, and the registered key, which
-    /// MUST be its log key, is taken from the register. `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen.
+    /// MUST be its log key, is taken from the register. `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen, unless its last
+    /// head is of a later time (a round that committed while this waited for the lock): then that is.
     ///
     /// Once it is durable no round of `tree` commits, however old the snapshot that it decides on: it would need the same place.
     ///

@@ -1,5 +1,6 @@
 //! Witnesses in memory: honest ones as C2SP tlog-witness says, and those that are not.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,7 +38,8 @@ pub(crate) enum Behaviour {
 struct Peer {
     key: SigningKey,
     behaviour: Behaviour,
-    last: (TreeSize, Hash),
+    /// By origin.
+    last: BTreeMap<String, (TreeSize, Hash)>,
 }
 
 #[derive(Clone)]
@@ -49,7 +51,7 @@ pub(crate) struct SimWitnesses {
 
 impl SimWitnesses {
     pub(crate) fn new(store: &SimStore, count: usize) -> Self {
-        let peer = |_| Peer { key: new_key(), behaviour: Behaviour::Honest, last: (TreeSize(0), EMPTY_ROOT) };
+        let peer = |_| Peer { key: new_key(), behaviour: Behaviour::Honest, last: BTreeMap::new() };
         let peers = Arc::new(Mutex::new((0..count).map(peer).collect()));
         Self { store: store.clone(), peers, fault_every: Arc::new(Mutex::new(0)) }
     }
@@ -69,7 +71,7 @@ impl SimWitnesses {
     }
 
     pub(crate) fn forget(&self, n: usize) {
-        self.peers.lock().unwrap()[n].last = (TreeSize(0), EMPTY_ROOT);
+        self.peers.lock().unwrap()[n].last.clear();
     }
 
     /// One request in so many is lost on the way there, on the way back, or takes too long.
@@ -91,13 +93,13 @@ impl SimWitnesses {
         let peer = &mut peers[n];
         let request = AddCheckpoint::parse(body).unwrap();
         let checkpoint = Checkpoint::parse(request.checkpoint.text()).unwrap();
-        let (size, root) = peer.last;
+        let (size, root) = peer.last.get(&checkpoint.origin).copied().unwrap_or((TreeSize(0), EMPTY_ROOT));
         if request.old_size != size {
             return answer(409, format!("{size}\n"));
         }
         tlog::verify_consistency(size, &root, checkpoint.size, &checkpoint.root, &request.proof)
             .expect("an honest log");
-        peer.last = (checkpoint.size, checkpoint.root);
+        peer.last.insert(checkpoint.origin, (checkpoint.size, checkpoint.root));
         cosigned(request.checkpoint.text(), n, &peer.key)
     }
 }

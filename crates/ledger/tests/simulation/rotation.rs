@@ -1,12 +1,13 @@
 //! Rotations among several servers with faults and crashes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ledger::rotation::{self, RotateError};
 use ledger::store::{FinalCheckpoint, Rotation as _, Store, TreeRow, TreeState};
 use ledger::{AppendError, Appended, KeyRing, Ledger, OpenError, Settings, TreeId};
 use ring::rand::SystemRandom;
-use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, VerifyingKey};
+use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, TreeSize, VerifyingKey};
 
 use super::store::{Fault, SimStore};
 use super::{clients, entry, key, run, seeds};
@@ -269,5 +270,85 @@ fn a_database_that_lost_a_rotation_makes_the_log_read_only() {
         store.with(|state| state.tables = backup);
         let Err(AppendError::ReadOnly(reason)) = ledger.append(entry(3)).await else { panic!() };
         assert!(reason.contains("does not have the tree"), "{reason}");
+    });
+}
+
+#[test]
+fn a_freeze_whose_answer_was_lost_is_told_as_what_it_was() {
+    for fault in [Fault::LostAfter, Fault::LostBefore, Fault::Refused] {
+        run(1, async |store, _| {
+            let keys = new_keys(2);
+            let ledger = open(&store, &keys).await;
+            ledger.append(entry(1)).await.unwrap();
+            let (tree, next) = (active(&store).await, key(&keys[1]).verifying_key().clone());
+            rotation::register(&store, &tree.name, &next).await.unwrap();
+            store.with(|state| state.next_fault = Some(fault));
+            let frozen = rotation::freeze(&store, &tree, &next, "two.example", &SystemRandom::new()).await;
+            let (opened, last) = frozen.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
+            assert_eq!(store.trees().await.unwrap()[1..], [opened], "{fault:?}");
+            assert_eq!((last.prev_size, last.size), (TreeSize(1), TreeSize(1)), "{fault:?}");
+            let again = rotation::freeze(&store, &tree, &next, "three.example", &SystemRandom::new()).await;
+            assert!(matches!(again, Err(RotateError::Overtaken)), "{fault:?}");
+        });
+    }
+}
+
+/// The database was put back to another history of the frozen tree after the freeze was noticed: nothing of it is signed.
+#[test]
+fn a_frozen_tree_that_was_forked_is_not_finished() {
+    for seed in seeds() {
+        run(seed, async |store, _| {
+            let keys = new_keys(2);
+            let ledger = open(&store, &keys).await;
+            for n in 1..=3 {
+                ledger.append(entry(n)).await.unwrap();
+            }
+            let first = ledger.tree().id;
+            rotate(&store, &keys[1]).await;
+            while ledger.tree().id == first {
+                tokio::task::yield_now().await;
+                tokio::time::advance(std::time::Duration::from_millis(1)).await;
+            }
+            let unsigned = store.with(|state| {
+                let rows = state.tables.of_mut(first);
+                let mut other = (*rows.entries[2].0).clone();
+                other.body = b"another leaf".to_vec();
+                other.leaf_hash = tlog::leaf_hash(&other.body);
+                rows.entries[2].0 = Arc::new(other);
+                let unsigned = rows.timestamps.is_empty();
+                let mut audit = tlog::Audit::new();
+                rows.entries.iter().for_each(|(row, _)| drop(audit.push(row.leaf_hash)));
+                rows.heads.iter_mut().filter(|head| head.size.0 == 3).for_each(|head| head.root = audit.root());
+                unsigned
+            });
+            tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+            let signed = store.with(|state| state.tables.of(first).timestamps.contains_key(&LeafIndex(2)));
+            assert!(!unsigned || !signed, "seed {seed}: an entry of another history is signed");
+            let kept = store.final_checkpoint(first).await.unwrap();
+            assert!(!unsigned || kept.is_none(), "seed {seed}: the tree counts as finished");
+        });
+    }
+}
+
+#[test]
+fn fsck_beside_a_server_that_finishes_a_tree_finds_nothing() {
+    run(1, async |store, _| {
+        let keys = new_keys(2);
+        let ledger = open(&store, &keys).await;
+        ledger.append(entry(1)).await.unwrap();
+        rotate(&store, &keys[1]).await;
+        let tree = store.trees().await.unwrap().remove(0);
+        while store.final_checkpoint(tree.tree_id).await.unwrap().is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        // As it was before it was finished; that comes when the entries have been read.
+        let finished = store.with(|state| state.tables.clone());
+        store.with(|state| {
+            state.tables.last_texts.clear();
+            state.tables.of_mut(tree.tree_id).timestamps.clear();
+        });
+        let mut finish = |_| store.with(|state| state.tables = finished.clone());
+        let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut finish).await.unwrap();
+        assert_eq!(report.findings, Vec::<String>::new());
     });
 }

@@ -105,8 +105,8 @@ pub(crate) struct State {
     pub(crate) bug: bool,
     /// Who holds the lock of which tree.
     locked_by: BTreeMap<i64, u64>,
-    /// Whose right it is to publish.
-    publisher: Option<u64>,
+    /// Whose right it is to publish which tree.
+    pub(crate) publishers: BTreeMap<i64, u64>,
     writers: u64,
 }
 
@@ -124,7 +124,7 @@ impl SimStore {
             millis: 1_800_000_000_000,
             bug: false,
             locked_by: BTreeMap::new(),
-            publisher: None,
+            publishers: BTreeMap::new(),
             writers: 0,
         })))
     }
@@ -151,7 +151,7 @@ impl Drop for SimConnection {
         let id = self.id;
         self.store.with(|state| {
             state.locked_by.retain(|_, by| *by != id);
-            state.publisher = state.publisher.filter(|&by| by != id);
+            state.publishers.retain(|_, by| *by != id);
         });
     }
 }
@@ -268,15 +268,15 @@ impl State {
 
 #[async_trait]
 impl Publisher for SimConnection {
-    async fn claim(&mut self, _tree: TreeId) -> StoreResult<bool> {
+    async fn claim(&mut self, tree: TreeId) -> StoreResult<bool> {
         self.store.pause().await;
         let id = self.id;
-        Ok(self.store.with(|state| *state.publisher.get_or_insert(id) == id))
+        Ok(self.store.with(|state| *state.publishers.entry(tree.0).or_insert(id) == id))
     }
 
-    async fn release(&mut self, _tree: TreeId) -> StoreResult<()> {
+    async fn release(&mut self, tree: TreeId) -> StoreResult<()> {
         let id = self.id;
-        self.store.with(|state| state.publisher = state.publisher.filter(|&by| by != id));
+        self.store.with(|state| state.publishers.retain(|of, by| *of != tree.0 || *by != id));
         Ok(())
     }
 
@@ -415,7 +415,6 @@ impl State {
         let old = self.tables.trees.iter_mut().find(|row| row.tree_id == tree && row.state == TreeState::Active);
         let Some(old) = old.filter(|_| self.tables.next_key == spki) else { return Freeze::Refused };
         old.state = TreeState::Frozen;
-        old.frozen_at = Some(next.created_at);
         let first = old.first_log_index;
         let rows = self.tables.rows.entry(tree.0).or_default();
         let last = match rows.heads.last() {
@@ -423,6 +422,7 @@ impl State {
             None => HeadRow { prev_size: TreeSize(0), size: TreeSize(0), root: tlog::EMPTY_ROOT, time: 0 },
         };
         rows.heads.push(last);
+        old.frozen_at = Some(next.created_at.max(last.time));
         self.tables.trees.push(TreeRow { first_log_index: first + last.size.0, ..next.clone() });
         self.tables.next_key = None;
         Freeze::Done(last)

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use ledger::TreeId;
 use ledger::store::{
-    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, Store, StoreError, TreeRow,
-    TreeState,
+    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, StoreError, TreeRow, TreeState,
 };
 use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
 
@@ -47,6 +46,18 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
     (late.tree_id, late.head.prev_size, late.head.size) = (TreeId(2), TreeSize(0), TreeSize(1));
     (late.prev_root, late.log_key_spki) = (EMPTY_ROOT, NEXT_SPKI.to_vec());
     assert_eq!(writer.commit(&late).await.unwrap(), Commit::Done);
+}
+
+/// A client believes an entry only within the times of its tree.
+pub(crate) async fn a_round_that_came_while_the_freeze_waited_is_within_the_times_of_its_tree(database: &Database) {
+    let store = &*database.store;
+    let (old, mut writer) = one_tree(store).await;
+    let sent = grow(store, &mut *writer, old, 0, 3).await;
+    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    let earlier = TreeRow { created_at: sent.head.time - 5, ..next_tree() };
+    assert!(matches!(store.freeze(old, &earlier).await, Ok(Freeze::Done(_))));
+    let trees = store.trees().await.unwrap();
+    assert_eq!((trees[0].frozen_at, trees[1].created_at), (Some(sent.head.time), sent.head.time - 5));
 }
 
 pub(crate) async fn an_empty_tree_is_frozen_too(database: &Database) {

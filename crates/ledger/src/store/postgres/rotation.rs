@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 use tlog::LeafIndex;
 
+use super::session::{bounded, bounded_commit};
 use super::{error, trees};
 use crate::TreeId;
 use crate::store::encoding::{from_sql, pack_log_ids, state, to_sql};
@@ -95,30 +96,36 @@ const CLOSE: &str = "INSERT INTO head (tree_id, prev_size, size, root, time)
 /// The lock first, and everything else in later statements: their snapshots are younger than it. A round that decided on an older
 /// snapshot and comes for the lock after this transaction gets the lock, but not the place in `head`.
 pub(super) async fn freeze(connection: &mut PgConnection, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
-    let mut transaction = connection.begin().await.map_err(error::of_read)?;
+    let mut transaction = bounded(async { connection.begin().await.map_err(error::of_read) }).await?;
+    let Some(last) = bounded(close_and_open(&mut transaction, tree, next)).await? else {
+        bounded(async { transaction.rollback().await.map_err(error::of_read) }).await?;
+        return Ok(Freeze::Refused);
+    };
+    // Died here: the database decides.
+    bounded_commit(transaction.commit()).await?;
+    Ok(Freeze::Done(last))
+}
+
+/// What a freeze does before it is committed; returns the last head, none if it must not be.
+async fn close_and_open(transaction: &mut PgConnection, tree: TreeId, next: &TreeRow) -> StoreResult<Option<HeadRow>> {
     let lock = sqlx::query("SELECT pg_advisory_xact_lock(-$1)").bind(tree.0);
     lock.execute(&mut *transaction).await.map_err(error::of_read)?;
     let next_log_key = next.keys.iter().find(|key| key.role == KeyRole::Log).map(|key| key.spki.as_slice());
     let query = sqlx::query_scalar(MAY_FREEZE).bind(tree.0).bind(next_log_key);
     let first: Option<i64> = query.fetch_optional(&mut *transaction).await.map_err(error::of_read)?;
-    let Some(first) = first else {
-        transaction.rollback().await.map_err(error::of_read)?;
-        return Ok(Freeze::Refused);
-    };
+    let Some(first) = first else { return Ok(None) };
     let close = sqlx::query_as(CLOSE).bind(tree.0);
     let last: HeadRecord = close.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
     let last: HeadRow = last.into_head()?;
-    let update = sqlx::query(FREEZE).bind(tree.0).bind(next.created_at);
+    let update = sqlx::query(FREEZE).bind(tree.0).bind(next.created_at.max(last.time));
     update.execute(&mut *transaction).await.map_err(error::of_read)?;
     let first_log_index = from_sql(first, "tree.first_log_index")? + last.size.0;
-    if !trees::create(&mut transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
+    if !trees::create(&mut *transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
         return Err(StoreError::Data(format!("the tree ID {} is taken", next.tree_id)));
     }
     let delete = sqlx::query("DELETE FROM next_key WHERE name = $1").bind(&next.name);
     delete.execute(&mut *transaction).await.map_err(error::of_read)?;
-    // Died here: the database decides.
-    transaction.commit().await.map_err(error::of_commit)?;
-    Ok(Freeze::Done(last))
+    Ok(Some(last))
 }
 
 const UNSIGNED: &str = "SELECT e.leaf_index FROM (

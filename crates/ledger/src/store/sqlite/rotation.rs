@@ -101,7 +101,7 @@ pub(super) async fn freeze(connection: &mut SqliteConnection, tree: TreeId, next
     let last = HeadRow::last_after(newest);
     let close = sqlx::query(CLOSE).bind(tree.0).bind(to_sql(last.size.0)?).bind(last.root.0.to_vec()).bind(last.time);
     close.execute(&mut *transaction).await.map_err(error::of_read)?;
-    let update = sqlx::query(FREEZE).bind(tree.0).bind(next.created_at);
+    let update = sqlx::query(FREEZE).bind(tree.0).bind(next.created_at.max(last.time));
     update.execute(&mut *transaction).await.map_err(error::of_read)?;
     let first_log_index = from_sql(first, "tree.first_log_index")? + last.size.0;
     if !trees::insert(&mut transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
