@@ -49,10 +49,10 @@ impl Rotation<'_> {
         let Some(active) = trees.last() else {
             return Err(Failure::new(FailureKind::Log, format_args!("{} holds no log", self.place)));
         };
-        let number = trees.len() + 1;
-        let origin = self.flags.origin.clone().unwrap_or_else(|| rotation::default_origin(&active.name, number));
+        let default_origin = || rotation::default_origin(&active.name, trees.len() + 1);
+        let origin = self.flags.origin.clone().unwrap_or_else(default_origin);
         self.check_origin(&trees, &origin)?;
-        let (key, path) = self.next_key(store.as_ref(), active, number).await?;
+        let (key, path) = self.next_key(store.as_ref(), &trees, active).await?;
         let log_id = key.log_id();
         rotation::register(store.as_ref(), &active.name, &key).await.map_err(|error| self.of(&error))?;
         self.wait_for_servers(store.as_ref(), active, &log_id, &path).await?;
@@ -83,7 +83,12 @@ impl Rotation<'_> {
     }
 
     /// The next key and its file: the one that is named, the one that is registered already, or a new one in the key folder.
-    async fn next_key(&self, store: &dyn Store, active: &TreeRow, number: usize) -> Outcome<(VerifyingKey, PathBuf)> {
+    async fn next_key(
+        &self,
+        store: &dyn Store,
+        trees: &[TreeRow],
+        active: &TreeRow,
+    ) -> Outcome<(VerifyingKey, PathBuf)> {
         let rng = SystemRandom::new();
         if let Some(path) = &self.flags.next_key {
             return made(path.clone());
@@ -91,8 +96,12 @@ impl Rotation<'_> {
         let folder = open::key_folder(self.config)?;
         let registered = rotation::registered(store, &active.name).await;
         let registered = registered.map_err(|error| open::of_store(self.place, &error))?;
+        // One that a tree has was registered once more by a rotation that came too late.
+        let is_taken =
+            |log_id: &Hash| trees.iter().flat_map(|tree| &tree.keys).any(|key| tlog::sha256(&key.spki) == *log_id);
+        let registered = registered.filter(|log_id| !is_taken(log_id));
         data_folder::make(&folder)?;
-        let Some(log_id) = registered else { return made(folder.join(format!("log-key-{number}.pem"))) };
+        let Some(log_id) = registered else { return made(folder.join(format!("log-key-{}.pem", trees.len() + 1))) };
         let held = KeyRing::new([]).with_folder(folder.clone(), &rng).find(&log_id);
         held.map(|key| (key.verifying_key().clone(), folder.clone())).ok_or_else(|| {
             Failure::new(
@@ -154,12 +163,13 @@ impl Rotation<'_> {
             }
             sleep(LOOK_EVERY).await;
         }
-        let Some(key) = key else {
-            return print(format_args!(
-                "The frozen tree is not signed to its end yet: keep its key until a server logs that tree {} is finished",
+        let not_yet = |why: &str| {
+            print(format_args!(
+                "The frozen tree is not signed to its end yet{why}: keep its key until a server logs that tree {} is finished",
                 frozen.tree_id
-            ));
+            ))
         };
+        let Some(key) = key else { return not_yet("") };
         let settings = Settings {
             store,
             name: Some(frozen.name.clone()),
@@ -170,9 +180,11 @@ impl Rotation<'_> {
             clock: Arc::new(SystemClock),
             metrics: prometheus::Registry::new(),
         };
-        let finished = rotation::finish(settings, frozen).await;
-        finished.map_err(|error| self.of(&error.into()))?;
-        self.say_finished(frozen)
+        // The log is rotated: what is missing here is the servers' to do.
+        match rotation::finish(settings, frozen).await {
+            Ok(_) => self.say_finished(frozen),
+            Err(error) => not_yet(&format!(" ({error})")),
+        }
     }
 
     fn say_finished(&self, frozen: &TreeRow) -> Outcome<()> {

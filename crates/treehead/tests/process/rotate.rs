@@ -56,7 +56,12 @@ fn rotate_among_writers(storage: &Storage, servers: Vec<Server>) {
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     let all: usize = written_by.iter().map(|(_, entries)| entries.len()).sum();
-    println!("{all} entries in {:?}, {ROTATIONS} rotations, no failed write", started.elapsed());
+    let (elapsed, servers_count) = (started.elapsed(), servers.len());
+    println!(
+        "{}: {all} entries in {elapsed:?} ({:.0} writes/s) by {servers_count} servers, {ROTATIONS} rotations, no failed write",
+        if storage.url().is_some() { "postgres" } else { "sqlite" },
+        all as f64 / elapsed.as_secs_f64(),
+    );
     for server in &servers {
         assert_whole(server.api, &written_by);
     }
