@@ -33,8 +33,7 @@ fn each_part_has_one_form() {
     for old in ["old 020852014", "old +20852014", "old  20852014", "Old 20852014", "old", "old -1", "20852014"] {
         assert_eq!(replaced("old 20852014", old), Err(AddCheckpointError::OldSize), "{old:?}");
     }
-    for hash in
-        ["PlRN", "", "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw", "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkax="]
+    for hash in ["PlRN", "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw", "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkax="]
     {
         assert!(replaced("PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=", hash).is_err(), "{hash:?}");
     }
