@@ -238,7 +238,7 @@ async fn entry_with_hash<'s>(
 
 async fn show(app: &App, room: Share, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
     let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
-    let timestamp = app.ledger.signed_entry_timestamp(entry).map_err(ReadError::from)?;
+    let timestamp = app.ledger.signed_entry_timestamp(entry)?;
     Ok(json_within(room, &LogEntry::new(entry, &timestamp, &proof, app.attestations)))
 }
 

@@ -53,14 +53,13 @@ fn by_api(app: &Arc<App>) -> Router {
     let v2 = v2::http_routes(app);
     let grpc = v2::grpc_routes(app);
     let chosen = tower::service_fn(move |request: Request<Body>| {
-        let answer = if v2::is_grpc(request.headers()) {
+        if v2::is_grpc(request.headers()) {
             Either::Left(grpc.clone().oneshot(request))
         } else if v2::is_ours(&path::clean(request.uri().path())) {
             Either::Left(v2.clone().oneshot(request))
         } else {
             Either::Right(v1.clone().oneshot(request))
-        };
-        answer
+        }
     });
     Router::new().fallback_service(chosen)
 }

@@ -99,7 +99,6 @@ impl TestLog {
     }
 
     /// Freezes the tree and opens the next one, beside the server, which notices by itself.
-    #[allow(dead_code, reason = "not every program of tests rotates")]
     pub(crate) async fn rotate(&self) {
         let store = SqliteStore::open(&self.folder.path().join("log.sqlite")).await.expect("the same database");
         let (rng, keys) = (SystemRandom::new(), self.folder.path().join("keys"));
