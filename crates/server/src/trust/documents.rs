@@ -208,7 +208,7 @@ fn trusted_root(shards: &[Shard<'_>], url: &PublicUrl, settings: &TrustSettings)
 }
 
 /// Clients choose the highest version that they know (sigstore-js: the first). v2 has no signed time of its own: without a
-/// time-stamp authority a keyless signature in it could never be verified, so it is named only where there is one.
+/// time-stamp authority a keyless signature in it could never be verified, so beside v1 it is named only where there is one.
 fn signing_config(active: &TreeRow, url: &PublicUrl, settings: &TrustSettings) -> SigningConfig {
     let service = |url: &PublicUrl, version| Service {
         url: url.to_string(),
@@ -218,10 +218,12 @@ fn signing_config(active: &TreeRow, url: &PublicUrl, settings: &TrustSettings) -
     };
     // The first tree is read under the log's own name, wherever that leads; each later one under a host name of its own.
     let v2_url = if active.origin_v2 == active.name { url.clone() } else { url.with_host(&active.origin_v2) };
-    let v2 = settings.others.has_timestamp_authority().then(|| service(&v2_url, 2));
+    let (takes_v1, takes_v2) = (active.apis.takes_v1(), active.apis.takes_v2());
+    let v2 = (takes_v2 && (settings.others.has_timestamp_authority() || !takes_v1)).then(|| service(&v2_url, 2));
+    let v1 = takes_v1.then(|| service(url, 1));
     let mut config = settings.others.signing_config.clone();
     SIGNING_CONFIG_TYPE.clone_into(&mut config.media_type);
-    config.rekor_tlog_urls = v2.into_iter().chain([service(url, 1)]).collect();
+    config.rekor_tlog_urls = v2.into_iter().chain(v1).collect();
     config.rekor_tlog_config = Some(any());
     config
 }

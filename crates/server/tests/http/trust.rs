@@ -4,8 +4,8 @@ use std::str::FromStr as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ledger::TreeId;
 use ledger::store::{KeyRole, KeyRow, TreeRow, TreeState};
+use ledger::{Apis, TreeId};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
 use server::trust::{Document, Others, PublicUrl, TrustMaterial, TrustSettings};
@@ -207,6 +207,21 @@ fn what_others_run_is_kept_and_their_log_is_not_signed_with() {
     );
     assert_eq!(config["rekorTlogConfig"], json!({"selector": "ANY"}));
     assert_eq!(config["tsaConfig"], json!({"selector": "ANY"}), "sigstore-go needs one");
+}
+
+#[test]
+fn clients_are_sent_to_the_apis_that_the_tree_takes() {
+    let urls = |apis: Apis, others: Others| -> Vec<u64> {
+        let tree = TreeRow { apis, ..tree(0, TreeState::Active) };
+        let material = TrustMaterial::new(&[tree], &TrustSettings { public_url: None, others }).expect("material");
+        let config = document(&material, Document::SigningConfig);
+        let services = config["rekorTlogUrls"].as_array().expect("services");
+        services.iter().map(|service| service["majorApiVersion"].as_u64().expect("a version")).collect()
+    };
+    assert_eq!(urls(Apis::Both, Others::default()), [1], "v2 has no time of its own");
+    assert_eq!(urls(Apis::Both, others()), [2, 1]);
+    assert_eq!(urls(Apis::V1, others()), [1]);
+    assert_eq!(urls(Apis::V2, Others::default()), [2]);
 }
 
 #[test]
