@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,7 +15,8 @@ import (
 //
 //	AUTHORITIES_URL   where they are: Fulcio's API, TSA at /api/v1/timestamp, tokens at /token/email and /token/github
 //
-// and in FOLDER what `cosign trusted-root create` takes: fulcio.pem, ct.pub, tsa.pem.
+// It is an HTTP proxy too, to which every host name is this machine: so clients reach each shard under its own name.
+// And in FOLDER is what `cosign trusted-root create` takes: fulcio.pem, ct.pub, tsa.pem.
 func authorities(args []string) error {
 	if len(args) < 2 {
 		return errors.New("a folder and a command expected")
@@ -52,7 +54,19 @@ func authorities(args []string) error {
 	routes.HandleFunc("POST /api/v2/signingCert", fulcio.issue)
 	routes.HandleFunc("POST /api/v1/timestamp", stamps.stamp)
 	routes.HandleFunc("GET /token/{identity}", identities.token)
-	go func() { _ = http.Serve(listener, routes) }()
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Host = net.JoinHostPort("127.0.0.1", r.In.URL.Port())
+		r.Out.Host = r.In.Host
+	}}
+	go func() {
+		_ = http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.IsAbs() {
+				proxy.ServeHTTP(w, r)
+			} else {
+				routes.ServeHTTP(w, r)
+			}
+		}))
+	}()
 
 	command.Env = append(os.Environ(), "AUTHORITIES_URL="+url)
 	command.Stdout, command.Stderr = os.Stdout, os.Stderr
