@@ -11,6 +11,7 @@ mod database;
 mod faults;
 mod look_ups;
 mod postgres_only;
+mod publications;
 mod race;
 mod rotation;
 mod rounds;
@@ -53,6 +54,8 @@ on_every_backend! {
     look_ups::leaves_are_found_by_their_full_hash,
     look_ups::nothing_at_or_beyond_the_size_is_shown,
     look_ups::two_trees_do_not_see_each_other,
+    publications::each_is_larger_than_the_last_and_stored_once,
+    publications::one_of_two_publishers_wins,
     race::one_of_two_writers_wins,
     race::an_exclusive_section_keeps_others_out,
     race::an_exclusive_section_sees_what_came_before,
