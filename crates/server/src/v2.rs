@@ -6,6 +6,7 @@
 mod entries;
 mod error;
 mod grpc;
+mod shard;
 mod tiles;
 mod wire;
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tlog::{Hash, LeafIndex, TreeSize};
 
 use super::error::Error;
+use super::shard::Shard;
 use super::wire::{ConsistencyProof, LogEntry};
 use crate::app::App;
 use crate::body::Admitted;
@@ -25,7 +26,10 @@ use crate::settings::OnDuplicate;
 use crate::wire::{Kept, entry_bytes, room};
 
 /// `POST /api/v2/log/entries`.
-pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, Error> {
+pub(crate) async fn create(State(app): State<Arc<App>>, shard: Shard, request: Request) -> Result<Response, Error> {
+    if shard.is_frozen(&app) {
+        return Err(Error::frozen());
+    }
     let (head, body) = request.into_parts();
     let body = app.bodies.read(&head, body).await?;
     let (entry, proof) = take_in(&app, body, ProposedEntry::from_v2_json).await?;
@@ -61,49 +65,58 @@ pub(super) async fn take_in(
 /// `GET /api/v2/log/entries/{index}`.
 pub(crate) async fn by_index(
     State(app): State<Arc<App>>,
+    shard: Shard,
     index: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
     // What is no UTF-8 once it is decoded is no number either.
     let index = index.map(|Path(index)| index).unwrap_or_default();
     let index = LeafIndex(number("index", Some(&index))?);
     let room = room(&app, entry_bytes(&app)).await?;
-    let mut head = app.ledger.head();
+    let mut head = shard.head(&app);
     let mut entry = entry_at(&app, &head, index).await?;
     if entry.is_none() {
         // Another server may have written it: ask before saying that there is none.
-        head = app.ledger.newest_head().await?;
+        head = shard.newest_head(&app).await?;
         entry = entry_at(&app, &head, index).await?;
     }
     show(&app, room, &head, entry).await
 }
 
 /// `GET /api/v2/log/entries?leafHash=`.
-pub(crate) async fn by_leaf_hash(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Error> {
+pub(crate) async fn by_leaf_hash(
+    State(app): State<Arc<App>>,
+    shard: Shard,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
     let digits = query::last(query.as_deref(), "leafHash").ok_or_else(|| Error::invalid("leafHash is required"))?;
     let mut hash = [0; 32];
     hex::decode_to_slice(digits.as_bytes(), &mut hash)
         .map_err(|_| Error::invalid("leafHash must be 64 hexadecimal digits"))?;
     let hash = Hash(hash);
     let room = room(&app, entry_bytes(&app)).await?;
-    let mut head = app.ledger.head();
+    let mut head = shard.head(&app);
     let mut entry = entry_with_hash(&app, &head, hash).await?;
     if entry.is_none() {
-        head = app.ledger.newest_head().await?;
+        head = shard.newest_head(&app).await?;
         entry = entry_with_hash(&app, &head, hash).await?;
     }
     show(&app, room, &head, entry).await
 }
 
 /// `GET /api/v2/log/proof/consistency?first=&last=`.
-pub(crate) async fn consistency(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Error> {
+pub(crate) async fn consistency(
+    State(app): State<Arc<App>>,
+    shard: Shard,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
     let size = |name| number(name, query::last(query.as_deref(), name).as_deref());
     let (first, last) = (size("first")?, size("last")?);
     if first == 0 || first > last {
         return Err(Error::invalid("first must be at least 1 and at most last"));
     }
-    let mut head = app.ledger.head();
+    let mut head = shard.head(&app);
     if last > head.size.0 {
-        head = app.ledger.newest_head().await?;
+        head = shard.newest_head(&app).await?;
     }
     if last > head.size.0 {
         return Err(Error::invalid(format!("last must be at most {}, the size of the tree", head.size)));

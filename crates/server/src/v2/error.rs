@@ -13,6 +13,9 @@ use crate::metrics::Refused;
 /// Where an equal entry is, in an answer that refuses a duplicate.
 const X_LOG_INDEX: &str = "x-log-index";
 
+/// What Rekor v2 says of a frozen log, in plain text.
+const FROZEN: &str = "This log has been frozen, please switch to the latest log.\n";
+
 /// An error of the v2 API.
 #[derive(Debug)]
 pub(crate) struct Error {
@@ -55,6 +58,11 @@ impl Error {
     pub(crate) fn duplicate(log_index: u64) -> Self {
         let message = format!("an equivalent entry already exists in the transparency log with index {log_index}");
         Self { log_index: Some(log_index), ..Self::new(StatusCode::CONFLICT, Code::AlreadyExists, message) }
+    }
+
+    /// 405: the tree of this host name takes no entries any more.
+    pub(crate) fn frozen() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "log frozen")
     }
 
     /// 404: the log was made for the other API.
@@ -125,6 +133,9 @@ impl From<Error> for Status {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            return (self.status, FROZEN).into_response();
+        }
         let body = Body { code: self.code as i32, message: &self.message, details: [] };
         // Serialising a number and a string cannot fail; an empty body would still carry the status.
         let body = serde_json::to_string(&body).unwrap_or_default();

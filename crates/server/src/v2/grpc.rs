@@ -29,6 +29,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::entries::take_in;
 use super::error::Error;
+use super::shard::Shard;
 use super::wire::log_entry;
 use crate::app::App;
 use crate::body::{FRAME_HEADER_BYTES, patience_with};
@@ -104,7 +105,11 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
     if !app.ledger.tree().apis.takes_v2() {
         return Err(Error::v1_only());
     }
-    let body = app.bodies.read_frame(request.into_body()).await?;
+    let (head, body) = request.into_parts();
+    if Shard::of(&head).is_frozen(app) {
+        return Err(Error::frozen());
+    }
+    let body = app.bodies.read_frame(body).await?;
     // Reading has bounds of its own, and said how large the body is.
     let patience = patience_with(Some(body.bytes().len() as u64));
     let (entry, proof) = timeout(patience, take_in(app, body, from_frame)).await.map_err(|_| Error::timeout())??;

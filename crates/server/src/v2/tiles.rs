@@ -17,6 +17,7 @@ use tlog::{TilePath, TileResource};
 
 use super::PREFIX;
 use super::error::Error;
+use super::shard::Shard;
 use crate::app::App;
 use crate::budget::Share;
 use crate::errors::ApiError;
@@ -77,14 +78,15 @@ impl GzipBundles {
 }
 
 /// `GET /checkpoint`, `GET /api/v2/checkpoint`: the newest one.
-pub(crate) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    let head = app.ledger.newest_head().await?;
+pub(crate) async fn checkpoint(State(app): State<Arc<App>>, shard: Shard) -> Result<Response, Error> {
+    let head = shard.newest_head(&app).await?;
     Ok(([(CONTENT_TYPE, NOTE), (CACHE_CONTROL, NO_CACHE)], head.checkpoint_v2.clone()).into_response())
 }
 
 /// `GET /tile/…`, `GET /api/v2/tile/…`.
 pub(crate) async fn tile(
     State(app): State<Arc<App>>,
+    shard: Shard,
     OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
 ) -> Result<Response, Error> {
@@ -95,14 +97,14 @@ pub(crate) async fn tile(
     let lifetime = if path.partial.is_none() { FOR_GOOD } else { FOR_AN_HOUR };
     match path.resource {
         TileResource::Tile(_) => {
-            let (_, tile) = resource(&app, path).await?;
+            let (_, tile) = resource(&app, &shard, path).await?;
             Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], tile).into_response())
         }
         TileResource::Entries(_) => {
             let room = app.bundles.admit(MAX_BUNDLE_BYTES).await.ok_or_else(|| {
                 ApiError::unavailable(Refused::AnswerBudget, "too many answers at once", ADMISSION_WAIT.as_secs())
             })?;
-            let (tree, bundle) = resource(&app, path).await?;
+            let (tree, bundle) = resource(&app, &shard, path).await?;
             let is_gzip = accepts_gzip(&headers);
             let (bytes, mut room) = match is_gzip {
                 true => app.gzip_bundles.of(tree, path, bundle, room).await?,
@@ -133,12 +135,12 @@ impl AsRef<[u8]> for Kept {
 }
 
 /// The bytes of a resource, and the tree that they are of.
-async fn resource(app: &App, path: TilePath) -> Result<(TreeId, Bytes), Error> {
-    let mut head = app.ledger.head();
+async fn resource(app: &App, shard: &Shard, path: TilePath) -> Result<(TreeId, Bytes), Error> {
+    let mut head = shard.head(app);
     let mut bytes = app.ledger.tile_resource(&head, path).await?;
     if bytes.is_none() {
         // Another server may have written it: ask before saying that there is none.
-        head = app.ledger.newest_head().await?;
+        head = shard.newest_head(app).await?;
         bytes = app.ledger.tile_resource(&head, path).await?;
     }
     Ok((head.tree.id, bytes.ok_or_else(absent)?))

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use serde_json::Value;
 
+use crate::support::NAME;
+
 /// Where the recordings are, seen from this crate.
 const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/v2");
 
@@ -60,7 +62,7 @@ impl Expected {
 
 impl Case {
     pub(crate) fn request(&self) -> Request<Body> {
-        let mut request = Request::builder().method(self.method.as_str()).uri(&self.target);
+        let mut request = Request::builder().method(self.method.as_str()).uri(&self.target).header("host", NAME);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -68,6 +70,11 @@ impl Case {
             request = request.header("content-length", self.body.len());
         }
         request.body(Body::from(self.body.clone())).expect("a request")
+    }
+
+    /// Whether the server was started read-only.
+    pub(crate) fn is_of_a_frozen_log(&self) -> bool {
+        self.name.starts_with("readonly-")
     }
 
     /// Whether nginx answered, and not Rekor: its headers and bodies are its own.

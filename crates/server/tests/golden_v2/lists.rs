@@ -53,8 +53,6 @@ const DELIBERATE: &[(&str, Of, &[Aspect], &str)] = &[
     ("neg-method-get", Of::All, &[Status, Body], "look-ups by leaf hash"),
     ("neg-method-options", Of::All, &[Status, ContentType, Body], "web pages may write"),
     ("neg-pushback", Of::Newest, &[Status, Body], "this test does not overload the log"),
-    ("readonly-post-empty", Of::Newest, &[Status, ContentType, Body], "this test has no frozen tree"),
-    ("readonly-post-valid", Of::Newest, &[Status, ContentType, Body], "as above"),
     ("write-api-v2-checkpoint", Of::All, &[Status, ContentType, Body], "tiles are served"),
     ("write-get-checkpoint", Of::All, &[Status, ContentType, Body], "as above"),
     ("write-api-v2-tile", Of::All, &[Status, Body], "as above; this log has no full tile yet"),

@@ -23,7 +23,7 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::listening::{Served, serve};
 use crate::proposal::Signer;
-use crate::support::TestLog;
+use crate::support::{TestLog, rotate};
 
 const SOON: Duration = Duration::from_secs(60);
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
@@ -39,7 +39,15 @@ fn origin(served: &Served) -> http::Uri {
 }
 
 async fn create(served: &Served, client: Http2, request: CreateEntryRequest) -> Result<TransparencyLogEntry, Status> {
-    let mut grpc = Grpc::with_origin(client, origin(served));
+    create_at(origin(served), client, request).await
+}
+
+async fn create_at(
+    origin: http::Uri,
+    client: Http2,
+    request: CreateEntryRequest,
+) -> Result<TransparencyLogEntry, Status> {
+    let mut grpc = Grpc::with_origin(client, origin);
     grpc.ready().await.expect("a connection");
     let path = format!("/{SERVICE}/CreateEntry").parse().expect("a path");
     let codec = ProstCodec::<CreateEntryRequest, TransparencyLogEntry>::default();
@@ -106,6 +114,22 @@ async fn no_service_waits_for_ever_for_a_request() {
         let answer = timeout(Duration::from_secs(600), log.send(request)).await;
         assert_eq!(answer.map(|answer| answer.status), Ok(200), "{path}");
     }
+}
+
+#[tokio::test]
+async fn each_tree_is_written_to_under_its_own_host() {
+    let served = serve(|_| {}).await;
+    rotate(&served.ledger, served.folder.path(), "localhost").await;
+    let named = format!("http://localhost:{}", served.address.port()).parse::<http::Uri>().expect("a URI");
+    let (client, request) = (client(), request(b"x"));
+    let entry = create_at(named.clone(), client.clone(), request.clone()).await.expect("it is active");
+    assert_eq!(entry.log_id.expect("an ID").key_id, served.ledger.tree().log_id.0);
+
+    rotate(&served.ledger, served.folder.path(), "three.example").await;
+    let refused = create_at(named, client.clone(), request.clone()).await.expect_err("it is frozen");
+    assert_eq!((refused.code(), refused.message()), (Code::Unimplemented, "log frozen"));
+    let entry = create(&served, client, request).await.expect("under another name the active tree is meant");
+    assert_eq!((entry.log_index, entry.log_id.expect("an ID").key_id), (0, served.ledger.tree().log_id.0.to_vec()));
 }
 
 #[tokio::test]

@@ -98,11 +98,11 @@ async fn frozen_shards_are_searched_and_retrieved_as_well() {
     let signer = Signer::new();
     let proposals: Vec<String> = (0..6).map(|number| signer.proposal(&[number / 2])).collect();
     let mut expected = Vec::new();
-    for shard in proposals.chunks(2) {
+    for (shard, next) in proposals.chunks(2).zip(["two.example", "three.example", "four.example"]) {
         for proposal in shard {
             expected.push(added(&log, proposal).await);
         }
-        log.rotate().await;
+        log.rotate(next).await;
     }
     // In the newest shard once more: an entry of its own.
     expected.push(added(&log, &proposals[0]).await);

@@ -26,7 +26,7 @@ pub(crate) struct Served {
     pub(crate) ledger: Ledger,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) done: JoinHandle<Result<(), server::ServeError>>,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 pub(crate) async fn serve(change: impl FnOnce(&mut server::Settings)) -> Served {
@@ -38,7 +38,7 @@ pub(crate) async fn serve(change: impl FnOnce(&mut server::Settings)) -> Served 
     let (stop, stopped) = oneshot::channel();
     let shutdown = async move { drop(stopped.await) };
     let done = tokio::spawn(server::serve(listener, metrics_listener, ledger.clone(), settings, shutdown));
-    Served { address, metrics, ledger, stop, done, _folder: folder }
+    Served { address, metrics, ledger, stop, done, folder }
 }
 
 impl Served {

@@ -15,5 +15,6 @@ mod listening;
 mod proposal;
 mod routes;
 mod search;
+mod shards;
 mod trust;
 mod v2;

@@ -9,13 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use http::Request;
+use ledger::Tree;
 use serde_json::Value;
 use server::OnDuplicate;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TILE_WIDTH, TileId, TileTree, TreeSize, VerifyingKey};
 
 use crate::life::only_key;
 use crate::proposal::Signer;
-use crate::support::{NAME, TestLog, open_log, open_log_for};
+use crate::support::{TestLog, open_log, open_log_for};
 
 const V1: &str = "/api/v1/log/entries";
 const V2: &str = "/api/v2/log/entries";
@@ -44,7 +45,7 @@ async fn an_entry_is_an_entry_by_whichever_api_it_came() {
         verify_signed_entry_timestamp(&log, by_v1).await;
         let again = log.get(&format!("{V1}?logIndex={index}")).await.json();
         assert_eq!(&again[only_key(&again)], by_v1, "the signed entry timestamp stays");
-        let leaf_hash = tlog::leaf_hash(&bytes(&by_v2["canonicalizedBody"]));
+        let leaf_hash = leaf_hash(&by_v2);
         assert_eq!(log.get(&format!("{V2}?leafHash={leaf_hash}")).await.json(), by_v2);
     }
     let found = log.post("/api/v1/index/retrieve", &format!("{{\"hash\":\"{}\"}}", tlog::sha256(b"two"))).await;
@@ -142,7 +143,7 @@ async fn tiles_and_bundles_are_the_log() {
     }
     let note = log.get("/checkpoint").await;
     assert_eq!((note.header("content-type"), note.header("cache-control")), ("text/plain; charset=utf-8", "no-cache"));
-    let checkpoint = open_checkpoint(&log, &note.body).await;
+    let checkpoint = open_checkpoint(&log, &log.ledger.tree(), &note.body).await;
     assert_eq!(checkpoint.size, TreeSize(300));
     assert_eq!(log.get("/api/v2/checkpoint").await.body, note.body);
 
@@ -215,7 +216,7 @@ async fn a_log_for_one_api_says_so() {
 }
 
 /// The entries of a bundle.
-fn entries(mut bundle: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn entries(mut bundle: &[u8]) -> Vec<Vec<u8>> {
     let mut entries = Vec::new();
     while let Some((length, rest)) = bundle.split_first_chunk() {
         let (entry, rest) = rest.split_at(usize::from(u16::from_be_bytes(*length)));
@@ -231,19 +232,24 @@ fn hashes(tile: &[u8]) -> Vec<Hash> {
     hashes.iter().copied().map(Hash).collect()
 }
 
-/// All that a client of v2 verifies.
+/// All that a client of v2 verifies, of an entry in the active tree.
 pub(crate) async fn verify(log: &TestLog, entry: &Value) {
+    verify_in(log, &log.ledger.tree(), entry).await;
+}
+
+/// The same of an entry in one of the trees.
+pub(crate) async fn verify_in(log: &TestLog, tree: &Tree, entry: &Value) {
     let number = |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok()).expect("a number as text");
     let proof = &entry["inclusionProof"];
     assert_eq!(entry["logIndex"], proof["logIndex"]);
     let (index, size) = (LeafIndex(number(&proof["logIndex"])), TreeSize(number(&proof["treeSize"])));
     let path: Vec<Hash> = proof["hashes"].as_array().expect("a list").iter().map(hash).collect();
-    let leaf_hash = tlog::leaf_hash(&bytes(&entry["canonicalizedBody"]));
+    let leaf_hash = leaf_hash(entry);
     let root = hash(&proof["rootHash"]);
     tlog::verify_inclusion(&leaf_hash, index, size, &root, &path).expect("included");
-    let checkpoint = open_checkpoint(log, proof["checkpoint"]["envelope"].as_str().expect("a note")).await;
+    let checkpoint = open_checkpoint(log, tree, proof["checkpoint"]["envelope"].as_str().expect("a note")).await;
     assert_eq!((checkpoint.size, checkpoint.root), (size, root));
-    assert_eq!(hash(&entry["logId"]["keyId"]), log_key(log).await.log_id());
+    assert_eq!(hash(&entry["logId"]["keyId"]), log_key(log, tree).await.log_id());
 }
 
 async fn verify_signed_entry_timestamp(log: &TestLog, entry: &Value) {
@@ -252,18 +258,23 @@ async fn verify_signed_entry_timestamp(log: &TestLog, entry: &Value) {
         entry["body"], entry["integratedTime"], entry["logID"], entry["logIndex"]
     );
     let signature = bytes(&entry["verification"]["signedEntryTimestamp"]);
-    log_key(log).await.verify(payload.as_bytes(), &signature).expect("the log signed it");
+    log_key(log, &log.ledger.tree()).await.verify(payload.as_bytes(), &signature).expect("the log signed it");
 }
 
-async fn open_checkpoint(log: &TestLog, note: &str) -> Checkpoint {
-    let key = NoteKey::new(NAME, log_key(log).await).expect("a key name");
-    Checkpoint::open(note, NAME, &[key]).expect("signed by the log under its v2 origin")
+pub(crate) async fn open_checkpoint(log: &TestLog, tree: &Tree, note: &str) -> Checkpoint {
+    let key = NoteKey::new(&tree.origin_v2, log_key(log, tree).await).expect("a key name");
+    Checkpoint::open(note, &tree.origin_v2, &[key]).expect("signed by the log under its v2 origin")
 }
 
-async fn log_key(log: &TestLog) -> VerifyingKey {
-    let pem = log.get("/api/v1/log/publicKey").await.body;
+async fn log_key(log: &TestLog, tree: &Tree) -> VerifyingKey {
+    let pem = log.get(&format!("/api/v1/log/publicKey?treeID={}", tree.id)).await.body;
     let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     VerifyingKey::from_spki(&STANDARD.decode(base64).expect("base64")).expect("a P-256 key")
+}
+
+/// The leaf hash of an entry of v2.
+pub(crate) fn leaf_hash(entry: &Value) -> Hash {
+    tlog::leaf_hash(&bytes(&entry["canonicalizedBody"]))
 }
 
 fn hash(value: &Value) -> Hash {

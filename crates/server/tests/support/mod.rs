@@ -1,5 +1,7 @@
 //! A log on SQLite in a folder of its own, behind the router.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -62,13 +64,13 @@ pub(crate) async fn open_log_by(clock: Arc<dyn Clock>, apis: Apis) -> (Ledger, S
     let rng = SystemRandom::new();
     let key = SigningKey::generate_p256_pkcs8(&rng).expect("randomness");
     let key = SigningKey::from_pkcs8(&key, &rng).expect("the key just made");
-    let store = SqliteStore::open(&folder.path().join("log.sqlite")).await.expect("a database");
+    let store = SqliteStore::open(&database(folder.path())).await.expect("a database");
     ledger::create_tree(&store, NAME, apis, key.verifying_key(), None, &rng).await.expect("a tree");
     let metrics = prometheus::Registry::new();
     let ledger = Ledger::open(ledger::Settings {
         store: Arc::new(store),
         name: Some(NAME.to_owned()),
-        keys: KeyRing::new([key]).with_folder(folder.path().join("keys"), &rng),
+        keys: KeyRing::new([key]).with_folder(keys(folder.path()), &rng),
         place: "test".into(),
         cosigner: None,
         witnessing: None,
@@ -86,6 +88,33 @@ pub(crate) async fn open_log_by(clock: Arc<dyn Clock>, apis: Apis) -> (Ledger, S
     (ledger, Settings::new(metrics, build, "test".into()), folder)
 }
 
+fn database(folder: &Path) -> PathBuf {
+    folder.join("log.sqlite")
+}
+
+fn keys(folder: &Path) -> PathBuf {
+    folder.join("keys")
+}
+
+/// Rotates the log in this folder, as `treehead rotate` does beside a server, and waits until the server has moved on
+/// and finished the frozen tree.
+pub(crate) async fn rotate(ledger: &Ledger, folder: &Path, origin_v2: &str) {
+    let rng = SystemRandom::new();
+    let store = SqliteStore::open(&database(folder)).await.expect("the database");
+    let active = ledger.trees().await.expect("readable").pop().expect("an active tree");
+    fs::create_dir_all(keys(folder)).expect("a folder of keys");
+    let path = keys(folder).join(format!("{}.pem", active.tree_id));
+    let (key, _) = key_file::read_or_make(&path, KeyAlgorithm::EcdsaP256, &rng).expect("a key");
+    let key = key.verifying_key();
+    rotation::register(&store, &active.name, key).await.expect("registered");
+    rotation::freeze(&store, &active, key, origin_v2, &rng).await.expect("frozen");
+    let has_moved = || ledger.tree().id != active.tree_id;
+    let is_finished = || ledger.head_of(active.tree_id).is_some_and(|head| head.checkpoint_v2.contains("Log frozen"));
+    while !(has_moved() && is_finished()) {
+        tokio::task::yield_now().await;
+    }
+}
+
 impl TestLog {
     /// An empty log with the default settings.
     pub(crate) async fn start() -> Self {
@@ -98,18 +127,9 @@ impl TestLog {
         Self { ledger, router, folder }
     }
 
-    /// Freezes the tree and opens the next one, beside the server, which notices by itself.
-    pub(crate) async fn rotate(&self) {
-        let store = SqliteStore::open(&self.folder.path().join("log.sqlite")).await.expect("the same database");
-        let (rng, keys) = (SystemRandom::new(), self.folder.path().join("keys"));
-        std::fs::create_dir_all(&keys).expect("a folder");
-        let file = keys.join(format!("{}.pem", self.ledger.tree().id));
-        let (key, _) = key_file::read_or_make(&file, KeyAlgorithm::EcdsaP256, &rng).expect("a new key");
-        rotation::register(&store, NAME, key.verifying_key()).await.expect("a key not used before");
-        let trees = self.ledger.trees().await.expect("readable");
-        let origin = rotation::default_origin(NAME, trees.len() + 1);
-        let active = trees.last().expect("a tree");
-        rotation::freeze(&store, active, key.verifying_key(), &origin, &rng).await.expect("it is the active one");
+    /// Goes on in a new tree with this v2 origin.
+    pub(crate) async fn rotate(&self, origin_v2: &str) {
+        rotate(&self.ledger, self.folder.path(), origin_v2).await;
     }
 
     /// Sends one request.

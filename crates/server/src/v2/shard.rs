@@ -1,0 +1,77 @@
+//! Which tree a request of v2 is for: to v2 each tree is a log of its own, read under the host name that is its origin.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::header::HOST;
+use http::request::Parts;
+use http::uri::Authority;
+use ledger::{Head, ReadError, Shards};
+
+use crate::app::App;
+
+/// The tree whose v2 origin is the host name that the request was sent to; under any other name the active one.
+pub(crate) struct Shard {
+    host: Option<Authority>,
+}
+
+impl Shard {
+    /// The target says it in HTTP/2, and to a proxy; else the header does.
+    pub(super) fn of(head: &Parts) -> Self {
+        let header = || head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        Self { host: head.uri.authority().cloned().or_else(header) }
+    }
+
+    /// Its published head as this process knows it.
+    pub(super) fn head(&self, app: &App) -> Arc<Head> {
+        Arc::clone(self.among(&app.ledger.shards()))
+    }
+
+    /// Its newest head; see [`ledger::Ledger::newest_head`].
+    pub(super) async fn newest_head(&self, app: &App) -> Result<Arc<Head>, ReadError> {
+        Ok(Arc::clone(self.among(&app.ledger.newest_shards().await?)))
+    }
+
+    /// Whether it takes no entries any more.
+    pub(super) fn is_frozen(&self, app: &App) -> bool {
+        let shards = app.ledger.shards();
+        self.among(&shards).tree.id != shards.active().tree.id
+    }
+
+    fn among<'a>(&self, shards: &'a Shards) -> &'a Arc<Head> {
+        let named = self.host.as_ref().and_then(|host| shards.of_origin_v2(host.host()));
+        named.unwrap_or_else(|| shards.active())
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Shard {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(head: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self::of(head))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn the_host_is_that_of_the_target_or_of_the_header() {
+        for (target, header, expected) in [
+            ("/checkpoint", "log.example", Some("log.example")),
+            ("/checkpoint", "Log.Example:3000", Some("Log.Example")),
+            ("/checkpoint", "[::1]:3000", Some("[::1]")),
+            ("http://a.example:80/checkpoint", "b.example", Some("a.example")),
+            ("/checkpoint", "", None),
+            ("/checkpoint", "a b", None),
+        ] {
+            let request = Request::get(target).header(HOST, header).body(()).expect("a request");
+            let shard = Shard::of(&request.into_parts().0);
+            assert_eq!(shard.host.as_ref().map(Authority::host), expected, "{target} {header}");
+        }
+    }
+}

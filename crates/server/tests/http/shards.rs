@@ -1,0 +1,113 @@
+//! Rekor v2 on a log of several trees: each is a log of its own, under a host name of its own.
+
+use axum::body::Body;
+use http::Request;
+use ledger::Head;
+
+use crate::proposal::Signer;
+use crate::support::{Answer, NAME, TestLog};
+use crate::v2::{open_checkpoint, verify_in};
+
+const V2: &str = "/api/v2/log/entries";
+const FROZEN: &str = "This log has been frozen, please switch to the latest log.\n";
+
+/// The hosts that mean the first tree, the second and, like any other name, the third and active one.
+const HOSTS: [&[&str]; 3] = [
+    &[NAME, "Rekor-Lab:3000"],
+    &["two.example", "two.example:443"],
+    &["three.example", "elsewhere.example", "[::1]:80"],
+];
+
+async fn send(log: &TestLog, method: &str, host: &str, target: &str, body: &str) -> Answer {
+    let request = Request::builder().method(method).uri(target).header("host", host);
+    let request = request.header("content-length", body.len()).header("content-type", "application/json");
+    log.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+}
+
+async fn get(log: &TestLog, host: &str, target: &str) -> Answer {
+    send(log, "GET", host, target, "").await
+}
+
+/// A log of three trees of two, three and four entries, by both APIs.
+async fn three_trees() -> TestLog {
+    let log = TestLog::start().await;
+    let signer = Signer::new();
+    for (size, next) in [(2_u8, Some("two.example")), (3, Some("three.example")), (4, None)] {
+        for number in 0..size {
+            let artifact = [size, number];
+            let answer = match number % 2 {
+                0 => log.post(V2, &signer.proposal_v2(&artifact)).await,
+                _ => log.post("/api/v1/log/entries", &signer.proposal(&artifact)).await,
+            };
+            assert_eq!(answer.status, 201, "{}", answer.body);
+        }
+        if let Some(origin) = next {
+            log.rotate(origin).await;
+        }
+    }
+    log
+}
+
+fn oldest_first(log: &TestLog) -> Vec<std::sync::Arc<Head>> {
+    let shards = log.ledger.shards();
+    shards.frozen().iter().chain([shards.active()]).cloned().collect()
+}
+
+#[tokio::test]
+async fn each_tree_is_read_under_its_own_host() {
+    let log = three_trees().await;
+    for (head, hosts) in oldest_first(&log).iter().zip(HOSTS) {
+        let size = head.size.0;
+        for host in hosts {
+            for path in ["/checkpoint", "/api/v2/checkpoint"] {
+                let note = get(&log, host, path).await.body;
+                assert_eq!(note, head.checkpoint_v2);
+                let checkpoint = open_checkpoint(&log, &head.tree, &note).await;
+                assert_eq!((checkpoint.size, checkpoint.root), (head.size, head.root));
+            }
+            let mut leaf_hashes = Vec::new();
+            for index in 0..size {
+                let entry = get(&log, host, &format!("{V2}/{index}")).await.json();
+                assert_eq!(entry["logIndex"], index.to_string(), "counted in its tree");
+                verify_in(&log, &head.tree, &entry).await;
+                leaf_hashes.push(crate::v2::leaf_hash(&entry));
+                let same = get(&log, host, &format!("{V2}?leafHash={}", leaf_hashes[index as usize])).await;
+                assert_eq!(same.json(), entry);
+            }
+            assert_eq!(get(&log, host, &format!("{V2}/{size}")).await.status, 404);
+            let tile = get(&log, host, &format!("/tile/0/000.p/{size}")).await;
+            assert_eq!(tile.bytes, leaf_hashes.iter().flat_map(|hash| hash.0).collect::<Vec<u8>>());
+            let bundle = get(&log, host, &format!("/api/v2/tile/entries/000.p/{size}")).await.bytes;
+            let bundled = crate::v2::entries(&bundle);
+            assert_eq!(bundled.iter().map(|entry| tlog::leaf_hash(entry)).collect::<Vec<_>>(), leaf_hashes);
+            assert_eq!(get(&log, host, &format!("/tile/0/000.p/{}", size + 1)).await.status, 404);
+            let consistency = format!("/api/v2/log/proof/consistency?first=1&last={size}");
+            assert_eq!(get(&log, host, &consistency).await.status, 200);
+            let beyond = format!("/api/v2/log/proof/consistency?first=1&last={}", size + 1);
+            assert_eq!(get(&log, host, &beyond).await.status, 400);
+            let of_others = log.get(&format!("{V2}?leafHash={}", leaf_hashes[0])).await.status;
+            assert_eq!(of_others, if head.tree.id == log.ledger.tree().id { 200 } else { 404 });
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_tree_says_so_to_those_who_write_under_its_host() {
+    let log = three_trees().await;
+    let proposal = Signer::new().proposal_v2(b"x");
+    for host in [HOSTS[0], HOSTS[1]].concat() {
+        for body in [&proposal, ""] {
+            let answer = send(&log, "POST", host, V2, body).await;
+            assert_eq!((answer.status, answer.body.as_str()), (405, FROZEN), "{host}");
+            assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
+        }
+    }
+    for host in HOSTS[2] {
+        let answer = send(&log, "POST", host, V2, &proposal).await;
+        assert_eq!(answer.status, 201, "{host}: {}", answer.body);
+        assert_eq!(answer.json()["logIndex"], "4");
+        verify_in(&log, &log.ledger.tree(), &answer.json()).await;
+    }
+    let by_v1 = send(&log, "POST", NAME, "/api/v1/log/entries", &Signer::new().proposal(b"y")).await;
+    assert_eq!(by_v1.status, 201, "to v1 all trees are one log, under any name");
+}
