@@ -8,6 +8,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Request;
+use ledger::TreeId;
 use serde_json::Value;
 
 use crate::support::TestLog;
@@ -17,7 +18,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golde
 
 /// The recorded tree.
 pub(crate) const TREE_HEX: &str = "3d6c04139650b0df";
-const TREE_DECIMAL: &str = "4425917015971115231";
+pub(crate) const TREE_DECIMAL: &str = "4425917015971115231";
 /// The recorded size at the end.
 const FINAL_SIZE: &str = "lastSize=96";
 
@@ -93,12 +94,15 @@ impl Recordings {
 impl Case {
     /// The request, for the tree and size of our log.
     pub(crate) fn request(&self, log: &TestLog) -> Request<Body> {
-        let tree = log.ledger.tree().id;
         let size = format!("lastSize={}", log.ledger.head().size);
-        let ours =
-            |text: &str| text.replace(TREE_HEX, &format!("{:016x}", tree.0)).replace(TREE_DECIMAL, &tree.to_string());
-        let mut request =
-            Request::builder().method(self.method.as_str()).uri(ours(&self.target).replace(FINAL_SIZE, &size));
+        let target = self.target.replace(FINAL_SIZE, &size);
+        let of_tree = Self { target, ..self.clone() };
+        of_tree.request_to(|text| in_tree(text, log.ledger.tree().id))
+    }
+
+    /// The request in our words.
+    pub(crate) fn request_to(&self, ours: impl Fn(&str) -> String) -> Request<Body> {
+        let mut request = Request::builder().method(self.method.as_str()).uri(ours(&self.target));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -108,6 +112,11 @@ impl Case {
         }
         request.body(Body::from(body)).expect("a request")
     }
+}
+
+/// The text with our tree in place of the recorded one.
+pub(crate) fn in_tree(text: &str, tree: TreeId) -> String {
+    text.replace(TREE_HEX, &format!("{:016x}", tree.0)).replace(TREE_DECIMAL, &tree.to_string())
 }
 
 /// The leaf bytes of the one entry of an answer.

@@ -31,7 +31,7 @@ const DELIBERATE: &[(&str, &[Aspect], &str)] = &[
     ("rpm-cli-json", &[Status, Headers, Body], "signatures of version 3 are taken, as Rekor v1.5.3 took them"),
 ];
 
-/// Cases of a log with several shards.
+/// Cases of a log with several shards, which have a test of their own.
 const MULTI_SHARD: &[&str] = &["sharding-*"];
 
 /// In what this case may differ.

@@ -9,10 +9,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[expect(dead_code, reason = "the signers of another test, of which this one needs one")]
+#[path = "../http/proposal.rs"]
+mod proposal;
+
 mod case;
 mod compare;
 mod lists;
 mod mask;
+mod sharding;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
