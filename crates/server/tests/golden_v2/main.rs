@@ -5,7 +5,6 @@
 
 #![expect(clippy::expect_used, reason = "a test fails where something is not as it must be")]
 
-#[expect(dead_code, reason = "the log of other tests too, which rotate it")]
 #[path = "../support/mod.rs"]
 mod support;
 
