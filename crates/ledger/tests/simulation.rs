@@ -6,6 +6,8 @@
 
 #[path = "simulation/rotation.rs"]
 mod rotation;
+#[path = "simulation/rounds.rs"]
+mod rounds;
 #[path = "simulation/store.rs"]
 mod store;
 
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::fsck::fsck;
-use ledger::store::{Attestation, Store};
+use ledger::store::Store;
 use ledger::{AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, Settings};
 use ring::rand::SystemRandom;
 use store::{Fault, SimStore};
@@ -285,34 +287,6 @@ fn what_another_server_answered_is_in_the_newest_head() {
             one.append(entry(n)).await.unwrap();
             assert_eq!(other.newest_head().await.unwrap().size.0, n + 1);
         }
-    });
-}
-
-/// Entries of 1 MiB: 32 fill the queue, 8 a round.
-#[test]
-fn the_queue_is_bounded_and_what_left_it_makes_room() {
-    run(1, async |store, _| {
-        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
-        let ledger = open(&store, &pkcs8).await;
-        for turn in 0..3 {
-            let writers = (0..40).map(|n| {
-                let data = vec![0; 1 << 20];
-                let attestation = Some(Attestation { digest: tlog::sha256(&data), data });
-                let (ledger, entry) = (ledger.clone(), NewEntry { attestation, ..entry(turn * 40 + n) });
-                tokio::spawn(async move { ledger.append(entry).await })
-            });
-            let mut busy = 0;
-            for writer in writers.collect::<Vec<_>>() {
-                match writer.await.unwrap() {
-                    Ok(_) => {}
-                    Err(AppendError::Busy { .. }) => busy += 1,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-            assert_eq!(busy, 9, "turn {turn}: 31 entries and their few bytes more fit");
-        }
-        let rounds = store.with(|state| state.tables.heads.clone());
-        assert!(rounds.iter().all(|head| head.size.0 - head.prev_size.0 < 8), "{rounds:?}");
     });
 }
 

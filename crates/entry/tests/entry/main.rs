@@ -27,6 +27,7 @@ mod rpm;
 mod signatures;
 #[cfg(test)]
 mod submission;
+#[cfg(test)]
 mod tuf;
 #[cfg(test)]
 mod v2;
