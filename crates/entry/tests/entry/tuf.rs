@@ -61,7 +61,6 @@ fn refusal(root: &Value, metadata: &Value) -> String {
     verify(root, metadata).err().map(|refusal| refusal.to_string()).unwrap_or_default()
 }
 
-#[expect(clippy::unwrap_used, reason = "a test fails where its file is absent")]
 fn root(name: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/entry/pki/tuf");
     serde_json::from_slice(&std::fs::read(folder.join(name)).unwrap()).unwrap()
