@@ -22,7 +22,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the log; make it first if there is none
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Make a new log without serving it; refuses what exists
     Init(Init),
     /// Recompute everything from the leaf bytes up, compare every table, and name what differs. May run beside `serve`

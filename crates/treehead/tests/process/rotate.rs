@@ -33,6 +33,7 @@ fn no_write_fails_on_postgres_with_two_servers() {
     rotate_among_writers(&storage, servers);
 }
 
+#[expect(clippy::disallowed_methods, reason = "real processes take real time")]
 fn rotate_among_writers(storage: &Storage, servers: Vec<Server>) {
     let addresses: Vec<SocketAddr> = servers.iter().map(|server| server.api).collect();
     let (done, written) = (AtomicBool::new(false), AtomicUsize::new(0));
