@@ -4,10 +4,12 @@
 mod envelopes;
 mod formats;
 mod packages;
+mod witnesses;
 
 pub use envelopes::{cose, dsse, intoto, rfc3161, tuf, tuf_key};
 pub use formats::{minisign, pgp, rekord, ssh};
 pub use packages::{alpine, helm, is_accepted, jar, pkcs7, rpm};
+pub use witnesses::{add_checkpoint, cosignature, witness_policy};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -118,6 +118,21 @@ fn v2_request() {
     replay("v2_request", treehead_fuzz::v2_request, 40);
 }
 
+#[test]
+fn add_checkpoint() {
+    replay("add_checkpoint", treehead_fuzz::add_checkpoint, 4);
+}
+
+#[test]
+fn cosignature() {
+    replay("cosignature", treehead_fuzz::cosignature, 4);
+}
+
+#[test]
+fn witness_policy() {
+    replay("witness_policy", treehead_fuzz::witness_policy, 6);
+}
+
 /// A property that refuses all seeds checks nothing.
 #[test]
 fn some_seeds_are_accepted() {
@@ -154,6 +169,12 @@ fn some_seeds_are_accepted() {
     assert_eq!(count("pkcs7", |block| treehead_fuzz::is_accepted("pkcs7", block)), 5);
     assert_eq!(count("rpm", |package| treehead_fuzz::is_accepted("rpm", package)), 3);
     assert_eq!(count("helm", |provenance| treehead_fuzz::is_accepted("helm", provenance)), 2);
+    let is_request = |body: &[u8]| tlog::AddCheckpoint::parse(&String::from_utf8_lossy(body)).is_ok();
+    assert_eq!(count("add_checkpoint", is_request), 2);
+    let is_policy = |text: &[u8]| tlog::WitnessPolicy::parse(&String::from_utf8_lossy(text)).is_ok();
+    assert_eq!(count("witness_policy", is_policy), 3);
+    let are_lines = |text: &[u8]| tlog::parse_signature_lines(&String::from_utf8_lossy(text)).is_ok();
+    assert_eq!(count("cosignature", are_lines), 2);
     assert_eq!(count("checkpoint", |text| tlog::Note::parse(&String::from_utf8_lossy(text)).is_ok()), 6);
     assert_eq!(count("tile_path", |path| String::from_utf8_lossy(path).parse::<tlog::TilePath>().is_ok()), 7);
 }

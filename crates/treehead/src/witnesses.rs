@@ -32,3 +32,17 @@ impl WitnessTransport for Http {
         Ok(WitnessAnswer { status, body })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sample_policy_is_one() {
+        let policy = WitnessPolicy::parse(include_str!("../../../deploy/witness-policy")).unwrap();
+        assert_eq!(policy.witnesses().len(), 3);
+        assert!(policy.is_quorum(&[0, 2].into()) && !policy.is_quorum(&[1, 2].into()));
+        // No https: this machine may have no root certificates.
+        Client::new(policy.witnesses().iter().filter_map(|witness| witness.url.as_deref()).take(1)).unwrap();
+    }
+}

@@ -17,3 +17,4 @@ mod rotate;
 mod stop;
 mod trust;
 mod two_servers;
+mod witness;

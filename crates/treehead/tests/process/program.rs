@@ -91,7 +91,7 @@ impl Server {
         while let Ok(line) = lines.recv() {
             banner.push_str(&line);
             if let Some(metrics) = address(&banner, "metrics") {
-                let api = address(&banner, "API").unwrap();
+                let api = address(&banner, "API").or_else(|| address(&banner, "witness  ")).unwrap();
                 return Ok(Self { child, api, metrics, banner, lines, logged });
             }
         }
