@@ -1,4 +1,4 @@
-//! DSSE envelopes (https://github.com/secure-systems-lab/dsse), as Rekor reads and verifies them.
+//! DSSE envelopes (<https://github.com/secure-systems-lab/dsse>), as Rekor reads and verifies them.
 
 use std::collections::{BTreeMap, BTreeSet};
 

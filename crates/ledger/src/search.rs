@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::store::{FoundEntry, Query};
 use crate::{Head, ReadError, TreeId};
 
-/// Most sets of keys that one search may stand for, see [`Search::key_sets`].
+/// Most sets of keys that one search may stand for, see `Search::key_sets`.
 pub const MAX_KEY_SETS: usize = 16;
 
 /// Strides of the store that one call of [`crate::Ledger::search`] makes, all sets of keys together: some 100,000 rows, half a

@@ -1,4 +1,4 @@
-//! The PKI format `tuf`: documents of The Update Framework (https://theupdateframework.github.io/specification), whose keys are a
+//! The PKI format `tuf`: documents of The Update Framework (<https://theupdateframework.github.io/specification>), whose keys are a
 //! root document and whose signatures are any other.
 //!
 //! Verified by hand: crates for TUF are clients that fetch a repository. The rules are those of go-tuf, which Rekor uses.
