@@ -69,7 +69,7 @@ pub fn x509_key(pem: &[u8]) {
     }
 }
 
-/// A request of Rekor v2 means what the generated types read, if they take it; one that is accepted becomes leaf bytes that are
+/// A request of Rekor v2 that is accepted, the generated types read as the same, and it becomes leaf bytes that are
 /// RFC 8785, that tell its index keys, and that its binary form becomes as well.
 pub fn v2_request(body: &[u8]) {
     let policy = Policy::default();
@@ -83,8 +83,11 @@ pub fn v2_request(body: &[u8]) {
     let value: Value = serde_json::from_slice(leaf).expect("leaf bytes are JSON");
     assert_eq!(leaf, serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form"));
     assert!(keys_of_leaf_agree(&entry));
-    // Line ends in base64 are skipped here as in Go; the generated types refuse them.
-    let Ok(message) = serde_json::from_slice::<CreateEntryRequest>(body) else { return };
+    let message = match serde_json::from_slice::<CreateEntryRequest>(body) {
+        // Line ends in base64, which JSON escapes, are skipped here as in Go; the generated types refuse them.
+        Err(_) if body.contains(&b'\\') => return,
+        message => message.expect("what is accepted is read by the generated types too"),
+    };
     let again = accepted(ProposedEntry::from_v2_protobuf(&message.encode_to_vec())).expect("accepted in binary form");
     assert_eq!((again.kind(), again.leaf_bytes()), (entry.kind(), leaf));
 }
