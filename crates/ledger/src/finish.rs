@@ -61,7 +61,7 @@ async fn store_timestamps(core: &Core, head: &Arc<Head>, range: std::ops::Range<
         core.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
     }
     let signed = entries.iter().map(|entry| {
-        let signature = core.signed_entry_timestamp(entry)?.to_vec();
+        let signature = core.signed_entry_timestamp(entry)?;
         Ok(TimestampRow { leaf_index: entry.leaf_index, signature })
     });
     let rows: Vec<TimestampRow> = signed.collect::<Result<_, SigningError>>()?;

@@ -15,7 +15,7 @@ use crate::keys::KeyRing;
 use crate::log::{Log, Parts};
 use crate::publish::Witnessing;
 use crate::seal::Freshness;
-use crate::store::{EntryRef, EntryRow, Store, StoreError, TreeRow};
+use crate::store::{EntryRef, EntryRow, IndexKeys, Store, StoreError, TreeRow};
 use crate::trees::{DEFAULT_NAME, create_tree, find_log};
 use crate::{
     Apis, AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Shards,
@@ -290,7 +290,7 @@ impl Ledger {
     }
 
     async fn append_or_find(&self, entry: NewEntry) -> Result<Appended, AppendError> {
-        let row = Arc::new(entry.into_row());
+        let row = Arc::new(entry.into_row()?);
         loop {
             let active = self.inner.log.active();
             let core = &active.core;
@@ -434,17 +434,18 @@ impl From<PublishError> for OpenError {
 }
 
 impl NewEntry {
-    fn into_row(self) -> EntryRow {
+    fn into_row(self) -> Result<EntryRow, AppendError> {
         let mut index_keys: Vec<String> = self.index_keys.into_iter().map(|key| key.to_lowercase()).collect();
         index_keys.sort_unstable();
         index_keys.dedup();
-        EntryRow {
+        let index_keys = IndexKeys::of(&index_keys).map_err(|error| AppendError::Refused(error.to_string()))?;
+        Ok(EntryRow {
             leaf_hash: tlog::leaf_hash(&self.leaf_bytes),
             kind: self.kind,
             body: self.leaf_bytes,
             index_keys,
             // Empty is what one becomes that is erased.
             attestation: self.attestation.filter(|attestation| !attestation.data.is_empty()),
-        }
+        })
     }
 }

@@ -29,11 +29,15 @@ pub(crate) enum Freshness {
     Duplicate,
 }
 
-/// A round with its indexes, times, tiles and root, ready to commit.
-pub(crate) struct Sealed {
-    pub(crate) head: HeadRow,
+/// What a sealed round adds to the database, beside its head.
+pub(crate) struct NewRows {
     pub(crate) entries: Vec<Arc<EntryRow>>,
     pub(crate) full_tiles: Vec<FullTile>,
+}
+
+/// A round with its indexes, time and root, ready to commit.
+pub(crate) struct Sealed {
+    pub(crate) head: HeadRow,
     /// One for each proposal, in order.
     pub(crate) places: Vec<Place>,
     edge: Edge,
@@ -41,8 +45,8 @@ pub(crate) struct Sealed {
 
 impl Sealed {
     /// The head that this round makes. MUST be called only after its commit returned.
-    pub(crate) fn into_integrated(self) -> (Integrated, Vec<FullTile>, Vec<Place>) {
-        (Integrated::committed(self.edge, self.head.root, self.head.time), self.full_tiles, self.places)
+    pub(crate) fn into_integrated(self) -> (Integrated, Vec<Place>) {
+        (Integrated::committed(self.edge, self.head.root, self.head.time), self.places)
     }
 }
 
@@ -53,7 +57,12 @@ pub(crate) fn integrated_time(base: &Integrated, local_millis: i64) -> Result<i6
 }
 
 /// Gives each proposal its place after `base`: the one of `stored`, the one of an equal proposal before it, or a new one.
-pub(crate) fn seal(base: &Integrated, proposals: &[Arc<EntryRow>], stored: &[EntryRef], time: i64) -> Sealed {
+pub(crate) fn seal(
+    base: &Integrated,
+    proposals: &[Arc<EntryRow>],
+    stored: &[EntryRef],
+    time: i64,
+) -> (NewRows, Sealed) {
     let mut places_by_leaf: HashMap<Hash, LeafIndex> =
         stored.iter().map(|entry| (entry.leaf_hash, entry.leaf_index)).collect();
     let mut entries = Vec::with_capacity(proposals.len());
@@ -76,7 +85,7 @@ pub(crate) fn seal(base: &Integrated, proposals: &[Arc<EntryRow>], stored: &[Ent
     let mut edge = base.edge.clone();
     let full_tiles = edge.append(&leaf_hashes);
     let head = HeadRow { prev_size: base.size, size: edge.size(), root: edge.root(), time };
-    Sealed { head, entries, full_tiles, places, edge }
+    (NewRows { entries, full_tiles }, Sealed { head, places, edge })
 }
 
 #[cfg(test)]
@@ -84,6 +93,7 @@ mod tests {
     use tlog::{EMPTY_ROOT, TreeSize};
 
     use super::*;
+    use crate::store::IndexKeys;
 
     fn head(leaves: u64, time: i64) -> Integrated {
         let mut edge = Edge::empty();
@@ -98,7 +108,7 @@ mod tests {
             leaf_hash: tlog::leaf_hash(&body),
             kind: "test:1".into(),
             body,
-            index_keys: Vec::new(),
+            index_keys: IndexKeys::default(),
             attestation: None,
         }
     }
@@ -109,10 +119,10 @@ mod tests {
 
     #[test]
     fn new_entries_follow_the_base_and_make_its_tree() {
-        let sealed = seal(&head(250, 7), &rows(250..600), &[], 9);
+        let (new, sealed) = seal(&head(250, 7), &rows(250..600), &[], 9);
         assert_eq!((sealed.head.prev_size, sealed.head.size, sealed.head.time), (TreeSize(250), TreeSize(600), 9));
         assert_eq!(sealed.head.root, head(600, 0).root);
-        assert_eq!(sealed.full_tiles.len(), 2);
+        assert_eq!(new.full_tiles.len(), 2);
         let indexes: Vec<u64> = sealed.places.iter().map(|place| place.leaf_index.0).collect();
         assert_eq!(indexes, (250..600).collect::<Vec<_>>());
     }
@@ -120,19 +130,19 @@ mod tests {
     #[test]
     fn duplicates_get_the_stored_index_or_that_of_the_round() {
         let stored = [EntryRef { leaf_index: LeafIndex(3), leaf_hash: row(3).leaf_hash }];
-        let sealed = seal(&head(10, 0), &rows([10, 3, 10, 11]), &stored, 1);
+        let (new, sealed) = seal(&head(10, 0), &rows([10, 3, 10, 11]), &stored, 1);
         let places: Vec<(u64, Freshness)> =
             sealed.places.iter().map(|place| (place.leaf_index.0, place.freshness)).collect();
-        let new = Freshness::New { time: 1 };
-        assert_eq!(places, [(10, new), (3, Freshness::Duplicate), (10, Freshness::Duplicate), (11, new)]);
-        assert_eq!(sealed.entries.len(), 2);
+        let fresh = Freshness::New { time: 1 };
+        assert_eq!(places, [(10, fresh), (3, Freshness::Duplicate), (10, Freshness::Duplicate), (11, fresh)]);
+        assert_eq!(new.entries.len(), 2);
     }
 
     #[test]
     fn a_round_of_duplicates_makes_no_head() {
         let stored = [EntryRef { leaf_index: LeafIndex(0), leaf_hash: row(0).leaf_hash }];
-        let sealed = seal(&head(1, 0), &rows([0, 0]), &stored, 1);
-        assert!(sealed.entries.is_empty() && sealed.full_tiles.is_empty());
+        let (new, sealed) = seal(&head(1, 0), &rows([0, 0]), &stored, 1);
+        assert!(new.entries.is_empty() && new.full_tiles.is_empty());
         assert_ne!(sealed.head.root, EMPTY_ROOT);
     }
 

@@ -15,7 +15,7 @@ use crate::ReadError;
 use crate::append::{AppendError, NoPlace};
 use crate::core::{Core, PublishError};
 use crate::head::Integrated;
-use crate::seal::{Freshness, Place, Sealed, integrated_time, seal};
+use crate::seal::{Freshness, NewRows, Place, Sealed, integrated_time, seal};
 use crate::store::{Commit, EntryRow, Round, StoreError, TimestampRow, Writer};
 
 /// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
@@ -108,8 +108,9 @@ impl Queue {
 
 /// What a row takes of the queue's and a round's bytes.
 fn row_bytes(row: &EntryRow) -> usize {
-    let keys: usize = row.index_keys.iter().map(String::len).sum();
-    row.body.len() + keys + row.attestation.as_ref().map_or(0, |attestation| attestation.data.len())
+    row.body.len()
+        + row.index_keys.packed().len()
+        + row.attestation.as_ref().map_or(0, |attestation| attestation.data.len())
 }
 
 /// The sequencer of one log.
@@ -150,12 +151,12 @@ impl Sequencer {
             None => self.next_submission().await?,
         };
         let mut bytes = row_bytes(&first.row);
-        let mut index_keys = first.row.index_keys.len();
+        let mut index_keys = first.row.index_keys.hashes().len();
         let mut round = vec![first];
         while round.len() < MAX_ROUND_ENTRIES {
             let Ok(submission) = self.receiver.try_recv() else { break };
             bytes += row_bytes(&submission.row);
-            index_keys += submission.row.index_keys.len();
+            index_keys += submission.row.index_keys.hashes().len();
             if bytes > MAX_ROUND_BYTES || index_keys > MAX_ROUND_INDEX_KEYS {
                 self.carried = Some(submission);
                 break;
@@ -359,43 +360,49 @@ impl Core {
         base: &Arc<Integrated>,
         rows: &[Arc<EntryRow>],
     ) -> Result<Option<Vec<Place>>, RoundError> {
-        let hashes: Vec<Hash> = rows.iter().map(|row| row.leaf_hash).collect();
-        let stored = writer.find_leaves(self.tree.id, &hashes, base.size).await?;
         let local_millis = self.clock.unix_millis();
         let time = integrated_time(base, local_millis).map_err(RoundError::Ahead)?;
-        let sealed = seal(base, rows, &stored, time);
-        if sealed.entries.is_empty() {
-            writer.abandon().await?;
-            return Ok(Some(sealed.places));
-        }
-        let round = self.to_round(&sealed, base, local_millis);
-        // Dies before or in this commit: nothing, or all of the round, is stored; nothing of it is signed.
-        match writer.commit(&round).await? {
-            Commit::Done => {}
-            Commit::LostRace => return Ok(None),
-            Commit::ClockSkew(millis) => return Err(RoundError::Skew(millis)),
-            Commit::NotOurs => return Err(RoundError::NotOurs),
-        }
+        // In the usual round nothing is stored yet, and the database says so with the commit.
+        let mut stored = Vec::new();
+        let (round, sealed) = loop {
+            let (new, sealed) = seal(base, rows, &stored, time);
+            if new.entries.is_empty() {
+                writer.abandon().await?;
+                return Ok(Some(sealed.places));
+            }
+            let round = self.round_of(new, &sealed, base, local_millis);
+            // Dies before or in this commit: nothing, or all of the round, is stored; nothing of it is signed.
+            match writer.commit(&round).await? {
+                Commit::Done => break (round, sealed),
+                Commit::Duplicates(found) if stored.is_empty() && !found.is_empty() => stored = found,
+                Commit::Duplicates(_) => {
+                    let what = format!("table leaf: other leaves below size {} at a second look", base.size);
+                    return Err(StoreError::Damaged(what).into());
+                }
+                Commit::LostRace => return Ok(None),
+                Commit::ClockSkew(millis) => return Err(RoundError::Skew(millis)),
+                Commit::NotOurs => return Err(RoundError::NotOurs),
+            }
+        };
         // Dies here: the round is durable and nobody knows; a client that tries again gets the stored entry.
         self.timestamps.stored(&round.timestamps);
         self.metrics.round_entries.observe(round.entries.len() as f64);
         self.metrics.appended.inc_by(round.entries.len() as u64);
-        let (integrated, full_tiles, places) = sealed.into_integrated();
-        self.tiles.keep(full_tiles);
+        self.tiles.keep(round.full_tiles);
+        let (integrated, places) = sealed.into_integrated();
         self.integrate(base, integrated, writer).await?;
         Ok(Some(places))
     }
 
-    fn to_round(&self, sealed: &Sealed, base: &Integrated, local_millis: i64) -> Round {
-        let timestamps: Vec<TimestampRow> = self.timestamps.next(MAX_ROUND_TIMESTAMPS);
+    fn round_of(&self, new: NewRows, sealed: &Sealed, base: &Integrated, local_millis: i64) -> Round {
         Round {
             tree_id: self.tree.id,
             log_key_spki: self.log_key().spki().to_vec(),
             prev_root: base.root,
             head: sealed.head,
-            entries: sealed.entries.clone(),
-            full_tiles: sealed.full_tiles.clone(),
-            timestamps,
+            entries: new.entries,
+            full_tiles: new.full_tiles,
+            timestamps: self.timestamps.next(MAX_ROUND_TIMESTAMPS),
             local_millis,
         }
     }

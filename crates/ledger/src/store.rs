@@ -14,9 +14,11 @@ use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use crate::{Apis, IndexKeyHash, TreeId};
 
+pub use index_keys::IndexKeys;
 pub use rotation::{FinalCheckpoint, Freeze, Rotation, ServerRow, Standing};
 
 pub(crate) mod encoding;
+mod index_keys;
 pub mod postgres;
 mod records;
 pub mod rotation;
@@ -128,8 +130,8 @@ pub struct EntryRow {
     pub kind: String,
     /// The leaf bytes.
     pub body: Vec<u8>,
-    /// Full texts of the index keys, lower-cased, distinct. May hold any character, U+0000 too.
-    pub index_keys: Vec<String>,
+    /// What it is found by.
+    pub index_keys: IndexKeys,
     /// An attestation to keep beside the entry.
     pub attestation: Option<Attestation>,
 }
@@ -156,7 +158,7 @@ pub struct TimestampRow {
     /// Whose.
     pub leaf_index: LeafIndex,
     /// Signature bytes (ASN.1 DER for ECDSA).
-    pub signature: Vec<u8>,
+    pub signature: Arc<[u8]>,
 }
 
 /// A sealed round: everything one commit stores. Facts only, no signature of this round.
@@ -182,10 +184,12 @@ pub struct Round {
 }
 
 /// Outcome of a commit that the database answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commit {
     /// The round is durable.
     Done,
+    /// The round follows the newest stored head, but these of its leaves are stored below that. Nothing was stored.
+    Duplicates(Vec<EntryRef>),
     /// The newest stored head is not `head.prev_size` with `prev_root`, or somebody holds the tree's lock. Nothing was
     /// stored.
     LostRace,
@@ -378,7 +382,8 @@ pub trait Writer: Read {
     /// Commits a round in one statement (or one transaction) and returns its outcome.
     ///
     /// Dies before the database made it durable: nothing is stored. Dies after: all of it is stored, and the caller learns
-    /// that by looking its leaves up. Ends an exclusive section, whatever the outcome.
+    /// that by looking its leaves up. Ends an exclusive section, whatever the outcome, but for [`Commit::Duplicates`]: the rest of
+    /// the round may follow in the same section.
     ///
     /// MUST answer [`StoreError::UnknownOutcome`] whenever it cannot know. After any error the writer is spent.
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit>;

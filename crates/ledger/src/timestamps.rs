@@ -52,7 +52,7 @@ impl Waiting {
         self.lock()
             .iter()
             .take(limit)
-            .map(|(&leaf_index, signature)| TimestampRow { leaf_index, signature: signature.to_vec() })
+            .map(|(&leaf_index, signature)| TimestampRow { leaf_index, signature: Arc::clone(signature) })
             .collect()
     }
 

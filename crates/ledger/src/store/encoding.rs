@@ -84,8 +84,9 @@ pub(crate) fn full_tile(id: TileId, root: &[u8], hashes: &[u8]) -> StoreResult<F
 
 /// Key texts as bytes: client text is never text to the database (it may hold U+0000) and never indexed as such (it may be
 /// longer than a page).
-pub(crate) fn pack_keys(keys: &[String]) -> StoreResult<Vec<u8>> {
-    let mut packed = Vec::with_capacity(keys.iter().map(|key| KEY_LENGTH_BYTES + key.len()).sum());
+pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> StoreResult<Vec<u8>> {
+    let keys = keys.iter().map(AsRef::as_ref);
+    let mut packed = Vec::with_capacity(keys.clone().map(|key| KEY_LENGTH_BYTES + key.len()).sum());
     for key in keys {
         let length = u32::try_from(key.len()).map_err(|_| StoreError::Data("an index key of 4 GiB".to_owned()))?;
         packed.extend_from_slice(&length.to_be_bytes());
@@ -115,8 +116,8 @@ pub(crate) fn has_all_keys(packed: &[u8], wanted: &[String], leaf_index: u64) ->
 }
 
 /// The distinct hashes of some keys, ascending.
-pub(crate) fn key_hashes(keys: &[String]) -> Vec<IndexKeyHash> {
-    let mut hashes: Vec<IndexKeyHash> = keys.iter().map(|key| IndexKeyHash::of(key)).collect();
+pub(crate) fn key_hashes<T: AsRef<str>>(keys: &[T]) -> Vec<IndexKeyHash> {
+    let mut hashes: Vec<IndexKeyHash> = keys.iter().map(|key| IndexKeyHash::of(key.as_ref())).collect();
     hashes.sort_unstable();
     hashes.dedup();
     hashes
@@ -135,9 +136,8 @@ pub(crate) fn leaf_rows(first: i64, entries: &[Arc<EntryRow>]) -> HashRows {
 /// Rows of `index_key`, likewise.
 pub(crate) fn index_key_rows(first: i64, entries: &[Arc<EntryRow>]) -> HashRows {
     let rows = (first..).zip(entries);
-    let mut rows: HashRows = rows
-        .flat_map(|(index, entry)| key_hashes(&entry.index_keys).into_iter().map(move |key| (key.0, index)))
-        .collect();
+    let mut rows: HashRows =
+        rows.flat_map(|(index, entry)| entry.index_keys.hashes().iter().map(move |key| (key.0, index))).collect();
     rows.sort_unstable();
     rows
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ledger::TreeId;
 use ledger::store::*;
-use ledger::{IndexKeyHash, TreeId};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 /// What a round's commit may do to the client.
@@ -22,6 +22,18 @@ pub(crate) enum Fault {
     LostAfter,
     /// A serialization failure.
     Conflict,
+}
+
+/// The full texts, as a database would unpack them.
+fn texts(keys: &IndexKeys) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut rest = keys.packed();
+    while let Some((length, tail)) = rest.split_first_chunk() {
+        let (text, tail) = tail.split_at(u32::from_be_bytes(*length) as usize);
+        texts.push(String::from_utf8(text.to_vec()).unwrap());
+        rest = tail;
+    }
+    texts
 }
 
 /// A small xorshift generator: the same seed gives the same run.
@@ -59,6 +71,15 @@ pub(crate) struct Rows {
     pub(crate) tiles: BTreeMap<TileId, FullTile>,
     pub(crate) timestamps: BTreeMap<LeafIndex, Vec<u8>>,
     pub(crate) publications: Vec<PublicationRow>,
+}
+
+impl Rows {
+    fn find(&self, hashes: &[Hash], size: TreeSize) -> Vec<EntryRef> {
+        let rows = self.entries.iter().take(size.0 as usize).enumerate();
+        rows.filter(|(_, (row, _))| hashes.contains(&row.leaf_hash))
+            .map(|(i, (row, _))| EntryRef { leaf_index: LeafIndex(i as u64), leaf_hash: row.leaf_hash })
+            .collect()
+    }
 }
 
 /// The rows of the newest tree, which is the only one unless a test rotates.
@@ -172,6 +193,11 @@ impl State {
         if newest != (round.head.prev_size, round.prev_root) {
             return Ok(Commit::LostRace);
         }
+        let hashes: Vec<Hash> = round.entries.iter().map(|row| row.leaf_hash).collect();
+        let stored = self.tables.of(tree).find(&hashes, newest.0);
+        if !stored.is_empty() {
+            return Ok(Commit::Duplicates(stored));
+        }
         let rows = self.tables.of_mut(tree);
         if rows.heads.iter().any(|head| head.prev_size == round.head.prev_size) {
             return Ok(Commit::LostRace);
@@ -181,7 +207,7 @@ impl State {
         rows.entries.extend(round.entries.iter().map(|row| (Arc::clone(row), round.head.time)));
         rows.tiles.extend(round.full_tiles.iter().map(|tile| (tile.id, tile.clone())));
         for row in &round.timestamps {
-            rows.timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.clone());
+            rows.timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.to_vec());
         }
         Ok(Commit::Done)
     }
@@ -243,13 +269,7 @@ impl Read for SimConnection {
 
     async fn find_leaves(&mut self, tree: TreeId, hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
         self.store.pause().await;
-        self.store.with(|state| {
-            let rows = state.tables.of(tree).entries.iter().take(size.0 as usize).enumerate();
-            Ok(rows
-                .filter(|(_, (row, _))| hashes.contains(&row.leaf_hash))
-                .map(|(i, (row, _))| EntryRef { leaf_index: LeafIndex(i as u64), leaf_hash: row.leaf_hash })
-                .collect())
-        })
+        Ok(self.store.with(|state| state.tables.of(tree).find(hashes, size)))
     }
 }
 
@@ -312,7 +332,9 @@ impl Writer for SimConnection {
             }
             Fault::Conflict => Err(StoreError::Conflict("conflict".into())),
         });
-        self.abandon().await?;
+        if !matches!(outcome, Ok(Commit::Duplicates(_))) {
+            self.abandon().await?;
+        }
         self.store.pause().await;
         outcome
     }
@@ -517,7 +539,7 @@ impl Store for SimStore {
             let rows = state.tables.of(tree).entries.iter().enumerate().take(query.range.end as usize);
             let rows = rows.skip(query.range.start as usize).rev();
             let hits = rows.filter(|(_, (row, _))| {
-                query.keys.iter().all(|key| row.index_keys.contains(key))
+                query.keys.iter().all(|key| texts(&row.index_keys).contains(key))
                     && (query.kinds.is_empty() || query.kinds.contains(&row.kind))
             });
             let hits = hits.map(|(index, (row, time))| FoundEntry {
@@ -544,7 +566,7 @@ impl Store for SimStore {
         self.with(|state| {
             let size = state.tables.of(tree).entries.len() as u64;
             for row in timestamps.iter().filter(|row| row.leaf_index.0 < size) {
-                state.tables.of_mut(tree).timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.clone());
+                state.tables.of_mut(tree).timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.to_vec());
             }
         });
         Ok(())
@@ -565,9 +587,9 @@ impl Store for SimStore {
                         time: *time,
                         kind: row.kind.clone(),
                         body: Some(row.body.clone()),
-                        index_keys: row.index_keys.clone(),
+                        index_keys: texts(&row.index_keys),
                         leaf_rows: vec![row.leaf_hash.0[..16].try_into().unwrap()],
-                        index_key_rows: row.index_keys.iter().map(|key| IndexKeyHash::of(key)).collect(),
+                        index_key_rows: row.index_keys.hashes().to_vec(),
                         signed_entry_timestamp: state.tables.of(tree).timestamps.get(&LeafIndex(i)).cloned(),
                         attested: row.attestation.is_some(),
                         attestation: row.attestation.clone(),
@@ -592,7 +614,11 @@ impl Store for SimStore {
                 entries: size.0.min(rows.len() as u64),
                 bodies: size.0.min(rows.len() as u64),
                 leaves: size.0.min(rows.len() as u64),
-                index_keys: rows.iter().take(size.0 as usize).map(|(row, _)| row.index_keys.len() as u64).sum(),
+                index_keys: rows
+                    .iter()
+                    .take(size.0 as usize)
+                    .map(|(row, _)| row.index_keys.hashes().len() as u64)
+                    .sum(),
                 timestamps: state.tables.of(tree).timestamps.len() as u64,
                 attestations: rows.iter().take(size.0 as usize).filter(|(row, _)| row.attestation.is_some()).count()
                     as u64,

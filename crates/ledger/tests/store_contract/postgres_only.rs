@@ -101,7 +101,7 @@ async fn a_commit_with_a_warning_is_unknown() {
         if exclusive {
             writer.begin_exclusive(tree).await.unwrap();
         }
-        let sent = round(store, tree, prev_size, entries("entry", 1)).await;
+        let sent = round(store, tree, prev_size, entries(&format!("entry {prev_size}"), 1)).await;
         match writer.commit(&sent).await {
             Err(StoreError::UnknownOutcome(text)) => assert!(text.contains("may not have been replicated"), "{text}"),
             other => panic!("{other:?}"),

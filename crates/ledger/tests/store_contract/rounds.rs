@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ledger::TreeId;
-use ledger::store::{Commit, HeadRow};
+use ledger::store::{Commit, EntryRef, HeadRow, IndexKeys};
 use tlog::{LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
@@ -44,6 +44,44 @@ pub(crate) async fn a_round_comes_back_whole(database: &Database) {
     assert_eq!(stored[1].signed_entry_timestamp.as_deref(), Some(&b"signature"[..]));
 }
 
+/// Leaves that are there already: the round is told which, and stores nothing.
+pub(crate) async fn a_round_is_told_its_duplicates(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut other = store.writer().await.unwrap();
+    let first = grow(store, &mut *writer, tree, 0, 3).await;
+    let again = |number: usize| (*first.entries[number]).clone();
+    // Another leaf hash with the same first 16 bytes is no duplicate.
+    let mut twin = again(0);
+    twin.leaf_hash.0[16] ^= 1;
+    let sent = round(store, tree, 3, vec![entry("new"), again(2), twin.clone(), again(1)]).await;
+    let at =
+        |number: usize| EntryRef { leaf_index: LeafIndex(number as u64), leaf_hash: first.entries[number].leaf_hash };
+    let before = store.audit_counts(tree, TreeSize(3)).await.unwrap();
+    for exclusive in [false, true] {
+        if exclusive {
+            writer.begin_exclusive(tree).await.unwrap();
+        }
+        let Commit::Duplicates(mut stored) = writer.commit(&sent).await.unwrap() else { panic!("stored twice") };
+        stored.sort_unstable();
+        assert_eq!(stored, [at(1), at(2)]);
+        let counts = store.audit_counts(tree, TreeSize(3)).await.unwrap();
+        assert_eq!(counts, before);
+    }
+    // An exclusive section goes on.
+    let rest = round(store, tree, 3, vec![entry("new"), twin]).await;
+    let others = round(store, tree, 3, vec![entry("other")]).await;
+    let outcomes = tokio::join!(other.commit(&others), writer.commit(&rest));
+    assert_eq!((outcomes.0.unwrap(), outcomes.1.unwrap()), (Commit::LostRace, Commit::Done));
+    // Leaves of a tree that is not the round's are no duplicates.
+    let mut forked = round(store, tree, 5, vec![again(0)]).await;
+    forked.prev_root = sha256(b"another tree");
+    assert_eq!(other.commit(&forked).await.unwrap(), Commit::LostRace);
+    let mut foreign = round(store, tree, 5, vec![again(0)]).await;
+    foreign.log_key_spki = b"another key".to_vec();
+    assert_eq!(other.commit(&foreign).await.unwrap(), Commit::NotOurs);
+}
+
 /// The largest round of the design: 1,024 entries with 8 MiB of bodies.
 pub(crate) async fn a_full_round_comes_back_whole(database: &Database) {
     let store = &*database.store;
@@ -53,7 +91,7 @@ pub(crate) async fn a_full_round_comes_back_whole(database: &Database) {
         let block = sha256(format!("{number}").as_bytes()).0;
         entry.body = block.iter().copied().cycle().take(8 * 1024).collect();
         entry.leaf_hash = sha256(&entry.body);
-        entry.index_keys = (0..4).map(|key| format!("key {number} {key}")).collect();
+        entry.index_keys = IndexKeys::of(&[0, 1, 2, 3].map(|key| format!("key {number} {key}"))).unwrap();
     }
     sent.full_tiles = (0..4).map(|index| full_tile(0, index)).collect();
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ledger::store::{
-    Attestation, Commit, EntryRow, HeadRow, KeyRole, KeyRow, Round, Store, TimestampRow, TreeRow, TreeState, Writer,
+    Attestation, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, Round, Store, TimestampRow, TreeRow, TreeState,
+    Writer,
 };
 use ledger::{Apis, TreeId};
 use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TileId, TreeSize, sha256};
@@ -33,12 +34,19 @@ pub(crate) fn tree(id: i64, name: &str) -> TreeRow {
     }
 }
 
+/// A key of every entry.
+pub(crate) const SOMEONE: &str = "someone@example.com";
+
+pub(crate) fn index_keys(texts: &[&str]) -> IndexKeys {
+    IndexKeys::of(texts).unwrap()
+}
+
 pub(crate) fn entry(text: &str) -> EntryRow {
     EntryRow {
         leaf_hash: sha256(text.as_bytes()),
         kind: "hashedrekord:0.0.1".to_owned(),
         body: text.as_bytes().to_vec(),
-        index_keys: vec![format!("sha256:{text}"), "someone@example.com".to_owned()],
+        index_keys: index_keys(&[&format!("sha256:{text}"), SOMEONE]),
         attestation: None,
     }
 }
@@ -62,7 +70,7 @@ pub(crate) fn full_tile(level: u8, index: u64) -> FullTile {
 }
 
 pub(crate) fn timestamp(leaf_index: u64, signature: &str) -> TimestampRow {
-    TimestampRow { leaf_index: LeafIndex(leaf_index), signature: signature.as_bytes().to_vec() }
+    TimestampRow { leaf_index: LeafIndex(leaf_index), signature: signature.as_bytes().into() }
 }
 
 pub(crate) fn root(size: u64) -> Hash {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use ledger::store::{Commit, Page, Query, STRIDE, Store};
+use ledger::store::{Commit, IndexKeys, Page, Query, STRIDE, Store};
 use ledger::{IndexKeyHash, TreeId};
 use tlog::{LeafIndex, TreeSize};
 
 use crate::database::Database;
-use crate::samples::{START, entries, entry, entry_of, one_tree, round};
+use crate::samples::{SOMEONE, START, entries, entry, entry_of, index_keys, one_tree, round};
 
 /// Indexes of the newest entries below `size` that have all of `keys`, at most `limit`, call by call.
 pub(crate) async fn found(store: &dyn Store, tree: TreeId, keys: &[String], size: u64, limit: u32) -> Vec<u64> {
@@ -33,9 +33,10 @@ pub(crate) async fn keys_are_found_all_together_newest_first(database: &Database
     let (tree, mut writer) = one_tree(store).await;
     let mut sent = round(store, tree, 0, entries("entry", 9)).await;
     for (number, entry) in sent.entries.iter_mut().map(Arc::make_mut).enumerate() {
-        entry.index_keys = vec!["all".to_owned()];
-        entry.index_keys.extend((number % 2 == 0).then(|| "even".to_owned()));
-        entry.index_keys.extend((number % 3 == 0).then(|| "third".to_owned()));
+        let mut keys = vec!["all"];
+        keys.extend((number % 2 == 0).then_some("even"));
+        keys.extend((number % 3 == 0).then_some("third"));
+        entry.index_keys = index_keys(&keys);
     }
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
 
@@ -68,8 +69,9 @@ pub(crate) async fn frequent_keys_are_found_together(database: &Database) {
     for prev_size in (0..ROUNDS).map(|number| number * 1024) {
         let mut sent = round(store, tree, prev_size, entries(&format!("from {prev_size}:"), 1024)).await;
         for (index, entry) in (prev_size..).zip(sent.entries.iter_mut().map(Arc::make_mut)) {
-            entry.index_keys = vec![everywhere.clone()];
-            entry.index_keys.extend((index < WITH_BOTH).then(|| other.clone()));
+            let mut keys = vec![everywhere.as_str()];
+            keys.extend((index < WITH_BOTH).then_some(other.as_str()));
+            entry.index_keys = index_keys(&keys);
         }
         assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
     }
@@ -89,7 +91,7 @@ pub(crate) async fn keys_of_any_text_are_kept(database: &Database) {
         .map(str::to_owned)
         .to_vec();
     let mut sent = round(store, tree, 0, entries("entry", 2)).await;
-    entry_of(&mut sent, 1).index_keys = odd.clone();
+    entry_of(&mut sent, 1).index_keys = IndexKeys::of(&odd).unwrap();
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
 
     for key in &odd {
@@ -106,7 +108,8 @@ async fn of_two_kinds(database: &Database) -> TreeId {
     for prev_size in [0, 3, 6] {
         let mut sent = round(store, tree, prev_size, entries(&format!("from {prev_size}:"), 3)).await;
         entry_of(&mut sent, 0).kind = "rare:0.0.1".to_owned();
-        entry_of(&mut sent, 1).index_keys.push("second".to_owned());
+        let of_the_second = format!("sha256:from {prev_size}: 1");
+        entry_of(&mut sent, 1).index_keys = index_keys(&[&of_the_second, SOMEONE, "second"]);
         assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
     }
     tree

@@ -5,8 +5,9 @@ use tlog::Hash;
 
 use super::error;
 use super::key16::Key16;
+use super::reads::entry_ref;
 use crate::TreeId;
-use crate::store::encoding::{HashRows, check_round, index_key_rows, leaf_rows, pack_hashes, pack_keys, to_sql};
+use crate::store::encoding::{HashRows, check_round, index_key_rows, leaf_rows, pack_hashes, to_sql};
 use crate::store::{Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, TimestampRow};
 
 /// Whether the transaction holds the tree's lock already.
@@ -27,7 +28,7 @@ pub(super) struct Rows<'r> {
     kinds: Vec<&'r str>,
     attested: Vec<bool>,
     bodies: Vec<&'r [u8]>,
-    index_keys: Vec<Vec<u8>>,
+    index_keys: Vec<&'r [u8]>,
     leaves: KeyColumns,
     keys: KeyColumns,
     attestations: Attestations<'r>,
@@ -75,7 +76,7 @@ impl<'r> Rows<'r> {
             kinds: entries.iter().map(|entry| entry.kind.as_str()).collect(),
             attested: entries.iter().map(|entry| entry.attestation.is_some()).collect(),
             bodies: entries.iter().map(|entry| entry.body.as_slice()).collect(),
-            index_keys: entries.iter().map(|entry| pack_keys(&entry.index_keys)).collect::<StoreResult<_>>()?,
+            index_keys: entries.iter().map(|entry| entry.index_keys.packed()).collect(),
             leaves: leaf_rows(prev_size, entries).into(),
             keys: index_key_rows(prev_size, entries).into(),
             attestations: Attestations::of(prev_size, round),
@@ -88,7 +89,8 @@ impl<'r> Rows<'r> {
 /// What the database may be asked to do with a round, in one statement and so in one transaction.
 ///
 /// `guard` decides on one snapshot; `new_head` is the compare-and-set; everything else hangs on its row. The newest head must
-/// be the one that the round was made for: after that snapshot only the primary key can tell, and does. `SELECT … FROM head`
+/// be the one that the round was made for: after that snapshot only the primary key can tell, and does. `stored` are leaves of
+/// the round that are in the tree already: there must be none, and if that head is the newest one, no more can come. `SELECT … FROM head`
 /// never sees the row of `new_head` itself. Who holds the tree's lock must not ask for it again: while others wait for it, even
 /// the holder is refused its weaker form.
 const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
@@ -102,9 +104,19 @@ const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
                 SELECT h.size = $5 AND h.root = $6 FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1
             ), $5 = 0) AS follows,
             CASE WHEN $27 THEN true ELSE pg_try_advisory_xact_lock_shared(-$1) END AS unlocked
+    ), stored AS MATERIALIZED (
+        SELECT l.leaf_index, e.leaf_hash
+        FROM unnest($14::uuid[]) AS wanted
+        CROSS JOIN LATERAL (
+            SELECT leaf_index FROM leaf WHERE tree_id = $1 AND hash_prefix = wanted AND leaf_index < $5 OFFSET 0
+        ) AS l
+        CROSS JOIN LATERAL (
+            SELECT leaf_hash FROM entry WHERE tree_id = $1 AND leaf_index = l.leaf_index AND leaf_hash = ANY ($10) LIMIT 1
+        ) AS e
     ), new_head AS (
         INSERT INTO head (tree_id, prev_size, size, root, time)
-        SELECT $1, $5, $7, $8, $9 FROM guard WHERE ours AND abs(skew) <= $4 AND follows AND unlocked
+        SELECT $1, $5, $7, $8, $9 FROM guard
+        WHERE ours AND abs(skew) <= $4 AND follows AND unlocked AND NOT EXISTS (SELECT FROM stored)
         ON CONFLICT DO NOTHING
         RETURNING tree_id
     ), new_entry AS (
@@ -138,7 +150,38 @@ const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
         FROM new_head n, unnest($25::bigint[], $26::bytea[]) AS r(leaf_index, signature)
         ON CONFLICT DO NOTHING
     )
-    SELECT g.ours, g.skew, EXISTS (SELECT FROM new_head) AS done FROM guard g";
+    SELECT g.ours, g.skew, g.follows AND g.unlocked AS current, EXISTS (SELECT FROM new_head) AS done,
+        (SELECT array_agg(leaf_index ORDER BY leaf_index) FROM stored) AS stored_indexes,
+        (SELECT array_agg(leaf_hash ORDER BY leaf_index) FROM stored) AS stored_hashes
+    FROM guard g";
+
+/// What [`COMMIT_ROUND`] answers.
+#[derive(sqlx::FromRow)]
+pub(super) struct Answer {
+    ours: bool,
+    skew: i64,
+    current: bool,
+    done: bool,
+    stored_indexes: Option<Vec<i64>>,
+    stored_hashes: Option<Vec<Vec<u8>>>,
+}
+
+impl Answer {
+    /// Its meaning.
+    pub(super) fn into_commit(self) -> StoreResult<Commit> {
+        Ok(match self {
+            Self { done: true, .. } => Commit::Done,
+            Self { ours: false, .. } => Commit::NotOurs,
+            Self { skew, .. } if skew.saturating_abs() > MAX_CLOCK_SKEW_MILLIS => Commit::ClockSkew(skew),
+            // A leaf of another tree than ours, of a database that went back, is no duplicate.
+            Self { current: true, stored_indexes: Some(indexes), stored_hashes: Some(hashes), .. } => {
+                let stored = indexes.into_iter().zip(&hashes).map(|(index, hash)| entry_ref(index, hash));
+                Commit::Duplicates(stored.collect::<StoreResult<_>>()?)
+            }
+            _ => Commit::LostRace,
+        })
+    }
+}
 
 /// Prepares [`COMMIT_ROUND`], so that a commit is one message and one answer.
 pub(super) async fn prepare(connection: &mut PgConnection) -> StoreResult<()> {
@@ -147,7 +190,7 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> StoreResult<()> {
 }
 
 /// Runs the statement. Whether it also commits depends on the transaction it is in, and so does the meaning of an error.
-pub(super) async fn run(connection: &mut PgConnection, rows: &Rows<'_>, lock: Lock) -> Result<Commit, sqlx::Error> {
+pub(super) async fn run(connection: &mut PgConnection, rows: &Rows<'_>, lock: Lock) -> Result<Answer, sqlx::Error> {
     let (round, head) = (rows.round, &rows.round.head);
     let query = sqlx::query_as(COMMIT_ROUND)
         .bind(round.tree_id.0)
@@ -178,13 +221,7 @@ pub(super) async fn run(connection: &mut PgConnection, rows: &Rows<'_>, lock: Lo
         .bind(&rows.timestamps.signatures)
         .bind(lock == Lock::Held)
         .bind(&rows.attested);
-    let (ours, skew, done): (bool, i64, bool) = query.fetch_one(connection).await?;
-    Ok(match (done, ours) {
-        (true, _) => Commit::Done,
-        (false, false) => Commit::NotOurs,
-        (false, true) if skew.saturating_abs() > MAX_CLOCK_SKEW_MILLIS => Commit::ClockSkew(skew),
-        (false, true) => Commit::LostRace,
-    })
+    query.fetch_one(connection).await
 }
 
 const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
@@ -248,7 +285,7 @@ impl<'r> Timestamps<'r> {
         sorted.sort_by_key(|row| row.leaf_index);
         Ok(Self {
             indexes: sorted.iter().map(|row| to_sql(row.leaf_index.0)).collect::<StoreResult<_>>()?,
-            signatures: sorted.iter().map(|row| row.signature.as_slice()).collect(),
+            signatures: sorted.iter().map(|row| &*row.signature).collect(),
         })
     }
 }

@@ -162,7 +162,8 @@ pub(super) async fn now_millis(connection: &mut PgConnection) -> StoreResult<i64
     query.fetch_one(connection).await.map_err(error::of_read)
 }
 
-fn entry_ref(index: i64, leaf_hash: &[u8]) -> StoreResult<EntryRef> {
+/// A row of leaf index and leaf hash.
+pub(super) fn entry_ref(index: i64, leaf_hash: &[u8]) -> StoreResult<EntryRef> {
     Ok(EntryRef {
         leaf_index: LeafIndex(from_sql(index, "entry.leaf_index")?),
         leaf_hash: hash(leaf_hash, "entry.leaf_hash")?,

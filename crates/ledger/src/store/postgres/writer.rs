@@ -48,8 +48,8 @@ impl PostgresWriter {
         // Died here: the database decides. It commits the whole statement or nothing of it.
         let (answer, warning) =
             self.notices.watch(bounded_commit(commit::run(&mut connection, rows, Lock::Free))).await;
-        let outcome = answer?;
-        certain(outcome, warning)?;
+        let outcome = answer?.into_commit()?;
+        certain(&outcome, warning)?;
         self.connection = Some(connection);
         Ok(outcome)
     }
@@ -57,31 +57,38 @@ impl PostgresWriter {
     /// Commits the transaction that holds the lock.
     async fn commit_exclusive(&mut self, mut connection: PgConnection, rows: &commit::Rows<'_>) -> StoreResult<Commit> {
         // Died here: nothing is stored, whatever this statement did; COMMIT was not sent.
-        let run = async { commit::run(&mut connection, rows, Lock::Held).await.map_err(error::of_read) };
+        let run = async { commit::run(&mut connection, rows, Lock::Held).await.map_err(error::of_read)?.into_commit() };
         let outcome = bounded(run).await;
         if matches!(outcome, Err(StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Conflict(_))) {
             // Closing the connection rolls back as well, but not before the server notices.
             let _ = bounded(end(&mut connection)).await;
         }
-        let outcome = outcome?;
-        if outcome != Commit::Done {
-            bounded(end(&mut connection)).await?;
-            self.connection = Some(connection);
-            return Ok(outcome);
+        match outcome? {
+            Commit::Done => {}
+            duplicates @ Commit::Duplicates(_) => {
+                self.connection = Some(connection);
+                self.section = Section::Exclusive;
+                return Ok(duplicates);
+            }
+            refused => {
+                bounded(end(&mut connection)).await?;
+                self.connection = Some(connection);
+                return Ok(refused);
+            }
         }
         // Died here: the database decides.
         let (answer, warning) = self.notices.watch(bounded_commit(connection.execute("COMMIT"))).await;
         answer?;
-        certain(outcome, warning)?;
+        certain(&Commit::Done, warning)?;
         self.connection = Some(connection);
-        Ok(outcome)
+        Ok(Commit::Done)
     }
 }
 
 /// A commit that came with a warning may not be where it has to be.
-fn certain(outcome: Commit, warning: Option<String>) -> StoreResult<()> {
+fn certain(outcome: &Commit, warning: Option<String>) -> StoreResult<()> {
     match warning {
-        Some(warning) if outcome == Commit::Done => {
+        Some(warning) if *outcome == Commit::Done => {
             Err(StoreError::UnknownOutcome(format!("the commit came with a warning: {warning}")))
         }
         Some(warning) => {

@@ -3,12 +3,12 @@
 use std::sync::{Arc, LazyLock};
 
 use sqlx::{Connection, SqliteConnection};
-use tlog::TreeSize;
+use tlog::{Hash, TreeSize};
 
 use super::chunks::{Insert, insert, texts};
 use super::{error, reads};
 use crate::TreeId;
-use crate::store::encoding::{HashRows, index_key_rows, leaf_rows, pack_hashes, pack_keys, to_sql};
+use crate::store::encoding::{HashRows, index_key_rows, leaf_rows, pack_hashes, to_sql};
 use crate::store::{Attestation, Commit, EntryRow, Round, StoreResult, TimestampRow};
 
 /// The compare-and-set: inserts the head if the tree is ours and the newest head is the one that the round was made for.
@@ -38,16 +38,35 @@ static INSERT_TIMESTAMP: Insert =
 /// Inserts the rows of a round inside the transaction that holds the file's lock. Anything but [`Commit::Done`] inserted
 /// nothing.
 pub(super) async fn rows(connection: &mut SqliteConnection, round: &Round) -> StoreResult<Commit> {
+    let leaf_hashes: Vec<Hash> = round.entries.iter().map(|entry| entry.leaf_hash).collect();
+    let stored = reads::find_leaves(connection, round.tree_id, &leaf_hashes, round.head.prev_size).await?;
+    if !stored.is_empty() {
+        // A leaf of another tree than ours, of a database that went back, is no duplicate.
+        return match why_not(connection, round).await? {
+            None => Ok(Commit::Duplicates(stored)),
+            Some(refused) => Ok(refused),
+        };
+    }
     if !insert_head(connection, round).await? {
-        let query = sqlx::query_scalar(IS_OURS).bind(round.tree_id.0).bind(&round.log_key_spki);
-        let ours: bool = query.fetch_one(connection).await.map_err(error::of_read)?;
-        return Ok(if ours { Commit::LostRace } else { Commit::NotOurs });
+        return Ok(why_not(connection, round).await?.unwrap_or(Commit::LostRace));
     }
     insert_entries(connection, round).await?;
     insert_hash_rows(connection, round).await?;
     insert_tiles(connection, round).await?;
     insert_timestamps(connection, round.tree_id, &round.timestamps).await?;
     Ok(Commit::Done)
+}
+
+/// Why the round's head cannot follow; none if it can.
+async fn why_not(connection: &mut SqliteConnection, round: &Round) -> StoreResult<Option<Commit>> {
+    let query = sqlx::query_scalar(IS_OURS).bind(round.tree_id.0).bind(&round.log_key_spki);
+    let ours: bool = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
+    if !ours {
+        return Ok(Some(Commit::NotOurs));
+    }
+    let newest = reads::newest_head(connection, round.tree_id).await?;
+    let newest = newest.map_or((TreeSize(0), tlog::EMPTY_ROOT), |head| (head.size, head.root));
+    Ok((newest != (round.head.prev_size, round.prev_root)).then_some(Commit::LostRace))
 }
 
 async fn insert_head(connection: &mut SqliteConnection, round: &Round) -> StoreResult<bool> {
@@ -75,10 +94,8 @@ async fn insert_entries(connection: &mut SqliteConnection, round: &Round) -> Sto
     .await
     .map_err(error::of_read)?;
 
-    let packed = entries.iter().map(|(index, entry)| Ok((*index, pack_keys(&entry.index_keys)?, *entry)));
-    let bodies: Vec<(i64, Vec<u8>, &EntryRow)> = packed.collect::<StoreResult<_>>()?;
-    insert(connection, &INSERT_BODY, tree, &bodies, |query, (index, keys, entry)| {
-        query.bind(*index).bind(keys.clone()).bind(entry.body.clone())
+    insert(connection, &INSERT_BODY, tree, &entries, |query, (index, entry)| {
+        query.bind(*index).bind(entry.index_keys.packed().to_vec()).bind(entry.body.clone())
     })
     .await
     .map_err(error::of_read)?;
@@ -122,7 +139,7 @@ async fn insert_timestamps(
     let rows = timestamps.iter().map(|row| Ok((to_sql(row.leaf_index.0)?, row)));
     let rows: Vec<(i64, &TimestampRow)> = rows.collect::<StoreResult<_>>()?;
     insert(connection, &INSERT_TIMESTAMP, tree, &rows, |query, (index, row)| {
-        query.bind(*index).bind(row.signature.clone())
+        query.bind(*index).bind(row.signature.to_vec())
     })
     .await
     .map_err(error::of_read)

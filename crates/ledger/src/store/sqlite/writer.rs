@@ -45,8 +45,8 @@ impl SqliteWriter {
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// Writes a round in the open transaction and ends it.
-async fn finish(connection: &mut SqliteConnection, round: &Round) -> StoreResult<Commit> {
+/// Writes a round in the open transaction and ends it; see [`Writer::commit`] for when an exclusive section goes on.
+async fn finish(connection: &mut SqliteConnection, round: &Round, section: Section) -> StoreResult<Commit> {
     // Died here: the transaction was not committed, nothing is stored.
     let outcome = commit::rows(connection, round).await;
     if outcome.is_err() {
@@ -56,9 +56,10 @@ async fn finish(connection: &mut SqliteConnection, round: &Round) -> StoreResult
     let outcome = outcome?;
     match outcome {
         // Died here: the WAL holds the whole commit record or does not.
-        Commit::Done => connection.execute("COMMIT").await.map_err(error::of_commit)?,
-        _ => connection.execute("ROLLBACK").await.map_err(error::of_read)?,
-    };
+        Commit::Done => drop(connection.execute("COMMIT").await.map_err(error::of_commit)?),
+        Commit::Duplicates(_) if section == Section::Exclusive => {}
+        _ => drop(connection.execute("ROLLBACK").await.map_err(error::of_read)?),
+    }
     Ok(outcome)
 }
 
@@ -69,7 +70,8 @@ impl Writer for SqliteWriter {
         check_round(round)?;
         // A round must not go to a file that nobody will open again.
         self.file.check()?;
-        if mem::take(&mut self.section) == Section::Shared {
+        let section = mem::take(&mut self.section);
+        if section == Section::Shared {
             match connection.execute(BEGIN).await {
                 Ok(_) => {}
                 Err(error) if error::is_busy(&error) => {
@@ -79,7 +81,10 @@ impl Writer for SqliteWriter {
                 Err(error) => return Err(error::of_read(error)),
             }
         }
-        let outcome = finish(&mut connection, round).await?;
+        let outcome = finish(&mut connection, round, section).await?;
+        if matches!(outcome, Commit::Duplicates(_)) {
+            self.section = section;
+        }
         self.connection = Some(connection);
         Ok(outcome)
     }

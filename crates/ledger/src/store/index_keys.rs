@@ -1,0 +1,33 @@
+//! The index keys of one entry, as they are stored.
+
+use super::StoreResult;
+use super::encoding::{key_hashes, pack_keys};
+use crate::IndexKeyHash;
+
+/// Index keys in the form of their columns: made where an entry is proposed, on any core, so that a round has only to gather.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IndexKeys {
+    packed: Vec<u8>,
+    hashes: Vec<IndexKeyHash>,
+}
+
+impl IndexKeys {
+    /// Of full texts, lower-cased and distinct. They may hold any character, U+0000 too.
+    ///
+    /// # Errors
+    ///
+    /// [`super::StoreError::Data`] for a text of 4 GiB.
+    pub fn of<T: AsRef<str>>(texts: &[T]) -> StoreResult<Self> {
+        Ok(Self { packed: pack_keys(texts)?, hashes: key_hashes(texts) })
+    }
+
+    /// The full texts, each behind its length (4 bytes, big-endian).
+    pub fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+
+    /// Their distinct hashes, ascending.
+    pub fn hashes(&self) -> &[IndexKeyHash] {
+        &self.hashes
+    }
+}
