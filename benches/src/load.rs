@@ -1,134 +1,369 @@
-//! One run: some connections, each posting its next entry when the last one is answered.
+//! One run: some connections, each sending its next request when its last one is answered and one may start.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
-use bytes::Bytes;
-use futures_util::future::join_all;
-use http::{Method, StatusCode};
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
-use crate::api::Api;
+use crate::ask::{Ask, Source};
 use crate::connection::{Connection, Target};
+use crate::random::Random;
+use crate::schedule::{LATE, Schedule};
 
 /// A connection that failed this often in a row gives up: the server is gone.
 const MAX_FAILURES: usize = 20;
+/// Answers to the last requests are waited for this long. A server's own limit of a request is 60 s.
+const PATIENCE: Duration = Duration::from_secs(70);
+/// Longest text of an error that is shown, in characters.
+const MAX_ERROR: usize = 300;
 
-/// What bounds a run.
-#[derive(Clone, Copy)]
-pub(crate) struct Limits {
-    /// Where entries go.
-    pub(crate) api: Api,
+/// A work with its connections.
+pub(crate) struct Load {
+    /// Makes the requests.
+    pub(crate) source: Arc<Source>,
     /// Connections, one request in flight on each.
     pub(crate) connections: usize,
-    /// No request starts later than this.
-    pub(crate) time: Duration,
+    /// Requests a second; `None`: closed loop.
+    pub(crate) rate: Option<u32>,
     /// One of this many answers is kept.
     pub(crate) sample: u32,
+    /// Of the random choices.
+    pub(crate) seed: u64,
 }
 
-/// What a run showed.
-#[derive(Default)]
+/// What a work showed.
 pub(crate) struct Run {
     /// From the first request to the last answer.
     pub(crate) elapsed: Duration,
-    /// Time to the whole answer, of accepted entries only, ascending.
-    pub(crate) latencies: Vec<Duration>,
-    /// Answers kept, of accepted entries.
-    pub(crate) sample: Vec<Bytes>,
+    /// For each part of the mix.
+    pub(crate) parts: Vec<Tally>,
+}
+
+/// What some connections saw of some requests.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Good answers; entries for a batch.
+    pub(crate) answered: usize,
+    /// Time to the whole answer in microseconds, of good answers and of requests that were due and never sent (for those:
+    /// up to the end). Ascending once the run is over.
+    pub(crate) latencies: Vec<u32>,
+    /// Requests sent more than [`LATE`] after they were due.
+    pub(crate) late: usize,
+    /// Requests that were due and never sent.
+    pub(crate) unsent: usize,
+    /// Good answers kept, with what was asked.
+    pub(crate) kept: Vec<(Ask, Vec<u8>)>,
     /// What went wrong, and how often.
     pub(crate) errors: BTreeMap<String, usize>,
+    last: Option<Instant>,
 }
 
-/// Posts `proposals` until they or the time are used up.
-pub(crate) async fn run(target: &Target, proposals: Vec<Bytes>, limits: Limits) -> Result<Run> {
-    let mut connections = Vec::with_capacity(limits.connections);
-    for _ in 0..limits.connections {
-        connections.push(Connection::open(target).await?);
+/// Runs the first of `loads` for `time` or until its proposals are used up, and the others as long.
+pub(crate) async fn run(target: &Target, loads: &[Load], time: Duration) -> Result<Vec<Run>> {
+    let mut opened = Vec::new();
+    for load in loads {
+        let mut connections = Vec::with_capacity(load.connections);
+        for _ in 0..load.connections {
+            connections.push(Connection::open(target).await?);
+        }
+        opened.push((load, connections));
     }
-    let queue = RefCell::new(proposals.into_iter());
-    let run = RefCell::new(Run::default());
     let start = Instant::now();
-    let writers = connections.into_iter().map(|connection| writer(target, connection, &queue, &run, start, limits));
-    join_all(writers).await;
-    let mut run = run.into_inner();
-    run.elapsed = start.elapsed();
-    run.latencies.sort_unstable();
-    Ok(run)
+    let mut started: Vec<_> =
+        opened.into_iter().map(|(load, connections)| start_load(load, connections, start, time)).collect();
+    let mut runs = Vec::new();
+    // In this order: when the first is used up, what runs beside ends as well.
+    while !started.is_empty() {
+        let (schedule, clients) = started.remove(0);
+        let tallies = collect(clients, start + time + PATIENCE).await;
+        schedule.stop();
+        if start.elapsed() < time {
+            started.iter().for_each(|(schedule, _)| schedule.stop());
+        }
+        runs.push(Run::new(start, tallies, &schedule));
+    }
+    Ok(runs)
 }
 
-async fn writer(
-    target: &Target,
-    mut connection: Connection,
-    queue: &RefCell<std::vec::IntoIter<Bytes>>,
-    run: &RefCell<Run>,
-    start: Instant,
-    limits: Limits,
-) {
-    let mut failures = 0;
-    while start.elapsed() < limits.time && failures < MAX_FAILURES {
-        let Some(proposal) = queue.borrow_mut().next() else { return };
-        let sent = Instant::now();
-        let answer = connection.send(Method::POST, limits.api.path(), proposal).await;
-        let latency = sent.elapsed();
-        match answer {
-            Ok((StatusCode::CREATED, body)) => {
-                failures = 0;
-                run.borrow_mut().accept(latency, body, limits.sample);
-            }
-            Ok((status, body)) => {
-                failures += 1;
-                run.borrow_mut().fail(format!("{status}: {}", String::from_utf8_lossy(&body)));
-            }
-            Err(error) => {
-                failures += 1;
-                run.borrow_mut().fail(format!("{error:#}"));
-                match Connection::open(target).await {
-                    Ok(fresh) => connection = fresh,
-                    Err(error) => return run.borrow_mut().fail(format!("{error:#}")),
-                }
+type Clients = JoinSet<Vec<Tally>>;
+
+fn start_load(load: &Load, connections: Vec<Connection>, start: Instant, time: Duration) -> (Arc<Schedule>, Clients) {
+    let schedule = Arc::new(match load.rate {
+        Some(rate) => Schedule::fixed_rate(start, time, rate),
+        None => Schedule::closed_loop(start, time),
+    });
+    let mut seeds = Random::new(load.seed);
+    let mut clients = JoinSet::new();
+    for connection in connections {
+        let (source, schedule) = (load.source.clone(), schedule.clone());
+        let random = Random::new(seeds.next());
+        clients.spawn(client(connection, source, schedule, random, load.sample));
+    }
+    if schedule.is_fixed_rate() {
+        let schedule = schedule.clone();
+        thread::spawn(move || schedule.pace());
+    }
+    (schedule, clients)
+}
+
+/// Waits for all clients, until `end`; of those that hang, all that is known is that they do.
+async fn collect(mut clients: Clients, end: Instant) -> Vec<Vec<Tally>> {
+    let mut tallies = Vec::new();
+    loop {
+        match timeout_at(end, clients.join_next()).await {
+            Ok(None) => return tallies,
+            Ok(Some(Ok(tally))) => tallies.push(tally),
+            Ok(Some(Err(error))) => tallies.push(vec![Tally::failed(format!("client: {error}"))]),
+            Err(_) => {
+                let hanging = clients.len();
+                clients.abort_all();
+                let mut tally = Tally::default();
+                tally.errors.insert(format!("no answer within {PATIENCE:?} after the end"), hanging);
+                tallies.push(vec![tally]);
+                return tallies;
             }
         }
+    }
+}
+
+async fn client(
+    mut connection: Connection,
+    source: Arc<Source>,
+    schedule: Arc<Schedule>,
+    mut random: Random,
+    sample: u32,
+) -> Vec<Tally> {
+    let mut tallies: Vec<_> = source.mix.works().map(|_| Tally::default()).collect();
+    let (mut request, mut body) = (Vec::new(), Vec::new());
+    let mut failures = 0;
+    while failures < MAX_FAILURES
+        && let Some(due) = schedule.next().await
+    {
+        let Some((part, ask)) = source.choose(&mut random) else {
+            schedule.stop();
+            break;
+        };
+        let tally = &mut tallies[part];
+        source.write(ask, &mut request, &mut body);
+        if schedule.is_fixed_rate() && due.elapsed() > LATE {
+            tally.late += 1;
+        }
+        failures += 1;
+        match connection.exchange(&request).await {
+            Ok(answer) if answer.status == ask.good_status() => {
+                failures = 0;
+                let now = Instant::now();
+                tally.last = Some(now);
+                // One in `sample` on average: a client with few requests keeps its share.
+                let is_kept = random.below(u64::from(sample)) == 0;
+                tally.accept(ask, now - due, is_kept.then_some(answer.body));
+            }
+            Ok(answer) => tally.fail(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body))),
+            Err(error) => tally.fail(format!("{error:#}")),
+        }
+    }
+    tallies
+}
+
+impl Tally {
+    fn failed(error: String) -> Self {
+        let mut tally = Self::default();
+        tally.fail(error);
+        tally
+    }
+
+    fn accept(&mut self, ask: Ask, latency: Duration, kept: Option<&[u8]>) {
+        self.answered += ask.count();
+        self.latencies.push(micros(latency));
+        self.kept.extend(kept.map(|body| (ask, body.to_vec())));
+    }
+
+    /// Counts an error.
+    pub(crate) fn fail(&mut self, error: String) {
+        let error = error.trim_end().chars().take(MAX_ERROR).collect();
+        *self.errors.entry(error).or_default() += 1;
+    }
+
+    /// The latency that this share of the requests stayed within; `None` if there were none.
+    pub(crate) fn latency(&self, share: f64) -> Option<Duration> {
+        let rank = (share * self.latencies.len() as f64).ceil() as usize;
+        self.latencies.get(rank.saturating_sub(1)).map(|micros| Duration::from_micros(u64::from(*micros)))
+    }
+
+    /// How often anything went wrong.
+    pub(crate) fn failures(&self) -> usize {
+        self.errors.values().sum()
+    }
+
+    fn add(&mut self, other: Self) {
+        self.answered += other.answered;
+        self.latencies.extend(other.latencies);
+        self.late += other.late;
+        self.unsent += other.unsent;
+        self.kept.extend(other.kept);
+        for (error, count) in other.errors {
+            *self.errors.entry(error).or_default() += count;
+        }
+        self.last = self.last.max(other.last);
     }
 }
 
 impl Run {
-    /// Entries accepted per second.
-    pub(crate) fn rate(&self) -> f64 {
-        self.latencies.len() as f64 / self.elapsed.as_secs_f64()
-    }
-
-    /// The latency that this share of the accepted entries stayed within; `None` if there were none.
-    pub(crate) fn latency(&self, share: f64) -> Option<Duration> {
-        let rank = (share * self.latencies.len() as f64).ceil() as usize;
-        self.latencies.get(rank.saturating_sub(1)).copied()
-    }
-
-    fn accept(&mut self, latency: Duration, body: Bytes, sample: u32) {
-        if self.latencies.len().is_multiple_of(sample as usize) {
-            self.sample.push(body);
+    fn new(start: Instant, tallies: Vec<Vec<Tally>>, schedule: &Schedule) -> Self {
+        let mut parts: Vec<Tally> = Vec::new();
+        for (part, tally) in tallies.into_iter().flat_map(|tallies| tallies.into_iter().enumerate()) {
+            if part == parts.len() {
+                parts.push(Tally::default());
+            }
+            parts[part].add(tally);
         }
-        self.latencies.push(latency);
+        let last = parts.iter().filter_map(|tally| tally.last).max().unwrap_or(start);
+        if let Some(first) = parts.first_mut() {
+            // Which part of a mix they would have been was not chosen yet.
+            let unsent = schedule.unsent(last);
+            first.unsent = unsent.len();
+            first.latencies.extend(unsent.into_iter().map(micros));
+        }
+        parts.iter_mut().for_each(|tally| tally.latencies.sort_unstable());
+        Self { elapsed: last - start, parts }
     }
 
-    fn fail(&mut self, error: String) {
-        *self.errors.entry(error).or_default() += 1;
+    /// Good answers of all parts.
+    pub(crate) fn answered(&self) -> usize {
+        self.parts.iter().map(|part| part.answered).sum()
     }
+
+    /// All parts as one. The answers that were kept stay where they are.
+    pub(crate) fn total(&self) -> Tally {
+        let mut total = Tally::default();
+        for part in &self.parts {
+            let (latencies, errors) = (part.latencies.clone(), part.errors.clone());
+            let Tally { answered, late, unsent, last, .. } = *part;
+            total.add(Tally { answered, latencies, late, unsent, kept: Vec::new(), errors, last });
+        }
+        total.latencies.sort_unstable();
+        total
+    }
+}
+
+fn micros(latency: Duration) -> u32 {
+    u32::try_from(latency.as_micros()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr;
+
+    use ring::rand::SystemRandom;
+    use tlog::SigningKey;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::known::Known;
+    use crate::proposal::Proposals;
+    use crate::random::Skew;
+    use crate::verify::LogKey;
+    use crate::work::Mix;
+
+    /// Answers each request with `status`, the very first one not before `stall` has passed since it began.
+    async fn serve(status: &'static str, stall: Duration) -> Target {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let start = Instant::now();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let mut request = [0; 4096];
+                    while let Ok(1..) = stream.read(&mut request).await {
+                        // A thread that is busy, not one that waits: the requests that are due must not get through.
+                        while start.elapsed() < stall {
+                            tokio::task::yield_now().await;
+                        }
+                        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno");
+                        stream.write_all(answer.as_bytes()).await.unwrap();
+                    }
+                });
+            }
+        });
+        Target::new(&url.parse().unwrap()).unwrap()
+    }
+
+    fn load(target: &Target, mix: &str, connections: usize, rate: Option<u32>) -> Load {
+        let rng = SystemRandom::new();
+        let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
+        let key = LogKey::new(key.verifying_key().clone());
+        let known = Known { key, v1: None, tiles: None, entries: Vec::new() };
+        let source = Source {
+            mix: Mix::from_str(mix).unwrap(),
+            skew: Skew::Uniform,
+            batch: 3,
+            tiles_prefix: String::new(),
+            target: target.clone(),
+            known: Arc::new(known),
+            proposals: Arc::new(Proposals::sign(100).unwrap()),
+        };
+        Load { source: Arc::new(source), connections, rate, sample: 10, seed: 1 }
+    }
+
+    #[tokio::test]
+    async fn a_stall_counts_for_every_request_that_was_due() {
+        let stall = Duration::from_millis(100);
+        let target = serve("200 OK", stall).await;
+        let load = load(&target, "tree-head", 1, Some(1000));
+        let runs = run(&target, &[load], stall).await.unwrap();
+        let total = runs[0].total();
+        assert_eq!(total.answered + total.unsent, 100);
+        assert_eq!(total.latencies.len(), 100);
+        // Request i was due at i ms and sent after 100 ms. From when it was sent, it would have taken next to nothing.
+        assert!(total.latency(0.5) > Some(stall / 2 - LATE), "{:?}", total.latencies);
+        assert!(total.late + total.unsent > 90, "{} and {}", total.late, total.unsent);
+        assert_eq!(total.failures(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_closed_loop_ends_when_its_entries_are_used_up() {
+        let target = serve("201 Created", Duration::ZERO).await;
+        let load = load(&target, "write-v1", 7, None);
+        let mut runs = run(&target, &[load], Duration::from_secs(600)).await.unwrap();
+        let total = runs[0].total();
+        assert_eq!((total.answered, total.failures(), total.late), (100, 0, 0));
+        let kept = std::mem::take(&mut runs[0].parts[0].kept);
+        assert!((1..50).contains(&kept.len()) && kept.iter().all(|(_, answer)| answer == b"no"), "{}", kept.len());
+    }
+
+    #[tokio::test]
+    async fn what_runs_beside_ends_with_the_first_and_a_batch_counts_its_entries() {
+        let target = serve("200 OK", Duration::ZERO).await;
+        let loads = [load(&target, "batch", 2, None), load(&target, "tree-head", 2, Some(100))];
+        let runs = run(&target, &loads, Duration::from_secs(600)).await.unwrap();
+        assert_eq!(runs[0].answered(), 99, "33 requests of 3");
+        assert_eq!(runs[0].total().latencies.len(), 33);
+        assert_eq!(runs[1].total().failures(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_only_fails_gives_up() {
+        let target = serve("503 Service Unavailable", Duration::ZERO).await;
+        let load = load(&target, "tree-head,checkpoint", 2, None);
+        let runs = run(&target, &[load], Duration::from_secs(600)).await.unwrap();
+        let total = runs[0].total();
+        assert_eq!((total.answered, total.failures()), (0, 2 * MAX_FAILURES));
+        assert_eq!(total.errors.keys().collect::<Vec<_>>(), ["503: no"]);
+        assert_eq!(runs[0].parts.len(), 2);
+    }
 
     #[test]
     fn latency_is_the_nearest_rank() {
-        let run = Run { latencies: (1..=100).map(Duration::from_millis).collect(), ..Run::default() };
-        assert_eq!(run.latency(0.5), Some(Duration::from_millis(50)));
-        assert_eq!(run.latency(0.99), Some(Duration::from_millis(99)));
-        assert_eq!(run.latency(1.0), Some(Duration::from_millis(100)));
-        assert_eq!(run.latency(0.0), Some(Duration::from_millis(1)));
-        assert_eq!(Run::default().latency(0.5), None);
+        let tally = Tally { latencies: (1..=100).map(|ms| ms * 1000).collect(), ..Tally::default() };
+        for (share, ms) in [(0.5, 50), (0.99, 99), (1.0, 100), (0.0, 1)] {
+            assert_eq!(tally.latency(share), Some(Duration::from_millis(ms)));
+        }
+        assert_eq!(Tally::default().latency(0.5), None);
+        assert_eq!(micros(Duration::from_secs(9000)), u32::MAX);
     }
 }

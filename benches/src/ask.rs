@@ -1,0 +1,196 @@
+//! The requests of a run: which is next, and its bytes.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use tlog::{TileId, TilePath, TileResource};
+
+use crate::connection::Target;
+use crate::known::{HeadV1, Known, KnownEntry};
+use crate::proposal::{Proposals, append_hex};
+use crate::random::{Random, Skew};
+use crate::work::{Mix, Work};
+
+/// One request, by what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// To log this proposal by v1.
+    WriteV1(usize),
+    /// To log this proposal by v2.
+    WriteV2(usize),
+    /// To log `count` proposals.
+    Batch {
+        /// The first of them.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
+    /// The entry at this log index.
+    EntryByIndex(u64),
+    /// An entry of [`Known::entries`] by its ID.
+    EntryByUuid(usize),
+    /// An entry of [`Known::entries`] by its leaf hash.
+    EntryByHash(usize),
+    /// The proof from this size to that of [`Known::v1`].
+    Consistency(u64),
+    /// The tree head of v1.
+    TreeHead,
+    /// The checkpoint of v2.
+    Checkpoint,
+    /// The full level-0 tile with this index.
+    Tile(u64),
+    /// The full bundle with this index.
+    EntriesBundle(u64),
+    /// The IDs of entries about the artifact of one of [`Known::entries`].
+    Search(usize),
+}
+
+impl Ask {
+    /// The status of a good answer.
+    pub(crate) fn good_status(self) -> u16 {
+        match self {
+            Self::WriteV1(_) | Self::WriteV2(_) => 201,
+            _ => 200,
+        }
+    }
+
+    /// What it counts for: entries for a batch, else one.
+    pub(crate) fn count(self) -> usize {
+        if let Self::Batch { count, .. } = self { count } else { 1 }
+    }
+}
+
+/// Makes the requests of a work.
+pub(crate) struct Source {
+    /// What to do.
+    pub(crate) mix: Mix,
+    /// What of the log's content to ask for.
+    pub(crate) skew: Skew,
+    /// Entries in a batch.
+    pub(crate) batch: usize,
+    /// What stands before `/checkpoint` and `/tile/…`.
+    pub(crate) tiles_prefix: String,
+    /// Where to.
+    pub(crate) target: Target,
+    /// The log.
+    pub(crate) known: Arc<Known>,
+    /// What to log.
+    pub(crate) proposals: Arc<Proposals>,
+}
+
+impl Source {
+    /// Chooses a request, and says which part of the mix it belongs to. `None`: the proposals are used up.
+    pub(crate) fn choose(&self, random: &mut Random) -> Option<(usize, Ask)> {
+        let (part, work) = self.mix.pick(random);
+        let mut known_entry = || self.skew.pick(self.known.entries.len() as u64, random) as usize;
+        let ask = match work {
+            Work::WriteV1 => Ask::WriteV1(self.proposals.take(1)?),
+            Work::WriteV2 => Ask::WriteV2(self.proposals.take(1)?),
+            Work::Batch => Ask::Batch { first: self.proposals.take(self.batch)?, count: self.batch },
+            Work::EntryByUuid => Ask::EntryByUuid(known_entry()),
+            Work::EntryByHash => Ask::EntryByHash(known_entry()),
+            Work::Search => Ask::Search(known_entry()),
+            Work::EntryByIndex => {
+                let head = self.head();
+                Ask::EntryByIndex(head.first_log_index + self.skew.pick(head.size.0, random))
+            }
+            Work::Consistency => Ask::Consistency(self.first_size(random)),
+            Work::TreeHead => Ask::TreeHead,
+            Work::Checkpoint => Ask::Checkpoint,
+            Work::Tile => Ask::Tile(self.skew.pick(self.known.full_tiles(), random)),
+            Work::EntriesBundle => Ask::EntriesBundle(self.skew.pick(self.known.full_tiles(), random)),
+        };
+        Some((part, ask))
+    }
+
+    /// Below the size of the head, and no power of two: from such a proof the root of the smaller tree follows, so that
+    /// its verification needs no second request.
+    fn first_size(&self, random: &mut Random) -> u64 {
+        loop {
+            let size = self.skew.pick(self.head().size.0, random);
+            if size > 0 && !size.is_power_of_two() {
+                return size;
+            }
+        }
+    }
+
+    /// Writes the request into `request`, over what was there. `body` is space to work in.
+    pub(crate) fn write(&self, ask: Ask, request: &mut Vec<u8>, body: &mut Vec<u8>) {
+        request.clear();
+        body.clear();
+        match ask {
+            Ask::WriteV1(number) => {
+                self.proposals.write_v1(number, body);
+                self.post("/api/v1/log/entries", body, request);
+            }
+            Ask::WriteV2(number) => {
+                self.proposals.write_v2(number, body);
+                self.post("/api/v2/log/entries", body, request);
+            }
+            Ask::Batch { first, count } => {
+                body.extend_from_slice(br#"{"entries":["#);
+                for number in first..first + count {
+                    if number > first {
+                        body.push(b',');
+                    }
+                    self.proposals.write_v1(number, body);
+                }
+                body.extend_from_slice(b"]}");
+                self.post("/api/v1/log/entries/batch", body, request);
+            }
+            Ask::Search(number) => {
+                body.extend_from_slice(br#"{"hash":"sha256:"#);
+                // Unwrap safety: Known::check refuses a search where an entry has no artifact.
+                append_hex(&self.entry(number).artifact.unwrap_or(tlog::EMPTY_ROOT).0, body);
+                body.extend_from_slice(br#""}"#);
+                self.post("/api/v1/index/retrieve", body, request);
+            }
+            Ask::EntryByIndex(index) => self.get(request, format_args!("/api/v1/log/entries?logIndex={index}")),
+            Ask::EntryByUuid(number) => {
+                self.get(request, format_args!("/api/v1/log/entries/{}", self.entry(number).uuid));
+            }
+            Ask::EntryByHash(number) => {
+                self.get(request, format_args!("/api/v1/log/entries/{}", self.entry(number).leaf_hash()));
+            }
+            Ask::Consistency(first) => {
+                let last = self.head().size;
+                self.get(request, format_args!("/api/v1/log/proof?firstSize={first}&lastSize={last}"));
+            }
+            Ask::TreeHead => self.get(request, format_args!("/api/v1/log")),
+            Ask::Checkpoint => self.get(request, format_args!("{}/checkpoint", self.tiles_prefix)),
+            Ask::Tile(index) => self.get_tile(TileResource::Tile(TileId { level: 0, index }), request),
+            Ask::EntriesBundle(index) => self.get_tile(TileResource::Entries(index), request),
+        }
+    }
+
+    fn get_tile(&self, resource: TileResource, request: &mut Vec<u8>) {
+        let path = TilePath { resource, partial: None };
+        self.get(request, format_args!("{}/{path}", self.tiles_prefix));
+    }
+
+    fn get(&self, request: &mut Vec<u8>, path: std::fmt::Arguments<'_>) {
+        let host = &self.target.host;
+        // Unwrap safety: a Vec takes all that is written.
+        #[expect(clippy::unwrap_used, reason = "see above")]
+        write!(request, "GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\r\n").unwrap();
+    }
+
+    fn post(&self, path: &str, body: &[u8], request: &mut Vec<u8>) {
+        let (host, length) = (&self.target.host, body.len());
+        let head = "Accept: application/json\r\nContent-Type: application/json";
+        // Unwrap safety: a Vec takes all that is written.
+        #[expect(clippy::unwrap_used, reason = "see above")]
+        write!(request, "POST {path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {length}\r\n\r\n").unwrap();
+        request.extend_from_slice(body);
+    }
+
+    fn head(&self) -> &HeadV1 {
+        // Unwrap safety: Survey::take asks for it if any work says that it reads by v1.
+        #[expect(clippy::unwrap_used, reason = "see above")]
+        self.known.v1.as_ref().unwrap()
+    }
+
+    fn entry(&self, number: usize) -> &KnownEntry {
+        &self.known.entries[number]
+    }
+}
