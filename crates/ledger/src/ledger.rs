@@ -290,7 +290,7 @@ impl Ledger {
     }
 
     async fn append_or_find(&self, entry: NewEntry) -> Result<Appended, AppendError> {
-        let row = Arc::new(entry.into_row()?);
+        let row = Arc::new(entry.into_row());
         loop {
             let active = self.inner.log.active();
             let core = &active.core;
@@ -434,18 +434,17 @@ impl From<PublishError> for OpenError {
 }
 
 impl NewEntry {
-    fn into_row(self) -> Result<EntryRow, AppendError> {
+    fn into_row(self) -> EntryRow {
         let mut index_keys: Vec<String> = self.index_keys.into_iter().map(|key| key.to_lowercase()).collect();
         index_keys.sort_unstable();
         index_keys.dedup();
-        let index_keys = IndexKeys::of(&index_keys).map_err(|error| AppendError::Refused(error.to_string()))?;
-        Ok(EntryRow {
+        EntryRow {
             leaf_hash: tlog::leaf_hash(&self.leaf_bytes),
             kind: self.kind,
             body: self.leaf_bytes,
-            index_keys,
+            index_keys: IndexKeys::of(&index_keys),
             // Empty is what one becomes that is erased.
             attestation: self.attestation.filter(|attestation| !attestation.data.is_empty()),
-        })
+        }
     }
 }

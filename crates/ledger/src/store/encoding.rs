@@ -11,9 +11,6 @@ use crate::{Apis, IndexKeyHash};
 /// Bytes of a hash that a look-up table is keyed by.
 pub(crate) const PREFIX_BYTES: usize = 16;
 
-/// Bytes before each key text in `body.index_keys`: its length, big-endian.
-const KEY_LENGTH_BYTES: usize = 4;
-
 /// A size, index or id as SQL keeps it: both databases know signed 64-bit integers only.
 pub(crate) fn to_sql(value: u64) -> StoreResult<i64> {
     i64::try_from(value).map_err(|_| StoreError::Data(format!("{value} does not fit in 63 bits")))
@@ -84,29 +81,113 @@ pub(crate) fn full_tile(id: TileId, root: &[u8], hashes: &[u8]) -> StoreResult<F
 
 /// Key texts as bytes: client text is never text to the database (it may hold U+0000) and never indexed as such (it may be
 /// longer than a page).
-pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> StoreResult<Vec<u8>> {
+///
+/// Most keys are digests in hexadecimal, which as bytes are half as long, so that an eighth more entries fit on a page. After
+/// [`PACKED_FORM`] each key is two parts behind their lengths (LEB128): a text, whose length is one more than it has bytes (0
+/// stands for [`FREQUENT_TEXT`]), then bytes that follow it in lower-case hexadecimal.
+pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> Vec<u8> {
     let keys = keys.iter().map(AsRef::as_ref);
-    let mut packed = Vec::with_capacity(keys.clone().map(|key| KEY_LENGTH_BYTES + key.len()).sum());
+    let mut packed = Vec::with_capacity(1 + keys.clone().map(|key| 4 + key.len()).sum::<usize>());
+    packed.push(PACKED_FORM);
     for key in keys {
-        let length = u32::try_from(key.len()).map_err(|_| StoreError::Data("an index key of 4 GiB".to_owned()))?;
-        packed.extend_from_slice(&length.to_be_bytes());
-        packed.extend_from_slice(key.as_bytes());
+        let (text, digits) = split_digits(key);
+        match text {
+            FREQUENT_TEXT => push_length(&mut packed, 0),
+            text => {
+                push_length(&mut packed, text.len() + 1);
+                packed.extend_from_slice(text.as_bytes());
+            }
+        }
+        push_length(&mut packed, digits.len() / 2);
+        let pairs = digits.as_bytes().as_chunks().0;
+        packed.extend(pairs.iter().map(|&[high, low]| digit_value(high) << 4 | digit_value(low)));
     }
-    Ok(packed)
+    packed
 }
 
-/// The other way round.
-pub(crate) fn unpack_keys(packed: &[u8], leaf_index: u64) -> StoreResult<Vec<String>> {
-    let damaged = || StoreError::Damaged(format!("body.index_keys of leaf index {leaf_index}"));
-    let mut keys = Vec::new();
-    let mut rest = packed;
-    while let Some((length, tail)) = rest.split_first_chunk::<KEY_LENGTH_BYTES>() {
-        let length = u32::from_be_bytes(*length) as usize;
-        let (key, tail) = tail.split_at_checked(length).ok_or_else(damaged)?;
-        keys.push(String::from_utf8(key.to_vec()).map_err(|_| damaged())?);
-        rest = tail;
+/// First byte of packed keys. A form without it, of earlier days, began with the length of the first key in 4 bytes,
+/// big-endian, and so with 0.
+const PACKED_FORM: u8 = 1;
+
+/// What most digests among the keys follow.
+const FREQUENT_TEXT: &str = "sha256:";
+
+/// A text, and the lower-case hexadecimal digits at its end, in pairs.
+fn split_digits(key: &str) -> (&str, &str) {
+    let digits = key.bytes().rev().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+    key.split_at(key.len() - digits / 2 * 2)
+}
+
+/// Of a digit of [`split_digits`].
+fn digit_value(digit: u8) -> u8 {
+    if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 }
+}
+
+fn push_length(packed: &mut Vec<u8>, mut length: usize) {
+    while length >= 0x80 {
+        packed.push(length as u8 | 0x80);
+        length >>= 7;
     }
-    if rest.is_empty() { Ok(keys) } else { Err(damaged()) }
+    packed.push(length as u8);
+}
+
+/// A length, and what follows it.
+fn split_length(packed: &[u8]) -> Option<(usize, &[u8])> {
+    let mut length = 0;
+    for (place, byte) in packed.iter().enumerate().take(LENGTH_BYTES) {
+        length |= usize::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some((length, &packed[place + 1..]));
+        }
+    }
+    None
+}
+
+/// Bytes of the longest length: 35 bits, no key comes near.
+const LENGTH_BYTES: usize = 5;
+
+/// Takes the first key off packed ones.
+type Split = fn(&[u8]) -> Option<(String, &[u8])>;
+
+/// The texts of packed keys.
+pub(crate) fn unpack_keys(packed: &[u8], leaf_index: u64) -> StoreResult<Vec<String>> {
+    let keys = match packed.split_first() {
+        Some((&PACKED_FORM, rest)) => unpack_all(rest, split_key),
+        _ => unpack_all(packed, split_key_of_old),
+    };
+    keys.ok_or_else(|| StoreError::Damaged(format!("body.index_keys of leaf index {leaf_index}")))
+}
+
+fn unpack_all(mut packed: &[u8], split: Split) -> Option<Vec<String>> {
+    let mut keys = Vec::new();
+    while !packed.is_empty() {
+        let (key, rest) = split(packed)?;
+        keys.push(key);
+        packed = rest;
+    }
+    Some(keys)
+}
+
+/// The first key, and what follows it.
+fn split_key(packed: &[u8]) -> Option<(String, &[u8])> {
+    let (mut key, rest) = match split_length(packed)? {
+        (0, rest) => (FREQUENT_TEXT.to_owned(), rest),
+        (length, rest) => {
+            let (text, rest) = rest.split_at_checked(length - 1)?;
+            (str::from_utf8(text).ok()?.to_owned(), rest)
+        }
+    };
+    let (length, rest) = split_length(rest)?;
+    let (bytes, rest) = rest.split_at_checked(length)?;
+    key.push_str(&hex::encode(bytes));
+    Some((key, rest))
+}
+
+/// The same in the form without [`PACKED_FORM`].
+fn split_key_of_old(packed: &[u8]) -> Option<(String, &[u8])> {
+    let (length, rest) = packed.split_first_chunk()?;
+    let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    Some((str::from_utf8(text).ok()?.to_owned(), rest))
 }
 
 /// Whether an entry with these packed keys has all of `wanted`.
@@ -260,17 +341,51 @@ mod tests {
 
     #[test]
     fn keys_come_back_as_they_were() {
-        let keys: Vec<String> = ["", "a", "\0", "ß\0漢", &"k".repeat(70_000)].map(str::to_owned).to_vec();
-        let packed = pack_keys(&keys).unwrap();
+        let digest = "0123456789abcdef".repeat(4);
+        let of_digest = format!("sha256:{digest}");
+        let keys: Vec<String> = [
+            "",
+            "a",
+            "\0",
+            "ß\0漢",
+            "abc",
+            "ABCD",
+            "sha256:",
+            &digest,
+            &of_digest,
+            &"k".repeat(70_000),
+            &"7".repeat(70_001),
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        let packed = pack_keys(&keys);
         assert_eq!(unpack_keys(&packed, 0).unwrap(), keys);
         assert!(has_all_keys(&packed, &["a".to_owned(), String::new()], 0).unwrap());
         assert!(!has_all_keys(&packed, &["a".to_owned(), "k".to_owned()], 0).unwrap());
+        assert_eq!(unpack_keys(&pack_keys::<&str>(&[]), 0).unwrap(), Vec::<String>::new());
+        assert_eq!(pack_keys(&[of_digest, digest]).len(), 1 + 2 + 32 + 2 + 32);
+    }
+
+    #[test]
+    fn keys_of_earlier_days_are_read() {
+        assert_eq!(unpack_keys(b"\0\0\0\x05key 1\0\0\0\0\0\0\0\x01\x01", 0).unwrap(), ["key 1", "", "\x01"]);
         assert_eq!(unpack_keys(&[], 0).unwrap(), Vec::<String>::new());
     }
 
     #[test]
     fn damaged_keys_are_noticed() {
-        for damaged in [&[0, 0, 0][..], &[0, 0, 0, 2, b'a'], &[0, 0, 0, 1, 0xff], &[0, 0, 0, 0, 9]] {
+        let old = [&[0, 0, 0][..], &[0, 0, 0, 2, b'a'], &[0, 0, 0, 1, 0xff], &[0, 0, 0, 0, 9]];
+        let new = [
+            &[1, 0][..],
+            &[1, 1],
+            &[1, 1, 1],
+            &[1, 3, b'a'],
+            &[1, 2, 0xff, 0],
+            &[1, 0x80],
+            &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
+            &[1, 0xff, 0xff, 0xff, 0xff, 0x7f],
+        ];
+        for damaged in old.into_iter().chain(new) {
             assert!(matches!(unpack_keys(damaged, 7), Err(StoreError::Damaged(_))), "{damaged:?}");
         }
     }

@@ -1,7 +1,7 @@
 //! The index keys of one entry, as they are stored.
 
 use super::StoreResult;
-use super::encoding::{key_hashes, pack_keys};
+use super::encoding::{key_hashes, pack_keys, unpack_keys};
 use crate::IndexKeyHash;
 
 /// Index keys in the form of their columns: made where an entry is proposed, on any core, so that a round has only to gather.
@@ -13,15 +13,16 @@ pub struct IndexKeys {
 
 impl IndexKeys {
     /// Of full texts, lower-cased and distinct. They may hold any character, U+0000 too.
-    ///
-    /// # Errors
-    ///
-    /// [`super::StoreError::Data`] for a text of 4 GiB.
-    pub fn of<T: AsRef<str>>(texts: &[T]) -> StoreResult<Self> {
-        Ok(Self { packed: pack_keys(texts)?, hashes: key_hashes(texts) })
+    pub fn of<T: AsRef<str>>(texts: &[T]) -> Self {
+        Self { packed: pack_keys(texts), hashes: key_hashes(texts) }
     }
 
-    /// The full texts, each behind its length (4 bytes, big-endian).
+    /// The full texts.
+    pub fn texts(&self) -> StoreResult<Vec<String>> {
+        unpack_keys(&self.packed, 0)
+    }
+
+    /// The full texts as one value of bytes.
     pub fn packed(&self) -> &[u8] {
         &self.packed
     }

@@ -24,18 +24,6 @@ pub(crate) enum Fault {
     Conflict,
 }
 
-/// The full texts, as a database would unpack them.
-fn texts(keys: &IndexKeys) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut rest = keys.packed();
-    while let Some((length, tail)) = rest.split_first_chunk() {
-        let (text, tail) = tail.split_at(u32::from_be_bytes(*length) as usize);
-        texts.push(String::from_utf8(text.to_vec()).unwrap());
-        rest = tail;
-    }
-    texts
-}
-
 /// A small xorshift generator: the same seed gives the same run.
 pub(crate) struct Rng(u64);
 
@@ -539,7 +527,7 @@ impl Store for SimStore {
             let rows = state.tables.of(tree).entries.iter().enumerate().take(query.range.end as usize);
             let rows = rows.skip(query.range.start as usize).rev();
             let hits = rows.filter(|(_, (row, _))| {
-                query.keys.iter().all(|key| texts(&row.index_keys).contains(key))
+                query.keys.iter().all(|key| row.index_keys.texts().unwrap().contains(key))
                     && (query.kinds.is_empty() || query.kinds.contains(&row.kind))
             });
             let hits = hits.map(|(index, (row, time))| FoundEntry {
@@ -587,7 +575,7 @@ impl Store for SimStore {
                         time: *time,
                         kind: row.kind.clone(),
                         body: Some(row.body.clone()),
-                        index_keys: texts(&row.index_keys),
+                        index_keys: row.index_keys.texts().unwrap(),
                         leaf_rows: vec![row.leaf_hash.0[..16].try_into().unwrap()],
                         index_key_rows: row.index_keys.hashes().to_vec(),
                         signed_entry_timestamp: state.tables.of(tree).timestamps.get(&LeafIndex(i)).cloned(),

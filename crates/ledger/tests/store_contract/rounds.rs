@@ -91,7 +91,7 @@ pub(crate) async fn a_full_round_comes_back_whole(database: &Database) {
         let block = sha256(format!("{number}").as_bytes()).0;
         entry.body = block.iter().copied().cycle().take(8 * 1024).collect();
         entry.leaf_hash = sha256(&entry.body);
-        entry.index_keys = IndexKeys::of(&[0, 1, 2, 3].map(|key| format!("key {number} {key}"))).unwrap();
+        entry.index_keys = IndexKeys::of(&[0, 1, 2, 3].map(|key| format!("key {number} {key}")));
     }
     sent.full_tiles = (0..4).map(|index| full_tile(0, index)).collect();
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);

@@ -38,7 +38,7 @@ pub(crate) fn tree(id: i64, name: &str) -> TreeRow {
 pub(crate) const SOMEONE: &str = "someone@example.com";
 
 pub(crate) fn index_keys(texts: &[&str]) -> IndexKeys {
-    IndexKeys::of(texts).unwrap()
+    IndexKeys::of(texts)
 }
 
 pub(crate) fn entry(text: &str) -> EntryRow {

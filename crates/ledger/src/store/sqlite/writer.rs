@@ -56,9 +56,9 @@ async fn finish(connection: &mut SqliteConnection, round: &Round, section: Secti
     let outcome = outcome?;
     match outcome {
         // Died here: the WAL holds the whole commit record or does not.
-        Commit::Done => drop(connection.execute("COMMIT").await.map_err(error::of_commit)?),
+        Commit::Done => connection.execute("COMMIT").await.map_err(error::of_commit).map(|_| ())?,
         Commit::Duplicates(_) if section == Section::Exclusive => {}
-        _ => drop(connection.execute("ROLLBACK").await.map_err(error::of_read)?),
+        _ => connection.execute("ROLLBACK").await.map_err(error::of_read).map(|_| ())?,
     }
     Ok(outcome)
 }
