@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
-use ledger::{Head, ReadError, Shards};
+use ledger::{Head, ReadError, Shards, Tree};
 
 use crate::app::App;
 
@@ -37,6 +37,11 @@ impl Shard {
     pub(super) fn is_frozen(&self, app: &App) -> bool {
         let shards = app.ledger.shards();
         self.among(&shards).tree.id != shards.active().tree.id
+    }
+
+    /// Whether it is this tree by name. Under any other name the active tree is another one after a rotation.
+    pub(super) fn is_named(&self, tree: &Tree) -> bool {
+        self.host.as_ref().is_some_and(|host| tree.origin_v2.eq_ignore_ascii_case(host.host()))
     }
 
     fn among<'a>(&self, shards: &'a Shards) -> &'a Arc<Head> {

@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue};
-use ledger::TreeId;
+use ledger::{Tree, TreeId};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tlog::{TilePath, TileResource};
@@ -26,7 +26,7 @@ use crate::metrics::Refused;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const NOTE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// The next checkpoint may be there at any time.
+/// The next checkpoint may be there at any time; and under a name that is no tree's, the next tree.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A week, as Rekor v2's buckets say.
 const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=604800, immutable");
@@ -94,11 +94,10 @@ pub(crate) async fn tile(
     let path = path.strip_prefix(PREFIX).unwrap_or(path).strip_prefix('/').unwrap_or_default();
     // One path for one resource: any other text names nothing.
     let path: TilePath = path.parse().map_err(|_| absent())?;
-    let lifetime = if path.partial.is_none() { FOR_GOOD } else { FOR_AN_HOUR };
     match path.resource {
         TileResource::Tile(_) => {
-            let (_, tile) = resource(&app, &shard, path).await?;
-            Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], tile).into_response())
+            let (tree, tile) = resource(&app, &shard, path).await?;
+            Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime(&shard, &tree, path))], tile).into_response())
         }
         TileResource::Entries(_) => {
             let room = app.bundles.admit(MAX_BUNDLE_BYTES).await.ok_or_else(|| {
@@ -107,11 +106,12 @@ pub(crate) async fn tile(
             let (tree, bundle) = resource(&app, &shard, path).await?;
             let is_gzip = accepts_gzip(&headers);
             let (bytes, mut room) = match is_gzip {
-                true => app.gzip_bundles.of(tree, path, bundle, room).await?,
+                true => app.gzip_bundles.of(tree.id, path, bundle, room).await?,
                 false => (bundle, room),
             };
             room.shrink_to(bytes.len() as u64);
             let body = Bytes::from_owner(Kept { bytes, _room: room });
+            let lifetime = lifetime(&shard, &tree, path);
             let mut response = ([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], body).into_response();
             response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
             if is_gzip {
@@ -135,7 +135,7 @@ impl AsRef<[u8]> for Kept {
 }
 
 /// The bytes of a resource, and the tree that they are of.
-async fn resource(app: &App, shard: &Shard, path: TilePath) -> Result<(TreeId, Bytes), Error> {
+async fn resource(app: &App, shard: &Shard, path: TilePath) -> Result<(Arc<Tree>, Bytes), Error> {
     let mut head = shard.head(app);
     let mut bytes = app.ledger.tile_resource(&head, path).await?;
     if bytes.is_none() {
@@ -143,7 +143,16 @@ async fn resource(app: &App, shard: &Shard, path: TilePath) -> Result<(TreeId, B
         head = shard.newest_head(app).await?;
         bytes = app.ledger.tile_resource(&head, path).await?;
     }
-    Ok((head.tree.id, bytes.ok_or_else(absent)?))
+    Ok((Arc::clone(&head.tree), bytes.ok_or_else(absent)?))
+}
+
+/// How long what was found may be kept.
+fn lifetime(shard: &Shard, tree: &Tree, path: TilePath) -> HeaderValue {
+    match path.partial {
+        _ if !shard.is_named(tree) => NO_CACHE,
+        None => FOR_GOOD,
+        Some(_) => FOR_AN_HOUR,
+    }
 }
 
 fn absent() -> Error {
