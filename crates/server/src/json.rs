@@ -9,7 +9,6 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use crate::errors::{ApiError, Validation};
-use crate::limits::MAX_RETRIEVE;
 
 /// The known members of a JSON object, unparsed. Others are skipped, so that they cost no memory.
 #[derive(Debug)]
@@ -18,13 +17,35 @@ pub(crate) struct Members<'a> {
     values: Vec<Option<&'a RawValue>>,
 }
 
-/// The first [`MAX_RETRIEVE`] items of a list: what follows is read and costs no memory.
+/// The first `MOST` items of a list: what follows is read and costs no memory.
 #[derive(Debug)]
-pub(crate) struct FirstItems<T> {
-    /// The items.
-    pub(crate) items: Vec<T>,
-    /// Whether there were more.
-    pub(crate) has_more: bool,
+pub(crate) struct FirstItems<T, const MOST: usize> {
+    items: Vec<T>,
+    has_more: bool,
+}
+
+impl<T, const MOST: usize> FirstItems<T, MOST> {
+    /// Whether the list has none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// The items of a list that has neither too few nor too many; `list` is its name in the message.
+    ///
+    /// # Errors
+    ///
+    /// It is empty (612), or has more than `MOST` (611).
+    pub(crate) fn checked(self, list: &str) -> Result<Vec<T>, ApiError> {
+        if self.items.is_empty() {
+            let message = format!("{list} in body should have at least 1 items");
+            return Err(ApiError::validation(Validation::TooFewItems, message));
+        }
+        if self.has_more {
+            let message = format!("{list} in body should have at most {MOST} items");
+            return Err(ApiError::validation(Validation::TooManyItems, message));
+        }
+        Ok(self.items)
+    }
 }
 
 /// The name that Rekor's messages give to a body.
@@ -123,16 +144,16 @@ impl Visitor<'_> for Place {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for FirstItems<T> {
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for FirstItems<T, MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(ItemsVisitor(std::marker::PhantomData))
     }
 }
 
-struct ItemsVisitor<T>(std::marker::PhantomData<T>);
+struct ItemsVisitor<T, const MOST: usize>(std::marker::PhantomData<T>);
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for ItemsVisitor<T> {
-    type Value = FirstItems<T>;
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for ItemsVisitor<T, MOST> {
+    type Value = FirstItems<T, MOST>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list")
@@ -140,7 +161,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ItemsVisitor<T> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut items = Vec::new();
-        while items.len() < MAX_RETRIEVE {
+        while items.len() < MOST {
             match list.next_element()? {
                 Some(item) => items.push(item),
                 None => return Ok(FirstItems { items, has_more: false }),
@@ -200,14 +221,14 @@ mod tests {
     fn a_list_is_kept_up_to_its_bound() {
         let first = |count: usize| {
             let list = format!("[{}]", vec!["7"; count].join(","));
-            serde_json::from_str::<FirstItems<i64>>(&list)
+            serde_json::from_str::<FirstItems<i64, 10>>(&list)
                 .map(|first| (first.items.len(), first.has_more))
                 .expect("numbers")
         };
         assert_eq!(first(0), (0, false));
-        assert_eq!(first(MAX_RETRIEVE), (MAX_RETRIEVE, false));
-        assert_eq!(first(MAX_RETRIEVE + 1), (MAX_RETRIEVE, true));
-        assert_eq!(first(1000), (MAX_RETRIEVE, true));
-        assert!(serde_json::from_str::<FirstItems<i64>>("[1,2").is_err());
+        assert_eq!(first(10), (10, false));
+        assert_eq!(first(11), (10, true));
+        assert_eq!(first(1000), (10, true));
+        assert!(serde_json::from_str::<FirstItems<i64, 10>>("[1,2").is_err());
     }
 }

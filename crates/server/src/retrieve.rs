@@ -23,6 +23,8 @@ use crate::wire::{LogEntry, entry_bytes, json_within, room};
 /// The name of the body in messages.
 const ENTRY: BodyName = BodyName("entry");
 
+type Items<T> = FirstItems<T, MAX_RETRIEVE>;
+
 /// Why nothing is retrieved. An entry that is not there is left out and no error.
 #[derive(Debug)]
 pub(crate) enum RetrieveError {
@@ -110,12 +112,12 @@ impl Work for Request {
 impl Request {
     fn parse(body: &[u8]) -> Result<Self, RetrieveError> {
         let members = ENTRY.parse(body, &["entries", "entryUUIDs", "logIndexes"])?;
-        let raw_entries: Option<FirstItems<&RawValue>> = ENTRY.member(&members, "entries")?;
-        let raw_ids: Option<FirstItems<Option<String>>> = ENTRY.member(&members, "entryUUIDs")?;
-        let raw_indexes: Option<FirstItems<Option<i64>>> = ENTRY.member(&members, "logIndexes")?;
+        let raw_entries: Option<Items<&RawValue>> = ENTRY.member(&members, "entries")?;
+        let raw_ids: Option<Items<Option<String>>> = ENTRY.member(&members, "entryUUIDs")?;
+        let raw_indexes: Option<Items<Option<i64>>> = ENTRY.member(&members, "logIndexes")?;
         // An empty list of entries is the same as none.
-        let entries = match raw_entries.filter(|entries| !entries.items.is_empty()) {
-            Some(raw) => parse_entries(&checked("entries", raw)?)?,
+        let entries = match raw_entries.filter(|entries| !entries.is_empty()) {
+            Some(raw) => parse_entries(&raw.checked("entries")?)?,
             None => Vec::new(),
         };
         let ids = raw_ids.map(parse_ids).transpose()?.unwrap_or_default();
@@ -238,7 +240,7 @@ fn parse_entries(raw: &[&RawValue]) -> Result<Vec<ProposedEntry>, RetrieveError>
         .collect()
 }
 
-fn parse_ids(raw: FirstItems<Option<String>>) -> Result<Vec<(String, EntryId)>, ApiError> {
+fn parse_ids(raw: Items<Option<String>>) -> Result<Vec<(String, EntryId)>, ApiError> {
     let parse = |(position, text): (usize, Option<String>)| {
         let text = text.unwrap_or_default();
         match EntryId::parse(&text) {
@@ -249,10 +251,10 @@ fn parse_ids(raw: FirstItems<Option<String>>) -> Result<Vec<(String, EntryId)>, 
             }
         }
     };
-    checked("entryUUIDs", raw)?.into_iter().enumerate().map(parse).collect()
+    raw.checked("entryUUIDs")?.into_iter().enumerate().map(parse).collect()
 }
 
-fn parse_indexes(raw: FirstItems<Option<i64>>) -> Result<Vec<u64>, ApiError> {
+fn parse_indexes(raw: Items<Option<i64>>) -> Result<Vec<u64>, ApiError> {
     let parse = |(position, index): (usize, Option<i64>)| {
         // `null` is a zero to Rekor's decoder.
         u64::try_from(index.unwrap_or(0)).map_err(|_| {
@@ -260,20 +262,7 @@ fn parse_indexes(raw: FirstItems<Option<i64>>) -> Result<Vec<u64>, ApiError> {
             ApiError::validation(Validation::Minimum, message)
         })
     };
-    checked("logIndexes", raw)?.into_iter().enumerate().map(parse).collect()
-}
-
-/// The items of a list that has neither too few nor too many.
-fn checked<T>(list: &str, FirstItems { items, has_more }: FirstItems<T>) -> Result<Vec<T>, ApiError> {
-    if items.is_empty() {
-        let message = format!("{list} in body should have at least 1 items");
-        return Err(ApiError::validation(Validation::TooFewItems, message));
-    }
-    if has_more {
-        let message = format!("{list} in body should have at most {MAX_RETRIEVE} items");
-        return Err(ApiError::validation(Validation::TooManyItems, message));
-    }
-    Ok(items)
+    raw.checked("logIndexes")?.into_iter().enumerate().map(parse).collect()
 }
 
 fn refusal_on_retrieve(position: usize, refusal: Refusal) -> ApiError {
