@@ -14,6 +14,7 @@ use tlog::Hash;
 
 use crate::app::App;
 use crate::attestations::Attestations;
+use crate::body::Admitted;
 use crate::budget::Share;
 use crate::entry_id::{EntryId, PATTERN, entry_id};
 use crate::errors::{ApiError, DATABASE_RETRY_SECONDS, Validation};
@@ -50,27 +51,39 @@ pub(crate) enum CreateError {
     Read(ReadError),
 }
 
-impl IntoResponse for CreateError {
-    fn into_response(self) -> Response {
+impl CreateError {
+    /// What is said, and where the entry is if it is in the log already.
+    pub(crate) fn into_parts(self) -> (ApiError, Option<String>) {
         match self {
             Self::V2Only => {
                 let message = "this log takes entries by the Rekor v2 API only, POST /api/v2/log/entries";
-                let mut response = ApiError::handler(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
-                response
+                (ApiError::handler(StatusCode::METHOD_NOT_ALLOWED, message), None)
             }
-            Self::Body(error) => error.into_response(),
-            Self::Refused(refusal) => refusal_on_create(refusal).into_response(),
+            Self::Body(error) => (error, None),
+            Self::Refused(refusal) => (refusal_on_create(refusal), None),
             Self::Duplicate { entry_id, location } => {
                 let message =
                     format!("an equivalent entry already exists in the transparency log with UUID {entry_id}");
-                let mut response = ApiError::handler(StatusCode::CONFLICT, message).into_response();
-                set_location(&mut response, &location);
-                response
+                (ApiError::handler(StatusCode::CONFLICT, message), Some(location))
             }
-            Self::Append(error) => append_failure(error).into_response(),
-            Self::Read(error) => ApiError::from(error).into_response(),
+            Self::Append(error) => (append_failure(error), None),
+            Self::Read(error) => (error.into(), None),
         }
+    }
+}
+
+impl IntoResponse for CreateError {
+    fn into_response(self) -> Response {
+        let (error, location) = self.into_parts();
+        let is_not_allowed = error.status() == StatusCode::METHOD_NOT_ALLOWED;
+        let mut response = error.into_response();
+        if is_not_allowed {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+        }
+        if let Some(location) = location {
+            set_location(&mut response, &location);
+        }
+        response
     }
 }
 
@@ -119,29 +132,62 @@ pub(crate) async fn create(
     OriginalUri(uri): OriginalUri,
     request: Request,
 ) -> Result<Response, CreateError> {
-    if !app.ledger.tree().apis.takes_v1() {
-        return Err(CreateError::V2Only);
-    }
-    let (head, body) = request.into_parts();
-    let body = app.bodies.read(&head, body).await?;
+    let body = read_body(&app, request).await?;
     if body.bytes().trim_ascii().is_empty() {
         let message = "proposedEntry in body is required";
         return Err(ApiError::validation(Validation::Required, message).into());
     }
+    let checked = app.verifier.run(body, ProposedEntry::from_json, verification(&app)).await?;
+    let verified = checked.map_err(CreateError::Refused)?;
+    let appended = append(&app, verified).await.map_err(CreateError::Append)?;
+    let entry = admitted(&app, appended, &uri)?;
+    created(&app, &uri, &entry).await.map_err(CreateError::Read)
+}
+
+/// The body of a request that brings entries, if this log takes them by this API.
+pub(crate) async fn read_body(app: &App, request: Request) -> Result<Admitted, CreateError> {
+    if !app.ledger.tree().apis.takes_v1() {
+        return Err(CreateError::V2Only);
+    }
+    let (head, body) = request.into_parts();
+    Ok(app.bodies.read(&head, body).await?)
+}
+
+/// The check of a proposed entry, by this log's policy, now.
+pub(crate) fn verification(app: &App) -> impl FnOnce(ProposedEntry) -> Result<VerifiedEntry, Refusal> + use<> {
     let (policy, now) = (Arc::clone(&app.policy), app.now());
-    let verify = move |proposed: ProposedEntry| proposed.verify(&policy, now);
-    let verified = app.verifier.run(body, ProposedEntry::from_json, verify).await?.map_err(CreateError::Refused)?;
-    let entry = match append(&app, verified).await.map_err(CreateError::Append)? {
+    move |proposed| proposed.verify(&policy, now)
+}
+
+/// The entry to answer with; counts those that are new. `uri` is what the entry's location is below.
+///
+/// # Errors
+///
+/// It was in the log already, and this log answers that with a conflict.
+pub(crate) fn admitted(app: &App, appended: Appended, uri: &Uri) -> Result<LoggedEntry, CreateError> {
+    match appended {
         Appended::Duplicate(entry) if app.duplicates.v1 == OnDuplicate::Conflict => {
-            return Err(duplicate(&uri, &entry));
+            let entry_id = entry_id(entry.tree, &entry.leaf_hash);
+            Err(CreateError::Duplicate { location: location(uri, &entry_id), entry_id })
         }
-        Appended::Duplicate(entry) => entry,
+        Appended::Duplicate(entry) => Ok(entry),
         Appended::Sequenced(entry) => {
             app.metrics.new_entry();
-            entry
+            Ok(entry)
         }
-    };
-    created(&app, &uri, &entry).await.map_err(CreateError::Read)
+    }
+}
+
+/// An entry as it is shown, with its proof in `head`.
+pub(crate) async fn shown(
+    app: &App,
+    head: &Arc<Head>,
+    entry: &LoggedEntry,
+    attestations: Attestations,
+) -> Result<LogEntry, ReadError> {
+    let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+    let timestamp = app.ledger.signed_entry_timestamp(entry)?;
+    Ok(LogEntry::new(entry, &timestamp, &proof, attestations))
 }
 
 /// `GET /api/v1/log/entries?logIndex=`.
@@ -181,21 +227,24 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
     show(&app, room, head, &entry).await
 }
 
-/// The one place where a verified entry goes into the log.
+/// Appends a verified entry.
 pub(crate) async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendError> {
+    app.ledger.append(new_entry(app, verified)).await
+}
+
+/// The one way of a verified entry into the log.
+pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> NewEntry {
     let kind = verified.kind().to_owned();
     let (leaf_bytes, index_keys, attestation) = verified.into_parts();
     let attestation = attestation.filter(|data| app.attestations.takes(data));
     let attestation = attestation.map(|data| Attestation { digest: tlog::sha256(&data), data });
-    app.ledger.append(NewEntry { leaf_bytes, kind, index_keys, attestation }).await
+    NewEntry { leaf_bytes, kind, index_keys, attestation }
 }
 
 async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {
     // An appended entry is below the published head of its tree, which need not be the active one any more.
     let head = app.ledger.head_of(entry.tree).unwrap_or_else(|| app.ledger.head());
-    let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
-    let timestamp = app.ledger.signed_entry_timestamp(entry)?;
-    let entry = LogEntry::new(entry, &timestamp, &proof, Attestations::NONE);
+    let entry = shown(app, &head, entry, Attestations::NONE).await?;
     let mut response = json(StatusCode::CREATED, &entry);
     // Clients use it as the key of the answer: without the quotes that a conditional request would need.
     if let Ok(etag) = HeaderValue::from_str(entry.id()) {
@@ -203,11 +252,6 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
     }
     set_location(&mut response, &location(uri, entry.id()));
     Ok(response)
-}
-
-fn duplicate(uri: &Uri, entry: &LoggedEntry) -> CreateError {
-    let entry_id = entry_id(entry.tree, &entry.leaf_hash);
-    CreateError::Duplicate { location: location(uri, &entry_id), entry_id }
 }
 
 async fn entry_at<'s>(
@@ -237,9 +281,7 @@ async fn entry_with_hash<'s>(
 }
 
 async fn show(app: &App, room: Share, head: &Arc<Head>, entry: &LoggedEntry) -> Result<Response, GetError> {
-    let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
-    let timestamp = app.ledger.signed_entry_timestamp(entry)?;
-    Ok(json_within(room, &LogEntry::new(entry, &timestamp, &proof, app.attestations)))
+    Ok(json_within(room, &shown(app, head, entry, app.attestations).await?))
 }
 
 fn set_location(response: &mut Response, location: &str) {

@@ -8,7 +8,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use ledger::ReadError;
 use ledger::store::StoreError;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::limits::MAX_MESSAGE_BYTES;
 use crate::metrics::Refused;
@@ -104,6 +104,21 @@ impl ApiError {
         Self::framework(StatusCode::INTERNAL_SERVER_ERROR, "Unknown error")
     }
 
+    /// HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Seconds to wait before the request is repeated.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
+
+    /// Why it was turned away, if that was to keep bounds.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.refused
+    }
+
     /// Status, message, seconds to wait and reason, for the other API's form of it.
     pub(crate) fn into_parts(self) -> (StatusCode, String, Option<u64>, Option<Refused>) {
         (self.status, self.message, self.retry_after_seconds, self.refused)
@@ -112,11 +127,18 @@ impl ApiError {
     /// The JSON text.
     pub(crate) fn body(&self) -> String {
         // Serialising a number and a string cannot fail; an empty body would still carry the status.
-        let mut body = serde_json::to_string(&Body { code: self.code, message: &self.message }).unwrap_or_default();
+        let mut body = serde_json::to_string(self).unwrap_or_default();
         if self.producer == Producer::Handler {
             body.push('\n');
         }
         body
+    }
+}
+
+/// `{"code":…,"message":…}`.
+impl Serialize for ApiError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Body { code: self.code, message: &self.message }.serialize(serializer)
     }
 }
 
