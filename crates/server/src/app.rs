@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use entry::UnixSeconds;
 use ledger::Ledger;
+use tokio::sync::Semaphore;
 
 use crate::attestations::Attestations;
 use crate::body::Bodies;
 use crate::budget::Budget;
-use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BUNDLE_BYTES_IN_FLIGHT};
+use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT};
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::operation::Operations;
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) duplicates: Duplicates,
     /// Runs checks.
     pub(crate) verifier: Verifier,
+    /// Places in the ledger's queue for entries of batches.
+    pub(crate) batch_places: Arc<Semaphore>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Names requests.
@@ -65,6 +68,7 @@ impl App {
             gzip_bundles: GzipBundles::new(),
             duplicates: settings.duplicates,
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
+            batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),
             request_ids: RequestIds::new(settings.instance.clone()),
             trust: settings.trust.clone(),
             metrics,

@@ -51,6 +51,11 @@ impl Admitted {
         &self.bytes
     }
 
+    /// The body and its share, which whoever keeps the one MUST keep.
+    pub(crate) fn into_parts(self) -> (Bytes, Share) {
+        (self.bytes, self.share)
+    }
+
     /// Decodes the body, drops it, and gives its part of the share back.
     pub(crate) fn decode<T>(self, decode: impl FnOnce(&[u8]) -> T) -> Decoded<T> {
         let Self { bytes, mut share } = self;

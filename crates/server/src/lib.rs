@@ -5,6 +5,7 @@
 
 mod app;
 mod attestations;
+mod batch;
 mod body;
 mod budget;
 mod connection;

@@ -66,6 +66,34 @@ pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Entries of one `retrieve`, over its three lists and in each, as in Rekor.
 pub const MAX_RETRIEVE: usize = 10;
 
+/// Entries of one batch: about a round of the ledger, and an answer of 3 to 4 MB.
+pub const MAX_BATCH: usize = 1_000;
+
+/// Entries of one batch that are checked ahead of those that go into the queue, and results that are made at once: enough for all
+/// cores, of which all batches together take so many as one.
+pub const MAX_BATCH_AHEAD: usize = 64;
+
+/// Entries of one batch that are in the ledger's queue at once: an eighth of a round, so that a batch alone still fills rounds that
+/// cost less for their commit than for their entries.
+pub const MAX_BATCH_QUEUED: usize = ledger::MAX_ROUND_ENTRIES / 8;
+
+/// Places in the ledger's queue for entries of all batches together: a quarter of a round, in entries, bytes and index keys alike.
+/// A single entry waits behind 7 ms of them at most (28 µs each on Postgres), and finds the queue as empty as without them.
+pub const BATCH_PLACES: usize = ledger::MAX_ROUND_ENTRIES / 4;
+
+/// What of an entry one place holds; a larger one takes several.
+pub const PLACE_BYTES: usize = ledger::MAX_ROUND_BYTES / ledger::MAX_ROUND_ENTRIES;
+
+/// See [`PLACE_BYTES`].
+pub const PLACE_INDEX_KEYS: usize = ledger::MAX_ROUND_INDEX_KEYS / ledger::MAX_ROUND_ENTRIES;
+
+/// Entries of a batch go into the log until this long after the batch has arrived; those whose turn comes later get 503. With
+/// [`BODY_TIMEOUT`] before it and what an append may wait for witnesses after it, 10 s, that is [`REQUEST_TIMEOUT`].
+pub const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long an entry of a batch waits before it tries again to get into a full queue: the ledger works off a round in less.
+pub const BATCH_PAUSE: Duration = Duration::from_millis(50);
+
 /// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
 pub const MAX_SEARCH_HITS: u32 = 10_000;
 

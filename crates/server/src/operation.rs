@@ -1,4 +1,4 @@
-//! The operations of Rekor's v1 API and the one search beyond it, and what is the same for all of them: negotiation, no-cache headers, Rekor's metrics.
+//! The operations of Rekor's v1 API and the two beyond it, a search and a batch of writes, and what is the same for all of them: negotiation, no-cache headers, Rekor's metrics.
 
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub(crate) enum Operation {
     SearchIndex,
     /// Ours.
     SearchEntries,
+    /// Ours.
+    CreateLogEntries,
 }
 
 /// The operations that a server has.
@@ -40,7 +42,7 @@ pub struct Operations(Vec<Operation>);
 pub struct UnknownOperation(String);
 
 impl Operations {
-    /// Those with these names: Rekor's `operationId`s, and `searchEntries`. All others are answered with 501.
+    /// Those with these names: Rekor's `operationId`s, `searchEntries` and `createLogEntries`. All others are answered with 501.
     pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownOperation> {
         let named = names.into_iter().map(|name| {
             let name = name.as_ref();
@@ -75,7 +77,7 @@ const NO_CACHE: [(HeaderName, HeaderValue); 4] = [
 
 impl Operation {
     /// All of them.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::GetLogInfo,
         Self::GetPublicKey,
         Self::GetLogProof,
@@ -85,6 +87,7 @@ impl Operation {
         Self::SearchLogQuery,
         Self::SearchIndex,
         Self::SearchEntries,
+        Self::CreateLogEntries,
     ];
 
     /// Route template.
@@ -98,13 +101,14 @@ impl Operation {
             Self::SearchLogQuery => "/api/v1/log/entries/retrieve",
             Self::SearchIndex => "/api/v1/index/retrieve",
             Self::SearchEntries => "/api/v1/index/search",
+            Self::CreateLogEntries => "/api/v1/log/entries/batch",
         }
     }
 
     /// Method.
     pub(crate) fn method(self) -> Method {
         match self {
-            Self::CreateLogEntry | Self::SearchLogQuery | Self::SearchIndex => Method::POST,
+            Self::CreateLogEntry | Self::SearchLogQuery | Self::SearchIndex | Self::CreateLogEntries => Method::POST,
             _ => Method::GET,
         }
     }
@@ -121,6 +125,7 @@ impl Operation {
             Self::SearchLogQuery => "searchLogQuery",
             Self::SearchIndex => "searchIndex",
             Self::SearchEntries => "searchEntries",
+            Self::CreateLogEntries => "createLogEntries",
         }
     }
 
@@ -136,6 +141,7 @@ impl Operation {
             Self::SearchLogQuery => "Search Log Query",
             Self::SearchIndex => "Search Index",
             Self::SearchEntries => "Search Entries",
+            Self::CreateLogEntries => "Create Entries",
         }
     }
 

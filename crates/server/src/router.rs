@@ -25,7 +25,7 @@ use crate::observe::observe;
 use crate::operation::{Operation, Route, operate};
 use crate::settings::Settings;
 use crate::trust::Document;
-use crate::{entries, health, index, log, pages, path, retrieve, search, trust, v2};
+use crate::{batch, entries, health, index, log, pages, path, retrieve, search, trust, v2};
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
 ///
@@ -68,7 +68,7 @@ fn api(app: &Arc<App>) -> Router {
     use Operation as Op;
     let run = |operation: Operation| from_fn_with_state((Arc::clone(app), operation), operate);
     let by_uuid = entries::by_uuid.layer(run(Op::GetLogEntryByUuid));
-    let routes: [(&str, MethodRouter<Arc<App>>); 8] = [
+    let routes: [(&str, MethodRouter<Arc<App>>); 9] = [
         (Op::GetLogInfo.path(), get(log::info.layer(run(Op::GetLogInfo)))),
         (Op::GetPublicKey.path(), get(log::public_key.layer(run(Op::GetPublicKey)))),
         (Op::GetLogProof.path(), get(log::proof.layer(run(Op::GetLogProof)))),
@@ -78,8 +78,9 @@ fn api(app: &Arc<App>) -> Router {
                 .post(entries::create.layer(run(Op::CreateLogEntry))),
         ),
         (Op::GetLogEntryByUuid.path(), get(by_uuid.clone())),
-        // To Rekor's router a GET of this path is one of the entry with the ID `retrieve`.
-        (Op::SearchLogQuery.path(), get(by_uuid).post(retrieve::retrieve.layer(run(Op::SearchLogQuery)))),
+        // To Rekor's router a GET of these paths is one of the entry with the ID `retrieve`, or `batch`.
+        (Op::SearchLogQuery.path(), get(by_uuid.clone()).post(retrieve::retrieve.layer(run(Op::SearchLogQuery)))),
+        (Op::CreateLogEntries.path(), get(by_uuid).post(batch::create.layer(run(Op::CreateLogEntries)))),
         (Op::SearchIndex.path(), MethodRouter::new().post(index::search.layer(run(Op::SearchIndex)))),
         (Op::SearchEntries.path(), get(search::search.layer(run(Op::SearchEntries)))),
     ];
@@ -128,7 +129,7 @@ fn allowed_methods(path: &str) -> &'static str {
     let has = |method: Method| {
         Operation::ALL.iter().any(|operation| operation.path() == path && operation.method() == method)
     };
-    let shows_by_uuid = path == Operation::SearchLogQuery.path();
+    let shows_by_uuid = [Operation::SearchLogQuery, Operation::CreateLogEntries].iter().any(|of| of.path() == path);
     match (has(Method::GET) || shows_by_uuid, has(Method::POST)) {
         (true, true) => "GET,POST",
         (false, true) => "POST",
@@ -220,6 +221,7 @@ mod tests {
             ("/api/v1/log/entries", "GET,POST"),
             ("/api/v1/log/entries/{entryUUID}", "GET"),
             ("/api/v1/log/entries/retrieve", "GET,POST"),
+            ("/api/v1/log/entries/batch", "GET,POST"),
             ("/api/v1/index/retrieve", "POST"),
         ] {
             assert_eq!(allowed_methods(path), expected);

@@ -1,12 +1,13 @@
 //! Where checks run: light ones in the request's own task; those of longer bodies, and of kinds that are heavy whatever their
 //! length, on a blocking thread, so many at once. Those of large bodies have turns of their own, so that an ordinary entry never
-//! waits behind a package.
+//! waits behind a package. Entries of batches come to all of this a few at a time, whatever batches there are, so that nobody
+//! waits behind a thousand.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use entry::{ProposedEntry, Weight};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use crate::body::{Admitted, Decoded};
@@ -26,19 +27,73 @@ impl Work for ProposedEntry {
     }
 }
 
+impl<T: Work> Work for Decoded<T> {
+    fn weight(&self) -> Weight {
+        self.value.weight()
+    }
+}
+
+/// How a check comes to its turn.
+#[derive(Clone, Copy)]
+enum Came {
+    /// In a request of its own.
+    Alone,
+    /// With others.
+    InBatch,
+}
+
 /// Gives checks their turn.
 pub(crate) struct Verifier {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    light: Lane,
+    small: Lane,
+    large: Lane,
     metrics: Arc<Metrics>,
+}
+
+/// Checks of one weight.
+struct Lane {
+    /// Those at work. Light ones that came alone need none.
+    turns: Arc<Semaphore>,
+    /// Those of batches, at work or waiting for a turn.
+    of_batches: Semaphore,
+    patience: Duration,
+}
+
+impl Lane {
+    fn new(turns: usize, patience: Duration) -> Self {
+        Self { turns: Arc::new(Semaphore::new(turns)), of_batches: Semaphore::new(turns), patience }
+    }
+
+    /// A place before the turns, where one is needed.
+    async fn place(&self, came: Came) -> Option<SemaphorePermit<'_>> {
+        match came {
+            Came::Alone => None,
+            // The semaphore is never closed.
+            Came::InBatch => self.of_batches.acquire().await.ok(),
+        }
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        match timeout(self.patience, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => {
+                let seconds = ADMISSION_WAIT.as_secs();
+                Err(ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds))
+            }
+        }
+    }
 }
 
 impl Verifier {
     /// At most `at_once` costly checks of small bodies run at the same time, and half as many of large ones: the other half of
-    /// the cores is for everybody else.
+    /// the cores is for everybody else. All batches together have as many light ones.
     pub(crate) fn new(at_once: usize, metrics: Arc<Metrics>) -> Self {
-        let turns = |count: usize| Arc::new(Semaphore::new(count));
-        Self { small: turns(at_once), large: turns((at_once / 2).max(1)), metrics }
+        Self {
+            light: Lane::new(at_once, ADMISSION_WAIT),
+            small: Lane::new(at_once, ADMISSION_WAIT),
+            large: Lane::new((at_once / 2).max(1), LARGE_ADMISSION_WAIT),
+            metrics,
+        }
     }
 
     /// Decodes a body, drops it, and checks what was decoded; its share is given back when the check returns, even if nobody
@@ -58,45 +113,104 @@ impl Verifier {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let histogram = self.metrics.verification.clone();
-        let decode = move |body: Admitted| {
-            let started = Instant::now();
-            (body.decode(decode), started.elapsed())
+        let length = body.bytes().len() as u64;
+        let decode = move || {
+            let Decoded { value, share } = body.decode(decode);
+            value.map(|value| Decoded { value, share })
         };
-        let check = move |(Decoded { value, share }, decoding): (Decoded<Result<D, E>>, Duration)| {
-            let started = Instant::now();
-            let outcome = value.and_then(check);
+        let check = move |Decoded { value, share }: Decoded<D>| {
+            let outcome = check(value);
             drop(share);
+            outcome
+        };
+        self.run_in_turn(Came::Alone, length, decode, check).await
+    }
+
+    /// Decodes and checks one entry of a batch, of this length. The batch has the share that this takes, so the closures MUST hold
+    /// it: they may outlive the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::run`]; how long it waits behind other entries of batches is up to the caller.
+    pub(crate) async fn run_in_batch<D, T, E>(
+        &self,
+        length: u64,
+        decode: impl FnOnce() -> Result<D, E> + Send + 'static,
+        check: impl FnOnce(D) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, ApiError>
+    where
+        D: Work,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.run_in_turn(Came::InBatch, length, decode, check).await
+    }
+
+    /// A place among the light work of batches, for as long as it is held.
+    pub(crate) async fn place_in_batch(&self) -> Option<SemaphorePermit<'_>> {
+        self.light.place(Came::InBatch).await
+    }
+
+    /// Runs what takes a batch apart, which is no check: a few milliseconds for a MiB.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::run`].
+    pub(crate) async fn take_apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        self.on_a_thread(&self.small, Came::InBatch, work).await
+    }
+
+    async fn run_in_turn<D, T, E>(
+        &self,
+        came: Came,
+        length: u64,
+        decode: impl FnOnce() -> Result<D, E> + Send + 'static,
+        check: impl FnOnce(D) -> Result<T, E> + Send + 'static,
+    ) -> Result<Result<T, E>, ApiError>
+    where
+        D: Work,
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let histogram = self.metrics.verification.clone();
+        let decode = move || {
+            let started = Instant::now();
+            (decode(), started.elapsed())
+        };
+        let check = move |(decoded, decoding): (Result<D, E>, Duration)| {
+            let started = Instant::now();
+            let outcome = decoded.and_then(check);
             histogram.observe((decoding + started.elapsed()).as_secs_f64());
             outcome
         };
-        match body.bytes().len() as u64 {
+        match length {
             ..=LIGHT_BODY_BYTES => {
-                let decoded = decode(body);
-                match decoded.0.value.as_ref().map_or(Weight::Light, Work::weight) {
+                let place = self.light.place(came).await;
+                let decoded = decode();
+                match decoded.0.as_ref().map_or(Weight::Light, Work::weight) {
                     Weight::Light => Ok(check(decoded)),
                     Weight::Heavy => {
-                        let turn = turn(&self.small, ADMISSION_WAIT).await?;
-                        self.on_a_thread(turn, move || check(decoded)).await
+                        drop(place);
+                        self.on_a_thread(&self.small, came, move || check(decoded)).await
                     }
                 }
             }
-            length => {
-                let (turns, patience) = match length {
-                    ..=SMALL_BODY_BYTES => (&self.small, ADMISSION_WAIT),
-                    _ => (&self.large, LARGE_ADMISSION_WAIT),
-                };
-                let turn = turn(turns, patience).await?;
-                self.on_a_thread(turn, move || check(decode(body))).await
-            }
+            ..=SMALL_BODY_BYTES => self.on_a_thread(&self.small, came, move || check(decode())).await,
+            _ => self.on_a_thread(&self.large, came, move || check(decode())).await,
         }
     }
 
     async fn on_a_thread<T: Send + 'static>(
         &self,
-        turn: OwnedSemaphorePermit,
+        lane: &Lane,
+        came: Came,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
+        let _place = lane.place(came).await;
+        let turn = lane.turn().await?;
         let checked = tokio::task::spawn_blocking(move || {
             let outcome = work();
             drop(turn);
@@ -110,12 +224,38 @@ impl Verifier {
     }
 }
 
-async fn turn(turns: &Arc<Semaphore>, patience: Duration) -> Result<OwnedSemaphorePermit, ApiError> {
-    match timeout(patience, Arc::clone(turns).acquire_owned()).await {
-        Ok(Ok(turn)) => Ok(turn),
-        _ => {
-            let seconds = ADMISSION_WAIT.as_secs();
-            Err(ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds))
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use futures_util::poll;
+
+    use super::*;
+
+    struct Heavy;
+
+    impl Work for Heavy {
+        fn weight(&self) -> Weight {
+            Weight::Heavy
         }
+    }
+
+    #[tokio::test]
+    async fn heavy_entries_of_batches_leave_turns_to_others() {
+        let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
+        let verifier = Verifier::new(1, Arc::new(metrics));
+        let turn = verifier.small.turn().await.expect("free");
+        let heavy = || verifier.run_in_batch(1, || Ok::<_, ()>(Heavy), |_| Ok(()));
+        let mut batch = Box::pin(join_all((0..10).map(|_| heavy())));
+        assert!(poll!(&mut batch).is_pending());
+        let mut alone = Box::pin(verifier.small.turn());
+        assert!(poll!(&mut alone).is_pending());
+        drop(turn);
+        tokio::select! {
+            biased;
+            turn = &mut alone => assert!(turn.is_ok()),
+            _ = &mut batch => panic!("one of the batch was before it in the line, and not all ten"),
+        }
+        drop(alone);
+        assert!(batch.await.into_iter().all(|outcome| matches!(outcome, Ok(Ok(())))));
     }
 }

@@ -19,6 +19,10 @@ use crate::errors::{ApiError, JSON};
 use crate::limits::ADMISSION_WAIT;
 use crate::metrics::Refused;
 
+/// The most that the other members of an entry take, with all names: entry ID, log ID and root hash have 208 digits, three numbers
+/// 60, the signed entry timestamp 96 characters, names and punctuation some 250.
+const FIELDS_BYTES: u64 = 1024;
+
 /// One entry with its proof: an object whose only member is named by the entry ID.
 pub(crate) struct LogEntry {
     id: String,
@@ -166,6 +170,16 @@ impl ConsistencyProof {
     }
 }
 
+/// The most that an entry without its attestation takes in an answer, with its proof in `head`.
+pub(crate) fn most_bytes(entry: &LoggedEntry, head: &Head) -> u64 {
+    // Hashes from leaf to root, and at the right edge one for each level at most; in quotes, with a comma.
+    let proof = 67 * u64::from(64 - head.size.0.leading_zeros());
+    // A line end is two characters.
+    let checkpoint = 2 * head.checkpoint_v1.len() as u64;
+    let body = entry.body.len().div_ceil(3) as u64 * 4;
+    body + proof + checkpoint + FIELDS_BYTES
+}
+
 /// The most that one entry of this log takes in an answer.
 pub(crate) fn entry_bytes(app: &App) -> u64 {
     let beyond_tiles = app.ledger.tree().max_leaf_bytes.saturating_sub(ledger::MAX_LEAF_BYTES);
@@ -191,6 +205,11 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
 /// A successful answer in JSON that keeps its room until it is sent.
 pub(crate) fn json_within(share: Share, value: &impl Serialize) -> Response {
     answer(StatusCode::OK, text(value).map(|text| Bytes::from_owner(Kept::new(text, share))))
+}
+
+/// A successful answer whose JSON is made already; see [`json_within`].
+pub(crate) fn text_within(share: Share, text: String) -> Response {
+    answer(StatusCode::OK, Ok(Bytes::from_owner(Kept::new(text, share))))
 }
 
 /// A text with its share of the answers in flight.

@@ -123,8 +123,9 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled_entry_types: Option<Vec<String>>,
 
-    /// The operations of the API that are served, by the `operationId`s of the OpenAPI document (Rekor's, and `searchEntries`).
-    /// None serves all; the others are answered with 501. Without `createLogEntry` clients can only read.
+    /// The operations of the API that are served, by the `operationId`s of the OpenAPI document (Rekor's,
+    /// `searchEntries` and `createLogEntries`). None serves all; the others are answered with 501. Without `createLogEntry` and
+    /// `createLogEntries` clients can only read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled_api_endpoints: Option<Vec<String>>,
 

@@ -36,6 +36,7 @@ async fn an_operation_that_is_not_enabled_is_not_implemented() {
         (log.get("/api/v1/log/publicKey").await, "Get Public Key"),
         (log.get("/api/v1/log/proof?lastSize=1").await, "Get Log Proof"),
         (log.get("/api/v1/index/search").await, "Search Entries"),
+        (log.post("/api/v1/log/entries/batch", "{}").await, "Create Entries"),
     ] {
         let expected = format!("{{\"code\":501,\"message\":\"{title} API not enabled in this Rekor instance\"}}\n");
         assert_eq!((answer.status, answer.body), (501, expected));

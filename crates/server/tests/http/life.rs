@@ -121,7 +121,7 @@ pub(crate) fn only_key(entry: &Value) -> String {
 }
 
 /// All that a client verifies: leaf hash, inclusion, checkpoint, signed entry timestamp.
-async fn verify(log: &TestLog, id: &str, entry: &Value) {
+pub(crate) async fn verify(log: &TestLog, id: &str, entry: &Value) {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let body = STANDARD.decode(text(&entry["body"])).expect("base64");
     let leaf_hash = tlog::leaf_hash(&body);

@@ -16,7 +16,7 @@ async fn bodies_over_the_limit_are_refused_with_the_limit() {
     opened.1.limits.body_bytes = 4096;
     let log = TestLog::of(opened);
     let refusal = r#"{"code":413,"message":"Request Entity Too Large. Limit set to 4096"}"#;
-    for target in [ENTRIES, "/api/v1/log/entries/retrieve", "/api/v1/index/retrieve"] {
+    for target in [ENTRIES, "/api/v1/log/entries/batch", "/api/v1/log/entries/retrieve", "/api/v1/index/retrieve"] {
         let answer = log.post(target, &" ".repeat(4097)).await;
         assert_eq!((answer.status, answer.body.as_str()), (413, refusal), "{target}");
         let unknown_length = Request::post(target)

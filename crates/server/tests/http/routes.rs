@@ -24,6 +24,8 @@ async fn routes_and_methods() {
         ("BREW", "/api/v1/index/retrieve", 405, "POST", POST_ONLY),
         ("DELETE", "/api/v1/log/entries", 405, "GET,POST", BOTH),
         ("PUT", "/api/v1/log/entries/retrieve/", 405, "GET,POST", BOTH),
+        ("GET", "/api/v1/log/entries/batch", 422, "", ""),
+        ("PUT", "/api/v1/log/entries/batch/", 405, "GET,POST", BOTH),
         ("POST", "/api/v1/log/entries/abc", 405, "GET", GET_ONLY),
         ("GET", "/nope/%22?x=1", 404, "", "path /nope/%22 was not found"),
         ("GET", "/api/v1", 404, "", "path /api/v1 was not found"),

@@ -1,0 +1,320 @@
+//! `POST /api/v1/log/entries/batch`, ours: up to [`MAX_BATCH`] proposed entries in one request, each answered on its own.
+//!
+//! Each entry goes the way of one that is sent alone, by the same rules. Checks run ahead on all cores; what is checked goes into
+//! the ledger's queue in the order of the request, a part at a time; when the last one is in the log, all are proved in one head.
+//! All batches together take so many cores' worth of checks and so many places of the queue as one does: that is what keeps a
+//! writer of single entries from waiting behind thousands. A client that leaves ends the work; what is in the queue by then goes
+//! into the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bytes::Bytes;
+use entry::ProposedEntry;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::{StatusCode, Uri};
+use ledger::{AppendError, Appended, LoggedEntry, NewEntry, Shards};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
+
+use crate::app::App;
+use crate::attestations::Attestations;
+use crate::budget::Share;
+use crate::entries::{CreateError, admitted, new_entry, read_body, shown, verification};
+use crate::errors::{ApiError, Validation};
+use crate::json::{BodyName, FirstItems};
+use crate::limits::{
+    BATCH_PAUSE, BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED, PLACE_BYTES,
+    PLACE_INDEX_KEYS,
+};
+use crate::operation::Operation;
+use crate::wire::{LogEntry, most_bytes, room, text_within};
+
+/// The name of the body in messages.
+const PROPOSED_ENTRIES: BodyName = BodyName("proposedEntries");
+
+/// What surrounds the results in the answer.
+const ANSWER: [&str; 2] = ["{\"results\":[", "]}\n"];
+
+/// When to come back with an entry whose turn did not come in time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// The result of one entry, as JSON.
+#[derive(Serialize)]
+struct Item<'a> {
+    /// What the status of the answer would be, had the entry been sent alone.
+    status: u16,
+    /// Its body, where that is the entry, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<&'a LogEntry>,
+    /// … or an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a ApiError>,
+    /// Its `Location`, where the entry was in the log already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<&'a str>,
+    /// Its `Retry-After`, in seconds.
+    #[serde(rename = "retryAfter", skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// The handler. What is refused as a whole leaves nothing in the log; but 503 for want of room for the answer, and a time-out, may
+/// come when entries are in it.
+pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, CreateError> {
+    let (body, share) = read_body(&app, request).await?.into_parts();
+    // Until the answer is made: it is room for the entries in all their forms.
+    let share = Arc::new(share);
+    let held = Arc::clone(&share);
+    let entries = app.verifier.take_apart(move || (entries(&body), held)).await?.0?;
+    let deadline = Instant::now() + BATCH_TIMEOUT;
+    let outcomes: Vec<Result<LoggedEntry, CreateError>> = stream::iter(entries)
+        .map(|text| on_a_task(&app, check(Arc::clone(&app), text, Arc::clone(&share), deadline)))
+        .buffered(MAX_BATCH_AHEAD)
+        .then(|checked| placed(Arc::clone(&app.batch_places), checked, deadline))
+        .map(|placed| append(&app, placed, deadline))
+        .buffered(MAX_BATCH_QUEUED)
+        .collect()
+        .await;
+    answer(&app, outcomes).await.map_err(CreateError::Body)
+}
+
+/// The texts of the proposed entries. They are parts of the body, which goes with the last of them.
+fn entries(body: &Bytes) -> Result<Vec<Bytes>, ApiError> {
+    let members = PROPOSED_ENTRIES.parse(body, &["entries"])?;
+    let raw: Option<FirstItems<&RawValue, MAX_BATCH>> = PROPOSED_ENTRIES.member(&members, "entries")?;
+    let required = || ApiError::validation(Validation::Required, "entries in body is required");
+    let raw = raw.ok_or_else(required)?.checked("entries")?;
+    Ok(raw.iter().map(|raw| body.slice_ref(raw.get().as_bytes())).collect())
+}
+
+/// Parses and checks an entry, when its turn comes.
+async fn check(app: Arc<App>, text: Bytes, share: Arc<Share>, deadline: Instant) -> Result<NewEntry, CreateError> {
+    if Instant::now() >= deadline {
+        return Err(too_late());
+    }
+    let (length, verify) = (text.len() as u64, verification(&app));
+    let parse = move || ProposedEntry::from_json(&text);
+    let verify = move |proposed| {
+        let outcome = verify(proposed);
+        drop(share);
+        outcome
+    };
+    let checked = timeout_at(deadline, app.verifier.run_in_batch(length, parse, verify)).await;
+    let verified = checked.map_err(|_| too_late())??.map_err(CreateError::Refused)?;
+    Ok(new_entry(&app, verified))
+}
+
+/// An entry with its places in the ledger's queue.
+type Placed = (NewEntry, OwnedSemaphorePermit);
+
+/// Takes places for an entry. One after the other: so entries get their indexes in the order of the request, and of equal ones the
+/// first is the new one.
+async fn placed(
+    all: Arc<Semaphore>,
+    checked: Result<NewEntry, CreateError>,
+    deadline: Instant,
+) -> Result<Placed, CreateError> {
+    let entry = checked?;
+    match timeout_at(deadline, all.acquire_many_owned(places(&entry))).await {
+        Ok(Ok(places)) => Ok((entry, places)),
+        _ => Err(too_late()),
+    }
+}
+
+/// How many places an entry takes: one for each part that it has of what a round of the ledger holds, at most all.
+fn places(entry: &NewEntry) -> u32 {
+    let keys: usize = entry.index_keys.iter().map(String::len).sum();
+    let attestation = entry.attestation.as_ref().map_or(0, |attestation| attestation.data.len());
+    let bytes = entry.leaf_bytes.len() + keys + attestation;
+    let places = bytes.div_ceil(PLACE_BYTES).max(entry.index_keys.len().div_ceil(PLACE_INDEX_KEYS));
+    u32::try_from(places.clamp(1, BATCH_PLACES)).unwrap_or(u32::MAX)
+}
+
+/// Appends an entry. While single ones fill the queue it waits, where they are told to come back.
+async fn append(app: &App, placed: Result<Placed, CreateError>, deadline: Instant) -> Result<LoggedEntry, CreateError> {
+    let (entry, _places) = placed?;
+    let appended = loop {
+        match app.ledger.append(entry.clone()).await {
+            Err(AppendError::Busy { .. }) if Instant::now() < deadline => sleep(BATCH_PAUSE).await,
+            outcome => break outcome.map_err(CreateError::Append)?,
+        }
+    };
+    // It is not shown, and may be large.
+    let entry = match appended {
+        Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry { attestation: None, ..entry }),
+        Appended::Duplicate(entry) => Appended::Duplicate(LoggedEntry { attestation: None, ..entry }),
+    };
+    admitted(app, entry, &Uri::from_static(Operation::CreateLogEntry.path()))
+}
+
+/// All results, with all proofs of one tree in one head: that of the moment when the last entry is in the log.
+async fn answer(app: &Arc<App>, outcomes: Vec<Result<LoggedEntry, CreateError>>) -> Result<Response, ApiError> {
+    let shards = Arc::new(app.ledger.shards());
+    let outcomes: Vec<Result<LoggedEntry, String>> =
+        outcomes.into_iter().map(|outcome| outcome.map_err(|error| refusal(app, error))).collect();
+    let most = outcomes.iter().map(|outcome| match outcome {
+        Ok(entry) => most_bytes(entry, shards.of_tree(entry.tree).unwrap_or(shards.active())),
+        Err(text) => text.len() as u64 + 1,
+    });
+    let most = most.sum::<u64>() + ANSWER.concat().len() as u64;
+    let room = room(app, most).await?;
+    let shards = &shards;
+    let results = stream::iter(outcomes).map(|outcome| async move {
+        match outcome {
+            Ok(entry) => on_a_task(app, result(Arc::clone(app), Arc::clone(shards), entry)).await,
+            Err(text) => Ok(text),
+        }
+    });
+    let results: Vec<String> = results.buffered(MAX_BATCH_AHEAD).try_collect().await?;
+    let text = joined(results);
+    debug_assert!(text.len() as u64 <= most, "{} bytes are more than {most}", text.len());
+    Ok(text_within(room, text))
+}
+
+/// The result of an entry that is in the log.
+async fn result(app: Arc<App>, shards: Arc<Shards>, entry: LoggedEntry) -> Result<String, ApiError> {
+    let _place = app.verifier.place_in_batch().await;
+    let head = shards.of_tree(entry.tree).unwrap_or(shards.active());
+    Ok(match shown(&app, head, &entry, Attestations::NONE).await {
+        Ok(entry) => {
+            let status = StatusCode::CREATED.as_u16();
+            text(&Item { status, entry: Some(&entry), error: None, location: None, retry_after: None })
+        }
+        Err(error) => refusal(&app, CreateError::Read(error)),
+    })
+}
+
+/// The result of any other.
+fn refusal(app: &App, error: CreateError) -> String {
+    let (error, location) = error.into_parts();
+    if let Some(reason) = error.refused() {
+        app.metrics.refused(reason);
+    }
+    let (status, retry_after) = (error.status().as_u16(), error.retry_after_seconds());
+    text(&Item { status, entry: None, error: Some(&error), location: location.as_deref(), retry_after })
+}
+
+fn text(item: &Item<'_>) -> String {
+    // Serialising numbers and strings cannot fail; an empty object would still keep the order of the others.
+    serde_json::to_string(item).unwrap_or_else(|_| "{}".to_owned())
+}
+
+/// The answer. Each result is dropped once it is in there, so that two of them are held at most, and not all twice.
+fn joined(results: Vec<String>) -> String {
+    let [before, after] = ANSWER;
+    let length = results.iter().map(|result| result.len() + 1).sum::<usize>() + before.len() + after.len();
+    let mut text = String::with_capacity(length);
+    text.push_str(before);
+    for (number, result) in results.into_iter().enumerate() {
+        if number > 0 {
+            text.push(',');
+        }
+        text.push_str(&result);
+    }
+    text.push_str(after);
+    text
+}
+
+/// Work on any core, which ends when nobody waits for it. A panic is that entry's alone.
+async fn on_a_task<T, E>(app: &App, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<ApiError> + Send + 'static,
+{
+    let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an entry of a batch ended in a bug");
+        app.metrics.panics.inc();
+        Err(ApiError::unknown().into())
+    })
+}
+
+fn too_late() -> CreateError {
+    CreateError::Append(AppendError::Busy { retry_after: RETRY_AFTER })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(body: &str) -> Result<Vec<String>, String> {
+        let texts = entries(&Bytes::copy_from_slice(body.as_bytes())).map_err(|error| error.body())?;
+        Ok(texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+    }
+
+    #[test]
+    fn the_envelope_is_read_with_the_leniency_of_the_other_bodies() {
+        for (body, expected) in [
+            (r#"{"entries":[{}]}"#, vec!["{}"]),
+            (
+                r#" {"Entries":[ {"a": [1]} , null,"x",7 ],"other":{}} trailing"#,
+                vec![r#"{"a": [1]}"#, "null", "\"x\"", "7"],
+            ),
+            (r#"{"entries":[1],"ENTRIES":[2,3]}"#, vec!["2", "3"]),
+        ] {
+            assert_eq!(texts(body), Ok(expected.into_iter().map(str::to_owned).collect()), "{body}");
+        }
+        for (body, code, message) in [
+            ("", 602, "proposedEntries in body is required"),
+            ("{}", 602, "entries in body is required"),
+            ("null", 602, "entries in body is required"),
+            (r#"{"entries":null}"#, 602, "entries in body is required"),
+            (r#"{"entries":[]}"#, 612, "entries in body should have at least 1 items"),
+        ] {
+            assert_eq!(texts(body), Err(format!(r#"{{"code":{code},"message":"{message}"}}"#)), "{body}");
+        }
+        for body in
+            ["{", "[]", "[{}]", r#"{"entries":{}}"#, r#"{"entries":[{}"#, r#"{"entries":[{]}"#, r#"{"entries":[{},]}"#]
+        {
+            let refusal = texts(body).expect_err(body);
+            let beginning = r#"{"code":400,"message":"parsing proposedEntries body from \"\" failed, because "#;
+            assert!(refusal.starts_with(beginning), "{body}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn a_batch_is_bounded_while_it_is_read() {
+        let batch = |count: usize| format!(r#"{{"entries":[{}]}}"#, vec!["{}"; count].join(","));
+        assert_eq!(texts(&batch(MAX_BATCH)).map(|texts| texts.len()), Ok(MAX_BATCH));
+        let refusal = r#"{"code":611,"message":"entries in body should have at most 1000 items"}"#;
+        assert_eq!(texts(&batch(MAX_BATCH + 1)), Err(refusal.to_owned()));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_sent_is_read_or_refused(body in "[{}\\[\\]\",:a-c0-9 ]{0,40}", tail in any::<Vec<u8>>()) {
+            let body = [br#"{"entries":["#, body.as_bytes(), &tail].concat();
+            // What is accepted is what another parser finds.
+            if let Ok(found) = entries(&Bytes::from(body.clone())) {
+                let mut values = serde_json::Deserializer::from_slice(&body).into_iter::<serde_json::Value>();
+                let value = values.next().expect("a value").expect("valid");
+                let found: Vec<serde_json::Value> =
+                    found.iter().map(|text| serde_json::from_slice(text).expect("valid")).collect();
+                prop_assert_eq!(value["entries"].as_array().expect("a list"), &found);
+            }
+        }
+    }
+
+    #[test]
+    fn an_entry_takes_places_for_each_of_its_sizes() {
+        let entry = |leaf_bytes: usize, index_keys: usize| NewEntry {
+            leaf_bytes: vec![0; leaf_bytes],
+            kind: "k".into(),
+            index_keys: vec![String::new(); index_keys],
+            attestation: None,
+        };
+        for (leaf_bytes, index_keys, expected) in
+            [(600, 2, 1), (PLACE_BYTES + 1, 2, 2), (600, 9, 2), (65_535, 4_096, 256), (1 << 30, 0, 256)]
+        {
+            assert_eq!(places(&entry(leaf_bytes, index_keys)), expected, "{leaf_bytes} {index_keys}");
+        }
+    }
+}
