@@ -93,12 +93,35 @@ rekor_cli_checks() {
   rm -r "$HOME/.rekor"
   says "rekor-cli logproof" '"Hashes":\["[0-9a-f]{64}"' rekor logproof --first-size 2 --last-size 6
   refuses "rekor-cli logproof beyond the log" '\[400\].*was greater than what is currently observable' rekor logproof --first-size 2 --last-size 123456789
+
+  # The client has no command for a batch, but verifies what came in one.
+  for more in 1 2 3; do
+    echo "part $more, $BACKEND" >part$more.txt
+    sign p256.key part$more.txt part$more.sig
+  done
+  says "a batch of three entries" '^201 201 201$' send_batch
+  for more in 1 2 3; do
+    says "rekor-cli verify by artifact, entry $more of the batch" '"EntryUUID"' \
+      rekor verify --artifact part$more.txt --signature part$more.sig --public-key p256.pub
+  done
+}
+
+# proposal ARTIFACT SIGNATURE: the entry that the client would send, by the P-256 key.
+proposal() {
+  jq -n --arg hash "$(sha256sum "$1" | cut -d' ' -f1)" --arg signature "$(base64 -w0 "$2")" --arg key "$(base64 -w0 p256.pub)" \
+    '{apiVersion: "0.0.1", kind: "hashedrekord", spec: {data: {hash: {algorithm: "sha256", value: $hash}}, signature: {content: $signature, publicKey: {content: $key}}}}'
 }
 
 tampered_upload() {
-  jq -n --arg hash "$(sha256sum rsa.txt | cut -d' ' -f1)" --arg signature "$(base64 -w0 p256.sig)" --arg key "$(base64 -w0 p256.pub)" \
-    '{apiVersion: "0.0.1", kind: "hashedrekord", spec: {data: {hash: {algorithm: "sha256", value: $hash}}, signature: {content: $signature, publicKey: {content: $key}}}}' |
-    send_entry
+  proposal rsa.txt p256.sig | send_entry
+}
+
+# Sends the three parts in one request and prints the status of each.
+send_batch() {
+  local number
+  for number in 1 2 3; do proposal part$number.txt part$number.sig; done | jq -s '{entries: .}' |
+    curl -s -H 'Content-Type: application/json' --data-binary @- "$LOG_URL/api/v1/log/entries/batch" |
+    jq -r '[.results[].status] | join(" ")'
 }
 
 # Changes the root in each checkpoint that rekor-cli keeps in its home: the log as another world line would have it.
