@@ -33,12 +33,14 @@ pub struct FullTile {
     pub hashes: Vec<Hash>,
 }
 
-/// The hashes of one tile (1 ..= 256) with the Merkle tree over them, ready for proofs ("decoded": 20 KiB when full).
-#[derive(Clone)]
+/// The hashes of one tile (1 ..= 256) with the Merkle tree over them, ready for proofs ("decoded": 16 KiB when full).
+#[derive(Clone, PartialEq, Eq)]
 pub struct TileTree {
-    // Layer 0 has the hashes, each further one half as many nodes, a lone left node passed up; so every perfect subtree has
-    // its RFC 6962 hash at its place. A `MerkleTree` would keep all of it twice, the second time as history to roll back to.
-    tree: PartialTree<Rfc6962>,
+    // The layers of the tree that rs_merkle built, one behind the other: layer 0 has the hashes, each further one half as many
+    // nodes, a lone left node passed up; so every perfect subtree has its RFC 6962 hash at its place. Its own tree would keep
+    // each node with its index and each layer apart, which is a quarter more.
+    nodes: Box<[[u8; 32]]>,
+    width: usize,
 }
 
 /// A tile has 1 to 256 hashes.
@@ -67,68 +69,78 @@ impl TileTree {
             return Err(TileWidthError(hashes.len()));
         }
         let leaves = hashes.iter().map(|hash| hash.0).enumerate().collect();
-        let tree =
-            PartialTree::build(vec![leaves], tree_depth(hashes.len())).map_err(|_| TileWidthError(hashes.len()))?;
-        Ok(Self { tree })
+        let tree = PartialTree::<Rfc6962>::build(vec![leaves], tree_depth(hashes.len()))
+            .map_err(|_| TileWidthError(hashes.len()))?;
+        let nodes = tree.layers().iter().flatten().map(|(_, hash)| *hash).collect();
+        Ok(Self { nodes, width: hashes.len() })
     }
 
     /// The tree with more hashes after its own, together at most 256. Hashes only the nodes above the new ones.
     pub(crate) fn extended(&self, new: &[Hash]) -> Result<Self, TileWidthError> {
-        let width = self.width() + new.len();
+        let width = self.width + new.len();
         if new.is_empty() || width > TILE_WIDTH {
             return Err(TileWidthError(width));
         }
-        let mut layers = vec![(self.width()..).zip(new.iter().map(|hash| hash.0)).collect::<Vec<_>>()];
+        let mut layers = vec![(self.width..).zip(new.iter().map(|hash| hash.0)).collect::<Vec<_>>()];
         for height in 0..TILE_HEIGHT {
-            let first_new = self.width() >> height;
+            let first_new = self.width >> height;
             if first_new % 2 == 1 {
                 // A right node, whose left sibling is here: all below that was complete.
                 layers.resize_with(layers.len().max(height as usize + 1), Vec::new);
-                layers[height as usize].extend(self.layer(height as usize).get(first_new - 1));
+                let sibling = self.layer(height).get(first_new - 1);
+                layers[height as usize].extend(sibling.map(|hash| (first_new - 1, *hash)));
             }
         }
-        let new = PartialTree::build(layers, tree_depth(width)).map_err(|_| TileWidthError(width))?;
-        let mut tree = self.tree.clone();
-        tree.merge_unverified(new);
-        Ok(Self { tree })
+        let new = PartialTree::<Rfc6962>::build(layers, tree_depth(width)).map_err(|_| TileWidthError(width))?;
+        let mut nodes = Vec::with_capacity(2 * width);
+        for (height, layer) in (0..).zip(new.layers()) {
+            // What is left of the nodes that were hashed now is complete, and stays.
+            let kept = layer.first().map_or(0, |(index, _)| *index);
+            nodes.extend(self.layer(height).iter().take(kept));
+            nodes.extend(layer.iter().map(|(_, hash)| *hash));
+        }
+        Ok(Self { nodes: nodes.into(), width })
     }
 
     /// How many hashes it has, 1 to 256.
     pub fn width(&self) -> usize {
-        self.layer(0).len()
+        self.width
     }
 
     /// The hashes, in order.
     pub fn hashes(&self) -> impl ExactSizeIterator<Item = Hash> + '_ {
-        self.layer(0).iter().map(|(_, hash)| Hash(*hash))
+        self.layer(0).iter().map(|hash| Hash(*hash))
+    }
+
+    /// The hashes, in order, 32 bytes each: the tile as C2SP tlog-tiles wants it.
+    pub fn bytes(&self) -> &[u8] {
+        self.layer(0).as_flattened()
     }
 
     /// Root of the hashes: by look-up.
     pub fn root(&self) -> Hash {
-        self.tree.root().map_or(crate::EMPTY_ROOT, |root| Hash(*root))
+        self.nodes.last().map_or(crate::EMPTY_ROOT, |root| Hash(*root))
     }
 
     /// Root of the `position`th perfect subtree of 2^`height` hashes, by look-up; `None` where the tile has not all of them.
     pub fn subtree_root(&self, height: u32, position: usize) -> Option<Hash> {
         let end = position.checked_add(1)?.checked_mul(1_usize.checked_shl(height)?)?;
-        if end > self.width() {
+        if end > self.width {
             return None;
         }
-        self.layer(height as usize).get(position).map(|(_, hash)| Hash(*hash))
+        self.layer(height).get(position).map(|hash| Hash(*hash))
     }
 
-    fn layer(&self, height: usize) -> &[(usize, [u8; 32])] {
-        self.tree.layers().get(height).map_or(&[], Vec::as_slice)
+    /// The nodes of a height; none above the root.
+    fn layer(&self, height: u32) -> &[[u8; 32]] {
+        let length = |height: u32| self.width.div_ceil(1 << height);
+        if height > TILE_HEIGHT || (height > 0 && length(height - 1) == 1) {
+            return &[];
+        }
+        let start: usize = (0..height).map(length).sum();
+        self.nodes.get(start..start + length(height)).unwrap_or_default()
     }
 }
-
-impl PartialEq for TileTree {
-    fn eq(&self, other: &Self) -> bool {
-        self.tree.layers() == other.tree.layers()
-    }
-}
-
-impl Eq for TileTree {}
 
 impl fmt::Debug for TileTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
