@@ -7,11 +7,13 @@ use tlog::{SigningKey, VerifyingKey};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::entries::Entries;
 use crate::follow::Refresh;
 use crate::head::{HeadView, Integrated, SigningError, describe};
 use crate::log::Parts;
 use crate::metrics::Metrics;
 use crate::publish::Publication;
+use crate::search::Keys;
 use crate::store::{FinalCheckpoint, Read, Store, StoreError};
 use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
@@ -29,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
+    pub(crate) entries: Entries,
+    pub(crate) keys: Keys,
     pub(crate) tiles: TileCache,
     pub(crate) tile_bytes: TileBytes,
     pub(crate) timestamps: Waiting,
@@ -65,7 +69,9 @@ impl Core {
             store: Arc::clone(&parts.store),
             clock: Arc::clone(&parts.clock),
             metrics: parts.metrics.clone(),
-            tiles: TileCache::new(),
+            entries: Entries::new(&parts.store, head.tree.id, &parts.metrics),
+            keys: Keys::new(&parts.store, head.tree.id, &parts.metrics),
+            tiles: TileCache::new(&parts.store, head.tree.id, &parts.metrics),
             tile_bytes: TileBytes::new(),
             timestamps: Waiting::default(),
             refresh: Refresh::new(),

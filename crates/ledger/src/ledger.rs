@@ -345,8 +345,7 @@ impl Ledger {
 
     /// Where these leaf hashes are below `head`; absent ones are left out.
     pub async fn find_leaves(&self, head: &Head, leaf_hashes: &[Hash]) -> Result<Vec<EntryRef>, ReadError> {
-        let core = self.core_of(head)?;
-        Ok(core.store.reader().find_leaves(core.tree.id, leaf_hashes, head.size).await?)
+        self.core_of(head)?.find_leaves(head, leaf_hashes).await
     }
 
     /// The newest entries of `shards` that `search` looks for, below the log index `below` if there is one, at most `limit` (at

@@ -1,6 +1,6 @@
 //! The ledger's metrics, all in one declaration.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// All metrics of the ledger. The text of each is its HELP line. Seconds and bytes.
 #[derive(Clone)]
@@ -20,7 +20,10 @@ pub(crate) struct Metrics {
     pub(crate) lost_races: IntCounter,
     pub(crate) unknown_outcomes: IntCounter,
     pub(crate) splits: IntCounter,
-    pub(crate) tile_cache: IntCounterVec,
+    pub(crate) tile_cache: CacheMetric,
+    pub(crate) bundle_cache: CacheMetric,
+    pub(crate) entry_cache: CacheMetric,
+    pub(crate) look_ups_together: HistogramVec,
     pub(crate) timestamps_signed: IntCounter,
     pub(crate) attestations_unavailable: IntCounterVec,
     pub(crate) publications: IntCounter,
@@ -28,6 +31,25 @@ pub(crate) struct Metrics {
     pub(crate) unwitnessed_publications: IntCounter,
     pub(crate) publication_seconds: Histogram,
     pub(crate) witness_requests: IntCounterVec,
+}
+
+/// Look-ups in a cache.
+#[derive(Clone)]
+pub(crate) struct CacheMetric {
+    hits: IntCounter,
+    misses: IntCounter,
+}
+
+impl CacheMetric {
+    /// It was there.
+    pub(crate) fn hit(&self) {
+        self.hits.inc();
+    }
+
+    /// It had to be read.
+    pub(crate) fn miss(&self) {
+        self.misses.inc();
+    }
 }
 
 impl Metrics {
@@ -40,6 +62,11 @@ impl Metrics {
         };
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
             registered(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?)
+        };
+        let cache = |name: &str, help: &str| {
+            let results = labelled(name, help, "result")?;
+            let result = |result: &str| results.with_label_values(&[result]);
+            Ok::<_, prometheus::Error>(CacheMetric { hits: result("hit"), misses: result("miss") })
         };
         Ok(Self {
             tree_size: gauge("treehead_tree_size", "Size of the published head of the active tree.")?,
@@ -75,7 +102,23 @@ impl Metrics {
                 "Commits whose answer was lost; resolved by reading back.",
             )?,
             splits: counter("treehead_round_splits_total", "Rounds split because the database refused their data.")?,
-            tile_cache: labelled("treehead_tile_cache_total", "Look-ups of full tiles, by result.", "result")?,
+            tile_cache: cache("treehead_tile_cache_total", "Look-ups of full tiles, by result: hit or miss.")?,
+            bundle_cache: cache("treehead_bundle_cache_total", "Look-ups of entry bundles, by result: hit or miss.")?,
+            entry_cache: cache(
+                "treehead_entry_cache_total",
+                "Look-ups of entries by leaf index, by result: hit or miss.",
+            )?,
+            look_ups_together: registered(
+                registry,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "treehead_look_ups_together",
+                        "Look-ups that shared one query, by what was looked up.",
+                    )
+                    .buckets(prometheus::exponential_buckets(1.0, 2.0, 7)?),
+                    &["kind"],
+                )?,
+            )?,
             timestamps_signed: counter("treehead_timestamps_signed_total", "Signed entry timestamps made.")?,
             attestations_unavailable: labelled(
                 "treehead_attestations_unavailable_total",

@@ -1,13 +1,12 @@
-//! Reads: entries, proofs, search. Every answer belongs to one published head.
+//! Reads: proofs and signed entry timestamps. Every answer belongs to one published head.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 
 use crate::core::Core;
 use crate::head::{HeadView, SigningError};
-use crate::store::{Attestation, StoreError, StoredEntry};
+use crate::store::{Attestation, StoreError};
 use crate::{Head, TreeId, timestamps};
 
 /// An entry that is in the log.
@@ -68,53 +67,6 @@ impl From<ProofError> for ReadError {
 }
 
 impl Core {
-    pub(crate) async fn entries(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
-        let stored = self.store.entries(self.tree.id, indexes, head.size).await?;
-        let by_index: HashMap<LeafIndex, StoredEntry> =
-            stored.into_iter().map(|entry| (entry.leaf_index, entry)).collect();
-        let logged = |entry: &StoredEntry| {
-            // What is signed below MUST be what the tree holds.
-            if tlog::leaf_hash(&entry.body) != entry.leaf_hash {
-                let what = format!("table body: leaf index {} does not have its leaf hash", entry.leaf_index);
-                return Err(ReadError::Damaged(what));
-            }
-            Ok(LoggedEntry {
-                tree: self.tree.id,
-                leaf_index: entry.leaf_index,
-                leaf_hash: entry.leaf_hash,
-                time: entry.time,
-                kind: entry.kind.clone(),
-                signed_entry_timestamp: entry.signed_entry_timestamp.as_deref().map(Arc::from),
-                body: entry.body.as_slice().into(),
-                attestation: self.attestation(entry),
-            })
-        };
-        let below = indexes.iter().filter(|index| index.0 < head.size.0);
-        let found = below.map(|index| {
-            let missing = || ReadError::Damaged(format!("table entry: leaf index {index} is missing"));
-            by_index.get(index).ok_or_else(missing)
-        });
-        found.map(|entry| logged(entry?)).collect()
-    }
-
-    /// The attestation of a stored entry, if it is the one that was stored. The entry holds without it, so that one that is
-    /// not there, or not itself any more, is no error: it is counted, and told but for those that a policy erased.
-    fn attestation(&self, entry: &StoredEntry) -> Option<Attestation> {
-        let reason = match &entry.attestation {
-            None if !entry.attested => return None,
-            None => "missing",
-            Some(stored) if stored.is_erased() => "erased",
-            Some(stored) if tlog::sha256(&stored.data) != stored.digest => "damaged",
-            Some(stored) => return Some(stored.clone()),
-        };
-        self.metrics.attestations_unavailable.with_label_values(&[reason]).inc();
-        if reason != "erased" {
-            let (leaf_index, tree) = (entry.leaf_index.0, self.tree.id);
-            tracing::error!(leaf_index, %tree, reason, "table attestation: an entry is shown without its attestation");
-        }
-        None
-    }
-
     /// The SET of an entry: the stored one, the one that waits to be stored, or a new one, which then waits.
     ///
     /// MUST be called only for entries below a published head, as every [`LoggedEntry`] is.

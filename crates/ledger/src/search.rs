@@ -2,11 +2,14 @@
 
 use std::cmp::Reverse;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tlog::{Hash, LeafIndex};
 
 use crate::core::Core;
-use crate::store::{FoundEntry, Query};
+use crate::gather::{Gathered, LookUp};
+use crate::metrics::Metrics;
+use crate::store::{FoundEntry, KeyQuery, Page, Query, Store, StoreResult};
 use crate::{Head, ReadError, TreeId};
 
 /// Most sets of keys that one search may stand for, see `Search::key_sets`.
@@ -15,6 +18,10 @@ pub const MAX_KEY_SETS: usize = 16;
 /// Strides of the store that one call of [`crate::Ledger::search`] makes, all sets of keys together: some 100,000 rows, half a
 /// second. Then it says how far it came.
 const MAX_STRIDES: usize = 10;
+
+/// Hits of a key that are looked for together with those of other keys. An artifact has a few entries; what has more is a
+/// frequent key, and its search goes on alone.
+const FIRST_PAGE: u32 = 16;
 
 /// What is looked for. All of it has to hold; what is empty or none holds for every entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,6 +77,33 @@ impl Search {
         sets.sort_unstable();
         sets.dedup();
         sets
+    }
+}
+
+/// Single keys, looked up together.
+pub(crate) struct Keys {
+    newest: Gathered<NewestWithKey>,
+}
+
+impl Keys {
+    pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, metrics: &Metrics) -> Self {
+        let together = metrics.look_ups_together.with_label_values(&["index_key"]);
+        Self { newest: Gathered::new(NewestWithKey { store: Arc::clone(store), tree }, together) }
+    }
+}
+
+/// Looks the newest entries of a key up, at most [`FIRST_PAGE`].
+struct NewestWithKey {
+    store: Arc<dyn Store>,
+    tree: TreeId,
+}
+
+impl LookUp for NewestWithKey {
+    type Key = KeyQuery;
+    type Answer = Page;
+
+    async fn look_up(&self, keys: &[KeyQuery]) -> StoreResult<Vec<Page>> {
+        self.store.search_each(self.tree, keys, FIRST_PAGE).await
     }
 }
 
@@ -132,17 +166,30 @@ impl Core {
     /// Walks along one set of keys until it has enough, is at the end, or made so many strides.
     async fn walk(&self, mut query: Query<'_>, strides: usize) -> Result<Walk, ReadError> {
         let mut walk = Walk { found: Vec::new(), down_to: query.range.end };
-        for _ in 0..strides {
+        for stride in 0..strides {
             if walk.down_to <= query.range.start || query.limit == 0 {
                 break;
             }
             query.range.end = walk.down_to;
-            let page = self.store.search(self.tree.id, &query).await?;
+            let page = match stride {
+                0 => self.first_page(&query).await?,
+                _ => self.store.search(self.tree.id, &query).await?,
+            };
             query.limit = query.limit.saturating_sub(u32::try_from(page.entries.len()).unwrap_or(u32::MAX));
             walk.found.extend(page.entries);
             walk.down_to = page.down_to;
         }
         Ok(walk)
+    }
+
+    /// The newest of the hits. Those of a single key, if they are few, come with a query that others share.
+    async fn first_page(&self, query: &Query<'_>) -> StoreResult<Page> {
+        match query.keys {
+            [key] if query.kinds.is_empty() && query.limit >= FIRST_PAGE => {
+                self.keys.newest.get(KeyQuery { key: key.clone(), range: query.range.clone() }).await
+            }
+            _ => self.store.search(self.tree.id, query).await,
+        }
     }
 }
 

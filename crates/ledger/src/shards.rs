@@ -19,6 +19,12 @@ impl Shards {
         Self { frozen, active }
     }
 
+    /// Whether these are the very same heads.
+    pub fn is(&self, other: &Self) -> bool {
+        let pairs = self.frozen.iter().zip(&other.frozen).chain([(&self.active, &other.active)]);
+        self.frozen.len() == other.frozen.len() && { pairs }.all(|(one, other)| Arc::ptr_eq(one, other))
+    }
+
     /// The shard that takes entries.
     pub fn active(&self) -> &Arc<Head> {
         &self.active

@@ -26,7 +26,7 @@ mod schema;
 mod search;
 pub mod sqlite;
 
-pub use search::{FoundEntry, Page, Query, STRIDE};
+pub use search::{FoundEntry, KeyQuery, Page, Query, STRIDE};
 
 /// A tree as the transaction that created it stored it. None of this ever changes, except `state`
 /// and `frozen_at` (at rotation).
@@ -233,7 +233,7 @@ pub struct EntryRef {
 }
 
 /// What can go wrong with the database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database could not be reached or did not answer in time. For a commit: nothing was sent, so nothing was stored.
     #[error("database unavailable: {0}")]
@@ -310,6 +310,15 @@ pub trait Store: Rotation + Send + Sync + 'static {
     /// Some of the entries that `query` looks for, newest first, at least as far as one [`STRIDE`] leads. Hits are compared
     /// with the full key texts.
     async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page>;
+    /// For each of `queries`, at most 64, the page that [`Store::search`] gives for it with this limit. One round trip where the
+    /// database is not in this process.
+    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
+        let mut pages = Vec::with_capacity(queries.len());
+        for query in queries {
+            pages.push(self.search(tree, &query.with_limit(limit)).await?);
+        }
+        Ok(pages)
+    }
     /// The first leaf index below `size` whose entry was integrated at `time` (Unix seconds) or later; `size` if there is none.
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
     /// Stores signed entry timestamps outside a round; the first one stored wins. Those at or beyond the newest head's size are

@@ -1,22 +1,34 @@
-//! Tiles and entry bundles as C2SP tlog-tiles wants their bytes, behind a bounded cache.
+//! Tiles and entry bundles as C2SP tlog-tiles wants their bytes: tiles as they are decoded for proofs, bundles behind a bounded
+//! cache.
+
+use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tlog::{Hash, TILE_WIDTH, TileId, TilePath, TileResource};
+use tlog::{Hash, TILE_WIDTH, TileId, TilePath, TileResource, TileTree};
 
 use crate::core::Core;
 use crate::store::{StoreError, StoreResult};
 use crate::{Head, ReadError};
 
-/// What the cache may hold: 4,096 full tiles, or some 100 bundles of entries with certificates.
-const CACHED_BYTES: u64 = 32 << 20;
+/// What the cache may hold: some 50 bundles of entries with certificates.
+const CACHED_BYTES: u64 = 16 << 20;
 /// What the cache is laid out for.
-const CACHED_RESOURCES: usize = 1_024;
+const CACHED_BUNDLES: usize = 128;
 
-/// Immutable resources of one tree: a tile of a width never changes, nor does a bundle.
+/// Immutable entry bundles of one tree.
 pub(crate) struct TileBytes {
-    resources: Cache<TilePath, Bytes, ByLength>,
+    bundles: Cache<TilePath, Bytes, ByLength>,
+}
+
+/// A tile that is being sent: its bytes are not copied.
+struct Shared(Arc<TileTree>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.bytes()
+    }
 }
 
 #[derive(Clone)]
@@ -30,7 +42,7 @@ impl Weighter<TilePath, Bytes> for ByLength {
 
 impl TileBytes {
     pub(crate) fn new() -> Self {
-        Self { resources: Cache::with_weighter(CACHED_RESOURCES, CACHED_BYTES, ByLength) }
+        Self { bundles: Cache::with_weighter(CACHED_BUNDLES, CACHED_BYTES, ByLength) }
     }
 }
 
@@ -46,23 +58,26 @@ impl Core {
         }
         Ok(Some(match path.resource {
             TileResource::Tile(_) => self.tile(head, id).await?.slice(..width * size_of::<Hash>()),
-            TileResource::Entries(_) => {
-                self.tile_bytes.resources.get_or_insert_async(&path, self.entry_bundle(head, id, width)).await?
-            }
+            TileResource::Entries(_) => match self.tile_bytes.bundles.get(&path) {
+                Some(bundle) => {
+                    self.metrics.bundle_cache.hit();
+                    bundle
+                }
+                None => {
+                    self.metrics.bundle_cache.miss();
+                    self.tile_bytes.bundles.get_or_insert_async(&path, self.entry_bundle(head, id, width)).await?
+                }
+            },
         }))
     }
 
     /// All hashes that a tile has in `head`.
     async fn tile(&self, head: &Head, id: TileId) -> StoreResult<Bytes> {
-        if let Some(partial) = head.view().edge_tiles.get(&id) {
-            return Ok(partial.hashes().flat_map(|hash| hash.0).collect());
-        }
-        let path = TilePath { resource: TileResource::Tile(id), partial: None };
-        let read = async {
-            let tiles = self.store.reader().full_tiles(self.tree.id, &[id]).await?;
-            Ok(tiles.into_iter().flatten().flat_map(|hash| hash.0).collect())
+        let tile = match head.view().edge_tiles.get(id) {
+            Some(partial) => Arc::clone(partial),
+            None => self.full_tile(id).await?,
         };
-        self.tile_bytes.resources.get_or_insert_async(&path, read).await
+        Ok(Bytes::from_owner(Shared(tile)))
     }
 
     /// The first `width` entries below a level-0 tile, each behind its length. What the tile does not hold is never shown.
@@ -70,7 +85,7 @@ impl Core {
         let first = id.index * TILE_WIDTH as u64;
         let tiles = self.tiles(head.view(), &[id]).await?;
         let bodies = self.store.bodies(self.tree.id, first..first + width as u64).await?;
-        let hashes = tiles.get(&id).into_iter().flat_map(|tile| tile.hashes());
+        let hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
         let mut bundle = BytesMut::with_capacity(bodies.iter().map(|body| size_of::<u16>() + body.len()).sum());
         for ((leaf_index, body), hash) in (first..).zip(&bodies).zip(hashes) {
             let damaged = |what| StoreError::Damaged(format!("table body: leaf index {leaf_index} {what}"));

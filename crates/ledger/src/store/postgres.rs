@@ -13,8 +13,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, FinalCheckpoint, Freeze, HeadRow, Page, PublicationRow, Publisher, Query, Read,
-    Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, EntryRef, FinalCheckpoint, Freeze, HeadRow, KeyQuery, Page, PublicationRow, Publisher,
+    Query, Read, Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -130,6 +130,10 @@ impl Store for PostgresStore {
 
     async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
         pooled!(self.pool, connection => search::search(connection, tree, query))
+    }
+
+    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
+        pooled!(self.pool, connection => search::search_each(connection, tree, queries, limit))
     }
 
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {

@@ -223,6 +223,15 @@ pub(crate) struct FoundRecord {
     index_keys: Option<Vec<u8>>,
 }
 
+/// The same, of one of several searches.
+#[derive(FromRow)]
+pub(crate) struct PlacedRecord {
+    /// Which, from 1.
+    pub(crate) place: i64,
+    #[sqlx(flatten)]
+    pub(crate) found: FoundRecord,
+}
+
 /// The newest rows of several kinds, each sorted.
 pub(crate) fn merge_kinds(kinds: Vec<Vec<FoundRecord>>, limit: u32) -> Vec<FoundRecord> {
     let mut rows: Vec<FoundRecord> = kinds.into_iter().flatten().collect();

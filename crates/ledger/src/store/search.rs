@@ -21,6 +21,22 @@ pub struct Query<'q> {
     pub limit: u32,
 }
 
+/// One key that is looked up together with others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyQuery {
+    /// Lower-cased.
+    pub key: String,
+    /// Leaf indexes to look at.
+    pub range: Range<u64>,
+}
+
+impl KeyQuery {
+    /// The search for this key alone.
+    pub fn with_limit(&self, limit: u32) -> Query<'_> {
+        Query { keys: std::slice::from_ref(&self.key), kinds: &[], range: self.range.clone(), limit }
+    }
+}
+
 /// A part of the hits, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {

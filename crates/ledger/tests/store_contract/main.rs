@@ -77,6 +77,7 @@ on_every_backend! {
     schema::migrations_run_twice_and_at_once,
     schema::a_newer_schema_is_refused,
     searches::keys_are_found_all_together_newest_first,
+    searches::keys_looked_up_at_once_are_found_as_alone,
     searches::frequent_keys_are_found_together,
     searches::keys_of_any_text_are_kept,
     searches::entries_are_found_by_kind_with_and_without_keys,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ledger::store::{Commit, IndexKeys, Page, Query, STRIDE, Store};
+use ledger::store::{Commit, IndexKeys, KeyQuery, Page, Query, STRIDE, Store};
 use ledger::{IndexKeyHash, TreeId};
 use tlog::{LeafIndex, TreeSize};
 
@@ -54,6 +54,31 @@ pub(crate) async fn keys_are_found_all_together_newest_first(database: &Database
         let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
         assert_eq!(found(store, tree, &keys, size, limit).await, expected, "{keys:?} below {size}, at most {limit}");
     }
+}
+
+/// Each with a range of its own, the same key more than once, and keys that nothing has.
+pub(crate) async fn keys_looked_up_at_once_are_found_as_alone(database: &Database) {
+    const LIMIT: u32 = 3;
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 9)).await;
+    for (number, entry) in sent.entries.iter_mut().map(Arc::make_mut).enumerate() {
+        entry.index_keys = IndexKeys::of(&["all".to_owned(), format!("of {number}")]);
+    }
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+
+    let asked =
+        [("of 4", 0..9), ("all", 0..9), ("none", 0..9), ("all", 0..5), ("all", 7..9), ("of 4", 0..4), ("ALL", 0..9)];
+    let queries = asked.map(|(key, range)| KeyQuery { key: key.to_owned(), range });
+    let pages = store.search_each(tree, &queries, LIMIT).await.unwrap();
+    assert_eq!(pages.len(), queries.len());
+    for (query, page) in queries.iter().zip(&pages) {
+        assert_eq!(page, &store.search(tree, &query.with_limit(LIMIT)).await.unwrap(), "{query:?}");
+    }
+    let found: Vec<Vec<u64>> =
+        pages.iter().map(|page| page.entries.iter().map(|entry| entry.leaf_index.0).collect()).collect();
+    assert_eq!(found, [vec![4], vec![8, 7, 6], vec![], vec![4, 3, 2], vec![8, 7], vec![], vec![]]);
+    assert_eq!(store.search_each(tree, &[], LIMIT).await.unwrap(), []);
 }
 
 /// Two keys that are both too frequent to be counted, and a walk along the one that is on every entry.

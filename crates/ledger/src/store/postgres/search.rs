@@ -5,10 +5,10 @@ use tlog::{LeafIndex, TreeSize};
 
 use super::error;
 use super::key16::Key16;
-use crate::TreeId;
 use crate::store::encoding::{from_sql, key_hashes, to_sql};
-use crate::store::records::{FoundRecord, merge_kinds, page};
-use crate::store::{Page, Query, STRIDE, StoreError, StoreResult};
+use crate::store::records::{FoundRecord, PlacedRecord, merge_kinds, page};
+use crate::store::{KeyQuery, Page, Query, STRIDE, StoreError, StoreResult};
+use crate::{IndexKeyHash, TreeId};
 
 /// How rare a key is, is counted up to a bound: beyond it any choice is a long walk.
 const RAREST: &str = "SELECT wanted FROM unnest($2::uuid[]) AS wanted ORDER BY (
@@ -69,6 +69,40 @@ pub(super) async fn search(connection: &mut PgConnection, tree: TreeId, query: &
         }
         _ => with_keys(connection, tree, query, from, below).await,
     }
+}
+
+/// The newest rows of each key.
+const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
+    FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS wanted(key_hash, first, below, place)
+    CROSS JOIN LATERAL (
+        SELECT leaf_index FROM index_key
+        WHERE tree_id = $1 AND key_hash = wanted.key_hash AND leaf_index >= wanted.first AND leaf_index < wanted.below
+        ORDER BY leaf_index DESC LIMIT $5
+    ) AS k
+    CROSS JOIN LATERAL (
+        SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1
+    ) AS e
+    CROSS JOIN LATERAL (SELECT index_keys FROM body WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1) AS b
+    ORDER BY wanted.place, k.leaf_index DESC";
+
+pub(super) async fn search_each(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    queries: &[KeyQuery],
+    limit: u32,
+) -> StoreResult<Vec<Page>> {
+    let hashes: Vec<Key16> = queries.iter().map(|query| Key16(IndexKeyHash::of(&query.key).0)).collect();
+    let from: Vec<i64> = queries.iter().map(|query| to_sql(query.range.start)).collect::<StoreResult<_>>()?;
+    let below: Vec<i64> = queries.iter().map(|query| to_sql(query.range.end)).collect::<StoreResult<_>>()?;
+    let rows = sqlx::query_as(EACH_KEY).bind(tree.0).bind(hashes).bind(&from).bind(below).bind(i64::from(limit));
+    let rows: Vec<PlacedRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
+    let mut rows = rows.into_iter().peekable();
+    let mut pages = Vec::with_capacity(queries.len());
+    for ((query, from), place) in queries.iter().zip(from).zip(1..) {
+        let of_query = std::iter::from_fn(|| rows.next_if(|row| row.place == place)).map(|row| row.found).collect();
+        pages.push(page(of_query, &query.with_limit(limit), from)?);
+    }
+    Ok(pages)
 }
 
 async fn with_keys(

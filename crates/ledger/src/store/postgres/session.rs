@@ -37,6 +37,9 @@ const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// A connection of the pool lives this long, so that one to a server that lost its role goes away.
 const MAX_CONNECTION_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
+/// A connection of the pool that was idle for longer is tried before it is used: its server may have been restarted.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
 /// Memory of the writer's statement: a round's arrays (8 MiB of bodies and what goes with them) stay out of temporary files.
 const WRITER_WORK_MEM: &str = "32MB";
 
@@ -86,6 +89,16 @@ pub(super) fn pool(options: &PgConnectOptions) -> PgPool {
         .max_connections(READ_CONNECTIONS)
         .acquire_timeout(CONNECT_TIMEOUT)
         .max_lifetime(MAX_CONNECTION_LIFETIME)
+        // sqlx would ask before each query whether the server is still there, which costs as much as the query.
+        .test_before_acquire(false)
+        .before_acquire(|connection, state| {
+            Box::pin(async move {
+                if state.idle_for > TRUSTED_IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options.clone())
 }
 

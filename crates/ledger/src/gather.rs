@@ -1,0 +1,288 @@
+//! Look-ups that share queries: while some are under way, those that come wait, and go together with the next query.
+//!
+//! No timer: a look-up that comes alone goes alone and at once; where many come, queries grow by themselves. What one query
+//! costs a database beside its rows (a round trip, two wake-ups, a statement to bind and start) is then paid once for many.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus::Histogram;
+use tokio::sync::oneshot;
+
+use crate::store::{StoreError, StoreResult};
+
+/// Look-ups of one query: of entries some 100 KB, a millisecond of a database's time.
+pub(crate) const MAX_TOGETHER: usize = 64;
+
+/// Queries of one kind under way at once. More than one, so that a query that waits for the disk holds up few; few, so that
+/// those that come meanwhile go together.
+pub(crate) const MAX_UNDER_WAY: usize = 2;
+
+/// A kind of look-up.
+pub(crate) trait LookUp: Send + Sync + 'static {
+    /// What is looked up.
+    type Key: Clone + Send + Sync + 'static;
+    /// What is found.
+    type Answer: Send + 'static;
+
+    /// One answer for each of `keys`, which are at most [`MAX_TOGETHER`], in their order. Each MUST be what a query of that key
+    /// alone would give. Fails with [`StoreError::Damaged`] or [`StoreError::Data`] where one of them is the reason.
+    fn look_up(&self, keys: &[Self::Key]) -> impl Future<Output = StoreResult<Vec<Self::Answer>>> + Send;
+}
+
+/// The look-ups of one kind.
+pub(crate) struct Gathered<L: LookUp> {
+    shared: Arc<Shared<L>>,
+}
+
+struct Shared<L: LookUp> {
+    look_up: L,
+    /// Look-ups of each query.
+    together: Histogram,
+    queue: Mutex<Queue<L>>,
+}
+
+struct Queue<L: LookUp> {
+    waiting: VecDeque<Waiter<L>>,
+    /// Tasks that make queries.
+    under_way: usize,
+}
+
+struct Waiter<L: LookUp> {
+    key: L::Key,
+    answer: oneshot::Sender<StoreResult<L::Answer>>,
+}
+
+impl<L: LookUp> Gathered<L> {
+    pub(crate) fn new(look_up: L, together: Histogram) -> Self {
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), under_way: 0 });
+        Self { shared: Arc::new(Shared { look_up, together, queue }) }
+    }
+
+    /// Looks a key up in a query that begins after this call. A caller that goes away stops nobody else.
+    pub(crate) async fn get(&self, key: L::Key) -> StoreResult<L::Answer> {
+        let (answer, answered) = oneshot::channel();
+        let is_one_more = {
+            let mut queue = self.shared.lock();
+            queue.waiting.push_back(Waiter { key, answer });
+            let is_one_more = queue.under_way < MAX_UNDER_WAY;
+            queue.under_way += usize::from(is_one_more);
+            is_one_more
+        };
+        if is_one_more {
+            tokio::spawn(Turn { shared: Arc::clone(&self.shared), ends: Ends::Badly }.run());
+        }
+        let lost = |_| Err(StoreError::Unavailable("a look-up came to no end".to_owned()));
+        answered.await.unwrap_or_else(lost)
+    }
+}
+
+impl<L: LookUp> Shared<L> {
+    /// The queue is whole between any two calls, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, Queue<L>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn serve(&self, waiters: Vec<Waiter<L>>) {
+        let keys: Vec<L::Key> = waiters.iter().map(|waiter| waiter.key.clone()).collect();
+        self.together.observe(keys.len() as f64);
+        match self.look_up.look_up(&keys).await {
+            Ok(answers) => {
+                for (waiter, answer) in waiters.into_iter().zip(answers) {
+                    waiter.tell(Ok(answer));
+                }
+            }
+            // One of them is the reason, and fails alone.
+            Err(StoreError::Damaged(_) | StoreError::Data(_)) if waiters.len() > 1 => {
+                for waiter in waiters {
+                    let answer = self.look_up.look_up(std::slice::from_ref(&waiter.key)).await;
+                    let missing = || StoreError::Unavailable("a look-up was not answered".to_owned());
+                    waiter.tell(answer.and_then(|mut answers| answers.pop().ok_or_else(missing)));
+                }
+            }
+            Err(error) => waiters.into_iter().for_each(|waiter| waiter.tell(Err(error.clone()))),
+        }
+    }
+}
+
+impl<L: LookUp> Waiter<L> {
+    /// Tells who asked, unless it has gone.
+    fn tell(self, answer: StoreResult<L::Answer>) {
+        let _: Result<(), _> = self.answer.send(answer);
+    }
+}
+
+/// One of the tasks that make queries, until nobody waits.
+struct Turn<L: LookUp> {
+    shared: Arc<Shared<L>>,
+    ends: Ends,
+}
+
+#[derive(PartialEq, Eq)]
+enum Ends {
+    Well,
+    /// By a panic, or with the runtime.
+    Badly,
+}
+
+impl<L: LookUp> Turn<L> {
+    async fn run(mut self) {
+        while let Some(waiters) = self.next() {
+            self.shared.serve(waiters).await;
+        }
+    }
+
+    /// Those who go next; none ends the turn.
+    fn next(&mut self) -> Option<Vec<Waiter<L>>> {
+        let mut queue = self.shared.lock();
+        let mut next = Vec::with_capacity(queue.waiting.len().min(MAX_TOGETHER));
+        while next.len() < MAX_TOGETHER
+            && let Some(waiter) = queue.waiting.pop_front()
+        {
+            // Nobody looks up what nobody waits for any more.
+            if !waiter.answer.is_closed() {
+                next.push(waiter);
+            }
+        }
+        if next.is_empty() {
+            queue.under_way -= 1;
+            self.ends = Ends::Well;
+            return None;
+        }
+        Some(next)
+    }
+}
+
+impl<L: LookUp> Drop for Turn<L> {
+    fn drop(&mut self) {
+        if self.ends == Ends::Badly {
+            let mut queue = self.shared.lock();
+            queue.under_way -= 1;
+            if queue.under_way == 0 {
+                // Else they would wait for the next one who comes.
+                queue.waiting.clear();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use futures_util::poll;
+    use std::pin::pin;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// Doubles numbers, a query for each permit; notes the keys of each query. 13 is damaged, 99 is a bug, and at 50 and above
+    /// the database is away.
+    struct Doubles {
+        permits: Arc<Semaphore>,
+        queries: Arc<Mutex<Vec<Vec<u64>>>>,
+    }
+
+    impl LookUp for Doubles {
+        type Key = u64;
+        type Answer = u64;
+
+        async fn look_up(&self, keys: &[u64]) -> StoreResult<Vec<u64>> {
+            self.permits.acquire().await.unwrap().forget();
+            self.queries.lock().unwrap().push(keys.to_vec());
+            assert!(!keys.contains(&99), "a bug");
+            if keys.contains(&13) {
+                return Err(StoreError::Damaged("13".to_owned()));
+            }
+            if keys.iter().any(|key| (50..99).contains(key)) {
+                return Err(StoreError::Unavailable("away".to_owned()));
+            }
+            Ok(keys.iter().map(|key| key * 2).collect())
+        }
+    }
+
+    fn doubles() -> (Gathered<Doubles>, Arc<Semaphore>, Arc<Mutex<Vec<Vec<u64>>>>) {
+        let (permits, queries) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let look_up = Doubles { permits: Arc::clone(&permits), queries: Arc::clone(&queries) };
+        let together = Histogram::with_opts(prometheus::HistogramOpts::new("together", "For the test.")).unwrap();
+        (Gathered::new(look_up, together), permits, queries)
+    }
+
+    /// Has the queries under way that may be, each of one key: 0, 1, ….
+    async fn busy(gathered: &Gathered<Doubles>) -> Vec<impl Future<Output = StoreResult<u64>>> {
+        let mut first: Vec<_> = (0..MAX_UNDER_WAY as u64).map(|key| Box::pin(gathered.get(key))).collect();
+        for waiter in &mut first {
+            assert!(poll!(waiter).is_pending());
+            tokio::task::yield_now().await;
+        }
+        first
+    }
+
+    #[tokio::test]
+    async fn those_that_come_while_others_are_under_way_go_together() {
+        let (gathered, permits, queries) = doubles();
+        let first = busy(&gathered).await;
+        let mut others = pin!(join_all((20..30).map(|key| gathered.get(key))));
+        assert!(poll!(&mut others).is_pending());
+        permits.add_permits(100);
+        let answers: Vec<u64> = others.await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(answers, (20..30).map(|key| key * 2).collect::<Vec<_>>());
+        assert_eq!(join_all(first).await.into_iter().map(Result::unwrap).sum::<u64>(), 2);
+        let queries = queries.lock().unwrap();
+        assert_eq!(queries.len(), MAX_UNDER_WAY + 1);
+        assert!(queries.contains(&(20..30).collect()), "{queries:?}");
+    }
+
+    #[tokio::test]
+    async fn a_query_is_bounded() {
+        let (gathered, permits, queries) = doubles();
+        let first = busy(&gathered).await;
+        let many = 2 * MAX_TOGETHER as u64 + 1;
+        let mut others = pin!(join_all((0..many).map(|_| gathered.get(7))));
+        assert!(poll!(&mut others).is_pending());
+        permits.add_permits(100);
+        assert!(others.await.into_iter().all(|answer| answer.unwrap() == 14));
+        drop(first);
+        let longest = queries.lock().unwrap().iter().map(Vec::len).max();
+        assert_eq!(longest, Some(MAX_TOGETHER));
+    }
+
+    #[tokio::test]
+    async fn what_is_damaged_fails_alone() {
+        let (gathered, permits, _) = doubles();
+        let first = busy(&gathered).await;
+        let mut others = pin!(join_all([12, 13, 14].map(|key| gathered.get(key))));
+        assert!(poll!(&mut others).is_pending());
+        permits.add_permits(100);
+        let answers = others.await;
+        assert!(matches!(answers[..], [Ok(24), Err(StoreError::Damaged(_)), Ok(28)]), "{answers:?}");
+        drop(first);
+    }
+
+    #[tokio::test]
+    async fn a_query_that_fails_fails_its_own_and_nobody_else() {
+        let (gathered, permits, _) = doubles();
+        permits.add_permits(100);
+        for key in [50, 99] {
+            assert!(matches!(gathered.get(key).await, Err(StoreError::Unavailable(_))), "{key}");
+            assert_eq!(gathered.get(3).await.unwrap(), 6, "after {key}");
+        }
+        // A bug of every task that there may be leaves nobody waiting.
+        let answers = join_all((0..10).map(|_| gathered.get(99))).await;
+        assert!(answers.iter().all(Result::is_err));
+        assert_eq!(gathered.get(4).await.unwrap(), 8);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_stops_nobody_and_is_not_looked_up() {
+        let (gathered, permits, queries) = doubles();
+        let first = busy(&gathered).await;
+        let mut gone = Box::pin(gathered.get(21));
+        let mut stays = pin!(gathered.get(22));
+        assert!(poll!(&mut gone).is_pending() && poll!(&mut stays).is_pending());
+        drop((gone, first));
+        permits.add_permits(100);
+        assert_eq!(stays.await.unwrap(), 44);
+        assert!(!queries.lock().unwrap().concat().contains(&21));
+    }
+}
