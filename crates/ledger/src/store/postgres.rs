@@ -28,6 +28,7 @@ mod reads;
 mod rotation;
 mod search;
 mod session;
+mod settings;
 mod trees;
 mod writer;
 
@@ -50,6 +51,8 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects, brings the schema up to date (under a lock: several servers may start at once) and returns the store.
+    ///
+    /// Warns of settings of the server that a busy log wants changed.
     ///
     /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`] on a standby, on a schema newer
     /// than this release, on a server older than Postgres 13, and where `synchronous_commit` is off.

@@ -133,3 +133,21 @@ fn flag_goes_before_environment_before_file() {
         assert!(shown.lines().any(|line| line.split_whitespace().eq(["name", name])), "{output:?}");
     }
 }
+
+#[test]
+fn settings_that_postgres_lacks_are_named_once_a_start() {
+    let Some(storage) = Storage::postgres() else { return };
+    let author = Author::new("settings");
+    for (setting, lines) in [("off", 1), ("on", 0)] {
+        storage.execute(&format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET wal_compression = {setting}', current_database()); END $$"
+        ));
+        let server = Server::start(&mut storage.serve());
+        // The sequencer's connection is another one.
+        entries::log(server.api, &author.sign(setting));
+        // Said last; the test server has it as Postgres comes.
+        server.wait_for_log("set max_wal_size = 16GB");
+        assert_eq!(server.log().matches("set wal_compression = on").count(), lines, "{}", server.log());
+        server.stop();
+    }
+}

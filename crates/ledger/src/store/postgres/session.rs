@@ -7,7 +7,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, error};
+use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, error, settings};
 use crate::store::{StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
@@ -109,7 +109,7 @@ pub(super) async fn writer(options: &PgConnectOptions) -> StoreResult<PgConnecti
     Ok(connection)
 }
 
-/// Brings the schema up to date. sqlx holds an advisory lock meanwhile, so that of several servers one does it.
+/// Looks at the server and brings the schema up to date: once per start. sqlx holds an advisory lock meanwhile, so that of several servers one does it.
 pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
     let options = options
         .clone()
@@ -118,6 +118,7 @@ pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
     let mut connection = connect(&options).await?;
     check_version(&connection)?;
     bounded(check_primary(&mut connection)).await?;
+    bounded(settings::advise(&mut connection)).await?;
     // Closing the connection is what gives the lock back after an error.
     MIGRATIONS
         .run_direct(None, &mut connection, false)
