@@ -10,6 +10,7 @@ use crate::attestations::Attestations;
 use crate::body::Bodies;
 use crate::budget::Budget;
 use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT};
+use crate::log::LogInfoText;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
 use crate::operation::Operations;
@@ -36,6 +37,8 @@ pub(crate) struct App {
     pub(crate) bundles: Budget,
     /// Entry bundles that were compressed.
     pub(crate) gzip_bundles: GzipBundles,
+    /// The newest heads as they are shown.
+    pub(crate) log_info: LogInfoText,
     /// What is said of entries that are there already.
     pub(crate) duplicates: Duplicates,
     /// Runs checks.
@@ -66,6 +69,7 @@ impl App {
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             bundles: Budget::new(BUNDLE_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             gzip_bundles: GzipBundles::new(),
+            log_info: LogInfoText::default(),
             duplicates: settings.duplicates,
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
             batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),

@@ -4,7 +4,6 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
@@ -21,12 +20,15 @@ const VARY_PREFLIGHT: HeaderValue =
 const ALLOWED_HEADERS: [&str; 3] = ["accept", "content-type", "x-requested-with"];
 
 /// Answers preflights on every path, and marks all other answers.
-pub(crate) async fn cors(request: Request, next: Next) -> Response {
+pub(crate) async fn cors<Answer: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> Answer,
+) -> Response {
     if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
         return preflight(request.headers());
     }
     let readable = request.headers().contains_key(ORIGIN) && is_allowed_method(request.method().as_str());
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     response.headers_mut().append(VARY, VARY_ORIGIN);
     if readable {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);

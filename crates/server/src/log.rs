@@ -1,20 +1,21 @@
 //! The log as a whole: its head, its public key, and proofs that it only grew.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use ledger::{Head, ReadError, TreeId};
+use ledger::{Head, ReadError, Shards, TreeId};
 use tlog::TreeSize;
 
 use crate::app::App;
 use crate::errors::ApiError;
 use crate::operation::AnswerType;
 use crate::query;
-use crate::wire::{ConsistencyProof, LogInfo, json};
+use crate::wire::{ConsistencyProof, LogInfo, json, json_bytes, json_text};
 
 /// Why a proof of consistency is not given.
 #[derive(Debug)]
@@ -88,7 +89,27 @@ impl IntoResponse for PublicKeyError {
 /// `GET /api/v1/log`: the newest head, and the last ones of frozen shards.
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let shards = app.ledger.newest_shards().await?;
-    Ok(json(StatusCode::OK, &LogInfo::new(&shards)))
+    Ok(app.log_info.of(&shards))
+}
+
+/// The answer to `GET /api/v1/log`, written once for each head.
+#[derive(Default)]
+pub(crate) struct LogInfoText(RwLock<Option<(Shards, Bytes)>>);
+
+impl LogInfoText {
+    fn of(&self, shards: &Shards) -> Response {
+        if let Some((of, text)) = &*self.0.read().unwrap_or_else(PoisonError::into_inner)
+            && of.is(shards)
+        {
+            return json_text(text.clone());
+        }
+        let text = match json_bytes(&LogInfo::new(shards)) {
+            Ok(text) => text,
+            Err(error) => return error.into_response(),
+        };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((shards.clone(), text.clone()));
+        json_text(text)
+    }
 }
 
 /// `GET /api/v1/log/publicKey`: PEM, or a JSON string of it.
@@ -136,7 +157,7 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery
         return Err(ProofError::TooLarge { last, observable: head.size.0 });
     }
     let hashes = app.ledger.consistency_proof(&head, TreeSize(first), TreeSize(last)).await?;
-    Ok(json(StatusCode::OK, &ConsistencyProof::new(&hashes, &head)))
+    Ok(json(StatusCode::OK, &ConsistencyProof::new(hashes, &head)))
 }
 
 /// The head of a tree. Another server may have opened it: asks before saying that there is none.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Method};
@@ -52,13 +51,17 @@ impl RequestIds {
     }
 }
 
-/// The outermost layer.
-pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Sees a request and what `next` answers.
+pub(crate) async fn observe<Answer: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> Answer,
+) -> Response {
     // On the level of errors, so that whatever is logged in it carries the id.
     let span = tracing::error_span!("request", id = app.request_ids.of(request.headers()));
     let seen = Seen::new(&app.metrics, &request);
     async move {
-        let mut response = next.run(request).await;
+        let mut response = next(request).await;
         if let Some(&reason) = response.extensions().get::<Refused>() {
             seen.metrics.refused(reason);
         }

@@ -1,20 +1,20 @@
 //! All routes.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{OriginalUri, Request};
 use axum::handler::Handler;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any};
-use futures_util::future::Either;
+use futures_util::FutureExt as _;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode, Uri};
 use ledger::Ledger;
 use tower::ServiceExt as _;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::cors::cors;
@@ -36,32 +36,52 @@ pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router>
     Ok(routes(&Arc::new(App::new(ledger, settings)?)))
 }
 
-/// The layers, innermost first: routes, clean paths, panics, CORS, observation.
+/// What a request goes through, outermost first: observation, CORS, panics, the length of the URI, the choice of the API.
+///
+/// Plain calls, not layers: each layer would copy the request and box a future, and the two together cost more than most answers.
 pub(crate) fn routes(app: &Arc<App>) -> Router {
-    let metrics = Arc::clone(&app.metrics);
-    Router::new()
-        .fallback_service(by_api(app))
-        .layer(from_fn(refuse_long_uris))
-        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| panicked(&metrics, panic.as_ref())))
-        .layer(from_fn(cors))
-        .layer(from_fn_with_state(Arc::clone(app), observe))
+    let apis = Arc::new(Apis {
+        v1: api(app).merge(documents(app)).fallback(not_found),
+        v2: v2::http_routes(app),
+        grpc: v2::grpc_routes(app),
+    });
+    let app = Arc::clone(app);
+    Router::new().fallback(move |request: Request| answer(Arc::clone(&app), Arc::clone(&apis), request))
 }
 
-/// Hands a request to the API that it is for. Only v1's paths are cleaned.
-fn by_api(app: &Arc<App>) -> Router {
-    let v1 = api(app).merge(documents(app)).fallback(not_found).map_request(with_clean_path);
-    let v2 = v2::http_routes(app);
-    let grpc = v2::grpc_routes(app);
-    let chosen = tower::service_fn(move |request: Request<Body>| {
-        if v2::is_grpc(request.headers()) {
-            Either::Left(grpc.clone().oneshot(request))
-        } else if v2::is_ours(&path::clean(request.uri().path())) {
-            Either::Left(v2.clone().oneshot(request))
-        } else {
-            Either::Right(v1.clone().oneshot(request))
+async fn answer(app: Arc<App>, apis: Arc<Apis>, request: Request) -> Response {
+    observe(&app, request, |request| cors(request, |request| guarded(&app, &apis, request))).await
+}
+
+async fn guarded(app: &App, apis: &Apis, request: Request) -> Response {
+    let answered = AssertUnwindSafe(apis.answer(request)).catch_unwind().await;
+    answered.unwrap_or_else(|panic| panicked(&app.metrics, panic.as_ref()))
+}
+
+/// The APIs, each with its routes.
+struct Apis {
+    v1: Router,
+    v2: Router,
+    grpc: Router,
+}
+
+impl Apis {
+    /// Hands a request to the API that it is for. Only v1's paths are cleaned.
+    async fn answer(&self, request: Request) -> Response {
+        let length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if length > MAX_URI_BYTES {
+            let message = format!("Request URI Too Long. Limit set to {MAX_URI_BYTES}");
+            return ApiError::framework(StatusCode::URI_TOO_LONG, message).because(Refused::Uri).into_response();
         }
-    });
-    Router::new().fallback_service(chosen)
+        let answered = if v2::is_grpc(request.headers()) {
+            self.grpc.clone().oneshot(request).await
+        } else if v2::is_ours(&path::clean(request.uri().path())) {
+            self.v2.clone().oneshot(request).await
+        } else {
+            self.v1.clone().oneshot(with_clean_path(request)).await
+        };
+        answered.unwrap_or_else(|never| match never {})
+    }
 }
 
 fn api(app: &Arc<App>) -> Router {
@@ -174,15 +194,6 @@ fn with_clean_path(mut request: Request<Body>) -> Request<Body> {
         *request.uri_mut() = uri;
     }
     request
-}
-
-async fn refuse_long_uris(request: Request, next: Next) -> Response {
-    let length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if length > MAX_URI_BYTES {
-        let message = format!("Request URI Too Long. Limit set to {MAX_URI_BYTES}");
-        return ApiError::framework(StatusCode::URI_TOO_LONG, message).because(Refused::Uri).into_response();
-    }
-    next.run(request).await
 }
 
 /// The panic itself was reported where it happened, by the process's hook.

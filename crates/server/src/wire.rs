@@ -1,7 +1,9 @@
 //! The JSON of the answers: members in Rekor's order, compact, one final newline, nothing added.
 
+use std::sync::Arc;
+
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
@@ -23,6 +25,9 @@ use crate::metrics::Refused;
 /// 60, the signed entry timestamp 96 characters, names and punctuation some 250.
 const FIELDS_BYTES: u64 = 1024;
 
+/// What most answers fit in, so that they are written in one place: an entry signed with a key, its proof in a tree of 10^6.
+const USUAL_TEXT_BYTES: usize = 4 * 1024;
+
 /// One entry with its proof: an object whose only member is named by the entry ID.
 pub(crate) struct LogEntry {
     id: String,
@@ -33,11 +38,12 @@ pub(crate) struct LogEntry {
 struct EntryFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<AttestationData>,
-    body: String,
+    #[serde(serialize_with = "base64")]
+    body: Arc<[u8]>,
     #[serde(rename = "integratedTime")]
     integrated_time: i64,
-    #[serde(rename = "logID")]
-    log_id: String,
+    #[serde(rename = "logID", serialize_with = "hex")]
+    log_id: Hash,
     #[serde(rename = "logIndex")]
     log_index: u64,
     verification: Verification,
@@ -45,25 +51,27 @@ struct EntryFields {
 
 #[derive(Serialize)]
 struct AttestationData {
-    data: String,
+    #[serde(serialize_with = "base64")]
+    data: Vec<u8>,
 }
 
 #[derive(Serialize)]
 struct Verification {
     #[serde(rename = "inclusionProof")]
     inclusion_proof: Proof,
-    #[serde(rename = "signedEntryTimestamp")]
-    signed_entry_timestamp: String,
+    #[serde(rename = "signedEntryTimestamp", serialize_with = "base64")]
+    signed_entry_timestamp: Vec<u8>,
 }
 
 #[derive(Serialize)]
 struct Proof {
     checkpoint: String,
-    hashes: Vec<String>,
+    #[serde(serialize_with = "hex_list")]
+    hashes: Vec<Hash>,
     #[serde(rename = "logIndex")]
     leaf_index: u64,
-    #[serde(rename = "rootHash")]
-    root_hash: String,
+    #[serde(rename = "rootHash", serialize_with = "hex")]
+    root_hash: Hash,
     #[serde(rename = "treeSize")]
     tree_size: u64,
 }
@@ -79,20 +87,20 @@ impl LogEntry {
         let InclusionProof { head, hashes } = proof;
         let shown = entry.attestation.as_ref().filter(|attestation| attestations.takes(&attestation.data));
         let fields = EntryFields {
-            attestation: shown.map(|attestation| AttestationData { data: STANDARD.encode(&attestation.data) }),
-            body: STANDARD.encode(&entry.body),
+            attestation: shown.map(|attestation| AttestationData { data: attestation.data.clone() }),
+            body: Arc::clone(&entry.body),
             integrated_time: entry.time,
-            log_id: head.tree.log_id.to_string(),
+            log_id: head.tree.log_id,
             log_index: head.tree.first_log_index + entry.leaf_index.0,
             verification: Verification {
                 inclusion_proof: Proof {
                     checkpoint: head.checkpoint_v1.clone(),
-                    hashes: hashes_json(hashes),
+                    hashes: hashes.clone(),
                     leaf_index: entry.leaf_index.0,
-                    root_hash: head.root.to_string(),
+                    root_hash: head.root,
                     tree_size: head.size.0,
                 },
-                signed_entry_timestamp: STANDARD.encode(signed_entry_timestamp),
+                signed_entry_timestamp: signed_entry_timestamp.to_vec(),
             },
         };
         Self { id: entry_id(head.tree.id, &entry.leaf_hash), fields }
@@ -125,8 +133,8 @@ pub(crate) struct LogInfo {
 /// One shard.
 #[derive(Serialize)]
 struct ShardInfo {
-    #[serde(rename = "rootHash")]
-    root_hash: String,
+    #[serde(rename = "rootHash", serialize_with = "hex")]
+    root_hash: Hash,
     #[serde(rename = "signedTreeHead")]
     signed_tree_head: String,
     #[serde(rename = "treeID")]
@@ -147,7 +155,7 @@ impl LogInfo {
 impl ShardInfo {
     fn new(head: &Head) -> Self {
         Self {
-            root_hash: head.root.to_string(),
+            root_hash: head.root,
             signed_tree_head: head.checkpoint_v1.clone(),
             tree_id: head.tree.id.to_string(),
             tree_size: head.size.0,
@@ -158,15 +166,16 @@ impl ShardInfo {
 /// `GET /api/v1/log/proof`.
 #[derive(Serialize)]
 pub(crate) struct ConsistencyProof {
-    hashes: Vec<String>,
-    #[serde(rename = "rootHash")]
-    root_hash: String,
+    #[serde(serialize_with = "hex_list")]
+    hashes: Vec<Hash>,
+    #[serde(rename = "rootHash", serialize_with = "hex")]
+    root_hash: Hash,
 }
 
 impl ConsistencyProof {
     /// The proof, with the root of the *current* head, as Rekor gives it.
-    pub(crate) fn new(hashes: &[Hash], head: &Head) -> Self {
-        Self { hashes: hashes_json(hashes), root_hash: head.root.to_string() }
+    pub(crate) fn new(hashes: Vec<Hash>, head: &Head) -> Self {
+        Self { hashes, root_hash: head.root }
     }
 }
 
@@ -199,17 +208,33 @@ pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, ApiError> {
 
 /// An answer in JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    answer(status, text(value).map(Bytes::from))
+    match json_bytes(value) {
+        Ok(text) => (status, [(CONTENT_TYPE, JSON)], text).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// The text of an answer in JSON.
+pub(crate) fn json_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
+    text(value).map(Bytes::from)
+}
+
+/// A successful answer in JSON that was written before.
+pub(crate) fn json_text(text: Bytes) -> Response {
+    ([(CONTENT_TYPE, JSON)], text).into_response()
 }
 
 /// A successful answer in JSON that keeps its room until it is sent.
 pub(crate) fn json_within(share: Share, value: &impl Serialize) -> Response {
-    answer(StatusCode::OK, text(value).map(|text| Bytes::from_owner(Kept::new(text, share))))
+    match text(value) {
+        Ok(text) => json_text(Bytes::from_owner(Kept::new(text, share))),
+        Err(error) => error.into_response(),
+    }
 }
 
 /// A successful answer whose JSON is made already; see [`json_within`].
 pub(crate) fn text_within(share: Share, text: String) -> Response {
-    answer(StatusCode::OK, Ok(Bytes::from_owner(Kept::new(text, share))))
+    json_text(Bytes::from_owner(Kept::new(text, share)))
 }
 
 /// A text with its share of the answers in flight.
@@ -232,24 +257,36 @@ impl AsRef<[u8]> for Kept {
     }
 }
 
-fn answer(status: StatusCode, text: serde_json::Result<Bytes>) -> Response {
-    match text {
-        Ok(text) => (status, [(CONTENT_TYPE, JSON)], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
-            ApiError::unknown().into_response()
-        }
+fn text(value: &impl Serialize) -> Result<String, ApiError> {
+    let mut text = Vec::with_capacity(USUAL_TEXT_BYTES);
+    let written = serde_json::to_writer(&mut text, value);
+    text.push(b'\n');
+    // What serde_json writes is UTF-8.
+    let text = String::from_utf8(text);
+    text.ok().filter(|_| written.is_ok()).ok_or_else(|| {
+        tracing::error!(?written, "an answer could not be written");
+        ApiError::unknown()
+    })
+}
+
+fn hex<S: Serializer>(hash: &Hash, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(hash)
+}
+
+fn hex_list<S: Serializer>(hashes: &[Hash], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(hashes.iter().map(Hex))
+}
+
+struct Hex<'h>(&'h Hash);
+
+impl Serialize for Hex<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        hex(self.0, serializer)
     }
 }
 
-fn text(value: &impl Serialize) -> serde_json::Result<String> {
-    let mut text = serde_json::to_string(value)?;
-    text.push('\n');
-    Ok(text)
-}
-
-fn hashes_json(hashes: &[Hash]) -> Vec<String> {
-    hashes.iter().map(Hash::to_string).collect()
+fn base64<S: Serializer>(bytes: &impl AsRef<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&Base64Display::new(bytes.as_ref(), &STANDARD))
 }
 
 #[cfg(test)]
@@ -259,18 +296,18 @@ mod tests {
     fn entry(attestation: Option<AttestationData>) -> LogEntry {
         let inclusion_proof = Proof {
             checkpoint: "n - 258\n2\n<&>\n".into(),
-            hashes: vec!["06".into()],
+            hashes: vec![Hash([6; 32])],
             leaf_index: 1,
-            root_hash: "04".into(),
+            root_hash: Hash([4; 32]),
             tree_size: 2,
         };
         let fields = EntryFields {
             attestation,
-            body: "e30=".into(),
+            body: Arc::from(*b"{}"),
             integrated_time: 7,
-            log_id: "03".into(),
+            log_id: Hash([3; 32]),
             log_index: 11,
-            verification: Verification { inclusion_proof, signed_entry_timestamp: "AQID".into() },
+            verification: Verification { inclusion_proof, signed_entry_timestamp: vec![1, 2, 3] },
         };
         LogEntry { id: "0102".into(), fields }
     }
@@ -278,32 +315,39 @@ mod tests {
     #[test]
     fn an_entry_has_rekors_members_in_rekors_order() {
         let text = |attestation| serde_json::to_string(&entry(attestation)).expect("plain data");
-        let fields = "\"body\":\"e30=\",\"integratedTime\":7,\"logID\":\"03\",\"logIndex\":11,\"verification\":{\"inclusionProof\":\
-                      {\"checkpoint\":\"n - 258\\n2\\n<&>\\n\",\"hashes\":[\"06\"],\"logIndex\":1,\"rootHash\":\"04\",\"treeSize\":2},\
-                      \"signedEntryTimestamp\":\"AQID\"}";
+        let [log_id, root, hash] = [3, 4, 6].map(|byte| Hash([byte; 32]));
+        let fields = format!(
+            "\"body\":\"e30=\",\"integratedTime\":7,\"logID\":\"{log_id}\",\"logIndex\":11,\"verification\":{{\"inclusionProof\":\
+             {{\"checkpoint\":\"n - 258\\n2\\n<&>\\n\",\"hashes\":[\"{hash}\"],\"logIndex\":1,\"rootHash\":\"{root}\",\"treeSize\":2}},\
+             \"signedEntryTimestamp\":\"AQID\"}}"
+        );
         assert_eq!(text(None), format!("{{\"0102\":{{{fields}}}}}"));
-        let attestation = AttestationData { data: "YQ==".into() };
+        let attestation = AttestationData { data: b"a".to_vec() };
         assert_eq!(text(Some(attestation)), format!("{{\"0102\":{{\"attestation\":{{\"data\":\"YQ==\"}},{fields}}}}}"));
     }
 
     #[test]
     fn log_info_and_consistency_proof() {
         let shard = |tree_id: &str| ShardInfo {
-            root_hash: "04".into(),
+            root_hash: Hash([4; 32]),
             signed_tree_head: "n".into(),
             tree_id: tree_id.into(),
             tree_size: 2,
         };
         let info = LogInfo { inactive_shards: None, active: shard("258") };
-        let active = r#""rootHash":"04","signedTreeHead":"n","treeID":"258","treeSize":2}"#;
+        let root = Hash([4; 32]);
+        let active = format!(r#""rootHash":"{root}","signedTreeHead":"n","treeID":"258","treeSize":2}}"#);
         assert_eq!(serde_json::to_string(&info).expect("plain data"), format!(r#"{{"inactiveShards":null,{active}"#));
         let info = LogInfo { inactive_shards: Some(vec![shard("7")]), active: shard("258") };
-        let frozen = r#"{"rootHash":"04","signedTreeHead":"n","treeID":"7","treeSize":2}"#;
+        let frozen = format!(r#"{{"rootHash":"{root}","signedTreeHead":"n","treeID":"7","treeSize":2}}"#);
         assert_eq!(
             serde_json::to_string(&info).expect("plain data"),
             format!(r#"{{"inactiveShards":[{frozen}],{active}"#)
         );
-        let proof = ConsistencyProof { hashes: vec![], root_hash: "04".into() };
-        assert_eq!(serde_json::to_string(&proof).expect("plain data"), r#"{"hashes":[],"rootHash":"04"}"#);
+        let proof = ConsistencyProof { hashes: vec![], root_hash: root };
+        assert_eq!(
+            serde_json::to_string(&proof).expect("plain data"),
+            format!(r#"{{"hashes":[],"rootHash":"{root}"}}"#)
+        );
     }
 }
