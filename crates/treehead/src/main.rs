@@ -14,6 +14,7 @@ mod database_url;
 mod failure;
 mod fsck;
 mod init;
+mod log_lines;
 mod logging;
 mod new_log;
 mod notify;
@@ -31,7 +32,9 @@ mod witnesses;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match Cli::read().and_then(|cli| run(cli.command)) {
+    let outcome = Cli::read().and_then(|cli| run(cli.command));
+    log_lines::flush();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody is left to tell if stderr is closed.
