@@ -12,7 +12,7 @@ const AFTER_HELP: &str = "\
 Works:
   write-v1, write-v2   POST one hashedrekord (ECDSA P-256); proof in the answer
   batch                POST /api/v1/log/entries/batch with --batch entries (treehead only);
-                       /s and CPU count entries, latencies are those of requests
+                       /s, errors and CPU count entries, latencies are those of requests
   entry-by-index       GET an entry with its proof, by log index,
   entry-by-uuid          by entry ID,
   entry-by-hash          by leaf hash

@@ -194,3 +194,97 @@ impl Source {
         &self.known.entries[number]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+    use tlog::{Checkpoint, Hash, SigningKey, TreeSize};
+
+    use super::*;
+    use crate::verify::LogKey;
+
+    fn source(mix: &str) -> Source {
+        let rng = SystemRandom::new();
+        let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
+        let uuid = format!("{:016x}{:064x}", 7, 9);
+        let known = Known {
+            key: LogKey::new(key.verifying_key().clone()),
+            v1: Some(HeadV1 { first_log_index: 40, size: TreeSize(1000), root: Hash([0; 32]) }),
+            tiles: Some(Checkpoint::new("log.example", TreeSize(1000), Hash([0; 32]))),
+            entries: vec![KnownEntry { log_index: 40, uuid, artifact: Some(Hash([1; 32])) }],
+        };
+        Source {
+            mix: mix.parse().unwrap(),
+            skew: Skew::Uniform,
+            batch: 2,
+            tiles_prefix: "/api/v2".into(),
+            target: Target::new(&"http://localhost:1".parse().unwrap()).unwrap(),
+            known: Arc::new(known),
+            proposals: Arc::new(Proposals::sign(4).unwrap()),
+        }
+    }
+
+    #[test]
+    fn requests_are_whole() {
+        let source = source("tile");
+        let (mut request, mut body) = (b"old".to_vec(), b"old".to_vec());
+        for (ask, line) in [
+            (Ask::WriteV1(0), "POST /api/v1/log/entries".to_owned()),
+            (Ask::WriteV2(0), "POST /api/v2/log/entries".into()),
+            (Ask::Batch { first: 1, count: 2 }, "POST /api/v1/log/entries/batch".into()),
+            (Ask::Search(0), "POST /api/v1/index/retrieve".into()),
+            (Ask::EntryByIndex(1039), "GET /api/v1/log/entries?logIndex=1039".into()),
+            (Ask::EntryByUuid(0), format!("GET /api/v1/log/entries/{:016x}{:064x}", 7, 9)),
+            (Ask::EntryByHash(0), format!("GET /api/v1/log/entries/{:064x}", 9)),
+            (Ask::Consistency(3), "GET /api/v1/log/proof?firstSize=3&lastSize=1000".into()),
+            (Ask::TreeHead, "GET /api/v1/log".into()),
+            (Ask::Checkpoint, "GET /api/v2/checkpoint".into()),
+            (Ask::Tile(1234), "GET /api/v2/tile/0/x001/234".into()),
+            (Ask::EntriesBundle(2), "GET /api/v2/tile/entries/002".into()),
+        ] {
+            source.write(ask, &mut request, &mut body);
+            let mut headers = [httparse::EMPTY_HEADER; 8];
+            let mut parsed = httparse::Request::new(&mut headers);
+            let head = parsed.parse(&request).unwrap().unwrap();
+            assert_eq!(format!("{} {}", parsed.method.unwrap(), parsed.path.unwrap()), line);
+            let length = parsed.headers.iter().find(|header| header.name == "Content-Length");
+            let length = length.map_or(0, |header| std::str::from_utf8(header.value).unwrap().parse().unwrap());
+            assert_eq!(request.len() - head, length);
+            if length > 0 {
+                let json: serde_json::Value = serde_json::from_slice(&request[head..]).unwrap();
+                assert!(json.is_object(), "{json}");
+            }
+        }
+    }
+
+    #[test]
+    fn choices_are_within_the_log() {
+        let source = source("entry-by-index,consistency,tile,entries-bundle,search,entry-by-uuid,entry-by-hash");
+        let mut random = Random::new(5);
+        for _ in 0..10_000 {
+            let (part, ask) = source.choose(&mut random).unwrap();
+            let expected = match ask {
+                Ask::EntryByIndex(40..1040) => 0,
+                Ask::Consistency(size @ 3..1000) if !size.is_power_of_two() => 1,
+                Ask::Tile(0..3) => 2,
+                Ask::EntriesBundle(0..3) => 3,
+                Ask::Search(0) => 4,
+                Ask::EntryByUuid(0) => 5,
+                Ask::EntryByHash(0) => 6,
+                _ => panic!("{ask:?}"),
+            };
+            assert_eq!(part, expected);
+        }
+    }
+
+    #[test]
+    fn writes_end_with_their_entries() {
+        let mut random = Random::new(5);
+        let batches = source("batch");
+        assert_eq!(batches.choose(&mut random), Some((0, Ask::Batch { first: 0, count: 2 })));
+        assert_eq!(batches.choose(&mut random), Some((0, Ask::Batch { first: 2, count: 2 })));
+        assert_eq!(batches.choose(&mut random), None);
+        let writes = source("write-v1");
+        assert_eq!((0..5).filter_map(|_| writes.choose(&mut random)).count(), 4);
+    }
+}

@@ -13,6 +13,7 @@ use crate::ask::{Ask, Source};
 use crate::connection::{Connection, Target};
 use crate::random::Random;
 use crate::schedule::{LATE, Schedule};
+use crate::verify::v1;
 
 /// A connection that failed this often in a row gives up: the server is gone.
 const MAX_FAILURES: usize = 20;
@@ -160,7 +161,7 @@ async fn client(
                 tally.last = Some(now);
                 // One in `sample` on average: a client with few requests keeps its share.
                 let is_kept = random.below(u64::from(sample)) == 0;
-                tally.accept(ask, now - due, is_kept.then_some(answer.body));
+                tally.accept(ask, now - due, answer.body, is_kept);
             }
             Ok(answer) => tally.fail(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body))),
             Err(error) => tally.fail(format!("{error:#}")),
@@ -176,10 +177,14 @@ impl Tally {
         tally
     }
 
-    fn accept(&mut self, ask: Ask, latency: Duration, kept: Option<&[u8]>) {
-        self.answered += ask.count();
+    fn accept(&mut self, ask: Ask, latency: Duration, answer: &[u8], is_kept: bool) {
+        let refused = if let Ask::Batch { count, .. } = ask { v1::refusals(answer, count) } else { Vec::new() };
+        self.answered += ask.count().saturating_sub(refused.len());
+        refused.into_iter().for_each(|refusal| self.fail(refusal));
         self.latencies.push(micros(latency));
-        self.kept.extend(kept.map(|body| (ask, body.to_vec())));
+        if is_kept {
+            self.kept.push((ask, answer.to_vec()));
+        }
     }
 
     /// Counts an error.
@@ -270,7 +275,10 @@ mod tests {
     use crate::verify::LogKey;
     use crate::work::Mix;
 
-    /// Answers each request with `status`, the very first one not before `stall` has passed since it began.
+    const BODY: &str = r#"{"results":[{"status":201},{"status":503},{"status":201}]}"#;
+
+    /// Answers each request with `status` and a body that is a batch of three, two of them taken; the very first one not
+    /// before `stall` has passed since it began.
     async fn serve(status: &'static str, stall: Duration) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -284,7 +292,7 @@ mod tests {
                         while start.elapsed() < stall {
                             tokio::task::yield_now().await;
                         }
-                        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno");
+                        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
                         stream.write_all(answer.as_bytes()).await.unwrap();
                     }
                 });
@@ -333,7 +341,11 @@ mod tests {
         let total = runs[0].total();
         assert_eq!((total.answered, total.failures(), total.late), (100, 0, 0));
         let kept = std::mem::take(&mut runs[0].parts[0].kept);
-        assert!((1..50).contains(&kept.len()) && kept.iter().all(|(_, answer)| answer == b"no"), "{}", kept.len());
+        assert!(
+            (1..50).contains(&kept.len()) && kept.iter().all(|(_, answer)| answer == BODY.as_bytes()),
+            "{}",
+            kept.len()
+        );
     }
 
     #[tokio::test]
@@ -341,7 +353,8 @@ mod tests {
         let target = serve("200 OK", Duration::ZERO).await;
         let loads = [load(&target, "batch", 2, None), load(&target, "tree-head", 2, Some(100))];
         let runs = run(&target, &loads, Duration::from_secs(600)).await.unwrap();
-        assert_eq!(runs[0].answered(), 99, "33 requests of 3");
+        // 33 requests of 3, each with one refusal.
+        assert_eq!((runs[0].answered(), runs[0].total().failures()), (66, 33));
         assert_eq!(runs[0].total().latencies.len(), 33);
         assert_eq!(runs[1].total().failures(), 0);
     }
@@ -353,7 +366,7 @@ mod tests {
         let runs = run(&target, &[load], Duration::from_secs(600)).await.unwrap();
         let total = runs[0].total();
         assert_eq!((total.answered, total.failures()), (0, 2 * MAX_FAILURES));
-        assert_eq!(total.errors.keys().collect::<Vec<_>>(), ["503: no"]);
+        assert_eq!(total.errors.keys().collect::<Vec<_>>(), [&format!("503: {BODY}")]);
         assert_eq!(runs[0].parts.len(), 2);
     }
 

@@ -115,16 +115,44 @@ fn check_entry(key: &LogKey, id: &str, entry: &Entry) -> Result<()> {
     key.0.verify(signed.as_bytes(), &timestamp).context("signed entry timestamp")
 }
 
-/// The answers of a batch, in the order of what was sent: an entry each, about the artifacts that `digest` names.
+/// The results of a batch, in the order of what was sent: those that were taken are entries about the artifacts that
+/// `digest` names. What was refused is not looked at.
 pub(crate) fn verify_batch(key: &LogKey, answer: &[u8], digest: &dyn Fn(usize) -> Hash, count: usize) -> Result<()> {
-    let answers: Vec<HashMap<String, Entry>> =
-        serde_json::from_slice(answer).context("an answer that is no list of entries")?;
-    ensure!(answers.len() == count, "{} answers to {count} entries", answers.len());
-    for (number, answer) in answers.into_iter().enumerate() {
-        let verified = verify_only_entry(key, answer).with_context(|| format!("number {number}"))?;
+    #[derive(Deserialize)]
+    struct Taken {
+        entry: Option<HashMap<String, Entry>>,
+    }
+    let answer: Results<Taken> = serde_json::from_slice(answer).context("an answer that is no list of results")?;
+    ensure!(answer.results.len() == count, "{} results for {count} entries", answer.results.len());
+    for (number, result) in answer.results.into_iter().enumerate() {
+        let Some(entry) = result.entry else { continue };
+        let verified = verify_only_entry(key, entry).with_context(|| format!("number {number}"))?;
         ensure!(verified.artifact == Some(digest(number)), "number {number} is another entry than was sent");
     }
     Ok(())
+}
+
+/// What a batch of `count` entries was refused, as text: one for each result that is not 201, and for each that is not there.
+pub(crate) fn refusals(answer: &[u8], count: usize) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Outcome {
+        status: u16,
+        #[serde(default)]
+        error: Value,
+    }
+    let results = match serde_json::from_slice::<Results<Outcome>>(answer) {
+        Ok(answer) => answer.results,
+        Err(error) => return vec![format!("an answer that is no list of results: {error}"); count],
+    };
+    let missing = count.saturating_sub(results.len());
+    let refused = results.into_iter().filter(|result| result.status != 201);
+    let texts = refused.map(|result| format!("{} in a batch: {}", result.status, result.error));
+    texts.chain(std::iter::repeat_n("no result in a batch".to_owned(), missing)).collect()
+}
+
+#[derive(Deserialize)]
+struct Results<T> {
+    results: Vec<T>,
 }
 
 /// The proof of the head's tree from its first `first` leaves, which MUST NOT be 0 or a power of two: of other sizes the
@@ -229,6 +257,25 @@ mod tests {
         }
         assert!(verify_entry(&log_key(&signing_key(&rng)), good.to_string().as_bytes()).is_err());
         assert!(verify(&json!({})).is_err());
+    }
+
+    #[test]
+    fn a_batch_is_taken_apart() {
+        let rng = SystemRandom::new();
+        let key = signing_key(&rng);
+        let taken = json!({"status": 201, "entry": answer(&key, &rng)});
+        let refused = json!({"status": 409, "error": {"code": 409, "message": "m"}, "location": "l"});
+        let results = |results: &[&Value]| json!({"results": results}).to_string().into_bytes();
+        assert_eq!(refusals(&results(&[&taken, &taken]), 2), [""; 0]);
+        let both = refusals(&results(&[&taken, &refused]), 3);
+        assert_eq!(both, [r#"409 in a batch: {"code":409,"message":"m"}"#, "no result in a batch"]);
+        assert_eq!(refusals(b"[]", 2).len(), 2);
+
+        let verify = |answer: &[u8], digest| verify_batch(&log_key(&key), answer, &|_| digest, 2);
+        // The leaf of this test is about no artifact.
+        assert!(verify(&results(&[&refused, &taken]), Hash([0; 32])).is_err());
+        verify(&results(&[&refused, &refused]), Hash([0; 32])).unwrap();
+        assert!(verify(&results(&[&refused]), Hash([0; 32])).is_err());
     }
 
     #[test]
