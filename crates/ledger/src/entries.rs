@@ -67,9 +67,9 @@ impl Core {
         let missing = || ReadError::Damaged(format!("table entry: leaf index {index} is missing"));
         let stored = self.entries.by_index.get((index, head.size)).await?.ok_or_else(missing)?;
         let entry = self.logged(&stored)?;
-        // From here on it never changes. Before its signed entry timestamp is stored, another one may be; and an attestation may be
-        // erased where a policy asks, and MUST not be shown from then on.
-        if entry.signed_entry_timestamp.is_some() && !stored.attested {
+        // Kept is what never changes any more. Before its signed entry timestamp is stored, another one may be; and an attestation may
+        // be erased where a policy asks, and MUST not be shown from then on. (Old entries do not say that they have one.)
+        if entry.signed_entry_timestamp.is_some() && !stored.attested && stored.attestation.is_none() {
             self.entries.cache.insert(index, entry.clone());
         }
         Ok(entry)

@@ -45,6 +45,8 @@ impl Core {
         let ticket = self.refresh.tickets.fetch_add(1, Ordering::SeqCst) + 1;
         let mut served = self.refresh.served.lock().await;
         if served.0 < ticket {
+            // Whoever is about to ask does so before the read begins, and shares it.
+            tokio::task::yield_now().await;
             let covers = self.refresh.tickets.load(Ordering::SeqCst);
             let outcome = self.follow(self.store.reader().as_mut()).await;
             *served = (covers, outcome.map(drop).map_err(|error| error.to_string()));

@@ -69,11 +69,10 @@ fn metrics_of_the_alerts_and_the_guide_exist() {
     }
 }
 
-/// Families without a sample are not shown; these have none before something is turned away or missing, a tile is full, or a
-/// witness is asked; the last one is the witness's own.
-const NOT_SEEN_IN_A_QUIET_SERVER: [&str; 5] = [
+/// Families without a sample are not shown; these have none before something is turned away or missing, or a witness
+/// is asked; the last one is the witness's own.
+const NOT_SEEN_IN_A_QUIET_SERVER: [&str; 4] = [
     "treehead_http_refused_total",
-    "treehead_tile_cache_total",
     "treehead_attestations_unavailable_total",
     "treehead_witness_requests_total",
     "treehead_witness_add_checkpoint_total",
