@@ -312,7 +312,7 @@ mod tests {
             attestation: None,
         };
         for (leaf_bytes, index_keys, expected) in
-            [(600, 2, 1), (PLACE_BYTES + 1, 2, 2), (600, 9, 2), (65_535, 4_096, 256), (1 << 30, 0, 256)]
+            [(600, 2, 1), (PLACE_BYTES + 1, 2, 2), (600, 9, 2), (65_535, 4_096, 128), (1 << 30, 0, 128)]
         {
             assert_eq!(places(&entry(leaf_bytes, index_keys)), expected, "{leaf_bytes} {index_keys}");
         }

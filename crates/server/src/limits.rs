@@ -73,13 +73,13 @@ pub const MAX_BATCH: usize = 1_000;
 /// cores, of which all batches together take so many as one.
 pub const MAX_BATCH_AHEAD: usize = 64;
 
-/// Entries of one batch that are in the ledger's queue at once: an eighth of a round, so that a batch alone still fills rounds that
+/// Entries of one batch that are in the ledger's queue at once: a sixteenth of a round, so that a batch alone still fills rounds that
 /// cost less for their commit than for their entries.
-pub const MAX_BATCH_QUEUED: usize = ledger::MAX_ROUND_ENTRIES / 8;
+pub const MAX_BATCH_QUEUED: usize = ledger::MAX_ROUND_ENTRIES / 16;
 
-/// Places in the ledger's queue for entries of all batches together: a quarter of a round, in entries, bytes and index keys alike.
-/// A single entry waits behind 7 ms of them at most (28 µs each on Postgres), and finds the queue as empty as without them.
-pub const BATCH_PLACES: usize = ledger::MAX_ROUND_ENTRIES / 4;
+/// Places in the ledger's queue for entries of all batches together: an eighth of a round, in entries, bytes and index keys alike.
+/// A single entry waits behind 4 ms of them at most (28 µs each on Postgres), and finds the queue as empty as without them.
+pub const BATCH_PLACES: usize = ledger::MAX_ROUND_ENTRIES / 8;
 
 /// What of an entry one place holds; a larger one takes several.
 pub const PLACE_BYTES: usize = ledger::MAX_ROUND_BYTES / ledger::MAX_ROUND_ENTRIES;
