@@ -72,13 +72,13 @@ pub fn tiles_for_root(size: TreeSize) -> Vec<TileId> {
 /// Inclusion proof, leaf to root (RFC 6962 section 2.1.1).
 pub fn inclusion_proof(index: LeafIndex, size: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
     check_inclusion_range(index, size)?;
-    inclusion_ranges(index, size).into_iter().map(|range| range_root(range, tiles)).collect()
+    range_roots(inclusion_ranges(index, size), tiles)
 }
 
 /// Consistency proof in RFC 6962 order (section 2.1.2); empty when `first` is 0 or equals `second`.
 pub fn consistency_proof(first: TreeSize, second: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
     check_consistency_range(first, second)?;
-    consistency_ranges(first, second).into_iter().map(|range| range_root(range, tiles)).collect()
+    range_roots(consistency_ranges(first, second), tiles)
 }
 
 /// Root of the tree of `size`, from the tiles of that or a larger one (RFC 6962 section 2.1).
@@ -86,7 +86,7 @@ pub fn root_at(size: TreeSize, tiles: &impl Tiles) -> Result<Hash, ProofError> {
     match size {
         TreeSize(0) => Ok(EMPTY_ROOT),
         size if size > MAX_TREE_SIZE => Err(too_large(size)),
-        size => range_root(0..size.0, tiles),
+        size => range_root(0..size.0, &mut LastTile::of(tiles)),
     }
 }
 
@@ -191,8 +191,36 @@ fn tiles_of(ranges: &[Range<u64>]) -> Vec<TileId> {
     tiles
 }
 
+/// The tile that was looked up last: a path climbs through eight nodes of a tile before it needs another one.
+struct LastTile<'t, T> {
+    tiles: &'t T,
+    last: Option<(TileId, &'t TileTree)>,
+}
+
+impl<'t, T: Tiles> LastTile<'t, T> {
+    fn of(tiles: &'t T) -> Self {
+        Self { tiles, last: None }
+    }
+
+    fn tile(&mut self, id: TileId) -> Option<&'t TileTree> {
+        match self.last {
+            Some((last, tile)) if last == id => Some(tile),
+            _ => {
+                let tile = self.tiles.tile(id)?;
+                self.last = Some((id, tile));
+                Some(tile)
+            }
+        }
+    }
+}
+
+fn range_roots(ranges: Vec<Range<u64>>, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
+    let mut tiles = LastTile::of(tiles);
+    ranges.into_iter().map(|range| range_root(range, &mut tiles)).collect()
+}
+
 /// MTH of a leaf range, folded from its perfect subtrees.
-fn range_root(range: Range<u64>, tiles: &impl Tiles) -> Result<Hash, ProofError> {
+fn range_root(range: Range<u64>, tiles: &mut LastTile<'_, impl Tiles>) -> Result<Hash, ProofError> {
     let mut root = None;
     for (height, position) in perfect_subtrees(&range) {
         let (id, height, position) = tile_place(height, position);
