@@ -179,7 +179,9 @@ impl Ledger {
         let log = opened.inspect_err(|_| ended.cancel())?;
         let ledger = Self { inner: Arc::new(Inner { log: Arc::clone(&log) }) };
         log.note_server(&log.parts.keys.log_ids()).await?;
-        tokio::spawn(log.show_presence());
+        tokio::spawn(Arc::clone(&log).show_presence());
+        log.be_seen().await;
+        tokio::spawn(log.look_around());
         Ok(ledger)
     }
 
@@ -215,7 +217,7 @@ impl Ledger {
         self.inner.log.shards()
     }
 
-    /// The newest head of the active tree, with one read of the database that all waiting requests share where other servers may
+    /// The newest head of the active tree, with one read of the database that all waiting requests share where other servers
     /// write to it. Call it before any answer that says "absent" or "too large", and for tree heads and checkpoints.
     pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
         self.inner.log.newest_head().await

@@ -15,6 +15,7 @@ use crate::head::Integrated;
 use crate::keys::KeyRing;
 use crate::ledger::{OpenError, Settings};
 use crate::metrics::Metrics;
+use crate::presence::Company;
 use crate::publish::{Publication, Witnessing};
 use crate::store::{ServerRow, Store, TreeRow, TreeState};
 use crate::trees::check_cosigner;
@@ -26,6 +27,7 @@ pub(crate) struct Log {
     list: RwLock<Arc<ShardList>>,
     /// Whoever holds it moves the log on to the next tree.
     moving: Mutex<()>,
+    pub(crate) company: Company,
     /// Why this server cannot go on: it lacks the key of the active tree.
     lacking: watch::Sender<Option<String>>,
     /// All tasks end with it.
@@ -128,6 +130,7 @@ impl Log {
             parts,
             list: RwLock::new(Arc::new(list)),
             moving: Mutex::new(()),
+            company: Company::default(),
             lacking: watch::Sender::new(None),
             ended,
         });
@@ -267,7 +270,7 @@ impl Log {
         loop {
             let active = self.active();
             let core = &active.core;
-            let head = if self.parts.store.is_shared() { core.newest_head().await? } else { core.head() };
+            let head = if self.is_alone() { core.head() } else { core.newest_head().await? };
             if !core.frozen.is_cancelled() {
                 self.refresh_frozen().await?;
                 return Ok(head);

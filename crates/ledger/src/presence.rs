@@ -1,6 +1,7 @@
-//! A server shows that it lives and which log keys it holds, so that a rotation can wait for all of them.
+//! A server shows that it lives and which log keys it holds, so that a rotation can wait for all of them, and so that others know
+//! that they are not alone.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tlog::Hash;
@@ -16,7 +17,62 @@ pub(crate) const LIVES_FOR: Duration = Duration::from_secs(30);
 /// How often a server looks whether a key is registered that it does not hold yet.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How often a server looks whether it is alone on its database.
+const LOOK_AROUND_EVERY: Duration = Duration::from_millis(50);
+/// A look that found nobody counts for so long: three more looks. A server that comes waits as long between showing itself and
+/// serving, so that by then nobody takes himself to be alone.
+const ALONE_FOR: Duration = Duration::from_millis(200);
+
+/// Whether other servers may write to the database.
+#[derive(Default)]
+pub(crate) struct Company {
+    /// Until then nobody else serves.
+    alone_until: Mutex<Option<Instant>>,
+}
+
+impl Company {
+    fn alone_until(&self, until: Option<Instant>) {
+        // One value, written whole: a panic elsewhere does not spoil it.
+        *self.alone_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+    }
+
+    fn is_alone(&self) -> bool {
+        let until = *self.alone_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+}
+
 impl Log {
+    /// Whether nobody else can have written to the log: what this server knows is the newest there is.
+    pub(crate) fn is_alone(&self) -> bool {
+        !self.parts.store.is_shared() || self.company.is_alone()
+    }
+
+    /// Waits until all who take themselves to be alone have seen this server, which MUST be noted.
+    pub(crate) async fn be_seen(&self) {
+        if self.parts.store.is_shared() {
+            tokio::time::sleep(ALONE_FOR).await;
+        }
+    }
+
+    /// Looks for other servers on the database until the log ends.
+    pub(crate) async fn look_around(self: Arc<Self>) {
+        if !self.parts.store.is_shared() {
+            return;
+        }
+        let own = &self.parts.server;
+        let ended = self.ended.clone();
+        while ended.run_until_cancelled(tokio::time::sleep(LOOK_AROUND_EVERY)).await.is_some() {
+            let began = Instant::now();
+            let alone = match self.parts.store.servers(&own.name, LIVES_FOR).await {
+                Ok(servers) => servers.iter().all(|server| server.server_id == own.server_id),
+                // The follower of the database complains.
+                Err(_) => false,
+            };
+            self.company.alone_until(alone.then_some(began + ALONE_FOR));
+        }
+    }
+
     /// Shows that this server lives, until the log ends.
     pub(crate) async fn show_presence(self: Arc<Self>) {
         let mut shown = self.parts.keys.log_ids();

@@ -121,7 +121,17 @@ pub(crate) struct Sequencer {
     carried: Option<Submission>,
     /// None until the first round and after every error.
     writer: Option<Box<dyn Writer>>,
+    approach: Approach,
     stopping: CancellationToken,
+}
+
+/// How a round begins.
+#[derive(Clone, Copy)]
+enum Approach {
+    /// On the head that is known here: usual, and one statement.
+    Optimistic,
+    /// Under the tree's lock, because another server came first the last time: sent on the known head it would be sent twice.
+    Exclusive,
 }
 
 /// A queue and the sequencer behind it. The sequencer ends once `stopping` is cancelled and the queue is empty.
@@ -129,7 +139,7 @@ pub(crate) fn sequencer(core: Arc<Core>, stopping: CancellationToken) -> (Queue,
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_ENTRIES);
     let queue =
         Queue { sender, bytes: Arc::new(AtomicUsize::new(0)), core: Arc::clone(&core), stopping: stopping.clone() };
-    (queue, Sequencer { core, receiver, carried: None, writer: None, stopping })
+    (queue, Sequencer { core, receiver, carried: None, writer: None, approach: Approach::Optimistic, stopping })
 }
 
 impl Sequencer {
@@ -247,14 +257,17 @@ impl Sequencer {
             return Err(RoundError::Frozen);
         }
         let before = self.core.integrated();
-        let outcome = match self.optimistic(rows).await {
-            Ok(Some(places)) => Ok(places),
-            Ok(None) => {
-                self.core.metrics.lost_races.inc();
-                self.exclusive(rows).await
-            }
-            Err(RoundError::Store(StoreError::Conflict(_))) => self.exclusive(rows).await,
-            Err(error) => Err(error),
+        let outcome = match self.approach {
+            Approach::Exclusive => self.exclusive(rows).await,
+            Approach::Optimistic => match self.optimistic(rows).await {
+                Ok(Some(places)) => Ok(places),
+                Ok(None) => {
+                    self.core.metrics.lost_races.inc();
+                    self.exclusive(rows).await
+                }
+                Err(RoundError::Store(StoreError::Conflict(_))) => self.exclusive(rows).await,
+                Err(error) => Err(error),
+            },
         };
         match outcome {
             Ok(places) => Ok(places.into_iter().map(Ok).collect()),
@@ -287,7 +300,9 @@ impl Sequencer {
         for _ in 0..MAX_EXCLUSIVE_ATTEMPTS {
             let mut writer = self.take_writer().await?;
             writer.begin_exclusive(self.core.tree.id).await?;
+            let known = self.core.integrated();
             let base = self.core.follow(writer.as_mut()).await?;
+            self.approach = if base.size == known.size { Approach::Optimistic } else { Approach::Exclusive };
             if self.core.frozen.is_cancelled() {
                 return Err(RoundError::Frozen);
             }

@@ -191,20 +191,20 @@ impl Verifier {
             histogram.observe((decoding + started.elapsed()).as_secs_f64());
             outcome
         };
-        match length {
-            ..=LIGHT_BODY_BYTES => {
-                let place = self.light.place(came).await;
-                let decoded = decode();
-                match decoded.0.as_ref().map_or(Weight::Light, Work::weight) {
-                    Weight::Light => Ok(check(decoded)),
-                    Weight::Heavy => {
-                        drop(place);
-                        self.on_a_thread(&self.small, came, move || check(decoded)).await
-                    }
-                }
+        if length > SMALL_BODY_BYTES {
+            return self.on_a_thread(&self.large, came, move || check(decode())).await;
+        }
+        if length > LIGHT_BODY_BYTES {
+            return self.on_a_thread(&self.small, came, move || check(decode())).await;
+        }
+        let place = self.light.place(came).await;
+        let decoded = decode();
+        match decoded.0.as_ref().map_or(Weight::Light, Work::weight) {
+            Weight::Light => Ok(check(decoded)),
+            Weight::Heavy => {
+                drop(place);
+                self.on_a_thread(&self.small, came, move || check(decoded)).await
             }
-            ..=SMALL_BODY_BYTES => self.on_a_thread(&self.small, came, move || check(decode())).await,
-            _ => self.on_a_thread(&self.large, came, move || check(decode())).await,
         }
     }
 
