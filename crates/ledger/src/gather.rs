@@ -183,7 +183,7 @@ mod tests {
     /// the database is away.
     struct Doubles {
         permits: Arc<Semaphore>,
-        queries: Arc<Mutex<Vec<Vec<u64>>>>,
+        queries: Queries,
     }
 
     impl LookUp for Doubles {
@@ -204,7 +204,10 @@ mod tests {
         }
     }
 
-    fn doubles() -> (Gathered<Doubles>, Arc<Semaphore>, Arc<Mutex<Vec<Vec<u64>>>>) {
+    /// The keys of each query.
+    type Queries = Arc<Mutex<Vec<Vec<u64>>>>;
+
+    fn doubles() -> (Gathered<Doubles>, Arc<Semaphore>, Queries) {
         let (permits, queries) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
         let look_up = Doubles { permits: Arc::clone(&permits), queries: Arc::clone(&queries) };
         let together = Histogram::with_opts(prometheus::HistogramOpts::new("together", "For the test.")).unwrap();

@@ -291,6 +291,26 @@ fn what_another_server_answered_is_in_the_newest_head() {
 }
 
 #[test]
+fn a_server_asks_for_newer_heads_only_in_company() {
+    run(3, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let asked = || store.with(|state| state.asked);
+        let one = open(&store, &pkcs8).await;
+        tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+        let before = asked();
+        for _ in 0..100 {
+            one.newest_head().await.unwrap();
+        }
+        assert_eq!(asked(), before, "a server that is alone knows all heads");
+        // One that comes is seen before it serves.
+        let other = open(&store, &pkcs8).await;
+        other.append(entry(1)).await.unwrap();
+        assert_eq!(one.newest_head().await.unwrap().size.0, 1);
+        assert!(asked() > before);
+    });
+}
+
+#[test]
 fn one_bad_entry_fails_nobody_else() {
     run(7, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();

@@ -19,6 +19,7 @@ use super::{
 use crate::TreeId;
 
 mod audit;
+mod checkpoint;
 mod chunks;
 mod commit;
 mod error;
@@ -31,6 +32,7 @@ mod session;
 mod trees;
 mod writer;
 
+use checkpoint::Checkpoints;
 use publications::SqlitePublisher;
 use writer::SqliteWriter;
 
@@ -49,6 +51,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// For the rare writes that are not rounds: one connection, so that they queue here and not on the file's lock.
     side_writer: SqlitePool,
+    checkpoints: Checkpoints,
     options: SqliteConnectOptions,
 }
 
@@ -73,7 +76,9 @@ impl SqliteStore {
     }
 
     fn over(options: SqliteConnectOptions) -> Self {
-        Self { readers: session::readers(&options), side_writer: session::side_writer(&options), options }
+        let side_writer = session::side_writer(&options);
+        let checkpoints = Checkpoints::new(side_writer.clone());
+        Self { readers: session::readers(&options), side_writer, checkpoints, options }
     }
 }
 
@@ -101,7 +106,7 @@ impl Store for SqliteStore {
     }
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
-        Ok(Box::new(SqliteWriter::connect(&self.options).await?))
+        Ok(Box::new(SqliteWriter::connect(&self.options, self.checkpoints.clone()).await?))
     }
 
     async fn publisher(&self) -> StoreResult<Box<dyn Publisher>> {

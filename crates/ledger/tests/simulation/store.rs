@@ -112,6 +112,8 @@ pub(crate) struct State {
     pub(crate) millis: i64,
     /// Whoever asks for a writer panics.
     pub(crate) bug: bool,
+    /// How often the newest head was asked for.
+    pub(crate) asked: u64,
     /// Who holds the lock of which tree.
     locked_by: BTreeMap<i64, u64>,
     /// Whose right it is to publish which tree.
@@ -132,6 +134,7 @@ impl SimStore {
             poison: None,
             millis: 1_800_000_000_000,
             bug: false,
+            asked: 0,
             locked_by: BTreeMap::new(),
             publishers: BTreeMap::new(),
             writers: 0,
@@ -215,7 +218,10 @@ impl State {
 impl Read for SimConnection {
     async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
         self.store.pause().await;
-        let standing = self.store.with(|state| state.tables.standing(tree));
+        let standing = self.store.with(|state| {
+            state.asked += 1;
+            state.tables.standing(tree)
+        });
         self.store.pause().await;
         Ok(standing)
     }

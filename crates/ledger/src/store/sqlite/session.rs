@@ -26,11 +26,12 @@ const READER_CACHE_KIB: u32 = 2 * 1024;
 /// Page cache of the writer, KiB: with the readers' at most 16 MiB, well below the 40 MiB of an idle server.
 const WRITER_CACHE_KIB: u32 = 8 * 1024;
 
-/// Pages in the WAL before the writer checkpoints: 16 MiB, so that pages which several rounds touched are written once.
-const CHECKPOINT_PAGES: u32 = 4_000;
+/// Pages in the WAL before the writer itself checkpoints, so that the WAL begins anew: 128 MiB. Most of them were copied beside the
+/// rounds by then ([`super::checkpoint`]).
+const CHECKPOINT_PAGES: u32 = 32_000;
 
-/// The WAL file is cut back to this size, bytes, after a checkpoint.
-const WAL_SIZE_LIMIT: u32 = 64 * 1024 * 1024;
+/// The WAL file is cut back to this size, bytes, after a checkpoint: it has room for all those pages, and keeps it.
+const WAL_SIZE_LIMIT: u32 = 136 * 1024 * 1024;
 
 /// Between two attempts to open a file that somebody else is opening.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);

@@ -8,6 +8,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Executor, SqliteConnection};
 use tlog::{Hash, TileId, TreeSize};
 
+use super::checkpoint::Checkpoints;
 use super::file::FileIdentity;
 use super::{commit, error, publications, reads, rotation, session};
 use crate::TreeId;
@@ -20,6 +21,7 @@ pub(super) struct SqliteWriter {
     connection: Option<SqliteConnection>,
     section: Section,
     file: FileIdentity,
+    checkpoints: Checkpoints,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -32,10 +34,11 @@ enum Section {
 }
 
 impl SqliteWriter {
-    pub(super) async fn connect(options: &SqliteConnectOptions) -> StoreResult<Self> {
+    pub(super) async fn connect(options: &SqliteConnectOptions, checkpoints: Checkpoints) -> StoreResult<Self> {
         // Looked at before it is opened: a file put in its place in between is noticed at the first round.
         let file = FileIdentity::of(options.get_filename())?;
-        Ok(Self { connection: Some(session::writer(options).await?), section: Section::Shared, file })
+        let connection = Some(session::writer(options).await?);
+        Ok(Self { connection, section: Section::Shared, file, checkpoints })
     }
 
     fn take(&mut self) -> StoreResult<SqliteConnection> {
@@ -82,8 +85,10 @@ impl Writer for SqliteWriter {
             }
         }
         let outcome = finish(&mut connection, round, section).await?;
-        if matches!(outcome, Commit::Duplicates(_)) {
-            self.section = section;
+        match outcome {
+            Commit::Done => self.checkpoints.committed(round.entries.len()),
+            Commit::Duplicates(_) => self.section = section,
+            _ => {}
         }
         self.connection = Some(connection);
         Ok(outcome)

@@ -1,0 +1,47 @@
+//! Checkpoints: copying what rounds wrote from the WAL into the file, beside the rounds.
+//!
+//! Left to itself SQLite copies within the commit that made the WAL long enough, and all who wait for that round, and for the next
+//! one, wait for the disk. A passive checkpoint on another connection holds up no writer. It cannot let the WAL begin anew while rounds
+//! go on behind it; that stays the business of [`super::session`]'s automatic checkpoint, which by then has little to copy.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use sqlx::sqlite::SqlitePool;
+
+/// Entries between two checkpoints: in a large log each changes three to four pages that no other one does, so some 16 MiB.
+const ENTRIES: usize = 1_024;
+
+/// Checkpoints of one file. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Checkpoints {
+    connections: SqlitePool,
+    /// Entries committed since the last checkpoint began.
+    entries: Arc<AtomicUsize>,
+    under_way: Arc<AtomicBool>,
+}
+
+impl Checkpoints {
+    pub(super) fn new(connections: SqlitePool) -> Self {
+        Self { connections, entries: Arc::default(), under_way: Arc::default() }
+    }
+
+    /// Notes a round, and begins a checkpoint if enough were written and none is under way.
+    ///
+    /// Dies in the checkpoint: the WAL still has everything.
+    pub(super) fn committed(&self, entries: usize) {
+        let waiting = self.entries.fetch_add(entries, Ordering::Relaxed) + entries;
+        if waiting < ENTRIES || self.under_way.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.entries.store(0, Ordering::Relaxed);
+        let checkpoints = self.clone();
+        tokio::spawn(async move {
+            let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&checkpoints.connections).await;
+            checkpoints.under_way.store(false, Ordering::Release);
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a checkpoint of the database's WAL");
+            }
+        });
+    }
+}
