@@ -6,9 +6,11 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use prometheus::Histogram;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::store::{StoreError, StoreResult};
 
@@ -19,12 +21,18 @@ pub(crate) const MAX_TOGETHER: usize = 64;
 /// those that come meanwhile go together.
 pub(crate) const MAX_UNDER_WAY: usize = 2;
 
+/// Longest wait for an answer: a query that the database gives up takes 10 s, and one turn may be before it. Then 503, not a queue
+/// behind a database that hangs.
+const MAX_WAIT: Duration = Duration::from_secs(20);
+
 /// A kind of look-up.
 pub(crate) trait LookUp: Send + Sync + 'static {
     /// What is looked up.
     type Key: Clone + Send + Sync + 'static;
     /// What is found.
     type Answer: Send + 'static;
+    /// Look-ups of one query at most.
+    const TOGETHER: usize = MAX_TOGETHER;
 
     /// One answer for each of `keys`, which are at most [`MAX_TOGETHER`], in their order. Each MUST be what a query of that key
     /// alone would give. Fails with [`StoreError::Damaged`] or [`StoreError::Data`] where one of them is the reason.
@@ -74,7 +82,10 @@ impl<L: LookUp> Gathered<L> {
             tokio::spawn(Turn { shared: Arc::clone(&self.shared), ends: Ends::Badly }.run());
         }
         let lost = |_| Err(StoreError::Unavailable("a look-up came to no end".to_owned()));
-        answered.await.unwrap_or_else(lost)
+        match timeout(MAX_WAIT, answered).await {
+            Ok(answer) => answer.unwrap_or_else(lost),
+            Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", MAX_WAIT.as_secs()))),
+        }
     }
 }
 
@@ -139,8 +150,8 @@ impl<L: LookUp> Turn<L> {
     /// Those who go next; none ends the turn.
     fn next(&mut self) -> Option<Vec<Waiter<L>>> {
         let mut queue = self.shared.lock();
-        let mut next = Vec::with_capacity(queue.waiting.len().min(MAX_TOGETHER));
-        while next.len() < MAX_TOGETHER
+        let mut next = Vec::with_capacity(queue.waiting.len().min(L::TOGETHER));
+        while next.len() < L::TOGETHER
             && let Some(waiter) = queue.waiting.pop_front()
         {
             // Nobody looks up what nobody waits for any more.

@@ -19,6 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a server looks whether it is alone on its database.
 const LOOK_AROUND_EVERY: Duration = Duration::from_millis(50);
+/// A server that did not say that it stops may serve again after a silence of up to this (a machine that was suspended, a database
+/// that it cannot tell): until then nobody takes himself to be alone.
+const SERVES_FOR: Duration = Duration::from_secs(60 * 60);
 /// A look that found nobody counts for so long: three more looks. A server that comes waits as long between showing itself and
 /// serving, so that by then nobody takes himself to be alone.
 const ALONE_FOR: Duration = Duration::from_millis(200);
@@ -64,12 +67,12 @@ impl Log {
         let ended = self.ended.clone();
         while ended.run_until_cancelled(tokio::time::sleep(LOOK_AROUND_EVERY)).await.is_some() {
             let began = Instant::now();
-            let alone = match self.parts.store.servers(&own.name, LIVES_FOR).await {
-                Ok(servers) => servers.iter().all(|server| server.server_id == own.server_id),
-                // The follower of the database complains.
-                Err(_) => false,
-            };
-            self.company.alone_until(alone.then_some(began + ALONE_FOR));
+            // If the database does not answer, its follower complains.
+            let servers = self.parts.store.servers(&own.name, SERVES_FOR).await.unwrap_or_default();
+            let is_only_one = matches!(&servers[..], [one] if one.server_id == own.server_id);
+            // Whoever has just left wrote until then: that is read first.
+            let is_alone = is_only_one && (self.company.is_alone() || self.newest_head().await.is_ok());
+            self.company.alone_until(is_alone.then_some(began + ALONE_FOR));
         }
     }
 

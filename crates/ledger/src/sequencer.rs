@@ -375,11 +375,11 @@ impl Core {
         base: &Arc<Integrated>,
         rows: &[Arc<EntryRow>],
     ) -> Result<Option<Vec<Place>>, RoundError> {
-        let local_millis = self.clock.unix_millis();
-        let time = integrated_time(base, local_millis).map_err(RoundError::Ahead)?;
         // In the usual round nothing is stored yet, and the database says so with the commit.
         let mut stored = Vec::new();
         let (round, sealed) = loop {
+            let local_millis = self.clock.unix_millis();
+            let time = integrated_time(base, local_millis).map_err(RoundError::Ahead)?;
             let (new, sealed) = seal(base, rows, &stored, time);
             if new.entries.is_empty() {
                 writer.abandon().await?;

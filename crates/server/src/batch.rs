@@ -68,11 +68,12 @@ struct Item<'a> {
 /// come when entries are in it.
 pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, CreateError> {
     let (body, share) = read_body(&app, request).await?.into_parts();
+    let deadline = Instant::now() + BATCH_TIMEOUT;
     // Until the answer is made: it is room for the entries in all their forms.
     let share = Arc::new(share);
     let held = Arc::clone(&share);
-    let entries = app.verifier.take_apart(move || (entries(&body), held)).await?.0?;
-    let deadline = Instant::now() + BATCH_TIMEOUT;
+    let taken_apart = app.verifier.take_apart(move || (entries(&body), held));
+    let entries = timeout_at(deadline, taken_apart).await.map_err(|_| too_late())??.0?;
     let outcomes: Vec<Result<LoggedEntry, CreateError>> = stream::iter(entries)
         .map(|text| on_a_task(&app, check(Arc::clone(&app), text, Arc::clone(&share), deadline)))
         .buffered(MAX_BATCH_AHEAD)

@@ -77,7 +77,8 @@ impl SqliteStore {
 
     fn over(options: SqliteConnectOptions) -> Self {
         let side_writer = session::side_writer(&options);
-        let checkpoints = Checkpoints::new(side_writer.clone());
+        // With a connection of its own: other rare writes do not wait for the disk.
+        let checkpoints = Checkpoints::new(session::side_writer(&options));
         Self { readers: session::readers(&options), side_writer, checkpoints, options }
     }
 }
