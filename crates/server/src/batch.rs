@@ -34,6 +34,7 @@ use crate::limits::{
     PLACE_INDEX_KEYS,
 };
 use crate::operation::Operation;
+use crate::verification::Came;
 use crate::wire::{LogEntry, most_bytes, room, text_within};
 
 /// The name of the body in messages.
@@ -106,7 +107,7 @@ async fn check(app: Arc<App>, text: Bytes, share: Arc<Share>, deadline: Instant)
         drop(share);
         outcome
     };
-    let checked = timeout_at(deadline, app.verifier.run_in_batch(length, parse, verify)).await;
+    let checked = timeout_at(deadline, app.verifier.run_in_turn(Came::InBatch, length, parse, verify)).await;
     let verified = checked.map_err(|_| too_late())??.map_err(CreateError::Refused)?;
     Ok(new_entry(&app, verified))
 }

@@ -35,7 +35,7 @@ impl<T: Work> Work for Decoded<T> {
 
 /// How a check comes to its turn.
 #[derive(Clone, Copy)]
-enum Came {
+pub(crate) enum Came {
     /// In a request of its own.
     Alone,
     /// With others.
@@ -131,26 +131,6 @@ impl Verifier {
         self.run_in_turn(Came::Alone, length, decode, check).await
     }
 
-    /// Decodes and checks one entry of a batch, of this length. The batch has the share that this takes, so the closures MUST hold
-    /// it: they may outlive the request.
-    ///
-    /// # Errors
-    ///
-    /// As [`Verifier::run`]; how long it waits behind other entries of batches is up to the caller.
-    pub(crate) async fn run_in_batch<D, T, E>(
-        &self,
-        length: u64,
-        decode: impl FnOnce() -> Result<D, E> + Send + 'static,
-        check: impl FnOnce(D) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, ApiError>
-    where
-        D: Work,
-        T: Send + 'static,
-        E: Send + 'static,
-    {
-        self.run_in_turn(Came::InBatch, length, decode, check).await
-    }
-
     /// A place among the light work of batches, for as long as it is held.
     pub(crate) async fn place_in_batch(&self) -> Option<SemaphorePermit<'_>> {
         self.light.place(Came::InBatch).await
@@ -168,7 +148,13 @@ impl Verifier {
         self.on_a_thread(&self.small, Came::InBatch, work).await
     }
 
-    async fn run_in_turn<D, T, E>(
+    /// Decodes and checks an entry of this length. Its share of the bodies in flight is the caller's: the closures MUST hold it, as they
+    /// may outlive the request.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::run`]; how long one of a batch waits behind others is up to the caller.
+    pub(crate) async fn run_in_turn<D, T, E>(
         &self,
         came: Came,
         length: u64,
@@ -249,7 +235,7 @@ mod tests {
         let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
         let verifier = Verifier::new(1, Arc::new(metrics));
         let turn = verifier.small.turn().await.expect("free");
-        let heavy = || verifier.run_in_batch(1, || Ok::<_, ()>(Heavy), |_| Ok(()));
+        let heavy = || verifier.run_in_turn(Came::InBatch, 1, || Ok::<_, ()>(Heavy), |_| Ok(()));
         let mut batch = Box::pin(join_all((0..10).map(|_| heavy())));
         assert!(poll!(&mut batch).is_pending());
         let mut alone = Box::pin(verifier.small.turn());

@@ -99,8 +99,8 @@ pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> Vec<u8> {
             }
         }
         push_length(&mut packed, digits.len() / 2);
-        let pairs = digits.as_bytes().as_chunks().0;
-        packed.extend(pairs.iter().map(|&[high, low]| digit_value(high) << 4 | digit_value(low)));
+        // Unwrap safety: not needed; these are pairs of digits.
+        packed.extend(hex::decode(digits).unwrap_or_default());
     }
     packed
 }
@@ -116,11 +116,6 @@ const FREQUENT_TEXT: &str = "sha256:";
 fn split_digits(key: &str) -> (&str, &str) {
     let digits = key.bytes().rev().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
     key.split_at(key.len() - digits / 2 * 2)
-}
-
-/// Of a digit of [`split_digits`].
-fn digit_value(digit: u8) -> u8 {
-    if digit <= b'9' { digit - b'0' } else { digit - b'a' + 10 }
 }
 
 fn push_length(packed: &mut Vec<u8>, mut length: usize) {
