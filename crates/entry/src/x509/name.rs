@@ -1,12 +1,17 @@
 //! Distinguished names and the strings in them.
 
-use super::der::{Elements, SEQUENCE, SET};
+use der::Decode;
+use x509_cert::time::Time;
+
+use super::der::{BIT_STRING, BOOLEAN, Element, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET};
 
 const UTF8_STRING: u8 = 0x0c;
 const NUMERIC_STRING: u8 = 0x12;
 const PRINTABLE_STRING: u8 = 0x13;
 const T61_STRING: u8 = 0x14;
 const IA5_STRING: u8 = 0x16;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
 const BMP_STRING: u8 = 0x1e;
 
 /// Whether the contents of a `Name` (RFC 5280 section 4.1.2.4) are ones that Go reads.
@@ -19,12 +24,28 @@ pub(super) fn is_well_formed(contents: &[u8]) -> bool {
                 attribute.object_identifier()?;
                 attribute.any()
             });
-            if value.and_then(|value| text(value.tag, value.contents)).is_none() {
+            if !value.is_some_and(|value| is_value(&value)) {
                 return false;
             }
         }
     }
     true
+}
+
+/// Whether Go reads the value of an attribute. Since version 1.27 it takes every type, and looks into those that it knows.
+fn is_value(value: &Element<'_>) -> bool {
+    let mut element = Elements(value.whole);
+    match value.tag {
+        UTF8_STRING | NUMERIC_STRING | PRINTABLE_STRING | T61_STRING | IA5_STRING | BMP_STRING => {
+            text(value.tag, value.contents).is_some()
+        }
+        BOOLEAN => element.boolean().is_some(),
+        INTEGER => element.integer().is_some_and(|number| number.len() <= size_of::<i64>()),
+        BIT_STRING => element.bit_string().is_some(),
+        OBJECT_IDENTIFIER => element.object_identifier().is_some(),
+        UTC_TIME | GENERALIZED_TIME => Time::from_der(value.whole).is_ok(),
+        _ => true,
+    }
 }
 
 /// The text of a string element of any of the types that Go reads.
@@ -88,10 +109,46 @@ mod tests {
         let common_name = [0x31, 10, 0x30, 8, 6, 3, 0x55, 4, 3, 0x13, 1, b'a'];
         assert!(is_well_formed(&[]));
         assert!(is_well_formed(&common_name));
-        for at in [0, 2, 4, 9, 11] {
+        for at in [0, 2, 4, 11] {
             let mut name = common_name;
             name[at] = 0x40;
             assert!(!is_well_formed(&name), "{at}");
+        }
+    }
+
+    #[test]
+    fn attributes_that_are_no_text() {
+        let name = |value: &[u8]| {
+            let attribute = [&[6, 3, 0x55, 4, 3], value].concat();
+            let name = [&[0x31, attribute.len() as u8 + 2, 0x30, attribute.len() as u8], &attribute[..]].concat();
+            is_well_formed(&name)
+        };
+        let universal_string: &[u8] = &[0x1c, 4, 0, 0, 0, b'a'];
+        let utc_time: &[u8] = b"\x17\x0d260101000000Z";
+        let read: [&[u8]; 9] = [
+            &[BOOLEAN, 1, 0xff],
+            &[INTEGER, 1, 7],
+            &[BIT_STRING, 2, 4, 0xf0],
+            &[4, 1, 0xff],
+            &[5, 1, 0],
+            &[OBJECT_IDENTIFIER, 1, 0x2a],
+            utc_time,
+            universal_string,
+            &[SEQUENCE, 1, 0xff],
+        ];
+        for value in read {
+            assert!(name(value), "{value:x?}");
+        }
+        let refused: [&[u8]; 6] = [
+            &[BOOLEAN, 1, 1],
+            &[INTEGER, 2, 0, 7],
+            &[INTEGER, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+            &[BIT_STRING, 2, 4, 0xff],
+            &[OBJECT_IDENTIFIER, 1, 0x80],
+            b"\x17\x0d269901000000Z",
+        ];
+        for value in refused {
+            assert!(!name(value), "{value:x?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::certificate::CertificateError;
 use super::der::{Elements, SEQUENCE, constructed, context};
-use super::subjects::Subjects;
+use super::subjects::{self, Subjects};
 
 /// The names that certificates below an authority may bear.
 pub(super) struct NameConstraints<'a> {
@@ -169,7 +169,7 @@ fn host(uri: &str) -> Option<&str> {
     (!host.is_empty() && host.parse::<IpAddr>().is_err()).then_some(host)
 }
 
-/// Address and mask of a constraint, whose mask is ones and then zeros.
+/// Address and mask of a constraint, whose mask is ones and then zeros, and whose address is none of IPv4 in IPv6.
 fn network(contents: &[u8]) -> Option<(&[u8], &[u8])> {
     let (address, mask) = match contents.len() {
         8 | 32 => contents.split_at(contents.len() / 2),
@@ -178,7 +178,8 @@ fn network(contents: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut after_ones = mask.iter().skip_while(|byte| **byte == 0xff);
     let is_contiguous = after_ones.next().is_none_or(|byte| byte.leading_ones() == byte.count_ones())
         && after_ones.all(|byte| *byte == 0);
-    is_contiguous.then_some((address, mask))
+    let is_mapped = <[u8; 16]>::try_from(address).is_ok_and(|address| subjects::is_mapped(address.into()));
+    (is_contiguous && !is_mapped).then_some((address, mask))
 }
 
 #[cfg(test)]
@@ -208,6 +209,9 @@ mod tests {
             assert!(network(&[[1, 2, 3, 4], mask].concat()).is_none(), "{mask:x?}");
         }
         assert!(network(&[0; 16]).is_none());
+        let of_mapped = [&[0; 10][..], &[0xff; 2], &[192, 0, 2, 0], &[0xff; 15], &[0]].concat();
+        assert!(network(&of_mapped).is_none());
+        assert!(network(&[&[1], &of_mapped[1..]].concat()).is_some());
     }
 
     #[test]

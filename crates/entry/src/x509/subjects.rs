@@ -1,6 +1,6 @@
 //! Subjects: the names by which an entry signed with a certificate is found.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::certificate::CertificateError;
 use super::der::{Elements, OBJECT_IDENTIFIER, SEQUENCE, constructed, context};
@@ -64,8 +64,7 @@ impl Subjects {
 
     /// All of them in the order DNS, e-mail, IP, URI, OtherName, as Rekor has them.
     pub(super) fn into_list(self) -> Vec<String> {
-        // Go writes an IPv4 address in IPv6 as IPv4.
-        let addresses = self.addresses.into_iter().map(|address| address.to_canonical().to_string());
+        let addresses = self.addresses.into_iter().map(|address| address.to_string());
         self.dns.into_iter().chain(self.emails).chain(addresses).chain(self.uris).chain(self.other).collect()
     }
 }
@@ -80,7 +79,18 @@ fn ascii(contents: &[u8]) -> Result<String, CertificateError> {
 fn address(contents: &[u8]) -> Result<IpAddr, CertificateError> {
     let v4 = <[u8; 4]>::try_from(contents).map(IpAddr::from);
     let v6 = <[u8; 16]>::try_from(contents).map(IpAddr::from);
-    v4.or(v6).map_err(|_| CertificateError::Not("IP address is not of 4 or 16 bytes"))
+    match v4.or(v6).map_err(|_| CertificateError::Not("IP address is not of 4 or 16 bytes"))? {
+        IpAddr::V6(address) if is_mapped(address) => {
+            Err(CertificateError::Not("SAN iPAddress contains IPv4-mapped IPv6 address"))
+        }
+        address => Ok(address),
+    }
+}
+
+/// Whether an address is an IPv4 address written as IPv6. Two readers take it for different addresses, and Go refuses it
+/// since version 1.27.
+pub(super) fn is_mapped(address: Ipv6Addr) -> bool {
+    address.to_ipv4_mapped().is_some()
 }
 
 /// `OtherName ::= SEQUENCE { type-id, value [0] EXPLICIT ANY }` of Fulcio; none if it is another.

@@ -21,7 +21,7 @@ fn what_go_refuses_is_refused() {
         assert!(key_search_key("x509", &std::fs::read(&file).unwrap()).is_err(), "{}", file.display());
         count += 1;
     }
-    assert!(count >= 80, "only {count} certificates");
+    assert!(count >= 79, "only {count} certificates");
 }
 
 #[test]
@@ -46,7 +46,6 @@ fn names_come_by_kind() {
         SanType::OtherName((FULCIO_OTHER_NAME.to_vec(), OtherNameValue::Utf8String("User!x".to_owned()))),
         SanType::URI(uri.try_into().unwrap()),
         SanType::IpAddress("2001:db8::1".parse().unwrap()),
-        SanType::IpAddress("::ffff:192.0.2.7".parse().unwrap()),
         SanType::IpAddress("192.0.2.8".parse().unwrap()),
         SanType::Rfc822Name("Ann@Example.com".try_into().unwrap()),
         SanType::DnsName("B.example.com".try_into().unwrap()),
@@ -57,17 +56,17 @@ fn names_come_by_kind() {
     assert_eq!(
         subjects(&pem),
         // Lower-cased and each once.
-        [
-            "b.example.com",
-            "a.example.com",
-            "ann@example.com",
-            "2001:db8::1",
-            "192.0.2.7",
-            "192.0.2.8",
-            &lower_uri,
-            "user!x"
-        ]
+        ["b.example.com", "a.example.com", "ann@example.com", "2001:db8::1", "192.0.2.8", &lower_uri, "user!x"]
     );
+}
+
+/// One reader takes it for an IPv4 address, another one does not. Go refuses it since version 1.27, and Rekor with it.
+#[test]
+fn ipv4_addresses_in_ipv6_are_refused() {
+    for (address, is_read) in [("::ffff:192.0.2.7", false), ("::ffff:0:192.0.2.7", true), ("::192.0.2.7", true)] {
+        let pem = names(vec![SanType::IpAddress(address.parse().unwrap())]);
+        assert_eq!(key_search_key("x509", pem.as_bytes()).is_ok(), is_read, "{address}");
+    }
 }
 
 #[test]
