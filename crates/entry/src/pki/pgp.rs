@@ -16,6 +16,7 @@ mod keyring;
 mod limits;
 mod packet;
 mod signature_packet;
+mod stream;
 mod subpackets;
 mod verify;
 
@@ -28,6 +29,7 @@ use crate::refusal::Refusal;
 use budget::Budget;
 use keyring::Entity;
 use signature_packet::SignaturePacket;
+use stream::Signatures;
 
 /// Bytes of a submitted key. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse one of 37,000,
 /// but a tree for v1 alone takes larger ones.
@@ -180,24 +182,15 @@ impl pki::Signature for Signature {
     }
 }
 
-/// Checks that the first packet of a known version and algorithm is a signature.
-fn check_first_packet(mut packets: &[u8]) -> Result<(), Refusal> {
-    let mut unsupported = None;
-    while let Some((packet, rest)) = packet::read(packets).map_err(|error| invalid_signature(&error))? {
-        packets = rest;
-        match packet.tag {
-            packet::SIGNATURE => match SignaturePacket::of_message(&packet.body) {
-                Ok(_) => return Ok(()),
-                Err(error @ Error::Unsupported(_)) => unsupported = Some(error),
-                Err(error) => return Err(invalid_signature(&error)),
-            },
-            packet::MARKER | packet::TRUST | packet::FIRST_NON_CRITICAL.. => {}
-            _ => return Err(Refusal::Invalid("valid PGP signature was not detected".to_owned())),
-        }
+/// Checks that there is a signature of a known version and algorithm, and no other packet before it.
+fn check_first_packet(packets: &[u8]) -> Result<(), Refusal> {
+    let mut signatures = Signatures::of(packets);
+    if signatures.next().map_err(|error| invalid_signature(&error))?.is_some() {
+        return Ok(());
     }
     // Rekor says "EOF" of both.
-    Err(match unsupported {
-        Some(error) => invalid_signature(&error),
+    Err(match signatures.passed_over() {
+        Some(error) => invalid_signature(error),
         None => Refusal::Invalid("invalid PGP signature: EOF".to_owned()),
     })
 }

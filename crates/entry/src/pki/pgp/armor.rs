@@ -103,7 +103,10 @@ mod tests {
         ] {
             assert_eq!(one(text), expected, "{text:?}");
         }
-        assert_eq!(one("-----BEGIN PGP X-----\n\nA?EC\n"), Some(("PGP X", None)));
+        // A checksum of another length, or in a line with what it is of, is none.
+        for body in ["A?EC\n", "AAEC\n=AAA\n", "AAEC=AAAA\n-----END PGP X-----\n"] {
+            assert_eq!(one(&format!("-----BEGIN PGP X-----\n\n{body}")), Some(("PGP X", None)), "{body}");
+        }
         assert_eq!(one(&format!("-----BEGIN PGP X-----\n\n{}\n", "A".repeat(100))), Some(("PGP X", None)));
         for text in ["", "text", "-----BEGIN PGP X-----", "-----BEGIN PGP X-----\na: b\n", "-----BEGIN -----\n\nAA==\n"]
         {

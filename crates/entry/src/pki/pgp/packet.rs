@@ -5,17 +5,22 @@ use std::borrow::Cow;
 use super::error::Error;
 
 // Packet types (RFC 9580 section 5).
+pub(super) const ENCRYPTED_SESSION_KEY: u8 = 1;
 pub(super) const SIGNATURE: u8 = 2;
+pub(super) const PASSWORD_SESSION_KEY: u8 = 3;
+pub(super) const ONE_PASS_SIGNATURE: u8 = 4;
 pub(super) const SECRET_KEY: u8 = 5;
 pub(super) const PUBLIC_KEY: u8 = 6;
 pub(super) const SECRET_SUBKEY: u8 = 7;
+pub(super) const COMPRESSED: u8 = 8;
 pub(super) const MARKER: u8 = 10;
 pub(super) const TRUST: u8 = 12;
 pub(super) const USER_ID: u8 = 13;
 pub(super) const PUBLIC_SUBKEY: u8 = 14;
-/// Packet types that v1.5.4 knows and that mean nothing in a key or beside a signature.
-const OTHERS: [u8; 9] = [1, 3, 4, 8, 9, 11, 17, 18, 20];
-const PADDING: u8 = 21;
+pub(super) const PROTECTED: u8 = 18;
+/// The last type of those that Rekor's library knows, all but [`UNKNOWN`] of those before it.
+const LAST_KNOWN: u8 = 21;
+const UNKNOWN: [u8; 4] = [0, 15, 16, 19];
 /// Packet types from here on may be passed over by who does not know them.
 pub(super) const FIRST_NON_CRITICAL: u8 = 40;
 
@@ -48,9 +53,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Option<(Packet<'_>, &[u8])>, Error> {
 }
 
 fn is_known(tag: u8) -> bool {
-    matches!(tag, SIGNATURE | SECRET_KEY | PUBLIC_KEY | SECRET_SUBKEY | MARKER | TRUST | USER_ID | PUBLIC_SUBKEY)
-        || OTHERS.contains(&tag)
-        || tag == PADDING
+    tag <= LAST_KNOWN && !UNKNOWN.contains(&tag)
 }
 
 /// Section 4.2.2: a length of 1, 2 or 4 bytes, or everything that follows.

@@ -95,6 +95,10 @@ impl SignaturePacket {
             return Err(Error::unsupported(format!("public key algorithm {key_algorithm}")));
         }
         let (numbers, encoded) = numbers(*key_algorithm, rest)?;
+        // One signature would make any number of packets.
+        if encoded.len() < rest.len() {
+            return Err(Error::structure("trailing data in v3 signature packet"));
+        }
         Ok(Self {
             version: 3,
             kind: *kind,
@@ -221,7 +225,7 @@ fn check_algorithms(fields: &[u8]) -> Result<HashAlgorithm, Error> {
 
 /// The hashes that v1.5.4 knows. It does not know MD5 and RIPEMD-160 any more, and it is right. SHA-1 counts only where
 /// the data shows no sign of a collision.
-fn hash_algorithm(id: u8) -> Result<HashAlgorithm, Error> {
+pub(super) fn hash_algorithm(id: u8) -> Result<HashAlgorithm, Error> {
     match id {
         2 | 8..=12 | 14 => Ok(HashAlgorithm::from(id)),
         id => Err(Error::unsupported(format!("hash function {id}"))),

@@ -130,7 +130,7 @@ impl Claims {
             EXPORTABLE => match contents.first() {
                 Some(0) => return Err(Error::unsupported("signature with non-exportable certification")),
                 Some(_) => {}
-                None => return Err(Error::structure("exportable certification subpacket with bad length")),
+                None => return Err(Error::structure("exportable certification subpacket with a bad length")),
             },
             TRUST if contents.len() != 2 => return Err(Error::structure("trust subpacket with bad length")),
             REGULAR_EXPRESSION if contents.last() != Some(&0) => {

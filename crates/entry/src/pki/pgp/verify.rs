@@ -3,8 +3,8 @@
 use super::error::Error;
 use super::key_packet::KeyPacket;
 use super::keyring::{Entity, Subkey, primary_may_sign, subkey_may_sign};
-use super::packet;
 use super::signature_packet::{BINARY, SignaturePacket, TEXT};
+use super::stream::Signatures;
 
 /// Signature packets looked at for one message. Release files in use have up to ten.
 pub(super) const MAX_SIGNATURES: usize = 100;
@@ -31,21 +31,12 @@ impl Signer<'_> {
 }
 
 /// Checks the first of the signatures in `packets` that names a key of `entities` which may sign.
-pub(super) fn detached(entities: &[Entity], mut packets: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
+pub(super) fn detached(entities: &[Entity], packets: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
+    let mut signatures = Signatures::of(packets);
     let mut unknown_signer = None;
     let mut left = MAX_SIGNATURES;
-    while let Some((packet, rest)) = packet::read(packets)? {
-        packets = rest;
-        match packet.tag {
-            packet::SIGNATURE => {}
-            packet::MARKER | packet::TRUST | packet::FIRST_NON_CRITICAL.. => continue,
-            _ => return Err(Error::structure("non signature packet found")),
-        }
+    while let Some(signature) = signatures.next()? {
         left = left.checked_sub(1).ok_or(Error::TooMany { what: "signatures", limit: MAX_SIGNATURES })?;
-        let signature = match SignaturePacket::of_message(&packet.body) {
-            Err(Error::Unsupported(_)) => continue,
-            signature => signature?,
-        };
         let issuer = signature.claims.issuer.ok_or_else(|| Error::structure("signature doesn't have an issuer"))?;
         let signers = signers(entities, issuer);
         if !signers.is_empty() {
