@@ -67,6 +67,7 @@ impl Proposal for Spec {
         let key = pgp::Key::parse(&self.public_key)?;
         let provenance = Provenance::parse(&self.provenance)?;
         provenance.signed.verify(&key)?;
+        provenance.check_algorithm()?;
         let hash = format!("{}:{}", provenance.algorithm, provenance.value);
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&key, &provenance),

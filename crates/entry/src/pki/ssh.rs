@@ -20,6 +20,8 @@ use wire::Reader;
 const MAX_KEY_BYTES: usize = 64 * 1024;
 /// Bytes of a submitted signature: with a key of 16,384 bits it has 7,000.
 const MAX_SIGNATURE_BYTES: usize = 64 * 1024;
+/// Between the fields of a line, and around it. Other white space belongs to the field that holds it.
+const BLANKS: [char; 2] = [' ', '\t'];
 const LABEL: &str = "SSH SIGNATURE";
 const MAGIC: &[u8] = b"SSHSIG";
 const VERSION: u32 = 1;
@@ -44,7 +46,7 @@ impl pki::Key for Key {
         }
         let mut fault = None;
         for line in String::from_utf8_lossy(key).split('\n') {
-            let line = line.split('\r').next().unwrap_or_default().trim();
+            let line = line.strip_suffix('\r').unwrap_or(line).trim_matches(BLANKS);
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
@@ -76,8 +78,8 @@ impl pki::Key for Key {
 impl Key {
     /// `type base64 comment`; none if there is but one word.
     fn from_line(line: &str) -> Option<Result<Self, Refusal>> {
-        let (name, rest) = line.split_once([' ', '\t'])?;
-        let encoded = rest.trim_start().split([' ', '\t']).next().unwrap_or_default();
+        let (name, rest) = line.split_once(BLANKS)?;
+        let encoded = rest.trim_start_matches(BLANKS).split(BLANKS).next().unwrap_or_default();
         Some(Self::from_parts(name, encoded))
     }
 
@@ -101,7 +103,7 @@ fn after_options(line: &str) -> Option<&str> {
     let (mut is_quoted, mut before) = (false, ' ');
     for (at, letter) in line.char_indices() {
         match letter {
-            ' ' | '\t' if !is_quoted => return Some(line[at..].trim_start()),
+            ' ' | '\t' if !is_quoted => return Some(line[at..].trim_start_matches(BLANKS)),
             '"' if before != '\\' => is_quoted = !is_quoted,
             _ => {}
         }
@@ -189,4 +191,30 @@ fn armor(key: &[u8], signature: &[u8]) -> Vec<u8> {
     let mut armored = Vec::new();
     pem::encode(LABEL, &blob, &mut armored);
     armored
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Key as _;
+
+    const LINE: &str = include_str!("../../tests/entry/pki/ssh/ed25519.pub");
+
+    /// As in golang.org/x/crypto v0.58: other white space is part of the type, or of the base64.
+    #[test]
+    fn only_blanks_and_tabs_stand_between_fields() {
+        let parse = |line: &str| Key::parse(line.as_bytes()).map(|key| key.canonical);
+        let plain = LINE.trim_end();
+        let expected = parse(plain).unwrap();
+        for line in [format!("\t {plain}\r\n"), plain.replacen(' ', "\t \t", 1), format!("no-pty \t{plain} \t")] {
+            assert_eq!(parse(&line).as_ref(), Ok(&expected), "{line:?}");
+        }
+        for blank in ["\u{c}", "\u{a0}", "\u{b}", "\r", "\u{2003}"] {
+            for line in
+                [format!("{blank}{plain}"), plain.replacen(' ', blank, 1), plain.replacen(' ', &format!(" {blank}"), 1)]
+            {
+                assert!(parse(&line).is_err(), "{line:?}");
+            }
+        }
+    }
 }

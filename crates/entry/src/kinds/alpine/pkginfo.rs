@@ -24,6 +24,8 @@ pub(crate) enum InfoError {
     EmptyName(usize),
     #[error("missing closing quote in line {0}")]
     UnclosedQuote(usize),
+    #[error("the name in line {0} is not UTF-8, and its readable part is that of another name")]
+    AmbiguousName(usize),
 }
 
 impl PackageInfo {
@@ -55,6 +57,10 @@ impl PackageInfo {
                         return Err(InfoError::EmptyName(lines.number));
                     }
                     if is_wanted {
+                        // Two names that differ in the file must not be one in the entry.
+                        if name.contains(char::REPLACEMENT_CHARACTER) && values.contains_key(&name) {
+                            return Err(InfoError::AmbiguousName(lines.number));
+                        }
                         values.insert(name, value);
                     }
                 }
@@ -240,5 +246,7 @@ mod tests {
     fn bytes_that_are_no_text_are_replaced() {
         let info = PackageInfo::parse(b"\xff\xfea = \xe2\x82\n").unwrap();
         assert_eq!(info.get("a"), "\u{fffd}\u{fffd}");
+        assert_eq!(PackageInfo::parse(b"\xffa = 1\n\xfea = 2\n"), Err(InfoError::AmbiguousName(2)));
+        assert_eq!(PackageInfo::parse(b"a = 1\na = 2\n").unwrap().get("a"), "2");
     }
 }

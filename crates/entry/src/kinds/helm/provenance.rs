@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use crate::kinds::artifact;
 use crate::pki::pgp::ClearSigned;
 use crate::refusal::Refusal;
 
@@ -13,6 +14,8 @@ const MAX_BYTES: usize = 1024 * 1024;
 /// Bytes of the document with the digests. Helm writes one line of 100.
 const MAX_SUMS_BYTES: usize = 64 * 1024;
 const SEPARATOR: &[u8] = b"\n...\n";
+/// The digest that stored entries may have.
+const ALGORITHM: &str = "sha256";
 
 /// A provenance file, its signature not verified.
 pub(super) struct Provenance {
@@ -47,6 +50,14 @@ impl Provenance {
                 Ok(Self { algorithm: algorithm.to_owned(), value: value.to_owned(), signed })
             }
             _ => Err(refuse("invalid hash found in Provenance file")),
+        }
+    }
+
+    /// Checks that the digest is one that a stored entry may have. As in Rekor its value is not looked at.
+    pub(super) fn check_algorithm(&self) -> Result<(), Refusal> {
+        match self.algorithm == ALGORITHM {
+            true => Ok(()),
+            false => artifact::refuse(&["chart.hash.algorithm in body should be one of [sha256]".to_owned()]),
         }
     }
 }
@@ -116,6 +127,24 @@ mod tests {
         assert_eq!(second_document(b"a\n...\nb\n...\nc").as_deref(), Some(&b"b"[..]));
         assert_eq!(second_document(b"a\n...").as_deref(), Some(&b""[..]));
         assert_eq!(second_document(b"a\n....\nb"), None);
+    }
+
+    /// Rekor v1.5.4 logged any, v1.6.1 only what its own schema admits when the entry is read again.
+    #[test]
+    fn only_sha256_can_be_logged() {
+        let signed = include_str!("../../../../../fuzz/seeds/helm/signed");
+        let check = |algorithm: &str| {
+            let text = signed.replace("sha256:", &format!("{algorithm}:"));
+            Provenance::parse(text.as_bytes()).unwrap().check_algorithm()
+        };
+        assert_eq!(check("sha256"), Ok(()));
+        for algorithm in ["sha512", "SHA256", "sha-256", "foo"] {
+            let refusal = check(algorithm).unwrap_err().to_string();
+            assert!(
+                refusal.ends_with("chart.hash.algorithm in body should be one of [sha256]"),
+                "{algorithm}: {refusal}"
+            );
+        }
     }
 
     /// Each line repeats the one before nine times.
