@@ -19,8 +19,21 @@ pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 pub(crate) enum Digests {
     /// Those of its subjects.
     Subjects,
-    /// Those of its subjects, and of the materials of SLSA provenance up to 0.2.
+    /// Those of its subjects, and of the materials of SLSA provenance up to 0.2. Of a list that is partly wrong there
+    /// are none, as for the kind `intoto` in Rekor.
     SubjectsAndMaterials,
+    /// The same, but a list that is partly wrong has those that can be read, as for the kind `dsse` in Rekor since v1.6.
+    Readable,
+}
+
+impl Digests {
+    fn include_materials(self) -> bool {
+        self != Self::Subjects
+    }
+
+    fn pass_over_faults(self) -> bool {
+        self == Self::Readable
+    }
 }
 
 /// `<algorithm>:<digest>` for each digest, as written, and what a subject's name is found by. What is no statement has
@@ -29,13 +42,13 @@ pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>
     let payload = String::from_utf8_lossy(payload);
     let mut keys = Vec::new();
     let Ok([subjects, predicate]) = go_json::members(&payload, ["subject", "predicate"]) else { return Ok(keys) };
-    if !collect(subjects, Names::Too, &mut keys)? {
+    if !collect(subjects, Names::Too, digests, &mut keys)? {
         return Ok(Vec::new());
     }
-    let predicate = predicate.filter(|_| digests == Digests::SubjectsAndMaterials);
+    let predicate = predicate.filter(|_| digests.include_materials());
     if let Some(Ok([materials])) = predicate.map(|predicate| go_json::members(predicate.get(), ["materials"])) {
         let before = keys.len();
-        if !collect(materials, Names::Left, &mut keys)? {
+        if !collect(materials, Names::Left, digests, &mut keys)? {
             keys.truncate(before);
         }
     }
@@ -62,39 +75,58 @@ impl From<Error> for Stop {
     }
 }
 
-/// Adds the digests of a list of `{"digest":{algorithm: digest}}`. False if it is not of that form.
-fn collect(list: Option<&RawValue>, names: Names, keys: &mut Vec<String>) -> Result<bool, Refusal> {
+/// Adds the digests of a list of `{"digest":{algorithm: digest}}`. False if it is not of that form; where faults are
+/// passed over it never is.
+fn collect(list: Option<&RawValue>, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<bool, Refusal> {
     let outcome = go_json::each_element(list, Stop::from, |item| {
-        let [name, digest] = go_json::members(item.get(), ["name", "digest"])?;
-        let mut digests: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
-        // Not sought in the list: a name may be repeated as often as the payload has room for.
-        let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
-        go_json::each_member(digest, Stop::from, |algorithm, value| {
-            let value = go_json::text(Some(value))?;
-            match places.get(&algorithm) {
-                Some(at) => digests[*at].1 = value,
-                None if digests.len() == MAX_INDEX_KEYS => return Err(Stop::TooMany),
-                None => {
-                    places.insert(algorithm.clone(), digests.len());
-                    digests.push((algorithm, value));
-                }
-            }
-            Ok(())
-        })?;
-        keys.extend(digests.into_iter().map(|(algorithm, value)| format!("{algorithm}:{value}")));
-        // Not among Rekor's keys, so that a name of the wrong type does no harm.
-        if names == Names::Too
-            && let Ok(name) = go_json::text(name)
-        {
-            keys.extend(search::subject_keys(&name));
+        match collect_item(item, names, digests, keys) {
+            Err(Stop::Malformed) if digests.pass_over_faults() => {}
+            outcome => outcome?,
         }
         if keys.len() > MAX_INDEX_KEYS { Err(Stop::TooMany) } else { Ok(()) }
     });
     match outcome {
         Ok(()) => Ok(true),
-        Err(Stop::Malformed) => Ok(false),
+        Err(Stop::Malformed) => Ok(digests.pass_over_faults()),
         Err(Stop::TooMany) => Err(too_many_index_keys()),
     }
+}
+
+/// Adds the digests of one element, and what its name is found by.
+fn collect_item(item: &RawValue, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<(), Stop> {
+    let [name, digest] = go_json::members(item.get(), ["name", "digest"])?;
+    let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+    // Not sought in the list: a name may be repeated as often as the payload has room for.
+    let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
+    let outcome = go_json::each_member(digest, Stop::from, |algorithm, value| {
+        let value = match go_json::text(Some(value)) {
+            Ok(value) => value,
+            // What is no text leaves the algorithm with nothing, as in Go.
+            Err(_) if digests.pass_over_faults() => Cow::Borrowed(""),
+            Err(error) => return Err(error.into()),
+        };
+        match places.get(&algorithm) {
+            Some(at) => found[*at].1 = value,
+            None if found.len() == MAX_INDEX_KEYS => return Err(Stop::TooMany),
+            None => {
+                places.insert(algorithm.clone(), found.len());
+                found.push((algorithm, value));
+            }
+        }
+        Ok(())
+    });
+    match outcome {
+        Err(Stop::Malformed) if digests.pass_over_faults() => {}
+        outcome => outcome?,
+    }
+    keys.extend(found.into_iter().map(|(algorithm, value)| format!("{algorithm}:{value}")));
+    // Not among Rekor's keys, so that a name of the wrong type does no harm.
+    if names == Names::Too
+        && let Ok(name) = go_json::text(name)
+    {
+        keys.extend(search::subject_keys(&name));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -116,6 +148,30 @@ mod tests {
             keys(r#"{"subject":[{"digest":{"a":"b"}}],"predicate":{"materials":[{"digest":{"c":"d"}},7]}}"#),
             ["a:b"]
         );
+    }
+
+    #[test]
+    fn of_a_statement_that_is_partly_wrong_dsse_keeps_what_can_be_read() {
+        let of_dsse = |payload: &str| index_keys(payload.as_bytes(), Digests::Readable).unwrap();
+        let good = r#"{"name":"n","digest":{"a":"b"}}"#;
+        for (statement, by_intoto, by_dsse) in [
+            (format!(r#"{{"subject":[{good},7,{{"digest":5}}]}}"#), vec![], vec!["a:b", "subject=n"]),
+            (r#"{"subject":[{"digest":{"a":7,"b":"c"}}]}"#.to_owned(), vec![], vec!["a:", "b:c"]),
+            (format!(r#"{{"subject":7,"predicate":{{"materials":[7,{good}]}}}}"#), vec![], vec!["a:b"]),
+            (
+                format!(r#"{{"subject":[{good}],"predicate":{{"materials":[{{"digest":{{"c":[]}}}}]}}}}"#),
+                vec!["a:b", "subject=n"],
+                vec!["a:b", "subject=n", "c:"],
+            ),
+            (format!(r#"{{"subject":[{good}],"predicate":"x"}}"#), vec!["a:b", "subject=n"], vec!["a:b", "subject=n"]),
+            (format!(r#"{{"subject":[{good}]}} x"#), vec![], vec![]),
+        ] {
+            assert_eq!(
+                (keys(&statement), of_dsse(&statement)),
+                (by_intoto.into_iter().map(str::to_owned).collect(), by_dsse.into_iter().map(str::to_owned).collect(),),
+                "{statement}"
+            );
+        }
     }
 
     #[test]

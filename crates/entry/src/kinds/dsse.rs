@@ -82,7 +82,7 @@ impl Proposal for Proposed {
         }
         index_keys.extend([payload_hash.index_key(), envelope_hash.index_key()]);
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(verified.payload(), Digests::SubjectsAndMaterials)?);
+            index_keys.extend(statement::index_keys(verified.payload(), Digests::Readable)?);
         }
         let committed = Committed { envelope_hash, payload_hash, signatures };
         Ok(Canonical { leaf_bytes: committed.leaf_bytes(), index_keys, attestation: None })

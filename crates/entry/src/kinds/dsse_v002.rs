@@ -87,7 +87,7 @@ impl Request {
         let mut index_keys: Vec<String> = signatures.iter().flat_map(|(_, signer)| signer.index_keys()).collect();
         index_keys.push(digest_key(&payload_hash));
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(&envelope.payload, Digests::SubjectsAndMaterials)?);
+            index_keys.extend(statement::index_keys(&envelope.payload, Digests::Readable)?);
         }
         Ok(Canonical { leaf_bytes: leaf_bytes(&payload_hash, &signatures), index_keys, attestation: None })
     }
