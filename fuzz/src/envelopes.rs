@@ -3,7 +3,7 @@
 use entry::{Policy, ProposedEntry, VerifiedEntry, index_keys_of_leaf, key_search_key};
 use serde_json::Value;
 
-use crate::NOW;
+use crate::{NOW, cost};
 
 /// An entry that is accepted becomes leaf bytes that are RFC 8785, that are found by themselves, and that tell what
 /// index keys follow from them.
@@ -43,7 +43,7 @@ pub fn tuf(body: &[u8]) {
 
 /// A root that is read has one search key, in whichever order its members are.
 pub fn tuf_key(root: &[u8]) {
-    let Ok(key) = key_search_key("tuf", root) else { return };
+    let Ok(key) = cost::within(root, |_| key_search_key("tuf", root)) else { return };
     let Ok(value) = serde_json::from_slice::<Value>(root) else { return };
     let members = value.as_object().map_or(0, serde_json::Map::len);
     // Of names that differ in case the last one counts, which this generic parser cannot tell.
@@ -53,7 +53,7 @@ pub fn tuf_key(root: &[u8]) {
 }
 
 fn accepted(kind: &str, body: &[u8]) -> Option<VerifiedEntry> {
-    let entry = ProposedEntry::from_json(body).ok()?.verify(&Policy::default(), NOW).ok()?;
+    let entry = cost::verify(ProposedEntry::from_json, body).ok()?;
     let value: Value = serde_json::from_slice(entry.leaf_bytes()).expect("leaf bytes are JSON");
     let canonical = serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form");
     assert_eq!(entry.leaf_bytes(), canonical, "the typed writer and the generic one agree");

@@ -2,10 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use entry::{Policy, ProposedEntry, Refusal, VerifiedEntry, index_keys_of_leaf, key_search_key};
+use entry::{ProposedEntry, Refusal, VerifiedEntry, index_keys_of_leaf, key_search_key};
 use serde_json::{Value, json};
 
-use crate::NOW;
+use crate::cost;
 
 /// What the tools signed that made the seeds.
 const MESSAGE: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/message");
@@ -17,8 +17,7 @@ const SSH_KEY: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/ssh/ed
 /// An entry that is accepted becomes leaf bytes that are RFC 8785 and tell the index keys; and the canonical key and
 /// signature in them are accepted for the same artifact, and become the same leaf bytes.
 pub fn rekord(body: &[u8]) {
-    let Ok(proposed) = ProposedEntry::from_json(body) else { return };
-    let Ok(entry) = proposed.verify(&Policy::default(), NOW) else { return };
+    let Ok(entry) = cost::verify(ProposedEntry::from_json, body) else { return };
     let body: Value = serde_json::Deserializer::from_slice(body).into_iter().next().expect("JSON").expect("JSON");
     let content = &body["spec"]["data"]["content"];
     // Of members whose names differ in case the last one counts, which this generic parser cannot tell.
@@ -64,7 +63,7 @@ pub fn ssh(bytes: &[u8]) {
 
 /// The search key, if these bytes are a key: the one of an entry that holds it.
 fn check_key(format: &str, bytes: &[u8]) -> Option<String> {
-    let searched = key_search_key(format, bytes);
+    let searched = cost::within(bytes, |_| key_search_key(format, bytes));
     let leaf = json!({"apiVersion": "0.0.1", "kind": "rekord", "spec": {
         "data": {"hash": {"algorithm": "sha256", "value": "0".repeat(64)}},
         "signature": {"content": "AA==", "format": format, "publicKey": {"content": STANDARD.encode(bytes)}},
@@ -103,5 +102,5 @@ fn check_fixed_point(entry: &VerifiedEntry, content: &Value) {
 }
 
 fn verify(proposal: &Value) -> Result<VerifiedEntry, Refusal> {
-    ProposedEntry::from_json(proposal.to_string().as_bytes())?.verify(&Policy::default(), NOW)
+    cost::verify(ProposedEntry::from_json, proposal.to_string().as_bytes())
 }

@@ -1,6 +1,7 @@
 //! Properties of everything that parses what strangers send. Each function takes any bytes and panics where a property
 //! does not hold; that a parser does not panic itself is the least of them.
 
+mod cost;
 mod envelopes;
 mod formats;
 mod packages;
@@ -8,7 +9,7 @@ mod witnesses;
 
 pub use envelopes::{cose, dsse, intoto, rfc3161, tuf, tuf_key};
 pub use formats::{minisign, pgp, rekord, ssh};
-pub use packages::{alpine, helm, is_accepted, jar, pkcs7, rpm};
+pub use packages::{alpine, helm, helm_provenance, is_accepted, jar, pkcs7, rpm, rpm_package};
 pub use witnesses::{add_checkpoint, cosignature, witness_policy};
 
 use base64::Engine;
@@ -29,7 +30,7 @@ pub const NOW: UnixSeconds = UnixSeconds(1_795_384_279);
 /// submitted or looked up again, and that tell the index keys.
 pub fn hashedrekord(body: &[u8]) {
     let policy = Policy::default();
-    let Ok(entry) = ProposedEntry::from_json(body).and_then(|entry| entry.verify(&policy, NOW)) else { return };
+    let Ok(entry) = cost::verify(ProposedEntry::from_json, body) else { return };
     let leaf = entry.leaf_bytes();
     let value: Value = serde_json::from_slice(leaf).expect("leaf bytes are JSON");
     let canonical = serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form");
@@ -46,7 +47,7 @@ pub fn hashedrekord(body: &[u8]) {
 /// A key that is read has the same search key by itself and in an entry; and where a second parser reads the same
 /// certificate, it finds the same names.
 pub fn x509_key(pem: &[u8]) {
-    let searched = key_search_key("x509", pem);
+    let searched = cost::within(pem, |_| key_search_key("x509", pem));
     let keys = keys_of_entry_with(pem);
     assert_eq!(searched.is_ok(), keys.is_ok(), "{searched:?} {keys:?}");
     let (Ok(searched), Ok(keys)) = (searched, keys) else { return };
@@ -72,13 +73,10 @@ pub fn x509_key(pem: &[u8]) {
 /// A request of Rekor v2 that is accepted, the generated types read as the same, and it becomes leaf bytes that are
 /// RFC 8785, that tell its index keys, and that its binary form becomes as well.
 pub fn v2_request(body: &[u8]) {
-    let policy = Policy::default();
-    let accepted = |entry: Result<ProposedEntry, Refusal>| entry.and_then(|entry| entry.verify(&policy, NOW));
-    if let Ok(entry) = accepted(ProposedEntry::from_v2_protobuf(body)) {
+    if let Ok(entry) = cost::verify(ProposedEntry::from_v2_protobuf, body) {
         assert!(keys_of_leaf_agree(&entry));
     }
-    let Ok(read) = ProposedEntry::from_v2_json(body) else { return };
-    let Ok(entry) = accepted(Ok(read)) else { return };
+    let Ok(entry) = cost::verify(ProposedEntry::from_v2_json, body) else { return };
     let leaf = entry.leaf_bytes();
     let value: Value = serde_json::from_slice(leaf).expect("leaf bytes are JSON");
     assert_eq!(leaf, serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form"));
@@ -88,7 +86,8 @@ pub fn v2_request(body: &[u8]) {
         Err(_) if body.contains(&b'\\') => return,
         message => message.expect("what is accepted is read by the generated types too"),
     };
-    let again = accepted(ProposedEntry::from_v2_protobuf(&message.encode_to_vec())).expect("accepted in binary form");
+    let binary = message.encode_to_vec();
+    let again = cost::verify(ProposedEntry::from_v2_protobuf, &binary).expect("accepted in binary form");
     assert_eq!((again.kind(), again.leaf_bytes()), (entry.kind(), leaf));
 }
 

@@ -4,12 +4,12 @@ use std::io::{Cursor, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use entry::{Policy, ProposedEntry, VerifiedEntry, index_keys_of_leaf};
+use entry::{ProposedEntry, VerifiedEntry, index_keys_of_leaf, is_readable};
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::NOW;
+use crate::cost;
 
 /// The keys by which the seeds are signed.
 const ALPINE_KEY: &[u8] = include_bytes!("../keys/alpine.pub");
@@ -53,6 +53,16 @@ pub fn helm(provenance: &[u8]) {
     accepted("helm", provenance);
 }
 
+/// What is read of a package behind its signature, which no fuzzer makes.
+pub fn rpm_package(package: &[u8]) {
+    cost::within(package, |work| is_readable("rpm", package, work));
+}
+
+/// The same of provenance.
+pub fn helm_provenance(provenance: &[u8]) {
+    cost::within(provenance, |work| is_readable("helm", provenance, work));
+}
+
 /// Whether an input of one of these targets is accepted.
 pub fn is_accepted(target: &str, bytes: &[u8]) -> bool {
     match target {
@@ -93,7 +103,7 @@ fn accepted(kind: &str, artifact: &[u8]) -> Option<VerifiedEntry> {
         _ => json!({"publicKey": key(ALPINE_KEY), "package": content}),
     };
     let body = json!({"apiVersion": "0.0.1", "kind": kind, "spec": spec}).to_string();
-    let entry = ProposedEntry::from_json(body.as_bytes()).ok()?.verify(&Policy::default(), NOW).ok()?;
+    let entry = cost::verify(ProposedEntry::from_json, body.as_bytes()).ok()?;
     let leaf = entry.leaf_bytes();
     let value: Value = serde_json::from_slice(leaf).expect("leaf bytes are JSON");
     assert_eq!(leaf, serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form"));

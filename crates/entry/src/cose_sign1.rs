@@ -6,6 +6,7 @@ use coset::{Algorithm, ContentType, CoseSign1, TaggedCborSerializable};
 use crate::digest::Digest;
 use crate::public_key::{Curve, KeyKind, PublicKey};
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// Arrays, maps and tags in one another: what Go's decoder takes, where headers in use need three.
 const MAX_NESTING: usize = 32;
@@ -54,7 +55,7 @@ impl Sign1 {
 
     /// Checks the signature (RFC 9052 section 4.4). The protected header names the algorithm; it may be silent only where
     /// there is external data.
-    pub(crate) fn verify(&self, external: &[u8], verifier: &Verifier<'_>) -> Result<(), Refusal> {
+    pub(crate) fn verify(&self, external: &[u8], verifier: &Verifier<'_>, work: &mut Work) -> Result<(), Refusal> {
         let algorithm = verifier.algorithm;
         match &self.message.protected.header.alg {
             Some(Algorithm::Assigned(named)) if named.to_i64() == algorithm.to_i64() => {}
@@ -71,10 +72,11 @@ impl Sign1 {
             external,
             &self.payload,
         );
+        work.take_hashing(signed.len()).map_err(Refusal::invalid)?;
         let digest = Digest::sha256(&signed);
         let verified = match algorithm {
-            ES256 => verifier.key.verify_p256_pair(&digest, &self.message.signature),
-            _ => verifier.key.verify_pss(&digest, &self.message.signature),
+            ES256 => verifier.key.verify_p256_pair(&digest, &self.message.signature, work),
+            _ => verifier.key.verify_pss(&digest, &self.message.signature, work),
         };
         verified.map_err(|_| invalid("verification error"))
     }

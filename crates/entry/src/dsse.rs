@@ -1,6 +1,6 @@
 //! DSSE envelopes (<https://github.com/secure-systems-lab/dsse>), as Rekor reads and verifies them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
@@ -9,17 +9,14 @@ use base64::engine::general_purpose::GeneralPurpose;
 use crate::digest::Digest;
 use crate::go_json;
 use crate::member::BASE64;
-use crate::public_key::KeyKind;
+use crate::public_key::{KeyKind, SignatureError};
 use crate::refusal::Refusal;
+use crate::work::Work;
 use crate::x509::Key;
 
-/// Signatures of one envelope, and keys that may verify them. Each key has to verify one, so that an envelope with
-/// so many asks for half as many checks squared, of which one with P-521 takes half a millisecond; leaf bytes of 65,535 hold fewer
-/// than two hundred. Envelopes in use have one to three.
+/// Signatures of one envelope, and keys that may verify them; leaf bytes of 65,535 hold fewer than two hundred. Envelopes in
+/// use have one to three.
 pub(crate) const MAX_SIGNATURES: usize = 32;
-/// Bytes that the checks of one envelope's Ed25519 signatures hash, all together: half a second. (Other keys sign
-/// a digest, which is made once.)
-const MAX_HASHED_BYTES: usize = 256 * 1024 * 1024;
 
 /// Standard alphabet first, then this one.
 const URL_BASE64: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, crate::member::BASE64_CONFIG);
@@ -93,29 +90,25 @@ impl Opened {
     }
 
     /// The checks of this envelope's signatures.
-    pub(crate) fn checks(&self) -> Checks<'_> {
-        Checks { opened: self, digest: Digest::sha256(&self.pae), hashed: 0 }
+    pub(crate) fn checks<'o, 'w>(&'o self, work: &'w mut Work) -> Result<Checks<'o, 'w>, Refusal> {
+        work.take_hashing(self.pae.len()).map_err(Refusal::invalid)?;
+        Ok(Checks { opened: self, digest: Digest::sha256(&self.pae), work })
     }
 }
 
-/// Checks the signatures of one envelope, within what all of them together may cost.
-pub(crate) struct Checks<'o> {
+/// Checks the signatures of one envelope.
+pub(crate) struct Checks<'o, 'w> {
     opened: &'o Opened,
     /// Of what is signed.
     digest: Digest,
-    /// Bytes hashed beyond that.
-    hashed: usize,
+    work: &'w mut Work,
 }
 
-impl Checks<'_> {
-    /// The first signature that `key` verifies: a key accounts for one signature, as in Rekor. Of those that
-    /// `is_candidate` takes; positions are those in the envelope.
-    pub(crate) fn find(&mut self, key: &Key, is_candidate: impl Fn(usize) -> bool) -> Result<usize, Refusal> {
-        for (position, signature) in self.opened.signatures.iter().enumerate() {
-            if !is_candidate(position) {
-                continue;
-            }
-            if self.is_verified(key, signature)? {
+impl Checks<'_, '_> {
+    /// The first of the signatures at `positions` that `key` verifies: a key accounts for one signature, as in Rekor.
+    pub(crate) fn find(&mut self, key: &Key, positions: impl Iterator<Item = usize>) -> Result<usize, Refusal> {
+        for position in positions {
+            if self.is_verified(key, &self.opened.signatures[position])? {
                 return Ok(position);
             }
         }
@@ -124,15 +117,28 @@ impl Checks<'_> {
 
     fn is_verified(&mut self, key: &Key, signature: &[u8]) -> Result<bool, Refusal> {
         let key = key.public_key();
-        if key.kind() != KeyKind::Ed25519 {
-            return Ok(key.verify_digest(&self.digest, signature).is_ok());
-        }
-        self.hashed += self.opened.pae.len();
-        match self.hashed {
-            ..=MAX_HASHED_BYTES => Ok(key.verify_message(&self.opened.pae, signature).is_ok()),
-            _ => Err(Refusal::Invalid("too many Ed25519 signatures for a payload of this size".to_owned())),
+        let verified = match key.kind() {
+            // It signs the envelope itself; other keys sign a digest, which is made once.
+            KeyKind::Ed25519 => key.verify_message(&self.opened.pae, signature, self.work),
+            _ => key.verify_digest(&self.digest, signature, self.work),
+        };
+        match verified {
+            Err(SignatureError::TooCostly(error)) => Err(Refusal::invalid(error)),
+            verified => Ok(verified.is_ok()),
         }
     }
+}
+
+/// All positions in a list of so many, those first where a match is likely after one at `last`: signatures and keys stand in one
+/// order, or in opposite ones.
+pub(crate) fn likely_first(count: usize, last: Option<usize>) -> impl Iterator<Item = usize> {
+    let likely = match last {
+        None => [Some(0), count.checked_sub(1)],
+        Some(last) => [Some(last + 1), last.checked_sub(1)],
+    };
+    let is_likely = move |position: &usize| likely.contains(&Some(*position));
+    let first = likely.into_iter().flatten().filter(move |position| *position < count);
+    first.chain((0..count).filter(move |position| !is_likely(position)))
 }
 
 /// Which of the keys have to verify a signature.
@@ -169,18 +175,24 @@ impl Verified<'_> {
 }
 
 /// Verifies an envelope: each key that is tried verifies a signature, each signature is verified by a key. Signatures with equal
-/// texts are one.
+/// texts are one, and so are equal keys.
+///
+/// A key is tried first on the signatures that no other key verified. In Rekor it is always tried on all of them, which shows
+/// only where somebody made a signature that two keys verify.
 pub(crate) fn verify<'e, Pem: AsRef<[u8]>>(
     envelope: &'e Envelope,
     pems: &[Pem],
     tried: KeysTried,
+    work: &mut Work,
 ) -> Result<Verified<'e>, Refusal> {
     let texts: BTreeSet<&str> = envelope.signatures.iter().map(|signature| signature.sig.as_str()).collect();
     // What is wrong with the first key is said before what is wrong with the envelope.
     let opened = envelope.open();
-    let mut checks = opened.as_ref().ok().map(Opened::checks);
-    let mut keys = Vec::with_capacity(pems.len());
+    let mut checks = opened.as_ref().ok().map(|opened| opened.checks(work)).transpose()?;
+    let mut keys: Vec<Key> = Vec::with_capacity(pems.len());
     let mut by_signature = BTreeMap::new();
+    let mut by_key: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut last = None;
     for pem in pems {
         if tried == KeysTried::UntilAllVerify && by_signature.len() == texts.len() {
             break;
@@ -188,11 +200,21 @@ pub(crate) fn verify<'e, Pem: AsRef<[u8]>>(
         let key = Key::from_pem(pem.as_ref())
             .map_err(|refusal| Refusal::Invalid(format!("could not parse public key as x509: {refusal}")))?;
         let found = match (&mut checks, &opened) {
-            (Some(checks), _) => checks.find(&key, |_| true),
+            (Some(checks), _) => match by_key.get(key.public_key().bytes()) {
+                Some(position) => Ok(*position),
+                None => {
+                    let is_open = |position: &usize| !by_key.values().any(|taken| taken == position);
+                    let (open, taken): (Vec<usize>, Vec<usize>) =
+                        likely_first(envelope.signatures.len(), last).partition(is_open);
+                    checks.find(&key, open.into_iter().chain(taken))
+                }
+            },
             (None, Err(refusal)) => Err(refusal.clone()),
             (None, Ok(_)) => Err(bad_base64()),
         };
         let position = found.map_err(|refusal| unverified(&refusal))?;
+        last = Some(position);
+        by_key.insert(key.public_key().bytes().to_vec(), position);
         by_signature.insert(envelope.signatures[position].sig.as_str(), keys.len());
         keys.push(key);
     }

@@ -25,6 +25,7 @@ use serde_json::value::RawValue;
 use crate::policy::Policy;
 use crate::refusal::{Refusal, quoted};
 use crate::stages::UnixSeconds;
+use crate::work::Work;
 
 /// Every kind in every version that this log takes.
 static REGISTRY: &[&dyn Kind] = &[
@@ -55,6 +56,16 @@ pub fn kind_names() -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Whether the artifact of a kind can be read, `helm` or `rpm`: everything that is done with it but for its signature. Behind
+/// that a fuzzer would hardly get.
+pub fn is_readable(kind: &str, artifact: &[u8], work: &mut Work) -> bool {
+    match kind {
+        "helm" => helm::is_readable(artifact),
+        "rpm" => rpm::is_readable(artifact, work),
+        _ => false,
+    }
 }
 
 /// One kind in one version.
@@ -91,17 +102,34 @@ pub enum Weight {
 
 /// What a client submitted as `spec`, decoded and unchecked.
 pub(crate) trait Proposal: Send {
-    /// Checks the signature and everything else that `purpose` asks for, and makes it canonical.
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal>;
+    /// Checks the signature and everything else that `purpose` asks for, and makes it canonical. MUST take from `work` before it does
+    /// anything that may cost more than in proportion to the length of what was submitted.
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal>;
 }
 
 /// What a proposal is checked for.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'p> {
-    /// To be appended: the policy admits it, and nothing is missing.
-    Insert { policy: &'p Policy, now: UnixSeconds },
+    /// To be appended: the policy admits it, nothing is missing, and the leaf has room.
+    Insert { policy: &'p Policy, now: UnixSeconds, max_leaf_bytes: usize },
     /// To be found: what Rekor's `retrieve` checks, so that the form in which an entry is stored may be enough.
     LookUp { now: UnixSeconds },
+}
+
+impl Purpose<'_> {
+    /// Refuses an entry whose leaf bytes hold base64 of so many bytes, if that alone is too much. MUST be asked before anything
+    /// that takes long.
+    pub(crate) fn admit_leaf_with(self, bytes: usize) -> Result<(), Refusal> {
+        match self {
+            Purpose::Insert { max_leaf_bytes, .. } if bytes.div_ceil(3) * 4 > max_leaf_bytes => {
+                Err(Refusal::Invalid(format!(
+                    "the entry has more than {} bytes, this log takes at most {max_leaf_bytes}",
+                    bytes.div_ceil(3) * 4
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A checked entry.

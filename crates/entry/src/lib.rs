@@ -27,10 +27,12 @@ mod ssh_fingerprint;
 mod stages;
 mod statement;
 mod v2;
+mod work;
 mod x509;
 
-pub use kinds::{Weight, kind_names, kind_tags};
+pub use kinds::{Weight, is_readable, kind_names, kind_tags};
 pub use policy::{DEFAULT_ALGORITHMS, Policy, UnknownAlgorithm, UnknownKind};
 pub use refusal::Refusal;
 pub use search::{Attribute, KEY_FORMATS, key_search_key};
 pub use stages::{ProposedEntry, UnixSeconds, VerifiedEntry, index_keys_of_leaf};
+pub use work::Work;

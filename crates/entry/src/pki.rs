@@ -11,11 +11,13 @@ pub(crate) mod ssh;
 pub(crate) mod tuf;
 
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// A public key as a client submitted it: parsed, nothing verified but what the key says of itself.
 pub(crate) trait Key: Sized {
-    /// Parses a key, or says what is wrong with it as Rekor does. MUST bound its work and memory before it allocates.
-    fn parse(key: &[u8]) -> Result<Self, Refusal>;
+    /// Parses a key, or says what is wrong with it as Rekor does. MUST take from `work` before it checks what a key says of
+    /// itself, and MUST bound its memory before it allocates.
+    fn parse(key: &[u8], work: &mut Work) -> Result<Self, Refusal>;
 
     /// The bytes that every equivalent key becomes, which parse to an equal key.
     fn canonical(&self) -> &[u8];
@@ -42,5 +44,5 @@ pub(crate) trait Signature: Sized {
     fn canonical(&self) -> &[u8];
 
     /// Checks that `key` made it over `message`.
-    fn verify(&self, message: &[u8], key: &Self::Key) -> Result<(), Refusal>;
+    fn verify(&self, message: &[u8], key: &Self::Key, work: &mut Work) -> Result<(), Refusal>;
 }

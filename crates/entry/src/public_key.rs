@@ -12,6 +12,7 @@ use crate::digest::{Digest, HashAlgorithm};
 use crate::prehash::Prehash;
 use crate::pss;
 use crate::signature;
+use crate::work::{TooCostly, Work};
 
 /// Longest RSA modulus: the longest that aws-lc verifies with. A check with 8,192 bits takes 0.2 ms, and one with
 /// 16,384 would take four times that.
@@ -92,6 +93,8 @@ pub(crate) enum SignatureError {
     /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no policy can name it.
     #[error("entry algorithms are not allowed")]
     NotAllowed,
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 impl PublicKey {
@@ -134,8 +137,14 @@ impl PublicKey {
 
     /// Checks a signature over a digest as Rekor does for a `hashedrekord`: ECDSA on any curve with any hash, as ASN.1
     /// or as r ‖ s; RSA as PKCS#1 v1.5; Ed25519 as Ed25519ph (RFC 8032), hence over SHA-512 only.
-    pub(crate) fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify_digest(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
         let hash = digest.algorithm();
+        work.take_signature(self.kind)?;
         match (self.kind, &self.verifier) {
             (KeyKind::Ecdsa(curve), Verifier::AwsLc(key)) => {
                 let algorithm = ecdsa_algorithm(curve, hash).ok_or(SignatureError::NotAllowed)?;
@@ -157,21 +166,36 @@ impl PublicKey {
 
     /// Checks a signature over `message` as Rekor does where the message itself is there: over its SHA-256 by ECDSA on
     /// any curve (as ASN.1 or as r ‖ s) or RSA PKCS#1 v1.5, over itself by Ed25519.
-    pub(crate) fn verify_message(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify_message(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
+        work.take_hashing(message.len())?;
         match &self.verifier {
-            Verifier::Ed25519(key) => verify_ed25519(key, message, signature).ok_or(SignatureError::Ed25519Message),
-            Verifier::AwsLc(_) | Verifier::None => self.verify_digest(&Digest::sha256(message), signature),
+            Verifier::Ed25519(key) => {
+                work.take_signature(self.kind)?;
+                verify_ed25519(key, message, signature).ok_or(SignatureError::Ed25519Message)
+            }
+            Verifier::AwsLc(_) | Verifier::None => self.verify_digest(&Digest::sha256(message), signature, work),
         }
     }
 
     /// Checks a signature over the hash of a package or archive, as [`Self::verify_digest`] with two hash functions
     /// more: SHA-1, by which Alpine packages are signed and old archives, and with ECDSA keys SHA-224. Ed25519 keys sign
     /// neither.
-    pub(crate) fn verify_hash(&self, hash: &aws_digest::Digest, signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify_hash(
+        &self,
+        hash: &aws_digest::Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
         let (algorithm, bytes) = (hash.algorithm(), hash.as_ref().to_vec());
         let (algorithm, bytes) = match (self.kind, &self.verifier) {
             (KeyKind::Ed25519, _) => return Err(SignatureError::NotForPackages),
             (KeyKind::Rsa { .. }, Verifier::AwsLc(key)) if *algorithm == aws_digest::SHA1_FOR_LEGACY_USE_ONLY => {
+                work.take_signature(self.kind)?;
                 return ParsedPublicKey::new(&aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, key.as_ref())
                     .map_err(|_| SignatureError::Rsa)?
                     .verify_digest_sig(hash, signature)
@@ -187,14 +211,20 @@ impl PublicKey {
             _ => return Err(SignatureError::NotAllowed),
         };
         let digest = Digest::from_bytes(algorithm, bytes).ok_or(SignatureError::NotAllowed)?;
-        self.verify_digest(&digest, signature)
+        self.verify_digest(&digest, signature, work)
     }
 }
 
 /// Signatures of formats that leave less open than Rekor's own.
 impl PublicKey {
     /// Checks an ECDSA signature with SHA-256 in ASN.1 form, on any curve.
-    pub(crate) fn verify_ecdsa_asn1(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify_ecdsa_asn1(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
+        work.take_signature(self.kind)?;
         match self.kind {
             KeyKind::Ecdsa(curve) => {
                 let algorithm = ecdsa_algorithm(curve, digest.algorithm()).ok_or(SignatureError::NotAllowed)?;
@@ -205,7 +235,13 @@ impl PublicKey {
     }
 
     /// Checks an ECDSA signature with SHA-256 by a P-256 key, as r ‖ s of 64 bytes.
-    pub(crate) fn verify_p256_pair(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify_p256_pair(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
+        work.take_signature(self.kind)?;
         match self.kind {
             KeyKind::Ecdsa(Curve::P256) => {
                 self.verify_by(&aws::ECDSA_P256_SHA256_FIXED, digest, signature).ok_or(SignatureError::RawPair)
@@ -215,10 +251,11 @@ impl PublicKey {
     }
 
     /// Checks an RSASSA-PSS signature with SHA-256 and a salt of any length.
-    pub(crate) fn verify_pss(&self, digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify_pss(&self, digest: &Digest, signature: &[u8], work: &mut Work) -> Result<(), SignatureError> {
         let info = SubjectPublicKeyInfoRef::from_der(self.bytes()).map_err(|_| SignatureError::NotAllowed)?;
         let bits = info.subject_public_key.as_bytes().filter(|_| matches!(self.kind, KeyKind::Rsa { .. }));
         let [modulus, exponent] = bits.and_then(|bits| rsa_numbers(bits).ok()).ok_or(SignatureError::NotAllowed)?;
+        work.take_pss(modulus.as_bytes().len())?;
         let key = pss::Numbers { modulus: modulus.as_bytes(), exponent: exponent.as_bytes() };
         let digest = digest.bytes().try_into().map_err(|_| SignatureError::NotAllowed)?;
         key.verify_pss(digest, signature).ok_or(SignatureError::Rsa)
@@ -326,7 +363,7 @@ fn verify(
 }
 
 /// A digest as aws-lc-rs takes it.
-fn imported(digest: &Digest) -> Option<aws_digest::Digest> {
+pub(crate) fn imported(digest: &Digest) -> Option<aws_digest::Digest> {
     let algorithm = match digest.algorithm() {
         HashAlgorithm::Sha256 => &aws_digest::SHA256,
         HashAlgorithm::Sha384 => &aws_digest::SHA384,

@@ -6,6 +6,7 @@
 
 use crate::pki::{Key, minisign, pgp, ssh, tuf};
 use crate::refusal::Refusal;
+use crate::work::{TooCostly, Work};
 use crate::x509;
 
 /// Key formats that `index/retrieve` takes.
@@ -100,7 +101,12 @@ pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
 }
 
 fn search_key<K: Key>(key: &[u8]) -> Result<String, Refusal> {
-    K::parse(key)
+    let mut work = Work::of_request(key.len());
+    let parsed = K::parse(key, &mut work);
+    if work.is_exhausted() {
+        return Err(Refusal::invalid(TooCostly));
+    }
+    parsed
         .map(|key| key.search_key())
         .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned()))
 }

@@ -27,17 +27,22 @@ pub(crate) fn asn1_of_raw_pair(signature: &[u8]) -> Option<Vec<u8>> {
     if signature.is_empty() || signature.len() > MAX_RAW_PAIR || !signature.len().is_multiple_of(2) {
         return None;
     }
-    fn encode(r: &[u8], s: &[u8]) -> der::Result<Vec<u8>> {
-        let (r, s) = (UintRef::new(r)?, UintRef::new(s)?);
-        let length: Length = (r.encoded_len()? + s.encoded_len()?)?;
+    let (r, s) = signature.split_at(signature.len() / 2);
+    asn1_of_pair(r, s)
+}
+
+/// `SEQUENCE { INTEGER, INTEGER }` of two big-endian numbers.
+pub(crate) fn asn1_of_pair(first: &[u8], second: &[u8]) -> Option<Vec<u8>> {
+    fn encode(first: &[u8], second: &[u8]) -> der::Result<Vec<u8>> {
+        let (first, second) = (UintRef::new(first)?, UintRef::new(second)?);
+        let length: Length = (first.encoded_len()? + second.encoded_len()?)?;
         let mut asn1 = Vec::with_capacity(2 * MAX_RAW_PAIR);
         Header::new(Tag::Sequence, length).encode_to_vec(&mut asn1)?;
-        r.encode_to_vec(&mut asn1)?;
-        s.encode_to_vec(&mut asn1)?;
+        first.encode_to_vec(&mut asn1)?;
+        second.encode_to_vec(&mut asn1)?;
         Ok(asn1)
     }
-    let (r, s) = signature.split_at(signature.len() / 2);
-    encode(r, s).ok()
+    encode(first, second).ok()
 }
 
 #[cfg(test)]

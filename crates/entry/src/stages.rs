@@ -9,11 +9,15 @@ use crate::kinds::{Kind, KindName, Proposal, Purpose, Weight};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::v2;
+use crate::work::{TooCostly, Work};
 
 /// Parsed but unchecked.
 pub struct ProposedEntry {
     kind: &'static dyn Kind,
     proposal: Box<dyn Proposal>,
+    /// What checking it may cost.
+    work: Work,
+    max_leaf_bytes: usize,
 }
 
 /// Checked: its signature verifies over what it claims, by the key it names, and the policy admits it. Only
@@ -43,22 +47,22 @@ impl ProposedEntry {
         let (version, spec) = envelope.contents()?;
         let kind = name.in_version(version)?;
         require_object(spec)?;
-        Ok(Self { kind, proposal: kind.decode(spec)? })
+        Ok(Self { kind, proposal: kind.decode(spec)?, work: Work::of_request(json.len()), max_leaf_bytes: usize::MAX })
     }
 
     /// Parses a `CreateEntryRequest` of Rekor v2 in JSON, as Rekor does, but that nothing may follow it.
     pub fn from_v2_json(json: &[u8]) -> Result<Self, Refusal> {
-        v2::from_json(json).and_then(Self::from_v2_request)
+        v2::from_json(json).and_then(|request| Self::from_v2_request(request, json.len()))
     }
 
     /// Parses a `CreateEntryRequest` of Rekor v2 in protobuf's binary form.
     pub fn from_v2_protobuf(bytes: &[u8]) -> Result<Self, Refusal> {
-        v2::from_protobuf(bytes).and_then(Self::from_v2_request)
+        v2::from_protobuf(bytes).and_then(|request| Self::from_v2_request(request, bytes.len()))
     }
 
-    fn from_v2_request(request: CreateEntryRequest) -> Result<Self, Refusal> {
+    fn from_v2_request(request: CreateEntryRequest, bytes: usize) -> Result<Self, Refusal> {
         let (kind, proposal) = v2::proposal(request)?;
-        Ok(Self { kind, proposal })
+        Ok(Self { kind, proposal, work: Work::of_request(bytes), max_leaf_bytes: usize::MAX })
     }
 
     /// What a check of it may cost beyond its length: a heavy one belongs on a thread of its own.
@@ -66,26 +70,52 @@ impl ProposedEntry {
         self.kind.weight()
     }
 
+    /// The same, to be refused early where its leaf bytes would certainly be more than these.
+    pub fn with_max_leaf_bytes(self, max_leaf_bytes: usize) -> Self {
+        Self { max_leaf_bytes, ..self }
+    }
+
     /// Verifies for insertion. `now` is what expiry is judged by, where a kind knows it (TUF metadata).
     pub fn verify(self, policy: &Policy, now: UnixSeconds) -> Result<VerifiedEntry, Refusal> {
-        let name = self.kind.name();
-        if !policy.admits_kind(name) {
-            return Err(Refusal::Invalid(format!("entry kind '{name}' is not enabled for submission on this server")));
-        }
-        let canonical = self.proposal.check(Purpose::Insert { policy, now })?;
-        Ok(VerifiedEntry {
-            kind: self.kind,
-            leaf_bytes: canonical.leaf_bytes,
-            index_keys: bounded(canonical.index_keys)?,
-            attestation: canonical.attestation,
-        })
+        self.verify_counting(policy, now).0
+    }
+
+    /// Verifies for insertion, and tells what work that was.
+    pub fn verify_counting(self, policy: &Policy, now: UnixSeconds) -> (Result<VerifiedEntry, Refusal>, Work) {
+        let Self { kind, proposal, mut work, max_leaf_bytes } = self;
+        let purpose = Purpose::Insert { policy, now, max_leaf_bytes };
+        let verified = verify(kind, proposal, policy, purpose, &mut work);
+        // Nothing that was left undone may make an entry of it.
+        (if work.is_exhausted() { Err(Refusal::invalid(TooCostly)) } else { verified }, work)
     }
 
     /// The leaf bytes to look up: checks as Rekor's `retrieve` does (signature and expiry, but neither policy nor
     /// insertability).
     pub fn leaf_bytes_for_lookup(self, now: UnixSeconds) -> Result<Vec<u8>, Refusal> {
-        Ok(self.proposal.check(Purpose::LookUp { now })?.leaf_bytes)
+        let Self { proposal, mut work, .. } = self;
+        let checked = proposal.check(Purpose::LookUp { now }, &mut work);
+        if work.is_exhausted() { Err(Refusal::invalid(TooCostly)) } else { Ok(checked?.leaf_bytes) }
     }
+}
+
+fn verify(
+    kind: &'static dyn Kind,
+    proposal: Box<dyn Proposal>,
+    policy: &Policy,
+    purpose: Purpose<'_>,
+    work: &mut Work,
+) -> Result<VerifiedEntry, Refusal> {
+    let name = kind.name();
+    if !policy.admits_kind(name) {
+        return Err(Refusal::Invalid(format!("entry kind '{name}' is not enabled for submission on this server")));
+    }
+    let canonical = proposal.check(purpose, work)?;
+    Ok(VerifiedEntry {
+        kind,
+        leaf_bytes: canonical.leaf_bytes,
+        index_keys: bounded(canonical.index_keys)?,
+        attestation: canonical.attestation,
+    })
 }
 
 impl VerifiedEntry {

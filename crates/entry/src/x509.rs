@@ -17,6 +17,7 @@ use crate::pki;
 use crate::public_key::{PublicKey, SignatureError};
 use crate::refusal::{Refusal, quoted};
 use crate::search;
+use crate::work::Work;
 use certificate::Certificate;
 
 pub(crate) use signature::Signature;
@@ -89,21 +90,21 @@ impl Key {
 
     /// Checks a signature over `digest` by the key, or by the leaf of the chain. A chain of two and more certificates
     /// is verified first, as of the beginning of the leaf's validity, with its last certificate trusted.
-    pub(crate) fn verify_digest(&self, digest: &Digest, signature: &[u8]) -> Result<(), VerifyError> {
+    pub(crate) fn verify_digest(&self, digest: &Digest, signature: &[u8], work: &mut Work) -> Result<(), VerifyError> {
         if signature.is_empty() {
             return Err(VerifyError::Empty);
         }
-        chain::verify(&self.chain)?;
-        Ok(self.public_key.verify_digest(digest, signature)?)
+        chain::verify(&self.chain, work)?;
+        Ok(self.public_key.verify_digest(digest, signature, work)?)
     }
 
     /// Checks a signature over `message`, otherwise as [`Key::verify_digest`].
-    pub(crate) fn verify_message(&self, message: &[u8], signature: &[u8]) -> Result<(), VerifyError> {
+    pub(crate) fn verify_message(&self, message: &[u8], signature: &[u8], work: &mut Work) -> Result<(), VerifyError> {
         if signature.is_empty() {
             return Err(VerifyError::Empty);
         }
-        chain::verify(&self.chain)?;
-        Ok(self.public_key.verify_message(message, signature)?)
+        chain::verify(&self.chain, work)?;
+        Ok(self.public_key.verify_message(message, signature, work)?)
     }
 
     fn from_spki(spki: &[u8]) -> Result<Self, Refusal> {
@@ -131,7 +132,7 @@ impl Key {
 }
 
 impl pki::Key for Key {
-    fn parse(key: &[u8]) -> Result<Self, Refusal> {
+    fn parse(key: &[u8], _: &mut Work) -> Result<Self, Refusal> {
         Self::from_pem(key)
     }
 

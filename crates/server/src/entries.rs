@@ -156,7 +156,8 @@ pub(crate) async fn read_body(app: &App, request: Request) -> Result<Admitted, C
 /// The check of a proposed entry, by this log's policy, now.
 pub(crate) fn verification(app: &App) -> impl FnOnce(ProposedEntry) -> Result<VerifiedEntry, Refusal> + use<> {
     let (policy, now) = (Arc::clone(&app.policy), app.now());
-    move |proposed| proposed.verify(&policy, now)
+    let max_leaf_bytes = app.ledger.tree().max_leaf_bytes as usize;
+    move |proposed| proposed.with_max_leaf_bytes(max_leaf_bytes).verify(&policy, now)
 }
 
 /// The entry to answer with; counts those that are new. `uri` is what the entry's location is below.

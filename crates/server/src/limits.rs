@@ -50,7 +50,7 @@ pub const WORKING_FACTOR: u64 = 2;
 pub const SMALL_BODY_BYTES: u64 = 64 * 1024;
 
 /// Checks of bodies up to this size run in the request's own task, unless the kind is a heavy one: entries with a key (1 KiB) or a usual certificate (some
-/// 2 KiB). What is larger has room for chains of certificates, each of which may ask for a hundred signature checks.
+/// 2 KiB). What is larger may take longer.
 pub const LIGHT_BODY_BYTES: u64 = 4 * 1024;
 
 /// Part of all bytes in flight that is kept for small bodies: one in this many.

@@ -12,6 +12,7 @@ use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::jcs;
 use crate::member::Member;
 use crate::refusal::Refusal;
+use crate::work::Work;
 use crate::x509::Key;
 use apk::Package;
 
@@ -58,12 +59,12 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         self.package.require_content(purpose, "package")?;
         let key = Key::from_pem(&self.public_key)?;
-        let hash = self.package.sha256()?;
-        let package = Package::read(&self.package.content).map_err(Refusal::invalid)?;
-        key.public_key().verify_hash(&package.control_sha1, &package.signature).map_err(Refusal::invalid)?;
+        let hash = self.package.sha256(work)?;
+        let package = Package::read(&self.package.content, work).map_err(Refusal::invalid)?;
+        key.public_key().verify_hash(&package.control_sha1, &package.signature, work).map_err(Refusal::invalid)?;
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&key, &hash, &package),
             index_keys: index_keys(&key, format!("sha256:{hash}")),

@@ -3,6 +3,7 @@
 use crate::digest::{Digest, HashAlgorithm};
 use crate::member::Member;
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 use super::Purpose;
 
@@ -64,7 +65,8 @@ impl Artifact {
     }
 
     /// The artifact's SHA-256, in hexadecimal digits, which is the one it is said to have.
-    pub(super) fn sha256(&self) -> Result<String, Refusal> {
+    pub(super) fn sha256(&self, work: &mut Work) -> Result<String, Refusal> {
+        work.take_hashing(self.content.len()).map_err(Refusal::invalid)?;
         let computed = hex::encode(tlog::sha256(&self.content).0);
         match &self.claimed {
             Some(claimed) if *claimed != computed => {

@@ -11,6 +11,7 @@ use crate::member::Member;
 use crate::pki::Key as _;
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
+use crate::work::Work;
 use crate::x509::Key;
 
 /// `cose:0.0.1`.
@@ -55,7 +56,7 @@ struct Data {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         let key = Key::from_pem(&self.public_key)?;
         if self.message.is_empty() {
             return Err(self.without_message(purpose));
@@ -63,8 +64,9 @@ impl Proposal for Spec {
         let verifier = Verifier::new(key.public_key())?;
         let sign1 = Sign1::from_tagged(&self.message)?;
         let data = self.data.as_ref().ok_or_else(|| Refusal::Invalid("cose object data cannot be nil".to_owned()))?;
-        sign1.verify(&data.aad, &verifier)?;
+        sign1.verify(&data.aad, &verifier, work)?;
 
+        work.take_hashing(self.message.len() + sign1.payload().len()).map_err(Refusal::invalid)?;
         let envelope_hash = CommittedHash::of(&self.message);
         let payload_hash = CommittedHash::of(sign1.payload());
         let mut index_keys = vec![key.search_key()];

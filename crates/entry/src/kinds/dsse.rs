@@ -11,6 +11,7 @@ use crate::jcs;
 use crate::member::Member;
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
+use crate::work::Work;
 
 /// `dsse:0.0.1`.
 pub(super) struct V001;
@@ -66,12 +67,12 @@ struct CommittedSignature {
 }
 
 impl Proposal for Proposed {
-    fn check(self: Box<Self>, _: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, _: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         let envelope = Envelope::from_json(&self.envelope)?;
         if envelope.signatures.is_empty() {
             return Err(Refusal::Invalid("DSSE envelope must contain 1 or more signatures".to_owned()));
         }
-        let verified = dsse::verify(&envelope, &self.verifiers, KeysTried::UntilAllVerify)?;
+        let verified = dsse::verify(&envelope, &self.verifiers, KeysTried::UntilAllVerify, work)?;
         let envelope_hash = CommittedHash::of(self.envelope.as_bytes());
         let payload_hash = CommittedHash::of(verified.payload());
         let mut index_keys = Vec::new();
@@ -90,7 +91,7 @@ impl Proposal for Proposed {
 }
 
 impl Proposal for Committed {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, _: &mut Work) -> Result<Canonical, Refusal> {
         match purpose {
             Purpose::Insert { .. } => Err(not_insertable("missing proposed content")),
             Purpose::LookUp { .. } => Ok(found_by(self.leaf_bytes())),

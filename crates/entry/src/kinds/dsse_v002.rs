@@ -10,15 +10,13 @@ use sigstore_protobuf_specs::io::intoto::Envelope;
 
 use super::{Canonical, Kind, Proposal, Purpose, unknown_version};
 use crate::digest::{Digest, HashAlgorithm};
-use crate::public_key::KeyKind;
+use crate::dsse::likely_first;
+use crate::public_key::{KeyKind, SignatureError};
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
 use crate::v2::signer::{Scheme, Signer, missing};
 use crate::v2::{self, MAX_LIST, digest_key, hash_name};
-
-/// Bytes that pure Ed25519 may hash for one request: it hashes the message again for each pair of key and signature, of which
-/// there may be a hundred. Half a second; a payload as large as a body may be, with two keys and two signatures, still fits.
-const MAX_ED25519_BYTES: usize = 256 << 20;
+use crate::work::Work;
 
 /// `dsse:0.0.2`.
 pub(crate) struct V002;
@@ -49,13 +47,13 @@ impl Kind for V002 {
 pub(crate) struct Request(pub(crate) DsseRequestV002);
 
 impl Proposal for Request {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
-        self.checked(purpose).map_err(|reason| Refusal::Invalid(format!("invalid dsse request: {reason}")))
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
+        self.checked(purpose, work).map_err(|reason| Refusal::Invalid(format!("invalid dsse request: {reason}")))
     }
 }
 
 impl Request {
-    fn checked(self, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn checked(self, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         let DsseRequestV002 { envelope, verifiers } = self.0;
         let envelope = envelope.ok_or_else(|| missing("the envelope"))?;
         for (list, length) in [("verifiers", verifiers.len()), ("signatures", envelope.signatures.len())] {
@@ -81,8 +79,10 @@ impl Request {
             }
             signers.push(signer);
         }
+        work.take_hashing(envelope.payload.len()).map_err(Refusal::invalid)?;
         let payload_hash = Digest::of(HashAlgorithm::Sha256, &envelope.payload);
-        let mut signatures = Signed::new(&envelope, &signers)?.pairs(&envelope, &signers)?;
+        let signed = Signed::new(&envelope, &signers, work)?;
+        let mut signatures = signed.pairs(&envelope, &signers, work)?;
         signatures.sort_unstable_by_key(|(signature, _)| *signature);
         let mut index_keys: Vec<String> = signatures.iter().flat_map(|(_, signer)| signer.index_keys()).collect();
         index_keys.push(digest_key(&payload_hash));
@@ -101,52 +101,75 @@ struct Signed {
 
 impl Signed {
     /// The pre-authentication encoding of an envelope (DSSE, protocol.md), with the digests that its signers use.
-    fn new(envelope: &Envelope, signers: &[Signer]) -> Result<Self, Refusal> {
-        let Envelope { payload, payload_type, signatures } = envelope;
+    fn new(envelope: &Envelope, signers: &[Signer], work: &mut Work) -> Result<Self, Refusal> {
+        let Envelope { payload, payload_type, .. } = envelope;
         let mut message = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
         message.extend_from_slice(payload);
         let mut digests: Vec<Digest> = Vec::new();
-        let mut messages = 0;
         for signer in signers {
             match signer.scheme() {
-                Scheme::Message => messages += signatures.len(),
                 Scheme::Digest(hash) if digests.iter().all(|digest| digest.algorithm() != hash) => {
+                    work.take_hashing(message.len()).map_err(Refusal::invalid)?;
                     digests.push(Digest::of(hash, &message));
                 }
-                Scheme::Digest(_) => {}
+                Scheme::Digest(_) | Scheme::Message => {}
             }
-        }
-        if messages * message.len() > MAX_ED25519_BYTES {
-            return Err(Refusal::Invalid("too many Ed25519 keys and signatures for a payload of this size".to_owned()));
         }
         Ok(Self { message, digests })
     }
 
-    /// Each signature with the first verifier that it verifies under. A key counts once.
-    fn pairs<'a>(&self, envelope: &'a Envelope, signers: &'a [Signer]) -> Result<Vec<(&'a [u8], &'a Signer)>, Refusal> {
+    /// Each signature with a verifier that it verifies under. A key counts once.
+    fn pairs<'a>(
+        &self,
+        envelope: &'a Envelope,
+        signers: &'a [Signer],
+        work: &mut Work,
+    ) -> Result<Vec<(&'a [u8], &'a Signer)>, Refusal> {
         let mut pairs: Vec<(&[u8], &Signer)> = Vec::with_capacity(envelope.signatures.len());
+        let mut last = None;
         for signature in &envelope.signatures {
-            let is_unused = |signer: &&Signer| {
-                pairs.iter().all(|(_, used)| used.public_key().bytes() != signer.public_key().bytes())
-            };
-            let signer = signers.iter().filter(is_unused).find(|signer| self.verifies(signer, &signature.sig));
-            let signer = signer.ok_or_else(|| {
-                Refusal::Invalid("a signature does not verify under any verifier that has none yet".to_owned())
-            })?;
-            pairs.push((&signature.sig, signer));
+            let at = self.verifier_of(&signature.sig, signers, &pairs, last, work)?;
+            pairs.push((&signature.sig, &signers[at]));
+            last = Some(at);
         }
         Ok(pairs)
     }
 
-    fn verifies(&self, signer: &Signer, signature: &[u8]) -> bool {
+    /// The position of a signer whose key has no signature yet and verifies this one.
+    fn verifier_of(
+        &self,
+        signature: &[u8],
+        signers: &[Signer],
+        pairs: &[(&[u8], &Signer)],
+        last: Option<usize>,
+        work: &mut Work,
+    ) -> Result<usize, Refusal> {
+        let mut tried: Vec<&[u8]> = pairs.iter().map(|(_, used)| used.public_key().bytes()).collect();
+        for at in likely_first(signers.len(), last) {
+            let key = signers[at].public_key().bytes();
+            if tried.contains(&key) {
+                continue;
+            }
+            if self.verifies(&signers[at], signature, work)? {
+                return Ok(at);
+            }
+            tried.push(key);
+        }
+        Err(Refusal::Invalid("a signature does not verify under any verifier that has none yet".to_owned()))
+    }
+
+    fn verifies(&self, signer: &Signer, signature: &[u8], work: &mut Work) -> Result<bool, Refusal> {
         let key = signer.public_key();
-        match signer.scheme() {
-            Scheme::Message => key.verify_message(&self.message, signature).is_ok(),
-            Scheme::Digest(hash) => self
-                .digests
-                .iter()
-                .find(|digest| digest.algorithm() == hash)
-                .is_some_and(|digest| key.verify_digest(digest, signature).is_ok()),
+        let verified = match signer.scheme() {
+            Scheme::Message => key.verify_message(&self.message, signature, work),
+            Scheme::Digest(hash) => match self.digests.iter().find(|digest| digest.algorithm() == hash) {
+                Some(digest) => key.verify_digest(digest, signature, work),
+                None => return Ok(false),
+            },
+        };
+        match verified {
+            Err(SignatureError::TooCostly(error)) => Err(Refusal::invalid(error)),
+            verified => Ok(verified.is_ok()),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::digest::{Digest, HashAlgorithm};
 use crate::member::Member;
 use crate::public_key::SignatureError;
 use crate::refusal::Refusal;
+use crate::work::Work;
 use crate::x509::{Key, VerifyError};
 
 /// `hashedrekord:0.0.1`.
@@ -42,11 +43,12 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         // The order of Rekor's checks, so that of several faults the same one is named.
         let key = self.key()?;
         let digest = self.digest()?;
-        key.verify_digest(&digest, &self.signature).map_err(|error| match error {
+        purpose.admit_leaf_with(key.canonical().len())?;
+        key.verify_digest(&digest, &self.signature, work).map_err(|error| match error {
             VerifyError::Signature(SignatureError::NotAllowed) => Refusal::invalid(SignatureError::NotAllowed),
             error => Refusal::Invalid(format!("verifying signature: {error}")),
         })?;

@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::refusal::Refusal;
 use crate::v2::signer::{Scheme, Signer, missing};
 use crate::v2::{self, digest_key, hash_name};
+use crate::work::Work;
 
 /// `hashedrekord:0.0.2`.
 pub(crate) struct V002;
@@ -36,13 +37,14 @@ impl Kind for V002 {
 pub(crate) struct Request(pub(crate) HashedRekordRequestV002);
 
 impl Proposal for Request {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
-        self.checked(purpose).map_err(|reason| Refusal::Invalid(format!("invalid hashedrekord request: {reason}")))
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
+        self.checked(purpose, work)
+            .map_err(|reason| Refusal::Invalid(format!("invalid hashedrekord request: {reason}")))
     }
 }
 
 impl Request {
-    fn checked(self, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn checked(self, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         let HashedRekordRequestV002 { digest, signature } = self.0;
         let signature = signature.filter(|signature| !signature.content.is_empty());
         let signature = signature.ok_or_else(|| missing("a signature"))?;
@@ -62,7 +64,7 @@ impl Request {
         let digest = Digest::from_bytes(algorithm, digest).ok_or_else(|| {
             Refusal::Invalid(format!("a {} digest has {} bytes, not {length}", algorithm.title(), algorithm.len()))
         })?;
-        signer.public_key().verify_digest(&digest, &signature.content).map_err(Refusal::invalid)?;
+        signer.public_key().verify_digest(&digest, &signature.content, work).map_err(Refusal::invalid)?;
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&digest, &signature.content, &signer),
             index_keys: index_keys(&signer, &digest),

@@ -13,6 +13,7 @@ use crate::jcs;
 use crate::member::Member;
 use crate::pki::{Key, Signature, pgp};
 use crate::refusal::Refusal;
+use crate::work::Work;
 use provenance::Provenance;
 
 /// `helm:0.0.1`.
@@ -51,10 +52,15 @@ impl Kind for V001 {
     /// Rekor cannot tell them from the leaf bytes; but all that they are made of is there.
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let [public_key, chart] = Member::of(spec).object(["publicKey", "chart"])?.unwrap_or_default();
-        let key = pgp::Key::parse(&artifact::key_content(public_key)?.unwrap_or_default())?;
+        let key = pgp::Key::parse(&artifact::key_content(public_key)?.unwrap_or_default(), &mut Work::of_accepted())?;
         let [hash] = chart.object(["hash"])?.unwrap_or_default();
         Ok(Some(index_keys(&key, artifact::hash_key_of_leaf(hash)?)))
     }
+}
+
+/// See [`super::is_readable`].
+pub(super) fn is_readable(provenance: &[u8]) -> bool {
+    Provenance::parse(provenance).is_ok()
 }
 
 struct Spec {
@@ -63,10 +69,11 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, _: Purpose<'_>) -> Result<Canonical, Refusal> {
-        let key = pgp::Key::parse(&self.public_key)?;
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
+        let key = pgp::Key::parse(&self.public_key, work)?;
+        purpose.admit_leaf_with(key.canonical().len())?;
         let provenance = Provenance::parse(&self.provenance)?;
-        provenance.signed.verify(&key)?;
+        provenance.signed.verify(&key, work)?;
         provenance.check_algorithm()?;
         let hash = format!("{}:{}", provenance.algorithm, provenance.value);
         Ok(Canonical {

@@ -11,6 +11,7 @@ use crate::member::{self, Member};
 use crate::refusal::Refusal;
 use crate::ssh_fingerprint::ssh_fingerprint;
 use crate::statement::{self, Digests};
+use crate::work::Work;
 use crate::x509::Key;
 
 /// `intoto:0.0.1`.
@@ -44,7 +45,7 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         if self.envelope.is_empty() {
             let leaf_bytes = self.committed_leaf_bytes()?;
             return match purpose {
@@ -54,7 +55,7 @@ impl Proposal for Spec {
         }
         let key = Key::from_pem(&self.public_key)?;
         let envelope = Envelope::from_json(&self.envelope)?;
-        verify(&envelope, &key)?;
+        verify(&envelope, &key, work)?;
         let payload = member::decode_standard_base64(&envelope.payload)
             .map_err(|at| Refusal::Invalid(format!("illegal base64 data at input byte {at}")))?;
         if let Purpose::Insert { .. } = purpose
@@ -105,16 +106,17 @@ impl Spec {
 }
 
 /// Checks that the key verifies one signature. One with the ID of a key counts only if it is this key's.
-fn verify(envelope: &Envelope, key: &Key) -> Result<(), Refusal> {
+fn verify(envelope: &Envelope, key: &Key, work: &mut Work) -> Result<(), Refusal> {
     if envelope.signatures.is_empty() {
         return Err(Refusal::Invalid("no signature found".to_owned()));
     }
     let fingerprint = ssh_fingerprint(key.public_key());
     let opened = envelope.open()?;
-    opened.checks().find(key, |position| match envelope.signatures[position].key_id.as_str() {
+    let is_candidate = |position: &usize| match envelope.signatures[*position].key_id.as_str() {
         "" => true,
         key_id => fingerprint.as_deref().is_none_or(|fingerprint| fingerprint == key_id),
-    })?;
+    };
+    opened.checks(work)?.find(key, (0..envelope.signatures.len()).filter(is_candidate))?;
     Ok(())
 }
 

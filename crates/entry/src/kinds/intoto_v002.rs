@@ -11,6 +11,7 @@ use crate::jcs;
 use crate::member::{self, Member};
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
+use crate::work::Work;
 use crate::x509::Key;
 
 /// `intoto:0.0.2`.
@@ -52,7 +53,7 @@ struct Signature {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         if self.payload.is_empty() {
             let leaf_bytes = self.committed_leaf_bytes()?;
             return match purpose {
@@ -62,7 +63,7 @@ impl Proposal for Spec {
         }
         let envelope = self.envelope()?;
         let pems: Vec<&[u8]> = self.signatures.iter().map(|signature| signature.public_key.as_slice()).collect();
-        let verified = dsse::verify(&envelope, &pems, KeysTried::All)?;
+        let verified = dsse::verify(&envelope, &pems, KeysTried::All, work)?;
         let payload = member::decode_standard_base64(&envelope.payload).map_err(|at| {
             Refusal::Invalid(format!("could not decode envelope payload: illegal base64 data at input byte {at}"))
         })?;

@@ -13,6 +13,7 @@ use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
 use crate::pki::pkcs7::SignedData;
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// `jar:0.0.1`.
 pub(super) struct V001;
@@ -51,10 +52,10 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         self.archive.require_content(purpose, "archive")?;
-        let hash = self.archive.sha256()?;
-        let block = signed::verified_block(&self.archive.content).map_err(Refusal::invalid)?;
+        let hash = self.archive.sha256(work)?;
+        let block = signed::verified_block(&self.archive.content, purpose, work)?;
         let signed_data = SignedData::from_der(&block).map_err(Refusal::invalid)?;
         let (key, signature) = (signed_data.key().map_err(Refusal::invalid)?, signed_data.detached());
         Ok(Canonical {

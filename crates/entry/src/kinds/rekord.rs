@@ -10,6 +10,7 @@ use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
 use crate::pki::{self, Key, minisign, pgp, ssh};
 use crate::refusal::Refusal;
+use crate::work::Work;
 use crate::x509;
 
 /// `rekord:0.0.1`.
@@ -31,11 +32,12 @@ impl Kind for V001 {
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = Spec::from_json(spec)?;
         let hash = spec.hash.as_deref().ok_or_else(|| Refusal::Invalid("missing data hash".to_owned()))?;
+        let work = &mut Work::of_accepted();
         Ok(Some(match spec.format {
-            Format::Pgp => index_keys(&pgp::Key::parse(&spec.public_key)?, hash),
-            Format::Minisign => index_keys(&minisign::Key::parse(&spec.public_key)?, hash),
-            Format::X509 => index_keys(&x509::Key::parse(&spec.public_key)?, hash),
-            Format::Ssh => index_keys(&ssh::Key::parse(&spec.public_key)?, hash),
+            Format::Pgp => index_keys(&pgp::Key::parse(&spec.public_key, work)?, hash),
+            Format::Minisign => index_keys(&minisign::Key::parse(&spec.public_key, work)?, hash),
+            Format::X509 => index_keys(&x509::Key::parse(&spec.public_key, work)?, hash),
+            Format::Ssh => index_keys(&ssh::Key::parse(&spec.public_key, work)?, hash),
         }))
     }
 }
@@ -82,12 +84,13 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         if let Purpose::Insert { .. } = purpose
             && self.content.is_empty()
         {
             return Err(Refusal::Invalid("entry not insertable into log: missing data content".to_owned()));
         }
+        work.take_hashing(self.content.len()).map_err(Refusal::invalid)?;
         let computed = tlog::sha256(&self.content).to_string();
         if let Some(given) = &self.hash
             && *given != computed
@@ -95,10 +98,10 @@ impl Proposal for Spec {
             return Err(Refusal::Invalid(format!("SHA mismatch: {computed} != {given}")));
         }
         match self.format {
-            Format::Pgp => self.check_format::<pgp::Signature>(&computed),
-            Format::Minisign => self.check_format::<minisign::Signature>(&computed),
-            Format::X509 => self.check_format::<x509::Signature>(&computed),
-            Format::Ssh => self.check_format::<ssh::Signature>(&computed),
+            Format::Pgp => self.check_format::<pgp::Signature>(&computed, purpose, work),
+            Format::Minisign => self.check_format::<minisign::Signature>(&computed, purpose, work),
+            Format::X509 => self.check_format::<x509::Signature>(&computed, purpose, work),
+            Format::Ssh => self.check_format::<ssh::Signature>(&computed, purpose, work),
         }
     }
 }
@@ -133,10 +136,16 @@ impl Spec {
         })
     }
 
-    fn check_format<S: pki::Signature>(&self, hash: &str) -> Result<Canonical, Refusal> {
+    fn check_format<S: pki::Signature>(
+        &self,
+        hash: &str,
+        purpose: Purpose<'_>,
+        work: &mut Work,
+    ) -> Result<Canonical, Refusal> {
         let signature = S::parse(&self.signature)?;
-        let key = S::Key::parse(&self.public_key)?;
-        signature.verify(&self.content, &key)?;
+        let key = S::Key::parse(&self.public_key, work)?;
+        purpose.admit_leaf_with(key.canonical().len() + signature.canonical().len())?;
+        signature.verify(&self.content, &key, work)?;
         Ok(Canonical {
             leaf_bytes: self.leaf_bytes(&signature, &key, hash),
             index_keys: index_keys(&key, hash),

@@ -9,6 +9,7 @@ use super::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
 use crate::pki::pkcs7::SignedData;
 use crate::refusal::Refusal;
+use crate::work::Work;
 use crate::x509::der::{Elements, INTEGER, SEQUENCE};
 
 /// Bytes of one answer, as in Rekor. That bounds its certificates and signers, too.
@@ -38,7 +39,7 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, _: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, _: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         if self.response.len() > MAX_BYTES {
             return Err(Refusal::Invalid("tsr exceeds maximum allowed size (10kB)".to_owned()));
         }
@@ -49,7 +50,7 @@ impl Proposal for Spec {
         }
         let token = token.ok_or_else(|| Refusal::Invalid("tsr wrong content type: ".to_owned()))?;
         SignedData::from_content_info(token)
-            .and_then(|signed| signed.verify_attached())
+            .and_then(|signed| signed.verify_attached(work))
             .map_err(|error| Refusal::Invalid(format!("tsr verification error: {error}")))?;
         Ok(Canonical { leaf_bytes: self.leaf_bytes(), index_keys: self.index_keys(), attestation: None })
     }

@@ -13,6 +13,7 @@ use crate::jcs;
 use crate::member::Member;
 use crate::pki::{Key, pgp};
 use crate::refusal::Refusal;
+use crate::work::Work;
 use package::Package;
 
 /// `rpm:0.0.1`.
@@ -41,10 +42,15 @@ impl Kind for V001 {
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
-        let key = pgp::Key::parse(&artifact::key_content(public_key)?.unwrap_or_default())?;
+        let key = pgp::Key::parse(&artifact::key_content(public_key)?.unwrap_or_default(), &mut Work::of_accepted())?;
         let [hash] = package.object(["hash"])?.unwrap_or_default();
         Ok(Some(index_keys(&key, artifact::hash_key_of_leaf(hash)?)))
     }
+}
+
+/// See [`super::is_readable`].
+pub(super) fn is_readable(package: &[u8], work: &mut Work) -> bool {
+    Package::read(package, work).is_ok_and(|package| package.facts().is_ok())
 }
 
 struct Spec {
@@ -53,12 +59,13 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         self.package.require_content(purpose, "package")?;
-        let key = pgp::Key::parse(&self.public_key)?;
-        let hash = self.package.sha256()?;
-        let package = Package::read(&self.package.content).map_err(Refusal::invalid)?;
-        package.verify(&key).map_err(Refusal::invalid)?;
+        let key = pgp::Key::parse(&self.public_key, work)?;
+        purpose.admit_leaf_with(key.canonical().len())?;
+        let hash = self.package.sha256(work)?;
+        let package = Package::read(&self.package.content, work).map_err(Refusal::invalid)?;
+        package.verify(&key, work).map_err(Refusal::invalid)?;
         let leaf_bytes = leaf_bytes(&key, &hash, &package).map_err(Refusal::invalid)?;
         Ok(Canonical { leaf_bytes, index_keys: index_keys(&key, format!("sha256:{hash}")), attestation: None })
     }

@@ -11,6 +11,7 @@ use crate::member::{self, Member};
 use crate::pki::Key as _;
 use crate::pki::tuf::{Document, Root};
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// `tuf:0.0.1`.
 pub(super) struct V001;
@@ -26,7 +27,8 @@ impl Kind for V001 {
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = Spec::from_json(spec)?;
-        Ok(Some(index_keys(&Document::parse(&spec.metadata)?, &Root::parse(&spec.root)?)))
+        let work = &mut Work::of_accepted();
+        Ok(Some(index_keys(&Document::parse(&spec.metadata, work)?, &Root::parse(&spec.root, work)?)))
     }
 }
 
@@ -39,13 +41,15 @@ struct Spec {
 }
 
 impl Proposal for Spec {
-    fn check(self: Box<Self>, purpose: Purpose<'_>) -> Result<Canonical, Refusal> {
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         let now = match purpose {
             Purpose::Insert { now, .. } | Purpose::LookUp { now } => now,
         };
-        let document = Document::parse(&self.metadata)?;
-        let root = Root::parse(&self.root)?;
-        root.verify(&document, now)?;
+        let document = Document::parse(&self.metadata, work)?;
+        purpose.admit_leaf_with(document.canonical().len())?;
+        let root = Root::parse(&self.root, work)?;
+        purpose.admit_leaf_with(document.canonical().len() + root.canonical().len())?;
+        root.verify(&document, now, work)?;
         let index_keys = index_keys(&document, &root);
         Ok(Canonical { leaf_bytes: leaf_bytes(&document, &root), index_keys, attestation: None })
     }

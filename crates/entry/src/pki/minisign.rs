@@ -9,8 +9,9 @@ use blake2::{Blake2b512, Digest};
 
 use crate::member::BASE64;
 use crate::pki;
-use crate::public_key::verify_ed25519;
+use crate::public_key::{KeyKind, verify_ed25519};
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// Bytes of a submitted key or signature. A comment has at most 1,024 in minisign, and two are in a signature.
 const MAX_BYTES: usize = 8 * 1024;
@@ -31,7 +32,7 @@ pub(crate) struct Key {
 
 impl pki::Key for Key {
     /// Takes a key file, its second line alone, or the 32 bytes of the key alone (as Rekor once stored it).
-    fn parse(key: &[u8]) -> Result<Self, Refusal> {
+    fn parse(key: &[u8], _: &mut Work) -> Result<Self, Refusal> {
         let bytes = bounded("key", key)?;
         let text = &*String::from_utf8_lossy(bytes);
         let in_file = text.split_once('\n').and_then(|(_, line)| decode(line));
@@ -90,7 +91,9 @@ impl pki::Signature for Signature {
     }
 
     /// As Rekor: neither the key ID nor the signature over the trusted comment is looked at.
-    fn verify(&self, message: &[u8], key: &Key) -> Result<(), Refusal> {
+    fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Refusal> {
+        work.take_hashing(message.len()).map_err(Refusal::invalid)?;
+        work.take_signature(KeyKind::Ed25519).map_err(Refusal::invalid)?;
         let signature = &self.bytes[10..];
         match self.bytes[1] {
             PREHASHED => verify_ed25519(&key.bytes, &Blake2b512::digest(message), signature),
@@ -144,14 +147,18 @@ mod tests {
     #[test]
     fn forms_of_one_key() {
         for form in [LINE.to_owned(), format!("{LINE}\r\n"), format!("untrusted comment: x\n{LINE}\n")] {
-            assert_eq!(Key::parse(form.as_bytes()).unwrap().canonical(), LINE.as_bytes(), "{form:?}");
+            assert_eq!(
+                Key::parse(form.as_bytes(), &mut Work::of_request(0)).unwrap().canonical(),
+                LINE.as_bytes(),
+                "{form:?}"
+            );
         }
-        let alone = Key::parse(&[7; 32]).unwrap();
+        let alone = Key::parse(&[7; 32], &mut Work::of_request(0)).unwrap();
         assert_eq!(STANDARD.decode(alone.canonical()).unwrap(), [&b"Ed"[..], &[0; 8], &[7; 32]].concat());
         for other in ["", "RWQf", &LINE[1..], &format!("{LINE}\n{LINE}\nx")] {
-            assert!(Key::parse(other.as_bytes()).is_err(), "{other:?}");
+            assert!(Key::parse(other.as_bytes(), &mut Work::of_request(0)).is_err(), "{other:?}");
         }
-        assert!(Key::parse(&[0xff; 33]).is_err());
+        assert!(Key::parse(&[0xff; 33], &mut Work::of_request(0)).is_err());
     }
 
     #[test]
@@ -179,7 +186,10 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_not_parsed() {
-        for refusal in [Key::parse(&[b'a'; MAX_BYTES + 1]).err(), Signature::parse(&[b'a'; MAX_BYTES + 1]).err()] {
+        for refusal in [
+            Key::parse(&[b'a'; MAX_BYTES + 1], &mut Work::of_request(0)).err(),
+            Signature::parse(&[b'a'; MAX_BYTES + 1]).err(),
+        ] {
             assert!(refusal.unwrap().to_string().ends_with("of 8193 bytes is too large, the limit is 8192"));
         }
     }

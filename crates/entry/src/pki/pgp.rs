@@ -14,6 +14,7 @@ mod key_packet;
 mod keyring;
 #[cfg(test)]
 mod limits;
+mod numbers;
 mod packet;
 mod signature_packet;
 mod stream;
@@ -26,6 +27,7 @@ pub(crate) use error::Error;
 use super::email::{self, is_email};
 use crate::pki;
 use crate::refusal::Refusal;
+use crate::work::Work;
 use budget::Budget;
 use keyring::Entity;
 use signature_packet::SignaturePacket;
@@ -61,23 +63,23 @@ impl Key {
 
     /// Checks signature packets over `parts`, one after the other: the first of them that a key of this ring can have
     /// made. Errors if there is none.
-    pub(crate) fn verify_packets(&self, packets: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
-        verify::detached(&self.entities, packets, parts)
+    pub(crate) fn verify_packets(&self, packets: &[u8], parts: &[&[u8]], work: &mut Work) -> Result<(), Error> {
+        verify::detached(&self.entities, packets, parts, work)
     }
 
     /// Checks the one signature packet in `packet` over `parts`, one after the other.
-    pub(crate) fn verify_packet(&self, packet: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
+    pub(crate) fn verify_packet(&self, packet: &[u8], parts: &[&[u8]], work: &mut Work) -> Result<(), Error> {
         match packet::read(packet)? {
             Some((packet::Packet { tag: packet::SIGNATURE, body }, [])) => SignaturePacket::of_message(&body)?,
             Some((_, [])) => return Err(Error::structure("no supported PGP signature packet found")),
             _ => return Err(Error::structure("trailing garbage after PGP signature packet")),
         };
-        verify::detached(&self.entities, packet, parts)
+        verify::detached(&self.entities, packet, parts, work)
     }
 }
 
 impl pki::Key for Key {
-    fn parse(key: &[u8]) -> Result<Self, Refusal> {
+    fn parse(key: &[u8], work: &mut Work) -> Result<Self, Refusal> {
         const BEGIN: &[u8] = b"-----BEGIN PGP";
         if key.len() > MAX_KEY_BYTES {
             return Err(too_large("key", key.len(), MAX_KEY_BYTES));
@@ -86,10 +88,10 @@ impl pki::Key for Key {
             return Err(Refusal::Invalid("unable to read PGP public key: EOF".to_owned()));
         }
         let entities = match key.starts_with(BEGIN) {
-            true => read_armored(key)?,
+            true => read_armored(key, work)?,
             false => {
                 let mut entities = Vec::new();
-                keyring::read(key, &mut Budget::of_one_key(), &mut entities)
+                keyring::read(key, &mut Budget::of_one_key(work), &mut entities)
                     .map_err(|error| Refusal::Invalid(format!("error reading binary PGP public key: {error}")))?;
                 entities
             }
@@ -111,8 +113,8 @@ impl pki::Key for Key {
 }
 
 /// The keys of all armored blocks. A block that does not end is passed over.
-fn read_armored(key: &[u8]) -> Result<Vec<Entity>, Refusal> {
-    let mut budget = Budget::of_one_key();
+fn read_armored(key: &[u8], work: &mut Work) -> Result<Vec<Entity>, Refusal> {
+    let mut budget = Budget::of_one_key(work);
     let mut entities = Vec::new();
     let (mut from, mut at, mut blocks) = (0, 0, 0);
     for line in key.split_inclusive(|byte| *byte == b'\n') {
@@ -177,8 +179,8 @@ impl pki::Signature for Signature {
         &self.canonical
     }
 
-    fn verify(&self, message: &[u8], key: &Key) -> Result<(), Refusal> {
-        key.verify_packets(&self.packets, &[message]).map_err(Refusal::invalid)
+    fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Refusal> {
+        key.verify_packets(&self.packets, &[message], work).map_err(Refusal::invalid)
     }
 }
 
@@ -210,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_fits_no_entry_is_not_parsed() {
-        let key = Key::parse(&vec![b' '; MAX_KEY_BYTES + 1]).err().unwrap();
+        let key = Key::parse(&vec![b' '; MAX_KEY_BYTES + 1], &mut Work::of_request(0)).err().unwrap();
         assert_eq!(key.to_string(), "a PGP key of 1048577 bytes is too large, the limit is 1048576");
         let signature = Signature::parse(&vec![b' '; MAX_SIGNATURE_BYTES + 1]).err().unwrap();
         assert_eq!(signature.to_string(), "a PGP signature of 65537 bytes is too large, the limit is 65536");
@@ -219,7 +221,8 @@ mod tests {
     #[test]
     fn blocks_are_counted() {
         let blocks = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n";
-        let refusal = |count| Key::parse(blocks.repeat(count).as_bytes()).err().unwrap().to_string();
+        let refusal =
+            |count| Key::parse(blocks.repeat(count).as_bytes(), &mut Work::of_request(0)).err().unwrap().to_string();
         assert_eq!(refusal(MAX_BLOCKS), "no PGP public keys could be read");
         assert_eq!(refusal(MAX_BLOCKS + 1), "openpgp: more than 100 armored blocks");
     }
@@ -227,9 +230,15 @@ mod tests {
     #[test]
     fn private_keys_are_not_taken() {
         let text = "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n-----END PGP PRIVATE KEY BLOCK-----\n";
-        assert!(Key::parse(text.as_bytes()).err().unwrap().to_string().starts_with("this is a private key"));
+        assert!(
+            Key::parse(text.as_bytes(), &mut Work::of_request(0))
+                .err()
+                .unwrap()
+                .to_string()
+                .starts_with("this is a private key")
+        );
         let packet = [0xc5, 20, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let refusal = Key::parse(&packet).err().unwrap().to_string();
+        let refusal = Key::parse(&packet, &mut Work::of_request(0)).err().unwrap().to_string();
         assert!(refusal.contains("this is a private key"), "{refusal}");
     }
 }

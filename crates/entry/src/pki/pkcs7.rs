@@ -7,7 +7,10 @@
 mod algorithm;
 mod signer;
 
+use std::collections::BTreeSet;
+
 use crate::pem;
+use crate::work::Work;
 use crate::x509::certificate::Certificate;
 use crate::x509::chain;
 use crate::x509::der::{Element, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET, constructed};
@@ -17,7 +20,7 @@ use signer::Signer;
 const MAX_BYTES: usize = 64 * 1024;
 /// Certificates in one structure: twice the ten of a chain, for signer and time stamper. Each is parsed.
 const MAX_CERTIFICATES: usize = 20;
-/// Signers of one structure, each of which costs a signature check or two, of at most 0.4 ms. JAR archives have one.
+/// Signers of one structure, each of which costs a signature check or two. JAR archives have one.
 const MAX_SIGNERS: usize = 10;
 
 const LABEL: &str = "PKCS7";
@@ -142,7 +145,7 @@ impl<'a> SignedData<'a> {
     /// Checks every signature over `content`, and every time stamp of one. The first certificate, which stands for all
     /// of them in an entry, has to be a signer's or one that leads to a signer's: a stranger's would make the entry say
     /// that the stranger signed.
-    pub(crate) fn verify(&self, content: &[u8]) -> Result<(), Pkcs7Error> {
+    pub(crate) fn verify(&self, content: &[u8], work: &mut Work) -> Result<(), Pkcs7Error> {
         if self.content.is_some_and(|within| within != content) {
             return Err(Pkcs7Error::OtherContent);
         }
@@ -155,17 +158,21 @@ impl<'a> SignedData<'a> {
             .map(|der| Certificate::from_der(der))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Pkcs7Error::Certificate(error.to_string()))?;
-        let mut strange = None;
+        let mut signed_by = BTreeSet::new();
         for signer in &self.signers {
-            let at = signer.verify(content, &certificates)?;
-            signer.verify_time(&certificates)?;
-            strange = strange.or(leads_to_first(at, &encoded).err());
+            signed_by.insert(signer.verify(content, &certificates, work)?);
+            signer.verify_time(&certificates, work)?;
+        }
+        // Once for each certificate, however many signers name it.
+        let mut strange = None;
+        for at in signed_by {
+            strange = strange.or(leads_to_first(at, &encoded, work).err());
         }
         strange.map_or(Ok(()), |error| Err(Pkcs7Error::StrangeCertificate(error)))
     }
 
     /// Checks every signature over the content that is there, each by the certificate that its signer names.
-    pub(crate) fn verify_attached(&self) -> Result<(), Pkcs7Error> {
+    pub(crate) fn verify_attached(&self, work: &mut Work) -> Result<(), Pkcs7Error> {
         let content = self.content.ok_or(Pkcs7Error::NoContent)?;
         if self.signers.is_empty() {
             return Err(Pkcs7Error::NotSigned);
@@ -175,7 +182,7 @@ impl<'a> SignedData<'a> {
         let certificates: Vec<Certificate<'_>> =
             encoded.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
         for signer in &self.signers {
-            signer.verify(content, &certificates)?;
+            signer.verify(content, &certificates, work)?;
         }
         Ok(())
     }
@@ -224,14 +231,14 @@ impl<'a> SignedData<'a> {
 }
 
 /// Whether certificate number `signer` is issued by the first one, over any of the others, or is the first one itself.
-fn leads_to_first(signer: usize, certificates: &[&[u8]]) -> Result<(), chain::ChainError> {
+fn leads_to_first(signer: usize, certificates: &[&[u8]], work: &mut Work) -> Result<(), chain::ChainError> {
     if signer == 0 {
         return Ok(());
     }
     let others = certificates.iter().enumerate().filter(|(at, _)| *at != signer && *at != 0).map(|(_, der)| *der);
     let path: Vec<Vec<u8>> =
         [certificates[signer]].into_iter().chain(others).chain([certificates[0]]).map(<[u8]>::to_vec).collect();
-    chain::verify(&path)
+    chain::verify(&path, work)
 }
 
 /// An element of these contents, one after the other.

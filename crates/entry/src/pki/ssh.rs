@@ -13,6 +13,7 @@ use crate::member::BASE64;
 use crate::pem;
 use crate::pki;
 use crate::refusal::{Refusal, quoted};
+use crate::work::Work;
 use public_key::PublicKey;
 use wire::Reader;
 
@@ -40,7 +41,7 @@ pub(crate) struct Key {
 
 impl pki::Key for Key {
     /// Takes the first line with a key. Lines that are no key and options before the key are passed over.
-    fn parse(key: &[u8]) -> Result<Self, Refusal> {
+    fn parse(key: &[u8], _: &mut Work) -> Result<Self, Refusal> {
         if key.len() > MAX_KEY_BYTES {
             return Err(Refusal::Invalid("http: request body too large".to_owned()));
         }
@@ -166,7 +167,7 @@ impl pki::Signature for Signature {
     }
 
     /// The key that came with the signature is not looked at, as in Rekor.
-    fn verify(&self, message: &[u8], key: &Key) -> Result<(), Refusal> {
+    fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Refusal> {
         if self.hash != HASH {
             // Whoever checks the entry finds the name of the wrong hash in it.
             return Err(Refusal::Invalid(
@@ -174,6 +175,8 @@ impl pki::Signature for Signature {
                     .to_owned(),
             ));
         }
+        work.take_hashing(message.len()).map_err(Refusal::invalid)?;
+        work.take_signature(key.key.kind()).map_err(Refusal::invalid)?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, message);
         let mut signed = MAGIC.to_vec();
         for field in [NAMESPACE, b"", HASH, digest.as_ref()] {
@@ -203,7 +206,7 @@ mod tests {
     /// As in golang.org/x/crypto v0.58: other white space is part of the type, or of the base64.
     #[test]
     fn only_blanks_and_tabs_stand_between_fields() {
-        let parse = |line: &str| Key::parse(line.as_bytes()).map(|key| key.canonical);
+        let parse = |line: &str| Key::parse(line.as_bytes(), &mut Work::of_request(0)).map(|key| key.canonical);
         let plain = LINE.trim_end();
         let expected = parse(plain).unwrap();
         for line in [format!("\t {plain}\r\n"), plain.replacen(' ', "\t \t", 1), format!("no-pty \t{plain} \t")] {

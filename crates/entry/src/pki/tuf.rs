@@ -10,13 +10,14 @@ mod time;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::go_json;
+use crate::jcs;
 use crate::pki;
 use crate::refusal::{Refusal, quoted};
 use crate::stages::UnixSeconds;
+use crate::work::Work;
 use key::RoleKey;
 use time::Timestamp;
 
@@ -50,8 +51,8 @@ impl Document {
     /// Parses JSON. What the document says is read from its canonical form, as everyone reads it who finds the entry: of
     /// names that differ in case the last one counts, and numbers have 64 bits of floating point, so that another form
     /// may say something else.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        Self::read(canonical_form(json)?)
+    pub(crate) fn parse(json: &[u8], work: &mut Work) -> Result<Self, Refusal> {
+        Self::read(canonical_form(json, work)?, work)
     }
 
     /// The role that it names as its own.
@@ -68,7 +69,7 @@ impl Document {
         &self.canonical
     }
 
-    fn read(canonical: Vec<u8>) -> Result<Self, Refusal> {
+    fn read(canonical: Vec<u8>, work: &mut Work) -> Result<Self, Refusal> {
         let [signed, signatures] = parts(&canonical)?;
         let [kind, version, expires] =
             go_json::members(signed.get(), ["_type", "version", "expires"]).map_err(Refusal::invalid)?;
@@ -76,7 +77,7 @@ impl Document {
         let version = version.map_or(Ok(0), |version| serde_json::from_str(version.get())).map_err(Refusal::invalid)?;
         let expires = Timestamp::parse(&go_json::text(expires).map_err(Refusal::invalid)?)?;
         let signatures = read_signatures(signatures)?;
-        let message = canonical::signed_form(&serde_json::from_str(signed.get()).map_err(Refusal::invalid)?);
+        let message = canonical::signed_form(signed, work)?;
         Ok(Self { signatures, message, canonical, kind, version, expires })
     }
 
@@ -109,15 +110,15 @@ impl Root {
 
     /// Checks that the root holds at `now`, and that its keys signed the document for the role that it names, which
     /// holds then, too.
-    pub(crate) fn verify(&self, document: &Document, now: UnixSeconds) -> Result<(), Refusal> {
+    pub(crate) fn verify(&self, document: &Document, now: UnixSeconds, work: &mut Work) -> Result<(), Refusal> {
         self.document.check_not_expired(now)?;
-        self.check(document, &document.kind)?;
+        self.check(document, &document.kind, work)?;
         document.check_not_expired(now)
     }
 
     /// Signatures, type and version (specification section 5.3 and following), but not expiry.
-    fn check(&self, document: &Document, role: &str) -> Result<(), Refusal> {
-        self.check_signatures(document, role)?;
+    fn check(&self, document: &Document, role: &str, work: &mut Work) -> Result<(), Refusal> {
+        self.check_signatures(document, role, work)?;
         let wanted = match role {
             "root" | "targets" | "snapshot" | "timestamp" => role,
             // Delegated roles sign targets.
@@ -133,7 +134,7 @@ impl Root {
     }
 
     /// Whether as many keys of the role as it needs signed the document. A key counts once, by whatever IDs.
-    fn check_signatures(&self, document: &Document, name: &str) -> Result<(), Refusal> {
+    fn check_signatures(&self, document: &Document, name: &str, work: &mut Work) -> Result<(), Refusal> {
         if document.signatures.is_empty() {
             return Err(invalid("tuf: data has no signatures"));
         }
@@ -141,10 +142,11 @@ impl Root {
             self.roles.get(name).ok_or_else(|| Refusal::Invalid(format!("tuf: unknown role {:?}", quoted(name))))?;
         let mut verified: BTreeSet<&[u8]> = BTreeSet::new();
         if let Some(message) = &document.message {
+            work.take_hashing(message.len()).map_err(Refusal::invalid)?;
             let digest = Digest::sha256(message);
             for signature in document.signatures.iter().filter(|signature| role.key_ids.contains(&signature.key_id)) {
                 let Some(key) = self.keys.get(&signature.key_id) else { continue };
-                if !verified.contains(key.bytes()) && key.verifies(message, &digest, &signature.bytes) {
+                if !verified.contains(key.bytes()) && key.verifies(message, &digest, &signature.bytes, work) {
                     verified.insert(key.bytes());
                 }
             }
@@ -158,8 +160,8 @@ impl Root {
 
 impl pki::Key for Root {
     /// Parses a root and checks that it signed itself; not whether it has expired, so that it can be searched by for ever.
-    fn parse(json: &[u8]) -> Result<Self, Refusal> {
-        let canonical = canonical_form(json)?;
+    fn parse(json: &[u8], work: &mut Work) -> Result<Self, Refusal> {
+        let canonical = canonical_form(json, work)?;
         let [signed, _] = parts(&canonical)?;
         let members = go_json::members(signed.get(), ["spec_version", "keys", "roles"]);
         let [spec_version, keys, roles] = members.map_err(Refusal::invalid)?;
@@ -167,9 +169,9 @@ impl pki::Key for Root {
             spec_version: go_json::text(spec_version).map_err(Refusal::invalid)?.into_owned(),
             keys: read_keys(keys)?,
             roles: read_roles(roles)?,
-            document: Document::read(canonical)?,
+            document: Document::read(canonical, work)?,
         };
-        root.check(&root.document, "root")?;
+        root.check(&root.document, "root", work)?;
         Ok(root)
     }
 
@@ -187,7 +189,7 @@ fn invalid(reason: &str) -> Refusal {
 }
 
 /// RFC 8785 of `signatures` and `signed` of a document that is not too large, without other members.
-fn canonical_form(json: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn canonical_form(json: &[u8], work: &mut Work) -> Result<Vec<u8>, Refusal> {
     if json.len() > MAX_BYTES {
         return Err(Refusal::Invalid(format!(
             "a TUF document of {} bytes is too large, the limit is {MAX_BYTES}",
@@ -195,14 +197,21 @@ fn canonical_form(json: &[u8]) -> Result<Vec<u8>, Refusal> {
         )));
     }
     let [signed, signatures] = parts(json)?;
-    let signed: Value = serde_json::from_str(signed.get()).map_err(Refusal::invalid)?;
-    let signatures = read_signatures(signatures)?.into_iter().map(|Signature { key_id, bytes }| {
-        let members = [("keyid", key_id), ("sig", hex::encode(bytes))];
-        Value::Object(members.map(|(name, text)| (name.to_owned(), Value::String(text))).into_iter().collect())
-    });
-    let whole = [("signatures", Value::Array(signatures.collect())), ("signed", signed)];
-    let whole: Map<String, Value> = whole.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-    serde_json_canonicalizer::to_vec(&Value::Object(whole)).map_err(Refusal::invalid)
+    // What is wrong with what is signed is said first.
+    let signed = canonical::rfc8785(signed, work)?;
+    let mut whole = br#"{"signatures":["#.to_vec();
+    whole.reserve_exact(signed.len());
+    for (position, Signature { key_id, bytes }) in read_signatures(signatures)?.into_iter().enumerate() {
+        if position > 0 {
+            whole.push(b',');
+        }
+        let signature = format!(r#"{{"keyid":{},"sig":"{}"}}"#, jcs::string(&key_id), hex::encode(bytes));
+        whole.extend_from_slice(signature.as_bytes());
+    }
+    whole.extend_from_slice(br#"],"signed":"#);
+    whole.extend_from_slice(&signed);
+    whole.push(b'}');
+    Ok(whole)
 }
 
 /// The members `signed` and `signatures` of a document.
@@ -278,6 +287,10 @@ mod tests {
     use super::*;
     use crate::pki::Key as _;
 
+    fn work() -> Work {
+        Work::of_request(0)
+    }
+
     /// A root with these members beside those that it needs, signed by its only key.
     fn root(members: &str) -> String {
         let key = SigningKey::from_bytes(&[1; 32]);
@@ -285,7 +298,8 @@ mod tests {
         let signed = format!(
             r#"{{"_type":"root","expires":"2030-01-01T00:00:00Z","keys":{{"a":{{"keytype":"ed25519","keyval":{{"public":"{public}"}}}}}},"roles":{{"root":{{"keyids":["a"],"threshold":1}}}},{members}}}"#
         );
-        let message = canonical::signed_form(&serde_json::from_str(&signed).unwrap()).unwrap();
+        let raw: &RawValue = serde_json::from_str(&signed).unwrap();
+        let message = canonical::signed_form(raw, &mut work()).unwrap().unwrap();
         let sig = hex::encode(key.sign(&message).to_bytes());
         format!(r#"{{"signed":{signed},"signatures":[{{"keyid":"a","sig":"{sig}"}}]}}"#)
     }
@@ -301,9 +315,11 @@ mod tests {
             // Signed, and written, as 64 bits of floating point.
             (r#""version":9007199254740993"#, 9_007_199_254_740_992, "root"),
         ] {
-            let root = Root::parse(root(members).as_bytes()).unwrap_or_else(|refusal| panic!("{members}: {refusal}"));
+            let root = Root::parse(root(members).as_bytes(), &mut work())
+                .unwrap_or_else(|refusal| panic!("{members}: {refusal}"));
             assert_eq!((root.document.version, root.document.role()), (version, role), "{members}");
-            let again = Root::parse(root.canonical()).unwrap_or_else(|refusal| panic!("{members}: {refusal}"));
+            let again =
+                Root::parse(root.canonical(), &mut work()).unwrap_or_else(|refusal| panic!("{members}: {refusal}"));
             assert_eq!((again.document.version, again.document.role()), (version, role), "{members}");
             assert_eq!(again.canonical(), root.canonical(), "{members}");
         }
@@ -312,7 +328,7 @@ mod tests {
     /// The canonical form of -0 is 0, which is another message.
     #[test]
     fn what_was_not_signed_in_canonical_form_is_not_taken() {
-        let refusal = Root::parse(root(r#""version":7,"x":-0"#).as_bytes()).err().unwrap();
+        let refusal = Root::parse(root(r#""version":7,"x":-0"#).as_bytes(), &mut work()).err().unwrap();
         assert_eq!(refusal.to_string(), "tuf: valid signatures did not meet threshold");
     }
 }

@@ -13,9 +13,10 @@ use super::certificate::{Certificate, CertificateError, Version};
 use super::der::Elements;
 use crate::digest::HashAlgorithm;
 use crate::public_key::{Curve, KeyKind, ecdsa_algorithm, rsa_algorithm};
+use crate::work::{TooCostly, Work};
 
 /// Signatures checked for one chain: twice what ten certificates in order need. Ten that bear one name could otherwise
-/// be tried in more orders than anyone waits for (Go stops at 100); 20 checks with P-521 take 7 ms.
+/// be tried in more orders than anyone waits for (Go stops at 100).
 const MAX_SIGNATURE_CHECKS: usize = 20;
 
 // Encoded identifiers of signature algorithms (RFC 5912, RFC 8410).
@@ -39,11 +40,13 @@ pub(crate) enum ChainError {
     Expired,
     #[error("x509: certificate signed by unknown authority")]
     UnknownAuthority,
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 /// Verifies that the first certificate leads to the last one, over any of those between, as of the beginning of its
 /// validity. Fewer than two certificates are no chain and pass.
-pub(crate) fn verify(chain: &[Vec<u8>]) -> Result<(), ChainError> {
+pub(crate) fn verify(chain: &[Vec<u8>], work: &mut Work) -> Result<(), ChainError> {
     if chain.len() < 2 {
         return Ok(());
     }
@@ -60,46 +63,47 @@ pub(crate) fn verify(chain: &[Vec<u8>]) -> Result<(), ChainError> {
     if chain.first() == chain.last() {
         return Ok(());
     }
-    let mut search = Search { leaf, root, intermediates, checks: 0 };
-    match search.leads_to_root(&mut vec![leaf]) {
+    let mut search = Search { leaf, root, intermediates, checks: 0, work };
+    match search.leads_to_root(&mut vec![leaf])? {
         true => Ok(()),
         false => Err(ChainError::UnknownAuthority),
     }
 }
 
-struct Search<'c, 'a> {
+struct Search<'c, 'a, 'w> {
     leaf: &'c Certificate<'a>,
     root: &'c Certificate<'a>,
     intermediates: &'c [Certificate<'a>],
     checks: usize,
+    work: &'w mut Work,
 }
 
-impl<'c, 'a> Search<'c, 'a> {
+impl<'c, 'a> Search<'c, 'a, '_> {
     /// Whether `path`, which begins with the leaf, can be continued to the root. Depth-first, root first.
-    fn leads_to_root(&mut self, path: &mut Vec<&'c Certificate<'a>>) -> bool {
+    fn leads_to_root(&mut self, path: &mut Vec<&'c Certificate<'a>>) -> Result<bool, TooCostly> {
         // Whether rules about policies would admit the chain is not worked out.
         if path.iter().any(|certificate| certificate.extensions.has_policy_rules) {
-            return false;
+            return Ok(false);
         }
-        if self.may_follow(path, self.root) && admits_names(&[path, &[self.root][..]].concat()) {
-            return true;
+        if self.may_follow(path, self.root)? && admits_names(&[path, &[self.root][..]].concat(), self.work)? {
+            return Ok(true);
         }
         for intermediate in self.intermediates {
             let is_ca = intermediate.extensions.basic_constraints.is_some_and(|constraints| constraints.is_ca);
-            if is_ca && self.may_follow(path, intermediate) {
+            if is_ca && self.may_follow(path, intermediate)? {
                 path.push(intermediate);
-                if self.leads_to_root(path) {
-                    return true;
+                if self.leads_to_root(path)? {
+                    return Ok(true);
                 }
                 path.pop();
             }
         }
-        false
+        Ok(false)
     }
 
     /// Whether `parent` may have issued the last certificate of `path`, and did.
-    fn may_follow(&mut self, path: &[&'c Certificate<'a>], parent: &'c Certificate<'a>) -> bool {
-        let Some(child) = path.last() else { return false };
+    fn may_follow(&mut self, path: &[&'c Certificate<'a>], parent: &'c Certificate<'a>) -> Result<bool, TooCostly> {
+        let Some(child) = path.last() else { return Ok(false) };
         let is_used = path.iter().any(|used| {
             used.subject == parent.subject
                 && used.public_key_info == parent.public_key_info
@@ -114,10 +118,10 @@ impl<'c, 'a> Search<'c, 'a> {
             || !is_within_path_length(parent, path.len() - 1)
             || self.checks == MAX_SIGNATURE_CHECKS
         {
-            return false;
+            return Ok(false);
         }
         self.checks += 1;
-        is_signed_by(child, parent)
+        is_signed_by(child, parent, self.work)
     }
 }
 
@@ -137,22 +141,30 @@ fn is_within_path_length(parent: &Certificate<'_>, between: usize) -> bool {
 }
 
 /// RFC 5280 section 4.2.1.10: whether every certificate bears only names that those above it admit.
-fn admits_names(path: &[&Certificate<'_>]) -> bool {
-    path.iter().enumerate().all(|(at, below)| {
-        below.extensions.alternative_name.is_none()
-            || path[at + 1..]
-                .iter()
-                .filter_map(|above| above.extensions.name_constraints.as_ref())
-                .all(|constraints| constraints.admit(&below.extensions.subjects))
-    })
+fn admits_names(path: &[&Certificate<'_>], work: &mut Work) -> Result<bool, TooCostly> {
+    for (at, below) in path.iter().enumerate() {
+        if below.extensions.alternative_name.is_none() {
+            continue;
+        }
+        for constraints in path[at + 1..].iter().filter_map(|above| above.extensions.name_constraints.as_ref()) {
+            if !constraints.admit(&below.extensions.subjects, work)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
-fn is_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>) -> bool {
+fn is_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>, work: &mut Work) -> Result<bool, TooCostly> {
     // The key of the parent was parsed with it, so that it is of a bounded size.
-    let (Ok(key), Some(algorithm)) = (&parent.public_key, algorithm(child, parent)) else { return false };
-    key.kind() != KeyKind::Ecdsa(Curve::P224)
-        && ParsedPublicKey::new(algorithm, parent.public_key_info)
-            .is_ok_and(|key| key.verify_sig(child.signed, child.signature).is_ok())
+    let (Ok(key), Some(algorithm)) = (&parent.public_key, algorithm(child, parent)) else { return Ok(false) };
+    if key.kind() == KeyKind::Ecdsa(Curve::P224) {
+        return Ok(false);
+    }
+    work.take_hashing(child.signed.len())?;
+    work.take_signature(key.kind())?;
+    let key = ParsedPublicKey::new(algorithm, parent.public_key_info);
+    Ok(key.is_ok_and(|key| key.verify_sig(child.signed, child.signature).is_ok()))
 }
 
 /// The algorithm by which `child` says it is signed, for a key like that of `parent`. SHA-1 is none, as in Go.

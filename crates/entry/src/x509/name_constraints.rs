@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::certificate::CertificateError;
 use super::der::{Elements, SEQUENCE, constructed, context};
 use super::subjects::{self, Subjects};
+use crate::work::{TooCostly, Work};
 
 /// The names that certificates below an authority may bear.
 pub(super) struct NameConstraints<'a> {
@@ -43,8 +44,23 @@ impl<'a> NameConstraints<'a> {
         Some(Self { permitted, excluded, has_other_kinds: has_other_permitted || has_other_excluded })
     }
 
-    /// Whether a certificate may bear all of these names.
-    pub(super) fn admit(&self, names: &Subjects) -> bool {
+    /// Whether a certificate may bear all of these names. Each of them is compared with each subtree of its kind.
+    pub(super) fn admit(&self, names: &Subjects, work: &mut Work) -> Result<bool, TooCostly> {
+        for (names, subtrees) in [
+            (Amount::of(&names.dns), Amount::of(&self.permitted.dns) + Amount::of(&self.excluded.dns)),
+            (Amount::of(&names.emails), Amount::of(&self.permitted.emails) + Amount::of(&self.excluded.emails)),
+            (Amount::of(&names.uris), Amount::of(&self.permitted.uri_hosts) + Amount::of(&self.excluded.uri_hosts)),
+            (
+                Amount::of_addresses(names.addresses.len()),
+                Amount::of_addresses(self.permitted.networks.len() + self.excluded.networks.len()),
+            ),
+        ] {
+            work.take_comparisons(names.count * subtrees.count, names.bytes_compared_with(&subtrees))?;
+        }
+        Ok(self.admit_each(names))
+    }
+
+    fn admit_each(&self, names: &Subjects) -> bool {
         let dns = |name: &String| {
             is_domain(name)
                 && within(&self.permitted.dns, |tree| is_below(name, tree))
@@ -107,6 +123,37 @@ impl<'a> Names<'a> {
             }
         }
         Some((names, has_others))
+    }
+}
+
+/// How many names there are, and of how many bytes together.
+#[derive(Clone, Copy)]
+struct Amount {
+    count: u64,
+    bytes: u64,
+}
+
+impl Amount {
+    fn of<Name: AsRef<str>>(names: &[Name]) -> Self {
+        Self { count: names.len() as u64, bytes: names.iter().map(|name| name.as_ref().len() as u64).sum() }
+    }
+
+    fn of_addresses(count: usize) -> Self {
+        Self { count: count as u64, bytes: size_of::<u128>() as u64 * count as u64 }
+    }
+
+    /// The most bytes that are looked at where each name of one amount is compared with each of the other: of two names the
+    /// shorter one's. Going over the names themselves is part of it.
+    fn bytes_compared_with(self, others: &Self) -> u64 {
+        self.bytes + (self.count * others.bytes).min(others.count * self.bytes)
+    }
+}
+
+impl std::ops::Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { count: self.count + other.count, bytes: self.bytes + other.bytes }
     }
 }
 

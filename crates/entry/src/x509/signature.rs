@@ -3,6 +3,7 @@
 use super::Key;
 use crate::pki;
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// A signature over the SHA-256 of a message (ECDSA on any curve, RSA PKCS#1 v1.5), or over the message (Ed25519).
 pub(crate) struct Signature(Vec<u8>);
@@ -18,7 +19,7 @@ impl pki::Signature for Signature {
         &self.0
     }
 
-    fn verify(&self, message: &[u8], key: &Key) -> Result<(), Refusal> {
-        key.verify_message(message, &self.0).map_err(Refusal::invalid)
+    fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Refusal> {
+        key.verify_message(message, &self.0, work).map_err(Refusal::invalid)
     }
 }

@@ -31,3 +31,5 @@ mod submission;
 mod tuf;
 #[cfg(test)]
 mod v2;
+#[cfg(test)]
+mod work;

@@ -19,7 +19,7 @@ use super::wire::{ConsistencyProof, LogEntry};
 use crate::app::App;
 use crate::body::Admitted;
 use crate::budget::Share;
-use crate::entries::append;
+use crate::entries::{append, verification};
 use crate::errors::JSON;
 use crate::query;
 use crate::settings::OnDuplicate;
@@ -42,9 +42,7 @@ pub(super) async fn take_in(
     body: Admitted,
     parse: fn(&[u8]) -> Result<ProposedEntry, Refusal>,
 ) -> Result<(LoggedEntry, InclusionProof), Error> {
-    let (policy, now) = (Arc::clone(&app.policy), app.now());
-    let verify = move |proposed: ProposedEntry| proposed.verify(&policy, now);
-    let verified = app.verifier.run(body, parse, verify).await?.map_err(refused)?;
+    let verified = app.verifier.run(body, parse, verification(app)).await?.map_err(refused)?;
     let kind = verified.kind();
     let entry = match append(app, verified).await? {
         Appended::Sequenced(entry) => {

@@ -9,6 +9,7 @@ use tar::Archive;
 
 use super::pkginfo::{InfoError, PackageInfo};
 use crate::pem;
+use crate::work::{TooCostly, Work};
 
 /// Bytes of the first member, decompressed, and of `.PKGINFO`: Rekor's `max_apk_metadata_size`. Packages have some
 /// hundred bytes in both.
@@ -42,6 +43,8 @@ pub(crate) enum PackageError {
     TooLarge(&'static str, u64),
     #[error("reading {0}: {1}")]
     Unreadable(&'static str, io::Error),
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 const SIGNATURE: &str = "signature.tar.gz";
@@ -49,7 +52,9 @@ const CONTROL: &str = "control.tar.gz";
 
 impl Package {
     /// Reads a package and checks that its data are those that its `.PKGINFO` names. The signature is not verified.
-    pub(super) fn read(package: &[u8]) -> Result<Self, PackageError> {
+    pub(super) fn read(package: &[u8], work: &mut Work) -> Result<Self, PackageError> {
+        // As if both were as large as they may be: how large they are is known when they are decompressed.
+        work.take_inflating(0, MAX_METADATA_BYTES + MAX_CONTROL_BYTES)?;
         let (mut signature, mut info) = (None, None);
         let after_signature = read_member(package, SIGNATURE, MAX_METADATA_BYTES, |name, contents| {
             if signature.is_none() && name.starts_with(b".SIGN") {
@@ -60,11 +65,12 @@ impl Package {
         let signature = signature.ok_or(PackageError::NoSignature)?;
         let data = read_member(after_signature, CONTROL, MAX_CONTROL_BYTES, |name, contents| {
             if name == b".PKGINFO" {
-                info = Some(PackageInfo::parse(&contents(".PKGINFO")?)?);
+                info = Some(PackageInfo::parse(&contents(".PKGINFO")?, work)?);
             }
             Ok(())
         })?;
         let info = info.ok_or(PackageError::NoInfo)?;
+        work.take_hashing(after_signature.len())?;
         check_data(&info, data)?;
         let control = &after_signature[..after_signature.len() - data.len()];
         Ok(Self {

@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::jcs;
+use crate::work::{TooCostly, Work};
+
+/// Names in one file, each of which takes some 200 bytes. Packages have twenty.
+const MAX_NAMES: usize = 1_024;
 
 /// The names and values of the section without a name. Of equal names the last one counts.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,10 +30,15 @@ pub(crate) enum InfoError {
     UnclosedQuote(usize),
     #[error("the name in line {0} is not UTF-8, and its readable part is that of another name")]
     AmbiguousName(usize),
+    #[error("more than {MAX_NAMES} names")]
+    TooManyNames,
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 impl PackageInfo {
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, InfoError> {
+    pub(super) fn parse(bytes: &[u8], work: &mut Work) -> Result<Self, InfoError> {
+        work.take_lines(bytes)?;
         let text = jcs::lossy(without_mark(bytes));
         let mut lines = Lines { rest: &text, number: 0 };
         let mut values = BTreeMap::new();
@@ -62,6 +71,9 @@ impl PackageInfo {
                             return Err(InfoError::AmbiguousName(lines.number));
                         }
                         values.insert(name, value);
+                        if values.len() > MAX_NAMES {
+                            return Err(InfoError::TooManyNames);
+                        }
                     }
                 }
             }
@@ -196,7 +208,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Vec<(String, String)> {
-        PackageInfo::parse(text.as_bytes()).unwrap().0.into_iter().collect()
+        PackageInfo::parse(text.as_bytes(), &mut Work::of_request(0)).unwrap().0.into_iter().collect()
     }
 
     #[test]
@@ -238,15 +250,18 @@ mod tests {
             ("\"a\" b\n", InfoError::NoDelimiter(1)),
         ];
         for (text, expected) in cases {
-            assert_eq!(PackageInfo::parse(text.as_bytes()), Err(expected), "{text:?}");
+            assert_eq!(PackageInfo::parse(text.as_bytes(), &mut Work::of_request(0)), Err(expected), "{text:?}");
         }
     }
 
     #[test]
     fn bytes_that_are_no_text_are_replaced() {
-        let info = PackageInfo::parse(b"\xff\xfea = \xe2\x82\n").unwrap();
+        let info = PackageInfo::parse(b"\xff\xfea = \xe2\x82\n", &mut Work::of_request(0)).unwrap();
         assert_eq!(info.get("a"), "\u{fffd}\u{fffd}");
-        assert_eq!(PackageInfo::parse(b"\xffa = 1\n\xfea = 2\n"), Err(InfoError::AmbiguousName(2)));
-        assert_eq!(PackageInfo::parse(b"a = 1\na = 2\n").unwrap().get("a"), "2");
+        assert_eq!(
+            PackageInfo::parse(b"\xffa = 1\n\xfea = 2\n", &mut Work::of_request(0)),
+            Err(InfoError::AmbiguousName(2))
+        );
+        assert_eq!(PackageInfo::parse(b"a = 1\na = 2\n", &mut Work::of_request(0)).unwrap().get("a"), "2");
     }
 }

@@ -12,6 +12,8 @@ use std::io::{self, Read};
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
+use crate::work::{TooCostly, Work};
+
 /// Files in one archive: as many as can be without ZIP64. The list of them takes 9 MiB at most.
 const MAX_FILES: usize = 0xfffe;
 
@@ -53,30 +55,8 @@ pub(crate) enum ArchiveError {
     Twice(String),
     #[error("zip: the file {0:?} cannot be decompressed: {1}")]
     Undecodable(String, String),
-}
-
-/// Bytes that may still be decompressed, each counted once for every hash function that it goes into.
-pub(super) struct Budget(u64);
-
-impl Budget {
-    /// Bytes for an archive of any size: a second's work is 300 MiB.
-    const BASE: u64 = 64 * 1024 * 1024;
-    /// Bytes more for each byte of the archive. Class files shrink to a third, text to a tenth; DEFLATE reaches a
-    /// thousandth with zeros. 30 MiB may become 544 MiB, which take two seconds.
-    const RATIO: u64 = 16;
-
-    pub(super) fn of_archive(bytes: usize) -> Self {
-        Self(Self::BASE + Self::RATIO * bytes as u64)
-    }
-
-    /// Takes what decompressing `file` for so many hash functions costs.
-    pub(super) fn take(&mut self, file: &File<'_>, hashes: usize) -> Result<(), ArchiveError> {
-        let cost = file.size.saturating_mul(hashes.max(1) as u64);
-        self.0 = self.0.checked_sub(cost).ok_or(ArchiveError::Unsupported(
-            "decompressed, the files are larger than 64 MiB and 16 times the archive, which is the limit",
-        ))?;
-        Ok(())
-    }
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 impl<'a> Archive<'a> {
@@ -118,7 +98,8 @@ impl<'a> Archive<'a> {
 
 impl File<'_> {
     /// Hands the contents to `sink`, piece by piece, and checks their size and CRC.
-    pub(super) fn decompress(&self, mut sink: impl FnMut(&[u8])) -> Result<(), ArchiveError> {
+    pub(super) fn decompress(&self, work: &mut Work, mut sink: impl FnMut(&[u8])) -> Result<(), ArchiveError> {
+        work.take_inflating(self.compressed.len(), self.size)?;
         let mut crc = Crc::new();
         let mut size = 0_u64;
         let mut see = |piece: &[u8]| {
@@ -139,9 +120,9 @@ impl File<'_> {
     }
 
     /// The contents as a whole; for files whose size is bounded.
-    pub(super) fn contents(&self) -> Result<Vec<u8>, ArchiveError> {
+    pub(super) fn contents(&self, work: &mut Work) -> Result<Vec<u8>, ArchiveError> {
         let mut contents = Vec::new();
-        self.decompress(|piece| contents.extend_from_slice(piece))?;
+        self.decompress(work, |piece| contents.extend_from_slice(piece))?;
         Ok(contents)
     }
 }

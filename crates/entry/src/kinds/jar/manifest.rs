@@ -1,12 +1,13 @@
 //! Manifests and signature files of JAR archives: sections of attributes, as Rekor's library (relic) reads them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{self, Algorithm, Context};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::archive::shown;
+use crate::work::{TooCostly, Work};
 
 /// A manifest or signature file, split into its sections.
 pub(super) struct Manifest<'m> {
@@ -14,9 +15,15 @@ pub(super) struct Manifest<'m> {
     main: &'m [u8],
     /// The sections that have a name, in their order.
     named: Vec<(Vec<u8>, &'m [u8])>,
-    /// Which of them counts: the last one of its name.
-    by_name: HashMap<Vec<u8>, usize>,
+    /// Their positions, by name and then by position: of those with one name the last one counts.
+    by_name: Vec<usize>,
 }
+
+/// Sections of one file. One with a name and a digest has 50 bytes at least, so that the 1 MiB that a manifest may have holds
+/// 21,000.
+const MAX_SECTIONS: usize = 20_000;
+/// Attributes of one section. Those in use have up to a hundred.
+const MAX_ATTRIBUTES: usize = 4_096;
 
 /// Why a manifest is refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,51 +52,67 @@ pub(crate) enum ManifestError {
     NoSection(String),
     #[error("manifest signature over section {0:?}: {1}")]
     Section(String, Box<ManifestError>),
+    #[error("manifest has more than {MAX_SECTIONS} sections, or more than {MAX_ATTRIBUTES} attributes in one")]
+    TooMany,
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 impl<'m> Manifest<'m> {
-    pub(super) fn parse(whole: &'m [u8]) -> Result<Self, ManifestError> {
-        let mut sections = sections(whole)?.into_iter();
+    pub(super) fn parse(whole: &'m [u8], work: &mut Work) -> Result<Self, ManifestError> {
+        work.take_lines(whole)?;
+        let sections = sections(whole)?;
+        if sections.len() > MAX_SECTIONS {
+            return Err(ManifestError::TooMany);
+        }
+        let mut sections = sections.into_iter();
         let main = sections.next().ok_or(ManifestError::Empty)?;
         Attributes::parse(main)?;
-        let mut named = Vec::new();
-        let mut by_name = HashMap::new();
+        let mut named = Vec::with_capacity(sections.len());
         for section in sections {
             let name = Attributes::parse(section)?.get("name").to_vec();
             if name.is_empty() {
                 return Err(ManifestError::NoName);
             }
-            by_name.insert(name.clone(), named.len());
             named.push((name, section));
         }
+        let mut by_name: Vec<usize> = (0..named.len()).collect();
+        by_name.sort_by(|one, other| named[*one].0.cmp(&named[*other].0));
         Ok(Self { whole, main, named, by_name })
+    }
+
+    /// The position of the section that counts for this name.
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        let after = self.by_name.partition_point(|at| self.named[*at].0.as_slice() <= name);
+        let at = *self.by_name.get(after.checked_sub(1)?)?;
+        (self.named[at].0 == name).then_some(at)
     }
 
     /// The sections that count.
     pub(super) fn sections(&self) -> impl Iterator<Item = (&[u8], &'m [u8])> {
-        let counts = |at: &usize, name: &[u8]| self.by_name.get(name) == Some(at);
+        let counts = |at: &usize, name: &[u8]| self.position(name) == Some(*at);
         let numbered = self.named.iter().enumerate();
         numbered.filter(move |(at, (name, _))| counts(at, name)).map(|(_, (name, section))| (&name[..], *section))
     }
 
     /// Checks that this signature file has the digest of the whole `manifest`, or where it does not name one, those of
     /// its main attributes and of every section that this names.
-    pub(super) fn verify(&self, manifest: &Manifest<'_>) -> Result<(), ManifestError> {
+    pub(super) fn verify(&self, manifest: &Manifest<'_>, work: &mut Work) -> Result<(), ManifestError> {
         let main = Attributes::parse(self.main)?;
         match Digests::of(&main, "-digest-manifest") {
             Ok(digests) => {
-                return digests.check(manifest.whole).map_err(|error| ManifestError::Whole(Box::new(error)));
+                return digests.check(manifest.whole, work).map_err(|error| ManifestError::Whole(Box::new(error)));
             }
             Err(ManifestError::NoDigests) => {}
             Err(error) => return Err(ManifestError::Whole(Box::new(error))),
         }
         Digests::of(&main, "-digest-manifest-main-attributes")
-            .and_then(|digests| digests.check(manifest.main))
+            .and_then(|digests| digests.check(manifest.main, work))
             .map_err(|error| ManifestError::Main(Box::new(error)))?;
         for (name, section) in self.sections() {
-            let at = manifest.by_name.get(name).ok_or_else(|| ManifestError::NoSection(shown(name)))?;
+            let at = manifest.position(name).ok_or_else(|| ManifestError::NoSection(shown(name)))?;
             Digests::of(&Attributes::parse(section)?, "-digest")
-                .and_then(|digests| digests.check(manifest.named[*at].1))
+                .and_then(|digests| digests.check(manifest.named[at].1, work))
                 .map_err(|error| ManifestError::Section(shown(name), Box::new(error)))?;
         }
         Ok(())
@@ -141,6 +164,9 @@ impl Attributes {
             let colon = line.iter().position(|byte| *byte == b':').ok_or(ManifestError::Malformed)?;
             let name = String::from_utf8_lossy(line[..colon].trim_ascii()).to_ascii_lowercase();
             attributes.insert(name, line[colon + 1..].trim_ascii().to_vec());
+            if attributes.len() > MAX_ATTRIBUTES {
+                return Err(ManifestError::TooMany);
+            }
         }
         Ok(Self(attributes))
     }
@@ -215,7 +241,8 @@ impl Digests {
         Ok(())
     }
 
-    fn check(&self, contents: &[u8]) -> Result<(), ManifestError> {
+    fn check(&self, contents: &[u8], work: &mut Work) -> Result<(), ManifestError> {
+        work.take_hashing_by(contents.len() as u64, self.len())?;
         let mut contexts = self.contexts();
         contexts.iter_mut().for_each(|context| context.update(contents));
         self.finish(contexts)
@@ -255,8 +282,12 @@ mod tests {
         let digests = |text: &str| Digests::of(&Attributes::parse(text.as_bytes()).unwrap(), "-digest");
         let hash = STANDARD.encode(digest::digest(&digest::SHA256, b"x"));
         assert_eq!(digests(&format!("SHA-256-Digest: {hash}\nSha256-Digest: {hash}\n")).unwrap().len(), 1);
-        assert_eq!(digests(&format!("SHA-256-Digest: {hash}\nMD5-Digest: x\n")).unwrap().check(b"x"), Ok(()));
-        let error = digests(&format!("SHA-256-Digest: {hash}\n")).unwrap().check(b"y").unwrap_err();
+        assert_eq!(
+            digests(&format!("SHA-256-Digest: {hash}\nMD5-Digest: x\n")).unwrap().check(b"x", &mut Work::of_request(0)),
+            Ok(())
+        );
+        let error =
+            digests(&format!("SHA-256-Digest: {hash}\n")).unwrap().check(b"y", &mut Work::of_request(0)).unwrap_err();
         assert!(error.to_string().starts_with(&format!("sha-256-digest mismatch: manifest {hash} != calculated ")));
         assert_eq!(digests("MD5-Digest: x\n").err(), Some(ManifestError::OnlyMd5));
         assert_eq!(digests("A: b\n").err(), Some(ManifestError::NoDigests));

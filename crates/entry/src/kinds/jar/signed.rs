@@ -1,9 +1,12 @@
 //! Signed JAR archives: a manifest with the digests of files, a signature file with digests of the manifest, and a
 //! signature block, which is PKCS#7 over the signature file.
 
-use super::archive::{Archive, ArchiveError, Budget, File, shown};
+use super::super::Purpose;
+use super::archive::{Archive, ArchiveError, File, shown};
 use super::manifest::{Attributes, Digests, Manifest, ManifestError};
 use crate::pki::pkcs7::{Pkcs7Error, SignedData};
+use crate::refusal::Refusal;
+use crate::work::{TooCostly, Work};
 
 /// Bytes of a file directly in META-INF that has a dot in its name, decompressed: Rekor's `max_jar_metadata_size`. The
 /// manifest of 8,000 class files has that many.
@@ -32,6 +35,8 @@ pub(crate) enum JarError {
     Signature(#[from] Pkcs7Error),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
     #[error("file {0} is in manifest but not JAR")]
     NoFile(String),
     #[error("file {0:?} in MANIFEST.MF: {1}")]
@@ -39,16 +44,29 @@ pub(crate) enum JarError {
 }
 
 /// The contents of the signature block of an archive that it verifies.
-pub(super) fn verified_block(bytes: &[u8]) -> Result<Vec<u8>, JarError> {
-    let archive = Archive::read(bytes)?;
-    let metadata = Metadata::find(&archive)?;
-    let (manifest, signature_file, block) =
-        (metadata.manifest.contents()?, metadata.signature_file.contents()?, metadata.block.contents()?);
-    SignedData::from_der(&block)?.verify(&signature_file)?;
-    let manifest = Manifest::parse(&manifest)?;
-    Manifest::parse(&signature_file)?.verify(&manifest)?;
-    verify_files(&archive, &manifest, Budget::of_archive(bytes.len()))?;
+pub(super) fn verified_block(bytes: &[u8], purpose: Purpose<'_>, work: &mut Work) -> Result<Vec<u8>, Refusal> {
+    let archive = Archive::read(bytes).map_err(Refusal::invalid)?;
+    let metadata = Metadata::find(&archive).map_err(Refusal::invalid)?;
+    let block = metadata.block.contents(work).map_err(Refusal::invalid)?;
+    let signed = SignedData::from_der(&block).map_err(Refusal::invalid)?;
+    // PEM of the block is base64, too.
+    purpose.admit_leaf_with(signed.detached().len())?;
+    verify(&archive, &metadata, &signed, work).map_err(Refusal::invalid)?;
     Ok(block)
+}
+
+fn verify(
+    archive: &Archive<'_>,
+    metadata: &Metadata<'_, '_>,
+    signed: &SignedData<'_>,
+    work: &mut Work,
+) -> Result<(), JarError> {
+    let signature_file = metadata.signature_file.contents(work)?;
+    let manifest = metadata.manifest.contents(work)?;
+    signed.verify(&signature_file, work)?;
+    let manifest = Manifest::parse(&manifest, work)?;
+    Manifest::parse(&signature_file, work)?.verify(&manifest, work)?;
+    verify_files(archive, &manifest, work)
 }
 
 /// The three files that make a signature.
@@ -105,7 +123,7 @@ fn metadata_name(name: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 
 /// Checks every file that the manifest names, but for those with an attribute `Magic`. Files that it does not name are
 /// not signed, and nobody says so.
-fn verify_files(archive: &Archive<'_>, manifest: &Manifest<'_>, mut budget: Budget) -> Result<(), JarError> {
+fn verify_files(archive: &Archive<'_>, manifest: &Manifest<'_>, work: &mut Work) -> Result<(), JarError> {
     for (name, section) in manifest.sections() {
         let attributes = Attributes::parse(section)?;
         if !attributes.get("magic").is_empty() {
@@ -114,9 +132,9 @@ fn verify_files(archive: &Archive<'_>, manifest: &Manifest<'_>, mut budget: Budg
         let file = archive.file(name).ok_or_else(|| JarError::NoFile(shown(name)))?;
         let wrong = |error| JarError::File(shown(name), error);
         let digests = Digests::of(&attributes, "-digest").map_err(wrong)?;
-        budget.take(file, digests.len())?;
+        work.take_hashing_by(file.size, digests.len())?;
         let mut contexts = digests.contexts();
-        file.decompress(|piece| contexts.iter_mut().for_each(|context| context.update(piece)))?;
+        file.decompress(work, |piece| contexts.iter_mut().for_each(|context| context.update(piece)))?;
         digests.finish(contexts).map_err(wrong)?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use md5::{Digest as _, Md5};
 use super::header::{Header, HeaderError, Padding};
 use crate::jcs;
 use crate::pki::pgp;
+use crate::work::{TooCostly, Work};
 
 const LEAD_BYTES: usize = 96;
 const LEAD_MAGIC: &[u8] = &[0xed, 0xab, 0xee, 0xdb];
@@ -59,13 +60,15 @@ pub(crate) enum PackageError {
     UnknownKey(u64),
     #[error(transparent)]
     Signature(pgp::Error),
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
     #[error("the payload is covered by no signature, neither by one of its own nor by a digest in the signed header")]
     PayloadNotSigned,
 }
 
 impl<'a> Package<'a> {
     /// Tells the parts apart and checks the digest of the header.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Self, PackageError> {
+    pub(super) fn read(bytes: &'a [u8], work: &mut Work) -> Result<Self, PackageError> {
         let Some((lead, rest)) = bytes.split_at_checked(LEAD_BYTES) else {
             return Err(PackageError::Lead(if bytes.is_empty() { "EOF" } else { "unexpected EOF" }));
         };
@@ -74,6 +77,7 @@ impl<'a> Package<'a> {
         }
         let (signatures, rest) = Header::read(rest, Padding::ToEight)?;
         let (header, payload) = Header::read(rest, Padding::None)?;
+        work.take_hashing(header.whole.len())?;
         let claims = [
             (SHA256_OF_HEADER, "SHA-256", &digest::SHA256),
             (SHA1_OF_HEADER, "SHA-1", &digest::SHA1_FOR_LEGACY_USE_ONLY),
@@ -92,7 +96,8 @@ impl<'a> Package<'a> {
 
     /// Checks every digest and every signature. At least one signature has to cover the payload, by itself or by a
     /// digest in the header that it covers: Rekor also takes packages whose payload anybody can exchange.
-    pub(super) fn verify(&self, key: &pgp::Key) -> Result<(), PackageError> {
+    pub(super) fn verify(&self, key: &pgp::Key, work: &mut Work) -> Result<(), PackageError> {
+        work.take_hashing(self.payload.len() + self.header.whole.len() + self.payload.len())?;
         let has_digest = self.check_payload_digest()?;
         self.check_md5()?;
         let mut is_covered = None;
@@ -100,7 +105,7 @@ impl<'a> Package<'a> {
         for (tag, covers_payload) in tags {
             let Some(signature) = self.signatures.binary(tag)? else { continue };
             let signed = if covers_payload { &[self.header.whole, self.payload][..] } else { &[self.header.whole] };
-            key.verify_packet(signature, signed).map_err(|error| match error {
+            key.verify_packet(signature, signed, work).map_err(|error| match error {
                 pgp::Error::UnknownSigner(Some(id)) => PackageError::UnknownKey(id),
                 error => PackageError::Signature(error),
             })?;

@@ -1,39 +1,26 @@
-//! What a submitted key may cost.
+//! What reading a submitted key may cost.
 
 use super::error::Error;
-use super::key_packet::KeyPacket;
+use crate::work::Work;
 
 /// Packets in one submitted key. The most certified keys of the key servers have some 5,000 signatures.
 pub(super) const MAX_PACKETS: usize = 10_000;
-/// Signatures checked for one submitted key: what it says of itself. A check takes up to 2 ms (RSA with 4,096 bits, DSA with
-/// 3,072), so that all of them end within a second; a longer key counts for [`LONG_KEY`].
-pub(super) const MAX_SIGNATURE_CHECKS: usize = 250;
-/// A check with a key of twice the length takes four times as long.
-const LONG_KEY: usize = 4;
 
 /// What reading may still cost.
-pub(super) struct Budget {
+pub(super) struct Budget<'w> {
     packets: usize,
-    checks: usize,
+    /// Pays for the signatures by which the key speaks for itself.
+    pub(super) work: &'w mut Work,
 }
 
-impl Budget {
-    pub(super) fn of_one_key() -> Self {
-        Self { packets: MAX_PACKETS, checks: MAX_SIGNATURE_CHECKS }
+impl<'w> Budget<'w> {
+    pub(super) fn of_one_key(work: &'w mut Work) -> Self {
+        Self { packets: MAX_PACKETS, work }
     }
 
     pub(super) fn take_packet(&mut self) -> Result<(), Error> {
-        take(&mut self.packets, 1, "packets", MAX_PACKETS)
+        let left = self.packets.checked_sub(1);
+        self.packets = left.ok_or(Error::TooMany { what: "packets", limit: MAX_PACKETS })?;
+        Ok(())
     }
-
-    /// Before a signature by `key` is checked.
-    pub(super) fn take_check(&mut self, key: &KeyPacket) -> Result<(), Error> {
-        let count = if key.is_long() { LONG_KEY } else { 1 };
-        take(&mut self.checks, count, "signatures of a key by itself", MAX_SIGNATURE_CHECKS)
-    }
-}
-
-fn take(left: &mut usize, count: usize, what: &'static str, limit: usize) -> Result<(), Error> {
-    *left = left.checked_sub(count).ok_or(Error::TooMany { what, limit })?;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use super::{Key, SIGNATURE, Signature, armor};
 use crate::pki;
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const BEGIN_SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
@@ -39,8 +40,8 @@ impl ClearSigned {
     }
 
     /// Checks that a key of this ring signed the text.
-    pub(crate) fn verify(&self, key: &Key) -> Result<(), Refusal> {
-        pki::Signature::verify(&self.signature, &self.signed, key)
+    pub(crate) fn verify(&self, key: &Key, work: &mut Work) -> Result<(), Refusal> {
+        pki::Signature::verify(&self.signature, &self.signed, key, work)
     }
 }
 
@@ -130,13 +131,15 @@ mod tests {
     #[test]
     fn a_signed_text_is_verified() {
         let document = include_bytes!("../../../tests/entry/pki/pgp/ed25519.clear");
-        let key = pki::Key::parse(include_bytes!("../../../tests/entry/pki/pgp/ed25519.key")).unwrap();
+        let key = pki::Key::parse(include_bytes!("../../../tests/entry/pki/pgp/ed25519.key"), &mut Work::of_request(0))
+            .unwrap();
         let message = ClearSigned::parse(document).unwrap().unwrap();
         assert_eq!(message.text(), b"signed by example");
-        assert_eq!(message.verify(&key), Ok(()));
+        assert_eq!(message.verify(&key, &mut Work::of_request(0)), Ok(()));
         assert!(pki::Signature::canonical(message.signature()).starts_with(b"-----BEGIN PGP SIGNATURE-----\n\n"));
         let other = String::from_utf8(document.to_vec()).unwrap().replacen("example", "examplf", 1);
-        let refusal = ClearSigned::parse(other.as_bytes()).unwrap().unwrap().verify(&key).unwrap_err();
+        let refusal =
+            ClearSigned::parse(other.as_bytes()).unwrap().unwrap().verify(&key, &mut Work::of_request(0)).unwrap_err();
         assert_eq!(refusal.to_string(), "openpgp: invalid signature: EdDSA verification failure");
     }
 

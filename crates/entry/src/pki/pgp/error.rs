@@ -1,6 +1,7 @@
 //! What is wrong with OpenPGP data.
 
 use super::key_packet::{MAX_RSA_BITS, MIN_RSA_BITS};
+use crate::work::TooCostly;
 
 /// What is wrong with OpenPGP data, in the words of Rekor's library where it has some. The kind of fault decides how
 /// much is passed over: a packet, a key, or nothing.
@@ -43,6 +44,8 @@ pub(crate) enum Error {
     OlderThanKey,
     #[error("openpgp: signature expired")]
     SignatureExpired,
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 impl Error {

@@ -5,16 +5,17 @@ use pgp::packet::{PacketHeader, PublicKey};
 use pgp::types::{Mpi, SignatureBytes, Tag, VerifyingKey};
 
 use super::error::Error;
+use super::numbers::{NistKey, RsaKey, RsaScheme};
 use super::packet::{self, split, split_integer};
 use super::signature_packet::{DSA, ECDSA, ED448, ED25519, EDDSA_LEGACY, RSA, RSA_SIGN_ONLY, SignaturePacket};
 use super::subpackets;
+use crate::public_key::Curve;
+use crate::work::Work;
 
 /// Longest RSA modulus, as for x509 keys. GnuPG makes none above 4,096.
 pub(super) const MAX_RSA_BITS: u16 = 8192;
 /// Shortest RSA modulus, Go's limit since 1.24.
 pub(super) const MIN_RSA_BITS: u16 = 1024;
-/// Longest modulus that tools make unless they are told otherwise.
-const MAX_ORDINARY_BITS: u16 = 4096;
 /// Longest RSA exponent in bytes, as in Rekor.
 const MAX_EXPONENT: usize = 3;
 
@@ -76,19 +77,6 @@ impl KeyPacket {
         self.tag == packet::PUBLIC_KEY
     }
 
-    /// Whether a check with it takes long: a first number above 4,096 bits, of RSA or DSA.
-    pub(super) fn is_long(&self) -> bool {
-        matches!(self.algorithm, RSA | RSA_SIGN_ONLY | DSA) && self.first_number_bits() > MAX_ORDINARY_BITS
-    }
-
-    /// The length of the first number of an RSA or DSA key: the modulus.
-    fn first_number_bits(&self) -> u16 {
-        match self.canonical[self.material_at..] {
-            [first, second, ..] => u16::from_be_bytes([first, second]),
-            _ => 0,
-        }
-    }
-
     /// Whether keys of its algorithm sign.
     pub(super) fn can_sign(&self) -> bool {
         matches!(self.algorithm, RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448)
@@ -105,33 +93,77 @@ impl KeyPacket {
     }
 
     /// Checks a signature by this key over `parts`.
-    pub(super) fn verify(&self, signature: &SignaturePacket, parts: &[&[u8]]) -> Result<(), Error> {
-        self.verify_digest(signature, &signature.digest(parts)?)
+    pub(super) fn verify(&self, signature: &SignaturePacket, parts: &[&[u8]], work: &mut Work) -> Result<(), Error> {
+        self.verify_digest(signature, &signature.digest(parts, work)?, work)
     }
 
     /// Checks a signature by this key over a digest. Versions 3 and 6 must name the digest's first two bytes, as in the
     /// libraries of Rekor.
-    pub(super) fn verify_digest(&self, signature: &SignaturePacket, digest: &[u8]) -> Result<(), Error> {
+    pub(super) fn verify_digest(
+        &self,
+        signature: &SignaturePacket,
+        digest: &[u8],
+        work: &mut Work,
+    ) -> Result<(), Error> {
         if signature.version != 4 && !digest.starts_with(&signature.hash_tag) {
             return Err(Error::Signature("hash tag doesn't match"));
         }
         if signature.key_algorithm != self.algorithm {
             return Err(Error::Signature("public key and signature use different algorithms"));
         }
-        let numbers = match self.curve() {
-            Some(SECP256K1) => &with_low_s(&signature.numbers),
-            _ => &signature.numbers,
+        let is_verified = match self.material()? {
+            Material::Rsa(key) => match RsaScheme::of(signature.hash, key.modulus.len()) {
+                Some(scheme) => key.verifies(&scheme, digest, &signature.numbers, work)?,
+                None => self.is_verified_by_library(signature, digest, work)?,
+            },
+            Material::Nist(key) => key.verifies(digest, &signature.numbers, work)?,
+            Material::Other => self.is_verified_by_library(signature, digest, work)?,
         };
-        self.verifier()?.verify(signature.hash, digest, numbers).map_err(|_| {
-            Error::Signature(match self.algorithm {
-                RSA | RSA_SIGN_ONLY => "RSA verification failure",
-                DSA => "DSA verification failure",
-                ECDSA => "ECDSA verification failure",
-                EDDSA_LEGACY => "EdDSA verification failure",
-                ED25519 => "Ed25519 verification failure",
-                _ => "ed448 verification failure",
-            })
-        })
+        is_verified.then_some(()).ok_or(Error::Signature(match self.algorithm {
+            RSA | RSA_SIGN_ONLY => "RSA verification failure",
+            DSA => "DSA verification failure",
+            ECDSA => "ECDSA verification failure",
+            EDDSA_LEGACY => "EdDSA verification failure",
+            ED25519 => "Ed25519 verification failure",
+            _ => "ed448 verification failure",
+        }))
+    }
+
+    /// What verifies a signature by this key.
+    fn material(&self) -> Result<Material<'_>, Error> {
+        let material = &self.canonical[self.material_at..];
+        match self.algorithm {
+            RSA | RSA_SIGN_ONLY => {
+                // Not where keys are parsed: those that only encrypt may be longer.
+                let bits = self.first_number_bits();
+                if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
+                    return Err(Error::RsaSize(bits));
+                }
+                let (modulus, rest) = split_integer(material)?;
+                let (exponent, _) = split_integer(rest)?;
+                Ok(Material::Rsa(RsaKey { modulus: digits(modulus), exponent: digits(exponent) }))
+            }
+            ECDSA => {
+                let (curve, rest) = split_identifier(material)?;
+                let curve = match curve {
+                    NIST_P256 => Curve::P256,
+                    NIST_P384 => Curve::P384,
+                    NIST_P521 => Curve::P521,
+                    _ => return Ok(Material::Other),
+                };
+                let (point, _) = split_integer(rest)?;
+                Ok(Material::Nist(NistKey { curve, point: digits(point) }))
+            }
+            _ => Ok(Material::Other),
+        }
+    }
+
+    /// The length of the first number of an RSA or DSA key: the modulus.
+    fn first_number_bits(&self) -> u16 {
+        match self.canonical[self.material_at..] {
+            [first, second, ..] => u16::from_be_bytes([first, second]),
+            _ => 0,
+        }
     }
 
     /// The curve of an ECDSA key.
@@ -140,18 +172,54 @@ impl KeyPacket {
         split_identifier(material).ok().map(|(curve, _)| curve)
     }
 
-    fn verifier(&self) -> Result<PublicKey, Error> {
-        // Not where keys are parsed: those that only encrypt may be longer.
-        if let RSA | RSA_SIGN_ONLY = self.algorithm {
-            let bits = self.first_number_bits();
-            if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
-                return Err(Error::RsaSize(bits));
-            }
-        }
+    fn is_verified_by_library(
+        &self,
+        signature: &SignaturePacket,
+        digest: &[u8],
+        work: &mut Work,
+    ) -> Result<bool, Error> {
+        work.take(self.price_of_library())?;
+        let numbers = match self.curve() {
+            Some(SECP256K1) => &with_low_s(&signature.numbers),
+            _ => &signature.numbers,
+        };
         let header = PacketHeader::new_fixed(Tag::PublicKey, self.canonical.len() as u32);
-        PublicKey::try_from_reader(header, &self.canonical[..])
-            .map_err(|_| Error::structure("public key with numbers that are out of range"))
+        let key = PublicKey::try_from_reader(header, &self.canonical[..])
+            .map_err(|_| Error::structure("public key with numbers that are out of range"))?;
+        Ok(key.verify(signature.hash, digest, numbers).is_ok())
     }
+
+    /// What one check by the crate `pgp` costs: with its own arithmetic, that of RSA and DSA grows with the square of the modulus,
+    /// that of DSA also with its second number.
+    fn price_of_library(&self) -> u64 {
+        let modulus = u64::from(self.first_number_bits()).div_ceil(8);
+        match self.algorithm {
+            RSA | RSA_SIGN_ONLY => 5 * modulus * modulus,
+            DSA => {
+                let numbers = &self.canonical[self.material_at..];
+                let order = split_integer(numbers).and_then(|(_, rest)| split_integer(rest));
+                let order_bytes = order.map_or(0, |(order, _)| digits(order).len() as u64);
+                100_000 + modulus * modulus * order_bytes / 2
+            }
+            ECDSA => 400_000,
+            ED448 => 2_000_000,
+            _ => 100_000,
+        }
+    }
+}
+
+/// What verifies the signatures by a key.
+enum Material<'k> {
+    Rsa(RsaKey<'k>),
+    Nist(NistKey<'k>),
+    /// The crate `pgp`.
+    Other,
+}
+
+/// A number without its length and without zeros before it.
+fn digits(integer: &[u8]) -> &[u8] {
+    let digits = &integer[2..];
+    &digits[digits.iter().take_while(|digit| **digit == 0).count()..]
 }
 
 /// The order of secp256k1.

@@ -9,6 +9,7 @@ use super::signature_packet::{
     SignaturePacket,
 };
 use super::subpackets::MAY_SIGN;
+use crate::work::Work;
 
 /// User IDs of one key. Keys in use have up to 30.
 pub(super) const MAX_USER_IDS: usize = 100;
@@ -44,7 +45,7 @@ pub(super) struct Subkey {
 
 /// Appends the keys in `bytes` that are whole to `entities`. A key that breaks the rules is passed over where there is
 /// another one.
-pub(super) fn read(bytes: &[u8], budget: &mut Budget, entities: &mut Vec<Entity>) -> Result<(), Error> {
+pub(super) fn read(bytes: &[u8], budget: &mut Budget<'_>, entities: &mut Vec<Entity>) -> Result<(), Error> {
     let mut packets = Packets { rest: bytes, unread: None, unsupported_key: None, budget };
     let mut count = 0;
     let mut passed_over = None;
@@ -105,7 +106,7 @@ impl Entity {
     }
 
     /// Of a version 6 key: checks what it says of itself.
-    fn select_direct_signature(&mut self, budget: &mut Budget) -> Result<(), Error> {
+    fn select_direct_signature(&mut self, work: &mut Work) -> Result<(), Error> {
         let mut newest = None;
         for (at, signature) in self.direct_signatures.iter().enumerate() {
             let is_newer =
@@ -115,9 +116,8 @@ impl Entity {
             }
         }
         let at = newest.ok_or_else(|| Error::structure("v6 entity without a valid direct-key signature"))?;
-        budget.take_check(&self.primary)?;
         self.primary
-            .verify(&self.direct_signatures[at], &[&self.primary.to_be_hashed()])
+            .verify(&self.direct_signatures[at], &[&self.primary.to_be_hashed()], work)
             .map_err(|_| Error::structure("invalid direct-key self-signature for v6 primary key"))?;
         self.direct = newest;
         Ok(())
@@ -167,15 +167,15 @@ enum Item {
     Other,
 }
 
-struct Packets<'a, 'b> {
+struct Packets<'a, 'b, 'w> {
     rest: &'a [u8],
     unread: Option<Item>,
     /// Why the first primary key that was passed over was.
     unsupported_key: Option<Error>,
-    budget: &'b mut Budget,
+    budget: &'b mut Budget<'w>,
 }
 
-impl Packets<'_, '_> {
+impl Packets<'_, '_, '_> {
     /// The next packet whose version and algorithms are known.
     fn next(&mut self) -> Result<Option<Item>, Error> {
         if let Some(item) = self.unread.take() {
@@ -262,17 +262,16 @@ impl Packets<'_, '_> {
     /// Checks what can be checked only when everything is there.
     fn check(&mut self, entity: &mut Entity) -> Result<(), Error> {
         match entity.primary.version {
-            6 => entity.select_direct_signature(self.budget)?,
+            6 => entity.select_direct_signature(self.budget.work)?,
             version if entity.user_ids.is_empty() => {
                 return Err(Error::structure(format!("v{version} entity without any identities")));
             }
             _ => {}
         }
         for revocation in &entity.revocations {
-            self.budget.take_check(&entity.primary)?;
             entity
                 .primary
-                .verify(revocation, &[&entity.primary.to_be_hashed()])
+                .verify(revocation, &[&entity.primary.to_be_hashed()], self.budget.work)
                 .map_err(|error| broken("revocation signature signed by alternate key", error))?;
         }
         Ok(())
@@ -287,8 +286,7 @@ impl Packets<'_, '_> {
                 return Err(Error::structure("user ID signature with wrong type"));
             }
             if signature.names(&entity.primary.fingerprint, entity.primary.id) {
-                self.budget.take_check(&entity.primary)?;
-                verify_user_id(&entity.primary, &user_id.text, &signature)?;
+                verify_user_id(&entity.primary, &user_id.text, &signature, self.budget.work)?;
                 is_certified = true;
                 let at = user_id.signatures.len();
                 if signature.kind == CERTIFICATION_REVOCATION {
@@ -321,7 +319,7 @@ impl Packets<'_, '_> {
             if signature.kind != SUBKEY_BINDING && signature.kind != SUBKEY_REVOCATION {
                 return Err(Error::structure("subkey signature with wrong type"));
             }
-            verify_subkey(&entity.primary, &key, &signature, self.budget)?;
+            verify_subkey(&entity.primary, &key, &signature, self.budget.work)?;
             if signature.kind == SUBKEY_REVOCATION {
                 revocations.push(signature);
             } else if binding.as_ref().is_none_or(|newest| signature.created > newest.created) {
@@ -350,16 +348,16 @@ fn item(packet: &Packet<'_>) -> Result<Option<Item>, Error> {
 }
 
 /// RFC 9580 section 5.2.4: the key, and the user ID with its length.
-fn verify_user_id(key: &KeyPacket, text: &[u8], signature: &SignaturePacket) -> Result<(), Error> {
+fn verify_user_id(key: &KeyPacket, text: &[u8], signature: &SignaturePacket, work: &mut Work) -> Result<(), Error> {
     let length = (text.len() as u32).to_be_bytes();
-    key.verify(signature, &[&key.to_be_hashed(), &[0xb4], &length, text])
+    key.verify(signature, &[&key.to_be_hashed(), &[0xb4], &length, text], work)
         .map_err(|error| broken("user ID self-signature invalid", error))
 }
 
 /// What is wrong with a key that has a signature with this fault: nothing, if that is only unknown here.
 fn broken(what: &str, error: Error) -> Error {
     match error {
-        Error::Unverifiable(_) | Error::RsaSize(_) => error,
+        Error::Unverifiable(_) | Error::RsaSize(_) | Error::TooCostly(_) => error,
         error => Error::structure(format!("{what}: {error}")),
     }
 }
@@ -369,18 +367,16 @@ fn verify_subkey(
     primary: &KeyPacket,
     subkey: &KeyPacket,
     signature: &SignaturePacket,
-    budget: &mut Budget,
+    work: &mut Work,
 ) -> Result<(), Error> {
     let invalid = |error: Error| broken("subkey signature invalid", error);
     let keys = [primary.to_be_hashed(), subkey.to_be_hashed()];
-    budget.take_check(primary)?;
-    primary.verify(signature, &[&keys[0], &keys[1]]).map_err(invalid)?;
+    primary.verify(signature, &[&keys[0], &keys[1]], work).map_err(invalid)?;
     if subkey_may_sign(signature) {
         let missing = || invalid(Error::structure("signing subkey is missing cross-signature"));
         let embedded = signature.claims.embedded.as_ref().ok_or_else(missing)?;
-        budget.take_check(subkey)?;
         subkey
-            .verify(embedded, &[&keys[0], &keys[1]])
+            .verify(embedded, &[&keys[0], &keys[1]], work)
             .map_err(|error| invalid(Error::structure(format!("error while verifying cross-signature: {error}"))))?;
     }
     Ok(())

@@ -2,13 +2,13 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 
-use super::budget::{Budget, MAX_PACKETS, MAX_SIGNATURE_CHECKS};
+use super::budget::{Budget, MAX_PACKETS};
 use super::error::Error;
-use super::key_packet::KeyPacket;
 use super::keyring::{self, Entity, MAX_SUBKEYS, MAX_USER_IDS};
 use super::packet;
 use super::signature_packet::SignaturePacket;
 use super::verify::MAX_SIGNATURES;
+use crate::work::Work;
 
 const CREATED: u32 = 1_577_836_800;
 const OID: [u8; 10] = [9, 0x2b, 6, 1, 4, 1, 0xda, 0x47, 15, 1];
@@ -91,7 +91,7 @@ fn written(tag: u8, contents: &[u8]) -> Vec<u8> {
 
 fn read(bytes: &[u8]) -> Result<Vec<Entity>, Error> {
     let mut entities = Vec::new();
-    keyring::read(bytes, &mut Budget::of_one_key(), &mut entities).map(|()| entities)
+    keyring::read(bytes, &mut Budget::of_one_key(&mut Work::of_request(bytes.len())), &mut entities).map(|()| entities)
 }
 
 fn limit(bytes: &[u8]) -> Option<&'static str> {
@@ -120,25 +120,15 @@ fn subkeys_are_counted() {
     assert_eq!(limit(&with(MAX_SUBKEYS + 1)), Some("subkeys"));
 }
 
-/// Over all keys of one submission.
+/// Over all keys of one submission, before they are checked.
 #[test]
 fn checks_are_counted() {
-    let with = |count: usize| Smith::new(1).alone().repeat(count);
-    assert_eq!(read(&with(MAX_SIGNATURE_CHECKS)).unwrap().len(), MAX_SIGNATURE_CHECKS);
-    assert_eq!(limit(&with(MAX_SIGNATURE_CHECKS + 1)), Some("signatures of a key by itself"));
-}
-
-#[test]
-fn long_keys_count_for_more() {
-    let rsa = |bits: u16| {
-        let modulus = [&bits.to_be_bytes()[..], &vec![1; usize::from(bits).div_ceil(8)]].concat();
-        let contents = [&[4][..], &CREATED.to_be_bytes(), &[1], &modulus, &[0, 2, 3]].concat();
-        KeyPacket::parse(packet::PUBLIC_KEY, &contents).unwrap()
-    };
-    for (key, checks) in [(rsa(4096), MAX_SIGNATURE_CHECKS), (rsa(4097), MAX_SIGNATURE_CHECKS / 4)] {
-        let mut budget = Budget::of_one_key();
-        assert_eq!((0..=MAX_SIGNATURE_CHECKS).take_while(|_| budget.take_check(&key).is_ok()).count(), checks);
-    }
+    let alone = Smith::new(1).alone();
+    assert_eq!(read(&alone.repeat(100)).unwrap().len(), 100);
+    let mut work = Work::of_request(0);
+    let outcome = keyring::read(&alone.repeat(1_000), &mut Budget::of_one_key(&mut work), &mut Vec::new());
+    assert!(matches!(outcome, Err(Error::TooCostly(_))), "{outcome:?}");
+    assert!(work.is_exhausted() && work.spent() <= work.limit());
 }
 
 #[test]
@@ -156,7 +146,7 @@ fn signatures_of_a_message_are_counted() {
         let others = written(packet::SIGNATURE, &other.sign(0, b"message", &[])).repeat(count);
         [others, written(packet::SIGNATURE, &smith.sign(0, b"message", &[]))].concat()
     };
-    let verify = |count| super::verify::detached(&entities, &with(count), &[b"mess", b"age"]);
+    let verify = |count| super::verify::detached(&entities, &with(count), &[b"mess", b"age"], &mut Work::of_request(0));
     assert_eq!(verify(MAX_SIGNATURES - 1), Ok(()));
     assert_eq!(verify(MAX_SIGNATURES), Err(Error::TooMany { what: "signatures", limit: MAX_SIGNATURES }));
 }
@@ -195,7 +185,7 @@ fn notations_that_nobody_knows_are_heeded() {
     let notation = [&[0x80, 0, 0, 0, 0, 1, 0, 1][..], b"nv"].concat();
     let verify = |kind| {
         let packet = written(packet::SIGNATURE, &smith.sign(0, b"m", &subpacket(kind, &notation)));
-        super::verify::detached(&entities, &packet, &[b"m"])
+        super::verify::detached(&entities, &packet, &[b"m"], &mut Work::of_request(0))
     };
     assert_eq!(verify(20), Ok(()));
     assert_eq!(verify(20 | 0x80), Err(Error::Signature("unknown critical notation")));

@@ -6,6 +6,7 @@ use pgp::types::{Mpi, SignatureBytes};
 use super::error::Error;
 use super::packet::{self, split, split_integer};
 use super::subpackets::{self, Area, Claims};
+use crate::work::Work;
 
 // Signature types (section 5.2.1).
 pub(super) const BINARY: u8 = 0x00;
@@ -182,7 +183,8 @@ impl SignaturePacket {
     }
 
     /// Section 5.2.4: the digest over `parts`, one after the other, and over what the signature says of itself.
-    pub(super) fn digest(&self, parts: &[&[u8]]) -> Result<Box<[u8]>, Error> {
+    pub(super) fn digest(&self, parts: &[&[u8]], work: &mut Work) -> Result<Box<[u8]>, Error> {
+        work.take_hashing(parts.iter().map(|part| part.len()).sum::<usize>() + self.suffix.len())?;
         let mut hasher = self.hash.new_hasher().map_err(|_| Error::unsupported("hash function"))?;
         hasher.update(&self.salt);
         match self.kind {

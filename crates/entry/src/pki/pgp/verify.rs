@@ -5,6 +5,7 @@ use super::key_packet::KeyPacket;
 use super::keyring::{Entity, Subkey, primary_may_sign, subkey_may_sign};
 use super::signature_packet::{BINARY, SignaturePacket, TEXT};
 use super::stream::Signatures;
+use crate::work::Work;
 
 /// Signature packets looked at for one message. Release files in use have up to ten.
 pub(super) const MAX_SIGNATURES: usize = 100;
@@ -31,7 +32,7 @@ impl Signer<'_> {
 }
 
 /// Checks the first of the signatures in `packets` that names a key of `entities` which may sign.
-pub(super) fn detached(entities: &[Entity], packets: &[u8], parts: &[&[u8]]) -> Result<(), Error> {
+pub(super) fn detached(entities: &[Entity], packets: &[u8], parts: &[&[u8]], work: &mut Work) -> Result<(), Error> {
     let mut signatures = Signatures::of(packets);
     let mut unknown_signer = None;
     let mut left = MAX_SIGNATURES;
@@ -40,7 +41,7 @@ pub(super) fn detached(entities: &[Entity], packets: &[u8], parts: &[&[u8]]) -> 
         let issuer = signature.claims.issuer.ok_or_else(|| Error::structure("signature doesn't have an issuer"))?;
         let signers = signers(entities, issuer);
         if !signers.is_empty() {
-            return verify(&signature, parts, &signers);
+            return verify(&signature, parts, &signers, work);
         }
         unknown_signer.get_or_insert(issuer);
     }
@@ -56,14 +57,14 @@ fn signers(entities: &[Entity], id: u64) -> Vec<Signer<'_>> {
     candidates.filter(|signer| signer.key().id == id && signer.may_sign()).collect()
 }
 
-fn verify(signature: &SignaturePacket, parts: &[&[u8]], signers: &[Signer<'_>]) -> Result<(), Error> {
+fn verify(signature: &SignaturePacket, parts: &[&[u8]], signers: &[Signer<'_>], work: &mut Work) -> Result<(), Error> {
     if !matches!(signature.kind, BINARY | TEXT) {
         return Err(Error::unsupported(format!("unsupported signature type: {}", signature.kind)));
     }
-    let digest = signature.digest(parts)?;
+    let digest = signature.digest(parts, work)?;
     let mut fault = Error::UnknownSigner(signature.claims.issuer);
     for signer in signers {
-        match signer.key().verify_digest(signature, &digest) {
+        match signer.key().verify_digest(signature, &digest, work) {
             Ok(()) => return check_validity(signature, signer),
             Err(error) => fault = error,
         }

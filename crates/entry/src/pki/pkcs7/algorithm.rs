@@ -5,6 +5,7 @@ use aws_lc_rs::signature::ParsedPublicKey;
 
 use crate::public_key::KeyKind;
 use crate::signature::is_asn1_pair;
+use crate::work::Work;
 use crate::x509::certificate::Certificate;
 use crate::x509::chain::pss_algorithm;
 use crate::x509::der::{Element, Elements, SEQUENCE};
@@ -42,6 +43,7 @@ impl<'a> Identifier<'a> {
         hash: &Digest,
         signature: &[u8],
         certificate: &Certificate<'_>,
+        work: &mut Work,
     ) -> Result<(), SignerError> {
         let key = certificate.public_key.as_ref().map_err(|_| SignerError::Key)?;
         let scheme = Scheme::of(self.oid).ok_or(SignerError::Key)?;
@@ -49,13 +51,16 @@ impl<'a> Identifier<'a> {
             return Err(SignerError::OtherHash);
         }
         let is_valid = match (scheme.signature, key.kind()) {
-            (Signature::Rsa, KeyKind::Rsa { .. }) => key.verify_hash(hash, signature).is_ok(),
+            (Signature::Rsa, KeyKind::Rsa { .. }) => key.verify_hash(hash, signature, work).is_ok(),
             (Signature::Ecdsa, KeyKind::Ecdsa(_)) => {
-                is_asn1_pair(signature) && key.verify_hash(hash, signature).is_ok()
+                is_asn1_pair(signature) && key.verify_hash(hash, signature, work).is_ok()
             }
-            (Signature::Pss, KeyKind::Rsa { .. }) => pss_algorithm(self.parameters)
-                .and_then(|algorithm| ParsedPublicKey::new(algorithm, certificate.public_key_info).ok())
-                .is_some_and(|key| key.verify_digest_sig(hash, signature).is_ok()),
+            (Signature::Pss, kind @ KeyKind::Rsa { .. }) => {
+                work.take_signature(kind)?;
+                pss_algorithm(self.parameters)
+                    .and_then(|algorithm| ParsedPublicKey::new(algorithm, certificate.public_key_info).ok())
+                    .is_some_and(|key| key.verify_digest_sig(hash, signature).is_ok())
+            }
             _ => return Err(SignerError::OtherKey),
         };
         is_valid.then_some(()).ok_or(SignerError::Signature)

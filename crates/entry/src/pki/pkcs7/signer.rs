@@ -2,6 +2,7 @@
 
 use aws_lc_rs::digest::{self, Digest};
 
+use crate::work::{TooCostly, Work};
 use crate::x509::certificate::Certificate;
 use crate::x509::der::{Element, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, constructed};
 
@@ -57,6 +58,8 @@ pub(crate) enum SignerError {
     Imprint,
     #[error("verifying timestamp: {0}")]
     Time(Box<SignerError>),
+    #[error(transparent)]
+    TooCostly(#[from] TooCostly),
 }
 
 impl<'a> Signer<'a> {
@@ -87,9 +90,15 @@ impl<'a> Signer<'a> {
     }
 
     /// Checks the signature over `content` by the certificate that it names, and tells which one that is.
-    pub(super) fn verify(&self, content: &[u8], certificates: &[Certificate<'_>]) -> Result<usize, SignerError> {
+    pub(super) fn verify(
+        &self,
+        content: &[u8],
+        certificates: &[Certificate<'_>],
+        work: &mut Work,
+    ) -> Result<usize, SignerError> {
         // RFC 5652 section 5.4: the digest of the content, or of the attributes as a set, of which it is one.
         let hash = self.digest_algorithm.hash().ok_or(SignerError::Hash)?;
+        work.take_hashing(content.len() + self.signed_attributes.len())?;
         let mut signed = digest::digest(hash, content);
         if !self.signed_attributes.is_empty() {
             let claimed = attribute(self.signed_attributes, MESSAGE_DIGEST).ok_or(SignerError::NoDigest)?;
@@ -103,29 +112,29 @@ impl<'a> Signer<'a> {
             .iter()
             .position(|certificate| certificate.issuer == self.issuer && certificate.serial == self.serial)
             .ok_or_else(|| SignerError::NoCertificate(hex::encode(self.serial)))?;
-        self.signature_algorithm.verify(&signed, self.signature, &certificates[at])?;
+        self.signature_algorithm.verify(&signed, self.signature, &certificates[at], work)?;
         Ok(at)
     }
 
     /// Checks the time stamp of this signature, if it has one: by a token (RFC 3161), which has certificates of its
     /// own, or by a countersignature.
-    pub(super) fn verify_time(&self, certificates: &[Certificate<'_>]) -> Result<(), SignerError> {
+    pub(super) fn verify_time(&self, certificates: &[Certificate<'_>], work: &mut Work) -> Result<(), SignerError> {
         let token = attribute(self.unsigned_attributes, TIME_STAMP_TOKEN)
             .or_else(|| attribute(self.unsigned_attributes, MICROSOFT_TIME_STAMP));
         if let Some(token) = token {
-            return self.verify_token(token, certificates);
+            return self.verify_token(token, certificates, work);
         }
         let Some(countersignature) = attribute(self.unsigned_attributes, COUNTERSIGNATURE) else { return Ok(()) };
         let mut elements = Elements(countersignature);
         let signer = elements.any().and_then(|element| Signer::read(&element)).filter(|_| elements.is_empty());
         let signer = signer.ok_or(SignerError::MalformedTime)?;
-        signer.verify(self.signature, certificates).map_err(|error| SignerError::Time(Box::new(error)))?;
+        signer.verify(self.signature, certificates, work).map_err(|error| SignerError::Time(Box::new(error)))?;
         let mut time = Elements(attribute(signer.signed_attributes, SIGNING_TIME).unwrap_or_default());
         let is_time = time.any().is_some_and(|time| matches!(time.tag, UTC_TIME | GENERALIZED_TIME));
         is_time.then_some(()).ok_or(SignerError::MalformedTime)
     }
 
-    fn verify_token(&self, token: &[u8], certificates: &[Certificate<'_>]) -> Result<(), SignerError> {
+    fn verify_token(&self, token: &[u8], certificates: &[Certificate<'_>], work: &mut Work) -> Result<(), SignerError> {
         let token = only(token, SEQUENCE)
             .and_then(|content_info| SignedData::from_content_info(content_info).ok())
             .ok_or(SignerError::MalformedTime)?;
@@ -138,8 +147,8 @@ impl<'a> Signer<'a> {
         // The stamper's certificate may be in either structure. One that cannot be read is none.
         let own = token.certificates().map_err(|_| SignerError::MalformedTime)?;
         let own: Vec<Certificate<'_>> = own.into_iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
-        let stamped = match signer.verify(info, certificates) {
-            Err(SignerError::NoCertificate(_)) => signer.verify(info, &own),
+        let stamped = match signer.verify(info, certificates, work) {
+            Err(SignerError::NoCertificate(_)) => signer.verify(info, &own, work),
             other => other,
         };
         stamped.map(drop).map_err(|error| SignerError::Time(Box::new(error)))

@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
 };
 
 use super::wire::Reader;
-use crate::public_key::verify_ed25519;
+use crate::public_key::{Curve as NistCurve, KeyKind, verify_ed25519};
 use crate::refusal::{Refusal, quoted};
 use crate::signature::asn1_of_raw_pair;
 
@@ -109,6 +109,7 @@ fn check_options(options: &[u8]) -> Result<(), Refusal> {
 
 /// A curve, and how its signatures are verified.
 struct Curve {
+    curve: NistCurve,
     /// Bytes of a coordinate.
     size: usize,
     algorithm: &'static EcdsaVerificationAlgorithm,
@@ -116,6 +117,7 @@ struct Curve {
 
 /// A point that is on its curve.
 struct Point {
+    curve: NistCurve,
     size: usize,
     key: ParsedPublicKey,
 }
@@ -126,7 +128,7 @@ impl Curve {
         ParsedPublicKey::new(self.algorithm, point)
             .ok()
             .filter(|_| is_uncompressed)
-            .map(|key| Point { size: self.size, key })
+            .map(|key| Point { curve: self.curve, size: self.size, key })
             .ok_or_else(|| Refusal::Invalid("ssh: invalid curve point".to_owned()))
     }
 }
@@ -165,6 +167,14 @@ impl PublicKey {
         }
         fields.finish().map_err(|_| Refusal::Invalid("ssh: trailing junk in public key".to_owned()))?;
         Ok(Self { type_name, key_type, numbers })
+    }
+
+    pub(super) fn kind(&self) -> KeyKind {
+        match &self.numbers {
+            Numbers::Rsa { modulus, .. } => KeyKind::Rsa { bytes: modulus.len() },
+            Numbers::Ecdsa(point) | Numbers::SecurityEcdsa(point, _) => KeyKind::Ecdsa(point.curve),
+            Numbers::Ed25519(_) | Numbers::SecurityEd25519(..) => KeyKind::Ed25519,
+        }
     }
 
     pub(super) fn type_name(&self) -> &str {
@@ -217,9 +227,9 @@ impl PublicKey {
 /// RFC 5656: a curve, which has to be the one that the type of the key names.
 fn curve(name: &[u8], type_name: &str) -> Result<Curve, Refusal> {
     let curve = match name {
-        b"nistp256" => Curve { size: 32, algorithm: &ECDSA_P256_SHA256_ASN1 },
-        b"nistp384" => Curve { size: 48, algorithm: &ECDSA_P384_SHA384_ASN1 },
-        b"nistp521" => Curve { size: 66, algorithm: &ECDSA_P521_SHA512_ASN1 },
+        b"nistp256" => Curve { curve: NistCurve::P256, size: 32, algorithm: &ECDSA_P256_SHA256_ASN1 },
+        b"nistp384" => Curve { curve: NistCurve::P384, size: 48, algorithm: &ECDSA_P384_SHA384_ASN1 },
+        b"nistp521" => Curve { curve: NistCurve::P521, size: 66, algorithm: &ECDSA_P521_SHA512_ASN1 },
         _ => return Err(Refusal::Invalid("ssh: unsupported curve".to_owned())),
     };
     match type_name.as_bytes().ends_with(name) {

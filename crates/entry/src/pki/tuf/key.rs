@@ -7,6 +7,7 @@ use crate::go_json;
 use crate::pem;
 use crate::public_key::{KeyKind, PublicKey};
 use crate::refusal::Refusal;
+use crate::work::Work;
 
 /// What goes before the 65 bytes of a point on P-256 in a `SubjectPublicKeyInfo`.
 const P256_SPKI: &[u8] = &[
@@ -46,11 +47,11 @@ impl RoleKey {
         self.0.bytes()
     }
 
-    pub(super) fn verifies(&self, message: &[u8], digest: &Digest, signature: &[u8]) -> bool {
+    pub(super) fn verifies(&self, message: &[u8], digest: &Digest, signature: &[u8], work: &mut Work) -> bool {
         match self.0.kind() {
-            KeyKind::Ed25519 => self.0.verify_message(message, signature).is_ok(),
-            KeyKind::Ecdsa(_) => self.0.verify_ecdsa_asn1(digest, signature).is_ok(),
-            KeyKind::Rsa { .. } => self.0.verify_pss(digest, signature).is_ok(),
+            KeyKind::Ed25519 => self.0.verify_message(message, signature, work).is_ok(),
+            KeyKind::Ecdsa(_) => self.0.verify_ecdsa_asn1(digest, signature, work).is_ok(),
+            KeyKind::Rsa { .. } => self.0.verify_pss(digest, signature, work).is_ok(),
         }
     }
 }
