@@ -57,6 +57,31 @@ pub async fn registered(store: &dyn Store, name: &str) -> StoreResult<Option<Has
     Ok(store.next_key(name).await?.map(|spki| tlog::sha256(&spki)))
 }
 
+/// The last head of the newest frozen tree, if whoever rotated the log was not told that it is done (see [`told`]).
+///
+/// `trees` are those of the log, oldest first.
+pub async fn untold(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Option<HeadRow>> {
+    let [.., frozen, active] = trees else { return Ok(None) };
+    let registered = store.next_key(&active.name).await?;
+    match registered.is_some_and(|spki| is_log_key(active, &spki)) {
+        true => store.reader().newest_head(frozen.tree_id).await,
+        false => Ok(None),
+    }
+}
+
+/// Notes that whoever rotated the log to the tree `next` knows that it is done. Until then a rotation is not begun but reported: its
+/// command may have ended with the freeze, and is run again.
+pub async fn told(store: &dyn Store, next: &TreeRow) -> StoreResult<()> {
+    for key in next.keys.iter().filter(|key| key.role == KeyRole::Log) {
+        store.forget_next_key(&next.name, &key.spki).await?;
+    }
+    Ok(())
+}
+
+fn is_log_key(tree: &TreeRow, spki: &[u8]) -> bool {
+    tree.keys.iter().any(|key| key.role == KeyRole::Log && key.spki == spki)
+}
+
 /// The servers of the log that live: whether each holds the key, and who it is.
 pub async fn servers(store: &dyn Store, name: &str) -> StoreResult<Vec<ServerRow>> {
     store.servers(name, LIVES_FOR).await

@@ -159,7 +159,7 @@ pub(crate) fn ed25519_key(config: &Config, history: History) -> Outcome<Option<S
 }
 
 /// Log ID of a stored tree; empty text if it has no log key, which [`ledger::Ledger::open`] then says.
-fn log_id(tree: &TreeRow) -> String {
+pub(crate) fn log_id(tree: &TreeRow) -> String {
     let key = tree.keys.iter().find(|key| key.role == KeyRole::Log);
     key.map(|key| tlog::sha256(&key.spki).to_string()).unwrap_or_default()
 }

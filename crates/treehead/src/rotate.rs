@@ -1,6 +1,7 @@
 //! `treehead rotate`: freezes the active tree and opens the next one under a new key, while servers run.
 //!
-//! Until the freeze nothing has changed but that a key is registered: stopping and starting again goes on from there.
+//! Until the freeze nothing has changed but that a key is registered: stopping and starting again goes on from there. After it, what
+//! came of the rotation is told by whichever run comes to its end, and no other rotation is begun before.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,6 +50,12 @@ impl Rotation<'_> {
         let Some(active) = trees.last() else {
             return Err(Failure::new(FailureKind::Log, format_args!("{} holds no log", self.place)));
         };
+        if let [.., frozen, _] = &trees[..]
+            && let Some(last) = self.untold(store.as_ref(), &trees).await?
+        {
+            print("An earlier run ended before it could tell what came of its rotation. No other rotation is begun.")?;
+            return self.conclude(store, frozen, &last, active).await;
+        }
         let default_origin = || rotation::default_origin(&active.name, trees.len() + 1);
         let origin = self.flags.origin.clone().unwrap_or_else(default_origin);
         self.check_origin(&trees, &origin)?;
@@ -58,8 +65,27 @@ impl Rotation<'_> {
         self.wait_for_servers(store.as_ref(), active, &log_id, &path).await?;
         let frozen = rotation::freeze(store.as_ref(), active, &key, &origin, &SystemRandom::new()).await;
         let (next, last) = frozen.map_err(|error| self.of(&error))?;
-        say(active, &last, &next, &log_id)?;
-        self.finish(store, active).await
+        self.conclude(store, active, &last, &next).await
+    }
+
+    /// The last head of a tree that an earlier run froze without telling so, unless another key is asked for than that run's.
+    async fn untold(&self, store: &dyn Store, trees: &[TreeRow]) -> Outcome<Option<HeadRow>> {
+        let last = rotation::untold(store, trees).await.map_err(|error| open::of_store(self.place, &error))?;
+        let Some(path) = &self.flags.next_key else { return Ok(last) };
+        let named = key_file::read(path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).ok();
+        let is_that_key = |tree: &TreeRow| {
+            named.as_ref().is_some_and(|named| tree.keys.iter().any(|key| key.spki == named.verifying_key().spki()))
+        };
+        Ok(last.filter(|_| trees.last().is_some_and(is_that_key)))
+    }
+
+    /// Tells what came of a rotation, and waits until the frozen tree is finished, or finishes it.
+    ///
+    /// Dies in this, or nobody reads what it says: the next run begins here.
+    async fn conclude(&self, store: Arc<dyn Store>, frozen: &TreeRow, last: &HeadRow, next: &TreeRow) -> Outcome<()> {
+        say(frozen, last, next)?;
+        self.finish(Arc::clone(&store), frozen).await?;
+        rotation::told(store.as_ref(), next).await.map_err(|error| open::of_store(self.place, &error))
     }
 
     /// All trees of the log, oldest first; the last one is active.
@@ -212,12 +238,15 @@ fn made(path: PathBuf) -> Outcome<(VerifyingKey, PathBuf)> {
     Ok((key.verifying_key().clone(), path))
 }
 
-fn say(old: &TreeRow, last: &HeadRow, next: &TreeRow, log_id: &Hash) -> Outcome<()> {
+fn say(old: &TreeRow, last: &HeadRow, next: &TreeRow) -> Outcome<()> {
     let HeadRow { size, root, .. } = last;
     print(format_args!("rotated {}:", old.name))?;
     print(format_args!("  frozen  tree {}, {size} entries, root {root}", old.tree_id))?;
     print(format_args!(
-        "  active  tree {}, log ID {log_id}, v2 origin {}, first log index {}",
-        next.tree_id, next.origin_v2, next.first_log_index
+        "  active  tree {}, log ID {}, v2 origin {}, first log index {}",
+        next.tree_id,
+        open::log_id(next),
+        next.origin_v2,
+        next.first_log_index
     ))
 }

@@ -180,6 +180,10 @@ impl Rotation for PostgresStore {
         pooled!(self.pool, connection => rotation::next_key(connection, name))
     }
 
+    async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()> {
+        pooled!(self.pool, connection => rotation::forget_next_key(connection, name, spki))
+    }
+
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
         pooled!(self.pool, connection => rotation::note_server(connection, server))
     }

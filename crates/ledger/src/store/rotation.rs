@@ -54,8 +54,10 @@ pub enum Freeze {
 pub trait Rotation: Send + Sync {
     /// Registers the log key of the tree that the next rotation of log `name` opens, in place of one registered before.
     async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()>;
-    /// The registered key.
+    /// The registered key. Once a rotation has opened the tree of this key, it stays registered until it is forgotten.
     async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>>;
+    /// Forgets the registered key if it is this one.
+    async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()>;
 
     /// Notes that a server lives now, by the database's clock.
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()>;
@@ -65,8 +67,8 @@ pub trait Rotation: Send + Sync {
     async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>>;
 
     /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state changes, a last head that adds
-    /// nothing takes the place after the newest one, `next` gets its first log index from there, and the registered key, which
-    /// MUST be its log key, is taken from the register. `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen, unless its last
+    /// nothing takes the place after the newest one, and `next`, whose log key MUST be the registered key, gets its first log
+    /// index from there. `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen, unless its last
     /// head is of a later time (a round that committed while this waited for the lock): then that is.
     ///
     /// Once it is durable no round of `tree` commits, however old the snapshot that it decides on: it would need the same place.

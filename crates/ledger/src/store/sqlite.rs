@@ -177,6 +177,10 @@ impl Rotation for SqliteStore {
         pooled!(self.readers, connection => rotation::next_key(connection, name))
     }
 
+    async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => rotation::forget_next_key(connection, name, spki))
+    }
+
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
         pooled!(self.side_writer, connection => rotation::note_server(connection, server))
     }

@@ -372,6 +372,11 @@ impl Rotation for SimStore {
         Ok(self.with(|state| state.tables.next_key.clone()))
     }
 
+    async fn forget_next_key(&self, _name: &str, spki: &[u8]) -> StoreResult<()> {
+        self.with(|state| drop(state.tables.next_key.take_if(|key| key == spki)));
+        Ok(())
+    }
+
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
         self.with(|state| state.tables.servers.insert(server.server_id.clone(), server.clone()));
         Ok(())
@@ -440,7 +445,6 @@ impl State {
         rows.heads.push(last);
         old.frozen_at = Some(next.created_at.max(last.time));
         self.tables.trees.push(TreeRow { first_log_index: first + last.size.0, ..next.clone() });
-        self.tables.next_key = None;
         Freeze::Done(last)
     }
 }

@@ -40,8 +40,11 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
     let trees = store.trees().await.unwrap();
     assert_eq!(trees[0].frozen_at, Some(START + 9));
     assert_eq!(trees[1], TreeRow { first_log_index: tree(1, "a").first_log_index + 3, ..next_tree() });
-    assert_eq!(store.next_key("a").await.unwrap(), None);
     assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Refused, "once");
+    store.forget_next_key("a", b"another").await.unwrap();
+    assert_eq!(store.next_key("a").await.unwrap().as_deref(), Some(NEXT_SPKI), "nobody was told yet");
+    store.forget_next_key("a", NEXT_SPKI).await.unwrap();
+    assert_eq!(store.next_key("a").await.unwrap(), None);
 
     (late.tree_id, late.head.prev_size, late.head.size) = (TreeId(2), TreeSize(0), TreeSize(1));
     (late.prev_root, late.log_key_spki) = (EMPTY_ROOT, NEXT_SPKI.to_vec());

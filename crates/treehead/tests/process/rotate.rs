@@ -133,6 +133,50 @@ fn rotate(storage: &Storage, data: &Path, more: &[&str]) -> Command {
     command
 }
 
+/// As after a run that ended with the freeze: the key that it opened the new tree with is still registered.
+const UNTOLD: &str = "INSERT INTO next_key (name, spki)
+    SELECT t.name, k.spki FROM tree t JOIN tree_key k ON k.tree_id = t.tree_id AND k.role = 'log' WHERE t.state = 'active'";
+
+#[test]
+fn a_rotation_that_nobody_was_told_of_is_told_and_not_repeated_on_sqlite() {
+    tell_of_a_rotation(&Storage::sqlite());
+}
+
+#[test]
+fn a_rotation_that_nobody_was_told_of_is_told_and_not_repeated_on_postgres() {
+    if let Some(storage) = Storage::postgres() {
+        tell_of_a_rotation(&storage);
+    }
+}
+
+fn tell_of_a_rotation(storage: &Storage) {
+    let server = Server::start(&mut storage.serve());
+    entries::log(server.api, &Author::new("untold").sign("one"));
+    let rotated = |more: &[&str]| {
+        let output = rotate(storage, &storage.data(), more).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let frozen = http::get(server.api, "/api/v1/log").json()["inactiveShards"].as_array().unwrap().len();
+        (program::text(&output.stdout), frozen)
+    };
+    let (first, frozen) = rotated(&[]);
+    assert_eq!(frozen, 1);
+    let told = &first[first.find("rotated localhost:").unwrap()..];
+    let key = storage.data().join("keys/log-key-2.pem").display().to_string();
+    for more in [&[][..], &["--next-key", &key], &["--origin", "shard2.localhost"]] {
+        storage.execute(UNTOLD);
+        let (again, frozen) = rotated(more);
+        assert_eq!(frozen, 1, "{more:?}: {again}");
+        assert!(again.starts_with("An earlier run ended") && again.ends_with(told), "{again}");
+    }
+    // Once it is told, the next run begins another one; so does one that names another key.
+    assert_eq!(rotated(&[]).1, 2);
+    storage.execute(UNTOLD);
+    let another = storage.data().join("keys/another.pem").display().to_string();
+    assert_eq!(rotated(&["--next-key", &another]).1, 3);
+    server.stop();
+    storage.assert_in_order();
+}
+
 #[test]
 fn a_server_that_lacks_the_key_is_named_and_waited_for() {
     let Some(storage) = Storage::postgres() else { return };

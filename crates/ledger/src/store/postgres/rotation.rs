@@ -47,6 +47,11 @@ pub(super) async fn next_key(connection: &mut PgConnection, name: &str) -> Store
     query.fetch_optional(connection).await.map_err(error::of_read)
 }
 
+pub(super) async fn forget_next_key(connection: &mut PgConnection, name: &str, spki: &[u8]) -> StoreResult<()> {
+    let query = sqlx::query("DELETE FROM next_key WHERE name = $1 AND spki = $2").bind(name).bind(spki);
+    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+}
+
 const NOTE_SERVER: &str = "INSERT INTO server (server_id, name, place, log_ids, seen)
     VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
     ON CONFLICT (server_id) DO UPDATE SET log_ids = excluded.log_ids, seen = excluded.seen";
@@ -123,8 +128,6 @@ async fn close_and_open(transaction: &mut PgConnection, tree: TreeId, next: &Tre
     if !trees::create(&mut *transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
         return Err(StoreError::Data(format!("the tree ID {} is taken", next.tree_id)));
     }
-    let delete = sqlx::query("DELETE FROM next_key WHERE name = $1").bind(&next.name);
-    delete.execute(&mut *transaction).await.map_err(error::of_read)?;
     Ok(Some(last))
 }
 

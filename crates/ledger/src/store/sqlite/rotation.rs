@@ -44,6 +44,11 @@ pub(super) async fn next_key(connection: &mut SqliteConnection, name: &str) -> S
     query.fetch_optional(connection).await.map_err(error::of_read)
 }
 
+pub(super) async fn forget_next_key(connection: &mut SqliteConnection, name: &str, spki: &[u8]) -> StoreResult<()> {
+    let query = sqlx::query("DELETE FROM next_key WHERE name = ?1 AND spki = ?2").bind(name).bind(spki);
+    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+}
+
 const NOTE_SERVER: &str = "INSERT INTO server (server_id, name, place, log_ids, seen) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (server_id) DO UPDATE SET log_ids = excluded.log_ids, seen = excluded.seen";
 
@@ -107,8 +112,6 @@ pub(super) async fn freeze(connection: &mut SqliteConnection, tree: TreeId, next
     if !trees::insert(&mut transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
         return Err(StoreError::Data(format!("another tree has the ID or an origin of {}", next.origin_v1)));
     }
-    let delete = sqlx::query("DELETE FROM next_key WHERE name = ?1").bind(&next.name);
-    delete.execute(&mut *transaction).await.map_err(error::of_read)?;
     // Died here: the WAL holds the whole commit record or does not.
     transaction.commit().await.map_err(error::of_commit)?;
     Ok(Freeze::Done(last))
