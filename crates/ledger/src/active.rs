@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::Core;
 use crate::sequencer::{Queue, sequencer};
+use crate::tasks::Tasks;
 
 /// A tree with the tasks that write to it and follow it.
 pub(crate) struct Active {
@@ -22,31 +23,32 @@ pub(crate) struct Active {
 
 impl Active {
     /// Starts the tasks.
-    pub(crate) fn start(core: Arc<Core>) -> Self {
+    pub(crate) fn start(core: Arc<Core>, tasks: &Tasks) -> Self {
         let stopping = CancellationToken::new();
         let (queue, sequencer) = sequencer(Arc::clone(&core), stopping.clone());
-        let sequencer = Mutex::new(Some(tokio::spawn(sequencer.run())));
-        let poller = tokio::spawn({
+        let may_end = {
+            let stopping = stopping.clone();
+            move || stopping.is_cancelled()
+        };
+        let sequencer = tasks.spawn("the sequencer", may_end, sequencer.run());
+        let may_end = {
+            let core = Arc::clone(&core);
+            move || core.frozen.is_cancelled()
+        };
+        let follow = {
             let core = Arc::clone(&core);
             async move { core.poll().await }
-        });
+        };
+        let poller = tasks.spawn("the follower of the database", may_end, follow);
         let publishing = CancellationToken::new();
-        let publisher = Mutex::new(Some(tokio::spawn(Arc::clone(&core).run_publisher(publishing.clone()))));
+        let publisher = core.spawn_publisher(tasks, publishing.clone());
+        let (sequencer, publisher) = (Mutex::new(Some(sequencer)), Mutex::new(Some(publisher)));
         Self { core, queue, stopping, sequencer, poller, publishing, publisher }
     }
 
-    /// A task that panicked answers nobody any more; only a restart helps.
-    pub(crate) fn at_work(&self) -> Result<(), String> {
-        let sequencer = self.sequencer.lock().unwrap_or_else(PoisonError::into_inner);
-        match sequencer.as_ref() {
-            None => Err("the log is stopping".to_owned()),
-            Some(sequencer) if sequencer.is_finished() => Err("the sequencer ended abnormally".to_owned()),
-            Some(_) if self.poller.is_finished() && !self.core.frozen.is_cancelled() => {
-                Err("the follower of the database ended abnormally".to_owned())
-            }
-            Some(_) if self.core.publisher_has_ended() => Err("the publisher ended abnormally".to_owned()),
-            Some(_) => Ok(()),
-        }
+    /// Whether the server stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.sequencer.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     /// The tree is frozen and the log has moved on: what is queued is turned away to the next tree. The publisher goes on.
@@ -58,18 +60,17 @@ impl Active {
     /// for witnesses.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
-        end(&self.sequencer, "the sequencer ended abnormally").await;
+        end(&self.sequencer).await;
         self.publishing.cancel();
-        end(&self.publisher, "the publisher ended abnormally").await;
+        end(&self.publisher).await;
     }
 }
 
-async fn end(task: &Mutex<Option<JoinHandle<()>>>, complaint: &'static str) {
+async fn end(task: &Mutex<Option<JoinHandle<()>>>) {
     let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(task) = task
-        && let Err(error) = task.await
-    {
-        tracing::error!(%error, complaint);
+    if let Some(task) = task {
+        // A panic was reported when it happened.
+        drop(task.await);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::log::{Log, Parts};
 use crate::publish::Witnessing;
 use crate::seal::Freshness;
 use crate::store::{EntryRef, EntryRow, IndexKeys, Store, StoreError, TreeRow};
+use crate::tasks::Fatal;
 use crate::trees::{DEFAULT_NAME, create_tree, find_log};
 use crate::{
     Apis, AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Shards,
@@ -179,9 +180,16 @@ impl Ledger {
         let log = opened.inspect_err(|_| ended.cancel())?;
         let ledger = Self { inner: Arc::new(Inner { log: Arc::clone(&log) }) };
         log.note_server(&log.parts.keys.log_ids()).await?;
-        tokio::spawn(Arc::clone(&log).show_presence());
+        let tasks = &log.parts.tasks;
+        let has_ended = {
+            let ended = log.ended.clone();
+            move || ended.is_cancelled()
+        };
+        tasks.spawn("what shows that this server lives", has_ended.clone(), Arc::clone(&log).show_presence());
         log.be_seen().await;
-        tokio::spawn(log.look_around());
+        if log.parts.store.is_shared() {
+            tasks.spawn("what looks for other servers", has_ended, Arc::clone(&log).look_around());
+        }
         Ok(ledger)
     }
 
@@ -229,14 +237,9 @@ impl Ledger {
         Ok(self.shards())
     }
 
-    /// Waits until this server cannot go on because the log was rotated to a key that it lacks; says which.
-    pub async fn lacks_key(&self) -> String {
-        let mut lacking = self.inner.log.lacking();
-        // Unwrap safety: not needed; the log, and so the sender, lives as long as this borrow.
-        match lacking.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => std::future::pending().await,
-        }
+    /// Waits until this server cannot go on; says why.
+    pub async fn fatal(&self) -> Fatal {
+        self.inner.log.parts.tasks.wait_fatal().await
     }
 
     fn core(&self) -> Arc<Core> {
@@ -258,11 +261,16 @@ impl Ledger {
         self.core().read_only.get().cloned()
     }
 
-    /// Sequencer and follower at work, database reachable, head loaded, its checkpoint verifies, log not read-only.
+    /// All tasks at work, database reachable, head loaded, its checkpoint verifies, log not read-only.
     pub async fn ready(&self) -> Result<(), String> {
         let active = self.inner.log.active();
         let core = &active.core;
-        active.at_work()?;
+        match self.inner.log.parts.tasks.fatal() {
+            Some(Fatal::LacksKey(reason)) => return Err(reason),
+            Some(Fatal::TaskEnded(task)) => return Err(format!("{task} ended abnormally")),
+            None if active.is_stopping() => return Err("the log is stopping".to_owned()),
+            None => {}
+        }
         if let Some(reason) = core.read_only.get() {
             return Err(format!("the log is read-only: {reason}"));
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tlog::SigningKey;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::Active;
@@ -18,8 +18,12 @@ use crate::metrics::Metrics;
 use crate::presence::Company;
 use crate::publish::{Publication, Witnessing};
 use crate::store::{ServerRow, Store, TreeRow, TreeState};
+use crate::tasks::{Fatal, Tasks};
 use crate::trees::check_cosigner;
 use crate::{Clock, Head, ReadError, Shards, Tree, TreeId};
+
+/// The task of a frozen tree, which returns when it is done.
+const FINISHING: &str = "what finishes a frozen tree";
 
 /// All shards of one log, and what opening another one needs.
 pub(crate) struct Log {
@@ -28,8 +32,6 @@ pub(crate) struct Log {
     /// Whoever holds it moves the log on to the next tree.
     moving: Mutex<()>,
     pub(crate) company: Company,
-    /// Why this server cannot go on: it lacks the key of the active tree.
-    lacking: watch::Sender<Option<String>>,
     /// All tasks end with it.
     pub(crate) ended: CancellationToken,
 }
@@ -50,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) witnessing: Option<Witnessing>,
     pub(crate) server: ServerRow,
     pub(crate) rng: SystemRandom,
+    pub(crate) tasks: Tasks,
 }
 
 impl Parts {
@@ -60,7 +63,8 @@ impl Parts {
         let metrics = Metrics::register(&metrics).map_err(|error| OpenError::System(error.to_string()))?;
         let server_id = random_server_id(&rng)?;
         let server = ServerRow { server_id, name: name.to_owned(), place, log_ids: Vec::new() };
-        Ok(Self { store, clock, metrics, keys, cosigner: cosigner.map(Arc::new), witnessing, server, rng })
+        let (cosigner, tasks) = (cosigner.map(Arc::new), Tasks::default());
+        Ok(Self { store, clock, metrics, keys, cosigner, witnessing, server, rng, tasks })
     }
 
     /// Opens a stored tree: its head is read back and checked. It is signed, or published as it was, or, where the tree is frozen
@@ -124,14 +128,13 @@ impl Log {
         let core = parts.open(active).await?;
         core.show_head(&core.head());
         parts.metrics.frozen_shards.set(cores.len() as i64);
-        let active = Arc::new(Active::start(core));
+        let active = Arc::new(Active::start(core, &parts.tasks));
         let list = ShardList { frozen: cores.clone(), active: Arc::clone(&active) };
         let log = Arc::new(Self {
             parts,
             list: RwLock::new(Arc::new(list)),
             moving: Mutex::new(()),
             company: Company::default(),
-            lacking: watch::Sender::new(None),
             ended,
         });
         for core in cores {
@@ -165,11 +168,6 @@ impl Log {
         Shards::new(list.frozen.iter().map(|core| core.head()).collect(), list.active.core.head())
     }
 
-    /// Why this server cannot go on, if so; it says the log ID that it lacks.
-    pub(crate) fn lacking(&self) -> watch::Receiver<Option<String>> {
-        self.lacking.subscribe()
-    }
-
     /// Leaves the tree `from`, which is frozen: opens the trees that came after it and writes to the active one from now on. Done
     /// already if another task was faster.
     ///
@@ -199,7 +197,7 @@ impl Log {
             "the log was rotated; writing to the next tree"
         );
         next.show_head(&next.head());
-        let active = Arc::new(Active::start(next));
+        let active = Arc::new(Active::start(next, &self.parts.tasks));
         let frozen = list.frozen.iter().chain([&list.active.core]).chain(&cores);
         let frozen: Vec<Arc<Core>> = frozen.cloned().collect();
         self.parts.metrics.frozen_shards.set(frozen.len() as i64);
@@ -216,11 +214,7 @@ impl Log {
     async fn open_next(&self, row: &TreeRow) -> Result<Arc<Core>, OpenError> {
         let opened = self.parts.open(row).await;
         if let Err(error @ (OpenError::WrongKey { .. } | OpenError::Unfinished { .. })) = &opened {
-            self.lacking.send_if_modified(|lacking| {
-                let first = lacking.is_none();
-                lacking.get_or_insert_with(|| error.to_string());
-                first
-            });
+            self.parts.tasks.fail(Fatal::LacksKey(error.to_string()));
         }
         opened
     }
@@ -228,7 +222,7 @@ impl Log {
     /// Moves the log on once this shard is frozen, whether or not anybody writes or reads.
     fn follow(self: &Arc<Self>, active: Arc<Active>) {
         let log = Arc::clone(self);
-        tokio::spawn(async move {
+        let moves_on = async move {
             let moved = async {
                 active.core.frozen.cancelled().await;
                 while let Err(error) = log.move_on(active.core.tree.id).await {
@@ -237,24 +231,30 @@ impl Log {
                 }
             };
             log.ended.run_until_cancelled(moved).await;
-        });
+        };
+        // Returns when it is done.
+        self.parts.tasks.spawn("what moves the log on to its next tree", || true, moves_on);
     }
 
     /// Finishes the shard that was active until now behind everything else; its publisher ends with that.
     fn retire(&self, active: Arc<Active>) {
         active.retire();
         let ended = self.ended.clone();
-        tokio::spawn(async move { ended.run_until_cancelled(finish_patiently(&active.core)).await });
+        let finish = async move {
+            ended.run_until_cancelled(finish_patiently(&active.core)).await;
+        };
+        self.parts.tasks.spawn(FINISHING, || true, finish);
     }
 
     /// Finishes a shard that was frozen when it was opened, behind everything else.
     fn finish(&self, core: Arc<Core>) {
         let (ended, publishing) = (self.ended.clone(), self.ended.child_token());
-        tokio::spawn(Arc::clone(&core).run_publisher(publishing.clone()));
-        tokio::spawn(async move {
+        core.spawn_publisher(&self.parts.tasks, publishing.clone());
+        let finish = async move {
             ended.run_until_cancelled(finish_patiently(&core)).await;
             publishing.cancel();
-        });
+        };
+        self.parts.tasks.spawn(FINISHING, || true, finish);
     }
 
     /// Reads what other servers have published of frozen trees whose last heads are not published here.

@@ -58,11 +58,8 @@ impl Log {
         }
     }
 
-    /// Looks for other servers on the database until the log ends.
+    /// Looks for other servers on a shared database until the log ends.
     pub(crate) async fn look_around(self: Arc<Self>) {
-        if !self.parts.store.is_shared() {
-            return;
-        }
         let own = &self.parts.server;
         let ended = self.ended.clone();
         while ended.run_until_cancelled(tokio::time::sleep(LOOK_AROUND_EVERY)).await.is_some() {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tlog::{LeafIndex, Note, TreeSize, VerifyingKey, WitnessPolicy};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,7 @@ use crate::core::{Core, PublishError, WentBack};
 use crate::follow::{load_edge, load_head};
 use crate::head::{Integrated, SigningError, describe};
 use crate::store::{PublicationRow, Publisher, Read, Store, StoreError};
+use crate::tasks::Tasks;
 use crate::witnesses::{WITNESS_TIMEOUT, WitnessTransport, Witnesses};
 use crate::{AppendError, Head, OpenError, TreeId};
 
@@ -150,8 +152,14 @@ impl From<StoreError> for Failure {
 }
 
 impl Core {
-    pub(crate) fn publisher_has_ended(&self) -> bool {
-        matches!(&self.publication, Publication::Witnessed(witnessed) if witnessed.ended.is_cancelled())
+    /// Starts the publisher, which may end once `stopping` is cancelled, the log is read-only, or nothing is to be witnessed.
+    pub(crate) fn spawn_publisher(self: &Arc<Self>, tasks: &Tasks, stopping: CancellationToken) -> JoinHandle<()> {
+        let may_end = {
+            let (core, stopping) = (Arc::clone(self), stopping.clone());
+            let is_at_once = matches!(core.publication, Publication::AtOnce);
+            move || is_at_once || stopping.is_cancelled() || core.read_only.get().is_some()
+        };
+        tasks.spawn("the publisher", may_end, Arc::clone(self).run_publisher(stopping))
     }
 
     /// Refuses a write while too much waits to be published.
@@ -183,7 +191,7 @@ impl Core {
     }
 
     /// Publishes what is integrated until the log stops and nothing waits, or an attempt then fails.
-    pub(crate) async fn run_publisher(self: Arc<Self>, stopping: CancellationToken) {
+    async fn run_publisher(self: Arc<Self>, stopping: CancellationToken) {
         let Publication::Witnessed(witnessed) = &self.publication else { return };
         let _ended = witnessed.ended.clone().drop_guard();
         let mut publisher = None;

@@ -32,6 +32,9 @@ pub enum ServeError {
     /// A metric cannot be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// A listener ended although nothing asked for it: a bug.
+    #[error("{0} ended abnormally")]
+    Ended(&'static str),
     /// The grace of the stop ran out; the answers of some requests were cut off. What they appended may be in the log.
     #[error("some requests were not answered within the {0:?} that a stop waits")]
     Unfinished(Duration),
@@ -92,10 +95,18 @@ async fn listen(
         places: METRICS_CONNECTIONS,
         open: None,
     };
-    let metrics = tokio::spawn(metrics.run(stop_metrics.clone(), Duration::ZERO));
+    let mut metrics = tokio::spawn(metrics.run(stop_metrics.clone(), Duration::ZERO));
     let stop = CancellationToken::new();
-    let api = tokio::spawn(api.run(stop.clone(), grace));
-    shutdown.await;
+    let mut api = tokio::spawn(api.run(stop.clone(), grace));
+    let ended = tokio::select! {
+        () = shutdown => None,
+        _ = &mut api => Some("the listener of the API"),
+        _ = &mut metrics => Some("the listener of the metrics"),
+    };
+    if let Some(listener) = ended {
+        stopped.await;
+        return Err(ServeError::Ended(listener));
+    }
     tracing::info!("stopping");
     stop.cancel();
     // A task that panicked counts as unfinished.

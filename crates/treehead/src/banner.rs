@@ -4,6 +4,7 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::thread;
 
 use ledger::TreeId;
 use tlog::VerifyingKey;
@@ -35,6 +36,16 @@ pub(crate) enum History {
 /// Writes a text to stdout.
 pub(crate) fn print(text: impl Display) -> Outcome<()> {
     writeln!(io::stdout(), "{text}").explain(FailureKind::Other, "stdout")
+}
+
+/// Writes a text to stdout beside whatever follows: a server serves whether or not anybody reads where it is.
+pub(crate) fn show(text: String) -> Outcome<()> {
+    let write = move || {
+        if let Err(error) = print(text) {
+            tracing::warn!(%error, "the banner cannot be printed");
+        }
+    };
+    thread::Builder::new().name("banner".to_owned()).spawn(write).map(drop).explain(FailureKind::Other, "threads")
 }
 
 impl Display for Facts<'_> {

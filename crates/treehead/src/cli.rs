@@ -326,7 +326,14 @@ impl Cli {
         let matches = command().try_get_matches();
         matches.and_then(|matches| Self::from_arg_matches(&matches)).map_err(|error| {
             if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-                error.exit();
+                let code = error.exit_code();
+                match error.print() {
+                    // Whoever asked for help does not get it.
+                    Err(error) if code == 0 => {
+                        return Failure::new(FailureKind::Other, format_args!("stdout: {error}"));
+                    }
+                    Ok(()) | Err(_) => std::process::exit(code),
+                }
             }
             Failure::new(FailureKind::Usage, in_short(&error.render().to_string()))
         })

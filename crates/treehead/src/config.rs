@@ -13,6 +13,7 @@ use server::trust::{Others, PublicUrl, PublicUrlError, TrustSettings};
 
 use crate::database_url::DatabaseUrl;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::logging;
 
 /// Everything that can be set. Each field is a key of the TOML file; the flag is `--` and the same name, the environment
 /// variable is `TREEHEAD_` and the name in capitals with `_` for `-`. Unknown keys are refused.
@@ -141,7 +142,7 @@ pub(crate) struct Config {
     /// How log lines look on stderr: `text` for people, `json` for machines (one object a line).
     pub log_format: LogFormat,
 
-    /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, or a list such as `info,sqlx=warn` that sets single parts.
+    /// What is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`, or a list such as `info,sqlx=warn` that sets single parts.
     pub log_level: String,
 }
 
@@ -382,9 +383,7 @@ impl Config {
         if self.witness_fail_open_seconds.is_some() && self.witness_policy.is_none() {
             return Err(usage("witness-fail-open-seconds without witness-policy"));
         }
-        tracing_subscriber::EnvFilter::try_new(&self.log_level)
-            .map_err(|error| usage(format_args!("log-level {:?}: {error}", self.log_level)))?;
-        Ok(())
+        logging::filter(&self.log_level).map(drop)
     }
 }
 
@@ -512,6 +511,7 @@ mod tests {
             "public-url = \"log.example.org\"",
             "public-url = \"https://log.example.org/rekor\"",
             "log-level = \"a=b=c\"",
+            "log-level = \"warning\"",
             "log-format = \"xml\"",
             "duplicates = \"conflict\"",
             "duplicates.v3 = \"conflict\"",

@@ -31,6 +31,8 @@ pub(crate) enum FailureKind {
     InUse = 8,
     /// `fsck` found differences.
     Differs = 9,
+    /// A part of the program ended although it must not: a bug. Started again, it is whole.
+    Bug = 10,
 }
 
 /// Result of everything the program does.

@@ -10,7 +10,7 @@ use ledger::store::{Store, TreeRow};
 use crate::config::Config;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::open::{self, Place};
-use crate::{logging, runtime};
+use crate::{log_lines, logging, runtime};
 
 /// Compares all trees, or those of the log that `--name` says.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
@@ -95,8 +95,7 @@ impl Shown {
         let tenths = u64::try_from(u128::from(done) * 10 / u128::from(total.max(1))).unwrap_or(u64::MAX);
         if self.bar.is_hidden() && tenths >= self.next_tenth {
             self.next_tenth = tenths + 1;
-            // Progress is for whoever looks; a closed stderr must not end the check.
-            let _ = writeln!(io::stderr(), "{}: {done} of {total} entries compared", self.name);
+            log_lines::line(format_args!("{}: {done} of {total} entries compared", self.name));
         }
     }
 }

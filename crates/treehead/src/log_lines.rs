@@ -1,35 +1,65 @@
-//! Where log lines go: to stderr. Those of the access log wait a moment, so that many are written at once; all others are written
-//! at once, behind those that wait.
+//! Log lines on their way to stderr. A thread writes them; whoever logs only puts its line into a bounded buffer.
+//!
+//! So no line can hurt, whatever stderr is: a full disk, a pipe that nobody reads or whose reader is gone, a terminal that
+//! was closed. A line that finds no room, or that stderr does not take, is dropped and counted.
 
-use std::io::{self, Write};
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
+use prometheus::{IntCounter, Registry};
 use tracing::Metadata;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Target of the access log.
 const ACCESS: &str = "access";
 
-/// How long the first line waits for others. A server that answers 30,000 requests per second would otherwise spend a tenth of its
-/// time on writing one line each.
+/// How long a line of the access log waits for others. A server that answers 30,000 requests per second would otherwise
+/// spend a tenth of its time on writing one line each.
 const LINGER: Duration = Duration::from_millis(10);
 
-/// What waits at most, some 5,000 lines; whoever logs more writes it. So a log that nobody reads holds the server up, as without
-/// this, and no memory.
+/// Lines that wait for the thread, some 5,000. As much again may be on its way to stderr.
 const MAX_WAITING_BYTES: usize = 1024 * 1024;
 
-static LINES: Lines =
-    Lines { waiting: Mutex::new(Waiting::new()), some_wait: Condvar::new(), out: Mutex::new(Vec::new()) };
+/// The part of [`MAX_WAITING_BYTES`] that the access log leaves to all other lines, some 600: what is wrong is still said
+/// when requests are more than the reader of stderr can take.
+const KEPT_FROM_ACCESS_BYTES: usize = MAX_WAITING_BYTES / 8;
+
+/// How long the end of the process waits for its last lines. A reader that is alive takes a full buffer in far less, and an
+/// absent one delays the end by no more than this.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+static LINES: Lines = Lines::new();
 
 /// Makes the writers of log lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogLines;
 
-/// Writes what waits. To be called before the process ends.
-pub(crate) fn flush() {
-    // Nobody is left to tell if stderr is closed.
-    let _: io::Result<()> = LINES.flush();
+/// Writes a line that is no event of the log, such as the reason of a failure.
+pub(crate) fn line(text: impl Display) {
+    LINES.add(format!("{text}\n").as_bytes(), Urgency::AtOnce);
+}
+
+/// Waits a moment until all lines are written. To be called before the process ends.
+pub(crate) fn finish() {
+    LINES.finish(FAREWELL);
+}
+
+/// Shows the number of dropped lines in `registry`, those of before included.
+///
+/// # Errors
+///
+/// The registry has such a metric already.
+pub(crate) fn register(registry: &Registry) -> prometheus::Result<()> {
+    let help = "Log lines that were dropped because nobody read stderr, or because it could not be written.";
+    let counter = IntCounter::new("treehead_log_lines_dropped_total", help)?;
+    registry.register(Box::new(counter.clone()))?;
+    let mut waiting = LINES.lock();
+    counter.inc_by(waiting.dropped);
+    waiting.counter = Some(counter);
+    Ok(())
 }
 
 impl MakeWriter<'_> for LogLines {
@@ -44,26 +74,21 @@ impl MakeWriter<'_> for LogLines {
     }
 }
 
-/// Takes one line, as a whole.
+/// Takes one line, as a whole. Never fails and never waits.
 pub(crate) struct Line {
     urgency: Urgency,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Urgency {
-    AtOnce,
+    /// With others that come within [`LINGER`].
     Soon,
+    AtOnce,
 }
 
 impl Write for Line {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        match self.urgency {
-            Urgency::Soon => LINES.add_for_soon(line)?,
-            Urgency::AtOnce => {
-                LINES.lock().bytes.extend_from_slice(line);
-                LINES.flush()?;
-            }
-        }
+        LINES.add(line, self.urgency);
         Ok(line.len())
     }
 
@@ -75,54 +100,131 @@ impl Write for Line {
 struct Lines {
     waiting: Mutex<Waiting>,
     some_wait: Condvar,
-    /// Whoever holds it writes. Taken before `waiting`, so that lines stay in order.
-    out: Mutex<Vec<u8>>,
+    all_written: Condvar,
 }
 
 struct Waiting {
     bytes: Vec<u8>,
-    /// A thread writes what waits.
-    has_thread: bool,
+    /// The highest of the lines that wait.
+    urgency: Urgency,
+    writer: Writer,
+    dropped: u64,
+    /// Those of [`Self::dropped`] that no log line has told of.
+    untold: u64,
+    counter: Option<IntCounter>,
+}
+
+/// The thread that writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Absent,
+    Idle,
+    Writing,
 }
 
 impl Waiting {
-    const fn new() -> Self {
-        Self { bytes: Vec::new(), has_thread: false }
+    fn drop_lines(&mut self, lines: u64) {
+        self.dropped += lines;
+        self.untold += lines;
+        if let Some(counter) = &self.counter {
+            counter.inc_by(lines);
+        }
+    }
+
+    fn is_being_written(&self) -> bool {
+        match self.writer {
+            Writer::Absent => false,
+            Writer::Idle => !self.bytes.is_empty(),
+            Writer::Writing => true,
+        }
     }
 }
 
 impl Lines {
-    fn add_for_soon(&'static self, line: &[u8]) -> io::Result<()> {
+    const fn new() -> Self {
+        let waiting = Waiting {
+            bytes: Vec::new(),
+            urgency: Urgency::Soon,
+            writer: Writer::Absent,
+            dropped: 0,
+            untold: 0,
+            counter: None,
+        };
+        Self { waiting: Mutex::new(waiting), some_wait: Condvar::new(), all_written: Condvar::new() }
+    }
+
+    fn add(&'static self, line: &[u8], urgency: Urgency) {
+        let room = match urgency {
+            Urgency::Soon => MAX_WAITING_BYTES - KEPT_FROM_ACCESS_BYTES,
+            Urgency::AtOnce => MAX_WAITING_BYTES,
+        };
         let mut waiting = self.lock();
-        let is_first = waiting.bytes.is_empty();
-        waiting.bytes.extend_from_slice(line);
-        let is_full = waiting.bytes.len() >= MAX_WAITING_BYTES;
-        if !waiting.has_thread {
-            std::thread::Builder::new().name("log".to_owned()).spawn(|| self.write_on())?;
-            waiting.has_thread = true;
+        self.have_writer(&mut waiting);
+        if waiting.bytes.len() + line.len() > room {
+            waiting.drop_lines(1);
+            return;
         }
+        let wakes = waiting.bytes.is_empty() || urgency > waiting.urgency;
+        waiting.bytes.extend_from_slice(line);
+        waiting.urgency = urgency.max(waiting.urgency);
         drop(waiting);
-        if is_first {
+        if wakes {
             self.some_wait.notify_one();
         }
-        if is_full { self.flush() } else { Ok(()) }
+    }
+
+    /// Starts the thread. Where none can be started, lines wait for one that can be later.
+    fn have_writer(&'static self, waiting: &mut Waiting) {
+        if waiting.writer == Writer::Absent {
+            let started = thread::Builder::new().name("log".to_owned()).spawn(|| self.write_on());
+            waiting.writer = if started.is_ok() { Writer::Idle } else { Writer::Absent };
+        }
     }
 
     fn write_on(&self) {
+        let mut output = Output::new(io::stderr());
+        let mut batch = Vec::new();
         loop {
-            drop(self.some_wait.wait_while(self.lock(), |waiting| waiting.bytes.is_empty()));
-            std::thread::sleep(LINGER);
-            // A closed stderr is nobody's business: it is tried again with the next lines.
-            let _: io::Result<()> = self.flush();
+            self.take(&mut batch);
+            let lost = output.write(&batch);
+            let untold = self.written(lost);
+            if untold > 0 {
+                tracing::warn!(lines = untold, "log lines were dropped");
+            }
         }
     }
 
-    /// Writes all that waits, in order.
-    fn flush(&self) -> io::Result<()> {
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        out.clear();
-        std::mem::swap(&mut *out, &mut self.lock().bytes);
-        io::stderr().write_all(&out)
+    /// Waits for lines and moves them into `batch`, in their order.
+    fn take(&self, batch: &mut Vec<u8>) {
+        let waiting = self.some_wait.wait_while(self.lock(), |waiting| waiting.bytes.is_empty());
+        let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        let waited = self.some_wait.wait_timeout_while(waiting, LINGER, |waiting| waiting.urgency == Urgency::Soon);
+        let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        batch.clear();
+        std::mem::swap(batch, &mut waiting.bytes);
+        waiting.urgency = Urgency::Soon;
+        waiting.writer = Writer::Writing;
+    }
+
+    /// Notes that a batch was written but for `lost` lines. If stderr took all of it, returns how many lines were dropped
+    /// before that nobody was told of.
+    fn written(&self, lost: u64) -> u64 {
+        let mut waiting = self.lock();
+        waiting.writer = Writer::Idle;
+        self.all_written.notify_all();
+        if lost > 0 {
+            waiting.drop_lines(lost);
+            return 0;
+        }
+        std::mem::take(&mut waiting.untold)
+    }
+
+    fn finish(&'static self, patience: Duration) {
+        let mut waiting = self.lock();
+        waiting.urgency = Urgency::AtOnce;
+        self.some_wait.notify_one();
+        let is_busy = |waiting: &mut Waiting| waiting.is_being_written();
+        drop(self.all_written.wait_timeout_while(waiting, patience, is_busy));
     }
 
     /// What waits is whole lines between any two calls, so a panic elsewhere does not spoil it.
@@ -131,18 +233,116 @@ impl Lines {
     }
 }
 
+/// Where lines end up.
+struct Output<W> {
+    to: W,
+    /// A line was cut off: the next one would be glued to it.
+    is_mid_line: bool,
+}
+
+impl<W: Write> Output<W> {
+    fn new(to: W) -> Self {
+        Self { to, is_mid_line: false }
+    }
+
+    /// Writes lines and returns how many were lost.
+    fn write(&mut self, lines: &[u8]) -> u64 {
+        if self.is_mid_line {
+            self.is_mid_line = self.write_bytes(b"\n") > 0;
+        }
+        let unwritten = self.write_bytes(lines);
+        let (written, lost) = lines.split_at(lines.len() - unwritten);
+        self.is_mid_line = written.last().map_or(self.is_mid_line, |&byte| byte != b'\n');
+        lost.iter().filter(|&&byte| byte == b'\n').count() as u64
+    }
+
+    /// Returns how many of the last bytes were not written.
+    fn write_bytes(&mut self, bytes: &[u8]) -> usize {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match self.to.write(rest) {
+                Ok(0) => break,
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Whoever shares the pipe or terminal made it non-blocking.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(LINGER),
+                Err(_) => break,
+            }
+        }
+        rest.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A disk with room for some bytes more.
+    struct Disk {
+        room: usize,
+        content: Vec<u8>,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if self.room == 0 {
+                return Err(ErrorKind::StorageFull.into());
+            }
+            let written = bytes.len().min(self.room);
+            self.room -= written;
+            self.content.extend_from_slice(&bytes[..written]);
+            Ok(written)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Lines that no thread writes.
+    fn unread() -> &'static Lines {
+        let lines = Box::leak(Box::new(Lines::new()));
+        lines.lock().writer = Writer::Idle;
+        lines
+    }
+
     #[test]
-    fn lines_of_the_access_log_wait_and_a_flush_leaves_none() {
-        Line { urgency: Urgency::Soon }.write_all(b"").unwrap();
-        LINES.lock().bytes.clear();
-        LINES.lock().bytes.extend_from_slice(b"a line of this test\n");
-        flush();
-        assert!(LINES.lock().bytes.is_empty());
-        Line { urgency: Urgency::AtOnce }.write_all(b"a line of this test\n").unwrap();
-        assert!(LINES.lock().bytes.is_empty());
+    fn what_a_full_disk_does_not_take_is_counted_and_the_next_line_is_whole() {
+        let mut output = Output::new(Disk { room: 8, content: Vec::new() });
+        assert_eq!(output.write(b"first\nsecond\nthird\n"), 2);
+        assert_eq!(output.write(b"fourth\n"), 1);
+        output.to.room = 100;
+        assert_eq!(output.write(b"fifth\n"), 0);
+        assert_eq!(output.write(b"sixth\n"), 0);
+        assert_eq!(String::from_utf8_lossy(&output.to.content), "first\nse\nfifth\nsixth\n");
+    }
+
+    #[test]
+    fn lines_beyond_the_buffer_are_dropped_and_counted() {
+        let lines = unread();
+        let access = [b'a'; 1023].iter().chain(b"\n").copied().collect::<Vec<u8>>();
+        let fitting = (MAX_WAITING_BYTES - KEPT_FROM_ACCESS_BYTES) / access.len();
+        for _ in 0..fitting + 3 {
+            lines.add(&access, Urgency::Soon);
+        }
+        assert_eq!(lines.lock().dropped, 3);
+        lines.add(b"what is wrong\n", Urgency::AtOnce);
+        assert_eq!(lines.lock().dropped, 3, "the access log leaves room for it");
+        lines.add(&vec![b'x'; MAX_WAITING_BYTES], Urgency::AtOnce);
+        assert_eq!(lines.lock().dropped, 4);
+        let mut batch = Vec::new();
+        lines.take(&mut batch);
+        assert!(batch.ends_with(b"a\nwhat is wrong\n"), "in order");
+        assert_eq!(lines.written(1), 0, "nothing can be told through a stderr that fails");
+        assert_eq!(lines.written(0), 5);
+        assert_eq!(lines.written(0), 0);
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_a_reader_that_is_absent() {
+        let lines = unread();
+        lines.add(b"a line of this test\n", Urgency::Soon);
+        lines.finish(Duration::from_millis(1));
+        assert!(!lines.lock().bytes.is_empty());
     }
 }

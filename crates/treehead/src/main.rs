@@ -1,10 +1,10 @@
 //! treehead: a transparency log in one binary. Only wiring: what the commands do is in the crates beside this one.
 
-use std::io::{self, Write};
+use std::panic;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Trust};
-use crate::failure::{Explain, FailureKind, Outcome};
+use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod banner;
 mod cli;
@@ -32,16 +32,18 @@ mod witnesses;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let outcome = Cli::read().and_then(|cli| run(cli.command));
-    log_lines::flush();
-    match outcome {
+    logging::report_panics();
+    let outcome = panic::catch_unwind(|| Cli::read().and_then(|cli| run(cli.command)));
+    let outcome = outcome.unwrap_or_else(|_| Err(Failure::new(FailureKind::Bug, "ended by a bug")));
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Nobody is left to tell if stderr is closed.
-            let _ = writeln!(io::stderr(), "treehead: {failure}");
+            log_lines::line(format_args!("treehead: {failure}"));
             failure.exit_code()
         }
-    }
+    };
+    log_lines::finish();
+    code
 }
 
 fn run(command: Command) -> Outcome<()> {

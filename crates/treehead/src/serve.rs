@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use ledger::key_file::KeyOrigin;
 use ledger::store::{Store, TreeRow};
-use ledger::{KeyRing, Ledger, OpenError, Settings, SystemClock};
+use ledger::{Fatal, KeyRing, Ledger, OpenError, Settings, SystemClock};
 use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
+use server::ServeError;
 use tlog::VerifyingKey;
 use tokio::net::TcpListener;
 
@@ -17,7 +18,7 @@ use crate::banner::{self, Facts, History};
 use crate::config::Config;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::open::{self, Place};
-use crate::{logging, new_log, notify, runtime, stop, version, witnesses};
+use crate::{log_lines, logging, new_log, notify, runtime, stop, version, witnesses};
 
 /// Serves until SIGTERM or SIGINT; then finishes what was accepted.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
@@ -33,27 +34,42 @@ async fn serve(config: &Config, place: &Place) -> Outcome<()> {
     let api = bind("listen", config.listen).await?;
     let metrics = bind("metrics-listen", config.metrics_listen).await?;
     let registry = Registry::new();
+    log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
     let log = open_or_make(config, place, registry.clone()).await?;
     let mut settings = server_settings(config, registry)?;
     settings.trust = config.trust(others, &log.ledger.tree().name, bound(&api)?.port())?;
-    if let Err(error) = print_banner(&log, place, &api, &metrics) {
-        // Nobody reads stdout: no reason not to serve.
-        tracing::warn!(%error, "the banner cannot be printed");
-    }
+    banner::show(banner_of(&log, place, bound(&api)?, bound(&metrics)?))?;
     tracing::info!(name = log.ledger.tree().name, size = log.ledger.head().size.0, database = %place, "serving");
     notify::ready();
-    let (ledger, lacking) = (log.ledger.clone(), OnceLock::new());
+    let (ledger, fatal) = (log.ledger.clone(), OnceLock::new());
     let ends = async {
         tokio::select! {
             () = stop.cancelled() => {}
-            reason = ledger.lacks_key() => drop(lacking.set(reason)),
+            reason = ledger.fatal() => drop(fatal.set(reason)),
         }
     };
     // Stops the ledger too, between the last answer and the last scrape.
     let served = server::serve(api, metrics, log.ledger, settings, ends).await;
-    match lacking.get() {
-        Some(reason) => Err(without_key(config, reason)),
-        None => served.explain(FailureKind::Other, "serving"),
+    match fatal.get() {
+        Some(fatal) => Err(of_fatal(config, fatal)),
+        None => served.map_err(|error| of_serve(&error)),
+    }
+}
+
+/// Maps the end of a server to the exit code of the process.
+pub(crate) fn of_serve(error: &ServeError) -> Failure {
+    let kind = match error {
+        ServeError::Ended(_) => FailureKind::Bug,
+        ServeError::Metrics(_) | ServeError::Unfinished(_) => FailureKind::Other,
+    };
+    Failure::new(kind, format_args!("serving: {error}"))
+}
+
+/// Maps the end of the log to the exit code of the process.
+fn of_fatal(config: &Config, fatal: &Fatal) -> Failure {
+    match fatal {
+        Fatal::LacksKey(reason) => without_key(config, reason),
+        Fatal::TaskEnded(task) => Failure::new(FailureKind::Bug, format_args!("{task} ended abnormally")),
     }
 }
 
@@ -160,21 +176,20 @@ fn bound(listener: &TcpListener) -> Outcome<SocketAddr> {
     listener.local_addr().explain(FailureKind::Address, "listen")
 }
 
-fn print_banner(log: &Log, place: &Place, api: &TcpListener, metrics: &TcpListener) -> Outcome<()> {
-    let (api, metrics) = (bound(api)?, bound(metrics)?);
+fn banner_of(log: &Log, place: &Place, api: SocketAddr, metrics: SocketAddr) -> String {
     let tree = log.ledger.tree();
-    banner::print(Facts {
+    let facts = Facts {
         name: &tree.name,
         tree_id: tree.id,
         key: &log.key,
         key_path: &log.key_path,
         database: place,
         history: log.history,
-    })?;
-    banner::print(banner::listening(api, metrics))?;
+    };
+    let listening = banner::listening(api, metrics);
     match log.history {
-        History::New => banner::print(format_args!("\n{}", banner::examples(api))),
-        History::Known => Ok(()),
+        History::New => format!("{facts}\n{listening}\n\n{}", banner::examples(api)),
+        History::Known => format!("{facts}\n{listening}"),
     }
 }
 
@@ -191,4 +206,21 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     settings.limits.connections = config.max_connections;
     settings.limits.stop_grace = Duration::from_secs(config.stop_grace_seconds);
     Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitCode;
+
+    use super::*;
+
+    #[test]
+    fn a_part_that_ended_has_a_code_of_its_own() {
+        let config = Config::default();
+        let ended = of_fatal(&config, &Fatal::TaskEnded("the sequencer"));
+        assert_eq!(ended.exit_code(), ExitCode::from(10));
+        assert_eq!(ended.to_string(), "the sequencer ended abnormally");
+        assert_eq!(of_serve(&ServeError::Ended("the listener of the API")).exit_code(), ExitCode::from(10));
+        assert_eq!(of_fatal(&config, &Fatal::LacksKey("it".into())).exit_code(), ExitCode::from(5));
+    }
 }

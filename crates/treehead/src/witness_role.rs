@@ -15,7 +15,7 @@ use witness::{Logs, State, Witness};
 use crate::cli::{WitnessCommand, WitnessFolder, WitnessInit, WitnessServe};
 use crate::config::read_small;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
-use crate::{banner, data_folder, logging, notify, runtime, serve, stop};
+use crate::{banner, data_folder, log_lines, logging, notify, runtime, serve, stop};
 
 /// The names of the files in the folder.
 const KEY_NAME: &str = "witness-key.pem";
@@ -94,19 +94,16 @@ async fn serve_witness(flags: &WitnessServe) -> Outcome<()> {
     let witness = Witness::new(&identity.name, identity.key, logs, state, Box::new(clock))
         .explain(FailureKind::Usage, &identity.name)?;
     let registry = Registry::new();
+    log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
     let router = witness::router(witness, &registry).explain(FailureKind::Other, "metrics")?;
     let bound = |listener: &tokio::net::TcpListener| listener.local_addr().explain(FailureKind::Address, "listen");
     let text = format!("{vkey}\n{}", banner::witness_listening(bound(&listener)?, bound(&metrics_listener)?));
-    if let Err(error) = banner::print(text) {
-        // Nobody reads stdout: no reason not to serve.
-        tracing::warn!(%error, "the banner cannot be printed");
-    }
+    banner::show(text)?;
     tracing::info!(%vkey, "witnessing");
     notify::ready();
     let limits = server::Limits::default();
-    server::serve_routes(listener, metrics_listener, router, registry, &limits, stop.cancelled())
-        .await
-        .explain(FailureKind::Other, "serving")
+    let served = server::serve_routes(listener, metrics_listener, router, registry, &limits, stop.cancelled());
+    served.await.map_err(|error| serve::of_serve(&error))
 }
 
 fn of_key(error: KeyFileError) -> Failure {

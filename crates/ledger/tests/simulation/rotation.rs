@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::rotation::{self, RotateError};
 use ledger::store::{FinalCheckpoint, Rotation as _, Store, TreeRow, TreeState};
-use ledger::{AppendError, Appended, KeyRing, Ledger, OpenError, Settings, TreeId};
+use ledger::{AppendError, Appended, Fatal, KeyRing, Ledger, OpenError, Settings, TreeId};
 use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, TreeSize, VerifyingKey};
 
@@ -249,7 +249,7 @@ fn a_server_without_the_next_key_says_so_and_writes_nothing() {
         let wanted = key(&keys[1]).verifying_key().log_id();
         assert!(!servers[0].log_ids.contains(&wanted));
         rotate(&store, &keys[1]).await;
-        let reason = ledger.lacks_key().await;
+        let Fatal::LacksKey(reason) = ledger.fatal().await else { panic!() };
         assert!(reason.contains(&wanted.to_string()), "{reason}");
         assert!(ledger.append(entry(2)).await.is_err());
         assert_eq!(store.with(|state| state.tables.entries.len()), 0);

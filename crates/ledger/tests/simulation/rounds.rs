@@ -1,11 +1,13 @@
 //! What goes into the queue and into one round.
 
+use std::sync::Arc;
+
 use ledger::store::Attestation;
-use ledger::{AppendError, Appended, MAX_ROUND_INDEX_KEYS, NewEntry};
+use ledger::{AppendError, Appended, Clock, Fatal, Ledger, MAX_ROUND_INDEX_KEYS, NewEntry, Settings};
 use ring::rand::SystemRandom;
 use tlog::SigningKey;
 
-use crate::{entry, open, run};
+use crate::{entry, open, run, settings};
 
 /// Entries of 1 MiB: 32 fill the queue, 8 a round.
 #[test]
@@ -52,5 +54,28 @@ fn a_round_takes_no_more_index_keys_than_its_bound() {
         let heads = store.with(|state| state.tables.heads.clone());
         let rounds: Vec<u64> = heads.iter().map(|head| head.size.0 - head.prev_size.0).collect();
         assert_eq!(rounds.iter().max(), Some(&8), "{rounds:?}");
+    });
+}
+
+/// The sequencer asks it for the time of a round.
+struct BrokenClock;
+
+impl Clock for BrokenClock {
+    fn unix_millis(&self) -> i64 {
+        panic!("for this test")
+    }
+}
+
+#[test]
+fn a_sequencer_that_panics_is_the_end_of_the_server() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let settings = Settings { clock: Arc::new(BrokenClock), ..settings(&store, &pkcs8) };
+        let ledger = Ledger::open(settings).await.unwrap();
+        ledger.ready().await.unwrap();
+        assert!(matches!(ledger.append(entry(1)).await, Err(AppendError::Stopping)));
+        assert_eq!(ledger.fatal().await, Fatal::TaskEnded("the sequencer"));
+        assert_eq!(ledger.ready().await, Err("the sequencer ended abnormally".to_owned()));
+        ledger.stop().await;
     });
 }

@@ -14,6 +14,7 @@ mod program;
 mod refusals;
 mod restored;
 mod rotate;
+mod stderr;
 mod stop;
 mod trust;
 mod two_servers;

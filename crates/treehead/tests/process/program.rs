@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -70,6 +70,12 @@ impl Server {
         Self::try_start(command).unwrap_or_else(|output| panic!("{output:?}"))
     }
 
+    /// Starts with this as its stderr, which nobody follows, and waits until it listens.
+    pub(crate) fn start_on(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        Self::listening(child, Arc::default()).unwrap_or_else(|output| panic!("{output:?}"))
+    }
+
     /// Starts and waits until it listens or ends.
     pub(crate) fn try_start(command: &mut Command) -> Result<Self, Output> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -81,6 +87,13 @@ impl Server {
                 logged.changed.notify_all();
             }
         });
+        Self::listening(child, Arc::clone(&logged)).map_err(|output| {
+            stderr.join().unwrap();
+            Output { stderr: logged.text.lock().unwrap().clone().into_bytes(), ..output }
+        })
+    }
+
+    fn listening(mut child: Child, logged: Arc<Log>) -> Result<Self, Output> {
         let (sender, lines) = channel();
         follow(child.stdout.take().unwrap(), move |line| drop(sender.send(line)));
         let mut banner = String::new();
@@ -95,14 +108,16 @@ impl Server {
                 return Ok(Self { child, api, metrics, banner, lines, logged });
             }
         }
-        let status = child.wait().unwrap();
-        stderr.join().unwrap();
-        let stderr = logged.text.lock().unwrap().clone().into_bytes();
-        Err(Output { status, stdout: banner.into_bytes(), stderr })
+        Err(Output { status: child.wait().unwrap(), stdout: banner.into_bytes(), stderr: Vec::new() })
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The reading end of its stderr, if that is a pipe that nobody follows.
+    pub(crate) fn stderr(&mut self) -> Option<ChildStderr> {
+        self.child.stderr.take()
     }
 
     /// SIGKILL, and waits for the end.
@@ -120,6 +135,11 @@ impl Server {
     /// Waits for the end and returns the exit code; none for a signal.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// SIGTERM; the process must end with 0.

@@ -1,0 +1,113 @@
+//! The tasks that live as long as the log. Nobody does the work of one that is gone, so its end is the end of the server.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Why this server cannot go on with its log, until it is started anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fatal {
+    /// The log was rotated to a key that this server lacks; the text has its log ID.
+    LacksKey(String),
+    /// This task ended although it must not: it panicked, or returned too early. A bug.
+    TaskEnded(&'static str),
+}
+
+/// Starts tasks, and keeps the first reason why the server cannot go on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks {
+    fatal: watch::Sender<Option<Fatal>>,
+}
+
+impl Tasks {
+    /// Starts a task. It MUST NOT panic, nor return while `may_end` is false; otherwise the server cannot go on.
+    ///
+    /// A task that is aborted, or dropped with the runtime, has not ended in this sense.
+    pub(crate) fn spawn<T>(
+        &self,
+        name: &'static str,
+        may_end: impl Fn() -> bool + Send + 'static,
+        task: T,
+    ) -> JoinHandle<()>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let tasks = self.clone();
+        tokio::spawn(async move {
+            // Nothing goes on after the panic that could see what it left half done but reads and the stop.
+            let ended = AssertUnwindSafe(task).catch_unwind().await;
+            if ended.is_err() || !may_end() {
+                tracing::error!(task = name, "a task ended abnormally; this server cannot go on");
+                tasks.fail(Fatal::TaskEnded(name));
+            }
+        })
+    }
+
+    /// This server cannot go on. The first reason counts.
+    pub(crate) fn fail(&self, reason: Fatal) {
+        self.fatal.send_if_modified(|fatal| {
+            let is_first = fatal.is_none();
+            fatal.get_or_insert(reason);
+            is_first
+        });
+    }
+
+    /// Why the server cannot go on, if so.
+    pub(crate) fn fatal(&self) -> Option<Fatal> {
+        self.fatal.borrow().clone()
+    }
+
+    /// Waits until the server cannot go on.
+    pub(crate) async fn wait_fatal(&self) -> Fatal {
+        let mut fatal = self.fatal.subscribe();
+        match fatal.wait_for(Option::is_some).await.map(|fatal| fatal.clone()) {
+            Ok(Some(fatal)) => fatal,
+            // Not reached: the sender lives as long as this borrow.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_fatal_even_when_it_might_end() {
+        let tasks = Tasks::default();
+        tasks.spawn("the sequencer", || true, async { panic!("for this test") });
+        assert_eq!(tasks.wait_fatal().await, Fatal::TaskEnded("the sequencer"));
+        assert_eq!(tasks.fatal(), Some(Fatal::TaskEnded("the sequencer")));
+    }
+
+    #[tokio::test]
+    async fn a_task_that_returns_too_early_is_fatal() {
+        let tasks = Tasks::default();
+        tasks.spawn("the follower", || false, async {});
+        assert_eq!(tasks.wait_fatal().await, Fatal::TaskEnded("the follower"));
+        tasks.fail(Fatal::LacksKey("later".into()));
+        assert_eq!(tasks.fatal(), Some(Fatal::TaskEnded("the follower")), "the first reason counts");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_may_end_or_is_aborted_is_not() {
+        let tasks = Tasks::default();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let may_end = {
+            let stopping = Arc::clone(&stopping);
+            move || stopping.load(Ordering::Relaxed)
+        };
+        tasks.spawn("one", may_end, async move { stopping.store(true, Ordering::Relaxed) }).await.unwrap();
+        let aborted = tasks.spawn("another", || false, pending());
+        aborted.abort();
+        assert!(aborted.await.unwrap_err().is_cancelled());
+        assert_eq!(tasks.fatal(), None);
+    }
+}
