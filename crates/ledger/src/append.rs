@@ -91,6 +91,10 @@ impl From<SigningError> for AppendError {
 }
 
 impl AppendError {
+    /// All labels of [`AppendError::reason`].
+    pub(crate) const REASONS: [&str; 8] =
+        ["busy", "unpublished", "leaf_too_large", "read_only", "clock", "refused", "unavailable", "stopping"];
+
     /// The metric's label.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
@@ -103,5 +107,27 @@ impl AppendError {
             Self::Unavailable(_) => "unavailable",
             Self::Stopping => "stopping",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_place_among_the_labels() {
+        let (retry_after, text) = (Duration::ZERO, String::new);
+        let reasons = [
+            AppendError::Busy { retry_after },
+            AppendError::Unpublished { retry_after },
+            AppendError::LeafTooLarge { got: 2, limit: 1 },
+            AppendError::ReadOnly(text()),
+            AppendError::Clock(text()),
+            AppendError::Refused(text()),
+            AppendError::Unavailable(text()),
+            AppendError::Stopping,
+        ]
+        .map(|error| error.reason());
+        assert_eq!(reasons, AppendError::REASONS);
     }
 }

@@ -61,6 +61,7 @@ impl Parts {
         let rng = SystemRandom::new();
         let Settings { store, keys, place, cosigner, witnessing, clock, metrics, .. } = settings;
         let metrics = Metrics::register(&metrics).map_err(|error| OpenError::System(error.to_string()))?;
+        metrics.begin_at_zero(witnessing.as_ref().map(|witnessing| &witnessing.policy));
         let server_id = random_server_id(&rng)?;
         let server = ServerRow { server_id, name: name.to_owned(), place, log_ids: Vec::new() };
         let (cosigner, tasks) = (cosigner.map(Arc::new), Tasks::default());

@@ -1,6 +1,14 @@
 //! The ledger's metrics, all in one declaration.
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use tlog::WitnessPolicy;
+
+use crate::AppendError;
+use crate::sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES};
+use crate::witnesses::RESULTS;
+
+/// Why an entry is shown without its attestation.
+const UNAVAILABLE_REASONS: [&str; 3] = ["missing", "erased", "damaged"];
 
 /// All metrics of the ledger. The text of each is its HELP line. Seconds and bytes.
 #[derive(Clone)]
@@ -12,6 +20,8 @@ pub(crate) struct Metrics {
     pub(crate) read_only: IntGauge,
     pub(crate) queue_entries: IntGauge,
     pub(crate) queue_bytes: IntGauge,
+    queue_entries_limit: IntGauge,
+    queue_bytes_limit: IntGauge,
     pub(crate) appended: IntCounter,
     pub(crate) duplicates: IntCounter,
     pub(crate) append_errors: IntCounterVec,
@@ -79,6 +89,8 @@ impl Metrics {
             read_only: gauge("treehead_read_only", "1 while the log refuses writes because its database went back.")?,
             queue_entries: gauge("treehead_queue_entries", "Entries that wait for the sequencer.")?,
             queue_bytes: gauge("treehead_queue_bytes", "Bytes of the entries that wait for the sequencer.")?,
+            queue_entries_limit: gauge("treehead_queue_entries_limit", "Most entries that the queue takes.")?,
+            queue_bytes_limit: gauge("treehead_queue_bytes_limit", "Most bytes that the queue takes.")?,
             appended: counter("treehead_entries_appended_total", "Entries that this server gave a leaf index.")?,
             duplicates: counter("treehead_entries_duplicate_total", "Entries that were in the tree already.")?,
             append_errors: labelled(
@@ -147,6 +159,26 @@ impl Metrics {
                 )?,
             )?,
         })
+    }
+
+    /// Sets what does not change, and makes the series that alerts look at: one that is born with its first failure shows no
+    /// increase. `policy` names the witnesses that are asked.
+    pub(crate) fn begin_at_zero(&self, policy: Option<&WitnessPolicy>) {
+        self.queue_entries_limit.set(MAX_QUEUED_ENTRIES as i64);
+        self.queue_bytes_limit.set(MAX_QUEUED_BYTES as i64);
+        for reason in AppendError::REASONS {
+            drop(self.append_errors.with_label_values(&[reason]));
+        }
+        for reason in UNAVAILABLE_REASONS {
+            drop(self.attestations_unavailable.with_label_values(&[reason]));
+        }
+        for witness in
+            policy.map(WitnessPolicy::witnesses).unwrap_or_default().iter().filter(|witness| witness.url.is_some())
+        {
+            for result in RESULTS {
+                drop(self.witness_requests.with_label_values(&[witness.name.as_str(), result]));
+            }
+        }
     }
 }
 

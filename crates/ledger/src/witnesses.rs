@@ -83,6 +83,13 @@ enum Refusal {
     Proof(#[from] ReadError),
 }
 
+/// The label of a cosignature among the results of a witness.
+const COSIGNED: &str = "cosigned";
+
+/// All labels of what came of asking a witness.
+pub(crate) const RESULTS: [&str; 9] =
+    [COSIGNED, "unreachable", "timeout", "refused", "malformed", "bad_signature", "ahead", "inconsistent", "no_proof"];
+
 impl Refusal {
     /// The metric's label.
     fn label(&self) -> &'static str {
@@ -145,7 +152,7 @@ impl Witnesses {
                 Ok(line) => {
                     cosigned.insert(peer.place);
                     lines.push(line);
-                    "cosigned"
+                    COSIGNED
                 }
                 Err(refusal) => {
                     match &refusal {
