@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use entry::UnixSeconds;
 use ledger::Ledger;
 use tokio::sync::Semaphore;
 
+use crate::admission::Operations;
 use crate::attestations::Attestations;
 use crate::body::Bodies;
 use crate::budget::Budget;
+use crate::cors::Cors;
 use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT};
 use crate::log::LogInfoText;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
-use crate::operation::Operations;
+use crate::pages;
 use crate::settings::{Duplicates, MAX_ATTESTATION_BYTES, Settings};
 use crate::trust::TrustSettings;
 use crate::v2::GzipBundles;
@@ -27,6 +30,10 @@ pub(crate) struct App {
     pub(crate) policy: Arc<entry::Policy>,
     /// Which operations there are.
     pub(crate) operations: Operations,
+    /// Whether every write is refused.
+    pub(crate) read_only: bool,
+    /// Which web pages may read and write.
+    pub(crate) cors: Cors,
     /// Which attestations are kept and shown.
     pub(crate) attestations: Attestations,
     /// Takes request bodies in.
@@ -49,6 +56,8 @@ pub(crate) struct App {
     pub(crate) metrics: Arc<Metrics>,
     /// Names requests.
     pub(crate) request_ids: RequestIds,
+    /// The OpenAPI document.
+    pub(crate) swagger: Bytes,
     /// What the trust material says beside the trees.
     pub(crate) trust: TrustSettings,
 }
@@ -60,10 +69,13 @@ impl App {
     pub(crate) fn new(ledger: Ledger, settings: &Settings) -> prometheus::Result<Self> {
         let metrics = Arc::new(Metrics::new(&settings.metrics)?);
         metrics.set_build(&settings.build);
+        metrics.connections_limit.set(i64::try_from(settings.limits.connections).unwrap_or(i64::MAX));
         Ok(Self {
             ledger,
             policy: Arc::new(settings.policy.clone()),
             operations: settings.operations.clone(),
+            read_only: settings.read_only,
+            cors: Cors { is_public: settings.public, origins: settings.cors_origins.clone() },
             attestations: Attestations::up_to(settings.limits.attestation_bytes.min(MAX_ATTESTATION_BYTES)),
             bodies: Bodies::new(&settings.limits, &metrics),
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
@@ -74,6 +86,7 @@ impl App {
             verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
             batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),
             request_ids: RequestIds::new(settings.instance.clone()),
+            swagger: pages::swagger_of(&settings.build.version).into(),
             trust: settings.trust.clone(),
             metrics,
         })

@@ -90,18 +90,18 @@ impl Bodies {
     pub(crate) async fn read(&self, head: &Parts, body: Body) -> Result<Admitted, ApiError> {
         let declared = content_length(&head.headers);
         if declared.is_some_and(|length| length > self.limit) {
-            self.discard(head, body).await;
+            self.discard_rest(head, body).await;
             return Err(self.too_large());
         }
         let Some(mut share) = self.share(declared).await else {
-            self.discard(head, body).await;
+            self.discard_rest(head, body).await;
             return Err(busy());
         };
         let bytes = match timeout(BODY_TIMEOUT, collect(Vec::new(), body, declared, self.limit)).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(ReadFailure::TooLarge(rest))) => {
                 drop(share);
-                self.discard(head, rest).await;
+                self.discard_rest(head, rest).await;
                 return Err(self.too_large());
             }
             Ok(Err(ReadFailure::Broken)) => {
@@ -165,8 +165,16 @@ impl Bodies {
         ApiError::framework(StatusCode::PAYLOAD_TOO_LARGE, message).because(Refused::BodyTooLarge)
     }
 
+    /// Drops the body of a request that is refused unread, so that a client that writes before it reads sees why.
+    pub(crate) async fn discard(&self, request: Request<Body>) {
+        let (head, body) = request.into_parts();
+        if !body.is_end_stream() {
+            self.discard_rest(&head, body).await;
+        }
+    }
+
     /// Drops what the client still sends, in bounds. A client that waits for `100 Continue` has sent nothing and is not asked to.
-    async fn discard(&self, head: &Parts, mut body: Body) {
+    async fn discard_rest(&self, head: &Parts, mut body: Body) {
         if head.headers.contains_key(EXPECT) {
             return;
         }

@@ -1,6 +1,11 @@
-//! Cross-origin requests, as Rekor answers them: any origin may read, with GET, HEAD and POST, without credentials.
+//! Cross-origin requests: which web pages a browser lets read from the log, and write to it.
+//!
+//! By default none. A log that is public is read by pages of all origins, as Rekor is; pages of named origins may write too.
 //!
 //! Written by hand: a stock layer answers a refused preflight, and the `Vary` of each answer, differently from the recordings.
+
+use std::fmt;
+use std::str::FromStr;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -11,6 +16,10 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
+use crate::operation::{Access, Operation, Route};
+use crate::path;
+use crate::trust::{PublicUrl, PublicUrlError};
+
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 const VARY_PREFLIGHT: HeaderValue =
@@ -19,42 +28,113 @@ const VARY_PREFLIGHT: HeaderValue =
 /// Request headers that a page of another origin may set.
 const ALLOWED_HEADERS: [&str; 3] = ["accept", "content-type", "x-requested-with"];
 
-/// Answers preflights on every path, and marks all other answers.
-pub(crate) async fn cors<Answer: Future<Output = Response>>(
-    request: Request,
-    next: impl FnOnce(Request) -> Answer,
-) -> Response {
-    if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
-        return preflight(request.headers());
+/// The origin of web pages, in the form in which browsers send it: `https://log.example.org`, with a port if it is not the
+/// usual one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(HeaderValue);
+
+/// Not an origin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the origin of web pages: http:// or https://, a host and perhaps a port, nothing after it")]
+pub struct OriginError(String);
+
+impl FromStr for Origin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        let refused = || OriginError(text.to_owned());
+        let url = text.parse().map_err(|_: PublicUrlError| refused())?;
+        let origin = PublicUrl::to_string(&url);
+        let usual_port = if origin.starts_with("https:") { ":443" } else { ":80" };
+        let origin = origin.strip_suffix(usual_port).unwrap_or(&origin);
+        HeaderValue::from_str(origin).map(Self).map_err(|_| refused())
     }
-    let readable = request.headers().contains_key(ORIGIN) && is_allowed_method(request.method().as_str());
-    let mut response = next(request).await;
-    response.headers_mut().append(VARY, VARY_ORIGIN);
-    if readable {
-        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
-    }
-    response
 }
 
-/// 204 in any case; the permissions only if all that is asked for is allowed.
-fn preflight(asked: &HeaderMap) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    headers.insert(VARY, VARY_PREFLIGHT);
-    let method = asked.get(ACCESS_CONTROL_REQUEST_METHOD);
-    let method_allowed = method.and_then(|method| method.to_str().ok()).is_some_and(is_allowed_method);
-    let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS);
-    if asked.contains_key(ORIGIN) && method_allowed && wanted.is_none_or(are_allowed_headers) {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, ANY_ORIGIN);
-        if let Some(method) = method {
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method.clone());
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_str().unwrap_or_default())
+    }
+}
+
+/// Which web pages may use the log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cors {
+    /// Whether pages of all origins may read.
+    pub(crate) is_public: bool,
+    /// Pages of these may read and write.
+    pub(crate) origins: Vec<Origin>,
+}
+
+impl Cors {
+    /// Answers preflights on every path, and marks all other answers of `next`.
+    pub(crate) async fn answer<Answer: Future<Output = Response>>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> Answer,
+    ) -> Response {
+        if !self.is_public && self.origins.is_empty() {
+            return next(request).await;
         }
-        if let Some(wanted) = wanted {
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+        if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            return self.preflight(request.uri().path(), request.headers());
+        }
+        let origin = request.headers().get(ORIGIN).filter(|_| is_allowed_method(request.method().as_str())).cloned();
+        let mut response = next(request).await;
+        response.headers_mut().append(VARY, VARY_ORIGIN);
+        let access = response.extensions().get::<Route>().map_or(Access::Read, |route| route.operation.access());
+        if let Some(allowed) = origin.and_then(|origin| self.allowed(access, &origin)) {
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        }
+        response
+    }
+
+    /// Whether a request that writes may come from the page that its browser says, if it says one.
+    pub(crate) fn may_write(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(ORIGIN).iter().all(|origin| self.names(origin))
+    }
+
+    fn names(&self, origin: &HeaderValue) -> bool {
+        self.origins.iter().any(|named| named.0 == origin)
+    }
+
+    /// Whom an answer may be shown to, beside the page's own origin.
+    fn allowed(&self, access: Access, origin: &HeaderValue) -> Option<HeaderValue> {
+        match access {
+            _ if self.names(origin) => Some(origin.clone()),
+            Access::Read if self.is_public => Some(ANY_ORIGIN),
+            _ => None,
         }
     }
-    response
+
+    /// 204 in any case; the permissions only if all that is asked for is allowed.
+    fn preflight(&self, path: &str, asked: &HeaderMap) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(VARY, VARY_PREFLIGHT);
+        let method = asked.get(ACCESS_CONTROL_REQUEST_METHOD);
+        let method = method.filter(|method| method.to_str().is_ok_and(is_allowed_method));
+        let (Some(method), Some(origin)) = (method, asked.get(ORIGIN)) else { return response };
+        let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS);
+        let Some(allowed) = self.allowed(access(path, method), origin) else { return response };
+        if wanted.is_none_or(are_allowed_headers) {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method.clone());
+            if let Some(wanted) = wanted {
+                headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+            }
+        }
+        response
+    }
+}
+
+/// What a request of this method would do.
+fn access(given_path: &str, method: &HeaderValue) -> Access {
+    let path = path::clean(given_path);
+    let mut operations = Operation::at(&path).filter(|operation| operation.method().as_str() == method);
+    let writes = operations.any(|operation| operation.access() == Access::Write);
+    if writes { Access::Write } else { Access::Read }
 }
 
 fn is_allowed_method(method: &str) -> bool {
@@ -74,31 +154,60 @@ fn are_allowed_headers(wanted: &HeaderValue) -> bool {
 mod tests {
     use super::*;
 
-    fn asked(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value))).collect()
+    const PAGE: (&str, &str) = ("origin", "https://example.com");
+    const READ: &str = "/api/v1/index/retrieve";
+    const WRITE: &str = "//api/v1/log/x/../entries/";
+
+    fn cors(is_public: bool, origins: &[&str]) -> Cors {
+        Cors { is_public, origins: origins.iter().map(|origin| origin.parse().expect("an origin")).collect() }
+    }
+
+    /// The origin that a preflight names.
+    fn granted(cors: &Cors, path: &str, pairs: &[(&'static str, &'static str)]) -> Option<String> {
+        let pairs = pairs.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
+        let response = cors.preflight(path, &pairs.collect());
+        assert_eq!(response.status(), 204);
+        assert_eq!(response.headers()[VARY], VARY_PREFLIGHT);
+        let allowed = response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN);
+        assert_eq!(allowed.is_some(), response.headers().len() > 1, "all or nothing");
+        allowed.map(|allowed| allowed.to_str().expect("text").to_owned())
     }
 
     #[test]
     fn a_preflight_grants_all_or_nothing() {
-        let granted = |pairs: &[(&'static str, &'static str)]| {
-            let response = preflight(&asked(pairs));
-            assert_eq!(response.status(), 204);
-            assert_eq!(response.headers()[VARY], VARY_PREFLIGHT);
-            response.headers().len() > 1
-        };
-        let origin = ("origin", "https://example.com");
-        assert!(granted(&[origin, ("access-control-request-method", "POST")]));
-        assert!(granted(&[
-            origin,
-            ("access-control-request-method", "POST"),
-            ("access-control-request-headers", "accept, Content-Type")
-        ]));
-        assert!(!granted(&[
-            origin,
-            ("access-control-request-method", "POST"),
-            ("access-control-request-headers", "content-type,x-weird")
-        ]));
-        assert!(!granted(&[origin, ("access-control-request-method", "DELETE")]));
-        assert!(!granted(&[("access-control-request-method", "POST")]), "no origin");
+        let public = cors(true, &[]);
+        let post = ("access-control-request-method", "POST");
+        let headers = |names| ("access-control-request-headers", names);
+        assert!(granted(&public, READ, &[PAGE, post]).is_some());
+        assert!(granted(&public, READ, &[PAGE, post, headers("accept, Content-Type")]).is_some());
+        assert!(granted(&public, READ, &[PAGE, post, headers("content-type,x-weird")]).is_none());
+        assert!(granted(&public, READ, &[PAGE, ("access-control-request-method", "DELETE")]).is_none());
+        assert!(granted(&public, READ, &[post]).is_none(), "no origin");
+    }
+
+    #[test]
+    fn pages_of_named_origins_write_and_all_pages_read_what_is_public() {
+        let post = ("access-control-request-method", "POST");
+        for (cors, read, write) in [
+            (cors(true, &[]), Some("*"), None),
+            (cors(false, &["https://EXAMPLE.com:443/"]), Some(PAGE.1), Some(PAGE.1)),
+            (cors(true, &["https://example.com"]), Some(PAGE.1), Some(PAGE.1)),
+            (cors(true, &["https://example.com:8443"]), Some("*"), None),
+            (cors(false, &["http://example.com"]), None, None),
+        ] {
+            assert_eq!(granted(&cors, READ, &[PAGE, post]).as_deref(), read, "{cors:?}");
+            assert_eq!(granted(&cors, WRITE, &[PAGE, post]).as_deref(), write, "{cors:?}");
+            let page = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(PAGE.1))]);
+            assert_eq!(cors.may_write(&page), write.is_some(), "{cors:?}");
+            assert!(cors.may_write(&HeaderMap::new()), "no browser");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_scheme_host_and_port() {
+        for refused in ["*", "null", "example.com", "https://example.com/x", "https://", "https://a b"] {
+            assert!(refused.parse::<Origin>().is_err(), "{refused}");
+        }
+        assert_eq!("http://[::1]:80".parse::<Origin>().expect("an origin").to_string(), "http://[::1]");
     }
 }

@@ -13,6 +13,8 @@ use crate::errors::JSON;
 use crate::limits::READY_TIMEOUT;
 
 const SERVING: &str = "{\"status\":\"SERVING\"}\n";
+/// Ready for all that a read-only server does.
+const SERVING_READS: &str = "{\"status\":\"SERVING\",\"readOnly\":true}\n";
 const NOT_SERVING: &str = "{\"status\":\"NOT_SERVING\"}\n";
 
 /// Why the server is not ready. The text goes to the log only.
@@ -28,13 +30,18 @@ impl IntoResponse for NotReady {
 
 /// `GET /healthz`: the process answers.
 pub(crate) async fn healthz() -> Response {
-    ([(CONTENT_TYPE, JSON)], SERVING).into_response()
+    serving(SERVING)
 }
 
-/// `GET /readyz`: the database is reachable, the head is loaded and its checkpoint verifies, the log takes entries.
+fn serving(text: &'static str) -> Response {
+    ([(CONTENT_TYPE, JSON)], text).into_response()
+}
+
+/// `GET /readyz`: the database is reachable, the head is loaded and its checkpoint verifies, the log takes entries, unless this
+/// server is set to only read, which the answer says.
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, NotReady> {
     match timeout(READY_TIMEOUT, app.ledger.ready()).await {
-        Ok(Ok(())) => Ok(healthz().await),
+        Ok(Ok(())) => Ok(serving(if app.read_only { SERVING_READS } else { SERVING })),
         Ok(Err(reason)) => Err(NotReady(reason)),
         Err(_) => Err(NotReady(format!("no answer within {READY_TIMEOUT:?}"))),
     }

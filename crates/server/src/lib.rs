@@ -3,6 +3,7 @@
 //! The binary wires: it opens the ledger, binds two listeners and calls [`serve`]. Absent on purpose: SQL, Merkle math, what an
 //! entry must look like (that is `entry`), TLS, authentication (both belong to the proxy in front).
 
+mod admission;
 mod app;
 mod attestations;
 mod batch;
@@ -15,6 +16,7 @@ mod entries;
 mod entry_id;
 mod errors;
 mod health;
+mod host;
 mod index;
 mod json;
 pub mod limits;
@@ -33,12 +35,14 @@ mod search;
 mod serve;
 pub mod settings;
 pub mod trust;
+mod v1;
 mod v2;
 mod verification;
 mod wire;
 
+pub use admission::{Operations, UnknownOperation};
+pub use cors::{Origin, OriginError};
 pub use index::TRUNCATED;
-pub use operation::{Operations, UnknownOperation};
 pub use router::router;
 pub use serve::{ServeError, serve, serve_routes};
 pub use settings::{BuildInfo, Duplicates, Limits, OnDuplicate, Settings};

@@ -13,8 +13,8 @@ use tlog::TreeSize;
 
 use crate::app::App;
 use crate::errors::ApiError;
-use crate::operation::AnswerType;
 use crate::query;
+use crate::v1::AnswerType;
 use crate::wire::{ConsistencyProof, LogInfo, json, json_bytes, json_text};
 
 /// Why a proof of consistency is not given.

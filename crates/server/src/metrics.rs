@@ -9,61 +9,66 @@ use prometheus::{
     exponential_buckets,
 };
 
+use crate::operation::{Operation, Route};
 use crate::settings::BuildInfo;
 
-/// Why a request was turned away.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Refused {
-    /// 413.
-    BodyTooLarge,
-    /// 503: no share of the bytes in flight.
-    BodyBudget,
-    /// 408.
-    BodyTimeout,
-    /// 503: no share of the answers in flight.
-    AnswerBudget,
-    /// 503: no place for an HTTP/2 stream.
-    Streams,
-    /// 503: no turn for a costly check.
-    Verification,
-    /// 503: the sequencer's queue is full.
-    Queue,
-    /// 503: too much waits for witnesses.
-    Witnesses,
-    /// 503: the log is read-only.
-    ReadOnly,
-    /// 503: clocks disagree.
-    Clock,
-    /// 503: the database.
-    Database,
-    /// 503: the server stops.
-    Stopping,
-    /// 504: it took too long.
-    Timeout,
-    /// 414.
-    Uri,
+/// Declares [`Refused`], so that a reason and its label stand in one place.
+macro_rules! reasons {
+    ($($(#[$contract:meta])* $reason:ident = $label:literal,)*) => {
+        /// Why a request was turned away.
+        #[derive(Clone, Copy, Debug)]
+        pub(crate) enum Refused {
+            $($(#[$contract])* $reason,)*
+        }
+
+        impl Refused {
+            /// The labels of all reasons.
+            const LABELS: &[&str] = &[$($label),*];
+
+            fn label(self) -> &'static str {
+                Self::LABELS[self as usize]
+            }
+        }
+    };
 }
 
-impl Refused {
-    fn label(self) -> &'static str {
-        match self {
-            Self::BodyTooLarge => "body-too-large",
-            Self::BodyBudget => "body-budget",
-            Self::BodyTimeout => "body-timeout",
-            Self::AnswerBudget => "answer-budget",
-            Self::Streams => "streams",
-            Self::Verification => "verification",
-            Self::Queue => "queue",
-            Self::Witnesses => "witnesses",
-            Self::ReadOnly => "read-only",
-            Self::Clock => "clock",
-            Self::Database => "database",
-            Self::Stopping => "stopping",
-            Self::Timeout => "timeout",
-            Self::Uri => "uri",
-        }
-    }
+reasons! {
+    /// 413.
+    BodyTooLarge = "body-too-large",
+    /// 503: no share of the bytes in flight.
+    BodyBudget = "body-budget",
+    /// 408.
+    BodyTimeout = "body-timeout",
+    /// 503: no share of the answers in flight.
+    AnswerBudget = "answer-budget",
+    /// 503: no place for an HTTP/2 stream.
+    Streams = "streams",
+    /// 503: no turn for a costly check.
+    Verification = "verification",
+    /// 503: the sequencer's queue is full.
+    Queue = "queue",
+    /// 503: too much waits for witnesses.
+    Witnesses = "witnesses",
+    /// 503: the log is read-only.
+    ReadOnly = "read-only",
+    /// 503: clocks disagree.
+    Clock = "clock",
+    /// 503: the database.
+    Database = "database",
+    /// 503: the server stops.
+    Stopping = "stopping",
+    /// 504: it took too long.
+    Timeout = "timeout",
+    /// 414.
+    Uri = "uri",
 }
+
+/// Label of requests that no route took.
+pub(crate) const UNMATCHED: &str = "unmatched";
+
+/// The answers that say that the server, and not the client, is at fault.
+const FAILURES: [StatusCode; 3] =
+    [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
 
 /// 0.25 ms (a cached read) to 60 s (the longest time-out), fine where writes should be (15 ms).
 const SECONDS: [f64; 17] =
@@ -80,7 +85,8 @@ pub(crate) struct Metrics {
     qps_by_api: IntCounterVec,
     latency_by_api: HistogramVec,
     build_info: IntGaugeVec,
-    requests: HistogramVec,
+    durations: HistogramVec,
+    requests: IntCounterVec,
     refused: IntCounterVec,
     /// Request bodies being received or worked on, in bytes.
     pub(crate) body_bytes_in_flight: IntGauge,
@@ -90,6 +96,8 @@ pub(crate) struct Metrics {
     pub(crate) requests_in_flight: IntGauge,
     /// Open connections.
     pub(crate) connections: IntGauge,
+    /// Most of them.
+    pub(crate) connections_limit: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
     pub(crate) verification: Histogram,
     /// Requests that ended in a bug of ours.
@@ -139,13 +147,21 @@ impl Metrics {
                 // Dashboards group by `goversion`, so the label stays; its value is the compiler that made this program.
                 &["version", "revision", "build_date", "goversion"],
             )?,
-            requests: HistogramVec::new(
+            durations: HistogramVec::new(
                 HistogramOpts::new(
                     "treehead_http_request_duration_seconds",
                     "Time from the end of a request's headers to its answer",
                 )
                 .buckets(seconds.clone()),
                 &["route", "method"],
+            )?,
+            requests: IntCounterVec::new(
+                Opts::new(
+                    "treehead_http_requests_total",
+                    "Requests answered, by operation, by whether it reads or writes, and by status (of gRPC the one that the answer \
+                     would have over HTTP)",
+                ),
+                &["operation", "access", "code"],
             )?,
             refused: IntCounterVec::new(
                 Opts::new("treehead_http_refused_total", "Requests turned away to keep bounds, by reason"),
@@ -161,6 +177,7 @@ impl Metrics {
             )?,
             requests_in_flight: IntGauge::new("treehead_http_requests_in_flight", "Requests being worked on")?,
             connections: IntGauge::new("treehead_http_connections", "Open connections")?,
+            connections_limit: IntGauge::new("treehead_http_connections_limit", "Most connections that may be open")?,
             verification: Histogram::with_opts(
                 HistogramOpts::new(
                     "treehead_verification_duration_seconds",
@@ -171,7 +188,21 @@ impl Metrics {
             panics: IntCounter::new("treehead_http_panics_total", "Requests that ended in a bug of this program")?,
         };
         metrics.register(registry)?;
+        metrics.begin_at_zero();
         Ok(metrics)
+    }
+
+    /// Makes the series that alerts look at. One that is born with its first failure shows no increase.
+    fn begin_at_zero(&self) {
+        for reason in Refused::LABELS {
+            drop(self.refused.with_label_values(&[*reason]));
+        }
+        for operation in Operation::all() {
+            for code in FAILURES {
+                let labels = [operation.id(), operation.access().label(), code.as_str()];
+                drop(self.requests.with_label_values(&labels));
+            }
+        }
     }
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
@@ -183,12 +214,14 @@ impl Metrics {
         registry.register(Box::new(self.qps_by_api.clone()))?;
         registry.register(Box::new(self.latency_by_api.clone()))?;
         registry.register(Box::new(self.build_info.clone()))?;
+        registry.register(Box::new(self.durations.clone()))?;
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.refused.clone()))?;
         registry.register(Box::new(self.body_bytes_in_flight.clone()))?;
         registry.register(Box::new(self.answer_bytes_in_flight.clone()))?;
         registry.register(Box::new(self.requests_in_flight.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
+        registry.register(Box::new(self.connections_limit.clone()))?;
         registry.register(Box::new(self.verification.clone()))?;
         registry.register(Box::new(self.panics.clone()))
     }
@@ -230,9 +263,14 @@ impl Metrics {
         self.latency_by_api.with_label_values(&[path, method.as_str()]).observe(took.as_secs_f64() * 1e9);
     }
 
-    /// Any request was answered. `route` and `method` MUST come from closed sets.
-    pub(crate) fn answer(&self, route: &'static str, method: &'static str, took: Duration) {
-        self.requests.with_label_values(&[route, method]).observe(took.as_secs_f64());
+    /// Any request was answered; none is the route of one that no route took. `method` MUST come from a closed set.
+    pub(crate) fn answer(&self, route: Option<Route>, method: &'static str, status: StatusCode, took: Duration) {
+        let (path, id, access) = match route {
+            Some(Route { operation, path }) => (path, operation.id(), operation.access().label()),
+            None => (UNMATCHED, UNMATCHED, "none"),
+        };
+        self.durations.with_label_values(&[path, method]).observe(took.as_secs_f64());
+        self.requests.with_label_values(&[id, access, status.as_str()]).inc();
     }
 }
 

@@ -15,14 +15,11 @@ use tracing::field::display;
 
 use crate::app::App;
 use crate::limits::MAX_REQUEST_ID_BYTES;
-use crate::metrics::{Metrics, Refused};
-use crate::operation::Route;
+use crate::metrics::{Metrics, Refused, UNMATCHED};
+use crate::operation::{Api, Outcome, Route};
 
 /// The header that a request id is taken from. It is never sent back.
 const REQUEST_ID: &str = "x-request-id";
-
-/// Label of requests that no route took.
-const UNMATCHED: Route = Route("unmatched");
 
 /// Address of the client, as far as this server sees it.
 #[derive(Clone, Copy, Debug)]
@@ -102,13 +99,16 @@ impl Seen {
     fn answered(mut self, response: &Response) {
         self.is_answered = true;
         let took = self.started.elapsed();
-        let Route(route) = response.extensions().get().copied().unwrap_or(UNMATCHED);
-        self.metrics.answer(route, method_label(&self.method), took);
-        let (status, size) = (response.status().as_u16(), response.body().size_hint().exact());
+        let route = response.extensions().get::<Route>().copied();
+        let status = response.extensions().get::<Outcome>().map_or(response.status(), |outcome| outcome.0);
+        self.metrics.answer(route, method_label(&self.method), status, took);
+        let (status, size) = (status.as_u16(), response.body().size_hint().exact());
         let (method, path, peer) = (&self.method, &self.path, self.peer.map(display));
         let duration = took.as_secs_f64();
-        // Probes would fill the log.
-        if ["/api/", "/dev.sigstore."].iter().any(|api| route.starts_with(api)) || route == UNMATCHED.0 {
+        // Probes, and mirrors that read tiles, would fill the log.
+        let is_shown = route.is_none_or(|route| matches!(route.operation.api(), Api::V1 | Api::V2));
+        let route = route.map_or(UNMATCHED, |route| route.path);
+        if is_shown {
             tracing::info!(target: "access", %method, route, ?path, status, size, duration, peer, "request");
         } else {
             tracing::debug!(target: "access", %method, route, ?path, status, size, duration, peer, "request");

@@ -1,21 +1,14 @@
-//! The operations of Rekor's v1 API and the two beyond it, a search and a batch of writes, and what is the same for all of them: negotiation, no-cache headers, Rekor's metrics.
+//! The table of operations: every route of every API, with all that is decided by which route it is.
+//!
+//! Routing, the switch (`enabled-api-endpoints`), read-only, CORS, `Allow`, the labels of metrics and the test of the OpenAPI
+//! document read this table. A new route is a row here and a handler in the router of its API.
 
-use std::sync::Arc;
+use axum::routing::MethodFilter;
+use http::{Method, StatusCode};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA};
-use http::{HeaderValue, Method, StatusCode};
-use tokio::time::{Instant, timeout};
+use crate::trust::Document;
 
-use crate::app::App;
-use crate::body::{has_body, patience};
-use crate::errors::ApiError;
-use crate::metrics::Refused;
-use crate::negotiation;
-
-/// An operation. Its names are those of Rekor's own specification, where it has it.
+/// An operation. An operation that has several paths is one all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     GetLogInfo,
@@ -26,182 +19,321 @@ pub(crate) enum Operation {
     GetLogEntryByUuid,
     SearchLogQuery,
     SearchIndex,
-    /// Ours.
     SearchEntries,
-    /// Ours.
     CreateLogEntries,
+    CreateEntry,
+    GetEntryByLeafHash,
+    GetEntryByIndex,
+    GetConsistencyProof,
+    GetCheckpoint,
+    GetTile,
+    GetEntryBundle,
+    GetTrustedRoot,
+    GetSigningConfig,
+    GetTrustConfig,
+    GetCheckpointVkey,
+    GetLogPublicKeys,
+    Home,
+    Docs,
+    Swagger,
+    Ping,
+    Healthz,
+    Readyz,
+    GrpcHealth,
+    GrpcReflection,
 }
 
-/// The operations that a server has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operations(Vec<Operation>);
-
-/// A name that is not one of an operation.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an operation; known are {known}", known = Operation::ALL.map(Operation::id).join(", "))]
-pub struct UnknownOperation(String);
-
-impl Operations {
-    /// Those with these names: Rekor's `operationId`s, `searchEntries` and `createLogEntries`. All others are answered with 501.
-    pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownOperation> {
-        let named = names.into_iter().map(|name| {
-            let name = name.as_ref();
-            let named = Operation::ALL.into_iter().find(|operation| operation.id() == name);
-            named.ok_or_else(|| UnknownOperation(name.to_owned()))
-        });
-        named.collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl Default for Operations {
-    /// All of them.
-    fn default() -> Self {
-        Self(Operation::ALL.to_vec())
-    }
-}
-
-/// The media type that was negotiated for the answer.
+/// The API that an operation belongs to, which decides how it is routed and how it refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AnswerType(pub(crate) &'static str);
+pub(crate) enum Api {
+    /// Rekor v1, with a search and a batch of our own.
+    V1,
+    /// Rekor v2, with look-ups of our own.
+    V2,
+    /// C2SP tiles, which Rekor v2 has too.
+    Tiles,
+    /// Trust material.
+    Trust,
+    /// Documents about the server.
+    Pages,
+    /// The state of the server.
+    Probes,
+}
 
-/// The route template of an answer, for metrics and the access log.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Route(pub(crate) &'static str);
+/// Whether an operation adds to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It does not.
+    Read,
+    /// It does.
+    Write,
+}
 
-const NO_CACHE: [(HeaderName, HeaderValue); 4] = [
-    (CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform, must-revalidate, private, max-age=0")),
-    (EXPIRES, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT")),
-    (PRAGMA, HeaderValue::from_static("no-cache")),
-    (HeaderName::from_static("x-accel-expires"), HeaderValue::from_static("0")),
-];
+impl Access {
+    /// The label of metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// A row of the table.
+struct Row {
+    operation: Operation,
+    /// Rekor's `operationId`, where Rekor has the operation.
+    id: &'static str,
+    /// The operation as its API calls it in the answer of a server that does not have it.
+    title: &'static str,
+    api: Api,
+    access: Access,
+    method: Method,
+    /// Path templates. The first one stands for all of them in metrics and in the OpenAPI document.
+    paths: &'static [&'static str],
+    /// Path of the same operation over gRPC.
+    grpc: Option<&'static str>,
+}
+
+const fn get(
+    operation: Operation,
+    id: &'static str,
+    title: &'static str,
+    api: Api,
+    paths: &'static [&'static str],
+) -> Row {
+    Row { operation, id, title, api, access: Access::Read, method: Method::GET, paths, grpc: None }
+}
+
+const fn post(
+    operation: Operation,
+    id: &'static str,
+    title: &'static str,
+    api: Api,
+    access: Access,
+    paths: &'static [&'static str],
+) -> Row {
+    Row { operation, id, title, api, access, method: Method::POST, paths, grpc: None }
+}
+
+const fn over_grpc(operation: Operation, id: &'static str, path: &'static str) -> Row {
+    let (api, access, grpc) = (Api::Probes, Access::Read, Some(path));
+    Row { operation, id, title: "", api, access, method: Method::POST, paths: &[], grpc }
+}
+
+const ENTRIES: &str = "/api/v1/log/entries";
+const BY_UUID: &str = "/api/v1/log/entries/{entryUUID}";
+const RETRIEVE: &str = "/api/v1/log/entries/retrieve";
+const BATCH: &str = "/api/v1/log/entries/batch";
+const ENTRIES_V2: &str = "/api/v2/log/entries";
+const TRUSTED_ROOT: &str = Document::TrustedRoot.path();
+const SIGNING_CONFIG: &str = Document::SigningConfig.path();
+const TRUST_CONFIG: &str = Document::TrustConfig.path();
+const VKEYS: &str = Document::CheckpointVkey.path();
+const LOG_KEYS: &str = Document::LogPublicKey.path();
+
+/// All operations, in the order of [`Operation`].
+static TABLE: [Row; 30] = {
+    use Access::{Read, Write};
+    use Api::{Pages, Probes, Tiles, Trust, V1, V2};
+    use Operation as Op;
+    [
+        get(Op::GetLogInfo, "getLogInfo", "Get Log Info", V1, &["/api/v1/log"]),
+        get(Op::GetPublicKey, "getPublicKey", "Get Public Key", V1, &["/api/v1/log/publicKey"]),
+        get(Op::GetLogProof, "getLogProof", "Get Log Proof", V1, &["/api/v1/log/proof"]),
+        post(Op::CreateLogEntry, "createLogEntry", "Create Entry", V1, Write, &[ENTRIES]),
+        get(Op::GetLogEntryByIndex, "getLogEntryByIndex", "Get Log Entry by Index", V1, &[ENTRIES]),
+        // To Rekor's router a GET of the other two paths is one of the entry with the ID `retrieve`, or `batch`.
+        get(Op::GetLogEntryByUuid, "getLogEntryByUUID", "Get Log Entry by UUID", V1, &[BY_UUID, RETRIEVE, BATCH]),
+        post(Op::SearchLogQuery, "searchLogQuery", "Search Log Query", V1, Read, &[RETRIEVE]),
+        post(Op::SearchIndex, "searchIndex", "Search Index", V1, Read, &["/api/v1/index/retrieve"]),
+        get(Op::SearchEntries, "searchEntries", "Search Entries", V1, &["/api/v1/index/search"]),
+        post(Op::CreateLogEntries, "createLogEntries", "Create Entries", V1, Write, &[BATCH]),
+        Row {
+            operation: Op::CreateEntry,
+            id: "createEntry",
+            title: "CreateEntry",
+            api: V2,
+            access: Write,
+            method: Method::POST,
+            paths: &[ENTRIES_V2],
+            grpc: Some("/dev.sigstore.rekor.v2.Rekor/CreateEntry"),
+        },
+        get(Op::GetEntryByLeafHash, "getEntryByLeafHash", "GetEntryByLeafHash", V2, &[ENTRIES_V2]),
+        get(Op::GetEntryByIndex, "getEntryByIndex", "GetEntryByIndex", V2, &["/api/v2/log/entries/{index}"]),
+        get(
+            Op::GetConsistencyProof,
+            "getConsistencyProof",
+            "GetConsistencyProof",
+            V2,
+            &["/api/v2/log/proof/consistency"],
+        ),
+        get(Op::GetCheckpoint, "getCheckpoint", "GetCheckpoint", Tiles, &["/api/v2/checkpoint", "/checkpoint"]),
+        get(Op::GetTile, "getTile", "GetTile", Tiles, &["/api/v2/tile/{L}/{*N}", "/tile/{L}/{*N}"]),
+        get(
+            Op::GetEntryBundle,
+            "getEntryBundle",
+            "GetEntryBundle",
+            Tiles,
+            &["/api/v2/tile/entries/{*N}", "/tile/entries/{*N}"],
+        ),
+        get(Op::GetTrustedRoot, "getTrustedRoot", "Get Trusted Root", Trust, &[TRUSTED_ROOT]),
+        get(Op::GetSigningConfig, "getSigningConfig", "Get Signing Config", Trust, &[SIGNING_CONFIG]),
+        get(Op::GetTrustConfig, "getTrustConfig", "Get Trust Config", Trust, &[TRUST_CONFIG]),
+        get(Op::GetCheckpointVkey, "getCheckpointVkey", "Get Checkpoint Vkey", Trust, &[VKEYS]),
+        get(Op::GetLogPublicKeys, "getLogPublicKeys", "Get Log Public Keys", Trust, &[LOG_KEYS]),
+        get(Op::Home, "home", "", Pages, &["/"]),
+        get(Op::Docs, "docs", "", Pages, &["/docs"]),
+        get(Op::Swagger, "swagger", "", Pages, &["/swagger.json"]),
+        get(Op::Ping, "ping", "", Probes, &["/ping"]),
+        get(Op::Healthz, "healthz", "", Probes, &["/healthz"]),
+        get(Op::Readyz, "readyz", "", Probes, &["/readyz"]),
+        over_grpc(Op::GrpcHealth, "grpcHealth", "/grpc.health.v1.Health/Check"),
+        over_grpc(Op::GrpcReflection, "grpcReflection", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+    ]
+};
+
+// A row is found by the number of its operation.
+const _: () = {
+    let mut number = 0;
+    while number < TABLE.len() {
+        assert!(TABLE[number].operation as usize == number, "TABLE is in the order of Operation");
+        number += 1;
+    }
+};
 
 impl Operation {
-    /// All of them.
-    pub(crate) const ALL: [Self; 10] = [
-        Self::GetLogInfo,
-        Self::GetPublicKey,
-        Self::GetLogProof,
-        Self::CreateLogEntry,
-        Self::GetLogEntryByIndex,
-        Self::GetLogEntryByUuid,
-        Self::SearchLogQuery,
-        Self::SearchIndex,
-        Self::SearchEntries,
-        Self::CreateLogEntries,
-    ];
-
-    /// Route template.
-    pub(crate) fn path(self) -> &'static str {
-        match self {
-            Self::GetLogInfo => "/api/v1/log",
-            Self::GetPublicKey => "/api/v1/log/publicKey",
-            Self::GetLogProof => "/api/v1/log/proof",
-            Self::CreateLogEntry | Self::GetLogEntryByIndex => "/api/v1/log/entries",
-            Self::GetLogEntryByUuid => "/api/v1/log/entries/{entryUUID}",
-            Self::SearchLogQuery => "/api/v1/log/entries/retrieve",
-            Self::SearchIndex => "/api/v1/index/retrieve",
-            Self::SearchEntries => "/api/v1/index/search",
-            Self::CreateLogEntries => "/api/v1/log/entries/batch",
-        }
+    /// Returns all operations.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        TABLE.iter().map(|row| row.operation)
     }
 
-    /// Method.
-    pub(crate) fn method(self) -> Method {
-        match self {
-            Self::CreateLogEntry | Self::SearchLogQuery | Self::SearchIndex | Self::CreateLogEntries => Method::POST,
-            _ => Method::GET,
-        }
+    /// Returns the operations of some APIs.
+    pub(crate) fn of(apis: &'static [Api]) -> impl Iterator<Item = Self> {
+        Self::all().filter(|operation| apis.contains(&operation.api()))
     }
 
-    /// Rekor's `operationId`.
+    /// Returns the path templates of some APIs, each once.
+    pub(crate) fn paths_of(apis: &'static [Api]) -> Vec<&'static str> {
+        let mut paths = Vec::new();
+        for path in Self::of(apis).flat_map(Self::paths) {
+            if !paths.contains(path) {
+                paths.push(*path);
+            }
+        }
+        paths
+    }
+
+    /// Returns the operations at a path template.
+    pub(crate) fn at(path: &str) -> impl Iterator<Item = Self> {
+        Self::all().filter(move |operation| operation.paths().contains(&path))
+    }
+
+    fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+
+    /// The name of the operation: Rekor's `operationId`, where Rekor has it.
     pub(crate) fn id(self) -> &'static str {
-        match self {
-            Self::GetLogInfo => "getLogInfo",
-            Self::GetPublicKey => "getPublicKey",
-            Self::GetLogProof => "getLogProof",
-            Self::CreateLogEntry => "createLogEntry",
-            Self::GetLogEntryByIndex => "getLogEntryByIndex",
-            Self::GetLogEntryByUuid => "getLogEntryByUUID",
-            Self::SearchLogQuery => "searchLogQuery",
-            Self::SearchIndex => "searchIndex",
-            Self::SearchEntries => "searchEntries",
-            Self::CreateLogEntries => "createLogEntries",
-        }
+        self.row().id
     }
 
-    /// What Rekor calls it where it is not enabled.
-    fn title(self) -> &'static str {
-        match self {
-            Self::GetLogInfo => "Get Log Info",
-            Self::GetPublicKey => "Get Public Key",
-            Self::GetLogProof => "Get Log Proof",
-            Self::CreateLogEntry => "Create Entry",
-            Self::GetLogEntryByIndex => "Get Log Entry by Index",
-            Self::GetLogEntryByUuid => "Get Log Entry by UUID",
-            Self::SearchLogQuery => "Search Log Query",
-            Self::SearchIndex => "Search Index",
-            Self::SearchEntries => "Search Entries",
-            Self::CreateLogEntries => "Create Entries",
-        }
+    /// The name of the operation in the answer of a server that does not have it.
+    pub(crate) fn title(self) -> &'static str {
+        self.row().title
     }
 
-    /// The media types it answers with, the preferred one first.
-    fn produces(self) -> &'static [&'static str] {
-        match self {
-            Self::GetPublicKey => &["application/x-pem-file", "application/json"],
-            _ => &["application/json"],
-        }
+    /// Its API.
+    pub(crate) fn api(self) -> Api {
+        self.row().api
     }
 
-    /// Whether its answers, errors included, forbid every cache.
-    fn forbids_caching(self) -> bool {
-        self.method() == Method::GET
+    /// Whether it adds to the log.
+    pub(crate) fn access(self) -> Access {
+        self.row().access
+    }
+
+    /// Its method over HTTP.
+    pub(crate) fn method(self) -> &'static Method {
+        &self.row().method
+    }
+
+    /// Its method, for a router. (GET does not stand for HEAD where the path has a handler of its own for that.)
+    pub(crate) fn method_filter(self) -> MethodFilter {
+        if self.method() == Method::POST { MethodFilter::POST } else { MethodFilter::GET }
+    }
+
+    /// All of its path templates; empty for an operation of gRPC alone.
+    pub(crate) fn paths(self) -> &'static [&'static str] {
+        self.row().paths
+    }
+
+    /// The path template that stands for all of them.
+    pub(crate) fn path(self) -> &'static str {
+        self.paths().first().copied().or(self.grpc()).unwrap_or_default()
+    }
+
+    /// Its path over gRPC.
+    pub(crate) fn grpc(self) -> Option<&'static str> {
+        self.row().grpc
+    }
+
+    /// Whether an operator may switch it off. Documents and probes say nothing of what is in the log.
+    pub(crate) fn is_switchable(self) -> bool {
+        !matches!(self.api(), Api::Pages | Api::Probes)
     }
 }
 
-/// Runs one operation: everything that Rekor's framework does once a route matched.
-pub(crate) async fn operate(
-    State((app, operation)): State<(Arc<App>, Operation)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let started = Instant::now();
-    let agreed = agree(operation, &request).and_then(|answer_type| {
-        let message = || format!("{} API not enabled in this Rekor instance", operation.title());
-        let is_enabled = app.operations.0.contains(&operation);
-        is_enabled.then_some(answer_type).ok_or_else(|| ApiError::handler(StatusCode::NOT_IMPLEMENTED, message()))
-    });
-    let mut response = match agreed {
-        Err(error) => error.into_response(),
-        Ok(answer_type) => {
-            request.extensions_mut().insert(answer_type);
-            timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
-                tracing::warn!(operation = operation.id(), "a request took too long");
-                ApiError::handler(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout")
-                    .because(Refused::Timeout)
-                    .into_response()
-            })
-        }
-    };
-    if operation.forbids_caching() {
-        response.headers_mut().extend(NO_CACHE);
-    }
-    response.extensions_mut().insert(Route(operation.path()));
-    app.metrics.api_answer(operation.path(), &operation.method(), response.status(), started.elapsed());
-    response
+/// The route that took a request, in the extensions of its answer: for metrics, the access log and CORS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Route {
+    /// Its operation.
+    pub(crate) operation: Operation,
+    /// Its path template.
+    pub(crate) path: &'static str,
 }
 
-/// The type of the request's body, then that of the answer. With a body the request's own type, JSON, is the fallback.
-fn agree(operation: Operation, request: &Request) -> Result<AnswerType, ApiError> {
-    let headers = request.headers();
-    let fallback = if has_body(request) {
-        negotiation::check_content_type(headers)?;
-        Some("application/json")
-    } else {
-        None
-    };
-    match (negotiation::negotiate(headers, operation.produces()), fallback) {
-        (Ok(agreed), _) | (Err(_), Some(agreed)) => Ok(AnswerType(agreed)),
-        (Err(error), None) => Err(error),
+impl Route {
+    /// The route of an operation over HTTP.
+    pub(crate) fn of(operation: Operation) -> Self {
+        Self { operation, path: operation.path() }
+    }
+
+    /// The route of a path of gRPC.
+    pub(crate) fn of_grpc(path: &str) -> Option<Self> {
+        let operation = Operation::all().find(|operation| operation.grpc() == Some(path))?;
+        Some(Self { operation, path: operation.grpc()? })
+    }
+}
+
+/// The HTTP status that stands for an answer of gRPC, where all answers have 200; in the extensions of the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome(pub(crate) StatusCode);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_one_operation_and_a_path_with_its_method_too() {
+        let names: BTreeSet<_> = Operation::all().map(Operation::id).collect();
+        assert_eq!(names.len(), TABLE.len());
+        let mut routes = BTreeSet::new();
+        for operation in Operation::all() {
+            for path in operation.paths().iter().chain(operation.grpc().as_ref()) {
+                assert!(routes.insert((*path, operation.method().as_str())), "{operation:?} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn four_routes_write() {
+        let writes = Operation::all().filter(|operation| operation.access() == Access::Write);
+        let routes: Vec<_> =
+            writes.flat_map(|operation| operation.paths().iter().copied().chain(operation.grpc())).collect();
+        let expected = [ENTRIES, BATCH, ENTRIES_V2, "/dev.sigstore.rekor.v2.Rekor/CreateEntry"];
+        assert_eq!(routes, expected, "deploy/ and docs/ name them all");
     }
 }

@@ -2,33 +2,73 @@
 //!
 //! They load nothing from anywhere else.
 
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
+use std::sync::Arc;
 
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+
+use crate::app::App;
 use crate::errors::JSON;
+use crate::host;
+use crate::trust::PublicUrl;
 
 const HOME: &str = include_str!("../pages/index.html");
 const DOCS: &str = include_str!("../pages/docs.html");
 const SWAGGER: &str = include_str!("../pages/swagger.json");
 
+/// The log's address in the pages as they are stored.
+const ADDRESS: &str = "http://HOST";
+/// The program's version in the OpenAPI document as it is stored.
+const VERSION: &str = "\"VERSION\"";
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+
+/// The OpenAPI document of a program of this version.
+pub(crate) fn swagger_of(version: &str) -> String {
+    let version = serde_json::Value::from(version).to_string();
+    SWAGGER.replacen(VERSION, &version, 1)
+}
+
 /// `/`, whatever the method.
-pub(crate) async fn home() -> Response {
-    ([(CONTENT_TYPE, "text/html")], HOME).into_response()
+pub(crate) async fn home(State(app): State<Arc<App>>, head: Parts) -> Response {
+    page(HOME, &app, &head)
 }
 
 /// `/docs`.
-pub(crate) async fn docs() -> Response {
-    ([(CONTENT_TYPE, "text/html; charset=utf-8")], DOCS).into_response()
+pub(crate) async fn docs(State(app): State<Arc<App>>, head: Parts) -> Response {
+    page(DOCS, &app, &head)
 }
 
 /// `/swagger.json`.
-pub(crate) async fn swagger() -> Response {
-    ([(CONTENT_TYPE, JSON)], SWAGGER).into_response()
+pub(crate) async fn swagger(State(app): State<Arc<App>>) -> Response {
+    ([(CONTENT_TYPE, JSON)], app.swagger.clone()).into_response()
 }
 
 /// `/ping`.
 pub(crate) async fn ping() -> Response {
     ([(CONTENT_TYPE, "text/plain")], ".").into_response()
+}
+
+/// A page whose command lines run as they are read.
+fn page(text: &str, app: &App, head: &Parts) -> Response {
+    let public = app.trust.public_url.clone().unwrap_or_else(|| PublicUrl::https(&app.ledger.tree().name));
+    let host = host::of(head);
+    let text = text.replace(ADDRESS, &address(&public.to_string(), host.as_ref().map(|host| host.as_str())));
+    ([(CONTENT_TYPE, HTML)], text).into_response()
+}
+
+/// Where whoever reads a page reached the log: at its public URL, which says the scheme, or else under the host that was
+/// asked, by plain HTTP.
+fn address(public: &str, host: Option<&str>) -> String {
+    // What stands in a page as it is: a client may send any text as its host.
+    let is_plain = |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+    let is_public = |host: &str| public.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host));
+    match host.filter(is_plain) {
+        Some(host) if !is_public(host) => format!("http://{host}"),
+        _ => public.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -38,29 +78,50 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::operation::Operation;
-    use crate::trust::Document;
-    use crate::v2::DOCUMENTED;
+    use crate::operation::{Api, Operation};
+
+    /// All that the documents describe.
+    fn documented() -> impl Iterator<Item = Operation> {
+        Operation::of(&[Api::V1, Api::V2, Api::Tiles, Api::Trust])
+    }
+
+    /// The path that stands for all of an operation's. OpenAPI knows no rest of a path.
+    fn path(operation: Operation) -> String {
+        operation.paths()[0].replace("{*", "{")
+    }
 
     #[test]
     fn swagger_lists_exactly_the_operations() {
-        let document: Value = serde_json::from_str(SWAGGER).expect("JSON");
-        assert_eq!(document["swagger"], "2.0");
+        let document: Value = serde_json::from_str(&swagger_of("1.2.3")).expect("JSON");
+        assert_eq!((&document["swagger"], &document["info"]["version"]), (&"2.0".into(), &"1.2.3".into()));
         let mut listed = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().expect("paths") {
             for (method, operation) in methods.as_object().expect("methods") {
-                // Rekor's names are part of its API; those of our documents are nobody's.
-                let id = operation["operationId"].as_str().filter(|_| !path.starts_with("/trust/")).unwrap_or_default();
+                let id = operation["operationId"].as_str().unwrap_or_default();
                 listed.insert((path.clone(), method.to_uppercase(), id.to_owned()));
             }
         }
-        let expected: BTreeSet<_> = Operation::ALL
-            .iter()
-            .map(|operation| (operation.path().to_owned(), operation.method().to_string(), operation.id().to_owned()))
-            .chain(Document::ALL.map(|document| (document.path().to_owned(), "GET".to_owned(), String::new())))
-            .chain(DOCUMENTED.map(|(path, method, id)| (path.to_owned(), method.to_owned(), id.to_owned())))
-            .collect();
-        assert_eq!(listed, expected);
+        let route = |operation: Operation| (path(operation), operation.method().to_string(), operation.id().to_owned());
+        assert_eq!(listed, documented().map(route).collect());
+    }
+
+    #[test]
+    fn pages_name_the_address_that_they_were_reached_at() {
+        for (public, host, expected) in [
+            ("https://log.example", Some("log.example"), "https://log.example"),
+            ("https://log.example", Some("LOG.example"), "https://log.example"),
+            ("https://log.example", None, "https://log.example"),
+            ("https://log.example", Some("10.0.0.1:3000"), "http://10.0.0.1:3000"),
+            ("http://localhost:3000", Some("localhost:8080"), "http://localhost:8080"),
+            ("http://localhost:3000", Some("[::1]:3000"), "http://[::1]:3000"),
+            ("https://log.example", Some("x'onload='alert(1)"), "https://log.example"),
+            ("https://log.example", Some("user@x"), "https://log.example"),
+        ] {
+            assert_eq!(address(public, host), expected);
+        }
+        for page in [HOME, DOCS] {
+            assert!(page.contains(ADDRESS) && !page.replace(ADDRESS, "").contains("HOST"));
+        }
     }
 
     #[test]
@@ -92,14 +153,8 @@ mod tests {
                 assert!(!page.contains(loads), "{loads}");
             }
         }
-        for operation in Operation::ALL {
-            assert!(DOCS.contains(operation.path()), "{}", operation.path());
-        }
-        for document in Document::ALL {
-            assert!(DOCS.contains(document.path()), "{}", document.path());
-        }
-        for (path, _, _) in DOCUMENTED {
-            assert!(DOCS.contains(path), "{path}");
+        for operation in documented() {
+            assert!(DOCS.contains(&path(operation)), "{operation:?}");
         }
     }
 }

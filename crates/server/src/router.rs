@@ -1,31 +1,29 @@
-//! All routes.
+//! From a request to the API that it is for, and the routes that belong to none.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{OriginalUri, Request};
-use axum::handler::Handler;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{OriginalUri, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, any};
+use axum::routing::{MethodRouter, any, get};
 use futures_util::FutureExt as _;
-use http::header::ALLOW;
-use http::{HeaderValue, Method, StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 use ledger::Ledger;
 use tower::ServiceExt as _;
 
+use crate::admission::admit;
 use crate::app::App;
-use crate::cors::cors;
 use crate::errors::ApiError;
 use crate::limits::MAX_URI_BYTES;
 use crate::metrics::{Metrics, Refused};
 use crate::observe::observe;
-use crate::operation::{Operation, Route, operate};
+use crate::operation::{Api, Operation, Route};
 use crate::settings::Settings;
 use crate::trust::Document;
-use crate::{batch, entries, health, index, log, pages, path, retrieve, search, trust, v2};
+use crate::{health, pages, path, trust, v1, v2};
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
 ///
@@ -41,7 +39,7 @@ pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router>
 /// Plain calls, not layers: each layer would copy the request and box a future, and the two together cost more than most answers.
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let apis = Arc::new(Apis {
-        v1: api(app).merge(documents(app)).fallback(not_found),
+        v1: v1::routes(app).merge(own_routes(app)).fallback(not_found),
         v2: v2::http_routes(app),
         grpc: v2::grpc_routes(app),
     });
@@ -50,7 +48,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 }
 
 async fn answer(app: Arc<App>, apis: Arc<Apis>, request: Request) -> Response {
-    observe(&app, request, |request| cors(request, |request| guarded(&app, &apis, request))).await
+    observe(&app, request, |request| app.cors.answer(request, |request| guarded(&app, &apis, request))).await
 }
 
 async fn guarded(app: &App, apis: &Apis, request: Request) -> Response {
@@ -84,83 +82,41 @@ impl Apis {
     }
 }
 
-fn api(app: &Arc<App>) -> Router {
-    use Operation as Op;
-    let run = |operation: Operation| from_fn_with_state((Arc::clone(app), operation), operate);
-    let by_uuid = entries::by_uuid.layer(run(Op::GetLogEntryByUuid));
-    let routes: [(&str, MethodRouter<Arc<App>>); 9] = [
-        (Op::GetLogInfo.path(), get(log::info.layer(run(Op::GetLogInfo)))),
-        (Op::GetPublicKey.path(), get(log::public_key.layer(run(Op::GetPublicKey)))),
-        (Op::GetLogProof.path(), get(log::proof.layer(run(Op::GetLogProof)))),
-        (
-            Op::CreateLogEntry.path(),
-            get(entries::by_index.layer(run(Op::GetLogEntryByIndex)))
-                .post(entries::create.layer(run(Op::CreateLogEntry))),
-        ),
-        (Op::GetLogEntryByUuid.path(), get(by_uuid.clone())),
-        // To Rekor's router a GET of these paths is one of the entry with the ID `retrieve`, or `batch`.
-        (Op::SearchLogQuery.path(), get(by_uuid.clone()).post(retrieve::retrieve.layer(run(Op::SearchLogQuery)))),
-        (Op::CreateLogEntries.path(), get(by_uuid).post(batch::create.layer(run(Op::CreateLogEntries)))),
-        (Op::SearchIndex.path(), MethodRouter::new().post(index::search.layer(run(Op::SearchIndex)))),
-        (Op::SearchEntries.path(), get(search::search.layer(run(Op::SearchEntries)))),
-    ];
+/// Trust material, documents and probes: what is not of Rekor's APIs.
+fn own_routes(app: &Arc<App>) -> Router {
     let mut router = Router::new();
-    for (path, methods) in routes {
-        let allowed = allowed_methods(path);
-        let refuse = move |method: Method| async move { not_allowed(&method, allowed) };
-        router = router.route(path, methods.on(MethodFilter::HEAD, refuse).fallback(refuse));
+    for operation in Operation::of(&[Api::Trust, Api::Pages, Api::Probes]) {
+        let Some(methods) = own_route(operation) else { continue };
+        let layer = from_fn_with_state((Arc::clone(app), operation), operate);
+        router = router.route(operation.path(), methods.layer(layer));
     }
     router.with_state(Arc::clone(app))
 }
 
-/// What is not Rekor's API. `/` and the documents answer any method, as in Rekor; `/ping` is not there for others than these.
-fn documents(app: &Arc<App>) -> Router {
-    let probe = |method: Method| async move { not_allowed(&method, "GET,HEAD") };
-    let trust = Document::ALL.map(|document| {
-        let get = axum::routing::get(move |app| trust::document(app, document));
-        (document.path(), get.fallback(probe))
-    });
-    let routes: [(&'static str, MethodRouter<Arc<App>>); 6] = [
-        ("/", any(pages::home)),
-        ("/docs", any(pages::docs)),
-        ("/swagger.json", any(pages::swagger)),
-        ("/ping", any(ping)),
-        ("/healthz", axum::routing::get(health::healthz).fallback(probe)),
-        ("/readyz", axum::routing::get(health::readyz).fallback(probe)),
-    ];
-    let mut router = Router::new();
-    for (path, methods) in routes.into_iter().chain(trust) {
-        let name = move |mut response: Response| async move {
-            response.extensions_mut().insert(Route(path));
-            response
-        };
-        router = router.route(path, methods.layer(axum::middleware::map_response(name)));
-    }
-    router.with_state(Arc::clone(app))
+/// The handlers of an operation; none where it is done elsewhere. Documents answer any method, as in Rekor.
+fn own_route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
+    let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };
+    Some(match operation {
+        Operation::Home => any(pages::home),
+        Operation::Docs => any(pages::docs),
+        Operation::Swagger => any(pages::swagger),
+        Operation::Ping => any(ping),
+        Operation::Healthz => get(health::healthz).fallback(refuse),
+        Operation::Readyz => get(health::readyz).fallback(refuse),
+        _ => {
+            let document = Document::ALL.into_iter().find(|document| document.path() == operation.path())?;
+            get(move |app| trust::document(app, document)).fallback(refuse)
+        }
+    })
 }
 
-/// GET without HEAD, which axum would add.
-fn get<T: 'static, H: Handler<T, Arc<App>>>(handler: H) -> MethodRouter<Arc<App>> {
-    MethodRouter::new().on(MethodFilter::GET, handler)
-}
-
-/// The value of `Allow` for a path of the API.
-fn allowed_methods(path: &str) -> &'static str {
-    let has = |method: Method| {
-        Operation::ALL.iter().any(|operation| operation.path() == path && operation.method() == method)
+/// Runs one operation of our own.
+async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request: Request, next: Next) -> Response {
+    let mut response = match admit(&app, operation, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(closed) => v1::refusal(operation, closed).into_response(),
     };
-    let shows_by_uuid = [Operation::SearchLogQuery, Operation::CreateLogEntries].iter().any(|of| of.path() == path);
-    match (has(Method::GET) || shows_by_uuid, has(Method::POST)) {
-        (true, true) => "GET,POST",
-        (false, true) => "POST",
-        _ => "GET",
-    }
-}
-
-fn not_allowed(method: &Method, allowed: &'static str) -> Response {
-    let message = format!("method {method} is not allowed, but [{allowed}] are");
-    let mut response = ApiError::framework(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response.extensions_mut().insert(Route::of(operation));
     response
 }
 
@@ -222,20 +178,6 @@ mod tests {
         ] {
             let request = Request::get(given).body(Body::empty()).expect("a request");
             assert_eq!(with_clean_path(request).uri(), expected, "{given}");
-        }
-    }
-
-    #[test]
-    fn allow_follows_from_the_operations() {
-        for (path, expected) in [
-            ("/api/v1/log", "GET"),
-            ("/api/v1/log/entries", "GET,POST"),
-            ("/api/v1/log/entries/{entryUUID}", "GET"),
-            ("/api/v1/log/entries/retrieve", "GET,POST"),
-            ("/api/v1/log/entries/batch", "GET,POST"),
-            ("/api/v1/index/retrieve", "POST"),
-        ] {
-            assert_eq!(allowed_methods(path), expected);
         }
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use prometheus::Registry;
 
-use crate::operation::Operations;
+use crate::admission::Operations;
+use crate::cors::Origin;
 use crate::trust::TrustSettings;
 
 /// Default for [`Limits::body_bytes`]: 48 MiB. The largest request a Rekor deployment is set up for by its own compose file is
@@ -35,8 +36,14 @@ pub struct Settings {
     pub limits: Limits,
     /// Which entries are admitted.
     pub policy: entry::Policy,
-    /// Which operations of the v1 API there are.
+    /// Which operations of all APIs there are.
     pub operations: Operations,
+    /// Whether every write is refused. Of this server, not of the log: others may write to the same database.
+    pub read_only: bool,
+    /// Whether anybody may read: then web pages of all origins do, and shared caches keep tiles.
+    pub public: bool,
+    /// Web pages of these origins may read and write.
+    pub cors_origins: Vec<Origin>,
     /// What is said when an equal entry is in the log already.
     pub duplicates: Duplicates,
     /// Where the metrics are registered, and what `/metrics` shows.
@@ -52,8 +59,19 @@ pub struct Settings {
 impl Settings {
     /// Settings with the default limits and policy, and all operations.
     pub fn new(metrics: Registry, build: BuildInfo, instance: String) -> Self {
-        let (limits, policy, operations, trust, duplicates) = Default::default();
-        Self { limits, policy, operations, duplicates, metrics, build, trust, instance }
+        Self {
+            limits: Limits::default(),
+            policy: entry::Policy::default(),
+            operations: Operations::default(),
+            read_only: false,
+            public: false,
+            cors_origins: Vec::new(),
+            duplicates: Duplicates::default(),
+            metrics,
+            build,
+            trust: TrustSettings::default(),
+            instance,
+        }
     }
 }
 

@@ -18,16 +18,17 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
-use http::HeaderValue;
 use http::header::CACHE_CONTROL;
+use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::{Instant, timeout};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::admission::{Closed, admit};
 use crate::app::App;
 use crate::body::patience;
 use crate::metrics::Metrics;
 use crate::observe::method_label;
-use crate::operation::Route;
+use crate::operation::{Access, Api, Operation, Route};
 use error::Error;
 
 pub(crate) use grpc::is_grpc;
@@ -35,24 +36,6 @@ pub(crate) use tiles::GzipBundles;
 
 /// What the paths of the API begin with.
 const PREFIX: &str = "/api/v2";
-
-const ENTRIES: &str = "/api/v2/log/entries";
-const ENTRY: &str = "/api/v2/log/entries/{index}";
-const CONSISTENCY: &str = "/api/v2/log/proof/consistency";
-const CHECKPOINTS: [&str; 2] = ["/api/v2/checkpoint", "/checkpoint"];
-const TILES: [&str; 2] = ["/api/v2/tile/{*path}", "/tile/{*path}"];
-
-/// Path, method and name of what is documented; the tiles have two paths each, by what they are.
-#[cfg(test)]
-pub(crate) const DOCUMENTED: [(&str, &str, &str); 7] = [
-    (ENTRIES, "POST", "createEntry"),
-    (ENTRIES, "GET", "getEntryByLeafHash"),
-    (ENTRY, "GET", "getEntryByIndex"),
-    (CONSISTENCY, "GET", "getConsistencyProof"),
-    ("/api/v2/checkpoint", "GET", "getCheckpoint"),
-    ("/api/v2/tile/{L}/{N}", "GET", "getTile"),
-    ("/api/v2/tile/entries/{N}", "GET", "getEntryBundle"),
-];
 
 /// Whether a path, once it is clean, is one of v2's: then v2's rules hold for it as it was sent.
 pub(crate) fn is_ours(clean_path: &str) -> bool {
@@ -63,15 +46,16 @@ pub(crate) fn is_ours(clean_path: &str) -> bool {
 
 /// The routes of HTTP.
 pub(crate) fn http_routes(app: &Arc<App>) -> Router {
-    let mut router = Router::new()
-        .route(ENTRIES, route(app, ENTRIES, no_head(get(entries::by_leaf_hash).post(entries::create))))
-        .route(ENTRY, route(app, ENTRY, get(entries::by_index)))
-        .route(CONSISTENCY, route(app, CONSISTENCY, get(entries::consistency)));
-    for path in CHECKPOINTS {
-        router = router.route(path, route(app, path, get(tiles::checkpoint)));
-    }
-    for path in TILES {
-        router = router.route(path, route(app, path, get(tiles::tile)));
+    let mut router = Router::new();
+    for path in Operation::paths_of(&[Api::V2, Api::Tiles]) {
+        let operations = || Operation::at(path);
+        let mut methods =
+            operations().fold(MethodRouter::new(), |methods, operation| methods.merge(route(app, operation)));
+        // HEAD comes with GET, but not where there are writes.
+        if operations().any(|operation| operation.access() == Access::Write) {
+            methods = methods.on(MethodFilter::HEAD, no_such_method);
+        }
+        router = router.route(path, methods.fallback(no_such_method));
     }
     let metrics = Arc::clone(&app.metrics);
     router
@@ -80,39 +64,76 @@ pub(crate) fn http_routes(app: &Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| panicked(&metrics)))
 }
 
+fn route(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
+    use Operation as Op;
+    match operation {
+        Op::CreateEntry => handled(app, operation, entries::create),
+        Op::GetEntryByLeafHash => handled(app, operation, entries::by_leaf_hash),
+        Op::GetEntryByIndex => handled(app, operation, entries::by_index),
+        Op::GetConsistencyProof => handled(app, operation, entries::consistency),
+        Op::GetCheckpoint => handled(app, operation, tiles::checkpoint),
+        Op::GetTile | Op::GetEntryBundle => handled(app, operation, tiles::tile),
+        // Of other APIs.
+        _ => MethodRouter::new(),
+    }
+}
+
+fn handled<T: 'static, H: Handler<T, Arc<App>>>(
+    app: &Arc<App>,
+    operation: Operation,
+    handler: H,
+) -> MethodRouter<Arc<App>> {
+    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
+    MethodRouter::new().on(operation.method_filter(), handler.layer(layer))
+}
+
 /// The services of gRPC.
 pub(crate) fn grpc_routes(app: &Arc<App>) -> Router {
     grpc::routes(app)
 }
 
-fn get<T: 'static, H: Handler<T, Arc<App>>>(handler: H) -> MethodRouter<Arc<App>> {
-    MethodRouter::new().on(MethodFilter::GET, handler)
+/// Whether the log speaks v2, and does this operation here.
+fn admitted(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), Error> {
+    if !app.ledger.tree().apis.takes_v2() {
+        return Err(Error::v1_only());
+    }
+    admit(app, operation, headers).map_err(|closed| match closed {
+        Closed::SwitchedOff => Error::switched_off(operation.title()),
+        Closed::ReadOnly => Error::frozen(),
+        Closed::ForeignPage => Error::foreign_page(),
+    })
 }
 
-/// Without the HEAD that comes with GET.
-fn no_head(methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    methods.on(MethodFilter::HEAD, async || Error::method())
-}
-
-/// What is the same for all paths: 501 for other methods, a time-out, metrics.
-fn route(app: &Arc<App>, path: &'static str, methods: MethodRouter<Arc<App>>) -> MethodRouter<Arc<App>> {
-    methods.fallback(async || Error::method()).layer(from_fn_with_state((Arc::clone(app), Route(path)), operate))
-}
-
-async fn operate(State((app, route)): State<(Arc<App>, Route)>, request: Request, next: Next) -> Response {
+/// Runs one operation: what is the same for all of them.
+async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let method = method_label(request.method());
-    let mut response = match app.ledger.tree().apis.takes_v2() {
-        true => timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
-            tracing::warn!(route = route.0, "a request took too long");
+    let method = request.method().clone();
+    let response = match admitted(&app, operation, request.headers()) {
+        Ok(()) => timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
+            tracing::warn!(operation = operation.id(), "a request took too long");
             Error::timeout().into_response()
         }),
-        false => Error::v1_only().into_response(),
+        Err(error) => {
+            app.bodies.discard(request).await;
+            error.into_response()
+        }
     };
-    // What says nothing of it must not be kept: entries come, and an index that is absent now is not for long.
+    let mut response = finished(&app, &method, started, response);
+    response.extensions_mut().insert(Route::of(operation));
+    response
+}
+
+/// 501, as Rekor v2 answers a method that a path does not have.
+async fn no_such_method(State(app): State<Arc<App>>, method: Method) -> Response {
+    let error = if app.ledger.tree().apis.takes_v2() { Error::method() } else { Error::v1_only() };
+    finished(&app, &method, Instant::now(), error.into_response())
+}
+
+/// Counts an answer. One without a `Cache-Control` of its own must not be kept: entries come, and an index that is absent now
+/// may be there a moment later.
+fn finished(app: &App, method: &Method, started: Instant, mut response: Response) -> Response {
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    response.extensions_mut().insert(route);
-    app.metrics.v2_answer(response.status(), method, started.elapsed());
+    app.metrics.v2_answer(response.status(), method_label(method), started.elapsed());
     response
 }
 

@@ -215,10 +215,36 @@ struct ServingFlags {
     #[arg(long, env = "TREEHEAD_ENABLED_ENTRY_TYPES", value_name = "NAMES", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled_entry_types: Option<Vec<String>>,
-    /// Operations of the API that are served, with commas between [default: all]
+    /// Operations of the APIs that are served, with commas between [default: all]
     #[arg(long, env = "TREEHEAD_ENABLED_API_ENDPOINTS", value_name = "NAMES", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled_api_endpoints: Option<Vec<String>>,
+    /// Refuse every write, by whichever API it comes
+    #[arg(
+        long,
+        env = "TREEHEAD_READ_ONLY",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_only: Option<bool>,
+    /// Anybody may read this log: web pages of all origins too
+    #[arg(
+        long,
+        env = "TREEHEAD_PUBLIC",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public: Option<bool>,
+    /// Origins of web pages that may read and write, with commas between
+    #[arg(long, env = "TREEHEAD_CORS_ORIGINS", value_name = "ORIGINS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cors_origins: Option<Vec<String>>,
     /// How long a stop waits for accepted requests
     #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]

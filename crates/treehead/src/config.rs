@@ -124,11 +124,23 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled_entry_types: Option<Vec<String>>,
 
-    /// The operations of the API that are served, by the `operationId`s of the OpenAPI document (Rekor's,
-    /// `searchEntries` and `createLogEntries`). None serves all; the others are answered with 501. Without `createLogEntry` and
-    /// `createLogEntries` clients can only read.
+    /// The operations of the APIs that are served, by the `operationId`s of the OpenAPI document, v1, v2 with gRPC, tiles and
+    /// trust material alike. None serves all; the others are answered with 501. The documents and the probes are always served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled_api_endpoints: Option<Vec<String>>,
+
+    /// Whether this server refuses every write, by whichever API it comes. It is a setting of the server and not of the log:
+    /// other servers may write to the same database. Reads go on; what they show is signed where that was missing. No log is
+    /// made.
+    pub read_only: bool,
+
+    /// Whether anybody may read this log. Then web pages of all origins may read it through a browser, as from Rekor, and caches
+    /// that several clients share may keep tiles. It opens nothing: who reaches the server is a matter of the network.
+    pub public: bool,
+
+    /// The origins of web pages, such as `https://search.example.org`, that may read this log and write to it through a browser.
+    /// A browser that writes for any other page is answered with 403.
+    pub cors_origins: Vec<String>,
 
     /// How each API answers an entry that the log has already: `conflict` is 409 that says where it is, `stored` is 201 with the
     /// stored entry and a fresh proof. By default v1 answers as Rekor v1 does, and v2 with the stored entry, because a client of
@@ -171,6 +183,9 @@ impl Default for Config {
             signing_config_base: None,
             enabled_entry_types: None,
             enabled_api_endpoints: None,
+            read_only: false,
+            public: false,
+            cors_origins: Vec::new(),
             duplicates: Duplicates { v1: OnDuplicate::Conflict, v2: OnDuplicate::Stored },
             stop_grace_seconds: server::settings::DEFAULT_STOP_GRACE.as_secs(),
             log_format: LogFormat::Text,
@@ -319,6 +334,14 @@ impl Config {
         }
     }
 
+    /// The web pages that may write.
+    pub(crate) fn cors_origins(&self) -> Outcome<Vec<server::Origin>> {
+        let origins = self.cors_origins.iter().map(|origin| origin.parse());
+        origins
+            .collect::<Result<_, server::OriginError>>()
+            .map_err(|error| usage(format_args!("cors-origins: {error}; public = true lets pages of all origins read")))
+    }
+
     /// What the API does.
     pub(crate) fn operations(&self) -> Outcome<server::Operations> {
         match &self.enabled_api_endpoints {
@@ -361,6 +384,7 @@ impl Config {
         self.policy()?;
         self.given_url()?;
         self.operations()?;
+        self.cors_origins()?;
         if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
             return Err(usage(format_args!("max-body-bytes {}: 1 to {MAX_BODY_BYTES} expected", self.max_body_bytes)));
         }
@@ -453,6 +477,7 @@ mod tests {
                 "enabled-api-endpoints = [\"x\"]",
                 "enabled-api-endpoints: \"x\" is not an operation; known are getLogInfo, ",
             ),
+            ("cors-origins = [\"*\"]", "cors-origins: \"*\" is not the origin of web pages: "),
         ] {
             let failure = Config::layered(None, given(text)).unwrap_err().to_string();
             assert!(failure.starts_with(wanted), "{failure}");

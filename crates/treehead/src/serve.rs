@@ -40,6 +40,9 @@ async fn serve(config: &Config, place: &Place) -> Outcome<()> {
     settings.trust = config.trust(others, &log.ledger.tree().name, bound(&api)?.port())?;
     banner::show(banner_of(&log, place, bound(&api)?, bound(&metrics)?))?;
     tracing::info!(name = log.ledger.tree().name, size = log.ledger.head().size.0, database = %place, "serving");
+    if config.read_only {
+        tracing::info!("read-only: every write is refused");
+    }
     notify::ready();
     let (ledger, fatal) = (log.ledger.clone(), OnceLock::new());
     let ends = async {
@@ -96,6 +99,10 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
         Some(tree) => {
             check_apis(config, place, &tree)?;
             (open::keys_of(&tree, config, &key_path)?, KeyOrigin::Found, History::Known)
+        }
+        None if config.read_only => {
+            let message = format_args!("{place}: there is no log to serve; with read-only none is made");
+            return Err(Failure::new(FailureKind::Log, message));
         }
         None => {
             let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
@@ -199,6 +206,9 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     let mut settings = server::Settings::new(metrics, version::build_info(), hex::encode(instance));
     settings.policy = config.policy()?;
     settings.operations = config.operations()?;
+    settings.read_only = config.read_only;
+    settings.public = config.public;
+    settings.cors_origins = config.cors_origins()?;
     settings.duplicates = server::Duplicates { v1: config.duplicates.v1.into(), v2: config.duplicates.v2.into() };
     settings.limits.body_bytes = config.max_body_bytes;
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight;

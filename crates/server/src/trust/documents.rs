@@ -48,7 +48,7 @@ impl Document {
     }
 
     /// Its route.
-    pub fn path(self) -> &'static str {
+    pub const fn path(self) -> &'static str {
         match self {
             Self::TrustedRoot => "/trust/trusted_root.json",
             Self::SigningConfig => "/trust/signing_config.v0.2.json",

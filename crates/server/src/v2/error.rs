@@ -7,8 +7,10 @@ use ledger::{AppendError, ReadError};
 use serde::Serialize;
 use tonic::{Code, Status};
 
+use crate::admission::FOREIGN_PAGE;
 use crate::errors::{ApiError, JSON};
 use crate::metrics::Refused;
+use crate::operation::Outcome;
 
 /// Where an equal entry is, in an answer that refuses a duplicate.
 const X_LOG_INDEX: &str = "x-log-index";
@@ -60,7 +62,18 @@ impl Error {
         Self { log_index: Some(log_index), ..Self::new(StatusCode::CONFLICT, Code::AlreadyExists, message) }
     }
 
-    /// 405: the tree of this host name takes no entries any more.
+    /// 501 for an operation that this server does not have, in the words of gRPC.
+    pub(crate) fn switched_off(method: &str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, Code::Unimplemented, format!("method {method} not implemented"))
+    }
+
+    /// 403: a browser writes for a web page that may not.
+    pub(crate) fn foreign_page() -> Self {
+        Self::new(StatusCode::FORBIDDEN, Code::PermissionDenied, FOREIGN_PAGE)
+    }
+
+    /// 405: the tree of this host name takes no entries any more, or this server takes none. Rekor v2 with `--read-only`
+    /// answers the same.
     pub(crate) fn frozen() -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "log frozen")
     }
@@ -83,8 +96,9 @@ impl Error {
 
     /// The answer over gRPC.
     pub(crate) fn into_grpc_response(self) -> Response {
-        let refused = self.refused;
+        let (refused, outcome) = (self.refused, Outcome(self.status));
         let mut response = Status::from(self).into_http();
+        response.extensions_mut().insert(outcome);
         if let Some(reason) = refused {
             response.extensions_mut().insert(reason);
         }

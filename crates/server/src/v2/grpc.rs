@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::map_request;
+use axum::middleware::{Next, from_fn, map_request};
 use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use entry::ProposedEntry;
@@ -27,6 +27,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use super::admitted;
 use super::entries::take_in;
 use super::error::Error;
 use super::shard::Shard;
@@ -34,11 +35,9 @@ use super::wire::log_entry;
 use crate::app::App;
 use crate::body::{FRAME_HEADER_BYTES, patience_with};
 use crate::limits::{BODY_TIMEOUT, MAX_SERVICE_MESSAGE_BYTES};
-use crate::operation::Route;
+use crate::operation::{Operation, Route};
 
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
-/// Path of the method.
-pub(super) const CREATE_ENTRY: &str = "/dev.sigstore.rekor.v2.Rekor/CreateEntry";
 
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
@@ -57,13 +56,25 @@ pub(super) fn routes(app: &Arc<App>) -> Router {
         }
         Err(error) => tracing::error!(%error, "no gRPC reflection"),
     }
-    let create = axum::routing::post(create_entry).with_state(Arc::clone(app));
-    services.routes().into_axum_router().layer(map_request(with_end)).route(CREATE_ENTRY, create)
+    let mut router = services.routes().into_axum_router().layer(map_request(with_end));
+    if let Some(path) = Operation::CreateEntry.grpc() {
+        router = router.route(path, axum::routing::post(create_entry).with_state(Arc::clone(app)));
+    }
+    router.layer(from_fn(name_route))
 }
 
 /// tonic waits for a request for as long as its client likes: it ends here in any case.
 async fn with_end(request: Request) -> Request {
     request.map(|body| Body::from_stream(body.into_data_stream().take_until(sleep(BODY_TIMEOUT))))
+}
+
+async fn name_route(request: Request, next: Next) -> Response {
+    let route = Route::of_grpc(request.uri().path());
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(route);
+    }
+    response
 }
 
 /// The health service: whoever answers is serving, as `/healthz`.
@@ -93,17 +104,16 @@ impl Health for Alive {
 type Empty = futures_util::stream::Empty<Result<HealthCheckResponse, Status>>;
 
 async fn create_entry(State(app): State<Arc<App>>, request: Request) -> Response {
-    let mut response = match answer(&app, request).await {
+    match answer(&app, request).await {
         Ok(entry) => framed(&entry),
         Err(error) => error.into_grpc_response(),
-    };
-    response.extensions_mut().insert(Route(CREATE_ENTRY));
-    response
+    }
 }
 
 async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Error> {
-    if !app.ledger.tree().apis.takes_v2() {
-        return Err(Error::v1_only());
+    if let Err(error) = admitted(app, Operation::CreateEntry, request.headers()) {
+        app.bodies.discard(request).await;
+        return Err(error);
     }
     let (head, body) = request.into_parts();
     if Shard::of(&head).is_frozen(app) {

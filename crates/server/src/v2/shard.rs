@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 use ledger::{Head, ReadError, Shards, Tree};
 
 use crate::app::App;
+use crate::host;
 
 /// The tree whose v2 origin is the host name that the request was sent to; under any other name the active one.
 pub(crate) struct Shard {
@@ -17,10 +17,9 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    /// The target says it in HTTP/2, and to a proxy; else the header does.
+    /// The tree that a request is for.
     pub(super) fn of(head: &Parts) -> Self {
-        let header = || head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
-        Self { host: head.uri.authority().cloned().or_else(header) }
+        Self { host: host::of(head) }
     }
 
     /// Its published head as this process knows it.
@@ -55,28 +54,5 @@ impl FromRequestParts<Arc<App>> for Shard {
 
     async fn from_request_parts(head: &mut Parts, _: &Arc<App>) -> Result<Self, Infallible> {
         Ok(Self::of(head))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::Request;
-
-    use super::*;
-
-    #[test]
-    fn the_host_is_that_of_the_target_or_of_the_header() {
-        for (target, header, expected) in [
-            ("/checkpoint", "log.example", Some("log.example")),
-            ("/checkpoint", "Log.Example:3000", Some("Log.Example")),
-            ("/checkpoint", "[::1]:3000", Some("[::1]")),
-            ("http://a.example:80/checkpoint", "b.example", Some("a.example")),
-            ("/checkpoint", "", None),
-            ("/checkpoint", "a b", None),
-        ] {
-            let request = Request::get(target).header(HOST, header).body(()).expect("a request");
-            let shard = Shard::of(&request.into_parts().0);
-            assert_eq!(shard.host.as_ref().map(Authority::host), expected, "{target} {header}");
-        }
     }
 }

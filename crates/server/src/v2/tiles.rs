@@ -29,9 +29,23 @@ const NOTE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// The next checkpoint may be there at any time; and under a name that is no tree's, the next tree.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A week, as Rekor v2's buckets say.
-const FOR_GOOD: HeaderValue = HeaderValue::from_static("public, max-age=604800, immutable");
+const FOR_GOOD: Lifetime = Lifetime {
+    public: HeaderValue::from_static("public, max-age=604800, immutable"),
+    private: HeaderValue::from_static("private, max-age=604800, immutable"),
+};
 /// A partial one does not change either, but soon nobody asks for that width any more.
-const FOR_AN_HOUR: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
+const FOR_AN_HOUR: Lifetime = Lifetime {
+    public: HeaderValue::from_static("public, max-age=3600, immutable"),
+    private: HeaderValue::from_static("private, max-age=3600, immutable"),
+};
+
+/// How long a tile may be kept.
+struct Lifetime {
+    /// Of a log that anybody may read: also by a cache that several clients share.
+    public: HeaderValue,
+    /// Of any other.
+    private: HeaderValue,
+}
 
 /// Bundles kept in gzip, in bytes: some 200 of entries with certificates.
 const CACHED_GZIP_BYTES: u64 = 16 << 20;
@@ -97,7 +111,7 @@ pub(crate) async fn tile(
     match path.resource {
         TileResource::Tile(_) => {
             let (tree, tile) = resource(&app, &shard, path).await?;
-            Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime(&shard, &tree, path))], tile).into_response())
+            Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime(&app, &shard, &tree, path))], tile).into_response())
         }
         TileResource::Entries(_) => {
             let room = app.bundles.admit(MAX_BUNDLE_BYTES).await.ok_or_else(|| {
@@ -111,7 +125,7 @@ pub(crate) async fn tile(
             };
             room.shrink_to(bytes.len() as u64);
             let body = Bytes::from_owner(Kept { bytes, _room: room });
-            let lifetime = lifetime(&shard, &tree, path);
+            let lifetime = lifetime(&app, &shard, &tree, path);
             let mut response = ([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], body).into_response();
             response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
             if is_gzip {
@@ -146,13 +160,13 @@ async fn resource(app: &App, shard: &Shard, path: TilePath) -> Result<(Arc<Tree>
     Ok((Arc::clone(&head.tree), bytes.ok_or_else(absent)?))
 }
 
-/// How long what was found may be kept.
-fn lifetime(shard: &Shard, tree: &Tree, path: TilePath) -> HeaderValue {
-    match path.partial {
-        _ if !shard.is_named(tree) => NO_CACHE,
-        None => FOR_GOOD,
-        Some(_) => FOR_AN_HOUR,
+/// How long what was found may be kept, and by whom.
+fn lifetime(app: &App, shard: &Shard, tree: &Tree, path: TilePath) -> HeaderValue {
+    if !shard.is_named(tree) {
+        return NO_CACHE;
     }
+    let lifetime = if path.partial.is_none() { FOR_GOOD } else { FOR_AN_HOUR };
+    if app.cors.is_public { lifetime.public } else { lifetime.private }
 }
 
 fn absent() -> Error {

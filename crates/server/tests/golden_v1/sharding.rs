@@ -7,8 +7,8 @@ use crate::compare::mismatches;
 use crate::lists;
 use crate::mask::Mask;
 use crate::proposal::Signer;
-use crate::support::{Answer, TestLog};
-use crate::{SAME_LEAVES, verdict};
+use crate::support::Answer;
+use crate::{SAME_LEAVES, public_log, verdict};
 
 /// The recorded active tree.
 const ACTIVE_HEX: &str = "5f8c05d0de6f9ad5";
@@ -51,7 +51,7 @@ impl Trees {
 #[tokio::test]
 async fn answers_of_two_shards_match_the_recordings() {
     let Some(recordings) = Recordings::load() else { return };
-    let log = TestLog::start().await;
+    let log = public_log().await;
     for (_, entry) in recordings.entries.range(..SAME_LEAVES) {
         assert_eq!(log.post(ENTRIES, &entry.body).await.status, 201);
     }

@@ -51,7 +51,6 @@ const DELIBERATE: &[(&str, Of, &[Aspect], &str)] = &[
     ("entry-over-64KiB", Of::All, &[Status, Body], "the client's fault, said with both sizes"),
     ("neg-oversized-body-4MiB+1", Of::All, &[Status, Body], "413"),
     ("neg-method-get", Of::All, &[Status, Body], "look-ups by leaf hash"),
-    ("neg-method-options", Of::All, &[Status, ContentType, Body], "web pages may write"),
     ("neg-pushback", Of::Newest, &[Status, Body], "this test does not overload the log"),
     ("write-api-v2-checkpoint", Of::All, &[Status, ContentType, Body], "tiles are served"),
     ("write-get-checkpoint", Of::All, &[Status, ContentType, Body], "as above"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use prost::Message as _;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v1::TransparencyLogEntry;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -27,6 +28,7 @@ use crate::support::{TestLog, rotate};
 
 const SOON: Duration = Duration::from_secs(60);
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
+pub(crate) const CREATE_ENTRY: &str = "/dev.sigstore.rekor.v2.Rekor/CreateEntry";
 
 type Http2 = Client<HttpConnector, Body>;
 
@@ -52,6 +54,14 @@ async fn create_at(
     let path = format!("/{SERVICE}/CreateEntry").parse().expect("a path");
     let codec = ProstCodec::<CreateEntryRequest, TransparencyLogEntry>::default();
     Ok(grpc.unary(Request::new(request), path, codec).await?.into_inner())
+}
+
+/// The body of a request: one message in its frame.
+pub(crate) fn frame(json: &str) -> Vec<u8> {
+    let message: CreateEntryRequest = serde_json::from_str(json).expect("a request");
+    let message = message.encode_to_vec();
+    let length = u32::try_from(message.len()).expect("small");
+    [&[0], &length.to_be_bytes()[..], &message].concat()
 }
 
 fn request(artifact: &[u8]) -> CreateEntryRequest {
@@ -97,6 +107,27 @@ async fn errors_have_their_codes() {
     let codec = ProstCodec::<CreateEntryRequest, TransparencyLogEntry>::default();
     let unknown = grpc.unary(Request::new(CreateEntryRequest::default()), path, codec).await.expect_err("unknown");
     assert_eq!(unknown.code(), Code::Unimplemented);
+}
+
+#[tokio::test]
+async fn a_read_only_server_refuses_over_http_2_and_http_1() {
+    let served = serve(|settings| settings.read_only = true).await;
+    let refused = create(&served, client(), request(b"x")).await.expect_err("it only reads");
+    assert_eq!((refused.code(), refused.message()), (Code::Unimplemented, "log frozen"));
+
+    let body = frame(&Signer::new().proposal_v2(b"x"));
+    let head = format!(
+        "POST {CREATE_ENTRY} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/grpc\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(served.address).await.expect("it listens");
+    stream.write_all(&[head.as_bytes(), &body].concat()).await.expect("open");
+    let mut answer = Vec::new();
+    timeout(SOON, stream.read_to_end(&mut answer)).await.expect("in time").expect("an answer");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("grpc-status: 12"), "{answer}");
+    assert_eq!(served.ledger.head().size.0, 0);
 }
 
 #[tokio::test]

@@ -107,6 +107,55 @@ async fn metrics_have_a_listener_of_their_own() {
 }
 
 #[tokio::test]
+async fn what_alerts_look_at_is_there_before_the_first_failure() {
+    let served = serve(|settings| settings.limits.connections = 7).await;
+    let text = exchange(served.metrics, GET_METRICS).await;
+    for line in [
+        r#"treehead_http_refused_total{reason="body-budget"} 0"#,
+        r#"treehead_http_requests_total{access="read",code="503",operation="readyz"} 0"#,
+        r#"treehead_http_requests_total{access="write",code="500",operation="createEntry"} 0"#,
+        r#"treehead_append_errors_total{reason="clock"} 0"#,
+        r#"treehead_attestations_unavailable_total{reason="missing"} 0"#,
+        "treehead_http_connections_limit 7",
+        "treehead_queue_entries_limit 4096",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_is_counted_by_its_operation_and_status() {
+    let served = serve(|settings| settings.read_only = true).await;
+    let ask = async |head: &str, body: &[u8]| {
+        let mut stream = connect(served.address).await;
+        let head = format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        stream.write_all(&[b"Content-Type: application/grpc\r\n\r\n", body].concat()).await.expect("it reads");
+        let mut answer = Vec::new();
+        timeout(SOON, stream.read_to_end(&mut answer)).await.expect("in time").expect("closed in order");
+    };
+    ask(&format!("POST {}", crate::grpc::CREATE_ENTRY), &[0; 5]).await;
+    ask("POST /grpc.health.v1.Health/Check", &[0; 5]).await;
+    for target in ["/checkpoint", "/tile/0/000.p/1", "/trust/log.pub", "/nope"] {
+        exchange(served.address, &GET_LOG.replace("/api/v1/log", target)).await;
+    }
+    let text = exchange(served.metrics, GET_METRICS).await;
+    for (operation, access, code) in [
+        ("createEntry", "write", 405),
+        ("grpcHealth", "read", 200),
+        ("getCheckpoint", "read", 200),
+        ("getTile", "read", 404),
+        ("getLogPublicKeys", "read", 200),
+        ("unmatched", "none", 404),
+    ] {
+        let line = format!(
+            "treehead_http_requests_total{{access=\"{access}\",code=\"{code}\",operation=\"{operation}\"}} 1\n"
+        );
+        assert!(text.contains(&line), "{line} in\n{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_stop_finishes_what_was_accepted() {
     let served = serve(|_| {}).await;
     let request = post(&Signer::new().proposal(b"x"));

@@ -6,6 +6,7 @@
 mod support;
 
 mod batch;
+mod cors;
 mod enabled;
 mod grpc;
 mod heavy;

@@ -78,7 +78,7 @@ async fn each_tree_is_read_under_its_own_host() {
             let tile = get(&log, host, &format!("/tile/0/000.p/{size}")).await;
             assert_eq!(tile.bytes, leaf_hashes.iter().flat_map(|hash| hash.0).collect::<Vec<u8>>());
             let is_named = !["elsewhere.example", "[::1]:80"].contains(host);
-            let lifetime = if is_named { "public, max-age=3600, immutable" } else { "no-cache" };
+            let lifetime = if is_named { "private, max-age=3600, immutable" } else { "no-cache" };
             assert_eq!(tile.header("cache-control"), lifetime, "{host}: the next tree has another tile there");
             let bundle = get(&log, host, &format!("/api/v2/tile/entries/000.p/{size}")).await.bytes;
             let bundled = crate::v2::entries(&bundle);

@@ -151,3 +151,17 @@ fn settings_that_postgres_lacks_are_named_once_a_start() {
         server.stop();
     }
 }
+
+#[test]
+fn a_read_only_server_makes_no_log_and_takes_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let refused = program::refusal(&program::serve(data.path()).arg("--read-only").output().unwrap(), 6);
+    assert!(refused.contains("there is no log to serve"), "{refused}");
+    Server::start(&mut program::serve(data.path())).stop();
+    let server = Server::start(program::serve(data.path()).env("TREEHEAD_READ_ONLY", "true"));
+    let answer = http::post(server.api, "/api/v1/log/entries", &Author::new("a").sign("x").json);
+    assert_eq!(answer.status, 501, "{}", answer.body);
+    assert_eq!(http::get(server.api, "/readyz").json()["readOnly"], true);
+    assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 0);
+    server.stop();
+}

@@ -1,0 +1,97 @@
+//! Whether an operation may be done here: asked first by every API, before a body is read.
+
+use http::HeaderMap;
+
+use crate::app::App;
+use crate::operation::{Access, Operation};
+
+/// Why an operation is not done here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// The operator left it out of `enabled-api-endpoints`.
+    SwitchedOff,
+    /// It writes, and this server only reads.
+    ReadOnly,
+    /// It writes, and comes from a web page that may not write.
+    ForeignPage,
+}
+
+/// What a browser is told that writes for a page of another origin.
+pub(crate) const FOREIGN_PAGE: &str = "web pages of this origin may not write to this log";
+
+/// Lets an operation in, or says why not.
+///
+/// Browsers send some requests that write without asking first, so that CORS does not keep them out: what they name as the
+/// origin of the page does.
+pub(crate) fn admit(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), Closed> {
+    if !app.operations.have(operation) {
+        return Err(Closed::SwitchedOff);
+    }
+    match operation.access() {
+        Access::Write if app.read_only => Err(Closed::ReadOnly),
+        Access::Write if !app.cors.may_write(headers) => Err(Closed::ForeignPage),
+        _ => Ok(()),
+    }
+}
+
+/// The operations that a server has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operations(Vec<Operation>);
+
+/// A name that is not one of an operation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not an operation; known are {known}", known = Operations::names().join(", "))]
+pub struct UnknownOperation(String);
+
+impl Operations {
+    /// Those with these names. All others that can be switched off are answered with 501.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not one of [`Operations::names`].
+    pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownOperation> {
+        let named = |name: Name| {
+            let name = name.as_ref();
+            let found = switchable().find(|operation| operation.id() == name);
+            found.ok_or_else(|| UnknownOperation(name.to_owned()))
+        };
+        names.into_iter().map(named).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Returns the names of all operations that can be switched off.
+    pub fn names() -> Vec<&'static str> {
+        switchable().map(Operation::id).collect()
+    }
+
+    /// Whether the server has an operation.
+    pub(crate) fn have(&self, operation: Operation) -> bool {
+        !operation.is_switchable() || self.0.contains(&operation)
+    }
+}
+
+impl Default for Operations {
+    /// All of them.
+    fn default() -> Self {
+        Self(switchable().collect())
+    }
+}
+
+fn switchable() -> impl Iterator<Item = Operation> {
+    Operation::all().filter(|operation| operation.is_switchable())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_and_probes_have_no_name_to_switch_off() {
+        let unknown = Operations::from_names(["getLogInfo", "healthz"]).expect_err("a probe");
+        assert!(
+            unknown.to_string().starts_with("\"healthz\" is not an operation; known are getLogInfo, "),
+            "{unknown}"
+        );
+        let none = Operations::from_names([""; 0]).expect("no names");
+        assert!(none.have(Operation::Healthz) && !none.have(Operation::GetTile));
+    }
+}
