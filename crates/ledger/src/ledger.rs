@@ -120,6 +120,16 @@ pub enum OpenError {
     /// A name that cannot stand in a checkpoint.
     #[error("{0:?} cannot be a log's name: it needs 1 to 253 characters, none of them white space, '+' or a control")]
     BadName(String),
+    /// A name under which no new log is made.
+    #[error("{name:?} cannot be the name of a new log: {why}; write {instead}")]
+    NotHostName {
+        /// The name as it was given.
+        name: String,
+        /// How it differs from a host name.
+        why: &'static str,
+        /// The host name in it, or an example of one.
+        instead: String,
+    },
     /// The checkpoint of the stored head.
     #[error(transparent)]
     Signing(#[from] SigningError),

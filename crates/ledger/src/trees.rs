@@ -5,7 +5,7 @@ use tlog::{KeyAlgorithm, VerifyingKey};
 
 use crate::ledger::OpenError;
 use crate::store::{KeyRole, KeyRow, Store, StoreError, StoreResult, TreeRow, TreeState};
-use crate::{Apis, Tree, TreeId};
+use crate::{Apis, Tree, TreeId, check_new_name};
 
 /// The name of a log that was given none: clients accept it for `http://localhost:3000`.
 pub const DEFAULT_NAME: &str = "localhost";
@@ -23,7 +23,7 @@ pub async fn create_tree(
     cosigner: Option<&VerifyingKey>,
     rng: &dyn SecureRandom,
 ) -> Result<bool, OpenError> {
-    check_name(name)?;
+    check_new_name(name)?;
     if key.algorithm() != KeyAlgorithm::EcdsaP256 {
         return Err(OpenError::KeyNotP256);
     }
@@ -71,13 +71,6 @@ fn choose(active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<TreeRow>, O
             None => Err(OpenError::WrongName { held, wanted: wanted.to_owned() }),
         },
     }
-}
-
-/// Whether a log can have this name: what a C2SP key name and a host name allow in common, at most 253 bytes.
-pub fn check_name(name: &str) -> Result<(), OpenError> {
-    let fits =
-        (1..=253).contains(&name.len()) && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
-    if fits { Ok(()) } else { Err(OpenError::BadName(name.to_owned())) }
 }
 
 /// Positive and random, so that two logs never share entry IDs.
