@@ -18,6 +18,7 @@ use super::{
 };
 use crate::TreeId;
 
+mod address;
 mod audit;
 mod commit;
 mod error;
@@ -50,14 +51,21 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, brings the schema up to date (under a lock: several servers may start at once) and returns the store.
+    /// Fails with [`super::StoreError::Unusable`] on a URL that [`PostgresStore::connect`] cannot use; asks no server.
+    pub fn check_url(url: &str) -> StoreResult<()> {
+        address::parse(url).map(|_| ())
+    }
+
+    /// Connects, brings the schema up to date (under a lock: several servers may start at once) and returns the store. A role
+    /// that may not change the schema will do where it is up to date.
     ///
-    /// Warns of settings of the server that a busy log wants changed.
+    /// Warns of settings of the server that a busy log wants changed, and of a way to it that others can read or change.
     ///
     /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`] on a standby, on a schema newer
     /// than this release, on a server older than Postgres 13, and where `synchronous_commit` is off.
     pub async fn connect(url: &str) -> StoreResult<Self> {
         let options = session::options(url)?;
+        address::advise(&options);
         session::migrate(&options).await?;
         Ok(Self { pool: session::pool(&options), options })
     }

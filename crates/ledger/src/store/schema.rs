@@ -1,8 +1,30 @@
-//! Whether a database has the schema of this release, for those who must not change it.
+//! Whether a database has the schema of this release.
 
 use sqlx::migrate::{MigrateError, Migrator};
 
 use super::{StoreError, StoreResult};
+
+/// A migration that was applied, as sqlx keeps it.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub(super) struct Applied {
+    pub version: i64,
+    pub checksum: Vec<u8>,
+    pub success: bool,
+}
+
+/// Whether the migrations that were applied, ascending, are those of this release, and each as it is here.
+pub(super) fn is_current(migrations: &Migrator, applied: &[Applied]) -> bool {
+    let is_applied = |applied: &Applied, version: i64, checksum: &[u8]| {
+        applied.success && applied.version == version && applied.checksum == checksum
+    };
+    applied.len() == migrations.iter().count()
+        && migrations.iter().zip(applied).all(|(known, applied)| is_applied(applied, known.version, &known.checksum))
+}
+
+/// The version of the schema of this release.
+pub(super) fn newest(migrations: &Migrator) -> i64 {
+    migrations.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
 
 /// Compares the versions that were applied, ascending, with those that this release knows. Both databases keep them in a
 /// table that sqlx made.

@@ -37,6 +37,11 @@ pub(super) fn of_commit(error: Error) -> StoreError {
     }
 }
 
+/// Whether the role lacks the right to what was asked.
+pub(super) fn is_not_permitted(error: &Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "42501")
+}
+
 fn is_definite(answer: &PgDatabaseError) -> bool {
     // 08: connection; 57: shutdown, crash of another backend, cancel; 40003: statement completion unknown.
     let may_be_late = matches!(class(answer), "08" | "57") || answer.code() == "40003";

@@ -1,19 +1,19 @@
 //! Connections: their options, the checks before one is used, and the migrations.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, error, settings};
+use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, address, error, settings};
+use crate::store::schema::Applied;
 use crate::store::{StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 
-/// Versions that were applied.
-const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
+/// Migrations that were applied.
+const APPLIED: &str = "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version";
 
 /// The server gives a statement up after this. A round of 1,024 entries takes 30 ms on a small machine; ten seconds is an
 /// overloaded disk.
@@ -61,8 +61,7 @@ const PLANS: [(&str, &str); 7] = [
 
 /// Options of all connections, from the URL.
 pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Unusable(format!("the database URL cannot be used: {error}")))?;
+    let options = address::parse(url)?;
     let options = match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("treehead"),
@@ -109,22 +108,44 @@ pub(super) async fn writer(options: &PgConnectOptions) -> StoreResult<PgConnecti
     Ok(connection)
 }
 
-/// Looks at the server and brings the schema up to date: once per start. sqlx holds an advisory lock meanwhile, so that of several servers one does it.
+/// Looks at the server and brings the schema up to date unless it is: once per start. sqlx holds an advisory lock meanwhile, so
+/// that of several servers one does it.
+///
+/// A schema that is up to date is only read, so a role without the right to change it will do.
 pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
     let options = options
         .clone()
         .options([("lock_timeout", MIGRATION_LOCK_TIMEOUT.as_millis())])
-        .options([("statement_timeout", 0)]);
+        .options([("statement_timeout", 0)])
+        // That a table is there already is no news.
+        .options([("client_min_messages", "warning")]);
     let mut connection = connect(&options).await?;
     check_version(&connection)?;
     bounded(check_primary(&mut connection)).await?;
     bounded(settings::advise(&mut connection)).await?;
-    // Closing the connection is what gives the lock back after an error.
-    MIGRATIONS
-        .run_direct(None, &mut connection, false)
-        .await
-        .map_err(|error| schema::of_migration(error, error::of_read))?;
+    let applied = bounded(applied(&mut connection)).await?;
+    if !schema::is_current(&MIGRATIONS, &applied) {
+        // Closing the connection is what gives the lock back after an error.
+        let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
+        migrated.map_err(|error| not_migrated(&applied, error))?;
+    }
     connection.close().await.map_err(error::of_read)
+}
+
+/// A role that may not change the schema is the usual case where two roles are used, so its way out is named.
+fn not_migrated(applied: &[Applied], error: MigrateError) -> StoreError {
+    let (MigrateError::Execute(inner) | MigrateError::ExecuteMigration(inner, _)) = &error else {
+        return schema::of_migration(error, error::of_read);
+    };
+    if !error::is_not_permitted(inner) {
+        return schema::of_migration(error, error::of_read);
+    }
+    let version = applied.last().map_or(0, |applied| applied.version);
+    StoreError::Unusable(format!(
+        "the schema has version {version}, this release needs {}, and the role of this URL may not change it ({inner}): run \
+         `treehead migrate` with the role that owns the tables, then grant this role its rights on them",
+        schema::newest(&MIGRATIONS)
+    ))
 }
 
 /// Fails unless the schema is the one of this release. Changes nothing, so a standby will do.
@@ -133,15 +154,17 @@ pub(super) async fn check_schema(options: &PgConnectOptions) -> StoreResult<()> 
     check_version(&connection)?;
     let applied = bounded(applied(&mut connection)).await?;
     connection.close().await.map_err(error::of_read)?;
-    schema::check(&MIGRATIONS, &applied)
+    let versions: Vec<i64> = applied.iter().map(|applied| applied.version).collect();
+    schema::check(&MIGRATIONS, &versions)
 }
 
-async fn applied(connection: &mut PgConnection) -> StoreResult<Vec<i64>> {
+async fn applied(connection: &mut PgConnection) -> StoreResult<Vec<Applied>> {
     let is_there = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
-    match is_there.fetch_one(&mut *connection).await.map_err(error::of_read)? {
-        false => Ok(Vec::new()),
-        true => sqlx::query_scalar(APPLIED).fetch_all(connection).await.map_err(error::of_read),
+    let is_there: bool = is_there.fetch_one(&mut *connection).await.map_err(error::of_read)?;
+    if !is_there {
+        return Ok(Vec::new());
     }
+    sqlx::query_as(APPLIED).fetch_all(connection).await.map_err(error::of_read)
 }
 
 /// Waits for an answer no longer than [`ANSWER_TIMEOUT`].
