@@ -2,30 +2,40 @@
 //! default.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use server::trust::{Others, PublicUrl, PublicUrlError, TrustSettings};
+use tlog::WitnessPolicy;
 
 use crate::database_url::DatabaseUrl;
-use crate::failure::{Explain, Failure, FailureKind, Outcome};
-use crate::logging;
+use crate::failure::{Failure, FailureKind, Outcome};
+use crate::listen::ListenAddress;
+
+mod bytes;
+mod check;
+mod layers;
+mod source;
+mod values;
+
+pub(crate) use bytes::Bytes;
+pub(crate) use check::check_file;
+pub(crate) use layers::{Given, Outside, read_small};
+pub(crate) use source::{Source, Sources};
+pub(crate) use values::{Apis, Duplicates, LogFormat, OnDuplicate};
 
 /// Everything that can be set. Each field is a key of the TOML file; the flag is `--` and the same name, the environment
 /// variable is `TREEHEAD_` and the name in capitals with `_` for `-`. Unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
-    /// Where the API is served, as address and port. Port 0 takes a free one; the one taken is printed. The server speaks
-    /// plain HTTP: put a TLS proxy before it, and let nothing but that proxy reach it, where clients are on other machines.
-    pub listen: SocketAddr,
+    /// Where the API is served, as host and port: `127.0.0.1:3000`, `localhost:3000`, or `:3000` for all addresses of the
+    /// machine. Port 0 takes a free one; the one taken is printed. The server speaks plain HTTP: put a TLS proxy before it,
+    /// and let nothing but that proxy reach it, where clients are on other machines.
+    pub listen: ListenAddress,
 
     /// Where Prometheus metrics are served (`/metrics`). A listener of its own, so that no proxy rule can leak it.
-    pub metrics_listen: SocketAddr,
+    pub metrics_listen: ListenAddress,
 
     /// The folder for the SQLite database (unless `database` names another), the log key (unless `key` names another file)
     /// and the lock that keeps two servers off one SQLite database. Made with mode 0700 if it is absent. A relative path is
@@ -44,13 +54,14 @@ pub(crate) struct Config {
     pub database_file: Option<PathBuf>,
 
     /// The name of the log, given once, when it is made: it is in every checkpoint and never changes. Use the host name that
-    /// clients will use, such as `log.example.org`. None makes a log called `localhost`, for trying things out. Later it may be
-    /// left out; when it is given it MUST be the stored one, or the server does not start.
+    /// clients will use, such as `log.example.org`, without scheme, port or path. None makes a log called `localhost`, for
+    /// trying things out. Later it may be left out; when it is given it MUST be the stored one, or the server does not start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 
-    /// The file of the log's private key: ECDSA P-256 as PKCS#8 PEM, readable by nobody else. It is made at the first start of
-    /// a new log, and never overwritten. None means `log-key.pem` in the data folder.
+    /// The file of the log's private key: ECDSA P-256 as PEM (PKCS#8, or as `openssl ecparam -genkey` writes it), readable by
+    /// nobody else but its group. It is made at the first start of a new log, and never overwritten. None means `log-key.pem`
+    /// in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
 
@@ -82,19 +93,19 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub apis: Option<Apis>,
 
-    /// Largest request body in bytes. Larger ones get 413 with this number in the message. The default is 48 MiB: base64 of a
+    /// Largest request body in bytes, as a number or as a text such as `"48MiB"`. Larger ones get 413 with this number in the message. The default is 48 MiB: base64 of a
     /// package of some 35 MB.
-    pub max_body_bytes: u64,
+    pub max_body_bytes: Bytes,
 
     /// All request bodies that are being received or worked on and what is decoded from them (together twice their length), in
     /// bytes: this bounds memory whatever arrives at once. Requests wait for their share, and get 503 when that takes too long.
     /// At least what one body of the largest size needs.
-    pub max_body_bytes_in_flight: u64,
+    pub max_body_bytes_in_flight: Bytes,
 
     /// Attestations (the payload of an `intoto` entry, the message of a `cose` entry) of up to this many bytes are kept beside
     /// their entry and shown with it. Larger ones are neither kept nor shown; their entries go in all the same. The default is
     /// Rekor's, 100 KiB. 0 keeps and shows none. At most 1 MiB.
-    pub max_attestation_bytes: u64,
+    pub max_attestation_bytes: Bytes,
 
     /// Open connections to the API. More wait in the kernel's queue.
     pub max_connections: usize,
@@ -156,13 +167,21 @@ pub(crate) struct Config {
 
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace` or `off`, or a list such as `info,sqlx=warn` that sets single parts.
     pub log_level: String,
+
+    /// Where each setting was given.
+    #[serde(skip)]
+    pub sources: Sources,
+
+    /// What is odd and yet no reason not to start; logged when logging has begun.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_PORT),
-            metrics_listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DEFAULT_METRICS_PORT),
+            listen: ListenAddress::local(DEFAULT_PORT),
+            metrics_listen: ListenAddress::local(DEFAULT_METRICS_PORT),
             data_dir: PathBuf::from("./treehead-data"),
             database: None,
             database_file: None,
@@ -173,9 +192,9 @@ impl Default for Config {
             witness_policy: None,
             witness_fail_open_seconds: None,
             apis: None,
-            max_body_bytes: server::settings::DEFAULT_BODY_BYTES,
-            max_body_bytes_in_flight: server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT,
-            max_attestation_bytes: server::settings::DEFAULT_ATTESTATION_BYTES,
+            max_body_bytes: Bytes(server::settings::DEFAULT_BODY_BYTES),
+            max_body_bytes_in_flight: Bytes(server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT),
+            max_attestation_bytes: Bytes(server::settings::DEFAULT_ATTESTATION_BYTES),
             max_connections: server::settings::DEFAULT_CONNECTIONS,
             client_signing_algorithms: entry::DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
             public_url: None,
@@ -190,6 +209,8 @@ impl Default for Config {
             stop_grace_seconds: server::settings::DEFAULT_STOP_GRACE.as_secs(),
             log_format: LogFormat::Text,
             log_level: "info".to_owned(),
+            sources: Sources::default(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -198,167 +219,71 @@ impl Default for Config {
 const DEFAULT_PORT: u16 = 3000;
 /// Rekor's own metrics port.
 const DEFAULT_METRICS_PORT: u16 = 2112;
-/// A configuration or URL file is never larger than a page or two; this keeps a wrong path from being read into memory.
-const MAX_FILE: u64 = 64 * 1024;
-
-/// Most that `max-body-bytes` may be, 1 GiB: room for a whole body is taken at once where its length is declared.
-const MAX_BODY_BYTES: u64 = 1024 * 1024 * 1024;
-/// Most that `max-connections` may be: as many descriptors as Linux gives one process (`fs.nr_open`).
-const MAX_CONNECTIONS: usize = 1024 * 1024;
-
-/// Later than that, writes are refused anyway.
-const FAIL_OPEN_SECONDS: RangeInclusive<u64> = 1..=ledger::MAX_UNPUBLISHED_TIME.as_secs();
-
-/// The answers to duplicates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Duplicates {
-    /// Of the v1 API.
-    #[serde(default = "conflict")]
-    pub v1: OnDuplicate,
-    /// Of the v2 API.
-    #[serde(default = "stored")]
-    pub v2: OnDuplicate,
-}
-
-/// How an API answers a duplicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum OnDuplicate {
-    /// 409.
-    Conflict,
-    /// 201 with the stored entry.
-    Stored,
-}
-
-fn conflict() -> OnDuplicate {
-    OnDuplicate::Conflict
-}
-
-fn stored() -> OnDuplicate {
-    OnDuplicate::Stored
-}
-
-impl From<OnDuplicate> for server::OnDuplicate {
-    fn from(answer: OnDuplicate) -> Self {
-        match answer {
-            OnDuplicate::Conflict => Self::Conflict,
-            OnDuplicate::Stored => Self::Stored,
-        }
-    }
-}
-
-/// By which APIs a log takes entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Apis {
-    /// Rekor v1.
-    V1,
-    /// Rekor v2.
-    V2,
-    /// Either.
-    Both,
-}
-
-impl From<Apis> for ledger::Apis {
-    fn from(apis: Apis) -> Self {
-        match apis {
-            Apis::V1 => Self::V1,
-            Apis::V2 => Self::V2,
-            Apis::Both => Self::Both,
-        }
-    }
-}
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
-}
-
-/// `config --check`: says on stdout that the file is in order, or fails with what is wrong and where.
-pub(crate) fn check_file(path: &Path) -> Outcome<()> {
-    Config::from_file(path)?;
-    writeln!(io::stdout(), "{} is in order", path.display()).explain(FailureKind::Other, "stdout")
-}
-
 impl Config {
-    /// Reads a file as it stands: keys and types, and that the values make sense.
-    fn from_file(path: &Path) -> Outcome<Self> {
-        let config: Self = parse(path, &read_small(path)?)?;
-        config.check()?;
-        Ok(config)
-    }
-
-    /// Lays `given` (from flags and environment; only what was given) over the file, if there is one, over the defaults.
-    pub(crate) fn layered(file: Option<&Path>, given: toml::Table) -> Outcome<Self> {
-        let mut layers = toml::Table::new();
-        if let Some(path) = file {
-            let text = read_small(path)?;
-            // Typed first: only so do errors carry line and column.
-            parse::<Self>(path, &text)?;
-            layers = parse(path, &text)?;
-        }
-        // The two ways to name the database are one setting: the nearer source wins whichever it uses.
-        if DATABASE_KEYS.iter().any(|key| given.contains_key(*key)) {
-            DATABASE_KEYS.iter().for_each(|key| drop(layers.remove(*key)));
-        }
-        lay_over(&mut layers, given);
-        let config: Self = layers.try_into().map_err(|error: toml::de::Error| usage(error.message()))?;
-        config.check()?;
-        Ok(config)
-    }
-
     /// The database URL, from whichever of the two settings names it; none means SQLite in the data folder.
     pub(crate) fn database_url(&self) -> Outcome<Option<DatabaseUrl>> {
         let Some(path) = &self.database_file else { return Ok(self.database.clone()) };
-        let text = read_small(path)?;
+        let text = self.read("database-file", path)?;
         let url = DatabaseUrl::from(text.lines().next().unwrap_or_default().trim().to_owned());
-        url.check().map_err(|failure| usage(format_args!("{}: {failure}", path.display())))?;
+        url.check().map_err(|why| self.wrong("database-file", format_args!("{}: {why}", path.display())))?;
         Ok(Some(url))
+    }
+
+    /// The name under which a log is made. It never changes, so it is held to more than a name that is there.
+    pub(crate) fn name_of_new_log(&self) -> Outcome<&str> {
+        let name = self.name.as_deref().unwrap_or(ledger::DEFAULT_NAME);
+        ledger::check_new_name(name).map_err(|error| self.wrong("name", error))?;
+        Ok(name)
     }
 
     /// What entries are admitted.
     pub(crate) fn policy(&self) -> Outcome<entry::Policy> {
         let policy = entry::Policy::from_names(&self.client_signing_algorithms)
-            .map_err(|error| usage(format_args!("client-signing-algorithms: {error}")))?;
+            .map_err(|error| self.wrong("client-signing-algorithms", error))?;
         match &self.enabled_entry_types {
             None => Ok(policy),
-            Some(kinds) => {
-                policy.with_kinds(kinds).map_err(|error| usage(format_args!("enabled-entry-types: {error}")))
-            }
+            Some(kinds) => policy.with_kinds(kinds).map_err(|error| self.wrong("enabled-entry-types", error)),
         }
     }
 
     /// The web pages that may write.
     pub(crate) fn cors_origins(&self) -> Outcome<Vec<server::Origin>> {
         let origins = self.cors_origins.iter().map(|origin| origin.parse());
-        origins
-            .collect::<Result<_, server::OriginError>>()
-            .map_err(|error| usage(format_args!("cors-origins: {error}; public = true lets pages of all origins read")))
+        let origins: Result<_, server::OriginError> = origins.collect();
+        origins.map_err(|error| {
+            self.wrong("cors-origins", format_args!("{error}; public = true lets pages of all origins read"))
+        })
     }
 
     /// What the API does.
     pub(crate) fn operations(&self) -> Outcome<server::Operations> {
         match &self.enabled_api_endpoints {
             None => Ok(server::Operations::default()),
-            Some(names) => server::Operations::from_names(names)
-                .map_err(|error| usage(format_args!("enabled-api-endpoints: {error}"))),
+            Some(names) => {
+                server::Operations::from_names(names).map_err(|error| self.wrong("enabled-api-endpoints", error))
+            }
         }
+    }
+
+    /// The witness policy.
+    pub(crate) fn witness_policy(&self) -> Outcome<Option<WitnessPolicy>> {
+        let Some(path) = &self.witness_policy else { return Ok(None) };
+        let policy = WitnessPolicy::parse(&self.read("witness-policy", path)?);
+        let policy =
+            policy.map_err(|error| self.wrong("witness-policy", format_args!("{}: {error}", path.display())))?;
+        Ok(Some(policy))
     }
 
     /// What others run, from the files that say so.
     pub(crate) fn others(&self) -> Outcome<Others> {
         let mut others = Others::default();
         if let Some(path) = &self.trusted_root_base {
-            others = others.with_trusted_root(&read_small(path)?).explain(FailureKind::Usage, path.display())?;
+            let wrong = |error| self.wrong("trusted-root-base", format_args!("{}: {error}", path.display()));
+            others = others.with_trusted_root(&self.read("trusted-root-base", path)?).map_err(wrong)?;
         }
         if let Some(path) = &self.signing_config_base {
-            others = others.with_signing_config(&read_small(path)?).explain(FailureKind::Usage, path.display())?;
+            let wrong = |error| self.wrong("signing-config-base", format_args!("{}: {error}", path.display()));
+            others = others.with_signing_config(&self.read("signing-config-base", path)?).map_err(wrong)?;
         }
         Ok(others)
     }
@@ -372,72 +297,21 @@ impl Config {
 
     fn given_url(&self) -> Outcome<Option<PublicUrl>> {
         let url = self.public_url.as_deref().map(str::parse).transpose();
-        url.map_err(|error: PublicUrlError| usage(format_args!("public-url: {error}")))
+        url.map_err(|error: PublicUrlError| self.wrong("public-url", error))
     }
 
-    fn check(&self) -> Outcome<()> {
-        if self.database.is_some() && self.database_file.is_some() {
-            return Err(usage("database and database-file are both given: give one of them"));
-        }
-        self.database.as_ref().map_or(Ok(()), DatabaseUrl::check)?;
-        self.name.as_deref().map_or(Ok(()), ledger::check_name).map_err(usage)?;
-        self.policy()?;
-        self.given_url()?;
-        self.operations()?;
-        self.cors_origins()?;
-        if !(1..=MAX_BODY_BYTES).contains(&self.max_body_bytes) {
-            return Err(usage(format_args!("max-body-bytes {}: 1 to {MAX_BODY_BYTES} expected", self.max_body_bytes)));
-        }
-        if self.max_attestation_bytes > server::settings::MAX_ATTESTATION_BYTES {
-            return Err(usage(format_args!(
-                "max-attestation-bytes {}: 0 to {} expected",
-                self.max_attestation_bytes,
-                server::settings::MAX_ATTESTATION_BYTES
-            )));
-        }
-        if !(1..=MAX_CONNECTIONS).contains(&self.max_connections) {
-            return Err(usage(format_args!(
-                "max-connections {}: 1 to {MAX_CONNECTIONS} expected",
-                self.max_connections
-            )));
-        }
-        if self.witness_fail_open_seconds.is_some_and(|seconds| !FAIL_OPEN_SECONDS.contains(&seconds)) {
-            return Err(usage("witness-fail-open-seconds: 1 to 10 expected"));
-        }
-        if self.witness_fail_open_seconds.is_some() && self.witness_policy.is_none() {
-            return Err(usage("witness-fail-open-seconds without witness-policy"));
-        }
-        logging::filter(&self.log_level).map(drop)
+    /// The file of a setting.
+    fn read(&self, setting: &str, path: &Path) -> Outcome<String> {
+        read_small(path).map_err(|failure| self.wrong(setting, failure))
     }
-}
 
-const DATABASE_KEYS: [&str; 2] = ["database", "database-file"];
-
-/// What `nearer` does not give stays, also within tables.
-fn lay_over(layers: &mut toml::Table, nearer: toml::Table) {
-    for (key, value) in nearer {
-        match (layers.get_mut(&key), value) {
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => lay_over(below, above),
-            (_, value) => drop(layers.insert(key, value)),
+    /// A refusal that names the flag, the variable or the line of the file that gave the setting.
+    fn wrong(&self, setting: &str, why: impl fmt::Display) -> Failure {
+        match self.sources.get(setting) {
+            Some(source) => usage(format_args!("{source}: {why}")),
+            None => usage(format_args!("{setting}: {why}")),
         }
     }
-}
-
-fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let line = line.map(|line| format!(" line {line}")).unwrap_or_default();
-        usage(format_args!("{}{line}: {}", path.display(), error.message()))
-    })
-}
-
-/// Reads a text file that has no reason to be large.
-pub(crate) fn read_small(path: &Path) -> Outcome<String> {
-    let size = fs::metadata(path).explain(FailureKind::Usage, path.display())?.len();
-    if size > MAX_FILE {
-        return Err(usage(format_args!("{}: {size} bytes, at most {MAX_FILE} expected", path.display())));
-    }
-    fs::read_to_string(path).explain(FailureKind::Usage, path.display())
 }
 
 fn usage(message: impl fmt::Display) -> Failure {
@@ -445,114 +319,4 @@ fn usage(message: impl fmt::Display) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn file(text: &str) -> tempfile::NamedTempFile {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), text).unwrap();
-        file
-    }
-
-    fn given(text: &str) -> toml::Table {
-        toml::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn algorithms_are_named_as_in_rekor() {
-        let config = Config::layered(None, given("client-signing-algorithms = [\"ed25519-ph\"]")).unwrap();
-        assert_eq!(config.client_signing_algorithms, ["ed25519-ph"]);
-        let failure = Config::layered(None, given("client-signing-algorithms = [\"md5\"]")).unwrap_err();
-        assert!(failure.to_string().starts_with("client-signing-algorithms: \"md5\" is not a signing algorithm"));
-    }
-
-    #[test]
-    fn kinds_and_operations_are_named_as_in_rekor() {
-        let text = "enabled-entry-types = [\"hashedrekord\"]\nenabled-api-endpoints = [\"getLogInfo\"]";
-        let config = Config::layered(None, given(text)).unwrap();
-        assert_ne!(config.operations().unwrap(), server::Operations::default());
-        for (text, wanted) in [
-            ("enabled-entry-types = [\"x\"]", "enabled-entry-types: \"x\" is not a kind of entries; known are "),
-            (
-                "enabled-api-endpoints = [\"x\"]",
-                "enabled-api-endpoints: \"x\" is not an operation; known are getLogInfo, ",
-            ),
-            ("cors-origins = [\"*\"]", "cors-origins: \"*\" is not the origin of web pages: "),
-        ] {
-            let failure = Config::layered(None, given(text)).unwrap_err().to_string();
-            assert!(failure.starts_with(wanted), "{failure}");
-        }
-    }
-
-    #[test]
-    fn nearer_source_wins() {
-        let file = file("name = \"file.example\"\nlisten = \"127.0.0.1:1\"");
-        let config = Config::layered(Some(file.path()), given("listen = \"127.0.0.1:2\"")).unwrap();
-        assert_eq!(config.listen.port(), 2);
-        assert_eq!(config.name.as_deref(), Some("file.example"));
-        assert_eq!(config.metrics_listen, Config::default().metrics_listen);
-    }
-
-    #[test]
-    fn settings_of_one_table_may_come_from_several_sources() {
-        let file = file("duplicates.v1 = \"stored\"");
-        let config = Config::layered(Some(file.path()), given("duplicates.v2 = \"conflict\"")).unwrap();
-        assert_eq!(config.duplicates, Duplicates { v1: OnDuplicate::Stored, v2: OnDuplicate::Conflict });
-    }
-
-    #[test]
-    fn nearer_database_wins_in_either_form() {
-        let file = file("database = \"postgres://far/x\"");
-        let url_file = self::file("postgres://u:secret@near/x\nnote");
-        let path = url_file.path().display();
-        let config = Config::layered(Some(file.path()), given(&format!("database-file = \"{path}\""))).unwrap();
-        assert_eq!(config.database_url().unwrap().unwrap().secret(), "postgres://u:secret@near/x");
-    }
-
-    #[test]
-    fn two_databases_at_once_are_refused() {
-        let both = given("database = \"postgres://a/b\"\ndatabase-file = \"c\"");
-        assert!(Config::layered(None, both).unwrap_err().to_string().contains("both"));
-    }
-
-    #[test]
-    fn unknown_key_is_refused_with_its_place() {
-        let file = file("# one\nlisten = \"127.0.0.1:1\"\nlisten-on = 1\n");
-        let error = Config::from_file(file.path()).unwrap_err().to_string();
-        assert!(error.contains("line 3") && error.contains("listen-on"), "{error}");
-    }
-
-    #[test]
-    fn bad_values_are_refused() {
-        for text in [
-            "listen = \"here\"",
-            "listen = 3000",
-            "name = \"\"",
-            "name = \"a b\"",
-            "name = \"a+b\"",
-            "name = \"a\\n\"",
-            "database = \"mysql://x\"",
-            "database = \"sqlite:x\"",
-            "public-url = \"log.example.org\"",
-            "public-url = \"https://log.example.org/rekor\"",
-            "log-level = \"a=b=c\"",
-            "log-level = \"warning\"",
-            "log-format = \"xml\"",
-            "duplicates = \"conflict\"",
-            "duplicates.v3 = \"conflict\"",
-            "duplicates.v2 = \"ignore\"",
-            "apis = \"v3\"",
-            "max-connections = 0",
-            "max-connections = 9223372036854775807",
-            "max-body-bytes = 0",
-            "witness-fail-open-seconds = 5",
-            "witness-policy = \"p\"\nwitness-fail-open-seconds = 11",
-            "max-attestation-bytes = 1048577",
-            "max-body-bytes = 9223372036854775807",
-            "x =",
-        ] {
-            let file = file(text);
-            assert!(Config::from_file(file.path()).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

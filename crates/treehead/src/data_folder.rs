@@ -1,13 +1,19 @@
 //! The data folder and the lock that keeps two servers off one SQLite database.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use ledger::key_file;
 
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// What is in it belongs to the server alone.
 const FOLDER_MODE: u32 = 0o700;
+/// Everybody may make, replace and remove files.
+const OTHERS_WRITE: u32 = 0o002;
+/// The group or everybody may do anything at all.
+const OTHERS_LOOK: u32 = 0o077;
 const LOCK_NAME: &str = "treehead.lock";
 const DATABASE_NAME: &str = "treehead.db";
 
@@ -24,6 +30,29 @@ pub(crate) fn make(folder: &Path) -> Outcome<PathBuf> {
     folder.canonicalize().map_err(refused)
 }
 
+/// Refuses a folder in which others may replace files, and warns of one that they may look into.
+///
+/// Whoever replaces the database, or puts a key into `keys`, decides what the log signs.
+pub(crate) fn check(folder: &Path) -> Outcome<()> {
+    let metadata = folder.metadata().explain(FailureKind::Other, folder.display())?;
+    let (shown, mode, owner) = (folder.display(), metadata.mode() & 0o7777, metadata.uid());
+    if mode & OTHERS_WRITE != 0 {
+        return Err(Failure::new(
+            FailureKind::Key,
+            format_args!(
+                "data folder {shown}: everybody may change it (mode {mode:04o}); chmod 700 {shown}, or give a folder inside of it"
+            ),
+        ));
+    }
+    if owner != 0 && key_file::effective_user() != Some(owner) {
+        tracing::warn!("the data folder {shown} belongs to user {owner}, who can change all that is in it");
+    }
+    if mode & OTHERS_LOOK != 0 {
+        tracing::warn!("others may look into the data folder {shown} (mode {mode:04o}); chmod 700 {shown}");
+    }
+    Ok(())
+}
+
 /// Where the SQLite database is.
 pub(crate) fn database(folder: &Path) -> PathBuf {
     folder.join(DATABASE_NAME)
@@ -32,6 +61,10 @@ pub(crate) fn database(folder: &Path) -> PathBuf {
 /// Takes the lock, or says who must be stopped first.
 pub(crate) fn lock(folder: &Path) -> Outcome<FolderLock> {
     let path = folder.join(LOCK_NAME);
+    // It would be made wherever the link leads, and lock another folder's server out.
+    if path.is_symlink() {
+        return Err(Failure::new(FailureKind::Other, format_args!("{}: a symbolic link; remove it", path.display())));
+    }
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
     let file = file.explain(FailureKind::Other, path.display())?;
     match file.try_lock() {
@@ -72,5 +105,26 @@ mod tests {
         std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o750)).unwrap();
         make(parent.path()).unwrap();
         assert_eq!(parent.path().metadata().unwrap().permissions().mode() & 0o777, 0o750);
+    }
+
+    #[test]
+    fn a_folder_that_everybody_may_change_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        for (mode, accepted) in [(0o700, true), (0o750, true), (0o2775, true), (0o777, false), (0o1777, false)] {
+            std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            match check(parent.path()) {
+                Ok(()) => assert!(accepted, "{mode:o}"),
+                Err(refused) => assert!(!accepted && refused.to_string().contains("chmod 700"), "{refused}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_not_followed() {
+        let parent = tempfile::tempdir().unwrap();
+        let elsewhere = parent.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, parent.path().join(LOCK_NAME)).unwrap();
+        lock(parent.path()).unwrap_err();
+        assert!(!elsewhere.exists());
     }
 }

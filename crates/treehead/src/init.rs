@@ -9,6 +9,8 @@ use crate::{logging, new_log, runtime};
 /// Makes a new log, or refuses and leaves all as it is.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
+    // Before anything is made.
+    config.name_of_new_log()?;
     let place = Place::claim(config)?;
     runtime()?.block_on(init(config, &place))
 }

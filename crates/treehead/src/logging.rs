@@ -11,18 +11,22 @@ use tracing_subscriber::fmt::SubscriberBuilder;
 use tracing_subscriber::fmt::format::{DefaultFields, Format};
 
 use crate::config::{Config, LogFormat};
-use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::failure::{Explain, FailureKind, Outcome};
 use crate::log_lines::{self, LogLines};
 
 /// Starts logging for the whole process. Call once.
 pub(crate) fn start(config: &Config) -> Outcome<()> {
-    start_with(config.log_format, &config.log_level)
+    start_with(config.log_format, &config.log_level)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }
 
 /// The same for a command without that configuration.
 pub(crate) fn start_with(format: LogFormat, level: &str) -> Outcome<()> {
     let builder: SubscriberBuilder<DefaultFields, Format, EnvFilter, LogLines> = tracing_subscriber::fmt()
-        .with_env_filter(filter(level)?)
+        .with_env_filter(filter(level).explain(FailureKind::Usage, "log-level")?)
         .with_writer(LogLines)
         // It would complain by `eprintln!`, which panics where stderr cannot be written.
         .log_internal_errors(false);
@@ -33,16 +37,16 @@ pub(crate) fn start_with(format: LogFormat, level: &str) -> Outcome<()> {
     .explain(FailureKind::Other, "logging")
 }
 
-/// Reads the value of `log-level`.
-pub(crate) fn filter(levels: &str) -> Outcome<EnvFilter> {
+/// Reads the value of `log-level`, or says why it is none.
+pub(crate) fn filter(levels: &str) -> Result<EnvFilter, String> {
     // The filter takes any other word for the name of a module, and then logs nothing but that module.
     let is_unknown =
         |word: &&str| word.contains(' ') || !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err();
     if let Some(word) = levels.split(',').map(str::trim).find(is_unknown) {
         let expected = "error, warn, info, debug, trace or off expected, or a list such as info,sqlx=warn";
-        return Err(Failure::new(FailureKind::Usage, format_args!("log-level: {word:?} is not a level: {expected}")));
+        return Err(format!("{word:?} is not a level: {expected}"));
     }
-    EnvFilter::try_new(levels).explain(FailureKind::Usage, format_args!("log-level {levels:?}"))
+    EnvFilter::try_new(levels).map_err(|error| format!("{levels:?}: {error}"))
 }
 
 /// Has panics reported as all else is: the standard hook writes to stderr itself, and waits for whoever does not read it.
@@ -68,8 +72,7 @@ mod tests {
             assert!(filter(level).is_ok(), "{level}");
         }
         for level in ["warning", "verbose", "infos,sqlx=warn", "info,sqlx", "info sqlx=warn"] {
-            let failure = filter(level).unwrap_err().to_string();
-            assert!(failure.starts_with("log-level"), "{level}: {failure}");
+            assert!(filter(level).unwrap_err().contains("is not a level"), "{level}");
         }
     }
 }

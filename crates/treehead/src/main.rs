@@ -14,8 +14,10 @@ mod database_url;
 mod failure;
 mod fsck;
 mod init;
+mod listen;
 mod log_lines;
 mod logging;
+mod migrate;
 mod new_log;
 mod notify;
 mod open;
@@ -33,7 +35,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     logging::report_panics();
-    let outcome = panic::catch_unwind(|| Cli::read().and_then(|cli| run(cli.command)));
+    let outcome = panic::catch_unwind(|| Cli::read().and_then(run));
     let outcome = outcome.unwrap_or_else(|_| Err(Failure::new(FailureKind::Bug, "ended by a bug")));
     let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -46,14 +48,16 @@ fn main() -> ExitCode {
     code
 }
 
-fn run(command: Command) -> Outcome<()> {
+fn run(cli: Cli) -> Outcome<()> {
+    let Cli { command, outside } = cli;
     match command {
-        Command::Serve(flags) => serve::run(&flags.config()?),
-        Command::Init(flags) => init::run(&flags.config()?),
-        Command::Rotate(flags) => rotate::run(&flags),
-        Command::Fsck(flags) => fsck::run(&flags.config()?),
+        Command::Serve(flags) => serve::run(&flags.config(outside)?),
+        Command::Init(flags) => init::run(&flags.config(outside)?),
+        Command::Migrate(flags) => migrate::run(&flags.config(outside)?),
+        Command::Rotate(flags) => rotate::run(&flags.config(outside)?, &flags),
+        Command::Fsck(flags) => fsck::run(&flags.config(outside)?),
         Command::Config(flags) => config::check_file(&flags.check),
-        Command::Trust(Trust::Export(flags)) => trust::export(&flags.config()?, &flags.out),
+        Command::Trust(Trust::Export(flags)) => trust::export(&flags.config(outside)?, &flags.out),
         Command::Witness(command) => witness_role::run(&command),
     }
 }

@@ -49,11 +49,11 @@ pub(crate) fn unexplained_key(config: &Config, place: &Place, key_path: &Path) -
 ///
 /// If we die between the two, the key is there and has signed nothing; the next start asks for it to be named.
 pub(crate) async fn make(store: &dyn Store, config: &Config, place: &Place, key_path: &Path) -> Outcome<Made> {
+    let name = config.name_of_new_log()?;
     let (key, origin) = key_file::read_or_make(key_path, KeyAlgorithm::EcdsaP256, &SystemRandom::new())
         .map_err(|error| Failure::new(FailureKind::Key, error))?;
     let ed25519 = open::ed25519_key(config, History::New)?;
     let ed25519 = ed25519.as_ref().map(SigningKey::verifying_key);
-    let name = config.name.as_deref().unwrap_or(ledger::DEFAULT_NAME);
     let apis = config.apis.map_or(ledger::Apis::Both, ledger::Apis::from);
     let made = ledger::create_tree(store, name, apis, key.verifying_key(), ed25519, &SystemRandom::new()).await;
     let made = made.map_err(|error| open::of_open(place, key_path, &error))?;

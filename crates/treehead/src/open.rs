@@ -36,9 +36,14 @@ impl Place {
     /// Makes and locks the data folder where the log is in it.
     pub(crate) fn claim(config: &Config) -> Outcome<Self> {
         if let Some(url) = config.database_url()? {
+            // The keys may be in it.
+            if config.data_dir.is_dir() {
+                data_folder::check(&config.data_dir)?;
+            }
             return Ok(Self::Postgres(url));
         }
         let folder = data_folder::make(&config.data_dir)?;
+        data_folder::check(&folder)?;
         let lock = data_folder::lock(&folder)?;
         Ok(Self::Sqlite { file: data_folder::database(&folder), _lock: Some(lock) })
     }
@@ -188,7 +193,7 @@ pub(crate) fn of_open(place: &Place, key_path: &Path, error: &OpenError) -> Fail
         OpenError::WrongCosigner { .. } | OpenError::CosignerNotEd25519 => Failure::new(FailureKind::Key, error),
         OpenError::Quorum | OpenError::Witnessed => Failure::new(FailureKind::Usage, error),
         OpenError::WentBack(_) => Failure::new(FailureKind::DatabaseUnusable, format_args!("{place}: {error}")),
-        OpenError::BadName(_) => Failure::new(FailureKind::Usage, error),
+        OpenError::BadName(_) | OpenError::NotHostName { .. } => Failure::new(FailureKind::Usage, error),
         OpenError::Signing(_) | OpenError::System(_) => Failure::new(FailureKind::Other, error),
     }
 }

@@ -30,11 +30,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const SERVERS_FINISH: u32 = 40;
 
 /// Rotates the log, or says why not.
-pub(crate) fn run(flags: &RotateFlags) -> Outcome<()> {
-    let config = flags.config()?;
-    logging::start(&config)?;
-    let place = Place::existing(&config)?;
-    runtime()?.block_on(Rotation { config: &config, flags, place: &place }.run())
+pub(crate) fn run(config: &Config, flags: &RotateFlags) -> Outcome<()> {
+    logging::start(config)?;
+    let place = Place::existing(config)?;
+    runtime()?.block_on(Rotation { config, flags, place: &place }.run())
 }
 
 struct Rotation<'a> {
@@ -98,7 +97,12 @@ impl Rotation<'_> {
     }
 
     fn check_origin(&self, trees: &[TreeRow], origin: &str) -> Outcome<()> {
-        ledger::check_name(origin).map_err(|error| Failure::new(FailureKind::Usage, error))?;
+        // The one that follows from the log's name is as good as that name.
+        let checked = match &self.flags.origin {
+            Some(given) => ledger::check_new_name(given),
+            None => ledger::check_name(origin),
+        };
+        checked.map_err(|error| Failure::new(FailureKind::Usage, format_args!("origin: {error}")))?;
         match trees.iter().find(|tree| tree.origin_v2 == origin) {
             Some(tree) => Err(Failure::new(
                 FailureKind::Usage,

@@ -31,8 +31,8 @@ async fn serve(config: &Config, place: &Place) -> Outcome<()> {
     let stop = stop::on_signal()?;
     // Before the log is made: a wrong file or a port that is taken leaves nothing behind.
     let others = config.others()?;
-    let api = bind("listen", config.listen).await?;
-    let metrics = bind("metrics-listen", config.metrics_listen).await?;
+    let api = config.listen.bind("listen").await?;
+    let metrics = config.metrics_listen.bind("metrics-listen").await?;
     let registry = Registry::new();
     log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
     let log = open_or_make(config, place, registry.clone()).await?;
@@ -42,6 +42,8 @@ async fn serve(config: &Config, place: &Place) -> Outcome<()> {
     tracing::info!(name = log.ledger.tree().name, size = log.ledger.head().size.0, database = %place, "serving");
     if config.read_only {
         tracing::info!("read-only: every write is refused");
+    } else {
+        warn_of_open_door(bound(&api)?);
     }
     notify::ready();
     let (ledger, fatal) = (log.ledger.clone(), OnceLock::new());
@@ -73,6 +75,16 @@ fn of_fatal(config: &Config, fatal: &Fatal) -> Failure {
     match fatal {
         Fatal::LacksKey(reason) => without_key(config, reason),
         Fatal::TaskEnded(task) => Failure::new(FailureKind::Bug, format_args!("{task} ended abnormally")),
+    }
+}
+
+/// Nobody is asked who they are: whoever reaches the API may write, and what is written stays.
+fn warn_of_open_door(api: SocketAddr) {
+    if !api.ip().is_loopback() {
+        tracing::warn!(
+            "everyone who can reach {api} may write to this log, and no entry can be removed: let only a proxy that decides \
+             who may write reach it (deploy/README.md), or listen on 127.0.0.1"
+        );
     }
 }
 
@@ -175,10 +187,6 @@ fn lost_the_race(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
     )
 }
 
-pub(crate) async fn bind(setting: &str, address: SocketAddr) -> Outcome<TcpListener> {
-    TcpListener::bind(address).await.explain(FailureKind::Address, format_args!("{setting} {address}"))
-}
-
 fn bound(listener: &TcpListener) -> Outcome<SocketAddr> {
     listener.local_addr().explain(FailureKind::Address, "listen")
 }
@@ -210,9 +218,9 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     settings.public = config.public;
     settings.cors_origins = config.cors_origins()?;
     settings.duplicates = server::Duplicates { v1: config.duplicates.v1.into(), v2: config.duplicates.v2.into() };
-    settings.limits.body_bytes = config.max_body_bytes;
-    settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight;
-    settings.limits.attestation_bytes = config.max_attestation_bytes;
+    settings.limits.body_bytes = config.max_body_bytes.0;
+    settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight.0;
+    settings.limits.attestation_bytes = config.max_attestation_bytes.0;
     settings.limits.connections = config.max_connections;
     settings.limits.stop_grace = Duration::from_secs(config.stop_grace_seconds);
     Ok(settings)

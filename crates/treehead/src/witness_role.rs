@@ -83,11 +83,12 @@ async fn serve_witness(flags: &WitnessServe) -> Outcome<()> {
     let identity = Identity::read(data_dir)?;
     let vkey = identity.vkey()?;
     let folder = data_folder::make(data_dir)?;
+    data_folder::check(&folder)?;
     // Two processes on one state would race each other's memory of it, and a copied folder is a second witness.
     let _lock = data_folder::lock(&folder)?;
     let logs = Logs::parse(&read_small(&flags.logs)?).explain(FailureKind::Usage, flags.logs.display())?;
-    let listener = serve::bind("listen", flags.listen).await?;
-    let metrics_listener = serve::bind("metrics-listen", flags.metrics_listen).await?;
+    let listener = flags.listen.bind("listen").await?;
+    let metrics_listener = flags.metrics_listen.bind("metrics-listen").await?;
     let path: PathBuf = folder.join(STATE_NAME);
     let state = State::open(&path).await.explain(FailureKind::DatabaseUnusable, path.display())?;
     let clock = || u64::try_from(SystemClock.unix_millis() / 1_000).unwrap_or(0);

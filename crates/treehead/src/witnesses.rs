@@ -5,19 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ledger::{WitnessAnswer, WitnessTransport, Witnessing};
-use tlog::WitnessPolicy;
 use witness::Client;
 
-use crate::config::{Config, read_small};
+use crate::config::Config;
 use crate::failure::{Explain, FailureKind, Outcome};
 
 /// How heads are witnessed; none without a policy.
 pub(crate) fn witnessing(config: &Config) -> Outcome<Option<Witnessing>> {
-    let Some(path) = &config.witness_policy else { return Ok(None) };
-    let shown = path.display();
-    let policy = WitnessPolicy::parse(&read_small(path)?).explain(FailureKind::Usage, &shown)?;
+    let Some(policy) = config.witness_policy()? else { return Ok(None) };
     let urls = policy.witnesses().iter().filter_map(|witness| witness.url.as_deref());
-    let client = Client::new(urls).explain(FailureKind::Usage, &shown)?;
+    let client = Client::new(urls).explain(FailureKind::Usage, "witness-policy")?;
     let fail_open_after = config.witness_fail_open_seconds.map(Duration::from_secs);
     Ok(Some(Witnessing { policy, transport: Arc::new(Http(client)), fail_open_after }))
 }
@@ -35,6 +32,8 @@ impl WitnessTransport for Http {
 
 #[cfg(test)]
 mod tests {
+    use tlog::WitnessPolicy;
+
     use super::*;
 
     #[test]

@@ -104,11 +104,17 @@ impl Drop for Database {
 }
 
 fn execute_postgres(url: &str, sql: &str) {
+    try_execute(url, sql).unwrap();
+}
+
+/// Runs statements as the role of this URL; the error is the database's.
+pub(crate) fn try_execute(url: &str, sql: &str) -> Result<(), String> {
     runtime().block_on(async {
         let mut connection = PgConnection::connect(url).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
         connection.close().await.unwrap();
-    });
+        done.map(drop).map_err(|error| error.to_string())
+    })
 }
 
 fn execute_sqlite(path: &Path, sql: &str) {

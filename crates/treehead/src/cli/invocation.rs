@@ -1,0 +1,145 @@
+//! The command line and the environment as they were given: defaults in the help, sources of settings, readable refusals.
+
+use std::env;
+
+use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+
+use crate::config::{Config, Source, Sources};
+use crate::failure::{Failure, FailureKind, Outcome};
+
+/// All variables of the program begin with this.
+const PREFIX: &str = "TREEHEAD_";
+
+/// Parses the command line and the environment. Ends the process after `--help` and `--version`.
+pub(super) fn parse(command: Command) -> Outcome<ArgMatches> {
+    command.clone().try_get_matches().map_err(|error| {
+        if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            let code = error.exit_code();
+            match error.print() {
+                // Whoever asked for help does not get it.
+                Err(error) if code == 0 => return Failure::new(FailureKind::Other, format_args!("stdout: {error}")),
+                Ok(()) | Err(_) => std::process::exit(code),
+            }
+        }
+        let arguments: Vec<String> = env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        Failure::new(FailureKind::Usage, explained(&command, &arguments, &error))
+    })
+}
+
+/// The definitions with each default in its help, so that a default is written in one place. A variable that is set to
+/// nothing counts as one that is not set.
+pub(super) fn with_defaults(command: Command) -> Command {
+    let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
+    with_defaults_of(command, &defaults)
+}
+
+fn with_defaults_of(command: Command, defaults: &toml::Table) -> Command {
+    let command = command.mut_args(|arg| {
+        let is_empty = arg.get_env().is_some_and(|name| env::var_os(name).is_some_and(|value| value.is_empty()));
+        let arg = if is_empty { arg.env(Resettable::Reset) } else { arg };
+        let has_its_own = !arg.get_default_values().is_empty();
+        match arg.get_long().and_then(|long| setting(defaults, long)) {
+            Some(default) if !has_its_own => {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                arg.help(format!("{help} [default: {}]", shown(default)))
+            }
+            _ => arg,
+        }
+    });
+    command.mut_subcommands(|subcommand| with_defaults_of(subcommand, defaults))
+}
+
+fn shown(default: &toml::Value) -> String {
+    match default {
+        toml::Value::String(text) => text.clone(),
+        toml::Value::Array(list) => list.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+/// The value of a key, which may be one of a table: `duplicates.v1`.
+fn setting<'a>(settings: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
+    match key.split_once('.') {
+        Some((table, key)) => settings.get(table)?.get(key),
+        None => settings.get(key),
+    }
+}
+
+/// Where each setting of the invoked command was given, by the name of its flag.
+pub(super) fn sources(command: &Command, matches: &ArgMatches) -> Sources {
+    let (mut command, mut matches) = (command, matches);
+    while let Some((name, inner)) = matches.subcommand() {
+        let Some(subcommand) = command.find_subcommand(name) else { break };
+        (command, matches) = (subcommand, inner);
+    }
+    let mut sources = Sources::default();
+    for arg in command.get_arguments() {
+        let Some(long) = arg.get_long() else { continue };
+        match matches.value_source(arg.get_id().as_str()) {
+            Some(ValueSource::CommandLine) => sources.add(long, Source::Flag(format!("--{long}"))),
+            Some(ValueSource::EnvVariable) => sources.add(long, Source::Variable(variable(arg))),
+            _ => {}
+        }
+    }
+    sources
+}
+
+fn variable(arg: &clap::Arg) -> String {
+    arg.get_env().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A warning for each variable that looks like a setting and is none.
+pub(super) fn unknown_variables(command: &Command) -> Vec<String> {
+    let known = variables(command);
+    let given = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let unknown = given.filter(|name| name.starts_with(PREFIX) && !known.contains(name) && !is_of_kubernetes(name));
+    unknown.map(|name| format!("the environment variable {name} is no setting and is ignored")).collect()
+}
+
+/// Kubernetes puts the addresses of a service called `treehead` or `treehead-…` into the environment of each pod.
+fn is_of_kubernetes(name: &str) -> bool {
+    name.contains("_SERVICE_") || name.ends_with("_PORT") || name.contains("_PORT_")
+}
+
+fn variables(command: &Command) -> Vec<String> {
+    let own = command.get_arguments().map(variable).filter(|name| !name.is_empty());
+    own.chain(command.get_subcommands().flat_map(variables)).collect()
+}
+
+/// What is wrong, without the usage that follows it, and where the help is.
+fn explained(command: &Command, arguments: &[String], error: &clap::Error) -> String {
+    let (path, invoked) = invoked(command, arguments);
+    let text = error.render().to_string();
+    let wrong = text.split("\n\nUsage:").next().unwrap_or(&text).split("\n\nFor more").next().unwrap_or(&text);
+    let mut wrong = wrong.strip_prefix("error: ").unwrap_or(wrong).replace("\n\n  tip: ", "; ");
+    if let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg)
+        && let Some(variable) = variable_of(invoked, arguments, shown)
+    {
+        wrong = wrong.replace(&format!("'{shown}'"), &variable);
+    }
+    format!("{wrong} (see {path} --help)")
+}
+
+/// The command that the arguments lead to, and how it is called.
+fn invoked<'a>(command: &'a Command, arguments: &[String]) -> (String, &'a Command) {
+    let mut path = command.get_name().to_owned();
+    let mut command = command;
+    for argument in arguments.iter().skip(1) {
+        let Some(subcommand) = command.find_subcommand(argument) else { break };
+        path = format!("{path} {argument}");
+        command = subcommand;
+    }
+    (path, command)
+}
+
+/// The variable that gave the value of an argument, which clap shows as `--listen <ADDRESS>`.
+fn variable_of(command: &Command, arguments: &[String], shown: &str) -> Option<String> {
+    let flag = shown.split([' ', '=']).next()?;
+    let is_given = arguments.iter().any(|argument| argument.split('=').next() == Some(flag));
+    let arg = command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"))?;
+    let variable = Some(variable(arg)).filter(|name| env::var_os(name).is_some());
+    variable.filter(|_| !is_given)
+}

@@ -1,0 +1,194 @@
+//! Settings as people give them: what is refused, with which words, and what is warned of.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::postgres::Storage;
+use crate::program::{self, Server, program, refusal};
+
+#[test]
+fn a_log_is_not_made_under_a_url() {
+    let storage = Storage::sqlite();
+    let data = storage.data().display().to_string();
+    for name in ["https://log.example.org", "log.example.org/rekor", "log.example.org:3000", "Log.Example.org"] {
+        let refused = refusal(&program::run(&["init", "--data-dir", &data, "--name", name]), 2);
+        assert!(refused.contains("--name: ") && refused.ends_with("write log.example.org"), "{refused}");
+        assert!(!storage.data().exists());
+    }
+    let refused = refusal(&storage.serve().args(["--name", "[::1]"]).output().unwrap(), 2);
+    assert!(refused.contains("IPv6"), "{refused}");
+    assert!(!storage.data().join("log-key.pem").exists());
+}
+
+#[test]
+fn a_log_that_has_such_a_name_is_served_all_the_same() {
+    let storage = Storage::sqlite();
+    Server::start(&mut storage.serve()).stop();
+    let name = "https://log.example.org";
+    storage.execute(&format!("UPDATE tree SET name = '{name}', origin_v1 = '{name} - 1', origin_v2 = '{name}'"));
+    let server = Server::start(storage.serve().args(["--name", name]));
+    assert!(server.banner.contains(name), "{}", server.banner);
+    server.stop();
+}
+
+#[test]
+fn a_variable_that_is_empty_is_not_set() {
+    let storage = Storage::sqlite();
+    let mut command = storage.serve();
+    for name in ["TREEHEAD_NAME", "TREEHEAD_DATABASE_FILE", "TREEHEAD_MAX_CONNECTIONS", "TREEHEAD_ENABLED_ENTRY_TYPES"]
+    {
+        command.env(name, "");
+    }
+    Server::start(&mut command).stop();
+}
+
+#[test]
+fn a_variable_that_is_no_setting_is_warned_of() {
+    let storage = Storage::sqlite();
+    let mut command = storage.serve();
+    // The last two are what Kubernetes gives a pod beside a service called treehead.
+    command
+        .env("TREEHEAD_LISTN", ":1")
+        .env("TREEHEAD_PORT", "tcp://10.0.0.1:3000")
+        .env("TREEHEAD_SERVICE_HOST", "10.0.0.1");
+    let server = Server::start(&mut command);
+    server.wait_for_log("TREEHEAD_LISTN");
+    let log = server.log();
+    assert!(!log.contains("TREEHEAD_PORT") && !log.contains("TREEHEAD_SERVICE_HOST"), "{log}");
+    server.stop();
+}
+
+#[test]
+fn a_refusal_names_the_source_of_the_setting() {
+    let storage = Storage::sqlite();
+    let mut command = program();
+    let refused = refusal(&command.args(["serve"]).env("TREEHEAD_LISTEN", "3000").output().unwrap(), 2);
+    assert!(refused.contains("TREEHEAD_LISTEN") && !refused.contains("--listen"), "{refused}");
+    assert!(refused.contains("127.0.0.1:3000") && refused.contains("treehead serve --help"), "{refused}");
+
+    let mut command = program();
+    let refused = refusal(&command.args(["serve"]).env("TREEHEAD_MAX_CONNECTIONS", "0").output().unwrap(), 2);
+    assert!(refused.starts_with("treehead: TREEHEAD_MAX_CONNECTIONS: "), "{refused}");
+
+    let file = program::file(storage.folder(), "treehead.toml", "# one\nmax-connections = 0\n").display().to_string();
+    let refused = refusal(&program::run(&["serve", "--config", &file]), 2);
+    assert!(refused.contains("treehead.toml line 2: max-connections: 0"), "{refused}");
+
+    let refused = refusal(&program::run(&["serve", "--config", &file, "--max-connections", "0"]), 2);
+    assert!(refused.starts_with("treehead: --max-connections: 0"), "{refused}");
+
+    let refused = refusal(&program::run(&["init", "--nme", "x"]), 2);
+    assert!(
+        refused.contains("'--nme' found; a similar argument exists: '--name' (see treehead init --help)"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn sizes_and_addresses_are_taken_as_people_write_them() {
+    let storage = Storage::sqlite();
+    let mut command = program();
+    command.args(["serve", "--listen", "localhost:0", "--metrics-listen", "127.0.0.1:0", "--max-body-bytes", "1MiB"]);
+    command.arg("--data-dir").arg(storage.data());
+    let server = Server::start(&mut command);
+    assert!(server.api.ip().is_loopback());
+    server.stop();
+}
+
+#[test]
+fn a_pod_with_fs_group_starts_a_second_time() {
+    let storage = Storage::sqlite();
+    Server::start(&mut storage.serve()).stop();
+    // Kubernetes gives a volume to a group by adding rw to every file and rwxs to every folder, at each mount.
+    fs::set_permissions(storage.data(), fs::Permissions::from_mode(0o2770)).unwrap();
+    for file in fs::read_dir(storage.data()).unwrap() {
+        fs::set_permissions(file.unwrap().path(), fs::Permissions::from_mode(0o660)).unwrap();
+    }
+    let server = Server::start(&mut storage.serve());
+    server.wait_for_log("others may look into the data folder");
+    server.stop();
+}
+
+#[test]
+fn a_data_folder_that_everybody_may_change_is_refused() {
+    let storage = Storage::sqlite();
+    fs::create_dir(storage.data()).unwrap();
+    fs::set_permissions(storage.data(), fs::Permissions::from_mode(0o777)).unwrap();
+    let refused = refusal(&storage.serve().output().unwrap(), 5);
+    assert!(refused.contains("chmod 700"), "{refused}");
+    assert_eq!(fs::read_dir(storage.data()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_listener_that_others_reach_is_warned_of() {
+    let storage = Storage::sqlite();
+    let mut command = program();
+    command.args(["serve", "--listen", ":0", "--metrics-listen", "127.0.0.1:0", "--data-dir"]).arg(storage.data());
+    let server = Server::start(&mut command);
+    server.wait_for_log("may write to this log");
+    server.stop();
+    let server = Server::start(&mut storage.serve());
+    server.wait_for_log("serving");
+    assert!(!server.log().contains("may write to this log"), "{}", server.log());
+    server.stop();
+}
+
+#[test]
+fn a_password_on_the_command_line_is_warned_of() {
+    let Some(storage) = Storage::postgres() else { return };
+    let server = Server::start(&mut storage.serve());
+    server.wait_for_log("--database has a password in it");
+    server.stop();
+    let url = storage.url().unwrap();
+    let server = Server::start(program::serve(&storage.data()).env("TREEHEAD_DATABASE", url));
+    server.wait_for_log("serving");
+    let log = server.log();
+    assert!(!log.contains("has a password in it") && !log.contains("_sqlx_migrations"), "{log}");
+    server.stop();
+}
+
+#[test]
+fn config_check_finds_what_a_start_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent").display().to_string();
+    let cases = [
+        (format!("witness-policy = \"{absent}\""), "absent"),
+        (format!("trusted-root-base = \"{absent}\""), "absent"),
+        (format!("signing-config-base = \"{absent}\""), "absent"),
+        (format!("database-file = \"{absent}\""), "absent"),
+        (format!("key-dir = \"{absent}\""), "absent"),
+        ("listen = \"127.0.0.1:2112\"".to_owned(), "metrics-listen: "),
+        ("enabled-entry-types = []".to_owned(), "the list is empty"),
+        ("enabled-api-endpoints = []".to_owned(), "the list is empty"),
+        ("client-signing-algorithms = []".to_owned(), "the list is empty"),
+        ("name = \"https://log.example.org\"".to_owned(), "write log.example.org"),
+        ("database = \"postgres://u@h:99999/d\"".to_owned(), "port"),
+        ("listen = \"127.0.0.1:99999\"".to_owned(), "99999"),
+        ("max-body-bytes = \"48MiBs\"".to_owned(), "48MiB"),
+    ];
+    for (text, wanted) in cases {
+        let file = program::file(folder.path(), "treehead.toml", &format!("{text}\n")).display().to_string();
+        let refused = refusal(&program::run(&["config", "--check", &file]), 2);
+        assert!(refused.contains(wanted), "{text}: {refused}");
+        assert!(refused.contains("treehead.toml line 1") || refused.contains("metrics-listen"), "{refused}");
+    }
+    let good = "name = \"log.example.org\"\nmax-body-bytes = \"48MiB\"\nlisten = \":3000\"\n";
+    let file = program::file(folder.path(), "treehead.toml", good).display().to_string();
+    let output = program::run(&["config", "--check", &file]);
+    assert!(output.status.success() && program::text(&output.stdout).ends_with("treehead.toml: OK\n"), "{output:?}");
+}
+
+#[test]
+fn help_has_headings_and_only_what_a_command_uses() {
+    let help = |arguments: &[&str]| program::text(&program::run(arguments).stdout);
+    let serve = help(&["serve", "--help"]);
+    let place = |text: &str| serve.find(text).unwrap_or_else(|| panic!("{text}: {serve}"));
+    assert!(place("The log:") < place("--name") && place("--name") < place("--apis"));
+    assert!(place("--apis") < place("Listeners:") && place("Listeners:") < place("Witnesses:"));
+    let rotate = help(&["rotate", "--help"]);
+    assert!(!rotate.contains("--apis") && !rotate.contains("localhost"), "{rotate}");
+    let export = help(&["trust", "export", "--help"]);
+    assert!(export.contains("[default: ./treehead-data]") && export.contains("[default: info]"), "{export}");
+    let witness = help(&["witness", "serve", "--help"]);
+    assert!(witness.contains("[default: 127.0.0.1:3010]") && !witness.contains("3000"), "{witness}");
+}
