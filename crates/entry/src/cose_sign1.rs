@@ -3,6 +3,7 @@
 use coset::iana::{self, EnumI64};
 use coset::{Algorithm, ContentType, CoseSign1, TaggedCborSerializable};
 
+use crate::cose_headers;
 use crate::digest::Digest;
 use crate::public_key::{Curve, KeyKind, PublicKey};
 use crate::refusal::Refusal;
@@ -34,6 +35,7 @@ impl Sign1 {
         if let Some(protected) = message.protected.original_data.as_deref().filter(|protected| !protected.is_empty()) {
             check_well_formed(protected, Tags::Allowed)?;
         }
+        cose_headers::check(&message.protected.header, &message.unprotected)?;
         let payload = message.payload.take().ok_or_else(|| invalid("missing payload"))?;
         if message.signature.is_empty() {
             return Err(invalid("empty signature"));

@@ -40,20 +40,17 @@ pub(crate) struct Signature {
 impl Envelope {
     /// Parses the JSON form.
     pub(crate) fn from_json(json: &str) -> Result<Self, Refusal> {
-        let [payload_type, payload, signatures] =
-            go_json::members(json, ["payloadType", "payload", "signatures"]).map_err(Refusal::invalid)?;
+        let [payload_type, payload, signatures] = go_json::members(json, ["payloadType", "payload", "signatures"])?;
         let mut envelope = Self {
-            payload_type: go_json::text(payload_type).map_err(Refusal::invalid)?.into_owned(),
-            payload: go_json::text(payload).map_err(Refusal::invalid)?.into_owned(),
+            payload_type: payload_type.text()?.into_owned(),
+            payload: payload.text()?.into_owned(),
             signatures: Vec::new(),
         };
-        go_json::each_element(signatures, Refusal::invalid, |signature| {
+        signatures.each_element(|signature| {
             check_signature_count(envelope.signatures.len() + 1)?;
-            let [key_id, sig] = go_json::members(signature.get(), ["keyid", "sig"]).map_err(Refusal::invalid)?;
-            let key_id = go_json::text(key_id).map_err(Refusal::invalid)?.into_owned();
-            let sig = go_json::text(sig).map_err(Refusal::invalid)?.into_owned();
-            envelope.signatures.push(Signature { key_id, sig });
-            Ok(())
+            let [key_id, sig] = signature.members(["keyid", "sig"])?;
+            envelope.signatures.push(Signature { key_id: key_id.text()?.into_owned(), sig: sig.text()?.into_owned() });
+            Ok::<_, Refusal>(())
         })?;
         Ok(envelope)
     }
@@ -297,5 +294,15 @@ mod tests {
             Envelope::from_json(r#"{"PAYLOADTYPE":"t","payload":"x","payload":"YQ==","signatures":[null]}"#).unwrap();
         assert_eq!((envelope.payload_type.as_str(), envelope.open().unwrap().payload()), ("t", &b"a"[..]));
         assert_eq!(envelope.signatures, [Signature::default()]);
+    }
+
+    #[test]
+    fn signatures_that_are_repeated_are_merged() {
+        let signatures = |json: &str| Envelope::from_json(json).unwrap().signatures;
+        let signature = |key_id: &str, sig: &str| Signature { key_id: key_id.to_owned(), sig: sig.to_owned() };
+        let twice = r#"{"signatures":[{"keyid":"k","sig":"a"},{"sig":"b"}],"signatures":[{"sig":"c"}]}"#;
+        assert_eq!(signatures(twice), [signature("k", "c")]);
+        assert_eq!(signatures(r#"{"signatures":[{"sig":"a"}],"signatures":null}"#), []);
+        assert!(Envelope::from_json(r#"{"payload":7,"payload":"YQ=="}"#).is_err());
     }
 }

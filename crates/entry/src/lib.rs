@@ -6,6 +6,8 @@
 //! Pure: no I/O, clock, randomness or async. Absent by design: whether a certificate is trusted, expired or revoked,
 //! which no log judges; and any look at the network.
 
+mod calendar;
+mod cose_headers;
 mod cose_sign1;
 mod digest;
 mod dsse;

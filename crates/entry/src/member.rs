@@ -10,7 +10,7 @@ use base64::engine::{DecodePaddingMode, Engine};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::go_json;
+use crate::go_json::Value;
 use crate::refusal::Refusal;
 
 /// Padding required; stray bits under the padding pass, as they do in Go.
@@ -64,15 +64,13 @@ impl<'a> Member<'a> {
 
     /// The elements of the list `what`, if this is an array, of which there may be `limit`.
     pub(crate) fn elements(self, what: &str, limit: usize) -> Result<Option<Vec<Member<'a>>>, Refusal> {
-        if self.starting_with('[').is_none() {
-            return Ok(None);
-        }
+        let Some(list) = self.0.filter(|_| self.starting_with('[').is_some()) else { return Ok(None) };
         let mut elements = Vec::new();
-        go_json::each_element(self.0, Refusal::json, |element| {
+        Value::of(list).each_element(|element| {
             if elements.len() == limit {
                 return Err(Refusal::Invalid(format!("more than {limit} {what}, the limit")));
             }
-            elements.push(Self::of(element));
+            elements.push(Self(element.last()));
             Ok(())
         })?;
         Ok(Some(elements))

@@ -129,7 +129,7 @@ impl VerifiedEntry {
         &self.leaf_bytes
     }
 
-    /// Search keys, lower-cased by [`str::to_lowercase`], each once.
+    /// Search keys, in lower case letter by letter as Go has it, each once.
     pub fn index_keys(&self) -> &[String] {
         &self.index_keys
     }
@@ -156,9 +156,9 @@ pub fn index_keys_of_leaf(leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, Refu
     Ok(keys.map(lower_case))
 }
 
-/// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, with four keys each. Each is a row,
-/// and those of one entry are written in one round with those of others.
-pub(crate) const MAX_INDEX_KEYS: usize = 4_096;
+/// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, each with three digests and a package URL,
+/// which is two keys; and a thousand of certificates and materials. Each is a row; a round of the ledger takes 8,192.
+pub(crate) const MAX_INDEX_KEYS: usize = 6_144;
 /// Bytes of all of them together: an eighth of what a round of the ledger takes.
 const MAX_INDEX_KEY_BYTES: usize = 1024 * 1024;
 
@@ -182,5 +182,23 @@ fn bounded(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
 /// Each key once, in lower case, in the order of first appearance.
 fn lower_case(keys: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::with_capacity(keys.len());
-    keys.into_iter().map(|key| key.to_lowercase()).filter(|key| seen.insert(key.clone())).collect()
+    keys.into_iter().map(|key| lower_case_text(&key)).filter(|key| seen.insert(key.clone())).collect()
+}
+
+/// Each letter becomes one letter, wherever it stands: U+0130 an `i` without a dot of its own, a capital sigma at the end of a
+/// word the common small one. [`str::to_lowercase`] does neither.
+fn lower_case_text(text: &str) -> String {
+    text.chars().filter_map(|letter| letter.to_lowercase().next()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_in_lower_case_as_in_go_and_each_once() {
+        let keys = ["\u{130}STANBUL@Example.com", "istanbul@example.com", "\u{39f}\u{3a3}", "\u{1e9e}"];
+        let lower = ["istanbul@example.com", "\u{3bf}\u{3c3}", "\u{df}"];
+        assert_eq!(lower_case(keys.map(str::to_owned).to_vec()), lower);
+    }
 }

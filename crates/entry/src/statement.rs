@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde_json::Error;
-use serde_json::value::RawValue;
-
-use crate::go_json;
+use crate::go_json::{self, Error, Value};
 use crate::refusal::Refusal;
 use crate::search;
 use crate::stages::{MAX_INDEX_KEYS, too_many_index_keys};
@@ -34,21 +31,39 @@ impl Digests {
     fn pass_over_faults(self) -> bool {
         self == Self::Readable
     }
+
+    /// What of the values decoded into one place is read: all of them, or where faults are passed over those of the type that
+    /// begins so.
+    fn read<'a>(self, value: &Value<'a>, first: char) -> Value<'a> {
+        match self.pass_over_faults() {
+            true => value.beginning_with(first),
+            false => value.clone(),
+        }
+    }
 }
 
 /// `<algorithm>:<digest>` for each digest, as written, and what a subject's name is found by. What is no statement has
-/// none, as in Rekor.
+/// none, as in Rekor. Members that are repeated are merged as Go merges them, so that what any of its clients reads is found.
 pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>, Refusal> {
     let payload = String::from_utf8_lossy(payload);
     let mut keys = Vec::new();
-    let Ok([subjects, predicate]) = go_json::members(&payload, ["subject", "predicate"]) else { return Ok(keys) };
-    if !collect(subjects, Names::Too, digests, &mut keys)? {
+    let [subjects, predicate] = match go_json::members(&payload, ["subject", "predicate"]) {
+        Ok(members) => members,
+        Err(Error::Json(_)) => return Ok(keys),
+        Err(repeated @ Error::Repeated) => return Err(repeated.into()),
+    };
+    if !collect(&subjects, Names::Too, digests, &mut keys)? {
         return Ok(Vec::new());
     }
-    let predicate = predicate.filter(|_| digests.include_materials());
-    if let Some(Ok([materials])) = predicate.map(|predicate| go_json::members(predicate.get(), ["materials"])) {
+    if digests.include_materials() {
         let before = keys.len();
-        if !collect(materials, Names::Left, digests, &mut keys)? {
+        // Some of Go's clients read it into a pointer, which a null empties; others into a struct, which stays as it is.
+        let is_whole = match digests.read(&predicate, '{').members(["materials"]) {
+            Ok([materials]) => collect(&materials, Names::Left, digests, &mut keys)?,
+            Err(Error::Json(_)) => false,
+            Err(repeated @ Error::Repeated) => return Err(repeated.into()),
+        };
+        if !is_whole {
             keys.truncate(before);
         }
     }
@@ -66,63 +81,59 @@ enum Names {
 enum Stop {
     /// It is not of the form that Rekor expects, and so ignored.
     Malformed,
-    TooMany,
+    Refused(Refusal),
 }
 
 impl From<Error> for Stop {
-    fn from(_: Error) -> Self {
-        Self::Malformed
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Json(_) => Self::Malformed,
+            Error::Repeated => Self::Refused(error.into()),
+        }
     }
 }
 
 /// Adds the digests of a list of `{"digest":{algorithm: digest}}`. False if it is not of that form; where faults are
 /// passed over it never is.
-fn collect(list: Option<&RawValue>, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<bool, Refusal> {
-    let outcome = go_json::each_element(list, Stop::from, |item| {
-        match collect_item(item, names, digests, keys) {
-            Err(Stop::Malformed) if digests.pass_over_faults() => {}
-            outcome => outcome?,
-        }
-        if keys.len() > MAX_INDEX_KEYS { Err(Stop::TooMany) } else { Ok(()) }
+fn collect(list: &Value<'_>, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<bool, Refusal> {
+    let outcome = digests.read(list, '[').each_element(|item| {
+        collect_item(&item, names, digests, keys)?;
+        if keys.len() > MAX_INDEX_KEYS { Err(Stop::Refused(too_many_index_keys())) } else { Ok(()) }
     });
     match outcome {
         Ok(()) => Ok(true),
-        Err(Stop::Malformed) => Ok(digests.pass_over_faults()),
-        Err(Stop::TooMany) => Err(too_many_index_keys()),
+        Err(Stop::Malformed) => Ok(false),
+        Err(Stop::Refused(refusal)) => Err(refusal),
     }
 }
 
 /// Adds the digests of one element, and what its name is found by.
-fn collect_item(item: &RawValue, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<(), Stop> {
-    let [name, digest] = go_json::members(item.get(), ["name", "digest"])?;
+fn collect_item(item: &Value<'_>, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<(), Stop> {
+    let [name, digest] = digests.read(item, '{').members(["name", "digest"])?;
     let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     // Not sought in the list: a name may be repeated as often as the payload has room for.
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
-    let outcome = go_json::each_member(digest, Stop::from, |algorithm, value| {
-        let value = match go_json::text(Some(value)) {
+    digests.read(&digest, '{').each_member(|algorithm, value| {
+        let value = match Value::of(value).text() {
             Ok(value) => value,
             // What is no text leaves the algorithm with nothing, as in Go.
             Err(_) if digests.pass_over_faults() => Cow::Borrowed(""),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Stop::from(error)),
         };
         match places.get(&algorithm) {
             Some(at) => found[*at].1 = value,
-            None if found.len() == MAX_INDEX_KEYS => return Err(Stop::TooMany),
+            None if found.len() == MAX_INDEX_KEYS => return Err(Stop::Refused(too_many_index_keys())),
             None => {
                 places.insert(algorithm.clone(), found.len());
                 found.push((algorithm, value));
             }
         }
         Ok(())
-    });
-    match outcome {
-        Err(Stop::Malformed) if digests.pass_over_faults() => {}
-        outcome => outcome?,
-    }
+    })?;
     keys.extend(found.into_iter().map(|(algorithm, value)| format!("{algorithm}:{value}")));
     // Not among Rekor's keys, so that a name of the wrong type does no harm.
     if names == Names::Too
-        && let Ok(name) = go_json::text(name)
+        && let Ok(name) = name.text()
     {
         keys.extend(search::subject_keys(&name));
     }
@@ -189,6 +200,49 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_repeated_is_merged_and_null_empties_it() {
+        for (payload, expected) in [
+            (r#"{"subject":[{"digest":{"a":"1"}}],"subject":[{"digest":{"b":"2"}}]}"#, vec!["a:1", "b:2"]),
+            (r#"{"subject":[{"digest":{"a":"1"},"digest":{"b":"2"}}]}"#, vec!["a:1", "b:2"]),
+            (r#"{"subject":[{"digest":{"a":"1"},"digest":{"a":"2"}}]}"#, vec!["a:2"]),
+            (r#"{"subject":[{"digest":{"a":"1"}}],"Subject":null}"#, vec![]),
+            (r#"{"subject":[{"digest":{"a":"1"},"digest":null}]}"#, vec![]),
+            (r#"{"subject":[{"digest":{"a":"1"}},null]}"#, vec!["a:1"]),
+            (r#"{"predicate":{"materials":[{"digest":{"a":"1"}}]},"predicate":{}}"#, vec!["a:1"]),
+            (r#"{"predicate":{"materials":[{"digest":{"a":"1"}}]},"predicate":null}"#, vec!["a:1"]),
+            (
+                r#"{"predicate":{"materials":[{"digest":{"a":"1"}}],"materials":[{"digest":{"b":"2"}}]}}"#,
+                vec!["a:1", "b:2"],
+            ),
+        ] {
+            assert_eq!(keys(payload), expected, "{payload}");
+        }
+    }
+
+    /// A signer could hide a subject behind a fault.
+    #[test]
+    fn faults_between_what_is_repeated_are_passed_over_for_dsse() {
+        let one = r#"{"digest":{"a":"1"}}"#;
+        for (payload, expected) in [
+            (format!(r#"{{"subject":[{one}],"subject":7}}"#), vec!["a:1"]),
+            (format!(r#"{{"subject":[{one}],"subject":[7]}}"#), vec!["a:1"]),
+            (format!(r#"{{"subject":[{one}],"subject":7,"subject":[{{"digest":{{"b":"2"}}}}]}}"#), vec!["a:1", "b:2"]),
+            (r#"{"subject":[{"digest":{"a":"1"},"digest":7,"digest":{"b":"2"}}]}"#.to_owned(), vec!["a:1", "b:2"]),
+            (format!(r#"{{"predicate":{{"materials":[{one}]}},"predicate":7}}"#), vec!["a:1"]),
+        ] {
+            assert_eq!(index_keys(payload.as_bytes(), Digests::Readable).unwrap(), expected, "{payload}");
+        }
+    }
+
+    /// A signer could hide subjects behind it.
+    #[test]
+    fn endless_repetition_is_refused() {
+        let subject = r#""subject":[{"digest":{"a":"1"}}]"#;
+        let statement = format!("{{{}}}", vec![subject; 100].join(","));
+        assert!(index_keys(statement.as_bytes(), Digests::Subjects).is_err());
+    }
+
     /// Names that are repeated once more for each of the others would take a minute.
     #[test]
     fn a_name_may_be_repeated() {
@@ -196,7 +250,17 @@ mod tests {
         let last = format!(",\"{}\":\"x\"", MAX_INDEX_KEYS - 1).repeat(300_000);
         let statement = format!("{{\"subject\":[{{\"digest\":{{{}{last}}}}}]}}", names.join(","));
         let keys = index_keys(statement.as_bytes(), Digests::Subjects).unwrap();
-        assert_eq!((keys.len(), keys.last().map(String::as_str)), (MAX_INDEX_KEYS, Some("4095:x")));
+        assert_eq!((keys.len(), keys.last()), (MAX_INDEX_KEYS, Some(&format!("{}:x", MAX_INDEX_KEYS - 1))));
+    }
+
+    /// As many subjects as a GitHub attestation may have.
+    #[test]
+    fn a_thousand_subjects_with_three_digests_are_taken() {
+        let subject =
+            |n| format!(r#"{{"name":"pkg:npm/a@{n}","digest":{{"sha1":"{n}","sha256":"{n}","sha512":"{n}"}}}}"#);
+        let subjects: Vec<String> = (0..1_024).map(subject).collect();
+        let statement = format!(r#"{{"subject":[{}]}}"#, subjects.join(","));
+        assert_eq!(index_keys(statement.as_bytes(), Digests::Subjects).unwrap().len(), 5 * 1_024);
     }
 
     #[test]

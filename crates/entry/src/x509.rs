@@ -9,6 +9,7 @@ mod name;
 mod name_constraints;
 mod signature;
 mod subjects;
+mod time;
 mod uri;
 
 use crate::digest::Digest;
@@ -94,7 +95,7 @@ impl Key {
         if signature.is_empty() {
             return Err(VerifyError::Empty);
         }
-        chain::verify(&self.chain, work)?;
+        chain::verify(&self.chain, chain::Hashes::Sha2, work)?;
         Ok(self.public_key.verify_digest(digest, signature, work)?)
     }
 
@@ -103,7 +104,7 @@ impl Key {
         if signature.is_empty() {
             return Err(VerifyError::Empty);
         }
-        chain::verify(&self.chain, work)?;
+        chain::verify(&self.chain, chain::Hashes::Sha2, work)?;
         Ok(self.public_key.verify_message(message, signature, work)?)
     }
 
@@ -154,6 +155,16 @@ pub(crate) enum VerifyError {
     Chain(#[from] chain::ChainError),
     #[error(transparent)]
     Signature(#[from] SignatureError),
+}
+
+/// Whether the contents of a `Name` are ones that Go reads.
+pub(crate) fn is_name(contents: &[u8]) -> bool {
+    name::is_well_formed(contents)
+}
+
+/// Whether a time is next that Go reads; reads it.
+pub(crate) fn is_time(elements: &mut der::Elements<'_>) -> bool {
+    time::read(elements).is_some()
 }
 
 /// What all blocks of a chain hold, the first of which is read already.

@@ -8,6 +8,7 @@ use std::ops::Range;
 use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
 use crate::head::describe;
+use crate::search::lower_case;
 use crate::store::encoding::prefix;
 use crate::store::{AuditCounts, AuditEntry, HeadRow, Store, StoreError, TreeRow};
 use crate::{IndexKeyHash, Tree, timestamps};
@@ -206,7 +207,7 @@ impl Check<'_> {
         match (self.derive_keys)(&entry.kind, body) {
             Ok(None) => {}
             Ok(Some(derived)) => {
-                let derived: BTreeSet<String> = derived.iter().map(|key| key.to_lowercase()).collect();
+                let derived: BTreeSet<String> = derived.iter().map(|key| lower_case(key)).collect();
                 if derived.iter().map(String::as_str).collect::<BTreeSet<_>>() != stored {
                     self.report
                         .add(format!("table body: the index keys of leaf index {at} do not follow from its body"));

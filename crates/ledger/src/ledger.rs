@@ -15,6 +15,7 @@ use crate::keys::KeyRing;
 use crate::log::{Log, Parts};
 use crate::publish::Witnessing;
 use crate::seal::Freshness;
+use crate::search::lower_case;
 use crate::store::{EntryRef, EntryRow, IndexKeys, Store, StoreError, TreeRow};
 use crate::tasks::Fatal;
 use crate::trees::{DEFAULT_NAME, create_tree, find_log};
@@ -454,7 +455,7 @@ impl From<PublishError> for OpenError {
 
 impl NewEntry {
     fn into_row(self) -> EntryRow {
-        let mut index_keys: Vec<String> = self.index_keys.into_iter().map(|key| key.to_lowercase()).collect();
+        let mut index_keys: Vec<String> = self.index_keys.into_iter().map(|key| lower_case(&key)).collect();
         index_keys.sort_unstable();
         index_keys.dedup();
         EntryRow {

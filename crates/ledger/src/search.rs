@@ -67,7 +67,7 @@ impl Search {
     fn key_sets(&self) -> Vec<Vec<String>> {
         let mut sets = vec![Vec::new()];
         for texts in &self.keys {
-            let with = |set: &Vec<String>, text: &String| set.iter().cloned().chain([text.to_lowercase()]).collect();
+            let with = |set: &Vec<String>, text: &String| set.iter().cloned().chain([lower_case(text)]).collect();
             sets = sets.iter().flat_map(|set| texts.iter().map(move |text| with(set, text))).collect();
         }
         for set in &mut sets {
@@ -78,6 +78,11 @@ impl Search {
         sets.dedup();
         sets
     }
+}
+
+/// A key text in lower case, letter by letter: as Go has it, and so other logs that are searched for the same texts.
+pub(crate) fn lower_case(text: &str) -> String {
+    text.chars().filter_map(|letter| letter.to_lowercase().next()).collect()
 }
 
 /// Single keys, looked up together.

@@ -10,7 +10,7 @@ use crate::member::Member;
 use crate::pki::pkcs7::SignedData;
 use crate::refusal::Refusal;
 use crate::work::Work;
-use crate::x509::der::{Elements, INTEGER, SEQUENCE};
+use crate::x509::der::{Elements, SEQUENCE};
 
 /// Bytes of one answer, as in Rekor. That bounds its certificates and signers, too.
 const MAX_BYTES: usize = 10 * 1024;
@@ -86,10 +86,12 @@ impl Spec {
 const GRANTED: &[u8] = &[0];
 const GRANTED_WITH_MODS: &[u8] = &[1];
 
-/// Status, and the contents of the token, of a response. What follows it is not looked at, as in Rekor.
+/// Status, and the contents of the token, of a response. Rekor does not look at what follows; but one token would then have
+/// any number of entries.
 fn parts(response: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
-    let mut fields = Elements(response).inside(SEQUENCE)?;
-    let status = fields.inside(SEQUENCE)?.any().filter(|status| status.tag == INTEGER)?.contents;
-    let token = fields.any().filter(|token| token.tag == SEQUENCE).map(|token| token.contents);
-    Some((status, token))
+    let mut outer = Elements(response);
+    let mut fields = outer.inside(SEQUENCE)?;
+    let status = fields.inside(SEQUENCE)?.small_integer()?.contents;
+    let token = fields.optional(SEQUENCE)?;
+    (outer.is_empty() && fields.is_empty()).then_some((status, token))
 }

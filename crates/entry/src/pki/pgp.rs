@@ -56,8 +56,9 @@ impl Key {
         let mut packets = Vec::new();
         entities.iter().for_each(|entity| entity.write(&mut packets));
         let user_ids = entities.iter().flat_map(|entity| &entity.user_ids);
-        let texts = user_ids.filter_map(|user_id| std::str::from_utf8(&user_id.text).ok());
-        let emails = texts.map(email::of_user_id).filter(|email| is_email(email)).map(str::to_owned).collect();
+        // Names of old keys are in Latin-1, beside which the address is what it is.
+        let texts = user_ids.map(|user_id| String::from_utf8_lossy(&user_id.text));
+        let emails = texts.map(|text| email::of_user_id(&text).to_owned()).filter(|email| is_email(email)).collect();
         Self { canonical: armor::encode(PUBLIC_KEY, &packets), emails, entities }
     }
 

@@ -5,6 +5,7 @@
 //! Beyond the one level of a time stamp nothing is nested, and certificates need not be trusted, valid or of any use.
 
 mod algorithm;
+mod revocation;
 mod signer;
 
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use crate::pem;
 use crate::work::Work;
 use crate::x509::certificate::Certificate;
 use crate::x509::chain;
-use crate::x509::der::{Element, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET, constructed};
+use crate::x509::der::{Element, Elements, OBJECT_IDENTIFIER, SEQUENCE, SET, constructed};
 use signer::Signer;
 
 /// Bytes of one structure. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse one of 37,000.
@@ -99,7 +100,7 @@ impl<'a> SignedData<'a> {
     }
 
     fn read(data: &mut Elements<'a>) -> Option<Self> {
-        let version = data.any().filter(|version| version.tag == INTEGER)?.whole;
+        let version = data.small_integer()?.whole;
         let mut digest_algorithms = Vec::new();
         let mut algorithms = data.inside(SET)?;
         while !algorithms.is_empty() {
@@ -119,7 +120,7 @@ impl<'a> SignedData<'a> {
         };
         let certificates = data.optional(constructed(0))?;
         let revocation_lists = match data.is_next(constructed(1)) {
-            true => data.any()?.whole,
+            true => data.any().filter(|lists| revocation::are_lists(lists.contents))?.whole,
             false => &[],
         };
         let mut signers = Vec::new();
@@ -230,7 +231,8 @@ impl<'a> SignedData<'a> {
     }
 }
 
-/// Whether certificate number `signer` is issued by the first one, over any of the others, or is the first one itself.
+/// Whether certificate number `signer` is issued by the first one, over any of the others, or is the first one itself. As
+/// nothing is trusted, SHA-1 will do, with which certificates of the signers of old archives are signed.
 fn leads_to_first(signer: usize, certificates: &[&[u8]], work: &mut Work) -> Result<(), chain::ChainError> {
     if signer == 0 {
         return Ok(());
@@ -238,7 +240,7 @@ fn leads_to_first(signer: usize, certificates: &[&[u8]], work: &mut Work) -> Res
     let others = certificates.iter().enumerate().filter(|(at, _)| *at != signer && *at != 0).map(|(_, der)| *der);
     let path: Vec<Vec<u8>> =
         [certificates[signer]].into_iter().chain(others).chain([certificates[0]]).map(<[u8]>::to_vec).collect();
-    chain::verify(&path, work)
+    chain::verify(&path, chain::Hashes::Sha1Too, work)
 }
 
 /// An element of these contents, one after the other.

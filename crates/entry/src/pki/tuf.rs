@@ -9,10 +9,11 @@ mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Map;
 use serde_json::value::RawValue;
 
 use crate::digest::Digest;
-use crate::go_json;
+use crate::go_json::{self, Value};
 use crate::jcs;
 use crate::pki;
 use crate::refusal::{Refusal, quoted};
@@ -70,13 +71,12 @@ impl Document {
     }
 
     fn read(canonical: Vec<u8>, work: &mut Work) -> Result<Self, Refusal> {
-        let [signed, signatures] = parts(&canonical)?;
-        let [kind, version, expires] =
-            go_json::members(signed.get(), ["_type", "version", "expires"]).map_err(Refusal::invalid)?;
-        let kind = go_json::text(kind).map_err(Refusal::invalid)?.into_owned();
-        let version = version.map_or(Ok(0), |version| serde_json::from_str(version.get())).map_err(Refusal::invalid)?;
-        let expires = Timestamp::parse(&go_json::text(expires).map_err(Refusal::invalid)?)?;
-        let signatures = read_signatures(signatures)?;
+        let (signed, signatures) = parts(&canonical)?;
+        let [kind, version, expires] = go_json::members(signed.get(), ["_type", "version", "expires"])?;
+        let kind = kind.text()?.into_owned();
+        let version = version.scalar()?;
+        let expires = Timestamp::parse(&expires.text()?)?;
+        let signatures = read_signatures(&signatures)?;
         let message = canonical::signed_form(signed, work)?;
         Ok(Self { signatures, message, canonical, kind, version, expires })
     }
@@ -162,13 +162,15 @@ impl pki::Key for Root {
     /// Parses a root and checks that it signed itself; not whether it has expired, so that it can be searched by for ever.
     fn parse(json: &[u8], work: &mut Work) -> Result<Self, Refusal> {
         let canonical = canonical_form(json, work)?;
-        let [signed, _] = parts(&canonical)?;
-        let members = go_json::members(signed.get(), ["spec_version", "keys", "roles"]);
-        let [spec_version, keys, roles] = members.map_err(Refusal::invalid)?;
+        let (signed, _) = parts(&canonical)?;
+        let [spec_version, keys, roles, consistent_snapshot] =
+            go_json::members(signed.get(), ["spec_version", "keys", "roles", "consistent_snapshot"])?;
+        // It matters to clients of a repository only, but whoever reads the root with Go needs it to be one.
+        consistent_snapshot.scalar::<bool>()?;
         let root = Self {
-            spec_version: go_json::text(spec_version).map_err(Refusal::invalid)?.into_owned(),
-            keys: read_keys(keys)?,
-            roles: read_roles(roles)?,
+            spec_version: spec_version.text()?.into_owned(),
+            keys: read_keys(&keys)?,
+            roles: read_roles(&roles)?,
             document: Document::read(canonical, work)?,
         };
         root.check(&root.document, "root", work)?;
@@ -196,12 +198,12 @@ fn canonical_form(json: &[u8], work: &mut Work) -> Result<Vec<u8>, Refusal> {
             json.len()
         )));
     }
-    let [signed, signatures] = parts(json)?;
+    let (signed, signatures) = parts(json)?;
     // What is wrong with what is signed is said first.
     let signed = canonical::rfc8785(signed, work)?;
     let mut whole = br#"{"signatures":["#.to_vec();
     whole.reserve_exact(signed.len());
-    for (position, Signature { key_id, bytes }) in read_signatures(signatures)?.into_iter().enumerate() {
+    for (position, Signature { key_id, bytes }) in read_signatures(&signatures)?.into_iter().enumerate() {
         if position > 0 {
             whole.push(b',');
         }
@@ -215,35 +217,33 @@ fn canonical_form(json: &[u8], work: &mut Work) -> Result<Vec<u8>, Refusal> {
 }
 
 /// The members `signed` and `signatures` of a document.
-fn parts(json: &[u8]) -> Result<[&RawValue; 2], Refusal> {
+fn parts(json: &[u8]) -> Result<(&RawValue, Value<'_>), Refusal> {
     let text = std::str::from_utf8(json).map_err(Refusal::invalid)?;
-    let [signed, signatures] = go_json::members(text, ["signed", "signatures"]).map_err(Refusal::invalid)?;
+    let [signed, signatures] = go_json::members(text, ["signed", "signatures"])?;
     // Go's words for a member that is not there.
-    let signed = signed.ok_or_else(|| invalid("unexpected end of JSON input"))?;
-    Ok([signed, signatures.unwrap_or(RawValue::NULL)])
+    let signed = signed.last().ok_or_else(|| invalid("unexpected end of JSON input"))?;
+    Ok((signed, signatures))
 }
 
-fn read_signatures(list: &RawValue) -> Result<Vec<Signature>, Refusal> {
+fn read_signatures(list: &Value<'_>) -> Result<Vec<Signature>, Refusal> {
     let mut signatures = Vec::new();
-    go_json::each_element(Some(list), Refusal::invalid, |element| {
+    list.each_element(|element| {
         if signatures.len() == MAX_SIGNATURES {
             return Err(Refusal::Invalid(format!(
                 "a TUF document has more than {MAX_SIGNATURES} signatures, the limit"
             )));
         }
-        let [key_id, sig] = go_json::members(element.get(), ["keyid", "sig"]).map_err(Refusal::invalid)?;
-        let key_id = go_json::text(key_id).map_err(Refusal::invalid)?.into_owned();
-        let bytes = hex::decode(&*go_json::text(sig).map_err(Refusal::invalid)?)
-            .map_err(|_| invalid("tuf: invalid JSON hex bytes"))?;
-        signatures.push(Signature { key_id, bytes });
+        let [key_id, sig] = element.members(["keyid", "sig"])?;
+        let bytes = hex::decode(&*sig.text()?).map_err(|_| invalid("tuf: invalid JSON hex bytes"))?;
+        signatures.push(Signature { key_id: key_id.text()?.into_owned(), bytes });
         Ok(())
     })?;
     Ok(signatures)
 }
 
-fn read_keys(object: Option<&RawValue>) -> Result<BTreeMap<String, RoleKey>, Refusal> {
+fn read_keys(object: &Value<'_>) -> Result<BTreeMap<String, RoleKey>, Refusal> {
     let mut keys = BTreeMap::new();
-    go_json::each_member(object, Refusal::invalid, |id, key| {
+    object.each_member(|id, key| {
         if keys.len() == MAX_KEYS {
             return Err(Refusal::Invalid(format!("a TUF root has more than {MAX_KEYS} keys, the limit")));
         }
@@ -253,25 +253,24 @@ fn read_keys(object: Option<&RawValue>) -> Result<BTreeMap<String, RoleKey>, Ref
     Ok(keys)
 }
 
-fn read_roles(object: Option<&RawValue>) -> Result<BTreeMap<String, Role>, Refusal> {
+fn read_roles(object: &Value<'_>) -> Result<BTreeMap<String, Role>, Refusal> {
     let mut roles = BTreeMap::new();
     let too_many = |what: &str| Refusal::Invalid(format!("a TUF root has more than {MAX_ROLES} {what}, the limit"));
-    go_json::each_member(object, Refusal::invalid, |name, role| {
+    object.each_member(|name, role| {
         if roles.len() == MAX_ROLES {
             return Err(too_many("roles"));
         }
-        let [ids, threshold] = go_json::members(role.get(), ["keyids", "threshold"]).map_err(Refusal::invalid)?;
-        let threshold =
-            threshold.map_or(Ok(0), |number| serde_json::from_str(number.get())).map_err(Refusal::invalid)?;
+        let [ids, threshold] = Value::of(role).members(["keyids", "threshold"])?;
+        let threshold = threshold.scalar()?;
         if threshold < 1 {
             return Err(invalid("tuf: invalid role threshold"));
         }
         let mut key_ids = BTreeSet::new();
-        go_json::each_element(ids, Refusal::invalid, |id| {
+        ids.each_element(|id| {
             if key_ids.len() == MAX_ROLES {
                 return Err(too_many("keys for a role"));
             }
-            key_ids.insert(go_json::text(Some(id)).map_err(Refusal::invalid)?.into_owned());
+            key_ids.insert(id.text()?.into_owned());
             Ok(())
         })?;
         roles.insert(name.into_owned(), Role { key_ids, threshold });

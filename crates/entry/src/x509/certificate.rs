@@ -2,13 +2,9 @@
 
 use std::time::Duration;
 
-use der::Decode;
-use x509_cert::certificate::Rfc5280;
-use x509_cert::time::Validity;
-
 use super::der::{Elements, INTEGER, SEQUENCE, constructed, context};
 use super::extensions::Extensions;
-use super::name;
+use super::{name, time};
 use crate::public_key::{KeyError, PublicKey};
 
 /// A certificate, borrowed from its DER. Nothing is verified.
@@ -71,8 +67,10 @@ impl<'a> Certificate<'a> {
         if !name::is_well_formed(parts.issuer) || !name::is_well_formed(parts.subject) {
             return Err(CertificateError::Not("invalid RDNSequence"));
         }
-        let validity =
-            Validity::<Rfc5280>::from_der(parts.validity).map_err(|_| CertificateError::Not("malformed validity"))?;
+        let mut validity = Elements(parts.validity);
+        let (Some(not_before), Some(not_after)) = (time::read(&mut validity), time::read(&mut validity)) else {
+            return Err(CertificateError::Not("malformed validity"));
+        };
         let public_key = match PublicKey::from_spki(parts.public_key_info) {
             Err(error @ (KeyError::Malformed | KeyError::UnknownCurve)) => return Err(CertificateError::Key(error)),
             other => other,
@@ -85,8 +83,8 @@ impl<'a> Certificate<'a> {
             serial: parts.serial,
             issuer: parts.issuer,
             subject: parts.subject,
-            not_before: validity.not_before.to_unix_duration(),
-            not_after: validity.not_after.to_unix_duration(),
+            not_before,
+            not_after,
             public_key_info: parts.public_key_info,
             public_key,
             extensions: Extensions::read(parts.extensions)?,
@@ -107,7 +105,7 @@ impl<'a> Parts<'a> {
         let serial = fields.integer()?;
         let inner_algorithm = fields.read(SEQUENCE)?;
         let issuer = fields.read(SEQUENCE)?;
-        let validity = fields.any().filter(|element| element.tag == SEQUENCE)?.whole;
+        let validity = fields.read(SEQUENCE)?;
         let subject = fields.read(SEQUENCE)?;
         let public_key_info = fields.any().filter(|element| element.tag == SEQUENCE)?.whole;
         let is_consistent = outer.is_empty()

@@ -7,12 +7,13 @@
 //! authorities with P-224 keys, which no library here verifies with, and authorities with rules about policies (RFC 5280
 //! sections 4.2.1.5 and 4.2.1.11), which no signing CA is known to have.
 
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
 
 use super::certificate::{Certificate, CertificateError, Version};
 use super::der::Elements;
 use crate::digest::HashAlgorithm;
-use crate::public_key::{Curve, KeyKind, ecdsa_algorithm, rsa_algorithm};
+use crate::public_key::{Curve, KeyKind, SignatureError, ecdsa_algorithm, rsa_algorithm};
 use crate::work::{TooCostly, Work};
 
 /// Signatures checked for one chain: twice what ten certificates in order need. Ten that bear one name could otherwise
@@ -28,6 +29,18 @@ const SHA384_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12];
 const SHA512_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13];
 const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
 const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
+const SHA1_WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 5];
+const SHA1_WITH_RSA_OF_ISO: &[u8] = &[0x2b, 14, 3, 2, 29];
+const ECDSA_WITH_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1];
+
+/// Hash functions that count in the signatures of a chain.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hashes {
+    /// As in Go.
+    Sha2,
+    /// Also SHA-1, by which authorities signed until 2016: for chains that show who belongs together, not who is trusted.
+    Sha1Too,
+}
 
 /// Why certificates are no chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,13 +53,15 @@ pub(crate) enum ChainError {
     Expired,
     #[error("x509: certificate signed by unknown authority")]
     UnknownAuthority,
+    #[error("x509: chains with policy mappings or policy constraints are not verified here")]
+    PolicyRules,
     #[error(transparent)]
     TooCostly(#[from] TooCostly),
 }
 
 /// Verifies that the first certificate leads to the last one, over any of those between, as of the beginning of its
 /// validity. Fewer than two certificates are no chain and pass.
-pub(crate) fn verify(chain: &[Vec<u8>], work: &mut Work) -> Result<(), ChainError> {
+pub(crate) fn verify(chain: &[Vec<u8>], hashes: Hashes, work: &mut Work) -> Result<(), ChainError> {
     if chain.len() < 2 {
         return Ok(());
     }
@@ -63,9 +78,12 @@ pub(crate) fn verify(chain: &[Vec<u8>], work: &mut Work) -> Result<(), ChainErro
     if chain.first() == chain.last() {
         return Ok(());
     }
-    let mut search = Search { leaf, root, intermediates, checks: 0, work };
-    match search.leads_to_root(&mut vec![leaf])? {
-        true => Ok(()),
+    let mut search = Search { leaf, root, intermediates, hashes, checks: 0, met_policy_rules: false, work };
+    if search.leads_to_root(&mut vec![leaf])? {
+        return Ok(());
+    }
+    match search.met_policy_rules {
+        true => Err(ChainError::PolicyRules),
         false => Err(ChainError::UnknownAuthority),
     }
 }
@@ -74,7 +92,9 @@ struct Search<'c, 'a, 'w> {
     leaf: &'c Certificate<'a>,
     root: &'c Certificate<'a>,
     intermediates: &'c [Certificate<'a>],
+    hashes: Hashes,
     checks: usize,
+    met_policy_rules: bool,
     work: &'w mut Work,
 }
 
@@ -83,6 +103,7 @@ impl<'c, 'a> Search<'c, 'a, '_> {
     fn leads_to_root(&mut self, path: &mut Vec<&'c Certificate<'a>>) -> Result<bool, TooCostly> {
         // Whether rules about policies would admit the chain is not worked out.
         if path.iter().any(|certificate| certificate.extensions.has_policy_rules) {
+            self.met_policy_rules = true;
             return Ok(false);
         }
         if self.may_follow(path, self.root)? && admits_names(&[path, &[self.root][..]].concat(), self.work)? {
@@ -121,7 +142,7 @@ impl<'c, 'a> Search<'c, 'a, '_> {
             return Ok(false);
         }
         self.checks += 1;
-        is_signed_by(child, parent, self.work)
+        is_signed_by(child, parent, self.hashes, self.work)
     }
 }
 
@@ -155,25 +176,46 @@ fn admits_names(path: &[&Certificate<'_>], work: &mut Work) -> Result<bool, TooC
     Ok(true)
 }
 
-fn is_signed_by(child: &Certificate<'_>, parent: &Certificate<'_>, work: &mut Work) -> Result<bool, TooCostly> {
+fn is_signed_by(
+    child: &Certificate<'_>,
+    parent: &Certificate<'_>,
+    hashes: Hashes,
+    work: &mut Work,
+) -> Result<bool, TooCostly> {
     // The key of the parent was parsed with it, so that it is of a bounded size.
-    let (Ok(key), Some(algorithm)) = (&parent.public_key, algorithm(child, parent)) else { return Ok(false) };
+    let Ok(key) = &parent.public_key else { return Ok(false) };
     if key.kind() == KeyKind::Ecdsa(Curve::P224) {
         return Ok(false);
     }
+    if let Some(algorithm) = algorithm(child, key.kind()) {
+        work.take_hashing(child.signed.len())?;
+        work.take_signature(key.kind())?;
+        let key = ParsedPublicKey::new(algorithm, parent.public_key_info);
+        return Ok(key.is_ok_and(|key| key.verify_sig(child.signed, child.signature).is_ok()));
+    }
+    let identifier = Elements(child.signature_algorithm).object_identifier();
+    let is_sha1 = matches!(
+        (key.kind(), identifier),
+        (KeyKind::Rsa { .. }, Some(SHA1_WITH_RSA | SHA1_WITH_RSA_OF_ISO)) | (KeyKind::Ecdsa(_), Some(ECDSA_WITH_SHA1))
+    );
+    if !is_sha1 || hashes != Hashes::Sha1Too {
+        return Ok(false);
+    }
     work.take_hashing(child.signed.len())?;
-    work.take_signature(key.kind())?;
-    let key = ParsedPublicKey::new(algorithm, parent.public_key_info);
-    Ok(key.is_ok_and(|key| key.verify_sig(child.signed, child.signature).is_ok()))
+    let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, child.signed);
+    match key.verify_hash(&hash, child.signature, work) {
+        Err(SignatureError::TooCostly(error)) => Err(error),
+        verified => Ok(verified.is_ok()),
+    }
 }
 
-/// The algorithm by which `child` says it is signed, for a key like that of `parent`. SHA-1 is none, as in Go.
-fn algorithm(child: &Certificate<'_>, parent: &Certificate<'_>) -> Option<&'static dyn VerificationAlgorithm> {
+/// The algorithm by which `child` says it is signed, for a key of this kind. SHA-1 is none, as in Go.
+fn algorithm(child: &Certificate<'_>, key: KeyKind) -> Option<&'static dyn VerificationAlgorithm> {
     use HashAlgorithm::{Sha256, Sha384, Sha512};
     let mut fields = Elements(child.signature_algorithm);
     let identifier = fields.object_identifier()?;
     let parameters = fields.any().map(|parameters| parameters.whole);
-    match (parent.public_key.as_ref().ok()?.kind(), identifier, parameters) {
+    match (key, identifier, parameters) {
         (KeyKind::Ecdsa(curve), ECDSA_WITH_SHA256, _) => ecdsa_algorithm(curve, Sha256),
         (KeyKind::Ecdsa(curve), ECDSA_WITH_SHA384, _) => ecdsa_algorithm(curve, Sha384),
         (KeyKind::Ecdsa(curve), ECDSA_WITH_SHA512, _) => ecdsa_algorithm(curve, Sha512),

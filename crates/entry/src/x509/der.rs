@@ -9,6 +9,8 @@ pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const BIT_STRING: u8 = 0x03;
 pub(crate) const OCTET_STRING: u8 = 0x04;
 pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(crate) const UTC_TIME: u8 = 0x17;
+pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
 
@@ -95,9 +97,20 @@ impl<'a> Elements<'a> {
         self.read(INTEGER).filter(|bytes| is_integer(bytes))
     }
 
+    /// A number of 64 bits, in as few bytes as possible.
+    pub(crate) fn small_integer(&mut self) -> Option<Element<'a>> {
+        let is_small = |bytes: &[u8]| is_integer(bytes) && bytes.len() <= size_of::<i64>();
+        self.any().filter(|element| element.tag == INTEGER && is_small(element.contents))
+    }
+
     /// The encoding of an object identifier.
     pub(crate) fn object_identifier(&mut self) -> Option<&'a [u8]> {
         self.read(OBJECT_IDENTIFIER).filter(|bytes| is_object_identifier(bytes))
+    }
+
+    /// The encoding of an object identifier with numbers of any size, such as UUIDs below 2.25.
+    pub(crate) fn big_object_identifier(&mut self) -> Option<&'a [u8]> {
+        self.read(OBJECT_IDENTIFIER).filter(|bytes| is_big_object_identifier(bytes))
     }
 
     pub(crate) fn boolean(&mut self) -> Option<bool> {
@@ -143,6 +156,18 @@ fn is_object_identifier(bytes: &[u8]) -> bool {
     !bytes.is_empty() && length == 0
 }
 
+/// Whether each subidentifier is in as few bytes as possible, and the last one ends.
+fn is_big_object_identifier(bytes: &[u8]) -> bool {
+    let mut is_first = true;
+    for byte in bytes {
+        if is_first && *byte == 0x80 {
+            return false;
+        }
+        is_first = *byte < 0x80;
+    }
+    !bytes.is_empty() && is_first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +206,13 @@ mod tests {
         }
         for bytes in [&[6, 0][..], &[6, 1, 0x86], &[6, 2, 0x80, 1], &[6, 5, 0x88, 0x80, 0x80, 0x80, 0]] {
             assert!(Elements(bytes).object_identifier().is_none(), "{bytes:x?}");
+        }
+        let uuid = [&[6, 20, 0x69][..], &[0x83], &[0xff; 17], &[0x7f]].concat();
+        for bytes in [&[6, 1, 0x2a][..], &[6, 5, 0x88, 0x80, 0x80, 0x80, 0], &uuid] {
+            assert!(Elements(bytes).big_object_identifier().is_some(), "{bytes:x?}");
+        }
+        for bytes in [&[6, 0][..], &[6, 1, 0x86], &[6, 2, 0x80, 1], &[6, 3, 0x2a, 0x80, 1]] {
+            assert!(Elements(bytes).big_object_identifier().is_none(), "{bytes:x?}");
         }
         assert_eq!(Elements(&[1, 1, 0xff]).boolean(), Some(true));
         assert_eq!(Elements(&[1, 1, 1]).boolean(), None);

@@ -174,7 +174,7 @@ fn certificate_policies(mut value: Elements<'_>) -> Option<bool> {
     let mut policies = value.inside(SEQUENCE)?;
     let mut seen = HashSet::new();
     while !policies.is_empty() {
-        let id = policies.inside(SEQUENCE)?.object_identifier()?;
+        let id = policies.inside(SEQUENCE)?.big_object_identifier()?;
         if !seen.insert(id) {
             return None;
         }

@@ -1,17 +1,15 @@
 //! Distinguished names and the strings in them.
 
-use der::Decode;
-use x509_cert::time::Time;
-
-use super::der::{BIT_STRING, BOOLEAN, Element, Elements, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET};
+use super::der::{
+    BIT_STRING, BOOLEAN, Element, Elements, GENERALIZED_TIME, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET, UTC_TIME,
+};
+use super::time;
 
 const UTF8_STRING: u8 = 0x0c;
 const NUMERIC_STRING: u8 = 0x12;
 const PRINTABLE_STRING: u8 = 0x13;
 const T61_STRING: u8 = 0x14;
 const IA5_STRING: u8 = 0x16;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
 const BMP_STRING: u8 = 0x1e;
 
 /// Whether the contents of a `Name` (RFC 5280 section 4.1.2.4) are ones that Go reads.
@@ -40,10 +38,10 @@ fn is_value(value: &Element<'_>) -> bool {
             text(value.tag, value.contents).is_some()
         }
         BOOLEAN => element.boolean().is_some(),
-        INTEGER => element.integer().is_some_and(|number| number.len() <= size_of::<i64>()),
+        INTEGER => element.small_integer().is_some(),
         BIT_STRING => element.bit_string().is_some(),
         OBJECT_IDENTIFIER => element.object_identifier().is_some(),
-        UTC_TIME | GENERALIZED_TIME => Time::from_der(value.whole).is_ok(),
+        UTC_TIME | GENERALIZED_TIME => time::read(&mut element).is_some(),
         _ => true,
     }
 }

@@ -9,6 +9,8 @@ use super::{name, uri};
 /// `1.3.6.1.4.1.57264.1.7`, the one OtherName that names a subject: the user name of Fulcio's username issuers.
 const FULCIO_OTHER_NAME: [u8; 10] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7];
 
+const GENERAL_STRING: u8 = 0x1b;
+
 /// The names of a subject alternative name, each as often as it is there.
 #[derive(Default)]
 pub(super) struct Subjects {
@@ -23,8 +25,8 @@ pub(super) struct Subjects {
 impl Subjects {
     /// Reads a subject alternative name (RFC 5280 section 4.2.1.6). Other forms of names are passed over.
     pub(super) fn read(value: &[u8]) -> Result<Self, CertificateError> {
-        let mut names =
-            Elements(value).inside(SEQUENCE).ok_or(CertificateError::Not("invalid subject alternative names"))?;
+        let mut outer = Elements(value);
+        let mut names = outer.inside(SEQUENCE).ok_or(CertificateError::Not("invalid subject alternative names"))?;
         let mut subjects = Self::default();
         let mut others = Vec::new();
         while !names.is_empty() {
@@ -38,8 +40,8 @@ impl Subjects {
                 DNS => subjects.dns.push(ascii(name.contents)?),
                 URI => {
                     let uri = ascii(name.contents)?;
-                    if !uri::is_plain(&uri) {
-                        return Err(CertificateError::Not("URI is not in its plain form"));
+                    if !uri::is_written_back(&uri) {
+                        return Err(CertificateError::Not("a URI is not in the form in which Go writes it"));
                     }
                     subjects.uris.push(uri);
                 }
@@ -49,8 +51,10 @@ impl Subjects {
                 _ => {}
             }
         }
+        // Nothing may follow the names, or Rekor finds no OtherName.
         if let [only] = &others[..]
             && only.tag == constructed(0)
+            && outer.is_empty()
         {
             subjects.other = fulcio_user(only.contents);
         }
@@ -100,5 +104,10 @@ fn fulcio_user(contents: &[u8]) -> Option<String> {
         return None;
     }
     let value = fields.inside(constructed(0))?.any()?;
-    name::text(value.tag, value.contents).filter(|user| !user.is_empty())
+    let user = match value.tag {
+        // Go takes its bytes as they are.
+        GENERAL_STRING => String::from_utf8(value.contents.to_vec()).ok(),
+        tag => name::text(tag, value.contents),
+    };
+    user.filter(|user| !user.is_empty())
 }

@@ -129,6 +129,30 @@ fn bombs_are_refused() {
     }
 }
 
+/// Who unpacks it makes a link or a folder, and sees no contents.
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    let whole = Package::new();
+    let archive = |kind: tar::EntryType, name: &str, contents: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_path(name).unwrap();
+        header.set_entry_type(kind);
+        header.set_size(contents.len() as u64);
+        header.set_cksum();
+        let mut archive = tar::Builder::new(Vec::new());
+        archive.append(&header, contents).unwrap();
+        gzip(archive.get_ref())
+    };
+    use tar::EntryType::{Directory, Link, Regular, Symlink};
+    let control = |kind| whole.with_control(&archive(kind, ".PKGINFO", whole.info.as_bytes()));
+    submit("alpine", spec(&control(Regular))).unwrap();
+    for kind in [Symlink, Link, Directory] {
+        assert_eq!(refusal(&control(kind)), ".PKGINFO is not a regular file");
+        let signature = archive(kind, ".SIGN.RSA.test", b"x");
+        assert_eq!(refusal(&[&signature, &whole.data[..]].concat()), ".SIGN is not a regular file");
+    }
+}
+
 /// Sizes in tar headers allocate nothing.
 #[test]
 fn sizes_that_are_claimed_are_not_believed() {

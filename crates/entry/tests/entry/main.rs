@@ -26,10 +26,14 @@ mod rpm;
 #[cfg(test)]
 mod signatures;
 #[cfg(test)]
+mod strictness;
+#[cfg(test)]
 mod submission;
 #[cfg(test)]
 mod tuf;
 #[cfg(test)]
 mod v2;
+#[cfg(test)]
+mod verdicts;
 #[cfg(test)]
 mod work;

@@ -41,6 +41,8 @@ pub(crate) enum PackageError {
     Hash { computed: String, claimed: String },
     #[error("decompressed size for {0} exceeds max allowed size {1}")]
     TooLarge(&'static str, u64),
+    #[error("{0} is not a regular file")]
+    NotAFile(&'static str),
     #[error("reading {0}: {1}")]
     Unreadable(&'static str, io::Error),
     #[error(transparent)]
@@ -116,6 +118,10 @@ fn visit_files(
         let mut file = file.map_err(unreadable)?;
         let name = file.path_bytes().into_owned();
         visit(&name, &mut |what| {
+            // What a link or a folder has for contents nobody else reads.
+            if !file.header().entry_type().is_file() {
+                return Err(PackageError::NotAFile(what));
+            }
             if file.size() > MAX_METADATA_BYTES {
                 return Err(PackageError::TooLarge(what, MAX_METADATA_BYTES));
             }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use crate::envelope::is_name;
 use crate::kinds::artifact;
 use crate::pki::pgp::ClearSigned;
 use crate::refusal::Refusal;
@@ -44,8 +45,8 @@ impl Provenance {
             return Err(refuse("the list of digests in the provenance file is too large"));
         }
         // The text of a YAML error repeats the document.
-        let sums: Sums = serde_norway::from_slice(&sums)
-            .map_err(|_| refuse("error occurred parsing message block: error occurred parsing SumCollection"))?;
+        let sums = Sums::parse(sums)
+            .ok_or_else(|| refuse("error occurred parsing message block: error occurred parsing SumCollection"))?;
         let Some(First(first)) = sums.files else { return Err(refuse("unable to locate chart hash")) };
         let first = first.ok_or_else(|| refuse("no checksums found"))?;
         match first.split_once(':') {
@@ -66,20 +67,55 @@ impl Provenance {
 }
 
 /// What stands between the first two separators.
-fn second_document(text: &[u8]) -> Option<Vec<u8>> {
-    // The last line ends as well.
-    let text = [text, b"\n"].concat();
+fn second_document(text: &[u8]) -> Option<&[u8]> {
     let find = |text: &[u8]| text.windows(SEPARATOR.len()).position(|window| window == SEPARATOR);
-    let rest = &text[find(&text)? + SEPARATOR.len()..];
-    Some(rest[..find(rest).unwrap_or(rest.len())].to_vec())
+    let rest = &text[find(text)? + SEPARATOR.len()..];
+    Some(&rest[..find(rest).unwrap_or(rest.len())])
 }
 
-#[derive(Deserialize)]
+/// What the second document says, read as Rekor reads it: as JSON, so that names are matched without regard to case and scalars
+/// are texts.
+#[derive(Default)]
 struct Sums {
     files: Option<First>,
 }
 
-/// The first value of a map of strings. Rekor takes any of them, another one each time.
+impl Sums {
+    /// Parses the first YAML document of `yaml`.
+    fn parse(yaml: &[u8]) -> Option<Self> {
+        serde_norway::Deserializer::from_slice(yaml).next()?.deserialize_any(SumsVisitor).ok()
+    }
+}
+
+struct SumsVisitor;
+
+impl<'de> Visitor<'de> for SumsVisitor {
+    type Value = Sums;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map with files and their digests")
+    }
+
+    fn visit_unit<E>(self) -> Result<Sums, E> {
+        Ok(Sums::default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Sums, A::Error> {
+        let mut sums = Sums::default();
+        while let Some(Text(name)) = map.next_key()? {
+            if is_name(&name, "files") {
+                sums.files = map.next_value()?;
+            } else if is_name(&name, "images") {
+                map.next_value::<Option<First>>()?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(sums)
+    }
+}
+
+/// Of a map of texts the value of the first name, and of that the last one. Rekor takes any of the names, another one each time.
 struct First(Option<String>);
 
 impl<'de> Deserialize<'de> for First {
@@ -97,13 +133,57 @@ impl<'de> Visitor<'de> for FirstVisitor {
         f.write_str("a map of files and their digests")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut files: A) -> Result<Self::Value, A::Error> {
-        let mut first = None;
-        while files.next_key::<IgnoredAny>()?.is_some() {
-            let digest = files.next_value::<String>()?;
-            first.get_or_insert(digest);
+    fn visit_map<A: MapAccess<'de>>(self, mut files: A) -> Result<First, A::Error> {
+        let mut first: Option<(Text, Text)> = None;
+        while let Some(file) = files.next_key::<Text>()? {
+            let digest = files.next_value::<Option<Text>>()?.unwrap_or_default();
+            match &mut first {
+                None => first = Some((file, digest)),
+                Some((name, first)) if *name == file => *first = digest,
+                Some(_) => {}
+            }
         }
-        Ok(First(first))
+        Ok(First(first.map(|(_, digest)| digest.0)))
+    }
+}
+
+/// A scalar as a text.
+#[derive(Default, PartialEq, Eq)]
+struct Text(String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a scalar")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Text, E> {
+        Ok(Text(truth.to_string()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
+        Ok(Text(number.to_string()))
     }
 }
 
@@ -112,7 +192,7 @@ mod tests {
     use super::*;
 
     fn first(yaml: &str) -> Option<Option<String>> {
-        serde_norway::from_str::<Sums>(yaml).ok()?.files.map(|First(first)| first)
+        Sums::parse(yaml.as_bytes())?.files.map(|First(first)| first)
     }
 
     #[test]
@@ -125,10 +205,25 @@ mod tests {
     }
 
     #[test]
+    fn it_is_read_as_json() {
+        let x1 = || Some(Some("x:1".to_owned()));
+        assert_eq!(first("files:\n  a: y:2\n  b: z:3\n  a: x:1\n"), x1(), "one name twice");
+        assert_eq!(first("Files: {a: 'x:1'}\n"), x1());
+        assert_eq!(first("files: {5: 'x:1', true: 7, x: ~}\n1.5: []\n"), x1());
+        assert_eq!(first("files: {a: 'x:1'}\n---\nfiles: {a: 'y:2'}\n"), x1(), "a second document");
+        assert_eq!(first("files:\n  a: |\n    x:1"), x1(), "a block that ends with the text");
+        assert_eq!(first("files: {a: ~}\n"), Some(Some(String::new())));
+        for refused in ["~: 1\nfiles: {a: b}", "[a]: 1\nfiles: {a: b}", "files: {~: b}", "files: {a: b}\nimages: x"] {
+            assert!(Sums::parse(refused.as_bytes()).is_none(), "{refused}");
+        }
+        assert!(Sums::parse(b"files: ~\nimages: ~").is_some_and(|sums| sums.files.is_none()));
+    }
+
+    #[test]
     fn documents_are_split() {
-        assert_eq!(second_document(b"a: b\n...\nfiles: c").as_deref(), Some(&b"files: c\n"[..]));
-        assert_eq!(second_document(b"a\n...\nb\n...\nc").as_deref(), Some(&b"b"[..]));
-        assert_eq!(second_document(b"a\n...").as_deref(), Some(&b""[..]));
+        assert_eq!(second_document(b"a: b\n...\nfiles: c"), Some(&b"files: c"[..]));
+        assert_eq!(second_document(b"a\n...\nb\n...\nc"), Some(&b"b"[..]));
+        assert_eq!(second_document(b"a\n..."), None);
         assert_eq!(second_document(b"a\n....\nb"), None);
     }
 

@@ -77,6 +77,21 @@ impl KeyPacket {
         self.tag == packet::PUBLIC_KEY
     }
 
+    /// Bytes that a number in a signature by this key has at most.
+    fn signature_number_bytes(&self) -> usize {
+        match (self.algorithm, self.curve()) {
+            (RSA | RSA_SIGN_ONLY, _) => usize::from(self.first_number_bits()).div_ceil(8),
+            // The second number of the key, with its two bytes of a length.
+            (DSA, _) => integers(1, &self.canonical[self.material_at..])
+                .and_then(split_integer)
+                .map_or(0, |(order, _)| order.len() - 2),
+            (_, Some(NIST_P384)) => 48,
+            (_, Some(NIST_P521)) => 66,
+            (ED25519 | ED448, _) => usize::MAX,
+            _ => 32,
+        }
+    }
+
     /// Whether keys of its algorithm sign.
     pub(super) fn can_sign(&self) -> bool {
         matches!(self.algorithm, RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448)
@@ -110,6 +125,10 @@ impl KeyPacket {
         }
         if signature.key_algorithm != self.algorithm {
             return Err(Error::Signature("public key and signature use different algorithms"));
+        }
+        // Whoever adds zeros would make an entry of each number of them.
+        if signature.longest_number > self.signature_number_bytes() {
+            return Err(Error::Signature("a number is longer than those of this key"));
         }
         let is_verified = match self.material()? {
             Material::Rsa(key) => match RsaScheme::of(signature.hash, key.modulus.len()) {

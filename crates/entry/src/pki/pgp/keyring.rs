@@ -342,7 +342,9 @@ fn item(packet: &Packet<'_>) -> Result<Option<Item>, Error> {
         packet::SECRET_KEY | packet::SECRET_SUBKEY => return Err(Error::PrivateKey),
         packet::SIGNATURE => Item::Signature(SignaturePacket::of_key(&packet.body)?),
         packet::USER_ID => Item::UserId(packet.body.to_vec()),
+        packet::MARKER if !packet.body.starts_with(b"PGP") => return Err(Error::structure("invalid marker packet")),
         packet::MARKER | packet::TRUST | packet::FIRST_NON_CRITICAL.. => return Ok(None),
+        tag if packet::DATA.contains(&tag) => return Err(Error::structure("data among keys")),
         _ => Item::Other,
     }))
 }

@@ -18,6 +18,8 @@ pub(super) const TRUST: u8 = 12;
 pub(super) const USER_ID: u8 = 13;
 pub(super) const PUBLIC_SUBKEY: u8 = 14;
 pub(super) const PROTECTED: u8 = 18;
+/// Packets that hold data: compressed, encrypted, literal.
+pub(super) const DATA: [u8; 5] = [COMPRESSED, 9, 11, PROTECTED, 20];
 /// The last type of those that Rekor's library knows, all but [`UNKNOWN`] of those before it.
 const LAST_KNOWN: u8 = 21;
 const UNKNOWN: [u8; 4] = [0, 15, 16, 19];

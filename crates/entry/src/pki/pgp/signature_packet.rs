@@ -38,6 +38,8 @@ pub(super) struct SignaturePacket {
     pub(super) created: u32,
     pub(super) claims: Claims,
     pub(super) numbers: SignatureBytes,
+    /// Bytes of the longest of them as it is written, zeros at its front included.
+    pub(super) longest_number: usize,
     /// Version 6: what is hashed before the data.
     pub(super) salt: Vec<u8>,
     /// What is hashed after the data.
@@ -95,7 +97,7 @@ impl SignaturePacket {
         if !matches!(*key_algorithm, RSA | RSA_SIGN_ONLY | DSA) {
             return Err(Error::unsupported(format!("public key algorithm {key_algorithm}")));
         }
-        let (numbers, encoded) = numbers(*key_algorithm, rest)?;
+        let (numbers, longest_number, encoded) = numbers(*key_algorithm, rest)?;
         // One signature would make any number of packets.
         if encoded.len() < rest.len() {
             return Err(Error::structure("trailing data in v3 signature packet"));
@@ -108,6 +110,7 @@ impl SignaturePacket {
             created: number(created) as u32,
             claims: Claims::of_version_3(number(issuer)),
             numbers,
+            longest_number,
             salt: Vec::new(),
             suffix: fields[2..7].to_vec(),
             hash_tag: [*tag_1, *tag_2],
@@ -126,7 +129,7 @@ impl SignaturePacket {
         let (unhashed, rest) = split(rest, length(unhashed_length))?;
         let unhashed = subpackets::read(unhashed, Area::Unhashed, 4, &mut claims)?;
         let (tag, rest) = split(rest, 2)?;
-        let (numbers, encoded) = numbers(fields[2], rest)?;
+        let (numbers, longest_number, encoded) = numbers(fields[2], rest)?;
         let trailer = [&[4, 0xff][..], &((6 + hashed.len()) as u32).to_be_bytes()].concat();
         Ok(Self {
             version: 4,
@@ -136,6 +139,7 @@ impl SignaturePacket {
             created,
             claims,
             numbers,
+            longest_number,
             salt: Vec::new(),
             suffix: [fields, hashed, &trailer].concat(),
             hash_tag: [tag[0], tag[1]],
@@ -164,7 +168,7 @@ impl SignaturePacket {
             ([length], rest) if usize::from(*length) == salt_length => split(rest, salt_length)?,
             _ => return Err(Error::structure("unexpected salt size for the given hash algorithm")),
         };
-        let (numbers, encoded) = numbers(fields[2], rest)?;
+        let (numbers, longest_number, encoded) = numbers(fields[2], rest)?;
         let trailer = [&[6, 0xff][..], &((8 + hashed.len()) as u32).to_be_bytes()].concat();
         let unhashed_length = (unhashed.len() as u32).to_be_bytes();
         Ok(Self {
@@ -175,6 +179,7 @@ impl SignaturePacket {
             created,
             claims,
             numbers,
+            longest_number,
             salt: salt.to_vec(),
             suffix: [fields, hashed, &trailer].concat(),
             hash_tag: [tag[0], tag[1]],
@@ -234,24 +239,26 @@ pub(super) fn hash_algorithm(id: u8) -> Result<HashAlgorithm, Error> {
     }
 }
 
-/// The numbers that are the signature, and their bytes.
-fn numbers(key_algorithm: u8, bytes: &[u8]) -> Result<(SignatureBytes, &[u8]), Error> {
+/// The numbers that are the signature, the length of the longest one, and the bytes of all.
+fn numbers(key_algorithm: u8, bytes: &[u8]) -> Result<(SignatureBytes, usize, &[u8]), Error> {
     let integers = match key_algorithm {
         RSA | RSA_SIGN_ONLY => 1,
         DSA | ECDSA | EDDSA_LEGACY => 2,
         native => {
             let (signature, _) = split(bytes, if native == ED25519 { 64 } else { 114 })?;
-            return Ok((SignatureBytes::Native(signature.to_vec().into()), signature));
+            return Ok((SignatureBytes::Native(signature.to_vec().into()), signature.len(), signature));
         }
     };
     let mut numbers = Vec::with_capacity(integers);
+    let mut longest = 0;
     let mut rest = bytes;
     for _ in 0..integers {
         let (integer, after) = split_integer(rest)?;
+        longest = longest.max(integer.len() - 2);
         numbers.push(Mpi::from_slice(&integer[2..]));
         rest = after;
     }
-    Ok((SignatureBytes::Mpis(numbers), &bytes[..bytes.len() - rest.len()]))
+    Ok((SignatureBytes::Mpis(numbers), longest, &bytes[..bytes.len() - rest.len()]))
 }
 
 /// Section 5.2.1.2: line ends as CR LF, as Rekor's library makes them.

@@ -18,8 +18,10 @@ const KEY_FLAGS: u8 = 27;
 const REVOCATION_REASON: u8 = 29;
 const EMBEDDED_SIGNATURE: u8 = 32;
 const ISSUER_FINGERPRINT: u8 = 33;
-/// Types whose contents do not matter here, and that v1.5.4 knows, so that they may be critical.
-const OTHERS: [u8; 10] = [11, 21, 22, 23, 24, 26, 28, 30, 35, 39];
+const INTENDED_RECIPIENT: u8 = 35;
+const PREFERRED_CIPHER_SUITES: u8 = 39;
+/// Types whose contents do not matter here, and that Rekor knows, so that they may be critical.
+const OTHERS: [u8; 10] = [11, 21, 22, 23, 24, 26, 28, 30, INTENDED_RECIPIENT, PREFERRED_CIPHER_SUITES];
 
 /// The key flag of keys that sign data (section 5.2.3.29).
 pub(super) const MAY_SIGN: u8 = 2;
@@ -146,14 +148,25 @@ impl Claims {
                 [value] => self.is_primary_user_id = *value > 0,
                 _ => return Err(Error::structure("primary user id subpacket with bad length")),
             },
-            // No flags at all is not the same as no such subpacket.
-            KEY_FLAGS => self.key_flags = Some(contents.first().copied().unwrap_or_default()),
+            // No flags at all is not the same as no such subpacket. Those of several add up.
+            KEY_FLAGS => {
+                let flags = contents.first().copied().unwrap_or_default();
+                self.key_flags = Some(self.key_flags.unwrap_or_default() | flags);
+            }
             REVOCATION_REASON => match contents.first() {
                 Some(reason) => self.revocation_reason = Some(*reason),
                 None => return Err(Error::structure("empty revocation reason subpacket")),
             },
             EMBEDDED_SIGNATURE => self.set_embedded(contents)?,
             ISSUER_FINGERPRINT => self.set_fingerprint(contents)?,
+            INTENDED_RECIPIENT
+                if contents.split_first().and_then(|(version, print)| key_id(*version, print)).is_none() =>
+            {
+                return Err(Error::structure("invalid intended recipient fingerprint"));
+            }
+            PREFERRED_CIPHER_SUITES if contents.len() % 2 != 0 => {
+                return Err(Error::structure("invalid aead cipher suite length"));
+            }
             kind if is_critical && !OTHERS.contains(&kind) && !matches!(kind, TRUST | REGULAR_EXPRESSION) => {
                 return Err(Error::unsupported(format!("unknown critical signature subpacket type {kind}")));
             }

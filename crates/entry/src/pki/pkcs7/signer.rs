@@ -4,7 +4,9 @@ use aws_lc_rs::digest::{self, Digest};
 
 use crate::work::{TooCostly, Work};
 use crate::x509::certificate::Certificate;
-use crate::x509::der::{Element, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, constructed};
+use crate::x509::der::{
+    Element, Elements, GENERALIZED_TIME, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, UTC_TIME, constructed,
+};
 
 use super::algorithm::Identifier;
 use super::{SignedData, element, only};
@@ -16,8 +18,6 @@ const SIGNING_TIME: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 5];
 const COUNTERSIGNATURE: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 6];
 const TIME_STAMP_TOKEN: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 2, 14];
 const MICROSOFT_TIME_STAMP: &[u8] = &[0x2b, 6, 1, 4, 1, 0x82, 0x37, 3, 3, 1];
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
 
 pub(super) struct Signer<'a> {
     pub(super) whole: &'a [u8],
@@ -65,7 +65,7 @@ pub(crate) enum SignerError {
 impl<'a> Signer<'a> {
     pub(super) fn read(element: &Element<'a>) -> Option<Self> {
         let mut fields = Elements(element.contents);
-        fields.integer().filter(|_| element.tag == SEQUENCE)?;
+        fields.small_integer().filter(|_| element.tag == SEQUENCE)?;
         let mut id = fields.inside(SEQUENCE)?;
         let (issuer, serial) = (id.read(SEQUENCE)?, id.integer()?);
         let digest_algorithm = Identifier::read(&fields.any()?)?;
@@ -181,7 +181,7 @@ fn attribute<'a>(attributes: &'a [u8], oid: &[u8]) -> Option<&'a [u8]> {
 /// Hash function and value of the `messageImprint` in a `TSTInfo`, which has a time as well (RFC 3161 section 2.4.2).
 fn imprint(info: &[u8]) -> Option<(Identifier<'_>, &[u8])> {
     let mut fields = Elements(only(info, SEQUENCE)?);
-    fields.read(INTEGER)?;
+    fields.small_integer()?;
     fields.object_identifier()?;
     let mut imprint = fields.inside(SEQUENCE)?;
     let hash = Identifier::read(&imprint.any()?)?;

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::digest::Digest;
-use crate::go_json;
+use crate::go_json::Value;
 use crate::pem;
 use crate::public_key::{KeyKind, PublicKey};
 use crate::refusal::Refusal;
@@ -26,10 +26,10 @@ impl RoleKey {
         if key.get() == "null" {
             return Err(invalid("tuf root contains nil key"));
         }
-        let [key_type, value] = go_json::members(key.get(), ["keytype", "keyval"]).map_err(Refusal::invalid)?;
-        let key_type = go_json::text(key_type).map_err(Refusal::invalid)?;
-        let [public] = go_json::members(value.map_or("null", RawValue::get), ["public"]).map_err(Refusal::invalid)?;
-        let public = go_json::text(public).map_err(Refusal::invalid)?;
+        let [key_type, value] = Value::of(key).members(["keytype", "keyval"])?;
+        let key_type = key_type.text()?;
+        let [public] = value.last().map(Value::of).unwrap_or_default().members(["public"])?;
+        let public = public.text()?;
         let key = match &*key_type {
             "ed25519" => from_raw(ED25519_SPKI, 32, &public).filter(|key| key.kind() == KeyKind::Ed25519),
             "rsa" => from_pem(&public).filter(|key| matches!(key.kind(), KeyKind::Rsa { .. })),

@@ -1,7 +1,9 @@
 //! RFC 3339 time stamps, read and written as Go does.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
+use crate::calendar::{number, unix_seconds};
 use crate::refusal::Refusal;
 use crate::stages::UnixSeconds;
 
@@ -49,23 +51,12 @@ impl fmt::Display for Timestamp {
 }
 
 fn parse(text: &str) -> Option<Timestamp> {
-    let (date_time, rest) = text.split_at_checked(19)?;
-    let number = |from: usize, to: usize| digits(date_time.get(from..to)?);
-    let separators = [(4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":")];
-    if separators.iter().any(|(at, separator)| date_time.get(*at..at + 1) != Some(*separator)) {
-        return None;
-    }
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if !(1..=12).contains(&month)
-        || !(1..=days_in(year, month)).contains(&day)
-        || hour > 23
-        || minute > 59
-        || second > 59
-    {
-        return None;
-    }
-    let (fraction, zone) = match rest.strip_prefix('.') {
+    let (date, time) = text.split_once('T')?;
+    let (clock, rest) = time.split_at(time.find(['.', ',', 'Z', '+', '-'])?);
+    let [year, month, day] = numbers(date, '-', [4..=4, 2..=2, 2..=2])?;
+    // Go takes one digit for the hour, and a comma before the fraction.
+    let [hour, minute, second] = numbers(clock, ':', [1..=2, 2..=2, 2..=2])?;
+    let (fraction, zone) = match rest.strip_prefix(['.', ',']) {
         Some(rest) => {
             let length = rest.bytes().take_while(u8::is_ascii_digit).count();
             let (fraction, zone) = rest.split_at(length);
@@ -78,46 +69,29 @@ fn parse(text: &str) -> Option<Timestamp> {
         "Z" => None,
         _ => Some(offset(zone)?),
     };
-    let days = days_before(year, month, day);
-    let seconds = ((days * 24 + hour) * 60 + minute - offset.unwrap_or(0)) * 60 + second;
+    let seconds = unix_seconds([year, month, day, hour, minute, second])? - offset.unwrap_or(0) * 60;
     let fraction = fraction.trim_end_matches('0').to_owned();
-    Some(Timestamp { seconds, fraction, local: date_time.replace('T', " "), offset })
+    Some(Timestamp { seconds, fraction, local: format!("{date} {hour:02}:{minute:02}:{second:02}"), offset })
+}
+
+/// So many numbers with a separator between them, each of as many digits as it may have.
+fn numbers<const N: usize>(text: &str, separator: char, digits: [RangeInclusive<usize>; N]) -> Option<[i64; N]> {
+    let mut parts = text.split(separator);
+    let mut numbers = [0; N];
+    for (part, digits) in numbers.iter_mut().zip(digits) {
+        *part = parts.next().filter(|text| digits.contains(&text.len())).and_then(|text| number(text.as_bytes()))?;
+    }
+    parts.next().is_none().then_some(numbers)
 }
 
 /// `±07:00` in minutes.
 fn offset(zone: &str) -> Option<i64> {
-    let sign = match zone.as_bytes().first()? {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
+    let (sign, time) = match zone.strip_prefix('+') {
+        Some(time) => (1, time),
+        None => (-1, zone.strip_prefix('-')?),
     };
-    let (hours, minutes) = zone[1..].split_once(':')?;
-    let part = |text: &str, most: i64| (text.len() == 2).then(|| digits(text))?.filter(|number| *number <= most);
-    Some(sign * (part(hours, 24)? * 60 + part(minutes, 60)?))
-}
-
-fn digits(text: &str) -> Option<i64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-}
-
-fn is_leap(year: i64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    match month {
-        2 if is_leap(year) => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Days from 1970 to a date.
-fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    let leap_days = |year: i64| (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400);
-    let months: i64 = (1..month).map(|month| days_in(year, month)).sum();
-    (year - 1970) * 365 + leap_days(year) - leap_days(1970) + months + day - 1
+    let [hours, minutes] = numbers(time, ':', [2..=2, 2..=2])?;
+    (hours <= 24 && minutes <= 60).then_some(sign * (hours * 60 + minutes))
 }
 
 #[cfg(test)]
@@ -132,6 +106,7 @@ mod tests {
             ("2021-12-18T13:28:12.99008-06:00", 1_639_855_692, "2021-12-18 13:28:12.99008 -0600 -0600"),
             ("2000-02-29T23:59:59.500+05:30", 951_848_999, "2000-02-29 23:59:59.5 +0530 +0530"),
             ("2024-03-01T00:00:00+00:00", 1_709_251_200, "2024-03-01 00:00:00 +0000 UTC"),
+            ("1970-01-01T0:00:01,50Z", 1, "1970-01-01 00:00:01.5 +0000 UTC"),
             ("", -62_135_596_800, "0001-01-01 00:00:00 +0000 UTC"),
         ] {
             let time = Timestamp::parse(text).unwrap();
@@ -154,6 +129,10 @@ mod tests {
             "2026-11-23T22:16:53+1:00",
             "2026-11-23T22:16:53+0100",
             "2026-11-23T22:16:5\u{fc}Z",
+            "2026-11-23T022:16:53Z",
+            "2026-11-23T:16:53Z",
+            "2026-11-23T22:6:53Z",
+            "2026-11-23T22:16Z",
         ] {
             assert!(Timestamp::parse(text).is_err(), "{text}");
         }
