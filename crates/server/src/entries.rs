@@ -315,7 +315,11 @@ pub(crate) fn append_failure(error: AppendError) -> ApiError {
         }
     }
     match error {
-        AppendError::LeafTooLarge { .. } => invalid_entry(error),
+        // A third of the keys of people who sign one another's keys do not fit.
+        AppendError::LeafTooLarge { .. } => invalid_entry(format!(
+            "{error}: most often because of the key, which should go without the signatures of others \
+             (gpg --export --armor --export-options export-minimal) and without certificates that are not needed"
+        )),
         AppendError::Refused(_) => invalid_entry("the log's database cannot store it"),
         AppendError::Busy { retry_after } => {
             ApiError::unavailable(Refused::Queue, "the log is busy", whole_seconds(retry_after))
@@ -401,6 +405,7 @@ mod tests {
     fn a_leaf_that_is_too_large_is_the_clients_fault_and_names_both_sizes() {
         let error = append_failure(AppendError::LeafTooLarge { got: 70_000, limit: 65_535 });
         assert!(error.body().contains("70000") && error.body().contains("65535"));
+        assert!(error.body().contains("export-minimal"), "says what to do");
         assert_eq!(error.into_response().status(), 400);
         assert!(!append_failure(AppendError::Refused("relation x".into())).body().contains("relation"));
     }

@@ -9,7 +9,6 @@ mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Map;
 use serde_json::value::RawValue;
 
 use crate::digest::Digest;

@@ -3,10 +3,9 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::go_json;
+use crate::go_json::{self, Value};
 use crate::refusal::Refusal;
 use crate::work::Work;
 
@@ -37,6 +36,12 @@ enum Fault {
 impl Fault {
     fn invalid(error: impl ToString) -> Self {
         Self::Refused(Refusal::invalid(error))
+    }
+}
+
+impl From<go_json::Error> for Fault {
+    fn from(error: go_json::Error) -> Self {
+        Self::invalid(error)
     }
 }
 
@@ -81,7 +86,7 @@ impl<'w> Writer<'w> {
             Some(b'{') => self.nested(json, Self::object),
             Some(b'[') => self.nested(json, Self::array),
             Some(b'"') => {
-                let text = go_json::text(Some(json)).map_err(Fault::invalid)?;
+                let text = Value::of(json).text()?;
                 self.string(&text)
             }
             Some(b'-' | b'0'..=b'9') => self.number(json),
@@ -110,12 +115,12 @@ impl<'w> Writer<'w> {
     fn array(&mut self, json: &RawValue) -> Result<(), Fault> {
         self.text.push(b'[');
         let mut is_first = true;
-        go_json::each_element(Some(json), Fault::invalid, |element| {
+        Value::of(json).each_element(|element| {
             if !is_first {
                 self.text.push(b',');
             }
             is_first = false;
-            self.value(element)
+            element.last().map_or(Ok(()), |element| self.value(element))
         })?;
         self.text.push(b']');
         Ok(())
@@ -123,7 +128,7 @@ impl<'w> Writer<'w> {
 
     fn object(&mut self, json: &RawValue) -> Result<(), Fault> {
         let mut members: Vec<(Cow<'_, str>, &RawValue)> = Vec::new();
-        go_json::each_member(Some(json), Fault::invalid, |name, value| {
+        Value::of(json).each_member(|name, value| {
             self.members += 1;
             if self.members > self.most_members {
                 return Err(Fault::Refused(Refusal::Invalid(format!(
@@ -176,7 +181,7 @@ impl<'w> Writer<'w> {
     }
 
     fn number(&mut self, json: &RawValue) -> Result<(), Fault> {
-        let number: Value = serde_json::from_str(json.get()).map_err(Fault::invalid)?;
+        let number: serde_json::Value = serde_json::from_str(json.get()).map_err(Fault::invalid)?;
         match self.form {
             Form::Rfc8785 => {
                 let text = serde_json_canonicalizer::to_vec(&number).map_err(Fault::invalid)?;
@@ -235,7 +240,7 @@ mod tests {
             "null",
             r#"{"a":1,"a":2,"a":{"a":3,"\u0061":4}}"#,
         ] {
-            let tree: Value = serde_json::from_str(json).unwrap();
+            let tree: serde_json::Value = serde_json::from_str(json).unwrap();
             let expected = serde_json_canonicalizer::to_string(&tree).unwrap();
             assert_eq!(canonical(json), Ok(expected), "{json}");
         }
