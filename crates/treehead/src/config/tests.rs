@@ -62,7 +62,7 @@ fn nearer_database_wins_in_either_form() {
 #[test]
 fn two_databases_at_once_are_refused() {
     let both = given("database = \"postgres://a/b\"\ndatabase-file = \"c\"");
-    assert!(Config::layered(None, both).unwrap_err().to_string().contains("both"));
+    assert!(Config::layered(None, both).unwrap_err().to_string().contains("database is given as well"));
 }
 
 #[test]
