@@ -40,9 +40,11 @@ fn serving(text: &'static str) -> Response {
 /// `GET /readyz`: the database is reachable, the head is loaded and its checkpoint verifies, the log takes entries, unless this
 /// server is set to only read, which the answer says.
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, NotReady> {
-    match timeout(READY_TIMEOUT, app.ledger.ready()).await {
-        Ok(Ok(())) => Ok(serving(if app.read_only { SERVING_READS } else { SERVING })),
-        Ok(Err(reason)) => Err(NotReady(reason)),
-        Err(_) => Err(NotReady(format!("no answer within {READY_TIMEOUT:?}"))),
+    let ready = timeout(READY_TIMEOUT, app.ledger.ready()).await;
+    let ready = ready.unwrap_or_else(|_| Err(format!("no answer within {READY_TIMEOUT:?}")));
+    app.metrics.ready.set(i64::from(ready.is_ok()));
+    match ready {
+        Ok(()) => Ok(serving(if app.read_only { SERVING_READS } else { SERVING })),
+        Err(reason) => Err(NotReady(reason)),
     }
 }

@@ -98,6 +98,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: IntGauge,
     /// Most of them.
     pub(crate) connections_limit: IntGauge,
+    /// What the last readiness probe was answered: 1 for ready.
+    pub(crate) ready: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
     pub(crate) verification: Histogram,
     /// Requests that ended in a bug of ours.
@@ -178,6 +180,7 @@ impl Metrics {
             requests_in_flight: IntGauge::new("treehead_http_requests_in_flight", "Requests being worked on")?,
             connections: IntGauge::new("treehead_http_connections", "Open connections")?,
             connections_limit: IntGauge::new("treehead_http_connections_limit", "Most connections that may be open")?,
+            ready: IntGauge::new("treehead_ready", "What the last readiness probe was answered: 1 for ready")?,
             verification: Histogram::with_opts(
                 HistogramOpts::new(
                     "treehead_verification_duration_seconds",
@@ -194,6 +197,8 @@ impl Metrics {
 
     /// Makes the series that alerts look at. One that is born with its first failure shows no increase.
     fn begin_at_zero(&self) {
+        // Until the first probe nothing says otherwise.
+        self.ready.set(1);
         for reason in Refused::LABELS {
             drop(self.refused.with_label_values(&[*reason]));
         }
@@ -222,6 +227,7 @@ impl Metrics {
         registry.register(Box::new(self.requests_in_flight.clone()))?;
         registry.register(Box::new(self.connections.clone()))?;
         registry.register(Box::new(self.connections_limit.clone()))?;
+        registry.register(Box::new(self.ready.clone()))?;
         registry.register(Box::new(self.verification.clone()))?;
         registry.register(Box::new(self.panics.clone()))
     }

@@ -118,6 +118,7 @@ async fn what_alerts_look_at_is_there_before_the_first_failure() {
         r#"treehead_attestations_unavailable_total{reason="missing"} 0"#,
         "treehead_http_connections_limit 7",
         "treehead_queue_entries_limit 4096",
+        "treehead_ready 1",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }

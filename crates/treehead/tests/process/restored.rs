@@ -65,7 +65,8 @@ fn put_back(storage: &Storage) {
     assert_eq!(http::post(server.api, "/api/v1/log/entries", &entry(100).json).status, 503);
     assert_eq!(http::get(server.api, "/readyz").status, 503);
     assert_eq!(http::get(server.api, "/healthz").status, 200);
-    assert!(http::get(server.metrics, "/metrics").body.contains("treehead_read_only 1"));
+    let metrics = http::get(server.metrics, "/metrics").body;
+    assert!(metrics.contains("treehead_read_only 1\n") && metrics.contains("treehead_ready 0\n"), "{metrics}");
     // What both heads hold is shown as before.
     before.iter().for_each(|entry| entries::assert_logged(server.api, &author, entry));
     server.stop();
