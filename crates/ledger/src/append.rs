@@ -31,7 +31,7 @@ pub enum Appended {
 /// Why an entry was not appended. Nothing is stored unless it says that this is unknown.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
-    /// The queue is full. 503 with `Retry-After`.
+    /// The queue is full, and stayed so for as long as an entry waits. 503 with `Retry-After`.
     #[error("the log is busy")]
     Busy {
         /// When to try again.

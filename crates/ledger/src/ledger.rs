@@ -16,6 +16,7 @@ use crate::log::{Log, Parts};
 use crate::publish::Witnessing;
 use crate::seal::Freshness;
 use crate::search::lower_case;
+use crate::sequencer::Patience;
 use crate::store::{EntryRef, EntryRow, IndexKeys, Store, StoreError, TreeRow};
 use crate::tasks::Fatal;
 use crate::trees::{DEFAULT_NAME, create_tree, find_log};
@@ -299,9 +300,19 @@ impl Ledger {
         Ok(())
     }
 
-    /// Appends an entry; returns once it is durable and below the published head.
+    /// Appends an entry; returns once it is durable and below the published head. In a full queue it waits for its turn, up to
+    /// [`crate::MAX_QUEUE_WAIT`].
     pub async fn append(&self, entry: NewEntry) -> Result<Appended, AppendError> {
-        let outcome = self.append_or_find(entry).await;
+        self.counted(self.append_or_find(entry, Patience::Waits).await)
+    }
+
+    /// The same for one of many entries, which does not take the turn of single ones: in a full queue it fails at once with
+    /// [`AppendError::Busy`].
+    pub async fn append_unless_busy(&self, entry: NewEntry) -> Result<Appended, AppendError> {
+        self.counted(self.append_or_find(entry, Patience::None).await)
+    }
+
+    fn counted(&self, outcome: Result<Appended, AppendError>) -> Result<Appended, AppendError> {
         match &outcome {
             Ok(Appended::Sequenced(_)) => {}
             Ok(Appended::Duplicate(_)) => self.inner.log.parts.metrics.duplicates.inc(),
@@ -310,7 +321,7 @@ impl Ledger {
         outcome
     }
 
-    async fn append_or_find(&self, entry: NewEntry) -> Result<Appended, AppendError> {
+    async fn append_or_find(&self, entry: NewEntry, patience: Patience) -> Result<Appended, AppendError> {
         let row = Arc::new(entry.into_row());
         loop {
             let active = self.inner.log.active();
@@ -319,7 +330,7 @@ impl Ledger {
             if row.body.len() > limit as usize {
                 return Err(AppendError::LeafTooLarge { got: row.body.len(), limit });
             }
-            let place = match active.queue.submit(Arc::clone(&row)).await {
+            let place = match active.queue.submit(Arc::clone(&row), patience).await {
                 Ok(place) => place,
                 // It is certain that the frozen tree does not have it.
                 Err(NoPlace::Frozen) => {

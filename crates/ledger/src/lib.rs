@@ -72,7 +72,10 @@ pub use names::{check_name, check_new_name};
 pub use publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME, Witnessing};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
 pub use search::{Hit, Hits, MAX_KEY_SETS, Search};
-pub use sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS};
+pub use sequencer::{
+    MAX_QUEUE_WAIT, MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS,
+    MAX_WAITING_BYTES,
+};
 pub use shards::Shards;
 pub use tasks::Fatal;
 pub use trees::{DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, create_tree, find_log};

@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     pub(crate) queue_bytes: IntGauge,
     queue_entries_limit: IntGauge,
     queue_bytes_limit: IntGauge,
+    pub(crate) queue_waiting: IntGauge,
+    pub(crate) queue_wait_seconds: Histogram,
     pub(crate) appended: IntCounter,
     pub(crate) duplicates: IntCounter,
     pub(crate) append_errors: IntCounterVec,
@@ -91,6 +93,12 @@ impl Metrics {
             queue_bytes: gauge("treehead_queue_bytes", "Bytes of the entries that wait for the sequencer.")?,
             queue_entries_limit: gauge("treehead_queue_entries_limit", "Most entries that the queue takes.")?,
             queue_bytes_limit: gauge("treehead_queue_bytes_limit", "Most bytes that the queue takes.")?,
+            queue_waiting: gauge("treehead_queue_waiting_entries", "Entries that wait for a place in a full queue.")?,
+            queue_wait_seconds: histogram(
+                "treehead_queue_wait_seconds",
+                "Time that entries waited for a place in a full queue, whether or not they got one.",
+                prometheus::exponential_buckets(0.001, 2.0, 13)?,
+            )?,
             appended: counter("treehead_entries_appended_total", "Entries that this server gave a leaf index.")?,
             duplicates: counter("treehead_entries_duplicate_total", "Entries that were in the tree already.")?,
             append_errors: labelled(

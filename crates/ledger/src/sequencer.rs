@@ -3,12 +3,11 @@
 //! A round takes all that queued while the last one committed; there is no timer in the write path.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tlog::Hash;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::ReadError;
@@ -25,11 +24,17 @@ pub const MAX_ROUND_BYTES: usize = 8 << 20;
 /// Index keys of one round, each of which is a row: four times what a full round of `hashedrekord` has, and twice what the
 /// server lets one entry have.
 pub const MAX_ROUND_INDEX_KEYS: usize = 8_192;
-/// The queue holds four rounds: what waits longer than that is better told to come back.
+/// The queue holds four rounds: what more there is waits before it.
 pub const MAX_QUEUED_ENTRIES: usize = 4 * MAX_ROUND_ENTRIES;
 /// Bytes that the queue holds.
 pub const MAX_QUEUED_BYTES: usize = 4 * MAX_ROUND_BYTES;
-/// What a client is told when the queue is full: a queue of four rounds drains in well under this.
+/// Bytes of the entries that wait before a full queue, as many as it holds. More are told to come back at once.
+pub const MAX_WAITING_BYTES: usize = MAX_QUEUED_BYTES;
+/// How long an entry waits for its place in a full queue. Half of the stock clients never try again, and the one that gives up
+/// first (sigstore-js) does so 5 s after it began: this leaves it two for its check, a round and the way. A queue of four rounds
+/// drains in well under a second, so an entry waits longer only for a database that does not write.
+pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(3);
+/// What a client is told when it has waited in vain.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Signed entry timestamps stored along with a round.
 const MAX_ROUND_TIMESTAMPS: usize = 4 * MAX_ROUND_ENTRIES;
@@ -45,32 +50,67 @@ struct Submission {
     _share: QueueShare,
 }
 
+/// What an entry does that finds the queue full.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It waits for its turn, in the order in which entries came, for [`MAX_QUEUE_WAIT`].
+    Waits,
+    /// It is told that the log is busy.
+    None,
+}
+
 /// The way into the sequencer.
 pub(crate) struct Queue {
     sender: mpsc::Sender<Submission>,
-    bytes: Arc<AtomicUsize>,
+    /// Free bytes of the queue. Whoever waits for some gets them in turn.
+    bytes: Arc<Semaphore>,
+    /// Free bytes for those that wait.
+    waiting_room: Semaphore,
     core: Arc<Core>,
     stopping: CancellationToken,
 }
 
 /// A submission's share of the queue's bytes; given back when it is answered or dropped.
 struct QueueShare {
-    bytes: usize,
-    queued: Arc<AtomicUsize>,
+    bytes: OwnedSemaphorePermit,
     core: Arc<Core>,
+}
+
+impl QueueShare {
+    fn new(bytes: OwnedSemaphorePermit, core: &Arc<Core>) -> Self {
+        core.metrics.queue_bytes.add(bytes.num_permits() as i64);
+        core.metrics.queue_entries.inc();
+        Self { bytes, core: Arc::clone(core) }
+    }
 }
 
 impl Drop for QueueShare {
     fn drop(&mut self) {
-        self.queued.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.core.metrics.queue_bytes.sub(self.bytes as i64);
+        self.core.metrics.queue_bytes.sub(self.bytes.num_permits() as i64);
         self.core.metrics.queue_entries.dec();
+    }
+}
+
+/// Counts an entry that waits before the queue.
+struct Waiting<'a>(&'a Core, Instant);
+
+impl<'a> Waiting<'a> {
+    fn new(core: &'a Core) -> Self {
+        core.metrics.queue_waiting.inc();
+        Self(core, Instant::now())
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.queue_waiting.dec();
+        self.0.metrics.queue_wait_seconds.observe(self.1.elapsed().as_secs_f64());
     }
 }
 
 impl Queue {
     /// Hands an entry to the sequencer and waits until it is durable.
-    pub(crate) async fn submit(&self, row: Arc<EntryRow>) -> Result<Place, NoPlace> {
+    pub(crate) async fn submit(&self, row: Arc<EntryRow>, patience: Patience) -> Result<Place, NoPlace> {
         if let Some(reason) = self.core.read_only.get() {
             return Err(AppendError::ReadOnly(reason.clone()).into());
         }
@@ -78,12 +118,14 @@ impl Queue {
             return Err(self.ended());
         }
         self.core.check_unpublished()?;
+        let bytes = u32::try_from(row_bytes(&row)).unwrap_or(u32::MAX);
+        let (permit, bytes) = match self.take_place(bytes)? {
+            Some(place) => place,
+            None if patience == Patience::Waits => self.wait_for_place(bytes).await?,
+            None => return Err(busy()),
+        };
         let (answer, answered) = oneshot::channel();
-        let share = self.take_share(row_bytes(&row))?;
-        self.sender.try_send(Submission { row, answer, _share: share }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => AppendError::Busy { retry_after: RETRY_AFTER }.into(),
-            mpsc::error::TrySendError::Closed(_) => self.ended(),
-        })?;
+        permit.send(Submission { row, answer, _share: QueueShare::new(bytes, &self.core) });
         // The sequencer answers everything that it takes; only its end drops the sender.
         answered.await.unwrap_or_else(|_| Err(AppendError::Stopping.into()))
     }
@@ -93,17 +135,34 @@ impl Queue {
         if self.core.frozen.is_cancelled() { NoPlace::Frozen } else { AppendError::Stopping.into() }
     }
 
-    fn take_share(&self, bytes: usize) -> Result<QueueShare, AppendError> {
-        let taken = self.bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
-            queued.checked_add(bytes).filter(|&sum| sum <= MAX_QUEUED_BYTES)
-        });
-        if taken.is_err() {
-            return Err(AppendError::Busy { retry_after: RETRY_AFTER });
+    /// A place in the queue, if one is free. None are while others wait.
+    fn take_place(&self, bytes: u32) -> Result<Option<QueuePlace<'_>>, NoPlace> {
+        let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) else { return Ok(None) };
+        match self.sender.try_reserve() {
+            Ok(permit) => Ok(Some((permit, bytes))),
+            Err(mpsc::error::TrySendError::Full(())) => Ok(None),
+            Err(mpsc::error::TrySendError::Closed(())) => Err(self.ended()),
         }
-        self.core.metrics.queue_bytes.add(bytes as i64);
-        self.core.metrics.queue_entries.inc();
-        Ok(QueueShare { bytes, queued: Arc::clone(&self.bytes), core: Arc::clone(&self.core) })
     }
+
+    /// Waits for a place in the queue, first come, first served.
+    async fn wait_for_place(&self, bytes: u32) -> Result<QueuePlace<'_>, NoPlace> {
+        let _room = self.waiting_room.try_acquire_many(bytes).map_err(|_| busy())?;
+        let _waiting = Waiting::new(&self.core);
+        let place = async {
+            let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
+            Some((self.sender.reserve().await.ok()?, bytes))
+        };
+        let place = timeout(MAX_QUEUE_WAIT, self.stopping.run_until_cancelled(place)).await.map_err(|_| busy())?;
+        place.flatten().ok_or_else(|| self.ended())
+    }
+}
+
+/// A place in the queue and its bytes.
+type QueuePlace<'a> = (mpsc::Permit<'a, Submission>, OwnedSemaphorePermit);
+
+fn busy() -> NoPlace {
+    AppendError::Busy { retry_after: RETRY_AFTER }.into()
 }
 
 /// What a row takes of the queue's and a round's bytes.
@@ -137,8 +196,13 @@ enum Approach {
 /// A queue and the sequencer behind it. The sequencer ends once `stopping` is cancelled and the queue is empty.
 pub(crate) fn sequencer(core: Arc<Core>, stopping: CancellationToken) -> (Queue, Sequencer) {
     let (sender, receiver) = mpsc::channel(MAX_QUEUED_ENTRIES);
-    let queue =
-        Queue { sender, bytes: Arc::new(AtomicUsize::new(0)), core: Arc::clone(&core), stopping: stopping.clone() };
+    let queue = Queue {
+        sender,
+        bytes: Arc::new(Semaphore::new(MAX_QUEUED_BYTES)),
+        waiting_room: Semaphore::new(MAX_WAITING_BYTES),
+        core: Arc::clone(&core),
+        stopping: stopping.clone(),
+    };
     (queue, Sequencer { core, receiver, carried: None, writer: None, approach: Approach::Optimistic, stopping })
 }
 

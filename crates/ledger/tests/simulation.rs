@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::fsck::fsck;
 use ledger::store::Store;
-use ledger::{AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, Settings};
+use ledger::{AppendError, Appended, Clock, Fatal, KeyRing, Ledger, NewEntry, Settings};
 use ring::rand::SystemRandom;
 use store::{Fault, SimStore};
 use tlog::{Hash, LeafIndex, SigningKey};
@@ -337,7 +337,9 @@ fn a_sequencer_that_panicked_hangs_nobody_and_is_noticed() {
         for (_, answer) in clients(&ledger, (0..3).collect()).await {
             assert!(matches!(answer, Err(AppendError::Stopping)), "{answer:?}");
         }
+        assert_eq!(ledger.fatal().await, Fatal::TaskEnded("the sequencer"));
         assert!(ledger.ready().await.unwrap_err().contains("sequencer"));
+        ledger.stop().await;
     });
 }
 

@@ -138,11 +138,11 @@ fn places(entry: &NewEntry) -> u32 {
     u32::try_from(places.clamp(1, BATCH_PLACES)).unwrap_or(u32::MAX)
 }
 
-/// Appends an entry. While single ones fill the queue it waits, where they are told to come back.
+/// Appends an entry. While single ones fill the queue it waits outside, so that their turn comes first.
 async fn append(app: &App, placed: Result<Placed, CreateError>, deadline: Instant) -> Result<LoggedEntry, CreateError> {
     let (entry, _places) = placed?;
     let appended = loop {
-        match app.ledger.append(entry.clone()).await {
+        match app.ledger.append_unless_busy(entry.clone()).await {
             Err(AppendError::Busy { .. }) if Instant::now() < deadline => sleep(BATCH_PAUSE).await,
             outcome => break outcome.map_err(CreateError::Append)?,
         }

@@ -45,7 +45,7 @@ reasons! {
     Streams = "streams",
     /// 503: no turn for a costly check.
     Verification = "verification",
-    /// 503: the sequencer's queue is full.
+    /// 503: the sequencer's queue is full, and stayed so.
     Queue = "queue",
     /// 503: too much waits for witnesses.
     Witnesses = "witnesses",

@@ -1,15 +1,21 @@
 //! What goes into the queue and into one round.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use ledger::store::Attestation;
-use ledger::{AppendError, Appended, Clock, Fatal, Ledger, MAX_ROUND_INDEX_KEYS, NewEntry, Settings};
+use ledger::{AppendError, Appended, MAX_QUEUE_WAIT, MAX_ROUND_INDEX_KEYS, NewEntry};
 use ring::rand::SystemRandom;
-use tlog::SigningKey;
+use tlog::{LeafIndex, SigningKey};
+use tokio::time::Instant;
 
-use crate::{entry, open, run, settings};
+use crate::{entry, open, run};
 
-/// Entries of 1 MiB: 32 fill the queue, 8 a round.
+/// An entry of 1 MiB: 31 fill the queue, 7 a round.
+fn large(n: u64) -> NewEntry {
+    let data = vec![0; 1 << 20];
+    NewEntry { attestation: Some(Attestation { digest: tlog::sha256(&data), data }), ..entry(n) }
+}
+
 #[test]
 fn the_queue_is_bounded_and_what_left_it_makes_room() {
     run(1, async |store, _| {
@@ -17,10 +23,8 @@ fn the_queue_is_bounded_and_what_left_it_makes_room() {
         let ledger = open(&store, &pkcs8).await;
         for turn in 0..3 {
             let writers = (0..40).map(|n| {
-                let data = vec![0; 1 << 20];
-                let attestation = Some(Attestation { digest: tlog::sha256(&data), data });
-                let (ledger, entry) = (ledger.clone(), NewEntry { attestation, ..entry(turn * 40 + n) });
-                tokio::spawn(async move { ledger.append(entry).await })
+                let (ledger, entry) = (ledger.clone(), large(turn * 40 + n));
+                tokio::spawn(async move { ledger.append_unless_busy(entry).await })
             });
             let mut busy = 0;
             for writer in writers.collect::<Vec<_>>() {
@@ -34,6 +38,55 @@ fn the_queue_is_bounded_and_what_left_it_makes_room() {
         }
         let rounds = store.with(|state| state.tables.heads.clone());
         assert!(rounds.iter().all(|head| head.size.0 - head.prev_size.0 < 8), "{rounds:?}");
+    });
+}
+
+/// 31 entries are in the queue, as many wait, and whatever comes then is told to come back.
+#[test]
+fn what_finds_the_queue_full_waits_for_its_turn() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        for turn in 0..2 {
+            let writers = (0..70).map(|n| {
+                let (ledger, entry) = (ledger.clone(), large(turn * 70 + n));
+                tokio::spawn(async move { ledger.append(entry).await })
+            });
+            for (n, writer) in (0..).zip(writers.collect::<Vec<_>>()) {
+                match writer.await.unwrap() {
+                    Ok(Appended::Sequenced(entry)) => assert_eq!(entry.leaf_index, LeafIndex(turn * 62 + n), "in turn"),
+                    Err(AppendError::Busy { .. }) => assert!(n >= 62, "{n}"),
+                    other => panic!("{n}: {other:?}"),
+                }
+            }
+            assert_eq!(store.with(|state| state.tables.entries.len()), (turn as usize + 1) * 62);
+        }
+    });
+}
+
+#[test]
+fn what_waits_in_vain_is_told_to_come_back() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        store.with(|state| state.hangs = true);
+        let started = Instant::now();
+        let writers = (0..70).map(|n| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move {
+                let answer = ledger.append(large(n)).await;
+                (answer, started.elapsed())
+            })
+        });
+        let mut writers: Vec<_> = writers.collect();
+        for (n, writer) in writers.drain(31..).enumerate() {
+            let (answer, took) = writer.await.unwrap();
+            assert!(matches!(answer, Err(AppendError::Busy { .. })), "{answer:?}");
+            let wanted = if n < 31 { MAX_QUEUE_WAIT } else { Duration::ZERO };
+            // Timers count in milliseconds.
+            assert!((wanted..wanted + Duration::from_millis(2)).contains(&took), "{n}: {took:?}");
+        }
+        assert!(writers.iter().all(|writer| !writer.is_finished()), "they are in the queue");
     });
 }
 
@@ -54,28 +107,5 @@ fn a_round_takes_no_more_index_keys_than_its_bound() {
         let heads = store.with(|state| state.tables.heads.clone());
         let rounds: Vec<u64> = heads.iter().map(|head| head.size.0 - head.prev_size.0).collect();
         assert_eq!(rounds.iter().max(), Some(&8), "{rounds:?}");
-    });
-}
-
-/// The sequencer asks it for the time of a round.
-struct BrokenClock;
-
-impl Clock for BrokenClock {
-    fn unix_millis(&self) -> i64 {
-        panic!("for this test")
-    }
-}
-
-#[test]
-fn a_sequencer_that_panics_is_the_end_of_the_server() {
-    run(1, async |store, _| {
-        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
-        let settings = Settings { clock: Arc::new(BrokenClock), ..settings(&store, &pkcs8) };
-        let ledger = Ledger::open(settings).await.unwrap();
-        ledger.ready().await.unwrap();
-        assert!(matches!(ledger.append(entry(1)).await, Err(AppendError::Stopping)));
-        assert_eq!(ledger.fatal().await, Fatal::TaskEnded("the sequencer"));
-        assert_eq!(ledger.ready().await, Err("the sequencer ended abnormally".to_owned()));
-        ledger.stop().await;
     });
 }

@@ -112,6 +112,8 @@ pub(crate) struct State {
     pub(crate) millis: i64,
     /// Whoever asks for a writer panics.
     pub(crate) bug: bool,
+    /// Whoever asks for a writer waits for ever.
+    pub(crate) hangs: bool,
     /// How often the newest head was asked for.
     pub(crate) asked: u64,
     /// Who holds the lock of which tree.
@@ -134,6 +136,7 @@ impl SimStore {
             poison: None,
             millis: 1_800_000_000_000,
             bug: false,
+            hangs: false,
             asked: 0,
             locked_by: BTreeMap::new(),
             publishers: BTreeMap::new(),
@@ -465,6 +468,9 @@ impl Store for SimStore {
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
         assert!(!self.with(|state| state.bug), "a bug");
+        if self.with(|state| state.hangs) {
+            std::future::pending::<()>().await;
+        }
         Ok(Box::new(self.connect()))
     }
 
