@@ -192,6 +192,10 @@ impl Peer {
                 }
                 409 => match tlog::parse_cosigned_size(&answer.body) {
                     Some(size) if size > head.size => return Err(Refusal::Ahead(size)),
+                    // It cosigned another root at this very size (C2SP tlog-witness); it need not repeat the size.
+                    size if old_size == head.size && size.is_none_or(|size| size == old_size) => {
+                        return Err(Refusal::Inconsistent);
+                    }
                     Some(size) if size == old_size => return Err(Refusal::Malformed("a conflict with its own size")),
                     Some(size) => self.cosigned.store(size.0, Ordering::Relaxed),
                     None => return Err(Refusal::Malformed("a conflict without a size")),

@@ -11,12 +11,14 @@ use crate::{KeyAlgorithm, MAX_NOTE_SIGNATURES, Note, NoteError, NoteSignature, S
 
 /// Type byte of C2SP signed-note.
 const TYPE_COSIGNATURE: u8 = 0x04;
+/// Type byte of a plain Ed25519 key, under which several witnesses hand out the key that they cosign with.
+const TYPE_ED25519: u8 = 0x01;
 /// Bytes of the time before the signature.
 const TIME_BYTES: usize = 8;
 /// Bytes of an Ed25519 signature.
 const SIGNATURE_BYTES: usize = 64;
 
-/// The Ed25519 key of a witness under its name; as text a C2SP vkey of type 0x04.
+/// The Ed25519 key of a witness under its name; as text a C2SP vkey of type 0x04. One of type 0x01 is read as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WitnessKey {
     name: String,
@@ -45,8 +47,7 @@ impl WitnessKey {
 
     /// First four bytes of SHA-256(name ‖ 0x0A ‖ 0x04 ‖ key).
     pub fn key_id(&self) -> [u8; 4] {
-        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), b"\n", &self.typed_key()].concat()).0;
-        [a, b, c, d]
+        key_id(&self.name, &self.typed_key())
     }
 
     /// Whether a line names this key.
@@ -80,6 +81,11 @@ impl WitnessKey {
     fn typed_key(&self) -> Vec<u8> {
         [&[TYPE_COSIGNATURE], self.key.raw()].concat()
     }
+}
+
+fn key_id(name: &str, typed_key: &[u8]) -> [u8; 4] {
+    let [a, b, c, d, ..] = sha256(&[name.as_bytes(), b"\n", typed_key].concat()).0;
+    [a, b, c, d]
 }
 
 /// Cosigns the text of a checkpoint: states that at `time` this was the largest tree that the witness had seen of its origin.
@@ -117,17 +123,19 @@ fn signed_message(text: &str, time: u64) -> String {
 impl FromStr for WitnessKey {
     type Err = NoteError;
 
-    /// Reads a vkey of type 0x04.
+    /// Reads a vkey of type 0x04, or of type 0x01, which is the same key: the lines of its cosignatures name it as 0x04.
     fn from_str(vkey: &str) -> Result<Self, NoteError> {
         let mut parts = vkey.splitn(3, '+');
-        let (Some(name), Some(key_id), Some(typed_key)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(name), Some(named_id), Some(typed_key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteError::Vkey);
         };
         let typed_key = STANDARD.decode(typed_key).map_err(|_| NoteError::Vkey)?;
-        let raw = typed_key.strip_prefix(&[TYPE_COSIGNATURE]).ok_or(NoteError::Vkey)?;
+        let Some((&(TYPE_COSIGNATURE | TYPE_ED25519), raw)) = typed_key.split_first() else {
+            return Err(NoteError::Vkey);
+        };
         let key = Self::new(name, VerifyingKey::from_ed25519(raw).map_err(|_| NoteError::Vkey)?)?;
         // The hash catches a name or key that was mistyped.
-        if key_id == hex(key.key_id()) { Ok(key) } else { Err(NoteError::Vkey) }
+        if named_id == hex(key_id(name, &typed_key)) { Ok(key) } else { Err(NoteError::Vkey) }
     }
 }
 

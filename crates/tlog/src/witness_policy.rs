@@ -180,7 +180,8 @@ impl Reader {
     }
 
     fn witness(&mut self, name: &str, vkey: &str, url: Option<&str>) -> Problem {
-        let key: WitnessKey = vkey.parse().map_err(|_| "not a vkey of an Ed25519 witness (type 0x04)".to_owned())?;
+        let key: WitnessKey =
+            vkey.parse().map_err(|_| "not a vkey of an Ed25519 witness (type 0x04 or 0x01)".to_owned())?;
         if self.witnesses.iter().any(|witness| witness.key.key() == key.key()) {
             return Err("this key is another witness's too".to_owned());
         }

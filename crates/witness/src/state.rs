@@ -28,6 +28,8 @@ pub struct Cosigned {
     pub root: Hash,
     /// The signed note as the log gave it.
     pub checkpoint: String,
+    /// When it was cosigned, in Unix seconds; none where an older version cosigned it.
+    pub time: Option<u64>,
 }
 
 /// The state cannot be read or written: nothing is cosigned.
@@ -68,13 +70,14 @@ impl State {
 
     /// The checkpoint of an origin that was cosigned last.
     pub async fn last(&self, origin: &str) -> StateResult<Option<Cosigned>> {
-        let query = sqlx::query_as("SELECT size, root, checkpoint FROM cosigned WHERE origin = ?1").bind(origin);
-        let row: Option<(i64, Vec<u8>, String)> = query.fetch_optional(&self.pool).await?;
+        let query = sqlx::query_as("SELECT size, root, checkpoint, time FROM cosigned WHERE origin = ?1").bind(origin);
+        let row: Option<(i64, Vec<u8>, String, Option<i64>)> = query.fetch_optional(&self.pool).await?;
         let damaged = |column: &str| StateError::Damaged(format!("table cosigned: {column} of {origin:?}"));
-        row.map(|(size, root, checkpoint)| {
+        row.map(|(size, root, checkpoint, time)| {
             let size = TreeSize(u64::try_from(size).map_err(|_| damaged("size"))?);
             let root = Hash::try_from(root.as_slice()).map_err(|_| damaged("root"))?;
-            Ok(Cosigned { size, root, checkpoint })
+            let time = time.map(u64::try_from).transpose().map_err(|_| damaged("time"))?;
+            Ok(Cosigned { size, root, checkpoint, time })
         })
         .transpose()
     }
@@ -85,15 +88,18 @@ impl State {
     /// Dies in this: the row is the old one or the new one. Nothing was signed for the new one yet.
     pub async fn advance(&self, origin: &str, last: Option<&Cosigned>, next: &Cosigned) -> StateResult<bool> {
         let Ok(size) = i64::try_from(next.size.0) else { return Ok(false) };
+        // A time beyond 63 bits cannot be cosigned.
+        let time = next.time.and_then(|time| i64::try_from(time).ok());
         let query = match last {
             None => sqlx::query(
-                "INSERT INTO cosigned (origin, size, root, checkpoint) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                "INSERT INTO cosigned (origin, size, root, checkpoint, time) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
             ),
             Some(_) => sqlx::query(
-                "UPDATE cosigned SET size = ?2, root = ?3, checkpoint = ?4 WHERE origin = ?1 AND size = ?5 AND root = ?6",
+                "UPDATE cosigned SET size = ?2, root = ?3, checkpoint = ?4, time = ?5 \
+                 WHERE origin = ?1 AND size = ?6 AND root = ?7",
             ),
         };
-        let mut query = query.bind(origin).bind(size).bind(next.root.0.as_slice()).bind(&next.checkpoint);
+        let mut query = query.bind(origin).bind(size).bind(next.root.0.as_slice()).bind(&next.checkpoint).bind(time);
         if let Some(last) = last {
             query = query.bind(last.size.0.cast_signed()).bind(last.root.0.as_slice());
         }

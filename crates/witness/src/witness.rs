@@ -42,7 +42,7 @@ pub enum Refusal {
     /// The old size is larger than the checkpoint's. 400.
     #[error("the old size is larger than the size of the checkpoint")]
     OldSize,
-    /// The old size is not the size that was cosigned last, which this is. 409.
+    /// The old size is not the size that was cosigned last, which this is; or another root was cosigned at that size. 409.
     #[error("the size cosigned last is {0}")]
     Conflict(TreeSize),
     /// The checkpoint does not extend the one cosigned last. 422.
@@ -85,7 +85,9 @@ impl Witness {
         if request.old_size > checkpoint.size {
             return refused(Refusal::OldSize);
         }
-        let next = Cosigned { size: checkpoint.size, root: checkpoint.root, checkpoint: note.to_string() };
+        let time = (self.clock)();
+        let next =
+            Cosigned { size: checkpoint.size, root: checkpoint.root, checkpoint: note.to_string(), time: Some(time) };
         let mut newest = TreeSize(0);
         for _ in 0..MAX_TURNS {
             let last = self.state.last(origin).await?;
@@ -95,30 +97,35 @@ impl Witness {
                 return refused(Refusal::Conflict(size));
             }
             // The proof must lead from there to the checkpoint, and be empty from 0 and from its own size: 422.
+            // Of the same size the root must be the same: 409.
             if tlog::verify_consistency(size, &root, next.size, &next.root, &request.proof).is_err() {
                 tracing::warn!(origin, last = size.0, size = next.size.0, root = %next.root, "a log contradicts itself");
-                return refused(Refusal::Inconsistent);
+                let is_other_root = next.size == size && request.proof.is_empty();
+                return refused(if is_other_root { Refusal::Conflict(size) } else { Refusal::Inconsistent });
             }
             // Durable before anything is signed. Dies here: the log asks again with the size that it learns of, and gets a
             // cosignature over this very root.
             if self.state.advance(origin, last.as_ref(), &next).await? {
-                return Ok(Outcome::Cosigned(self.cosign(note.text())?));
+                return Ok(Outcome::Cosigned(self.cosign(note.text(), time)?));
             }
             newest = size;
         }
         refused(Refusal::Conflict(newest))
     }
 
-    /// The checkpoint of an origin that was cosigned last, with a cosignature of now; none if there is none.
+    /// The checkpoint of an origin that was cosigned last, with the cosignature that was given (one of now if an older version
+    /// gave it, which did not keep its time); none if there is none.
     pub async fn checkpoint(&self, origin: &str) -> Result<Option<Note>, StateError> {
         let Some(last) = self.state.last(origin).await? else { return Ok(None) };
         let mut note = Note::parse(&last.checkpoint).map_err(damaged)?;
-        note.add(self.cosign(note.text())?).map_err(damaged)?;
+        // Ed25519 signs the same bytes the same way.
+        let time = last.time.unwrap_or_else(|| (self.clock)());
+        note.add(self.cosign(note.text(), time)?).map_err(damaged)?;
         Ok(Some(note))
     }
 
-    fn cosign(&self, text: &str) -> Result<NoteSignature, StateError> {
-        tlog::cosign(text, &self.name, &self.key, (self.clock)(), &self.rng).map_err(damaged)
+    fn cosign(&self, text: &str, time: u64) -> Result<NoteSignature, StateError> {
+        tlog::cosign(text, &self.name, &self.key, time, &self.rng).map_err(damaged)
     }
 }
 

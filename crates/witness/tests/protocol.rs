@@ -45,10 +45,14 @@ impl World {
 
     /// The witness as it is after a restart.
     async fn serve(&self) -> Router {
+        self.serve_at(Box::new(|| NOW)).await
+    }
+
+    async fn serve_at(&self, clock: Box<dyn Fn() -> u64 + Send + Sync>) -> Router {
         let vkey = NoteKey::new(ORIGIN, self.log.verifying_key().clone()).unwrap();
         let logs = Logs::parse(&format!("# ours\n\n{vkey}\n{vkey} {ORIGIN} - 17\n")).unwrap();
         let state = State::open(&self.path()).await.unwrap();
-        let witness = Witness::new(NAME, self.witness_key(), logs, state, Box::new(|| NOW)).unwrap();
+        let witness = Witness::new(NAME, self.witness_key(), logs, state, clock).unwrap();
         witness::router(witness, &prometheus::Registry::new()).unwrap()
     }
 
@@ -130,7 +134,7 @@ async fn every_case_of_the_specification_in_its_order() {
     assert_eq!(status(proof_from_0.to_string()).await, 422);
     let mut empty = world.request(0, 0);
     empty.checkpoint = world.signed(ORIGIN, 0, world.edge(5).root(), &world.log);
-    assert_eq!(status(empty.to_string()).await, 422, "an empty tree has one root");
+    assert_eq!(status(empty.to_string()).await, 409, "an empty tree has one root");
 
     assert_eq!(status(world.request(0, 0).to_string()).await, 200);
     assert_eq!(status(world.request(0, 5).to_string()).await, 200);
@@ -139,7 +143,10 @@ async fn every_case_of_the_specification_in_its_order() {
     assert_eq!(status(world.request(5, 5).to_string()).await, 200, "the same again: another time");
     let mut split = world.request(5, 5);
     split.checkpoint = world.signed(ORIGIN, 5, world.edge(4).root(), &world.log);
-    assert_eq!(status(split.to_string()).await, 422, "the same size with another root");
+    let (code, content_type, body) = post(&router, &split).await;
+    assert_eq!((code.as_u16(), content_type.as_str(), body.as_str()), (409, "text/x.tlog.size", "5\n"), "another root");
+    split.proof = vec![EMPTY_ROOT];
+    assert_eq!(status(split.to_string()).await, 422, "a proof where there is nothing to prove");
     let mut unproven = world.request(5, 9);
     unproven.proof = world.proof(4, 9);
     assert_eq!(status(unproven.to_string()).await, 422);
@@ -165,6 +172,23 @@ async fn monitors_read_what_was_cosigned_last_and_a_restart_forgets_nothing() {
     note.verify(&[NoteKey::new(ORIGIN, world.log.verifying_key().clone()).unwrap()]).unwrap();
     assert_eq!(note.signatures().len(), 2);
     assert_eq!(Checkpoint::parse(note.text()).unwrap().size, TreeSize(5));
+}
+
+/// Two cosignatures of one head at two times would each be a statement of its own.
+#[tokio::test]
+async fn monitors_read_the_cosignature_that_was_given() {
+    let world = World::new(7);
+    let path = format!("/{}/checkpoint", tlog::sha256(ORIGIN.as_bytes()));
+    let at = async |time: u64| world.serve_at(Box::new(move || time)).await;
+    let (_, _, given) = post(&at(NOW).await, world.request(0, 5)).await;
+    let later = at(NOW + 60).await;
+    for _ in 0..2 {
+        let (_, _, note) = get(&later, &path).await;
+        assert!(note.ends_with(&given), "{note}");
+    }
+    let (_, _, given_again) = post(&later, world.request(5, 5)).await;
+    assert_ne!(given_again, given, "another time");
+    assert!(get(&at(NOW + 120).await, &path).await.2.ends_with(&given_again));
 }
 
 #[tokio::test]

@@ -95,11 +95,12 @@ fn the_newest_of_several_counts_and_one_bad_one_fails() {
 }
 
 #[test]
-fn a_vkey_is_of_type_4_and_its_hash_is_checked() {
+fn a_vkey_is_of_type_4_or_1_and_its_hash_is_checked() {
     let vkey = witness().to_string();
     assert_eq!(vkey.parse(), Ok(witness()));
     let log = NoteKey::new(NAME, ed25519().verifying_key().clone()).expect("a key").to_string();
-    assert!(log.parse::<WitnessKey>().is_err(), "type 1 is a log's");
+    assert_eq!(log.parse(), Ok(witness()), "type 1, the same key");
+    assert!(log.replace("/w1", "/w2").parse::<WitnessKey>().is_err());
     assert!(vkey.parse::<NoteKey>().is_err());
     assert!(vkey.replace("/w1", "/w2").parse::<WitnessKey>().is_err());
     assert!(WitnessKey::new(NAME, p256().verifying_key().clone()).is_err());

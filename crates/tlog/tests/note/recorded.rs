@@ -11,6 +11,7 @@ use tlog::{Checkpoint, Hash, LeafIndex, Note, TreeSize, leaf_hash, verify_inclus
 fn recorded_entries_are_included_in_their_checkpoints() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden");
     if !folder.is_dir() {
+        assert!(std::env::var_os("CI").is_none(), "no recordings in {}", folder.display());
         println!("passed over: no upstream recordings at hand");
         return;
     }

@@ -59,11 +59,31 @@ fn white_space_comments_urls_and_none() {
     WitnessPolicy::parse("quorum none").expect("without a final newline");
 }
 
+/// As the policies of rekor-tiles and the key generator of omniwitness write it.
+#[test]
+fn a_witness_may_come_with_the_vkey_of_a_plain_key() {
+    let plain = NoteKey::new("w.example", ed25519().verifying_key().clone()).expect("a key");
+    let log_key = p256();
+    let log = NoteKey::new("log.example", log_key.verifying_key().clone()).expect("a key");
+    let text = format!("log {log}\nwitness w {plain}\nquorum w\n");
+    let policy = WitnessPolicy::parse(&text).expect("a policy");
+    let expected = WitnessKey::new("w.example", ed25519().verifying_key().clone()).expect("an Ed25519 key");
+    assert_eq!(policy.witnesses()[0].key, expected);
+    assert_eq!(policy.witnesses()[0].key.to_string(), expected.to_string(), "written as type 0x04");
+    let text = "log.example\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
+    let mut note = Note::new(text).expect("a text");
+    note.sign("log.example", &log_key, &rng()).expect("signed");
+    assert_eq!(policy.verify(&note), Err(UntrustedError::NoQuorum));
+    note.add(cosign(text, "w.example", &ed25519(), 7, &rng()).expect("cosigned")).expect("room");
+    assert_eq!(policy.verify(&note), Ok(()));
+}
+
 #[test]
 fn the_line_that_is_wrong_is_named() {
     let (one, other) = (key(), key());
     let (a, b) = (vkey("a", &one), vkey("b", &other));
     let log = NoteKey::new("l", ed25519().verifying_key().clone()).expect("a key");
+    let p256 = NoteKey::new("l", p256().verifying_key().clone()).expect("a key");
     for (text, line) in [
         ("".to_owned(), 0),
         (format!("witness a {a}\n"), 0),
@@ -74,7 +94,8 @@ fn the_line_that_is_wrong_is_named() {
         (format!("witness a {a}\nwitness b {a}\nquorum a\n"), 2),
         (format!("witness a {a}\nwitness b {}\nquorum a\n", vkey("other-name", &one)), 2),
         (format!("log {log}\nlog {log}\nquorum none\n"), 2),
-        (format!("witness a {log}\nquorum a\n"), 1),
+        (format!("witness a {p256}\nquorum a\n"), 1),
+        (format!("witness a {}\nquorum a\n", log.to_string().replacen('l', "m", 1)), 1),
         (format!("log {a}\nquorum none\n"), 1),
         (format!("witness a {a} u x\nquorum a\n"), 1),
         (format!("witness a {a}\ngroup g 2 a\nquorum g\n"), 2),
