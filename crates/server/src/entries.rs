@@ -208,14 +208,14 @@ pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQu
 pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, GetError> {
     // The route has the ID in its last segment; decoding is lenient, what is no hex digit then fails the pattern.
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
-    let id = EntryId::parse(&query::decode(segment)).ok_or_else(|| {
+    let text = query::decode(segment);
+    let id = EntryId::parse(&text).ok_or_else(|| {
         ApiError::validation(Validation::Pattern, format!("entryUUID in path should match '{PATTERN}'"))
     })?;
     let named = match id.tree {
         None => None,
         Some(prefix) => Some(prefix.tree_id().ok_or_else(|| {
-            let message = format!("validation error: {:016x} is not a valid TreeID", prefix.0);
-            ApiError::handler(StatusCode::BAD_REQUEST, message)
+            ApiError::handler(StatusCode::BAD_REQUEST, format!("validation error: {}", prefix.fault(&text)))
         })?),
     };
     let room = room(&app, entry_bytes(&app)).await?;

@@ -26,9 +26,18 @@ pub(crate) struct EntryId {
 pub(crate) struct TreePrefix(pub(crate) u64);
 
 impl TreePrefix {
-    /// The tree ID; none at 2^63 and above.
+    /// The tree ID; none for 0, and at 2^63 and above.
     pub(crate) fn tree_id(self) -> Option<TreeId> {
-        i64::try_from(self.0).ok().map(TreeId)
+        i64::try_from(self.0).ok().filter(|id| *id > 0).map(TreeId)
+    }
+
+    /// Why this is no tree ID, in the words of Rekor v1.6.1. `id` is the entry ID as it was sent.
+    pub(crate) fn fault(self, id: &str) -> String {
+        let digits = &id[..TREE_ID_DIGITS];
+        match self.0 {
+            0 => format!("invalid TreeID: {digits} must be positive"),
+            _ => format!("invalid TreeID: {digits}: strconv.ParseInt: parsing \"{digits}\": value out of range"),
+        }
     }
 }
 
@@ -77,7 +86,8 @@ mod tests {
             entry_id(TreeId(0x0123_4567_89ab_cdef), &long.leaf_hash),
             format!("0123456789abcdef{}", "ab".repeat(32))
         );
-        assert_eq!(TreePrefix(1 << 63).tree_id(), None);
+        assert_eq!((TreePrefix(0).tree_id(), TreePrefix(1 << 63).tree_id()), (None, None));
+        assert_eq!(TreePrefix((1 << 63) - 1).tree_id(), Some(TreeId(i64::MAX)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
 use crate::app::App;
-use crate::entry_id::{EntryId, PATTERN};
+use crate::entry_id::{EntryId, PATTERN, TreePrefix};
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, FirstItems};
 use crate::limits::MAX_RETRIEVE;
@@ -151,7 +151,7 @@ impl Query {
     fn wanted(&self) -> Result<Wanted, RetrieveError> {
         let (mut long, mut short) = (Vec::new(), Vec::new());
         for (text, id) in &self.ids {
-            match id.tree.map(|prefix| prefix.tree_id().filter(|tree| tree.0 > 0)) {
+            match id.tree.map(TreePrefix::tree_id) {
                 None => short.push(Place::Anywhere(id.leaf_hash)),
                 Some(None) => return Err(RetrieveError::InvalidId(text.clone())),
                 Some(Some(tree)) => long.push(Place::Tree(tree, id.leaf_hash)),
@@ -235,6 +235,10 @@ fn parse_entries(raw: &[&RawValue]) -> Result<Vec<ProposedEntry>, RetrieveError>
     raw.iter()
         .enumerate()
         .map(|(position, raw)| {
+            // Rekor's decoder stumbles over it, before anything is validated.
+            if raw.get() == "null" {
+                return Err(ENTRY.refuse("kind in body is required").into());
+            }
             ProposedEntry::from_json(raw.get().as_bytes()).map_err(|refusal| RetrieveError::Entry { position, refusal })
         })
         .collect()
