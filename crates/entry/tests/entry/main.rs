@@ -10,6 +10,9 @@ mod chains;
 #[cfg(test)]
 mod formats;
 #[cfg(test)]
+#[expect(dead_code, reason = "what the replays over HTTP hold")]
+mod golden;
+#[cfg(test)]
 mod helm;
 #[cfg(test)]
 mod jar;

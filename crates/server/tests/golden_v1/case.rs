@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use axum::body::Body;
 use base64::Engine as _;
@@ -11,18 +10,61 @@ use http::Request;
 use ledger::TreeId;
 use serde_json::Value;
 
+use crate::golden;
 use crate::support::TestLog;
 
-/// Where the recordings are, seen from this crate.
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/v1");
-
-/// The recorded tree.
+/// The recorded tree, that of which two shards were recorded among them.
 pub(crate) const TREE_HEX: &str = "3d6c04139650b0df";
 pub(crate) const TREE_DECIMAL: &str = "4425917015971115231";
+/// The recorded active tree of two shards.
+pub(crate) const ACTIVE_HEX: &str = "5f8c05d0de6f9ad5";
+const ACTIVE_DECIMAL: &str = "6884884324985838293";
+/// The trees of the newest recordings, and what is put in their place.
+const NEWEST_TREES: [(&str, &str); 6] = [
+    ("38f256d0bc080600", TREE_HEX),
+    ("4103437664995771904", TREE_DECIMAL),
+    ("5d586301186ea1e8", TREE_HEX),
+    ("6726234899833856488", TREE_DECIMAL),
+    ("145ff68256587176", ACTIVE_HEX),
+    ("1468163043200889206", ACTIVE_DECIMAL),
+];
 /// The recorded size at the end.
 const FINAL_SIZE: &str = "lastSize=96";
 
-/// All recordings.
+/// A recorded server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// Rekor v1.5.4, of 2026-11-22.
+    Old,
+    /// Rekor v1.6.1, of 2026-11-29: the same requests, and new ones on the same log.
+    Newest,
+}
+
+impl Peer {
+    /// As docs/API.md calls its folders, in the order in which they were recorded.
+    pub(crate) fn folders_in_order(self) -> &'static [&'static str] {
+        match self {
+            Self::Old => &["v1/"],
+            Self::Newest => &["v1/", "new/v1/", "new/v1b/", "new/v1x/"],
+        }
+    }
+
+    /// Its folders, and how docs/API.md calls them.
+    fn folders(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Old => &[("v1/own", "v1/"), ("v1/upstream", "v1/")],
+            Self::Newest => &[
+                ("newest/v1/own", "v1/"),
+                ("newest/v1/upstream", "v1/"),
+                ("newest/new/v1", "new/v1/"),
+                ("newest/new/v1b", "new/v1b/"),
+                ("newest/new/v1x", "new/v1x/"),
+            ],
+        }
+    }
+}
+
+/// All recordings of one server.
 pub(crate) struct Recordings {
     pub(crate) cases: Vec<Case>,
     /// The entries of the recorded log by log index.
@@ -32,6 +74,8 @@ pub(crate) struct Recordings {
 /// An entry that some answer showed.
 pub(crate) struct Entry {
     pub(crate) id: String,
+    /// Where it was seen first, as docs/API.md calls the folder.
+    pub(crate) folder: &'static str,
     pub(crate) body: String,
 }
 
@@ -39,10 +83,14 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Case {
     pub(crate) name: String,
+    /// Name in docs/API.md.
+    pub(crate) id: String,
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
+    /// A body that is no text.
+    pub(crate) binary_body: Option<Vec<u8>>,
     pub(crate) expected: Expected,
     pub(crate) entry_id: Option<String>,
     pub(crate) canonical_body: Option<String>,
@@ -65,24 +113,24 @@ impl Expected {
 }
 
 impl Recordings {
-    /// None, and a word about it, where they are absent.
-    #[expect(clippy::print_stdout, reason = "a test that is passed over says so")]
-    pub(crate) fn load() -> Option<Self> {
-        if !Path::new(FOLDER).is_dir() {
-            println!("the upstream recordings are not here: passed over");
-            return None;
-        }
+    /// None where they are absent.
+    pub(crate) fn load(peer: Peer) -> Option<Self> {
         let mut cases = Vec::new();
         let mut entries = BTreeMap::new();
-        for folder in ["own", "upstream"] {
-            for file in fs::read_dir(Path::new(FOLDER).join(folder)).expect("a folder") {
-                let text = fs::read_to_string(file.expect("an entry").path()).expect("readable");
+        for (folder, prefix) in peer.folders() {
+            for file in fs::read_dir(golden::folder(folder)?).expect("a folder") {
+                let path = file.expect("an entry").path();
+                let mut text = fs::read_to_string(&path).expect("readable");
+                if peer == Peer::Newest {
+                    text = NEWEST_TREES.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours));
+                }
                 let value: Value = serde_json::from_str(&text).expect("JSON");
-                collect_entries(&value, &mut entries);
-                cases.push(case(&value));
+                collect_entries(&value, prefix, &mut entries);
+                let stem = path.file_stem().expect("a name").to_string_lossy();
+                cases.push(Case { id: format!("{prefix}{stem}"), ..case(&value) });
             }
         }
-        cases.sort_by(|a, b| a.name.cmp(&b.name));
+        cases.sort_by(|a, b| a.id.cmp(&b.id));
         Some(Self { cases, entries })
     }
 
@@ -106,7 +154,7 @@ impl Case {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let body = ours(&self.body);
+        let body = self.binary_body.clone().unwrap_or_else(|| ours(&self.body).into_bytes());
         if self.method == "POST" {
             request = request.header("content-length", body.len());
         }
@@ -133,10 +181,12 @@ fn case(value: &Value) -> Case {
     let queries = value["index_queries"].as_array().into_iter().flatten();
     Case {
         name: text(&value["name"]),
+        id: String::new(),
         method: text(&request["method"]),
         target: text(&request["path"]),
         headers: pairs(&request["headers"]),
         body: text(&request["body"]),
+        binary_body: request["body_base64"].as_str().map(|base64| STANDARD.decode(base64).expect("base64")),
         expected: expected(&value["response"]),
         entry_id: optional("entry_id"),
         canonical_body: optional("canonical_body"),
@@ -157,7 +207,7 @@ fn pairs(value: &Value) -> Vec<(String, String)> {
     value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
-fn collect_entries(value: &Value, entries: &mut BTreeMap<u64, Entry>) {
+fn collect_entries(value: &Value, folder: &'static str, entries: &mut BTreeMap<u64, Entry>) {
     match value {
         Value::Object(members) => {
             for (name, value) in members {
@@ -165,12 +215,12 @@ fn collect_entries(value: &Value, entries: &mut BTreeMap<u64, Entry>) {
                     let body = STANDARD.decode(body).expect("base64");
                     let body = String::from_utf8(body).expect("UTF-8");
                     let log_index = value["logIndex"].as_u64().expect("a log index");
-                    entries.insert(log_index, Entry { id: name.clone(), body });
+                    entries.entry(log_index).or_insert(Entry { id: name.clone(), folder, body });
                 }
-                collect_entries(value, entries);
+                collect_entries(value, folder, entries);
             }
         }
-        Value::Array(values) => values.iter().for_each(|value| collect_entries(value, entries)),
+        Value::Array(values) => values.iter().for_each(|value| collect_entries(value, folder, entries)),
         _ => {}
     }
 }

@@ -21,6 +21,18 @@ pub(crate) enum Aspect {
     Message,
 }
 
+impl Aspect {
+    /// Its name in docs/API.md.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Status => "status",
+            Self::Headers => "headers",
+            Self::Body => "body",
+            Self::Message => "text",
+        }
+    }
+}
+
 /// Headers that depend on the connection, the moment or the length of what is masked.
 const NOT_COMPARED: [&str; 4] = ["connection", "content-length", "date", "transfer-encoding"];
 
@@ -61,9 +73,9 @@ pub(crate) fn mismatches(case: &Case, answer: &Answer, mask: Mask) -> (BTreeSet<
     (found, details)
 }
 
-/// Results of a search come in any order.
+/// Results of a search come in any order, and so do the methods of a message.
 fn comparable(body: &str, mask: Mask, our_tree: &str) -> String {
-    let body = mask.apply(body, our_tree);
+    let body = with_sorted_methods(&mask.apply(body, our_tree));
     match serde_json::from_str::<Vec<String>>(&body) {
         Ok(mut hits) => {
             hits.sort();
@@ -71,6 +83,17 @@ fn comparable(body: &str, mask: Mask, our_tree: &str) -> String {
         }
         Err(_) => body,
     }
+}
+
+fn with_sorted_methods(message: &str) -> String {
+    let parts = message.split_once("is not allowed, but [").and_then(|(before, after)| {
+        let (methods, after) = after.split_once(']')?;
+        Some((before, methods, after))
+    });
+    let Some((before, methods, after)) = parts else { return message.to_owned() };
+    let mut methods: Vec<&str> = methods.split([',', ' ']).collect();
+    methods.sort_unstable();
+    format!("{before}is not allowed, but [{}]{after}", methods.join(","))
 }
 
 /// The recorded hits of a search without those of other kinds, which our log does not have.

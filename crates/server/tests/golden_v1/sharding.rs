@@ -2,16 +2,14 @@
 
 use ledger::TreeId;
 
-use crate::case::{Case, Recordings, TREE_DECIMAL, TREE_HEX, in_tree};
-use crate::compare::mismatches;
+use crate::case::{ACTIVE_HEX, Case, Peer, Recordings, TREE_DECIMAL, TREE_HEX, in_tree};
+use crate::golden::Differences;
 use crate::lists;
 use crate::mask::Mask;
 use crate::proposal::Signer;
 use crate::support::Answer;
-use crate::{SAME_LEAVES, public_log, verdict};
+use crate::{Judge, SAME_LEAVES, found, public_log};
 
-/// The recorded active tree.
-const ACTIVE_HEX: &str = "5f8c05d0de6f9ad5";
 const FROZEN_SIZE: u64 = 96;
 
 /// In the recorded order: the one that was empty, the entry, and what came then in any.
@@ -50,7 +48,13 @@ impl Trees {
 
 #[tokio::test]
 async fn answers_of_two_shards_match_the_recordings() {
-    let Some(recordings) = Recordings::load() else { return };
+    replay_shards(Peer::Old).await;
+    replay_shards(Peer::Newest).await;
+}
+
+async fn replay_shards(peer: Peer) {
+    let Some(recordings) = Recordings::load(peer) else { return };
+    let judge = Judge { peer, differences: Differences::read() };
     let log = public_log().await;
     for (_, entry) in recordings.entries.range(..SAME_LEAVES) {
         assert_eq!(log.post(ENTRIES, &entry.body).await.status, 201);
@@ -73,8 +77,8 @@ async fn answers_of_two_shards_match_the_recordings() {
         let answer = log.send(case.request_to(|text| trees.ours(text))).await;
         // The active tree has the recorded leaf and no other.
         let mask = if is_of_frozen_tree(case) { Mask::Tree } else { Mask::Keys };
-        let (found, details) = mismatches(case, &trees.recorded(answer), mask);
-        failures.extend(verdict(case, &found, &details));
+        let (found, details) = found(case, &trees.recorded(answer), mask);
+        failures.extend(judge.verdict(case, &found, &details));
     }
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
 }

@@ -1,7 +1,6 @@
 //! The recordings as they lie on disk.
 
 use std::fs;
-use std::path::Path;
 
 use axum::body::Body;
 use base64::Engine as _;
@@ -9,32 +8,48 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use serde_json::Value;
 
+use crate::golden;
 use crate::support::NAME;
 
-/// Where the recordings are, seen from this crate.
-const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden/v2");
-
-/// Servers of which there are recordings: the source after v2.3.0, v2.2.1, one with an ECDSA key, one with a witness; with the
-/// size of the tree that was read.
-pub(crate) const FOLDERS: [Folder; 4] = [
-    Folder { name: "", size: 322 },
-    Folder { name: "v2.2.1", size: 48 },
-    Folder { name: "ecdsa-signer", size: 1 },
-    Folder { name: "witnessed", size: 322 },
+/// Servers of which there are recordings, as they were sent the requests one after the other.
+pub(crate) const PEERS: [Peer; 9] = [
+    Peer { folder: "v2", prefix: "v2/", age: Age::Old, size: 322 },
+    Peer { folder: "v2/v2.2.1", prefix: "v2.2.1/", age: Age::Old, size: 48 },
+    Peer { folder: "v2/ecdsa-signer", prefix: "ecdsa-signer/", age: Age::Old, size: 1 },
+    Peer { folder: "v2/witnessed", prefix: "witnessed/", age: Age::Old, size: 322 },
+    Peer { folder: "newest/v2", prefix: "v2/", age: Age::Newest, size: 0 },
+    Peer { folder: "newest/v2/v2.2.1", prefix: "v2.2.1/", age: Age::Newest, size: 0 },
+    Peer { folder: "newest/v2/ecdsa-signer", prefix: "ecdsa-signer/", age: Age::Newest, size: 0 },
+    Peer { folder: "newest/v2/witnessed", prefix: "witnessed/", age: Age::Newest, size: 0 },
+    Peer { folder: "newest/new/v2", prefix: "new/v2/", age: Age::Newest, size: 0 },
 ];
 
 /// Recordings of one server.
 #[derive(Clone, Copy)]
-pub(crate) struct Folder {
-    pub(crate) name: &'static str,
+pub(crate) struct Peer {
+    /// Below the folder of all recordings.
+    pub(crate) folder: &'static str,
+    /// Before the names of its cases in docs/API.md.
+    pub(crate) prefix: &'static str,
+    pub(crate) age: Age,
+    /// Of the tree that was read; 0 where none was.
     pub(crate) size: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Of 2026-11-22: the source after v2.3.0, v2.2.1, one with an ECDSA key, one with a witness.
+    Old,
+    /// Of 2026-11-29: v2.4.2. It was not read through a web server.
+    Newest,
 }
 
 /// A request and what was answered to it; several answers where it was sent several times at once.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
-    pub(crate) folder: &'static str,
     pub(crate) name: String,
+    /// Name in docs/API.md.
+    pub(crate) id: String,
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -87,31 +102,22 @@ impl Case {
     }
 }
 
-/// All of them, each folder in the order of the recorded log indexes, duplicates after what they repeat. None, and a word about
-/// it, where they are absent.
-#[expect(clippy::print_stdout, reason = "a test that is passed over says so")]
-pub(crate) fn load() -> Option<Vec<Case>> {
-    if !Path::new(RECORDINGS).is_dir() {
-        println!("the recordings of Rekor v2 are not here: passed over");
-        return None;
-    }
+/// The recordings of one server in the order of their names, duplicates after what they repeat. None where they are absent.
+pub(crate) fn load(peer: Peer) -> Option<Vec<Case>> {
     let mut cases = Vec::new();
-    for folder in FOLDERS {
-        for file in fs::read_dir(Path::new(RECORDINGS).join(folder.name)).expect("a folder") {
-            let path = file.expect("an entry").path();
-            if path.extension().is_some_and(|extension| extension == "json") {
-                cases.push(case(
-                    folder.name,
-                    &serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON"),
-                ));
-            }
+    for file in fs::read_dir(golden::folder(peer.folder)?).expect("a folder") {
+        let path = file.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            cases.push(case(peer.prefix, &serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON")));
         }
     }
-    cases.sort_by_key(|case| (case.folder, case.expected[0].status == 409, case.name.clone()));
+    // The newest files were read where they lie: there were no answers to reads.
+    cases.retain(|case: &Case| peer.age == Age::Old || !case.is_of_a_file_server());
+    cases.sort_by_key(|case| (case.expected[0].status == 409, case.name.clone()));
     Some(cases)
 }
 
-fn case(folder: &'static str, value: &Value) -> Case {
+fn case(prefix: &str, value: &Value) -> Case {
     let request = &value["request"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let answers = match value["responses"].as_array() {
@@ -120,9 +126,10 @@ fn case(folder: &'static str, value: &Value) -> Case {
     };
     let mut expected: Vec<Expected> = answers.iter().map(expected).collect();
     expected.sort_by_key(|answer| answer.status);
+    let name = text(&value["name"]);
     Case {
-        folder,
-        name: text(&value["name"]),
+        id: format!("{prefix}{name}"),
+        name,
         method: text(&request["method"]),
         target: text(&request["path"]),
         headers: pairs(&request["headers"]),
