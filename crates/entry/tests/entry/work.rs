@@ -177,3 +177,43 @@ fn a_search_by_a_costly_key_says_so() {
     let refusal = key_search_key("pgp", &STANDARD.decode(key).unwrap()).unwrap_err().to_string();
     assert!(refusal.starts_with(TOO_COSTLY), "{refusal}");
 }
+
+/// Every key of Debian's developers, where the package debian-keyring is installed ($DEBIAN_KEYRING names another place).
+#[test]
+fn keys_of_real_people_cost_less_than_they_may() {
+    let place = std::env::var("DEBIAN_KEYRING").unwrap_or("/usr/share/keyrings/debian-keyring.gpg".to_owned());
+    let Ok(ring) = std::fs::read(&place) else { return println!("passed over: there is no {place}") };
+    let keys = keys_of(&ring);
+    assert!(keys.len() > 500, "{}", keys.len());
+    let mut slowest = 0;
+    for key in &keys {
+        let before = cpu_nanoseconds();
+        let searched = key_search_key("pgp", key).map_err(|refusal| refusal.to_string());
+        slowest = slowest.max(cpu_nanoseconds() - before);
+        assert!(!searched.is_err_and(|refusal| refusal.starts_with(TOO_COSTLY)), "{} bytes", key.len());
+    }
+    println!("{} keys, the slowest took {slowest} ns", keys.len());
+}
+
+/// The keys of a ring: each begins with a packet of type 6.
+fn keys_of(ring: &[u8]) -> Vec<&[u8]> {
+    let (mut starts, mut at) = (Vec::new(), 0);
+    while let Some(&[first, rest @ ..]) =
+        ring.get(at..).filter(|rest| rest.len() > 5).and_then(|r| r.first_chunk::<6>())
+    {
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+        let (tag, length) = match (first & 0x40, first & 3, rest[0]) {
+            (0, 0, length) => (first >> 2 & 15, 2 + usize::from(length)),
+            (0, 1, _) => (first >> 2 & 15, 3 + number(&rest[..2])),
+            (0, ..) => (first >> 2 & 15, 5 + number(&rest[..4])),
+            (_, _, length @ ..192) => (first & 63, 2 + usize::from(length)),
+            (_, _, length @ ..224) => (first & 63, 3 + (usize::from(length) - 192) * 256 + usize::from(rest[1]) + 192),
+            _ => (first & 63, 6 + number(&rest[1..5])),
+        };
+        if tag == 6 {
+            starts.push(at);
+        }
+        at += length;
+    }
+    starts.iter().zip(starts[1..].iter().chain([&ring.len()])).map(|(from, to)| &ring[*from..*to]).collect()
+}
