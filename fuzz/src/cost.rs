@@ -37,6 +37,16 @@ pub(crate) fn within<T>(bytes: &[u8], read: impl FnOnce(&mut Work) -> T) -> T {
     outcome
 }
 
+/// The refusal of an entry that is one of the v1 API.
+pub fn refusal(body: &[u8]) -> Option<String> {
+    verify(ProposedEntry::from_json, body).err().map(|refusal| refusal.to_string())
+}
+
+/// Checks that `read` takes no more memory than bytes of this length may cost.
+pub fn assert_memory<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> T) -> T {
+    within(bytes, |_| read(bytes))
+}
+
 fn check_work(work: &Work, length: usize, is_accepted: bool) {
     assert!(work.spent() <= Work::of_request(length).limit(), "{} ns of work for {length} bytes", work.spent());
     assert!(!(is_accepted && work.is_exhausted()), "accepted, though some work was not done");

@@ -7,6 +7,7 @@ mod formats;
 mod packages;
 mod witnesses;
 
+pub use cost::{assert_memory, refusal};
 pub use envelopes::{cose, dsse, intoto, rfc3161, tuf, tuf_key};
 pub use formats::{minisign, pgp, rekord, ssh};
 pub use packages::{alpine, helm, helm_provenance, is_accepted, jar, pkcs7, rpm, rpm_package};

@@ -79,6 +79,16 @@ fn rpm() {
 }
 
 #[test]
+fn rpm_package() {
+    replay("rpm_package", treehead_fuzz::rpm_package, 3);
+}
+
+#[test]
+fn helm_provenance() {
+    replay("helm_provenance", treehead_fuzz::helm_provenance, 3);
+}
+
+#[test]
 fn helm() {
     replay("helm", treehead_fuzz::helm, 6);
 }

@@ -21,8 +21,9 @@ use crate::work::Work;
 use key::RoleKey;
 use time::Timestamp;
 
-/// Bytes of one document. Leaf bytes of 65,535 hold two of some 24,000.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of one document. Leaf bytes of 65,535 hold two of some 24,000, and those of 1 MiB, the most that any log takes, two of
+/// 390,000 without white space.
+const MAX_BYTES: usize = 1024 * 1024;
 /// Signatures of one document; those of Ed25519 hash it once each. Roots in use have about five.
 const MAX_SIGNATURES: usize = 64;
 /// Keys of a root, each of which is parsed.

@@ -201,3 +201,16 @@ proptest! {
         }
     }
 }
+
+/// A kilobyte that becomes a megabyte of lines.
+#[test]
+fn infos_of_many_lines_are_refused() {
+    let refusal = |lines: String| {
+        let mut package = Package::new();
+        package.info += &lines;
+        submit("alpine", spec(&package.build())).err().unwrap()
+    };
+    let names: Vec<String> = (0..2_000).map(|number| format!("{number} = a\n")).collect();
+    assert!(refusal(names.concat()).ends_with("more than 1024 names"));
+    assert!(refusal("a=\n".repeat(200_000)).starts_with(crate::work::TOO_COSTLY));
+}

@@ -155,6 +155,19 @@ fn bombs_are_refused() {
     );
 }
 
+/// A kilobyte that becomes a megabyte of attributes or of sections.
+#[test]
+fn manifests_of_many_lines_are_refused() {
+    for repeated in ["a:\n", "Name:a\n\n", "Name: a\n b\n\n"] {
+        let lines = repeated.repeat((1 << 20) / repeated.len() - 8);
+        let manifest = format!("Manifest-Version: 1.0\n\n{lines}\n");
+        let archive = Jar { manifest: manifest.into_bytes(), ..Jar::of(&[]) }.build();
+        assert!(archive.len() < 20_000, "{}", archive.len());
+        let refusal = refusal(&archive);
+        assert!(refusal.starts_with(TOO_COSTLY), "{refusal}");
+    }
+}
+
 #[test]
 fn counts_that_are_claimed_are_not_believed() {
     let whole = Jar::of(&[("a", b"one")]).build();

@@ -23,6 +23,8 @@ mod packages;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod recorded_sets;
+#[cfg(test)]
 mod recordings;
 #[cfg(test)]
 mod rpm;
