@@ -13,7 +13,7 @@ use crate::head::{HeadView, Integrated, SigningError, describe};
 use crate::log::Parts;
 use crate::metrics::Metrics;
 use crate::publish::Publication;
-use crate::search::Keys;
+use crate::search::{Keys, Turns};
 use crate::store::{FinalCheckpoint, Read, Store, StoreError};
 use crate::tile_bytes::TileBytes;
 use crate::tiles::TileCache;
@@ -33,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) metrics: Metrics,
     pub(crate) entries: Entries,
     pub(crate) keys: Keys,
+    pub(crate) turns: Arc<Turns>,
     pub(crate) tiles: TileCache,
     pub(crate) tile_bytes: TileBytes,
     pub(crate) timestamps: Waiting,
@@ -71,6 +72,7 @@ impl Core {
             metrics: parts.metrics.clone(),
             entries: Entries::new(&parts.store, head.tree.id, &parts.metrics),
             keys: Keys::new(&parts.store, head.tree.id, &parts.metrics),
+            turns: Arc::clone(&parts.turns),
             tiles: TileCache::new(&parts.store, head.tree.id, &parts.metrics),
             tile_bytes: TileBytes::new(),
             timestamps: Waiting::default(),

@@ -71,7 +71,7 @@ pub use ledger::{Ledger, OpenError, Settings};
 pub use names::{check_name, check_new_name};
 pub use publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME, Witnessing};
 pub use read::{InclusionProof, LoggedEntry, ReadError};
-pub use search::{Hit, Hits, MAX_KEY_SETS, Search};
+pub use search::{Hit, Hits, Search};
 pub use sequencer::{
     MAX_QUEUE_WAIT, MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS,
     MAX_WAITING_BYTES,

@@ -17,6 +17,7 @@ use crate::ledger::{OpenError, Settings};
 use crate::metrics::Metrics;
 use crate::presence::Company;
 use crate::publish::{Publication, Witnessing};
+use crate::search::Turns;
 use crate::store::{ServerRow, Store, TreeRow, TreeState};
 use crate::tasks::{Fatal, Tasks};
 use crate::trees::check_cosigner;
@@ -53,6 +54,8 @@ pub(crate) struct Parts {
     pub(crate) server: ServerRow,
     pub(crate) rng: SystemRandom,
     pub(crate) tasks: Tasks,
+    /// Of searches, in all shards.
+    pub(crate) turns: Arc<Turns>,
 }
 
 impl Parts {
@@ -64,8 +67,8 @@ impl Parts {
         metrics.begin_at_zero(witnessing.as_ref().map(|witnessing| &witnessing.policy));
         let server_id = random_server_id(&rng)?;
         let server = ServerRow { server_id, name: name.to_owned(), place, log_ids: Vec::new() };
-        let (cosigner, tasks) = (cosigner.map(Arc::new), Tasks::default());
-        Ok(Self { store, clock, metrics, keys, cosigner, witnessing, server, rng, tasks })
+        let (cosigner, tasks, turns) = (cosigner.map(Arc::new), Tasks::default(), Arc::new(Turns::new()));
+        Ok(Self { store, clock, metrics, keys, cosigner, witnessing, server, rng, tasks, turns })
     }
 
     /// Opens a stored tree: its head is read back and checked. It is signed, or published as it was, or, where the tree is frozen

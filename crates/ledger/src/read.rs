@@ -52,6 +52,9 @@ pub enum ReadError {
     /// A size or index beyond the head.
     #[error("{0}")]
     OutOfRange(String),
+    /// More searches than there are turns for.
+    #[error("too many searches at once")]
+    Busy,
     /// What is stored does not lead to the head's root. Never answered with.
     #[error("stored data is damaged: {0}")]
     Damaged(String),

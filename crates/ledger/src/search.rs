@@ -1,23 +1,30 @@
 //! Search over the log, a bounded piece of work at a time.
 
-use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tlog::{Hash, LeafIndex};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout};
 
 use crate::core::Core;
 use crate::gather::{Gathered, LookUp};
 use crate::metrics::Metrics;
-use crate::store::{FoundEntry, KeyQuery, Page, Query, Store, StoreResult};
+use crate::store::{
+    Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Store, StoreResult, search,
+};
 use crate::{Head, ReadError, TreeId};
 
-/// Most sets of keys that one search may stand for, see `Search::key_sets`.
-pub const MAX_KEY_SETS: usize = 16;
+/// Entries that one call of [`crate::Ledger::search`] looks up under further conditions: some 6 ms of a database's time. Then it
+/// says how far it came.
+const LOOK_UPS: u32 = 4_096;
 
-/// Strides of the store that one call of [`crate::Ledger::search`] makes, all sets of keys together: some 100,000 rows, half a
-/// second. Then it says how far it came.
-const MAX_STRIDES: usize = 10;
+/// One call begins no further statement after this long: on a disk that takes 8 ms for each read a statement takes a second.
+const SEARCH_TIME: Duration = Duration::from_secs(1);
+
+/// Longest wait for a turn. As each takes some 20 ms, hundreds wait before one is turned away.
+const TURN_WAIT: Duration = Duration::from_secs(5);
 
 /// Hits of a key that are looked for together with those of other keys. An artifact has a few entries; what has more is a
 /// frequent key, and its search goes on alone.
@@ -62,21 +69,39 @@ pub struct Hits {
 }
 
 impl Search {
-    /// The sets of which an entry has to have one completely, each key in lower case; one empty set if any entry will do.
-    /// Their number is the product of the lengths of [`Search::keys`], and MUST NOT be above [`MAX_KEY_SETS`].
-    fn key_sets(&self) -> Vec<Vec<String>> {
-        let mut sets = vec![Vec::new()];
+    /// What an entry has to meet, keys in lower case.
+    fn conditions(&self) -> Vec<Condition> {
+        let mut conditions = Vec::with_capacity(self.keys.len() + 1);
         for texts in &self.keys {
-            let with = |set: &Vec<String>, text: &String| set.iter().cloned().chain([lower_case(text)]).collect();
-            sets = sets.iter().flat_map(|set| texts.iter().map(move |text| with(set, text))).collect();
+            let mut texts: Vec<String> = texts.iter().map(|text| lower_case(text)).collect();
+            texts.sort_unstable();
+            texts.dedup();
+            let condition = Condition::Keys(texts);
+            if !conditions.contains(&condition) {
+                conditions.push(condition);
+            }
         }
-        for set in &mut sets {
-            set.sort_unstable();
-            set.dedup();
+        if !self.kinds.is_empty() {
+            conditions.push(Condition::Kinds(self.kinds.clone()));
         }
-        sets.sort_unstable();
-        sets.dedup();
-        sets
+        conditions
+    }
+}
+
+/// The turns of searches, so that one with many steps does not wait for all others at each of them.
+pub(crate) struct Turns(Semaphore);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self(Semaphore::new(SEARCH_CONNECTIONS as usize))
+    }
+
+    /// A turn, held while a search is at work.
+    async fn take(&self) -> Result<SemaphorePermit<'_>, ReadError> {
+        match timeout(TURN_WAIT, self.0.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(ReadError::Busy),
+        }
     }
 }
 
@@ -124,25 +149,17 @@ impl Core {
         limit: u32,
     ) -> Result<Hits, ReadError> {
         let first_log_index = self.tree.first_log_index;
-        let range = self.range(head, search, below.map(|below| below.saturating_sub(first_log_index))).await?;
-        let sets = search.key_sets();
-        let strides = (MAX_STRIDES / sets.len().max(1)).max(1);
-        let mut found = Vec::new();
-        // All hits from here on were found.
-        let mut down_to = range.start;
-        for keys in sets {
-            let walk =
-                self.walk(Query { keys: &keys, kinds: &search.kinds, range: range.clone(), limit }, strides).await?;
-            found.extend(walk.found);
-            down_to = down_to.max(walk.down_to);
-        }
-        found.sort_unstable_by_key(|entry| Reverse(entry.leaf_index));
-        found.dedup_by_key(|entry| entry.leaf_index);
-        found.retain(|entry| entry.leaf_index.0 >= down_to);
-        if found.len() > limit as usize {
-            found.truncate(limit as usize);
-            down_to = found.last().map_or(down_to, |last| last.leaf_index.0);
-        }
+        let below = below.map_or(head.size.0, |below| below.saturating_sub(first_log_index).min(head.size.0));
+        let conditions = search.conditions();
+        let (page, start) = match self.few_of_one_key(search, &conditions, below, limit).await? {
+            Some(page) => (page, 0),
+            None => {
+                let _turn = self.turns.take().await?;
+                let range = self.range(head, search, below).await?;
+                let start = range.start;
+                (self.page(&Query { conditions: &conditions, range, limit }).await?, start)
+            }
+        };
         let hit = |entry: FoundEntry| Hit {
             tree_id: self.tree.id,
             log_index: first_log_index + entry.leaf_index.0,
@@ -150,13 +167,43 @@ impl Core {
             time: entry.time,
             kind: entry.kind,
         };
-        let rest = (down_to > range.start).then_some(first_log_index + down_to);
-        Ok(Hits { entries: found.into_iter().map(hit).collect(), rest })
+        let rest = (page.down_to > start).then_some(first_log_index + page.down_to);
+        Ok(Hits { entries: page.entries.into_iter().map(hit).collect(), rest })
     }
 
-    /// The leaf indexes among which hits may be.
-    async fn range(&self, head: &Head, search: &Search, below: Option<u64>) -> Result<Range<u64>, ReadError> {
-        let mut range = 0..below.unwrap_or(head.size.0).min(head.size.0);
+    /// All hits of a single key, if they are few: from a query that others share.
+    async fn few_of_one_key(
+        &self,
+        search: &Search,
+        conditions: &[Condition],
+        below: u64,
+        limit: u32,
+    ) -> StoreResult<Option<Page>> {
+        let [Condition::Keys(texts)] = conditions else { return Ok(None) };
+        let [key] = &texts[..] else { return Ok(None) };
+        if search.since.is_some() || search.until.is_some() {
+            return Ok(None);
+        }
+        let mut page = self.keys.newest.get(KeyQuery { key: key.clone(), range: 0..below }).await?;
+        if page.entries.len() > limit as usize {
+            page.entries.truncate(limit as usize);
+            page.down_to = page.entries.last().map_or(below, |last| last.leaf_index.0);
+        }
+        let is_whole = page.down_to == 0 || page.entries.len() == limit as usize;
+        Ok(is_whole.then_some(page))
+    }
+
+    async fn page(&self, query: &Query<'_>) -> StoreResult<Page> {
+        if query.range.is_empty() {
+            return Ok(Page { entries: Vec::new(), down_to: query.range.start });
+        }
+        let bound = Bound { look_ups: LOOK_UPS, until: Instant::now() + SEARCH_TIME };
+        search(self.store.as_ref(), self.tree.id, query, bound).await
+    }
+
+    /// The leaf indexes below `below` among which hits may be.
+    async fn range(&self, head: &Head, search: &Search, below: u64) -> Result<Range<u64>, ReadError> {
+        let mut range = 0..below;
         if let Some(since) = search.since {
             range.start = self.first_at(head, since).await?.0.min(range.end);
         }
@@ -169,42 +216,6 @@ impl Core {
     async fn first_at(&self, head: &Head, time: i64) -> Result<LeafIndex, ReadError> {
         Ok(self.store.first_at(self.tree.id, time, head.size).await?)
     }
-
-    /// Walks along one set of keys until it has enough, is at the end, or made so many strides.
-    async fn walk(&self, mut query: Query<'_>, strides: usize) -> Result<Walk, ReadError> {
-        let mut walk = Walk { found: Vec::new(), down_to: query.range.end };
-        for stride in 0..strides {
-            if walk.down_to <= query.range.start || query.limit == 0 {
-                break;
-            }
-            query.range.end = walk.down_to;
-            let page = match stride {
-                0 => self.first_page(&query).await?,
-                _ => self.store.search(self.tree.id, &query).await?,
-            };
-            query.limit = query.limit.saturating_sub(u32::try_from(page.entries.len()).unwrap_or(u32::MAX));
-            walk.found.extend(page.entries);
-            walk.down_to = page.down_to;
-        }
-        Ok(walk)
-    }
-
-    /// The newest of the hits. Those of a single key, if they are few, come with a query that others share.
-    async fn first_page(&self, query: &Query<'_>) -> StoreResult<Page> {
-        match query.keys {
-            [key] if query.kinds.is_empty() && query.limit >= FIRST_PAGE => {
-                self.keys.newest.get(KeyQuery { key: key.clone(), range: query.range.clone() }).await
-            }
-            _ => self.store.search(self.tree.id, query).await,
-        }
-    }
-}
-
-/// What was found of one set of keys.
-struct Walk {
-    found: Vec<FoundEntry>,
-    /// All hits from here on are in `found`.
-    down_to: u64,
 }
 
 #[cfg(test)]
@@ -212,15 +223,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_keys_combine_to_sets() {
-        let sets = |keys: &[&[&str]]| {
+    fn lists_of_keys_become_conditions() {
+        let conditions = |keys: &[&[&str]]| {
             let keys = keys.iter().map(|texts| texts.iter().map(|&text| text.to_owned()).collect()).collect();
-            Search { keys, ..Search::default() }.key_sets()
+            let conditions = Search { keys, ..Search::default() }.conditions();
+            conditions.iter().map(|condition| condition.texts().to_vec()).collect::<Vec<_>>()
         };
-        assert_eq!(sets(&[]), [Vec::<String>::new()]);
-        assert_eq!(sets(&[&["a", "B"]]), [["a"], ["b"]]);
-        assert_eq!(sets(&[&["c"], &["B", "a"]]), [["a", "c"], ["b", "c"]]);
-        assert_eq!(sets(&[&["a", "A"], &["a"]]), [["a"]]);
-        assert!(sets(&[&["a"], &[]]).is_empty(), "no text of a list is had by nothing");
+        assert_eq!(conditions(&[]), Vec::<Vec<String>>::new());
+        assert_eq!(conditions(&[&["a", "B"]]), [["a", "b"]]);
+        assert_eq!(conditions(&[&["a", "A"], &["a"], &["B", "a"]]), [vec!["a"], vec!["a", "b"]]);
+        assert_eq!(conditions(&[&["a"], &[]]), [vec!["a"], vec![]], "which no entry meets");
+        let search = Search { kinds: vec!["x:1".to_owned()], ..Search::default() };
+        assert_eq!(search.conditions(), [Condition::Kinds(search.kinds.clone())]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gets_no_turn_in_time_is_turned_away() {
+        let turns = Turns::new();
+        let mut held = Vec::new();
+        for _ in 0..SEARCH_CONNECTIONS {
+            held.push(turns.take().await.unwrap());
+        }
+        assert!(matches!(turns.take().await, Err(ReadError::Busy)));
+        held.pop();
+        assert!(turns.take().await.is_ok());
     }
 }

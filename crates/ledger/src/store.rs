@@ -19,6 +19,7 @@ pub use rotation::{FinalCheckpoint, Freeze, Rotation, ServerRow, Standing};
 
 pub(crate) mod encoding;
 mod index_keys;
+mod packed_keys;
 pub mod postgres;
 mod records;
 pub mod rotation;
@@ -26,7 +27,7 @@ mod schema;
 mod search;
 pub mod sqlite;
 
-pub use search::{FoundEntry, KeyQuery, Page, Query, STRIDE};
+pub use search::{Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, search};
 
 /// A tree as the transaction that created it stored it. None of this ever changes, except `state`
 /// and `frozen_at` (at rotation).
@@ -307,18 +308,19 @@ pub trait Store: Rotation + Send + Sync + 'static {
     async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>>;
     /// The leaf bytes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
     async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
-    /// Some of the entries that `query` looks for, newest first, at least as far as one [`STRIDE`] leads. Hits are compared
-    /// with the full key texts.
-    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page>;
-    /// For each of `queries`, at most 64, the page that [`Store::search`] gives for it with this limit. One round trip where the
-    /// database is not in this process.
-    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
-        let mut pages = Vec::with_capacity(queries.len());
-        for query in queries {
-            pages.push(self.search(tree, &query.with_limit(limit)).await?);
-        }
-        Ok(pages)
-    }
+    /// Leaf indexes in `range` of the newest entries that meet `condition`, newest first, at most `limit`. Keys are compared by
+    /// their hashes. On a connection of searches.
+    async fn newest(&self, tree: TreeId, condition: &Condition, range: Range<u64>, limit: u32)
+    -> StoreResult<Vec<u64>>;
+    /// Those of `indexes` whose entries meet `condition`, in their order. Keys are compared by their hashes. On a connection of
+    /// searches.
+    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>>;
+    /// The entries at `indexes`, in any order; those whose full key texts do not meet `conditions` are left out. Kinds are not
+    /// compared.
+    async fn found(&self, tree: TreeId, indexes: &[u64], conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>>;
+    /// For each of `queries`, at most 64, the page that [`search`] gives for this key alone with this limit. One round trip where
+    /// the database is not in this process.
+    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>>;
     /// The first leaf index below `size` whose entry was integrated at `time` (Unix seconds) or later; `size` if there is none.
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
     /// Stores signed entry timestamps outside a round; the first one stored wins. Those at or beyond the newest head's size are

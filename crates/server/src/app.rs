@@ -12,7 +12,7 @@ use crate::attestations::Attestations;
 use crate::body::Bodies;
 use crate::budget::Budget;
 use crate::cors::Cors;
-use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT};
+use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT};
 use crate::log::LogInfoText;
 use crate::metrics::Metrics;
 use crate::observe::RequestIds;
@@ -38,8 +38,10 @@ pub(crate) struct App {
     pub(crate) attestations: Attestations,
     /// Takes request bodies in.
     pub(crate) bodies: Bodies,
-    /// What answers of entries and searches may take.
+    /// What answers of entries may take.
     pub(crate) answers: Budget,
+    /// What answers of searches may take.
+    pub(crate) search_answers: Budget,
     /// What entry bundles may take.
     pub(crate) bundles: Budget,
     /// Entry bundles that were compressed.
@@ -79,6 +81,7 @@ impl App {
             attestations: Attestations::up_to(settings.limits.attestation_bytes.min(MAX_ATTESTATION_BYTES)),
             bodies: Bodies::new(&settings.limits, &metrics),
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
+            search_answers: Budget::new(SEARCH_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             bundles: Budget::new(BUNDLE_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             gzip_bundles: GzipBundles::new(),
             log_info: LogInfoText::default(),

@@ -10,7 +10,7 @@ use ledger::ReadError;
 use ledger::store::StoreError;
 use serde::{Serialize, Serializer};
 
-use crate::limits::MAX_MESSAGE_BYTES;
+use crate::limits::{ADMISSION_WAIT, MAX_MESSAGE_BYTES};
 use crate::metrics::Refused;
 
 /// Content type of every JSON answer: exactly this, no charset.
@@ -165,6 +165,9 @@ impl From<ReadError> for ApiError {
             | ReadError::Signing(_) => {
                 tracing::error!(%error, "a read failed");
                 Self::handler(StatusCode::INTERNAL_SERVER_ERROR, "unexpected result from transparency log")
+            }
+            ReadError::Busy => {
+                Self::unavailable(Refused::Searches, "too many searches at once", ADMISSION_WAIT.as_secs())
             }
             ReadError::Store(StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_)) => {
                 tracing::warn!(%error, "a read failed");

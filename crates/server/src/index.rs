@@ -13,14 +13,15 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::budget::Share;
 use crate::email::is_mailbox;
 use crate::entry_id::entry_id;
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, Members};
-use crate::limits::{ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT};
+use crate::limits::{FEW_SEARCH_HITS, ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT};
 use crate::metrics::Refused;
 use crate::verification::Work;
-use crate::wire::{json_within, room};
+use crate::wire::{json_within, search_room};
 
 /// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
 pub const TRUNCATED: HeaderName = HeaderName::from_static("treehead-search-truncated");
@@ -75,10 +76,9 @@ pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Res
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let search = app.verifier.run(body, Search::parse, Ok).await??;
-    let room = room(&app, ID_ANSWER_BYTES * u64::from(MAX_SEARCH_HITS)).await?;
     // Each answer says of all other entries that they do not match: it needs the newest head.
     let shards = app.ledger.newest_shards().await?;
-    let hits = search.run(&app, &shards).await?;
+    let (hits, room) = search.run(&app, &shards).await?;
     let shown = hits.iter().take(MAX_SEARCH_HITS as usize);
     let shown: Vec<String> = shown.map(|hit| entry_id(hit.tree_id, &hit.leaf_hash)).collect();
     let mut response = json_within(room, &shown);
@@ -160,28 +160,34 @@ impl Search {
         }
     }
 
-    /// The matching entries, newest first: up to one more than is shown.
-    async fn run(&self, app: &App, shards: &Shards) -> Result<Vec<Hit>, SearchError> {
+    /// The matching entries, newest first, up to one more than is shown, and room to show them.
+    async fn run(&self, app: &App, shards: &Shards) -> Result<(Vec<Hit>, Share), SearchError> {
+        let mut room = search_room(app, ID_ANSWER_BYTES * u64::from(FEW_SEARCH_HITS)).await?;
         let mut hits = Vec::new();
         if self.terms.is_empty() {
-            return Ok(hits);
+            return Ok((hits, room));
         }
         let search = ledger::Search { keys: self.keys(), ..ledger::Search::default() };
         let deadline = Instant::now() + SEARCH_TIMEOUT;
+        let mut most = FEW_SEARCH_HITS as usize;
         let mut below = None;
-        while hits.len() <= MAX_SEARCH_HITS as usize {
-            let wanted = MAX_SEARCH_HITS + 1 - u32::try_from(hits.len()).unwrap_or(MAX_SEARCH_HITS);
-            if Instant::now() > deadline {
-                return Err(SearchError::TooLong);
-            }
+        loop {
+            let wanted = u32::try_from(most - hits.len()).unwrap_or(MAX_SEARCH_HITS);
             let found = app.ledger.search(shards, &search, below, wanted).await?;
             hits.extend(found.entries);
             below = found.rest;
-            if below.is_none() {
-                break;
+            if below.is_none() || hits.len() > MAX_SEARCH_HITS as usize {
+                return Ok((hits, room));
+            }
+            if Instant::now() > deadline {
+                return Err(SearchError::TooLong);
+            }
+            if hits.len() == most {
+                most = MAX_SEARCH_HITS as usize + 1;
+                drop(room);
+                room = search_room(app, ID_ANSWER_BYTES * u64::from(MAX_SEARCH_HITS)).await?;
             }
         }
-        Ok(hits)
     }
 }
 

@@ -97,14 +97,17 @@ pub const BATCH_PAUSE: Duration = Duration::from_millis(50);
 /// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
 pub const MAX_SEARCH_HITS: u32 = 10_000;
 
+/// Hits of `index/retrieve` for which there is room at once. An artifact has a few entries; who finds more takes room for
+/// [`MAX_SEARCH_HITS`].
+pub const FEW_SEARCH_HITS: u32 = 16;
+
 /// A search of `index/retrieve`, whose answer is whole or none. 503.
 pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Entries of one page of `index/search`, and how many if none is asked for.
 pub const MAX_SEARCH_PAGE: u32 = 1_000;
 
-/// Conditions of one search that are index keys: each is looked up for every candidate of the others, of which there may be
-/// 100,000. An entry has eight kinds of them.
+/// Conditions of one search that are index keys: each makes a statement or two of a page. An entry has eight kinds of them.
 pub const MAX_SEARCH_KEYS: usize = 16;
 
 /// See [`MAX_SEARCH_PAGE`].
@@ -113,9 +116,13 @@ pub const DEFAULT_SEARCH_PAGE: u32 = 100;
 /// One entry in a page: five members, of which the ID has 80 digits and the others some 100 bytes with their names.
 pub const HIT_ANSWER_BYTES: u64 = 256;
 
-/// Answers that show entries or search results, being made or sent, together: slow readers could otherwise hold one of
+/// Answers that show entries, being made or sent, together: slow readers could otherwise hold one of
 /// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
-pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
+pub const ANSWER_BYTES_IN_FLIGHT: u64 = 48 * 1024 * 1024;
+
+/// The same for search results, apart from those, so that no entry waits for the room of a search: twenty of the largest, or
+/// 600 pages. 503.
+pub const SEARCH_BYTES_IN_FLIGHT: u64 = 16 * 1024 * 1024;
 
 /// One entry in an answer without an attestation: 65,535 leaf bytes in base64 are 87 KB; proof and checkpoint are below 8 KB. Set
 /// aside until the length is known, with room for base64 of the largest attestation.

@@ -41,6 +41,8 @@ reasons! {
     BodyTimeout = "body-timeout",
     /// 503: no share of the answers in flight.
     AnswerBudget = "answer-budget",
+    /// 503: no turn for a search.
+    Searches = "searches",
     /// 503: no place for an HTTP/2 stream.
     Streams = "streams",
     /// 503: no turn for a costly check.

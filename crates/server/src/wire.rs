@@ -15,7 +15,7 @@ use tlog::Hash;
 
 use crate::app::App;
 use crate::attestations::Attestations;
-use crate::budget::Share;
+use crate::budget::{Budget, Share};
 use crate::entry_id::entry_id;
 use crate::errors::{ApiError, JSON};
 use crate::limits::ADMISSION_WAIT;
@@ -201,7 +201,20 @@ pub(crate) fn entry_bytes(app: &App) -> u64 {
 ///
 /// 503 if no room came free in time.
 pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, ApiError> {
-    app.answers.admit(bytes).await.ok_or_else(|| {
+    room_in(&app.answers, bytes).await
+}
+
+/// The same for an answer of a search.
+///
+/// # Errors
+///
+/// As [`room`].
+pub(crate) async fn search_room(app: &App, bytes: u64) -> Result<Share, ApiError> {
+    room_in(&app.search_answers, bytes).await
+}
+
+async fn room_in(budget: &Budget, bytes: u64) -> Result<Share, ApiError> {
+    budget.admit(bytes).await.ok_or_else(|| {
         ApiError::unavailable(Refused::AnswerBudget, "too many answers at once", ADMISSION_WAIT.as_secs())
     })
 }

@@ -1,7 +1,8 @@
 //! The index keys of one entry, as they are stored.
 
 use super::StoreResult;
-use super::encoding::{key_hashes, pack_keys, unpack_keys};
+use super::encoding::key_hashes;
+use super::packed_keys::{pack_keys, unpack_keys};
 use crate::IndexKeyHash;
 
 /// Index keys in the form of their columns: made where an entry is proposed, on any core, so that a round has only to gather.

@@ -13,8 +13,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, FinalCheckpoint, Freeze, HeadRow, KeyQuery, Page, PublicationRow, Publisher,
-    Query, Read, Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, Condition, EntryRef, FinalCheckpoint, FoundEntry, Freeze, HeadRow, KeyQuery, Page,
+    PublicationRow, Publisher, Read, Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow,
+    TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -37,8 +38,9 @@ use publications::PostgresPublisher;
 use session::bounded;
 use writer::PostgresWriter;
 
-/// Connections for reads. Five servers with ten each, and their sequencers, fit in Postgres' default of 100.
-pub const READ_CONNECTIONS: u32 = 10;
+/// Connections for reads. With [`super::SEARCH_CONNECTIONS`] and the sequencer's a server has 11, so that eight servers fit in
+/// Postgres' default of 100.
+pub const READ_CONNECTIONS: u32 = 7;
 
 /// Longest wait for a connection, a new one or one of the pool. Readers then get 503 rather than a queue.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,6 +49,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pool: PgPool,
+    /// Apart, so that a read waits for no search.
+    searches: PgPool,
     options: PgConnectOptions,
 }
 
@@ -67,7 +71,7 @@ impl PostgresStore {
         let options = session::options(url)?;
         address::advise(&options);
         session::migrate(&options).await?;
-        Ok(Self { pool: session::pool(&options), options })
+        Ok(Self::over(options))
     }
 
     /// Connects to a log that is there, for reading: leaves the schema as it is, and takes a standby too.
@@ -76,11 +80,15 @@ impl PostgresStore {
     pub async fn connect_existing(url: &str) -> StoreResult<Self> {
         let options = session::options(url)?;
         session::check_schema(&options).await?;
-        Ok(Self { pool: session::pool(&options), options })
+        Ok(Self::over(options))
+    }
+
+    fn over(options: PgConnectOptions) -> Self {
+        Self { pool: session::pool(&options), searches: session::search_pool(&options), options }
     }
 }
 
-/// Runs one query on a connection of the pool. After any error the connection is not used again.
+/// Runs one query on a connection of a pool. After any error the connection is not used again.
 macro_rules! pooled {
     ($pool:expr, $connection:ident => $query:expr) => {{
         let mut held = $pool.acquire().await.map_err(error::of_read)?;
@@ -139,8 +147,22 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => reads::bodies(connection, tree, range))
     }
 
-    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
-        pooled!(self.pool, connection => search::search(connection, tree, query))
+    async fn newest(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        range: Range<u64>,
+        limit: u32,
+    ) -> StoreResult<Vec<u64>> {
+        pooled!(self.searches, connection => search::newest(connection, tree, condition, range, limit))
+    }
+
+    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>> {
+        pooled!(self.searches, connection => search::meeting(connection, tree, condition, indexes))
+    }
+
+    async fn found(&self, tree: TreeId, indexes: &[u64], conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+        pooled!(self.pool, connection => search::found(connection, tree, indexes, conditions))
     }
 
     async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {

@@ -1,15 +1,14 @@
 //! Rows as both databases hand them out, and their way into the contract's types.
 
-use std::cmp::Reverse;
-
 use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
 
-use super::encoding::{apis, from_sql, full_tile, has_all_keys, hash, role, state, unpack_keys, unpack_log_ids};
+use super::encoding::{apis, from_sql, full_tile, hash, role, state, unpack_log_ids};
+use super::packed_keys::{meets, unpack_keys};
 use super::rotation::ServerRow;
 use super::{
-    Attestation, AuditEntry, FoundEntry, HeadRow, KeyRow, Page, PublicationRow, Query, StoreError, StoreResult,
-    StoredEntry, TreeRow,
+    Attestation, AuditEntry, Condition, FoundEntry, HeadRow, KeyQuery, KeyRow, Page, PublicationRow, StoreError,
+    StoreResult, StoredEntry, TreeRow,
 };
 use crate::TreeId;
 
@@ -232,29 +231,30 @@ pub(crate) struct PlacedRecord {
     pub(crate) found: FoundRecord,
 }
 
-/// The newest rows of several kinds, each sorted.
-pub(crate) fn merge_kinds(kinds: Vec<Vec<FoundRecord>>, limit: u32) -> Vec<FoundRecord> {
-    let mut rows: Vec<FoundRecord> = kinds.into_iter().flatten().collect();
-    rows.sort_unstable_by_key(|row| Reverse(row.leaf_index));
-    rows.truncate(limit as usize);
-    rows
-}
-
-/// The page that all rows down to `from`, or the newest `limit` of them, make.
-pub(crate) fn page(rows: Vec<FoundRecord>, query: &Query<'_>, from: i64) -> StoreResult<Page> {
-    let last = rows.last().filter(|_| rows.len() >= query.limit as usize).map(|row| row.leaf_index);
-    let down_to = from_sql(last.unwrap_or(from), "entry.leaf_index")?;
+/// The entries of rows, but for those whose key texts do not meet `conditions`.
+pub(crate) fn into_found(rows: Vec<FoundRecord>, conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let leaf_index = from_sql(row.leaf_index, "entry.leaf_index")?;
         // Key texts that share 16 bytes of their SHA-256 are not the same.
         if let Some(packed) = row.index_keys
-            && !has_all_keys(&packed, query.keys, leaf_index)?
+            && !meets(&packed, conditions, leaf_index)?
         {
             continue;
         }
         let leaf_hash = hash(&row.leaf_hash, "entry.leaf_hash")?;
         entries.push(FoundEntry { leaf_index: LeafIndex(leaf_index), leaf_hash, time: row.time, kind: row.kind });
     }
-    Ok(Page { entries, down_to })
+    Ok(entries)
+}
+
+/// The page that all rows of a key in its range, or the newest `limit` of them, make.
+pub(crate) fn key_page(rows: Vec<FoundRecord>, query: &KeyQuery, limit: u32) -> StoreResult<Page> {
+    let last = rows.last().filter(|_| rows.len() >= limit as usize).map(|row| row.leaf_index);
+    let down_to = match last {
+        Some(last) => from_sql(last, "entry.leaf_index")?,
+        None => query.range.start,
+    };
+    let condition = Condition::Keys(vec![query.key.clone()]);
+    Ok(Page { entries: into_found(rows, std::slice::from_ref(&condition))?, down_to })
 }

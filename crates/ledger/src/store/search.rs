@@ -1,24 +1,71 @@
-//! What a search asks a database for, and what comes back.
+//! What a search asks a database for, and the walk that answers it a bounded piece at a time.
+//!
+//! A database lists the newest entries that meet one condition, and says which of some entries meet another one; both come
+//! from an index alone. The walk goes along the condition that is the rarest where it begins, looks its entries up under the
+//! other conditions, and stops at its bound: what it costs depends on the bound, not on the size of the log.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use tlog::{Hash, LeafIndex};
+use tokio::time::Instant;
 
-/// Rows of one key that a search for several things walks along in one call, some 30 ms. What it found by then comes back,
-/// so that nobody waits long for a connection and no statement runs on for a reader that has gone.
-pub const STRIDE: u32 = 10_000;
+use super::{Store, StoreResult};
+use crate::TreeId;
+
+/// Connections that only searches use. A search has one of them at a time, so that so many run at once and nothing else waits
+/// for them. Two or three keep a small database busy, and a search of another statement is never far behind.
+pub const SEARCH_CONNECTIONS: u32 = 3;
+
+/// Rows of each condition that a walk reads to find the one to go along, and the first candidates of that one.
+const PROBE: u32 = 128;
+
+/// Candidates grow by this from piece to piece: a walk that finds enough at once looks at few, one that finds nothing soon
+/// makes few statements.
+const GROWTH: u32 = 4;
+
+/// Look-ups that a statement costs beside its rows, about (100 µs).
+const STATEMENT_LOOK_UPS: u32 = 64;
+
+/// Entries that one statement reads, which takes some 3 ms.
+const FOUND_AT_ONCE: usize = 1_024;
+
+/// Something that an entry has to be. A list without texts is met by no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// One of these texts, each lower-cased, is among its index keys.
+    Keys(Vec<String>),
+    /// Its kind and version tag is one of these.
+    Kinds(Vec<String>),
+}
+
+impl Condition {
+    /// The texts of which an entry has one.
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::Keys(texts) | Self::Kinds(texts) => texts,
+        }
+    }
+}
 
 /// What is looked for in one tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query<'q> {
-    /// All of these are among the entry's index keys: lower-cased, distinct. None of them means any entry.
-    pub keys: &'q [String],
-    /// The entry's kind and version tag is one of these. None of them means any.
-    pub kinds: &'q [String],
+    /// All of these have to be met. None of them means any entry.
+    pub conditions: &'q [Condition],
     /// Leaf indexes to look at.
     pub range: Range<u64>,
     /// Most entries to return, at least 1.
     pub limit: u32,
+}
+
+/// What one call of [`search`] may cost before it returns what it has.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// Entries looked up under one text of a condition, some 1.5 µs each. A call makes at least one step.
+    pub look_ups: u32,
+    /// No further step begins after this: a database that reads from a slow disk takes longer for each look-up.
+    pub until: Instant,
 }
 
 /// One key that is looked up together with others.
@@ -28,13 +75,6 @@ pub struct KeyQuery {
     pub key: String,
     /// Leaf indexes to look at.
     pub range: Range<u64>,
-}
-
-impl KeyQuery {
-    /// The search for this key alone.
-    pub fn with_limit(&self, limit: u32) -> Query<'_> {
-        Query { keys: std::slice::from_ref(&self.key), kinds: &[], range: self.range.clone(), limit }
-    }
 }
 
 /// A part of the hits, newest first.
@@ -58,4 +98,129 @@ pub struct FoundEntry {
     pub time: i64,
     /// Kind and version tag.
     pub kind: String,
+}
+
+/// Some of the entries that `query` looks for, newest first. A call that is not at the end leads on: [`Page::down_to`] is
+/// below the end of the range. Hits are compared with the full key texts.
+pub async fn search(store: &dyn Store, tree: TreeId, query: &Query<'_>, bound: Bound) -> StoreResult<Page> {
+    let mut page = Page { entries: Vec::new(), down_to: query.range.end };
+    let mut walk = Walk::begin(store, tree, query).await?;
+    let mut left = bound.look_ups;
+    loop {
+        let wanted = query.limit as usize - page.entries.len();
+        let step = walk.step(query.range.start..page.down_to, &mut left).await?;
+        let (mut hits, mut down_to) = (step.candidates, step.down_to);
+        if hits.len() > wanted {
+            hits.truncate(wanted);
+            down_to = hits.last().copied().unwrap_or(down_to);
+        }
+        page.entries.extend(found(store, tree, query, &hits).await?);
+        page.down_to = down_to;
+        let is_at_end = page.down_to <= query.range.start || page.entries.len() >= query.limit as usize;
+        if is_at_end || left == 0 || Instant::now() >= bound.until {
+            return Ok(page);
+        }
+    }
+}
+
+/// The entries at these indexes; one that has a key's hash and not its text is left out.
+async fn found(store: &dyn Store, tree: TreeId, query: &Query<'_>, indexes: &[u64]) -> StoreResult<Vec<FoundEntry>> {
+    let mut entries = Vec::with_capacity(indexes.len());
+    for indexes in indexes.chunks(FOUND_AT_ONCE) {
+        entries.extend(store.found(tree, indexes, query.conditions).await?);
+    }
+    entries.sort_unstable_by_key(|entry| Reverse(entry.leaf_index));
+    Ok(entries)
+}
+
+/// A way down the entries of one condition.
+struct Walk<'q> {
+    store: &'q dyn Store,
+    tree: TreeId,
+    /// The condition whose entries are the candidates; none where any entry is one.
+    along: Option<&'q Condition>,
+    /// The other ones, the most selective first as far as that is known.
+    others: Vec<&'q Condition>,
+    /// Candidates of the next step.
+    size: u32,
+    /// Candidates of the first step, which are known already.
+    first: Option<Step>,
+}
+
+/// A piece of a walk.
+struct Step {
+    /// Newest first. All that are in the range, from `down_to` on.
+    candidates: Vec<u64>,
+    down_to: u64,
+}
+
+impl Step {
+    /// Of a list that was to have at most `size` indexes of `range`.
+    fn of(candidates: Vec<u64>, range: &Range<u64>, size: u32) -> Self {
+        let last = candidates.last().copied().filter(|_| candidates.len() >= size as usize);
+        Self { candidates, down_to: last.unwrap_or(range.start) }
+    }
+}
+
+impl<'q> Walk<'q> {
+    /// Chooses the condition that leads down furthest with the same number of entries.
+    async fn begin(store: &'q dyn Store, tree: TreeId, query: &Query<'q>) -> StoreResult<Self> {
+        let mut walk = Self { store, tree, along: None, others: Vec::new(), size: query.limit.max(1), first: None };
+        let [first, others @ ..] = query.conditions else { return Ok(walk) };
+        if others.is_empty() {
+            walk.along = Some(first);
+            return Ok(walk);
+        }
+        let mut probes = Vec::with_capacity(query.conditions.len());
+        for condition in query.conditions {
+            let list = store.newest(tree, condition, query.range.clone(), PROBE).await?;
+            let is_empty = list.is_empty();
+            probes.push((condition, Step::of(list, &query.range, PROBE)));
+            if is_empty {
+                break;
+            }
+        }
+        probes.sort_by_key(|(_, step)| (step.down_to, step.candidates.len()));
+        let mut probes = probes.into_iter();
+        (walk.along, walk.first) = probes.next().unzip();
+        walk.others = probes.map(|(condition, _)| condition).collect();
+        walk.size = PROBE;
+        Ok(walk)
+    }
+
+    /// The next candidates in `range`, of which those remain that meet the other conditions as well.
+    async fn step(&mut self, range: Range<u64>, left: &mut u32) -> StoreResult<Step> {
+        let mut step = match self.first.take() {
+            Some(first) => first,
+            None => Step::of(self.newest(range.clone()).await?, &range, self.size),
+        };
+        *left = left.saturating_sub(STATEMENT_LOOK_UPS);
+        for place in 0..self.others.len() {
+            if step.candidates.is_empty() {
+                break;
+            }
+            let other = self.others[place];
+            let look_ups = step.candidates.len().saturating_mul(other.texts().len());
+            let look_ups = u32::try_from(look_ups).unwrap_or(u32::MAX);
+            *left = left.saturating_sub(look_ups.saturating_add(STATEMENT_LOOK_UPS));
+            step.candidates = self.store.meeting(self.tree, other, &step.candidates).await?;
+            if step.candidates.is_empty() {
+                // Asked first from now on, it spares the others.
+                self.others[..=place].rotate_right(1);
+            }
+        }
+        if !self.others.is_empty() {
+            let texts: usize = self.others.iter().map(|other| other.texts().len()).sum();
+            let most = *left / u32::try_from(texts.max(1)).unwrap_or(u32::MAX);
+            self.size = (self.size * GROWTH).min(most).max(1);
+        }
+        Ok(step)
+    }
+
+    async fn newest(&self, range: Range<u64>) -> StoreResult<Vec<u64>> {
+        match self.along {
+            Some(condition) => self.store.newest(self.tree, condition, range, self.size).await,
+            None => Ok(range.rev().take(self.size as usize).collect()),
+        }
+    }
 }

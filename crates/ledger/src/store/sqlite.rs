@@ -13,8 +13,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, EntryRef, FinalCheckpoint, Freeze, HeadRow, Page, PublicationRow, Publisher, Query, Read,
-    Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+    AuditCounts, AuditEntry, Condition, EntryRef, FinalCheckpoint, FoundEntry, Freeze, HeadRow, KeyQuery, Page,
+    PublicationRow, Publisher, Read, Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow,
+    TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -49,6 +50,8 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     readers: SqlitePool,
+    /// Apart, so that a read waits for no search.
+    searchers: SqlitePool,
     /// For the rare writes that are not rounds: one connection, so that they queue here and not on the file's lock.
     side_writer: SqlitePool,
     checkpoints: Checkpoints,
@@ -79,7 +82,8 @@ impl SqliteStore {
         let side_writer = session::side_writer(&options);
         // With a connection of its own: other rare writes do not wait for the disk.
         let checkpoints = Checkpoints::new(session::side_writer(&options));
-        Self { readers: session::readers(&options), side_writer, checkpoints, options }
+        let (readers, searchers) = (session::readers(&options), session::searchers(&options));
+        Self { readers, searchers, side_writer, checkpoints, options }
     }
 }
 
@@ -138,12 +142,30 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => reads::bodies(connection, tree, range))
     }
 
-    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
-        pooled!(self.readers, connection => search::search(connection, tree, query))
+    async fn newest(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        range: Range<u64>,
+        limit: u32,
+    ) -> StoreResult<Vec<u64>> {
+        pooled!(self.searchers, connection => search::newest(connection, tree, condition, range, limit))
+    }
+
+    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>> {
+        pooled!(self.searchers, connection => search::meeting(connection, tree, condition, indexes))
+    }
+
+    async fn found(&self, tree: TreeId, indexes: &[u64], conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+        pooled!(self.searchers, connection => search::found(connection, tree, indexes, conditions))
+    }
+
+    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
+        pooled!(self.readers, connection => search::search_each(connection, tree, queries, limit))
     }
 
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
-        pooled!(self.readers, connection => search::first_at(connection, tree, time, size))
+        pooled!(self.searchers, connection => search::first_at(connection, tree, time, size))
     }
 
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {

@@ -538,24 +538,53 @@ impl Store for SimStore {
         }))
     }
 
-    async fn search(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
+    async fn newest(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        range: Range<u64>,
+        limit: u32,
+    ) -> StoreResult<Vec<u64>> {
+        let indexes: Vec<u64> = range.rev().collect();
+        let mut meeting = self.meeting(tree, condition, &indexes).await?;
+        meeting.truncate(limit as usize);
+        Ok(meeting)
+    }
+
+    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>> {
         Ok(self.with(|state| {
-            let rows = state.tables.of(tree).entries.iter().enumerate().take(query.range.end as usize);
-            let rows = rows.skip(query.range.start as usize).rev();
-            let hits = rows.filter(|(_, (row, _))| {
-                query.keys.iter().all(|key| row.index_keys.texts().unwrap().contains(key))
-                    && (query.kinds.is_empty() || query.kinds.contains(&row.kind))
-            });
-            let hits = hits.map(|(index, (row, time))| FoundEntry {
-                leaf_index: LeafIndex(index as u64),
-                leaf_hash: row.leaf_hash,
-                time: *time,
-                kind: row.kind.clone(),
-            });
-            let entries: Vec<FoundEntry> = hits.take(query.limit as usize).collect();
-            let last = entries.last().filter(|_| entries.len() == query.limit as usize);
-            Page { down_to: last.map_or(query.range.start, |last| last.leaf_index.0), entries }
+            let entries = &state.tables.of(tree).entries;
+            let meets = |index: &&u64| match (condition, &entries[**index as usize].0) {
+                (Condition::Keys(texts), row) => {
+                    row.index_keys.texts().unwrap().iter().any(|text| texts.contains(text))
+                }
+                (Condition::Kinds(tags), row) => tags.contains(&row.kind),
+            };
+            indexes.iter().filter(meets).copied().collect()
         }))
+    }
+
+    async fn found(&self, tree: TreeId, indexes: &[u64], _: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+        Ok(self.with(|state| {
+            let entry = |&index: &u64| {
+                let (row, time) = &state.tables.of(tree).entries[index as usize];
+                let (leaf_hash, kind) = (row.leaf_hash, row.kind.clone());
+                FoundEntry { leaf_index: LeafIndex(index), leaf_hash, time: *time, kind }
+            };
+            indexes.iter().map(entry).collect()
+        }))
+    }
+
+    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
+        let mut pages = Vec::with_capacity(queries.len());
+        for query in queries {
+            let conditions = [Condition::Keys(vec![query.key.clone()])];
+            let indexes = self.newest(tree, &conditions[0], query.range.clone(), limit).await?;
+            let last = indexes.last().copied().filter(|_| indexes.len() == limit as usize);
+            let entries = self.found(tree, &indexes, &conditions).await?;
+            pages.push(Page { entries, down_to: last.unwrap_or(query.range.start) });
+        }
+        Ok(pages)
     }
 
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {

@@ -1,9 +1,13 @@
 //! What only a server can do to a commit.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use ledger::store::postgres::PostgresStore;
-use ledger::store::{Commit, MAX_CLOCK_SKEW_MILLIS, StoreError};
+use ledger::store::{Commit, Condition, MAX_CLOCK_SKEW_MILLIS, StoreError};
 use sqlx::{Connection, Executor, PgConnection};
-use tlog::TreeSize;
+use tlog::{LeafIndex, TreeSize};
+use tokio::task::JoinSet;
 
 use crate::database::Database;
 use crate::samples::{self, entries, entry_of, grow, one_tree, round};
@@ -26,6 +30,38 @@ async fn clocks_that_differ_commit_nothing() {
     sent.local_millis = store.now_millis().await.unwrap() + MAX_CLOCK_SKEW_MILLIS / 2;
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
     assert!(store.is_shared());
+    database.remove().await;
+}
+
+/// A hundred searches, none of which gets on: reads, heads and the look of a probe go by other connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_wait_for_no_search() {
+    let Some(database) = Database::postgres().await else { return };
+    let store = Arc::clone(&database.store);
+    let (tree, mut writer) = one_tree(&*store).await;
+    grow(&*store, &mut *writer, tree, 0, 3).await;
+    let mut blocker = PgConnection::connect(database.address()).await.unwrap();
+    blocker.execute("BEGIN; LOCK TABLE index_key IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let mut searches = JoinSet::new();
+    for _ in 0..100 {
+        let store = Arc::clone(&store);
+        let someone = Condition::Keys(vec![samples::SOMEONE.to_owned()]);
+        searches.spawn(async move { store.newest(tree, &someone, 0..3, 10).await });
+    }
+    let reads = async {
+        for index in 0..3 {
+            store.now_millis().await.unwrap();
+            assert_eq!(store.reader().newest_head(tree).await.unwrap().unwrap().size, TreeSize(3));
+            assert_eq!(store.entries(tree, &[LeafIndex(index)], TreeSize(3)).await.unwrap().len(), 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), reads).await.expect("reads are answered");
+    assert!(searches.try_join_next().is_none(), "and the searches are not");
+    blocker.execute("ROLLBACK").await.unwrap();
+    for found in searches.join_all().await {
+        assert_eq!(found.unwrap(), [2, 1, 0]);
+    }
     database.remove().await;
 }
 

@@ -1,4 +1,8 @@
 //! Search: by index keys, by kind, by time.
+//!
+//! Lists come back as one array: a row for each index would cost more than finding it.
+
+use std::ops::Range;
 
 use sqlx::PgConnection;
 use tlog::{LeafIndex, TreeSize};
@@ -6,69 +10,120 @@ use tlog::{LeafIndex, TreeSize};
 use super::error;
 use super::key16::Key16;
 use crate::store::encoding::{from_sql, key_hashes, to_sql};
-use crate::store::records::{FoundRecord, PlacedRecord, merge_kinds, page};
-use crate::store::{KeyQuery, Page, Query, STRIDE, StoreError, StoreResult};
+use crate::store::records::{FoundRecord, PlacedRecord, into_found, key_page};
+use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
 use crate::{IndexKeyHash, TreeId};
 
-/// How rare a key is, is counted up to a bound: beyond it any choice is a long walk.
-const RAREST: &str = "SELECT wanted FROM unnest($2::uuid[]) AS wanted ORDER BY (
-        SELECT count(*) FROM (
-            SELECT FROM index_key WHERE tree_id = $1 AND key_hash = wanted AND leaf_index >= $3 AND leaf_index < $4
-            LIMIT 1000
-        ) AS counted
-    ) LIMIT 1";
-
-/// The last of the next rows of a key, newest first.
-const STRIDE_END: &str = "SELECT leaf_index FROM index_key
-    WHERE tree_id = $1 AND key_hash = $2 AND leaf_index >= $3 AND leaf_index < $4
-    ORDER BY leaf_index DESC LIMIT 1 OFFSET $5::bigint - 1";
-
-/// Rows of the rarest key, newest first, that have rows of all keys, and one of the kinds if there are any.
-const WITH_KEYS: &str = "SELECT k.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
-    FROM (
+/// Each key has its newest rows looked up, so that the newest of all are among them.
+const NEWEST_WITH_KEY: &str = "SELECT array_agg(leaf_index) FROM (
+    SELECT DISTINCT of_key.leaf_index FROM unnest($2::uuid[]) AS wanted CROSS JOIN LATERAL (
         SELECT leaf_index FROM index_key
-        WHERE tree_id = $1 AND key_hash = $2 AND leaf_index >= $3 AND leaf_index < $4
-        ORDER BY leaf_index DESC OFFSET 0
-    ) AS k
+        WHERE tree_id = $1 AND key_hash = wanted AND leaf_index >= $3 AND leaf_index < $4
+        ORDER BY leaf_index DESC LIMIT $5
+    ) AS of_key
+    ORDER BY of_key.leaf_index DESC LIMIT $5
+) AS newest";
+
+/// The same; an entry has one kind. Only the index of kinds has this order, so that no plan goes along the primary key, where it
+/// would read all entries of other kinds. In this form Postgres begins at the bound, ends where the kind does, and knows no bound
+/// below: the caller drops what is beyond its range.
+const NEWEST_OF_KIND: &str = "SELECT array_agg(leaf_index) FROM (
+    SELECT of_kind.leaf_index FROM unnest($2::text[]) AS wanted CROSS JOIN LATERAL (
+        SELECT leaf_index FROM entry
+        WHERE tree_id = $1 AND kind >= wanted AND (kind, leaf_index) < (wanted, $3)
+        ORDER BY kind DESC, leaf_index DESC LIMIT $4
+    ) AS of_kind
+    ORDER BY of_kind.leaf_index DESC LIMIT $4
+) AS newest";
+
+/// Leaf indexes of the newest entries of a condition.
+pub(super) async fn newest(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    condition: &Condition,
+    range: Range<u64>,
+    limit: u32,
+) -> StoreResult<Vec<u64>> {
+    let (from, below) = (to_sql(range.start)?, to_sql(range.end)?);
+    let query = match condition {
+        Condition::Keys(texts) => sqlx::query_scalar(NEWEST_WITH_KEY).bind(tree.0).bind(hashes(texts)).bind(from),
+        Condition::Kinds(tags) => sqlx::query_scalar(NEWEST_OF_KIND).bind(tree.0).bind(tags),
+    };
+    let query = query.bind(below).bind(i64::from(limit));
+    let mut newest = leaf_indexes(query.fetch_one(connection).await.map_err(error::of_read)?)?;
+    newest.retain(|index| *index >= range.start);
+    Ok(newest)
+}
+
+const WITH_KEY: &str = "SELECT array_agg(candidate ORDER BY place)
+    FROM unnest($3::bigint[]) WITH ORDINALITY AS candidates(candidate, place)
     CROSS JOIN LATERAL (
-        SELECT count(*) FROM unnest($5::uuid[]) AS wanted CROSS JOIN LATERAL (
-            SELECT FROM index_key WHERE tree_id = $1 AND key_hash = wanted AND leaf_index = k.leaf_index LIMIT 1
-        ) AS one
-    ) AS keys(found)
+        SELECT FROM unnest($2::uuid[]) AS wanted CROSS JOIN LATERAL (
+            SELECT FROM index_key WHERE tree_id = $1 AND key_hash = wanted AND leaf_index = candidate LIMIT 1
+        ) AS of_key LIMIT 1
+    ) AS of_any";
+
+const OF_KIND: &str = "SELECT array_agg(candidate ORDER BY place)
+    FROM unnest($3::bigint[]) WITH ORDINALITY AS candidates(candidate, place)
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1
+        SELECT FROM unnest($2::text[]) AS wanted CROSS JOIN LATERAL (
+            SELECT FROM entry WHERE tree_id = $1 AND kind = wanted AND leaf_index = candidate LIMIT 1
+        ) AS of_kind LIMIT 1
+    ) AS of_any";
+
+/// Those of some leaf indexes whose entries meet a condition.
+pub(super) async fn meeting(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    condition: &Condition,
+    indexes: &[u64],
+) -> StoreResult<Vec<u64>> {
+    let query = match condition {
+        Condition::Keys(texts) => sqlx::query_scalar(WITH_KEY).bind(tree.0).bind(hashes(texts)),
+        Condition::Kinds(tags) => sqlx::query_scalar(OF_KIND).bind(tree.0).bind(tags),
+    };
+    let query = query.bind(sql_indexes(indexes)?);
+    leaf_indexes(query.fetch_one(connection).await.map_err(error::of_read)?)
+}
+
+const FOUND: &str = "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, NULL::bytea AS index_keys
+    FROM unnest($2::bigint[]) AS wanted
+    CROSS JOIN LATERAL (
+        SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
+    ) AS e";
+
+const FOUND_WITH_KEYS: &str = "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
+    FROM unnest($2::bigint[]) AS wanted
+    CROSS JOIN LATERAL (
+        SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS e
-    CROSS JOIN LATERAL (SELECT index_keys FROM body WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1) AS b
-    WHERE keys.found = cardinality($5::uuid[]) AND (cardinality($6::text[]) = 0 OR e.kind = ANY($6::text[]))
-    ORDER BY k.leaf_index DESC LIMIT $7";
+    CROSS JOIN LATERAL (SELECT index_keys FROM body WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1) AS b";
 
-/// Compared as rows, so that no plan walks along the table's own key: a rare kind would have it read all of the table.
-const OF_KIND: &str = "SELECT leaf_index, leaf_hash, time, kind, NULL::bytea AS index_keys FROM entry
-    WHERE (tree_id, kind, leaf_index) >= ($1, $2, $3) AND (tree_id, kind, leaf_index) < ($1, $2, $4)
-    ORDER BY tree_id DESC, kind DESC, leaf_index DESC LIMIT $5";
+/// The entries at some leaf indexes, but for those that have the hash of a key and not its text.
+pub(super) async fn found(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    indexes: &[u64],
+    conditions: &[Condition],
+) -> StoreResult<Vec<FoundEntry>> {
+    let asks_for_keys = conditions.iter().any(|condition| matches!(condition, Condition::Keys(_)));
+    let statement = if asks_for_keys { FOUND_WITH_KEYS } else { FOUND };
+    let rows = sqlx::query_as(statement).bind(tree.0).bind(sql_indexes(indexes)?);
+    let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
+    into_found(rows, conditions)
+}
 
-const ANY: &str = "SELECT leaf_index, leaf_hash, time, kind, NULL::bytea AS index_keys FROM entry
-    WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3
-    ORDER BY leaf_index DESC LIMIT $4";
+fn hashes(texts: &[String]) -> Vec<Key16> {
+    key_hashes(texts).into_iter().map(|hash| Key16(hash.0)).collect()
+}
 
-pub(super) async fn search(connection: &mut PgConnection, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
-    let (from, below) = (to_sql(query.range.start)?, to_sql(query.range.end)?);
-    let limit = i64::from(query.limit);
-    match (query.keys, query.kinds) {
-        ([], []) => {
-            let rows = sqlx::query_as(ANY).bind(tree.0).bind(from).bind(below).bind(limit);
-            page(rows.fetch_all(connection).await.map_err(error::of_read)?, query, from)
-        }
-        ([], kinds) => {
-            let mut rows = Vec::new();
-            for kind in kinds {
-                let of_kind = sqlx::query_as(OF_KIND).bind(tree.0).bind(kind).bind(from).bind(below).bind(limit);
-                rows.push(of_kind.fetch_all(&mut *connection).await.map_err(error::of_read)?);
-            }
-            page(merge_kinds(rows, query.limit), query, from)
-        }
-        _ => with_keys(connection, tree, query, from, below).await,
-    }
+fn sql_indexes(indexes: &[u64]) -> StoreResult<Vec<i64>> {
+    indexes.iter().map(|index| to_sql(*index)).collect()
+}
+
+/// An array of leaf indexes; of no rows there is none.
+fn leaf_indexes(array: Option<Vec<i64>>) -> StoreResult<Vec<u64>> {
+    array.unwrap_or_default().into_iter().map(|index| from_sql(index, "leaf_index")).collect()
 }
 
 /// The newest rows of each key.
@@ -94,54 +149,15 @@ pub(super) async fn search_each(
     let hashes: Vec<Key16> = queries.iter().map(|query| Key16(IndexKeyHash::of(&query.key).0)).collect();
     let from: Vec<i64> = queries.iter().map(|query| to_sql(query.range.start)).collect::<StoreResult<_>>()?;
     let below: Vec<i64> = queries.iter().map(|query| to_sql(query.range.end)).collect::<StoreResult<_>>()?;
-    let rows = sqlx::query_as(EACH_KEY).bind(tree.0).bind(hashes).bind(&from).bind(below).bind(i64::from(limit));
+    let rows = sqlx::query_as(EACH_KEY).bind(tree.0).bind(hashes).bind(from).bind(below).bind(i64::from(limit));
     let rows: Vec<PlacedRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
     let mut rows = rows.into_iter().peekable();
     let mut pages = Vec::with_capacity(queries.len());
-    for ((query, from), place) in queries.iter().zip(from).zip(1..) {
+    for (query, place) in queries.iter().zip(1..) {
         let of_query = std::iter::from_fn(|| rows.next_if(|row| row.place == place)).map(|row| row.found).collect();
-        pages.push(page(of_query, &query.with_limit(limit), from)?);
+        pages.push(key_page(of_query, query, limit)?);
     }
     Ok(pages)
-}
-
-async fn with_keys(
-    connection: &mut PgConnection,
-    tree: TreeId,
-    query: &Query<'_>,
-    from: i64,
-    below: i64,
-) -> StoreResult<Page> {
-    let hashes: Vec<Key16> = key_hashes(query.keys).into_iter().map(|hash| Key16(hash.0)).collect();
-    let rarest = match hashes[..] {
-        [only] => only,
-        _ => {
-            let rarest = sqlx::query_scalar(RAREST).bind(tree.0).bind(&hashes).bind(from).bind(below);
-            rarest.fetch_one(&mut *connection).await.map_err(error::of_read)?
-        }
-    };
-    // Of a single key every row is a hit.
-    let from = match hashes.len() == 1 && query.kinds.is_empty() {
-        true => from,
-        false => stride_end(connection, tree, rarest, from, below).await?,
-    };
-    let rows = sqlx::query_as(WITH_KEYS).bind(tree.0).bind(rarest).bind(from).bind(below).bind(hashes);
-    let rows = rows.bind(query.kinds).bind(i64::from(query.limit)).fetch_all(connection).await;
-    let rows: Vec<FoundRecord> = rows.map_err(error::of_read)?;
-    page(rows, query, from)
-}
-
-/// The index down to which one call looks.
-async fn stride_end(
-    connection: &mut PgConnection,
-    tree: TreeId,
-    key: Key16,
-    from: i64,
-    below: i64,
-) -> StoreResult<i64> {
-    let query = sqlx::query_scalar(STRIDE_END).bind(tree.0).bind(key).bind(from).bind(below).bind(i64::from(STRIDE));
-    let end: Option<i64> = query.fetch_optional(connection).await.map_err(error::of_read)?;
-    Ok(end.unwrap_or(from))
 }
 
 /// Times never go back along a tree, so the first entry of a time is found by halving: a look-up for each bit of the size.

@@ -8,7 +8,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, address, error, settings};
 use crate::store::schema::Applied;
-use crate::store::{StoreError, StoreResult, schema};
+use crate::store::{SEARCH_CONNECTIONS, StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 
@@ -59,6 +59,11 @@ const PLANS: [(&str, &str); 7] = [
     ("jit", "off"),
 ];
 
+/// The same, which servers before 14 do not have. No two rows of a list are looked up alike, so that nothing is gained by keeping
+/// what was found.
+const WITHOUT_MEMOIZE: &str =
+    "SELECT set_config('enable_memoize', 'off', false) FROM pg_settings WHERE name = 'enable_memoize'";
+
 /// Options of all connections, from the URL.
 pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
     let options = address::parse(url)?;
@@ -84,12 +89,22 @@ pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
 
 /// The pool for reads; connects when first asked.
 pub(super) fn pool(options: &PgConnectOptions) -> PgPool {
+    pool_of(READ_CONNECTIONS, options)
+}
+
+/// The pool for searches, likewise.
+pub(super) fn search_pool(options: &PgConnectOptions) -> PgPool {
+    pool_of(SEARCH_CONNECTIONS, options)
+}
+
+fn pool_of(connections: u32, options: &PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
-        .max_connections(READ_CONNECTIONS)
+        .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
         .max_lifetime(MAX_CONNECTION_LIFETIME)
         // sqlx would ask before each query whether the server is still there, which costs as much as the query.
         .test_before_acquire(false)
+        .after_connect(|connection, _| Box::pin(async move { without_memoize(connection).await }))
         .before_acquire(|connection, state| {
             Box::pin(async move {
                 if state.idle_for > TRUSTED_IDLE {
@@ -187,9 +202,18 @@ fn no_answer() -> String {
     format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())
 }
 
+async fn without_memoize(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(WITHOUT_MEMOIZE).persistent(false).execute(connection).await.map(|_| ())
+}
+
 async fn connect(options: &PgConnectOptions) -> StoreResult<PgConnection> {
-    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
-        Ok(connection) => connection.map_err(error::of_read),
+    let connect = async {
+        let mut connection = PgConnection::connect_with(options).await?;
+        without_memoize(&mut connection).await?;
+        Ok(connection)
+    };
+    match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
+        Ok(connection) => connection.map_err(|error: sqlx::Error| error::of_read(error)),
         Err(_) => Err(StoreError::Unavailable(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))),
     }
 }

@@ -1,117 +1,142 @@
 //! Search: by index keys, by kind, by time.
+//!
+//! Lists come back as one JSON text: a row for each index would cost more than finding it.
+
+use std::ops::Range;
 
 use sqlx::SqliteConnection;
 use tlog::{LeafIndex, TreeSize};
 
 use super::error;
-use super::reads::{json_hex, json_list};
-use crate::TreeId;
+use super::reads::json_list;
 use crate::store::encoding::{from_sql, key_hashes, to_sql};
-use crate::store::records::{FoundRecord, merge_kinds, page};
-use crate::store::{Page, Query, STRIDE, StoreError, StoreResult};
+use crate::store::records::{FoundRecord, into_found, key_page};
+use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
+use crate::{IndexKeyHash, TreeId};
 
-/// How often a key occurs, counted up to a bound: beyond it any choice of the rarest key is a long walk.
-const COUNT_KEY: &str = "SELECT count(*) FROM (
-    SELECT 1 FROM index_key WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index >= ?3 AND leaf_index < ?4 LIMIT 1000)";
+/// The newest rows of one key, or of one kind ([`NEWEST_OF_KIND`]).
+const NEWEST_WITH_KEY: &str = "SELECT json_group_array(leaf_index) FROM (
+    SELECT leaf_index FROM index_key
+    WHERE tree_id = ?1 AND key_hash = unhex(?2) AND leaf_index >= ?3 AND leaf_index < ?4
+    ORDER BY leaf_index DESC LIMIT ?5)";
 
-/// The last of the next rows of a key, newest first.
-const STRIDE_END: &str = "SELECT leaf_index FROM index_key
-    WHERE tree_id = ?1 AND key_hash = ?2 AND leaf_index >= ?3 AND leaf_index < ?4
-    ORDER BY leaf_index DESC LIMIT 1 OFFSET ?5 - 1";
+const NEWEST_OF_KIND: &str = "SELECT json_group_array(leaf_index) FROM (
+    SELECT leaf_index FROM entry INDEXED BY entry_kind
+    WHERE tree_id = ?1 AND kind = ?2 AND leaf_index >= ?3 AND leaf_index < ?4
+    ORDER BY leaf_index DESC LIMIT ?5)";
 
-/// Rows of the rarest key, newest first, that have rows of all other keys too, and one of the kinds if there are any.
-const WITH_KEYS: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
+/// Leaf indexes of the newest entries of a condition.
+pub(super) async fn newest(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    condition: &Condition,
+    range: Range<u64>,
+    limit: u32,
+) -> StoreResult<Vec<u64>> {
+    let (statement, texts) = match condition {
+        Condition::Keys(texts) => (NEWEST_WITH_KEY, hex_hashes(texts)),
+        Condition::Kinds(tags) => (NEWEST_OF_KIND, tags.clone()),
+    };
+    let (from, below) = (to_sql(range.start)?, to_sql(range.end)?);
+    let mut newest = Vec::new();
+    for text in texts {
+        let query = sqlx::query_scalar(statement).bind(tree.0).bind(text).bind(from).bind(below).bind(limit);
+        let of_text: String = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
+        newest.extend(leaf_indexes(&of_text)?);
+    }
+    newest.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
+    newest.dedup();
+    newest.truncate(limit as usize);
+    Ok(newest)
+}
+
+const WITH_KEY: &str = "SELECT json_group_array(candidate.value) FROM json_each(?3) candidate WHERE EXISTS (
+    SELECT 1 FROM json_each(?2) wanted CROSS JOIN index_key k
+        ON k.tree_id = ?1 AND k.key_hash = unhex(wanted.value) AND k.leaf_index = candidate.value)";
+
+const OF_KIND: &str = "SELECT json_group_array(candidate.value) FROM json_each(?3) candidate WHERE EXISTS (
+    SELECT 1 FROM json_each(?2) wanted CROSS JOIN entry e
+        ON e.tree_id = ?1 AND e.leaf_index = candidate.value AND e.kind = wanted.value)";
+
+/// Those of some leaf indexes whose entries meet a condition.
+pub(super) async fn meeting(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    condition: &Condition,
+    indexes: &[u64],
+) -> StoreResult<Vec<u64>> {
+    let (statement, texts) = match condition {
+        Condition::Keys(texts) => (WITH_KEY, json_texts(&hex_hashes(texts))),
+        Condition::Kinds(tags) => (OF_KIND, json_texts(tags)),
+    };
+    let query = sqlx::query_scalar(statement).bind(tree.0).bind(texts).bind(json_indexes(indexes));
+    let meeting: String = query.fetch_one(connection).await.map_err(error::of_read)?;
+    leaf_indexes(&meeting)
+}
+
+const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, NULL AS index_keys
+    FROM json_each(?2) wanted CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value";
+
+const FOUND_WITH_KEYS: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
+    FROM json_each(?2) wanted
+    CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value
+    CROSS JOIN body b ON b.tree_id = ?1 AND b.leaf_index = wanted.value";
+
+/// The entries at some leaf indexes, but for those that have the hash of a key and not its text.
+pub(super) async fn found(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    indexes: &[u64],
+    conditions: &[Condition],
+) -> StoreResult<Vec<FoundEntry>> {
+    let asks_for_keys = conditions.iter().any(|condition| matches!(condition, Condition::Keys(_)));
+    let statement = if asks_for_keys { FOUND_WITH_KEYS } else { FOUND };
+    let rows = sqlx::query_as(statement).bind(tree.0).bind(json_indexes(indexes));
+    let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
+    into_found(rows, conditions)
+}
+
+/// The newest entries of a key.
+const OF_ONE_KEY: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
     FROM index_key k
     CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
     CROSS JOIN body b ON b.tree_id = ?1 AND b.leaf_index = k.leaf_index
     WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index >= ?3 AND k.leaf_index < ?4
-      AND NOT EXISTS (
-        SELECT 1 FROM json_each(?5) other WHERE NOT EXISTS (
-            SELECT 1 FROM index_key o
-            WHERE o.tree_id = ?1 AND o.key_hash = unhex(other.value) AND o.leaf_index = k.leaf_index))
-      AND (json_array_length(?6) = 0 OR e.kind IN (SELECT value FROM json_each(?6)))
-    ORDER BY k.leaf_index DESC LIMIT ?7";
+    ORDER BY k.leaf_index DESC LIMIT ?5";
 
-const OF_KIND: &str = "SELECT leaf_index, leaf_hash, time, kind, NULL AS index_keys FROM entry INDEXED BY entry_kind
-    WHERE tree_id = ?1 AND kind = ?2 AND leaf_index >= ?3 AND leaf_index < ?4
-    ORDER BY leaf_index DESC LIMIT ?5";
-
-const ANY: &str = "SELECT leaf_index, leaf_hash, time, kind, NULL AS index_keys FROM entry
-    WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3
-    ORDER BY leaf_index DESC LIMIT ?4";
-
-pub(super) async fn search(connection: &mut SqliteConnection, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
-    let (from, below) = (to_sql(query.range.start)?, to_sql(query.range.end)?);
-    match (query.keys, query.kinds) {
-        ([], []) => {
-            let rows = sqlx::query_as(ANY).bind(tree.0).bind(from).bind(below).bind(query.limit);
-            page(rows.fetch_all(connection).await.map_err(error::of_read)?, query, from)
-        }
-        ([], kinds) => {
-            let mut rows = Vec::new();
-            for kind in kinds {
-                let of_kind = sqlx::query_as(OF_KIND).bind(tree.0).bind(kind).bind(from).bind(below).bind(query.limit);
-                rows.push(of_kind.fetch_all(&mut *connection).await.map_err(error::of_read)?);
-            }
-            page(merge_kinds(rows, query.limit), query, from)
-        }
-        _ => with_keys(connection, tree, query, from, below).await,
+pub(super) async fn search_each(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    queries: &[KeyQuery],
+    limit: u32,
+) -> StoreResult<Vec<Page>> {
+    let mut pages = Vec::with_capacity(queries.len());
+    for query in queries {
+        let hash = IndexKeyHash::of(&query.key).0.to_vec();
+        let (from, below) = (to_sql(query.range.start)?, to_sql(query.range.end)?);
+        let rows = sqlx::query_as(OF_ONE_KEY).bind(tree.0).bind(hash).bind(from).bind(below).bind(limit);
+        pages.push(key_page(rows.fetch_all(&mut *connection).await.map_err(error::of_read)?, query, limit)?);
     }
+    Ok(pages)
 }
 
-async fn with_keys(
-    connection: &mut SqliteConnection,
-    tree: TreeId,
-    query: &Query<'_>,
-    from: i64,
-    below: i64,
-) -> StoreResult<Page> {
-    let hashes = rarest_first(connection, tree, query.keys, from, below).await?;
-    let Some((rarest, others)) = hashes.split_first() else { return page(Vec::new(), query, from) };
-    // Of a single key every row is a hit.
-    let from = match others.is_empty() && query.kinds.is_empty() {
-        true => from,
-        false => stride_end(connection, tree, rarest, from, below).await?,
-    };
-    let others = json_list(others.iter().map(|hash| json_hex(*hash)));
-    // A tag has no character that JSON escapes.
-    let kinds = json_list(query.kinds.iter().map(|kind| format!("\"{kind}\"")));
-    let rows = sqlx::query_as(WITH_KEYS).bind(tree.0).bind(rarest.to_vec()).bind(from).bind(below);
-    let rows: Vec<FoundRecord> =
-        rows.bind(others).bind(kinds).bind(query.limit).fetch_all(connection).await.map_err(error::of_read)?;
-    page(rows, query, from)
+fn hex_hashes(texts: &[String]) -> Vec<String> {
+    key_hashes(texts).into_iter().map(|hash| hex::encode(hash.0)).collect()
 }
 
-/// The hashes of the keys; of several the rarest one first.
-async fn rarest_first(
-    connection: &mut SqliteConnection,
-    tree: TreeId,
-    keys: &[String],
-    from: i64,
-    below: i64,
-) -> StoreResult<Vec<[u8; 16]>> {
-    let mut hashes: Vec<(i64, [u8; 16])> = key_hashes(keys).into_iter().map(|hash| (0, hash.0)).collect();
-    if hashes.len() > 1 {
-        for (count, hash) in &mut hashes {
-            let query = sqlx::query_scalar(COUNT_KEY).bind(tree.0).bind(hash.to_vec()).bind(from).bind(below);
-            *count = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
-        }
-        hashes.sort_unstable();
-    }
-    Ok(hashes.into_iter().map(|(_, hash)| hash).collect())
+/// Hashes in hexadecimal or tags of kinds, neither of which has a character that JSON escapes.
+fn json_texts(texts: &[String]) -> String {
+    json_list(texts.iter().map(|text| format!("\"{text}\"")))
 }
 
-/// The index down to which one call looks.
-async fn stride_end(
-    connection: &mut SqliteConnection,
-    tree: TreeId,
-    key: &[u8; 16],
-    from: i64,
-    below: i64,
-) -> StoreResult<i64> {
-    let query = sqlx::query_scalar(STRIDE_END).bind(tree.0).bind(key.to_vec()).bind(from).bind(below).bind(STRIDE);
-    let end: Option<i64> = query.fetch_optional(connection).await.map_err(error::of_read)?;
-    Ok(end.unwrap_or(from))
+fn json_indexes(indexes: &[u64]) -> String {
+    json_list(indexes.iter().map(u64::to_string))
+}
+
+fn leaf_indexes(json: &str) -> StoreResult<Vec<u64>> {
+    let damaged = |_| StoreError::Damaged(format!("leaf indexes are {json:.64}"));
+    let indexes = json.trim_start_matches('[').trim_end_matches(']').split(',').filter(|index| !index.is_empty());
+    indexes.map(|index| index.parse().map_err(damaged)).collect()
 }
 
 /// Times never go back along a tree, so the first entry of a time is found by halving: a look-up for each bit of the size.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::chunks::PREPARED_STATEMENTS;
 use super::{BUSY_TIMEOUT, CONNECT_TIMEOUT, READ_CONNECTIONS, error};
-use crate::store::{StoreError, StoreResult, schema};
+use crate::store::{SEARCH_CONNECTIONS, StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -23,7 +23,7 @@ const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 /// Page cache of a reader, KiB: the inner pages of all b-trees. The leaves come from the system's cache.
 const READER_CACHE_KIB: u32 = 2 * 1024;
 
-/// Page cache of the writer, KiB: with the readers' at most 16 MiB, well below the 40 MiB of an idle server.
+/// Page cache of the writer, KiB: with those of readers and searches at most 22 MiB, well below the 40 MiB of an idle server.
 const WRITER_CACHE_KIB: u32 = 8 * 1024;
 
 /// Pages in the WAL before the writer itself checkpoints, so that the WAL begins anew: 128 MiB. Most of them were copied beside the
@@ -70,9 +70,18 @@ fn kib(size: u32) -> String {
 /// The pool for reads: its connections refuse to write. They are not opened read-only, because the WAL's index is shared
 /// memory that every connection must be able to set up.
 pub(super) fn readers(options: &SqliteConnectOptions) -> SqlitePool {
+    pool_of(READ_CONNECTIONS, options)
+}
+
+/// The pool for searches, likewise.
+pub(super) fn searchers(options: &SqliteConnectOptions) -> SqlitePool {
+    pool_of(SEARCH_CONNECTIONS, options)
+}
+
+fn pool_of(connections: u32, options: &SqliteConnectOptions) -> SqlitePool {
     let options = options.clone().pragma("query_only", "ON").pragma("cache_size", kib(READER_CACHE_KIB));
     SqlitePoolOptions::new()
-        .max_connections(READ_CONNECTIONS)
+        .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
