@@ -7,7 +7,7 @@
 --
 -- Of eight entries two have one of 64 keys, as build machines have, and the name `build@example.com`. Six are a workflow's: one
 -- issuer, one of 1,000 repositories, ten entries to a commit; of these one is a DSSE envelope whose statement names
--- thirteen packages. Three entries are of the kind `rpm`.
+-- twelve packages. Three entries are of the kind `rpm`.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 SET synchronous_commit = off;
@@ -31,7 +31,7 @@ CREATE FUNCTION pg_temp.keys_of(i bigint) RETURNS text[] STABLE LANGUAGE sql AS 
       'commit=' || substr(pg_temp.digest_of('commit ' || i / 10), 1, 40)]
     END
     || CASE WHEN i % 8 = 1 THEN
-      '{purl=pkg:generic/package-1,purl=pkg:generic/package-2,purl=pkg:generic/package-3,purl=pkg:generic/package-4,purl=pkg:generic/package-5,purl=pkg:generic/package-6,purl=pkg:generic/package-7,purl=pkg:generic/package-8,purl=pkg:generic/package-9,purl=pkg:generic/package-10,purl=pkg:generic/package-11,purl=pkg:generic/package-12,purl=pkg:generic/package-13}'::text[]
+      '{purl=pkg:generic/package-1,purl=pkg:generic/package-2,purl=pkg:generic/package-3,purl=pkg:generic/package-4,purl=pkg:generic/package-5,purl=pkg:generic/package-6,purl=pkg:generic/package-7,purl=pkg:generic/package-8,purl=pkg:generic/package-9,purl=pkg:generic/package-10,purl=pkg:generic/package-11,purl=pkg:generic/package-12}'::text[]
       ELSE '{}' END
     || ARRAY['sha256:' || pg_temp.digest_of('artifact ' || i)] $$;
 

@@ -309,11 +309,10 @@ pub trait Store: Rotation + Send + Sync + 'static {
     /// The leaf bytes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
     async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
     /// Leaf indexes in `range` of the newest entries that meet `condition`, newest first, at most `limit`. Keys are compared by
-    /// their hashes. On a connection of searches.
+    /// their hashes. On a connection of searches, as the next two and [`Store::first_at`].
     async fn newest(&self, tree: TreeId, condition: &Condition, range: Range<u64>, limit: u32)
     -> StoreResult<Vec<u64>>;
-    /// Those of `indexes` whose entries meet `condition`, in their order. Keys are compared by their hashes. On a connection of
-    /// searches.
+    /// Those of `indexes` whose entries meet `condition`, in their order. Keys are compared by their hashes.
     async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>>;
     /// The entries at `indexes`, in any order; those whose full key texts do not meet `conditions` are left out. Kinds are not
     /// compared.

@@ -118,7 +118,7 @@ pub const HIT_ANSWER_BYTES: u64 = 256;
 
 /// Answers that show entries, being made or sent, together: slow readers could otherwise hold one of
 /// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
-pub const ANSWER_BYTES_IN_FLIGHT: u64 = 48 * 1024 * 1024;
+pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
 
 /// The same for search results, apart from those, so that no entry waits for the room of a search: twenty of the largest, or
 /// 600 pages. 503.

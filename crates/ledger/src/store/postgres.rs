@@ -162,7 +162,7 @@ impl Store for PostgresStore {
     }
 
     async fn found(&self, tree: TreeId, indexes: &[u64], conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
-        pooled!(self.pool, connection => search::found(connection, tree, indexes, conditions))
+        pooled!(self.searches, connection => search::found(connection, tree, indexes, conditions))
     }
 
     async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
@@ -170,7 +170,7 @@ impl Store for PostgresStore {
     }
 
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
-        pooled!(self.pool, connection => search::first_at(connection, tree, time, size))
+        pooled!(self.searches, connection => search::first_at(connection, tree, time, size))
     }
 
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
