@@ -17,8 +17,12 @@ use crate::TreeId;
 /// for them. Two or three keep a small database busy, and a search of another statement is never far behind.
 pub const SEARCH_CONNECTIONS: u32 = 3;
 
-/// Rows of each condition that a walk reads to find the one to go along, and the first candidates of that one.
+/// Rows of each condition that a walk reads to find the one to go along, and the first candidates of that one. Fewer where
+/// looking them up under all the others would take more than half of what a call may do.
 const PROBE: u32 = 128;
+
+/// And no fewer than these.
+const LEAST_PROBE: u32 = 16;
 
 /// Candidates grow by this from piece to piece: a walk that finds enough at once looks at few, one that finds nothing soon
 /// makes few statements.
@@ -104,7 +108,7 @@ pub struct FoundEntry {
 /// below the end of the range. Hits are compared with the full key texts.
 pub async fn search(store: &dyn Store, tree: TreeId, query: &Query<'_>, bound: Bound) -> StoreResult<Page> {
     let mut page = Page { entries: Vec::new(), down_to: query.range.end };
-    let mut walk = Walk::begin(store, tree, query).await?;
+    let mut walk = Walk::begin(store, tree, query, bound.look_ups).await?;
     let mut left = bound.look_ups;
     loop {
         let wanted = query.limit as usize - page.entries.len();
@@ -147,6 +151,12 @@ struct Walk<'q> {
     first: Option<Step>,
 }
 
+/// Texts of some conditions, at least 1.
+fn texts_of<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> u32 {
+    let texts: usize = conditions.into_iter().map(|condition| condition.texts().len()).sum();
+    u32::try_from(texts.max(1)).unwrap_or(u32::MAX)
+}
+
 /// A piece of a walk.
 struct Step {
     /// Newest first. All that are in the range, from `down_to` on.
@@ -164,18 +174,19 @@ impl Step {
 
 impl<'q> Walk<'q> {
     /// Chooses the condition that leads down furthest with the same number of entries.
-    async fn begin(store: &'q dyn Store, tree: TreeId, query: &Query<'q>) -> StoreResult<Self> {
+    async fn begin(store: &'q dyn Store, tree: TreeId, query: &Query<'q>, look_ups: u32) -> StoreResult<Self> {
         let mut walk = Self { store, tree, along: None, others: Vec::new(), size: query.limit.max(1), first: None };
         let [first, others @ ..] = query.conditions else { return Ok(walk) };
         if others.is_empty() {
             walk.along = Some(first);
             return Ok(walk);
         }
+        walk.size = (look_ups / 2 / texts_of(query.conditions)).clamp(LEAST_PROBE, PROBE);
         let mut probes = Vec::with_capacity(query.conditions.len());
         for condition in query.conditions {
-            let list = store.newest(tree, condition, query.range.clone(), PROBE).await?;
+            let list = store.newest(tree, condition, query.range.clone(), walk.size).await?;
             let is_empty = list.is_empty();
-            probes.push((condition, Step::of(list, &query.range, PROBE)));
+            probes.push((condition, Step::of(list, &query.range, walk.size)));
             if is_empty {
                 break;
             }
@@ -184,7 +195,6 @@ impl<'q> Walk<'q> {
         let mut probes = probes.into_iter();
         (walk.along, walk.first) = probes.next().unzip();
         walk.others = probes.map(|(condition, _)| condition).collect();
-        walk.size = PROBE;
         Ok(walk)
     }
 
@@ -210,8 +220,7 @@ impl<'q> Walk<'q> {
             }
         }
         if !self.others.is_empty() {
-            let texts: usize = self.others.iter().map(|other| other.texts().len()).sum();
-            let most = *left / u32::try_from(texts.max(1)).unwrap_or(u32::MAX);
+            let most = *left / texts_of(self.others.iter().copied());
             self.size = (self.size * GROWTH).min(most).max(1);
         }
         Ok(step)

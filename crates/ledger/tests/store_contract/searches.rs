@@ -139,8 +139,8 @@ const TAGS: [&str; 3] = ["hashedrekord:0.0.1", "rare:0.0.1", "none:0.0.1"];
 
 fn has(index: u64, text: &str) -> bool {
     match text {
-        "half" => index % 2 == 0,
-        "third" => index % 3 == 0,
+        "half" => index.is_multiple_of(2),
+        "third" => index.is_multiple_of(3),
         "tenth" => index % 10 == 3,
         "late" => index > 500,
         "once" => index == 123,
