@@ -123,7 +123,9 @@ impl Purpose<'_> {
         match self {
             Purpose::Insert { max_leaf_bytes, .. } if bytes.div_ceil(3) * 4 > max_leaf_bytes => {
                 Err(Refusal::Invalid(format!(
-                    "the entry has more than {} bytes, this log takes at most {max_leaf_bytes}",
+                    "the entry has more than {} bytes, this log takes at most {max_leaf_bytes}: most often because of the \
+                     key, which should go without the signatures of others (gpg --export --armor --export-options \
+                     export-minimal) and without certificates that are not needed",
                     bytes.div_ceil(3) * 4
                 )))
             }

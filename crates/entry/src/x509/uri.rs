@@ -65,7 +65,8 @@ impl<'u> Parts<'u> {
             // What is before a colon would be a scheme.
             (None, None) => {
                 let first = self.path.split('/').next().unwrap_or_default();
-                !first.contains(':') && is_component(self.path, Component::Path)
+                // A lone asterisk is written without its escape.
+                !first.contains(':') && self.path != "%2A" && is_component(self.path, Component::Path)
             }
             // "file:///x" has an empty authority. Where there is no path as well, Go writes none.
             (_, Some("")) if self.path.is_empty() => false,
@@ -224,6 +225,7 @@ mod tests {
             "1a:b",
             ":a",
             "a:b/c:d#",
+            "%2A",
             "https://h/a b",
             "https://h/%zz",
             "https://h/%4",
