@@ -27,7 +27,7 @@ pub(crate) fn folder(name: &str) -> Option<PathBuf> {
 pub(crate) struct Differences(Vec<Row>);
 
 struct Row {
-    case: &'static str,
+    case: String,
     how: &'static str,
 }
 
@@ -44,9 +44,9 @@ impl Differences {
         let mut rows = Vec::new();
         for line in section.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
             let (how, cases) = line.trim_matches(['|', ' ']).split_once(" | ").expect("two columns");
-            rows.extend(cases.split('`').skip(1).step_by(2).map(|case| Row { case, how }));
+            rows.extend(cases.split('`').skip(1).step_by(2).map(|case| Row { case: case.replace("\\|", "|"), how }));
         }
-        let names: BTreeSet<&str> = rows.iter().map(|row| row.case).collect();
+        let names: BTreeSet<&str> = rows.iter().map(|row| row.case.as_str()).collect();
         assert_eq!(names.len(), rows.len(), "a case is named twice");
         Self(rows)
     }

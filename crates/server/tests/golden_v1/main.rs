@@ -22,6 +22,7 @@ mod case;
 mod compare;
 mod lists;
 mod mask;
+mod raw;
 mod sharding;
 
 use std::collections::BTreeSet;
