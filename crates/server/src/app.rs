@@ -71,7 +71,6 @@ impl App {
     pub(crate) fn new(ledger: Ledger, settings: &Settings) -> prometheus::Result<Self> {
         let metrics = Arc::new(Metrics::new(&settings.metrics)?);
         metrics.set_build(&settings.build);
-        metrics.connections_limit.set(i64::try_from(settings.limits.connections).unwrap_or(i64::MAX));
         Ok(Self {
             ledger,
             policy: Arc::new(settings.policy.clone()),

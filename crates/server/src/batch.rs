@@ -25,7 +25,6 @@ use tracing::Instrument as _;
 
 use crate::app::App;
 use crate::attestations::Attestations;
-use crate::budget::Share;
 use crate::entries::{CreateError, admitted, new_entry, read_body, shown, verification};
 use crate::errors::{ApiError, Validation};
 use crate::json::{BodyName, FirstItems};
@@ -33,7 +32,9 @@ use crate::limits::{
     BATCH_PAUSE, BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED, PLACE_BYTES,
     PLACE_INDEX_KEYS,
 };
+use crate::memory::Room;
 use crate::operation::Operation;
+use crate::peer::Address;
 use crate::verification::Came;
 use crate::wire::{LogEntry, most_bytes, room, text_within};
 
@@ -68,22 +69,23 @@ struct Item<'a> {
 /// The handler. What is refused as a whole leaves nothing in the log; but 503 for want of room for the answer, and a time-out, may
 /// come when entries are in it.
 pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, CreateError> {
-    let (body, share) = read_body(&app, request).await?.into_parts();
+    let (body, room) = read_body(&app, request).await?.into_parts();
     let deadline = Instant::now() + BATCH_TIMEOUT;
     // Until the answer is made: it is room for the entries in all their forms.
-    let share = Arc::new(share);
-    let held = Arc::clone(&share);
-    let taken_apart = app.verifier.take_apart(move || (entries(&body), held));
+    let address = room.address();
+    let room = Arc::new(room);
+    let held = Arc::clone(&room);
+    let taken_apart = app.verifier.take_apart(address, move || (entries(&body), held));
     let entries = timeout_at(deadline, taken_apart).await.map_err(|_| too_late())??.0?;
     let outcomes: Vec<Result<LoggedEntry, CreateError>> = stream::iter(entries)
-        .map(|text| on_a_task(&app, check(Arc::clone(&app), text, Arc::clone(&share), deadline)))
+        .map(|text| on_a_task(&app, check(Arc::clone(&app), text, Arc::clone(&room), deadline)))
         .buffered(MAX_BATCH_AHEAD)
         .then(|checked| placed(Arc::clone(&app.batch_places), checked, deadline))
         .map(|placed| append(&app, placed, deadline))
         .buffered(MAX_BATCH_QUEUED)
         .collect()
         .await;
-    answer(&app, outcomes).await.map_err(CreateError::Body)
+    answer(&app, address, outcomes).await.map_err(CreateError::Body)
 }
 
 /// The texts of the proposed entries. They are parts of the body, which goes with the last of them.
@@ -96,18 +98,18 @@ fn entries(body: &Bytes) -> Result<Vec<Bytes>, ApiError> {
 }
 
 /// Parses and checks an entry, when its turn comes.
-async fn check(app: Arc<App>, text: Bytes, share: Arc<Share>, deadline: Instant) -> Result<NewEntry, CreateError> {
+async fn check(app: Arc<App>, text: Bytes, room: Arc<Room>, deadline: Instant) -> Result<NewEntry, CreateError> {
     if Instant::now() >= deadline {
         return Err(too_late());
     }
-    let (length, verify) = (text.len() as u64, verification(&app));
+    let (length, came, verify) = (text.len() as u64, Came::InBatch(room.address()), verification(&app));
     let parse = move || ProposedEntry::from_json(&text);
     let verify = move |proposed| {
         let outcome = verify(proposed);
-        drop(share);
+        drop(room);
         outcome
     };
-    let checked = timeout_at(deadline, app.verifier.run_in_turn(Came::InBatch, length, parse, verify)).await;
+    let checked = timeout_at(deadline, app.verifier.run_in_turn(came, length, parse, verify)).await;
     let verified = checked.map_err(|_| too_late())??.map_err(CreateError::Refused)?;
     Ok(new_entry(&app, verified))
 }
@@ -156,7 +158,11 @@ async fn append(app: &App, placed: Result<Placed, CreateError>, deadline: Instan
 }
 
 /// All results, with all proofs of one tree in one head: that of the moment when the last entry is in the log.
-async fn answer(app: &Arc<App>, outcomes: Vec<Result<LoggedEntry, CreateError>>) -> Result<Response, ApiError> {
+async fn answer(
+    app: &Arc<App>,
+    address: Address,
+    outcomes: Vec<Result<LoggedEntry, CreateError>>,
+) -> Result<Response, ApiError> {
     let shards = Arc::new(app.ledger.shards());
     let outcomes: Vec<Result<LoggedEntry, String>> =
         outcomes.into_iter().map(|outcome| outcome.map_err(|error| refusal(app, error))).collect();
@@ -169,7 +175,7 @@ async fn answer(app: &Arc<App>, outcomes: Vec<Result<LoggedEntry, CreateError>>)
     let shards = &shards;
     let results = stream::iter(outcomes).map(|outcome| async move {
         match outcome {
-            Ok(entry) => on_a_task(app, result(Arc::clone(app), Arc::clone(shards), entry)).await,
+            Ok(entry) => on_a_task(app, result(Arc::clone(app), address, Arc::clone(shards), entry)).await,
             Err(text) => Ok(text),
         }
     });
@@ -180,8 +186,8 @@ async fn answer(app: &Arc<App>, outcomes: Vec<Result<LoggedEntry, CreateError>>)
 }
 
 /// The result of an entry that is in the log.
-async fn result(app: Arc<App>, shards: Arc<Shards>, entry: LoggedEntry) -> Result<String, ApiError> {
-    let _place = app.verifier.place_in_batch().await;
+async fn result(app: Arc<App>, address: Address, shards: Arc<Shards>, entry: LoggedEntry) -> Result<String, ApiError> {
+    let _place = app.verifier.place_in_batch(address).await;
     let head = shards.of_tree(entry.tree).unwrap_or(shards.active());
     Ok(match shown(&app, head, &entry, Attestations::NONE).await {
         Ok(entry) => {

@@ -4,19 +4,21 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::budget::{Budget, Share};
 use crate::errors::ApiError;
+use crate::intake::{Failure, Intake, Pieces};
 use crate::limits::{
-    ADMISSION_WAIT, BODY_PAUSE, BODY_TIMEOUT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT,
-    LARGE_REQUEST_TIMEOUT, REQUEST_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
+    ADMISSION_WAIT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT, LARGE_REQUEST_TIMEOUT, REQUEST_TIMEOUT,
+    SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
 };
+use crate::memory::{Memory, Room};
 use crate::metrics::{Metrics, Refused};
+use crate::peer::Address;
 use crate::settings::Limits;
 
 /// A flag and a length before each message of gRPC.
@@ -25,15 +27,15 @@ pub(crate) const FRAME_HEADER_BYTES: usize = 5;
 /// Takes bodies in within the limits. One per server.
 pub(crate) struct Bodies {
     limit: u64,
-    small: Budget,
-    large: Budget,
+    small: Memory,
+    large: Memory,
 }
 
-/// A body with its share of all bytes in flight, which is room for the body and for what is decoded from it.
+/// A body with its room, which is enough for the body and for what is decoded from it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     bytes: Bytes,
-    share: Share,
+    room: Room,
 }
 
 /// What was decoded from a body that is not needed any more.
@@ -41,8 +43,8 @@ pub(crate) struct Admitted {
 pub(crate) struct Decoded<T> {
     /// It.
     pub(crate) value: T,
-    /// Its share: keep it as long as the value, or anything that was made from it, is worked on.
-    pub(crate) share: Share,
+    /// Its room: keep it as long as the value, or anything that was made from it, is worked on.
+    pub(crate) room: Room,
 }
 
 impl Admitted {
@@ -51,17 +53,22 @@ impl Admitted {
         &self.bytes
     }
 
-    /// The body and its share, which whoever keeps the one MUST keep.
-    pub(crate) fn into_parts(self) -> (Bytes, Share) {
-        (self.bytes, self.share)
+    /// Returns the address of the client that sent it.
+    pub(crate) fn address(&self) -> Address {
+        self.room.address()
     }
 
-    /// Decodes the body, drops it, and gives its part of the share back.
+    /// The body and its room, which whoever keeps the one MUST keep.
+    pub(crate) fn into_parts(self) -> (Bytes, Room) {
+        (self.bytes, self.room)
+    }
+
+    /// Decodes the body, drops it, and gives its part of the room back.
     pub(crate) fn decode<T>(self, decode: impl FnOnce(&[u8]) -> T) -> Decoded<T> {
-        let Self { bytes, mut share } = self;
+        let Self { bytes, mut room } = self;
         let value = decode(&bytes);
-        share.shrink_to(bytes.len() as u64 * (WORKING_FACTOR - 1));
-        Decoded { value, share }
+        room.shrink_to(bytes.len() as u64 * (WORKING_FACTOR - 1));
+        Decoded { value, room }
     }
 }
 
@@ -75,45 +82,48 @@ impl Bodies {
         let working = |bytes: u64| bytes.saturating_mul(WORKING_FACTOR);
         let small = (limits.body_bytes_in_flight / SMALL_SHARE).max(working(SMALL_BODY_BYTES));
         let large = limits.body_bytes_in_flight.saturating_sub(small).max(working(limits.body_bytes));
-        let budget = |bytes| Budget::new(bytes, metrics.body_bytes_in_flight.clone());
-        Self { limit: limits.body_bytes, small: budget(small), large: budget(large) }
+        metrics.body_bytes_limit.set(i64::try_from(small.saturating_add(large)).unwrap_or(i64::MAX));
+        let memory = |all, largest| Memory::new(all, working(largest), metrics.body_bytes_in_flight.clone());
+        Self {
+            limit: limits.body_bytes,
+            small: memory(small, SMALL_BODY_BYTES),
+            large: memory(large, limits.body_bytes),
+        }
     }
 
-    /// Reads a whole body.
-    ///
-    /// It is refused from its `Content-Length` alone if that is over the limit; where the length is unknown, the limit is
-    /// reserved until the end of the body is seen.
+    /// Reads a whole body. It is refused from its `Content-Length` alone if that is over the limit.
     ///
     /// # Errors
     ///
-    /// 413 over the limit, 503 if no share came free in time, 408 for a slow sender, 400 for a broken one.
+    /// 415 for an encoded body, 413 over the limit, 503 if no memory came free in time, 408 for a slow sender, 400 for a broken
+    /// one.
     pub(crate) async fn read(&self, head: &Parts, body: Body) -> Result<Admitted, ApiError> {
         let declared = content_length(&head.headers);
-        if declared.is_some_and(|length| length > self.limit) {
+        let is_acceptable = check_encoding(&head.headers).and_then(|()| match declared {
+            Some(length) if length > self.limit => Err(self.too_large()),
+            _ => Ok(()),
+        });
+        if let Err(error) = is_acceptable {
             self.discard_rest(head, body).await;
-            return Err(self.too_large());
+            return Err(error);
         }
-        let Some(mut share) = self.share(declared).await else {
-            self.discard_rest(head, body).await;
-            return Err(busy());
-        };
-        let bytes = match timeout(BODY_TIMEOUT, collect(Vec::new(), body, declared, self.limit)).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(ReadFailure::TooLarge(rest))) => {
-                drop(share);
+        let most = declared.unwrap_or(self.limit);
+        let received = self.intake(head, declared).receive(&[], Pieces::of(body), most).await;
+        match received {
+            Ok((bytes, room)) => Ok(Admitted { bytes, room }),
+            Err(Failure::TooLarge(rest)) => {
                 self.discard_rest(head, rest).await;
-                return Err(self.too_large());
+                Err(self.too_large())
             }
-            Ok(Err(ReadFailure::Broken)) => {
-                return Err(ApiError::framework(StatusCode::BAD_REQUEST, "the request body could not be read"));
+            Err(Failure::NoRoom(rest)) => {
+                self.discard_rest(head, rest).await;
+                Err(busy())
             }
-            Ok(Err(ReadFailure::Stalled)) | Err(_) => {
-                let slow = ApiError::framework(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly");
-                return Err(slow.because(Refused::BodyTimeout));
+            Err(Failure::Broken) => {
+                Err(ApiError::framework(StatusCode::BAD_REQUEST, "the request body could not be read"))
             }
-        };
-        share.shrink_to(bytes.len() as u64 * WORKING_FACTOR);
-        Ok(Admitted { bytes, share })
+            Err(Failure::Slow) => Err(slow()),
+        }
     }
 
     /// Reads a body of one gRPC frame, whose own header says how long it is: [`FRAME_HEADER_BYTES`], of which the last four are
@@ -122,42 +132,30 @@ impl Bodies {
     /// # Errors
     ///
     /// As [`Bodies::read`]; a body that is no whole frame is broken.
-    pub(crate) async fn read_frame(&self, mut body: Body) -> Result<Admitted, ApiError> {
-        let broken = || ApiError::framework(StatusCode::BAD_REQUEST, "the request body is not one gRPC message");
-        let slow = || {
-            let slow = ApiError::framework(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly");
-            slow.because(Refused::BodyTimeout)
-        };
-        let beginning = async {
-            let mut start = Vec::new();
-            while start.len() < FRAME_HEADER_BYTES {
-                let frame = timeout(BODY_PAUSE, body.frame()).await.map_err(|_| slow())?;
-                let frame = frame.ok_or_else(broken)?.map_err(|_| broken())?;
-                start.extend_from_slice(&frame.into_data().unwrap_or_default());
-            }
-            Ok(start)
-        };
-        let start: Vec<u8> = timeout(BODY_TIMEOUT, beginning).await.unwrap_or_else(|_| Err(slow()))?;
+    pub(crate) async fn read_frame(&self, head: &Parts, body: Body) -> Result<Admitted, ApiError> {
+        let mut pieces = Pieces::of(body);
+        let mut start = Vec::new();
+        while start.len() < FRAME_HEADER_BYTES {
+            let piece = pieces.next().await.map_err(broken_frame)?;
+            start.extend_from_slice(&piece.ok_or_else(|| broken_frame(Failure::Broken))?);
+        }
         let length = start.first_chunk().map_or(0, |[_, length @ ..]: &[u8; 5]| u32::from_be_bytes(*length));
         let declared = FRAME_HEADER_BYTES as u64 + u64::from(length);
         if declared > self.limit {
             return Err(self.too_large());
         }
-        let Some(share) = self.share(Some(declared)).await else { return Err(busy()) };
-        match timeout(BODY_TIMEOUT, collect(start, body, Some(declared), declared)).await {
-            Ok(Ok(bytes)) if bytes.len() as u64 == declared => Ok(Admitted { bytes, share }),
-            Ok(Ok(_) | Err(ReadFailure::Broken | ReadFailure::TooLarge(_))) => Err(broken()),
-            Ok(Err(ReadFailure::Stalled)) | Err(_) => Err(slow()),
-        }
+        let received = self.intake(head, Some(declared)).receive(&start, pieces, declared).await;
+        let (bytes, room) = received.map_err(broken_frame)?;
+        if bytes.len() as u64 == declared { Ok(Admitted { bytes, room }) } else { Err(broken_frame(Failure::Broken)) }
     }
 
-    /// What working on a body of this length takes of all bodies; none if it does not come free in time.
-    async fn share(&self, declared: Option<u64>) -> Option<Share> {
-        let (lane, patience) = match is_large(declared) {
+    /// What receives a body of this length, or of an unknown one.
+    fn intake(&self, head: &Parts, declared: Option<u64>) -> Intake<'_> {
+        let (memory, patience) = match is_large(declared) {
             true => (&self.large, LARGE_ADMISSION_WAIT),
             false => (&self.small, ADMISSION_WAIT),
         };
-        lane.admit_within(declared.unwrap_or(self.limit) * WORKING_FACTOR, patience).await
+        Intake::new(memory, Address::of(&head.extensions), patience)
     }
 
     fn too_large(&self) -> ApiError {
@@ -224,30 +222,29 @@ fn busy() -> ApiError {
     ApiError::unavailable(Refused::BodyBudget, "too many request bodies at once", ADMISSION_WAIT.as_secs())
 }
 
-enum ReadFailure {
-    TooLarge(Body),
-    Broken,
-    Stalled,
+fn slow() -> ApiError {
+    let slow = ApiError::framework(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly");
+    slow.because(Refused::BodyTimeout)
 }
 
-/// `bytes` are those that were read already.
-async fn collect(mut bytes: Vec<u8>, mut body: Body, declared: Option<u64>, limit: u64) -> Result<Bytes, ReadFailure> {
-    // Capacity that is not written to costs no memory, and a declared length was admitted.
-    bytes.reserve(declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(0).saturating_sub(bytes.len()));
-    loop {
-        let frame = match timeout(BODY_PAUSE, body.frame()).await {
-            Err(_) => return Err(ReadFailure::Stalled),
-            Ok(None) => return Ok(Bytes::from(bytes)),
-            Ok(Some(Err(_))) => return Err(ReadFailure::Broken),
-            Ok(Some(Ok(frame))) => frame,
-        };
-        // Trailers carry nothing here.
-        let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() as u64 + data.len() as u64 > limit {
-            return Err(ReadFailure::TooLarge(body));
+fn broken_frame(failure: Failure) -> ApiError {
+    match failure {
+        Failure::Slow => slow(),
+        Failure::NoRoom(_) => busy(),
+        Failure::Broken | Failure::TooLarge(_) => {
+            ApiError::framework(StatusCode::BAD_REQUEST, "the request body is not one gRPC message")
         }
-        bytes.extend_from_slice(&data);
     }
+}
+
+/// Nothing is unpacked here, so an encoded body could only be misread.
+fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Ok(());
+    }
+    let message = "request bodies are taken as they are, without a Content-Encoding";
+    Err(ApiError::framework(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).because(Refused::Encoding))
 }
 
 #[cfg(test)]
@@ -255,6 +252,7 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+    use crate::limits::BODY_STEP_BYTES;
 
     const LIMIT: u64 = 200 * 1024;
 
@@ -301,23 +299,51 @@ mod tests {
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn all_bodies_together_are_bounded_and_small_ones_still_get_in() {
-        let (bodies, _) = bodies();
-        // The large lane has 672 KiB: one body of unknown length reserves 400 of them until it ends.
-        let stalled = head(None);
-        let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        let holder = bodies.read(&stalled, silent);
-        tokio::pin!(holder);
-        assert!(futures_util::poll!(&mut holder).is_pending());
-        let other = head(None);
-        let second = bodies.read(&other, pieces(1));
-        tokio::pin!(second);
-        assert!(futures_util::poll!(&mut second).is_pending(), "no room for a second one");
-        let small = bodies.read(&head(Some(1024)), pieces(1)).await.expect("a lane of its own");
+        let (bodies, metrics) = bodies();
+        let chunked = head(None);
+        // 672 KiB for large ones: 272 for all, of which an address takes half, and a reserve of 400 for one of them.
+        let whole = |count| bodies.read(&chunked, pieces(count));
+        let held = [whole(60).await.expect("within half"), whole(200).await.expect("by the reserve")];
+        let third = bodies.read(&chunked, pieces(60));
+        tokio::pin!(third);
+        assert!(futures_util::poll!(&mut third).is_pending(), "no room for a third one");
+        let small = bodies.read(&head(Some(1024)), pieces(1)).await.expect("a memory of its own");
         assert_eq!(small.bytes().len(), 1024);
-        assert!(holder.await.expect_err("it sends nothing").body().contains("408"));
-        assert!(second.await.is_ok(), "its share came back");
+        drop(held);
+        assert!(third.await.is_ok(), "their room came back");
+        assert!(metrics.body_bytes_in_flight.get() <= metrics.body_bytes_limit.get());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_announced_and_not_sent_holds_no_memory() {
+        let (bodies, metrics) = bodies();
+        for length in [None, Some(LIMIT), Some(SMALL_BODY_BYTES)] {
+            let head = head(length);
+            let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+            let reading = bodies.read(&head, silent);
+            tokio::pin!(reading);
+            assert!(futures_util::poll!(&mut reading).is_pending());
+            let step = i64::try_from(WORKING_FACTOR * BODY_STEP_BYTES).expect("small");
+            assert_eq!(metrics.body_bytes_in_flight.get(), step);
+            assert!(reading.await.expect_err("it sends nothing").body().contains("408"));
+        }
+    }
+
+    #[tokio::test]
+    async fn encoded_bodies_are_refused() {
+        let (bodies, _) = bodies();
+        for (encoding, is_taken) in [("identity", true), ("Identity", true), ("gzip", false), ("identity, gzip", false)]
+        {
+            let mut head = head(Some(1024));
+            head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            let read = bodies.read(&head, pieces(1)).await;
+            assert_eq!(
+                read.as_ref().map_err(ApiError::status).err(),
+                (!is_taken).then_some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            );
+        }
     }
 
     #[tokio::test]
@@ -330,15 +356,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_length_beside_a_transfer_encoding_reserves_as_if_it_were_not_there() {
-        let (bodies, metrics) = bodies();
+    async fn a_length_beside_a_transfer_encoding_counts_for_nothing() {
+        let (bodies, _) = bodies();
         let mut head = head(None);
         head.headers.insert(CONTENT_LENGTH, http::HeaderValue::from_static("1"));
-        let silent = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        let reading = bodies.read(&head, silent);
-        tokio::pin!(reading);
-        assert!(futures_util::poll!(&mut reading).is_pending());
-        assert_eq!(metrics.body_bytes_in_flight.get(), i64::try_from(WORKING_FACTOR * LIMIT).expect("small"));
+        assert_eq!(bodies.read(&head, pieces(2)).await.expect("chunked").bytes().len(), 2048);
     }
 
     #[tokio::test]

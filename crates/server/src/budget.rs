@@ -1,7 +1,6 @@
 //! A budget of bytes: who wants to hold memory takes a share of it first, and waits in line for it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus::IntGauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -30,13 +29,8 @@ impl Budget {
     /// A share of `bytes` (of the whole budget, if it is smaller), or none if it does not come free within
     /// [`ADMISSION_WAIT`].
     pub(crate) async fn admit(&self, bytes: u64) -> Option<Share> {
-        self.admit_within(bytes, ADMISSION_WAIT).await
-    }
-
-    /// As [`Budget::admit`], for those who wait longer.
-    pub(crate) async fn admit_within(&self, bytes: u64, patience: Duration) -> Option<Share> {
         let wanted = units(bytes).min(self.total);
-        let permit = timeout(patience, Arc::clone(&self.units).acquire_many_owned(wanted)).await.ok()?.ok()?;
+        let permit = timeout(ADMISSION_WAIT, Arc::clone(&self.units).acquire_many_owned(wanted)).await.ok()?.ok()?;
         self.held.add(gauge_value(bytes));
         Some(Share { permit, bytes, held: self.held.clone() })
     }
@@ -86,7 +80,7 @@ mod tests {
     async fn shares_wait_in_line_and_give_up_in_time() {
         let budget = budget(10);
         let mut first = budget.admit(8 * UNIT).await.expect("it fits");
-        assert!(budget.admit_within(4 * UNIT, Duration::from_secs(1)).await.is_none());
+        assert!(budget.admit(4 * UNIT).await.is_none());
         first.shrink_to(6 * UNIT);
         assert_eq!(budget.held.get(), 6 * 1024);
         let second = budget.admit(4 * UNIT).await.expect("room was made");

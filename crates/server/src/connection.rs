@@ -1,65 +1,96 @@
 //! One connection: HTTP/1.1 or, where it begins with HTTP/2's preface, HTTP/2 without TLS, which gRPC needs.
 
 use std::convert::Infallible;
+use std::error::Error as _;
 use std::io::{self, Cursor};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::{IntoResponse, Response};
-use http::Request;
+use http::header::X_CONTENT_TYPE_OPTIONS;
+use http::{HeaderValue, Request};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 
-use crate::errors::ApiError;
+use crate::fair::Taken;
 use crate::limits::{
-    ADMISSION_WAIT, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT, MAX_HEADER_BYTES,
+    FAREWELL, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_IDLE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT, MAX_HEADER_BYTES,
     MAX_HEADERS, MAX_STREAMS, PING_INTERVAL, STREAM_BUFFER_BYTES, WRITE_TIMEOUT,
 };
-use crate::metrics::Refused;
-use crate::observe::Peer;
 use crate::patience::Patient;
+use crate::peer::Peer;
+use crate::places::{AtWork, Closed, Place};
+use crate::requests::Requests;
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Longest time that a connection which was told to end may take for what it has accepted.
+const LAST_REQUESTS: Duration = LARGE_REQUEST_TIMEOUT.saturating_add(WRITE_TIMEOUT);
 
 /// What the connections of one listener share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     /// What they serve.
     pub(crate) router: Router,
-    /// Places for HTTP/2 streams. A connection of HTTP/1.1 is one place of the listener; a stream is as much work.
-    pub(crate) streams: Arc<Semaphore>,
+    /// The places for their requests.
+    pub(crate) requests: Arc<Requests>,
     /// Once cancelled, connections end when what they accepted is answered.
     pub(crate) stop: CancellationToken,
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, shared: Shared) -> hyper::Result<()> {
+pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, place: Place, shared: Shared) -> hyper::Result<()> {
     // Answers are written whole; waiting to fill a segment would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
-    let beginning = shared.stop.run_until_cancelled(timeout(HEADER_TIMEOUT, beginning(&mut stream))).await;
-    // Silence, a reset, or a stop before the first byte.
-    let Some(Ok(Ok(beginning))) = beginning else { return Ok(()) };
+    let beginning = tokio::select! {
+        beginning = timeout(HEADER_TIMEOUT, beginning(&mut stream)) => beginning,
+        () = place.evicted() => return Ok(()),
+        () = shared.stop.cancelled() => return Ok(()),
+    };
+    let beginning = match beginning {
+        Ok(Ok(beginning)) => beginning,
+        Ok(Err(_)) => return Ok(()),
+        Err(_) => {
+            place.closed(Closed::Idle);
+            return Ok(());
+        }
+    };
     let is_http2 = beginning == PREFACE;
     let (read, write) = stream.into_split();
     let stream = tokio::io::join(Cursor::new(beginning).chain(read), write);
     let io = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
-    match is_http2 {
-        true => serve_http2(io, peer, shared).await,
-        false => serve_http1(io, peer, shared).await,
+    let client = Arc::new(Client { peer, place: Arc::new(place), shared, stalled: CancellationToken::new() });
+    let served = match is_http2 {
+        true => serve_http2(io, &client).await,
+        false => serve_http1(io, &client).await,
+    };
+    if let Err(error) = &served {
+        count(error, &client.place);
+    }
+    served
+}
+
+/// Counts a connection that was closed for its client's silence.
+fn count(error: &hyper::Error, place: &Place) {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    if error.is_timeout() {
+        place.closed(Closed::Idle);
+    } else if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+        place.closed(Closed::Stalled);
     }
 }
 
@@ -76,34 +107,33 @@ async fn beginning(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(bytes[..length].to_vec())
 }
 
-async fn serve_http1<S>(io: TokioIo<S>, peer: Peer, shared: Shared) -> hyper::Result<()>
+async fn serve_http1<S>(io: TokioIo<S>, client: &Arc<Client>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let answer = |request| Arc::clone(client).answer(request, None);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(io, TowerToHyperService::new(service(peer, shared.router)));
-    let mut connection = pin!(connection);
-    tokio::select! {
-        ended = &mut connection => return ended,
-        () = shared.stop.cancelled() => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    connection.await
+        .serve_connection(io, service_fn(answer));
+    let ends = async {
+        tokio::select! {
+            () = client.place.evicted() => End::AtOnce,
+            () = client.shared.stop.cancelled() => End::AfterRequests,
+        }
+    };
+    run(pin!(connection), ends, http1::Connection::graceful_shutdown, &client.place).await
 }
 
-async fn serve_http2<S>(io: TokioIo<S>, peer: Peer, shared: Shared) -> hyper::Result<()>
+async fn serve_http2<S>(io: TokioIo<S>, client: &Arc<Client>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let Shared { router, streams, stop } = shared;
-    let stalled = CancellationToken::new();
-    let places = Places { streams, stalled: stalled.clone() };
-    let service = service(peer, router);
-    let service = tower::service_fn(move |request| places.clone().answer(service.clone(), request));
+    let Client { place, shared, stalled, .. } = &**client;
+    let answering = Arc::clone(client);
+    let answer = move |request| Arc::clone(&answering).answer(request, Some(WRITE_TIMEOUT));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -113,68 +143,137 @@ where
         .max_send_buf_size(STREAM_BUFFER_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_INTERVAL)
-        .serve_connection(io, TowerToHyperService::new(service));
-    let mut connection = pin!(connection);
+        .serve_connection(io, service_fn(answer));
+    let ends = async {
+        tokio::select! {
+            () = place.evicted() => return End::AtOnce,
+            () = shared.stop.cancelled() => return End::AfterRequests,
+            () = place.idle_for(HTTP2_IDLE) => place.closed(Closed::Idle),
+            () = sleep(HTTP2_AGE) => place.closed(Closed::Age),
+            () = stalled.cancelled() => return End::AtOnce,
+        }
+        End::AfterRequests
+    };
+    let connection = pin!(connection);
     tokio::select! {
+        ended = run(connection, ends, http2::Connection::graceful_shutdown, place) => ended,
+        () = stalled.cancelled() => {
+            place.closed(Closed::Stalled);
+            Ok(())
+        }
+    }
+}
+
+/// How a connection ends by the server's will.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// What is at work is cut off.
+    AtOnce,
+    /// What was accepted is answered.
+    AfterRequests,
+}
+
+/// Runs a connection until it ends, or until `ends` says that it shall and it is without work.
+async fn run<C: Future<Output = hyper::Result<()>>>(
+    mut connection: Pin<&mut C>,
+    ends: impl Future<Output = End>,
+    graceful_shutdown: impl FnOnce(Pin<&mut C>),
+    place: &Place,
+) -> hyper::Result<()> {
+    let end = tokio::select! {
         ended = &mut connection => return ended,
-        () = stop.cancelled() => {}
-        () = sleep(HTTP2_AGE) => {}
-        () = stalled.cancelled() => return Ok(()),
-    }
-    connection.as_mut().graceful_shutdown();
+        end = ends => end,
+    };
+    graceful_shutdown(connection.as_mut());
+    let farewell = async {
+        if end == End::AfterRequests {
+            // A client that is silent does not confirm the end of an HTTP/2 connection.
+            let _: Result<(), _> = timeout(LAST_REQUESTS, place.idle_for(FAREWELL)).await;
+        }
+    };
     tokio::select! {
+        // Polled once in any case: it writes the farewell.
+        biased;
         ended = connection => ended,
-        () = sleep(LARGE_REQUEST_TIMEOUT + WRITE_TIMEOUT) => Ok(()),
-        () = stalled.cancelled() => Ok(()),
+        () = farewell => Ok(()),
     }
 }
 
-fn service(
+/// The client of one connection.
+struct Client {
     peer: Peer,
-    router: Router,
-) -> impl tower::Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Clone {
-    router.map_request(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer);
-        request
-    })
-}
-
-/// What bounds the streams of an HTTP/2 connection.
-#[derive(Clone)]
-struct Places {
-    streams: Arc<Semaphore>,
+    place: Arc<Place>,
+    shared: Shared,
     /// Ends the connection.
     stalled: CancellationToken,
 }
 
-impl Places {
-    async fn answer<S>(self, service: S, request: Request<Incoming>) -> Result<Response, Infallible>
-    where
-        S: tower::Service<Request<Incoming>, Response = Response, Error = Infallible>,
-    {
-        let Ok(Ok(place)) = timeout(ADMISSION_WAIT, self.streams.acquire_owned()).await else {
-            let seconds = ADMISSION_WAIT.as_secs();
-            return Ok(ApiError::unavailable(Refused::Streams, "too many streams at once", seconds).into_response());
+impl Client {
+    /// Answers a request; over HTTP/2 the answer must be taken with `patience`.
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        patience: Option<Duration>,
+    ) -> Result<Response, Infallible> {
+        let mut response = match self.shared.requests.admit(&request, self.place.address()).await {
+            Ok(admitted) => self.answer_admitted(request, admitted, patience).await?,
+            Err(error) => error.into_response(),
         };
-        let answer = service.oneshot(request).await?;
-        // Flow control may hold an answer back although the connection takes bytes: nobody polls its body then.
-        let taken = CancellationToken::new();
-        let guard = taken.clone().drop_guard();
-        tokio::spawn(async move {
-            if taken.run_until_cancelled(sleep(WRITE_TIMEOUT)).await.is_some() {
-                self.stalled.cancel();
-            }
-        });
-        Ok(answer.map(|body| Body::new(Placed { body, _place: place, _taken: guard })))
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        Ok(response)
+    }
+
+    async fn answer_admitted(
+        &self,
+        request: Request<Incoming>,
+        admitted: Taken,
+        patience: Option<Duration>,
+    ) -> Result<Response, Infallible> {
+        let held = Arc::new(Held { _admitted: admitted, _at_work: self.place.begin_request() });
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(self.peer);
+        let answer = self.shared.router.clone().oneshot(request).await?;
+        let taken = patience.map(|patience| stall_after(patience, self.stalled.clone()));
+        Ok(answer.map(|body| Body::new(Placed { body, held, _taken: taken })))
     }
 }
 
-/// The body of an answer, with what is given back when it was sent.
+/// Ends the connection unless the return value is dropped in time. Flow control may hold an answer
+/// back although the connection takes bytes: nobody polls its body then.
+fn stall_after(patience: Duration, stalled: CancellationToken) -> DropGuard {
+    let taken = CancellationToken::new();
+    let guard = taken.clone().drop_guard();
+    tokio::spawn(async move {
+        if taken.run_until_cancelled(sleep(patience)).await.is_some() {
+            stalled.cancel();
+        }
+    });
+    guard
+}
+
+/// What a request holds until its answer is sent.
+struct Held {
+    _admitted: Taken,
+    _at_work: AtWork,
+}
+
+/// The body of an answer.
 struct Placed {
     body: Body,
-    _place: OwnedSemaphorePermit,
-    _taken: DropGuard,
+    held: Arc<Held>,
+    _taken: Option<DropGuard>,
+}
+
+/// A piece of an answer. It may wait to be written long after the body came to its end.
+struct Piece {
+    bytes: Bytes,
+    _held: Arc<Held>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl HttpBody for Placed {
@@ -182,7 +281,9 @@ impl HttpBody for Placed {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let hold = |bytes| Bytes::from_owner(Piece { bytes, _held: Arc::clone(&self.held) });
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(hold))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::time::timeout;
@@ -11,6 +13,9 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::errors::JSON;
 use crate::limits::READY_TIMEOUT;
+
+/// The paths of the probes, for which a listener keeps places of their own.
+pub(crate) const PATHS: &[&str] = &["/healthz", "/readyz"];
 
 const SERVING: &str = "{\"status\":\"SERVING\"}\n";
 /// Ready for all that a read-only server does.
@@ -26,6 +31,16 @@ impl IntoResponse for NotReady {
         tracing::warn!(reason = self.0, "not ready");
         (StatusCode::SERVICE_UNAVAILABLE, [(CONTENT_TYPE, JSON)], NOT_SERVING).into_response()
     }
+}
+
+/// The probes of a log, for the listener of the metrics.
+pub(crate) fn probes(app: &Arc<App>) -> Router {
+    liveness().merge(Router::new().route("/readyz", get(readyz)).with_state(Arc::clone(app)))
+}
+
+/// The one probe that any server has.
+pub(crate) fn liveness() -> Router {
+    Router::new().route("/healthz", get(healthz))
 }
 
 /// `GET /healthz`: the process answers.

@@ -17,11 +17,18 @@ pub const MAX_HEADERS: usize = 100;
 /// slow headers too.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// From the first wait for a body to its last byte, as Rekor's read time-out. 408.
+/// Longest time in which a client sends a body, as Rekor's read time-out. What the server takes to make room does not count. 408.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest pause between two pieces of a body: a sender that stalls gives its share back sooner. 408.
 pub const BODY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Bytes a second that a body brings at least, on average after [`BODY_GRACE`]: a client on a line of 10 kbit/s still gets an entry
+/// in, and one that sends a byte now and then is gone after the grace. 408.
+pub const MIN_BODY_RATE: u64 = 1024;
+
+/// Time in which a body may bring nothing: a packet that is lost twice comes after a second and a half.
+pub const BODY_GRACE: Duration = Duration::from_secs(2);
 
 /// From the first time that a client did not take more of an answer to the end of it, as Rekor's write time-out. Not renewed by
 /// what it takes meanwhile: a byte now and then would hold the room of an answer for ever.
@@ -44,6 +51,10 @@ pub const LARGE_ADMISSION_WAIT: Duration = Duration::from_secs(120);
 /// Memory that a body takes at most while it is worked on, in its own length: the body itself, and what is decoded from it
 /// (base64 of a package holds three quarters of its length). Then the body is dropped, before anything is unpacked or checked.
 pub const WORKING_FACTOR: u64 = 2;
+
+/// What a body gets before its first byte; then twice as much each time that it is full. An ordinary entry fits, and the bodies of
+/// 1,500 connections that send nothing have what is kept for small ones.
+pub const BODY_STEP_BYTES: u64 = 4 * 1024;
 
 /// Bodies up to this size are admitted from a share of their own, so that a few large or slow uploads cannot keep ordinary
 /// entries (some 1 KiB, certificates included) out.
@@ -151,7 +162,7 @@ pub const READY_TIMEOUT: Duration = Duration::from_secs(5);
 pub const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// Streams of an HTTP/2 connection at once: as many as gRPC clients expect at least. All streams together take no more places
-/// than there are connections.
+/// than there are for requests.
 pub const MAX_STREAMS: u32 = 100;
 
 /// What an HTTP/2 stream keeps of an answer that its client does not take. One such answer is cut off after [`WRITE_TIMEOUT`].
@@ -164,8 +175,16 @@ pub const HTTP2_WINDOW_BYTES: u32 = 65_535;
 /// Silence after which an HTTP/2 connection is asked whether its client is still there, and the time for the answer.
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// An HTTP/2 connection older than this is told to end, as gRPC servers do, so that idle ones hold no place for ever; its
-/// streams may finish. Clients connect anew without losing a request.
+/// An HTTP/2 connection without a request for this long is told to end. Twice [`HEADER_TIMEOUT`], since gRPC clients keep one
+/// connection for all that they do; they connect anew without losing a request.
+pub const HTTP2_IDLE: Duration = Duration::from_secs(20);
+
+/// How long a connection without work that was told to end may take to confirm it: more than a round trip around the world, and
+/// short enough that a stop of the server takes less than a second.
+pub const FAREWELL: Duration = Duration::from_millis(300);
+
+/// An HTTP/2 connection older than this is told to end, as gRPC servers do, so that load spreads again over several servers; its
+/// streams may finish.
 pub const HTTP2_AGE: Duration = Duration::from_secs(300);
 
 /// What the health and reflection services of gRPC read in one message: the name of a service.
@@ -173,3 +192,17 @@ pub const MAX_SERVICE_MESSAGE_BYTES: usize = 1_024;
 
 /// Pause after a failed accept (such as too many open files), so that the loop does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait in the kernel until they are accepted: the default of `max-connections`, so that as many may come in one
+/// moment as are let in. The kernel takes no more than `net.core.somaxconn`, 4,096 since Linux 5.4.
+pub const BACKLOG: u32 = crate::settings::DEFAULT_CONNECTIONS as u32;
+
+/// One of this many connections is not for requests at work. Such a connection is idle by definition, so that the next client can
+/// have its place; twice as many as there are probes ([`CONNECTIONS_PER_PROBE`]), which need no place for requests.
+pub const CONNECTIONS_PER_SPARE: u64 = 32;
+
+/// There is a place for one probe (`/healthz`, `/readyz`) in this many connections, beside the places for requests.
+pub const CONNECTIONS_PER_PROBE: u64 = 64;
+
+/// Connections to the metrics at once: scrapers, probes, and a curious operator. Idle ones make room.
+pub const METRICS_CONNECTIONS: usize = 64;

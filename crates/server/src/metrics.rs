@@ -25,7 +25,8 @@ macro_rules! reasons {
             /// The labels of all reasons.
             const LABELS: &[&str] = &[$($label),*];
 
-            fn label(self) -> &'static str {
+            /// The value of the label `reason`.
+            pub(crate) fn label(self) -> &'static str {
                 Self::LABELS[self as usize]
             }
         }
@@ -43,8 +44,8 @@ reasons! {
     AnswerBudget = "answer-budget",
     /// 503: no turn for a search.
     Searches = "searches",
-    /// 503: no place for an HTTP/2 stream.
-    Streams = "streams",
+    /// 503: no place for one more request of the listener.
+    Requests = "requests",
     /// 503: no turn for a costly check.
     Verification = "verification",
     /// 503: the sequencer's queue is full, and stayed so.
@@ -63,6 +64,27 @@ reasons! {
     Timeout = "timeout",
     /// 414.
     Uri = "uri",
+    /// 400: none, two or a malformed one.
+    Host = "host",
+    /// 417.
+    Expect = "expect",
+    /// 415: an encoded body.
+    Encoding = "encoding",
+}
+
+/// Makes the counter of requests turned away, with each of its reasons at 0: one that is born with its first refusal shows no
+/// increase.
+///
+/// # Errors
+///
+/// None in practice: the name is valid.
+pub(crate) fn refused_requests() -> prometheus::Result<IntCounterVec> {
+    let refused = Opts::new("treehead_http_refused_total", "Requests turned away to keep bounds, by reason");
+    let refused = IntCounterVec::new(refused, &["reason"])?;
+    for reason in Refused::LABELS {
+        drop(refused.with_label_values(&[*reason]));
+    }
+    Ok(refused)
 }
 
 /// Label of requests that no route took.
@@ -89,17 +111,16 @@ pub(crate) struct Metrics {
     build_info: IntGaugeVec,
     durations: HistogramVec,
     requests: IntCounterVec,
-    refused: IntCounterVec,
+    /// Requests turned away, by [`Refused`].
+    pub(crate) refused: IntCounterVec,
     /// Request bodies being received or worked on, in bytes.
     pub(crate) body_bytes_in_flight: IntGauge,
+    /// What the former may be.
+    pub(crate) body_bytes_limit: IntGauge,
     /// Answers that show entries or search results, being made or sent, in bytes.
     pub(crate) answer_bytes_in_flight: IntGauge,
     /// Requests being worked on.
     pub(crate) requests_in_flight: IntGauge,
-    /// Open connections.
-    pub(crate) connections: IntGauge,
-    /// Most of them.
-    pub(crate) connections_limit: IntGauge,
     /// What the last readiness probe was answered: 1 for ready.
     pub(crate) ready: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
@@ -167,21 +188,20 @@ impl Metrics {
                 ),
                 &["operation", "access", "code"],
             )?,
-            refused: IntCounterVec::new(
-                Opts::new("treehead_http_refused_total", "Requests turned away to keep bounds, by reason"),
-                &["reason"],
-            )?,
+            refused: refused_requests()?,
             body_bytes_in_flight: IntGauge::new(
                 "treehead_http_body_bytes_in_flight",
                 "Bytes set aside for request bodies being received or worked on",
+            )?,
+            body_bytes_limit: IntGauge::new(
+                "treehead_http_body_bytes_limit",
+                "Most bytes set aside for request bodies being received or worked on",
             )?,
             answer_bytes_in_flight: IntGauge::new(
                 "treehead_http_answer_bytes_in_flight",
                 "Bytes set aside for answers that show entries or search results, being made or sent",
             )?,
             requests_in_flight: IntGauge::new("treehead_http_requests_in_flight", "Requests being worked on")?,
-            connections: IntGauge::new("treehead_http_connections", "Open connections")?,
-            connections_limit: IntGauge::new("treehead_http_connections_limit", "Most connections that may be open")?,
             ready: IntGauge::new("treehead_ready", "What the last readiness probe was answered: 1 for ready")?,
             verification: Histogram::with_opts(
                 HistogramOpts::new(
@@ -201,9 +221,6 @@ impl Metrics {
     fn begin_at_zero(&self) {
         // Until the first probe nothing says otherwise.
         self.ready.set(1);
-        for reason in Refused::LABELS {
-            drop(self.refused.with_label_values(&[*reason]));
-        }
         for operation in Operation::all() {
             for code in FAILURES {
                 let labels = [operation.id(), operation.access().label(), code.as_str()];
@@ -225,10 +242,9 @@ impl Metrics {
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.refused.clone()))?;
         registry.register(Box::new(self.body_bytes_in_flight.clone()))?;
+        registry.register(Box::new(self.body_bytes_limit.clone()))?;
         registry.register(Box::new(self.answer_bytes_in_flight.clone()))?;
         registry.register(Box::new(self.requests_in_flight.clone()))?;
-        registry.register(Box::new(self.connections.clone()))?;
-        registry.register(Box::new(self.connections_limit.clone()))?;
         registry.register(Box::new(self.ready.clone()))?;
         registry.register(Box::new(self.verification.clone()))?;
         registry.register(Box::new(self.panics.clone()))

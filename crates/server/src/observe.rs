@@ -8,7 +8,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::response::Response;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::display;
@@ -17,13 +17,10 @@ use crate::app::App;
 use crate::limits::MAX_REQUEST_ID_BYTES;
 use crate::metrics::{Metrics, Refused, UNMATCHED};
 use crate::operation::{Api, Outcome, Route};
+use crate::peer::Peer;
 
-/// The header that a request id is taken from. It is never sent back.
-const REQUEST_ID: &str = "x-request-id";
-
-/// Address of the client, as far as this server sees it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// The header that a request id is taken from, and sent back in: so a client can name its request to those who read the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Makes request ids.
 #[derive(Debug)]
@@ -38,9 +35,10 @@ impl RequestIds {
         Self { instance, next: AtomicU64::new(1) }
     }
 
-    /// The client's id if it sent one of visible ASCII, cut to a length; else a new one.
+    /// The client's id if it sent one of visible ASCII, cut to a length; else a new one. A proxy's id thus goes through; one that a
+    /// client made up can be confused with others of its own only, as the address stands beside it in the log.
     fn of(&self, headers: &HeaderMap) -> String {
-        let sent = headers.get(REQUEST_ID).map(HeaderValue::as_bytes).unwrap_or_default();
+        let sent = headers.get(&REQUEST_ID).map(HeaderValue::as_bytes).unwrap_or_default();
         if sent.is_empty() || !sent.iter().all(u8::is_ascii_graphic) {
             return format!("{}-{:x}", self.instance, self.next.fetch_add(1, Ordering::Relaxed));
         }
@@ -55,7 +53,8 @@ pub(crate) async fn observe<Answer: Future<Output = Response>>(
     next: impl FnOnce(Request) -> Answer,
 ) -> Response {
     // On the level of errors, so that whatever is logged in it carries the id.
-    let span = tracing::error_span!("request", id = app.request_ids.of(request.headers()));
+    let id = app.request_ids.of(request.headers());
+    let span = tracing::error_span!("request", id);
     let seen = Seen::new(&app.metrics, &request);
     async move {
         let mut response = next(request).await;
@@ -64,6 +63,9 @@ pub(crate) async fn observe<Answer: Future<Output = Response>>(
         }
         if seen.method == Method::HEAD {
             strip_body(&mut response);
+        }
+        if let Ok(id) = HeaderValue::try_from(id) {
+            response.headers_mut().insert(REQUEST_ID, id);
         }
         seen.answered(&response);
         response

@@ -1,12 +1,12 @@
 //! Documents for people and their tools: a home page, the API reference, its Swagger 2.0 form, and the heartbeat.
 //!
-//! They load nothing from anywhere else.
+//! They load nothing from anywhere else, and tell browsers so.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 
 use crate::app::App;
@@ -22,6 +22,11 @@ const SWAGGER: &str = include_str!("../pages/swagger.json");
 const ADDRESS: &str = "http://HOST";
 /// The program's version in the OpenAPI document as it is stored.
 const VERSION: &str = "\"VERSION\"";
+
+/// Pages have a style sheet of their own within, and nothing else: no script, no form, no frame around them.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
@@ -56,7 +61,7 @@ fn page(text: &str, app: &App, head: &Parts) -> Response {
     let public = app.trust.public_url.clone().unwrap_or_else(|| PublicUrl::https(&app.ledger.tree().name));
     let host = host::of(head);
     let text = text.replace(ADDRESS, &address(&public.to_string(), host.as_ref().map(|host| host.as_str())));
-    ([(CONTENT_TYPE, HTML)], text).into_response()
+    ([(CONTENT_TYPE, HTML), (CONTENT_SECURITY_POLICY, POLICY)], text).into_response()
 }
 
 /// Where whoever reads a page reached the log: at its public URL, which says the scheme, or else under the host that was

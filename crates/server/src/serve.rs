@@ -1,6 +1,7 @@
 //! The listening side: connections within limits, and a stop that finishes what was accepted.
 
 use std::future::Future;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,22 +10,27 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ledger::Ledger;
-use prometheus::{Encoder as _, IntGauge, Registry, TextEncoder};
+use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::connection::{self, Shared};
-use crate::limits::ACCEPT_PAUSE;
-use crate::observe::Peer;
+use crate::health;
+use crate::limits::{ACCEPT_PAUSE, METRICS_CONNECTIONS};
+use crate::metrics::refused_requests;
+use crate::peer::{Address, Peer};
+use crate::places::{Connections, Counts, Most};
+use crate::requests::Requests;
 use crate::router::routes;
 use crate::settings::{Limits, Settings};
 
-/// Connections to the metrics at once: scrapers and a curious operator.
-const METRICS_CONNECTIONS: usize = 16;
+/// The answer to a connection that is not taken.
+const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+    Retry-After: 1\r\nConnection: close\r\nContent-Length: 45\r\n\r\n\
+    {\"code\":503,\"message\":\"too many connections\"}";
 
 /// Why the server did not start, or did not stop cleanly.
 #[derive(Debug, thiserror::Error)]
@@ -54,10 +60,16 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let app = Arc::new(App::new(ledger, &settings)?);
-    let open = Some(app.metrics.connections.clone());
-    let api = Listening { listener, router: routes(&app), places: settings.limits.connections, open };
+    let api = Listening::new(
+        listener,
+        routes(&app),
+        Requests::new(settings.limits.connections, health::PATHS, app.metrics.refused.clone()),
+        Connections::new(most(&settings.limits), connection_counts(&settings.metrics, &settings.limits)?),
+    );
+    let beside = metrics_router(settings.metrics.clone()).merge(health::probes(&app));
+    let metrics = metrics_listening(metrics_listener, &settings.metrics, beside)?;
     let stopped = async { app.ledger.stop().await };
-    listen(api, metrics_listener, settings.metrics, settings.limits.stop_grace, shutdown, stopped).await
+    listen(api, metrics, settings.limits.stop_grace, shutdown, stopped).await
 }
 
 /// Serves other routes in the same way: within the limits of connections, headers and time-outs, with metrics beside them.
@@ -73,28 +85,48 @@ pub async fn serve_routes(
     limits: &Limits,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let api = Listening { listener, router, places: limits.connections, open: None };
-    listen(api, metrics_listener, metrics, limits.stop_grace, shutdown, async {}).await
+    let refused = refused_requests()?;
+    metrics.register(Box::new(refused.clone()))?;
+    let api = Listening::new(
+        listener,
+        router,
+        Requests::new(limits.connections, &[], refused),
+        Connections::new(most(limits), connection_counts(&metrics, limits)?),
+    );
+    let beside = metrics_router(metrics.clone()).merge(health::liveness());
+    let metrics = metrics_listening(metrics_listener, &metrics, beside)?;
+    listen(api, metrics, limits.stop_grace, shutdown, async {}).await
+}
+
+fn most(limits: &Limits) -> Most {
+    Most { all: limits.connections, per_address: limits.connections_per_address }
+}
+
+fn connection_counts(registry: &Registry, limits: &Limits) -> prometheus::Result<Counts> {
+    let counts = Counts::new()?;
+    counts.register(registry, most(limits))?;
+    Ok(counts)
+}
+
+/// The listener of the metrics. What it turns away is not counted.
+fn metrics_listening(listener: TcpListener, registry: &Registry, router: Router) -> prometheus::Result<Listening> {
+    #[cfg(target_os = "linux")]
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    // One scraper may be all that there is.
+    let most = Most { all: METRICS_CONNECTIONS, per_address: METRICS_CONNECTIONS };
+    let requests = Requests::new(most.all, &[], refused_requests()?);
+    Ok(Listening::new(listener, router, requests, Connections::new(most, Counts::new()?)))
 }
 
 /// Serves `api` until `shutdown` is ready and its requests are answered, runs `stopped`, and then ends the metrics.
 async fn listen(
     api: Listening,
-    metrics_listener: TcpListener,
-    registry: Registry,
+    metrics: Listening,
     grace: Duration,
     shutdown: impl Future<Output = ()>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    #[cfg(target_os = "linux")]
-    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
     let stop_metrics = CancellationToken::new();
-    let metrics = Listening {
-        listener: metrics_listener,
-        router: metrics_router(registry),
-        places: METRICS_CONNECTIONS,
-        open: None,
-    };
     let mut metrics = tokio::spawn(metrics.run(stop_metrics.clone(), Duration::ZERO));
     let stop = CancellationToken::new();
     let mut api = tokio::spawn(api.run(stop.clone(), grace));
@@ -129,33 +161,36 @@ enum Drained {
 struct Listening {
     listener: TcpListener,
     router: Router,
-    places: usize,
-    open: Option<IntGauge>,
+    requests: Arc<Requests>,
+    connections: Arc<Connections>,
 }
 
 impl Listening {
+    fn new(listener: TcpListener, router: Router, requests: Requests, connections: Arc<Connections>) -> Self {
+        Self { listener, router, requests: Arc::new(requests), connections }
+    }
+
     async fn run(self, stop: CancellationToken, grace: Duration) -> Drained {
-        let connections = TaskTracker::new();
+        let tasks = TaskTracker::new();
         let given_up = CancellationToken::new();
-        let places = Arc::new(Semaphore::new(self.places));
-        let streams = Arc::new(Semaphore::new(self.places));
-        let shared = Shared { router: self.router.clone(), streams, stop: stop.clone() };
-        while let Some(Ok(place)) = stop.run_until_cancelled(Arc::clone(&places).acquire_owned()).await {
-            let Some(accepted) = stop.run_until_cancelled(self.accept()).await else { break };
-            let (stream, peer) = accepted;
-            let connection = connection::serve(stream, Peer(peer), shared.clone());
-            let (given_up, open) = (given_up.clone(), Open::new(self.open.clone()));
-            connections.spawn(async move {
+        let shared = Shared { router: self.router.clone(), requests: Arc::clone(&self.requests), stop: stop.clone() };
+        while let Some((stream, peer)) = stop.run_until_cancelled(self.accept()).await {
+            let Ok(place) = self.connections.admit(Address::from(peer)) else {
+                turn_away(stream);
+                continue;
+            };
+            let connection = connection::serve(stream, Peer(peer), place, shared.clone());
+            let given_up = given_up.clone();
+            tasks.spawn(async move {
                 // How a connection ends is its client's business: resets and time-outs are daily bread.
                 if let Some(Err(error)) = given_up.run_until_cancelled(connection).await {
                     tracing::debug!(%error, %peer, "connection");
                 }
-                drop((place, open));
             });
         }
         drop(self.listener);
-        connections.close();
-        let drained = timeout(grace, connections.wait()).await;
+        tasks.close();
+        let drained = timeout(grace, tasks.wait()).await;
         given_up.cancel();
         if drained.is_ok() { Drained::Completely } else { Drained::InPart }
     }
@@ -174,19 +209,11 @@ impl Listening {
     }
 }
 
-/// Counts an open connection.
-struct Open(Option<IntGauge>);
-
-impl Open {
-    fn new(gauge: Option<IntGauge>) -> Self {
-        gauge.iter().for_each(IntGauge::inc);
-        Self(gauge)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.iter().for_each(IntGauge::dec);
+/// Says why a connection is not taken, as far as its socket takes it at once.
+fn turn_away(stream: TcpStream) {
+    let said = stream.into_std().and_then(|mut stream| stream.write(TURNED_AWAY));
+    if let Err(error) = said {
+        tracing::debug!(%error, "a connection was turned away");
     }
 }
 

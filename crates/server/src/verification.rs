@@ -1,19 +1,20 @@
 //! Where checks run: light ones in the request's own task; those of longer bodies, and of kinds that are heavy whatever their
 //! length, on a blocking thread, so many at once. Those of large bodies have turns of their own, so that an ordinary entry never
-//! waits behind a package. Entries of batches come to all of this a few at a time, whatever batches there are, so that nobody
+//! waits behind a package. Where turns are short, they go round among the addresses that wait. Entries of batches come to all of this a few at a time, whatever batches there are, so that nobody
 //! waits behind a thousand.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use entry::{ProposedEntry, Weight};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 use crate::body::{Admitted, Decoded};
 use crate::errors::ApiError;
+use crate::fair::{Pool, Rule, Taken};
 use crate::limits::{ADMISSION_WAIT, LARGE_ADMISSION_WAIT, LIGHT_BODY_BYTES, SMALL_BODY_BYTES};
 use crate::metrics::{Metrics, Refused};
+use crate::peer::Address;
 
 /// What was decoded from a body and is to be checked.
 pub(crate) trait Work: Send + 'static {
@@ -33,13 +34,13 @@ impl<T: Work> Work for Decoded<T> {
     }
 }
 
-/// How a check comes to its turn.
+/// How a check comes to its turn, and from where: turns go round among addresses.
 #[derive(Clone, Copy)]
 pub(crate) enum Came {
     /// In a request of its own.
-    Alone,
+    Alone(Address),
     /// With others.
-    InBatch,
+    InBatch(Address),
 }
 
 /// Gives checks their turn.
@@ -53,39 +54,37 @@ pub(crate) struct Verifier {
 /// Checks of one weight.
 struct Lane {
     /// Those at work. Light ones that came alone need none.
-    turns: Arc<Semaphore>,
+    turns: Arc<Pool>,
     /// Those of batches, at work or waiting for a turn.
-    of_batches: Semaphore,
+    of_batches: Arc<Pool>,
     patience: Duration,
 }
 
 impl Lane {
     fn new(turns: usize, patience: Duration) -> Self {
-        Self { turns: Arc::new(Semaphore::new(turns)), of_batches: Semaphore::new(turns), patience }
+        let pool = || Pool::new(turns as u64, Rule::TakeAll);
+        Self { turns: pool(), of_batches: pool(), patience }
     }
 
     /// A place before the turns, where one is needed.
-    async fn place(&self, came: Came) -> Option<SemaphorePermit<'_>> {
+    async fn place(&self, came: Came) -> Option<Taken> {
         match came {
-            Came::Alone => None,
-            Came::InBatch => {
-                // The semaphore is never closed.
-                let place = self.of_batches.acquire().await.ok();
+            Came::Alone(_) => None,
+            Came::InBatch(address) => {
+                let place = self.of_batches.take(address, 1).await;
                 // To the end of the line: who is woken by the one before it runs next, and would keep all others out.
                 tokio::task::yield_now().await;
-                place
+                Some(place)
             }
         }
     }
 
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        match timeout(self.patience, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            _ => {
-                let seconds = ADMISSION_WAIT.as_secs();
-                Err(ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds))
-            }
-        }
+    async fn turn(&self, came: Came) -> Result<Taken, ApiError> {
+        let (Came::Alone(address) | Came::InBatch(address)) = came;
+        timeout(self.patience, self.turns.take(address, 1)).await.map_err(|_| {
+            let seconds = ADMISSION_WAIT.as_secs();
+            ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds)
+        })
     }
 }
 
@@ -101,7 +100,7 @@ impl Verifier {
         }
     }
 
-    /// Decodes a body, drops it, and checks what was decoded; its share is given back when the check returns, even if nobody
+    /// Decodes a body, drops it, and checks what was decoded; its room is given back when the check returns, even if nobody
     /// waits for it any more.
     ///
     /// # Errors
@@ -118,22 +117,22 @@ impl Verifier {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let length = body.bytes().len() as u64;
+        let (length, address) = (body.bytes().len() as u64, body.address());
         let decode = move || {
-            let Decoded { value, share } = body.decode(decode);
-            value.map(|value| Decoded { value, share })
+            let Decoded { value, room } = body.decode(decode);
+            value.map(|value| Decoded { value, room })
         };
-        let check = move |Decoded { value, share }: Decoded<D>| {
+        let check = move |Decoded { value, room }: Decoded<D>| {
             let outcome = check(value);
-            drop(share);
+            drop(room);
             outcome
         };
-        self.run_in_turn(Came::Alone, length, decode, check).await
+        self.run_in_turn(Came::Alone(address), length, decode, check).await
     }
 
     /// A place among the light work of batches, for as long as it is held.
-    pub(crate) async fn place_in_batch(&self) -> Option<SemaphorePermit<'_>> {
-        self.light.place(Came::InBatch).await
+    pub(crate) async fn place_in_batch(&self, address: Address) -> Option<Taken> {
+        self.light.place(Came::InBatch(address)).await
     }
 
     /// Runs what takes a batch apart, which is no check: a few milliseconds for a MiB.
@@ -143,12 +142,13 @@ impl Verifier {
     /// As [`Verifier::run`].
     pub(crate) async fn take_apart<T: Send + 'static>(
         &self,
+        address: Address,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        self.on_a_thread(&self.small, Came::InBatch, work).await
+        self.on_a_thread(&self.small, Came::InBatch(address), work).await
     }
 
-    /// Decodes and checks an entry of this length. Its share of the bodies in flight is the caller's: the closures MUST hold it, as they
+    /// Decodes and checks an entry of this length. Its room is the caller's: the closures MUST hold it, as they
     /// may outlive the request.
     ///
     /// # Errors
@@ -201,7 +201,7 @@ impl Verifier {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         let _place = lane.place(came).await;
-        let turn = lane.turn().await?;
+        let turn = lane.turn(came).await?;
         let checked = tokio::task::spawn_blocking(move || {
             let outcome = work();
             drop(turn);
@@ -221,6 +221,7 @@ mod tests {
     use futures_util::poll;
 
     use super::*;
+    use crate::peer::tests::address;
 
     struct Heavy;
 
@@ -234,11 +235,12 @@ mod tests {
     async fn heavy_entries_of_batches_leave_turns_to_others() {
         let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
         let verifier = Verifier::new(1, Arc::new(metrics));
-        let turn = verifier.small.turn().await.expect("free");
-        let heavy = || verifier.run_in_turn(Came::InBatch, 1, || Ok::<_, ()>(Heavy), |_| Ok(()));
+        let here = address("192.0.2.1");
+        let turn = verifier.small.turn(Came::Alone(here)).await.expect("free");
+        let heavy = || verifier.run_in_turn(Came::InBatch(here), 1, || Ok::<_, ()>(Heavy), |_| Ok(()));
         let mut batch = Box::pin(join_all((0..10).map(|_| heavy())));
         assert!(poll!(&mut batch).is_pending());
-        let mut alone = Box::pin(verifier.small.turn());
+        let mut alone = Box::pin(verifier.small.turn(Came::Alone(here)));
         assert!(poll!(&mut alone).is_pending());
         drop(turn);
         tokio::select! {

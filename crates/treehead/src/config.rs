@@ -107,8 +107,13 @@ pub(crate) struct Config {
     /// Rekor's, 100 KiB. 0 keeps and shows none. At most 1 MiB.
     pub max_attestation_bytes: Bytes,
 
-    /// Open connections to the API. More wait in the kernel's queue.
+    /// Open connections to the API. For one more the connection is closed that has had no request for longest.
     pub max_connections: usize,
+
+    /// Open connections to the API from one IPv4 address, or from one /64 network of IPv6 addresses. For one more an idle one
+    /// of that address is closed; if all of them are at work, the new one gets 503. Behind a proxy all connections have its
+    /// address: set it to `max-connections` there.
+    pub max_connections_per_address: usize,
 
     /// The signing algorithms of clients that are admitted, by Rekor's names and with Rekor's default. What is logged already
     /// stays, and can be looked up.
@@ -196,6 +201,7 @@ impl Default for Config {
             max_body_bytes_in_flight: Bytes(server::settings::DEFAULT_BODY_BYTES_IN_FLIGHT),
             max_attestation_bytes: Bytes(server::settings::DEFAULT_ATTESTATION_BYTES),
             max_connections: server::settings::DEFAULT_CONNECTIONS,
+            max_connections_per_address: server::settings::DEFAULT_CONNECTIONS_PER_ADDRESS,
             client_signing_algorithms: entry::DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
             public_url: None,
             trusted_root_base: None,

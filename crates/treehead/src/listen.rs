@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
 use crate::failure::{Explain, FailureKind, Outcome};
 
@@ -47,7 +47,14 @@ impl ListenAddress {
     pub(crate) async fn bind(&self, setting: &str) -> Outcome<TcpListener> {
         let doing = format_args!("{setting} {self}");
         let addresses = self.resolve().await.explain(FailureKind::Address, doing)?;
-        TcpListener::bind(addresses.as_slice()).await.explain(FailureKind::Address, doing)
+        let mut outcome = Err(io::Error::new(io::ErrorKind::InvalidInput, "the name has no address"));
+        for address in addresses {
+            outcome = listen(address);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome.explain(FailureKind::Address, doing)
     }
 
     /// Addresses to try, in this order. IPv4 goes first, because a server on `localhost` is looked for at 127.0.0.1.
@@ -64,6 +71,14 @@ impl ListenAddress {
             }
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // The port of a server that stopped a moment ago.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(server::limits::BACKLOG)
 }
 
 impl Host {

@@ -222,6 +222,7 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight.0;
     settings.limits.attestation_bytes = config.max_attestation_bytes.0;
     settings.limits.connections = config.max_connections;
+    settings.limits.connections_per_address = config.max_connections_per_address;
     settings.limits.stop_grace = Duration::from_secs(config.stop_grace_seconds);
     Ok(settings)
 }

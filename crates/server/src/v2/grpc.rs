@@ -119,7 +119,7 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
     if Shard::of(&head).is_frozen(app) {
         return Err(Error::frozen());
     }
-    let body = app.bodies.read_frame(body).await?;
+    let body = app.bodies.read_frame(&head, body).await?;
     // Reading has bounds of its own, and said how large the body is.
     let patience = patience_with(Some(body.bytes().len() as u64));
     let (entry, proof) = timeout(patience, take_in(app, body, from_frame)).await.map_err(|_| Error::timeout())??;

@@ -33,8 +33,9 @@ impl Aspect {
     }
 }
 
-/// Headers that depend on the connection, the moment or the length of what is masked.
-const NOT_COMPARED: [&str; 4] = ["connection", "content-length", "date", "transfer-encoding"];
+/// Headers that depend on the connection, the moment or the length of what is masked, and the request id, which each answer of ours
+/// has.
+const NOT_COMPARED: [&str; 5] = ["connection", "content-length", "date", "transfer-encoding", "x-request-id"];
 
 /// All differences, and a text that shows them.
 pub(crate) fn mismatches(case: &Case, answer: &Answer, mask: Mask) -> (BTreeSet<Aspect>, String) {

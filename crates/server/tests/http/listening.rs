@@ -6,10 +6,10 @@ use std::time::Duration;
 use ledger::Ledger;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::proposal::Signer;
 use crate::support::open_log;
@@ -68,6 +68,46 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     timeout(SOON, stream.read_to_end(&mut answer)).await.expect("in time").expect("closed in order");
     String::from_utf8(answer).expect("UTF-8")
+}
+
+/// A connection of HTTP/1.1 that is idle after an answer.
+async fn keep_alive(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address).await;
+    stream
+        .write_all(GET_LOG.replace("/api/v1/log", "/ping").replace("close", "keep-alive").as_bytes())
+        .await
+        .expect("open");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n.") {
+        answer.push(stream.read_u8().await.expect("an answer"));
+    }
+    stream
+}
+
+/// A connection of HTTP/2 whose client does not say a word after its preface and empty settings.
+async fn silent_http2(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address).await;
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    stream.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()).await.expect("open");
+    // The acknowledgement comes last.
+    let mut answer = Vec::new();
+    while !answer.ends_with(&[0, 0, 0, 4, 1, 0, 0, 0, 0]) {
+        answer.push(stream.read_u8().await.expect("settings"));
+    }
+    stream
+}
+
+/// The type of the frame that ends an HTTP/2 connection.
+const GOAWAY: u8 = 7;
+
+/// The types of the HTTP/2 frames in these bytes.
+fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [a, b, c, kind, _, _, _, _, _, rest @ ..] = bytes {
+        types.push(*kind);
+        bytes = &rest[u32::from_be_bytes([0, *a, *b, *c]) as usize..];
+    }
+    types
 }
 
 fn post(body: &str) -> String {
@@ -187,18 +227,166 @@ async fn a_stop_does_not_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn connections_are_bounded_and_the_next_one_waits() {
-    let served = serve(|settings| settings.limits.connections = 1).await;
-    let mut first = connect(served.address).await;
-    first.write_all(GET_LOG.replace("close", "keep-alive").as_bytes()).await.expect("it reads");
-    let mut answer = [0; 16];
-    first.read_exact(&mut answer).await.expect("an answer");
-    let mut second = connect(served.address).await;
-    second.write_all(GET_LOG.as_bytes()).await.expect("buffered");
-    let mut byte = [0];
-    assert!(timeout(Duration::from_millis(100), second.read(&mut byte)).await.is_err(), "no place");
-    drop(first);
-    assert!(read_to_end(&mut second).await.starts_with("HTTP/1.1 200 "));
+async fn the_longest_idle_connection_goes_for_the_next_one() {
+    let served = serve(|settings| settings.limits.connections = 2).await;
+    let mut idle = vec![keep_alive(served.address).await, silent_http2(served.address).await];
+    for _ in 0..3 {
+        idle.push(keep_alive(served.address).await);
+        let closed = idle.remove(0).read_to_end(&mut Vec::new()).await;
+        closed.expect("in order");
+    }
+    let text = exchange(served.metrics, GET_METRICS).await;
+    for line in [
+        "treehead_http_connections 2",
+        "treehead_http_connections_limit 2",
+        r#"treehead_http_connections_closed_total{reason="for-newcomer"} 3"#,
+        r#"treehead_http_connections_closed_total{reason="age"} 0"#,
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_over_its_limit_gives_up_its_idle_connections_and_then_gets_503() {
+    let served = serve(|settings| settings.limits.connections_per_address = 1).await;
+    let mut first = keep_alive(served.address).await;
+    let mut at_work = connect(served.address).await;
+    at_work.write_all(post_head(20).as_bytes()).await.expect("it reads");
+    assert_eq!(read_to_end(&mut first).await, "");
+    served.is_working().await;
+    let mut refused = connect(served.address).await;
+    let answer = read_to_end(&mut refused).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n{\"code\":503,\"message\":\"too many connections\"}"), "{answer}");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.2:0".parse().expect("an address")).expect("loopback has many");
+    let mut elsewhere = socket.connect(served.address).await.expect("it listens");
+    elsewhere.write_all(GET_LOG.as_bytes()).await.expect("it reads");
+    assert!(read_to_end(&mut elsewhere).await.starts_with("HTTP/1.1 200 "));
+    let text = exchange(served.metrics, GET_METRICS).await;
+    for line in [
+        r#"treehead_http_connections_closed_total{reason="for-same-address"} 1"#,
+        r#"treehead_http_connections_closed_total{reason="address-full"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_http2_connection_is_closed() {
+    let served = serve(|_| {}).await;
+    let mut silent = silent_http2(served.address).await;
+    tokio::time::pause();
+    tokio::time::advance(server::limits::HTTP2_IDLE - Duration::from_secs(1)).await;
+    let mut bytes = Vec::new();
+    let reading = silent.read_to_end(&mut bytes);
+    tokio::time::resume();
+    timeout(SOON, reading).await.expect("in time").expect("closed in order");
+    assert!(frame_types(&bytes).contains(&GOAWAY), "{bytes:?}");
+    let text = exchange(served.metrics, GET_METRICS).await;
+    assert!(text.contains(r#"treehead_http_connections_closed_total{reason="idle"} 1"#), "{text}");
+}
+
+#[tokio::test]
+async fn a_stop_closes_connections_without_work_at_once() {
+    let served = serve(|_| {}).await;
+    let mut idle = keep_alive(served.address).await;
+    let mut silent = silent_http2(served.address).await;
+    let mut in_its_headers = connect(served.address).await;
+    in_its_headers.write_all(b"GET / HT").await.expect("it reads");
+    let started = Instant::now();
+    served.stop.send(()).expect("it runs");
+    assert_eq!(read_to_end(&mut idle).await, "");
+    let mut bytes = Vec::new();
+    silent.read_to_end(&mut bytes).await.expect("closed in order");
+    assert!(frame_types(&bytes).contains(&GOAWAY), "{bytes:?}");
+    timeout(SOON, served.done).await.expect("it stops").expect("no panic").expect("nothing was unanswered");
+    // Far below the idle limits and the grace, and far above what it takes.
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_an_answer_that_is_read_slowly() {
+    const LENGTH: usize = 16 * 1024 * 1024;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let metrics_listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let router = axum::Router::new().fallback(async || vec![b'x'; LENGTH]);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(async move {
+        let (registry, limits) = (prometheus::Registry::new(), server::Limits::default());
+        let shutdown = async { drop(stopped.await) };
+        server::serve_routes(listener, metrics_listener, router, registry, &limits, shutdown).await
+    });
+    let mut stream = connect(address).await;
+    stream.write_all(GET_LOG.as_bytes()).await.expect("it reads");
+    let mut start = [0; 16];
+    stream.read_exact(&mut start).await.expect("an answer");
+    stop.send(()).expect("it runs");
+    // Longer than connections without work get.
+    tokio::time::sleep(2 * server::limits::FAREWELL).await;
+    let rest = read_to_end(&mut stream).await;
+    assert!(rest.len() > LENGTH, "{} bytes", rest.len());
+    timeout(SOON, served).await.expect("it stops").expect("no panic").expect("all was answered");
+}
+
+#[tokio::test]
+async fn probes_are_answered_while_all_places_for_requests_are_taken() {
+    // One place for requests, which the slow one has.
+    let served = serve(|settings| settings.limits.connections = 2).await;
+    let mut slow = connect(served.address).await;
+    slow.write_all(post_head(20).as_bytes()).await.expect("it reads");
+    served.is_working().await;
+    let mut waits = connect(served.address).await;
+    waits.write_all(GET_LOG.as_bytes()).await.expect("buffered");
+    for probe in ["/healthz", "/readyz"] {
+        let probe = GET_LOG.replace("/api/v1/log", probe);
+        let answer = exchange(served.address, &probe).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("SERVING"), "{answer}");
+        assert!(exchange(served.metrics, &probe).await.starts_with("HTTP/1.1 200 "));
+    }
+    // Its place in the line was the longest without work.
+    assert_eq!(read_to_end(&mut waits).await, "");
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_keep_scrapers_out() {
+    let served = serve(|_| {}).await;
+    let mut idle = Vec::new();
+    for _ in 0..2 * server::limits::METRICS_CONNECTIONS {
+        idle.push(connect(served.metrics).await);
+    }
+    assert!(exchange(served.metrics, GET_METRICS).await.starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn heads_that_two_servers_may_read_differently_are_refused() {
+    let served = serve(|_| {}).await;
+    let get = |headers: &str| format!("GET /api/v1/log HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+    for (headers, status, message) in [
+        ("", 400, "missing required Host header"),
+        ("Host: a\r\nHost: b\r\n", 400, "more than one Host header"),
+        ("Host: a b\r\n", 400, "malformed Host header"),
+        ("Host: a\r\nExpect: 200-ok\r\n", 417, "the only expectation that can be met is 100-continue"),
+    ] {
+        let answer = exchange(served.address, &get(headers)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{{\"code\":{status},\"message\":\"{message}\"}}")), "{answer}");
+    }
+    assert!(exchange(served.address, "GET /api/v1/log HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "));
+    let text = exchange(served.metrics, GET_METRICS).await;
+    assert!(text.contains(r#"treehead_http_refused_total{reason="host"} 3"#), "{text}");
+}
+
+#[tokio::test]
+async fn every_answer_forbids_guessing_its_type() {
+    let served = serve(|_| {}).await;
+    let nosniff = "\r\nx-content-type-options: nosniff\r\n";
+    for target in ["/api/v1/log", "/checkpoint", "/", "/nope", "/healthz"] {
+        let answer = exchange(served.address, &GET_LOG.replace("/api/v1/log", target)).await;
+        assert!(answer.contains(nosniff), "{target}: {answer}");
+    }
+    assert!(exchange(served.metrics, GET_METRICS).await.contains(nosniff));
 }
 
 #[tokio::test]

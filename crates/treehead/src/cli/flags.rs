@@ -168,6 +168,10 @@ pub(super) struct LimitFlags {
     #[arg(long, env = "TREEHEAD_MAX_CONNECTIONS", value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_connections: Option<usize>,
+    /// Open connections to the API from one address
+    #[arg(long, env = "TREEHEAD_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_connections_per_address: Option<usize>,
     /// How long a stop waits for accepted requests
     #[arg(long, env = "TREEHEAD_STOP_GRACE_SECONDS", value_name = "SECONDS")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -72,9 +72,13 @@ impl Config {
         if attestation > most {
             return Err(self.wrong("max-attestation-bytes", format_args!("{attestation}: 0 to {most} expected")));
         }
-        let connections = self.max_connections;
-        if !(1..=MAX_CONNECTIONS).contains(&connections) {
-            return Err(self.wrong("max-connections", format_args!("{connections}: 1 to {MAX_CONNECTIONS} expected")));
+        for (setting, connections) in [
+            ("max-connections", self.max_connections),
+            ("max-connections-per-address", self.max_connections_per_address),
+        ] {
+            if !(1..=MAX_CONNECTIONS).contains(&connections) {
+                return Err(self.wrong(setting, format_args!("{connections}: 1 to {MAX_CONNECTIONS} expected")));
+            }
         }
         let Some(seconds) = self.witness_fail_open_seconds else { return Ok(()) };
         if !FAIL_OPEN_SECONDS.contains(&seconds) {

@@ -93,6 +93,7 @@ fn bad_values_are_refused() {
         "duplicates.v2 = \"ignore\"",
         "apis = \"v3\"",
         "max-connections = 0",
+        "max-connections-per-address = 0",
         "max-connections = 9223372036854775807",
         "max-body-bytes = 0",
         "witness-fail-open-seconds = 5",

@@ -31,7 +31,12 @@ impl Answer {
 }
 
 pub(crate) fn get(server: SocketAddr, path: &str) -> Answer {
-    request(server, "GET", path, "").unwrap()
+    try_get(server, path).unwrap()
+}
+
+/// Fails if the connection ends before the answer is whole.
+pub(crate) fn try_get(server: SocketAddr, path: &str) -> io::Result<Answer> {
+    request(server, "GET", path, "")
 }
 
 pub(crate) fn post(server: SocketAddr, path: &str, json: &str) -> Answer {

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 #![expect(clippy::print_stdout, reason = "says what was passed over, and how much was tried")]
 
+mod attack;
 mod auditor;
 mod commands;
 mod entries;
@@ -16,6 +17,7 @@ mod restored;
 mod roles;
 mod rotate;
 mod settings;
+mod stands;
 mod stderr;
 mod stop;
 mod trust;

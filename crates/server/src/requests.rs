@@ -1,0 +1,169 @@
+//! What stands before every request of a listener, whatever it serves: strict heads, and a place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{EXPECT, HOST};
+use http::uri::Authority;
+use http::{HeaderValue, Request, StatusCode, Version};
+use prometheus::IntCounterVec;
+use tokio::time::timeout;
+
+use crate::errors::ApiError;
+use crate::fair::{Pool, Rule, Taken};
+use crate::limits::{ADMISSION_WAIT, CONNECTIONS_PER_PROBE, CONNECTIONS_PER_SPARE};
+use crate::metrics::Refused;
+use crate::peer::Address;
+
+/// The places for requests. A request of HTTP/1.1 and a stream of HTTP/2 are the same work.
+pub(crate) struct Requests {
+    places: Arc<Pool>,
+    /// Places in the line: streams that wait hold their headers.
+    line: Arc<Pool>,
+    /// Places for probes, which no other request takes.
+    probes: Arc<Pool>,
+    probe_paths: &'static [&'static str],
+    refused: IntCounterVec,
+}
+
+impl Requests {
+    /// Makes the places for a listener of so many connections. `refused` counts by the labels of
+    /// [`Refused`].
+    pub(crate) fn new(connections: usize, probe_paths: &'static [&'static str], refused: IntCounterVec) -> Self {
+        let connections = connections as u64;
+        // Fewer than connections, so that one of them is always idle and can make room.
+        let spare = (connections / CONNECTIONS_PER_SPARE).max(1);
+        let places = connections.saturating_sub(spare).max(1);
+        let probes = (connections / CONNECTIONS_PER_PROBE).max(1);
+        Self {
+            places: Pool::new(places, Rule::LeaveRoom),
+            line: Pool::new(connections, Rule::LeaveRoom),
+            probes: Pool::new(probes, Rule::LeaveRoom),
+            probe_paths,
+            refused,
+        }
+    }
+
+    /// Checks the head of a request and waits for a place, which is held until the answer is sent.
+    ///
+    /// # Errors
+    ///
+    /// 400 or 417 for the head; 503 if no place came in time.
+    pub(crate) async fn admit<B>(&self, request: &Request<B>, address: Address) -> Result<Taken, ApiError> {
+        let admitted = match check_head(request) {
+            Ok(()) => self.place(request.uri().path(), address).await,
+            Err(error) => Err(error),
+        };
+        if let Some(reason) = admitted.as_ref().err().and_then(ApiError::refused) {
+            self.refused.with_label_values(&[reason.label()]).inc();
+        }
+        admitted
+    }
+
+    async fn place(&self, path: &str, address: Address) -> Result<Taken, ApiError> {
+        let places = if self.probe_paths.contains(&path) { &self.probes } else { &self.places };
+        if let Some(place) = places.try_take(address, 1) {
+            return Ok(place);
+        }
+        let full =
+            |wait: Duration| ApiError::unavailable(Refused::Requests, "too many requests at once", wait.as_secs());
+        let in_line = self.line.try_take(address, 1).ok_or_else(|| full(ADMISSION_WAIT))?;
+        let place = timeout(ADMISSION_WAIT, places.take(address, 1)).await;
+        drop(in_line);
+        place.map_err(|_| full(ADMISSION_WAIT))
+    }
+}
+
+/// Refuses heads that a proxy in front may read otherwise than this server, and expectations that
+/// nobody here meets.
+fn check_head<B>(request: &Request<B>) -> Result<(), ApiError> {
+    check_host(request)?;
+    // RFC 9110 section 10.1.1. There is one expectation, in any case.
+    let is_known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if !request.headers().get_all(EXPECT).iter().all(is_known) {
+        let message = "the only expectation that can be met is 100-continue";
+        return Err(ApiError::framework(StatusCode::EXPECTATION_FAILED, message).because(Refused::Expect));
+    }
+    Ok(())
+}
+
+/// RFC 9112 section 3.2: exactly one Host in HTTP/1.1, and a valid one. RFC 9113 section 8.3.1: where
+/// HTTP/2 has one beside `:authority`, they are the same.
+fn check_host<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let refuse = |message: &str| Err(ApiError::framework(StatusCode::BAD_REQUEST, message).because(Refused::Host));
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next();
+    if hosts.next().is_some() {
+        return refuse("more than one Host header");
+    }
+    let Some(host) = host else {
+        return match request.version() {
+            Version::HTTP_11 => refuse("missing required Host header"),
+            _ => Ok(()),
+        };
+    };
+    let named = match host.as_bytes() {
+        // A target without an authority has an empty Host.
+        [] => None,
+        bytes => match Authority::try_from(bytes) {
+            Ok(authority) if !bytes.contains(&b'@') => Some(authority),
+            _ => return refuse("malformed Host header"),
+        },
+    };
+    match (request.version(), request.uri().authority()) {
+        (Version::HTTP_2, Some(authority)) if named.as_ref() != Some(authority) => refuse("Host and :authority differ"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(version: Version, target: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut request = Request::get(target).version(version);
+        for &(name, value) in headers {
+            request = request.header(name, value);
+        }
+        let checked = check_head(&request.body(()).expect("a request"));
+        checked.map_or_else(|error| error.status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn http1_has_one_valid_host() {
+        for (headers, expected) in [
+            (&[("host", "log.example")][..], 200),
+            (&[("host", "log.example:3000")], 200),
+            (&[("host", "[::1]:3000")], 200),
+            (&[("host", "")], 200),
+            (&[], 400),
+            (&[("host", "a.example"), ("host", "b.example")], 400),
+            (&[("host", "a.example"), ("host", "a.example")], 400),
+            (&[("host", "a b")], 400),
+            (&[("host", "user@a.example")], 400),
+            (&[("host", "a.example/x")], 400),
+        ] {
+            assert_eq!(status(Version::HTTP_11, "/", headers), expected, "{headers:?}");
+        }
+        assert_eq!(status(Version::HTTP_10, "/", &[]), 200);
+        assert_eq!(status(Version::HTTP_10, "/", &[("host", "a"), ("host", "b")]), 400);
+    }
+
+    #[test]
+    fn http2_needs_no_host_beside_its_authority() {
+        for (headers, expected) in
+            [(&[][..], 200), (&[("host", "A.example:1")], 200), (&[("host", "b.example:1")], 400)]
+        {
+            assert_eq!(status(Version::HTTP_2, "http://a.example:1/", headers), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn one_expectation_is_met() {
+        let host = ("host", "x");
+        assert_eq!(status(Version::HTTP_11, "/", &[host, ("expect", "100-Continue")]), 200);
+        assert_eq!(status(Version::HTTP_11, "/", &[host, ("expect", "200-ok")]), 417);
+        let both = [host, ("expect", "100-continue"), ("expect", "x")];
+        assert_eq!(status(Version::HTTP_11, "/", &both), 417);
+    }
+}
