@@ -79,10 +79,11 @@ async fn reads_forbid_caches_even_when_they_fail() {
 }
 
 #[tokio::test]
-async fn a_request_id_is_not_sent_back() {
+async fn an_answer_names_its_request() {
     let log = TestLog::start().await;
     let request = Request::get("/api/v1/log").header("x-request-id", "abc").body(Body::empty()).expect("a request");
-    assert_eq!(log.send(request).await.header("x-request-id"), "");
+    assert_eq!(log.send(request).await.header("x-request-id"), "abc");
+    assert_eq!(log.get("/api/v1/log").await.header("x-request-id"), "test-1");
 }
 
 #[tokio::test]
