@@ -17,6 +17,7 @@ mod access;
 mod pem;
 
 pub use access::effective_user;
+pub(crate) use access::warn_of_writers;
 
 /// Only the owner reads and writes a key that is made here.
 const MODE: u32 = 0o600;
@@ -67,8 +68,19 @@ pub enum KeyFileError {
     Random,
 }
 
-/// Reads the key at `path`.
+/// Reads the key at `path`, and warns of a file that its group may change.
 pub fn read(path: &Path, algorithm: KeyAlgorithm, rng: &dyn SecureRandom) -> Result<SigningKey, KeyFileError> {
+    let key = read_again(path, algorithm, rng)?;
+    warn_of_writers(path);
+    Ok(key)
+}
+
+/// The same without the warning, for a file that is looked at time and again.
+pub(crate) fn read_again(
+    path: &Path,
+    algorithm: KeyAlgorithm,
+    rng: &dyn SecureRandom,
+) -> Result<SigningKey, KeyFileError> {
     let io = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => KeyFileError::Missing(path.to_owned()),
         _ => KeyFileError::Io { path: path.to_owned(), error },

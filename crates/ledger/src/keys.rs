@@ -59,18 +59,25 @@ impl KeyRing {
     pub fn look(&self, rng: &dyn SecureRandom) {
         let Some(folder) = &self.folder else { return };
         for path in key_files(folder) {
-            match key_file::read(&path, KeyAlgorithm::EcdsaP256, rng) {
-                Ok(key) => self.add(key),
+            match key_file::read_again(&path, KeyAlgorithm::EcdsaP256, rng) {
+                Ok(key) => {
+                    if self.add(key) {
+                        key_file::warn_of_writers(&path);
+                    }
+                }
                 Err(error) => tracing::warn!(%error, "a file in the key folder is not used"),
             }
         }
     }
 
-    fn add(&self, key: SigningKey) {
+    /// Whether the key is new.
+    fn add(&self, key: SigningKey) -> bool {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        if !held.iter().any(|other| other.verifying_key() == key.verifying_key()) {
+        let is_new = !held.iter().any(|other| other.verifying_key() == key.verifying_key());
+        if is_new {
             held.push(Arc::new(key));
         }
+        is_new
     }
 
     /// The list is whole between any two calls, so a panic elsewhere does not spoil it.

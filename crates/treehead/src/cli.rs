@@ -319,6 +319,14 @@ mod tests {
     }
 
     #[test]
+    fn a_variable_that_may_be_empty_is_that_of_a_setting() {
+        let serve = command().find_subcommand("serve").unwrap().clone();
+        for name in flags::EMPTY_IS_UNSET {
+            assert!(serve.get_arguments().any(|arg| arg.get_long() == Some(name)), "{name}");
+        }
+    }
+
+    #[test]
     fn the_sample_shows_the_defaults() {
         sample().try_into::<Config>().unwrap();
         for (key, default) in toml::Table::try_from(Config::default()).unwrap() {

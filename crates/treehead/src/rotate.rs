@@ -97,12 +97,17 @@ impl Rotation<'_> {
     }
 
     fn check_origin(&self, trees: &[TreeRow], origin: &str) -> Outcome<()> {
-        // The one that follows from the log's name is as good as that name.
-        let checked = match &self.flags.origin {
-            Some(given) => ledger::check_new_name(given),
-            None => ledger::check_name(origin),
+        // Only below an old name that is no host name may the default be none.
+        let is_old_name = trees.last().is_some_and(|tree| ledger::check_new_name(&tree.name).is_err());
+        let (checked, remedy) = match &self.flags.origin {
+            Some(_) => (ledger::check_new_name(origin), ""),
+            None if is_old_name => (ledger::check_name(origin), ""),
+            None => (
+                ledger::check_new_name(origin),
+                "; this is the default below the log's name: give another with --origin",
+            ),
         };
-        checked.map_err(|error| Failure::new(FailureKind::Usage, format_args!("origin: {error}")))?;
+        checked.map_err(|error| Failure::new(FailureKind::Usage, format_args!("origin: {error}{remedy}")))?;
         match trees.iter().find(|tree| tree.origin_v2 == origin) {
             Some(tree) => Err(Failure::new(
                 FailureKind::Usage,

@@ -8,6 +8,24 @@ use serde::Serialize;
 use crate::config::{Apis, Bytes, LogFormat, OnDuplicate};
 use crate::listen::ListenAddress;
 
+/// The settings whose variable counts as not set when it is empty: what takes its place, of the file or the default, opens
+/// nothing. The variable of any other setting is refused when it is empty: whoever empties it may mean to close what the
+/// default leaves open, and without its database or data folder a second log would be made.
+pub(super) const EMPTY_IS_UNSET: [&str; 12] = [
+    "listen",
+    "metrics-listen",
+    "duplicates.v1",
+    "duplicates.v2",
+    "max-body-bytes",
+    "max-body-bytes-in-flight",
+    "max-connections",
+    "max-connections-per-address",
+    "stop-grace-seconds",
+    "public-url",
+    "log-format",
+    "log-level",
+];
+
 /// What a new log is.
 #[derive(Debug, Args, Serialize)]
 #[command(next_help_heading = "The log")]

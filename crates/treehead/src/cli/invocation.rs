@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
+use super::flags::EMPTY_IS_UNSET;
 use crate::config::{Config, Source, Sources};
 use crate::failure::{Failure, FailureKind, Outcome};
 
@@ -15,22 +16,48 @@ const PREFIX: &str = "TREEHEAD_";
 
 /// Parses the command line and the environment. Ends the process after `--help` and `--version`.
 pub(super) fn parse(command: Command) -> Outcome<ArgMatches> {
-    command.clone().try_get_matches().map_err(|error| {
-        if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-            let code = error.exit_code();
-            match error.print() {
-                // Whoever asked for help does not get it.
-                Err(error) if code == 0 => return Failure::new(FailureKind::Other, format_args!("stdout: {error}")),
-                Ok(()) | Err(_) => std::process::exit(code),
+    let parsed = without_empty(command.clone()).try_get_matches();
+    if let Err(error) = &parsed
+        && (!error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
+    {
+        let code = error.exit_code();
+        match error.print() {
+            // Whoever asked for help does not get it.
+            Err(error) if code == 0 => {
+                return Err(Failure::new(FailureKind::Other, format_args!("stdout: {error}")));
             }
+            Ok(()) | Err(_) => std::process::exit(code),
         }
-        let arguments: Vec<String> = env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
-        Failure::new(FailureKind::Usage, explained(&command, &arguments, &error))
-    })
+    }
+    let arguments: Vec<String> = env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    if let Some(name) = refused_empty(&command, &arguments) {
+        let why = format_args!("{name} is set and empty: unset it, or give it a value");
+        return Err(Failure::new(FailureKind::Usage, why));
+    }
+    parsed.map_err(|error| Failure::new(FailureKind::Usage, explained(&command, &arguments, &error)))
 }
 
-/// The definitions with each default in its help, so that a default is written in one place. A variable that is set to
-/// nothing counts as one that is not set.
+/// The definitions without the variables that are set and empty, which clap would read as values.
+fn without_empty(command: Command) -> Command {
+    let command = command.mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg });
+    command.mut_subcommands(without_empty)
+}
+
+/// The first variable that the invoked command would read, and that may not be empty. A flag goes before its variable.
+fn refused_empty(command: &Command, arguments: &[String]) -> Option<String> {
+    let (_, command) = invoked(command, arguments);
+    let is_refused = |arg: &&clap::Arg| {
+        let long = arg.get_long().unwrap_or_default();
+        is_empty(arg) && !EMPTY_IS_UNSET.contains(&long) && !is_given(arguments, &format!("--{long}"))
+    };
+    command.get_arguments().find(is_refused).map(variable)
+}
+
+fn is_empty(arg: &clap::Arg) -> bool {
+    arg.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty())
+}
+
+/// The definitions with each default in its help, so that a default is written in one place.
 pub(super) fn with_defaults(command: Command) -> Command {
     let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
     with_defaults_of(command, &defaults)
@@ -38,8 +65,6 @@ pub(super) fn with_defaults(command: Command) -> Command {
 
 fn with_defaults_of(command: Command, defaults: &toml::Table) -> Command {
     let command = command.mut_args(|arg| {
-        let is_empty = arg.get_env().is_some_and(|name| env::var_os(name).is_some_and(|value| value.is_empty()));
-        let arg = if is_empty { arg.env(Resettable::Reset) } else { arg };
         let has_its_own = !arg.get_default_values().is_empty();
         match arg.get_long().and_then(|long| setting(defaults, long)) {
             Some(default) if !has_its_own => {
@@ -138,8 +163,11 @@ fn invoked<'a>(command: &'a Command, arguments: &[String]) -> (String, &'a Comma
 /// The variable that gave the value of an argument, which clap shows as `--listen <ADDRESS>`.
 fn variable_of(command: &Command, arguments: &[String], shown: &str) -> Option<String> {
     let flag = shown.split([' ', '=']).next()?;
-    let is_given = arguments.iter().any(|argument| argument.split('=').next() == Some(flag));
     let arg = command.get_arguments().find(|arg| arg.get_long() == flag.strip_prefix("--"))?;
     let variable = Some(variable(arg)).filter(|name| env::var_os(name).is_some());
-    variable.filter(|_| !is_given)
+    variable.filter(|_| !is_given(arguments, flag))
+}
+
+fn is_given(arguments: &[String], flag: &str) -> bool {
+    arguments.iter().any(|argument| argument.split('=').next() == Some(flag))
 }

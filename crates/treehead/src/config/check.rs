@@ -1,11 +1,11 @@
 //! Whether the values of a configuration make sense, and whether the files that it names are there.
 
-use std::io::{self, Write};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::{Bytes, Config};
-use crate::failure::{Explain, FailureKind, Outcome};
+use crate::banner::print;
+use crate::failure::Outcome;
 use crate::logging;
 
 /// Most that `max-body-bytes` may be, 1 GiB: room for a whole body is taken at once where its length is declared.
@@ -15,11 +15,14 @@ const MAX_CONNECTIONS: usize = 1024 * 1024;
 /// Later than that, writes are refused anyway.
 const FAIL_OPEN_SECONDS: RangeInclusive<u64> = 1..=ledger::MAX_UNPUBLISHED_TIME.as_secs();
 
-/// `config --check`: says on stdout that the file is in order, or fails with what is wrong and where.
+/// `config --check`: says on stdout that the file is in order, or fails with what is wrong and where. It warns of what only
+/// some commands would refuse.
 pub(crate) fn check_file(path: &Path) -> Outcome<()> {
     let config = Config::from_file(path)?;
-    config.check_surroundings()?;
-    writeln!(io::stdout(), "{}: OK", path.display()).explain(FailureKind::Other, "stdout")
+    for warning in config.check_surroundings()? {
+        print(format_args!("warning: {warning}"))?;
+    }
+    print(format_args!("{}: OK", path.display()))
 }
 
 impl Config {
@@ -90,17 +93,25 @@ impl Config {
         Ok(())
     }
 
-    /// Looks at what `serve` would find besides: the files that are named, and whether a new log could have the name.
-    fn check_surroundings(&self) -> Outcome<()> {
-        self.name_of_new_log()?;
+    /// Looks at what `serve` would find besides: the files that are named, and whether a new log could have the name. Returns
+    /// the warnings.
+    fn check_surroundings(&self) -> Outcome<Vec<String>> {
+        let mut warnings = Vec::new();
+        if let Err(failure) = self.name_of_new_log() {
+            warnings.push(format!("{failure}; a log that has this name is served all the same"));
+        }
         self.witness_policy()?;
         self.others()?;
         self.database_url()?;
         if let Some(folder) = &self.key_dir {
-            let is_folder = folder.is_dir();
-            let absent = format_args!("{} is no folder", folder.display());
-            is_folder.then_some(()).ok_or_else(|| self.wrong("key-dir", absent))?;
+            let shown = folder.display();
+            if !folder.exists() {
+                let absent = format_args!("{shown} is not there; `treehead rotate` makes it");
+                warnings.push(self.wrong("key-dir", absent).to_string());
+            } else if !folder.is_dir() {
+                return Err(self.wrong("key-dir", format_args!("{shown} is no folder")));
+            }
         }
-        Ok(())
+        Ok(warnings)
     }
 }

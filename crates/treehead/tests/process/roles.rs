@@ -10,6 +10,8 @@ const GUIDE: &str = include_str!("../../../../docs/OPERATING.md");
 /// The two roles in the guide.
 const OWNER: &str = "log_owner";
 const SERVER: &str = "log_server";
+/// The one role that served before.
+const BEFORE: &str = "treehead_before";
 
 #[test]
 fn a_role_that_may_only_add_serves_what_another_one_migrated() {
@@ -51,12 +53,45 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
     entries::log(second.api, &author.sign("two"));
     second.stop();
 
-    for statement in ["DELETE FROM entry", "UPDATE body SET body = ''", "DROP TABLE head", "TRUNCATE leaf"] {
-        let refused = postgres::try_execute(&server, statement).unwrap_err();
-        assert!(refused.contains("permission denied") || refused.contains("must be owner"), "{statement}: {refused}");
-    }
+    assert_may_only_add(&server);
     let fsck = program::run(&["fsck", "--database", &server]);
     assert!(fsck.status.success(), "{fsck:?}");
+}
+
+#[test]
+fn a_database_that_one_role_served_is_handed_over_to_two() {
+    let Some(storage) = Storage::postgres() else { return };
+    let roles = Roles::new(&storage);
+    let first = Server::start(&mut serve(&storage, &roles.url(BEFORE)));
+    let author = Author::new("handed over");
+    let logged = entries::log(first.api, &author.sign("one"));
+    first.stop();
+
+    storage.execute(&roles.block(1));
+    let server = roles.url(SERVER);
+    let second = Server::start(&mut serve(&storage, &server));
+    entries::assert_logged(second.api, &author, &logged);
+    entries::log(second.api, &author.sign("two"));
+    second.wait_for_log("serving");
+    assert!(!second.log().contains("permission denied"), "{}", second.log());
+    second.stop();
+    assert_may_only_add(&server);
+    let migrated = migrate(&roles.url(OWNER));
+    assert!(migrated.status.success(), "{migrated:?}");
+}
+
+fn assert_may_only_add(server: &str) {
+    for statement in [
+        "DELETE FROM entry",
+        "UPDATE body SET body = ''",
+        "DROP TABLE head",
+        "TRUNCATE leaf",
+        "INSERT INTO _sqlx_migrations SELECT * FROM _sqlx_migrations",
+    ] {
+        let refused = postgres::try_execute(server, statement).unwrap_err();
+        assert!(refused.contains("permission denied") || refused.contains("must be owner"), "{statement}: {refused}");
+    }
+    postgres::try_execute(server, "UPDATE server SET name = name; DELETE FROM server").unwrap();
 }
 
 fn serve(storage: &Storage, url: &str) -> std::process::Command {
@@ -72,21 +107,30 @@ fn migrate(url: &str) -> Output {
 /// The guide's roles under names that no other test has, because roles belong to the whole server.
 struct Roles<'a> {
     storage: &'a Storage,
-    prefix: String,
+    database: String,
 }
 
 impl<'a> Roles<'a> {
     fn new(storage: &'a Storage) -> Self {
-        let prefix = format!("t{}", std::process::id());
-        let roles = Self { storage, prefix };
-        let (_, rest) = GUIDE.split_once("### Two roles").unwrap();
-        let (_, block) = rest.split_once("```sql\n").unwrap();
-        let (block, _) = block.split_once("```").unwrap();
-        storage.execute(&roles.renamed(block));
-        for role in [OWNER, SERVER] {
+        let url = storage.url().unwrap();
+        let database = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+        let roles = Self { storage, database };
+        storage.execute(&roles.renamed(&format!(
+            "CREATE ROLE {BEFORE} LOGIN; GRANT CREATE ON DATABASE treehead TO {BEFORE}; \
+             GRANT USAGE, CREATE ON SCHEMA public TO {BEFORE}"
+        )));
+        storage.execute(&roles.block(0));
+        for role in [BEFORE, OWNER, SERVER] {
             storage.execute(&format!("ALTER ROLE {} PASSWORD 'secret'", roles.renamed(role)));
         }
         roles
+    }
+
+    /// One of the guide's blocks of statements, for its administrator.
+    fn block(&self, number: usize) -> String {
+        let (_, rest) = GUIDE.split_once("### Two roles").unwrap();
+        let block = rest.split("```sql\n").nth(number + 1).unwrap();
+        self.renamed(block.split_once("```").unwrap().0)
     }
 
     /// The guide's statements after the migration, which it gives to psql one by one.
@@ -97,11 +141,12 @@ impl<'a> Roles<'a> {
     }
 
     fn renamed(&self, text: &str) -> String {
-        let database = self.storage.url().unwrap();
-        let database = database.rsplit('/').next().unwrap().split('?').next().unwrap();
-        let text = text.replace("DATABASE treehead", &format!("DATABASE {database}"));
-        text.replace("log_owner", &format!("{}_owner", self.prefix))
-            .replace("log_server", &format!("{}_server", self.prefix))
+        let database = &self.database;
+        text.replace("BY treehead TO", &format!("BY {BEFORE} TO"))
+            .replace(BEFORE, &format!("{database}_before"))
+            .replace("DATABASE treehead TO", &format!("DATABASE {database} TO"))
+            .replace("log_owner", &format!("{database}_owner"))
+            .replace("log_server", &format!("{database}_server"))
     }
 
     fn url(&self, role: &str) -> String {
@@ -114,7 +159,7 @@ impl<'a> Roles<'a> {
 
 impl Drop for Roles<'_> {
     fn drop(&mut self) {
-        for role in [SERVER, OWNER] {
+        for role in [SERVER, OWNER, BEFORE] {
             let role = self.renamed(role);
             self.storage
                 .execute(&format!("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}"));

@@ -178,6 +178,17 @@ fn tell_of_a_rotation(storage: &Storage) {
 }
 
 #[test]
+fn below_an_address_another_origin_is_asked_for() {
+    let storage = Storage::sqlite();
+    Server::start(storage.serve().args(["--name", "192.168.1.4"])).stop();
+    let refused = program::refusal(&rotate(&storage, &storage.data(), &[]).output().unwrap(), 2);
+    assert!(refused.contains("shard2.192.168.1.4") && refused.contains("--origin"), "{refused}");
+    assert!(!storage.data().join("keys/log-key-2.pem").exists());
+    let rotated = rotate(&storage, &storage.data(), &["--origin", "two.example"]).output().unwrap();
+    assert!(rotated.status.success(), "{rotated:?}");
+}
+
+#[test]
 fn a_server_that_lacks_the_key_is_named_and_waited_for() {
     let Some(storage) = Storage::postgres() else { return };
     let (here, there) = (storage.folder().join("here"), storage.folder().join("there"));

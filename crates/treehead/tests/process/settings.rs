@@ -32,14 +32,55 @@ fn a_log_that_has_such_a_name_is_served_all_the_same() {
 }
 
 #[test]
-fn a_variable_that_is_empty_is_not_set() {
+fn a_variable_that_is_empty_is_not_set_where_the_default_opens_nothing() {
     let storage = Storage::sqlite();
     let mut command = storage.serve();
-    for name in ["TREEHEAD_NAME", "TREEHEAD_DATABASE_FILE", "TREEHEAD_MAX_CONNECTIONS", "TREEHEAD_ENABLED_ENTRY_TYPES"]
-    {
-        command.env(name, "");
+    for name in ["LOG_LEVEL", "LOG_FORMAT", "MAX_CONNECTIONS", "MAX_BODY_BYTES", "STOP_GRACE_SECONDS", "PUBLIC_URL"] {
+        command.env(format!("TREEHEAD_{name}"), "");
     }
-    Server::start(&mut command).stop();
+    // The flag goes before it.
+    let server = Server::start(command.env("TREEHEAD_DATA_DIR", "").env("TREEHEAD_LISTEN", ""));
+    server.wait_for_log("serving");
+    assert!(!server.log().contains("is no setting"), "{}", server.log());
+    server.stop();
+}
+
+#[test]
+fn a_variable_that_is_empty_makes_no_second_log_and_opens_nothing() {
+    let storage = Storage::sqlite();
+    for name in [
+        "NAME",
+        "APIS",
+        "DATABASE",
+        "DATABASE_FILE",
+        "KEY",
+        "KEY_DIR",
+        "ED25519_KEY",
+        "WITNESS_POLICY",
+        "WITNESS_FAIL_OPEN_SECONDS",
+        "CONFIG",
+        "READ_ONLY",
+        "PUBLIC",
+        "ENABLED_ENTRY_TYPES",
+        "ENABLED_API_ENDPOINTS",
+        "CLIENT_SIGNING_ALGORITHMS",
+        "CORS_ORIGINS",
+        "MAX_ATTESTATION_BYTES",
+    ] {
+        let refused = refusal(&storage.serve().env(format!("TREEHEAD_{name}"), "").output().unwrap(), 2);
+        assert_eq!(refused, format!("treehead: TREEHEAD_{name} is set and empty: unset it, or give it a value"));
+        assert!(!storage.data().exists());
+    }
+    let mut command = program();
+    command.arg("init").current_dir(storage.folder()).env("TREEHEAD_DATA_DIR", "");
+    assert!(refusal(&command.output().unwrap(), 2).contains("TREEHEAD_DATA_DIR is set and empty"));
+    // A required flag, too.
+    let mut command = program();
+    command.args(["witness", "init"]).current_dir(storage.folder()).env("TREEHEAD_WITNESS_NAME", "");
+    assert!(refusal(&command.output().unwrap(), 2).contains("TREEHEAD_WITNESS_NAME is set and empty"));
+    assert_eq!(fs::read_dir(storage.folder()).unwrap().count(), 0);
+    let help = program().args(["serve", "--help"]).env("TREEHEAD_KEY", "").output().unwrap();
+    assert!(help.status.success(), "{help:?}");
 }
 
 #[test]
@@ -106,6 +147,7 @@ fn a_pod_with_fs_group_starts_a_second_time() {
     }
     let server = Server::start(&mut storage.serve());
     server.wait_for_log("others may look into the data folder");
+    server.wait_for_log("log-key.pem may change it (mode 0660); chmod 640");
     server.stop();
 }
 
@@ -156,12 +198,12 @@ fn config_check_finds_what_a_start_would() {
         (format!("trusted-root-base = \"{absent}\""), "absent"),
         (format!("signing-config-base = \"{absent}\""), "absent"),
         (format!("database-file = \"{absent}\""), "absent"),
-        (format!("key-dir = \"{absent}\""), "absent"),
+        (format!("key-dir = \"{}/treehead.toml\"", folder.path().display()), "is no folder"),
         ("listen = \"127.0.0.1:2112\"".to_owned(), "metrics-listen: "),
         ("enabled-entry-types = []".to_owned(), "the list is empty"),
         ("enabled-api-endpoints = []".to_owned(), "the list is empty"),
         ("client-signing-algorithms = []".to_owned(), "the list is empty"),
-        ("name = \"https://log.example.org\"".to_owned(), "write log.example.org"),
+        ("name = \"a b\"".to_owned(), "white space"),
         ("database = \"postgres://u@h:99999/d\"".to_owned(), "port"),
         ("listen = \"127.0.0.1:99999\"".to_owned(), "99999"),
         ("max-body-bytes = \"48MiBs\"".to_owned(), "48MiB"),
@@ -176,6 +218,21 @@ fn config_check_finds_what_a_start_would() {
     let file = program::file(folder.path(), "treehead.toml", good).display().to_string();
     let output = program::run(&["config", "--check", &file]);
     assert!(output.status.success() && program::text(&output.stdout).ends_with("treehead.toml: OK\n"), "{output:?}");
+}
+
+#[test]
+fn config_check_warns_of_what_a_log_that_is_there_may_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent").display().to_string();
+    let text = format!("name = \"LOG.example.org\"\nkey-dir = \"{absent}\"\n");
+    let file = program::file(folder.path(), "treehead.toml", &text).display().to_string();
+    let output = program::run(&["config", "--check", &file]);
+    let said = program::text(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let [name, key_dir, ok] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert!(name.starts_with("warning: ") && name.contains("line 1") && name.contains("log.example.org"), "{said}");
+    assert!(key_dir.starts_with("warning: ") && key_dir.contains("line 2") && key_dir.contains(&absent), "{said}");
+    assert!(ok.ends_with("treehead.toml: OK"), "{said}");
 }
 
 #[test]
