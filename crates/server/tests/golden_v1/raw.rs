@@ -22,8 +22,8 @@ use crate::{RecordedTime, lists};
 const SOON: Duration = Duration::from_secs(2);
 /// Entries of the log, so that there is something to read.
 const ENTRIES: usize = 3;
-/// HTTP/2, which Rekor does not speak without TLS; and the heads of requests that have tests of their own.
-const PASSED_OVER: [&str; 5] = ["h2c prior", "http/1.1 no host", "two hosts", "bad host", "expect other"];
+/// HTTP/2, which Rekor does not speak without TLS.
+const PASSED_OVER: &str = "h2c prior";
 
 #[tokio::test]
 async fn statuses_of_raw_requests_match_the_newest_recordings() {
@@ -45,7 +45,7 @@ async fn statuses_of_raw_requests_match_the_newest_recordings() {
     for (name, case) in &cases {
         let request = case["request"].as_str().expect("a request");
         // Of very long ones only the beginning was kept.
-        if PASSED_OVER.contains(&name.as_str()) || !request.contains("\r\n\r\n") {
+        if name == PASSED_OVER || !request.contains("\r\n\r\n") {
             continue;
         }
         let id = format!("http/{name}");
