@@ -1,8 +1,9 @@
 //! A server under attack from one address still serves the others.
 //!
 //! An ordinary run is short and asserts what holds on a busy machine, in a debug build as well. With
-//! `TREEHEAD_STAND_SECONDS` each attack lasts that long and the figures of docs/PERFORMANCE.md are
-//! asserted; `TREEHEAD_STAND_FLAGS` adds flags to `serve`, such as those of a log with a million entries.
+//! `TREEHEAD_STAND_SECONDS` each attack lasts that long and the strict figures are asserted;
+//! `TREEHEAD_STAND_PROGRAM` names a release build to try instead, `TREEHEAD_STAND_FLAGS` other flags for
+//! `serve`, such as those of a log with a million entries. See docs/PERFORMANCE.md, "Under attack".
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -46,7 +47,8 @@ fn strict(seconds: u64) -> Figures {
 fn a_server_under_attack_from_one_address_serves_the_others() {
     let figures = std::env::var("TREEHEAD_STAND_SECONDS").map_or(ORDINARY, |seconds| strict(seconds.parse().unwrap()));
     let storage = Storage::sqlite();
-    let mut command = with_many_files(Path::new(env!("CARGO_BIN_EXE_treehead")));
+    let program = std::env::var("TREEHEAD_STAND_PROGRAM").unwrap_or(env!("CARGO_BIN_EXE_treehead").to_owned());
+    let mut command = with_many_files(Path::new(&program));
     command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log-level", "warn"]);
     match std::env::var("TREEHEAD_STAND_FLAGS") {
         Ok(flags) => command.args(flags.split_whitespace()),
