@@ -4,7 +4,7 @@
 //! cause it: signature checks, bytes that are hashed or decompressed once more, comparisons of names. Code that only goes
 //! over its input a few times (JSON, base64, DER, PEM) pays nothing; [`PER_BYTE`] leaves room for it.
 //!
-//! The prices are upper bounds. `scripts/prices` measures them with valgrind; docs/DEVELOPMENT.md has its last table.
+//! The prices are estimates, meant as upper bounds. `scripts/prices` counts instructions beside them with valgrind.
 
 use crate::public_key::{Curve, KeyKind};
 
