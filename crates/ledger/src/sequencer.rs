@@ -121,7 +121,12 @@ impl Queue {
         let bytes = u32::try_from(row_bytes(&row)).unwrap_or(u32::MAX);
         let (permit, bytes) = match self.take_place(bytes)? {
             Some(place) => place,
-            None if patience == Patience::Waits => self.wait_for_place(bytes).await?,
+            None if patience == Patience::Waits => {
+                let place = self.wait_for_place(bytes).await?;
+                // Witnesses may have stopped answering meanwhile.
+                self.core.check_unpublished()?;
+                place
+            }
             None => return Err(busy()),
         };
         let (answer, answered) = oneshot::channel();

@@ -135,7 +135,7 @@ impl Signed {
         Ok(pairs)
     }
 
-    /// The position of a signer whose key has no signature yet and verifies this one.
+    /// The position of the first signer whose key has no signature yet and verifies this one.
     fn verifier_of(
         &self,
         signature: &[u8],
@@ -144,16 +144,18 @@ impl Signed {
         last: Option<usize>,
         work: &mut Work,
     ) -> Result<usize, Refusal> {
-        let mut tried: Vec<&[u8]> = pairs.iter().map(|(_, used)| used.public_key().bytes()).collect();
+        let is_used = |key: &[u8]| pairs.iter().any(|(_, used)| used.public_key().bytes() == key);
+        let mut tried: Vec<(&[u8], Scheme)> = Vec::new();
         for at in likely_first(signers.len(), last) {
-            let key = signers[at].public_key().bytes();
-            if tried.contains(&key) {
+            let check = check_of(&signers[at]);
+            if is_used(check.0) || tried.contains(&check) {
                 continue;
             }
             if self.verifies(&signers[at], signature, work)? {
-                return Ok(at);
+                // A key may come twice, once as a certificate: which one is logged must not depend on the order of trying.
+                return Ok(signers.iter().position(|signer| check_of(signer) == check).unwrap_or(at));
             }
-            tried.push(key);
+            tried.push(check);
         }
         Err(Refusal::Invalid("a signature does not verify under any verifier that has none yet".to_owned()))
     }
@@ -172,6 +174,11 @@ impl Signed {
             verified => Ok(verified.is_ok()),
         }
     }
+}
+
+/// Signers with the same key and scheme verify the same signatures.
+fn check_of(signer: &Signer) -> (&[u8], Scheme) {
+    (signer.public_key().bytes(), signer.scheme())
 }
 
 /// Members are in the order of RFC 8785, and no value needs an escape: base64 and known names.

@@ -14,6 +14,7 @@ use super::certificate::{Certificate, CertificateError, Version};
 use super::der::Elements;
 use crate::digest::HashAlgorithm;
 use crate::public_key::{Curve, KeyKind, SignatureError, ecdsa_algorithm, rsa_algorithm};
+use crate::signature::is_asn1_pair;
 use crate::work::{TooCostly, Work};
 
 /// Signatures checked for one chain: twice what ten certificates in order need. Ten that bear one name could otherwise
@@ -199,6 +200,10 @@ fn is_signed_by(
         (KeyKind::Rsa { .. }, Some(SHA1_WITH_RSA | SHA1_WITH_RSA_OF_ISO)) | (KeyKind::Ecdsa(_), Some(ECDSA_WITH_SHA1))
     );
     if !is_sha1 || hashes != Hashes::Sha1Too {
+        return Ok(false);
+    }
+    // Anybody could write the same signature as r ‖ s, and so make another entry of one archive.
+    if matches!(key.kind(), KeyKind::Ecdsa(_)) && !is_asn1_pair(child.signature) {
         return Ok(false);
     }
     work.take_hashing(child.signed.len())?;

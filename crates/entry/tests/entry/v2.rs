@@ -201,6 +201,29 @@ fn an_envelope_is_found_by_what_its_statement_is_about() {
 }
 
 #[test]
+fn a_key_that_comes_twice_is_logged_as_it_came_first() {
+    let message = b"DSSEv1 1 t 2 {}";
+    let key = rcgen::KeyPair::generate().unwrap();
+    let signature = rcgen::SigningKey::sign(&key, message).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let key = rcgen::PublicKeyData::subject_public_key_info(&key);
+    let verifier = |how: &str, bytes: &[u8]| json!({how: {"rawBytes": STANDARD.encode(bytes)}, "keyDetails": "PKIX_ECDSA_P256_SHA_256"});
+    let other = verifier("publicKey", &signed(b"").key);
+    let (as_key, as_certificate) = (verifier("publicKey", &key), verifier("x509Certificate", certificate.der()));
+    for (verifiers, logged) in [
+        (json!([other, as_key, as_certificate]), "publicKey"),
+        (json!([other, as_certificate, as_key]), "x509Certificate"),
+        (json!([as_key, other, as_certificate]), "publicKey"),
+    ] {
+        let request = json!({"dsseRequestV002": {"verifiers": verifiers, "envelope": {
+            "payload": STANDARD.encode("{}"), "payloadType": "t", "signatures": [{"sig": STANDARD.encode(&signature)}]}}});
+        let entry = verify(request.to_string().as_bytes()).unwrap();
+        let leaf = String::from_utf8_lossy(entry.leaf_bytes()).into_owned();
+        assert!(leaf.contains(&format!("\"{logged}\":")), "{leaf}");
+    }
+}
+
+#[test]
 fn the_v1_api_does_not_know_these_versions() {
     for kind in ["hashedrekord", "dsse"] {
         let entry = json!({"kind": kind, "apiVersion": "0.0.2", "spec": {}}).to_string();

@@ -131,7 +131,7 @@ impl KeyPacket {
             return Err(Error::Signature("a number is longer than those of this key"));
         }
         let is_verified = match self.material()? {
-            Material::Rsa(key) => match RsaScheme::of(signature.hash, key.modulus.len()) {
+            Material::Rsa(key) => match RsaScheme::of(signature.hash, &key) {
                 Some(scheme) => key.verifies(&scheme, digest, &signature.numbers, work)?,
                 None => self.is_verified_by_library(signature, digest, work)?,
             },

@@ -19,9 +19,10 @@ pub(super) struct RsaScheme {
 }
 
 impl RsaScheme {
-    /// None where aws-lc has none: SHA-224, SHA-3, and SHA-384 with short keys.
-    pub(super) fn of(hash: PgpHash, modulus_bytes: usize) -> Option<Self> {
-        let sha2 = |hash| rsa_algorithm(modulus_bytes, hash);
+    /// Returns nothing where aws-lc has no such check: SHA-224, SHA-3, and SHA-384 with keys below 2,048 bits.
+    pub(super) fn of(hash: PgpHash, key: &RsaKey<'_>) -> Option<Self> {
+        // Whole bytes, so that a modulus of 2,047 bits counts as a short one.
+        let sha2 = |hash| rsa_algorithm(key.modulus_bits() / 8, hash);
         Some(match hash {
             PgpHash::Sha1 => Self {
                 algorithm: &aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
@@ -42,6 +43,11 @@ pub(super) struct RsaKey<'k> {
 }
 
 impl RsaKey<'_> {
+    fn modulus_bits(&self) -> usize {
+        let zeros = self.modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        self.modulus.len() * 8 - zeros
+    }
+
     /// Whether it verifies a signature over a digest.
     pub(super) fn verifies(
         &self,
@@ -114,4 +120,20 @@ fn integers(signature: &SignatureBytes) -> &[Mpi] {
 fn padded(number: &[u8], length: usize) -> Option<Vec<u8>> {
     let zeros = length.checked_sub(number.len())?;
     Some([&vec![0; zeros], number].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_modulus_of_2047_bits_is_short_for_sha_384() {
+        let mut modulus = [0xff; 256];
+        for (first_byte, takes_sha_384) in [(0xff, true), (0x7f, false)] {
+            modulus[0] = first_byte;
+            let key = RsaKey { modulus: &modulus, exponent: &[1, 0, 1] };
+            assert_eq!(RsaScheme::of(PgpHash::Sha384, &key).is_some(), takes_sha_384);
+            assert!(RsaScheme::of(PgpHash::Sha512, &key).is_some());
+        }
+    }
 }
