@@ -56,7 +56,8 @@ async fn what_a_reader_gets_verifies_and_is_the_same_by_every_name() {
     let other_tree = format!("{:016x}{}", log.ledger.tree().id.0 ^ 1, &ids[0][16..]);
     for (name, status) in [
         (other_tree, 404),
-        (format!("{}{}", "0".repeat(16), &ids[0][16..]), 404),
+        // No tree has the ID 0.
+        (format!("{}{}", "0".repeat(16), &ids[0][16..]), 400),
         (format!("{}{}", &ids[0][..16], "0".repeat(64)), 404),
         ("0".repeat(64), 404),
         (format!("8{}{}", "0".repeat(15), &ids[0][16..]), 400),
