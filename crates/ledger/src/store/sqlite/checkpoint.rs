@@ -31,17 +31,51 @@ impl Checkpoints {
     /// Dies in the checkpoint: the WAL still has everything.
     pub(super) fn committed(&self, entries: usize) {
         let waiting = self.entries.fetch_add(entries, Ordering::Relaxed) + entries;
-        if waiting < ENTRIES || self.under_way.swap(true, Ordering::AcqRel) {
+        if waiting < ENTRIES {
             return;
         }
+        let Some(under_way) = self.begin() else { return };
         self.entries.store(0, Ordering::Relaxed);
-        let checkpoints = self.clone();
+        let connections = self.connections.clone();
         tokio::spawn(async move {
-            let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&checkpoints.connections).await;
-            checkpoints.under_way.store(false, Ordering::Release);
+            let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&connections).await;
+            drop(under_way);
             if let Err(error) = outcome {
                 tracing::debug!(%error, "a checkpoint of the database's WAL");
             }
         });
+    }
+
+    /// None while another checkpoint is under way.
+    fn begin(&self) -> Option<UnderWay> {
+        let is_first = !self.under_way.swap(true, Ordering::AcqRel);
+        is_first.then(|| UnderWay(Arc::clone(&self.under_way)))
+    }
+}
+
+/// A checkpoint under way. However its task ends, another may begin then.
+struct UnderWay(Arc<AtomicBool>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn after_one_that_panicked_another_may_begin() {
+        let checkpoints = Checkpoints::new(SqlitePool::connect_lazy("sqlite::memory:").unwrap());
+        let under_way = checkpoints.begin().unwrap();
+        assert!(checkpoints.begin().is_none());
+        let panicked = tokio::spawn(async move {
+            let _under_way = under_way;
+            panic!("a bug");
+        });
+        assert!(panicked.await.is_err());
+        assert!(checkpoints.begin().is_some());
     }
 }
