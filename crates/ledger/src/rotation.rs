@@ -45,11 +45,10 @@ pub async fn register(store: &dyn Store, name: &str, key: &VerifyingKey) -> Resu
     if key.algorithm() != KeyAlgorithm::EcdsaP256 {
         return Err(OpenError::KeyNotP256.into());
     }
-    let trees = store.trees().await?;
-    if trees.iter().flat_map(|tree| &tree.keys).any(|used| used.spki == key.spki()) {
-        return Err(RotateError::UsedKey(key.log_id()));
+    match store.register_next_key(name, key.spki()).await? {
+        true => Ok(()),
+        false => Err(RotateError::UsedKey(key.log_id())),
     }
-    Ok(store.register_next_key(name, key.spki()).await?)
 }
 
 /// Log ID of the registered key.

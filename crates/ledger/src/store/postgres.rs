@@ -202,7 +202,7 @@ impl Store for PostgresStore {
 
 #[async_trait]
 impl Rotation for PostgresStore {
-    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()> {
+    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool> {
         pooled!(self.pool, connection => rotation::register(connection, name, spki))
     }
 

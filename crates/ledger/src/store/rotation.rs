@@ -52,8 +52,10 @@ pub enum Freeze {
 /// What rotation asks of a database.
 #[async_trait]
 pub trait Rotation: Send + Sync {
-    /// Registers the log key of the tree that the next rotation of log `name` opens, in place of one registered before.
-    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()>;
+    /// Registers the log key of the tree that the next rotation of log `name` opens, in place of one registered before. False, and
+    /// nothing is stored, if it is the key of a tree already: that is decided where it is stored, since a rotation that another run
+    /// has finished meanwhile MUST NOT look as if nobody had been told of it.
+    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool>;
     /// The registered key. Once a rotation has opened the tree of this key, it stays registered until it is forgotten.
     async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>>;
     /// Forgets the registered key if it is this one.

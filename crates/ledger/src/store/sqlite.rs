@@ -191,7 +191,7 @@ impl Store for SqliteStore {
 
 #[async_trait]
 impl Rotation for SqliteStore {
-    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()> {
+    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool> {
         pooled!(self.side_writer, connection => rotation::register(connection, name, spki))
     }
 

@@ -366,9 +366,14 @@ impl SimStore {
 
 #[async_trait]
 impl Rotation for SimStore {
-    async fn register_next_key(&self, _name: &str, spki: &[u8]) -> StoreResult<()> {
-        self.with(|state| state.tables.next_key = Some(spki.to_vec()));
-        Ok(())
+    async fn register_next_key(&self, _name: &str, spki: &[u8]) -> StoreResult<bool> {
+        Ok(self.with(|state| {
+            let is_used = state.tables.trees.iter().flat_map(|tree| &tree.keys).any(|key| key.spki == spki);
+            if !is_used {
+                state.tables.next_key = Some(spki.to_vec());
+            }
+            !is_used
+        }))
     }
 
     async fn next_key(&self, _name: &str) -> StoreResult<Option<Vec<u8>>> {

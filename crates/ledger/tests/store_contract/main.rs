@@ -61,6 +61,7 @@ on_every_backend! {
     race::an_exclusive_section_sees_what_came_before,
     race::an_abandoned_section_lets_others_in,
     rotation::a_freeze_ends_the_tree_and_opens_the_next,
+    rotation::the_key_of_a_tree_is_not_registered_again,
     rotation::a_round_that_came_while_the_freeze_waited_is_within_the_times_of_its_tree,
     rotation::an_empty_tree_is_frozen_too,
     rotation::a_freeze_that_fails_changes_nothing,

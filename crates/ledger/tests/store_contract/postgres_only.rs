@@ -10,6 +10,7 @@ use tlog::{LeafIndex, TreeSize};
 use tokio::task::JoinSet;
 
 use crate::database::Database;
+use crate::rotation;
 use crate::samples::{self, entries, entry_of, grow, one_tree, round};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,8 +227,8 @@ async fn an_older_snapshot_finds_its_place_taken_after_a_freeze() {
     grow(store, &mut *writer, tree, 0, 2).await;
     let mut late = PgConnection::connect(database.address()).await.unwrap();
     late.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT state FROM tree").await.unwrap();
-    store.register_next_key("a", samples::SPKI).await.unwrap();
-    let next = samples::tree(2, "a");
+    let next = rotation::next_tree();
+    store.register_next_key("a", &next.keys[0].spki).await.unwrap();
     assert!(matches!(store.freeze(tree, &next).await, Ok(ledger::store::Freeze::Done(_))));
 
     let seen = "SELECT state = 'active', pg_try_advisory_xact_lock_shared(-1) FROM tree WHERE tree_id = 1";

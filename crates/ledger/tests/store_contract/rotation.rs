@@ -9,11 +9,11 @@ use ledger::store::{
 use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
-use crate::samples::{START, entries, grow, one_tree, round, timestamp, tree};
+use crate::samples::{SPKI, START, entries, grow, one_tree, round, timestamp, tree};
 
 const NEXT_SPKI: &[u8] = b"der of the next key";
 
-fn next_tree() -> TreeRow {
+pub(crate) fn next_tree() -> TreeRow {
     TreeRow {
         created_at: START + 9,
         keys: vec![KeyRow { role: KeyRole::Log, spki: NEXT_SPKI.to_vec() }],
@@ -49,6 +49,23 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
     (late.tree_id, late.head.prev_size, late.head.size) = (TreeId(2), TreeSize(0), TreeSize(1));
     (late.prev_root, late.log_key_spki) = (EMPTY_ROOT, NEXT_SPKI.to_vec());
     assert_eq!(writer.commit(&late).await.unwrap(), Commit::Done);
+}
+
+/// The run of a rotation that another run did meanwhile comes late with the same key.
+pub(crate) async fn the_key_of_a_tree_is_not_registered_again(database: &Database) {
+    let store = &*database.store;
+    let (old, _) = one_tree(store).await;
+    assert!(store.register_next_key("a", NEXT_SPKI).await.unwrap());
+    assert!(store.register_next_key("a", NEXT_SPKI).await.unwrap(), "begun again");
+    assert!(matches!(store.freeze(old, &next_tree()).await, Ok(Freeze::Done(_))));
+    for registered in [Some(NEXT_SPKI), None] {
+        for used in [NEXT_SPKI, SPKI] {
+            assert!(!store.register_next_key("a", used).await.unwrap());
+            assert_eq!(store.next_key("a").await.unwrap().as_deref(), registered);
+        }
+        store.forget_next_key("a", NEXT_SPKI).await.unwrap();
+    }
+    assert!(store.register_next_key("a", b"another").await.unwrap());
 }
 
 /// A client believes an entry only within the times of its tree.

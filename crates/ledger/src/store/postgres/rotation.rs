@@ -34,12 +34,13 @@ pub(super) async fn standing(connection: &mut PgConnection, tree: TreeId) -> Sto
         .transpose()
 }
 
-const REGISTER: &str = "INSERT INTO next_key (name, spki) VALUES ($1, $2)
+const REGISTER: &str = "INSERT INTO next_key (name, spki)
+    SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = $2)
     ON CONFLICT (name) DO UPDATE SET spki = excluded.spki";
 
-pub(super) async fn register(connection: &mut PgConnection, name: &str, spki: &[u8]) -> StoreResult<()> {
+pub(super) async fn register(connection: &mut PgConnection, name: &str, spki: &[u8]) -> StoreResult<bool> {
     let query = sqlx::query(REGISTER).bind(name).bind(spki);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+    query.execute(connection).await.map(|done| done.rows_affected() > 0).map_err(error::of_commit)
 }
 
 pub(super) async fn next_key(connection: &mut PgConnection, name: &str) -> StoreResult<Option<Vec<u8>>> {
