@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::{log_lines, notify};
@@ -17,16 +17,11 @@ const ENDED_BY_LATER_SIGNAL: i32 = 130;
 /// group, or a terminal's Ctrl-C that a wrapper passes on, sends two within milliseconds. Whoever loses patience takes longer.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
 
-/// A token that the first signal cancels. Needs the runtime.
+/// A token that the first signal cancels, and so does the end of the task that waits for it: a program that heard no signal any more
+/// could not be stopped. Needs the runtime.
 pub(crate) fn on_signal() -> Outcome<CancellationToken> {
-    let listen = |kind| signal(kind).explain(FailureKind::Other, "signals");
-    let signals = Signals {
-        terminate: listen(SignalKind::terminate())?,
-        interrupt: listen(SignalKind::interrupt())?,
-        hangup: listen(SignalKind::hangup())?,
-    };
     let token = CancellationToken::new();
-    tokio::spawn(signals.watch(token.clone()));
+    tokio::spawn(Signals::listen()?.watch(token.clone().drop_guard()));
     Ok(token)
 }
 
@@ -37,9 +32,18 @@ struct Signals {
 }
 
 impl Signals {
-    async fn watch(mut self, token: CancellationToken) {
+    fn listen() -> Outcome<Self> {
+        let listen = |kind| signal(kind).explain(FailureKind::Other, "signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn watch(mut self, stop: DropGuard) {
         self.next().await;
-        token.cancel();
+        drop(stop);
         tracing::info!("stopping: accepted requests are finished; a signal after {SAME_MOMENT:?} ends at once");
         notify::stopping();
         let same_moment = async {
@@ -64,5 +68,19 @@ impl Signals {
                 _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing: settings are read at a start"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_the_watch_is_a_stop() {
+        let token = CancellationToken::new();
+        let watch = tokio::spawn(Signals::listen().unwrap().watch(token.clone().drop_guard()));
+        assert!(!token.is_cancelled());
+        watch.abort();
+        token.cancelled().await;
     }
 }
