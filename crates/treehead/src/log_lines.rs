@@ -16,6 +16,9 @@ use tracing_subscriber::fmt::MakeWriter;
 /// Target of the access log.
 const ACCESS: &str = "access";
 
+/// Target of the line that says how many lines were dropped.
+const DROPPED: &str = module_path!();
+
 /// How long a line of the access log waits for others. A server that answers 30,000 requests per second would otherwise
 /// spend a tenth of its time on writing one line each.
 const LINGER: Duration = Duration::from_millis(10);
@@ -70,7 +73,15 @@ impl MakeWriter<'_> for LogLines {
     }
 
     fn make_writer_for(&self, metadata: &Metadata<'_>) -> Line {
-        Line { urgency: if metadata.target() == ACCESS { Urgency::Soon } else { Urgency::AtOnce } }
+        Line { urgency: urgency(metadata.target()) }
+    }
+}
+
+fn urgency(target: &str) -> Urgency {
+    match target {
+        ACCESS => Urgency::Soon,
+        DROPPED => Urgency::InAnyCase,
+        _ => Urgency::AtOnce,
     }
 }
 
@@ -84,6 +95,8 @@ enum Urgency {
     /// With others that come within [`LINGER`].
     Soon,
     AtOnce,
+    /// Even if the buffer is full, which is when lines are dropped. The thread says so at most once a batch.
+    InAnyCase,
 }
 
 impl Write for Line {
@@ -157,6 +170,7 @@ impl Lines {
         let room = match urgency {
             Urgency::Soon => MAX_WAITING_BYTES - KEPT_FROM_ACCESS_BYTES,
             Urgency::AtOnce => MAX_WAITING_BYTES,
+            Urgency::InAnyCase => usize::MAX,
         };
         let mut waiting = self.lock();
         self.have_writer(&mut waiting);
@@ -189,7 +203,7 @@ impl Lines {
             let lost = output.write(&batch);
             let untold = self.written(lost);
             if untold > 0 {
-                tracing::warn!(lines = untold, "log lines were dropped");
+                tracing::warn!(target: DROPPED, lines = untold, "log lines were dropped");
             }
         }
     }
@@ -221,6 +235,10 @@ impl Lines {
 
     fn finish(&'static self, patience: Duration) {
         let mut waiting = self.lock();
+        if waiting.writer == Writer::Absent {
+            let lost = line_count(&std::mem::take(&mut waiting.bytes));
+            waiting.drop_lines(lost);
+        }
         waiting.urgency = Urgency::AtOnce;
         self.some_wait.notify_one();
         let is_busy = |waiting: &mut Waiting| waiting.is_being_written();
@@ -253,7 +271,7 @@ impl<W: Write> Output<W> {
         let unwritten = self.write_bytes(lines);
         let (written, lost) = lines.split_at(lines.len() - unwritten);
         self.is_mid_line = written.last().map_or(self.is_mid_line, |&byte| byte != b'\n');
-        lost.iter().filter(|&&byte| byte == b'\n').count() as u64
+        line_count(lost)
     }
 
     /// Returns how many of the last bytes were not written.
@@ -271,6 +289,10 @@ impl<W: Write> Output<W> {
         }
         rest.len()
     }
+}
+
+fn line_count(lines: &[u8]) -> u64 {
+    lines.iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
 #[cfg(test)]
@@ -336,6 +358,26 @@ mod tests {
         assert_eq!(lines.written(1), 0, "nothing can be told through a stderr that fails");
         assert_eq!(lines.written(0), 5);
         assert_eq!(lines.written(0), 0);
+    }
+
+    #[test]
+    fn how_many_lines_were_dropped_is_said_into_a_full_buffer() {
+        let lines = unread();
+        lines.add(&vec![b'x'; MAX_WAITING_BYTES], urgency("treehead"));
+        lines.add(b"no room\n", urgency("treehead"));
+        lines.add(b"1 was dropped\n", urgency(DROPPED));
+        let waiting = lines.lock();
+        assert_eq!(waiting.dropped, 1);
+        assert!(waiting.bytes.ends_with(b"x1 was dropped\n"));
+    }
+
+    #[test]
+    fn lines_that_no_thread_could_write_are_counted_at_the_end() {
+        let lines = unread();
+        lines.add(b"one\ntwo\n", Urgency::AtOnce);
+        lines.lock().writer = Writer::Absent;
+        lines.finish(Duration::from_millis(1));
+        assert_eq!(lines.lock().dropped, 2);
     }
 
     #[test]
