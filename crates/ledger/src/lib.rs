@@ -78,5 +78,5 @@ pub use sequencer::{
 };
 pub use shards::Shards;
 pub use tasks::Fatal;
-pub use trees::{DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, create_tree, find_log};
+pub use trees::{DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, check_cosigner, create_tree, find_log};
 pub use witnesses::{WITNESS_TIMEOUT, WitnessAnswer, WitnessTransport};

@@ -80,8 +80,8 @@ pub(crate) fn random_tree_id(rng: &dyn SecureRandom) -> Result<TreeId, OpenError
     Ok(TreeId((i64::from_be_bytes(bytes) & i64::MAX).max(1)))
 }
 
-/// The Ed25519 key is given when the tree is made: never silently added, dropped or replaced.
-pub(crate) fn check_cosigner(row: &TreeRow, key: Option<&VerifyingKey>) -> Result<(), OpenError> {
+/// Refuses another Ed25519 key than the tree's: it is given when the log is made, and never silently added, dropped or replaced.
+pub fn check_cosigner(row: &TreeRow, key: Option<&VerifyingKey>) -> Result<(), OpenError> {
     let stored = row.keys.iter().find(|stored| stored.role == KeyRole::Cosigner);
     if stored.map(|stored| stored.spki.as_slice()) == key.map(VerifyingKey::spki) {
         return Ok(());

@@ -33,6 +33,8 @@ pub(crate) enum FailureKind {
     Differs = 9,
     /// A part of the program ended although it must not: a bug. Started again, it is whole.
     Bug = 10,
+    /// `rotate` told of an earlier rotation instead.
+    NotRotated = 11,
 }
 
 /// Result of everything the program does.

@@ -1,7 +1,7 @@
 //! `treehead rotate`: freezes the active tree and opens the next one under a new key, while servers run.
 //!
 //! Until the freeze nothing has changed but that a key is registered: stopping and starting again goes on from there. After it, what
-//! came of the rotation is told by whichever run comes to its end, and no other rotation is begun before.
+//! came of the rotation is told by whichever run gets as far, and no other rotation is begun before.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::time::Duration;
 use ledger::key_file::{self, KeyOrigin};
 use ledger::rotation::{self, RotateError};
 use ledger::store::{HeadRow, Store, TreeRow};
-use ledger::{KeyRing, Settings, SystemClock};
+use ledger::{KeyRing, Settings, SystemClock, Witnessing};
 use ring::rand::SystemRandom;
-use tlog::{Hash, KeyAlgorithm, VerifyingKey};
+use tlog::{Hash, KeyAlgorithm, SigningKey, VerifyingKey};
 use tokio::time::sleep;
 
 use crate::banner::{History, print};
@@ -33,27 +33,38 @@ const SERVERS_FINISH: u32 = 40;
 pub(crate) fn run(config: &Config, flags: &RotateFlags) -> Outcome<()> {
     logging::start(config)?;
     let place = Place::existing(config)?;
-    runtime()?.block_on(Rotation { config, flags, place: &place }.run())
+    // What finishing the frozen tree needs. A setting that does not do is refused before anything is frozen.
+    let cosigner = open::ed25519_key(config, History::Known)?;
+    let witnessing = witnesses::witnessing(config)?;
+    runtime()?.block_on(Rotation { config, flags, place: &place, cosigner, witnessing }.run())
 }
 
 struct Rotation<'a> {
     config: &'a Config,
     flags: &'a RotateFlags,
     place: &'a Place,
+    cosigner: Option<SigningKey>,
+    witnessing: Option<Witnessing>,
 }
 
 impl Rotation<'_> {
-    async fn run(&self) -> Outcome<()> {
+    async fn run(self) -> Outcome<()> {
         let store = self.place.open_existing().await?;
         let trees = self.trees(store.as_ref()).await?;
         let Some(active) = trees.last() else {
             return Err(Failure::new(FailureKind::Log, format_args!("{} holds no log", self.place)));
         };
+        if let Some(key) = &self.cosigner {
+            let checked = ledger::check_cosigner(active, Some(key.verifying_key()));
+            checked.map_err(|error| self.of(&error.into()))?;
+        }
         if let [.., frozen, _] = &trees[..]
             && let Some(last) = self.untold(store.as_ref(), &trees).await?
         {
             print("An earlier run ended before it could tell what came of its rotation. No other rotation is begun.")?;
-            return self.conclude(store, frozen, &last, active).await;
+            let flags = self.flags;
+            self.conclude(store, frozen, &last, active).await?;
+            return Err(only_told(flags));
         }
         let default_origin = || rotation::default_origin(&active.name, trees.len() + 1);
         let origin = self.flags.origin.clone().unwrap_or_else(default_origin);
@@ -67,24 +78,33 @@ impl Rotation<'_> {
         self.conclude(store, active, &last, &next).await
     }
 
-    /// The last head of a tree that an earlier run froze without telling so, unless another key is asked for than that run's.
+    /// The last head of a tree that an earlier run froze without telling so, unless another key is asked for than that run's: a file
+    /// that holds one. A key that would have to be made is no such wish.
     async fn untold(&self, store: &dyn Store, trees: &[TreeRow]) -> Outcome<Option<HeadRow>> {
         let last = rotation::untold(store, trees).await.map_err(|error| open::of_store(self.place, &error))?;
         let Some(path) = &self.flags.next_key else { return Ok(last) };
-        let named = key_file::read(path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).ok();
-        let is_that_key = |tree: &TreeRow| {
-            named.as_ref().is_some_and(|named| tree.keys.iter().any(|key| key.spki == named.verifying_key().spki()))
-        };
+        let Ok(named) = key_file::read(path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()) else { return Ok(last) };
+        let is_that_key = |tree: &TreeRow| tree.keys.iter().any(|key| key.spki == named.verifying_key().spki());
         Ok(last.filter(|_| trees.last().is_some_and(is_that_key)))
     }
 
     /// Tells what came of a rotation, and waits until the frozen tree is finished, or finishes it.
     ///
-    /// Dies in this, or nobody reads what it says: the next run begins here.
-    async fn conclude(&self, store: Arc<dyn Store>, frozen: &TreeRow, last: &HeadRow, next: &TreeRow) -> Outcome<()> {
+    /// Dies before it is noted as told, or nobody reads what it says: the next run begins here. From then on the log is rotated:
+    /// what is missing is the servers' to do, and no failure.
+    async fn conclude(self, store: Arc<dyn Store>, frozen: &TreeRow, last: &HeadRow, next: &TreeRow) -> Outcome<()> {
         say(frozen, last, next)?;
-        self.finish(Arc::clone(&store), frozen).await?;
-        rotation::told(store.as_ref(), next).await.map_err(|error| open::of_store(self.place, &error))
+        rotation::told(store.as_ref(), next).await.map_err(|error| open::of_store(self.place, &error))?;
+        let tree = frozen.tree_id;
+        match self.finish(store, frozen).await {
+            Ok(()) => print(format_args!(
+                "All of tree {tree} is signed: its private key is needed no more and may be destroyed; the public key stays in the \
+                 database"
+            )),
+            Err(why) => print(format_args!(
+                "The frozen tree is not signed to its end yet ({why}): keep its key until a server logs that tree {tree} is finished"
+            )),
+        }
     }
 
     /// All trees of the log, oldest first; the last one is active.
@@ -187,46 +207,30 @@ impl Rotation<'_> {
     }
 
     /// Waits until the frozen tree is signed to its end, or does that.
-    async fn finish(&self, store: Arc<dyn Store>, frozen: &TreeRow) -> Outcome<()> {
+    async fn finish(self, store: Arc<dyn Store>, frozen: &TreeRow) -> Outcome<()> {
         let unreadable = |error| open::of_store(self.place, &error);
         let alone = rotation::servers(store.as_ref(), &frozen.name).await.map_err(unreadable)?.is_empty();
         let key = open::frozen_key(self.config, frozen)?;
         let turns = if alone { 0 } else { SERVERS_FINISH };
         for _ in 0..turns {
             if rotation::finished(store.as_ref(), frozen).await.map_err(unreadable)?.is_some() {
-                return self.say_finished(frozen);
+                return Ok(());
             }
             sleep(LOOK_EVERY).await;
         }
-        let not_yet = |why: &str| {
-            print(format_args!(
-                "The frozen tree is not signed to its end yet{why}: keep its key until a server logs that tree {} is finished",
-                frozen.tree_id
-            ))
-        };
-        let Some(key) = key else { return not_yet("") };
+        let key = key.ok_or_else(|| Failure::new(FailureKind::Key, "its key is not here"))?;
         let settings = Settings {
             store,
             name: Some(frozen.name.clone()),
             keys: KeyRing::new([key]),
             place: String::new(),
-            cosigner: open::ed25519_key(self.config, History::Known)?,
-            witnessing: witnesses::witnessing(self.config)?,
+            cosigner: self.cosigner,
+            witnessing: self.witnessing,
             clock: Arc::new(SystemClock),
             metrics: prometheus::Registry::new(),
         };
-        // The log is rotated: what is missing here is the servers' to do.
-        match rotation::finish(settings, frozen).await {
-            Ok(_) => self.say_finished(frozen),
-            Err(error) => not_yet(&format!(" ({error})")),
-        }
-    }
-
-    fn say_finished(&self, frozen: &TreeRow) -> Outcome<()> {
-        print(format_args!(
-            "All of tree {} is signed: its private key is needed no more and may be destroyed; the public key stays in the database",
-            frozen.tree_id
-        ))
+        let finished = rotation::finish(settings, frozen).await;
+        finished.map(drop).map_err(|error| open::of_open(self.place, &open::key_path_shown(self.config), &error))
     }
 
     fn of(&self, error: &RotateError) -> Failure {
@@ -245,6 +249,17 @@ fn made(path: PathBuf) -> Outcome<(VerifyingKey, PathBuf)> {
     let verb = if origin == KeyOrigin::Made { "made" } else { "found" };
     print(format_args!("next key: {verb} {}, log ID {}", path.display(), key.verifying_key().log_id()))?;
     Ok((key.verifying_key().clone(), path))
+}
+
+/// Why a run that told of an earlier rotation does not end as one that rotated the log.
+fn only_told(flags: &RotateFlags) -> Failure {
+    let unused = flags.origin.as_ref().map(|origin| format!("; --origin {origin} is not used")).unwrap_or_default();
+    Failure::new(
+        FailureKind::NotRotated,
+        format_args!(
+            "this run rotated nothing: it told of an earlier rotation{unused}. To rotate once more, run it again"
+        ),
+    )
 }
 
 fn say(old: &TreeRow, last: &HeadRow, next: &TreeRow) -> Outcome<()> {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -152,29 +152,61 @@ fn a_rotation_that_nobody_was_told_of_is_told_and_not_repeated_on_postgres() {
 fn tell_of_a_rotation(storage: &Storage) {
     let server = Server::start(&mut storage.serve());
     entries::log(server.api, &Author::new("untold").sign("one"));
-    let rotated = |more: &[&str]| {
+    let rotated = |more: &[&str], code| {
         let output = rotate(storage, &storage.data(), more).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
         let frozen = http::get(server.api, "/api/v1/log").json()["inactiveShards"].as_array().unwrap().len();
-        (program::text(&output.stdout), frozen)
+        (program::text(&output.stdout), frozen, program::text(&output.stderr))
     };
-    let (first, frozen) = rotated(&[]);
+    let (first, frozen, _) = rotated(&[], 0);
     assert_eq!(frozen, 1);
     let told = &first[first.find("rotated localhost:").unwrap()..];
     let key = storage.data().join("keys/log-key-2.pem").display().to_string();
-    for more in [&[][..], &["--next-key", &key], &["--origin", "shard2.localhost"]] {
+    let absent = storage.data().join("keys/log-key-3.pem").display().to_string();
+    let no_key = program::file(storage.folder(), "no-key.pem", "no key").display().to_string();
+    let named = ["--next-key", &key, "--origin", "new.example"];
+    for more in [&[][..], &named, &["--next-key", &absent], &["--next-key", &no_key]] {
         storage.execute(UNTOLD);
-        let (again, frozen) = rotated(more);
+        let (again, frozen, why) = rotated(more, 11);
         assert_eq!(frozen, 1, "{more:?}: {again}");
         assert!(again.starts_with("An earlier run ended") && again.ends_with(told), "{again}");
+        assert_eq!(why.contains("--origin new.example is not used"), more == named, "{why}");
     }
+    assert!(!Path::new(&absent).exists());
     // Once it is told, the next run begins another one; so does one that names another key.
-    assert_eq!(rotated(&[]).1, 2);
+    assert_eq!(rotated(&[], 0).1, 2);
     storage.execute(UNTOLD);
-    let another = storage.data().join("keys/another.pem").display().to_string();
-    assert_eq!(rotated(&["--next-key", &another]).1, 3);
+    let another = storage.data().join("keys/another.pem");
+    fs::copy(another_log(storage).join("log-key.pem"), &another).unwrap();
+    assert_eq!(rotated(&["--next-key", another.to_str().unwrap()], 0).1, 3);
     server.stop();
     storage.assert_in_order();
+}
+
+/// The data folder of a log with keys of its own.
+fn another_log(storage: &Storage) -> PathBuf {
+    let data = storage.folder().join("another");
+    let key = data.join("ed25519.pem");
+    let arguments = ["init", "--data-dir", data.to_str().unwrap(), "--ed25519-key", key.to_str().unwrap()];
+    let output = program::run(&arguments);
+    assert!(output.status.success(), "{output:?}");
+    data
+}
+
+#[test]
+fn settings_that_do_not_do_are_refused_before_anything_is_frozen() {
+    let storage = Storage::sqlite();
+    let output = program::run(&["init", "--data-dir", storage.data().to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let another = another_log(&storage).join("ed25519.pem").display().to_string();
+    let absent = storage.folder().join("absent").display().to_string();
+    let settings = [("--ed25519-key", &absent, 5), ("--ed25519-key", &another, 5), ("--witness-policy", &absent, 2)];
+    for (flag, file, code) in settings {
+        let output = rotate(&storage, &storage.data(), &[flag, file]).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(output.stdout.is_empty(), "{output:?}");
+    }
+    assert!(!storage.data().join("keys").exists());
 }
 
 #[test]
