@@ -25,8 +25,8 @@ use tower::ServiceExt as _;
 
 use crate::fair::Taken;
 use crate::limits::{
-    FAREWELL, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_IDLE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT, MAX_HEADER_BYTES,
-    MAX_HEADERS, MAX_STREAMS, PING_INTERVAL, STREAM_BUFFER_BYTES, WRITE_TIMEOUT,
+    FAREWELL, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_IDLE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT, LINGER_BYTES,
+    LINGER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, MAX_STREAMS, PING_INTERVAL, STREAM_BUFFER_BYTES, WRITE_TIMEOUT,
 };
 use crate::patience::Patient;
 use crate::peer::Peer;
@@ -72,16 +72,36 @@ pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, place: Place, share
     let is_http2 = beginning == PREFACE;
     let (read, write) = stream.into_split();
     let stream = tokio::io::join(Cursor::new(beginning).chain(read), write);
-    let io = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
+    let mut io = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
     let client = Arc::new(Client { peer, place: Arc::new(place), shared, stalled: CancellationToken::new() });
     let served = match is_http2 {
         true => serve_http2(io, &client).await,
-        false => serve_http1(io, &client).await,
+        false => {
+            let served = serve_http1(&mut io, &client).await;
+            if served.as_ref().err().is_none_or(hyper::Error::is_parse) {
+                linger(io.inner_mut(), &client).await;
+            }
+            served
+        }
     };
     if let Err(error) = &served {
         count(error, &client.place);
     }
     served
+}
+
+/// Reads on after the last answer. Bytes that come to a closed socket make the system reset the connection, and the reset can
+/// destroy an answer that the client has not read (RFC 9112 section 9.6). A client or proxy that announces `Expect: 100-continue`
+/// and sends its body all the same is such a one.
+async fn linger(stream: &mut (impl AsyncRead + Unpin), client: &Client) {
+    let mut rest = stream.take(LINGER_BYTES);
+    let mut sink = tokio::io::sink();
+    tokio::select! {
+        // The connection is closed after it in any case.
+        _ = timeout(LINGER_TIMEOUT, tokio::io::copy(&mut rest, &mut sink)) => {}
+        () = client.place.evicted() => {}
+        () = client.shared.stop.cancelled() => {}
+    }
 }
 
 /// Counts a connection that was closed for its client's silence.
@@ -107,7 +127,8 @@ async fn beginning(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(bytes[..length].to_vec())
 }
 
-async fn serve_http1<S>(io: TokioIo<S>, client: &Arc<Client>) -> hyper::Result<()>
+/// Serves HTTP/1.1, and shuts the writing half down in the end.
+async fn serve_http1<S>(io: &mut TokioIo<S>, client: &Arc<Client>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

@@ -74,6 +74,12 @@ pub const DISCARD_FACTOR: u64 = 2;
 /// … and no longer than this.
 pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection that the server closes is read for this many bytes after its last answer: twice the default limit of a body.
+pub const LINGER_BYTES: u64 = 96 << 20;
+
+/// … and no longer than this: a client reads the answer within it, and one that is silent keeps its place for this long.
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Entries of one `retrieve`, over its three lists and in each, as in Rekor.
 pub const MAX_RETRIEVE: usize = 10;
 

@@ -410,3 +410,20 @@ async fn a_client_that_writes_before_it_reads_sees_why_it_is_refused() {
     let answer = exchange(served.address, &waits).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
+
+/// As proxies do that pass `Expect` on.
+#[tokio::test]
+async fn a_body_that_follows_an_unmet_expectation_does_not_destroy_the_refusal() {
+    let served = serve(|settings| settings.limits.body_bytes = 100_000).await;
+    let length = 4_000_000;
+    for round in 0..20 {
+        let mut stream = connect(served.address).await;
+        let head = post_head(length).replace("Host: x", "Host: x\r\nExpect: 100-continue");
+        stream.write_all(head.as_bytes()).await.expect("a head");
+        stream.write_all(&vec![b' '; length]).await.unwrap_or_else(|error| panic!("round {round}, the body: {error}"));
+        let mut answer = String::new();
+        let read = timeout(SOON, stream.read_to_string(&mut answer)).await.expect("it is closed");
+        read.unwrap_or_else(|error| panic!("round {round}, the answer: {error}"));
+        assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    }
+}
