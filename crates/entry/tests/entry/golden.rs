@@ -1,10 +1,13 @@
-//! The recorded answers of real servers: where they lie, and in what this log differs from them on purpose.
+//! Where the recorded answers of real servers are, and in what this log differs from them on purpose.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The folder beside the repository.
-const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
+/// The recordings in this repository (tests/recordings/README.md).
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/recordings");
+/// Recordings whose requests carry test files of Rekor. They are not copied into this repository, and are
+/// replayed as well where they lie beside it.
+const UPSTREAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/golden");
 const REFERENCE: &str = include_str!("../../../../docs/API.md");
 const SECTION: &str = "\n## Where it differs from Rekor on purpose\n";
 /// More reasons than this would be none.
@@ -12,15 +15,42 @@ const MOST_REASONS: usize = 12;
 /// A difference that no answer shows: only the search does.
 pub(crate) const INDEX_KEYS: &str = "index keys";
 
-/// A folder of recordings. None, and a word about it, where it is absent; in CI it must be there.
-pub(crate) fn folder(name: &str) -> Option<PathBuf> {
-    let folder = Path::new(RECORDINGS).join(name);
-    if folder.is_dir() {
-        return Some(folder);
+/// A folder of recordings, and the prefix that docs/API.md gives to the names of its cases.
+pub(crate) type Folder = (&'static str, &'static str);
+
+/// Returns a file or folder of the recordings in this repository. If it is absent, says so and returns None; in CI it
+/// fails.
+pub(crate) fn path(name: &str) -> Option<PathBuf> {
+    let path = Path::new(RECORDINGS).join(name);
+    let is_present = path.exists();
+    assert!(is_present || std::env::var_os("CI").is_none(), "there are no recordings in {}", path.display());
+    if !is_present {
+        println!("passed over: there are no recordings in {}", path.display());
     }
-    assert!(std::env::var_os("CI").is_none(), "no recordings in {}", folder.display());
-    println!("passed over: no recordings in {}", folder.display());
-    None
+    is_present.then_some(path)
+}
+
+/// Returns the places of these folders. Upstream folders are left out where they are absent, in CI too.
+pub(crate) fn folders(folders: &[Folder]) -> Option<Vec<(PathBuf, &'static str)>> {
+    let mut places = Vec::new();
+    for (name, prefix) in folders {
+        if !name.ends_with("/upstream") {
+            places.push((path(name)?, *prefix));
+            continue;
+        }
+        let place = Path::new(UPSTREAM).join(name);
+        if place.is_dir() {
+            places.push((place, *prefix));
+        } else {
+            println!("passed over: there are no upstream recordings in {}", place.display());
+        }
+    }
+    Some(places)
+}
+
+/// Whether the upstream recordings are replayed as well.
+pub(crate) fn has_upstream() -> bool {
+    Path::new(UPSTREAM).is_dir()
 }
 
 /// The tables of docs/API.md: reasons, and under each the recorded cases that differ for it, with how.

@@ -1,8 +1,6 @@
-//! Inputs that Rekor's own code judged (`../shared/findings/cases/sets` beside the repository), each with its status, leaf bytes and
-//! index keys.
+//! Inputs that Rekor's own code judged (tests/recordings/verdicts.jsonl.gz), each with its status, leaf bytes and index keys.
 
 use std::io::Read;
-use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +8,7 @@ use entry::{Policy, ProposedEntry};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
+use crate::golden;
 use crate::submission::NOW;
 
 /// Rekor v1.6.1, built with Go 1.27, judges these otherwise than the one of the recording, and so does this log.
@@ -17,8 +16,8 @@ const OTHERWISE_SINCE: [&str; 2] = ["cert-san-ip6-mapped", "cert-subject-univers
 
 #[test]
 fn what_agreed_with_rekor_still_does() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/findings/cases/sets/half-a.jsonl.gz");
-    let Ok(compressed) = std::fs::read(&file) else { return println!("passed over: there is no {}", file.display()) };
+    let Some(file) = golden::path("verdicts.jsonl.gz") else { return };
+    let compressed = std::fs::read(file).unwrap();
     let mut lines = String::new();
     GzDecoder::new(&compressed[..]).read_to_string(&mut lines).unwrap();
     let cases: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use entry::{Attribute, Policy, ProposedEntry, Refusal, index_keys_of_leaf};
 use serde_json::Value;
 
-use crate::golden::{self, Differences};
+use crate::golden::{self, Differences, Folder};
 use crate::submission::NOW;
 
 /// Folders of Rekor v1.5.4, and how docs/API.md calls them.
-const OLD: &[(&str, &str)] = &[("v1/own", "v1/"), ("v1/upstream", "v1/")];
+const OLD: &[Folder] = &[("v1/own", "v1/"), ("v1/upstream", "v1/")];
 /// Those of v1.6.1.
-const NEWEST: &[(&str, &str)] = &[
+const NEWEST: &[Folder] = &[
     ("newest/v1/own", "v1/"),
     ("newest/v1/upstream", "v1/"),
     ("newest/new/v1", "new/v1/"),
@@ -201,10 +201,10 @@ impl Recording {
 }
 
 /// All recorded POSTs to `path`, named as in docs/API.md; none where the recordings are absent.
-fn recordings(folders: &[(&str, &str)], path: &str) -> Option<Vec<Recording>> {
+fn recordings(folders: &[Folder], path: &str) -> Option<Vec<Recording>> {
     let mut recordings = Vec::new();
-    for (folder, prefix) in folders {
-        let files = std::fs::read_dir(golden::folder(folder)?).unwrap();
+    for (folder, prefix) in golden::folders(folders)? {
+        let files = std::fs::read_dir(folder).unwrap();
         let mut files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
         files.sort();
         recordings.extend(files.iter().map(|file| Recording {

@@ -36,7 +36,7 @@ fn verify(json: &[u8]) -> Result<VerifiedEntry, Refusal> {
 fn recorded_requests() {
     let mut counts = [0; 2];
     for folder in ["v2/v2.2.1", "v2", "v2/ecdsa-signer", "newest/v2", "newest/new/v2"] {
-        let Some(folder) = golden::folder(folder) else { return };
+        let Some(folder) = golden::path(folder) else { return };
         for file in fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "json") {

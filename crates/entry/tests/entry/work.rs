@@ -1,7 +1,5 @@
 //! What hostile entries may cost: less than their length is worth, counted before it is spent.
 
-use std::path::Path;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use entry::{Policy, ProposedEntry, Refusal, VerifiedEntry, Work, key_search_key};
@@ -13,6 +11,7 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 
+use crate::golden;
 use crate::submission::{NOW, Submission};
 
 pub(crate) const TOO_COSTLY: &str = "checking this takes longer than anything of its size may take";
@@ -41,16 +40,6 @@ fn assert_too_costly(body: &[u8]) {
 fn cpu_nanoseconds() -> u64 {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     statistics.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
-}
-
-/// A hostile entry that is recorded beside the repository.
-fn recorded(name: &str) -> Option<Vec<u8>> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/findings/cases/kinds").join(name);
-    let body = std::fs::read(&file).ok();
-    if body.is_none() {
-        println!("passed over: there is no {}", file.display());
-    }
-    body
 }
 
 /// A chain whose certificates have as many names and constraints as they have room for. The names of none are excluded.
@@ -106,7 +95,8 @@ fn recorded_hostile_entries_cost_no_more_than_their_length_is_worth() {
         "dos-nc_names12000_constraints5400_ints8.json",
         "dos-pgp_p521_x250.json",
     ] {
-        let Some(body) = recorded(name) else { continue };
+        let Some(file) = golden::path(&format!("costly/{name}")) else { continue };
+        let body = std::fs::read(file).unwrap();
         let (outcome, work) = verify(&body);
         println!("{name}: {:?}, {} of {} ns", outcome.err().map(|e| e.to_string()), work.spent(), work.limit());
     }
@@ -171,7 +161,8 @@ fn keys_of_an_envelope_in_the_worst_order_are_too_many() {
 
 #[test]
 fn a_search_by_a_costly_key_says_so() {
-    let Some(body) = recorded("dos-pgp_p521_x250.json") else { return };
+    let Some(file) = golden::path("costly/dos-pgp_p521_x250.json") else { return };
+    let body = std::fs::read(file).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
     let key = body["spec"]["signature"]["publicKey"]["content"].as_str().unwrap();
     let refusal = key_search_key("pgp", &STANDARD.decode(key).unwrap()).unwrap_err().to_string();

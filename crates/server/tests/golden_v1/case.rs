@@ -10,7 +10,7 @@ use http::Request;
 use ledger::TreeId;
 use serde_json::Value;
 
-use crate::golden;
+use crate::golden::{self, Folder};
 use crate::support::TestLog;
 
 /// The recorded tree, that of which two shards were recorded among them.
@@ -50,7 +50,7 @@ impl Peer {
     }
 
     /// Its folders, and how docs/API.md calls them.
-    fn folders(self) -> &'static [(&'static str, &'static str)] {
+    fn folders(self) -> &'static [Folder] {
         match self {
             Self::Old => &[("v1/own", "v1/"), ("v1/upstream", "v1/")],
             Self::Newest => &[
@@ -117,8 +117,8 @@ impl Recordings {
     pub(crate) fn load(peer: Peer) -> Option<Self> {
         let mut cases = Vec::new();
         let mut entries = BTreeMap::new();
-        for (folder, prefix) in peer.folders() {
-            for file in fs::read_dir(golden::folder(folder)?).expect("a folder") {
+        for (folder, prefix) in golden::folders(peer.folders())? {
+            for file in fs::read_dir(folder).expect("a folder") {
                 let path = file.expect("an entry").path();
                 let mut text = fs::read_to_string(&path).expect("readable");
                 if peer == Peer::Newest {

@@ -27,7 +27,7 @@ const PASSED_OVER: &str = "h2c prior";
 
 #[tokio::test]
 async fn statuses_of_raw_requests_match_the_newest_recordings() {
-    let Some(folder) = golden::folder("newest/new/http") else { return };
+    let Some(folder) = golden::path("newest/new/http") else { return };
     let text = fs::read_to_string(folder.join("raw.json")).expect("readable");
     let cases: BTreeMap<String, Value> = serde_json::from_str(&text).expect("JSON");
     let differences = Differences::read();

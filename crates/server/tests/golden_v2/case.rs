@@ -105,7 +105,7 @@ impl Case {
 /// The recordings of one server in the order of their names, duplicates after what they repeat. None where they are absent.
 pub(crate) fn load(peer: Peer) -> Option<Vec<Case>> {
     let mut cases = Vec::new();
-    for file in fs::read_dir(golden::folder(peer.folder)?).expect("a folder") {
+    for file in fs::read_dir(golden::path(peer.folder)?).expect("a folder") {
         let path = file.expect("an entry").path();
         if path.extension().is_some_and(|extension| extension == "json") {
             cases.push(case(peer.prefix, &serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON")));

@@ -1,5 +1,5 @@
 //! Replays the recorded answers of real Rekor v2 servers and compares. Where older and newest ones differ the newest decides.
-//! Where the recordings are absent, it says so and passes over; in CI it fails.
+//! If the recordings (tests/recordings) are absent, it says so and passes; in CI it fails.
 //!
 //! Every folder is a server of its own, whose log is made again in the recorded order. What depends on what was in the log and
 //! on its key is masked, but the leaves: they must be the recorded ones, and each proof must lead to its checkpoint.
