@@ -15,6 +15,14 @@ gitsign_checks() {
   export SIGSTORE_ROOT_FILE=$folder/authorities/fulcio.pem SIGSTORE_REKOR_PUBLIC_KEY=$folder/log.pub
   export SIGSTORE_CT_LOG_PUBLIC_KEY_FILE=$folder/authorities/ct.pub SIGSTORE_ID_TOKEN GITSIGN_TOKEN_PROVIDER=envvar
   SIGSTORE_ID_TOKEN=$(curl -fsS "$url/token/email")
+  # It takes the log's key from a TUF repository whenever it verifies.
+  mkdir -p "$folder/tuf/targets" "$folder/trust"
+  "$BINARY" trust export --data-dir "$folder/data" --public-url http://localhost:3000 --out "$folder/trust" >"$folder/export.log"
+  (cd "$folder/trust" && "$PEERS/bin/interop" tuf --target trusted_root.json "$folder/tuf")
+  cp "$folder/trust/trusted_root.json" "$folder/tuf/targets/"
+  background tuf python3 -m http.server 3020 --bind 127.0.0.1 --directory "$folder/tuf"
+  answers http://127.0.0.1:3020/root.json
+  export TUF_MIRROR=http://127.0.0.1:3020 TUF_ROOT_JSON=$folder/tuf/root.json TUF_ROOT=$folder/tuf-cache
   cd "$folder/repository"
   git init --quiet .
   git config user.name Dev

@@ -16,9 +16,8 @@ litewitness_checks() {
   answers http://127.0.0.1:7380/
   vkey=$(grep -oE "$name\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+" "$folder/litewitness.log" "$folder/answer" | head -n 1 | sed 's/^[^:]*://')
   # What its own tool for this does, which does not build: a module of its is on no registry.
-  # shellcheck disable=SC2002
   sqlite3 "$folder/litewitness.db" "INSERT INTO log VALUES ('log.example', 0, '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=');" \
-    "INSERT INTO key VALUES ('log.example', '$(cat "$folder/trust/checkpoint.vkey" | while read -r line; do case $(cut -d+ -f3 <<<"$line") in A[QRST]*) echo "$line" ;; esac; done | head -n 1)');"
+    "INSERT INTO key VALUES ('log.example', '$(line_of 1 "$folder/trust/checkpoint.vkey")');"
   printf 'witness lite %s http://127.0.0.1:7380\nquorum lite\n' "$vkey" >"$folder/policy"
   log log.example --ed25519-key "$folder/ed25519.pem" --witness-policy "$folder/policy"
   local number

@@ -7,18 +7,6 @@ witness_of_tiles() {
   awk '$1 == "witness" {print $3}' "$PEERS/rekor-tiles/tests/testdata/witness/policy.yaml"
 }
 
-# line_of KIND FILE: the vkey in a file whose key is of that type (1 is Ed25519, 2 ECDSA).
-line_of() {
-  local line
-  while read -r line; do
-    if [ "$(cut -d+ -f3 <<<"$line" | base64 -d | od -An -tu1 -N1 | tr -d ' ')" = "$1" ]; then
-      echo "$line"
-      return 0
-    fi
-  done <"$2"
-  return 1
-}
-
 tiles_checks() {
   local tests=$PEERS/rekor-tiles/tests vkeys=$folder/trust/checkpoint.vkey
   export HTTP_PROXY='' http_proxy=''

@@ -52,6 +52,7 @@ func authorities(args []string) error {
 	}
 	routes := http.NewServeMux()
 	routes.HandleFunc("POST /api/v2/signingCert", fulcio.issue)
+	routes.HandleFunc("POST /api/v1/signingCert", fulcio.issueLegacy)
 	routes.HandleFunc("POST /api/v1/timestamp", stamps.stamp)
 	routes.HandleFunc("GET /token/{identity}", identities.token)
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {

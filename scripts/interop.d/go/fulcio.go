@@ -70,13 +70,15 @@ type signingRequest struct {
 	Credentials struct {
 		Token string `json:"oidcIdentityToken"`
 	} `json:"credentials"`
-	Key *struct {
-		PublicKey struct {
-			Content string `json:"content"`
-		} `json:"publicKey"`
-		Proof []byte `json:"proofOfPossession"`
-	} `json:"publicKeyRequest"`
-	CSR []byte `json:"certificateSigningRequest"`
+	Key *keyRequest `json:"publicKeyRequest"`
+	CSR []byte      `json:"certificateSigningRequest"`
+}
+
+type keyRequest struct {
+	PublicKey struct {
+		Content string `json:"content"`
+	} `json:"publicKey"`
+	Proof []byte `json:"proofOfPossession"`
 }
 
 func (ca *certificateAuthority) issue(w http.ResponseWriter, r *http.Request) {
@@ -92,11 +94,39 @@ func (ca *certificateAuthority) issue(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// issueLegacy answers the first form of Fulcio's API, which gitsign uses: a key in DER, and the chain as PEM.
+func (ca *certificateAuthority) issueLegacy(w http.ResponseWriter, r *http.Request) {
+	var legacy struct {
+		PublicKey struct {
+			Content []byte `json:"content"`
+		} `json:"publicKey"`
+		Proof []byte `json:"signedEmailAddress"`
+	}
+	err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20)).Decode(&legacy)
+	var chain []string
+	if err == nil {
+		request := signingRequest{Key: &keyRequest{Proof: legacy.Proof}}
+		request.Key.PublicKey.Content = string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: legacy.PublicKey.Content}))
+		chain, err = ca.issueFor(request, r)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/pem-certificate-chain")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = w.Write([]byte(strings.Join(chain, "")))
+}
+
 func (ca *certificateAuthority) answer(r *http.Request) ([]string, error) {
 	var request signingRequest
 	if err := json.NewDecoder(http.MaxBytesReader(nil, r.Body, 1<<20)).Decode(&request); err != nil {
 		return nil, err
 	}
+	return ca.issueFor(request, r)
+}
+
+func (ca *certificateAuthority) issueFor(request signingRequest, r *http.Request) ([]string, error) {
 	token := request.Credentials.Token
 	if bearer, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found {
 		token = bearer
