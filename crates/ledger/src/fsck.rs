@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
-use crate::head::describe;
-use crate::search::lower_case;
+use crate::heads::head::describe;
+use crate::reading::search::lower_case;
 use crate::store::encoding::prefix;
 use crate::store::{AuditCounts, AuditEntry, HeadRow, Store, StoreError, TreeRow};
 use crate::{IndexKeyHash, Tree, timestamps};

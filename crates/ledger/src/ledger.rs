@@ -8,18 +8,18 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, TilePath, TreeSize};
 use tokio_util::sync::CancellationToken;
 
-use crate::append::NoPlace;
-use crate::core::{Core, PublishError};
-use crate::head::SigningError;
-use crate::keys::KeyRing;
-use crate::log::{Log, Parts};
-use crate::publish::Witnessing;
-use crate::seal::Freshness;
-use crate::search::lower_case;
-use crate::sequencer::Patience;
+use crate::heads::head::SigningError;
+use crate::heads::publish::Witnessing;
+use crate::heads::{Core, PublishError};
+use crate::keys::key_ring::KeyRing;
+use crate::reading::search::lower_case;
+use crate::shards::log::{Log, Parts};
+use crate::shards::trees::{DEFAULT_NAME, create_tree, find_log};
 use crate::store::{EntryRef, EntryRow, IndexKeys, Store, StoreError, TreeRow};
 use crate::tasks::Fatal;
-use crate::trees::{DEFAULT_NAME, create_tree, find_log};
+use crate::writing::append::NoPlace;
+use crate::writing::seal::Freshness;
+use crate::writing::sequencer::Patience;
 use crate::{
     Apis, AppendError, Appended, Clock, Head, Hits, InclusionProof, LoggedEntry, NewEntry, ReadError, Search, Shards,
     Tree, TreeId,

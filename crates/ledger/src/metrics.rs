@@ -4,8 +4,8 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 use tlog::WitnessPolicy;
 
 use crate::AppendError;
-use crate::sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES};
-use crate::witnesses::RESULTS;
+use crate::heads::witnesses::RESULTS;
+use crate::writing::sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES};
 
 /// Why an entry is shown without its attestation.
 const UNAVAILABLE_REASONS: [&str; 3] = ["missing", "erased", "damaged"];

@@ -5,14 +5,14 @@
 use ring::rand::SecureRandom;
 use tlog::{Hash, KeyAlgorithm, VerifyingKey};
 
-use crate::finish;
 use crate::ledger::{OpenError, Settings};
-use crate::log::Parts;
-use crate::presence::LIVES_FOR;
+use crate::shards::finish;
+use crate::shards::log::Parts;
+use crate::shards::presence::LIVES_FOR;
+use crate::shards::trees::random_tree_id;
 use crate::store::{
     FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreError, StoreResult, TreeRow, TreeState,
 };
-use crate::trees::random_tree_id;
 use crate::{TreeId, check_name};
 
 /// Why a log is not rotated.

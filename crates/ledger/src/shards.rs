@@ -1,5 +1,11 @@
 //! What a request sees of a log: the published head of each shard.
 
+pub(crate) mod active;
+pub(crate) mod finish;
+pub(crate) mod log;
+pub(crate) mod presence;
+pub(crate) mod trees;
+
 use std::sync::Arc;
 
 use tlog::LeafIndex;

@@ -7,10 +7,10 @@ use quick_cache::sync::Cache;
 use tlog::{FullTile, Hash, TILE_WIDTH, TileId, TileTree, TileWidthError, Tiles};
 
 use crate::TreeId;
-use crate::core::Core;
-use crate::gather::{Gathered, LookUp};
-use crate::head::HeadView;
+use crate::heads::Core;
+use crate::heads::head::HeadView;
 use crate::metrics::Metrics;
+use crate::reading::batched::{Gathered, LookUp};
 use crate::store::{Read, Store, StoreError, StoreResult};
 
 /// Decoded full tiles kept: 16 KiB each, so 72 MiB. All of a log of 10^6 entries (3,922), with room for the shards of the cache

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::Core;
-use crate::sequencer::{Queue, sequencer};
+use crate::heads::Core;
 use crate::tasks::Tasks;
+use crate::writing::sequencer::{Queue, sequencer};
 
 /// A tree with the tasks that write to it and follow it.
 pub(crate) struct Active {

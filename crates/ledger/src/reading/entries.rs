@@ -8,10 +8,10 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use crate::core::Core;
-use crate::gather::{Gathered, LookUp};
+use crate::heads::Core;
 use crate::metrics::Metrics;
-use crate::read::LoggedEntry;
+use crate::reading::batched::{Gathered, LookUp};
+use crate::reading::proofs::LoggedEntry;
 use crate::store::{Attestation, EntryRef, Store, StoreResult, StoredEntry};
 use crate::{Head, ReadError, TreeId};
 

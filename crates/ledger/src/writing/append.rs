@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::LoggedEntry;
-use crate::head::SigningError;
+use crate::heads::head::SigningError;
 use crate::store::Attestation;
 
 /// A verified entry on its way into the log.

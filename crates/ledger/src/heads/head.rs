@@ -8,8 +8,8 @@ use tlog::{
     VerifyingKey,
 };
 
+use crate::reading::tiles::TileSet;
 use crate::store::{FinalCheckpoint, StoreError};
-use crate::tiles::TileSet;
 use crate::{Apis, TreeId};
 
 /// What never changes about a tree.

@@ -11,12 +11,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::core::{Core, PublishError, WentBack};
-use crate::follow::{load_edge, load_head};
-use crate::head::{Integrated, SigningError, describe};
+use crate::heads::follow::{load_edge, load_head};
+use crate::heads::head::{Integrated, SigningError, describe};
+use crate::heads::witnesses::{WITNESS_TIMEOUT, WitnessTransport, Witnesses};
+use crate::heads::{Core, PublishError, WentBack};
 use crate::store::{PublicationRow, Publisher, Read, Store, StoreError};
 use crate::tasks::Tasks;
-use crate::witnesses::{WITNESS_TIMEOUT, WitnessTransport, Witnesses};
 use crate::{AppendError, Head, OpenError, TreeId};
 
 /// Writes are refused while more entries than this wait to be published (design §4).

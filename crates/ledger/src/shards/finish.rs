@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tlog::LeafIndex;
 
 use crate::ReadError;
-use crate::core::Core;
-use crate::follow::PAUSE_AFTER_ERROR;
-use crate::head::{Head, SigningError};
+use crate::heads::Core;
+use crate::heads::follow::PAUSE_AFTER_ERROR;
+use crate::heads::head::{Head, SigningError};
 use crate::store::{FinalCheckpoint, StoreError, TimestampRow};
 
 /// Entries of one read: with bodies of at most 64 KiB, at most 16 MiB.

@@ -1,5 +1,10 @@
 //! What the sequencer, the followers and the readers of one log share.
 
+pub(crate) mod follow;
+pub(crate) mod head;
+pub(crate) mod publish;
+pub(crate) mod witnesses;
+
 use std::sync::{Arc, OnceLock};
 
 use ring::rand::SystemRandom;
@@ -7,16 +12,16 @@ use tlog::{SigningKey, VerifyingKey};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::entries::Entries;
-use crate::follow::Refresh;
-use crate::head::{HeadView, Integrated, SigningError, describe};
-use crate::log::Parts;
+use crate::heads::follow::Refresh;
+use crate::heads::head::{HeadView, Integrated, SigningError, describe};
+use crate::heads::publish::Publication;
 use crate::metrics::Metrics;
-use crate::publish::Publication;
-use crate::search::{Keys, Turns};
+use crate::reading::entries::Entries;
+use crate::reading::search::{Keys, Turns};
+use crate::reading::tile_bytes::TileBytes;
+use crate::reading::tiles::TileCache;
+use crate::shards::log::Parts;
 use crate::store::{FinalCheckpoint, Read, Store, StoreError};
-use crate::tile_bytes::TileBytes;
-use crate::tiles::TileCache;
 use crate::timestamps::Waiting;
 use crate::{Clock, Head, Tree, TreeId};
 

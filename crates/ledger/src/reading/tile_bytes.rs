@@ -8,7 +8,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tlog::{Hash, TILE_WIDTH, TileId, TilePath, TileResource, TileTree};
 
-use crate::core::Core;
+use crate::heads::Core;
 use crate::store::{StoreError, StoreResult};
 use crate::{Head, ReadError};
 

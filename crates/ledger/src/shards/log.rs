@@ -7,20 +7,20 @@ use tlog::SigningKey;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::active::Active;
-use crate::core::Core;
-use crate::finish::finish_patiently;
-use crate::follow::load_head;
-use crate::head::Integrated;
-use crate::keys::KeyRing;
+use crate::heads::Core;
+use crate::heads::follow::load_head;
+use crate::heads::head::Integrated;
+use crate::heads::publish::{Publication, Witnessing};
+use crate::keys::key_ring::KeyRing;
 use crate::ledger::{OpenError, Settings};
 use crate::metrics::Metrics;
-use crate::presence::Company;
-use crate::publish::{Publication, Witnessing};
-use crate::search::Turns;
+use crate::reading::search::Turns;
+use crate::shards::active::Active;
+use crate::shards::finish::finish_patiently;
+use crate::shards::presence::Company;
+use crate::shards::trees::check_cosigner;
 use crate::store::{ServerRow, Store, TreeRow, TreeState};
 use crate::tasks::{Fatal, Tasks};
-use crate::trees::check_cosigner;
 use crate::{Clock, Head, ReadError, Shards, Tree, TreeId};
 
 /// The task of a frozen tree, which returns when it is done.
@@ -231,7 +231,7 @@ impl Log {
                 active.core.frozen.cancelled().await;
                 while let Err(error) = log.move_on(active.core.tree.id).await {
                     tracing::error!(%error, "the log was rotated, and the next tree cannot be opened");
-                    tokio::time::sleep(crate::follow::PAUSE_AFTER_ERROR).await;
+                    tokio::time::sleep(crate::heads::follow::PAUSE_AFTER_ERROR).await;
                 }
             };
             log.ended.run_until_cancelled(moved).await;

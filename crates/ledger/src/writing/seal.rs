@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tlog::{Edge, FullTile, Hash, LeafIndex};
 
-use crate::head::Integrated;
+use crate::heads::head::Integrated;
 use crate::store::{EntryRef, EntryRow, HeadRow};
 
 /// A base that is dated further ahead of the local clock is not extended (design §4, step 9).

@@ -11,8 +11,8 @@ use futures_util::stream::FuturesUnordered;
 use tlog::{AddCheckpoint, Note, NoteSignature, TreeSize, WitnessKey, WitnessPolicy};
 use tokio::time::timeout;
 
-use crate::core::Core;
-use crate::head::HeadView;
+use crate::heads::Core;
+use crate::heads::head::HeadView;
 use crate::{Head, ReadError};
 
 /// How long one witness may take with all its tries. Well below the 10 s after which writes are refused.

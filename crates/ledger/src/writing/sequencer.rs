@@ -11,11 +11,11 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::ReadError;
-use crate::append::{AppendError, NoPlace};
-use crate::core::{Core, PublishError};
-use crate::head::Integrated;
-use crate::seal::{Freshness, NewRows, Place, Sealed, integrated_time, seal};
+use crate::heads::head::Integrated;
+use crate::heads::{Core, PublishError};
 use crate::store::{Commit, EntryRow, Round, StoreError, TimestampRow, Writer};
+use crate::writing::append::{AppendError, NoPlace};
+use crate::writing::seal::{Freshness, NewRows, Place, Sealed, integrated_time, seal};
 
 /// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
 pub const MAX_ROUND_ENTRIES: usize = 1_024;

@@ -8,9 +8,9 @@ use tlog::{Hash, LeafIndex};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use crate::core::Core;
-use crate::gather::{Gathered, LookUp};
+use crate::heads::Core;
 use crate::metrics::Metrics;
+use crate::reading::batched::{Gathered, LookUp};
 use crate::store::{
     Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Store, StoreResult, search,
 };

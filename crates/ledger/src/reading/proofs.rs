@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 
-use crate::core::Core;
-use crate::head::{HeadView, SigningError};
+use crate::heads::Core;
+use crate::heads::head::{HeadView, SigningError};
 use crate::store::{Attestation, StoreError};
 use crate::{Head, TreeId, timestamps};
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use tlog::{EMPTY_ROOT, Edge, TreeSize};
 use tokio::sync::Mutex;
 
-use crate::core::{Core, PublishError, WentBack};
-use crate::head::{HeadView, Integrated, describe};
-use crate::publish::Publication;
+use crate::heads::head::{HeadView, Integrated, describe};
+use crate::heads::publish::Publication;
+use crate::heads::{Core, PublishError, WentBack};
+use crate::reading::tiles::fresh_tiles;
 use crate::store::{HeadRow, Read, StoreError, StoreResult, TreeState};
-use crate::tiles::fresh_tiles;
 use crate::{Head, ReadError, TreeId};
 
 /// How often a server looks for heads of other servers on the same database (design §5).

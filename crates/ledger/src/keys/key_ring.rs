@@ -1,0 +1,133 @@
+//! The log keys that a server holds: those it was given, and those of a folder, which may get another one while it runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ring::rand::SecureRandom;
+use tlog::{Hash, KeyAlgorithm, SigningKey};
+
+use super::key_file;
+
+/// Key files that are read of one folder: a log that rotates twice a year has as many after 30 years.
+const MAX_KEY_FILES: usize = 64;
+/// What a key file's name ends in.
+const EXTENSION: &str = "pem";
+
+/// Log keys, by log ID.
+pub struct KeyRing {
+    held: RwLock<Vec<Arc<SigningKey>>>,
+    folder: Option<PathBuf>,
+}
+
+impl KeyRing {
+    /// The keys given, in this order.
+    pub fn new(keys: impl IntoIterator<Item = SigningKey>) -> Self {
+        Self { held: RwLock::new(keys.into_iter().map(Arc::new).collect()), folder: None }
+    }
+
+    /// Also those of the files in `folder` that end in `.pem`, now and whenever [`KeyRing::look`] is called. A folder that is not
+    /// there is an empty one.
+    pub fn with_folder(mut self, folder: PathBuf, rng: &dyn SecureRandom) -> Self {
+        self.folder = Some(folder);
+        self.look(rng);
+        self
+    }
+
+    /// The key of this log ID.
+    pub fn find(&self, log_id: &Hash) -> Option<Arc<SigningKey>> {
+        self.read(|held| held.iter().find(|key| key.verifying_key().log_id() == *log_id).cloned())
+    }
+
+    /// The first key: the one of a log that is made.
+    pub fn first(&self) -> Option<Arc<SigningKey>> {
+        self.read(|held| held.first().cloned())
+    }
+
+    /// Log IDs of all keys.
+    pub fn log_ids(&self) -> Vec<Hash> {
+        self.read(|held| held.iter().map(|key| key.verifying_key().log_id()).collect())
+    }
+
+    /// The folder, if there is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// Looks into the folder for keys that came since. Keys are only added: one whose file is gone stays until the process ends.
+    /// A file that cannot be used is reported in the log, and left out.
+    pub fn look(&self, rng: &dyn SecureRandom) {
+        let Some(folder) = &self.folder else { return };
+        for path in key_files(folder) {
+            match key_file::read_again(&path, KeyAlgorithm::EcdsaP256, rng) {
+                Ok(key) => {
+                    if self.add(key) {
+                        key_file::warn_of_writers(&path);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "a file in the key folder is not used"),
+            }
+        }
+    }
+
+    /// Whether the key is new.
+    fn add(&self, key: SigningKey) -> bool {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = !held.iter().any(|other| other.verifying_key() == key.verifying_key());
+        if is_new {
+            held.push(Arc::new(key));
+        }
+        is_new
+    }
+
+    /// The list is whole between any two calls, so a panic elsewhere does not spoil it.
+    fn read<T>(&self, f: impl FnOnce(&[Arc<SigningKey>]) -> T) -> T {
+        f(&self.held.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Paths of the key files in a folder, by name. A folder that is not there is an empty one.
+pub fn key_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(error) => {
+            tracing::warn!(folder = %folder.display(), %error, "the key folder cannot be read");
+            return Vec::new();
+        }
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut files: Vec<PathBuf> =
+        paths.filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION)).collect();
+    files.sort();
+    files.truncate(MAX_KEY_FILES);
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use ring::rand::SystemRandom;
+
+    use super::*;
+
+    #[test]
+    fn keys_of_the_folder_are_found_when_they_come_and_stay_when_they_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let rng = SystemRandom::new();
+        let ring = KeyRing::new([]).with_folder(folder.path().join("keys"), &rng);
+        assert!(ring.first().is_none());
+        fs::create_dir(folder.path().join("keys")).unwrap();
+        let path = folder.path().join("keys/one.pem");
+        let (key, _) = key_file::read_or_make(&path, KeyAlgorithm::EcdsaP256, &rng).unwrap();
+        fs::write(folder.path().join("keys/broken.pem"), "no key").unwrap();
+        fs::write(folder.path().join("keys/note.txt"), "no key").unwrap();
+        let log_id = key.verifying_key().log_id();
+        assert!(ring.find(&log_id).is_none());
+        ring.look(&rng);
+        ring.look(&rng);
+        assert_eq!(ring.log_ids(), [log_id]);
+        fs::remove_file(path).unwrap();
+        ring.look(&rng);
+        assert!(ring.find(&log_id).is_some());
+    }
+}

@@ -1,0 +1,5 @@
+//! Appends to one tree: the queue, the sequencer and its rounds.
+
+pub(crate) mod append;
+pub(crate) mod seal;
+pub(crate) mod sequencer;
