@@ -3,7 +3,8 @@
 use http::HeaderMap;
 
 use crate::app::App;
-use crate::operation::{Access, Operation};
+use crate::operation::Operation;
+use host::Access;
 
 /// Why an operation is not done here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

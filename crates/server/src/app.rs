@@ -4,21 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entry::UnixSeconds;
+use host::{Bodies, Budget, Cors, Observer, RequestIds};
 use ledger::Ledger;
 use tokio::sync::Semaphore;
 
 use crate::admission::Operations;
 use crate::attestations::Attestations;
-use crate::body::Bodies;
-use crate::budget::Budget;
-use crate::cors::Cors;
 use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT};
-use crate::log::LogInfoText;
 use crate::metrics::Metrics;
-use crate::observe::RequestIds;
+use crate::operation::access_at;
 use crate::pages;
 use crate::settings::{Duplicates, MAX_ATTESTATION_BYTES, Settings};
 use crate::trust::TrustSettings;
+use crate::v1::log::LogInfoText;
 use crate::v2::GzipBundles;
 use crate::verification::Verifier;
 
@@ -56,8 +54,8 @@ pub(crate) struct App {
     pub(crate) batch_places: Arc<Semaphore>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
-    /// Names requests.
-    pub(crate) request_ids: RequestIds,
+    /// Names requests, and counts and logs them.
+    pub(crate) observer: Observer,
     /// The OpenAPI document.
     pub(crate) swagger: Bytes,
     /// What the trust material says beside the trees.
@@ -76,18 +74,18 @@ impl App {
             policy: Arc::new(settings.policy.clone()),
             operations: settings.operations.clone(),
             read_only: settings.read_only,
-            cors: Cors { is_public: settings.public, origins: settings.cors_origins.clone() },
-            attestations: Attestations::up_to(settings.limits.attestation_bytes.min(MAX_ATTESTATION_BYTES)),
-            bodies: Bodies::new(&settings.limits, &metrics),
+            cors: Cors { is_public: settings.public, origins: settings.cors_origins.clone(), access: access_at },
+            attestations: Attestations::up_to(settings.attestation_bytes.min(MAX_ATTESTATION_BYTES)),
+            bodies: Bodies::new(&settings.limits, &metrics.http),
             answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             search_answers: Budget::new(SEARCH_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             bundles: Budget::new(BUNDLE_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             gzip_bundles: GzipBundles::new(),
             log_info: LogInfoText::default(),
             duplicates: settings.duplicates,
-            verifier: Verifier::new(settings.limits.verifications.get(), Arc::clone(&metrics)),
+            verifier: Verifier::new(settings.verifications.get(), Arc::clone(&metrics)),
             batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),
-            request_ids: RequestIds::new(settings.instance.clone()),
+            observer: Observer::new(RequestIds::new(settings.instance.clone()), Arc::clone(&metrics.http)),
             swagger: pages::swagger_of(&settings.build.version).into(),
             trust: settings.trust.clone(),
             metrics,

@@ -1,4 +1,4 @@
-//! Whether the server lives, and whether it can do its work.
+//! Whether the log can do its work. Whether the process lives is said by the host.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use http::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::errors::JSON;
 use crate::limits::READY_TIMEOUT;
+use host::JSON;
 
 /// The paths of the probes, for which a listener keeps places of their own.
 pub(crate) const PATHS: &[&str] = &["/healthz", "/readyz"];
@@ -33,19 +33,9 @@ impl IntoResponse for NotReady {
     }
 }
 
-/// The probes of a log, for the listener of the metrics.
-pub(crate) fn probes(app: &Arc<App>) -> Router {
-    liveness().merge(Router::new().route("/readyz", get(readyz)).with_state(Arc::clone(app)))
-}
-
-/// The one probe that any server has.
-pub(crate) fn liveness() -> Router {
-    Router::new().route("/healthz", get(healthz))
-}
-
-/// `GET /healthz`: the process answers.
-pub(crate) async fn healthz() -> Response {
-    serving(SERVING)
+/// Returns the probe of a log beside that of the host, for the listener of the metrics.
+pub(crate) fn readiness(app: &Arc<App>) -> Router {
+    Router::new().route("/readyz", get(readyz)).with_state(Arc::clone(app))
 }
 
 fn serving(text: &'static str) -> Response {

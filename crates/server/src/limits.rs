@@ -1,84 +1,14 @@
-//! Every bound of the HTTP side that is not a setting, each with where it comes from.
+//! Every bound of the log's API that is not a setting, each with where it comes from. Those of connections, requests and
+//! bodies are in [`host::limits`].
 
 use std::time::Duration;
 
 /// Longest path and query together. An entry ID has 80 digits; what is longer than this is no request of this API. 414.
 pub const MAX_URI_BYTES: usize = 4 * 1024;
 
-/// Read buffer of a connection, which bounds the request line and headers together (what was read beyond it with the last
-/// piece still counts as within). 431. Rekor takes 1,000,000 bytes; with
-/// [`crate::settings::DEFAULT_CONNECTIONS`] that would be 4 GB of headers.
-pub const MAX_HEADER_BYTES: usize = 32 * 1024;
-
-/// Header lines of a request. 431.
-pub const MAX_HEADERS: usize = 100;
-
-/// From the last answer (or the connect) to the end of the next request's headers: Rekor's idle time-out, which here bounds
-/// slow headers too.
-pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Longest time in which a client sends a body, as Rekor's read time-out. What the server takes to make room does not count. 408.
-pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Longest pause between two pieces of a body: a sender that stalls gives its share back sooner. 408.
-pub const BODY_PAUSE: Duration = Duration::from_secs(5);
-
-/// Bytes a second that a body brings at least, on average after [`BODY_GRACE`]: a client on a line of 10 kbit/s still gets an entry
-/// in, and one that sends a byte now and then is gone after the grace. 408.
-pub const MIN_BODY_RATE: u64 = 1024;
-
-/// Time in which a body may bring nothing: a packet that is lost twice comes after a second and a half.
-pub const BODY_GRACE: Duration = Duration::from_secs(2);
-
-/// From the first time that a client did not take more of an answer to the end of it, as Rekor's write time-out. Not renewed by
-/// what it takes meanwhile: a byte now and then would hold the room of an answer for ever.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A whole request, body included, but for sending its answer: [`BODY_TIMEOUT`] and as much again for the work. 504.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The same for one with a large body: it may wait twice.
-pub const LARGE_REQUEST_TIMEOUT: Duration =
-    REQUEST_TIMEOUT.saturating_add(LARGE_ADMISSION_WAIT).saturating_add(LARGE_ADMISSION_WAIT);
-
-/// How long a request waits for its share of the bodies in flight, or for its turn of a costly check. 503.
-pub const ADMISSION_WAIT: Duration = Duration::from_secs(5);
-
-/// The same for one with a large body (above [`SMALL_BODY_BYTES`]), whose bytes meanwhile wait on the client's side: a check of
-/// a package of 30 MiB takes a second or two, so that some sixty that come at once are all answered.
-pub const LARGE_ADMISSION_WAIT: Duration = Duration::from_secs(120);
-
-/// Memory that a body takes at most while it is worked on, in its own length: the body itself, and what is decoded from it
-/// (base64 of a package holds three quarters of its length). Then the body is dropped, before anything is unpacked or checked.
-pub const WORKING_FACTOR: u64 = 2;
-
-/// What a body gets before its first byte; then twice as much each time that it is full. An ordinary entry fits, and the bodies of
-/// 1,500 connections that send nothing have what is kept for small ones.
-pub const BODY_STEP_BYTES: u64 = 4 * 1024;
-
-/// Bodies up to this size are admitted from a share of their own, so that a few large or slow uploads cannot keep ordinary
-/// entries (some 1 KiB, certificates included) out.
-pub const SMALL_BODY_BYTES: u64 = 64 * 1024;
-
 /// Checks of bodies up to this size run in the request's own task, unless the kind is a heavy one: entries with a key (1 KiB) or a usual certificate (some
 /// 2 KiB). What is larger may take longer.
 pub const LIGHT_BODY_BYTES: u64 = 4 * 1024;
-
-/// Part of all bytes in flight that is kept for small bodies: one in this many.
-pub const SMALL_SHARE: u64 = 8;
-
-/// A refused body is read and dropped up to this many times the body limit, so that a client that writes before it reads gets
-/// to see the refusal; then the connection is closed.
-pub const DISCARD_FACTOR: u64 = 2;
-
-/// … and no longer than this.
-pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A connection that the server closes is read for this many bytes after its last answer: twice the default limit of a body.
-pub const LINGER_BYTES: u64 = 96 << 20;
-
-/// … and no longer than this: a client reads the answer within it, and one that is silent keeps its place for this long.
-pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Entries of one `retrieve`, over its three lists and in each, as in Rekor.
 pub const MAX_RETRIEVE: usize = 10;
@@ -164,51 +94,5 @@ pub const MAX_MESSAGE_BYTES: usize = 2 * MAX_URI_BYTES;
 /// Readiness asks the database; it answers within this time or the server is not ready. Below the 10 s that probes wait.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Longest request id taken over from a client; a longer one is cut.
-pub const MAX_REQUEST_ID_BYTES: usize = 128;
-
-/// Streams of an HTTP/2 connection at once: as many as gRPC clients expect at least. All streams together take no more places
-/// than there are for requests.
-pub const MAX_STREAMS: u32 = 100;
-
-/// What an HTTP/2 stream keeps of an answer that its client does not take. One such answer is cut off after [`WRITE_TIMEOUT`].
-pub const STREAM_BUFFER_BYTES: usize = 64 * 1024;
-
-/// What an HTTP/2 connection sends ahead of what is read: HTTP/2's own default, so that all connections together have 256 MiB
-/// waiting at worst, as much as in HTTP/1.1's buffers.
-pub const HTTP2_WINDOW_BYTES: u32 = 65_535;
-
-/// Silence after which an HTTP/2 connection is asked whether its client is still there, and the time for the answer.
-pub const PING_INTERVAL: Duration = Duration::from_secs(20);
-
-/// An HTTP/2 connection without a request for this long is told to end. Twice [`HEADER_TIMEOUT`], since gRPC clients keep one
-/// connection for all that they do; they connect anew without losing a request.
-pub const HTTP2_IDLE: Duration = Duration::from_secs(20);
-
-/// How long a connection without work that was told to end may take to confirm it: more than a round trip around the world, and
-/// short enough that a stop of the server takes less than a second.
-pub const FAREWELL: Duration = Duration::from_millis(300);
-
-/// An HTTP/2 connection older than this is told to end, as gRPC servers do, so that load spreads again over several servers; its
-/// streams may finish.
-pub const HTTP2_AGE: Duration = Duration::from_secs(300);
-
 /// What the health and reflection services of gRPC read in one message: the name of a service.
 pub const MAX_SERVICE_MESSAGE_BYTES: usize = 1_024;
-
-/// Pause after a failed accept (such as too many open files), so that the loop does not spin.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections that wait in the kernel until they are accepted: the default of `max-connections`, so that as many may come in one
-/// moment as are let in. The kernel takes no more than `net.core.somaxconn`, 4,096 since Linux 5.4.
-pub const BACKLOG: u32 = crate::settings::DEFAULT_CONNECTIONS as u32;
-
-/// One of this many connections is not for requests at work. Such a connection is idle by definition, so that the next client can
-/// have its place; twice as many as there are probes ([`CONNECTIONS_PER_PROBE`]), which need no place for requests.
-pub const CONNECTIONS_PER_SPARE: u64 = 32;
-
-/// There is a place for one probe (`/healthz`, `/readyz`) in this many connections, beside the places for requests.
-pub const CONNECTIONS_PER_PROBE: u64 = 64;
-
-/// Connections to the metrics at once: scrapers, probes, and a curious operator. Idle ones make room.
-pub const METRICS_CONNECTIONS: usize = 64;

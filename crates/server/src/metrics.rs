@@ -1,102 +1,38 @@
 //! All metrics of the HTTP side, in one place. Those that begin with `rekor_` carry the names, labels and units of Rekor, so
 //! that its dashboards and probes carry over (times in nanoseconds); ours are in seconds and bytes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use host::{Reason, SECONDS};
 use http::{Method, StatusCode};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     exponential_buckets,
 };
 
-use crate::operation::{Operation, Route};
+use crate::operation::Operation;
 use crate::settings::BuildInfo;
 
-/// Declares [`Refused`], so that a reason and its label stand in one place.
-macro_rules! reasons {
-    ($($(#[$contract:meta])* $reason:ident = $label:literal,)*) => {
-        /// Why a request was turned away.
-        #[derive(Clone, Copy, Debug)]
-        pub(crate) enum Refused {
-            $($(#[$contract])* $reason,)*
-        }
+/// 503: no turn for a search.
+pub(crate) const SEARCHES: Reason = Reason::new("searches");
+/// 503: no turn for a costly check.
+pub(crate) const VERIFICATION: Reason = Reason::new("verification");
+/// 503: the sequencer's queue is full, and stayed so.
+pub(crate) const QUEUE: Reason = Reason::new("queue");
+/// 503: too much waits for witnesses.
+pub(crate) const WITNESSES: Reason = Reason::new("witnesses");
+/// 503: the log is read-only.
+pub(crate) const READ_ONLY: Reason = Reason::new("read-only");
+/// 503: clocks disagree.
+pub(crate) const CLOCK: Reason = Reason::new("clock");
+/// 503: the database.
+pub(crate) const DATABASE: Reason = Reason::new("database");
+/// 503: the server stops.
+pub(crate) const STOPPING: Reason = Reason::new("stopping");
 
-        impl Refused {
-            /// The labels of all reasons.
-            const LABELS: &[&str] = &[$($label),*];
-
-            /// The value of the label `reason`.
-            pub(crate) fn label(self) -> &'static str {
-                Self::LABELS[self as usize]
-            }
-        }
-    };
-}
-
-reasons! {
-    /// 413.
-    BodyTooLarge = "body-too-large",
-    /// 503: no share of the bytes in flight.
-    BodyBudget = "body-budget",
-    /// 408.
-    BodyTimeout = "body-timeout",
-    /// 503: no share of the answers in flight.
-    AnswerBudget = "answer-budget",
-    /// 503: no turn for a search.
-    Searches = "searches",
-    /// 503: no place for one more request of the listener.
-    Requests = "requests",
-    /// 503: no turn for a costly check.
-    Verification = "verification",
-    /// 503: the sequencer's queue is full, and stayed so.
-    Queue = "queue",
-    /// 503: too much waits for witnesses.
-    Witnesses = "witnesses",
-    /// 503: the log is read-only.
-    ReadOnly = "read-only",
-    /// 503: clocks disagree.
-    Clock = "clock",
-    /// 503: the database.
-    Database = "database",
-    /// 503: the server stops.
-    Stopping = "stopping",
-    /// 504: it took too long.
-    Timeout = "timeout",
-    /// 414.
-    Uri = "uri",
-    /// 400: none, two or a malformed one.
-    Host = "host",
-    /// 417.
-    Expect = "expect",
-    /// 415: an encoded body.
-    Encoding = "encoding",
-}
-
-/// Makes the counter of requests turned away, with each of its reasons at 0: one that is born with its first refusal shows no
-/// increase.
-///
-/// # Errors
-///
-/// None in practice: the name is valid.
-pub(crate) fn refused_requests() -> prometheus::Result<IntCounterVec> {
-    let refused = Opts::new("treehead_http_refused_total", "Requests turned away to keep bounds, by reason");
-    let refused = IntCounterVec::new(refused, &["reason"])?;
-    for reason in Refused::LABELS {
-        drop(refused.with_label_values(&[*reason]));
-    }
-    Ok(refused)
-}
-
-/// Label of requests that no route took.
-pub(crate) const UNMATCHED: &str = "unmatched";
-
-/// The answers that say that the server, and not the client, is at fault.
-const FAILURES: [StatusCode; 3] =
-    [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
-
-/// 0.25 ms (a cached read) to 60 s (the longest time-out), fine where writes should be (15 ms).
-const SECONDS: [f64; 17] =
-    [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// The reasons of refusals that only a log has.
+const REASONS: [Reason; 8] = [SEARCHES, VERIFICATION, QUEUE, WITNESSES, READ_ONLY, CLOCK, DATABASE, STOPPING];
 
 /// The metrics.
 #[derive(Debug)]
@@ -109,24 +45,14 @@ pub(crate) struct Metrics {
     qps_by_api: IntCounterVec,
     latency_by_api: HistogramVec,
     build_info: IntGaugeVec,
-    durations: HistogramVec,
-    requests: IntCounterVec,
-    /// Requests turned away, by [`Refused`].
-    pub(crate) refused: IntCounterVec,
-    /// Request bodies being received or worked on, in bytes.
-    pub(crate) body_bytes_in_flight: IntGauge,
-    /// What the former may be.
-    pub(crate) body_bytes_limit: IntGauge,
+    /// What every role counts of its requests.
+    pub(crate) http: Arc<host::Metrics>,
     /// Answers that show entries or search results, being made or sent, in bytes.
     pub(crate) answer_bytes_in_flight: IntGauge,
-    /// Requests being worked on.
-    pub(crate) requests_in_flight: IntGauge,
     /// What the last readiness probe was answered: 1 for ready.
     pub(crate) ready: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
     pub(crate) verification: Histogram,
-    /// Requests that ended in a bug of ours.
-    pub(crate) panics: IntCounter,
 }
 
 impl Metrics {
@@ -139,6 +65,7 @@ impl Metrics {
         // Rekor: ten buckets from 1 ms to 60 s, in nanoseconds.
         let rekor_buckets = exponential_buckets(1e6, 60_000_f64.powf(1.0 / 9.0), 10)?;
         let seconds = SECONDS.to_vec();
+        let operations = Operation::all().map(|operation| (operation.id(), operation.access()));
         let metrics = Self {
             new_entries: IntCounter::new("rekor_new_entries", "The total number of new log entries")?,
             new_v2_hashedrekords: IntCounter::new(
@@ -172,36 +99,11 @@ impl Metrics {
                 // Dashboards group by `goversion`, so the label stays; its value is the compiler that made this program.
                 &["version", "revision", "build_date", "goversion"],
             )?,
-            durations: HistogramVec::new(
-                HistogramOpts::new(
-                    "treehead_http_request_duration_seconds",
-                    "Time from the end of a request's headers to its answer",
-                )
-                .buckets(seconds.clone()),
-                &["route", "method"],
-            )?,
-            requests: IntCounterVec::new(
-                Opts::new(
-                    "treehead_http_requests_total",
-                    "Requests answered, by operation, by whether it reads or writes, and by status (of gRPC the one that the answer \
-                     would have over HTTP)",
-                ),
-                &["operation", "access", "code"],
-            )?,
-            refused: refused_requests()?,
-            body_bytes_in_flight: IntGauge::new(
-                "treehead_http_body_bytes_in_flight",
-                "Bytes set aside for request bodies being received or worked on",
-            )?,
-            body_bytes_limit: IntGauge::new(
-                "treehead_http_body_bytes_limit",
-                "Most bytes set aside for request bodies being received or worked on",
-            )?,
+            http: Arc::new(host::Metrics::new(registry, operations, &REASONS)?),
             answer_bytes_in_flight: IntGauge::new(
                 "treehead_http_answer_bytes_in_flight",
                 "Bytes set aside for answers that show entries or search results, being made or sent",
             )?,
-            requests_in_flight: IntGauge::new("treehead_http_requests_in_flight", "Requests being worked on")?,
             ready: IntGauge::new("treehead_ready", "What the last readiness probe was answered: 1 for ready")?,
             verification: Histogram::with_opts(
                 HistogramOpts::new(
@@ -210,23 +112,11 @@ impl Metrics {
                 )
                 .buckets(seconds),
             )?,
-            panics: IntCounter::new("treehead_http_panics_total", "Requests that ended in a bug of this program")?,
         };
         metrics.register(registry)?;
-        metrics.begin_at_zero();
-        Ok(metrics)
-    }
-
-    /// Makes the series that alerts look at. One that is born with its first failure shows no increase.
-    fn begin_at_zero(&self) {
         // Until the first probe nothing says otherwise.
-        self.ready.set(1);
-        for operation in Operation::all() {
-            for code in FAILURES {
-                let labels = [operation.id(), operation.access().label(), code.as_str()];
-                drop(self.requests.with_label_values(&labels));
-            }
-        }
+        metrics.ready.set(1);
+        Ok(metrics)
     }
 
     fn register(&self, registry: &Registry) -> prometheus::Result<()> {
@@ -238,16 +128,9 @@ impl Metrics {
         registry.register(Box::new(self.qps_by_api.clone()))?;
         registry.register(Box::new(self.latency_by_api.clone()))?;
         registry.register(Box::new(self.build_info.clone()))?;
-        registry.register(Box::new(self.durations.clone()))?;
-        registry.register(Box::new(self.requests.clone()))?;
-        registry.register(Box::new(self.refused.clone()))?;
-        registry.register(Box::new(self.body_bytes_in_flight.clone()))?;
-        registry.register(Box::new(self.body_bytes_limit.clone()))?;
         registry.register(Box::new(self.answer_bytes_in_flight.clone()))?;
-        registry.register(Box::new(self.requests_in_flight.clone()))?;
         registry.register(Box::new(self.ready.clone()))?;
-        registry.register(Box::new(self.verification.clone()))?;
-        registry.register(Box::new(self.panics.clone()))
+        registry.register(Box::new(self.verification.clone()))
     }
 
     /// Sets the one sample of `rekor_build_info`.
@@ -276,25 +159,10 @@ impl Metrics {
         self.v2_latency.with_label_values(&[status.as_str(), method]).observe(took.as_secs_f64());
     }
 
-    /// A request was turned away.
-    pub(crate) fn refused(&self, reason: Refused) {
-        self.refused.with_label_values(&[reason.label()]).inc();
-    }
-
     /// An operation of Rekor's API was answered.
     pub(crate) fn api_answer(&self, path: &str, method: &Method, status: StatusCode, took: Duration) {
         self.qps_by_api.with_label_values(&[path, method.as_str(), status.as_str()]).inc();
         self.latency_by_api.with_label_values(&[path, method.as_str()]).observe(took.as_secs_f64() * 1e9);
-    }
-
-    /// Any request was answered; none is the route of one that no route took. `method` MUST come from a closed set.
-    pub(crate) fn answer(&self, route: Option<Route>, method: &'static str, status: StatusCode, took: Duration) {
-        let (path, id, access) = match route {
-            Some(Route { operation, path }) => (path, operation.id(), operation.access().label()),
-            None => (UNMATCHED, UNMATCHED, "none"),
-        };
-        self.durations.with_label_values(&[path, method]).observe(took.as_secs_f64());
-        self.requests.with_label_values(&[id, access, status.as_str()]).inc();
     }
 }
 

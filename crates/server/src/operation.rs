@@ -4,8 +4,10 @@
 //! document read this table. A new route is a row here and a handler in the router of its API.
 
 use axum::routing::MethodFilter;
-use http::{Method, StatusCode};
+use host::{Access, Route, Visibility};
+use http::Method;
 
+use crate::path;
 use crate::trust::Document;
 
 /// An operation. An operation that has several paths is one all the same.
@@ -58,25 +60,6 @@ pub(crate) enum Api {
     Pages,
     /// The state of the server.
     Probes,
-}
-
-/// Whether an operation adds to the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// It does not.
-    Read,
-    /// It does.
-    Write,
-}
-
-impl Access {
-    /// The label of metrics.
-    pub(crate) fn label(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Write => "write",
-        }
-    }
 }
 
 /// A row of the table.
@@ -282,33 +265,32 @@ impl Operation {
     pub(crate) fn is_switchable(self) -> bool {
         !matches!(self.api(), Api::Pages | Api::Probes)
     }
-}
 
-/// The route that took a request, in the extensions of its answer: for metrics, the access log and CORS.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Route {
-    /// Its operation.
-    pub(crate) operation: Operation,
-    /// Its path template.
-    pub(crate) path: &'static str,
-}
-
-impl Route {
-    /// The route of an operation over HTTP.
-    pub(crate) fn of(operation: Operation) -> Self {
-        Self { operation, path: operation.path() }
+    /// Returns its route over HTTP.
+    pub(crate) fn route(self) -> Route {
+        self.route_at(self.path())
     }
 
-    /// The route of a path of gRPC.
-    pub(crate) fn of_grpc(path: &str) -> Option<Self> {
-        let operation = Operation::all().find(|operation| operation.grpc() == Some(path))?;
-        Some(Self { operation, path: operation.grpc()? })
+    /// Returns the route of a path of gRPC.
+    pub(crate) fn grpc_route(path: &str) -> Option<Route> {
+        let operation = Self::all().find(|operation| operation.grpc() == Some(path))?;
+        Some(operation.route_at(operation.grpc()?))
+    }
+
+    fn route_at(self, path: &'static str) -> Route {
+        // Probes, and mirrors that read tiles, would fill the access log.
+        let visibility = if matches!(self.api(), Api::V1 | Api::V2) { Visibility::Info } else { Visibility::Debug };
+        Route { operation: self.id(), path, access: self.access(), visibility }
     }
 }
 
-/// The HTTP status that stands for an answer of gRPC, where all answers have 200; in the extensions of the answer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Outcome(pub(crate) StatusCode);
+/// Returns what a request of this path and method would do.
+pub(crate) fn access_at(given_path: &str, method: &str) -> Access {
+    let path = path::clean(given_path);
+    let mut operations = Operation::at(&path).filter(|operation| operation.method().as_str() == method);
+    let writes = operations.any(|operation| operation.access() == Access::Write);
+    if writes { Access::Write } else { Access::Read }
+}
 
 #[cfg(test)]
 mod tests {
@@ -325,6 +307,18 @@ mod tests {
             for path in operation.paths().iter().chain(operation.grpc().as_ref()) {
                 assert!(routes.insert((*path, operation.method().as_str())), "{operation:?} {path}");
             }
+        }
+    }
+
+    #[test]
+    fn a_write_is_one_in_every_spelling_of_its_path() {
+        for (path, method, expected) in [
+            ("//api/v1/log/x/../entries/", "POST", Access::Write),
+            (ENTRIES, "GET", Access::Read),
+            ("/api/v1/index/retrieve", "POST", Access::Read),
+            ("/elsewhere", "POST", Access::Read),
+        ] {
+            assert_eq!(access_at(path, method), expected, "{method} {path}");
         }
     }
 

@@ -10,9 +10,8 @@ use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 
 use crate::app::App;
-use crate::errors::JSON;
-use crate::host;
 use crate::trust::PublicUrl;
+use host::JSON;
 
 const HOME: &str = include_str!("../pages/index.html");
 const DOCS: &str = include_str!("../pages/docs.html");
@@ -59,7 +58,7 @@ pub(crate) async fn ping() -> Response {
 /// A page whose command lines run as they are read.
 fn page(text: &str, app: &App, head: &Parts) -> Response {
     let public = app.trust.public_url.clone().unwrap_or_else(|| PublicUrl::https(&app.ledger.tree().name));
-    let host = host::of(head);
+    let host = host::authority(head);
     let text = text.replace(ADDRESS, &address(&public.to_string(), host.as_ref().map(|host| host.as_str())));
     ([(CONTENT_TYPE, HTML), (CONTENT_SECURITY_POLICY, POLICY)], text).into_response()
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::errors::{ApiError, Validation};
+use crate::v1::errors::{ApiError, Validation};
 
 /// The decoded key of a `key=value` pair.
 pub(crate) fn key_of(pair: &str) -> Cow<'_, str> {

@@ -16,14 +16,14 @@ use tower::ServiceExt as _;
 
 use crate::admission::admit;
 use crate::app::App;
-use crate::errors::ApiError;
 use crate::limits::MAX_URI_BYTES;
-use crate::metrics::{Metrics, Refused};
-use crate::observe::observe;
-use crate::operation::{Api, Operation, Route};
+use crate::metrics::Metrics;
+use crate::operation::{Api, Operation};
 use crate::settings::Settings;
 use crate::trust::Document;
+use crate::v1::errors::ApiError;
 use crate::{health, pages, path, trust, v1, v2};
+use host::Reason;
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
 ///
@@ -48,7 +48,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 }
 
 async fn answer(app: Arc<App>, apis: Arc<Apis>, request: Request) -> Response {
-    observe(&app, request, |request| app.cors.answer(request, |request| guarded(&app, &apis, request))).await
+    app.observer.observe(request, |request| app.cors.answer(request, |request| guarded(&app, &apis, request))).await
 }
 
 async fn guarded(app: &App, apis: &Apis, request: Request) -> Response {
@@ -69,7 +69,7 @@ impl Apis {
         let length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
         if length > MAX_URI_BYTES {
             let message = format!("Request URI Too Long. Limit set to {MAX_URI_BYTES}");
-            return ApiError::framework(StatusCode::URI_TOO_LONG, message).because(Refused::Uri).into_response();
+            return ApiError::framework(StatusCode::URI_TOO_LONG, message).because(Reason::URI).into_response();
         }
         let answered = if v2::is_grpc(request.headers()) {
             self.grpc.clone().oneshot(request).await
@@ -101,7 +101,7 @@ fn own_route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
         Operation::Docs => any(pages::docs),
         Operation::Swagger => any(pages::swagger),
         Operation::Ping => any(ping),
-        Operation::Healthz => get(health::healthz).fallback(refuse),
+        Operation::Healthz => get(host::healthz).fallback(refuse),
         Operation::Readyz => get(health::readyz).fallback(refuse),
         _ => {
             let document = Document::ALL.into_iter().find(|document| document.path() == operation.path())?;
@@ -116,7 +116,7 @@ async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request:
         Ok(()) => next.run(request).await,
         Err(closed) => v1::refusal(operation, closed).into_response(),
     };
-    response.extensions_mut().insert(Route::of(operation));
+    response.extensions_mut().insert(operation.route());
     response
 }
 
@@ -156,7 +156,7 @@ fn with_clean_path(mut request: Request<Body>) -> Request<Body> {
 fn panicked(metrics: &Metrics, panic: &(dyn std::any::Any + Send)) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("not a text"), "a request ended in a bug");
-    metrics.panics.inc();
+    metrics.http.panics.inc();
     ApiError::unknown().into_response()
 }
 
@@ -186,6 +186,6 @@ mod tests {
         let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
         let response = panicked(&metrics, &"secret");
         assert_eq!(response.status(), 500);
-        assert_eq!(metrics.panics.get(), 1);
+        assert_eq!(metrics.http.panics.get(), 1);
     }
 }

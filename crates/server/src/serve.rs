@@ -1,50 +1,16 @@
-//! The listening side: connections within limits, and a stop that finishes what was accepted.
+//! Serving a log.
 
 use std::future::Future;
-use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
-use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use host::{Role, ServeError};
 use ledger::Ledger;
-use prometheus::{Encoder as _, Registry, TextEncoder};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::net::TcpListener;
 
 use crate::app::App;
-use crate::connection::{self, Shared};
 use crate::health;
-use crate::limits::{ACCEPT_PAUSE, METRICS_CONNECTIONS};
-use crate::metrics::refused_requests;
-use crate::peer::{Address, Peer};
-use crate::places::{Connections, Counts, Most};
-use crate::requests::Requests;
 use crate::router::routes;
-use crate::settings::{Limits, Settings};
-
-/// The answer to a connection that is not taken.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
-    Retry-After: 1\r\nConnection: close\r\nContent-Length: 45\r\n\r\n\
-    {\"code\":503,\"message\":\"too many connections\"}";
-
-/// Why the server did not start, or did not stop cleanly.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// A metric cannot be registered.
-    #[error("metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// A listener ended although nothing asked for it: a bug.
-    #[error("{0} ended abnormally")]
-    Ended(&'static str),
-    /// The grace of the stop ran out; the answers of some requests were cut off. What they appended may be in the log.
-    #[error("some requests were not answered within the {0:?} that a stop waits")]
-    Unfinished(Duration),
-}
+use crate::settings::Settings;
 
 /// Serves the log until `shutdown` is ready. Then takes no more connections, finishes the requests that were accepted (in
 /// bounds), stops the ledger, and last of all the metrics.
@@ -60,179 +26,14 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     let app = Arc::new(App::new(ledger, &settings)?);
-    let api = Listening::new(
-        listener,
-        routes(&app),
-        Requests::new(settings.limits.connections, health::PATHS, app.metrics.refused.clone()),
-        Connections::new(most(&settings.limits), connection_counts(&settings.metrics, &settings.limits)?),
-    );
-    let beside = metrics_router(settings.metrics.clone()).merge(health::probes(&app));
-    let metrics = metrics_listening(metrics_listener, &settings.metrics, beside)?;
+    let role = Role {
+        router: routes(&app),
+        beside_metrics: health::readiness(&app),
+        probe_paths: health::PATHS,
+        metrics: settings.metrics.clone(),
+        refused: app.metrics.http.refused.clone(),
+        limits: settings.limits.clone(),
+    };
     let stopped = async { app.ledger.stop().await };
-    listen(api, metrics, settings.limits.stop_grace, shutdown, stopped).await
-}
-
-/// Serves other routes in the same way: within the limits of connections, headers and time-outs, with metrics beside them.
-///
-/// # Errors
-///
-/// See [`ServeError`].
-pub async fn serve_routes(
-    listener: TcpListener,
-    metrics_listener: TcpListener,
-    router: Router,
-    metrics: Registry,
-    limits: &Limits,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let refused = refused_requests()?;
-    metrics.register(Box::new(refused.clone()))?;
-    let api = Listening::new(
-        listener,
-        router,
-        Requests::new(limits.connections, &[], refused),
-        Connections::new(most(limits), connection_counts(&metrics, limits)?),
-    );
-    let beside = metrics_router(metrics.clone()).merge(health::liveness());
-    let metrics = metrics_listening(metrics_listener, &metrics, beside)?;
-    listen(api, metrics, limits.stop_grace, shutdown, async {}).await
-}
-
-fn most(limits: &Limits) -> Most {
-    Most { all: limits.connections, per_address: limits.connections_per_address }
-}
-
-fn connection_counts(registry: &Registry, limits: &Limits) -> prometheus::Result<Counts> {
-    let counts = Counts::new()?;
-    counts.register(registry, most(limits))?;
-    Ok(counts)
-}
-
-/// The listener of the metrics. What it turns away is not counted.
-fn metrics_listening(listener: TcpListener, registry: &Registry, router: Router) -> prometheus::Result<Listening> {
-    #[cfg(target_os = "linux")]
-    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-    // One scraper may be all that there is.
-    let most = Most { all: METRICS_CONNECTIONS, per_address: METRICS_CONNECTIONS };
-    let requests = Requests::new(most.all, &[], refused_requests()?);
-    Ok(Listening::new(listener, router, requests, Connections::new(most, Counts::new()?)))
-}
-
-/// Serves `api` until `shutdown` is ready and its requests are answered, runs `stopped`, and then ends the metrics.
-async fn listen(
-    api: Listening,
-    metrics: Listening,
-    grace: Duration,
-    shutdown: impl Future<Output = ()>,
-    stopped: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let stop_metrics = CancellationToken::new();
-    let mut metrics = tokio::spawn(metrics.run(stop_metrics.clone(), Duration::ZERO));
-    let stop = CancellationToken::new();
-    let mut api = tokio::spawn(api.run(stop.clone(), grace));
-    let ended = tokio::select! {
-        () = shutdown => None,
-        _ = &mut api => Some("the listener of the API"),
-        _ = &mut metrics => Some("the listener of the metrics"),
-    };
-    if let Some(listener) = ended {
-        stopped.await;
-        return Err(ServeError::Ended(listener));
-    }
-    tracing::info!("stopping");
-    stop.cancel();
-    // A task that panicked counts as unfinished.
-    let finished = api.await.is_ok_and(|drained| drained == Drained::Completely);
-    stopped.await;
-    stop_metrics.cancel();
-    // Nobody waits for the last scrape.
-    drop(metrics.await);
-    if finished { Ok(()) } else { Err(ServeError::Unfinished(grace)) }
-}
-
-/// Whether all requests were answered before a stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Drained {
-    Completely,
-    InPart,
-}
-
-/// A listener and what it serves.
-struct Listening {
-    listener: TcpListener,
-    router: Router,
-    requests: Arc<Requests>,
-    connections: Arc<Connections>,
-}
-
-impl Listening {
-    fn new(listener: TcpListener, router: Router, requests: Requests, connections: Arc<Connections>) -> Self {
-        Self { listener, router, requests: Arc::new(requests), connections }
-    }
-
-    async fn run(self, stop: CancellationToken, grace: Duration) -> Drained {
-        let tasks = TaskTracker::new();
-        let given_up = CancellationToken::new();
-        let shared = Shared { router: self.router.clone(), requests: Arc::clone(&self.requests), stop: stop.clone() };
-        while let Some((stream, peer)) = stop.run_until_cancelled(self.accept()).await {
-            let Ok(place) = self.connections.admit(Address::from(peer)) else {
-                turn_away(stream);
-                continue;
-            };
-            let connection = connection::serve(stream, Peer(peer), place, shared.clone());
-            let given_up = given_up.clone();
-            tasks.spawn(async move {
-                // How a connection ends is its client's business: resets and time-outs are daily bread.
-                if let Some(Err(error)) = given_up.run_until_cancelled(connection).await {
-                    tracing::debug!(%error, %peer, "connection");
-                }
-            });
-        }
-        drop(self.listener);
-        tasks.close();
-        let drained = timeout(grace, tasks.wait()).await;
-        given_up.cancel();
-        if drained.is_ok() { Drained::Completely } else { Drained::InPart }
-    }
-
-    /// The next connection. An accept fails for reasons that pass (a client that left, too many open files).
-    async fn accept(&self) -> (TcpStream, std::net::SocketAddr) {
-        loop {
-            match self.listener.accept().await {
-                Ok(accepted) => return accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-}
-
-/// Says why a connection is not taken, as far as its socket takes it at once.
-fn turn_away(stream: TcpStream) {
-    let said = stream.into_std().and_then(|mut stream| stream.write(TURNED_AWAY));
-    if let Err(error) = said {
-        tracing::debug!(%error, "a connection was turned away");
-    }
-}
-
-fn metrics_router(registry: Registry) -> Router {
-    let show = move || {
-        let registry = registry.clone();
-        async move { exposition(&registry) }
-    };
-    Router::new().route("/metrics", axum::routing::get(show))
-}
-
-fn exposition(registry: &Registry) -> Response {
-    let encoder = TextEncoder::new();
-    let mut text = Vec::new();
-    match encoder.encode(&registry.gather(), &mut text) {
-        Ok(()) => ([(CONTENT_TYPE, encoder.format_type())], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "metrics could not be written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
+    host::serve(listener, metrics_listener, role, shutdown, stopped).await
 }

@@ -12,15 +12,15 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use ledger::ReadError;
 
 use crate::app::App;
-use crate::errors::ApiError;
+use crate::v1::errors::ApiError;
 
 mod documents;
 mod others;
-mod public_url;
+
+pub use host::{PublicUrl, PublicUrlError};
 
 pub use documents::{Document, TrustError, TrustMaterial};
 pub use others::{Others, OthersError};
-pub use public_url::{PublicUrl, PublicUrlError};
 
 /// What the operator says about the log's surroundings.
 #[derive(Clone, Debug, Default)]

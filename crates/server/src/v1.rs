@@ -1,5 +1,18 @@
 //! Rekor v1: its routes, and what is the same for all of its operations: negotiation, no-cache headers, Rekor's metrics.
 
+mod batch;
+mod email;
+pub(crate) mod entries;
+mod entry_id;
+pub(crate) mod errors;
+mod index;
+mod json;
+pub(crate) mod log;
+mod negotiation;
+mod retrieve;
+mod search;
+pub(crate) mod wire;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,11 +27,12 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::{Closed, FOREIGN_PAGE, admit};
 use crate::app::App;
-use crate::body::{has_body, patience};
-use crate::errors::ApiError;
-use crate::metrics::Refused;
-use crate::operation::{Api, Operation, Route};
-use crate::{batch, entries, index, log, negotiation, retrieve, search};
+use crate::operation::{Api, Operation};
+use errors::ApiError;
+use host::Reason;
+use host::{has_body, patience};
+
+pub use index::TRUNCATED;
 
 /// The media type that was negotiated for the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +121,7 @@ async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, mut requ
                 timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
                     tracing::warn!(operation = operation.id(), "a request took too long");
                     ApiError::handler(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout")
-                        .because(Refused::Timeout)
+                        .because(Reason::TIMEOUT)
                         .into_response()
                 })
             }
@@ -116,7 +130,7 @@ async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, mut requ
     if operation.method() == Method::GET {
         response.headers_mut().extend(NO_CACHE);
     }
-    response.extensions_mut().insert(Route::of(operation));
+    response.extensions_mut().insert(operation.route());
     app.metrics.api_answer(operation.path(), operation.method(), response.status(), started.elapsed());
     response
 }

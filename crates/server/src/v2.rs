@@ -25,11 +25,12 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::admission::{Closed, admit};
 use crate::app::App;
-use crate::body::patience;
 use crate::metrics::Metrics;
-use crate::observe::method_label;
-use crate::operation::{Access, Api, Operation, Route};
+use crate::operation::{Api, Operation};
 use error::Error;
+use host::Access;
+use host::method_label;
+use host::patience;
 
 pub(crate) use grpc::is_grpc;
 pub(crate) use tiles::GzipBundles;
@@ -119,7 +120,7 @@ async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request:
         }
     };
     let mut response = finished(&app, &method, started, response);
-    response.extensions_mut().insert(Route::of(operation));
+    response.extensions_mut().insert(operation.route());
     response
 }
 
@@ -140,7 +141,7 @@ fn finished(app: &App, method: &Method, started: Instant, mut response: Response
 /// The panic itself was reported where it happened, by the process's hook.
 fn panicked(metrics: &Metrics) -> Response {
     tracing::error!("a request ended in a bug");
-    metrics.panics.inc();
+    metrics.http.panics.inc();
     Error::internal().into_response()
 }
 

@@ -7,14 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entry::{ProposedEntry, Weight};
+use host::limits::{ADMISSION_WAIT, LARGE_ADMISSION_WAIT, SMALL_BODY_BYTES};
+use host::{Address, Admitted, Decoded, Pool, Refusal, Rule, Taken};
 use tokio::time::{Instant, timeout};
 
-use crate::body::{Admitted, Decoded};
-use crate::errors::ApiError;
-use crate::fair::{Pool, Rule, Taken};
-use crate::limits::{ADMISSION_WAIT, LARGE_ADMISSION_WAIT, LIGHT_BODY_BYTES, SMALL_BODY_BYTES};
-use crate::metrics::{Metrics, Refused};
-use crate::peer::Address;
+use crate::limits::LIGHT_BODY_BYTES;
+use crate::metrics::{self, Metrics};
 
 /// What was decoded from a body and is to be checked.
 pub(crate) trait Work: Send + 'static {
@@ -79,11 +77,11 @@ impl Lane {
         }
     }
 
-    async fn turn(&self, came: Came) -> Result<Taken, ApiError> {
+    async fn turn(&self, came: Came) -> Result<Taken, Refusal> {
         let (Came::Alone(address) | Came::InBatch(address)) = came;
         timeout(self.patience, self.turns.take(address, 1)).await.map_err(|_| {
             let seconds = ADMISSION_WAIT.as_secs();
-            ApiError::unavailable(Refused::Verification, "too many entries are being verified", seconds)
+            Refusal::unavailable(metrics::VERIFICATION, "too many entries are being verified", seconds)
         })
     }
 }
@@ -111,7 +109,7 @@ impl Verifier {
         body: Admitted,
         decode: impl FnOnce(&[u8]) -> Result<D, E> + Send + 'static,
         check: impl FnOnce(D) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, ApiError>
+    ) -> Result<Result<T, E>, Refusal>
     where
         D: Work,
         T: Send + 'static,
@@ -144,7 +142,7 @@ impl Verifier {
         &self,
         address: Address,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ApiError> {
+    ) -> Result<T, Refusal> {
         self.on_a_thread(&self.small, Came::InBatch(address), work).await
     }
 
@@ -160,7 +158,7 @@ impl Verifier {
         length: u64,
         decode: impl FnOnce() -> Result<D, E> + Send + 'static,
         check: impl FnOnce(D) -> Result<T, E> + Send + 'static,
-    ) -> Result<Result<T, E>, ApiError>
+    ) -> Result<Result<T, E>, Refusal>
     where
         D: Work,
         T: Send + 'static,
@@ -199,7 +197,7 @@ impl Verifier {
         lane: &Lane,
         came: Came,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, ApiError> {
+    ) -> Result<T, Refusal> {
         let _place = lane.place(came).await;
         let turn = lane.turn(came).await?;
         let checked = tokio::task::spawn_blocking(move || {
@@ -209,19 +207,20 @@ impl Verifier {
         });
         checked.await.map_err(|error| {
             tracing::error!(%error, "a check did not end");
-            self.metrics.panics.inc();
-            ApiError::unknown()
+            self.metrics.http.panics.inc();
+            Refusal::unknown()
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use futures_util::future::join_all;
     use futures_util::poll;
 
     use super::*;
-    use crate::peer::tests::address;
 
     struct Heavy;
 
@@ -235,7 +234,7 @@ mod tests {
     async fn heavy_entries_of_batches_leave_turns_to_others() {
         let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
         let verifier = Verifier::new(1, Arc::new(metrics));
-        let here = address("192.0.2.1");
+        let here = Address::from(SocketAddr::from(([192, 0, 2, 1], 1)));
         let turn = verifier.small.turn(Came::Alone(here)).await.expect("free");
         let heavy = || verifier.run_in_turn(Came::InBatch(here), 1, || Ok::<_, ()>(Heavy), |_| Ok(()));
         let mut batch = Box::pin(join_all((0..10).map(|_| heavy())));

@@ -78,7 +78,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     // The port of a server that stopped a moment ago.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(server::limits::BACKLOG)
+    socket.listen(host::limits::BACKLOG)
 }
 
 impl Host {

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use host::ServeError;
 use ledger::key_file::KeyOrigin;
 use ledger::store::{Store, TreeRow};
 use ledger::{Fatal, KeyRing, Ledger, OpenError, Settings, SystemClock};
 use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
-use server::ServeError;
 use tlog::VerifyingKey;
 use tokio::net::TcpListener;
 
@@ -220,7 +220,7 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
     settings.duplicates = server::Duplicates { v1: config.duplicates.v1.into(), v2: config.duplicates.v2.into() };
     settings.limits.body_bytes = config.max_body_bytes.0;
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight.0;
-    settings.limits.attestation_bytes = config.max_attestation_bytes.0;
+    settings.attestation_bytes = config.max_attestation_bytes.0;
     settings.limits.connections = config.max_connections;
     settings.limits.connections_per_address = config.max_connections_per_address;
     settings.limits.stop_grace = Duration::from_secs(config.stop_grace_seconds);

@@ -96,14 +96,13 @@ async fn serve_witness(flags: &WitnessServe) -> Outcome<()> {
         .explain(FailureKind::Usage, &identity.name)?;
     let registry = Registry::new();
     log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
-    let router = witness::router(witness, &registry).explain(FailureKind::Other, "metrics")?;
     let bound = |listener: &tokio::net::TcpListener| listener.local_addr().explain(FailureKind::Address, "listen");
     let text = format!("{vkey}\n{}", banner::witness_listening(bound(&listener)?, bound(&metrics_listener)?));
     banner::show(text)?;
     tracing::info!(%vkey, "witnessing");
     notify::ready();
-    let limits = server::Limits::default();
-    let served = server::serve_routes(listener, metrics_listener, router, registry, &limits, stop.cancelled());
+    let role = witness::role(witness, registry).explain(FailureKind::Other, "metrics")?;
+    let served = host::serve(listener, metrics_listener, role, stop.cancelled(), async {});
     served.await.map_err(|error| serve::of_serve(&error))
 }
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("tlog", &[]),
     ("entry", &["tlog"]),
     ("ledger", &["tlog"]),
-    ("server", &["entry", "ledger", "tlog"]),
-    ("witness", &["tlog"]),
-    ("treehead", &["entry", "ledger", "server", "tlog", "witness"]),
+    ("host", &[]),
+    ("server", &["entry", "host", "ledger", "tlog"]),
+    ("witness", &["host", "tlog"]),
+    ("treehead", &["entry", "host", "ledger", "server", "tlog", "witness"]),
 ];
 
 #[test]

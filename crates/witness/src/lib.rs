@@ -14,6 +14,6 @@ mod witness;
 
 pub use client::{Client, ClientError};
 pub use logs::{Logs, LogsError};
-pub use routes::router;
+pub use routes::{role, router};
 pub use state::{Cosigned, State, StateError};
 pub use witness::{Outcome, Refusal, Witness};

@@ -9,6 +9,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use host::{Limits, Role, refused_requests};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus::{IntCounterVec, Opts, Registry};
@@ -62,6 +63,22 @@ pub fn router(witness: Witness, metrics: &Registry) -> Result<Router, prometheus
         .route("/add-checkpoint", post(add_checkpoint))
         .route("/{origin}/checkpoint", get(checkpoint))
         .with_state(Arc::new(app)))
+}
+
+/// Returns the witness as a role for a host: [`router`] with nothing beside its metrics.
+///
+/// Fails if the registry has the metrics of a witness already.
+pub fn role(witness: Witness, metrics: Registry) -> Result<Role, prometheus::Error> {
+    let refused = refused_requests(&[])?;
+    metrics.register(Box::new(refused.clone()))?;
+    Ok(Role {
+        router: router(witness, &metrics)?,
+        beside_metrics: Router::new(),
+        probe_paths: &[],
+        metrics,
+        refused,
+        limits: Limits::default(),
+    })
 }
 
 async fn add_checkpoint(State(app): State<Arc<App>>, body: Body) -> Response {

@@ -17,13 +17,13 @@ use super::error::Error;
 use super::shard::Shard;
 use super::wire::{ConsistencyProof, LogEntry};
 use crate::app::App;
-use crate::body::Admitted;
-use crate::budget::Share;
-use crate::entries::{append, verification};
-use crate::errors::JSON;
 use crate::query;
 use crate::settings::OnDuplicate;
-use crate::wire::{Kept, entry_bytes, room};
+use crate::v1::entries::{append, verification};
+use crate::v1::wire::{Kept, entry_bytes, room};
+use host::Admitted;
+use host::JSON;
+use host::Share;
 
 /// `POST /api/v2/log/entries`.
 pub(crate) async fn create(State(app): State<Arc<App>>, shard: Shard, request: Request) -> Result<Response, Error> {

@@ -1,6 +1,7 @@
 //! The errors of Rekor v2: `{"code":…,"message":…,"details":[]}` over HTTP, a status over gRPC. The codes are gRPC's.
 
 use axum::response::{IntoResponse, Response};
+use host::{JSON, Outcome, Reason, Refusal};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use ledger::{AppendError, ReadError};
@@ -8,9 +9,6 @@ use serde::Serialize;
 use tonic::{Code, Status};
 
 use crate::admission::FOREIGN_PAGE;
-use crate::errors::{ApiError, JSON};
-use crate::metrics::Refused;
-use crate::operation::Outcome;
 
 /// Where an equal entry is, in an answer that refuses a duplicate.
 const X_LOG_INDEX: &str = "x-log-index";
@@ -26,7 +24,7 @@ pub(crate) struct Error {
     message: String,
     retry_after_seconds: Option<u64>,
     log_index: Option<u64>,
-    refused: Option<Refused>,
+    refused: Option<Reason>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +84,7 @@ impl Error {
     /// 504.
     pub(crate) fn timeout() -> Self {
         let error = Self::new(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, "Gateway Timeout");
-        Self { refused: Some(Refused::Timeout), ..error }
+        Self { refused: Some(Reason::TIMEOUT), ..error }
     }
 
     /// 500 after a panic.
@@ -106,10 +104,10 @@ impl Error {
     }
 }
 
-/// What the parts say that both APIs share.
-impl From<ApiError> for Error {
-    fn from(error: ApiError) -> Self {
-        let (status, message, retry_after_seconds, refused) = error.into_parts();
+/// The refusals that both APIs share.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { status, message, retry_after_seconds, reason: refused } = refusal;
         let code = match status {
             StatusCode::PAYLOAD_TOO_LARGE => Code::ResourceExhausted,
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
@@ -123,14 +121,14 @@ impl From<ApiError> for Error {
 
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
-        ApiError::from(error).into()
+        crate::v1::errors::read_failure(&error).into()
     }
 }
 
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         let too_large = matches!(error, AppendError::LeafTooLarge { .. }).then(|| error.to_string());
-        let error = Self::from(crate::entries::append_failure(error));
+        let error = Self::from(crate::v1::entries::append_failure(error));
         too_large.map_or(error, Self::invalid)
     }
 }

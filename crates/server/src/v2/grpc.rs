@@ -33,9 +33,10 @@ use super::error::Error;
 use super::shard::Shard;
 use super::wire::log_entry;
 use crate::app::App;
-use crate::body::{FRAME_HEADER_BYTES, patience_with};
-use crate::limits::{BODY_TIMEOUT, MAX_SERVICE_MESSAGE_BYTES};
-use crate::operation::{Operation, Route};
+use crate::limits::MAX_SERVICE_MESSAGE_BYTES;
+use crate::operation::Operation;
+use host::limits::BODY_TIMEOUT;
+use host::{FRAME_HEADER_BYTES, patience_with};
 
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
 
@@ -69,7 +70,7 @@ async fn with_end(request: Request) -> Request {
 }
 
 async fn name_route(request: Request, next: Next) -> Response {
-    let route = Route::of_grpc(request.uri().path());
+    let route = Operation::grpc_route(request.uri().path());
     let mut response = next.run(request).await;
     if let Some(route) = route {
         response.extensions_mut().insert(route);

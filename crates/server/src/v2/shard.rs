@@ -9,7 +9,6 @@ use http::uri::Authority;
 use ledger::{Head, ReadError, Shards, Tree};
 
 use crate::app::App;
-use crate::host;
 
 /// The tree whose v2 origin is the host name that the request was sent to; under any other name the active one.
 pub(crate) struct Shard {
@@ -19,7 +18,7 @@ pub(crate) struct Shard {
 impl Shard {
     /// The tree that a request is for.
     pub(super) fn of(head: &Parts) -> Self {
-        Self { host: host::of(head) }
+        Self { host: host::authority(head) }
     }
 
     /// Its published head as this process knows it.

@@ -19,10 +19,8 @@ use super::PREFIX;
 use super::error::Error;
 use super::shard::Shard;
 use crate::app::App;
-use crate::budget::Share;
-use crate::errors::ApiError;
-use crate::limits::{ADMISSION_WAIT, MAX_BUNDLE_BYTES};
-use crate::metrics::Refused;
+use crate::limits::MAX_BUNDLE_BYTES;
+use host::Share;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const NOTE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -114,9 +112,7 @@ pub(crate) async fn tile(
             Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime(&app, &shard, &tree, path))], tile).into_response())
         }
         TileResource::Entries(_) => {
-            let room = app.bundles.admit(MAX_BUNDLE_BYTES).await.ok_or_else(|| {
-                ApiError::unavailable(Refused::AnswerBudget, "too many answers at once", ADMISSION_WAIT.as_secs())
-            })?;
+            let room = app.bundles.admit(MAX_BUNDLE_BYTES).await?;
             let (tree, bundle) = resource(&app, &shard, path).await?;
             let is_gzip = accepts_gzip(&headers);
             let (bytes, mut room) = match is_gzip {

@@ -55,7 +55,7 @@ async fn a_large_body_waits_its_turn_on_either_api() {
     // A byte now and then holds the room as long as a body may take.
     let drops = || {
         futures_util::stream::unfold((), async |()| {
-            tokio::time::sleep(server::limits::BODY_PAUSE / 2).await;
+            tokio::time::sleep(host::limits::BODY_PAUSE / 2).await;
             Some((Ok::<_, std::io::Error>(" "), ()))
         })
     };

@@ -277,7 +277,7 @@ async fn an_idle_http2_connection_is_closed() {
     let served = serve(|_| {}).await;
     let mut silent = silent_http2(served.address).await;
     tokio::time::pause();
-    tokio::time::advance(server::limits::HTTP2_IDLE - Duration::from_secs(1)).await;
+    tokio::time::advance(host::limits::HTTP2_IDLE - Duration::from_secs(1)).await;
     let mut bytes = Vec::new();
     let reading = silent.read_to_end(&mut bytes);
     tokio::time::resume();
@@ -314,9 +314,16 @@ async fn a_stop_waits_for_an_answer_that_is_read_slowly() {
     let router = axum::Router::new().fallback(async || vec![b'x'; LENGTH]);
     let (stop, stopped) = oneshot::channel::<()>();
     let served = tokio::spawn(async move {
-        let (registry, limits) = (prometheus::Registry::new(), server::Limits::default());
+        let role = host::Role {
+            router,
+            beside_metrics: axum::Router::new(),
+            probe_paths: &[],
+            metrics: prometheus::Registry::new(),
+            refused: host::refused_requests(&[]).expect("a valid name"),
+            limits: host::Limits::default(),
+        };
         let shutdown = async { drop(stopped.await) };
-        server::serve_routes(listener, metrics_listener, router, registry, &limits, shutdown).await
+        host::serve(listener, metrics_listener, role, shutdown, async {}).await
     });
     let mut stream = connect(address).await;
     stream.write_all(GET_LOG.as_bytes()).await.expect("it reads");
@@ -324,7 +331,7 @@ async fn a_stop_waits_for_an_answer_that_is_read_slowly() {
     stream.read_exact(&mut start).await.expect("an answer");
     stop.send(()).expect("it runs");
     // Longer than connections without work get.
-    tokio::time::sleep(2 * server::limits::FAREWELL).await;
+    tokio::time::sleep(2 * host::limits::FAREWELL).await;
     let rest = read_to_end(&mut stream).await;
     assert!(rest.len() > LENGTH, "{} bytes", rest.len());
     timeout(SOON, served).await.expect("it stops").expect("no panic").expect("all was answered");
@@ -354,7 +361,7 @@ async fn probes_are_answered_while_all_places_for_requests_are_taken() {
 async fn idle_connections_do_not_keep_scrapers_out() {
     let served = serve(|_| {}).await;
     let mut idle = Vec::new();
-    for _ in 0..2 * server::limits::METRICS_CONNECTIONS {
+    for _ in 0..2 * host::limits::METRICS_CONNECTIONS {
         idle.push(connect(served.metrics).await);
     }
     assert!(exchange(served.metrics, GET_METRICS).await.starts_with("HTTP/1.1 200 "));
@@ -394,10 +401,10 @@ async fn every_answer_forbids_guessing_its_type() {
 async fn headers_are_bounded() {
     let served = serve(|_| {}).await;
     let long =
-        format!("GET /ping HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(3 * server::limits::MAX_HEADER_BYTES));
+        format!("GET /ping HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(3 * host::limits::MAX_HEADER_BYTES));
     let answer = exchange(served.address, &long).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    let many = format!("GET /ping HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(server::limits::MAX_HEADERS));
+    let many = format!("GET /ping HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(host::limits::MAX_HEADERS));
     assert!(exchange(served.address, &many).await.starts_with("HTTP/1.1 431 "));
 }
 

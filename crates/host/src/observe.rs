@@ -13,25 +13,25 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use tracing::field::display;
 
-use crate::app::App;
 use crate::limits::MAX_REQUEST_ID_BYTES;
-use crate::metrics::{Metrics, Refused, UNMATCHED};
-use crate::operation::{Api, Outcome, Route};
+use crate::metrics::{Metrics, UNMATCHED, method_label};
 use crate::peer::Peer;
+use crate::refusal::Reason;
+use crate::route::{Outcome, Route, Visibility};
 
 /// The header that a request id is taken from, and sent back in: so a client can name its request to those who read the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Makes request ids.
 #[derive(Debug)]
-pub(crate) struct RequestIds {
+pub struct RequestIds {
     instance: String,
     next: AtomicU64,
 }
 
 impl RequestIds {
-    /// Ids that begin with `instance`.
-    pub(crate) fn new(instance: String) -> Self {
+    /// Makes ids that begin with `instance`.
+    pub fn new(instance: String) -> Self {
         Self { instance, next: AtomicU64::new(1) }
     }
 
@@ -46,32 +46,46 @@ impl RequestIds {
     }
 }
 
-/// Sees a request and what `next` answers.
-pub(crate) async fn observe<Answer: Future<Output = Response>>(
-    app: &App,
-    request: Request,
-    next: impl FnOnce(Request) -> Answer,
-) -> Response {
-    // On the level of errors, so that whatever is logged in it carries the id.
-    let id = app.request_ids.of(request.headers());
-    let span = tracing::error_span!("request", id);
-    let seen = Seen::new(&app.metrics, &request);
-    async move {
-        let mut response = next(request).await;
-        if let Some(&reason) = response.extensions().get::<Refused>() {
-            seen.metrics.refused(reason);
-        }
-        if seen.method == Method::HEAD {
-            strip_body(&mut response);
-        }
-        if let Ok(id) = HeaderValue::try_from(id) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        seen.answered(&response);
-        response
+/// Observes the requests of a role.
+#[derive(Debug)]
+pub struct Observer {
+    request_ids: RequestIds,
+    metrics: Arc<Metrics>,
+}
+
+impl Observer {
+    /// Makes an observer that counts in `metrics`.
+    pub fn new(request_ids: RequestIds, metrics: Arc<Metrics>) -> Self {
+        Self { request_ids, metrics }
     }
-    .instrument(span)
-    .await
+
+    /// Observes a request and the answer of `next`.
+    pub async fn observe<Answer: Future<Output = Response>>(
+        &self,
+        request: Request,
+        next: impl FnOnce(Request) -> Answer,
+    ) -> Response {
+        // On the level of errors, so that whatever is logged in it carries the id.
+        let id = self.request_ids.of(request.headers());
+        let span = tracing::error_span!("request", id);
+        let seen = Seen::new(&self.metrics, &request);
+        async move {
+            let mut response = next(request).await;
+            if let Some(&reason) = response.extensions().get::<Reason>() {
+                seen.metrics.refused(reason);
+            }
+            if seen.method == Method::HEAD {
+                strip_body(&mut response);
+            }
+            if let Ok(id) = HeaderValue::try_from(id) {
+                response.headers_mut().insert(REQUEST_ID, id);
+            }
+            seen.answered(&response);
+            response
+        }
+        .instrument(span)
+        .await
+    }
 }
 
 /// A request in flight. Dropped unanswered, the client went away.
@@ -107,8 +121,7 @@ impl Seen {
         let (status, size) = (status.as_u16(), response.body().size_hint().exact());
         let (method, path, peer) = (&self.method, &self.path, self.peer.map(display));
         let duration = took.as_secs_f64();
-        // Probes, and mirrors that read tiles, would fill the log.
-        let is_shown = route.is_none_or(|route| matches!(route.operation.api(), Api::V1 | Api::V2));
+        let is_shown = route.is_none_or(|route| route.visibility == Visibility::Info);
         let route = route.map_or(UNMATCHED, |route| route.path);
         if is_shown {
             tracing::info!(target: "access", %method, route, ?path, status, size, duration, peer, "request");
@@ -134,20 +147,6 @@ fn strip_body(response: &mut Response) {
     let body = std::mem::replace(response.body_mut(), Body::empty());
     if let Some(length) = body.size_hint().exact() {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-    }
-}
-
-/// Labels come from a closed set; methods do not.
-pub(crate) fn method_label(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "OPTIONS" => "OPTIONS",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        _ => "other",
     }
 }
 

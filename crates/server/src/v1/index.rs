@@ -12,16 +12,16 @@ use ledger::{Hit, ReadError, Shards};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::email::is_mailbox;
+use super::entry_id::entry_id;
+use super::errors::{ApiError, Validation};
+use super::json::{BodyName, Members};
+use super::wire::{json_within, search_room};
 use crate::app::App;
-use crate::budget::Share;
-use crate::email::is_mailbox;
-use crate::entry_id::entry_id;
-use crate::errors::{ApiError, Validation};
-use crate::json::{BodyName, Members};
 use crate::limits::{FEW_SEARCH_HITS, ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT};
-use crate::metrics::Refused;
 use crate::verification::Work;
-use crate::wire::{json_within, search_room};
+use host::Reason;
+use host::Share;
 
 /// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
 pub const TRUNCATED: HeaderName = HeaderName::from_static("treehead-search-truncated");
@@ -52,10 +52,16 @@ impl IntoResponse for SearchError {
             Self::PublicKey(refusal) => ApiError::handler(StatusCode::BAD_REQUEST, refusal.to_string()).into_response(),
             Self::TooLong => {
                 let message = "the search took too long; index/search answers in parts";
-                ApiError::unavailable(Refused::Timeout, message, SEARCH_TIMEOUT.as_secs()).into_response()
+                ApiError::unavailable(Reason::TIMEOUT, message, SEARCH_TIMEOUT.as_secs()).into_response()
             }
             Self::Read(error) => ApiError::from(error).into_response(),
         }
+    }
+}
+
+impl From<host::Refusal> for SearchError {
+    fn from(refusal: host::Refusal) -> Self {
+        Self::Body(refusal.into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The client at the other end of a connection.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -6,19 +6,19 @@ use http::Extensions;
 
 /// Socket address of the client, as far as this server sees it. An extension of each request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+pub struct Peer(pub SocketAddr);
 
 /// The address that limits per address count by: an IPv4 address, or the /64 network of an IPv6
 /// address, since whoever has one address of such a network has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Address(IpAddr);
+pub struct Address(IpAddr);
 
 impl Address {
     /// The one of a request without a [`Peer`], which came from this process.
     const OURS: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
     /// Returns the address that a request came from.
-    pub(crate) fn of(extensions: &Extensions) -> Self {
+    pub fn of(extensions: &Extensions) -> Self {
         extensions.get().map_or(Self::OURS, |Peer(peer)| Self::from(*peer))
     }
 }

@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt as _;
 
+use crate::connections::{AtWork, Closed, ConnectionPermit};
 use crate::fair::Taken;
 use crate::limits::{
     FAREWELL, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_IDLE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT, LINGER_BYTES,
@@ -30,7 +31,6 @@ use crate::limits::{
 };
 use crate::patience::Patient;
 use crate::peer::Peer;
-use crate::places::{AtWork, Closed, Place};
 use crate::requests::Requests;
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
@@ -51,21 +51,26 @@ pub(crate) struct Shared {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, place: Place, shared: Shared) -> hyper::Result<()> {
+pub(crate) async fn serve(
+    mut stream: TcpStream,
+    peer: Peer,
+    permit: ConnectionPermit,
+    shared: Shared,
+) -> hyper::Result<()> {
     // Answers are written whole; waiting to fill a segment would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
     let beginning = tokio::select! {
         beginning = timeout(HEADER_TIMEOUT, beginning(&mut stream)) => beginning,
-        () = place.evicted() => return Ok(()),
+        () = permit.evicted() => return Ok(()),
         () = shared.stop.cancelled() => return Ok(()),
     };
     let beginning = match beginning {
         Ok(Ok(beginning)) => beginning,
         Ok(Err(_)) => return Ok(()),
         Err(_) => {
-            place.closed(Closed::Idle);
+            permit.closed(Closed::Idle);
             return Ok(());
         }
     };
@@ -73,7 +78,7 @@ pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, place: Place, share
     let (read, write) = stream.into_split();
     let stream = tokio::io::join(Cursor::new(beginning).chain(read), write);
     let mut io = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
-    let client = Arc::new(Client { peer, place: Arc::new(place), shared, stalled: CancellationToken::new() });
+    let client = Arc::new(Client { peer, permit: Arc::new(permit), shared, stalled: CancellationToken::new() });
     let served = match is_http2 {
         true => serve_http2(io, &client).await,
         false => {
@@ -85,7 +90,7 @@ pub(crate) async fn serve(mut stream: TcpStream, peer: Peer, place: Place, share
         }
     };
     if let Err(error) = &served {
-        count(error, &client.place);
+        count(error, &client.permit);
     }
     served
 }
@@ -99,18 +104,18 @@ async fn linger(stream: &mut (impl AsyncRead + Unpin), client: &Client) {
     tokio::select! {
         // The connection is closed after it in any case.
         _ = timeout(LINGER_TIMEOUT, tokio::io::copy(&mut rest, &mut sink)) => {}
-        () = client.place.evicted() => {}
+        () = client.permit.evicted() => {}
         () = client.shared.stop.cancelled() => {}
     }
 }
 
 /// Counts a connection that was closed for its client's silence.
-fn count(error: &hyper::Error, place: &Place) {
+fn count(error: &hyper::Error, permit: &ConnectionPermit) {
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     if error.is_timeout() {
-        place.closed(Closed::Idle);
+        permit.closed(Closed::Idle);
     } else if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-        place.closed(Closed::Stalled);
+        permit.closed(Closed::Stalled);
     }
 }
 
@@ -141,18 +146,18 @@ where
         .serve_connection(io, service_fn(answer));
     let ends = async {
         tokio::select! {
-            () = client.place.evicted() => End::AtOnce,
+            () = client.permit.evicted() => End::AtOnce,
             () = client.shared.stop.cancelled() => End::AfterRequests,
         }
     };
-    run(pin!(connection), ends, http1::Connection::graceful_shutdown, &client.place).await
+    run(pin!(connection), ends, http1::Connection::graceful_shutdown, &client.permit).await
 }
 
 async fn serve_http2<S>(io: TokioIo<S>, client: &Arc<Client>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let Client { place, shared, stalled, .. } = &**client;
+    let Client { permit, shared, stalled, .. } = &**client;
     let answering = Arc::clone(client);
     let answer = move |request| Arc::clone(&answering).answer(request, Some(WRITE_TIMEOUT));
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -167,19 +172,19 @@ where
         .serve_connection(io, service_fn(answer));
     let ends = async {
         tokio::select! {
-            () = place.evicted() => return End::AtOnce,
+            () = permit.evicted() => return End::AtOnce,
             () = shared.stop.cancelled() => return End::AfterRequests,
-            () = place.idle_for(HTTP2_IDLE) => place.closed(Closed::Idle),
-            () = sleep(HTTP2_AGE) => place.closed(Closed::Age),
+            () = permit.idle_for(HTTP2_IDLE) => permit.closed(Closed::Idle),
+            () = sleep(HTTP2_AGE) => permit.closed(Closed::Age),
             () = stalled.cancelled() => return End::AtOnce,
         }
         End::AfterRequests
     };
     let connection = pin!(connection);
     tokio::select! {
-        ended = run(connection, ends, http2::Connection::graceful_shutdown, place) => ended,
+        ended = run(connection, ends, http2::Connection::graceful_shutdown, permit) => ended,
         () = stalled.cancelled() => {
-            place.closed(Closed::Stalled);
+            permit.closed(Closed::Stalled);
             Ok(())
         }
     }
@@ -199,7 +204,7 @@ async fn run<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     ends: impl Future<Output = End>,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
-    place: &Place,
+    permit: &ConnectionPermit,
 ) -> hyper::Result<()> {
     let end = tokio::select! {
         ended = &mut connection => return ended,
@@ -209,7 +214,7 @@ async fn run<C: Future<Output = hyper::Result<()>>>(
     let farewell = async {
         if end == End::AfterRequests {
             // A client that is silent does not confirm the end of an HTTP/2 connection.
-            let _: Result<(), _> = timeout(LAST_REQUESTS, place.idle_for(FAREWELL)).await;
+            let _: Result<(), _> = timeout(LAST_REQUESTS, permit.idle_for(FAREWELL)).await;
         }
     };
     tokio::select! {
@@ -223,7 +228,7 @@ async fn run<C: Future<Output = hyper::Result<()>>>(
 /// The client of one connection.
 struct Client {
     peer: Peer,
-    place: Arc<Place>,
+    permit: Arc<ConnectionPermit>,
     shared: Shared,
     /// Ends the connection.
     stalled: CancellationToken,
@@ -236,7 +241,7 @@ impl Client {
         request: Request<Incoming>,
         patience: Option<Duration>,
     ) -> Result<Response, Infallible> {
-        let mut response = match self.shared.requests.admit(&request, self.place.address()).await {
+        let mut response = match self.shared.requests.admit(&request, self.permit.address()).await {
             Ok(admitted) => self.answer_admitted(request, admitted, patience).await?,
             Err(error) => error.into_response(),
         };
@@ -250,7 +255,7 @@ impl Client {
         admitted: Taken,
         patience: Option<Duration>,
     ) -> Result<Response, Infallible> {
-        let held = Arc::new(Held { _admitted: admitted, _at_work: self.place.begin_request() });
+        let held = Arc::new(Held { _admitted: admitted, _at_work: self.permit.begin_request() });
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         let answer = self.shared.router.clone().oneshot(request).await?;

@@ -13,7 +13,7 @@ use crate::peer::Address;
 
 /// How much an address may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub enum Rule {
     /// All that is free. For what comes back soon, such as a turn on a core.
     TakeAll,
     /// At most as much as is free before it takes more. One address alone comes to half of the pool
@@ -23,7 +23,7 @@ pub(crate) enum Rule {
 
 /// The pool.
 #[derive(Debug)]
-pub(crate) struct Pool {
+pub struct Pool {
     rule: Rule,
     state: Mutex<State>,
 }
@@ -55,13 +55,13 @@ struct Waiter {
 
 impl Pool {
     /// Makes a pool of this many units, all of them free.
-    pub(crate) fn new(units: u64, rule: Rule) -> Arc<Self> {
+    pub fn new(units: u64, rule: Rule) -> Arc<Self> {
         let state = State { free: units, next_number: 1, waiting: 0, accounts: HashMap::new() };
         Arc::new(Self { rule, state: Mutex::new(state) })
     }
 
     /// Takes units if that is possible now.
-    pub(crate) fn try_take(self: &Arc<Self>, address: Address, units: u64) -> Option<Taken> {
+    pub fn try_take(self: &Arc<Self>, address: Address, units: u64) -> Option<Taken> {
         let mut state = self.lock();
         let account = state.accounts.get(&address);
         let (held, is_in_line) = account.map_or((0, false), |account| (account.held, !account.line.is_empty()));
@@ -79,7 +79,7 @@ impl Pool {
 
     /// Takes units, waiting for them in line. The caller MUST bound the wait: more than the rule ever
     /// allows never comes. A dropped future leaves the line.
-    pub(crate) async fn take(self: &Arc<Self>, address: Address, units: u64) -> Taken {
+    pub async fn take(self: &Arc<Self>, address: Address, units: u64) -> Taken {
         if let Some(taken) = self.try_take(address, units) {
             return taken;
         }
@@ -196,7 +196,7 @@ impl Drop for Waiting<'_> {
 
 /// Units that an address holds; given back on drop.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub struct Taken {
     pool: Arc<Pool>,
     address: Address,
     units: u64,

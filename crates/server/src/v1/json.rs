@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::errors::{ApiError, Validation};
+use super::errors::{ApiError, Validation};
 
 /// The known members of a JSON object, unparsed. Others are skipped, so that they cost no memory.
 #[derive(Debug)]

@@ -7,13 +7,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::limits::ADMISSION_WAIT;
+use crate::refusal::{Reason, Refusal};
 
 /// Shares are counted in KiB, so that they fit the semaphore's 32 bits up to 4 TiB.
 const UNIT: u64 = 1024;
 
 /// Bytes that may be held at once, given out in the order asked for.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct Budget {
     units: Arc<Semaphore>,
     total: u32,
     held: IntGauge,
@@ -21,24 +22,31 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// A budget of `bytes`, at most 4 TiB; `held` shows what is given out.
-    pub(crate) fn new(bytes: u64, held: IntGauge) -> Self {
+    pub fn new(bytes: u64, held: IntGauge) -> Self {
         let total = units(bytes);
         Self { units: Arc::new(Semaphore::new(total as usize)), total, held }
     }
 
-    /// A share of `bytes` (of the whole budget, if it is smaller), or none if it does not come free within
-    /// [`ADMISSION_WAIT`].
-    pub(crate) async fn admit(&self, bytes: u64) -> Option<Share> {
+    /// Takes a share of `bytes`, or of the whole budget if that is smaller.
+    ///
+    /// # Errors
+    ///
+    /// 503 if it does not come free within [`ADMISSION_WAIT`].
+    pub async fn admit(&self, bytes: u64) -> Result<Share, Refusal> {
         let wanted = units(bytes).min(self.total);
-        let permit = timeout(ADMISSION_WAIT, Arc::clone(&self.units).acquire_many_owned(wanted)).await.ok()?.ok()?;
-        self.held.add(gauge_value(bytes));
-        Some(Share { permit, bytes, held: self.held.clone() })
+        match timeout(ADMISSION_WAIT, Arc::clone(&self.units).acquire_many_owned(wanted)).await {
+            Ok(Ok(permit)) => {
+                self.held.add(gauge_value(bytes));
+                Ok(Share { permit, bytes, held: self.held.clone() })
+            }
+            _ => Err(Refusal::unavailable(Reason::ANSWER_BUDGET, "too many answers at once", ADMISSION_WAIT.as_secs())),
+        }
     }
 }
 
 /// Bytes set aside for one request; given back on drop.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     permit: OwnedSemaphorePermit,
     bytes: u64,
     held: IntGauge,
@@ -46,7 +54,7 @@ pub(crate) struct Share {
 
 impl Share {
     /// Gives back what is beyond `bytes`.
-    pub(crate) fn shrink_to(&mut self, bytes: u64) {
+    pub fn shrink_to(&mut self, bytes: u64) {
         let surplus = self.permit.num_permits().saturating_sub(units(bytes) as usize);
         drop(self.permit.split(surplus));
         self.held.sub(gauge_value(self.bytes.saturating_sub(bytes)));
@@ -80,7 +88,7 @@ mod tests {
     async fn shares_wait_in_line_and_give_up_in_time() {
         let budget = budget(10);
         let mut first = budget.admit(8 * UNIT).await.expect("it fits");
-        assert!(budget.admit(4 * UNIT).await.is_none());
+        assert!(budget.admit(4 * UNIT).await.is_err());
         first.shrink_to(6 * UNIT);
         assert_eq!(budget.held.get(), 6 * 1024);
         let second = budget.admit(4 * UNIT).await.expect("room was made");
@@ -93,6 +101,6 @@ mod tests {
     async fn more_than_everything_is_everything() {
         let budget = budget(10);
         assert_eq!(budget.admit(u64::MAX).await.expect("alone").permit.num_permits(), 10);
-        assert!(budget.admit(0).await.is_some(), "and nothing costs one unit");
+        assert!(budget.admit(0).await.is_ok(), "and nothing costs one unit");
     }
 }

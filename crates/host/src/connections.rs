@@ -147,7 +147,7 @@ impl Connections {
     /// # Errors
     ///
     /// All connections that could make room are at work.
-    pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<Place, Closed> {
+    pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<ConnectionPermit, Closed> {
         let mut state = self.lock();
         let peers = state.addresses.get(&address);
         let is_address_full = peers.is_some_and(|peers| peers.open >= self.most.per_address);
@@ -167,7 +167,7 @@ impl Connections {
         state.becomes_idle(number);
         drop(state);
         self.counts.open.inc();
-        Ok(Place { connections: Arc::clone(self), address, number, evicted })
+        Ok(ConnectionPermit { connections: Arc::clone(self), address, number, evicted })
     }
 
     /// Closes the connection that is idle since this moment.
@@ -236,22 +236,22 @@ impl State {
     }
 }
 
-/// The place of an open connection; free again on drop.
+/// The right to an open connection; free again on drop.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
     address: Address,
     number: u64,
     evicted: CancellationToken,
 }
 
-impl Place {
+impl ConnectionPermit {
     /// Returns the address of the client.
     pub(crate) fn address(&self) -> Address {
         self.address
     }
 
-    /// Ends when the place was given to another connection.
+    /// Ends when the permit was given to another connection.
     pub(crate) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
@@ -288,7 +288,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let removed = self.connections.lock().remove(self.number);
         if removed.is_some() {
@@ -299,11 +299,11 @@ impl Drop for Place {
 
 /// A request of a connection that is being worked on.
 #[derive(Debug)]
-pub(crate) struct AtWork(Arc<Place>);
+pub(crate) struct AtWork(Arc<ConnectionPermit>);
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        let Place { connections, number, .. } = &*self.0;
+        let ConnectionPermit { connections, number, .. } = &*self.0;
         let mut state = connections.lock();
         let Some(connection) = state.open.get_mut(number) else { return };
         connection.requests_at_work -= 1;
@@ -322,7 +322,7 @@ mod tests {
         Connections::new(Most { all, per_address }, Counts::new().expect("valid names"))
     }
 
-    fn is_evicted(place: &Place) -> bool {
+    fn is_evicted(place: &ConnectionPermit) -> bool {
         place.evicted.is_cancelled()
     }
 

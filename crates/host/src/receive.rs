@@ -1,4 +1,4 @@
-//! How a request body comes in: in pieces, each in its time, into memory that grows with it.
+//! Receiving a request body: in pieces, each in its time, into memory that grows with it.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ impl Pieces {
 }
 
 /// A body that is being put together.
-pub(crate) struct Intake<'a> {
+pub(crate) struct Receiver<'a> {
     memory: &'a Memory,
     room: Room,
     bytes: Vec<u8>,
@@ -75,7 +75,7 @@ pub(crate) struct Intake<'a> {
     patience: Duration,
 }
 
-impl<'a> Intake<'a> {
+impl<'a> Receiver<'a> {
     pub(crate) fn new(memory: &'a Memory, address: Address, patience: Duration) -> Self {
         Self { memory, room: memory.room(address), bytes: Vec::new(), capacity: 0, patience }
     }

@@ -12,18 +12,18 @@ use ledger::store::Attestation;
 use ledger::{AppendError, Appended, Head, LoggedEntry, NewEntry, ReadError, Shards, TreeId};
 use tlog::Hash;
 
+use super::entry_id::{EntryId, PATTERN, entry_id};
+use super::errors::{ApiError, DATABASE_RETRY_SECONDS, Validation};
+use super::json::BodyName;
+use super::wire::{LogEntry, entry_bytes, json, json_within, room};
 use crate::app::App;
 use crate::attestations::Attestations;
-use crate::body::Admitted;
-use crate::budget::Share;
-use crate::entry_id::{EntryId, PATTERN, entry_id};
-use crate::errors::{ApiError, DATABASE_RETRY_SECONDS, Validation};
-use crate::json::BodyName;
-use crate::metrics::Refused;
+use crate::metrics;
 use crate::path::location;
 use crate::query;
 use crate::settings::OnDuplicate;
-use crate::wire::{LogEntry, entry_bytes, json, json_within, room};
+use host::Admitted;
+use host::Share;
 
 /// The name of the body in messages.
 const PROPOSED_ENTRY: BodyName = BodyName("proposedEntry");
@@ -66,7 +66,7 @@ impl CreateError {
                     format!("an equivalent entry already exists in the transparency log with UUID {entry_id}");
                 (ApiError::handler(StatusCode::CONFLICT, message), Some(location))
             }
-            Self::Append(error) => (append_failure(error), None),
+            Self::Append(error) => (ApiError::by_handler(append_failure(error)), None),
             Self::Read(error) => (error.into(), None),
         }
     }
@@ -84,6 +84,12 @@ impl IntoResponse for CreateError {
             set_location(&mut response, &location);
         }
         response
+    }
+}
+
+impl From<host::Refusal> for CreateError {
+    fn from(refusal: host::Refusal) -> Self {
+        Self::Body(refusal.into())
     }
 }
 
@@ -111,6 +117,12 @@ impl IntoResponse for GetError {
             Self::Absent => StatusCode::NOT_FOUND.into_response(),
             Self::Read(error) => ApiError::from(error).into_response(),
         }
+    }
+}
+
+impl From<host::Refusal> for GetError {
+    fn from(refusal: host::Refusal) -> Self {
+        Self::Parameter(refusal.into())
     }
 }
 
@@ -298,11 +310,11 @@ fn refusal_on_create(refusal: Refusal) -> ApiError {
         Refusal::Required(field) => ApiError::validation(Validation::Required, format!("{field} in body is required")),
         Refusal::Pattern(message) => ApiError::validation(Validation::Pattern, message),
         refusal @ Refusal::UnknownKind(_) => ApiError::framework(StatusCode::UNPROCESSABLE_ENTITY, refusal.to_string()),
-        Refusal::Invalid(reason) => invalid_entry(reason),
+        Refusal::Invalid(reason) => ApiError::by_handler(invalid(reason)),
     }
 }
 
-pub(crate) fn append_failure(error: AppendError) -> ApiError {
+pub(crate) fn append_failure(error: AppendError) -> host::Refusal {
     match &error {
         AppendError::LeafTooLarge { .. } | AppendError::Refused(_) => {
             tracing::info!(%error, "an entry was not appended")
@@ -316,30 +328,30 @@ pub(crate) fn append_failure(error: AppendError) -> ApiError {
     }
     match error {
         // A third of the keys of people who sign one another's keys do not fit.
-        AppendError::LeafTooLarge { .. } => invalid_entry(format!(
+        AppendError::LeafTooLarge { .. } => invalid(format!(
             "{error}: most often because of the key, which should go without the signatures of others \
              (gpg --export --armor --export-options export-minimal) and without certificates that are not needed"
         )),
-        AppendError::Refused(_) => invalid_entry("the log's database cannot store it"),
+        AppendError::Refused(_) => invalid("the log's database cannot store it"),
         AppendError::Busy { retry_after } => {
-            ApiError::unavailable(Refused::Queue, "the log is busy", whole_seconds(retry_after))
+            host::Refusal::unavailable(metrics::QUEUE, "the log is busy", whole_seconds(retry_after))
         }
         AppendError::Unpublished { retry_after } => {
             let message = "the log waits for its witnesses";
-            ApiError::unavailable(Refused::Witnesses, message, whole_seconds(retry_after))
+            host::Refusal::unavailable(metrics::WITNESSES, message, whole_seconds(retry_after))
         }
         AppendError::ReadOnly(_) => {
-            ApiError::unavailable(Refused::ReadOnly, "the log is read-only", OPERATOR_RETRY_SECONDS)
+            host::Refusal::unavailable(metrics::READ_ONLY, "the log is read-only", OPERATOR_RETRY_SECONDS)
         }
         AppendError::Clock(_) => {
-            ApiError::unavailable(Refused::Clock, "the log's clocks disagree", OPERATOR_RETRY_SECONDS)
+            host::Refusal::unavailable(metrics::CLOCK, "the log's clocks disagree", OPERATOR_RETRY_SECONDS)
         }
         AppendError::Unavailable(_) => {
             let message = "unexpected error communicating with transparency log";
-            ApiError::unavailable(Refused::Database, message, DATABASE_RETRY_SECONDS)
+            host::Refusal::unavailable(metrics::DATABASE, message, DATABASE_RETRY_SECONDS)
         }
         AppendError::Stopping => {
-            ApiError::unavailable(Refused::Stopping, "the server is stopping", STOPPING_RETRY_SECONDS)
+            host::Refusal::unavailable(metrics::STOPPING, "the server is stopping", STOPPING_RETRY_SECONDS)
         }
     }
 }
@@ -348,8 +360,8 @@ fn whole_seconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u64::MAX)
 }
 
-fn invalid_entry(reason: impl std::fmt::Display) -> ApiError {
-    ApiError::handler(StatusCode::BAD_REQUEST, format!("error processing entry: {reason}"))
+fn invalid(reason: impl std::fmt::Display) -> host::Refusal {
+    host::Refusal::new(StatusCode::BAD_REQUEST, format!("error processing entry: {reason}"))
 }
 
 #[cfg(test)]
@@ -357,6 +369,10 @@ mod tests {
     use http::header::RETRY_AFTER;
 
     use super::*;
+
+    fn append(error: AppendError) -> ApiError {
+        ApiError::by_handler(append_failure(error))
+    }
 
     #[test]
     fn refusals_have_rekors_status_and_form() {
@@ -393,7 +409,7 @@ mod tests {
             (AppendError::Unavailable(why.clone()), "5"),
             (AppendError::Stopping, "5"),
         ] {
-            let error = append_failure(error);
+            let error = append(error);
             assert!(error.body().starts_with("{\"code\":503,\"message\":\"") && !error.body().contains("db.internal"));
             let response = error.into_response();
             assert_eq!(response.status(), 503);
@@ -403,10 +419,10 @@ mod tests {
 
     #[test]
     fn a_leaf_that_is_too_large_is_the_clients_fault_and_names_both_sizes() {
-        let error = append_failure(AppendError::LeafTooLarge { got: 70_000, limit: 65_535 });
+        let error = append(AppendError::LeafTooLarge { got: 70_000, limit: 65_535 });
         assert!(error.body().contains("70000") && error.body().contains("65535"));
         assert!(error.body().contains("export-minimal"), "says what to do");
         assert_eq!(error.into_response().status(), 400);
-        assert!(!append_failure(AppendError::Refused("relation x".into())).body().contains("relation"));
+        assert!(!append(AppendError::Refused("relation x".into())).body().contains("relation"));
     }
 }

@@ -62,7 +62,7 @@ impl Memory {
 
 /// The memory of one body; given back on drop.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub struct Room {
     address: Address,
     bytes: u64,
     /// What of it is not from the reserve.
@@ -73,7 +73,7 @@ pub(crate) struct Room {
 
 impl Room {
     /// Returns the address of the client whose body it is for.
-    pub(crate) fn address(&self) -> Address {
+    pub fn address(&self) -> Address {
         self.address
     }
 

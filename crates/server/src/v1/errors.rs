@@ -4,17 +4,16 @@
 //! negotiation, binding, validation) does not, and its `code` may be an internal 6xx one below HTTP 422.
 
 use axum::response::{IntoResponse, Response};
+use host::limits::ADMISSION_WAIT;
+use host::{JSON, Reason, Refusal};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use ledger::ReadError;
 use ledger::store::StoreError;
 use serde::{Serialize, Serializer};
 
-use crate::limits::{ADMISSION_WAIT, MAX_MESSAGE_BYTES};
-use crate::metrics::Refused;
-
-/// Content type of every JSON answer: exactly this, no charset.
-pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+use crate::limits::MAX_MESSAGE_BYTES;
+use crate::metrics;
 
 /// When to come back if the database is away: about as long as a restart takes.
 pub(crate) const DATABASE_RETRY_SECONDS: u64 = 5;
@@ -57,7 +56,7 @@ pub(crate) struct ApiError {
     message: String,
     producer: Producer,
     retry_after_seconds: Option<u64>,
-    refused: Option<Refused>,
+    refused: Option<Reason>,
 }
 
 #[derive(Serialize)]
@@ -89,13 +88,19 @@ impl ApiError {
     }
 
     /// 503 with `Retry-After`.
-    pub(crate) fn unavailable(reason: Refused, message: impl Into<String>, retry_after_seconds: u64) -> Self {
+    pub(crate) fn unavailable(reason: Reason, message: impl Into<String>, retry_after_seconds: u64) -> Self {
         let error = Self::handler(StatusCode::SERVICE_UNAVAILABLE, message).because(reason);
         Self { retry_after_seconds: Some(retry_after_seconds.max(1)), ..error }
     }
 
+    /// A refusal that Rekor's handlers would write.
+    pub(crate) fn by_handler(refusal: Refusal) -> Self {
+        let Refusal { status, message, retry_after_seconds, reason } = refusal;
+        Self { retry_after_seconds, refused: reason, ..Self::handler(status, message) }
+    }
+
     /// The same, counted among the requests turned away.
-    pub(crate) fn because(self, reason: Refused) -> Self {
+    pub(crate) fn because(self, reason: Reason) -> Self {
         Self { refused: Some(reason), ..self }
     }
 
@@ -115,13 +120,8 @@ impl ApiError {
     }
 
     /// Why it was turned away, if that was to keep bounds.
-    pub(crate) fn refused(&self) -> Option<Refused> {
+    pub(crate) fn refused(&self) -> Option<Reason> {
         self.refused
-    }
-
-    /// Status, message, seconds to wait and reason, for the other API's form of it.
-    pub(crate) fn into_parts(self) -> (StatusCode, String, Option<u64>, Option<Refused>) {
-        (self.status, self.message, self.retry_after_seconds, self.refused)
     }
 
     /// The JSON text.
@@ -155,25 +155,42 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A failed read, in Rekor's words; what failed goes to the log only.
+/// A refusal of the host, as Rekor's handlers write what may be repeated, and its framework all else.
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { status, message, retry_after_seconds, reason } = refusal;
+        let error = match retry_after_seconds {
+            Some(_) => Self::handler(status, message),
+            None => Self::framework(status, message),
+        };
+        Self { retry_after_seconds, refused: reason, ..error }
+    }
+}
+
+/// A failed read. Rekor's handlers write it.
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        match &error {
-            ReadError::Store(StoreError::Damaged(_) | StoreError::Data(_) | StoreError::Unusable(_))
-            | ReadError::OutOfRange(_)
-            | ReadError::Damaged(_)
-            | ReadError::Signing(_) => {
-                tracing::error!(%error, "a read failed");
-                Self::handler(StatusCode::INTERNAL_SERVER_ERROR, "unexpected result from transparency log")
-            }
-            ReadError::Busy => {
-                Self::unavailable(Refused::Searches, "too many searches at once", ADMISSION_WAIT.as_secs())
-            }
-            ReadError::Store(StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_)) => {
-                tracing::warn!(%error, "a read failed");
-                let message = "unexpected error communicating with transparency log";
-                Self::unavailable(Refused::Database, message, DATABASE_RETRY_SECONDS)
-            }
+        Self::by_handler(read_failure(&error))
+    }
+}
+
+/// Returns what a client is told of a failed read, in Rekor's words; what failed goes to the log only.
+pub(crate) fn read_failure(error: &ReadError) -> Refusal {
+    match error {
+        ReadError::Store(StoreError::Damaged(_) | StoreError::Data(_) | StoreError::Unusable(_))
+        | ReadError::OutOfRange(_)
+        | ReadError::Damaged(_)
+        | ReadError::Signing(_) => {
+            tracing::error!(%error, "a read failed");
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected result from transparency log")
+        }
+        ReadError::Busy => {
+            Refusal::unavailable(metrics::SEARCHES, "too many searches at once", ADMISSION_WAIT.as_secs())
+        }
+        ReadError::Store(StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_)) => {
+            tracing::warn!(%error, "a read failed");
+            let message = "unexpected error communicating with transparency log";
+            Refusal::unavailable(metrics::DATABASE, message, DATABASE_RETRY_SECONDS)
         }
     }
 }
@@ -210,7 +227,7 @@ mod tests {
 
     #[test]
     fn unavailable_says_when_to_retry_and_never_after_zero_seconds() {
-        let response = ApiError::unavailable(Refused::Queue, "busy", 0).into_response();
+        let response = ApiError::unavailable(metrics::QUEUE, "busy", 0).into_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
     }

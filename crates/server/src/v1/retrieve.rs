@@ -12,13 +12,13 @@ use ledger::{LoggedEntry, ReadError, Shards, TreeId};
 use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
+use super::entry_id::{EntryId, PATTERN, TreePrefix};
+use super::errors::{ApiError, Validation};
+use super::json::{BodyName, FirstItems};
+use super::wire::{LogEntry, entry_bytes, json_within, room};
 use crate::app::App;
-use crate::entry_id::{EntryId, PATTERN, TreePrefix};
-use crate::errors::{ApiError, Validation};
-use crate::json::{BodyName, FirstItems};
 use crate::limits::MAX_RETRIEVE;
 use crate::verification::Work;
-use crate::wire::{LogEntry, entry_bytes, json_within, room};
 
 /// The name of the body in messages.
 const ENTRY: BodyName = BodyName("entry");
@@ -53,6 +53,12 @@ impl IntoResponse for RetrieveError {
             Self::Read(error) => error.into(),
         };
         error.into_response()
+    }
+}
+
+impl From<host::Refusal> for RetrieveError {
+    fn from(refusal: host::Refusal) -> Self {
+        Self::Body(refusal.into())
     }
 }
 

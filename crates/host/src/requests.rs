@@ -9,11 +9,10 @@ use http::{HeaderValue, Request, StatusCode, Version};
 use prometheus::IntCounterVec;
 use tokio::time::timeout;
 
-use crate::errors::ApiError;
 use crate::fair::{Pool, Rule, Taken};
 use crate::limits::{ADMISSION_WAIT, CONNECTIONS_PER_PROBE, CONNECTIONS_PER_SPARE};
-use crate::metrics::Refused;
 use crate::peer::Address;
+use crate::refusal::{Reason, Refusal};
 
 /// The places for requests. A request of HTTP/1.1 and a stream of HTTP/2 are the same work.
 pub(crate) struct Requests {
@@ -28,7 +27,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// Makes the places for a listener of so many connections. `refused` counts by the labels of
-    /// [`Refused`].
+    /// [`Reason`].
     pub(crate) fn new(connections: usize, probe_paths: &'static [&'static str], refused: IntCounterVec) -> Self {
         let connections = connections as u64;
         // Fewer than connections, so that one of them is always idle and can make room.
@@ -49,24 +48,23 @@ impl Requests {
     /// # Errors
     ///
     /// 400 or 417 for the head; 503 if no place came in time.
-    pub(crate) async fn admit<B>(&self, request: &Request<B>, address: Address) -> Result<Taken, ApiError> {
+    pub(crate) async fn admit<B>(&self, request: &Request<B>, address: Address) -> Result<Taken, Refusal> {
         let admitted = match check_head(request) {
             Ok(()) => self.place(request.uri().path(), address).await,
             Err(error) => Err(error),
         };
-        if let Some(reason) = admitted.as_ref().err().and_then(ApiError::refused) {
+        if let Some(reason) = admitted.as_ref().err().and_then(|refusal| refusal.reason) {
             self.refused.with_label_values(&[reason.label()]).inc();
         }
         admitted
     }
 
-    async fn place(&self, path: &str, address: Address) -> Result<Taken, ApiError> {
+    async fn place(&self, path: &str, address: Address) -> Result<Taken, Refusal> {
         let places = if self.probe_paths.contains(&path) { &self.probes } else { &self.places };
         if let Some(place) = places.try_take(address, 1) {
             return Ok(place);
         }
-        let full =
-            |wait: Duration| ApiError::unavailable(Refused::Requests, "too many requests at once", wait.as_secs());
+        let full = |wait: Duration| Refusal::unavailable(Reason::REQUESTS, "too many requests at once", wait.as_secs());
         let in_line = self.line.try_take(address, 1).ok_or_else(|| full(ADMISSION_WAIT))?;
         let place = timeout(ADMISSION_WAIT, places.take(address, 1)).await;
         drop(in_line);
@@ -76,21 +74,21 @@ impl Requests {
 
 /// Refuses heads that a proxy in front may read otherwise than this server, and expectations that
 /// nobody here meets.
-fn check_head<B>(request: &Request<B>) -> Result<(), ApiError> {
+fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     check_host(request)?;
     // RFC 9110 section 10.1.1. There is one expectation, in any case.
     let is_known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
     if !request.headers().get_all(EXPECT).iter().all(is_known) {
         let message = "the only expectation that can be met is 100-continue";
-        return Err(ApiError::framework(StatusCode::EXPECTATION_FAILED, message).because(Refused::Expect));
+        return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, message).because(Reason::EXPECT));
     }
     Ok(())
 }
 
 /// RFC 9112 section 3.2: exactly one Host in HTTP/1.1, and a valid one. RFC 9113 section 8.3.1: where
 /// HTTP/2 has one beside `:authority`, they are the same.
-fn check_host<B>(request: &Request<B>) -> Result<(), ApiError> {
-    let refuse = |message: &str| Err(ApiError::framework(StatusCode::BAD_REQUEST, message).because(Refused::Host));
+fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
+    let refuse = |message: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, message).because(Reason::HOST));
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -126,7 +124,7 @@ mod tests {
             request = request.header(name, value);
         }
         let checked = check_head(&request.body(()).expect("a request"));
-        checked.map_or_else(|error| error.status().as_u16(), |()| 200)
+        checked.map_or_else(|error| error.status.as_u16(), |()| 200)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use http::uri::Authority;
 
 /// Returns host and port as the client names them: the target of the request says it in HTTP/2, and to a proxy; else the
 /// header does.
-pub(crate) fn of(head: &Parts) -> Option<Authority> {
+pub fn authority(head: &Parts) -> Option<Authority> {
     let header = || head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
     head.uri.authority().cloned().or_else(header)
 }
@@ -28,7 +28,7 @@ mod tests {
             ("/checkpoint", "a b", None),
         ] {
             let request = Request::get(target).header(HOST, header).body(()).expect("a request");
-            let host = of(&request.into_parts().0);
+            let host = authority(&request.into_parts().0);
             assert_eq!(host.as_ref().map(Authority::host), expected, "{target} {header}");
         }
     }

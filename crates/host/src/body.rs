@@ -10,22 +10,21 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use crate::errors::ApiError;
-use crate::intake::{Failure, Intake, Pieces};
 use crate::limits::{
-    ADMISSION_WAIT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT, LARGE_REQUEST_TIMEOUT, REQUEST_TIMEOUT,
-    SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
+    ADMISSION_WAIT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT, LARGE_REQUEST_TIMEOUT, Limits,
+    REQUEST_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
 };
 use crate::memory::{Memory, Room};
-use crate::metrics::{Metrics, Refused};
+use crate::metrics::Metrics;
 use crate::peer::Address;
-use crate::settings::Limits;
+use crate::receive::{Failure, Pieces, Receiver};
+use crate::refusal::{Reason, Refusal};
 
 /// A flag and a length before each message of gRPC.
-pub(crate) const FRAME_HEADER_BYTES: usize = 5;
+pub const FRAME_HEADER_BYTES: usize = 5;
 
 /// Takes bodies in within the limits. One per server.
-pub(crate) struct Bodies {
+pub struct Bodies {
     limit: u64,
     small: Memory,
     large: Memory,
@@ -33,38 +32,38 @@ pub(crate) struct Bodies {
 
 /// A body with its room, which is enough for the body and for what is decoded from it.
 #[derive(Debug)]
-pub(crate) struct Admitted {
+pub struct Admitted {
     bytes: Bytes,
     room: Room,
 }
 
 /// What was decoded from a body that is not needed any more.
 #[derive(Debug)]
-pub(crate) struct Decoded<T> {
-    /// It.
-    pub(crate) value: T,
+pub struct Decoded<T> {
+    /// The value.
+    pub value: T,
     /// Its room: keep it as long as the value, or anything that was made from it, is worked on.
-    pub(crate) room: Room,
+    pub room: Room,
 }
 
 impl Admitted {
     /// The body.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Returns the address of the client that sent it.
-    pub(crate) fn address(&self) -> Address {
+    pub fn address(&self) -> Address {
         self.room.address()
     }
 
     /// The body and its room, which whoever keeps the one MUST keep.
-    pub(crate) fn into_parts(self) -> (Bytes, Room) {
+    pub fn into_parts(self) -> (Bytes, Room) {
         (self.bytes, self.room)
     }
 
     /// Decodes the body, drops it, and gives its part of the room back.
-    pub(crate) fn decode<T>(self, decode: impl FnOnce(&[u8]) -> T) -> Decoded<T> {
+    pub fn decode<T>(self, decode: impl FnOnce(&[u8]) -> T) -> Decoded<T> {
         let Self { bytes, mut room } = self;
         let value = decode(&bytes);
         room.shrink_to(bytes.len() as u64 * (WORKING_FACTOR - 1));
@@ -78,7 +77,8 @@ fn is_large(declared: Option<u64>) -> bool {
 }
 
 impl Bodies {
-    pub(crate) fn new(limits: &Limits, metrics: &Metrics) -> Self {
+    /// Makes the memory for bodies, within `limits`.
+    pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
         let working = |bytes: u64| bytes.saturating_mul(WORKING_FACTOR);
         let small = (limits.body_bytes_in_flight / SMALL_SHARE).max(working(SMALL_BODY_BYTES));
         let large = limits.body_bytes_in_flight.saturating_sub(small).max(working(limits.body_bytes));
@@ -97,7 +97,7 @@ impl Bodies {
     ///
     /// 415 for an encoded body, 413 over the limit, 503 if no memory came free in time, 408 for a slow sender, 400 for a broken
     /// one.
-    pub(crate) async fn read(&self, head: &Parts, body: Body) -> Result<Admitted, ApiError> {
+    pub async fn read(&self, head: &Parts, body: Body) -> Result<Admitted, Refusal> {
         let declared = content_length(&head.headers);
         let is_acceptable = check_encoding(&head.headers).and_then(|()| match declared {
             Some(length) if length > self.limit => Err(self.too_large()),
@@ -108,7 +108,7 @@ impl Bodies {
             return Err(error);
         }
         let most = declared.unwrap_or(self.limit);
-        let received = self.intake(head, declared).receive(&[], Pieces::of(body), most).await;
+        let received = self.receiver(head, declared).receive(&[], Pieces::of(body), most).await;
         match received {
             Ok((bytes, room)) => Ok(Admitted { bytes, room }),
             Err(Failure::TooLarge(rest)) => {
@@ -119,9 +119,7 @@ impl Bodies {
                 self.discard_rest(head, rest).await;
                 Err(busy())
             }
-            Err(Failure::Broken) => {
-                Err(ApiError::framework(StatusCode::BAD_REQUEST, "the request body could not be read"))
-            }
+            Err(Failure::Broken) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request body could not be read")),
             Err(Failure::Slow) => Err(slow()),
         }
     }
@@ -132,7 +130,7 @@ impl Bodies {
     /// # Errors
     ///
     /// As [`Bodies::read`]; a body that is no whole frame is broken.
-    pub(crate) async fn read_frame(&self, head: &Parts, body: Body) -> Result<Admitted, ApiError> {
+    pub async fn read_frame(&self, head: &Parts, body: Body) -> Result<Admitted, Refusal> {
         let mut pieces = Pieces::of(body);
         let mut start = Vec::new();
         while start.len() < FRAME_HEADER_BYTES {
@@ -144,27 +142,27 @@ impl Bodies {
         if declared > self.limit {
             return Err(self.too_large());
         }
-        let received = self.intake(head, Some(declared)).receive(&start, pieces, declared).await;
+        let received = self.receiver(head, Some(declared)).receive(&start, pieces, declared).await;
         let (bytes, room) = received.map_err(broken_frame)?;
         if bytes.len() as u64 == declared { Ok(Admitted { bytes, room }) } else { Err(broken_frame(Failure::Broken)) }
     }
 
     /// What receives a body of this length, or of an unknown one.
-    fn intake(&self, head: &Parts, declared: Option<u64>) -> Intake<'_> {
+    fn receiver(&self, head: &Parts, declared: Option<u64>) -> Receiver<'_> {
         let (memory, patience) = match is_large(declared) {
             true => (&self.large, LARGE_ADMISSION_WAIT),
             false => (&self.small, ADMISSION_WAIT),
         };
-        Intake::new(memory, Address::of(&head.extensions), patience)
+        Receiver::new(memory, Address::of(&head.extensions), patience)
     }
 
-    fn too_large(&self) -> ApiError {
+    fn too_large(&self) -> Refusal {
         let message = format!("Request Entity Too Large. Limit set to {}", self.limit);
-        ApiError::framework(StatusCode::PAYLOAD_TOO_LARGE, message).because(Refused::BodyTooLarge)
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message).because(Reason::BODY_TOO_LARGE)
     }
 
     /// Drops the body of a request that is refused unread, so that a client that writes before it reads sees why.
-    pub(crate) async fn discard(&self, request: Request<Body>) {
+    pub async fn discard(&self, request: Request<Body>) {
         let (head, body) = request.into_parts();
         if !body.is_end_stream() {
             self.discard_rest(&head, body).await;
@@ -192,12 +190,12 @@ impl Bodies {
 }
 
 /// Whether a request has a body at all. Over HTTP/2 no header has to say so.
-pub(crate) fn has_body(request: &Request<Body>) -> bool {
+pub fn has_body(request: &Request<Body>) -> bool {
     !request.body().is_end_stream()
 }
 
 /// How long a request may take, but for sending its answer.
-pub(crate) fn patience(request: &Request<Body>) -> Duration {
+pub fn patience(request: &Request<Body>) -> Duration {
     match has_body(request) {
         true => patience_with(content_length(request.headers())),
         false => REQUEST_TIMEOUT,
@@ -205,7 +203,7 @@ pub(crate) fn patience(request: &Request<Body>) -> Duration {
 }
 
 /// The same for one with a body of this length, or of an unknown one.
-pub(crate) fn patience_with(declared: Option<u64>) -> Duration {
+pub fn patience_with(declared: Option<u64>) -> Duration {
     if is_large(declared) { LARGE_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT }
 }
 
@@ -218,33 +216,33 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn busy() -> ApiError {
-    ApiError::unavailable(Refused::BodyBudget, "too many request bodies at once", ADMISSION_WAIT.as_secs())
+fn busy() -> Refusal {
+    Refusal::unavailable(Reason::BODY_BUDGET, "too many request bodies at once", ADMISSION_WAIT.as_secs())
 }
 
-fn slow() -> ApiError {
-    let slow = ApiError::framework(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly");
-    slow.because(Refused::BodyTimeout)
+fn slow() -> Refusal {
+    let slow = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly");
+    slow.because(Reason::BODY_TIMEOUT)
 }
 
-fn broken_frame(failure: Failure) -> ApiError {
+fn broken_frame(failure: Failure) -> Refusal {
     match failure {
         Failure::Slow => slow(),
         Failure::NoRoom(_) => busy(),
         Failure::Broken | Failure::TooLarge(_) => {
-            ApiError::framework(StatusCode::BAD_REQUEST, "the request body is not one gRPC message")
+            Refusal::new(StatusCode::BAD_REQUEST, "the request body is not one gRPC message")
         }
     }
 }
 
 /// Nothing is unpacked here, so an encoded body could only be misread.
-fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {
         return Ok(());
     }
     let message = "request bodies are taken as they are, without a Content-Encoding";
-    Err(ApiError::framework(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).because(Refused::Encoding))
+    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, message).because(Reason::ENCODING))
 }
 
 #[cfg(test)]
@@ -258,7 +256,7 @@ mod tests {
 
     fn bodies() -> (Bodies, Metrics) {
         let limits = Limits { body_bytes: LIMIT, body_bytes_in_flight: 4 * LIMIT, ..Limits::default() };
-        let metrics = Metrics::new(&prometheus::Registry::new()).expect("fresh names");
+        let metrics = Metrics::new(&prometheus::Registry::new(), [], &[]).expect("fresh names");
         (Bodies::new(&limits, &metrics), metrics)
     }
 
@@ -291,11 +289,11 @@ mod tests {
     #[tokio::test]
     async fn the_limit_is_in_the_refusal_whether_the_length_was_declared_or_not() {
         let (bodies, metrics) = bodies();
-        let expected = r#"{"code":413,"message":"Request Entity Too Large. Limit set to 204800"}"#;
+        let expected = "Request Entity Too Large. Limit set to 204800";
         let refusal = bodies.read(&head(None), pieces(201)).await.expect_err("over the limit");
-        assert_eq!(refusal.body(), expected);
+        assert_eq!(refusal.message, expected);
         let refusal = bodies.read(&head(Some(LIMIT + 1)), Body::empty()).await.expect_err("over the limit");
-        assert_eq!(refusal.body(), expected);
+        assert_eq!(refusal.message, expected);
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
 
@@ -327,7 +325,7 @@ mod tests {
             assert!(futures_util::poll!(&mut reading).is_pending());
             let step = i64::try_from(WORKING_FACTOR * BODY_STEP_BYTES).expect("small");
             assert_eq!(metrics.body_bytes_in_flight.get(), step);
-            assert!(reading.await.expect_err("it sends nothing").body().contains("408"));
+            assert!(reading.await.expect_err("it sends nothing").status == StatusCode::REQUEST_TIMEOUT);
         }
     }
 
@@ -340,7 +338,7 @@ mod tests {
             head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
             let read = bodies.read(&head, pieces(1)).await;
             assert_eq!(
-                read.as_ref().map_err(ApiError::status).err(),
+                read.as_ref().map_err(|refusal| refusal.status).err(),
                 (!is_taken).then_some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
             );
         }

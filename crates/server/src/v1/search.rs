@@ -12,12 +12,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::entry_id::entry_id;
+use super::errors::{ApiError, Validation};
+use super::wire::{json_within, search_room};
 use crate::app::App;
-use crate::entry_id::entry_id;
-use crate::errors::{ApiError, Validation};
 use crate::limits::{DEFAULT_SEARCH_PAGE, HIT_ANSWER_BYTES, MAX_SEARCH_KEYS, MAX_SEARCH_PAGE};
 use crate::query::decode;
-use crate::wire::{json_within, search_room};
 
 /// Digits of the digests that are searched for, by the name of the parameter.
 const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
@@ -40,6 +40,12 @@ impl IntoResponse for SearchError {
             Self::Parameter(error) => error.into_response(),
             Self::Read(error) => ApiError::from(error).into_response(),
         }
+    }
+}
+
+impl From<host::Refusal> for SearchError {
+    fn from(refusal: host::Refusal) -> Self {
+        Self::Parameter(refusal.into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The URL of the log as clients write it.
+//! The URL of a server as its clients write it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub struct PublicUrl {
 
 /// Not such a URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the URL of a log: http:// or https://, a host and perhaps a port, nothing after it")]
+#[error("{0:?} is not the URL of a server: http:// or https://, a host and perhaps a port, nothing after it")]
 pub struct PublicUrlError(String);
 
 impl PublicUrl {

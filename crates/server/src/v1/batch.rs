@@ -23,20 +23,20 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
+use super::entries::{CreateError, admitted, new_entry, read_body, shown, verification};
+use super::errors::{ApiError, Validation};
+use super::json::{BodyName, FirstItems};
+use super::wire::{LogEntry, most_bytes, room, text_within};
 use crate::app::App;
 use crate::attestations::Attestations;
-use crate::entries::{CreateError, admitted, new_entry, read_body, shown, verification};
-use crate::errors::{ApiError, Validation};
-use crate::json::{BodyName, FirstItems};
 use crate::limits::{
     BATCH_PAUSE, BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED, PLACE_BYTES,
     PLACE_INDEX_KEYS,
 };
-use crate::memory::Room;
 use crate::operation::Operation;
-use crate::peer::Address;
 use crate::verification::Came;
-use crate::wire::{LogEntry, most_bytes, room, text_within};
+use host::Address;
+use host::Room;
 
 /// The name of the body in messages.
 const PROPOSED_ENTRIES: BodyName = BodyName("proposedEntries");
@@ -202,7 +202,7 @@ async fn result(app: Arc<App>, address: Address, shards: Arc<Shards>, entry: Log
 fn refusal(app: &App, error: CreateError) -> String {
     let (error, location) = error.into_parts();
     if let Some(reason) = error.refused() {
-        app.metrics.refused(reason);
+        app.metrics.http.refused(reason);
     }
     let (status, retry_after) = (error.status().as_u16(), error.retry_after_seconds());
     text(&Item { status, entry: None, error: Some(&error), location: location.as_deref(), retry_after })
@@ -238,7 +238,7 @@ where
     let task = AbortOnDropHandle::new(tokio::spawn(work.in_current_span()));
     task.await.unwrap_or_else(|error| {
         tracing::error!(%error, "an entry of a batch ended in a bug");
-        app.metrics.panics.inc();
+        app.metrics.http.panics.inc();
         Err(ApiError::unknown().into())
     })
 }

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use host::{JSON, Refusal, Share};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ledger::{Head, InclusionProof, LoggedEntry, Shards};
@@ -13,13 +14,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tlog::Hash;
 
+use super::entry_id::entry_id;
+use super::errors::ApiError;
 use crate::app::App;
 use crate::attestations::Attestations;
-use crate::budget::{Budget, Share};
-use crate::entry_id::entry_id;
-use crate::errors::{ApiError, JSON};
-use crate::limits::ADMISSION_WAIT;
-use crate::metrics::Refused;
 
 /// The most that the other members of an entry take, with all names: entry ID, log ID and root hash have 208 digits, three numbers
 /// 60, the signed entry timestamp 96 characters, names and punctuation some 250.
@@ -200,8 +198,8 @@ pub(crate) fn entry_bytes(app: &App) -> u64 {
 /// # Errors
 ///
 /// 503 if no room came free in time.
-pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, ApiError> {
-    room_in(&app.answers, bytes).await
+pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, Refusal> {
+    app.answers.admit(bytes).await
 }
 
 /// The same for an answer of a search.
@@ -209,14 +207,8 @@ pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, ApiError> {
 /// # Errors
 ///
 /// As [`room`].
-pub(crate) async fn search_room(app: &App, bytes: u64) -> Result<Share, ApiError> {
-    room_in(&app.search_answers, bytes).await
-}
-
-async fn room_in(budget: &Budget, bytes: u64) -> Result<Share, ApiError> {
-    budget.admit(bytes).await.ok_or_else(|| {
-        ApiError::unavailable(Refused::AnswerBudget, "too many answers at once", ADMISSION_WAIT.as_secs())
-    })
+pub(crate) async fn search_room(app: &App, bytes: u64) -> Result<Share, Refusal> {
+    app.search_answers.admit(bytes).await
 }
 
 /// An answer in JSON.

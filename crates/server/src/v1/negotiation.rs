@@ -3,7 +3,7 @@
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 
-use crate::errors::ApiError;
+use super::errors::ApiError;
 
 /// What a request without a `Content-Type` is taken for.
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";

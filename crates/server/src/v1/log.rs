@@ -11,11 +11,11 @@ use http::header::CONTENT_TYPE;
 use ledger::{Head, ReadError, Shards, TreeId};
 use tlog::TreeSize;
 
+use super::AnswerType;
+use super::errors::ApiError;
+use super::wire::{ConsistencyProof, LogInfo, json, json_bytes, json_text};
 use crate::app::App;
-use crate::errors::ApiError;
 use crate::query;
-use crate::v1::AnswerType;
-use crate::wire::{ConsistencyProof, LogInfo, json, json_bytes, json_text};
 
 /// Why a proof of consistency is not given.
 #[derive(Debug)]

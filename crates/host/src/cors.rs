@@ -1,8 +1,9 @@
-//! Cross-origin requests: which web pages a browser lets read from the log, and write to it.
+//! Cross-origin requests: which web pages a browser lets read from the server, and write to it.
 //!
-//! By default none. A log that is public is read by pages of all origins, as Rekor is; pages of named origins may write too.
+//! By default none. What is public is read by pages of all origins; pages of named origins may write too.
 //!
-//! Written by hand: a stock layer answers a refused preflight, and the `Vary` of each answer, differently from the recordings.
+//! Written by hand: a stock layer answers a refused preflight, and the `Vary` of each answer, differently from the servers that
+//! clients know.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,9 +17,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::operation::{Access, Operation, Route};
-use crate::path;
-use crate::trust::{PublicUrl, PublicUrlError};
+use crate::public_url::{PublicUrl, PublicUrlError};
+use crate::route::{Access, Route};
 
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
@@ -57,18 +57,20 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Which web pages may use the log.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Cors {
+/// Which web pages may use the server.
+#[derive(Clone, Debug)]
+pub struct Cors {
     /// Whether pages of all origins may read.
-    pub(crate) is_public: bool,
+    pub is_public: bool,
     /// Pages of these may read and write.
-    pub(crate) origins: Vec<Origin>,
+    pub origins: Vec<Origin>,
+    /// Returns what a request of this path and method would do.
+    pub access: fn(path: &str, method: &str) -> Access,
 }
 
 impl Cors {
     /// Answers preflights on every path, and marks all other answers of `next`.
-    pub(crate) async fn answer<Answer: Future<Output = Response>>(
+    pub async fn answer<Answer: Future<Output = Response>>(
         &self,
         request: Request,
         next: impl FnOnce(Request) -> Answer,
@@ -82,7 +84,7 @@ impl Cors {
         let origin = request.headers().get(ORIGIN).filter(|_| is_allowed_method(request.method().as_str())).cloned();
         let mut response = next(request).await;
         response.headers_mut().append(VARY, VARY_ORIGIN);
-        let access = response.extensions().get::<Route>().map_or(Access::Read, |route| route.operation.access());
+        let access = response.extensions().get::<Route>().map_or(Access::Read, |route| route.access);
         if let Some(allowed) = origin.and_then(|origin| self.allowed(access, &origin)) {
             response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         }
@@ -90,7 +92,7 @@ impl Cors {
     }
 
     /// Whether a request that writes may come from the page that its browser says, if it says one.
-    pub(crate) fn may_write(&self, headers: &HeaderMap) -> bool {
+    pub fn may_write(&self, headers: &HeaderMap) -> bool {
         headers.get_all(ORIGIN).iter().all(|origin| self.names(origin))
     }
 
@@ -117,7 +119,8 @@ impl Cors {
         let method = method.filter(|method| method.to_str().is_ok_and(is_allowed_method));
         let (Some(method), Some(origin)) = (method, asked.get(ORIGIN)) else { return response };
         let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS);
-        let Some(allowed) = self.allowed(access(path, method), origin) else { return response };
+        let access = (self.access)(path, method.to_str().unwrap_or_default());
+        let Some(allowed) = self.allowed(access, origin) else { return response };
         if wanted.is_none_or(are_allowed_headers) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method.clone());
@@ -127,14 +130,6 @@ impl Cors {
         }
         response
     }
-}
-
-/// What a request of this method would do.
-fn access(given_path: &str, method: &HeaderValue) -> Access {
-    let path = path::clean(given_path);
-    let mut operations = Operation::at(&path).filter(|operation| operation.method().as_str() == method);
-    let writes = operations.any(|operation| operation.access() == Access::Write);
-    if writes { Access::Write } else { Access::Read }
 }
 
 fn is_allowed_method(method: &str) -> bool {
@@ -155,11 +150,16 @@ mod tests {
     use super::*;
 
     const PAGE: (&str, &str) = ("origin", "https://example.com");
-    const READ: &str = "/api/v1/index/retrieve";
-    const WRITE: &str = "//api/v1/log/x/../entries/";
+    const READ: &str = "/read";
+    const WRITE: &str = "/write";
 
     fn cors(is_public: bool, origins: &[&str]) -> Cors {
-        Cors { is_public, origins: origins.iter().map(|origin| origin.parse().expect("an origin")).collect() }
+        let origins = origins.iter().map(|origin| origin.parse().expect("an origin")).collect();
+        let access = |path: &str, method: &str| match (path, method) {
+            (WRITE, "POST") => Access::Write,
+            _ => Access::Read,
+        };
+        Cors { is_public, origins, access }
     }
 
     /// The origin that a preflight names.
