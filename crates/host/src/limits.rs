@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// Default for [`Limits::body_bytes`]: 48 MiB. The largest request a Rekor deployment is set up for by its own compose file is
-/// 32,792,576 bytes; a package of that size in base64 still fits.
+/// Default for [`Limits::body_bytes`]: 48 MiB. A package of 30 MiB in base64 fits.
 pub const DEFAULT_BODY_BYTES: u64 = 48 * 1024 * 1024;
 
 /// Default for [`Limits::body_bytes_in_flight`]: two bodies of a package of 30 MiB at once, with what is decoded from them.
@@ -16,22 +15,22 @@ pub const DEFAULT_CONNECTIONS: usize = 4_096;
 /// with it as well: idle ones make room, and 1,024 requests at once are more than one server answers in 50 ms.
 pub const DEFAULT_CONNECTIONS_PER_ADDRESS: usize = DEFAULT_CONNECTIONS / 4;
 
-/// Default for [`Limits::stop_grace`], Rekor's.
+/// Default for [`Limits::stop_grace`].
 pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(15);
 
 /// Read buffer of a connection, which bounds the request line and headers together (what was read beyond it with the last
-/// piece still counts as within). 431. Rekor takes 1,000,000 bytes; with
-/// [`DEFAULT_CONNECTIONS`] that would be 4 GB of headers.
+/// piece still counts as within). 431. With 1,000,000 bytes,
+/// as many servers take, [`DEFAULT_CONNECTIONS`] would be 4 GB of headers.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// Header lines of a request. 431.
 pub const MAX_HEADERS: usize = 100;
 
-/// From the last answer (or the connect) to the end of the next request's headers: Rekor's idle time-out, which here bounds
+/// From the last answer (or the connect) to the end of the next request's headers: bounds
 /// slow headers too.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time in which a client sends a body, as Rekor's read time-out. What the server takes to make room does not count. 408.
+/// Longest time in which a client sends a body. What the server takes to make room does not count. 408.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest pause between two pieces of a body: a sender that stalls gives its share back sooner. 408.
@@ -44,7 +43,7 @@ pub const MIN_BODY_RATE: u64 = 1024;
 /// Time in which a body may bring nothing: a packet that is lost twice comes after a second and a half.
 pub const BODY_GRACE: Duration = Duration::from_secs(2);
 
-/// From the first time that a client did not take more of an answer to the end of it, as Rekor's write time-out. Not renewed by
+/// From the first time that a client did not take more of an answer to the end of it. Not renewed by
 /// what it takes meanwhile: a byte now and then would hold the room of an answer for ever.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 

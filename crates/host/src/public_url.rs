@@ -73,7 +73,7 @@ mod tests {
     fn scheme_host_and_port_are_all_of_it() {
         for (given, expected) in [
             ("https://rekor.example.org", "https://rekor.example.org"),
-            ("https://Rekor.example.org/", "https://rekor.example.org"),
+            ("https://Log.example.org/", "https://log.example.org"),
             ("http://localhost:3000", "http://localhost:3000"),
             ("http://[::1]:3000", "http://[::1]:3000"),
         ] {
