@@ -107,9 +107,7 @@ impl Sources {
         }
         match parts.as_slice() {
             [name] => looks_like_code(name).then(|| self.code.iter().any(|code| code.words.contains(*name))),
-            [.., owner, name] => {
-                Some(self.code.iter().any(|code| code.belongs_to(owner) && code.words.contains(*name)))
-            }
+            [.., owner, name] => Some(self.code.iter().any(|code| code.belongs_to(owner) && code.defines(name))),
             [] => None,
         }
     }
@@ -129,6 +127,14 @@ impl Code {
         let text: String = text.lines().map(|line| without_comment(line) + "\n").collect();
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_owned).collect();
         Self { path, text, words }
+    }
+
+    /// Whether this has a function of the name, or uses a type or variant of the name.
+    fn defines(&self, name: &str) -> bool {
+        if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+            return self.words.contains(name);
+        }
+        self.text.contains(&format!("fn {name}(")) || self.text.contains(&format!("fn {name}<"))
     }
 
     /// Whether this is the file of a module or crate, or has the definition or methods of a type.
