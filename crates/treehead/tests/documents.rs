@@ -169,7 +169,7 @@ fn is_identifier(name: &str) -> bool {
 /// camel case.
 fn looks_like_code(name: &str) -> bool {
     let has_lower = name.contains(|c: char| c.is_ascii_lowercase());
-    has_lower && name.contains('_') || name.starts_with(|c: char| c.is_ascii_uppercase()) && has_lower
+    has_lower && (name.contains('_') || name.starts_with(|c: char| c.is_ascii_uppercase()))
 }
 
 /// Returns the words in backticks, each with the text after it. Blocks of code are left out.
