@@ -1,6 +1,6 @@
 //! Whether an operation may be done here: asked first by every API, before a body is read.
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 
 use crate::app::App;
 use crate::operation::Operation;
@@ -62,6 +62,16 @@ impl Operations {
     /// Returns the names of all operations that can be switched off.
     pub fn names() -> Vec<&'static str> {
         switchable().map(Operation::id).collect()
+    }
+
+    /// Returns the routes of all operations that can be switched off, from the table: name, method, path template. A route of
+    /// gRPC is a POST.
+    pub fn routes() -> Vec<(&'static str, &'static Method, &'static str)> {
+        let routes = |operation: Operation| {
+            let paths = operation.paths().iter().copied().chain(operation.grpc());
+            paths.map(move |path| (operation.id(), operation.method(), path))
+        };
+        switchable().flat_map(routes).collect()
     }
 
     /// Whether the server has an operation.

@@ -10,14 +10,13 @@ use tokio::sync::Semaphore;
 
 use crate::admission::Operations;
 use crate::attestations::Attestations;
+use crate::cached::{GzipBundles, HeadsText};
 use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT};
 use crate::metrics::Metrics;
 use crate::operation::access_at;
 use crate::pages;
 use crate::settings::{Duplicates, MAX_ATTESTATION_BYTES, Settings};
 use crate::trust::TrustSettings;
-use crate::v1::log::LogInfoText;
-use crate::v2::GzipBundles;
 use crate::verification::Verifier;
 
 /// One server.
@@ -45,7 +44,7 @@ pub(crate) struct App {
     /// Entry bundles that were compressed.
     pub(crate) gzip_bundles: GzipBundles,
     /// The newest heads as they are shown.
-    pub(crate) log_info: LogInfoText,
+    pub(crate) log_info: HeadsText,
     /// What is said of entries that are there already.
     pub(crate) duplicates: Duplicates,
     /// Runs checks.
@@ -81,7 +80,7 @@ impl App {
             search_answers: Budget::new(SEARCH_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             bundles: Budget::new(BUNDLE_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
             gzip_bundles: GzipBundles::new(),
-            log_info: LogInfoText::default(),
+            log_info: HeadsText::default(),
             duplicates: settings.duplicates,
             verifier: Verifier::new(settings.verifications.get(), Arc::clone(&metrics)),
             batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),

@@ -4,12 +4,18 @@
 //! entry must look like (that is `entry`), TLS, authentication (both belong to the proxy in front).
 
 mod admission;
+mod answer;
 mod app;
 mod attestations;
+mod cached;
+mod failure;
 mod health;
+mod intake;
 pub mod limits;
+mod lookup;
 mod metrics;
 mod operation;
+mod own;
 mod pages;
 mod path;
 mod query;

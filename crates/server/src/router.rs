@@ -5,24 +5,19 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{OriginalUri, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, any, get};
 use futures_util::FutureExt as _;
-use http::{Method, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use ledger::Ledger;
 use tower::ServiceExt as _;
 
-use crate::admission::admit;
 use crate::app::App;
 use crate::limits::MAX_URI_BYTES;
 use crate::metrics::Metrics;
-use crate::operation::{Api, Operation};
 use crate::settings::Settings;
-use crate::trust::Document;
-use crate::v1::errors::ApiError;
-use crate::{health, pages, path, trust, v1, v2};
+use crate::v1::ApiError;
+use crate::{own, path, v1, v2};
 use host::Reason;
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
@@ -39,7 +34,7 @@ pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router>
 /// Plain calls, not layers: each layer would copy the request and box a future, and the two together cost more than most answers.
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let apis = Arc::new(Apis {
-        v1: v1::routes(app).merge(own_routes(app)).fallback(not_found),
+        v1: v1::routes(app).merge(own::routes(app)).fallback(own::not_found),
         v2: v2::http_routes(app),
         grpc: v2::grpc_routes(app),
     });
@@ -80,56 +75,6 @@ impl Apis {
         };
         answered.unwrap_or_else(|never| match never {})
     }
-}
-
-/// Trust material, documents and probes: what is not of Rekor's APIs.
-fn own_routes(app: &Arc<App>) -> Router {
-    let mut router = Router::new();
-    for operation in Operation::of(&[Api::Trust, Api::Pages, Api::Probes]) {
-        let Some(methods) = own_route(operation) else { continue };
-        let layer = from_fn_with_state((Arc::clone(app), operation), operate);
-        router = router.route(operation.path(), methods.layer(layer));
-    }
-    router.with_state(Arc::clone(app))
-}
-
-/// The handlers of an operation; none where it is done elsewhere. Documents answer any method, as in Rekor.
-fn own_route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
-    let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };
-    Some(match operation {
-        Operation::Home => any(pages::home),
-        Operation::Docs => any(pages::docs),
-        Operation::Swagger => any(pages::swagger),
-        Operation::Ping => any(ping),
-        Operation::Healthz => get(host::healthz).fallback(refuse),
-        Operation::Readyz => get(health::readyz).fallback(refuse),
-        _ => {
-            let document = Document::ALL.into_iter().find(|document| document.path() == operation.path())?;
-            get(move |app| trust::document(app, document)).fallback(refuse)
-        }
-    })
-}
-
-/// Runs one operation of our own.
-async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request: Request, next: Next) -> Response {
-    let mut response = match admit(&app, operation, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(closed) => v1::refusal(operation, closed).into_response(),
-    };
-    response.extensions_mut().insert(operation.route());
-    response
-}
-
-/// 404 for other methods, and so without `Allow`.
-async fn ping(method: Method, uri: OriginalUri) -> Response {
-    match method {
-        Method::GET | Method::HEAD => pages::ping().await,
-        _ => not_found(uri).await.into_response(),
-    }
-}
-
-async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
-    ApiError::framework(StatusCode::NOT_FOUND, format!("path {} was not found", uri.path()))
 }
 
 /// Cleans the path as Rekor's router does. Its home page and heartbeat sit before that router: the one is `/` alone, the other

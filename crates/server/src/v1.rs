@@ -2,16 +2,18 @@
 
 mod batch;
 mod email;
-pub(crate) mod entries;
+mod entries;
 mod entry_id;
-pub(crate) mod errors;
+mod errors;
 mod index;
 mod json;
-pub(crate) mod log;
+mod location;
+mod log;
 mod negotiation;
+mod parameters;
 mod retrieve;
 mod search;
-pub(crate) mod wire;
+mod wire;
 
 use std::sync::Arc;
 
@@ -28,10 +30,10 @@ use tokio::time::{Instant, timeout};
 use crate::admission::{Closed, FOREIGN_PAGE, admit};
 use crate::app::App;
 use crate::operation::{Api, Operation};
-use errors::ApiError;
 use host::Reason;
 use host::{has_body, patience};
 
+pub(crate) use errors::ApiError;
 pub use index::TRUNCATED;
 
 /// The media type that was negotiated for the answer.

@@ -33,7 +33,6 @@ use host::method_label;
 use host::patience;
 
 pub(crate) use grpc::is_grpc;
-pub(crate) use tiles::GzipBundles;
 
 /// What the paths of the API begin with.
 const PREFIX: &str = "/api/v2";

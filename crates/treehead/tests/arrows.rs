@@ -1,7 +1,7 @@
 //! Holds the arrows between the crates, as docs/ARCHITECTURE.md draws them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const ARROWS: [(&str, &[&str]); 7] = [
     ("tlog", &[]),
@@ -44,4 +44,47 @@ fn the_pure_crates_stay_pure() {
             assert!(!dependencies.contains_key(banned), "{name} is pure and must not depend on {banned}");
         }
     }
+}
+
+/// Rekor v1 and v2 are siblings: neither imports the other, and what lies below both imports neither.
+#[test]
+fn the_apis_do_not_import_each_other() {
+    let server = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("server/src");
+    let mut seen = 0;
+    for path in sources(&server) {
+        let file = path.strip_prefix(&server).unwrap().to_str().unwrap().to_owned();
+        let banned: &[&str] = match file.split(['/', '.']).next().unwrap() {
+            "v1" => &["v2"],
+            "v2" => &["v1"],
+            // From requests to the APIs, and the crate's face.
+            "router" | "own" | "lib" => continue,
+            _ => &["v1", "v2"],
+        };
+        seen += 1;
+        let text = std::fs::read_to_string(&path).unwrap();
+        for api in banned {
+            for way in [format!("crate::{api}::"), format!("super::{api}::"), format!("crate::{api};")] {
+                assert!(!text.contains(&way), "{file} must not name {way}");
+            }
+            let from_the_crate = text.lines().filter(|line| line.starts_with("use crate::{"));
+            for line in from_the_crate {
+                let mut names = line.trim_start_matches("use crate::{").split([',', '}', ' ']);
+                assert!(!names.any(|name| name == *api), "{file}: {line}");
+            }
+        }
+    }
+    assert!(seen > 20, "{seen} files");
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
 }

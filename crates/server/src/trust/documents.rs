@@ -58,7 +58,7 @@ impl Document {
         }
     }
 
-    pub(super) fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::TrustedRoot | Self::SigningConfig | Self::TrustConfig => "application/json",
             Self::CheckpointVkey => "text/plain; charset=utf-8",

@@ -23,12 +23,14 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use super::entries::{CreateError, admitted, new_entry, read_body, shown, verification};
+use super::entries::{CreateError, admitted, read_body, shown};
 use super::errors::{ApiError, Validation};
 use super::json::{BodyName, FirstItems};
-use super::wire::{LogEntry, most_bytes, room, text_within};
+use super::wire::{LogEntry, most_bytes, text_within};
+use crate::answer::room;
 use crate::app::App;
 use crate::attestations::Attestations;
+use crate::intake;
 use crate::limits::{
     BATCH_PAUSE, BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED, PLACE_BYTES,
     PLACE_INDEX_KEYS,
@@ -102,7 +104,7 @@ async fn check(app: Arc<App>, text: Bytes, room: Arc<Room>, deadline: Instant) -
     if Instant::now() >= deadline {
         return Err(too_late());
     }
-    let (length, came, verify) = (text.len() as u64, Came::InBatch(room.address()), verification(&app));
+    let (length, came, verify) = (text.len() as u64, Came::InBatch(room.address()), intake::verification(&app));
     let parse = move || ProposedEntry::from_json(&text);
     let verify = move |proposed| {
         let outcome = verify(proposed);
@@ -111,7 +113,7 @@ async fn check(app: Arc<App>, text: Bytes, room: Arc<Room>, deadline: Instant) -
     };
     let checked = timeout_at(deadline, app.verifier.run_in_turn(came, length, parse, verify)).await;
     let verified = checked.map_err(|_| too_late())??.map_err(CreateError::Refused)?;
-    Ok(new_entry(&app, verified))
+    Ok(intake::new_entry(&app, verified))
 }
 
 /// An entry with its places in the ledger's queue.

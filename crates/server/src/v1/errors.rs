@@ -4,19 +4,14 @@
 //! negotiation, binding, validation) does not, and its `code` may be an internal 6xx one below HTTP 422.
 
 use axum::response::{IntoResponse, Response};
-use host::limits::ADMISSION_WAIT;
 use host::{JSON, Reason, Refusal};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use ledger::ReadError;
-use ledger::store::StoreError;
 use serde::{Serialize, Serializer};
 
+use crate::failure::read_failure;
 use crate::limits::MAX_MESSAGE_BYTES;
-use crate::metrics;
-
-/// When to come back if the database is away: about as long as a restart takes.
-pub(crate) const DATABASE_RETRY_SECONDS: u64 = 5;
 
 /// Rekor's internal codes of validation failures; the HTTP status is 422.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,27 +169,6 @@ impl From<ReadError> for ApiError {
     }
 }
 
-/// Returns what a client is told of a failed read, in Rekor's words; what failed goes to the log only.
-pub(crate) fn read_failure(error: &ReadError) -> Refusal {
-    match error {
-        ReadError::Store(StoreError::Damaged(_) | StoreError::Data(_) | StoreError::Unusable(_))
-        | ReadError::OutOfRange(_)
-        | ReadError::Damaged(_)
-        | ReadError::Signing(_) => {
-            tracing::error!(%error, "a read failed");
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected result from transparency log")
-        }
-        ReadError::Busy => {
-            Refusal::unavailable(metrics::SEARCHES, "too many searches at once", ADMISSION_WAIT.as_secs())
-        }
-        ReadError::Store(StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_)) => {
-            tracing::warn!(%error, "a read failed");
-            let message = "unexpected error communicating with transparency log";
-            Refusal::unavailable(metrics::DATABASE, message, DATABASE_RETRY_SECONDS)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -227,16 +201,8 @@ mod tests {
 
     #[test]
     fn unavailable_says_when_to_retry_and_never_after_zero_seconds() {
-        let response = ApiError::unavailable(metrics::QUEUE, "busy", 0).into_response();
+        let response = ApiError::unavailable(crate::metrics::QUEUE, "busy", 0).into_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
-    }
-
-    #[test]
-    fn the_reason_of_a_failed_read_stays_inside() {
-        let secret = "password authentication failed for user \"x\"".to_owned();
-        for error in [ReadError::Store(StoreError::Unavailable(secret.clone())), ReadError::Damaged(secret)] {
-            assert!(!ApiError::from(error).body().contains("password"));
-        }
     }
 }

@@ -1,11 +1,10 @@
 //! The log as a whole: its head, its public key, and proofs that it only grew.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ledger::{Head, ReadError, Shards, TreeId};
@@ -13,9 +12,10 @@ use tlog::TreeSize;
 
 use super::AnswerType;
 use super::errors::ApiError;
+use super::parameters;
 use super::wire::{ConsistencyProof, LogInfo, json, json_bytes, json_text};
 use crate::app::App;
-use crate::query;
+use crate::lookup;
 
 /// Why a proof of consistency is not given.
 #[derive(Debug)]
@@ -89,27 +89,8 @@ impl IntoResponse for PublicKeyError {
 /// `GET /api/v1/log`: the newest head, and the last ones of frozen shards.
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let shards = app.ledger.newest_shards().await?;
-    Ok(app.log_info.of(&shards))
-}
-
-/// The answer to `GET /api/v1/log`, written once for each head.
-#[derive(Default)]
-pub(crate) struct LogInfoText(RwLock<Option<(Shards, Bytes)>>);
-
-impl LogInfoText {
-    fn of(&self, shards: &Shards) -> Response {
-        if let Some((of, text)) = &*self.0.read().unwrap_or_else(PoisonError::into_inner)
-            && of.is(shards)
-        {
-            return json_text(text.clone());
-        }
-        let text = match json_bytes(&LogInfo::new(shards)) {
-            Ok(text) => text,
-            Err(error) => return error.into_response(),
-        };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((shards.clone(), text.clone()));
-        json_text(text)
-    }
+    let text = app.log_info.of(&shards, |shards| json_bytes(&LogInfo::new(shards)))?;
+    Ok(json_text(text))
 }
 
 /// `GET /api/v1/log/publicKey`: PEM, or a JSON string of it.
@@ -118,12 +99,14 @@ pub(crate) async fn public_key(
     RawQuery(query): RawQuery,
     Extension(answer_type): Extension<AnswerType>,
 ) -> Result<Response, PublicKeyError> {
-    let tree = match query::tree_id(query.as_deref()).map_err(PublicKeyError::Parameter)? {
+    let tree = match parameters::tree_id(query.as_deref()).map_err(PublicKeyError::Parameter)? {
         None => app.ledger.tree(),
         Some(asked) => {
-            let asked = asked.parse().map(TreeId).ok();
-            let head = shard_of(&app, asked).await.map_err(|error| PublicKeyError::Parameter(error.into()))?;
-            head.ok_or(PublicKeyError::UnknownTree(answer_type))?.tree.clone()
+            let unknown = || PublicKeyError::UnknownTree(answer_type);
+            let tree = asked.parse().map(TreeId).map_err(|_| unknown())?;
+            let found = lookup::find(&app, |shards| head_in(shards, tree)).await;
+            let head = found.map_err(|error: ReadError| PublicKeyError::Parameter(error.into()))?;
+            head.ok_or_else(unknown)?.tree.clone()
         }
     };
     Ok(match answer_type {
@@ -135,24 +118,19 @@ pub(crate) async fn public_key(
 /// `GET /api/v1/log/proof`: the consistency of two sizes of a tree.
 pub(crate) async fn proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, ProofError> {
     let query = query.as_deref();
-    let first = query::integer(query, "firstSize", 1)?.unwrap_or(1).unsigned_abs();
-    let last = query::required_integer(query, "lastSize", 1)?.unsigned_abs();
-    let tree = query::tree_id(query)?;
+    let first = parameters::integer(query, "firstSize", 1)?.unwrap_or(1).unsigned_abs();
+    let last = parameters::required_integer(query, "lastSize", 1)?.unsigned_abs();
+    let tree = parameters::tree_id(query)?;
     if first > last {
         return Err(ProofError::Order { first, last });
     }
-    let mut head = match tree {
-        None => app.ledger.head(),
-        Some(tree) => {
-            let tree: i64 = tree.parse().map_err(|_| ProofError::InvalidTree(tree.into_owned()))?;
-            shard_of(&app, Some(TreeId(tree))).await?.ok_or(ProofError::UnknownTree(tree))?
-        }
+    let tree = match tree {
+        None => app.ledger.tree().id,
+        Some(tree) => TreeId(tree.parse().map_err(|_| ProofError::InvalidTree(tree.into_owned()))?),
     };
-    if last > head.size.0 {
-        // Another server may have written more: ask before saying that there is none.
-        let shards = app.ledger.newest_shards().await?;
-        head = shards.of_tree(head.tree.id).cloned().unwrap_or(head);
-    }
+    let is_large_enough = |head: &Option<Arc<Head>>| head.as_ref().is_some_and(|head| last <= head.size.0);
+    let head = lookup::until(&app, |shards| head_in(shards, tree), is_large_enough).await?;
+    let head = head.ok_or(ProofError::UnknownTree(tree.0))?;
     if last > head.size.0 {
         return Err(ProofError::TooLarge { last, observable: head.size.0 });
     }
@@ -160,13 +138,8 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery
     Ok(json(StatusCode::OK, &ConsistencyProof::new(hashes, &head)))
 }
 
-/// The head of a tree. Another server may have opened it: asks before saying that there is none.
-async fn shard_of(app: &App, tree: Option<TreeId>) -> Result<Option<Arc<Head>>, ReadError> {
-    let Some(tree) = tree else { return Ok(None) };
-    match app.ledger.head_of(tree) {
-        Some(head) => Ok(Some(head)),
-        None => Ok(app.ledger.newest_shards().await?.of_tree(tree).cloned()),
-    }
+async fn head_in(shards: Shards, tree: TreeId) -> Result<Option<Arc<Head>>, ReadError> {
+    Ok(shards.of_tree(tree).cloned())
 }
 
 #[cfg(test)]

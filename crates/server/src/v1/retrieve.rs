@@ -12,12 +12,15 @@ use ledger::{LoggedEntry, ReadError, Shards, TreeId};
 use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
+use super::entries::shown;
 use super::entry_id::{EntryId, PATTERN, TreePrefix};
 use super::errors::{ApiError, Validation};
 use super::json::{BodyName, FirstItems};
-use super::wire::{LogEntry, entry_bytes, json_within, room};
+use super::wire::json_within;
+use crate::answer::{entry_bytes, room};
 use crate::app::App;
 use crate::limits::MAX_RETRIEVE;
+use crate::lookup;
 use crate::verification::Work;
 
 /// The name of the body in messages.
@@ -84,20 +87,13 @@ pub(crate) async fn retrieve(
     let now = app.now();
     let query = app.verifier.run(body, Request::parse, move |request: Request| request.check(now)).await??;
     let wanted = query.wanted()?;
-    let mut shards = app.ledger.shards();
-    let room = room(&app, wanted.most(&shards) as u64 * entry_bytes(&app)).await?;
-    let mut found = wanted.find(&app, &shards).await?;
-    if !wanted.is_complete(&found) {
-        // Another server may have written it: ask before leaving it out.
-        shards = app.ledger.newest_shards().await?;
-        found = wanted.find(&app, &shards).await?;
-    }
+    let room = room(&app, wanted.most(&app.ledger.shards()) as u64 * entry_bytes(&app)).await?;
+    let look = async |shards: Shards| Ok::<_, RetrieveError>((wanted.find(&app, &shards).await?, shards));
+    let (found, shards) = lookup::until(&app, look, |(found, _)| wanted.is_complete(found)).await?;
     let mut answer = Vec::with_capacity(found.len());
     for (_, entry) in &found {
         let Some(head) = shards.of_tree(entry.tree) else { continue };
-        let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
-        let timestamp = app.ledger.signed_entry_timestamp(entry)?;
-        answer.push(LogEntry::new(entry, &timestamp, &proof, app.attestations));
+        answer.push(shown(&app, head, entry, app.attestations).await?);
     }
     Ok(json_within(room, &answer))
 }
@@ -158,20 +154,20 @@ impl Query {
         let (mut long, mut short) = (Vec::new(), Vec::new());
         for (text, id) in &self.ids {
             match id.tree.map(TreePrefix::tree_id) {
-                None => short.push(Place::Anywhere(id.leaf_hash)),
+                None => short.push(Sought::Anywhere(id.leaf_hash)),
                 Some(None) => return Err(RetrieveError::InvalidId(text.clone())),
-                Some(Some(tree)) => long.push(Place::Tree(tree, id.leaf_hash)),
+                Some(Some(tree)) => long.push(Sought::Tree(tree, id.leaf_hash)),
             }
         }
-        let proposed = self.proposed.iter().map(|hash| Place::Anywhere(*hash));
-        let indexes = self.log_indexes.iter().map(|index| Place::Index(*index));
+        let proposed = self.proposed.iter().map(|hash| Sought::Anywhere(*hash));
+        let indexes = self.log_indexes.iter().map(|index| Sought::Index(*index));
         Ok(Wanted(long.into_iter().chain(short).chain(proposed).chain(indexes).collect()))
     }
 }
 
 /// Where an entry may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Sought {
     /// In one tree.
     Tree(TreeId, Hash),
     /// In any: each that has it gives one result.
@@ -182,12 +178,12 @@ enum Place {
 
 /// What may be found, in the order of the answer.
 #[derive(Debug)]
-struct Wanted(Vec<Place>);
+struct Wanted(Vec<Sought>);
 
 impl Wanted {
     /// The most that can be found.
     fn most(&self, shards: &Shards) -> usize {
-        let each = |place: &Place| if matches!(place, Place::Anywhere(_)) { 1 + shards.frozen().len() } else { 1 };
+        let each = |place: &Sought| if matches!(place, Sought::Anywhere(_)) { 1 + shards.frozen().len() } else { 1 };
         self.0.iter().map(each).sum()
     }
 
@@ -206,8 +202,8 @@ impl Wanted {
                 let hits = app.ledger.find_leaves(head, &hashes).await?;
                 places.extend(hits.iter().map(|hit| (hit.leaf_hash, hit.leaf_index)));
             }
-            let index = |place: &Place| match place {
-                Place::Index(log_index) => {
+            let index = |place: &Sought| match place {
+                Sought::Index(log_index) => {
                     shards.find(*log_index).filter(|(shard, _)| Arc::ptr_eq(shard, head)).map(|(_, index)| index)
                 }
                 place => place.hash_in(head.tree.id).and_then(|hash| places.get(&hash).copied()),
@@ -218,15 +214,20 @@ impl Wanted {
                 continue;
             }
             let indexes: Vec<LeafIndex> = here.iter().map(|(_, index)| *index).collect();
-            let entries = app.ledger.entries(head, &indexes).await?;
-            found.extend(here.iter().map(|(number, _)| *number).zip(entries));
+            // They come in this order; one that is left out has no entry of its index here.
+            let mut entries = app.ledger.entries(head, &indexes).await?.into_iter().peekable();
+            for (number, index) in here {
+                if let Some(entry) = entries.next_if(|entry| entry.leaf_index == index) {
+                    found.push((number, entry));
+                }
+            }
         }
         found.sort_by_key(|(number, _)| *number);
         Ok(found)
     }
 }
 
-impl Place {
+impl Sought {
     /// The leaf hash to look for in this tree.
     fn hash_in(self, tree: TreeId) -> Option<Hash> {
         match self {

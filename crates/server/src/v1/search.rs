@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entry::Attribute;
-use ledger::{Hit, Hits, ReadError, Search};
+use ledger::{Hit, Hits, Search};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::entry_id::entry_id;
 use super::errors::{ApiError, Validation};
-use super::wire::{json_within, search_room};
+use super::wire::json_within;
+use crate::answer::search_room;
 use crate::app::App;
 use crate::limits::{DEFAULT_SEARCH_PAGE, HIT_ANSWER_BYTES, MAX_SEARCH_KEYS, MAX_SEARCH_PAGE};
 use crate::query::decode;
@@ -25,44 +26,8 @@ const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 
 /// Says what a cursor holds, should that ever change.
 const CURSOR_VERSION: u8 = 1;
 
-/// Why nothing is searched. No hit is no error.
-#[derive(Debug)]
-pub(crate) enum SearchError {
-    /// A parameter does not bind.
-    Parameter(ApiError),
-    /// The database.
-    Read(ReadError),
-}
-
-impl IntoResponse for SearchError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Parameter(error) => error.into_response(),
-            Self::Read(error) => ApiError::from(error).into_response(),
-        }
-    }
-}
-
-impl From<host::Refusal> for SearchError {
-    fn from(refusal: host::Refusal) -> Self {
-        Self::Parameter(refusal.into())
-    }
-}
-
-impl From<ApiError> for SearchError {
-    fn from(error: ApiError) -> Self {
-        Self::Parameter(error)
-    }
-}
-
-impl From<ReadError> for SearchError {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
 /// The handler.
-pub(crate) async fn search(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, SearchError> {
+pub(crate) async fn search(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
     let request = Request::parse(query.as_deref().unwrap_or_default())?;
     let room = search_room(&app, HIT_ANSWER_BYTES * u64::from(request.limit)).await?;
     // Each answer says of all other entries that they do not match: it needs the newest head.

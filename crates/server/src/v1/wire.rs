@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use host::{JSON, Refusal, Share};
+use host::{JSON, Share};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ledger::{Head, InclusionProof, LoggedEntry, Shards};
@@ -16,7 +16,7 @@ use tlog::Hash;
 
 use super::entry_id::entry_id;
 use super::errors::ApiError;
-use crate::app::App;
+use crate::answer::Kept;
 use crate::attestations::Attestations;
 
 /// The most that the other members of an entry take, with all names: entry ID, log ID and root hash have 208 digits, three numbers
@@ -187,30 +187,6 @@ pub(crate) fn most_bytes(entry: &LoggedEntry, head: &Head) -> u64 {
     body + proof + checkpoint + FIELDS_BYTES
 }
 
-/// The most that one entry of this log takes in an answer.
-pub(crate) fn entry_bytes(app: &App) -> u64 {
-    let beyond_tiles = app.ledger.tree().max_leaf_bytes.saturating_sub(ledger::MAX_LEAF_BYTES);
-    app.attestations.room_of_entry() + u64::from(beyond_tiles) * 4 / 3
-}
-
-/// Room for an answer of up to `bytes`, to be taken before the answer is made.
-///
-/// # Errors
-///
-/// 503 if no room came free in time.
-pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, Refusal> {
-    app.answers.admit(bytes).await
-}
-
-/// The same for an answer of a search.
-///
-/// # Errors
-///
-/// As [`room`].
-pub(crate) async fn search_room(app: &App, bytes: u64) -> Result<Share, Refusal> {
-    app.search_answers.admit(bytes).await
-}
-
 /// An answer in JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match json_bytes(value) {
@@ -240,26 +216,6 @@ pub(crate) fn json_within(share: Share, value: &impl Serialize) -> Response {
 /// A successful answer whose JSON is made already; see [`json_within`].
 pub(crate) fn text_within(share: Share, text: String) -> Response {
     json_text(Bytes::from_owner(Kept::new(text, share)))
-}
-
-/// A text with its share of the answers in flight.
-pub(crate) struct Kept {
-    text: String,
-    _share: Share,
-}
-
-impl Kept {
-    /// A text that was made within `share`, of which it keeps its length.
-    pub(crate) fn new(text: String, mut share: Share) -> Self {
-        share.shrink_to(text.len() as u64);
-        Self { text, _share: share }
-    }
-}
-
-impl AsRef<[u8]> for Kept {
-    fn as_ref(&self) -> &[u8] {
-        self.text.as_bytes()
-    }
 }
 
 fn text(value: &impl Serialize) -> Result<String, ApiError> {

@@ -7,23 +7,20 @@ use axum::extract::{Path, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use entry::{ProposedEntry, Refusal};
+use host::{Admitted, JSON, Share};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use ledger::{Appended, Head, InclusionProof, LoggedEntry, ReadError};
+use ledger::{Appended, Head, InclusionProof, LoggedEntry, ReadError, Shards};
 use serde::Serialize;
 use tlog::{Hash, LeafIndex, TreeSize};
 
 use super::error::Error;
 use super::shard::Shard;
 use super::wire::{ConsistencyProof, LogEntry};
+use crate::answer::{Kept, entry_bytes, room};
 use crate::app::App;
-use crate::query;
 use crate::settings::OnDuplicate;
-use crate::v1::entries::{append, verification};
-use crate::v1::wire::{Kept, entry_bytes, room};
-use host::Admitted;
-use host::JSON;
-use host::Share;
+use crate::{intake, lookup, query};
 
 /// `POST /api/v2/log/entries`.
 pub(crate) async fn create(State(app): State<Arc<App>>, shard: Shard, request: Request) -> Result<Response, Error> {
@@ -32,19 +29,19 @@ pub(crate) async fn create(State(app): State<Arc<App>>, shard: Shard, request: R
     }
     let (head, body) = request.into_parts();
     let body = app.bodies.read(&head, body).await?;
-    let (entry, proof) = take_in(&app, body, ProposedEntry::from_v2_json).await?;
+    let (entry, proof) = accept(&app, body, ProposedEntry::from_v2_json).await?;
     Ok(json(StatusCode::CREATED, text(&LogEntry::new(&entry, &proof))?.into()))
 }
 
-/// What both transports do with a request: parse and verify it, append it, prove it.
-pub(super) async fn take_in(
+/// Accepts an entry, over either transport: parses and verifies it, appends it, proves it.
+pub(super) async fn accept(
     app: &App,
     body: Admitted,
     parse: fn(&[u8]) -> Result<ProposedEntry, Refusal>,
 ) -> Result<(LoggedEntry, InclusionProof), Error> {
-    let verified = app.verifier.run(body, parse, verification(app)).await?.map_err(refused)?;
+    let verified = app.verifier.run(body, parse, intake::verification(app)).await?.map_err(refused)?;
     let kind = verified.kind();
-    let entry = match append(app, verified).await? {
+    let entry = match intake::append(app, verified).await? {
         Appended::Sequenced(entry) => {
             app.metrics.new_v2_entry(kind);
             entry
@@ -54,9 +51,7 @@ pub(super) async fn take_in(
         }
         Appended::Duplicate(entry) => entry,
     };
-    // An appended entry is below the published head of its tree, which need not be the active one any more.
-    let head = app.ledger.head_of(entry.tree).unwrap_or_else(|| app.ledger.head());
-    let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
+    let proof = intake::prove(app, &entry).await?;
     Ok((entry, proof))
 }
 
@@ -70,14 +65,8 @@ pub(crate) async fn by_index(
     let index = index.map(|Path(index)| index).unwrap_or_default();
     let index = LeafIndex(number("index", Some(&index))?);
     let room = room(&app, entry_bytes(&app)).await?;
-    let mut head = shard.head(&app);
-    let mut entry = entry_at(&app, &head, index).await?;
-    if entry.is_none() {
-        // Another server may have written it: ask before saying that there is none.
-        head = shard.newest_head(&app).await?;
-        entry = entry_at(&app, &head, index).await?;
-    }
-    show(&app, room, &head, entry).await
+    let found = lookup::find(&app, |shards| entry_at(&app, shard.head_in(&shards), index)).await?;
+    show(&app, room, found).await
 }
 
 /// `GET /api/v2/log/entries?leafHash=`.
@@ -92,13 +81,8 @@ pub(crate) async fn by_leaf_hash(
         .map_err(|_| Error::invalid("leafHash must be 64 hexadecimal digits"))?;
     let hash = Hash(hash);
     let room = room(&app, entry_bytes(&app)).await?;
-    let mut head = shard.head(&app);
-    let mut entry = entry_with_hash(&app, &head, hash).await?;
-    if entry.is_none() {
-        head = shard.newest_head(&app).await?;
-        entry = entry_with_hash(&app, &head, hash).await?;
-    }
-    show(&app, room, &head, entry).await
+    let found = lookup::find(&app, |shards| entry_with_hash(&app, shard.head_in(&shards), hash)).await?;
+    show(&app, room, found).await
 }
 
 /// `GET /api/v2/log/proof/consistency?first=&last=`.
@@ -112,10 +96,8 @@ pub(crate) async fn consistency(
     if first == 0 || first > last {
         return Err(Error::invalid("first must be at least 1 and at most last"));
     }
-    let mut head = shard.head(&app);
-    if last > head.size.0 {
-        head = shard.newest_head(&app).await?;
-    }
+    let look = async |shards: Shards| Ok::<_, ReadError>(shard.head_in(&shards));
+    let head = lookup::until(&app, look, |head| last <= head.size.0).await?;
     if last > head.size.0 {
         return Err(Error::invalid(format!("last must be at most {}, the size of the tree", head.size)));
     }
@@ -123,23 +105,27 @@ pub(crate) async fn consistency(
     Ok(json(StatusCode::OK, text(&ConsistencyProof::new(first, last, &hashes))?.into()))
 }
 
-async fn entry_at(app: &App, head: &Head, index: LeafIndex) -> Result<Option<LoggedEntry>, ReadError> {
+/// An entry and the head that it is proved in.
+type Found = (Arc<Head>, LoggedEntry);
+
+async fn entry_at(app: &App, head: Arc<Head>, index: LeafIndex) -> Result<Option<Found>, ReadError> {
     if index.0 >= head.size.0 {
         return Ok(None);
     }
-    Ok(app.ledger.entries(head, &[index]).await?.pop())
+    let entry = app.ledger.entries(&head, &[index]).await?.pop();
+    Ok(entry.map(|entry| (head, entry)))
 }
 
-async fn entry_with_hash(app: &App, head: &Head, leaf_hash: Hash) -> Result<Option<LoggedEntry>, ReadError> {
-    match app.ledger.find_leaves(head, &[leaf_hash]).await?.first() {
-        Some(found) => entry_at(app, head, found.leaf_index).await,
+async fn entry_with_hash(app: &App, head: Arc<Head>, leaf_hash: Hash) -> Result<Option<Found>, ReadError> {
+    match app.ledger.find_leaves(&head, &[leaf_hash]).await?.first().map(|found| found.leaf_index) {
+        Some(index) => entry_at(app, head, index).await,
         None => Ok(None),
     }
 }
 
-async fn show(app: &App, room: Share, head: &Arc<Head>, entry: Option<LoggedEntry>) -> Result<Response, Error> {
-    let entry = entry.ok_or_else(|| Error::not_found("Not Found"))?;
-    let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+async fn show(app: &App, room: Share, found: Option<Found>) -> Result<Response, Error> {
+    let (head, entry) = found.ok_or_else(|| Error::not_found("Not Found"))?;
+    let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
     let text = text(&LogEntry::new(&entry, &proof))?;
     Ok(json(StatusCode::OK, Bytes::from_owner(Kept::new(text, room))))
 }

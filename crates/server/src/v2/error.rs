@@ -9,6 +9,7 @@ use serde::Serialize;
 use tonic::{Code, Status};
 
 use crate::admission::FOREIGN_PAGE;
+use crate::failure::{append_failure, read_failure};
 
 /// Where an equal entry is, in an answer that refuses a duplicate.
 const X_LOG_INDEX: &str = "x-log-index";
@@ -121,14 +122,14 @@ impl From<Refusal> for Error {
 
 impl From<ReadError> for Error {
     fn from(error: ReadError) -> Self {
-        crate::v1::errors::read_failure(&error).into()
+        read_failure(&error).into()
     }
 }
 
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
         let too_large = matches!(error, AppendError::LeafTooLarge { .. }).then(|| error.to_string());
-        let error = Self::from(crate::v1::entries::append_failure(error));
+        let error = Self::from(append_failure(error));
         too_large.map_or(error, Self::invalid)
     }
 }

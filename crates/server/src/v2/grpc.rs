@@ -28,7 +28,7 @@ use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::admitted;
-use super::entries::take_in;
+use super::entries::accept;
 use super::error::Error;
 use super::shard::Shard;
 use super::wire::log_entry;
@@ -123,7 +123,7 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
     let body = app.bodies.read_frame(&head, body).await?;
     // Reading has bounds of its own, and said how large the body is.
     let patience = patience_with(Some(body.bytes().len() as u64));
-    let (entry, proof) = timeout(patience, take_in(app, body, from_frame)).await.map_err(|_| Error::timeout())??;
+    let (entry, proof) = timeout(patience, accept(app, body, from_frame)).await.map_err(|_| Error::timeout())??;
     Ok(log_entry(&entry, &proof))
 }
 

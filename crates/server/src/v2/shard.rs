@@ -21,14 +21,9 @@ impl Shard {
         Self { host: host::authority(head) }
     }
 
-    /// Its published head as this process knows it.
-    pub(super) fn head(&self, app: &App) -> Arc<Head> {
-        Arc::clone(self.among(&app.ledger.shards()))
-    }
-
     /// Its newest head; see [`ledger::Ledger::newest_head`].
     pub(super) async fn newest_head(&self, app: &App) -> Result<Arc<Head>, ReadError> {
-        Ok(Arc::clone(self.among(&app.ledger.newest_shards().await?)))
+        Ok(self.head_in(&app.ledger.newest_shards().await?))
     }
 
     /// Whether it takes no entries any more.
@@ -40,6 +35,11 @@ impl Shard {
     /// Whether it is this tree by name. Under any other name the active tree is another one after a rotation.
     pub(super) fn is_named(&self, tree: &Tree) -> bool {
         self.host.as_ref().is_some_and(|host| tree.origin_v2.eq_ignore_ascii_case(host.host()))
+    }
+
+    /// Returns its head among these.
+    pub(super) fn head_in(&self, shards: &Shards) -> Arc<Head> {
+        Arc::clone(self.among(shards))
     }
 
     fn among<'a>(&self, shards: &'a Shards) -> &'a Arc<Head> {

@@ -1,18 +1,14 @@
 //! The log as C2SP tlog-tiles: the checkpoint, tiles and entry bundles.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{OriginalUri, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use host::Share;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use http::{HeaderMap, HeaderValue};
-use ledger::{Tree, TreeId};
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use ledger::{ReadError, Shards, Tree};
 use tlog::{TilePath, TileResource};
 
 use super::PREFIX;
@@ -20,7 +16,7 @@ use super::error::Error;
 use super::shard::Shard;
 use crate::app::App;
 use crate::limits::MAX_BUNDLE_BYTES;
-use host::Share;
+use crate::lookup;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const NOTE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -43,50 +39,6 @@ struct Lifetime {
     public: HeaderValue,
     /// Of any other.
     private: HeaderValue,
-}
-
-/// Bundles kept in gzip, in bytes: some 200 of entries with certificates.
-const CACHED_GZIP_BYTES: u64 = 16 << 20;
-const CACHED_GZIP_BUNDLES: usize = 256;
-
-/// Entry bundles in gzip.
-pub(crate) struct GzipBundles(Cache<(TreeId, TilePath), Bytes, ByLength>);
-
-#[derive(Clone)]
-struct ByLength;
-
-impl Weighter<(TreeId, TilePath), Bytes> for ByLength {
-    fn weight(&self, _: &(TreeId, TilePath), bytes: &Bytes) -> u64 {
-        bytes.len() as u64
-    }
-}
-
-impl GzipBundles {
-    pub(crate) fn new() -> Self {
-        Self(Cache::with_weighter(CACHED_GZIP_BUNDLES, CACHED_GZIP_BYTES, ByLength))
-    }
-
-    /// The bundle in gzip. Its room goes with the work, which a client that leaves does not end.
-    async fn of(&self, tree: TreeId, path: TilePath, bundle: Bytes, room: Share) -> Result<(Bytes, Share), Error> {
-        if let Some(compressed) = self.0.get(&(tree, path)) {
-            return Ok((compressed, room));
-        }
-        let compressed = tokio::task::spawn_blocking(move || {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-            encoder.write_all(&bundle)?;
-            Ok::<_, std::io::Error>((Bytes::from(encoder.finish()?), room))
-        });
-        match compressed.await {
-            Ok(Ok((compressed, room))) => {
-                self.0.insert((tree, path), compressed.clone());
-                Ok((compressed, room))
-            }
-            failed => {
-                tracing::error!(?failed, "a bundle could not be compressed");
-                Err(Error::internal())
-            }
-        }
-    }
 }
 
 /// `GET /checkpoint`, `GET /api/v2/checkpoint`: the newest one.
@@ -116,7 +68,7 @@ pub(crate) async fn tile(
             let (tree, bundle) = resource(&app, &shard, path).await?;
             let is_gzip = accepts_gzip(&headers);
             let (bytes, mut room) = match is_gzip {
-                true => app.gzip_bundles.of(tree.id, path, bundle, room).await?,
+                true => app.gzip_bundles.of(tree.id, path, bundle, room).await.ok_or_else(Error::internal)?,
                 false => (bundle, room),
             };
             room.shrink_to(bytes.len() as u64);
@@ -146,14 +98,12 @@ impl AsRef<[u8]> for Kept {
 
 /// The bytes of a resource, and the tree that they are of.
 async fn resource(app: &App, shard: &Shard, path: TilePath) -> Result<(Arc<Tree>, Bytes), Error> {
-    let mut head = shard.head(app);
-    let mut bytes = app.ledger.tile_resource(&head, path).await?;
-    if bytes.is_none() {
-        // Another server may have written it: ask before saying that there is none.
-        head = shard.newest_head(app).await?;
-        bytes = app.ledger.tile_resource(&head, path).await?;
-    }
-    Ok((Arc::clone(&head.tree), bytes.ok_or_else(absent)?))
+    let look = async |shards: Shards| {
+        let head = shard.head_in(&shards);
+        let bytes = app.ledger.tile_resource(&head, path).await?;
+        Ok::<_, ReadError>(bytes.map(|bytes| (Arc::clone(&head.tree), bytes)))
+    };
+    lookup::find(app, look).await?.ok_or_else(absent)
 }
 
 /// How long what was found may be kept, and by whom.

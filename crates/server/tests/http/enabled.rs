@@ -131,6 +131,42 @@ async fn a_kind_that_is_not_enabled_is_read_and_not_written() {
     assert_eq!(log.get("/api/v1/log").await.json()["treeSize"], 0);
 }
 
+/// Whether a path with its query is one of a template of the table: `{name}` is a segment, `{*name}` all that is left.
+fn is_of(template: &str, target: &str) -> bool {
+    let mut segments = target.split('?').next().unwrap_or_default().split('/');
+    for expected in template.split('/') {
+        let segment = segments.next();
+        if expected.starts_with("{*") {
+            return segment.is_some();
+        }
+        if !expected.starts_with('{') && segment != Some(expected) {
+            return false;
+        }
+    }
+    segments.next().is_none()
+}
+
+#[test]
+fn every_route_of_the_table_is_asked_here() {
+    let routes = routes(&Signer::new());
+    for (id, method, template) in Operations::routes() {
+        let is_asked = routes.iter().any(|(asked_id, path, asked, _)| {
+            let asked_method = if matches!(asked, Asked::Get) { Method::GET } else { Method::POST };
+            *asked_id == id && asked_method == *method && is_of(template, path)
+        });
+        assert!(is_asked, "{id}: {method} {template}");
+    }
+}
+
+#[test]
+fn the_writes_of_the_table_are_the_ones_that_are_asked_here() {
+    let writes = writes(&Signer::new());
+    for (id, method, template) in Operations::routes() {
+        let is_asked = writes.iter().any(|(path, ..)| *method == Method::POST && is_of(template, path));
+        assert_eq!(is_asked, id.starts_with("create"), "{id}: {method} {template}");
+    }
+}
+
 #[tokio::test]
 async fn each_operation_can_be_switched_off_on_all_of_its_routes_and_no_other() {
     let (ledger, settings, _folder) = open_log().await;

@@ -1,0 +1,49 @@
+//! Room for answers: taken before they are made, and kept until they are sent.
+
+use host::{Refusal, Share};
+
+use crate::app::App;
+
+/// The most that one entry of this log takes in an answer.
+pub(crate) fn entry_bytes(app: &App) -> u64 {
+    let beyond_tiles = app.ledger.tree().max_leaf_bytes.saturating_sub(ledger::MAX_LEAF_BYTES);
+    app.attestations.room_of_entry() + u64::from(beyond_tiles) * 4 / 3
+}
+
+/// Room for an answer of up to `bytes`, to be taken before the answer is made.
+///
+/// # Errors
+///
+/// 503 if no room came free in time.
+pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, Refusal> {
+    app.answers.admit(bytes).await
+}
+
+/// The same for an answer of a search.
+///
+/// # Errors
+///
+/// As [`room`].
+pub(crate) async fn search_room(app: &App, bytes: u64) -> Result<Share, Refusal> {
+    app.search_answers.admit(bytes).await
+}
+
+/// A text with its share of the answers in flight.
+pub(crate) struct Kept {
+    text: String,
+    _share: Share,
+}
+
+impl Kept {
+    /// A text that was made within `share`, of which it keeps its length.
+    pub(crate) fn new(text: String, mut share: Share) -> Self {
+        share.shrink_to(text.len() as u64);
+        Self { text, _share: share }
+    }
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+}

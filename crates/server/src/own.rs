@@ -1,0 +1,99 @@
+//! The routes that belong to none of Rekor's APIs: trust material, documents and probes. They refuse as Rekor v1 does.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{OriginalUri, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, any, get};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{Method, StatusCode};
+use ledger::ReadError;
+
+use crate::admission::admit;
+use crate::app::App;
+use crate::operation::{Api, Operation};
+use crate::trust::{Document, TrustError, TrustMaterial};
+use crate::v1::ApiError;
+use crate::{health, pages, v1};
+
+/// Trust material, documents and probes: what is not of Rekor's APIs.
+pub(crate) fn routes(app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    for operation in Operation::of(&[Api::Trust, Api::Pages, Api::Probes]) {
+        let Some(methods) = route(operation) else { continue };
+        let layer = from_fn_with_state((Arc::clone(app), operation), operate);
+        router = router.route(operation.path(), methods.layer(layer));
+    }
+    router.with_state(Arc::clone(app))
+}
+
+/// The handlers of an operation; none where it is done elsewhere. Documents answer any method, as in Rekor.
+fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
+    let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };
+    Some(match operation {
+        Operation::Home => any(pages::home),
+        Operation::Docs => any(pages::docs),
+        Operation::Swagger => any(pages::swagger),
+        Operation::Ping => any(ping),
+        Operation::Healthz => get(host::healthz).fallback(refuse),
+        Operation::Readyz => get(health::readyz).fallback(refuse),
+        _ => {
+            let document = Document::ALL.into_iter().find(|document| document.path() == operation.path())?;
+            get(move |app| trust_document(app, document)).fallback(refuse)
+        }
+    })
+}
+
+/// Runs one operation of our own.
+async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request: Request, next: Next) -> Response {
+    let mut response = match admit(&app, operation, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(closed) => v1::refusal(operation, closed).into_response(),
+    };
+    response.extensions_mut().insert(operation.route());
+    response
+}
+
+/// 404 for other methods, and so without `Allow`.
+async fn ping(method: Method, uri: OriginalUri) -> Response {
+    match method {
+        Method::GET | Method::HEAD => pages::ping().await,
+        _ => not_found(uri).await.into_response(),
+    }
+}
+
+/// Answers a request that no route takes.
+pub(crate) async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::framework(StatusCode::NOT_FOUND, format!("path {} was not found", uri.path()))
+}
+
+/// Why a document cannot be given.
+#[derive(Debug)]
+enum DocumentError {
+    /// The database.
+    Read(ReadError),
+    /// What is stored of the trees.
+    Trust(TrustError),
+}
+
+impl IntoResponse for DocumentError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Read(error) => ApiError::from(error).into_response(),
+            Self::Trust(error) => {
+                tracing::error!(%error, "the trust material cannot be made");
+                ApiError::unknown().into_response()
+            }
+        }
+    }
+}
+
+/// `GET /trust/…`: one document, of all trees as they are stored now.
+async fn trust_document(State(app): State<Arc<App>>, document: Document) -> Result<Response, DocumentError> {
+    let trees = app.ledger.trees().await.map_err(DocumentError::Read)?;
+    let material = TrustMaterial::new(&trees, &app.trust).map_err(DocumentError::Trust)?;
+    let headers = [(CONTENT_TYPE, document.content_type()), (CACHE_CONTROL, "no-cache")];
+    Ok((headers, material.text(document)).into_response())
+}
