@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -77,7 +78,10 @@ impl Attackers {
     /// Starts them and waits until all their clients have begun.
     pub(crate) fn start(attacks: &[Attack], server: SocketAddr) -> Self {
         let names: Vec<String> = attacks.iter().map(|attack| format!("{attack:?}")).collect();
-        let mut child = with_many_files(&std::env::current_exe().unwrap())
+        // Elsewhere they would have processors of their own, so here they get what the server leaves.
+        let mut child = with_many_files(Path::new("nice"))
+            .args(["-n", "19"])
+            .arg(std::env::current_exe().unwrap())
             .args(["--exact", "attack::attack", "--ignored", "--nocapture"])
             .env(VARIABLE, format!("{} {server}", names.join(",")))
             .stdin(Stdio::null())
@@ -98,7 +102,7 @@ impl Drop for Attackers {
 }
 
 /// A command with as many open files as this process may give it.
-pub(crate) fn with_many_files(program: &std::path::Path) -> Command {
+pub(crate) fn with_many_files(program: &Path) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""]).arg(program);
     command
