@@ -1,10 +1,10 @@
 //! Whether an operation may be done here: asked first by every API, before a body is read.
 
+use host::Access;
 use http::{HeaderMap, Method};
 
 use crate::app::App;
 use crate::operation::Operation;
-use host::Access;
 
 /// Why an operation is not done here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,13 +6,13 @@ use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use host::JSON;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::limits::READY_TIMEOUT;
-use host::JSON;
 
 /// The paths of the probes, for which a listener keeps places of their own.
 pub(crate) const PATHS: &[&str] = &["/healthz", "/readyz"];

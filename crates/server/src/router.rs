@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use host::Reason;
 use http::{StatusCode, Uri};
 use ledger::Ledger;
 use tower::ServiceExt as _;
@@ -18,7 +19,6 @@ use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::v1::ApiError;
 use crate::{own, path, v1, v2};
-use host::Reason;
 
 /// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
 ///

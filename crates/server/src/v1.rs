@@ -23,6 +23,7 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use host::{Reason, has_body, patience};
 use http::header::{ALLOW, CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::time::{Instant, timeout};
@@ -30,8 +31,6 @@ use tokio::time::{Instant, timeout};
 use crate::admission::{Closed, FOREIGN_PAGE, admit};
 use crate::app::App;
 use crate::operation::{Api, Operation};
-use host::Reason;
-use host::{has_body, patience};
 
 pub(crate) use errors::ApiError;
 pub use index::TRUNCATED;

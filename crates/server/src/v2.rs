@@ -18,6 +18,7 @@ use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter};
+use host::{Access, method_label, patience};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, Method};
 use tokio::time::{Instant, timeout};
@@ -28,9 +29,6 @@ use crate::app::App;
 use crate::metrics::Metrics;
 use crate::operation::{Api, Operation};
 use error::Error;
-use host::Access;
-use host::method_label;
-use host::patience;
 
 pub(crate) use grpc::is_grpc;
 

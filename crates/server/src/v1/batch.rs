@@ -14,11 +14,12 @@ use axum::response::Response;
 use bytes::Bytes;
 use entry::ProposedEntry;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use host::{Address, Room};
 use http::{StatusCode, Uri};
 use ledger::{AppendError, Appended, LoggedEntry, NewEntry, Shards};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
@@ -37,8 +38,6 @@ use crate::limits::{
 };
 use crate::operation::Operation;
 use crate::verification::Came;
-use host::Address;
-use host::Room;
 
 /// The name of the body in messages.
 const PROPOSED_ENTRIES: BodyName = BodyName("proposedEntries");
@@ -72,23 +71,94 @@ struct Item<'a> {
 /// come when entries are in it.
 pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, CreateError> {
     let (body, room) = read_body(&app, request).await?.into_parts();
-    let deadline = Instant::now() + BATCH_TIMEOUT;
-    // Until the answer is made: it is room for the entries in all their forms.
-    let address = room.address();
-    let room = Arc::new(room);
-    let held = Arc::clone(&room);
-    let taken_apart = app.verifier.take_apart(address, move || (entries(&body), held));
-    let entries = timeout_at(deadline, taken_apart).await.map_err(|_| too_late())??.0?;
-    let outcomes: Vec<Result<LoggedEntry, CreateError>> = stream::iter(entries)
-        .map(|text| on_a_task(&app, check(Arc::clone(&app), text, Arc::clone(&room), deadline)))
-        .buffered(MAX_BATCH_AHEAD)
-        .then(|checked| placed(Arc::clone(&app.batch_places), checked, deadline))
-        .map(|placed| append(&app, placed, deadline))
-        .buffered(MAX_BATCH_QUEUED)
-        .collect()
-        .await;
-    answer(&app, address, outcomes).await.map_err(CreateError::Body)
+    let batch = Batch { app, room: Arc::new(room), deadline: Instant::now() + BATCH_TIMEOUT };
+    let texts = batch.take_apart(body).await?;
+    let checked = stream::iter(texts).map(|text| batch.check_on_a_task(text)).buffered(MAX_BATCH_AHEAD);
+    let placed = checked.then(|checked| batch.clone().place(checked));
+    let appended = placed.map(|placed| batch.append(placed)).buffered(MAX_BATCH_QUEUED);
+    let outcomes: Vec<Result<LoggedEntry, CreateError>> = appended.collect().await;
+    answer(&batch.app, batch.room.address(), outcomes).await.map_err(CreateError::Body)
 }
+
+/// A batch on its way into the log.
+#[derive(Clone)]
+struct Batch {
+    app: Arc<App>,
+    /// Held until the answer is made: it is room for the entries in all their forms.
+    room: Arc<Room>,
+    /// When entries whose turn has not come are given up.
+    deadline: Instant,
+}
+
+impl Batch {
+    /// Returns the texts of the proposed entries.
+    async fn take_apart(&self, body: Bytes) -> Result<Vec<Bytes>, CreateError> {
+        // The work may outlive the request.
+        let held = Arc::clone(&self.room);
+        let work = move || {
+            let texts = entries(&body);
+            drop(held);
+            texts
+        };
+        let taken_apart = self.app.verifier.take_apart(self.room.address(), work);
+        let texts = timeout_at(self.deadline, taken_apart).await.map_err(|_| too_late())??;
+        Ok(texts?)
+    }
+
+    async fn check_on_a_task(&self, text: Bytes) -> Result<NewEntry, CreateError> {
+        on_a_task(&self.app, self.clone().check(text)).await
+    }
+
+    /// Parses and checks an entry, when its turn comes.
+    async fn check(self, text: Bytes) -> Result<NewEntry, CreateError> {
+        if Instant::now() >= self.deadline {
+            return Err(too_late());
+        }
+        let Self { app, room, deadline } = self;
+        let (length, came, verify) = (text.len() as u64, Came::InBatch(room.address()), intake::verification(&app));
+        let parse = move || ProposedEntry::from_json(&text);
+        // The check may outlive the request.
+        let verify = move |proposed| {
+            let outcome = verify(proposed);
+            drop(room);
+            outcome
+        };
+        let checked = timeout_at(deadline, app.verifier.run_in_turn(came, length, parse, verify)).await;
+        let verified = checked.map_err(|_| too_late())??.map_err(CreateError::Refused)?;
+        Ok(intake::new_entry(&app, verified))
+    }
+
+    /// Takes places for an entry. One after the other: so entries get their indexes in the order of the request, and of equal ones
+    /// the first is the new one.
+    async fn place(self, checked: Result<NewEntry, CreateError>) -> Result<Placed, CreateError> {
+        let entry = checked?;
+        let all = Arc::clone(&self.app.batch_places);
+        match timeout_at(self.deadline, all.acquire_many_owned(places(&entry))).await {
+            Ok(Ok(places)) => Ok((entry, places)),
+            _ => Err(too_late()),
+        }
+    }
+
+    /// Appends an entry. While single ones fill the queue it waits outside, so that their turn comes first.
+    async fn append(&self, placed: Result<Placed, CreateError>) -> Result<LoggedEntry, CreateError> {
+        let (entry, _places) = placed?;
+        let appended = loop {
+            match self.app.ledger.append_unless_busy(entry.clone()).await {
+                Err(AppendError::Busy { .. }) if Instant::now() < self.deadline => sleep(BATCH_PAUSE).await,
+                outcome => break outcome.map_err(CreateError::Append)?,
+            }
+        };
+        // It is not shown, and may be large.
+        let entry = match appended {
+            Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry { attestation: None, ..entry }),
+            Appended::Duplicate(entry) => Appended::Duplicate(LoggedEntry { attestation: None, ..entry }),
+        };
+        admitted(&self.app, entry, &Uri::from_static(Operation::CreateLogEntry.path()))
+    }
+}
+
+/// An entry with its places in the ledger's queue.
+type Placed = (NewEntry, OwnedSemaphorePermit);
 
 /// The texts of the proposed entries. They are parts of the body, which goes with the last of them.
 fn entries(body: &Bytes) -> Result<Vec<Bytes>, ApiError> {
@@ -99,40 +169,6 @@ fn entries(body: &Bytes) -> Result<Vec<Bytes>, ApiError> {
     Ok(raw.iter().map(|raw| body.slice_ref(raw.get().as_bytes())).collect())
 }
 
-/// Parses and checks an entry, when its turn comes.
-async fn check(app: Arc<App>, text: Bytes, room: Arc<Room>, deadline: Instant) -> Result<NewEntry, CreateError> {
-    if Instant::now() >= deadline {
-        return Err(too_late());
-    }
-    let (length, came, verify) = (text.len() as u64, Came::InBatch(room.address()), intake::verification(&app));
-    let parse = move || ProposedEntry::from_json(&text);
-    let verify = move |proposed| {
-        let outcome = verify(proposed);
-        drop(room);
-        outcome
-    };
-    let checked = timeout_at(deadline, app.verifier.run_in_turn(came, length, parse, verify)).await;
-    let verified = checked.map_err(|_| too_late())??.map_err(CreateError::Refused)?;
-    Ok(intake::new_entry(&app, verified))
-}
-
-/// An entry with its places in the ledger's queue.
-type Placed = (NewEntry, OwnedSemaphorePermit);
-
-/// Takes places for an entry. One after the other: so entries get their indexes in the order of the request, and of equal ones the
-/// first is the new one.
-async fn placed(
-    all: Arc<Semaphore>,
-    checked: Result<NewEntry, CreateError>,
-    deadline: Instant,
-) -> Result<Placed, CreateError> {
-    let entry = checked?;
-    match timeout_at(deadline, all.acquire_many_owned(places(&entry))).await {
-        Ok(Ok(places)) => Ok((entry, places)),
-        _ => Err(too_late()),
-    }
-}
-
 /// How many places an entry takes: one for each part that it has of what a round of the ledger holds, at most all.
 fn places(entry: &NewEntry) -> u32 {
     let keys: usize = entry.index_keys.iter().map(String::len).sum();
@@ -140,23 +176,6 @@ fn places(entry: &NewEntry) -> u32 {
     let bytes = entry.leaf_bytes.len() + keys + attestation;
     let places = bytes.div_ceil(PLACE_BYTES).max(entry.index_keys.len().div_ceil(PLACE_INDEX_KEYS));
     u32::try_from(places.clamp(1, BATCH_PLACES)).unwrap_or(u32::MAX)
-}
-
-/// Appends an entry. While single ones fill the queue it waits outside, so that their turn comes first.
-async fn append(app: &App, placed: Result<Placed, CreateError>, deadline: Instant) -> Result<LoggedEntry, CreateError> {
-    let (entry, _places) = placed?;
-    let appended = loop {
-        match app.ledger.append_unless_busy(entry.clone()).await {
-            Err(AppendError::Busy { .. }) if Instant::now() < deadline => sleep(BATCH_PAUSE).await,
-            outcome => break outcome.map_err(CreateError::Append)?,
-        }
-    };
-    // It is not shown, and may be large.
-    let entry = match appended {
-        Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry { attestation: None, ..entry }),
-        Appended::Duplicate(entry) => Appended::Duplicate(LoggedEntry { attestation: None, ..entry }),
-    };
-    admitted(app, entry, &Uri::from_static(Operation::CreateLogEntry.path()))
 }
 
 /// All results, with all proofs of one tree in one head: that of the moment when the last entry is in the log.

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use entry::{Refusal, Weight};
+use host::{Reason, Share};
 use http::{HeaderName, HeaderValue, StatusCode};
 use ledger::{Hit, ReadError, Shards};
 use serde_json::value::RawValue;
@@ -21,8 +22,6 @@ use crate::answer::search_room;
 use crate::app::App;
 use crate::limits::{FEW_SEARCH_HITS, ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT};
 use crate::verification::Work;
-use host::Reason;
-use host::Share;
 
 /// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
 pub const TRUNCATED: HeaderName = HeaderName::from_static("treehead-search-truncated");

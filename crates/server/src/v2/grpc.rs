@@ -13,6 +13,8 @@ use axum::response::Response;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use entry::ProposedEntry;
 use futures_util::StreamExt as _;
+use host::limits::BODY_TIMEOUT;
+use host::{FRAME_HEADER_BYTES, patience_with};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
@@ -35,8 +37,6 @@ use super::wire::log_entry;
 use crate::app::App;
 use crate::limits::MAX_SERVICE_MESSAGE_BYTES;
 use crate::operation::Operation;
-use host::limits::BODY_TIMEOUT;
-use host::{FRAME_HEADER_BYTES, patience_with};
 
 const SERVICE: &str = "dev.sigstore.rekor.v2.Rekor";
 
