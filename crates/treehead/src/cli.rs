@@ -3,19 +3,13 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use serde::Serialize;
 
-use crate::config::{Config, Given, LogFormat, Outside};
+use crate::config::{Given, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
 
 mod flags;
 mod invocation;
-
-use flags::{
-    CommonFlags, EntryFlags, KeyFlags, LimitFlags, ListenerFlags, LogFlags, QuorumFlags, StorageFlags, TrustFlags,
-    WhichLogFlags,
-};
 
 /// A transparency log in one binary, compatible with Sigstore's Rekor.
 #[derive(Debug, Parser)]
@@ -23,26 +17,27 @@ use flags::{
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
-    /// Where the settings stand outside of the configuration file.
+    /// The settings that flags and environment gave.
     #[arg(skip)]
-    pub outside: Outside,
+    pub given: Given,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the log; create it first if there is none
-    Serve(Box<Serve>),
+    Serve,
     /// Create a log without starting the server; fails if one exists
-    Init(Init),
+    Init,
     /// Bring the schema of the database up to date, for servers whose database role may not change it
-    Migrate(Migrate),
+    Migrate,
     /// Recompute everything from the leaf bytes up, compare every table, and name what differs. May run beside `serve`
-    Fsck(Fsck),
+    Fsck,
     /// Freeze the active tree and open the next one under a new key, while servers run
     Rotate(RotateFlags),
-    /// Check a configuration file and the files that it names
-    Config(CheckConfig),
+    /// Check, show and explain the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Export the trust material that clients need
     #[command(subcommand)]
     Trust(Trust),
@@ -58,29 +53,6 @@ pub(crate) enum Trust {
     Export(Export),
 }
 
-/// Flags of `serve`.
-#[derive(Debug, Args)]
-pub(crate) struct Serve {
-    #[command(flatten)]
-    log: LogFlags,
-    #[command(flatten)]
-    listeners: ListenerFlags,
-    #[command(flatten)]
-    storage: StorageFlags,
-    #[command(flatten)]
-    keys: KeyFlags,
-    #[command(flatten)]
-    entries: EntryFlags,
-    #[command(flatten)]
-    limits: LimitFlags,
-    #[command(flatten)]
-    quorum: QuorumFlags,
-    #[command(flatten)]
-    trust: TrustFlags,
-    #[command(flatten)]
-    common: CommonFlags,
-}
-
 /// Flags of `rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateFlags {
@@ -90,49 +62,6 @@ pub(crate) struct RotateFlags {
     /// Origin of the next tree's v2 checkpoints: the host name under which its v2 API is read [default: shard2.NAME, shard3.NAME, …]
     #[arg(long, value_name = "NAME", help_heading = "The next tree")]
     pub origin: Option<String>,
-    #[command(flatten)]
-    log: WhichLogFlags,
-    #[command(flatten)]
-    storage: StorageFlags,
-    #[command(flatten)]
-    keys: KeyFlags,
-    #[command(flatten)]
-    quorum: QuorumFlags,
-    #[command(flatten)]
-    common: CommonFlags,
-}
-
-/// Flags of `init`.
-#[derive(Debug, Args)]
-pub(crate) struct Init {
-    #[command(flatten)]
-    log: LogFlags,
-    #[command(flatten)]
-    storage: StorageFlags,
-    #[command(flatten)]
-    keys: KeyFlags,
-    #[command(flatten)]
-    common: CommonFlags,
-}
-
-/// Flags of `migrate`.
-#[derive(Debug, Args)]
-pub(crate) struct Migrate {
-    #[command(flatten)]
-    storage: StorageFlags,
-    #[command(flatten)]
-    common: CommonFlags,
-}
-
-/// Flags of `fsck`.
-#[derive(Debug, Args)]
-pub(crate) struct Fsck {
-    #[command(flatten)]
-    log: WhichLogFlags,
-    #[command(flatten)]
-    storage: StorageFlags,
-    #[command(flatten)]
-    common: CommonFlags,
 }
 
 /// Flags of `trust export`.
@@ -141,22 +70,21 @@ pub(crate) struct Export {
     /// Folder for the files, created if it is absent
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub out: PathBuf,
-    #[command(flatten)]
-    log: WhichLogFlags,
-    #[command(flatten)]
-    storage: StorageFlags,
-    #[command(flatten)]
-    trust: TrustFlags,
-    #[command(flatten)]
-    common: CommonFlags,
 }
 
-/// Flags of `config`.
-#[derive(Debug, Args)]
-pub(crate) struct CheckConfig {
-    /// Read this file as `--config` would, say what is wrong with it, and end
-    #[arg(long, value_name = "FILE")]
-    pub check: PathBuf,
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check a configuration file and the files that it names
+    Check {
+        /// The file, which is read as `--config` would read it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print every setting with its value and where it comes from: flag, environment, file or default
+    Show,
+    /// Print a configuration file that explains every setting and shows its default
+    Sample,
 }
 
 /// The witness role.
@@ -215,81 +143,19 @@ impl Cli {
     pub(crate) fn read() -> Outcome<Self> {
         let command = command();
         let matches = invocation::parse(command.clone())?;
-        let sources = invocation::sources(&command, &matches);
-        let warnings = invocation::unknown_variables(&command);
+        let given = Given { warnings: invocation::unknown_variables(&command), ..invocation::given(&matches) };
         let cli = Self::from_arg_matches(&matches).explain(FailureKind::Usage, "flags")?;
-        Ok(Self { outside: Outside { sources, warnings }, ..cli })
+        Ok(Self { given, ..cli })
     }
-}
-
-impl Serve {
-    /// All layers, laid over each other.
-    pub(crate) fn config(&self, outside: Outside) -> Outcome<Config> {
-        let (log, entries, limits) = (table(&self.log)?, table(&self.entries)?, table(&self.limits)?);
-        let (listeners, storage, keys) = (table(&self.listeners)?, table(&self.storage)?, table(&self.keys)?);
-        let (quorum, trust) = (table(&self.quorum)?, table(&self.trust)?);
-        layered(&self.common, outside, [log, listeners, storage, keys, entries, limits, quorum, trust])
-    }
-}
-
-impl Init {
-    /// All layers, laid over each other.
-    pub(crate) fn config(&self, outside: Outside) -> Outcome<Config> {
-        layered(&self.common, outside, [table(&self.log)?, table(&self.storage)?, table(&self.keys)?])
-    }
-}
-
-impl RotateFlags {
-    /// All layers, laid over each other.
-    pub(crate) fn config(&self, outside: Outside) -> Outcome<Config> {
-        let (log, storage) = (table(&self.log)?, table(&self.storage)?);
-        layered(&self.common, outside, [log, storage, table(&self.keys)?, table(&self.quorum)?])
-    }
-}
-
-impl Export {
-    /// All layers, laid over each other.
-    pub(crate) fn config(&self, outside: Outside) -> Outcome<Config> {
-        layered(&self.common, outside, [table(&self.log)?, table(&self.storage)?, table(&self.trust)?])
-    }
-}
-
-impl Fsck {
-    /// All layers, laid over each other.
-    pub(crate) fn config(&self, outside: Outside) -> Outcome<Config> {
-        layered(&self.common, outside, [table(&self.log)?, table(&self.storage)?])
-    }
-}
-
-impl Migrate {
-    /// All layers, laid over each other.
-    pub(crate) fn config(&self, outside: Outside) -> Outcome<Config> {
-        layered(&self.common, outside, [table(&self.storage)?])
-    }
-}
-
-fn layered<const N: usize>(common: &CommonFlags, outside: Outside, groups: [toml::Table; N]) -> Outcome<Config> {
-    let mut settings = table(common)?;
-    settings.extend(groups.into_iter().flatten());
-    Config::layered(common.config.as_deref(), Given { settings, outside })
-}
-
-fn table(flags: &impl Serialize) -> Outcome<toml::Table> {
-    toml::Table::try_from(flags).explain(FailureKind::Usage, "flags and environment")
 }
 
 fn command() -> clap::Command {
-    invocation::with_defaults(Cli::command())
+    invocation::with_defaults(flags::with_settings(Cli::command(), ""))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
-
-    /// Flags that are no settings: they say what to do, or where the settings are.
-    const NO_SETTINGS: [&str; 3] = ["config", "help", "check"];
 
     #[test]
     fn definitions_hold_together() {
@@ -297,49 +163,14 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_a_flag_a_variable_and_a_key_of_the_sample() {
-        let serve = command().find_subcommand("serve").unwrap().clone();
-        let settings =
-            serve.get_arguments().filter(|arg| arg.get_long().is_some_and(|long| !NO_SETTINGS.contains(&long)));
-        let flags: BTreeSet<String> = settings
-            .map(|arg| {
-                let flag = arg.get_long().unwrap().to_owned();
-                assert_eq!(
-                    arg.get_env().unwrap(),
-                    format!("TREEHEAD_{}", flag.to_uppercase().replace(['-', '.'], "_")).as_str()
-                );
-                flag
-            })
-            .collect();
-        let keys = sample().into_iter().flat_map(|(key, value)| match value {
-            toml::Value::Table(table) => table.keys().map(|inner| format!("{key}.{inner}")).collect(),
-            _ => vec![key],
-        });
-        assert_eq!(flags, keys.collect());
-    }
-
-    #[test]
-    fn a_variable_that_may_be_empty_is_that_of_a_setting() {
-        let serve = command().find_subcommand("serve").unwrap().clone();
-        for name in flags::EMPTY_IS_UNSET {
-            assert!(serve.get_arguments().any(|arg| arg.get_long() == Some(name)), "{name}");
+    fn every_setting_is_a_flag_of_serve_and_of_config_show() {
+        let config = command().find_subcommand("config").unwrap().clone();
+        let show = config.find_subcommand("show").unwrap().clone();
+        for command in [command().find_subcommand("serve").unwrap(), &show] {
+            for setting in &crate::config::SETTINGS {
+                let arg = command.get_arguments().find(|arg| arg.get_long() == Some(setting.flag)).unwrap();
+                assert_eq!(arg.get_env().unwrap(), setting.variable().as_str());
+            }
         }
-    }
-
-    #[test]
-    fn the_sample_shows_the_defaults() {
-        sample().try_into::<Config>().unwrap();
-        for (key, default) in toml::Table::try_from(Config::default()).unwrap() {
-            assert_eq!(sample()[&key], default, "{key}");
-        }
-    }
-
-    /// The sample in `deploy/` with its settings switched on: `#key = value` is a setting, `# text` is not.
-    fn sample() -> toml::Table {
-        let lines = include_str!("../../../deploy/treehead.toml").lines().map(|line| match line.strip_prefix('#') {
-            Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase()) => setting,
-            _ => line,
-        });
-        toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap()
     }
 }

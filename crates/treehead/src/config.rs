@@ -14,18 +14,25 @@ use crate::listen::ListenAddress;
 
 mod bytes;
 mod check;
+mod file;
 mod layers;
+mod setting;
+mod settings;
+mod show;
 mod source;
 mod values;
 
 pub(crate) use bytes::Bytes;
 pub(crate) use check::check_file;
-pub(crate) use layers::{Given, Outside, read_small};
+pub(crate) use layers::{Given, read_small};
+pub(crate) use setting::{Empty, Setting};
+pub(crate) use settings::{SETTINGS, TABLES, by_flag};
+pub(crate) use show::{sample, show};
 pub(crate) use source::{Source, Sources};
 pub(crate) use values::{Apis, Duplicates, LogFormat, OnDuplicate};
 
-/// Everything that can be set. Each field is a key of the TOML file; the flag is `--` and the same name, the environment
-/// variable is `TREEHEAD_` and the name in capitals with `_` for `-`. Unknown keys are refused.
+/// Everything that can be set. Each field is the value of one row of [`SETTINGS`] and is called after its flag. The row says
+/// what the setting is called in the file and in the environment, and explains it to operators.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {

@@ -3,7 +3,7 @@
 use std::panic;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, Trust};
+use crate::cli::{Cli, Command, ConfigCommand, Trust};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod banner;
@@ -49,15 +49,17 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Outcome<()> {
-    let Cli { command, outside } = cli;
+    let Cli { command, given } = cli;
     match command {
-        Command::Serve(flags) => serve::run(&flags.config(outside)?),
-        Command::Init(flags) => init::run(&flags.config(outside)?),
-        Command::Migrate(flags) => migrate::run(&flags.config(outside)?),
-        Command::Rotate(flags) => rotate::run(&flags.config(outside)?, &flags),
-        Command::Fsck(flags) => fsck::run(&flags.config(outside)?),
-        Command::Config(flags) => config::check_file(&flags.check),
-        Command::Trust(Trust::Export(flags)) => trust::export(&flags.config(outside)?, &flags.out),
+        Command::Serve => serve::run(&given.config()?),
+        Command::Init => init::run(&given.config()?),
+        Command::Migrate => migrate::run(&given.config()?),
+        Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
+        Command::Fsck => fsck::run(&given.config()?),
+        Command::Config(ConfigCommand::Check { file }) => config::check_file(&file),
+        Command::Config(ConfigCommand::Show) => config::show(&given.config()?),
+        Command::Config(ConfigCommand::Sample) => config::sample(),
+        Command::Trust(Trust::Export(flags)) => trust::export(&given.config()?, &flags.out),
         Command::Witness(command) => witness_role::run(&command),
     }
 }

@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Command};
 
-use super::flags::EMPTY_IS_UNSET;
-use crate::config::{Config, Source, Sources};
+use super::flags::FILE;
+use crate::config::{self, Config, Empty, Given, SETTINGS, Source};
 use crate::failure::{Failure, FailureKind, Outcome};
 
 /// All variables of the program begin with this.
@@ -16,6 +16,12 @@ const PREFIX: &str = "TREEHEAD_";
 
 /// Parses the command line and the environment. Ends the process after `--help` and `--version`.
 pub(super) fn parse(command: Command) -> Outcome<ArgMatches> {
+    if env::args_os().nth(1).is_some_and(|word| word == "config")
+        && env::args_os().nth(2).is_some_and(|word| word.to_string_lossy().starts_with("--check"))
+    {
+        let renamed = "`treehead config --check FILE` is now `treehead config check FILE`";
+        return Err(Failure::new(FailureKind::Usage, renamed));
+    }
     let parsed = without_empty(command.clone()).try_get_matches();
     if let Err(error) = &parsed
         && (!error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
@@ -48,7 +54,8 @@ fn refused_empty(command: &Command, arguments: &[String]) -> Option<String> {
     let (_, command) = invoked(command, arguments);
     let is_refused = |arg: &&clap::Arg| {
         let long = arg.get_long().unwrap_or_default();
-        is_empty(arg) && !EMPTY_IS_UNSET.contains(&long) && !is_given(arguments, &format!("--{long}"))
+        let may_be_empty = config::by_flag(long).is_some_and(|setting| setting.empty == Empty::Unset);
+        is_empty(arg) && !may_be_empty && !is_given(arguments, &format!("--{long}"))
     };
     command.get_arguments().find(is_refused).map(variable)
 }
@@ -93,23 +100,25 @@ fn setting<'a>(settings: &'a toml::Table, key: &str) -> Option<&'a toml::Value> 
     }
 }
 
-/// Where each setting of the invoked command was given, by the name of its flag.
-pub(super) fn sources(command: &Command, matches: &ArgMatches) -> Sources {
-    let (mut command, mut matches) = (command, matches);
-    while let Some((name, inner)) = matches.subcommand() {
-        let Some(subcommand) = command.find_subcommand(name) else { break };
-        (command, matches) = (subcommand, inner);
+/// Returns the settings that the invoked command was given, with their sources.
+pub(super) fn given(matches: &ArgMatches) -> Given {
+    let mut matches = matches;
+    while let Some((_, inner)) = matches.subcommand() {
+        matches = inner;
     }
-    let mut sources = Sources::default();
-    for arg in command.get_arguments() {
-        let Some(long) = arg.get_long() else { continue };
-        match matches.value_source(arg.get_id().as_str()) {
-            Some(ValueSource::CommandLine) => sources.add(long, Source::Flag(format!("--{long}"))),
-            Some(ValueSource::EnvVariable) => sources.add(long, Source::Variable(variable(arg))),
-            _ => {}
+    let mut given = Given { file: matches.try_get_one(FILE).ok().flatten().cloned(), ..Given::default() };
+    for setting in &SETTINGS {
+        let Ok(Some(values)) = matches.try_get_many::<toml::Value>(setting.flag) else { continue };
+        let source = match matches.value_source(setting.flag) {
+            Some(ValueSource::CommandLine) => Source::Flag(format!("--{}", setting.flag)),
+            _ => Source::Variable(setting.variable()),
+        };
+        if let Some(value) = setting.kind.joined(values.cloned().collect()) {
+            setting.put(&mut given.settings, value);
+            given.sources.add(setting.flag, source);
         }
     }
-    sources
+    given
 }
 
 fn variable(arg: &clap::Arg) -> String {

@@ -15,7 +15,7 @@ const MAX_CONNECTIONS: usize = 1024 * 1024;
 /// Later than that, writes are refused anyway.
 const FAIL_OPEN_SECONDS: RangeInclusive<u64> = 1..=ledger::MAX_UNPUBLISHED_TIME.as_secs();
 
-/// `config --check`: says on stdout that the file is in order, or fails with what is wrong and where. It warns of what only
+/// `config check`: says on stdout that the file is in order, or fails with what is wrong and where. It warns of what only
 /// some commands would refuse.
 pub(crate) fn check_file(path: &Path) -> Outcome<()> {
     let config = Config::from_file(path)?;

@@ -1,9 +1,9 @@
 //! From the file, the environment and the flags to one configuration.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Config, Source, Sources, usage};
+use super::{Config, Source, Sources, file, usage};
 use crate::failure::{Explain, FailureKind, Outcome};
 
 /// A configuration or URL file is never larger than a page or two; this keeps a wrong path from being read into memory.
@@ -12,45 +12,47 @@ const MAX_FILE: u64 = 64 * 1024;
 /// The two ways to name the database are one setting: the nearer source wins whichever it uses.
 const DATABASE_KEYS: [&str; 2] = ["database", "database-file"];
 
-/// What flags and environment gave.
+/// The settings that flags and environment gave.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
-    /// The settings that were given, and no others.
+    /// The configuration file.
+    pub file: Option<PathBuf>,
+    /// The given settings, and no others, in a table by flags.
     pub settings: toml::Table,
-    pub outside: Outside,
-}
-
-/// What is known of flags and environment beside the settings.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Outside {
+    /// Where each of them was given.
     pub sources: Sources,
+    /// Oddities of the environment.
     pub warnings: Vec<String>,
 }
 
+impl Given {
+    /// Lays these settings over those of the file, and these over the defaults.
+    pub(crate) fn config(self) -> Outcome<Config> {
+        let file = self.file.clone();
+        Config::layered(file.as_deref(), self)
+    }
+}
+
 impl Config {
-    /// Reads a file as it stands: keys and types, and that the values make sense.
+    /// Reads a file by itself: keys, types and whether the values make sense.
     pub(super) fn from_file(path: &Path) -> Outcome<Self> {
         Self::layered(Some(path), Given::default())
     }
 
     /// Lays `given` over the file, if there is one, over the defaults.
-    pub(crate) fn layered(file: Option<&Path>, given: Given) -> Outcome<Self> {
-        let Given { settings, outside } = given;
+    pub(crate) fn layered(path: Option<&Path>, given: Given) -> Outcome<Self> {
+        let Given { settings, sources: nearer, warnings, .. } = given;
         let (mut layers, mut sources) = (toml::Table::new(), Sources::default());
-        if let Some(path) = file {
-            let text = read_small(path)?;
-            // Typed first: only so do errors carry line and column.
-            parse::<Self>(path, &text)?;
-            layers = parse(path, &text)?;
-            sources = Sources::of_file(path, &text, &layers);
+        if let Some(path) = path {
+            (layers, sources) = file::read(path)?;
         }
         if DATABASE_KEYS.iter().any(|key| settings.contains_key(*key)) {
             DATABASE_KEYS.iter().for_each(|key| drop(layers.remove(*key)));
         }
         lay_over(&mut layers, settings);
-        sources.extend(outside.sources);
+        sources.extend(nearer);
         let config: Self = layers.try_into().map_err(|error: toml::de::Error| usage(error.message()))?;
-        let mut config = Self { sources, warnings: outside.warnings, ..config };
+        let mut config = Self { sources, warnings, ..config };
         config.check()?;
         config.warn_of_open_password();
         Ok(config)
@@ -77,7 +79,7 @@ fn lay_over(layers: &mut toml::Table, nearer: toml::Table) {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> {
+pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let line = line.map(|line| format!(" line {line}")).unwrap_or_default();

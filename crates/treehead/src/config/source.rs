@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where a setting was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,21 +25,11 @@ impl fmt::Display for Source {
     }
 }
 
-/// The sources of the settings that were given, by the settings' names.
+/// The sources of the settings that were given, by their flags.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Sources(BTreeMap<String, Source>);
 
 impl Sources {
-    /// The settings of a file.
-    pub(super) fn of_file(path: &Path, text: &str, table: &toml::Table) -> Self {
-        let source = |setting: &String| Source::File {
-            path: path.to_owned(),
-            line: line_of(text, setting),
-            setting: setting.clone(),
-        };
-        Self(table.keys().map(|setting| (setting.clone(), source(setting))).collect())
-    }
-
     /// Adds a setting, whose source is nearer than those of a file.
     pub(crate) fn add(&mut self, setting: &str, source: Source) {
         self.0.insert(setting.to_owned(), source);
@@ -54,13 +44,4 @@ impl Sources {
     pub(crate) fn get(&self, setting: &str) -> Option<&Source> {
         self.0.get(setting)
     }
-}
-
-/// The line of a key at the top of a TOML file.
-fn line_of(text: &str, setting: &str) -> Option<usize> {
-    let is_key = |line: &str| {
-        let rest = line.trim_start().strip_prefix(setting);
-        rest.is_some_and(|rest| rest.trim_start().starts_with(['=', '.']))
-    };
-    text.lines().position(is_key).map(|index| index + 1)
 }

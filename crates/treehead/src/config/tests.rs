@@ -9,7 +9,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 }
 
 fn given(text: &str) -> Given {
-    Given { settings: toml::from_str(text).unwrap(), outside: Outside::default() }
+    Given { settings: toml::from_str(text).unwrap(), ..Given::default() }
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn kinds_and_operations_are_named_as_in_rekor() {
 
 #[test]
 fn nearer_source_wins() {
-    let file = file("name = \"file.example\"\nlisten = \"127.0.0.1:1\"");
+    let file = file("log.name = \"file.example\"\n[server]\nlisten = \"127.0.0.1:1\"");
     let config = Config::layered(Some(file.path()), given("listen = \"127.0.0.1:2\"")).unwrap();
     assert_eq!(config.listen.port(), 2);
     assert_eq!(config.name.as_deref(), Some("file.example"));
@@ -52,7 +52,7 @@ fn settings_of_one_table_may_come_from_several_sources() {
 
 #[test]
 fn nearer_database_wins_in_either_form() {
-    let file = file("database = \"postgres://far/x\"");
+    let file = file("database.url = \"postgres://far/x\"");
     let url_file = self::file("postgres://u:secret@near/x\nnote");
     let path = url_file.path().display();
     let config = Config::layered(Some(file.path()), given(&format!("database-file = \"{path}\""))).unwrap();
@@ -66,43 +66,112 @@ fn two_databases_at_once_are_refused() {
 }
 
 #[test]
-fn unknown_key_is_refused_with_its_place() {
-    let file = file("# one\nlisten = \"127.0.0.1:1\"\nlisten-on = 1\n");
-    let error = Config::from_file(file.path()).unwrap_err().to_string();
-    assert!(error.contains("line 3") && error.contains("listen-on"), "{error}");
+fn unknown_keys_and_tables_are_refused_with_their_place() {
+    for (text, wanted) in [
+        ("# one\n[server]\nlisten-on = 1\n", " line 3: listen-on is not a setting of [server]; known are listen, "),
+        ("# one\nserver.listen-on = 1\n", " line 2: listen-on is not a setting of [server]; known are listen, "),
+        ("# one\n\n[servers]\n", " line 3: [servers] is not a table of settings; known are [log], [keys], "),
+        ("port = 1\n", " line 1: port is not a setting; settings are in the tables [log], [keys], "),
+        ("[limits]\nmax-connections = \"many\"", " line 2: limits.max-connections: invalid type: "),
+    ] {
+        let file = file(text);
+        let refused = Config::from_file(file.path()).unwrap_err().to_string();
+        assert!(refused.contains(wanted), "{refused}");
+    }
+}
+
+#[test]
+fn each_flat_key_of_earlier_releases_is_refused_with_its_new_name() {
+    // [duplicates] was a table already.
+    let flat = SETTINGS.iter().filter(|setting| setting.table != "duplicates");
+    let mut refused_keys = 0;
+    for setting in flat {
+        let file = file(&format!("# one\n{} = \"x\"\n", setting.flag));
+        let refused = Config::from_file(file.path()).unwrap_err().to_string();
+        let Setting { table, key, flag, .. } = setting;
+        let wanted = format!(" line 2: {flag} is now `{key}` in the table [{table}]");
+        assert!(refused.ends_with(&wanted), "{refused}");
+        refused_keys += 1;
+    }
+    assert_eq!(refused_keys, 29);
+}
+
+#[test]
+fn the_sample_is_made_from_the_definitions() {
+    let sample = show::sample_text().unwrap();
+    let stored = include_str!("../../../../deploy/treehead.toml");
+    assert_eq!(stored, sample, "write the output of `treehead config sample` into deploy/treehead.toml");
+}
+
+#[test]
+fn the_sample_names_every_setting_with_its_default() {
+    let stored = include_str!("../../../../deploy/treehead.toml");
+    let lines = stored.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if setting.starts_with(|c: char| c.is_ascii_lowercase()) => setting,
+        _ => line,
+    });
+    let sample: toml::Table = toml::from_str(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let defaults = toml::Table::try_from(Config::default()).unwrap();
+    let mut named = 0;
+    for setting in &SETTINGS {
+        let shown = &sample[setting.table][setting.key];
+        assert!(!setting.help.is_empty() && !setting.text.is_empty(), "{}", setting.flag);
+        match setting.value(&defaults) {
+            Some(default) => assert_eq!(shown, default, "{}", setting.flag),
+            None => assert_eq!(shown.to_string(), setting.example.unwrap(), "{}", setting.flag),
+        }
+        let mut alone = toml::Table::new();
+        setting.put(&mut alone, shown.clone());
+        alone.try_into::<Config>().unwrap();
+        named += 1;
+    }
+    let keys = sample.values().map(|table| table.as_table().unwrap().len());
+    assert_eq!(keys.sum::<usize>(), named);
+}
+
+#[test]
+fn every_field_is_the_value_of_a_setting() {
+    let fields = toml::Table::try_from(Config::default()).unwrap();
+    for field in fields.keys().filter(|field| *field != "duplicates") {
+        assert!(by_flag(field).is_some(), "{field}");
+    }
+    let flags: std::collections::BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.flag).collect();
+    assert_eq!(flags.len(), SETTINGS.len());
 }
 
 #[test]
 fn bad_values_are_refused() {
     for text in [
-        "listen = \"here\"",
-        "listen = 3000",
-        "name = \"\"",
-        "name = \"a b\"",
-        "name = \"a+b\"",
-        "name = \"a\\n\"",
-        "database = \"mysql://x\"",
-        "database = \"sqlite:x\"",
-        "public-url = \"log.example.org\"",
-        "public-url = \"https://log.example.org/rekor\"",
-        "log-level = \"a=b=c\"",
-        "log-level = \"warning\"",
-        "log-format = \"xml\"",
+        "server.listen = \"here\"",
+        "server.listen = 3000",
+        "log.name = \"\"",
+        "log.name = \"a b\"",
+        "log.name = \"a+b\"",
+        "log.name = \"a\\n\"",
+        "database.url = \"mysql://x\"",
+        "database.url = \"sqlite:x\"",
+        "trust.public-url = \"log.example.org\"",
+        "trust.public-url = \"https://log.example.org/rekor\"",
+        "logging.level = \"a=b=c\"",
+        "logging.level = \"warning\"",
+        "logging.format = \"xml\"",
         "duplicates = \"conflict\"",
         "duplicates.v3 = \"conflict\"",
         "duplicates.v2 = \"ignore\"",
-        "apis = \"v3\"",
-        "max-connections = 0",
-        "max-connections-per-address = 0",
-        "max-connections = 9223372036854775807",
-        "max-body-bytes = 0",
-        "witness-fail-open-seconds = 5",
-        "witness-policy = \"p\"\nwitness-fail-open-seconds = 11",
-        "max-attestation-bytes = 1048577",
-        "max-body-bytes = 9223372036854775807",
+        "log.apis = \"v3\"",
+        "limits.max-connections = 0",
+        "limits.max-connections-per-address = 0",
+        "limits.max-connections = 9223372036854775807",
+        "limits.max-body-bytes = 0",
+        "witness.fail-open-seconds = 5",
+        "witness.policy = \"p\"\nwitness.fail-open-seconds = 11",
+        "limits.max-attestation-bytes = 1048577",
+        "limits.max-body-bytes = 9223372036854775807",
         "x =",
     ] {
         let file = file(text);
-        assert!(Config::from_file(file.path()).is_err(), "{text}");
+        let refused = Config::from_file(file.path()).unwrap_err().to_string();
+        let is_by_value = !refused.contains("is now") && !refused.contains("is not a setting; ");
+        assert!(is_by_value || text.starts_with("duplicates"), "{text}: {refused}");
     }
 }

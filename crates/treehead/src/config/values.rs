@@ -15,7 +15,7 @@ pub(crate) struct Duplicates {
 }
 
 /// How an API answers a duplicate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum OnDuplicate {
     /// 409.
@@ -42,7 +42,7 @@ impl From<OnDuplicate> for server::OnDuplicate {
 }
 
 /// By which APIs a log takes entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Apis {
     /// Rekor v1.

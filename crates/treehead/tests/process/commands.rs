@@ -28,10 +28,10 @@ fn help_shows_defaults_and_no_secret() {
 #[test]
 fn config_check_says_what_is_wrong_and_where() {
     let folder = tempfile::tempdir().unwrap();
-    let check = |path: &Path| program::run(&["config", "--check", &path.display().to_string()]);
+    let check = |path: &Path| program::run(&["config", "check", &path.display().to_string()]);
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/treehead.toml");
     assert!(check(&sample).status.success());
-    let bad = program::file(folder.path(), "bad.toml", "log-level = \"info\"\nlisten-on = \"127.0.0.1:1\"\n");
+    let bad = program::file(folder.path(), "bad.toml", "[server]\nlisten-on = \"127.0.0.1:1\"\n");
     let refused = program::refusal(&check(&bad), 2);
     assert!(refused.contains("line 2") && refused.contains("listen-on"), "{refused}");
     program::refusal(&check(&folder.path().join("absent.toml")), 2);

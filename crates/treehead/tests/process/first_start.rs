@@ -118,7 +118,7 @@ fn a_key_without_a_log_is_taken_only_if_it_is_named() {
 #[test]
 fn flag_goes_before_environment_before_file() {
     let storage = Storage::sqlite();
-    let file = program::file(storage.folder(), "treehead.toml", "name = \"file.example\"\n");
+    let file = program::file(storage.folder(), "treehead.toml", "log.name = \"file.example\"\n");
     let cases: [(&[&str], Option<&str>, &str); 3] = [
         (&["--name", "flag.example"], Some("variable.example"), "flag.example"),
         (&[], Some("variable.example"), "variable.example"),

@@ -95,7 +95,7 @@ fn wrong_settings() {
         (&["serve", "--prot", "1"], "'--prot'"),
         (&["serve", "--listen", "here"], "'here'"),
         (&["serv"], "'serv'"),
-        (&["config"], "--check"),
+        (&["config", "--check", &unknown], "treehead config check FILE"),
         (&["serve", "--config", &absent], "absent.toml"),
         (&["serve", "--config", &unknown], "prot"),
         (&["serve", "--database", "mysql://root:secret@db/x"], "postgres://"),

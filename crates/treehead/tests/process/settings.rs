@@ -111,9 +111,10 @@ fn a_refusal_names_the_source_of_the_setting() {
     let refused = refusal(&command.args(["serve"]).env("TREEHEAD_MAX_CONNECTIONS", "0").output().unwrap(), 2);
     assert!(refused.starts_with("treehead: TREEHEAD_MAX_CONNECTIONS: "), "{refused}");
 
-    let file = program::file(storage.folder(), "treehead.toml", "# one\nmax-connections = 0\n").display().to_string();
+    let file =
+        program::file(storage.folder(), "treehead.toml", "[limits]\nmax-connections = 0\n").display().to_string();
     let refused = refusal(&program::run(&["serve", "--config", &file]), 2);
-    assert!(refused.contains("treehead.toml line 2: max-connections: 0"), "{refused}");
+    assert!(refused.contains("treehead.toml line 2: limits.max-connections: 0"), "{refused}");
 
     let refused = refusal(&program::run(&["serve", "--config", &file, "--max-connections", "0"]), 2);
     assert!(refused.starts_with("treehead: --max-connections: 0"), "{refused}");
@@ -194,29 +195,29 @@ fn config_check_finds_what_a_start_would() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").display().to_string();
     let cases = [
-        (format!("witness-policy = \"{absent}\""), "absent"),
-        (format!("trusted-root-base = \"{absent}\""), "absent"),
-        (format!("signing-config-base = \"{absent}\""), "absent"),
-        (format!("database-file = \"{absent}\""), "absent"),
-        (format!("key-dir = \"{}/treehead.toml\"", folder.path().display()), "is no folder"),
-        ("listen = \"127.0.0.1:2112\"".to_owned(), "metrics-listen: "),
-        ("enabled-entry-types = []".to_owned(), "the list is empty"),
-        ("enabled-api-endpoints = []".to_owned(), "the list is empty"),
-        ("client-signing-algorithms = []".to_owned(), "the list is empty"),
-        ("name = \"a b\"".to_owned(), "white space"),
-        ("database = \"postgres://u@h:99999/d\"".to_owned(), "port"),
-        ("listen = \"127.0.0.1:99999\"".to_owned(), "99999"),
-        ("max-body-bytes = \"48MiBs\"".to_owned(), "48MiB"),
+        (format!("witness.policy = \"{absent}\""), "absent"),
+        (format!("trust.trusted-root-base = \"{absent}\""), "absent"),
+        (format!("trust.signing-config-base = \"{absent}\""), "absent"),
+        (format!("database.url-file = \"{absent}\""), "absent"),
+        (format!("keys.folder = \"{}/treehead.toml\"", folder.path().display()), "is no folder"),
+        ("server.listen = \"127.0.0.1:2112\"".to_owned(), "metrics-listen: "),
+        ("entries.enabled-types = []".to_owned(), "the list is empty"),
+        ("server.enabled-api-endpoints = []".to_owned(), "the list is empty"),
+        ("entries.client-signing-algorithms = []".to_owned(), "the list is empty"),
+        ("log.name = \"a b\"".to_owned(), "white space"),
+        ("database.url = \"postgres://u@h:99999/d\"".to_owned(), "port"),
+        ("server.listen = \"127.0.0.1:99999\"".to_owned(), "99999"),
+        ("limits.max-body-bytes = \"48MiBs\"".to_owned(), "48MiB"),
     ];
     for (text, wanted) in cases {
         let file = program::file(folder.path(), "treehead.toml", &format!("{text}\n")).display().to_string();
-        let refused = refusal(&program::run(&["config", "--check", &file]), 2);
+        let refused = refusal(&program::run(&["config", "check", &file]), 2);
         assert!(refused.contains(wanted), "{text}: {refused}");
         assert!(refused.contains("treehead.toml line 1") || refused.contains("metrics-listen"), "{refused}");
     }
-    let good = "name = \"log.example.org\"\nmax-body-bytes = \"48MiB\"\nlisten = \":3000\"\n";
+    let good = "log.name = \"log.example.org\"\nlimits.max-body-bytes = \"48MiB\"\nserver.listen = \":3000\"\n";
     let file = program::file(folder.path(), "treehead.toml", good).display().to_string();
-    let output = program::run(&["config", "--check", &file]);
+    let output = program::run(&["config", "check", &file]);
     assert!(output.status.success() && program::text(&output.stdout).ends_with("treehead.toml: OK\n"), "{output:?}");
 }
 
@@ -224,9 +225,9 @@ fn config_check_finds_what_a_start_would() {
 fn config_check_warns_of_what_a_log_that_is_there_may_have() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").display().to_string();
-    let text = format!("name = \"LOG.example.org\"\nkey-dir = \"{absent}\"\n");
+    let text = format!("log.name = \"LOG.example.org\"\nkeys.folder = \"{absent}\"\n");
     let file = program::file(folder.path(), "treehead.toml", &text).display().to_string();
-    let output = program::run(&["config", "--check", &file]);
+    let output = program::run(&["config", "check", &file]);
     let said = program::text(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     let [name, key_dir, ok] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
@@ -236,12 +237,47 @@ fn config_check_warns_of_what_a_log_that_is_there_may_have() {
 }
 
 #[test]
+fn config_show_prints_every_value_and_its_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[limits]\nmax-connections = 7\nmax-body-bytes = \"1MiB\"\n[logging]\nlevel = \"warn\"\n";
+    let file = program::file(folder.path(), "treehead.toml", text).display().to_string();
+    let mut command = program();
+    command.args(["config", "show", "--config", &file, "--log-level", "debug", "--read-only"]);
+    command.args(["--enabled-entry-types", "hashedrekord,rekord"]);
+    command.env("TREEHEAD_MAX_CONNECTIONS_PER_ADDRESS", "5");
+    command.env("TREEHEAD_DATABASE", "postgres://u:secret@db.example.org/d?sslmode=verify-full&password=secret");
+    let output = command.output().unwrap();
+    let shown = program::text(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    for line in [
+        format!("max-connections = 7  # {file} line 2"),
+        format!("max-body-bytes = 1048576  # {file} line 3"),
+        "max-connections-per-address = 5  # environment variable TREEHEAD_MAX_CONNECTIONS_PER_ADDRESS".to_owned(),
+        "level = \"debug\"  # flag --log-level".to_owned(),
+        "read-only = true  # flag --read-only".to_owned(),
+        "enabled-types = [\"hashedrekord\", \"rekord\"]  # flag --enabled-entry-types".to_owned(),
+        "v2 = \"stored\"  # default".to_owned(),
+        "#name is not set".to_owned(),
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+    assert!(shown.contains("db.example.org") && !shown.contains("secret"), "{shown}");
+    shown.parse::<toml::Table>().unwrap();
+}
+
+#[test]
+fn config_check_is_a_command_now() {
+    let refused = refusal(&program::run(&["config", "--check", "x.toml"]), 2);
+    assert!(refused.contains("treehead config check FILE"), "{refused}");
+}
+
+#[test]
 fn help_has_headings_and_only_what_a_command_uses() {
     let help = |arguments: &[&str]| program::text(&program::run(arguments).stdout);
     let serve = help(&["serve", "--help"]);
     let place = |text: &str| serve.find(text).unwrap_or_else(|| panic!("{text}: {serve}"));
     assert!(place("The log:") < place("--name") && place("--name") < place("--apis"));
-    assert!(place("--apis") < place("Listeners:") && place("Listeners:") < place("Witnesses:"));
+    assert!(place("--apis") < place("Server:") && place("Server:") < place("Witnesses:"));
     let rotate = help(&["rotate", "--help"]);
     assert!(!rotate.contains("--apis") && !rotate.contains("localhost"), "{rotate}");
     let export = help(&["trust", "export", "--help"]);

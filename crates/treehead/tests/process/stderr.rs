@@ -149,14 +149,14 @@ fn commands_end_as_usual() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     let out = folder.path().join("trust").display().to_string();
-    let bad = program::file(folder.path(), "bad.toml", "log-level = \"warning\"\n").display().to_string();
+    let bad = program::file(folder.path(), "bad.toml", "logging.level = \"warning\"\n").display().to_string();
     let witness = folder.path().join("witness").display().to_string();
     let commands: [(&[&str], i32); 12] = [
         (&["--version"], 0),
         (&["serve", "--help"], 0),
         (&[], 2),
         (&["serve", "--no-such-flag"], 2),
-        (&["config", "--check", &bad], 2),
+        (&["config", "check", &bad], 2),
         (&["fsck", "--data-dir", &data], 6),
         (&["init", "--data-dir", &data], 0),
         (&["fsck", "--data-dir", &data], 0),
