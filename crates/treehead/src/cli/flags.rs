@@ -17,7 +17,7 @@ pub(super) fn with_settings(command: Command, path: &str) -> Command {
     let mut command = command;
     for (table, heading) in TABLES {
         let settings = SETTINGS.iter().filter(|setting| setting.table == table && takes(setting));
-        command = command.args(settings.map(|setting| setting.arg().help_heading(heading)));
+        command = command.args(settings.map(|setting| arg(setting, path).help_heading(heading)));
     }
     command.arg(file())
 }
@@ -37,6 +37,14 @@ fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
         }
         _ => None,
     }
+}
+
+fn arg(setting: &Setting, path: &str) -> Arg {
+    let creates_logs = [" serve", " init", " config show"].contains(&path);
+    if is_log_name(setting) && !creates_logs {
+        return setting.arg().help("Name of the log, for a database that holds several");
+    }
+    setting.arg()
 }
 
 /// A command for a log that exists only needs to know which one is meant.
