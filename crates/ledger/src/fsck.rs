@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
-use crate::heads::head::describe;
+use crate::heads::tile_set::describe;
 use crate::reading::search::lower_case;
 use crate::store::encoding::prefix;
 use crate::store::{AuditCounts, AuditEntry, HeadRow, Store, StoreError, TreeRow};

@@ -1,119 +1,112 @@
-//! What the sequencer, the followers and the readers of one log share.
-
-pub(crate) mod follow;
-pub(crate) mod head;
-pub(crate) mod publish;
-pub(crate) mod witnesses;
+//! The heads of one tree: which is integrated, which is published, whether the log is read-only and the tree frozen.
 
 use std::sync::{Arc, OnceLock};
 
-use ring::rand::SystemRandom;
-use tlog::{SigningKey, VerifyingKey};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::heads::follow::Refresh;
-use crate::heads::head::{HeadView, Integrated, SigningError, describe};
-use crate::heads::publish::Publication;
+use crate::keys::signer::{Signer, SigningError};
 use crate::metrics::Metrics;
-use crate::reading::entries::Entries;
-use crate::reading::search::{Keys, Turns};
-use crate::reading::tile_bytes::TileBytes;
-use crate::reading::tiles::TileCache;
-use crate::shards::log::Parts;
 use crate::store::{FinalCheckpoint, Read, Store, StoreError};
-use crate::timestamps::Waiting;
-use crate::{Clock, Head, Tree, TreeId};
+use crate::tree::Tree;
+use follow::Refresh;
+use head::{Head, Integrated};
+use publication::Publication;
+use went_back::{PublishError, WentBack};
 
-/// The shared state of one open log.
-pub(crate) struct Core {
-    pub(crate) tree: Arc<Tree>,
-    /// None in a frozen tree that is finished, unless this process had it before.
-    key: Option<Arc<SigningKey>>,
-    /// Signs a second line below the v2 text.
-    cosigner: Option<Arc<SigningKey>>,
-    pub(crate) rng: SystemRandom,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) metrics: Metrics,
-    pub(crate) entries: Entries,
-    pub(crate) keys: Keys,
-    pub(crate) turns: Arc<Turns>,
-    pub(crate) tiles: TileCache,
-    pub(crate) tile_bytes: TileBytes,
-    pub(crate) timestamps: Waiting,
-    pub(crate) refresh: Refresh,
-    /// The newest head that this process knows to be durable: what a round builds on, and the floor of what is read back.
-    pub(crate) integrated: watch::Sender<Arc<Integrated>>,
-    pub(crate) publication: Publication,
-    /// The newest head that was let out.
-    pub(crate) published: watch::Sender<Arc<Head>>,
-    /// Why the log is read-only. Once set it stays until the process ends: somebody has to look.
-    pub(crate) read_only: OnceLock<String>,
+pub(crate) mod follow;
+pub(crate) mod head;
+pub(crate) mod load;
+pub(crate) mod publication;
+pub(crate) mod publish;
+pub(crate) mod tile_set;
+pub(crate) mod went_back;
+pub(crate) mod witnesses;
+
+/// Owns the heads of one open tree.
+pub(crate) struct Heads {
+    tree: Arc<Tree>,
+    signer: Signer,
+    store: Arc<dyn Store>,
+    metrics: Metrics,
+    refresh: Refresh,
+    /// The newest head that this process knows to be durable. A round builds on it, and the database must not fall below it.
+    integrated: watch::Sender<Arc<Integrated>>,
+    publication: Publication,
+    /// The newest published head.
+    published: watch::Sender<Arc<Head>>,
+    /// Why the log is read-only. It stays so until the process ends, because a person has to look.
+    read_only: OnceLock<String>,
     /// Cancelled once the tree is frozen and its last head is known here.
-    pub(crate) frozen: CancellationToken,
+    frozen: CancellationToken,
 }
 
-/// The log must not go on: the text says why and names both heads.
-#[derive(Clone, Debug)]
-pub(crate) struct WentBack(pub(crate) String);
-
-impl Core {
-    /// A tree whose stored head is `integrated`, and whose published one is `head`.
+impl Heads {
+    /// A tree whose stored head is `integrated`, and whose published head is `published`.
     pub(crate) fn new(
-        parts: &Parts,
-        key: Option<Arc<SigningKey>>,
+        store: Arc<dyn Store>,
+        metrics: Metrics,
+        signer: Signer,
         publication: Publication,
         integrated: Arc<Integrated>,
-        head: Head,
+        published: Head,
     ) -> Self {
         Self {
-            tree: Arc::clone(&head.tree),
-            key,
-            cosigner: parts.cosigner.clone(),
-            rng: parts.rng.clone(),
-            store: Arc::clone(&parts.store),
-            clock: Arc::clone(&parts.clock),
-            metrics: parts.metrics.clone(),
-            entries: Entries::new(&parts.store, head.tree.id, &parts.metrics),
-            keys: Keys::new(&parts.store, head.tree.id, &parts.metrics),
-            turns: Arc::clone(&parts.turns),
-            tiles: TileCache::new(&parts.store, head.tree.id, &parts.metrics),
-            tile_bytes: TileBytes::new(),
-            timestamps: Waiting::default(),
+            tree: Arc::clone(&published.tree),
+            signer,
+            store,
+            metrics,
             refresh: Refresh::new(),
             integrated: watch::Sender::new(integrated),
             publication,
-            published: watch::Sender::new(Arc::new(head)),
+            published: watch::Sender::new(Arc::new(published)),
             read_only: OnceLock::new(),
             frozen: CancellationToken::new(),
         }
     }
 
-    /// The published head.
-    pub(crate) fn head(&self) -> Arc<Head> {
+    /// Returns the tree.
+    pub(crate) fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    /// Returns the published head.
+    pub(crate) fn published(&self) -> Arc<Head> {
         self.published.borrow().clone()
     }
 
-    /// The newest integrated head.
+    /// Returns the newest integrated head.
     pub(crate) fn integrated(&self) -> Arc<Integrated> {
         self.integrated.borrow().clone()
     }
 
-    /// The key that verifies what is signed.
-    pub(crate) fn log_key(&self) -> &VerifyingKey {
-        &self.tree.log_key
+    /// Returns why the log is read-only, if it is.
+    pub(crate) fn read_only(&self) -> Option<&str> {
+        self.read_only.get().map(String::as_str)
     }
 
-    /// The key that signs.
-    pub(crate) fn signing_key(&self) -> Result<&SigningKey, SigningError> {
-        let absent = || SigningError(format!("the key of tree {} is not here", self.tree.id));
-        self.key.as_deref().ok_or_else(absent)
+    /// Whether the tree is frozen and its last head is known here.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.is_cancelled()
     }
 
-    /// Shows a published head in the metrics, which are those of the active tree.
-    pub(crate) fn show_head(&self, head: &Head) {
-        if self.frozen.is_cancelled() {
+    /// Notes that the tree is frozen. The integrated head MUST be its last one.
+    pub(crate) fn mark_frozen(&self) {
+        self.frozen.cancel();
+    }
+
+    /// Waits until the tree is frozen and its last head is known here.
+    pub(crate) async fn wait_frozen(&self) {
+        self.frozen.cancelled().await;
+    }
+
+    /// Shows the published head in the metrics if the tree is active.
+    pub(crate) fn show_in_metrics(&self) {
+        self.show_head(&self.published());
+    }
+
+    fn show_head(&self, head: &Head) {
+        if self.is_frozen() {
             return;
         }
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -122,34 +115,31 @@ impl Core {
         self.metrics.head_time.set(head.time);
     }
 
-    /// The last checkpoints of a frozen tree, signed now; see [`Head::sign_last`]. What witnesses have cosigned stays as it is.
-    pub(crate) fn sign_last(&self, head: &Head) -> Result<FinalCheckpoint, SigningError> {
+    /// Signs the final checkpoints of a frozen tree; see [`Head::sign_final`]. Checkpoints that witnesses cosigned stay as they are.
+    pub(crate) fn sign_final(&self, head: &Head, now_millis: i64) -> Result<FinalCheckpoint, SigningError> {
         match &self.publication {
-            Publication::AtOnce => {
-                let key = self.signing_key()?;
-                head.sign_last(self.clock.unix_millis(), key, self.cosigner.as_deref(), &self.rng)
-            }
-            Publication::Witnessed(_) => Ok(head.texts()),
+            Publication::AtOnce => head.sign_final(now_millis, &self.signer),
+            Publication::Witnessed(_) => Ok(head.checkpoints()),
         }
     }
 
-    /// Shows the last checkpoints of a frozen tree, whose last head MUST be published here, with that head from now on.
-    pub(crate) fn show_last(&self, last: &FinalCheckpoint) -> Result<(), StoreError> {
-        let head = self.head().with_last(last)?;
+    /// Shows the stored final checkpoints of a frozen tree from now on. Its last head MUST be published here.
+    pub(crate) fn show_final(&self, stored: &FinalCheckpoint) -> Result<(), StoreError> {
+        let head = self.published().with_final(stored)?;
         self.published.send_replace(Arc::new(head));
         Ok(())
     }
 
     /// Makes the log read-only and remembers the first reason.
-    pub(crate) fn go_read_only(&self, reason: &WentBack) -> WentBack {
+    fn go_read_only(&self, reason: &WentBack) -> WentBack {
         let first = self.read_only.get_or_init(|| reason.0.clone());
         self.metrics.read_only.set(1);
         tracing::error!(reason = %first, "the log is read-only");
         WentBack(first.clone())
     }
 
-    /// Takes a durable head that was built on `base`, and returns the newest integrated head afterwards: this one, or a
-    /// larger one that a follower found in the meantime.
+    /// Accepts a durable head that was built on `base`. Returns the newest integrated head afterwards: this one, or a larger one
+    /// that a follower found meanwhile.
     ///
     /// Dies before the swap: the head is durable and is found at the next start.
     pub(crate) async fn integrate(
@@ -159,26 +149,14 @@ impl Core {
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, PublishError> {
         let integrated = Arc::new(integrated);
-        let mut head = match &self.publication {
-            Publication::AtOnce => Some(self.sign(&integrated)?),
+        // Signed before the swap, because signing may fail.
+        let signed = match &self.publication {
+            Publication::AtOnce => Some(Arc::new(self.sign(&integrated)?)),
             Publication::Witnessed(_) => None,
         };
         let mut checked = Arc::clone(base);
         loop {
-            // `integrated` extends `checked`. If that is still the newest head, `integrated` takes its place.
-            let swapped = self.integrated.send_if_modified(|newest| {
-                let unchanged = Arc::ptr_eq(newest, &checked);
-                if unchanged {
-                    *newest = Arc::clone(&integrated);
-                    // Within the swap: whoever sees the one sees the other.
-                    head.take().into_iter().for_each(|head| self.let_out(head));
-                    if let Publication::Witnessed(witnessed) = &self.publication {
-                        witnessed.waits();
-                    }
-                }
-                unchanged
-            });
-            if swapped {
+            if self.replace_integrated(&checked, &integrated, signed.as_ref()) {
                 return Ok(integrated);
             }
             let newest = self.integrated();
@@ -192,55 +170,55 @@ impl Core {
         }
     }
 
-    /// Signs a durable head; that is not to let it out.
-    pub(crate) fn sign(&self, integrated: &Arc<Integrated>) -> Result<Head, SigningError> {
-        Head::sign(&self.tree, integrated, self.signing_key()?, self.cosigner.as_deref(), &self.rng)
-    }
-}
-
-/// Why a durable head was not taken or not published.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PublishError {
-    /// The database could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Its checkpoint could not be signed.
-    #[error(transparent)]
-    Signing(#[from] SigningError),
-    /// It contradicts what was published.
-    #[error("{}", .0.0)]
-    WentBack(WentBack),
-}
-
-impl WentBack {
-    /// Two heads of which the newer does not extend the older.
-    pub(crate) fn fork(known: HeadView<'_>, found: &str) -> Self {
-        Self(format!("the database does not continue the newest tree head: known {}, found {found}", known.describe()))
+    /// Makes `next`, which extends `checked`, the newest integrated head. Returns false, and changes nothing, if `checked` is not
+    /// the newest any more.
+    fn replace_integrated(
+        &self,
+        checked: &Arc<Integrated>,
+        next: &Arc<Integrated>,
+        signed: Option<&Arc<Head>>,
+    ) -> bool {
+        self.integrated.send_if_modified(|newest| {
+            if !Arc::ptr_eq(newest, checked) {
+                return false;
+            }
+            *newest = Arc::clone(next);
+            // Within the swap, so that a reader who sees the integrated head sees the published one too.
+            if let Some(head) = signed {
+                self.publish(Arc::clone(head));
+            }
+            if let Publication::Witnessed(witnessed) = &self.publication {
+                witnessed.mark_waiting();
+            }
+            true
+        })
     }
 
-    /// The database does not have the tree any more.
-    pub(crate) fn gone(known: HeadView<'_>, tree: TreeId) -> Self {
-        Self(format!("the database went back: it does not have the tree {tree}; known {}", known.describe()))
+    /// Signs a durable head. That does not publish it.
+    fn sign(&self, integrated: &Arc<Integrated>) -> Result<Head, SigningError> {
+        Head::sign(&self.tree, integrated, &self.signer)
     }
 
-    /// The newest stored publication is not the published head and does not follow it.
-    pub(crate) fn publication(published: HeadView<'_>, found: &str) -> Self {
-        Self(format!(
-            "the database does not continue what was published: published {}, found {found}",
-            published.describe()
-        ))
-    }
-
-    /// The database has a smaller head than the newest one known here.
-    pub(crate) fn smaller(known: HeadView<'_>, found: Option<&crate::store::HeadRow>) -> Self {
-        let (size, text) = match found {
-            Some(row) => (row.size.0, describe(row.size, &row.root)),
-            None => (0, describe(tlog::TreeSize(0), &tlog::EMPTY_ROOT)),
-        };
-        Self(format!(
-            "the database went back by {} entries: known {}, found {text}",
-            known.size.0 - size,
-            known.describe()
-        ))
+    /// Publishes a head unless a larger one is published. `head` MUST belong to the line of integrated heads, which are all
+    /// consistent.
+    fn publish(&self, head: Arc<Head>) {
+        let size = head.size;
+        let is_larger = self.published.send_if_modified(|published| {
+            if head.size <= published.size {
+                return false;
+            }
+            self.show_head(&head);
+            *published = head;
+            true
+        });
+        if let Publication::Witnessed(witnessed) = &self.publication
+            && is_larger
+        {
+            witnessed.mark_published();
+            // Checked afterwards, because a head that is integrated from now on marks itself as waiting.
+            if self.integrated().size > size {
+                witnessed.mark_waiting();
+            }
+        }
     }
 }

@@ -11,33 +11,39 @@ mod keys;
 mod ledger;
 mod metrics;
 mod names;
+mod open;
+mod open_error;
 mod reading;
 pub mod rotation;
 mod shards;
 pub mod store;
 mod tasks;
 mod timestamps;
+mod tree;
 mod writing;
 
 pub use apis::Apis;
 pub use clock::{Clock, SystemClock};
-pub use heads::head::{Head, SigningError, Tree};
-pub use heads::publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME, Witnessing};
+pub use heads::head::Head;
+pub use heads::publication::Witnessing;
+pub use heads::publish::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME};
 pub use heads::witnesses::{WITNESS_TIMEOUT, WitnessAnswer, WitnessTransport};
 pub use ids::{IndexKeyHash, TreeId};
 pub use keys::key_file;
 pub use keys::key_ring::{KeyRing, key_files};
-pub use ledger::{Ledger, OpenError, Settings};
+pub use keys::signer::SigningError;
+pub use ledger::Ledger;
 pub use names::{check_name, check_new_name};
-pub use reading::proofs::{InclusionProof, LoggedEntry, ReadError};
+pub use open::Settings;
+pub use open_error::OpenError;
+pub use reading::entry::{InclusionProof, LoggedEntry, ReadError};
 pub use reading::search::{Hit, Hits, Search};
 pub use shards::Shards;
 pub use shards::trees::{
     DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, check_cosigner, create_tree, find_log,
 };
 pub use tasks::Fatal;
+pub use tree::Tree;
 pub use writing::append::{AppendError, Appended, NewEntry};
-pub use writing::sequencer::{
-    MAX_QUEUE_WAIT, MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS,
-    MAX_WAITING_BYTES,
-};
+pub use writing::queue::{MAX_QUEUE_WAIT, MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_WAITING_BYTES};
+pub use writing::rounds::{MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS};

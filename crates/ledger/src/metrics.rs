@@ -1,14 +1,14 @@
 //! The ledger's metrics, all in one declaration.
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
-use tlog::WitnessPolicy;
 
-use crate::AppendError;
-use crate::heads::witnesses::RESULTS;
-use crate::writing::sequencer::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES};
-
+/// The label of a cosignature among the results of a witness.
+pub(crate) const COSIGNED: &str = "cosigned";
+/// Labels of the outcome of a request to a witness.
+pub(crate) const WITNESS_RESULTS: [&str; 9] =
+    [COSIGNED, "unreachable", "timeout", "refused", "malformed", "bad_signature", "ahead", "inconsistent", "no_proof"];
 /// Why an entry is shown without its attestation.
-const UNAVAILABLE_REASONS: [&str; 3] = ["missing", "erased", "damaged"];
+pub(crate) const UNAVAILABLE_REASONS: [&str; 3] = ["missing", "erased", "damaged"];
 
 /// All metrics of the ledger. The text of each is its HELP line. Seconds and bytes.
 #[derive(Clone)]
@@ -20,8 +20,8 @@ pub(crate) struct Metrics {
     pub(crate) read_only: IntGauge,
     pub(crate) queue_entries: IntGauge,
     pub(crate) queue_bytes: IntGauge,
-    queue_entries_limit: IntGauge,
-    queue_bytes_limit: IntGauge,
+    pub(crate) queue_entries_limit: IntGauge,
+    pub(crate) queue_bytes_limit: IntGauge,
     pub(crate) queue_waiting: IntGauge,
     pub(crate) queue_wait_seconds: Histogram,
     pub(crate) appended: IntCounter,
@@ -167,26 +167,6 @@ impl Metrics {
                 )?,
             )?,
         })
-    }
-
-    /// Sets what does not change, and makes the series that alerts look at: one that is born with its first failure shows no
-    /// increase. `policy` names the witnesses that are asked.
-    pub(crate) fn begin_at_zero(&self, policy: Option<&WitnessPolicy>) {
-        self.queue_entries_limit.set(MAX_QUEUED_ENTRIES as i64);
-        self.queue_bytes_limit.set(MAX_QUEUED_BYTES as i64);
-        for reason in AppendError::REASONS {
-            drop(self.append_errors.with_label_values(&[reason]));
-        }
-        for reason in UNAVAILABLE_REASONS {
-            drop(self.attestations_unavailable.with_label_values(&[reason]));
-        }
-        for witness in
-            policy.map(WitnessPolicy::witnesses).unwrap_or_default().iter().filter(|witness| witness.url.is_some())
-        {
-            for result in RESULTS {
-                drop(self.witness_requests.with_label_values(&[witness.name.as_str(), result]));
-            }
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::ledger::OpenError;
+use crate::open_error::OpenError;
 
 /// Longest name in bytes (RFC 1035, without the final dot).
 const MAX_NAME: usize = 253;

@@ -1,8 +1,9 @@
-//! Reads of one tree: entries, proofs, tiles and searches, each as of a head that the caller names.
+//! Reads of one tree: entries, proofs, tiles and searches, each as of a head that the caller passes.
 
 mod batched;
-pub(crate) mod entries;
-pub(crate) mod proofs;
+mod entries;
+pub(crate) mod entry;
+pub(crate) mod reader;
 pub(crate) mod search;
-pub(crate) mod tile_bytes;
-pub(crate) mod tiles;
+mod tile_bytes;
+mod tiles;

@@ -5,10 +5,11 @@
 use ring::rand::SecureRandom;
 use tlog::{Hash, KeyAlgorithm, VerifyingKey};
 
-use crate::ledger::{OpenError, Settings};
+use crate::open::Settings;
+use crate::open_error::OpenError;
 use crate::shards::finish;
-use crate::shards::log::Parts;
 use crate::shards::presence::LIVES_FOR;
+use crate::shards::shard::Parts;
 use crate::shards::trees::random_tree_id;
 use crate::store::{
     FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreError, StoreResult, TreeRow, TreeState,
@@ -138,6 +139,7 @@ pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<F
 /// Finishes a frozen tree with the keys given, as servers that run do by themselves. What is to be witnessed is left to them.
 pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoint, OpenError> {
     let parts = Parts::new(settings, &tree.name)?;
-    let core = parts.open(tree).await?;
-    finish::finish(&core).await.map_err(|error| OpenError::System(error.to_string()))
+    let shard = parts.open(tree).await?;
+    let finished = finish::finish(&shard, parts.store.as_ref(), parts.clock.as_ref());
+    finished.await.map_err(|error| OpenError::System(error.to_string()))
 }

@@ -4,13 +4,15 @@ pub(crate) mod active;
 pub(crate) mod finish;
 pub(crate) mod log;
 pub(crate) mod presence;
+pub(crate) mod shard;
 pub(crate) mod trees;
 
 use std::sync::Arc;
 
 use tlog::LeafIndex;
 
-use crate::{Head, TreeId};
+use crate::heads::head::Head;
+use crate::ids::TreeId;
 
 /// The published heads of all shards of a log, of one moment. One borrow of it at the top of a handler is *the* state of the log
 /// for that request.
@@ -27,8 +29,9 @@ impl Shards {
 
     /// Whether these are the very same heads.
     pub fn is(&self, other: &Self) -> bool {
-        let pairs = self.frozen.iter().zip(&other.frozen).chain([(&self.active, &other.active)]);
-        self.frozen.len() == other.frozen.len() && { pairs }.all(|(one, other)| Arc::ptr_eq(one, other))
+        let same_frozen = self.frozen.len() == other.frozen.len()
+            && self.frozen.iter().zip(&other.frozen).all(|(one, other)| Arc::ptr_eq(one, other));
+        same_frozen && Arc::ptr_eq(&self.active, &other.active)
     }
 
     /// The shard that takes entries.

@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use prometheus::IntCounter;
 use tlog::LeafIndex;
 
-use crate::Tree;
+use crate::keys::signer::{Signer, SigningError};
+use crate::metrics::Metrics;
+use crate::reading::entry::LoggedEntry;
 use crate::store::TimestampRow;
+use crate::tree::Tree;
 
-/// SETs that wait to be stored. When reads outrun a database that takes no writes, the oldest are dropped: they are signed
-/// again at the next read. 16 × a round, about 2.5 MiB.
+/// SETs that may wait to be stored. If reads outrun a database that accepts no writes, the oldest SETs are dropped and signed again
+/// at the next read. 16 × a round, about 2.5 MiB.
 const MAX_WAITING: usize = 16 * 1_024;
 
-/// The bytes that a SET signs: the RFC 8785 form of `{"body","integratedTime","logID","logIndex"}` as Rekor v1 makes it.
+/// Returns the bytes that a SET signs: the RFC 8785 form of `{"body","integratedTime","logID","logIndex"}` as Rekor v1 makes it.
 /// No member needs escapes: base64, a number, hex, a number.
 pub(crate) fn payload(tree: &Tree, leaf_index: LeafIndex, time: i64, leaf_bytes: &[u8]) -> String {
     let log_index = tree.first_log_index + leaf_index.0;
@@ -25,20 +29,58 @@ pub(crate) fn payload(tree: &Tree, leaf_index: LeafIndex, time: i64, leaf_bytes:
     text
 }
 
-/// SETs that were handed out but are not stored yet. They are stored with the next round, or when the log is idle.
+/// Makes the signed entry timestamps of one tree. One that was handed out waits here until it is stored, with the next round or when
+/// the log is idle.
+pub(crate) struct Timestamps {
+    tree: Arc<Tree>,
+    signer: Signer,
+    signed: IntCounter,
+    waiting: Waiting,
+}
+
+impl Timestamps {
+    pub(crate) fn new(tree: Arc<Tree>, signer: Signer, metrics: &Metrics) -> Self {
+        Self { tree, signer, signed: metrics.timestamps_signed.clone(), waiting: Waiting::default() }
+    }
+
+    /// Returns the SET of an entry: the stored one, the one that waits to be stored, or a new one, which then waits.
+    ///
+    /// MUST be called only for entries below a published head, as every [`LoggedEntry`] is.
+    pub(crate) fn get_or_sign(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, SigningError> {
+        let known = entry.signed_entry_timestamp.clone().or_else(|| self.waiting.get(entry.leaf_index));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let payload = payload(&self.tree, entry.leaf_index, entry.time, &entry.body);
+        let signature = self.signer.sign(payload.as_bytes())?;
+        self.signed.inc();
+        Ok(self.waiting.add(entry.leaf_index, signature))
+    }
+
+    /// Returns at most `limit` rows to store. They wait until [`Timestamps::mark_stored`].
+    pub(crate) fn next_rows(&self, limit: usize) -> Vec<TimestampRow> {
+        self.waiting.next(limit)
+    }
+
+    /// Forgets rows that are durable.
+    pub(crate) fn mark_stored(&self, rows: &[TimestampRow]) {
+        self.waiting.remove(rows);
+    }
+}
+
+/// SETs that were handed out and are not stored yet.
 #[derive(Default)]
-pub(crate) struct Waiting {
+struct Waiting {
     by_index: Mutex<BTreeMap<LeafIndex, Arc<[u8]>>>,
 }
 
 impl Waiting {
-    /// The SET of this index, if it waits.
-    pub(crate) fn get(&self, leaf_index: LeafIndex) -> Option<Arc<[u8]>> {
+    fn get(&self, leaf_index: LeafIndex) -> Option<Arc<[u8]>> {
         self.lock().get(&leaf_index).cloned()
     }
 
-    /// Adds a SET unless one waits already; returns the one that counts.
-    pub(crate) fn add(&self, leaf_index: LeafIndex, signature: Vec<u8>) -> Arc<[u8]> {
+    /// Adds a SET unless one waits already. Returns the one that counts.
+    fn add(&self, leaf_index: LeafIndex, signature: Vec<u8>) -> Arc<[u8]> {
         let mut waiting = self.lock();
         let kept = Arc::clone(waiting.entry(leaf_index).or_insert_with(|| signature.into()));
         if waiting.len() > MAX_WAITING {
@@ -47,8 +89,7 @@ impl Waiting {
         kept
     }
 
-    /// At most `limit` rows to store. They stay until [`Waiting::stored`].
-    pub(crate) fn next(&self, limit: usize) -> Vec<TimestampRow> {
+    fn next(&self, limit: usize) -> Vec<TimestampRow> {
         self.lock()
             .iter()
             .take(limit)
@@ -56,8 +97,7 @@ impl Waiting {
             .collect()
     }
 
-    /// Forgets rows that are durable.
-    pub(crate) fn stored(&self, rows: &[TimestampRow]) {
+    fn remove(&self, rows: &[TimestampRow]) {
         let mut waiting = self.lock();
         for row in rows {
             waiting.remove(&row.leaf_index);
@@ -117,7 +157,7 @@ mod tests {
         assert_eq!(&*waiting.add(LeafIndex(1), vec![1]), &[1]);
         assert_eq!(&*waiting.add(LeafIndex(1), vec![2]), &[1]);
         let rows = waiting.next(10);
-        waiting.stored(&rows);
+        waiting.remove(&rows);
         assert_eq!(waiting.get(LeafIndex(1)), None);
     }
 

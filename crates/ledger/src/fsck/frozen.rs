@@ -5,7 +5,7 @@ use tlog::{Checkpoint, NoteKey};
 
 use super::Check;
 use crate::Tree;
-use crate::heads::head::describe;
+use crate::heads::tile_set::describe;
 use crate::store::{FinalCheckpoint, StoreError, TreeState};
 
 impl Check<'_> {

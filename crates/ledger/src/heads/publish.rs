@@ -1,134 +1,36 @@
-//! Publication: letting out what is integrated. Without a witness policy that is one step (see [`Core::integrate`]); with
-//! one, no text of a head leaves before a quorum has cosigned it and that is stored.
+//! Publication with witnesses: no checkpoint of a head leaves before a quorum has cosigned it and that is stored. Without a
+//! witness policy publication is one step; see [`Heads::integrate`].
 //!
-//! Of several servers on one database, one at a time asks the witnesses; the others follow what it stored.
+//! Of several servers on one database, one at a time asks the witnesses. The others follow what it stored.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tlog::{LeafIndex, Note, TreeSize, VerifyingKey, WitnessPolicy};
+use tlog::{LeafIndex, Note};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::heads::follow::{load_edge, load_head};
-use crate::heads::head::{Integrated, SigningError, describe};
-use crate::heads::witnesses::{WITNESS_TIMEOUT, WitnessTransport, Witnesses};
-use crate::heads::{Core, PublishError, WentBack};
-use crate::store::{PublicationRow, Publisher, Read, Store, StoreError};
+use super::Heads;
+use super::head::Head;
+use super::publication::{Publication, Witnessed, publication_row};
+use super::went_back::PublishError;
+use super::witnesses::WITNESS_TIMEOUT;
+use crate::store::{Publisher, StoreError};
 use crate::tasks::Tasks;
-use crate::{AppendError, Head, OpenError, TreeId};
 
 /// Writes are refused while more entries than this wait to be published (design §4).
 pub const MAX_UNPUBLISHED_ENTRIES: u64 = 100_000;
-/// Writes are refused while something has waited this long without a publication, and none waits longer itself.
+/// Writes are refused while a head has waited this long without any publication. No write waits longer than this either.
 pub const MAX_UNPUBLISHED_TIME: Duration = Duration::from_secs(10);
-/// What a client is told then: witnesses that answer do so in well under this.
+/// When a refused client should try again. Witnesses that answer do so in well under this time.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// After an attempt that failed.
+/// Pause after a failed attempt.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// While another server has the right to publish.
+/// Pause while another server has the right to publish.
 const TURN_PAUSE: Duration = Duration::from_millis(100);
 
-/// How a log with a witness policy publishes.
-#[derive(Clone)]
-pub struct Witnessing {
-    /// Whose cosignatures make a quorum. Its `log` lines do not count here.
-    pub policy: WitnessPolicy,
-    /// The way to them.
-    pub transport: Arc<dyn WitnessTransport>,
-    /// After this time a head is published without its quorum ("fail open"); none means never ("fail closed").
-    pub fail_open_after: Option<Duration>,
-}
-
-/// How heads are let out.
-pub(crate) enum Publication {
-    /// As soon as they are integrated.
-    AtOnce,
-    /// Once they are witnessed.
-    Witnessed(Box<Witnessed>),
-}
-
-impl Publication {
-    pub(crate) fn new(witnessing: Option<Witnessing>) -> Result<Self, OpenError> {
-        let Some(witnessing) = witnessing else { return Ok(Self::AtOnce) };
-        let witnesses = Witnesses::new(witnessing.policy, witnessing.transport).ok_or(OpenError::Quorum)?;
-        Ok(Self::Witnessed(Box::new(Witnessed {
-            witnesses,
-            fail_open_after: witnessing.fail_open_after,
-            waiting_since: Mutex::new(None),
-            ended: CancellationToken::new(),
-        })))
-    }
-
-    /// The integrated and the published head of a tree that is being opened.
-    ///
-    /// The first publication of a tree with a policy is the head that was let out before it had one.
-    pub(crate) async fn heads(
-        &self,
-        store: &dyn Store,
-        tree: TreeId,
-        log_key: &VerifyingKey,
-        sign: impl Fn(&Arc<Integrated>) -> Result<Head, SigningError>,
-    ) -> Result<(Arc<Integrated>, Head), OpenError> {
-        let mut reader = store.reader();
-        loop {
-            // Publication and then head: what is published is integrated.
-            let row = reader.newest_publication(tree).await?;
-            let integrated = Arc::new(load_head(reader.as_mut(), tree).await?);
-            match (self, row) {
-                (Self::AtOnce, Some(_)) => return Err(OpenError::Witnessed),
-                (Self::AtOnce, None) => {
-                    let head = sign(&integrated)?;
-                    return Ok((integrated, head));
-                }
-                (Self::Witnessed(witnessed), Some(row)) => {
-                    let published = published_head(reader.as_mut(), tree, &row, &integrated).await?;
-                    if published.size < integrated.size {
-                        witnessed.waits();
-                    }
-                    let head = sign(&published)?.with_stored(row.checkpoint, log_key)?;
-                    return Ok((integrated, head));
-                }
-                (Self::Witnessed(_), None) => {
-                    let head = sign(&integrated)?;
-                    if store.publisher().await?.publish(tree, &row_of(&head, None)).await? {
-                        return Ok((integrated, head));
-                    }
-                    // A server that starts in the same moment was first; its publication counts.
-                }
-            }
-        }
-    }
-}
-
-pub(crate) struct Witnessed {
-    witnesses: Witnesses,
-    fail_open_after: Option<Duration>,
-    /// Since when something waits without a publication; none while nothing does.
-    waiting_since: Mutex<Option<Instant>>,
-    /// The publisher has ended: nothing more is published here.
-    ended: CancellationToken,
-}
-
-impl Witnessed {
-    /// Something was integrated.
-    pub(crate) fn waits(&self) {
-        self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
-    }
-
-    /// Something was published: what waits yet, waits from now on.
-    fn published(&self) {
-        *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-
-    fn has_waited(&self) -> Duration {
-        let since = *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner);
-        since.map_or(Duration::ZERO, |since| since.elapsed())
-    }
-}
-
-/// What an attempt came to.
+/// Outcome of an attempt to publish.
 enum Attempt {
     /// Everything integrated is published.
     Done,
@@ -151,53 +53,68 @@ impl From<StoreError> for Failure {
     }
 }
 
-impl Core {
-    /// Starts the publisher, which may end once `stopping` is cancelled, the log is read-only, or nothing is to be witnessed.
+/// Why an entry cannot be confirmed as published.
+#[derive(Clone, Debug)]
+pub(crate) enum NotPublished {
+    /// The log is read-only, for this reason.
+    ReadOnly(String),
+    /// The server stops.
+    Stopping,
+    /// The log waits for its witnesses.
+    Waiting {
+        /// When to try again.
+        retry_after: Duration,
+    },
+}
+
+impl Heads {
+    /// Starts the publisher. It may end once `stopping` is cancelled or the log is read-only, and at once if the tree has no witness
+    /// policy.
     pub(crate) fn spawn_publisher(self: &Arc<Self>, tasks: &Tasks, stopping: CancellationToken) -> JoinHandle<()> {
         let may_end = {
-            let (core, stopping) = (Arc::clone(self), stopping.clone());
-            let is_at_once = matches!(core.publication, Publication::AtOnce);
-            move || is_at_once || stopping.is_cancelled() || core.read_only.get().is_some()
+            let (heads, stopping) = (Arc::clone(self), stopping.clone());
+            let is_at_once = matches!(heads.publication, Publication::AtOnce);
+            move || is_at_once || stopping.is_cancelled() || heads.read_only().is_some()
         };
         tasks.spawn("the publisher", may_end, Arc::clone(self).run_publisher(stopping))
     }
 
-    /// Refuses a write while too much waits to be published.
-    pub(crate) fn check_unpublished(&self) -> Result<(), AppendError> {
+    /// Refuses a write while too many entries wait to be published, or one has waited too long.
+    pub(crate) fn check_unpublished(&self) -> Result<(), NotPublished> {
         let Publication::Witnessed(witnessed) = &self.publication else { return Ok(()) };
-        let waiting = self.integrated().size.0.saturating_sub(self.head().size.0);
-        if waiting > MAX_UNPUBLISHED_ENTRIES || witnessed.has_waited() >= MAX_UNPUBLISHED_TIME {
-            return Err(AppendError::Unpublished { retry_after: RETRY_AFTER });
+        let waiting = self.integrated().size.0.saturating_sub(self.published().size.0);
+        if waiting > MAX_UNPUBLISHED_ENTRIES || witnessed.waiting_time() >= MAX_UNPUBLISHED_TIME {
+            return Err(NotPublished::Waiting { retry_after: RETRY_AFTER });
         }
         Ok(())
     }
 
-    /// Waits until the entry is below the published head. In time bounded; without a policy it need not wait.
-    pub(crate) async fn wait_published(&self, index: LeafIndex) -> Result<(), AppendError> {
+    /// Waits, for a bounded time, until the entry is below the published head. Without a witness policy there is no wait.
+    pub(crate) async fn wait_published(&self, index: LeafIndex) -> Result<(), NotPublished> {
         let Publication::Witnessed(witnessed) = &self.publication else { return Ok(()) };
         let mut heads = self.published.subscribe();
         tokio::select! {
             biased;
-            // The sender lives as long as this.
+            // The sender lives as long as this owner, so this never fails.
             _ = heads.wait_for(|head| head.size.0 > index.0) => return Ok(()),
             () = witnessed.ended.cancelled() => {}
             () = sleep(MAX_UNPUBLISHED_TIME) => {}
         }
-        Err(match self.read_only.get() {
-            Some(reason) => AppendError::ReadOnly(reason.clone()),
-            None if witnessed.ended.is_cancelled() => AppendError::Stopping,
-            None => AppendError::Unpublished { retry_after: RETRY_AFTER },
+        Err(match self.read_only() {
+            Some(reason) => NotPublished::ReadOnly(reason.to_owned()),
+            None if witnessed.ended.is_cancelled() => NotPublished::Stopping,
+            None => NotPublished::Waiting { retry_after: RETRY_AFTER },
         })
     }
 
-    /// Publishes what is integrated until the log stops and nothing waits, or an attempt then fails.
+    /// Publishes integrated heads. Once the log stops, it ends when no head waits or an attempt fails.
     async fn run_publisher(self: Arc<Self>, stopping: CancellationToken) {
         let Publication::Witnessed(witnessed) = &self.publication else { return };
         let _ended = witnessed.ended.clone().drop_guard();
         let mut publisher = None;
         let mut integrated = self.integrated.subscribe();
-        while self.read_only.get().is_none() {
-            let published = self.head().size;
+        while self.read_only().is_none() {
+            let published = self.published().size;
             tokio::select! {
                 biased;
                 _ = integrated.wait_for(|newest| newest.size > published) => {}
@@ -207,7 +124,7 @@ impl Core {
                 Ok(Attempt::Done) => continue,
                 Ok(Attempt::NotOurTurn) => TURN_PAUSE,
                 Err(error) => {
-                    // Gives the right to publish to a server that may do better.
+                    // The dropped connection gives the right to publish to a server that may do better.
                     publisher = None;
                     self.metrics.publication_failures.inc();
                     tracing::warn!(%error, "a head is not published yet");
@@ -241,26 +158,26 @@ impl Core {
         Ok(attempt)
     }
 
-    /// Has the newest integrated head cosigned, stores that, and lets it out.
+    /// Has the newest integrated head cosigned, stores the publication, and publishes it here.
     async fn publish_newest(&self, witnessed: &Witnessed, publisher: &mut dyn Publisher) -> Result<(), Failure> {
-        // What others published before it was our turn, and what we stored without learning of it.
+        // Another server may have published before it was our turn, or we did without learning of it.
         let integrated = self.follow(self.store.reader().as_mut()).await?;
-        let published = self.head();
+        let published = self.published();
         if published.size == integrated.size {
             return Ok(());
         }
         let started = Instant::now();
         let head = self.sign(&integrated).map_err(PublishError::from)?;
-        // Dies from here on: witnesses may have seen a head that is durable and not published. The next attempt proves from there.
+        // Dies from here on: witnesses may know a head that is durable and not published. The next attempt proves from there.
         let head = self.cosigned(witnessed, head).await?;
-        let row = row_of(&head, Some(published.size));
+        let row = publication_row(&head, Some(published.size));
         // Dies before or in this: the database decides, and every server reads back what it decided.
         if !publisher.publish(self.tree.id, &row).await? {
-            // Somebody published without the right, or lost it meanwhile: theirs counts.
+            // Another server published meanwhile, because our right was lost. Its publication counts.
             self.follow(self.store.reader().as_mut()).await?;
             return Ok(());
         }
-        self.let_out(head);
+        self.publish(Arc::new(head));
         self.metrics.publications.inc();
         self.metrics.publication_seconds.observe(started.elapsed().as_secs_f64());
         Ok(())
@@ -269,11 +186,11 @@ impl Core {
     async fn cosigned(&self, witnessed: &Witnessed, head: Head) -> Result<Head, Failure> {
         let damaged = |error: tlog::NoteError| PublishError::Store(StoreError::Damaged(error.to_string()));
         let note = Note::parse(&head.checkpoint_v2).map_err(damaged)?;
-        let until_open = witnessed.fail_open_after.map(|after| after.saturating_sub(witnessed.has_waited()));
+        let until_open = witnessed.fail_open_after.map(|after| after.saturating_sub(witnessed.waiting_time()));
         let patience = until_open.map_or(WITNESS_TIMEOUT, |left| left.min(WITNESS_TIMEOUT));
-        let cosigned = witnessed.witnesses.cosign(self, &head, &note, patience).await;
+        let cosigned = witnessed.witnesses.cosign(self.store.as_ref(), &self.metrics, &head, &note, patience).await;
         if !cosigned.is_quorum {
-            if witnessed.fail_open_after.is_none_or(|after| witnessed.has_waited() < after) {
+            if witnessed.fail_open_after.is_none_or(|after| witnessed.waiting_time() < after) {
                 return Err(Failure::NoQuorum);
             }
             tracing::error!(size = head.size.0, "published without the quorum of witnesses");
@@ -281,82 +198,4 @@ impl Core {
         }
         Ok(head.with_cosignatures(note, cosigned.lines).map_err(PublishError::from)?)
     }
-
-    /// Lets out what another server, or this one in a statement whose answer was lost, published.
-    ///
-    /// `floor` was the published head before `row` was read, and `newest` was read after it.
-    pub(crate) async fn accept_publication(
-        &self,
-        floor: &Head,
-        row: Option<PublicationRow>,
-        newest: &Arc<Integrated>,
-        read: &mut dyn Read,
-    ) -> Result<(), PublishError> {
-        let found = row.as_ref().map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
-        let Some(row) = row.filter(|row| row.size > floor.size || row.size == floor.size && row.root == floor.root)
-        else {
-            return Err(self.refuse(&WentBack::publication(floor.view(), &found)));
-        };
-        if row.size == floor.size {
-            return Ok(());
-        }
-        let integrated = published_head(read, self.tree.id, &row, newest).await?;
-        self.check_extends(floor.view(), integrated.view(), read).await?;
-        self.check_extends(integrated.view(), newest.view(), read).await?;
-        self.let_out(self.sign(&integrated)?.with_stored(row.checkpoint, self.log_key())?);
-        Ok(())
-    }
-
-    /// Publishes a head, unless a larger one is. `head` MUST be of the line of integrated heads: all of these are consistent.
-    pub(crate) fn let_out(&self, head: Head) {
-        let size = head.size;
-        let larger = self.published.send_if_modified(|published| {
-            let larger = head.size > published.size;
-            if larger {
-                self.show_head(&head);
-                *published = Arc::new(head);
-            }
-            larger
-        });
-        if let Publication::Witnessed(witnessed) = &self.publication
-            && larger
-        {
-            witnessed.published();
-            // Looked at afterwards: what is integrated from now on says itself that it waits.
-            if self.integrated().size > size {
-                witnessed.waits();
-            }
-        }
-    }
-}
-
-fn row_of(head: &Head, prev_size: Option<TreeSize>) -> PublicationRow {
-    PublicationRow {
-        prev_size,
-        size: head.size,
-        root: head.root,
-        time: head.time,
-        checkpoint: head.checkpoint_v2.clone(),
-    }
-}
-
-/// The head of a stored publication: the newest integrated one, or an earlier one whose right edge is read back.
-async fn published_head(
-    read: &mut dyn Read,
-    tree: TreeId,
-    row: &PublicationRow,
-    newest: &Arc<Integrated>,
-) -> Result<Arc<Integrated>, StoreError> {
-    let damaged = || {
-        let found = describe(row.size, &row.root);
-        StoreError::Damaged(format!("table publication: {found} does not follow from head, tile and entry"))
-    };
-    if row.size == newest.size && row.root == newest.root {
-        return Ok(Arc::clone(newest));
-    }
-    if row.size >= newest.size {
-        return Err(damaged());
-    }
-    let edge = load_edge(read, tree, row.size).await?;
-    Integrated::read_back(edge, row.root, row.time).map(Arc::new).ok_or_else(damaged)
 }

@@ -8,37 +8,38 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tlog::{AddCheckpoint, Note, NoteSignature, TreeSize, WitnessKey, WitnessPolicy};
+use tlog::{AddCheckpoint, Hash, Note, NoteSignature, ProofError, TreeSize, WitnessKey, WitnessPolicy};
 use tokio::time::timeout;
 
-use crate::heads::Core;
-use crate::heads::head::HeadView;
-use crate::{Head, ReadError};
+use super::head::Head;
+use super::tile_set::fresh_tiles;
+use crate::metrics::{COSIGNED, Metrics};
+use crate::store::{Store, StoreError};
 
 /// How long one witness may take with all its tries. Well below the 10 s after which writes are refused.
 pub const WITNESS_TIMEOUT: Duration = Duration::from_secs(5);
-/// Requests to one witness for one head: it may first have to say which size it knows.
+/// Requests to one witness for one head. The first ones may only teach us which size the witness knows.
 const MAX_TRIES: u32 = 3;
 
 /// Carries requests to witnesses.
 #[async_trait]
 pub trait WitnessTransport: Send + Sync + 'static {
-    /// POSTs the body of an `add-checkpoint` to a witness's submission prefix. The caller ends it when that takes too long.
+    /// POSTs the body of an `add-checkpoint` to a witness's submission prefix. The caller stops it if that takes too long.
     ///
-    /// MUST bound the answer that it reads; `Err` says in few words why there is none.
+    /// MUST bound the answer that it reads. `Err` says in a few words why there is no answer.
     async fn add_checkpoint(&self, submission_prefix: &str, body: String) -> Result<WitnessAnswer, String>;
 }
 
-/// What a witness answered.
+/// The answer of a witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WitnessAnswer {
     /// HTTP status.
     pub status: u16,
-    /// The body; one that is no text is empty.
+    /// The body. Empty if it is not text.
     pub body: String,
 }
 
-/// A policy, with what was learned about its witnesses.
+/// A policy, and the sizes that its witnesses are known to have cosigned.
 pub(crate) struct Witnesses {
     policy: WitnessPolicy,
     peers: Vec<Peer>,
@@ -52,7 +53,7 @@ struct Peer {
     name: String,
     key: WitnessKey,
     url: String,
-    /// Size that it cosigned last, as far as is known: a guess that its own answer corrects.
+    /// The size that it cosigned last, as far as this process knows. Its answers correct that.
     cosigned: AtomicU64,
 }
 
@@ -80,18 +81,13 @@ enum Refusal {
     #[error("it has another tree: the proof from the size that it cosigned does not lead to our root")]
     Inconsistent,
     #[error("no proof for it: {0}")]
-    Proof(#[from] ReadError),
+    Store(#[from] StoreError),
+    #[error("no proof for it: {0}")]
+    Proof(#[from] ProofError),
 }
 
-/// The label of a cosignature among the results of a witness.
-const COSIGNED: &str = "cosigned";
-
-/// All labels of what came of asking a witness.
-pub(crate) const RESULTS: [&str; 9] =
-    [COSIGNED, "unreachable", "timeout", "refused", "malformed", "bad_signature", "ahead", "inconsistent", "no_proof"];
-
 impl Refusal {
-    /// The metric's label.
+    /// Returns the label in the metrics, one of [`crate::metrics::WITNESS_RESULTS`].
     fn label(&self) -> &'static str {
         match self {
             Self::Unreachable(_) => "unreachable",
@@ -101,13 +97,13 @@ impl Refusal {
             Self::Signature => "bad_signature",
             Self::Ahead(_) => "ahead",
             Self::Inconsistent => "inconsistent",
-            Self::Proof(_) => "no_proof",
+            Self::Store(_) | Self::Proof(_) => "no_proof",
         }
     }
 }
 
 impl Witnesses {
-    /// None if the witnesses that have a URL cannot make the quorum.
+    /// Returns `None` if the witnesses that have a URL cannot make the quorum.
     pub(crate) fn new(policy: WitnessPolicy, transport: Arc<dyn WitnessTransport>) -> Option<Self> {
         let peers: Vec<Peer> = policy
             .witnesses()
@@ -127,15 +123,22 @@ impl Witnesses {
         policy.is_quorum(&reachable).then_some(Self { policy, peers, transport })
     }
 
-    /// Asks all witnesses at once, until the quorum is met, none is left to ask, or `patience` runs out.
+    /// Asks all witnesses at once, until the quorum is met, all have answered, or `patience` runs out.
     ///
-    /// `head` is signed and not let out: the witnesses are the first to see it.
-    pub(crate) async fn cosign(&self, core: &Core, head: &Head, note: &Note, patience: Duration) -> Cosigned {
+    /// `head` is signed and not published: the witnesses are the first to see it.
+    pub(crate) async fn cosign(
+        &self,
+        store: &dyn Store,
+        metrics: &Metrics,
+        head: &Head,
+        note: &Note,
+        patience: Duration,
+    ) -> Cosigned {
         let mut asked: FuturesUnordered<_> = self
             .peers
             .iter()
             .map(|peer| async move {
-                let asked = timeout(WITNESS_TIMEOUT, peer.ask(core, head.view(), note, self.transport.as_ref())).await;
+                let asked = timeout(WITNESS_TIMEOUT, peer.ask(store, head, note, self.transport.as_ref())).await;
                 (peer, asked.unwrap_or(Err(Refusal::Timeout)))
             })
             .collect();
@@ -164,24 +167,24 @@ impl Witnesses {
                     refusal.label()
                 }
             };
-            core.metrics.witness_requests.with_label_values(&[peer.name.as_str(), label]).inc();
+            metrics.witness_requests.with_label_values(&[peer.name.as_str(), label]).inc();
         }
         Cosigned { lines, is_quorum: true }
     }
 }
 
 impl Peer {
-    /// Its cosignature of a head.
+    /// Asks for the cosignature of a head.
     async fn ask(
         &self,
-        core: &Core,
-        head: HeadView<'_>,
+        store: &dyn Store,
+        head: &Head,
         note: &Note,
         transport: &dyn WitnessTransport,
     ) -> Result<NoteSignature, Refusal> {
         for _ in 0..MAX_TRIES {
             let old_size = TreeSize(self.cosigned.load(Ordering::Relaxed).min(head.size.0));
-            let proof = core.proof_up_to(head, old_size).await?;
+            let proof = consistency_proof(store, head, old_size).await?;
             let body = AddCheckpoint { old_size, proof, checkpoint: note.clone() }.to_string();
             let answer = transport.add_checkpoint(&self.url, body).await.map_err(Refusal::Unreachable)?;
             match answer.status {
@@ -212,4 +215,11 @@ impl Peer {
         let line = lines.into_iter().find(|line| self.key.verify(note.text(), line).is_ok());
         line.ok_or(Refusal::Signature)
     }
+}
+
+/// Returns the consistency proof from `first` to a head that need not be published.
+async fn consistency_proof(store: &dyn Store, head: &Head, first: TreeSize) -> Result<Vec<Hash>, Refusal> {
+    let ids = tlog::tiles_for_consistency(first, head.size);
+    let tiles = fresh_tiles(store.reader().as_mut(), head.tree.id, head.view(), &ids).await?;
+    Ok(tlog::consistency_proof(first, head.size, &tiles)?)
 }

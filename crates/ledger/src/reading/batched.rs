@@ -40,7 +40,7 @@ pub(crate) trait LookUp: Send + Sync + 'static {
 }
 
 /// The look-ups of one kind.
-pub(crate) struct Gathered<L: LookUp> {
+pub(crate) struct Batched<L: LookUp> {
     shared: Arc<Shared<L>>,
 }
 
@@ -62,7 +62,7 @@ struct Waiter<L: LookUp> {
     answer: oneshot::Sender<StoreResult<L::Answer>>,
 }
 
-impl<L: LookUp> Gathered<L> {
+impl<L: LookUp> Batched<L> {
     pub(crate) fn new(look_up: L, together: Histogram) -> Self {
         let queue = Mutex::new(Queue { waiting: VecDeque::new(), under_way: 0 });
         Self { shared: Arc::new(Shared { look_up, together, queue }) }
@@ -218,16 +218,16 @@ mod tests {
     /// The keys of each query.
     type Queries = Arc<Mutex<Vec<Vec<u64>>>>;
 
-    fn doubles() -> (Gathered<Doubles>, Arc<Semaphore>, Queries) {
+    fn doubles() -> (Batched<Doubles>, Arc<Semaphore>, Queries) {
         let (permits, queries) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
         let look_up = Doubles { permits: Arc::clone(&permits), queries: Arc::clone(&queries) };
         let together = Histogram::with_opts(prometheus::HistogramOpts::new("together", "For the test.")).unwrap();
-        (Gathered::new(look_up, together), permits, queries)
+        (Batched::new(look_up, together), permits, queries)
     }
 
     /// Has the queries under way that may be, each of one key: 0, 1, ….
-    async fn busy(gathered: &Gathered<Doubles>) -> Vec<impl Future<Output = StoreResult<u64>>> {
-        let mut first: Vec<_> = (0..MAX_UNDER_WAY as u64).map(|key| Box::pin(gathered.get(key))).collect();
+    async fn busy(batched: &Batched<Doubles>) -> Vec<impl Future<Output = StoreResult<u64>>> {
+        let mut first: Vec<_> = (0..MAX_UNDER_WAY as u64).map(|key| Box::pin(batched.get(key))).collect();
         for waiter in &mut first {
             assert!(poll!(waiter).is_pending());
             // It waits for others once, and there are none.
@@ -240,9 +240,9 @@ mod tests {
 
     #[tokio::test]
     async fn those_that_come_while_others_are_under_way_go_together() {
-        let (gathered, permits, queries) = doubles();
-        let first = busy(&gathered).await;
-        let mut others = pin!(join_all((20..30).map(|key| gathered.get(key))));
+        let (batched, permits, queries) = doubles();
+        let first = busy(&batched).await;
+        let mut others = pin!(join_all((20..30).map(|key| batched.get(key))));
         assert!(poll!(&mut others).is_pending());
         permits.add_permits(100);
         let answers: Vec<u64> = others.await.into_iter().map(Result::unwrap).collect();
@@ -255,10 +255,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_is_bounded() {
-        let (gathered, permits, queries) = doubles();
-        let first = busy(&gathered).await;
+        let (batched, permits, queries) = doubles();
+        let first = busy(&batched).await;
         let many = 2 * MAX_TOGETHER as u64 + 1;
-        let mut others = pin!(join_all((0..many).map(|_| gathered.get(7))));
+        let mut others = pin!(join_all((0..many).map(|_| batched.get(7))));
         assert!(poll!(&mut others).is_pending());
         permits.add_permits(100);
         assert!(others.await.into_iter().all(|answer| answer.unwrap() == 14));
@@ -269,9 +269,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_damaged_fails_alone() {
-        let (gathered, permits, _) = doubles();
-        let first = busy(&gathered).await;
-        let mut others = pin!(join_all([12, 13, 14].map(|key| gathered.get(key))));
+        let (batched, permits, _) = doubles();
+        let first = busy(&batched).await;
+        let mut others = pin!(join_all([12, 13, 14].map(|key| batched.get(key))));
         assert!(poll!(&mut others).is_pending());
         permits.add_permits(100);
         let answers = others.await;
@@ -281,24 +281,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_that_fails_fails_its_own_and_nobody_else() {
-        let (gathered, permits, _) = doubles();
+        let (batched, permits, _) = doubles();
         permits.add_permits(100);
         for key in [50, 99] {
-            assert!(matches!(gathered.get(key).await, Err(StoreError::Unavailable(_))), "{key}");
-            assert_eq!(gathered.get(3).await.unwrap(), 6, "after {key}");
+            assert!(matches!(batched.get(key).await, Err(StoreError::Unavailable(_))), "{key}");
+            assert_eq!(batched.get(3).await.unwrap(), 6, "after {key}");
         }
         // A bug of every task that there may be leaves nobody waiting.
-        let answers = join_all((0..10).map(|_| gathered.get(99))).await;
+        let answers = join_all((0..10).map(|_| batched.get(99))).await;
         assert!(answers.iter().all(Result::is_err));
-        assert_eq!(gathered.get(4).await.unwrap(), 8);
+        assert_eq!(batched.get(4).await.unwrap(), 8);
     }
 
     #[tokio::test]
     async fn who_goes_away_stops_nobody_and_is_not_looked_up() {
-        let (gathered, permits, queries) = doubles();
-        let first = busy(&gathered).await;
-        let mut gone = Box::pin(gathered.get(21));
-        let mut stays = pin!(gathered.get(22));
+        let (batched, permits, queries) = doubles();
+        let first = busy(&batched).await;
+        let mut gone = Box::pin(batched.get(21));
+        let mut stays = pin!(batched.get(22));
         assert!(poll!(&mut gone).is_pending() && poll!(&mut stays).is_pending());
         drop((gone, first));
         permits.add_permits(100);

@@ -1,32 +1,36 @@
-//! Entries of one tree: looked up together, and kept in a bounded cache once nothing about them changes any more.
+//! Entries of one tree. Look-ups share queries, and entries that cannot change any more stay in a bounded cache.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use prometheus::IntCounterVec;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tlog::{Hash, LeafIndex, TreeSize};
 
-use crate::heads::Core;
-use crate::metrics::Metrics;
-use crate::reading::batched::{Gathered, LookUp};
-use crate::reading::proofs::LoggedEntry;
+use super::batched::{Batched, LookUp};
+use super::entry::{LoggedEntry, ReadError};
+use crate::heads::head::Head;
+use crate::ids::TreeId;
+use crate::metrics::{CacheMetric, Metrics};
 use crate::store::{Attestation, EntryRef, Store, StoreResult, StoredEntry};
-use crate::{Head, ReadError, TreeId};
 
-/// What the cache may hold: 20,000 entries signed with a key, half as many with certificates.
+/// Bytes in the cache: 20,000 entries signed with a key, half as many with certificates.
 const CACHED_BYTES: u64 = 24 << 20;
-/// What the cache is laid out for.
+/// Number of entries that the cache is laid out for.
 const CACHED_ENTRIES: usize = 20_000;
-/// What an entry takes beside its bytes: its place in the cache, and the headers of its allocations.
+/// Bytes of a cached entry beside its content: its slot in the cache, and the headers of its allocations.
 const OVERHEAD_BYTES: usize = 256;
 
 /// Entries of one tree.
 pub(crate) struct Entries {
+    tree: TreeId,
     cache: Cache<LeafIndex, LoggedEntry, ByLength>,
-    by_index: Gathered<ByIndex>,
-    by_hash: Gathered<ByHash>,
+    by_index: Batched<ByIndex>,
+    by_hash: Batched<ByHash>,
+    look_ups: CacheMetric,
+    attestations_unavailable: IntCounterVec,
 }
 
 #[derive(Clone)]
@@ -43,46 +47,48 @@ impl Entries {
     pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, metrics: &Metrics) -> Self {
         let together = |kind: &str| metrics.look_ups_together.with_label_values(&[kind]);
         Self {
+            tree,
             cache: Cache::with_weighter(CACHED_ENTRIES, CACHED_BYTES, ByLength),
-            by_index: Gathered::new(ByIndex { store: Arc::clone(store), tree }, together("entry")),
-            by_hash: Gathered::new(ByHash { store: Arc::clone(store), tree }, together("leaf_hash")),
+            by_index: Batched::new(ByIndex { store: Arc::clone(store), tree }, together("entry")),
+            by_hash: Batched::new(ByHash { store: Arc::clone(store), tree }, together("leaf_hash")),
+            look_ups: metrics.entry_cache.clone(),
+            attestations_unavailable: metrics.attestations_unavailable.clone(),
         }
     }
-}
 
-impl Core {
-    /// Entries below `head` in the order of `indexes`; others are left out.
-    pub(crate) async fn entries(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
+    /// Returns the entries at `indexes`, in their order. Indexes at or beyond the size of `head` are left out.
+    pub(crate) async fn get(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
         let below = indexes.iter().filter(|index| index.0 < head.size.0);
         try_join_all(below.map(|index| self.entry(head, *index))).await
     }
 
-    /// An entry that `head` covers.
+    /// Returns an entry that `head` covers.
     async fn entry(&self, head: &Head, index: LeafIndex) -> Result<LoggedEntry, ReadError> {
-        if let Some(entry) = self.entries.cache.get(&index) {
-            self.metrics.entry_cache.hit();
+        if let Some(entry) = self.cache.get(&index) {
+            self.look_ups.hit();
             return Ok(entry);
         }
-        self.metrics.entry_cache.miss();
+        self.look_ups.miss();
         let missing = || ReadError::Damaged(format!("table entry: leaf index {index} is missing"));
-        let stored = self.entries.by_index.get((index, head.size)).await?.ok_or_else(missing)?;
+        let stored = self.by_index.get((index, head.size)).await?.ok_or_else(missing)?;
         let entry = self.logged(&stored)?;
-        // Kept is what never changes any more. Before its signed entry timestamp is stored, another one may be; and an attestation may
-        // be erased where a policy asks, and MUST not be shown from then on. (Old entries do not say that they have one.)
+        // Only an entry that cannot change any more is cached. Until a signed entry timestamp is stored, another server may store a
+        // different one. An attestation may be erased on request, and MUST NOT be shown from then on. (Old entries do not say that
+        // they have one.)
         if entry.signed_entry_timestamp.is_some() && !stored.attested && stored.attestation.is_none() {
-            self.entries.cache.insert(index, entry.clone());
+            self.cache.insert(index, entry.clone());
         }
         Ok(entry)
     }
 
-    /// A stored entry, checked: what is signed and shown MUST be what the tree holds.
+    /// Checks a stored entry: what is signed and shown MUST be what the tree holds.
     fn logged(&self, stored: &StoredEntry) -> Result<LoggedEntry, ReadError> {
         if tlog::leaf_hash(&stored.body) != stored.leaf_hash {
             let what = format!("table body: leaf index {} does not have its leaf hash", stored.leaf_index);
             return Err(ReadError::Damaged(what));
         }
         Ok(LoggedEntry {
-            tree: self.tree.id,
+            tree: self.tree,
             leaf_index: stored.leaf_index,
             leaf_hash: stored.leaf_hash,
             time: stored.time,
@@ -93,8 +99,10 @@ impl Core {
         })
     }
 
-    /// The attestation of a stored entry, if it is the one that was stored. The entry holds without it, so that one that is
-    /// not there, or not itself any more, is no error: it is counted, and told but for those that a policy erased.
+    /// Returns the attestation of a stored entry if it is undamaged.
+    ///
+    /// An entry is valid without its attestation, so a missing or damaged one is not an error. It is counted, and logged unless it
+    /// was erased on purpose.
     fn attestation(&self, entry: &StoredEntry) -> Option<Attestation> {
         let reason = match &entry.attestation {
             None if !entry.attested => return None,
@@ -103,17 +111,17 @@ impl Core {
             Some(stored) if tlog::sha256(&stored.data) != stored.digest => "damaged",
             Some(stored) => return Some(stored.clone()),
         };
-        self.metrics.attestations_unavailable.with_label_values(&[reason]).inc();
+        self.attestations_unavailable.with_label_values(&[reason]).inc();
         if reason != "erased" {
-            let (leaf_index, tree) = (entry.leaf_index.0, self.tree.id);
+            let (leaf_index, tree) = (entry.leaf_index.0, self.tree);
             tracing::error!(leaf_index, %tree, reason, "table attestation: an entry is shown without its attestation");
         }
         None
     }
 
-    /// Where these leaf hashes are below `head`; absent ones are left out.
+    /// Finds leaf hashes below `head`. Absent ones are left out.
     pub(crate) async fn find_leaves(&self, head: &Head, leaf_hashes: &[Hash]) -> Result<Vec<EntryRef>, ReadError> {
-        let places = leaf_hashes.iter().map(|hash| self.entries.by_hash.get((*hash, head.size)));
+        let places = leaf_hashes.iter().map(|hash| self.by_hash.get((*hash, head.size)));
         let mut found = try_join_all(places).await?.concat();
         found.sort_unstable();
         found.dedup();
@@ -121,7 +129,7 @@ impl Core {
     }
 }
 
-/// Looks entries up by leaf index. The size is that of the head for which one is looked up: it is below it.
+/// Looks up entries by leaf index. Each key has the size of the head of its request, which is larger than the index.
 struct ByIndex {
     store: Arc<dyn Store>,
     tree: TreeId,
@@ -141,7 +149,7 @@ impl LookUp for ByIndex {
     }
 }
 
-/// Looks leaf indexes up by leaf hash, below the size of a head each.
+/// Looks up leaf indexes by leaf hash. Each key has the size of the head of its request.
 struct ByHash {
     store: Arc<dyn Store>,
     tree: TreeId,
@@ -166,7 +174,7 @@ impl LookUp for ByHash {
     }
 }
 
-/// The size below which one query finds what each of its look-ups may find.
+/// Returns the largest size of a query: below it are all entries that any of its look-ups may find.
 fn largest<K>(keys: &[(K, TreeSize)]) -> TreeSize {
     keys.iter().map(|(_, size)| *size).max().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Search over the log, a bounded piece of work at a time.
+//! Search over the log, in bounded pieces of work.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,13 +8,14 @@ use tlog::{Hash, LeafIndex};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout};
 
-use crate::heads::Core;
+use super::batched::{Batched, LookUp};
+use super::entry::ReadError;
+use crate::heads::head::Head;
+use crate::ids::TreeId;
 use crate::metrics::Metrics;
-use crate::reading::batched::{Gathered, LookUp};
 use crate::store::{
     Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Store, StoreResult, search,
 };
-use crate::{Head, ReadError, TreeId};
 
 /// Entries that one call of [`crate::Ledger::search`] looks up under further conditions: some 4 ms of a database's time. Then it
 /// says how far it came.
@@ -23,14 +24,14 @@ const LOOK_UPS: u32 = 2_048;
 /// One call begins no further statement after this long: on a disk that takes 8 ms for each read a statement takes a second.
 const SEARCH_TIME: Duration = Duration::from_secs(1);
 
-/// Longest wait for a turn. As each takes some 20 ms, hundreds wait before one is turned away.
+/// Longest wait for a turn. A turn takes some 20 ms, so hundreds of searches may wait before one is refused.
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
-/// Hits of a key that are looked for together with those of other keys. An artifact has a few entries; what has more is a
-/// frequent key, and its search goes on alone.
+/// Hits that the shared query returns for each key. An artifact has few entries. A key with more hits is frequent, and its search
+/// continues alone.
 const FIRST_PAGE: u32 = 16;
 
-/// What is looked for. All of it has to hold; what is empty or none holds for every entry.
+/// A search. An entry must meet all of it; empty and unset parts are met by every entry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
     /// For each of these lists, one of its texts (lower-cased here) is an index key of the entry.
@@ -58,18 +59,18 @@ pub struct Hit {
     pub kind: String,
 }
 
-/// The newest hits, and where those after them are.
+/// The newest hits, and where the next ones are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hits {
     /// Newest first.
     pub entries: Vec<Hit>,
-    /// All other hits are below this log index; none where there are no others. It may be there although `entries` are few,
-    /// or none: then the work of one call did not lead to the end.
+    /// All further hits are below this log index. `None` if there are no further hits. It may be set although `entries` has few hits
+    /// or no hit: then one call was not enough work to reach the end.
     pub rest: Option<u64>,
 }
 
 impl Search {
-    /// What an entry has to meet, keys in lower case.
+    /// Returns the conditions that an entry must meet, with keys in lower case.
     fn conditions(&self) -> Vec<Condition> {
         let mut conditions = Vec::with_capacity(self.keys.len() + 1);
         for texts in &self.keys {
@@ -88,7 +89,7 @@ impl Search {
     }
 }
 
-/// The turns of searches, so that one with many steps does not wait for all others at each of them.
+/// Turns of searches. A search keeps its turn for all its steps, so it does not wait for all others at each step.
 pub(crate) struct Turns(Semaphore);
 
 impl Turns {
@@ -96,7 +97,7 @@ impl Turns {
         Self(Semaphore::new(SEARCH_CONNECTIONS as usize))
     }
 
-    /// A turn, held while a search is at work.
+    /// Waits for a turn. It is held while the search works.
     async fn take(&self) -> Result<SemaphorePermit<'_>, ReadError> {
         match timeout(TURN_WAIT, self.0.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
@@ -105,24 +106,20 @@ impl Turns {
     }
 }
 
-/// A key text in lower case, letter by letter: as Go has it, and so other logs that are searched for the same texts.
+/// Lower-cases a key text letter by letter, as Go does. Other logs that are searched for the same texts do so too.
 pub(crate) fn lower_case(text: &str) -> String {
     text.chars().filter_map(|letter| letter.to_lowercase().next()).collect()
 }
 
-/// Single keys, looked up together.
-pub(crate) struct Keys {
-    newest: Gathered<NewestWithKey>,
+/// Searches one tree.
+pub(crate) struct Searcher {
+    store: Arc<dyn Store>,
+    turns: Arc<Turns>,
+    /// Look-ups of single keys.
+    newest: Batched<NewestWithKey>,
 }
 
-impl Keys {
-    pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, metrics: &Metrics) -> Self {
-        let together = metrics.look_ups_together.with_label_values(&["index_key"]);
-        Self { newest: Gathered::new(NewestWithKey { store: Arc::clone(store), tree }, together) }
-    }
-}
-
-/// Looks the newest entries of a key up, at most [`FIRST_PAGE`].
+/// Looks up the newest entries of a key, at most [`FIRST_PAGE`].
 struct NewestWithKey {
     store: Arc<dyn Store>,
     tree: TreeId,
@@ -139,8 +136,14 @@ impl LookUp for NewestWithKey {
     }
 }
 
-impl Core {
-    /// The newest hits below `head` and below the log index `below`, at most `limit`, which is at least 1.
+impl Searcher {
+    pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, turns: &Arc<Turns>, metrics: &Metrics) -> Self {
+        let together = metrics.look_ups_together.with_label_values(&["index_key"]);
+        let newest = Batched::new(NewestWithKey { store: Arc::clone(store), tree }, together);
+        Self { store: Arc::clone(store), turns: Arc::clone(turns), newest }
+    }
+
+    /// Returns the newest hits below `head` and below the log index `below`, at most `limit`, which is at least 1.
     pub(crate) async fn search(
         &self,
         head: &Head,
@@ -148,7 +151,7 @@ impl Core {
         below: Option<u64>,
         limit: u32,
     ) -> Result<Hits, ReadError> {
-        let first_log_index = self.tree.first_log_index;
+        let first_log_index = head.tree.first_log_index;
         let below = below.map_or(head.size.0, |below| below.saturating_sub(first_log_index).min(head.size.0));
         let conditions = search.conditions();
         let (page, start) = match self.few_of_one_key(search, &conditions, below, limit).await? {
@@ -157,11 +160,11 @@ impl Core {
                 let _turn = self.turns.take().await?;
                 let range = self.range(head, search, below).await?;
                 let start = range.start;
-                (self.page(&Query { conditions: &conditions, range, limit }).await?, start)
+                (self.page(head.tree.id, &Query { conditions: &conditions, range, limit }).await?, start)
             }
         };
         let hit = |entry: FoundEntry| Hit {
-            tree_id: self.tree.id,
+            tree_id: head.tree.id,
             log_index: first_log_index + entry.leaf_index.0,
             leaf_hash: entry.leaf_hash,
             time: entry.time,
@@ -171,7 +174,7 @@ impl Core {
         Ok(Hits { entries: page.entries.into_iter().map(hit).collect(), rest })
     }
 
-    /// All hits of a single key, if they are few: from a query that others share.
+    /// Returns all hits of a single key if they are few, from a query that other searches share.
     async fn few_of_one_key(
         &self,
         search: &Search,
@@ -184,7 +187,7 @@ impl Core {
         if search.since.is_some() || search.until.is_some() {
             return Ok(None);
         }
-        let mut page = self.keys.newest.get(KeyQuery { key: key.clone(), range: 0..below }).await?;
+        let mut page = self.newest.get(KeyQuery { key: key.clone(), range: 0..below }).await?;
         if page.entries.len() > limit as usize {
             page.entries.truncate(limit as usize);
             page.down_to = page.entries.last().map_or(below, |last| last.leaf_index.0);
@@ -193,15 +196,15 @@ impl Core {
         Ok(is_whole.then_some(page))
     }
 
-    async fn page(&self, query: &Query<'_>) -> StoreResult<Page> {
+    async fn page(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
         if query.range.is_empty() {
             return Ok(Page { entries: Vec::new(), down_to: query.range.start });
         }
         let bound = Bound { look_ups: LOOK_UPS, until: Instant::now() + SEARCH_TIME };
-        search(self.store.as_ref(), self.tree.id, query, bound).await
+        search(self.store.as_ref(), tree, query, bound).await
     }
 
-    /// The leaf indexes below `below` among which hits may be.
+    /// Returns the range of leaf indexes below `below` that may have hits.
     async fn range(&self, head: &Head, search: &Search, below: u64) -> Result<Range<u64>, ReadError> {
         let mut range = 0..below;
         if let Some(since) = search.since {
@@ -214,7 +217,7 @@ impl Core {
     }
 
     async fn first_at(&self, head: &Head, time: i64) -> Result<LeafIndex, ReadError> {
-        Ok(self.store.first_at(self.tree.id, time, head.size).await?)
+        Ok(self.store.first_at(head.tree.id, time, head.size).await?)
     }
 }
 

@@ -1,5 +1,5 @@
-//! Tiles and entry bundles as C2SP tlog-tiles wants their bytes: tiles as they are decoded for proofs, bundles behind a bounded
-//! cache.
+//! Tiles and entry bundles in the bytes of C2SP tlog-tiles. Tiles are sent as they are decoded for proofs; bundles stay in a
+//! bounded cache.
 
 use std::sync::Arc;
 
@@ -8,18 +8,22 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tlog::{Hash, TILE_WIDTH, TileId, TilePath, TileResource, TileTree};
 
-use crate::heads::Core;
-use crate::store::{StoreError, StoreResult};
-use crate::{Head, ReadError};
+use super::entry::ReadError;
+use super::tiles::TileCache;
+use crate::heads::head::Head;
+use crate::metrics::{CacheMetric, Metrics};
+use crate::store::{Store, StoreError, StoreResult};
 
-/// What the cache may hold: some 50 bundles of entries with certificates.
+/// Bytes in the cache: some 50 bundles of entries with certificates.
 const CACHED_BYTES: u64 = 16 << 20;
-/// What the cache is laid out for.
+/// Number of bundles that the cache is laid out for.
 const CACHED_BUNDLES: usize = 128;
 
-/// Immutable entry bundles of one tree.
+/// Tiles and immutable entry bundles of one tree, as bytes.
 pub(crate) struct TileBytes {
+    store: Arc<dyn Store>,
     bundles: Cache<TilePath, Bytes, ByLength>,
+    look_ups: CacheMetric,
 }
 
 /// A tile that is being sent: its bytes are not copied.
@@ -41,13 +45,16 @@ impl Weighter<TilePath, Bytes> for ByLength {
 }
 
 impl TileBytes {
-    pub(crate) fn new() -> Self {
-        Self { bundles: Cache::with_weighter(CACHED_BUNDLES, CACHED_BYTES, ByLength) }
+    pub(crate) fn new(store: &Arc<dyn Store>, metrics: &Metrics) -> Self {
+        Self {
+            store: Arc::clone(store),
+            bundles: Cache::with_weighter(CACHED_BUNDLES, CACHED_BYTES, ByLength),
+            look_ups: metrics.bundle_cache.clone(),
+        }
     }
-}
 
-impl Core {
-    pub(crate) async fn tile_resource(&self, head: &Head, path: TilePath) -> Result<Option<Bytes>, ReadError> {
+    /// Returns the bytes of a tile or an entry bundle. `None` if `head` does not cover all of it.
+    pub(crate) async fn get(&self, tiles: &TileCache, head: &Head, path: TilePath) -> Result<Option<Bytes>, ReadError> {
         let id = match path.resource {
             TileResource::Tile(id) => id,
             TileResource::Entries(index) => TileId { level: 0, index },
@@ -57,34 +64,26 @@ impl Core {
             return Ok(None);
         }
         Ok(Some(match path.resource {
-            TileResource::Tile(_) => self.tile(head, id).await?.slice(..width * size_of::<Hash>()),
-            TileResource::Entries(_) => match self.tile_bytes.bundles.get(&path) {
+            TileResource::Tile(_) => tile(tiles, head, id).await?.slice(..width * size_of::<Hash>()),
+            TileResource::Entries(_) => match self.bundles.get(&path) {
                 Some(bundle) => {
-                    self.metrics.bundle_cache.hit();
+                    self.look_ups.hit();
                     bundle
                 }
                 None => {
-                    self.metrics.bundle_cache.miss();
-                    self.tile_bytes.bundles.get_or_insert_async(&path, self.entry_bundle(head, id, width)).await?
+                    self.look_ups.miss();
+                    self.bundles.get_or_insert_async(&path, self.entry_bundle(tiles, head, id, width)).await?
                 }
             },
         }))
     }
 
-    /// All hashes that a tile has in `head`.
-    async fn tile(&self, head: &Head, id: TileId) -> StoreResult<Bytes> {
-        let tile = match head.view().edge_tiles.get(id) {
-            Some(partial) => Arc::clone(partial),
-            None => self.full_tile(id).await?,
-        };
-        Ok(Bytes::from_owner(Shared(tile)))
-    }
-
-    /// The first `width` entries below a level-0 tile, each behind its length. What the tile does not hold is never shown.
-    async fn entry_bundle(&self, head: &Head, id: TileId, width: usize) -> Result<Bytes, ReadError> {
+    /// Returns the first `width` entries below a level-0 tile, each behind its length. A body whose hash is not in the tile is never
+    /// shown.
+    async fn entry_bundle(&self, tiles: &TileCache, head: &Head, id: TileId, width: usize) -> Result<Bytes, ReadError> {
         let first = id.index * TILE_WIDTH as u64;
-        let tiles = self.tiles(head.view(), &[id]).await?;
-        let bodies = self.store.bodies(self.tree.id, first..first + width as u64).await?;
+        let tiles = tiles.get(head.view(), &[id]).await?;
+        let bodies = self.store.bodies(head.tree.id, first..first + width as u64).await?;
         let hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
         let mut bundle = BytesMut::with_capacity(bodies.iter().map(|body| size_of::<u16>() + body.len()).sum());
         for ((leaf_index, body), hash) in (first..).zip(&bodies).zip(hashes) {
@@ -97,4 +96,13 @@ impl Core {
         }
         Ok(bundle.freeze())
     }
+}
+
+/// Returns all hashes that a tile has in `head`.
+async fn tile(tiles: &TileCache, head: &Head, id: TileId) -> StoreResult<Bytes> {
+    let tile = match head.view().edge_tiles.get(id) {
+        Some(partial) => Arc::clone(partial),
+        None => tiles.full_tile(id).await?,
+    };
+    Ok(Bytes::from_owner(Shared(tile)))
 }

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::heads::Core;
-use crate::tasks::Tasks;
-use crate::writing::sequencer::{Queue, sequencer};
+use super::shard::{Parts, Shard};
+use crate::writing::queue::Queue;
+use crate::writing::rounds::Parts as Writing;
+use crate::writing::sequencer::sequencer;
 
 /// A tree with the tasks that write to it and follow it.
 pub(crate) struct Active {
-    pub(crate) core: Arc<Core>,
+    pub(crate) shard: Arc<Shard>,
     pub(crate) queue: Queue,
     stopping: CancellationToken,
     sequencer: Mutex<Option<JoinHandle<()>>>,
@@ -23,27 +24,28 @@ pub(crate) struct Active {
 
 impl Active {
     /// Starts the tasks.
-    pub(crate) fn start(core: Arc<Core>, tasks: &Tasks) -> Self {
+    pub(crate) fn start(shard: Arc<Shard>, parts: &Parts) -> Self {
+        let tasks = &parts.tasks;
         let stopping = CancellationToken::new();
-        let (queue, sequencer) = sequencer(Arc::clone(&core), stopping.clone());
+        let (queue, sequencer) = sequencer(writing(&shard, parts), stopping.clone());
         let may_end = {
             let stopping = stopping.clone();
             move || stopping.is_cancelled()
         };
         let sequencer = tasks.spawn("the sequencer", may_end, sequencer.run());
         let may_end = {
-            let core = Arc::clone(&core);
-            move || core.frozen.is_cancelled()
+            let heads = Arc::clone(&shard.heads);
+            move || heads.is_frozen()
         };
         let follow = {
-            let core = Arc::clone(&core);
-            async move { core.poll().await }
+            let heads = Arc::clone(&shard.heads);
+            async move { heads.poll().await }
         };
         let poller = tasks.spawn("the follower of the database", may_end, follow);
         let publishing = CancellationToken::new();
-        let publisher = core.spawn_publisher(tasks, publishing.clone());
+        let publisher = shard.heads.spawn_publisher(tasks, publishing.clone());
         let (sequencer, publisher) = (Mutex::new(Some(sequencer)), Mutex::new(Some(publisher)));
-        Self { core, queue, stopping, sequencer, poller, publishing, publisher }
+        Self { shard, queue, stopping, sequencer, poller, publishing, publisher }
     }
 
     /// Whether the server stops.
@@ -51,13 +53,13 @@ impl Active {
         self.sequencer.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
-    /// The tree is frozen and the log has moved on: what is queued is turned away to the next tree. The publisher goes on.
+    /// Sends queued entries on to the next tree, because this one is frozen and the log has moved on. The publisher continues.
     pub(crate) fn retire(&self) {
         self.stopping.cancel();
     }
 
-    /// Stops taking entries, finishes the queue, stores what signed entry timestamps wait, tries once more to publish what waits
-    /// for witnesses.
+    /// Accepts no more entries, finishes the queue, stores the signed entry timestamps that wait, and tries once more to publish heads
+    /// that wait for witnesses.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
         end(&self.sequencer).await;
@@ -66,6 +68,18 @@ impl Active {
     }
 }
 
+fn writing(shard: &Shard, parts: &Parts) -> Writing {
+    Writing {
+        store: Arc::clone(&parts.store),
+        clock: Arc::clone(&parts.clock),
+        metrics: parts.metrics.clone(),
+        heads: Arc::clone(&shard.heads),
+        reader: Arc::clone(&shard.reader),
+        timestamps: Arc::clone(&shard.timestamps),
+    }
+}
+
+/// Waits for the end of a task.
 async fn end(task: &Mutex<Option<JoinHandle<()>>>) {
     let task = task.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(task) = task {

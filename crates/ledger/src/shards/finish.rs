@@ -1,71 +1,80 @@
-//! Finishing a frozen tree: all its signed entry timestamps are stored and its last checkpoints are kept, so that its key is needed
-//! no more.
+//! Finishing a frozen tree: all its signed entry timestamps and its final checkpoints are stored, so that its key is not needed any
+//! more.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tlog::LeafIndex;
 
-use crate::ReadError;
-use crate::heads::Core;
+use super::shard::Shard;
+use crate::clock::Clock;
 use crate::heads::follow::PAUSE_AFTER_ERROR;
-use crate::heads::head::{Head, SigningError};
-use crate::store::{FinalCheckpoint, StoreError, TimestampRow};
+use crate::heads::head::Head;
+use crate::reading::entry::ReadError;
+use crate::store::{FinalCheckpoint, Store, StoreError, TimestampRow};
 
 /// Entries of one read: with bodies of at most 64 KiB, at most 16 MiB.
 const PAGE_ENTRIES: u64 = 256;
 
-/// Finishes a frozen tree, trying again until it is done. Any number of servers may do so at once: what was kept first counts.
-pub(crate) async fn finish_patiently(core: &Core) {
-    while let Err(error) = finish(core).await {
-        tracing::warn!(tree = %core.tree.id, %error, "a frozen tree cannot be finished yet");
+/// Finishes a frozen tree, and tries again until that succeeds. Any number of servers may do so at once; the final checkpoints that
+/// are stored first count.
+pub(crate) async fn finish_patiently(shard: &Shard, store: &dyn Store, clock: &dyn Clock) {
+    while let Err(error) = finish(shard, store, clock).await {
+        tracing::warn!(tree = %shard.id(), %error, "a frozen tree cannot be finished yet");
         tokio::time::sleep(PAUSE_AFTER_ERROR).await;
     }
 }
 
-/// Finishes a frozen tree unless it is, and shows its last checkpoints from then on.
+/// Finishes a frozen tree unless it is finished already, and shows its final checkpoints from then on.
 ///
-/// Dies half way: some timestamps are stored; whoever has the key goes on from there.
-pub(crate) async fn finish(core: &Core) -> Result<FinalCheckpoint, ReadError> {
-    // Another server may have published its last head. Before anything of it is shown or signed, it has to be the head here.
-    let head = core.newest_head().await?;
-    if let Some(reason) = core.read_only.get() {
-        return Err(StoreError::Unavailable(reason.clone()).into());
+/// Dies half way: some timestamps are stored; any server that has the key continues from there.
+pub(crate) async fn finish(shard: &Shard, store: &dyn Store, clock: &dyn Clock) -> Result<FinalCheckpoint, ReadError> {
+    let (heads, tree) = (&shard.heads, shard.id());
+    // Another server may have published the last head. It has to be the head here before any of it is shown or signed.
+    let head = heads.newest_head().await?;
+    if let Some(reason) = heads.read_only() {
+        return Err(StoreError::Unavailable(reason.to_owned()).into());
     }
-    if head.size < core.integrated().size {
+    if head.size < heads.integrated().size {
         return Err(StoreError::Unavailable("its last head is not published yet".into()).into());
     }
-    if let Some(kept) = core.store.final_checkpoint(core.tree.id).await? {
-        core.show_last(&kept)?;
-        return Ok(kept);
+    if let Some(stored) = store.final_checkpoint(tree).await? {
+        heads.show_final(&stored)?;
+        return Ok(stored);
     }
     for start in (0..head.size.0).step_by(PAGE_ENTRIES as usize) {
-        store_timestamps(core, &head, start..head.size.0.min(start + PAGE_ENTRIES)).await?;
+        let end = head.size.0.min(start + PAGE_ENTRIES);
+        store_timestamps(shard, store, &head, start..end).await?;
     }
-    let last = core.sign_last(&head)?;
-    core.store.keep_final(core.tree.id, &last).await?;
-    let kept = core.store.final_checkpoint(core.tree.id).await?;
-    let kept = kept.ok_or_else(|| StoreError::Damaged(format!("tree {} is not frozen", core.tree.id)))?;
-    core.show_last(&kept)?;
-    tracing::info!(tree = %core.tree.id, size = head.size.0, root = %head.root, "a frozen tree is finished: its key is needed no more");
-    Ok(kept)
+    let signed = heads.sign_final(&head, clock.unix_millis())?;
+    store.keep_final(tree, &signed).await?;
+    let stored = store.final_checkpoint(tree).await?;
+    let stored = stored.ok_or_else(|| StoreError::Damaged(format!("tree {tree} is not frozen")))?;
+    heads.show_final(&stored)?;
+    tracing::info!(%tree, size = head.size.0, root = %head.root, "a frozen tree is finished: its key is needed no more");
+    Ok(stored)
 }
 
-async fn store_timestamps(core: &Core, head: &Arc<Head>, range: std::ops::Range<u64>) -> Result<(), ReadError> {
-    let unsigned: Vec<LeafIndex> = core.store.unsigned(core.tree.id, range).await?;
+/// Signs and stores the signed entry timestamps of `range` that are not stored yet.
+async fn store_timestamps(
+    shard: &Shard,
+    store: &dyn Store,
+    head: &Arc<Head>,
+    range: Range<u64>,
+) -> Result<(), ReadError> {
+    let unsigned: Vec<LeafIndex> = store.unsigned(shard.id(), range).await?;
     if unsigned.is_empty() {
         return Ok(());
     }
-    let entries = core.entries(head, &unsigned).await?;
+    let entries = shard.reader.entries.get(head, &unsigned).await?;
+    let mut rows = Vec::with_capacity(entries.len());
     for entry in &entries {
-        // No answer was verified before this signature is made: it MUST be an entry of this tree.
-        core.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+        // No answer was verified before this signature is made, so it MUST be proved that the entry is in this tree.
+        shard.reader.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+        let signature = shard.timestamps.get_or_sign(entry)?;
+        rows.push(TimestampRow { leaf_index: entry.leaf_index, signature });
     }
-    let signed = entries.iter().map(|entry| {
-        let signature = core.signed_entry_timestamp(entry)?;
-        Ok(TimestampRow { leaf_index: entry.leaf_index, signature })
-    });
-    let rows: Vec<TimestampRow> = signed.collect::<Result<_, SigningError>>()?;
-    core.store.put_timestamps(core.tree.id, &rows).await?;
-    core.timestamps.stored(&rows);
+    store.put_timestamps(shard.id(), &rows).await?;
+    shard.timestamps.mark_stored(&rows);
     Ok(())
 }

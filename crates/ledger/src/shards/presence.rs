@@ -7,7 +7,7 @@ use std::time::Duration;
 use tlog::Hash;
 use tokio::time::Instant;
 
-use crate::shards::log::Log;
+use super::log::Log;
 use crate::store::{ServerRow, StoreResult};
 
 /// How often a server shows that it lives.

@@ -3,9 +3,9 @@
 use ring::rand::SecureRandom;
 use tlog::{KeyAlgorithm, VerifyingKey};
 
-use crate::ledger::OpenError;
-use crate::store::{KeyRole, KeyRow, Store, StoreError, StoreResult, TreeRow, TreeState};
-use crate::{Apis, Tree, TreeId, check_new_name};
+use crate::open_error::OpenError;
+use crate::store::{KeyRole, KeyRow, Store, StoreError, TreeRow, TreeState};
+use crate::{Apis, TreeId, check_new_name};
 
 /// The name of a log that was given none: clients accept it for `http://localhost:3000`.
 pub const DEFAULT_NAME: &str = "localhost";
@@ -91,30 +91,4 @@ pub fn check_cosigner(row: &TreeRow, key: Option<&VerifyingKey>) -> Result<(), O
         None => "was made without one".to_owned(),
     };
     Err(OpenError::WrongCosigner { name: row.name.clone(), tree: row.tree_id, wanted })
-}
-
-impl Tree {
-    /// What never changes about a stored tree.
-    pub(crate) fn of(row: &TreeRow) -> StoreResult<Self> {
-        let stored = row
-            .keys
-            .iter()
-            .find(|stored| stored.role == KeyRole::Log)
-            .ok_or_else(|| StoreError::Damaged(format!("table tree_key: tree {} has no log key", row.tree_id)))?;
-        let log_key = VerifyingKey::from_spki(&stored.spki).map_err(|error| {
-            StoreError::Damaged(format!("table tree_key: the log key of tree {}: {error}", row.tree_id))
-        })?;
-        Ok(Self {
-            id: row.tree_id,
-            name: row.name.clone(),
-            origin_v1: row.origin_v1.clone(),
-            origin_v2: row.origin_v2.clone(),
-            log_id: log_key.log_id(),
-            public_key_pem: log_key.to_pem(),
-            log_key,
-            first_log_index: row.first_log_index,
-            max_leaf_bytes: row.max_leaf_bytes,
-            apis: row.apis,
-        })
-    }
 }

@@ -1,10 +1,12 @@
-//! What goes into the sequencer and what comes out.
+//! Entries on their way into the log, and the outcome of an append.
 
 use std::time::Duration;
 
-use crate::LoggedEntry;
-use crate::heads::head::SigningError;
-use crate::store::Attestation;
+use crate::heads::publish::NotPublished;
+use crate::keys::signer::SigningError;
+use crate::reading::entry::LoggedEntry;
+use crate::reading::search::lower_case;
+use crate::store::{Attestation, EntryRow, IndexKeys};
 
 /// A verified entry on its way into the log.
 #[derive(Clone, Debug)]
@@ -17,6 +19,23 @@ pub struct NewEntry {
     pub index_keys: Vec<String>,
     /// Bytes to keep beside the entry.
     pub attestation: Option<Attestation>,
+}
+
+impl NewEntry {
+    /// Makes the row that is stored.
+    pub(crate) fn into_row(self) -> EntryRow {
+        let mut index_keys: Vec<String> = self.index_keys.into_iter().map(|key| lower_case(&key)).collect();
+        index_keys.sort_unstable();
+        index_keys.dedup();
+        EntryRow {
+            leaf_hash: tlog::leaf_hash(&self.leaf_bytes),
+            kind: self.kind,
+            body: self.leaf_bytes,
+            index_keys: IndexKeys::of(&index_keys),
+            // An erased attestation is empty, so an empty one is not stored.
+            attestation: self.attestation.filter(|attestation| !attestation.data.is_empty()),
+        }
+    }
 }
 
 /// Outcome of an append. Either way the entry is durable and below the published head.
@@ -81,6 +100,22 @@ pub(crate) enum NoPlace {
 impl From<AppendError> for NoPlace {
     fn from(error: AppendError) -> Self {
         Self::Error(error)
+    }
+}
+
+impl From<NotPublished> for AppendError {
+    fn from(error: NotPublished) -> Self {
+        match error {
+            NotPublished::ReadOnly(reason) => Self::ReadOnly(reason),
+            NotPublished::Stopping => Self::Stopping,
+            NotPublished::Waiting { retry_after } => Self::Unpublished { retry_after },
+        }
+    }
+}
+
+impl From<NotPublished> for NoPlace {
+    fn from(error: NotPublished) -> Self {
+        Self::Error(error.into())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sealing a round: giving indexes. Pure.
+//! Sealing a round: it gives each entry its index. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,0 +1,70 @@
+//! A database that does not continue the heads that this process knows.
+
+use tlog::{EMPTY_ROOT, TreeSize};
+
+use super::tile_set::{HeadView, describe};
+use crate::ids::TreeId;
+use crate::keys::signer::SigningError;
+use crate::open_error::OpenError;
+use crate::store::{HeadRow, StoreError};
+
+/// Why the log must not go on. The text names both heads.
+#[derive(Clone, Debug)]
+pub(crate) struct WentBack(pub(crate) String);
+
+/// Why a durable head was not accepted or not published.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    /// The database could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its checkpoint could not be signed.
+    #[error(transparent)]
+    Signing(#[from] SigningError),
+    /// It contradicts what was published.
+    #[error("{}", .0.0)]
+    WentBack(WentBack),
+}
+
+impl WentBack {
+    /// The newer of two heads does not extend the older one.
+    pub(crate) fn fork(known: HeadView<'_>, found: &str) -> Self {
+        Self(format!("the database does not continue the newest tree head: known {}, found {found}", known.describe()))
+    }
+
+    /// The database lost the tree.
+    pub(crate) fn gone(known: HeadView<'_>, tree: TreeId) -> Self {
+        Self(format!("the database went back: it does not have the tree {tree}; known {}", known.describe()))
+    }
+
+    /// The newest stored publication neither is the published head nor follows it.
+    pub(crate) fn publication(published: HeadView<'_>, found: &str) -> Self {
+        Self(format!(
+            "the database does not continue what was published: published {}, found {found}",
+            published.describe()
+        ))
+    }
+
+    /// The database has a smaller head than the newest one known here.
+    pub(crate) fn smaller(known: HeadView<'_>, found: Option<&HeadRow>) -> Self {
+        let (size, text) = match found {
+            Some(row) => (row.size.0, describe(row.size, &row.root)),
+            None => (0, describe(TreeSize(0), &EMPTY_ROOT)),
+        };
+        Self(format!(
+            "the database went back by {} entries: known {}, found {text}",
+            known.size.0 - size,
+            known.describe()
+        ))
+    }
+}
+
+impl From<PublishError> for OpenError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Store(error) => Self::Store(error),
+            PublishError::Signing(error) => Self::Signing(error),
+            PublishError::WentBack(reason) => Self::WentBack(reason.0),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Rounds: sealing entries against the newest head and committing them.
+
+use std::sync::Arc;
+
+use tlog::Hash;
+
+use super::append::{AppendError, NoPlace};
+use super::seal::{Freshness, NewRows, Place, Sealed, integrated_time, seal};
+use crate::clock::Clock;
+use crate::heads::Heads;
+use crate::heads::head::Integrated;
+use crate::heads::went_back::PublishError;
+use crate::metrics::Metrics;
+use crate::reading::reader::Reader;
+use crate::store::{Commit, EntryRow, Round, Store, StoreError, Writer};
+use crate::timestamps::Timestamps;
+
+/// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
+pub const MAX_ROUND_ENTRIES: usize = 1_024;
+/// Bytes of one round.
+pub const MAX_ROUND_BYTES: usize = 8 << 20;
+/// Index keys of one round, each of which is a row: four times what a full round of `hashedrekord` has, and twice what the
+/// server lets one entry have.
+pub const MAX_ROUND_INDEX_KEYS: usize = 8_192;
+/// Signed entry timestamps stored along with a round.
+pub(super) const MAX_ROUND_TIMESTAMPS: usize = 4 * MAX_ROUND_ENTRIES;
+/// Attempts at one round in an exclusive section, after serialization failures.
+const MAX_EXCLUSIVE_ATTEMPTS: u32 = 3;
+
+/// The parts of one tree that rounds work with. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) heads: Arc<Heads>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) timestamps: Arc<Timestamps>,
+}
+
+/// Commits the rounds of one tree.
+pub(super) struct Rounds {
+    parts: Parts,
+    /// `None` until the first round and after every error.
+    writer: Option<Box<dyn Writer>>,
+    approach: Approach,
+}
+
+/// How a round begins.
+#[derive(Clone, Copy)]
+enum Approach {
+    /// On the head that is known here: usual, and one statement.
+    Optimistic,
+    /// Under the tree's lock, because another server came first the last time: sent on the known head it would be sent twice.
+    Exclusive,
+}
+
+impl Rounds {
+    pub(super) fn new(parts: Parts) -> Self {
+        Self { parts, writer: None, approach: Approach::Optimistic }
+    }
+
+    /// Commits one round. Returns the place of each row, or why it has no place; an error fails all rows.
+    pub(super) async fn commit(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
+        if let Some(reason) = self.parts.heads.read_only() {
+            return Err(RoundError::ReadOnly(reason.to_owned()));
+        }
+        if self.parts.heads.is_frozen() {
+            return Err(RoundError::Frozen);
+        }
+        let before = self.parts.heads.integrated();
+        let outcome = match self.approach {
+            Approach::Exclusive => self.exclusive(rows).await,
+            Approach::Optimistic => match self.optimistic(rows).await {
+                Ok(Some(places)) => Ok(places),
+                Ok(None) => {
+                    self.parts.metrics.lost_races.inc();
+                    self.exclusive(rows).await
+                }
+                Err(RoundError::Store(StoreError::Conflict(_))) => self.exclusive(rows).await,
+                Err(error) => Err(error),
+            },
+        };
+        match outcome {
+            Ok(places) => Ok(places.into_iter().map(Ok).collect()),
+            Err(RoundError::Store(StoreError::UnknownOutcome(reason))) => self.resolve(rows, &before, &reason).await,
+            Err(RoundError::NotOurs) => Err(self.parts.why_not_ours().await),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the sequencer's connection. It is put back only after success, because an error spends it.
+    async fn take_writer(&mut self) -> Result<Box<dyn Writer>, RoundError> {
+        match self.writer.take() {
+            Some(writer) => Ok(writer),
+            None => Ok(self.parts.store.writer().await?),
+        }
+    }
+
+    /// Seals against the newest integrated head and commits. Returns `None` if another server was faster.
+    async fn optimistic(&mut self, rows: &[Arc<EntryRow>]) -> Result<Option<Vec<Place>>, RoundError> {
+        let mut writer = self.take_writer().await?;
+        let base = self.parts.heads.integrated();
+        let places = self.parts.seal_and_commit(writer.as_mut(), &base, rows).await?;
+        self.writer = Some(writer);
+        Ok(places)
+    }
+
+    /// Takes the tree's lock, reads the newest head and only then seals, so that no other round can come between.
+    async fn exclusive(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Place>, RoundError> {
+        let mut reason = "another server's rounds come through the tree's lock".to_owned();
+        for _ in 0..MAX_EXCLUSIVE_ATTEMPTS {
+            let mut writer = self.take_writer().await?;
+            writer.begin_exclusive(self.parts.heads.tree().id).await?;
+            let known = self.parts.heads.integrated();
+            let base = self.parts.heads.follow(writer.as_mut()).await?;
+            self.approach = if base.size == known.size { Approach::Optimistic } else { Approach::Exclusive };
+            if self.parts.heads.is_frozen() {
+                return Err(RoundError::Frozen);
+            }
+            match self.parts.seal_and_commit(writer.as_mut(), &base, rows).await {
+                Ok(places) => {
+                    self.writer = Some(writer);
+                    if let Some(places) = places {
+                        return Ok(places);
+                    }
+                }
+                Err(RoundError::Store(StoreError::Conflict(conflict))) => reason = conflict,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(RoundError::Store(StoreError::Conflict(reason)))
+    }
+
+    /// Resolves a commit whose outcome is unknown. It takes the lock, which waits until that commit has ended if it still runs, and
+    /// reads back which entries are stored. Those are acknowledged.
+    ///
+    /// The clients of the other entries try again. Should the commit still arrive, it wins or loses against the next round as a round
+    /// of any other server does, and a retry is a duplicate. In a frozen tree it cannot arrive any more, so the other entries may go
+    /// into the next tree.
+    async fn resolve(
+        &mut self,
+        rows: &[Arc<EntryRow>],
+        before: &Integrated,
+        reason: &str,
+    ) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
+        tracing::warn!(reason, "the outcome of a commit is unknown; reading back");
+        self.parts.metrics.unknown_outcomes.inc();
+        let mut writer = self.take_writer().await?;
+        writer.begin_exclusive(self.parts.heads.tree().id).await?;
+        let base = self.parts.heads.follow(writer.as_mut()).await?;
+        let hashes: Vec<Hash> = rows.iter().map(|row| row.leaf_hash).collect();
+        let found = writer.find_leaves(self.parts.heads.tree().id, &hashes, base.size).await?;
+        writer.abandon().await?;
+        self.writer = Some(writer);
+        let absent = || match self.parts.heads.is_frozen() {
+            true => NoPlace::Frozen,
+            false => AppendError::Unavailable(reason.to_owned()).into(),
+        };
+        let place = |row: &Arc<EntryRow>| {
+            let entry = found.iter().find(|entry| entry.leaf_hash == row.leaf_hash).ok_or_else(absent)?;
+            let was_there = entry.leaf_index.0 < before.size.0;
+            let freshness = if was_there { Freshness::Duplicate } else { Freshness::Recovered };
+            Ok(Place { leaf_index: entry.leaf_index, freshness })
+        };
+        Ok(rows.iter().map(place).collect())
+    }
+}
+
+impl Parts {
+    /// Finds out why the database refused a round as not ours. If the tree is frozen, the round can never be stored, so its entries
+    /// may go into the next tree.
+    async fn why_not_ours(&self) -> RoundError {
+        let newest = self.heads.newest_head().await;
+        if let Some(reason) = self.heads.read_only() {
+            return RoundError::ReadOnly(reason.to_owned());
+        }
+        match newest {
+            Ok(_) if self.heads.is_frozen() => RoundError::Frozen,
+            Ok(_) => RoundError::NotOurs,
+            Err(error) => RoundError::Store(StoreError::Unavailable(error.to_string())),
+        }
+    }
+
+    /// Makes entries part of the tree; no other function does. Returns `None`, with nothing stored, if another head is newer.
+    async fn seal_and_commit(
+        &self,
+        writer: &mut dyn Writer,
+        base: &Arc<Integrated>,
+        rows: &[Arc<EntryRow>],
+    ) -> Result<Option<Vec<Place>>, RoundError> {
+        // In the usual round nothing is stored yet, and the database says so with the commit.
+        let mut stored = Vec::new();
+        let (round, sealed) = loop {
+            let local_millis = self.clock.unix_millis();
+            let time = integrated_time(base, local_millis).map_err(RoundError::Ahead)?;
+            let (new, sealed) = seal(base, rows, &stored, time);
+            if new.entries.is_empty() {
+                writer.abandon().await?;
+                return Ok(Some(sealed.places));
+            }
+            let round = self.round_of(new, &sealed, base, local_millis);
+            // Dies before or in this commit: nothing, or all of the round, is stored; nothing of it is signed.
+            match writer.commit(&round).await? {
+                Commit::Done => break (round, sealed),
+                Commit::Duplicates(found) if stored.is_empty() && !found.is_empty() => stored = found,
+                Commit::Duplicates(_) => {
+                    let what = format!("table leaf: other leaves below size {} at a second look", base.size);
+                    return Err(StoreError::Damaged(what).into());
+                }
+                Commit::LostRace => return Ok(None),
+                Commit::ClockSkew(millis) => return Err(RoundError::Skew(millis)),
+                Commit::NotOurs => return Err(RoundError::NotOurs),
+            }
+        };
+        // Dies here: the round is durable and nobody knows; a client that tries again gets the stored entry.
+        self.timestamps.mark_stored(&round.timestamps);
+        self.metrics.round_entries.observe(round.entries.len() as f64);
+        self.metrics.appended.inc_by(round.entries.len() as u64);
+        self.reader.tiles.keep(round.full_tiles);
+        let (integrated, places) = sealed.into_integrated();
+        self.heads.integrate(base, integrated, writer).await?;
+        Ok(Some(places))
+    }
+
+    fn round_of(&self, new: NewRows, sealed: &Sealed, base: &Integrated, local_millis: i64) -> Round {
+        Round {
+            tree_id: self.heads.tree().id,
+            log_key_spki: self.heads.tree().log_key.spki().to_vec(),
+            prev_root: base.root,
+            head: sealed.head,
+            entries: new.entries,
+            full_tiles: new.full_tiles,
+            timestamps: self.timestamps.next_rows(MAX_ROUND_TIMESTAMPS),
+            local_millis,
+        }
+    }
+}
+
+/// Why a round failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RoundError {
+    #[error("the database refuses the data: {0}")]
+    Data(String),
+    #[error(transparent)]
+    Store(StoreError),
+    #[error("{0}")]
+    ReadOnly(String),
+    #[error("the newest tree head is dated {0} s ahead of this server's clock")]
+    Ahead(i64),
+    #[error("this server's clock and the database's differ by {0} ms")]
+    Skew(i64),
+    #[error("the tree has another log key than this server")]
+    NotOurs,
+    #[error("the tree is frozen")]
+    Frozen,
+}
+
+impl From<StoreError> for RoundError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Data(reason) => Self::Data(reason),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<PublishError> for RoundError {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::Store(error) => Self::Store(error),
+            PublishError::Signing(error) => Self::Store(StoreError::Unavailable(error.to_string())),
+            PublishError::WentBack(reason) => Self::ReadOnly(reason.0),
+        }
+    }
+}
+
+impl From<&RoundError> for NoPlace {
+    fn from(error: &RoundError) -> Self {
+        let append_error = match error {
+            RoundError::Frozen => return Self::Frozen,
+            RoundError::Data(reason) => AppendError::Refused(reason.clone()),
+            RoundError::Store(error) => AppendError::Unavailable(error.to_string()),
+            RoundError::ReadOnly(reason) => AppendError::ReadOnly(reason.clone()),
+            RoundError::Ahead(_) | RoundError::Skew(_) => AppendError::Clock(error.to_string()),
+            RoundError::NotOurs => AppendError::ReadOnly(error.to_string()),
+        };
+        Self::Error(append_error)
+    }
+}
