@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use client::v1::HeadV1;
 use tlog::{TileId, TilePath, TileResource};
 
 use crate::connection::Target;
-use crate::known::{HeadV1, Known, KnownEntry};
+use crate::known::{Known, KnownEntry};
 use crate::proposal::{Proposals, append_hex};
 use crate::random::{Random, Skew};
 use crate::work::{Mix, Work};
@@ -201,7 +202,7 @@ mod tests {
     use tlog::{Checkpoint, Hash, SigningKey, TreeSize};
 
     use super::*;
-    use crate::verify::LogKey;
+    use client::LogKey;
 
     fn source(mix: &str) -> Source {
         let rng = SystemRandom::new();

@@ -7,14 +7,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
+use client::v1::HeadV1;
+use client::{LogKey, v1, v2};
 use futures_util::future::try_join_all;
 use serde::Deserialize;
-use tlog::{Checkpoint, Hash, TILE_WIDTH, TreeSize, VerifyingKey};
+use tlog::{Checkpoint, Hash, TILE_WIDTH, VerifyingKey};
 
 use crate::connection::{Connection, Target};
 use crate::progress::Progress;
 use crate::random::Random;
-use crate::verify::{LogKey, v1, v2};
 use crate::work::Work;
 
 /// Connections that fetch the sample of entries.
@@ -32,16 +33,6 @@ pub(crate) struct Known {
     pub(crate) tiles: Option<Checkpoint>,
     /// A sample of the entries, in the log's order, if a work asks for entries by what is known of them.
     pub(crate) entries: Vec<KnownEntry>,
-}
-
-/// A tree head of v1.
-pub(crate) struct HeadV1 {
-    /// Log index of the tree's first leaf.
-    pub(crate) first_log_index: u64,
-    /// Its size.
-    pub(crate) size: TreeSize,
-    /// Its root.
-    pub(crate) root: Hash,
 }
 
 /// What is known of an entry.

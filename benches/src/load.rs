@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::ask::{Ask, Source};
 use crate::connection::{Connection, Target};
 use crate::random::Random;
+use crate::refusals::refusals;
 use crate::schedule::{LATE, Schedule};
-use crate::verify::v1;
 
 /// A connection that failed this often in a row gives up: the server is gone.
 const MAX_FAILURES: usize = 20;
@@ -178,7 +178,7 @@ impl Tally {
     }
 
     fn accept(&mut self, ask: Ask, latency: Duration, answer: &[u8], is_kept: bool) {
-        let refused = if let Ask::Batch { count, .. } = ask { v1::refusals(answer, count) } else { Vec::new() };
+        let refused = if let Ask::Batch { count, .. } = ask { refusals(answer, count) } else { Vec::new() };
         self.answered += ask.count().saturating_sub(refused.len());
         refused.into_iter().for_each(|refusal| self.fail(refusal));
         self.latencies.push(micros(latency));
@@ -272,8 +272,8 @@ mod tests {
     use crate::known::Known;
     use crate::proposal::Proposals;
     use crate::random::Skew;
-    use crate::verify::LogKey;
     use crate::work::Mix;
+    use client::LogKey;
 
     const BODY: &str = r#"{"results":[{"status":201},{"status":503},{"status":201}]}"#;
 

@@ -13,6 +13,7 @@ mod process;
 mod progress;
 mod proposal;
 mod random;
+mod refusals;
 mod report;
 mod schedule;
 mod verify;

@@ -3,32 +3,17 @@
 //! An answer must also be one to what was asked: the entry at that index, the ID of that artifact.
 
 mod tiles;
-pub(crate) mod v1;
-pub(crate) mod v2;
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use tlog::{Checkpoint, NoteKey, VerifyingKey};
+use client::{v1, v2};
+use tlog::Checkpoint;
 
 use crate::ask::{Ask, Source};
 use crate::connection::Connection;
 use crate::known::Known;
 use tiles::TileReader;
-
-/// The log's public key.
-pub(crate) struct LogKey(VerifyingKey);
-
-impl LogKey {
-    pub(crate) fn new(key: VerifyingKey) -> Self {
-        Self(key)
-    }
-
-    /// Opens a checkpoint that is signed under `name`.
-    fn open(&self, note: &str, origin: &str, name: &str) -> Result<Checkpoint> {
-        Ok(Checkpoint::open(note, origin, &[NoteKey::new(name, self.0.clone())?])?)
-    }
-}
 
 /// Checks the answers that a run kept.
 pub(crate) struct Verifier {
@@ -63,7 +48,7 @@ impl Verifier {
                 );
             }
             Ask::Batch { first, count } => {
-                v1::verify_batch(key, answer, &|number| proposals.digest(first + number), count)?
+                v1::verify_batch(key, answer, &|number| proposals.digest(first + number), count)?;
             }
             Ask::EntryByIndex(index) => {
                 let got = v1::verify_entry(key, answer)?.log_index;
@@ -82,9 +67,9 @@ impl Verifier {
                 let size = v2::open_checkpoint(key, answer)?.size;
                 ensure!(size >= checkpoint(known)?.size, "the tree shrank to {size}");
             }
-            Ask::Tile(index) => self.tiles.verify(index, &tiles::hashes(answer)?, checkpoint(known)?).await?,
+            Ask::Tile(index) => self.tiles.verify(index, &client::tiles::hashes(answer)?, checkpoint(known)?).await?,
             Ask::EntriesBundle(index) => {
-                self.tiles.verify(index, &tiles::bundle_hashes(answer)?, checkpoint(known)?).await?;
+                self.tiles.verify(index, &client::tiles::bundle_hashes(answer)?, checkpoint(known)?).await?;
             }
             Ask::Search(number) => v1::verify_search(&known.entries[number].uuid, answer)?,
         }
@@ -92,7 +77,7 @@ impl Verifier {
     }
 }
 
-fn head(known: &Known) -> Result<&crate::known::HeadV1> {
+fn head(known: &Known) -> Result<&v1::HeadV1> {
     known.v1.as_ref().context("no head was asked for")
 }
 

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::num::NonZeroU8;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
+use client::tiles::hashes;
 use tlog::{Checkpoint, Hash, LeafIndex, TILE_WIDTH, TileId, TilePath, TileResource, TileTree};
 
 use crate::connection::{Connection, Target};
@@ -57,24 +58,6 @@ impl TileReader {
         }
         bail!("the log has no tile {}/{}", id.level, id.index);
     }
-}
-
-/// The hashes of a tile.
-pub(super) fn hashes(tile: &[u8]) -> Result<Vec<Hash>> {
-    tile.chunks(32).map(|hash| Hash::try_from(hash).context("a tile with a broken hash")).collect()
-}
-
-/// The leaf hashes of a bundle's entries, each with its length in two bytes before it.
-pub(super) fn bundle_hashes(mut bundle: &[u8]) -> Result<Vec<Hash>> {
-    let mut hashes = Vec::with_capacity(TILE_WIDTH);
-    while let Some((length, rest)) = bundle.split_first_chunk() {
-        let length = usize::from(u16::from_be_bytes(*length));
-        let (entry, rest) = rest.split_at_checked(length).context("a bundle that ends within an entry")?;
-        hashes.push(tlog::leaf_hash(entry));
-        bundle = rest;
-    }
-    ensure!(bundle.is_empty(), "a bundle that ends within a length");
-    Ok(hashes)
 }
 
 #[cfg(test)]
@@ -133,15 +116,5 @@ mod tests {
         }
         assert!(reader.verify(0, &leaves[256..512], &head).await.is_err());
         assert!(reader.verify(0, &leaves[..255], &head).await.is_err());
-    }
-
-    #[test]
-    fn bundles_are_taken_apart() {
-        let hashes = bundle_hashes(b"\x00\x03abc\x00\x00\x00\x01d").unwrap();
-        assert_eq!(hashes, [tlog::leaf_hash(b"abc"), tlog::leaf_hash(b""), tlog::leaf_hash(b"d")]);
-        for bad in [&b"\x00"[..], b"\x00\x02a", b"\x00\x00\x01"] {
-            assert!(bundle_hashes(bad).is_err());
-        }
-        assert!(super::hashes(&[0; 33]).is_err());
     }
 }

@@ -1,12 +1,13 @@
-//! Answers of Rekor v2: numbers are texts, hashes base64.
+//! Answers of the Rekor v2 API, in which numbers are texts and hashes are base64.
 
-use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tlog::{Checkpoint, Hash, LeafIndex, TreeSize};
 
-use super::{LogKey, v1};
+use crate::error::{Result, VerifyError, require};
+use crate::key::LogKey;
+use crate::v1;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -30,9 +31,14 @@ struct Envelope {
     envelope: String,
 }
 
-/// One entry: inclusion proof and checkpoint. Says what the entry is about.
-pub(crate) fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Option<Hash>> {
-    let entry: LogEntry = serde_json::from_slice(answer).context("an answer that is no log entry")?;
+/// Verifies an answer with one entry: inclusion proof and checkpoint. Returns the SHA-256 of the artifact, if the entry is a
+/// hashedrekord with SHA-256.
+///
+/// # Errors
+///
+/// The answer has another form, or one of the two does not hold.
+pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Option<Hash>> {
+    let entry: LogEntry = serde_json::from_slice(answer).map_err(VerifyError::expected("a log entry"))?;
     let proof = &entry.inclusion_proof;
     let leaf_hash = tlog::leaf_hash(&STANDARD.decode(&entry.canonicalized_body)?);
     let hash = |text: &String| Ok(Hash::try_from(STANDARD.decode(text)?.as_slice())?);
@@ -40,15 +46,19 @@ pub(crate) fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Option<Hash>> 
     let (index, size) = (LeafIndex(proof.log_index.parse()?), TreeSize(proof.tree_size.parse()?));
     tlog::verify_inclusion(&leaf_hash, index, size, &root, &hashes)?;
     let checkpoint = open_checkpoint(key, proof.checkpoint.envelope.as_bytes())?;
-    ensure!((checkpoint.size, checkpoint.root) == (size, root), "another head than the proof's");
+    require((checkpoint.size, checkpoint.root) == (size, root), || "the checkpoint is of another head".into())?;
     Ok(v1::artifact(&entry.canonicalized_body))
 }
 
-/// Opens a checkpoint that is signed under its origin.
-pub(crate) fn open_checkpoint(key: &LogKey, note: &[u8]) -> Result<Checkpoint> {
+/// Opens a checkpoint whose key name is its origin. The caller MUST compare the origin if it knows the name of the log.
+///
+/// # Errors
+///
+/// The text is not a checkpoint, or the log did not sign it.
+pub fn open_checkpoint(key: &LogKey, note: &[u8]) -> Result<Checkpoint> {
     let note = std::str::from_utf8(note)?;
     let origin = note.lines().next().unwrap_or_default();
-    key.open(note, origin, origin).context("checkpoint")
+    key.open(note, origin, origin).map_err(|error| error.within("checkpoint"))
 }
 
 #[cfg(test)]

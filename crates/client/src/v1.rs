@@ -1,22 +1,36 @@
-//! Answers of Rekor v1.
+//! Answers of the Rekor v1 API.
 
 use std::collections::HashMap;
 
-use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::Value;
 use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 
-use super::LogKey;
-use crate::known::HeadV1;
+use crate::error::{Result, VerifyError, require};
+use crate::key::LogKey;
 
-/// An entry whose proof, checkpoint and timestamp were verified.
-pub(crate) struct Verified {
-    pub(crate) id: String,
-    pub(crate) log_index: u64,
-    pub(crate) artifact: Option<Hash>,
+/// An entry whose proof, checkpoint and signed entry timestamp were verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// 16 hexadecimal digits of the tree ID and 64 of the leaf hash.
+    pub id: String,
+    /// The log index.
+    pub log_index: u64,
+    /// SHA-256 of the artifact, if the entry is a hashedrekord with SHA-256.
+    pub artifact: Option<Hash>,
+}
+
+/// A tree head of the v1 API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeadV1 {
+    /// Log index of the tree's first leaf.
+    pub first_log_index: u64,
+    /// The tree size.
+    pub size: TreeSize,
+    /// The root hash.
+    pub root: Hash,
 }
 
 #[derive(Deserialize)]
@@ -65,89 +79,90 @@ struct Shard {
 }
 
 impl LogKey {
-    /// Reads the answer of `/api/v1/log` and verifies its checkpoint.
-    pub(crate) fn open_head(&self, answer: &[u8]) -> Result<HeadV1> {
-        let head: TreeHead = serde_json::from_slice(answer)?;
+    /// Reads the answer of `GET /api/v1/log` and verifies its checkpoint. The checkpoints of inactive shards are not
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// The answer is not a tree head, or its checkpoint is not signed by this log or is of another head.
+    pub fn open_head(&self, answer: &[u8]) -> Result<HeadV1> {
+        let head: TreeHead = serde_json::from_slice(answer).map_err(VerifyError::expected("a tree head"))?;
         let (size, root) = (TreeSize(head.tree_size), hash(&head.root_hash)?);
         self.verify_checkpoint(&head.signed_tree_head, size, &root)?;
         let first_log_index = head.inactive_shards.unwrap_or_default().iter().map(|shard| shard.tree_size).sum();
         Ok(HeadV1 { first_log_index, size, root })
     }
 
-    /// Signed by this log under the name in its origin (`name - tree ID`), and of this head.
+    /// Checks that a checkpoint is of this head, and signed by this log under the name in its origin (`name - tree ID`).
     fn verify_checkpoint(&self, note: &str, size: TreeSize, root: &Hash) -> Result<()> {
         let origin = note.lines().next().unwrap_or_default();
-        let (name, _tree_id) = origin.rsplit_once(" - ").with_context(|| format!("origin {origin}"))?;
+        let (name, _tree_id) =
+            origin.rsplit_once(" - ").ok_or_else(|| VerifyError::Mismatch(format!("the origin is {origin}")))?;
         let checkpoint = self.open(note, origin, name)?;
-        ensure!((checkpoint.size, checkpoint.root) == (size, *root), "the checkpoint of another head");
-        Ok(())
+        require((checkpoint.size, checkpoint.root) == (size, *root), || "the checkpoint is of another head".into())
     }
 }
 
-/// One entry under its ID: inclusion proof, checkpoint, ID and signed entry timestamp.
-pub(crate) fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Verified> {
-    let answer: HashMap<String, Entry> = serde_json::from_slice(answer).context("an answer that is no log entry")?;
+/// Verifies an answer with one entry: inclusion proof, checkpoint, entry ID and signed entry timestamp.
+///
+/// # Errors
+///
+/// The answer has another form, or one of the four does not hold.
+pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Verified> {
+    let answer: HashMap<String, Entry> =
+        serde_json::from_slice(answer).map_err(VerifyError::expected("a log entry"))?;
     verify_only_entry(key, answer)
 }
 
 fn verify_only_entry(key: &LogKey, answer: HashMap<String, Entry>) -> Result<Verified> {
-    ensure!(answer.len() == 1, "{} entries", answer.len());
-    let Some((id, entry)) = answer.into_iter().next() else { bail!("an answer without an entry") };
-    check_entry(key, &id, &entry).with_context(|| format!("entry {id}"))?;
+    require(answer.len() == 1, || format!("{} entries instead of one", answer.len()))?;
+    let Some((id, entry)) = answer.into_iter().next() else {
+        return Err(VerifyError::Mismatch("the answer has no entry".into()));
+    };
+    check_entry(key, &id, &entry).map_err(|error| error.within(format!("entry {id}")))?;
     Ok(Verified { id, log_index: entry.log_index, artifact: artifact(&entry.body) })
 }
 
 fn check_entry(key: &LogKey, id: &str, entry: &Entry) -> Result<()> {
     let leaf_hash = tlog::leaf_hash(&STANDARD.decode(&entry.body)?);
-    ensure!(id.ends_with(&leaf_hash.to_string()), "its ID does not end in its leaf hash {leaf_hash}");
+    require(id.ends_with(&leaf_hash.to_string()), || format!("its ID does not end in its leaf hash {leaf_hash}"))?;
 
     let proof = &entry.verification.inclusion_proof;
     let (size, root) = (TreeSize(proof.tree_size), hash(&proof.root_hash)?);
     let hashes = proof.hashes.iter().map(|text| hash(text)).collect::<Result<Vec<_>>>()?;
     tlog::verify_inclusion(&leaf_hash, LeafIndex(proof.log_index), size, &root, &hashes)?;
-    key.verify_checkpoint(&proof.checkpoint, size, &root).context("checkpoint")?;
+    key.verify_checkpoint(&proof.checkpoint, size, &root).map_err(|error| error.within("checkpoint"))?;
 
     // RFC 8785 of the four members: their names are in order, and nothing in them needs an escape.
     let Entry { body, integrated_time, log_id, log_index, .. } = entry;
     let signed =
         format!(r#"{{"body":"{body}","integratedTime":{integrated_time},"logID":"{log_id}","logIndex":{log_index}}}"#);
     let timestamp = STANDARD.decode(&entry.verification.signed_entry_timestamp)?;
-    key.0.verify(signed.as_bytes(), &timestamp).context("signed entry timestamp")
+    let verified = key.verifying_key().verify(signed.as_bytes(), &timestamp);
+    verified.map_err(|error| VerifyError::from(error).within("signed entry timestamp"))
 }
 
-/// The results of a batch, in the order of what was sent: those that were taken are entries about the artifacts that
-/// `digest` names. What was refused is not looked at.
-pub(crate) fn verify_batch(key: &LogKey, answer: &[u8], digest: &dyn Fn(usize) -> Hash, count: usize) -> Result<()> {
+/// Verifies the results of a batch of `count` entries: each accepted entry as [`verify_entry`] does, and that it is about
+/// the artifact whose SHA-256 `digest` returns for its number. Refused entries are not looked at.
+///
+/// # Errors
+///
+/// Results are missing, or an accepted entry does not verify or is about another artifact.
+pub fn verify_batch(key: &LogKey, answer: &[u8], digest: &dyn Fn(usize) -> Hash, count: usize) -> Result<()> {
     #[derive(Deserialize)]
     struct Taken {
         entry: Option<HashMap<String, Entry>>,
     }
-    let answer: Results<Taken> = serde_json::from_slice(answer).context("an answer that is no list of results")?;
-    ensure!(answer.results.len() == count, "{} results for {count} entries", answer.results.len());
+    let answer: Results<Taken> = serde_json::from_slice(answer).map_err(VerifyError::expected("a list of results"))?;
+    require(answer.results.len() == count, || format!("{} results for {count} entries", answer.results.len()))?;
     for (number, result) in answer.results.into_iter().enumerate() {
         let Some(entry) = result.entry else { continue };
-        let verified = verify_only_entry(key, entry).with_context(|| format!("number {number}"))?;
-        ensure!(verified.artifact == Some(digest(number)), "number {number} is another entry than was sent");
+        let verified = verify_only_entry(key, entry).map_err(|error| error.within(format!("number {number}")))?;
+        require(verified.artifact == Some(digest(number)), || {
+            format!("number {number} is another entry than was sent")
+        })?;
     }
     Ok(())
-}
-
-/// What a batch of `count` entries was refused, as text: one for each result that is not 201, and for each that is not there.
-pub(crate) fn refusals(answer: &[u8], count: usize) -> Vec<String> {
-    #[derive(Deserialize)]
-    struct Outcome {
-        status: u16,
-        #[serde(default)]
-        error: Value,
-    }
-    let results = match serde_json::from_slice::<Results<Outcome>>(answer) {
-        Ok(answer) => answer.results,
-        Err(error) => return vec![format!("an answer that is no list of results: {error}"); count],
-    };
-    let missing = count.saturating_sub(results.len());
-    let refused = results.into_iter().filter(|result| result.status != 201);
-    let texts = refused.map(|result| format!("{} in a batch: {}", result.status, result.error));
-    texts.chain(std::iter::repeat_n("no result in a batch".to_owned(), missing)).collect()
 }
 
 #[derive(Deserialize)]
@@ -155,33 +170,44 @@ struct Results<T> {
     results: Vec<T>,
 }
 
-/// The proof of the head's tree from its first `first` leaves, which MUST NOT be 0 or a power of two: of other sizes the
-/// root follows from the proof, and that both roots follow from one list of hashes is what is proved.
-pub(crate) fn verify_consistency(first: u64, head: &HeadV1, answer: &[u8]) -> Result<()> {
+/// Verifies a consistency proof from the tree of the first `first` leaves to `head`, without knowing the earlier root.
+///
+/// `first` MUST NOT be 0 or a power of two. For other sizes the earlier root follows from the proof, and the proof shows
+/// that both roots follow from one list of hashes. A caller that knows the earlier root MUST use
+/// [`tlog::verify_consistency`] instead.
+///
+/// # Errors
+///
+/// The answer has another form, or the proof does not lead to the root of `head`.
+pub fn verify_consistency(first: u64, head: &HeadV1, answer: &[u8]) -> Result<()> {
     #[derive(Deserialize)]
     struct Proof {
         hashes: Vec<String>,
     }
-    let proof: Proof = serde_json::from_slice(answer).context("an answer that is no proof")?;
+    let proof: Proof = serde_json::from_slice(answer).map_err(VerifyError::expected("a consistency proof"))?;
     let hashes = proof.hashes.iter().map(|text| hash(text)).collect::<Result<Vec<_>>>()?;
     let verify = |root: &Hash| tlog::verify_consistency(TreeSize(first), root, head.size, &head.root, &hashes);
     match verify(&tlog::EMPTY_ROOT) {
         // No tree with leaves has the empty root, so the first root is the first thing that differs.
         Err(ProofError::RootMismatch { computed, .. }) => Ok(verify(&computed)?),
         Err(error) => Err(error.into()),
-        Ok(()) => bail!("a tree of {first} leaves with the root of the empty one"),
+        Ok(()) => Err(VerifyError::Mismatch(format!("a tree of {first} leaves has the root of the empty tree"))),
     }
 }
 
-/// The hits of a search: the ID is among them.
-pub(crate) fn verify_search(id: &str, answer: &[u8]) -> Result<()> {
-    let hits: Vec<String> = serde_json::from_slice(answer).context("an answer that is no list of IDs")?;
-    ensure!(hits.iter().any(|hit| hit == id), "{id} is not among {} hits", hits.len());
-    Ok(())
+/// Checks that an entry ID is among the hits of a search. The hits themselves are not verified.
+///
+/// # Errors
+///
+/// The answer is not a list of IDs, or the ID is not in it.
+pub fn verify_search(id: &str, answer: &[u8]) -> Result<()> {
+    let hits: Vec<String> = serde_json::from_slice(answer).map_err(VerifyError::expected("a list of entry IDs"))?;
+    require(hits.iter().any(|hit| hit == id), || format!("{id} is not among {} hits", hits.len()))
 }
 
-/// SHA-256 of what a hashedrekord is about, from the base64 of its leaf bytes.
-pub(crate) fn artifact(body: &str) -> Option<Hash> {
+/// Returns the SHA-256 of the artifact of a hashedrekord, of v1 or v2, from the base64 of its leaf bytes. Other entries have
+/// none.
+pub fn artifact(body: &str) -> Option<Hash> {
     let body: Value = serde_json::from_slice(&STANDARD.decode(body).ok()?).ok()?;
     if let Some(digest) = body.pointer("/spec/hashedRekordV002/data/digest") {
         return Hash::try_from(STANDARD.decode(digest.as_str()?).ok()?.as_slice()).ok();
@@ -266,11 +292,6 @@ mod tests {
         let taken = json!({"status": 201, "entry": answer(&key, &rng)});
         let refused = json!({"status": 409, "error": {"code": 409, "message": "m"}, "location": "l"});
         let results = |results: &[&Value]| json!({"results": results}).to_string().into_bytes();
-        assert_eq!(refusals(&results(&[&taken, &taken]), 2), [""; 0]);
-        let both = refusals(&results(&[&taken, &refused]), 3);
-        assert_eq!(both, [r#"409 in a batch: {"code":409,"message":"m"}"#, "no result in a batch"]);
-        assert_eq!(refusals(b"[]", 2).len(), 2);
-
         let verify = |answer: &[u8], digest| verify_batch(&log_key(&key), answer, &|_| digest, 2);
         // The leaf of this test is about no artifact.
         assert!(verify(&results(&[&refused, &taken]), Hash([0; 32])).is_err());
