@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::refusal::Refusal;
+use pki::go_names::is_name;
 
 /// The pattern of `apiVersion`, as Rekor quotes it.
 const VERSION_PATTERN: &str = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$";
@@ -104,17 +105,6 @@ impl<'de> Visitor<'de> for EnvelopeVisitor {
     }
 }
 
-/// Whether Go's decoder takes `name` for `wanted`: equal under Unicode case folding. Beyond ASCII that adds the long s
-/// and the Kelvin sign.
-pub(crate) fn is_name(name: &str, wanted: &str) -> bool {
-    let fold = |letter: char| match letter {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        letter => letter.to_ascii_lowercase(),
-    };
-    name.chars().map(fold).eq(wanted.chars().map(fold))
-}
-
 /// Whether `text` matches [`VERSION_PATTERN`].
 fn is_semantic_version(text: &str) -> bool {
     let (text, build) = split(text, '+');
@@ -137,18 +127,6 @@ fn split(text: &str, at: char) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_fold_as_in_go() {
-        for name in ["spec", "SPEC", "Spec", "\u{17f}pec"] {
-            assert!(is_name(name, "spec"), "{name}");
-        }
-        assert!(is_name("\u{212a}ind", "kind"));
-        assert!(is_name("APIVERſION", "apiVersion"));
-        for name in ["spe", "specs", "\u{15b}pec", ""] {
-            assert!(!is_name(name, "spec"), "{name}");
-        }
-    }
 
     #[test]
     fn semantic_versions() {

@@ -23,9 +23,10 @@ mod tuf;
 use serde_json::value::RawValue;
 
 use crate::policy::Policy;
-use crate::refusal::{Refusal, quoted};
-use crate::stages::UnixSeconds;
-use crate::work::Work;
+use crate::refusal::Refusal;
+use pki::UnixSeconds;
+use pki::Work;
+use pki::quoted;
 
 /// Every kind in every version that this log takes.
 static REGISTRY: &[&dyn Kind] = &[

@@ -6,35 +6,19 @@
 //! Pure: no I/O, clock, randomness or async. Absent by design: whether a certificate is trusted, expired or revoked,
 //! which no log judges; and any look at the network.
 
-mod calendar;
-mod cose_headers;
-mod cose_sign1;
-mod digest;
-mod dsse;
 mod envelope;
-mod go_json;
-mod jcs;
 mod kinds;
 mod member;
-mod pem;
-mod pki;
 mod policy;
-mod prehash;
-mod pss;
-mod public_key;
 mod refusal;
 mod search;
-mod signature;
-mod ssh_fingerprint;
 mod stages;
 mod statement;
 mod v2;
-mod work;
-mod x509;
 
 pub use kinds::{Weight, is_readable, kind_names, kind_tags};
+pub use pki::{UnixSeconds, Work};
 pub use policy::{DEFAULT_ALGORITHMS, Policy, UnknownAlgorithm, UnknownKind};
 pub use refusal::Refusal;
 pub use search::{Attribute, KEY_FORMATS, key_search_key};
-pub use stages::{ProposedEntry, UnixSeconds, VerifiedEntry, index_keys_of_leaf};
-pub use work::Work;
+pub use stages::{ProposedEntry, VerifiedEntry, index_keys_of_leaf};

@@ -1,8 +1,8 @@
 //! What a log admits: signing algorithms and kinds (Rekor's `client-signing-algorithms` and `enabled_entry_types`).
 
-use crate::digest::HashAlgorithm;
 use crate::kinds::kind_names;
-use crate::public_key::{Curve, KeyKind};
+use pki::digest::HashAlgorithm;
+use pki::public_key::{Curve, KeyKind};
 
 /// The algorithms that Rekor v1.5.4 admits when its flag is not given. `ed25519` names no hash and so admits no
 /// `hashedrekord`, here as there.

@@ -1,11 +1,5 @@
 //! Why an entry is refused.
 
-use std::borrow::Cow;
-
-/// How much of a client's text a refusal repeats, in characters. Kinds, versions and PEM labels in use have at most 22;
-/// a message, and the log line it becomes, must not grow with the body.
-const MAX_QUOTED: usize = 100;
-
 /// Why an entry is refused. The server maps it to Rekor's status and body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -38,22 +32,14 @@ impl Refusal {
     }
 }
 
-/// The beginning of a client's text, for a message.
-pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(MAX_QUOTED) {
-        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
-        None => Cow::Borrowed(text),
+impl From<pki::go_json::Error> for Refusal {
+    fn from(error: pki::go_json::Error) -> Self {
+        Self::invalid(error)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_texts_are_cut() {
-        assert_eq!(quoted("ü").len(), 2);
-        assert_eq!(quoted(&"ü".repeat(MAX_QUOTED)), "ü".repeat(MAX_QUOTED));
-        assert_eq!(quoted(&"ü".repeat(1000)), format!("{}…", "ü".repeat(MAX_QUOTED)));
+impl From<pki::Error> for Refusal {
+    fn from(error: pki::Error) -> Self {
+        Self::invalid(error)
     }
 }

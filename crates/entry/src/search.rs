@@ -4,10 +4,10 @@
 //! by certificates and kinds when an entry comes in, by [`Attribute::key_texts`] when one is searched for. Like all key
 //! texts they are lower-cased on both sides. A key says what an entry claims; nothing but its signature is checked.
 
-use crate::pki::{Key, minisign, pgp, ssh, tuf};
+use pki::x509::{self, Claims};
+use pki::{Key, TooCostly, Work, minisign, pgp, ssh, tuf};
+
 use crate::refusal::Refusal;
-use crate::work::{TooCostly, Work};
-use crate::x509;
 
 /// Key formats that `index/retrieve` takes.
 pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
@@ -106,9 +106,19 @@ fn search_key<K: Key>(key: &[u8]) -> Result<String, Refusal> {
     if work.is_exhausted() {
         return Err(Refusal::invalid(TooCostly));
     }
-    parsed
-        .map(|key| key.search_key())
-        .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned()))
+    parsed.map(|key| key_hash(&key)).map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned()))
+}
+
+/// Returns `hex(sha256(canonical key))`, by which Rekor finds the entries of a key.
+pub(crate) fn key_hash(key: &impl Key) -> String {
+    hex::encode(tlog::sha256(key.canonical()).0)
+}
+
+/// Returns the key texts of the names in a key, and of the claims where it is a certificate.
+pub(crate) fn key_names(key: &impl Key) -> Vec<String> {
+    let mut names = key.subjects().to_vec();
+    names.extend(key.claims().map(claim_keys).unwrap_or_default());
+    names
 }
 
 /// The keys of a name that a subject of an in-toto statement has, or of its URI; the most exact one first.
@@ -125,35 +135,23 @@ pub(crate) fn subject_keys(name: &str) -> Vec<String> {
     }
 }
 
-/// What a Fulcio certificate says of who signed, each as the certificate writes it.
-#[derive(Default)]
-pub(crate) struct Signer {
-    pub(crate) issuer: Option<String>,
-    /// A URI, or `org/repo`.
-    pub(crate) repository: Option<String>,
-    pub(crate) commit: Option<String>,
-    pub(crate) workflow_name: Option<String>,
-    /// `<URI>@<ref>` of the workflow that was run, and of the one of its jobs that signed; most often the same.
-    pub(crate) workflow_files: [Option<String>; 2],
-}
-
 /// The keys of a Fulcio certificate's claims.
-pub(crate) fn signer_keys(signer: &Signer) -> Vec<String> {
+fn claim_keys(claims: &Claims) -> Vec<String> {
     let file = |uri: &Option<String>| {
         let uri = without_scheme(uri.as_deref()?);
         Some(uri.rsplit_once('@').map_or(uri, |(file, _)| file).to_owned())
     };
-    let [run, of_job] = signer.workflow_files.each_ref().map(file);
+    let [run, of_job] = claims.workflow_files.each_ref().map(file);
     let of_job = of_job.filter(|of_job| run.as_ref() != Some(of_job));
-    let claims = [
-        (Attribute::Issuer, signer.issuer.clone()),
-        (Attribute::Repository, signer.repository.as_deref().map(|uri| without_scheme(uri).to_owned())),
-        (Attribute::Commit, signer.commit.clone()),
-        (Attribute::Workflow, signer.workflow_name.clone()),
+    let values = [
+        (Attribute::Issuer, claims.issuer.clone()),
+        (Attribute::Repository, claims.repository.as_deref().map(|uri| without_scheme(uri).to_owned())),
+        (Attribute::Commit, claims.commit.clone()),
+        (Attribute::Workflow, claims.workflow_name.clone()),
         (Attribute::Workflow, run),
         (Attribute::Workflow, of_job),
     ];
-    claims
+    values
         .into_iter()
         .filter_map(|(attribute, value)| Some((attribute, value.filter(|value| !value.is_empty())?)))
         .filter(|(_, value)| value.len() <= MAX_VALUE_BYTES)
@@ -256,7 +254,7 @@ mod tests {
     #[test]
     fn a_signers_claims_are_keyed_once_each() {
         let uri = |name: &str| Some(format!("https://github.com/a/b/.github/workflows/{name}@refs/heads/main"));
-        let mut signer = Signer {
+        let mut claims = Claims {
             issuer: Some("https://token.actions.githubusercontent.com".to_owned()),
             repository: Some("https://github.com/a/b".to_owned()),
             commit: Some("c0ffee".to_owned()),
@@ -269,9 +267,9 @@ mod tests {
             "commit=c0ffee",
             "workflow=github.com/a/b/.github/workflows/x.yml",
         ];
-        assert_eq!(signer_keys(&signer), keys);
-        signer.workflow_files = [uri("x.yml"), uri("y.yml")];
-        assert_eq!(signer_keys(&signer)[4..], ["workflow=github.com/a/b/.github/workflows/y.yml"]);
-        assert!(signer_keys(&Signer::default()).is_empty());
+        assert_eq!(claim_keys(&claims), keys);
+        claims.workflow_files = [uri("x.yml"), uri("y.yml")];
+        assert_eq!(claim_keys(&claims)[4..], ["workflow=github.com/a/b/.github/workflows/y.yml"]);
+        assert!(claim_keys(&Claims::default()).is_empty());
     }
 }

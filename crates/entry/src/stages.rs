@@ -9,7 +9,7 @@ use crate::kinds::{Kind, KindName, Proposal, Purpose, Weight};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::v2;
-use crate::work::{TooCostly, Work};
+use pki::{TooCostly, UnixSeconds, Work};
 
 /// Parsed but unchecked.
 pub struct ProposedEntry {
@@ -28,10 +28,6 @@ pub struct VerifiedEntry {
     index_keys: Vec<String>,
     attestation: Option<Vec<u8>>,
 }
-
-/// A point in time, in seconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UnixSeconds(pub i64);
 
 impl ProposedEntry {
     /// Parses `{"kind":…,"apiVersion":…,"spec":{…}}`: a request body, or one element of `entries` of a look-up.

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::go_json::{self, Error, Value};
 use crate::refusal::Refusal;
 use crate::search;
 use crate::stages::{MAX_INDEX_KEYS, too_many_index_keys};
+use pki::go_json::{self, Error, Value};
 
 /// The type of a payload that is a statement.
 pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";

@@ -12,9 +12,9 @@ use sigstore_protobuf_specs::dev::sigstore::common::v1::{self, HashOutput};
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::create_entry_request::Spec;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{self as rekor, CreateEntryRequest};
 
-use crate::digest::{Digest, HashAlgorithm};
 use crate::kinds::{Kind, Proposal, dsse_v002, hashedrekord_v002};
 use crate::refusal::Refusal;
+use pki::digest::{Digest, HashAlgorithm};
 
 pub(crate) use wire::from_protobuf;
 

@@ -9,12 +9,13 @@ use serde_json::value::RawValue;
 
 use super::artifact::{self, Artifact};
 use super::{Canonical, Kind, Proposal, Purpose, Weight};
-use crate::jcs;
 use crate::member::Member;
 use crate::refusal::Refusal;
-use crate::work::Work;
-use crate::x509::Key;
+use crate::search;
 use apk::Package;
+use pki::Work;
+use pki::jcs;
+use pki::x509::Key;
 
 /// `alpine:0.0.1`.
 pub(super) struct V001;
@@ -88,8 +89,8 @@ fn leaf_bytes(key: &Key, hash: &str, package: &Package) -> Vec<u8> {
 
 /// The key's hash (without a prefix), the certificate's names, the package's hash.
 fn index_keys(key: &Key, hash: String) -> Vec<String> {
-    let mut keys = vec![hex::encode(tlog::sha256(key.canonical()).0)];
-    keys.extend_from_slice(key.subjects());
+    let mut keys = vec![search::key_hash(key)];
+    keys.extend(search::key_names(key));
     keys.push(hash);
     keys
 }

@@ -1,9 +1,9 @@
 //! The artifact of a kind that takes it whole: `{"hash":{"algorithm":…,"value":…},"content":…}`.
 
-use crate::digest::{Digest, HashAlgorithm};
 use crate::member::Member;
 use crate::refusal::Refusal;
-use crate::work::Work;
+use pki::Work;
+use pki::digest::{Digest, HashAlgorithm};
 
 use super::Purpose;
 

@@ -6,13 +6,13 @@ use serde_json::value::RawValue;
 
 use super::hash::{CommittedHash, not_insertable, validated};
 use super::{Canonical, Kind, Proposal, Purpose};
-use crate::cose_sign1::{Sign1, Verifier};
 use crate::member::Member;
-use crate::pki::Key as _;
 use crate::refusal::Refusal;
+use crate::search;
 use crate::statement::{self, Digests};
-use crate::work::Work;
-use crate::x509::Key;
+use pki::Work;
+use pki::cose_sign1::{Sign1, Verifier};
+use pki::x509::Key;
 
 /// `cose:0.0.1`.
 pub(super) struct V001;
@@ -69,8 +69,8 @@ impl Proposal for Spec {
         work.take_hashing(self.message.len() + sign1.payload().len()).map_err(Refusal::invalid)?;
         let envelope_hash = CommittedHash::of(&self.message);
         let payload_hash = CommittedHash::of(sign1.payload());
-        let mut index_keys = vec![key.search_key()];
-        index_keys.extend_from_slice(key.subjects());
+        let mut index_keys = vec![search::key_hash(&key)];
+        index_keys.extend(search::key_names(&key));
         index_keys.extend([envelope_hash.index_key(), payload_hash.index_key()]);
         if sign1.content_type() == Some(statement::PAYLOAD_TYPE) {
             index_keys.extend(statement::index_keys(sign1.payload(), Digests::Subjects)?);

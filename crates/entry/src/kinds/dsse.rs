@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 
 use super::hash::{CommittedHash, found_by, index_keys_of_key, not_insertable, validated};
 use super::{Canonical, Kind, Proposal, Purpose};
-use crate::dsse::{self, Envelope, KeysTried};
-use crate::jcs;
 use crate::member::Member;
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
-use crate::work::Work;
+use pki::Work;
+use pki::dsse::{self, Envelope, KeysTried};
+use pki::jcs;
 
 /// `dsse:0.0.1`.
 pub(super) struct V001;

@@ -9,14 +9,14 @@ use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{DsseRequestV002, spec};
 use sigstore_protobuf_specs::io::intoto::Envelope;
 
 use super::{Canonical, Kind, Proposal, Purpose, unknown_version};
-use crate::digest::{Digest, HashAlgorithm};
-use crate::dsse::likely_first;
-use crate::public_key::{KeyKind, SignatureError};
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
 use crate::v2::signer::{Scheme, Signer, missing};
 use crate::v2::{self, MAX_LIST, digest_key, hash_name};
-use crate::work::Work;
+use pki::Work;
+use pki::digest::{Digest, HashAlgorithm};
+use pki::dsse::likely_first;
+use pki::public_key::{KeyKind, SignatureError};
 
 /// `dsse:0.0.2`.
 pub(crate) struct V002;

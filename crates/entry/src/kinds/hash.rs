@@ -1,12 +1,12 @@
 //! What the leaf bytes of several kinds hold instead of a client's bytes: hashes, and of keys their names in the index.
 
 use super::Canonical;
-use crate::digest::HashAlgorithm;
-use crate::jcs;
 use crate::member::Member;
-use crate::pki::Key as _;
 use crate::refusal::Refusal;
-use crate::x509::Key;
+use crate::search;
+use pki::digest::HashAlgorithm;
+use pki::jcs;
+use pki::x509::Key;
 
 /// A SHA-256 in leaf bytes. The value is any text where a client gives it.
 #[derive(Clone)]
@@ -58,8 +58,8 @@ impl CommittedHash {
 /// What a key is found by: its hash as Rekor names it in the index of envelopes, with `sha256:`, by which its own search for a
 /// public key does not find them; the bare hash, by which ours does; and the names in its certificate.
 pub(super) fn index_keys_of_key(key: &Key) -> Vec<String> {
-    let hash = key.search_key();
-    [format!("sha256:{hash}"), hash].into_iter().chain(key.subjects().iter().cloned()).collect()
+    let hash = search::key_hash(key);
+    [format!("sha256:{hash}"), hash].into_iter().chain(search::key_names(key)).collect()
 }
 
 /// Refuses if anything is missing or wrong, with all of it in one message, as Rekor.

@@ -7,12 +7,13 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::{Canonical, Kind, Proposal, Purpose};
-use crate::digest::{Digest, HashAlgorithm};
 use crate::member::Member;
-use crate::public_key::SignatureError;
 use crate::refusal::Refusal;
-use crate::work::Work;
-use crate::x509::{Key, VerifyError};
+use crate::search;
+use pki::Work;
+use pki::digest::{Digest, HashAlgorithm};
+use pki::public_key::SignatureError;
+use pki::x509::{Key, VerifyError};
 
 /// `hashedrekord:0.0.1`.
 pub(super) struct V001;
@@ -94,7 +95,7 @@ impl Spec {
 
     fn key(&self) -> Result<Key, Refusal> {
         match &self.public_key {
-            Some(pem) => Key::from_pem(pem),
+            Some(pem) => Ok(Key::from_pem(pem)?),
             None => Err(Refusal::Invalid("missing public key".to_owned())),
         }
     }
@@ -122,8 +123,8 @@ impl Spec {
 
 /// The key's hash (without a prefix), the certificate's names, the digest.
 fn index_keys(key: &Key, spec: &Spec) -> Vec<String> {
-    let mut keys = vec![hex::encode(tlog::sha256(key.canonical()).0)];
-    keys.extend_from_slice(key.subjects());
+    let mut keys = vec![search::key_hash(key)];
+    keys.extend(search::key_names(key));
     keys.push(format!("{}:{}", spec.algorithm.name(), spec.value));
     keys
 }

@@ -6,11 +6,11 @@ use serde_json::value::RawValue;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{HashedRekordRequestV002, spec};
 
 use super::{Canonical, Kind, Proposal, Purpose, unknown_version};
-use crate::digest::Digest;
 use crate::refusal::Refusal;
 use crate::v2::signer::{Scheme, Signer, missing};
 use crate::v2::{self, digest_key, hash_name};
-use crate::work::Work;
+use pki::Work;
+use pki::digest::Digest;
 
 /// `hashedrekord:0.0.2`.
 pub(crate) struct V002;
@@ -62,7 +62,11 @@ impl Request {
         }
         let length = digest.len();
         let digest = Digest::from_bytes(algorithm, digest).ok_or_else(|| {
-            Refusal::Invalid(format!("a {} digest has {} bytes, not {length}", algorithm.title(), algorithm.len()))
+            Refusal::Invalid(format!(
+                "a {} digest has {} bytes, not {length}",
+                algorithm.title(),
+                algorithm.digest_length()
+            ))
         })?;
         signer.public_key().verify_digest(&digest, &signature.content, work).map_err(Refusal::invalid)?;
         Ok(Canonical {

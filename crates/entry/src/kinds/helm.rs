@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 
 use super::artifact;
 use super::{Canonical, Kind, Proposal, Purpose, Weight};
-use crate::jcs;
 use crate::member::Member;
-use crate::pki::{Key, Signature, pgp};
 use crate::refusal::Refusal;
-use crate::work::Work;
+use crate::search;
+use pki::Work;
+use pki::jcs;
+use pki::{Key, Signature, pgp};
 use provenance::Provenance;
 
 /// `helm:0.0.1`.
@@ -102,8 +103,8 @@ fn leaf_bytes(key: &pgp::Key, provenance: &Provenance) -> Vec<u8> {
 
 /// The key's hash (without a prefix), its e-mail addresses, the chart's hash.
 fn index_keys(key: &pgp::Key, hash: String) -> Vec<String> {
-    let mut keys = vec![key.search_key()];
-    keys.extend_from_slice(key.subjects());
+    let mut keys = vec![search::key_hash(key)];
+    keys.extend(search::key_names(key));
     keys.push(hash);
     keys
 }

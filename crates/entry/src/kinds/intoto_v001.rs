@@ -6,13 +6,14 @@ use serde_json::value::RawValue;
 
 use super::hash::{CommittedHash, found_by, index_keys_of_key, not_insertable, validated};
 use super::{Canonical, Kind, Proposal, Purpose};
-use crate::dsse::Envelope;
-use crate::member::{self, Member};
+use crate::member::Member;
 use crate::refusal::Refusal;
-use crate::ssh_fingerprint::ssh_fingerprint;
 use crate::statement::{self, Digests};
-use crate::work::Work;
-use crate::x509::Key;
+use pki::Work;
+use pki::base64::decode_standard_base64;
+use pki::dsse::Envelope;
+use pki::ssh_fingerprint::ssh_fingerprint;
+use pki::x509::Key;
 
 /// `intoto:0.0.1`.
 pub(super) struct V001;
@@ -56,7 +57,7 @@ impl Proposal for Spec {
         let key = Key::from_pem(&self.public_key)?;
         let envelope = Envelope::from_json(&self.envelope)?;
         verify(&envelope, &key, work)?;
-        let payload = member::decode_standard_base64(&envelope.payload)
+        let payload = decode_standard_base64(&envelope.payload)
             .map_err(|at| Refusal::Invalid(format!("illegal base64 data at input byte {at}")))?;
         if let Purpose::Insert { .. } = purpose
             && (payload.is_empty() || envelope.payload_type.is_empty())

@@ -6,13 +6,14 @@ use serde_json::value::RawValue;
 
 use super::hash::{CommittedHash, found_by, index_keys_of_key, not_insertable, validated};
 use super::{Canonical, Kind, Proposal, Purpose};
-use crate::dsse::{self, Envelope, KeysTried};
-use crate::jcs;
-use crate::member::{self, Member};
+use crate::member::Member;
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
-use crate::work::Work;
-use crate::x509::Key;
+use pki::Work;
+use pki::base64::decode_standard_base64;
+use pki::dsse::{self, Envelope, KeysTried};
+use pki::jcs;
+use pki::x509::Key;
 
 /// `intoto:0.0.2`.
 pub(super) struct V002;
@@ -64,7 +65,7 @@ impl Proposal for Spec {
         let envelope = self.envelope()?;
         let pems: Vec<&[u8]> = self.signatures.iter().map(|signature| signature.public_key.as_slice()).collect();
         let verified = dsse::verify(&envelope, &pems, KeysTried::All, work)?;
-        let payload = member::decode_standard_base64(&envelope.payload).map_err(|at| {
+        let payload = decode_standard_base64(&envelope.payload).map_err(|at| {
             Refusal::Invalid(format!("could not decode envelope payload: illegal base64 data at input byte {at}"))
         })?;
         if let Purpose::Insert { .. } = purpose

@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 use super::artifact::{self, Artifact};
 use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
-use crate::pki::pkcs7::SignedData;
 use crate::refusal::Refusal;
-use crate::work::Work;
+use pki::Work;
+use pki::pkcs7::SignedData;
 
 /// `jar:0.0.1`.
 pub(super) struct V001;

@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 
 use super::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
-use crate::pki::{self, Key, minisign, pgp, ssh};
 use crate::refusal::Refusal;
-use crate::work::Work;
-use crate::x509;
+use crate::search;
+use pki::Work;
+use pki::x509;
+use pki::{Key, minisign, pgp, ssh};
 
 /// `rekord:0.0.1`.
 pub(super) struct V001;
@@ -172,8 +173,8 @@ impl Spec {
 
 /// The key's hash (without a prefix), its names, the artifact's hash.
 fn index_keys(key: &impl Key, hash: &str) -> Vec<String> {
-    let mut keys = vec![key.search_key()];
-    keys.extend_from_slice(key.subjects());
+    let mut keys = vec![search::key_hash(key)];
+    keys.extend(search::key_names(key));
     keys.push(format!("sha256:{hash}"));
     keys
 }

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use super::hash::validated;
 use super::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
-use crate::pki::pkcs7::SignedData;
 use crate::refusal::Refusal;
-use crate::work::Work;
-use crate::x509::der::{Elements, SEQUENCE};
+use pki::Work;
+use pki::pkcs7::SignedData;
+use pki::time_stamp;
 
 /// Bytes of one answer, as in Rekor. That bounds its certificates and signers, too.
 const MAX_BYTES: usize = 10 * 1024;
@@ -43,7 +43,7 @@ impl Proposal for Spec {
         if self.response.len() > MAX_BYTES {
             return Err(Refusal::Invalid("tsr exceeds maximum allowed size (10kB)".to_owned()));
         }
-        let (status, token) = parts(&self.response)
+        let (status, token) = time_stamp::response(&self.response)
             .ok_or_else(|| Refusal::Invalid("asn1: structure error: not a time-stamp response".to_owned()))?;
         if !matches!(status, GRANTED | GRANTED_WITH_MODS) {
             return Err(Refusal::Invalid(format!("tsr status not granted: {}", hex::encode(status))));
@@ -85,13 +85,3 @@ impl Spec {
 // Contents of `PKIStatus` (RFC 3161 section 2.4.2).
 const GRANTED: &[u8] = &[0];
 const GRANTED_WITH_MODS: &[u8] = &[1];
-
-/// Status, and the contents of the token, of a response. Rekor does not look at what follows; but one token would then have
-/// any number of entries.
-fn parts(response: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
-    let mut outer = Elements(response);
-    let mut fields = outer.inside(SEQUENCE)?;
-    let status = fields.inside(SEQUENCE)?.small_integer()?.contents;
-    let token = fields.optional(SEQUENCE)?;
-    (outer.is_empty() && fields.is_empty()).then_some((status, token))
-}

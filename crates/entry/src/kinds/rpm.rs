@@ -9,12 +9,13 @@ use serde_json::value::RawValue;
 
 use super::artifact::{self, Artifact};
 use super::{Canonical, Kind, Proposal, Purpose, Weight};
-use crate::jcs;
 use crate::member::Member;
-use crate::pki::{Key, pgp};
 use crate::refusal::Refusal;
-use crate::work::Work;
+use crate::search;
 use package::Package;
+use pki::Work;
+use pki::jcs;
+use pki::{Key, pgp};
 
 /// `rpm:0.0.1`.
 pub(super) struct V001;
@@ -86,8 +87,8 @@ fn leaf_bytes(key: &pgp::Key, hash: &str, package: &Package<'_>) -> Result<Vec<u
 
 /// The key's hash (without a prefix), its e-mail addresses, the package's hash.
 fn index_keys(key: &pgp::Key, hash: String) -> Vec<String> {
-    let mut keys = vec![key.search_key()];
-    keys.extend_from_slice(key.subjects());
+    let mut keys = vec![search::key_hash(key)];
+    keys.extend(search::key_names(key));
     keys.push(hash);
     keys
 }

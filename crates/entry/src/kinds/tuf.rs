@@ -6,12 +6,14 @@ use serde_json::value::RawValue;
 
 use super::hash::validated;
 use super::{Canonical, Kind, Proposal, Purpose};
-use crate::jcs;
-use crate::member::{self, Member};
-use crate::pki::Key as _;
-use crate::pki::tuf::{Document, Root};
+use crate::member::Member;
 use crate::refusal::Refusal;
-use crate::work::Work;
+use crate::search;
+use pki::Key as _;
+use pki::Work;
+use pki::base64::decode_standard_base64;
+use pki::jcs;
+use pki::tuf::{Document, Root};
 
 /// `tuf:0.0.1`.
 pub(super) struct V001;
@@ -85,7 +87,7 @@ fn content(member: Member<'_>, name: &str, faults: &mut Vec<String>) -> Result<O
 }
 
 fn decode(text: &str, name: &str) -> Result<Vec<u8>, Refusal> {
-    member::decode_standard_base64(text).map_err(|at| {
+    decode_standard_base64(text).map_err(|at| {
         let name = if name == "metadata" { "TUF metadata" } else { "TUF root" };
         Refusal::Invalid(format!("base64 decoding {name} content: illegal base64 data at input byte {at}"))
     })
@@ -97,7 +99,7 @@ fn index_keys(document: &Document, root: &Root) -> Vec<String> {
         hex::encode(tlog::sha256(document.canonical()).0),
         document.role().to_owned(),
         document.version().to_string(),
-        root.search_key(),
+        search::key_hash(root),
     ]
 }
 

@@ -19,7 +19,8 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::MAX_LIST;
-use crate::refusal::{Refusal, quoted};
+use crate::refusal::Refusal;
+use pki::quoted;
 
 /// A message that can be read.
 pub(super) trait Message: Default {

@@ -5,12 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use sigstore_protobuf_specs::dev::sigstore::common::v1::PublicKeyDetails;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{Verifier, verifier};
 
-use crate::digest::HashAlgorithm;
-use crate::pki::Key as _;
 use crate::policy::Policy;
-use crate::public_key::{Curve, KeyKind, PublicKey};
 use crate::refusal::Refusal;
-use crate::x509::Key;
+use crate::search;
+use pki::digest::HashAlgorithm;
+use pki::public_key::{Curve, KeyKind, PublicKey};
+use pki::x509::Key;
 
 /// What a signature is made over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ impl Signer {
 
     /// The search keys of the key (that of its hash) and of the certificate's names.
     pub(crate) fn index_keys(&self) -> impl Iterator<Item = String> + '_ {
-        std::iter::once(self.key.search_key()).chain(self.key.subjects().iter().cloned())
+        std::iter::once(search::key_hash(&self.key)).chain(search::key_names(&self.key))
     }
 
     /// The verifier as leaf bytes have it.

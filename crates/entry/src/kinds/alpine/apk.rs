@@ -8,8 +8,8 @@ use flate2::bufread::GzDecoder;
 use tar::Archive;
 
 use super::pkginfo::{InfoError, PackageInfo};
-use crate::pem;
-use crate::work::{TooCostly, Work};
+use pki::pem;
+use pki::{TooCostly, Work};
 
 /// Bytes of the first member, decompressed, and of `.PKGINFO`: Rekor's `max_apk_metadata_size`. Packages have some
 /// hundred bytes in both.
@@ -135,8 +135,7 @@ fn visit_files(
 
 fn check_data(info: &PackageInfo, data: &[u8]) -> Result<(), PackageError> {
     let claimed = info.get("datahash");
-    let claimed =
-        hex::decode(claimed).map_err(|_| PackageError::NoHash(crate::refusal::quoted(claimed).into_owned()))?;
+    let claimed = hex::decode(claimed).map_err(|_| PackageError::NoHash(pki::quoted(claimed).into_owned()))?;
     let computed = tlog::sha256(data).0;
     match computed[..] == claimed[..] {
         true => Ok(()),

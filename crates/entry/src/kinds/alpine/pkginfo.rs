@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::jcs;
-use crate::work::{TooCostly, Work};
+use pki::jcs;
+use pki::{TooCostly, Work};
 
 /// Names in one file, each of which takes some 200 bytes. Packages have twenty.
 const MAX_NAMES: usize = 1_024;

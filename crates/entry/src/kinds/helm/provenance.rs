@@ -5,10 +5,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::envelope::is_name;
 use crate::kinds::artifact;
-use crate::pki::pgp::ClearSigned;
 use crate::refusal::Refusal;
+use pki::go_names::is_name;
+use pki::pgp::ClearSigned;
 
 /// Bytes of a provenance file. Beside the signature it has the `Chart.yaml`, which has some KiB.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
-use crate::work::{TooCostly, Work};
+use pki::{TooCostly, Work};
 
 /// Files in one archive: as many as can be without ZIP64. The list of them takes 9 MiB at most.
 const MAX_FILES: usize = 0xfffe;
@@ -244,5 +244,5 @@ fn u16_at(bytes: &[u8]) -> u16 {
 
 /// The beginning of a file's name, for a message.
 pub(super) fn shown(name: &[u8]) -> String {
-    crate::refusal::quoted(&String::from_utf8_lossy(name)).into_owned()
+    pki::quoted(&String::from_utf8_lossy(name)).into_owned()
 }

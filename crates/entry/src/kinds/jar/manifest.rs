@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::archive::shown;
-use crate::work::{TooCostly, Work};
+use pki::{TooCostly, Work};
 
 /// A manifest or signature file, split into its sections.
 pub(super) struct Manifest<'m> {

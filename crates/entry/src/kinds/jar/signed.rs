@@ -4,9 +4,9 @@
 use super::super::Purpose;
 use super::archive::{Archive, ArchiveError, File, shown};
 use super::manifest::{Attributes, Digests, Manifest, ManifestError};
-use crate::pki::pkcs7::{Pkcs7Error, SignedData};
 use crate::refusal::Refusal;
-use crate::work::{TooCostly, Work};
+use pki::pkcs7::{Pkcs7Error, SignedData};
+use pki::{TooCostly, Work};
 
 /// Bytes of a file directly in META-INF that has a dot in its name, decompressed: Rekor's `max_jar_metadata_size`. The
 /// manifest of 8,000 class files has that many.

@@ -7,9 +7,9 @@ use aws_lc_rs::digest::{self, Algorithm};
 use md5::{Digest as _, Md5};
 
 use super::header::{Header, HeaderError, Padding};
-use crate::jcs;
-use crate::pki::pgp;
-use crate::work::{TooCostly, Work};
+use pki::jcs;
+use pki::pgp;
+use pki::{TooCostly, Work};
 
 const LEAD_BYTES: usize = 96;
 const LEAD_MAGIC: &[u8] = &[0xed, 0xab, 0xee, 0xdb];

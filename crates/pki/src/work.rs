@@ -1,0 +1,162 @@
+//! The work that one request may cause. Each piece is counted before it is done.
+//!
+//! The unit is a nanosecond of one core. A piece of work has a price here if its cost can grow faster than the bytes that
+//! cause it: signature checks, bytes that are hashed or decompressed once more, comparisons of names. Code that only goes
+//! over its input a few times (JSON, base64, DER, PEM) pays nothing; [`PER_BYTE`] leaves room for it.
+//!
+//! The prices are estimates, meant as upper bounds. `scripts/prices` counts instructions beside them with valgrind.
+
+use crate::public_key::{Curve, KeyKind};
+
+/// Work that any request may cause: with what is not counted, 20 ms. Of the signatures that keys and certificates check, this
+/// buys 30 with P-521 or 200 with P-256.
+const BASE: u64 = 16_000_000;
+/// Work for each byte of a request: with what is not counted, 40 ns.
+const PER_BYTE: u64 = 32;
+
+/// Hashing a byte, by the slowest of the hash functions in use (SHA-1 that looks for collisions, SHA-3).
+const HASHING: u64 = 4;
+/// The same by the fastest libraries: SHA-1, SHA-2 and MD5 without more.
+const FAST_HASHING: u64 = 2;
+/// Decompressing: a byte that is read, and a byte that comes out and goes through CRC-32.
+const INFLATING_FROM: u64 = 6;
+const INFLATING_TO: u64 = 1;
+/// Comparing two names, and a byte of the shorter one.
+const COMPARISON: u64 = 12;
+const COMPARISON_PER_BYTE: u64 = 1;
+/// Reading a line of attributes, whose names go into a map.
+const LINE: u64 = 200;
+/// Going over a byte of JSON once more than its length pays for.
+const SCANNING: u64 = 2;
+
+/// What one request may still cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    limit: u64,
+    spent: u64,
+    is_exhausted: bool,
+}
+
+/// The request asks for more work than [`Work`] allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "checking this takes longer than anything of its size may take: it has too many signatures, names, or bytes to hash \
+     or to decompress"
+)]
+pub struct TooCostly;
+
+impl Work {
+    /// The work that a request of so many bytes may cause.
+    pub fn of_request(bytes: usize) -> Self {
+        Self { limit: BASE + PER_BYTE * bytes as u64, spent: 0, is_exhausted: false }
+    }
+
+    /// For what the log accepted earlier: its work was bounded then, perhaps by a longer request.
+    pub fn of_accepted() -> Self {
+        Self { limit: u64::MAX, spent: 0, is_exhausted: false }
+    }
+
+    /// Work done so far, in nanoseconds.
+    pub fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    /// The most that [`Work::spent`] can become.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Whether some work was not done because it would have been too much. Whatever came of the rest MUST NOT be accepted.
+    pub fn is_exhausted(&self) -> bool {
+        self.is_exhausted
+    }
+
+    /// Before work of this price. Once it is too much, everything is.
+    pub fn take(&mut self, price: u64) -> Result<(), TooCostly> {
+        match self.spent.checked_add(price) {
+            Some(spent) if spent <= self.limit && !self.is_exhausted => {
+                self.spent = spent;
+                Ok(())
+            }
+            _ => {
+                self.is_exhausted = true;
+                Err(TooCostly)
+            }
+        }
+    }
+
+    /// Before one signature is checked with a key of this kind.
+    pub fn take_signature(&mut self, key: KeyKind) -> Result<(), TooCostly> {
+        self.take(match key {
+            KeyKind::Ecdsa(Curve::P256) => 80_000,
+            KeyKind::Ecdsa(Curve::P384) => 300_000,
+            KeyKind::Ecdsa(Curve::P521) => 500_000,
+            // Nothing verifies with it.
+            KeyKind::Ecdsa(Curve::P224) => 0,
+            KeyKind::Ed25519 => 60_000,
+            KeyKind::Rsa { bytes } => rsa(bytes),
+        })
+    }
+
+    /// Before one RSASSA-PSS signature with a salt of any length is checked: in arithmetic that is ten times slower.
+    pub fn take_pss(&mut self, modulus_bytes: usize) -> Result<(), TooCostly> {
+        self.take(10 * rsa(modulus_bytes))
+    }
+
+    /// Before so many bytes are hashed.
+    pub fn take_hashing(&mut self, bytes: usize) -> Result<(), TooCostly> {
+        self.take(HASHING.saturating_mul(bytes as u64))
+    }
+
+    /// Before so many bytes are hashed by so many of the fast hash functions, SHA-1 and SHA-2.
+    pub fn take_hashing_by(&mut self, bytes: u64, functions: usize) -> Result<(), TooCostly> {
+        self.take(FAST_HASHING.saturating_mul(bytes).saturating_mul(functions as u64))
+    }
+
+    /// Before `from` bytes are decompressed to `to` bytes.
+    pub fn take_inflating(&mut self, from: usize, to: u64) -> Result<(), TooCostly> {
+        self.take(INFLATING_FROM.saturating_mul(from as u64).saturating_add(INFLATING_TO.saturating_mul(to)))
+    }
+
+    /// Before so many names are compared, of which the shorter ones have so many bytes together.
+    pub fn take_comparisons(&mut self, count: u64, bytes: u64) -> Result<(), TooCostly> {
+        self.take(COMPARISON.saturating_mul(count).saturating_add(COMPARISON_PER_BYTE.saturating_mul(bytes)))
+    }
+
+    /// Before the lines of a text are read, each of which may give something a name.
+    pub fn take_lines(&mut self, text: &[u8]) -> Result<(), TooCostly> {
+        let lines = 1 + text.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.take(LINE * lines)
+    }
+
+    /// Before so many bytes of JSON are gone over again.
+    pub fn take_scanning(&mut self, bytes: usize) -> Result<(), TooCostly> {
+        self.take(SCANNING * bytes as u64)
+    }
+}
+
+/// The price of a check by an RSA key with so many bytes and a short exponent, which is all that are taken.
+fn rsa(modulus_bytes: usize) -> u64 {
+    let bytes = modulus_bytes as u64;
+    10_000 + bytes * bytes / 4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_once_is_too_much_for_ever() {
+        let mut work = Work::of_request(0);
+        assert_eq!(work.take(BASE - 1), Ok(()));
+        assert_eq!((work.take(2), work.spent()), (Err(TooCostly), BASE - 1));
+        assert_eq!((work.take(1), work.is_exhausted()), (Err(TooCostly), true));
+        assert_eq!(Work::of_request(1).take(u64::MAX), Err(TooCostly));
+        assert_eq!(Work::of_accepted().take(u64::MAX / 2), Ok(()));
+    }
+
+    #[test]
+    fn longer_requests_may_cost_more() {
+        assert_eq!(Work::of_request(1_000).limit() - Work::of_request(0).limit(), 1_000 * PER_BYTE);
+    }
+}
