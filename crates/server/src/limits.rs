@@ -36,6 +36,9 @@ pub const PLACE_INDEX_KEYS: usize = ledger::MAX_ROUND_INDEX_KEYS / ledger::MAX_R
 
 /// Entries of a batch go into the log until this long after the batch has arrived; those whose turn comes later get 503. With
 /// [`BODY_TIMEOUT`] before it and what an append may wait for witnesses after it, 10 s, that is [`REQUEST_TIMEOUT`].
+///
+/// [`BODY_TIMEOUT`]: host::limits::BODY_TIMEOUT
+/// [`REQUEST_TIMEOUT`]: host::limits::REQUEST_TIMEOUT
 pub const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long an entry of a batch waits before it tries again to get into a full queue: the ledger works off a round in less.
