@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use entry::{Refusal, Weight};
+use entry::Weight;
 use host::{Reason, Share};
 use http::{HeaderName, HeaderValue, StatusCode};
-use ledger::{Hit, ReadError, Shards};
+use ledger::{Hit, Shards};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -32,53 +32,8 @@ const QUERY: BodyName = BodyName("query");
 /// Rekor's pattern, as its message cites it. SHA-384 (96 digits) is found here besides.
 const HASH_PATTERN: &str = "^(sha512:)?[0-9a-fA-F]{128}$|^(sha256:)?[0-9a-fA-F]{64}$|^(sha1:)?[0-9a-fA-F]{40}$";
 
-/// Why nothing is searched. No hit is no error.
-#[derive(Debug)]
-pub(crate) enum SearchError {
-    /// The body does not arrive, parse or validate.
-    Body(ApiError),
-    /// The public key is not one of its format, or the format is not supported.
-    PublicKey(Refusal),
-    /// Its terms are each so frequent, and so rarely together, that it takes too long.
-    TooLong,
-    /// The database.
-    Read(ReadError),
-}
-
-impl IntoResponse for SearchError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Body(error) => error.into_response(),
-            Self::PublicKey(refusal) => ApiError::handler(StatusCode::BAD_REQUEST, refusal.to_string()).into_response(),
-            Self::TooLong => {
-                let message = "the search took too long; index/search answers in parts";
-                ApiError::unavailable(Reason::TIMEOUT, message, SEARCH_TIMEOUT.as_secs()).into_response()
-            }
-            Self::Read(error) => ApiError::from(error).into_response(),
-        }
-    }
-}
-
-impl From<host::Refusal> for SearchError {
-    fn from(refusal: host::Refusal) -> Self {
-        Self::Body(refusal.into())
-    }
-}
-
-impl From<ApiError> for SearchError {
-    fn from(error: ApiError) -> Self {
-        Self::Body(error)
-    }
-}
-
-impl From<ReadError> for SearchError {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
 /// The handler.
-pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Result<Response, SearchError> {
+pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let search = app.verifier.run(body, Search::parse, Ok).await??;
@@ -119,7 +74,7 @@ impl Work for Search {
 }
 
 impl Search {
-    fn parse(body: &[u8]) -> Result<Self, SearchError> {
+    fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let members = QUERY.parse(body, &["email", "hash", "operator", "publicKey", "subject"])?;
         // Rekor binds everything before it validates anything.
         let email = text(&members, "email")?;
@@ -134,11 +89,8 @@ impl Search {
         if let Some(email) = &email
             && !is_mailbox(email)
         {
-            return Err(ApiError::validation(
-                Validation::Type,
-                format!("email in body must be of type email: {email:?}"),
-            )
-            .into());
+            let message = format!("email in body must be of type email: {email:?}");
+            return Err(ApiError::validation(Validation::Type, message));
         }
         terms.extend(hash.as_deref().map(hash_key).transpose()?.map(|key| vec![key]));
         let operator = match operator.as_deref() {
@@ -146,7 +98,7 @@ impl Search {
             Some("and") => Operator::And,
             Some(_) => {
                 let message = "operator in body should be one of [and or]";
-                return Err(ApiError::validation(Validation::Enum, message).into());
+                return Err(ApiError::validation(Validation::Enum, message));
             }
         };
         let format = key.as_ref().map(PublicKey::valid_format).transpose()?;
@@ -167,7 +119,7 @@ impl Search {
     }
 
     /// The matching entries, newest first, up to one more than is shown, and room to show them.
-    async fn run(&self, app: &App, shards: &Shards) -> Result<(Vec<Hit>, Share), SearchError> {
+    async fn run(&self, app: &App, shards: &Shards) -> Result<(Vec<Hit>, Share), ApiError> {
         let mut room = search_room(app, ID_ANSWER_BYTES * u64::from(FEW_SEARCH_HITS)).await?;
         let mut hits = Vec::new();
         if self.terms.is_empty() {
@@ -186,7 +138,8 @@ impl Search {
                 return Ok((hits, room));
             }
             if Instant::now() > deadline {
-                return Err(SearchError::TooLong);
+                let message = "the search took too long; index/search answers in parts";
+                return Err(ApiError::unavailable(Reason::TIMEOUT, message, SEARCH_TIMEOUT.as_secs()));
             }
             if hits.len() == most {
                 most = MAX_SEARCH_HITS as usize + 1;
@@ -230,8 +183,9 @@ impl PublicKey {
 
     /// Kinds store a key's hash with or without `sha256:` before it. Rekor looks for the bare one only and so misses DSSE and
     /// in-toto entries.
-    fn term(&self, format: &str) -> Result<Term, SearchError> {
-        let bare = entry::key_search_key(format, &self.content).map_err(SearchError::PublicKey)?;
+    fn term(&self, format: &str) -> Result<Term, ApiError> {
+        let bare = entry::key_search_key(format, &self.content)
+            .map_err(|refusal| ApiError::handler(StatusCode::BAD_REQUEST, refusal.to_string()))?;
         Ok(vec![format!("sha256:{bare}"), bare])
     }
 }
@@ -272,6 +226,7 @@ fn hash_key(hash: &str) -> Result<String, ApiError> {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
+    use axum::response::IntoResponse as _;
 
     use super::*;
 
