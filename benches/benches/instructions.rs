@@ -1,15 +1,16 @@
-//! The hashing core once more, for counting its instructions: `instructions CASE TIMES` does the work of a case so many times.
+//! The hashing core once more, for counting its instructions: `instructions CASE TIMES` does the
+//! work of a case so many times.
 //!
-//! Everything is the same in each run, so the difference of two runs is the work alone. Run by scripts/instructions; without
-//! arguments, as `cargo bench` runs it, it does each case once.
+//! Everything is the same in each run, so the difference of two runs is the work alone. Run by
+//! scripts/instructions; without arguments, as `cargo bench` runs it, it does each case once.
 
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
 use tlog::{
-    Edge, Hash, LeafIndex, TILE_WIDTH, TileId, TileTree, TreeSize, consistency_proof, inclusion_proof, leaf_hash,
-    tiles_for_consistency, tiles_for_inclusion,
+    Edge, Hash, LeafIndex, TILE_WIDTH, TileId, TileTree, TreeSize, consistency_proof,
+    inclusion_proof, leaf_hash, tiles_for_consistency, tiles_for_inclusion,
 };
 
 /// As in the criterion benches.
@@ -26,7 +27,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
         [case, times] if !case.starts_with('-') => run(case, times.parse().unwrap_or(0)),
-        _ => ["append", "inclusion", "consistency", "tile"].into_iter().for_each(|case| run(case, 1)),
+        _ => ["append", "inclusion", "consistency", "tile"]
+            .into_iter()
+            .for_each(|case| run(case, 1)),
     }
 }
 
@@ -35,15 +38,25 @@ fn run(case: &str, times: u32) {
         "append" => append(times),
         "inclusion" => {
             let tiles = tiles(|at| tiles_for_inclusion(LeafIndex(at), LARGE_LOG));
-            repeat(times, || places().map(|at| inclusion_proof(LeafIndex(at), LARGE_LOG, &tiles)).for_each(discard));
+            repeat(times, || {
+                places()
+                    .map(|at| inclusion_proof(LeafIndex(at), LARGE_LOG, &tiles))
+                    .for_each(discard)
+            });
         }
         "consistency" => {
             let tiles = tiles(|at| tiles_for_consistency(TreeSize(at), LARGE_LOG));
-            repeat(times, || places().map(|at| consistency_proof(TreeSize(at), LARGE_LOG, &tiles)).for_each(discard));
+            repeat(times, || {
+                places()
+                    .map(|at| consistency_proof(TreeSize(at), LARGE_LOG, &tiles))
+                    .for_each(discard)
+            });
         }
         "tile" => {
             let hashes: Vec<Hash> = (0..TILE_WIDTH as u64).map(hash).collect();
-            repeat(times, || discard(TileTree::new(black_box(&hashes)).map(|tile| tile.root())));
+            repeat(times, || {
+                discard(TileTree::new(black_box(&hashes)).map(|tile| tile.root()))
+            });
         }
         other => panic!("no case {other}"),
     }
@@ -89,5 +102,10 @@ fn hash(index: u64) -> Hash {
 }
 
 fn leaf(index: u64) -> Vec<u8> {
-    index.to_be_bytes().into_iter().cycle().take(LEAF_BYTES).collect()
+    index
+        .to_be_bytes()
+        .into_iter()
+        .cycle()
+        .take(LEAF_BYTES)
+        .collect()
 }

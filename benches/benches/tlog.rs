@@ -1,18 +1,20 @@
 //! The hashing core: leaves, nodes, batch appends, tiles, proofs.
 //!
-//! Each `ring` line is plain SHA-256 over exactly the inputs that the line beside it hashes, prefixes included and laid out
-//! beforehand: what is above it is our own cost.
+//! Each `ring` line is plain SHA-256 over exactly the inputs that the line beside it hashes,
+//! prefixes included and laid out beforehand: what is above it is our own cost.
 
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use ring::digest::{SHA256, digest};
 use rs_merkle::{Hasher, MerkleTree};
 use tlog::{
-    Edge, Hash, LeafIndex, TILE_WIDTH, TileId, TileTree, TreeSize, consistency_proof, inclusion_proof, leaf_hash,
-    node_hash, verify_consistency, verify_inclusion,
+    Edge, Hash, LeafIndex, TILE_WIDTH, TileId, TileTree, TreeSize, consistency_proof,
+    inclusion_proof, leaf_hash, node_hash, verify_consistency, verify_inclusion,
 };
 
 /// A `hashedrekord` entry with a P-256 key has 557 bytes, so this is a usual leaf.
@@ -28,12 +30,23 @@ fn hashes(c: &mut Criterion) {
     let mut group = c.benchmark_group("hash");
     let leaf = leaf(0);
     let leaf_input = [&[0], leaf.as_slice()].concat();
-    group.bench_function("leaf of 600 bytes/ring", |b| b.iter(|| digest(&SHA256, black_box(&leaf_input))));
-    group.bench_function("leaf of 600 bytes/tlog", |b| b.iter(|| leaf_hash(black_box(&leaf))));
-    let (left, right) = (leaf_hash(&leaf), node_hash(&leaf_hash(&leaf), &leaf_hash(&leaf)));
+    group.bench_function("leaf of 600 bytes/ring", |b| {
+        b.iter(|| digest(&SHA256, black_box(&leaf_input)))
+    });
+    group.bench_function("leaf of 600 bytes/tlog", |b| {
+        b.iter(|| leaf_hash(black_box(&leaf)))
+    });
+    let (left, right) = (
+        leaf_hash(&leaf),
+        node_hash(&leaf_hash(&leaf), &leaf_hash(&leaf)),
+    );
     let node_input = node_input(&left, &right);
-    group.bench_function("node/ring", |b| b.iter(|| digest(&SHA256, black_box(&node_input))));
-    group.bench_function("node/tlog", |b| b.iter(|| node_hash(black_box(&left), black_box(&right))));
+    group.bench_function("node/ring", |b| {
+        b.iter(|| digest(&SHA256, black_box(&node_input)))
+    });
+    group.bench_function("node/tlog", |b| {
+        b.iter(|| node_hash(black_box(&left), black_box(&right)))
+    });
     group.finish();
 }
 
@@ -46,11 +59,18 @@ fn append(c: &mut Criterion) {
     edge.append(&before);
 
     let mut group = c.benchmark_group("append leaves of 600 bytes");
-    // One batch a sample: on a busy machine the fastest ones are those that nothing interrupted (scripts/hashing).
-    group.sampling_mode(SamplingMode::Flat).sample_size(1000).nresamples(1000);
+    // One batch a sample: on a busy machine the fastest ones are those that nothing interrupted
+    // (scripts/hashing).
+    group
+        .sampling_mode(SamplingMode::Flat)
+        .sample_size(1000)
+        .nresamples(1000);
     for count in [1, 256, 4096] {
         let leaves: Vec<Vec<u8>> = (LOG..LOG + count).map(leaf).collect();
-        let leaf_inputs: Vec<Vec<u8>> = leaves.iter().map(|leaf| [&[0], leaf.as_slice()].concat()).collect();
+        let leaf_inputs: Vec<Vec<u8>> = leaves
+            .iter()
+            .map(|leaf| [&[0], leaf.as_slice()].concat())
+            .collect();
         let (root, node_inputs) = log.clone().appended(&leaves);
         group.throughput(Throughput::Elements(count));
         group.bench_function(BenchmarkId::new("ring", count), |b| {
@@ -70,34 +90,43 @@ fn append(c: &mut Criterion) {
         });
     }
     group.sample_size(10);
-    let tree = MerkleTree::<Rfc6962>::from_leaves(&before.iter().map(|hash| hash.0).collect::<Vec<_>>());
+    let tree =
+        MerkleTree::<Rfc6962>::from_leaves(&before.iter().map(|hash| hash.0).collect::<Vec<_>>());
     for count in [1, 256, 4096] {
         let leaves: Vec<Vec<u8>> = (LOG..LOG + count).map(leaf).collect();
         let (root, _) = log.clone().appended(&leaves);
         group.throughput(Throughput::Elements(count));
-        group.bench_function(BenchmarkId::new("rs_merkle over the whole log", count), |b| {
-            let append = |mut tree: MerkleTree<Rfc6962>| {
-                tree.append(&mut leaves.iter().map(|leaf| leaf_hash(leaf).0).collect());
-                tree.commit();
-                assert_eq!(tree.root(), Some(root.0));
-                tree
-            };
-            b.iter_batched(|| tree.clone(), append, BatchSize::PerIteration);
-        });
+        group.bench_function(
+            BenchmarkId::new("rs_merkle over the whole log", count),
+            |b| {
+                let append = |mut tree: MerkleTree<Rfc6962>| {
+                    tree.append(&mut leaves.iter().map(|leaf| leaf_hash(leaf).0).collect());
+                    tree.commit();
+                    assert_eq!(tree.root(), Some(root.0));
+                    tree
+                };
+                b.iter_batched(|| tree.clone(), append, BatchSize::PerIteration);
+            },
+        );
     }
     group.finish();
 }
 
-/// What a round of one entry pays at the right edge, by how full the tile is; and what a cached tile costs once.
+/// What a round of one entry pays at the right edge, by how full the tile is; and what a cached
+/// tile costs once.
 fn tiles(c: &mut Criterion) {
-    let hashes: Vec<Hash> = (0..TILE_WIDTH as u64).map(|index| leaf_hash(&leaf(index))).collect();
+    let hashes: Vec<Hash> = (0..TILE_WIDTH as u64)
+        .map(|index| leaf_hash(&leaf(index)))
+        .collect();
     let mut log = Log::default();
     hashes.iter().for_each(|leaf| log.push(*leaf));
     let mut group = c.benchmark_group("tile");
     group.bench_function("decode 256/ring", |b| {
         b.iter(|| log.nodes.iter().for_each(|input| ring(input)));
     });
-    group.bench_function("decode 256/tlog", |b| b.iter(|| TileTree::new(black_box(&hashes))));
+    group.bench_function("decode 256/tlog", |b| {
+        b.iter(|| TileTree::new(black_box(&hashes)))
+    });
     for width in [1, 128, 254] {
         let mut edge = Edge::empty();
         edge.append(&hashes[..width]);
@@ -113,10 +142,14 @@ fn tiles(c: &mut Criterion) {
 }
 
 fn proofs(c: &mut Criterion) {
-    let leaves: Vec<Hash> = (0..LARGE_LOG).map(|index| tlog::sha256(&index.to_be_bytes())).collect();
+    let leaves: Vec<Hash> = (0..LARGE_LOG)
+        .map(|index| tlog::sha256(&index.to_be_bytes()))
+        .collect();
     let mut edge = Edge::empty();
     let full = edge.append(&leaves);
-    let decoded = full.iter().filter_map(|tile| Some((tile.id, Arc::new(TileTree::new(&tile.hashes).ok()?))));
+    let decoded = full
+        .iter()
+        .filter_map(|tile| Some((tile.id, Arc::new(TileTree::new(&tile.hashes).ok()?))));
     let cached: HashMap<TileId, Arc<TileTree>> = decoded.chain(edge.tiles()).collect();
     let (size, root) = (edge.size(), edge.root());
 
@@ -126,8 +159,12 @@ fn proofs(c: &mut Criterion) {
         at = (at + STRIDE) % LARGE_LOG;
         at
     };
-    group.bench_function("make inclusion", |b| b.iter(|| inclusion_proof(LeafIndex(next()), size, &cached)));
-    group.bench_function("make consistency", |b| b.iter(|| consistency_proof(TreeSize(next()), size, &cached)));
+    group.bench_function("make inclusion", |b| {
+        b.iter(|| inclusion_proof(LeafIndex(next()), size, &cached))
+    });
+    group.bench_function("make consistency", |b| {
+        b.iter(|| consistency_proof(TreeSize(next()), size, &cached))
+    });
 
     let index = LeafIndex(STRIDE);
     let proof = inclusion_proof(index, size, &cached).unwrap_or_default();
@@ -141,10 +178,16 @@ fn proofs(c: &mut Criterion) {
     first.append(&leaves[..STRIDE as usize]);
     let (first, first_root) = (first.size(), first.root());
     let proof = consistency_proof(first, size, &cached).unwrap_or_default();
-    assert_eq!(verify_consistency(first, &first_root, size, &root, &proof), Ok(()));
-    group.bench_function(format!("verify consistency of {} hashes", proof.len()), |b| {
-        b.iter(|| verify_consistency(first, black_box(&first_root), size, &root, &proof));
-    });
+    assert_eq!(
+        verify_consistency(first, &first_root, size, &root, &proof),
+        Ok(())
+    );
+    group.bench_function(
+        format!("verify consistency of {} hashes", proof.len()),
+        |b| {
+            b.iter(|| verify_consistency(first, black_box(&first_root), size, &root, &proof));
+        },
+    );
     group.finish();
 }
 
@@ -154,7 +197,12 @@ fn ring(input: &[u8]) {
 }
 
 fn leaf(index: u64) -> Vec<u8> {
-    index.to_be_bytes().into_iter().cycle().take(LEAF_BYTES).collect()
+    index
+        .to_be_bytes()
+        .into_iter()
+        .cycle()
+        .take(LEAF_BYTES)
+        .collect()
 }
 
 fn node_input(left: &Hash, right: &Hash) -> [u8; 65] {
@@ -164,8 +212,8 @@ fn node_input(left: &Hash, right: &Hash) -> [u8; 65] {
     input
 }
 
-/// The least that an append can hash: each perfect subtree once when it is complete, and for the root one node less than there
-/// are perfect subtrees. Keeps what it hashed.
+/// The least that an append can hash: each perfect subtree once when it is complete, and for the
+/// root one node less than there are perfect subtrees. Keeps what it hashed.
 #[derive(Clone, Default)]
 struct Log {
     subtrees: Vec<(u32, Hash)>,
@@ -189,7 +237,10 @@ impl Log {
         self.nodes.clear();
         leaves.iter().for_each(|leaf| self.push(leaf_hash(leaf)));
         let subtrees: Vec<Hash> = self.subtrees.iter().map(|(_, hash)| *hash).collect();
-        let root = subtrees.into_iter().rev().reduce(|right, left| self.node(&left, &right));
+        let root = subtrees
+            .into_iter()
+            .rev()
+            .reduce(|right, left| self.node(&left, &right));
         (root.unwrap_or(tlog::EMPTY_ROOT), self.nodes)
     }
 

@@ -18,12 +18,23 @@ use tlog::KeyAlgorithm;
 #[derive(clap::Args)]
 pub(crate) struct Place {
     /// Folder for the SQLite database and the log key
-    #[arg(long, env = "TREEHEAD_DATA_DIR", value_name = "FOLDER", default_value = "./treehead-data")]
+    #[arg(
+        long,
+        env = "TREEHEAD_DATA_DIR",
+        value_name = "FOLDER",
+        default_value = "./treehead-data"
+    )]
     data_dir: PathBuf,
     /// Postgres database to use instead of SQLite, `postgres://…`
-    #[arg(long, env = "TREEHEAD_DATABASE", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "TREEHEAD_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     database: Option<String>,
-    /// File of the log's private key, made if it is absent [default: log-key.pem in the data folder]
+    /// File of the log's private key, made if it is absent [default: log-key.pem in the data
+    /// folder]
     #[arg(long, env = "TREEHEAD_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
     /// Name of the log [default for a new log: localhost]
@@ -42,18 +53,33 @@ pub(crate) struct Log {
 pub(crate) async fn open(place: &Place) -> Result<Log> {
     let folder = &place.data_dir;
     let shown = || folder.display().to_string();
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).with_context(shown)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(shown)?;
     let (store, lock): (Arc<dyn Store>, _) = match &place.database {
         Some(url) => (Arc::new(PostgresStore::connect(url).await?), None),
         None => {
-            let lock =
-                OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("treehead.lock"))?;
-            lock.try_lock().with_context(|| format!("{} is in use", folder.display()))?;
-            (Arc::new(SqliteStore::open(&folder.join("treehead.db")).await?), Some(lock))
+            let lock = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(folder.join("treehead.lock"))?;
+            lock.try_lock()
+                .with_context(|| format!("{} is in use", folder.display()))?;
+            (
+                Arc::new(SqliteStore::open(&folder.join("treehead.db")).await?),
+                Some(lock),
+            )
         }
     };
-    let key_path = place.key.clone().unwrap_or_else(|| folder.join("log-key.pem"));
-    let (key, _) = key_file::read_or_make(&key_path, KeyAlgorithm::EcdsaP256, &SystemRandom::new())?;
+    let key_path = place
+        .key
+        .clone()
+        .unwrap_or_else(|| folder.join("log-key.pem"));
+    let (key, _) =
+        key_file::read_or_make(&key_path, KeyAlgorithm::EcdsaP256, &SystemRandom::new())?;
     let settings = Settings {
         store,
         name: place.name.clone(),
@@ -64,12 +90,20 @@ pub(crate) async fn open(place: &Place) -> Result<Log> {
         clock: Arc::new(SystemClock),
         metrics: prometheus::Registry::new(),
     };
-    Ok(Log { ledger: Ledger::open(settings).await?, _lock: lock })
+    Ok(Log {
+        ledger: Ledger::open(settings).await?,
+        _lock: lock,
+    })
 }
 
 #[cfg(test)]
 impl Place {
     pub(crate) fn in_folder(folder: &std::path::Path) -> Self {
-        Self { data_dir: folder.to_owned(), database: None, key: None, name: None }
+        Self {
+            data_dir: folder.to_owned(),
+            database: None,
+            key: None,
+            name: None,
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! `treehead-fill`: makes a log as large as one is wanted, straight through the ledger.
 //!
-//! HTTP and the check of each entry's signature are left out, because what is measured is the log that is left behind: its rows,
-//! indexes, tiles and signed entry timestamps are those that `treehead serve` would have written.
-#![expect(clippy::print_stdout, reason = "a command-line program: the last line is its product")]
+//! HTTP and the check of each entry's signature are left out, because what is measured is the log
+//! that is left behind: its rows, indexes, tiles and signed entry timestamps are those that
+//! `treehead serve` would have written.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line program: the last line is its product"
+)]
 
 mod certificate;
 mod entries;
@@ -49,44 +53,74 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let verifiers = if arguments.certificates { Verifiers::Certificates } else { Verifiers::Keys };
+    let verifiers = if arguments.certificates {
+        Verifiers::Certificates
+    } else {
+        Verifiers::Keys
+    };
     let entries = Entries::new(arguments.seed, verifiers)?;
     let log = log::open(&arguments.place).await?;
     let before = log.ledger.head().size.0;
     let bar = progress_bar(before, arguments.entries)?;
     let started = Instant::now();
-    let filled = fill(&log.ledger, arguments.entries, |number| entries.entry(number), &bar).await;
+    let filled = fill(
+        &log.ledger,
+        arguments.entries,
+        |number| entries.entry(number),
+        &bar,
+    )
+    .await;
     // Stores the signed entry timestamps that wait.
     log.ledger.stop().await;
     bar.finish_and_clear();
     filled?;
     let (size, seconds) = (log.ledger.head().size.0, started.elapsed().as_secs_f64());
     let added = size - before;
-    println!("{size} entries, {added} of them added in {seconds:.1} s, {:.0}/s", added as f64 / seconds);
+    println!(
+        "{size} entries, {added} of them added in {seconds:.1} s, {:.0}/s",
+        added as f64 / seconds
+    );
     Ok(())
 }
 
-/// Appends entries until the log has `size` of them. The one at leaf index N is `entry(N)`; all of them have their signed
-/// entry timestamps, the last of which are stored when the ledger stops.
-async fn fill(ledger: &Ledger, size: u64, entry: impl Fn(u64) -> NewEntry, bar: &ProgressBar) -> Result<()> {
+/// Appends entries until the log has `size` of them. The one at leaf index N is `entry(N)`; all of
+/// them have their signed entry timestamps, the last of which are stored when the ledger stops.
+async fn fill(
+    ledger: &Ledger,
+    size: u64,
+    entry: impl Fn(u64) -> NewEntry,
+    bar: &ProgressBar,
+) -> Result<()> {
     let mut next = ledger.head().size.0;
-    // First polled in the order they were pushed, and the first poll of an append is what queues it: indexes follow numbers.
+    // First polled in the order they were pushed, and the first poll of an append is what queues
+    // it: indexes follow numbers.
     let mut in_flight = FuturesUnordered::new();
     loop {
         while next < size && in_flight.len() < IN_FLIGHT {
             in_flight.push(append(ledger, next, entry(next)));
             next += 1;
         }
-        let Some(outcome) = in_flight.next().await else { return Ok(()) };
+        let Some(outcome) = in_flight.next().await else {
+            return Ok(());
+        };
         outcome?;
         bar.inc(1);
     }
 }
 
 async fn append(ledger: &Ledger, number: u64, entry: NewEntry) -> Result<()> {
-    let appended = ledger.append(entry).await.with_context(|| format!("entry {number}"))?;
-    let Appended::Sequenced(entry) = appended else { anyhow::bail!("entry {number} was there: use another seed") };
-    ensure!(entry.leaf_index.0 == number, "entry {number} got the leaf index {}: others write too", entry.leaf_index);
+    let appended = ledger
+        .append(entry)
+        .await
+        .with_context(|| format!("entry {number}"))?;
+    let Appended::Sequenced(entry) = appended else {
+        anyhow::bail!("entry {number} was there: use another seed")
+    };
+    ensure!(
+        entry.leaf_index.0 == number,
+        "entry {number} got the leaf index {}: others write too",
+        entry.leaf_index
+    );
     let ledger = ledger.clone();
     // Signatures are most of the work: a task each, so that all processors share it.
     tokio::spawn(async move { ledger.signed_entry_timestamp(&entry).map(drop) }).await??;
@@ -94,7 +128,8 @@ async fn append(ledger: &Ledger, number: u64, entry: NewEntry) -> Result<()> {
 }
 
 fn progress_bar(from: u64, to: u64) -> Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {per_sec} {eta}")?;
+    let style =
+        ProgressStyle::with_template("{elapsed_precise} {wide_bar} {pos}/{len} {per_sec} {eta}")?;
     let bar = ProgressBar::new(to).with_position(from).with_style(style);
     bar.reset_eta();
     bar.enable_steady_tick(BAR_INTERVAL);
@@ -113,11 +148,25 @@ mod tests {
         let mut root = tlog::EMPTY_ROOT;
         for size in sizes {
             let log = log::open(&place).await.unwrap();
-            fill(&log.ledger, *size, |number| entries.entry(number), &ProgressBar::hidden()).await.unwrap();
+            fill(
+                &log.ledger,
+                *size,
+                |number| entries.entry(number),
+                &ProgressBar::hidden(),
+            )
+            .await
+            .unwrap();
             log.ledger.stop().await;
             let head = log.ledger.head();
-            let last = log.ledger.entries(&head, &[tlog::LeafIndex(size - 1)]).await.unwrap();
-            assert_eq!((head.size.0, last[0].signed_entry_timestamp.is_some()), (*size, true));
+            let last = log
+                .ledger
+                .entries(&head, &[tlog::LeafIndex(size - 1)])
+                .await
+                .unwrap();
+            assert_eq!(
+                (head.size.0, last[0].signed_entry_timestamp.is_some()),
+                (*size, true)
+            );
             root = head.root;
         }
         root
@@ -128,6 +177,9 @@ mod tests {
         let [parts, whole, certificates] = [(); 3].map(|()| tempfile::tempdir().unwrap());
         let parts = root(parts.path(), &[700, 700, 3_000], Verifiers::Keys).await;
         assert_eq!(parts, root(whole.path(), &[3_000], Verifiers::Keys).await);
-        assert_ne!(parts, root(certificates.path(), &[100], Verifiers::Certificates).await);
+        assert_ne!(
+            parts,
+            root(certificates.path(), &[100], Verifiers::Certificates).await
+        );
     }
 }

@@ -44,22 +44,34 @@ Examples:
 
 The exit status is 1 if there was any error.";
 
-/// Loads a transparency log that speaks the Rekor v1 or v2 API, prints rate and latency, and checks what it answered.
+/// Loads a transparency log that speaks the Rekor v1 or v2 API, prints rate and latency, and checks
+/// what it answered.
 ///
-/// Entries are signed, and what has to be known of the log is fetched, before the clock starts. Each --work is a run of
-/// its own with each number of connections. In a closed loop (the default) each connection sends its next request when
-/// the last one is answered; with --rate, requests are due at fixed times.
+/// Entries are signed, and what has to be known of the log is fetched, before the clock starts.
+/// Each --work is a run of its own with each number of connections. In a closed loop (the default)
+/// each connection sends its next request when the last one is answered; with --rate, requests are
+/// due at fixed times.
 #[derive(Parser)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     /// The log, http://host:port
     #[arg(long, default_value = "http://127.0.0.1:3000")]
     pub(crate) url: http::Uri,
-    /// What to do: one work, or several at random by weight. Given several times: one run after the other
-    #[arg(long = "work", value_name = "WORK[:WEIGHT],…", default_value = "write-v1")]
+    /// What to do: one work, or several at random by weight. Given several times: one run after the
+    /// other
+    #[arg(
+        long = "work",
+        value_name = "WORK[:WEIGHT],…",
+        default_value = "write-v1"
+    )]
     pub(crate) works: Vec<Mix>,
     /// Numbers of connections, one run each
-    #[arg(long, value_delimiter = ',', value_name = "N,…", default_value = "1,16,64,256")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "N,…",
+        default_value = "1,16,64,256"
+    )]
     pub(crate) connections: Vec<usize>,
     /// Requests a second at fixed times, however long answers take. Without it: closed loop
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -82,8 +94,8 @@ pub(crate) struct Arguments {
     /// Which entries, tiles and sizes are read how often
     #[arg(long, value_enum, default_value = "uniform")]
     pub(crate) skew: Skew,
-    /// Entries sampled from the log before the clock starts, at random: those that entry-by-uuid, entry-by-hash and search
-    /// ask for. Fetched ten at a time
+    /// Entries sampled from the log before the clock starts, at random: those that entry-by-uuid,
+    /// entry-by-hash and search ask for. Fetched ten at a time
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) known: u32,
     /// One of this many answers, chosen at random, is kept and verified
@@ -96,13 +108,24 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
     /// Where tiles are, below the log: /api/v2 for other logs of Rekor v2
-    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) tiles: String,
-    /// A process whose CPU time and memory go into the table, with its descendants. May be given several times
+    /// A process whose CPU time and memory go into the table, with its descendants. May be given
+    /// several times
     #[arg(long = "pid", value_name = "NAME=PID")]
     pub(crate) processes: Vec<Process>,
     /// First column of the table
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) label: String,
     /// Leave out the table's heading, to print several tables as one
     #[arg(long)]
@@ -130,8 +153,14 @@ impl Arguments {
         if !mix.works().any(Work::writes) {
             return 0;
         }
-        let each = if mix.works().any(|work| work == Work::Batch) { self.batch as usize } else { 1 };
-        rate.map_or(self.entries, |rate| rate as usize * self.seconds as usize * each)
+        let each = if mix.works().any(|work| work == Work::Batch) {
+            self.batch as usize
+        } else {
+            1
+        };
+        rate.map_or(self.entries, |rate| {
+            rate as usize * self.seconds as usize * each
+        })
     }
 
     /// What the figures depend on, for the record.
@@ -157,15 +186,20 @@ mod tests {
         for work in <Work as clap::ValueEnum>::value_variants() {
             assert!(AFTER_HELP.contains(&work.name()), "{work:?}");
         }
-        for example in AFTER_HELP.lines().filter_map(|line| line.trim().strip_prefix("treehead-bench ")) {
+        for example in AFTER_HELP
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("treehead-bench "))
+        {
             let example = example.replace("$(pidof treehead)", "42");
-            Arguments::try_parse_from(["treehead-bench"].into_iter().chain(example.split(' '))).unwrap();
+            Arguments::try_parse_from(["treehead-bench"].into_iter().chain(example.split(' ')))
+                .unwrap();
         }
     }
 
     #[test]
     fn entries_are_signed_for_all_that_is_due() {
-        let arguments = Arguments::parse_from(["treehead-bench", "--seconds", "5", "--entries", "7"]);
+        let arguments =
+            Arguments::parse_from(["treehead-bench", "--seconds", "5", "--entries", "7"]);
         let entries = |mix: &str, rate| arguments.entries_for(&mix.parse().unwrap(), rate);
         assert_eq!(entries("tile", None), 0);
         assert_eq!(entries("tile,write-v2", None), 7);

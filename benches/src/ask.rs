@@ -57,7 +57,11 @@ impl Ask {
 
     /// What it counts for: entries for a batch, else one.
     pub(crate) fn count(self) -> usize {
-        if let Self::Batch { count, .. } = self { count } else { 1 }
+        if let Self::Batch { count, .. } = self {
+            count
+        } else {
+            1
+        }
     }
 }
 
@@ -80,14 +84,18 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Chooses a request, and says which part of the mix it belongs to. `None`: the proposals are used up.
+    /// Chooses a request, and says which part of the mix it belongs to. `None`: the proposals are
+    /// used up.
     pub(crate) fn choose(&self, random: &mut Random) -> Option<(usize, Ask)> {
         let (part, work) = self.mix.pick(random);
         let mut known_entry = || self.skew.pick(self.known.entries.len() as u64, random) as usize;
         let ask = match work {
             Work::WriteV1 => Ask::WriteV1(self.proposals.take(1)?),
             Work::WriteV2 => Ask::WriteV2(self.proposals.take(1)?),
-            Work::Batch => Ask::Batch { first: self.proposals.take(self.batch)?, count: self.batch },
+            Work::Batch => Ask::Batch {
+                first: self.proposals.take(self.batch)?,
+                count: self.batch,
+            },
             Work::EntryByUuid => Ask::EntryByUuid(known_entry()),
             Work::EntryByHash => Ask::EntryByHash(known_entry()),
             Work::Search => Ask::Search(known_entry()),
@@ -99,13 +107,15 @@ impl Source {
             Work::TreeHead => Ask::TreeHead,
             Work::Checkpoint => Ask::Checkpoint,
             Work::Tile => Ask::Tile(self.skew.pick(self.known.full_tiles(), random)),
-            Work::EntriesBundle => Ask::EntriesBundle(self.skew.pick(self.known.full_tiles(), random)),
+            Work::EntriesBundle => {
+                Ask::EntriesBundle(self.skew.pick(self.known.full_tiles(), random))
+            }
         };
         Some((part, ask))
     }
 
-    /// Below the size of the head, and no power of two: from such a proof the root of the smaller tree follows, so that
-    /// its verification needs no second request.
+    /// Below the size of the head, and no power of two: from such a proof the root of the smaller
+    /// tree follows, so that its verification needs no second request.
     fn first_size(&self, random: &mut Random) -> u64 {
         loop {
             let size = self.skew.pick(self.head().size.0, random);
@@ -142,30 +152,50 @@ impl Source {
             Ask::Search(number) => {
                 body.extend_from_slice(br#"{"hash":"sha256:"#);
                 // Unwrap safety: Known::check refuses a search where an entry has no artifact.
-                append_hex(&self.entry(number).artifact.unwrap_or(tlog::EMPTY_ROOT).0, body);
+                append_hex(
+                    &self.entry(number).artifact.unwrap_or(tlog::EMPTY_ROOT).0,
+                    body,
+                );
                 body.extend_from_slice(br#""}"#);
                 self.post("/api/v1/index/retrieve", body, request);
             }
-            Ask::EntryByIndex(index) => self.get(request, format_args!("/api/v1/log/entries?logIndex={index}")),
+            Ask::EntryByIndex(index) => self.get(
+                request,
+                format_args!("/api/v1/log/entries?logIndex={index}"),
+            ),
             Ask::EntryByUuid(number) => {
-                self.get(request, format_args!("/api/v1/log/entries/{}", self.entry(number).uuid));
+                self.get(
+                    request,
+                    format_args!("/api/v1/log/entries/{}", self.entry(number).uuid),
+                );
             }
             Ask::EntryByHash(number) => {
-                self.get(request, format_args!("/api/v1/log/entries/{}", self.entry(number).leaf_hash()));
+                self.get(
+                    request,
+                    format_args!("/api/v1/log/entries/{}", self.entry(number).leaf_hash()),
+                );
             }
             Ask::Consistency(first) => {
                 let last = self.head().size;
-                self.get(request, format_args!("/api/v1/log/proof?firstSize={first}&lastSize={last}"));
+                self.get(
+                    request,
+                    format_args!("/api/v1/log/proof?firstSize={first}&lastSize={last}"),
+                );
             }
             Ask::TreeHead => self.get(request, format_args!("/api/v1/log")),
             Ask::Checkpoint => self.get(request, format_args!("{}/checkpoint", self.tiles_prefix)),
-            Ask::Tile(index) => self.get_tile(TileResource::Tile(TileId { level: 0, index }), request),
+            Ask::Tile(index) => {
+                self.get_tile(TileResource::Tile(TileId { level: 0, index }), request)
+            }
             Ask::EntriesBundle(index) => self.get_tile(TileResource::Entries(index), request),
         }
     }
 
     fn get_tile(&self, resource: TileResource, request: &mut Vec<u8>) {
-        let path = TilePath { resource, partial: None };
+        let path = TilePath {
+            resource,
+            partial: None,
+        };
         self.get(request, format_args!("{}/{path}", self.tiles_prefix));
     }
 
@@ -173,7 +203,11 @@ impl Source {
         let host = &self.target.host;
         // Unwrap safety: a Vec takes all that is written.
         #[expect(clippy::unwrap_used, reason = "see above")]
-        write!(request, "GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\r\n").unwrap();
+        write!(
+            request,
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\r\n"
+        )
+        .unwrap();
     }
 
     fn post(&self, path: &str, body: &[u8], request: &mut Vec<u8>) {
@@ -181,7 +215,11 @@ impl Source {
         let head = "Accept: application/json\r\nContent-Type: application/json";
         // Unwrap safety: a Vec takes all that is written.
         #[expect(clippy::unwrap_used, reason = "see above")]
-        write!(request, "POST {path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {length}\r\n\r\n").unwrap();
+        write!(
+            request,
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\n{head}\r\nContent-Length: {length}\r\n\r\n"
+        )
+        .unwrap();
         request.extend_from_slice(body);
     }
 
@@ -206,13 +244,26 @@ mod tests {
 
     fn source(mix: &str) -> Source {
         let rng = SystemRandom::new();
-        let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
+        let key =
+            SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
         let uuid = format!("{:016x}{:064x}", 7, 9);
         let known = Known {
             key: LogKey::new(key.verifying_key().clone()),
-            v1: Some(HeadV1 { first_log_index: 40, size: TreeSize(1000), root: Hash([0; 32]) }),
-            tiles: Some(Checkpoint::new("log.example", TreeSize(1000), Hash([0; 32]))),
-            entries: vec![KnownEntry { log_index: 40, uuid, artifact: Some(Hash([1; 32])) }],
+            v1: Some(HeadV1 {
+                first_log_index: 40,
+                size: TreeSize(1000),
+                root: Hash([0; 32]),
+            }),
+            tiles: Some(Checkpoint::new(
+                "log.example",
+                TreeSize(1000),
+                Hash([0; 32]),
+            )),
+            entries: vec![KnownEntry {
+                log_index: 40,
+                uuid,
+                artifact: Some(Hash([1; 32])),
+            }],
         };
         Source {
             mix: mix.parse().unwrap(),
@@ -232,12 +283,27 @@ mod tests {
         for (ask, line) in [
             (Ask::WriteV1(0), "POST /api/v1/log/entries".to_owned()),
             (Ask::WriteV2(0), "POST /api/v2/log/entries".into()),
-            (Ask::Batch { first: 1, count: 2 }, "POST /api/v1/log/entries/batch".into()),
+            (
+                Ask::Batch { first: 1, count: 2 },
+                "POST /api/v1/log/entries/batch".into(),
+            ),
             (Ask::Search(0), "POST /api/v1/index/retrieve".into()),
-            (Ask::EntryByIndex(1039), "GET /api/v1/log/entries?logIndex=1039".into()),
-            (Ask::EntryByUuid(0), format!("GET /api/v1/log/entries/{:016x}{:064x}", 7, 9)),
-            (Ask::EntryByHash(0), format!("GET /api/v1/log/entries/{:064x}", 9)),
-            (Ask::Consistency(3), "GET /api/v1/log/proof?firstSize=3&lastSize=1000".into()),
+            (
+                Ask::EntryByIndex(1039),
+                "GET /api/v1/log/entries?logIndex=1039".into(),
+            ),
+            (
+                Ask::EntryByUuid(0),
+                format!("GET /api/v1/log/entries/{:016x}{:064x}", 7, 9),
+            ),
+            (
+                Ask::EntryByHash(0),
+                format!("GET /api/v1/log/entries/{:064x}", 9),
+            ),
+            (
+                Ask::Consistency(3),
+                "GET /api/v1/log/proof?firstSize=3&lastSize=1000".into(),
+            ),
             (Ask::TreeHead, "GET /api/v1/log".into()),
             (Ask::Checkpoint, "GET /api/v2/checkpoint".into()),
             (Ask::Tile(1234), "GET /api/v2/tile/0/x001/234".into()),
@@ -247,9 +313,17 @@ mod tests {
             let mut headers = [httparse::EMPTY_HEADER; 8];
             let mut parsed = httparse::Request::new(&mut headers);
             let head = parsed.parse(&request).unwrap().unwrap();
-            assert_eq!(format!("{} {}", parsed.method.unwrap(), parsed.path.unwrap()), line);
-            let length = parsed.headers.iter().find(|header| header.name == "Content-Length");
-            let length = length.map_or(0, |header| std::str::from_utf8(header.value).unwrap().parse().unwrap());
+            assert_eq!(
+                format!("{} {}", parsed.method.unwrap(), parsed.path.unwrap()),
+                line
+            );
+            let length = parsed
+                .headers
+                .iter()
+                .find(|header| header.name == "Content-Length");
+            let length = length.map_or(0, |header| {
+                std::str::from_utf8(header.value).unwrap().parse().unwrap()
+            });
             assert_eq!(request.len() - head, length);
             if length > 0 {
                 let json: serde_json::Value = serde_json::from_slice(&request[head..]).unwrap();
@@ -260,7 +334,9 @@ mod tests {
 
     #[test]
     fn choices_are_within_the_log() {
-        let source = source("entry-by-index,consistency,tile,entries-bundle,search,entry-by-uuid,entry-by-hash");
+        let source = source(
+            "entry-by-index,consistency,tile,entries-bundle,search,entry-by-uuid,entry-by-hash",
+        );
         let mut random = Random::new(5);
         for _ in 0..10_000 {
             let (part, ask) = source.choose(&mut random).unwrap();
@@ -282,8 +358,14 @@ mod tests {
     fn writes_end_with_their_entries() {
         let mut random = Random::new(5);
         let batches = source("batch");
-        assert_eq!(batches.choose(&mut random), Some((0, Ask::Batch { first: 0, count: 2 })));
-        assert_eq!(batches.choose(&mut random), Some((0, Ask::Batch { first: 2, count: 2 })));
+        assert_eq!(
+            batches.choose(&mut random),
+            Some((0, Ask::Batch { first: 0, count: 2 }))
+        );
+        assert_eq!(
+            batches.choose(&mut random),
+            Some((0, Ask::Batch { first: 2, count: 2 }))
+        );
         assert_eq!(batches.choose(&mut random), None);
         let writes = source("write-v1");
         assert_eq!((0..5).filter_map(|_| writes.choose(&mut random)).count(), 4);

@@ -44,14 +44,28 @@ impl Bench {
         };
         let known = survey.take(&arguments.all_works()).await;
         let known = Arc::new(known.with_context(|| format!("the log at {}", arguments.url))?);
-        let processes = arguments.processes.iter().cloned().chain([Process::own()]).collect();
-        Ok(Self { arguments, target, known, processes, machine: machine::describe() })
+        let processes = arguments
+            .processes
+            .iter()
+            .cloned()
+            .chain([Process::own()])
+            .collect();
+        Ok(Self {
+            arguments,
+            target,
+            known,
+            processes,
+            machine: machine::describe(),
+        })
     }
 
-    /// Does all runs; `print` takes the lines of the table, and of the errors below a row. Returns how many errors there were.
+    /// Does all runs; `print` takes the lines of the table, and of the errors below a row. Returns
+    /// how many errors there were.
     pub(crate) async fn run_all(&self, print: &mut dyn FnMut(String)) -> Result<usize> {
         if !self.arguments.no_heading {
-            print(report::heading(self.processes.iter().map(|process| process.name.as_str())));
+            print(report::heading(
+                self.processes.iter().map(|process| process.name.as_str()),
+            ));
         }
         let mut errors = 0;
         for mix in &self.arguments.works {
@@ -62,22 +76,47 @@ impl Bench {
         Ok(errors)
     }
 
-    async fn run(&self, mix: &Mix, connections: usize, print: &mut dyn FnMut(String)) -> Result<usize> {
+    async fn run(
+        &self,
+        mix: &Mix,
+        connections: usize,
+        print: &mut dyn FnMut(String),
+    ) -> Result<usize> {
         let mut loads = vec![self.load(mix, connections, self.arguments.rate, 0)?];
         if let Some(beside) = &self.arguments.beside {
-            loads.push(self.load(&beside.mix, self.arguments.beside_connections, Some(beside.rate), 1)?);
+            loads.push(self.load(
+                &beside.mix,
+                self.arguments.beside_connections,
+                Some(beside.rate),
+                1,
+            )?);
         }
-        let before = self.processes.iter().map(Process::cpu).collect::<Result<Vec<_>>>()?;
+        let before = self
+            .processes
+            .iter()
+            .map(Process::cpu)
+            .collect::<Result<Vec<_>>>()?;
         let memory = MemoryWatch::start(self.processes.clone());
         let started = machine::now();
-        let runs = load::run(&self.target, &loads, Duration::from_secs(self.arguments.seconds)).await?;
-        let after = self.processes.iter().map(Process::cpu).collect::<Result<Vec<_>>>()?;
+        let runs = load::run(
+            &self.target,
+            &loads,
+            Duration::from_secs(self.arguments.seconds),
+        )
+        .await?;
+        let after = self
+            .processes
+            .iter()
+            .map(Process::cpu)
+            .collect::<Result<Vec<_>>>()?;
         let peaks = memory.finish()?;
 
         let answers: usize = runs.iter().map(Run::answered).sum();
         let figures = before.iter().zip(&after).zip(&peaks).zip(&self.processes);
         let used: Vec<_> = figures
-            .map(|(((before, after), peak), process)| Used::new(&process.name, *after - *before, answers, *peak))
+            .map(|(((before, after), peak), process)| {
+                Used::new(&process.name, *after - *before, answers, *peak)
+            })
             .collect();
         let mut errors = 0;
         for (number, (mut run, load)) in runs.into_iter().zip(&loads).enumerate() {
@@ -100,12 +139,20 @@ impl Bench {
             proposals: Arc::new(Proposals::sign(arguments.entries_for(mix, rate))?),
         };
         let seed = arguments.seed.wrapping_add(number);
-        Ok(Load { source: Arc::new(source), connections, rate, sample: arguments.sample, seed })
+        Ok(Load {
+            source: Arc::new(source),
+            connections,
+            rate,
+            sample: arguments.sample,
+            seed,
+        })
     }
 
-    /// Checks what was kept; what is wrong counts as an error. Returns how many answers of each part were right.
+    /// Checks what was kept; what is wrong counts as an error. Returns how many answers of each
+    /// part were right.
     async fn verify(&self, run: &mut Run, load: &Load) -> Result<Vec<usize>> {
-        let mut verifier = Verifier::new(load.source.clone(), Connection::open(&self.target).await?);
+        let mut verifier =
+            Verifier::new(load.source.clone(), Connection::open(&self.target).await?);
         let mut verified = Vec::new();
         for tally in &mut run.parts {
             let kept = std::mem::take(&mut tally.kept);
@@ -151,7 +198,12 @@ impl Bench {
             used: None,
             ..row
         };
-        let parts: Vec<_> = works.iter().enumerate().map(part).filter(|_| works.len() > 1).collect();
+        let parts: Vec<_> = works
+            .iter()
+            .enumerate()
+            .map(part)
+            .filter(|_| works.len() > 1)
+            .collect();
         for row in [&row].into_iter().chain(&parts) {
             print(row.markdown(self.processes.len()));
             self.record(row, started)?;
@@ -163,7 +215,9 @@ impl Bench {
     }
 
     fn record(&self, row: &Row<'_>, started: &str) -> Result<()> {
-        let Some(path) = &self.arguments.json else { return Ok(()) };
+        let Some(path) = &self.arguments.json else {
+            return Ok(());
+        };
         let line = json!({
             "started": started, "machine": self.machine, "settings": self.arguments.settings(), "result": row.json(),
         });

@@ -1,4 +1,5 @@
-//! One keep-alive HTTP/1.1 connection, as cheap as it gets: the request is one write, the answer one or two reads.
+//! One keep-alive HTTP/1.1 connection, as cheap as it gets: the request is one write, the answer
+//! one or two reads.
 //!
 //! Absent, because no log needs it: pipelining, TLS, trailers with a meaning, interim answers.
 
@@ -25,16 +26,32 @@ pub(crate) struct Target {
 impl Target {
     /// Takes `http://host[:port]`.
     pub(crate) fn new(url: &Uri) -> Result<Self> {
-        ensure!(url.scheme_str() == Some("http"), "{url}: only http:// is spoken here");
-        let Some(authority) = url.authority() else { bail!("{url} has no host") };
+        ensure!(
+            url.scheme_str() == Some("http"),
+            "{url}: only http:// is spoken here"
+        );
+        let Some(authority) = url.authority() else {
+            bail!("{url} has no host")
+        };
         ensure!(url.path() == "/", "{url}: give the log without a path");
-        let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
-        Ok(Self { address, host: authority.as_str().to_owned() })
+        let address = format!(
+            "{}:{}",
+            authority.host(),
+            authority.port_u16().unwrap_or(80)
+        );
+        Ok(Self {
+            address,
+            host: authority.as_str().to_owned(),
+        })
     }
 
     /// A whole GET request.
     pub(crate) fn get(&self, path: &str, accept: &str) -> Vec<u8> {
-        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: {accept}\r\n\r\n", self.host).into()
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: {accept}\r\n\r\n",
+            self.host
+        )
+        .into()
     }
 
     /// A whole POST request with a JSON body.
@@ -81,15 +98,24 @@ impl Connection {
     pub(crate) async fn open(target: &Target) -> Result<Self> {
         let stream = connect(target).await?;
         let (buffer, unchunked) = (vec![0; BUFFER], Vec::new());
-        Ok(Self { target: target.clone(), stream, buffer, filled: 0, unchunked, is_used_up: false })
+        Ok(Self {
+            target: target.clone(),
+            stream,
+            buffer,
+            filled: 0,
+            unchunked,
+            is_used_up: false,
+        })
     }
 
-    /// Sends one whole request and reads the whole answer. Connects anew first if the last exchange left no other way.
+    /// Sends one whole request and reads the whole answer. Connects anew first if the last exchange
+    /// left no other way.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         if self.is_used_up {
             self.stream = connect(&self.target).await?;
         }
-        // Until the answer has ended: whoever gives up in between must not read its rest as the next one.
+        // Until the answer has ended: whoever gives up in between must not read its rest as the
+        // next one.
         self.is_used_up = true;
         self.stream.write_all(request).await?;
         self.filled = 0;
@@ -115,16 +141,22 @@ impl Connection {
             }
         };
         self.is_used_up = head.closes;
-        Ok(Answer { status: head.status, body })
+        Ok(Answer {
+            status: head.status,
+            body,
+        })
     }
 
-    /// Reads the chunks that begin at `position` (RFC 9112 section 7.1), and trailers, which are dropped.
+    /// Reads the chunks that begin at `position` (RFC 9112 section 7.1), and trailers, which are
+    /// dropped.
     async fn read_chunks(&mut self, mut position: usize) -> Result<()> {
         self.unchunked.clear();
         loop {
             let (start, size) = loop {
                 match httparse::parse_chunk_size(&self.buffer[position..self.filled]) {
-                    Ok(httparse::Status::Complete((length, size))) => break (position + length, size as usize),
+                    Ok(httparse::Status::Complete((length, size))) => {
+                        break (position + length, size as usize);
+                    }
                     Ok(httparse::Status::Partial) => self.read().await?,
                     Err(_) => bail!("not the length of a chunk"),
                 }
@@ -137,7 +169,10 @@ impl Connection {
             while self.filled < end + 2 {
                 self.read().await?;
             }
-            ensure!(&self.buffer[end..end + 2] == b"\r\n", "a chunk that is longer than it says");
+            ensure!(
+                &self.buffer[end..end + 2] == b"\r\n",
+                "a chunk that is longer than it says"
+            );
             self.unchunked.extend_from_slice(&self.buffer[start..end]);
             position = end + 2;
         }
@@ -171,7 +206,9 @@ impl Connection {
 }
 
 async fn connect(target: &Target) -> Result<TcpStream> {
-    let stream = TcpStream::connect(&target.address).await.with_context(|| target.address.clone())?;
+    let stream = TcpStream::connect(&target.address)
+        .await
+        .with_context(|| target.address.clone())?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
@@ -181,7 +218,9 @@ impl Head {
     fn parse(bytes: &[u8]) -> Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut answer = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(length) = answer.parse(bytes).context("not an answer of HTTP/1")? else {
+        let httparse::Status::Complete(length) =
+            answer.parse(bytes).context("not an answer of HTTP/1")?
+        else {
             return Ok(None);
         };
         let status = answer.code.context("no status")?;
@@ -189,17 +228,27 @@ impl Head {
         let mut closes = false;
         for header in answer.headers {
             if header.name.eq_ignore_ascii_case("content-length") {
-                let length = std::str::from_utf8(header.value)?.parse().context("content-length")?;
+                let length = std::str::from_utf8(header.value)?
+                    .parse()
+                    .context("content-length")?;
                 body = Some(Framing::Length(length));
             } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-                ensure!(header.value.eq_ignore_ascii_case(b"chunked"), "an encoding other than chunked");
+                ensure!(
+                    header.value.eq_ignore_ascii_case(b"chunked"),
+                    "an encoding other than chunked"
+                );
                 body = Some(Framing::Chunked);
             } else if header.name.eq_ignore_ascii_case("connection") {
                 closes = header.value.eq_ignore_ascii_case(b"close");
             }
         }
         let body = body.context("an answer that does not say how long it is")?;
-        Ok(Some(Self { length, status, body, closes }))
+        Ok(Some(Self {
+            length,
+            status,
+            body,
+            closes,
+        }))
     }
 }
 
@@ -209,7 +258,8 @@ mod tests {
 
     use super::*;
 
-    /// A server that answers each connection's requests with these texts, each in two halves, and then closes.
+    /// A server that answers each connection's requests with these texts, each in two halves, and
+    /// then closes.
     async fn serve(answers: &'static [&'static str]) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -251,27 +301,54 @@ mod tests {
     #[tokio::test]
     async fn a_large_answer_grows_the_buffer() {
         let body: &'static str = "x".repeat(5 * BUFFER).leak();
-        let answer: &'static str = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).leak();
+        let answer: &'static str = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .leak();
         let target = serve(Box::leak(Box::new([answer]))).await;
         let mut connection = Connection::open(&target).await.unwrap();
-        assert_eq!(connection.exchange(&target.get("/", "*/*")).await.unwrap().body, body.as_bytes());
+        assert_eq!(
+            connection
+                .exchange(&target.get("/", "*/*"))
+                .await
+                .unwrap()
+                .body,
+            body.as_bytes()
+        );
     }
 
     #[tokio::test]
     async fn what_is_no_answer_is_an_error_and_the_next_one_is_fresh() {
         for (answer, says) in [
-            ("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nabc", "bytes after"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nabc",
+                "bytes after",
+            ),
             ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc", "closed"),
-            ("HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", "content-length"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n",
+                "content-length",
+            ),
             ("HTTP/1.1 200 OK\r\n\r\n", "how long"),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc\r\n", "longer"),
-            ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", "chunk"),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\nabc\r\n",
+                "longer",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+                "chunk",
+            ),
             ("hello, who is there?\r\n", "HTTP/1"),
         ] {
             let target = serve(Box::leak(Box::new([answer]))).await;
             let mut connection = Connection::open(&target).await.unwrap();
             for _ in 0..2 {
-                let error = connection.exchange(&target.get("/", "*/*")).await.err().unwrap();
+                let error = connection
+                    .exchange(&target.get("/", "*/*"))
+                    .await
+                    .err()
+                    .unwrap();
                 assert!(format!("{error:#}").contains(says), "{answer}: {error:#}");
             }
         }

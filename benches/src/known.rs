@@ -31,7 +31,8 @@ pub(crate) struct Known {
     pub(crate) v1: Option<HeadV1>,
     /// The tree as its tiles show it, if a work reads them.
     pub(crate) tiles: Option<Checkpoint>,
-    /// A sample of the entries, in the log's order, if a work asks for entries by what is known of them.
+    /// A sample of the entries, in the log's order, if a work asks for entries by what is known of
+    /// them.
     pub(crate) entries: Vec<KnownEntry>,
 }
 
@@ -56,7 +57,8 @@ impl KnownEntry {
 pub(crate) struct Survey<'a> {
     /// The log.
     pub(crate) target: &'a Target,
-    /// PEM file of its public key; without it the log is asked, which is good enough for the time of a measurement.
+    /// PEM file of its public key; without it the log is asked, which is good enough for the time
+    /// of a measurement.
     pub(crate) key_file: Option<&'a Path>,
     /// What stands before `/checkpoint` and `/tile/…`.
     pub(crate) tiles_prefix: &'a str,
@@ -70,18 +72,36 @@ impl Survey<'_> {
     /// Asks for what these works need.
     pub(crate) async fn take(&self, works: &[Work]) -> Result<Known> {
         let mut connection = Connection::open(self.target).await?;
-        let key = self.key(&mut connection).await.context("the log's public key")?;
+        let key = self
+            .key(&mut connection)
+            .await
+            .context("the log's public key")?;
         let needs = |reads: fn(Work) -> bool| works.iter().any(|work| reads(*work));
-        let mut known = Known { key, v1: None, tiles: None, entries: Vec::new() };
+        let mut known = Known {
+            key,
+            v1: None,
+            tiles: None,
+            entries: Vec::new(),
+        };
         if needs(Work::reads_v1) {
             let request = self.target.get("/api/v1/log", "application/json");
-            let head = known.key.open_head(answer(&mut connection, &request).await?).context("tree head")?;
-            ensure!(head.size.0 > 0, "the log is empty: there is nothing to read");
+            let head = known
+                .key
+                .open_head(answer(&mut connection, &request).await?)
+                .context("tree head")?;
+            ensure!(
+                head.size.0 > 0,
+                "the log is empty: there is nothing to read"
+            );
             known.v1 = Some(head);
         }
         if needs(Work::reads_tiles) {
-            let request = self.target.get(&format!("{}/checkpoint", self.tiles_prefix), "text/plain, */*");
-            let checkpoint = v2::open_checkpoint(&known.key, answer(&mut connection, &request).await?)?;
+            let request = self.target.get(
+                &format!("{}/checkpoint", self.tiles_prefix),
+                "text/plain, */*",
+            );
+            let checkpoint =
+                v2::open_checkpoint(&known.key, answer(&mut connection, &request).await?)?;
             known.tiles = Some(checkpoint);
         }
         if needs(Work::reads_known)
@@ -97,11 +117,14 @@ impl Survey<'_> {
         let pem = match self.key_file {
             Some(path) => fs::read(path).with_context(|| path.display().to_string())?,
             None => {
-                let request = self.target.get("/api/v1/log/publicKey", "application/x-pem-file");
+                let request = self
+                    .target
+                    .get("/api/v1/log/publicKey", "application/x-pem-file");
                 answer(connection, &request).await?.to_vec()
             }
         };
-        let (_, spki) = pem_rfc7468::decode_vec(&pem).map_err(|error| anyhow::anyhow!("{error}"))?;
+        let (_, spki) =
+            pem_rfc7468::decode_vec(&pem).map_err(|error| anyhow::anyhow!("{error}"))?;
         Ok(LogKey::new(VerifyingKey::from_spki(&spki)?))
     }
 
@@ -109,15 +132,28 @@ impl Survey<'_> {
         let indexes = choose(head.size.0, self.entries, self.seed);
         let progress = Progress::new("fetching a sample of the log", indexes.len());
         let parts: Vec<_> = indexes.chunks(RETRIEVE).collect();
-        let (next, entries) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(indexes.len())));
+        let (next, entries) = (
+            AtomicUsize::new(0),
+            Mutex::new(Vec::with_capacity(indexes.len())),
+        );
         try_join_all((0..FETCHERS.min(parts.len())).map(|_| async {
             let mut connection = Connection::open(self.target).await?;
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let indexes = part.iter().map(|index| (index + head.first_log_index).to_string());
-                let body = format!(r#"{{"logIndexes":[{}]}}"#, indexes.collect::<Vec<_>>().join(","));
+                let indexes = part
+                    .iter()
+                    .map(|index| (index + head.first_log_index).to_string());
+                let body = format!(
+                    r#"{{"logIndexes":[{}]}}"#,
+                    indexes.collect::<Vec<_>>().join(",")
+                );
                 let request = self.target.post("/api/v1/log/entries/retrieve", &body);
                 let found = read_entries(answer(&mut connection, &request).await?)?;
-                ensure!(found.len() == part.len(), "{} of {} entries of {body}", found.len(), part.len());
+                ensure!(
+                    found.len() == part.len(),
+                    "{} of {} entries of {body}",
+                    found.len(),
+                    part.len()
+                );
                 part.iter().for_each(|_| progress.step());
                 // Unwrap safety: nobody panics with this lock.
                 #[expect(clippy::unwrap_used, reason = "see above")]
@@ -126,7 +162,9 @@ impl Survey<'_> {
             anyhow::Ok(())
         }))
         .await?;
-        let mut entries = entries.into_inner().map_err(|_| anyhow::anyhow!("a panic"))?;
+        let mut entries = entries
+            .into_inner()
+            .map_err(|_| anyhow::anyhow!("a panic"))?;
         entries.sort_unstable_by_key(|entry: &KnownEntry| entry.log_index);
         Ok(entries)
     }
@@ -140,7 +178,9 @@ impl Known {
                 Work::Consistency if self.v1.as_ref().is_some_and(|head| head.size.0 < 4) => {
                     bail!("consistency proofs need a tree of 4 leaves")
                 }
-                Work::Tile | Work::EntriesBundle if self.full_tiles() == 0 => bail!("there is no full tile yet"),
+                Work::Tile | Work::EntriesBundle if self.full_tiles() == 0 => {
+                    bail!("there is no full tile yet")
+                }
                 Work::Search if self.entries.iter().any(|entry| entry.artifact.is_none()) => {
                     bail!("search needs a log of hashedrekords with SHA-256 only")
                 }
@@ -152,19 +192,31 @@ impl Known {
 
     /// Level-0 tiles with all their hashes.
     pub(crate) fn full_tiles(&self) -> u64 {
-        self.tiles.as_ref().map_or(0, |checkpoint| checkpoint.size.0 / TILE_WIDTH as u64)
+        self.tiles
+            .as_ref()
+            .map_or(0, |checkpoint| checkpoint.size.0 / TILE_WIDTH as u64)
     }
 }
 
 /// The body of an answer that MUST be 200.
 pub(crate) async fn answer<'a>(connection: &'a mut Connection, request: &[u8]) -> Result<&'a [u8]> {
     let answer = connection.exchange(request).await?;
-    let line = request.split(|byte| *byte == b'\r').next().map(String::from_utf8_lossy).unwrap_or_default();
-    ensure!(answer.status == 200, "{} for {line}: {}", answer.status, String::from_utf8_lossy(answer.body));
+    let line = request
+        .split(|byte| *byte == b'\r')
+        .next()
+        .map(String::from_utf8_lossy)
+        .unwrap_or_default();
+    ensure!(
+        answer.status == 200,
+        "{} for {line}: {}",
+        answer.status,
+        String::from_utf8_lossy(answer.body)
+    );
     Ok(answer.body)
 }
 
-/// Random leaf indexes, ascending: `count` of them, each as likely as the other, some twice; all if there are no more.
+/// Random leaf indexes, ascending: `count` of them, each as likely as the other, some twice; all if
+/// there are no more.
 fn choose(size: u64, count: usize, seed: u64) -> Vec<u64> {
     if size <= count as u64 {
         return (0..size).collect();
@@ -187,7 +239,11 @@ fn read_entries(json: &[u8]) -> Result<Vec<KnownEntry>> {
     let entries = answers.into_iter().flatten().map(|(uuid, found)| {
         ensure!(uuid.len() >= 64 && uuid.is_ascii(), "an entry ID {uuid:?}");
         let artifact = v1::artifact(&found.body);
-        Ok(KnownEntry { log_index: found.log_index, uuid, artifact })
+        Ok(KnownEntry {
+            log_index: found.log_index,
+            uuid,
+            artifact,
+        })
     });
     entries.collect()
 }

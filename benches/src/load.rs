@@ -1,4 +1,5 @@
-//! One run: some connections, each sending its next request when its last one is answered and one may start.
+//! One run: some connections, each sending its next request when its last one is answered and one
+//! may start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use crate::schedule::{LATE, Schedule};
 
 /// A connection that failed this often in a row gives up: the server is gone.
 const MAX_FAILURES: usize = 20;
-/// Answers to the last requests are waited for this long. A server's own limit of a request is 60 s.
+/// Answers to the last requests are waited for this long. A server's own limit of a request is 60
+/// s.
 const PATIENCE: Duration = Duration::from_secs(70);
 /// Longest text of an error that is shown, in characters.
 const MAX_ERROR: usize = 300;
@@ -49,8 +51,8 @@ pub(crate) struct Run {
 pub(crate) struct Tally {
     /// Good answers; entries for a batch.
     pub(crate) answered: usize,
-    /// Time to the whole answer in microseconds, of good answers and of requests that were due and never sent (for those:
-    /// up to the end). Ascending once the run is over.
+    /// Time to the whole answer in microseconds, of good answers and of requests that were due and
+    /// never sent (for those: up to the end). Ascending once the run is over.
     pub(crate) latencies: Vec<u32>,
     /// Requests sent more than [`LATE`] after they were due.
     pub(crate) late: usize,
@@ -74,8 +76,10 @@ pub(crate) async fn run(target: &Target, loads: &[Load], time: Duration) -> Resu
         opened.push((load, connections));
     }
     let start = Instant::now();
-    let mut started: Vec<_> =
-        opened.into_iter().map(|(load, connections)| start_load(load, connections, start, time)).collect();
+    let mut started: Vec<_> = opened
+        .into_iter()
+        .map(|(load, connections)| start_load(load, connections, start, time))
+        .collect();
     let mut runs = Vec::new();
     // In this order: when the first is used up, what runs beside ends as well.
     while !started.is_empty() {
@@ -92,7 +96,12 @@ pub(crate) async fn run(target: &Target, loads: &[Load], time: Duration) -> Resu
 
 type Clients = JoinSet<Vec<Tally>>;
 
-fn start_load(load: &Load, connections: Vec<Connection>, start: Instant, time: Duration) -> (Arc<Schedule>, Clients) {
+fn start_load(
+    load: &Load,
+    connections: Vec<Connection>,
+    start: Instant,
+    time: Duration,
+) -> (Arc<Schedule>, Clients) {
     let schedule = Arc::new(match load.rate {
         Some(rate) => Schedule::fixed_rate(start, time, rate),
         None => Schedule::closed_loop(start, time),
@@ -123,7 +132,10 @@ async fn collect(mut clients: Clients, end: Instant) -> Vec<Vec<Tally>> {
                 let hanging = clients.len();
                 clients.abort_all();
                 let mut tally = Tally::default();
-                tally.errors.insert(format!("no answer within {PATIENCE:?} after the end"), hanging);
+                tally.errors.insert(
+                    format!("no answer within {PATIENCE:?} after the end"),
+                    hanging,
+                );
                 tallies.push(vec![tally]);
                 return tallies;
             }
@@ -163,7 +175,11 @@ async fn client(
                 let is_kept = random.below(u64::from(sample)) == 0;
                 tally.accept(ask, now - due, answer.body, is_kept);
             }
-            Ok(answer) => tally.fail(format!("{}: {}", answer.status, String::from_utf8_lossy(answer.body))),
+            Ok(answer) => tally.fail(format!(
+                "{}: {}",
+                answer.status,
+                String::from_utf8_lossy(answer.body)
+            )),
             Err(error) => tally.fail(format!("{error:#}")),
         }
     }
@@ -178,7 +194,11 @@ impl Tally {
     }
 
     fn accept(&mut self, ask: Ask, latency: Duration, answer: &[u8], is_kept: bool) {
-        let refused = if let Ask::Batch { count, .. } = ask { refusals(answer, count) } else { Vec::new() };
+        let refused = if let Ask::Batch { count, .. } = ask {
+            refusals(answer, count)
+        } else {
+            Vec::new()
+        };
         self.answered += ask.count().saturating_sub(refused.len());
         refused.into_iter().for_each(|refusal| self.fail(refusal));
         self.latencies.push(micros(latency));
@@ -196,7 +216,9 @@ impl Tally {
     /// The latency that this share of the requests stayed within; `None` if there were none.
     pub(crate) fn latency(&self, share: f64) -> Option<Duration> {
         let rank = (share * self.latencies.len() as f64).ceil() as usize;
-        self.latencies.get(rank.saturating_sub(1)).map(|micros| Duration::from_micros(u64::from(*micros)))
+        self.latencies
+            .get(rank.saturating_sub(1))
+            .map(|micros| Duration::from_micros(u64::from(*micros)))
     }
 
     /// How often anything went wrong.
@@ -220,21 +242,33 @@ impl Tally {
 impl Run {
     fn new(start: Instant, tallies: Vec<Vec<Tally>>, schedule: &Schedule) -> Self {
         let mut parts: Vec<Tally> = Vec::new();
-        for (part, tally) in tallies.into_iter().flat_map(|tallies| tallies.into_iter().enumerate()) {
+        for (part, tally) in tallies
+            .into_iter()
+            .flat_map(|tallies| tallies.into_iter().enumerate())
+        {
             if part == parts.len() {
                 parts.push(Tally::default());
             }
             parts[part].add(tally);
         }
-        let last = parts.iter().filter_map(|tally| tally.last).max().unwrap_or(start);
+        let last = parts
+            .iter()
+            .filter_map(|tally| tally.last)
+            .max()
+            .unwrap_or(start);
         if let Some(first) = parts.first_mut() {
             // Which part of a mix they would have been was not chosen yet.
             let unsent = schedule.unsent(last);
             first.unsent = unsent.len();
             first.latencies.extend(unsent.into_iter().map(micros));
         }
-        parts.iter_mut().for_each(|tally| tally.latencies.sort_unstable());
-        Self { elapsed: last - start, parts }
+        parts
+            .iter_mut()
+            .for_each(|tally| tally.latencies.sort_unstable());
+        Self {
+            elapsed: last - start,
+            parts,
+        }
     }
 
     /// Good answers of all parts.
@@ -247,8 +281,22 @@ impl Run {
         let mut total = Tally::default();
         for part in &self.parts {
             let (latencies, errors) = (part.latencies.clone(), part.errors.clone());
-            let Tally { answered, late, unsent, last, .. } = *part;
-            total.add(Tally { answered, latencies, late, unsent, kept: Vec::new(), errors, last });
+            let Tally {
+                answered,
+                late,
+                unsent,
+                last,
+                ..
+            } = *part;
+            total.add(Tally {
+                answered,
+                latencies,
+                late,
+                unsent,
+                kept: Vec::new(),
+                errors,
+                last,
+            });
         }
         total.latencies.sort_unstable();
         total
@@ -277,8 +325,8 @@ mod tests {
 
     const BODY: &str = r#"{"results":[{"status":201},{"status":503},{"status":201}]}"#;
 
-    /// Answers each request with `status` and a body that is a batch of three, two of them taken; the very first one not
-    /// before `stall` has passed since it began.
+    /// Answers each request with `status` and a body that is a batch of three, two of them taken;
+    /// the very first one not before `stall` has passed since it began.
     async fn serve(status: &'static str, stall: Duration) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -288,11 +336,15 @@ mod tests {
                 tokio::spawn(async move {
                     let mut request = [0; 4096];
                     while let Ok(1..) = stream.read(&mut request).await {
-                        // A thread that is busy, not one that waits: the requests that are due must not get through.
+                        // A thread that is busy, not one that waits: the requests that are due must
+                        // not get through.
                         while start.elapsed() < stall {
                             tokio::task::yield_now().await;
                         }
-                        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{BODY}", BODY.len());
+                        let answer = format!(
+                            "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{BODY}",
+                            BODY.len()
+                        );
                         stream.write_all(answer.as_bytes()).await.unwrap();
                     }
                 });
@@ -303,9 +355,15 @@ mod tests {
 
     fn load(target: &Target, mix: &str, connections: usize, rate: Option<u32>) -> Load {
         let rng = SystemRandom::new();
-        let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
+        let key =
+            SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
         let key = LogKey::new(key.verifying_key().clone());
-        let known = Known { key, v1: None, tiles: None, entries: Vec::new() };
+        let known = Known {
+            key,
+            v1: None,
+            tiles: None,
+            entries: Vec::new(),
+        };
         let source = Source {
             mix: Mix::from_str(mix).unwrap(),
             skew: Skew::Uniform,
@@ -315,7 +373,13 @@ mod tests {
             known: Arc::new(known),
             proposals: Arc::new(Proposals::sign(100).unwrap()),
         };
-        Load { source: Arc::new(source), connections, rate, sample: 10, seed: 1 }
+        Load {
+            source: Arc::new(source),
+            connections,
+            rate,
+            sample: 10,
+            seed: 1,
+        }
     }
 
     #[tokio::test]
@@ -327,9 +391,19 @@ mod tests {
         let total = runs[0].total();
         assert_eq!(total.answered + total.unsent, 100);
         assert_eq!(total.latencies.len(), 100);
-        // Request i was due at i ms and sent after 100 ms. From when it was sent, it would have taken next to nothing.
-        assert!(total.latency(0.5) > Some(stall / 2 - LATE), "{:?}", total.latencies);
-        assert!(total.late + total.unsent > 90, "{} and {}", total.late, total.unsent);
+        // Request i was due at i ms and sent after 100 ms. From when it was sent, it would have
+        // taken next to nothing.
+        assert!(
+            total.latency(0.5) > Some(stall / 2 - LATE),
+            "{:?}",
+            total.latencies
+        );
+        assert!(
+            total.late + total.unsent > 90,
+            "{} and {}",
+            total.late,
+            total.unsent
+        );
         assert_eq!(total.failures(), 0);
     }
 
@@ -337,12 +411,15 @@ mod tests {
     async fn a_closed_loop_ends_when_its_entries_are_used_up() {
         let target = serve("201 Created", Duration::ZERO).await;
         let load = load(&target, "write-v1", 7, None);
-        let mut runs = run(&target, &[load], Duration::from_secs(600)).await.unwrap();
+        let mut runs = run(&target, &[load], Duration::from_secs(600))
+            .await
+            .unwrap();
         let total = runs[0].total();
         assert_eq!((total.answered, total.failures(), total.late), (100, 0, 0));
         let kept = std::mem::take(&mut runs[0].parts[0].kept);
         assert!(
-            (1..50).contains(&kept.len()) && kept.iter().all(|(_, answer)| answer == BODY.as_bytes()),
+            (1..50).contains(&kept.len())
+                && kept.iter().all(|(_, answer)| answer == BODY.as_bytes()),
             "{}",
             kept.len()
         );
@@ -351,8 +428,13 @@ mod tests {
     #[tokio::test]
     async fn what_runs_beside_ends_with_the_first_and_a_batch_counts_its_entries() {
         let target = serve("200 OK", Duration::ZERO).await;
-        let loads = [load(&target, "batch", 2, None), load(&target, "tree-head", 2, Some(100))];
-        let runs = run(&target, &loads, Duration::from_secs(600)).await.unwrap();
+        let loads = [
+            load(&target, "batch", 2, None),
+            load(&target, "tree-head", 2, Some(100)),
+        ];
+        let runs = run(&target, &loads, Duration::from_secs(600))
+            .await
+            .unwrap();
         // 33 requests of 3, each with one refusal.
         assert_eq!((runs[0].answered(), runs[0].total().failures()), (66, 33));
         assert_eq!(runs[0].total().latencies.len(), 33);
@@ -363,16 +445,24 @@ mod tests {
     async fn a_connection_that_only_fails_gives_up() {
         let target = serve("503 Service Unavailable", Duration::ZERO).await;
         let load = load(&target, "tree-head,checkpoint", 2, None);
-        let runs = run(&target, &[load], Duration::from_secs(600)).await.unwrap();
+        let runs = run(&target, &[load], Duration::from_secs(600))
+            .await
+            .unwrap();
         let total = runs[0].total();
         assert_eq!((total.answered, total.failures()), (0, 2 * MAX_FAILURES));
-        assert_eq!(total.errors.keys().collect::<Vec<_>>(), [&format!("503: {BODY}")]);
+        assert_eq!(
+            total.errors.keys().collect::<Vec<_>>(),
+            [&format!("503: {BODY}")]
+        );
         assert_eq!(runs[0].parts.len(), 2);
     }
 
     #[test]
     fn latency_is_the_nearest_rank() {
-        let tally = Tally { latencies: (1..=100).map(|ms| ms * 1000).collect(), ..Tally::default() };
+        let tally = Tally {
+            latencies: (1..=100).map(|ms| ms * 1000).collect(),
+            ..Tally::default()
+        };
         for (share, ms) in [(0.5, 50), (0.99, 99), (1.0, 100), (0.0, 1)] {
             assert_eq!(tally.latency(share), Some(Duration::from_millis(ms)));
         }

@@ -21,9 +21,17 @@ pub(crate) fn describe() -> Value {
 }
 
 /// The time, `2026-11-26T05:47:08Z`.
-#[expect(clippy::disallowed_methods, reason = "the one clock of this program that is not for measuring")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one clock of this program that is not for measuring"
+)]
 pub(crate) fn now() -> String {
     let time = time::OffsetDateTime::from(std::time::SystemTime::now());
     let (date, (hour, minute, second)) = (time.date(), time.to_hms());
-    format!("{}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", date.year(), u8::from(date.month()), date.day())
+    format!(
+        "{}-{:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day()
+    )
 }

@@ -1,5 +1,9 @@
-//! `treehead-bench`: loads a transparency log over HTTP, and checks what comes back. `--help` says how.
-#![expect(clippy::print_stdout, reason = "a command-line program: the table is its product")]
+//! `treehead-bench`: loads a transparency log over HTTP, and checks what comes back. `--help` says
+//! how.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line program: the table is its product"
+)]
 
 mod arguments;
 mod ask;

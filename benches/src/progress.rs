@@ -15,7 +15,9 @@ impl Progress {
     pub(crate) fn new(what: &'static str, count: usize) -> Self {
         let bar = ProgressBar::new(count as u64).with_message(what);
         // A template that does not parse would fail every test here; the default bar does as well.
-        if let Ok(style) = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}, {eta} left") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}, {eta} left")
+        {
             bar.set_style(style);
         }
         bar.enable_steady_tick(REDRAW);

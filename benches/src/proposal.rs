@@ -1,7 +1,7 @@
 //! Entries to post: `hashedrekord` 0.0.1 or 0.0.2 with ECDSA P-256, signed before the clock starts.
 //!
-//! What is kept of each is its digest and its signature, some 110 bytes: a run of minutes has millions. The JSON around
-//! them is put together when it is sent, which costs 0.2 µs.
+//! What is kept of each is its digest and its signature, some 110 bytes: a run of minutes has
+//! millions. The JSON around them is put together when it is sent, which costs 0.2 µs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -47,19 +47,27 @@ impl Proposals {
         let mut run = [0; 16];
         rng.fill(&mut run).ok().context("no randomness")?;
         let run = hex::encode(run);
-        let signers = (0..SIGNERS).map(|_| Signer::generate(&rng)).collect::<Result<Vec<_>>>()?;
+        let signers = (0..SIGNERS)
+            .map(|_| Signer::generate(&rng))
+            .collect::<Result<Vec<_>>>()?;
         let progress = Progress::new("signing entries", count);
         let sign = |number: usize| {
             progress.step();
             signers[number % SIGNERS].sign(format!("{run} {number}").as_bytes(), &rng)
         };
-        let share = count.div_ceil(thread::available_parallelism()?.get()).max(1);
+        let share = count
+            .div_ceil(thread::available_parallelism()?.get())
+            .max(1);
         let mut signed = Vec::with_capacity(count);
         thread::scope(|scope| {
             let parts: Vec<_> = (0..count)
                 .step_by(share)
                 .map(|first| {
-                    scope.spawn(move || (first..count.min(first + share)).map(sign).collect::<Result<Vec<_>>>())
+                    scope.spawn(move || {
+                        (first..count.min(first + share))
+                            .map(sign)
+                            .collect::<Result<Vec<_>>>()
+                    })
                 })
                 .collect();
             for part in parts {
@@ -67,7 +75,11 @@ impl Proposals {
             }
             anyhow::Ok(())
         })?;
-        Ok(Self { signers, signed, next: AtomicUsize::new(0) })
+        Ok(Self {
+            signers,
+            signed,
+            next: AtomicUsize::new(0),
+        })
     }
 
     /// Hands out `count` entries by the number of the first; `None` once fewer are left.
@@ -111,15 +123,29 @@ impl Proposals {
 impl Signer {
     fn generate(rng: &SystemRandom) -> Result<Self> {
         let key = SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(rng)?, rng)?;
-        let (pem, der) = (key.verifying_key().to_pem(), STANDARD.encode(key.verifying_key().spki()));
-        Ok(Self { key, pem: STANDARD.encode(pem), der })
+        let (pem, der) = (
+            key.verifying_key().to_pem(),
+            STANDARD.encode(key.verifying_key().spki()),
+        );
+        Ok(Self {
+            key,
+            pem: STANDARD.encode(pem),
+            der,
+        })
     }
 
     fn sign(&self, artifact: &[u8], rng: &SystemRandom) -> Result<Signed> {
         let der = self.key.sign(artifact, rng)?;
         let mut signature = [0; MAX_SIGNATURE];
-        signature.get_mut(..der.len()).context("a signature that is too long")?.copy_from_slice(&der);
-        Ok(Signed { digest: tlog::sha256(artifact), signature, length: der.len() as u8 })
+        signature
+            .get_mut(..der.len())
+            .context("a signature that is too long")?
+            .copy_from_slice(&der);
+        Ok(Signed {
+            digest: tlog::sha256(artifact),
+            signature,
+            length: der.len() as u8,
+        })
     }
 }
 
@@ -132,7 +158,12 @@ impl Signed {
 /// Appends lower-case hex.
 pub(crate) fn append_hex(bytes: &[u8], text: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    text.extend(bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
+    text.extend(bytes.iter().flat_map(|byte| {
+        [
+            DIGITS[usize::from(byte >> 4)],
+            DIGITS[usize::from(byte & 15)],
+        ]
+    }));
 }
 
 fn append_base64(bytes: &[u8], text: &mut Vec<u8>) {
@@ -158,15 +189,27 @@ mod tests {
             let (mut v1, mut v2) = (Vec::new(), Vec::new());
             proposals.write_v1(number, &mut v1);
             proposals.write_v2(number, &mut v2);
-            let (v1, v2): (Value, Value) = (serde_json::from_slice(&v1).unwrap(), serde_json::from_slice(&v2).unwrap());
-            assert_eq!(v1["spec"]["data"]["hash"]["value"], proposals.digest(number).to_string());
+            let (v1, v2): (Value, Value) = (
+                serde_json::from_slice(&v1).unwrap(),
+                serde_json::from_slice(&v2).unwrap(),
+            );
+            assert_eq!(
+                v1["spec"]["data"]["hash"]["value"],
+                proposals.digest(number).to_string()
+            );
             let request = &v2["hashedRekordRequestV002"];
             assert_eq!(request["digest"], STANDARD.encode(proposals.digest(number)));
-            assert_eq!(request["signature"]["content"], v1["spec"]["signature"]["content"]);
+            assert_eq!(
+                request["signature"]["content"],
+                v1["spec"]["signature"]["content"]
+            );
             digests.insert(proposals.digest(number));
         }
         assert_eq!(digests.len(), 130);
-        assert_eq!((proposals.take(100), proposals.take(30), proposals.take(1)), (Some(0), Some(100), None));
+        assert_eq!(
+            (proposals.take(100), proposals.take(30), proposals.take(1)),
+            (Some(0), Some(100), None)
+        );
     }
 
     #[test]

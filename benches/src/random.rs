@@ -1,6 +1,7 @@
 //! Choices that a run makes: cheap, and the same again from the same seed.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): one addition and a few shifts a number. Good enough to choose what to read.
+/// SplitMix64 (Steele, Lea, Flood 2014): one addition and a few shifts a number. Good enough to
+/// choose what to read.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -34,8 +35,8 @@ impl Random {
 pub(crate) enum Skew {
     /// All equally often.
     Uniform,
-    /// The newest most: the n-th newest 1/n as often as the newest (Zipf's law with exponent 1). Of 10^6, half of all
-    /// reads go to the newest 1,000.
+    /// The newest most: the n-th newest 1/n as often as the newest (Zipf's law with exponent 1). Of
+    /// 10^6, half of all reads go to the newest 1,000.
     Zipf,
 }
 
@@ -45,7 +46,8 @@ impl Skew {
         match self {
             Self::Uniform => random.below(count),
             Self::Zipf => {
-                // (count + 1)^U rounded down is the rank r with probability ln((r + 1) / r) / ln(count + 1): 1/r, smoothed.
+                // (count + 1)^U rounded down is the rank r with probability ln((r + 1) / r) /
+                // ln(count + 1): 1/r, smoothed.
                 let rank = ((count + 1) as f64).powf(random.unit()) as u64;
                 count - rank.clamp(1, count)
             }
@@ -61,7 +63,9 @@ mod tests {
 
     fn share_of_newest(skew: Skew, count: u64, newest: u64) -> f64 {
         let mut random = Random::new(1);
-        let hits = (0..DRAWS).filter(|_| skew.pick(count, &mut random) >= count - newest).count();
+        let hits = (0..DRAWS)
+            .filter(|_| skew.pick(count, &mut random) >= count - newest)
+            .count();
         hits as f64 / DRAWS as f64
     }
 
@@ -69,7 +73,10 @@ mod tests {
     fn uniform_is_even() {
         for tenth in 1..=10 {
             let share = share_of_newest(Skew::Uniform, 1000, tenth * 100);
-            assert!((share - tenth as f64 / 10.0).abs() < 0.01, "{share} of the newest {tenth} tenths");
+            assert!(
+                (share - tenth as f64 / 10.0).abs() < 0.01,
+                "{share} of the newest {tenth} tenths"
+            );
         }
     }
 
@@ -87,7 +94,8 @@ mod tests {
         let mut random = Random::new(7);
         for skew in [Skew::Uniform, Skew::Zipf] {
             for count in [1, 2, 3, 255] {
-                let drawn: std::collections::BTreeSet<_> = (0..DRAWS).map(|_| skew.pick(count, &mut random)).collect();
+                let drawn: std::collections::BTreeSet<_> =
+                    (0..DRAWS).map(|_| skew.pick(count, &mut random)).collect();
                 assert_eq!(drawn, (0..count).collect(), "{skew:?} of {count}");
             }
         }

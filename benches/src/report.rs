@@ -56,7 +56,9 @@ pub(crate) fn heading<'a>(processes: impl Iterator<Item = &'a str> + Clone) -> S
     ]
     .map(String::from)
     .into();
-    let aligned = "|---|---".to_owned() + &"|--:".repeat(columns.len() - 2 + 2 * processes.clone().count()) + "|";
+    let aligned = "|---|---".to_owned()
+        + &"|--:".repeat(columns.len() - 2 + 2 * processes.clone().count())
+        + "|";
     columns.extend(processes.clone().map(|name| format!("{name} CPU µs")));
     columns.extend(processes.map(|name| format!("{name} peak MiB")));
     format!("| {} |\n{aligned}", columns.join(" | "))
@@ -65,8 +67,17 @@ pub(crate) fn heading<'a>(processes: impl Iterator<Item = &'a str> + Clone) -> S
 impl Row<'_> {
     /// For the table.
     pub(crate) fn markdown(&self, processes: usize) -> String {
-        let Self { label, work, connections, tally, verified, .. } = self;
-        let paced = self.rate.map_or_else(String::new, |rate| format!(" @{rate}"));
+        let Self {
+            label,
+            work,
+            connections,
+            tally,
+            verified,
+            ..
+        } = self;
+        let paced = self
+            .rate
+            .map_or_else(String::new, |rate| format!(" @{rate}"));
         let late = match self.rate {
             Some(_) if tally.unsent > 0 => format!("{} + {} unsent", tally.late, tally.unsent),
             Some(_) => tally.late.to_string(),
@@ -83,7 +94,10 @@ impl Row<'_> {
         cells.extend([tally.failures().to_string(), late, verified.to_string()]);
         match self.used {
             Some(used) => {
-                cells.extend(used.iter().map(|used| format!("{:.1}", used.cpu_each.as_nanos() as f64 / 1000.0)));
+                cells.extend(
+                    used.iter()
+                        .map(|used| format!("{:.1}", used.cpu_each.as_nanos() as f64 / 1000.0)),
+                );
                 cells.extend(used.iter().map(|used| (used.peak_kib / 1024).to_string()));
             }
             None => cells.resize(cells.len() + 2 * processes, "″".into()),
@@ -93,7 +107,11 @@ impl Row<'_> {
 
     /// The same with all digits. Times are in microseconds.
     pub(crate) fn json(&self) -> Value {
-        let latency = |share| self.tally.latency(share).map(|latency| latency.as_micros() as u64);
+        let latency = |share| {
+            self.tally
+                .latency(share)
+                .map(|latency| latency.as_micros() as u64)
+        };
         let used = self.used.unwrap_or_default().iter().map(|used| {
             let figures = json!({
                 "cpu_us": used.cpu.as_micros() as u64,
@@ -120,12 +138,20 @@ impl Row<'_> {
 impl Used {
     /// `cpu` over `answers` good answers.
     pub(crate) fn new(name: &str, cpu: Duration, answers: usize, peak_kib: u64) -> Self {
-        Self { name: name.to_owned(), cpu, cpu_each: cpu.div_f64(answers.max(1) as f64), peak_kib }
+        Self {
+            name: name.to_owned(),
+            cpu,
+            cpu_each: cpu.div_f64(answers.max(1) as f64),
+            peak_kib,
+        }
     }
 }
 
 fn milliseconds(latency: Option<Duration>) -> String {
-    latency.map_or_else(|| "–".into(), |latency| format!("{:.2}", latency.as_secs_f64() * 1000.0))
+    latency.map_or_else(
+        || "–".into(),
+        |latency| format!("{:.2}", latency.as_secs_f64() * 1000.0),
+    )
 }
 
 #[cfg(test)]
@@ -151,7 +177,12 @@ mod tests {
         };
         let heading = heading(["server"].into_iter());
         let columns = |line: &str| line.matches('|').count();
-        assert!(heading.lines().all(|line| columns(line) == columns(&row.markdown(1))), "{heading}");
+        assert!(
+            heading
+                .lines()
+                .all(|line| columns(line) == columns(&row.markdown(1))),
+            "{heading}"
+        );
         assert_eq!(
             row.markdown(1),
             "| sqlite | tile @9 | 2 | 500 | 100 | 50.00 | 90.00 | 99.00 | 100.00 | 1 | 0 + 3 unsent | 4 | 100000.0 | 2 |"
@@ -159,6 +190,9 @@ mod tests {
         assert_eq!(row.json()["processes"]["server"]["peak_kib"], 2048);
         assert_eq!(row.json()["p99_us"], 99_000);
         (row.used, row.rate) = (None, None);
-        assert_eq!(columns(&row.markdown(1)), columns(heading.lines().next().unwrap()));
+        assert_eq!(
+            columns(&row.markdown(1)),
+            columns(heading.lines().next().unwrap())
+        );
     }
 }

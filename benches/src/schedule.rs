@@ -1,8 +1,9 @@
 //! When requests start.
 //!
-//! Closed loop: whenever a connection is free. Fixed rate: request i is due at i/rate, whether or not the ones before it
-//! were answered; a free connection takes the next one that is due, and its latency counts from when it was due. So a
-//! server that stalls pays for all that should have been sent meanwhile (no coordinated omission).
+//! Closed loop: whenever a connection is free. Fixed rate: request i is due at i/rate, whether or
+//! not the ones before it were answered; a free connection takes the next one that is due, and its
+//! latency counts from when it was due. So a server that stalls pays for all that should have been
+//! sent meanwhile (no coordinated omission).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -38,21 +39,39 @@ struct Fixed {
 impl Schedule {
     /// Whenever asked, until `time` after `start`.
     pub(crate) fn closed_loop(start: Instant, time: Duration) -> Self {
-        Self { start, time, stopped: AtomicBool::new(false), fixed: None }
+        Self {
+            start,
+            time,
+            stopped: AtomicBool::new(false),
+            fixed: None,
+        }
     }
 
-    /// `rate` (not 0) requests a second until `time` after `start`. [`Schedule::pace`] has to run on a thread beside.
+    /// `rate` (not 0) requests a second until `time` after `start`. [`Schedule::pace`] has to run
+    /// on a thread beside.
     pub(crate) fn fixed_rate(start: Instant, time: Duration, rate: u32) -> Self {
         let (released, taken) = (AtomicU64::new(0), AtomicU64::new(0));
-        let fixed = Fixed { rate, due: Semaphore::new(0), released, taken };
-        Self { start, time, stopped: AtomicBool::new(false), fixed: Some(fixed) }
+        let fixed = Fixed {
+            rate,
+            due: Semaphore::new(0),
+            released,
+            taken,
+        };
+        Self {
+            start,
+            time,
+            stopped: AtomicBool::new(false),
+            fixed: Some(fixed),
+        }
     }
 
-    /// Waits until a request may start. The instant is the one from which its latency counts; `None`: no more of them.
+    /// Waits until a request may start. The instant is the one from which its latency counts;
+    /// `None`: no more of them.
     pub(crate) async fn next(&self) -> Option<Instant> {
         let Some(fixed) = &self.fixed else {
             let now = Instant::now();
-            return (!self.stopped.load(Ordering::Relaxed) && now - self.start < self.time).then_some(now);
+            return (!self.stopped.load(Ordering::Relaxed) && now - self.start < self.time)
+                .then_some(now);
         };
         fixed.due.acquire().await.ok()?.forget();
         Some(self.start + fixed.due_at(fixed.taken.fetch_add(1, Ordering::Relaxed)))
@@ -73,13 +92,17 @@ impl Schedule {
 
     /// How long each request that was due and never sent has been due at `end`.
     pub(crate) fn unsent(&self, end: Instant) -> Vec<Duration> {
-        let Some(fixed) = &self.fixed else { return Vec::new() };
+        let Some(fixed) = &self.fixed else {
+            return Vec::new();
+        };
         let numbers = fixed.taken.load(Ordering::Relaxed)..fixed.released.load(Ordering::Relaxed);
-        numbers.map(|number| end.saturating_duration_since(self.start + fixed.due_at(number))).collect()
+        numbers
+            .map(|number| end.saturating_duration_since(self.start + fixed.due_at(number)))
+            .collect()
     }
 
-    /// Releases requests when they are due, until the run is over. Blocks: sleeps on a thread are precise to 50 µs, the
-    /// timers of tokio to a millisecond. Does nothing for a closed loop.
+    /// Releases requests when they are due, until the run is over. Blocks: sleeps on a thread are
+    /// precise to 50 µs, the timers of tokio to a millisecond. Does nothing for a closed loop.
     pub(crate) fn pace(&self) {
         let Some(fixed) = &self.fixed else { return };
         let all = fixed.due_by(self.time);
@@ -94,7 +117,12 @@ impl Schedule {
             if is_over || elapsed >= self.time + GRACE {
                 return self.stop();
             }
-            thread::sleep(fixed.due_at(released).saturating_sub(self.start.elapsed()).max(TICK));
+            thread::sleep(
+                fixed
+                    .due_at(released)
+                    .saturating_sub(self.start.elapsed())
+                    .max(TICK),
+            );
         }
     }
 }
@@ -119,17 +147,28 @@ mod tests {
     fn requests_are_due_at_their_number_by_the_rate() {
         let schedule = Schedule::fixed_rate(Instant::now(), Duration::from_secs(1), 2000);
         let fixed = schedule.fixed.unwrap();
-        for (number, micros) in [(0, 0), (1, 500), (2000, 1_000_000), (7_000_000_000, 3_500_000_000_000)] {
+        for (number, micros) in [
+            (0, 0),
+            (1, 500),
+            (2000, 1_000_000),
+            (7_000_000_000, 3_500_000_000_000),
+        ] {
             assert_eq!(fixed.due_at(number), Duration::from_micros(micros));
         }
         for (micros, due) in [(0, 0), (1, 1), (500, 1), (501, 2), (1_000_000, 2000)] {
-            assert_eq!(fixed.due_by(Duration::from_micros(micros)), due, "{micros} µs");
+            assert_eq!(
+                fixed.due_by(Duration::from_micros(micros)),
+                due,
+                "{micros} µs"
+            );
         }
     }
 
     #[test]
     fn a_free_connection_takes_the_next_one_that_is_due() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let time = Duration::from_millis(20);
         let start = Instant::now();
         let schedule = Schedule::fixed_rate(start, time, 1000);
@@ -137,7 +176,11 @@ mod tests {
         // Nobody took any: they stay due, and count as unsent.
         assert_eq!(runtime.block_on(schedule.next()), None);
         let end = start + Duration::from_millis(30);
-        let waits: Vec<_> = schedule.unsent(end).iter().map(Duration::as_millis).collect();
+        let waits: Vec<_> = schedule
+            .unsent(end)
+            .iter()
+            .map(Duration::as_millis)
+            .collect();
         assert_eq!(waits, (11..=30).rev().collect::<Vec<_>>());
 
         let start = Instant::now();

@@ -24,22 +24,32 @@ pub(crate) struct Verifier {
 impl Verifier {
     /// `connection` is for the tiles that an answer's proof needs.
     pub(crate) fn new(source: Arc<Source>, connection: Connection) -> Self {
-        let tiles = TileReader::new(connection, source.target.clone(), source.tiles_prefix.clone());
+        let tiles = TileReader::new(
+            connection,
+            source.target.clone(),
+            source.tiles_prefix.clone(),
+        );
         Self { source, tiles }
     }
 
     /// Checks one answer of the status that it should have.
     ///
-    /// Entries: inclusion proof and checkpoint, and of v1 entry ID and signed entry timestamp. Consistency: the proof, to
-    /// the head at the start. Heads: the signature, and that the tree did not shrink. Tiles and bundles: each of their
-    /// hashes, by the inclusion in the tree of the checkpoint at the start. Search: that the entry is among the hits.
+    /// Entries: inclusion proof and checkpoint, and of v1 entry ID and signed entry timestamp.
+    /// Consistency: the proof, to the head at the start. Heads: the signature, and that the tree
+    /// did not shrink. Tiles and bundles: each of their hashes, by the inclusion in the tree of the
+    /// checkpoint at the start. Search: that the entry is among the hits.
     pub(crate) async fn verify(&mut self, ask: Ask, answer: &[u8]) -> Result<()> {
-        let Source { known, proposals, .. } = &*self.source;
+        let Source {
+            known, proposals, ..
+        } = &*self.source;
         let key = &known.key;
         match ask {
             Ask::WriteV1(number) => {
                 let entry = v1::verify_entry(key, answer)?;
-                ensure!(entry.artifact == Some(proposals.digest(number)), "another entry than was sent");
+                ensure!(
+                    entry.artifact == Some(proposals.digest(number)),
+                    "another entry than was sent"
+                );
             }
             Ask::WriteV2(number) => {
                 ensure!(
@@ -48,14 +58,22 @@ impl Verifier {
                 );
             }
             Ask::Batch { first, count } => {
-                v1::verify_batch(key, answer, &|number| proposals.digest(first + number), count)?;
+                v1::verify_batch(
+                    key,
+                    answer,
+                    &|number| proposals.digest(first + number),
+                    count,
+                )?;
             }
             Ask::EntryByIndex(index) => {
                 let got = v1::verify_entry(key, answer)?.log_index;
                 ensure!(got == index, "entry {got} and not {index}");
             }
             Ask::EntryByUuid(number) | Ask::EntryByHash(number) => {
-                let (got, asked) = (v1::verify_entry(key, answer)?.id, &known.entries[number].uuid);
+                let (got, asked) = (
+                    v1::verify_entry(key, answer)?.id,
+                    &known.entries[number].uuid,
+                );
                 ensure!(got == *asked, "entry {got} and not {asked}");
             }
             Ask::Consistency(first) => v1::verify_consistency(first, head(known)?, answer)?,
@@ -67,9 +85,19 @@ impl Verifier {
                 let size = v2::open_checkpoint(key, answer)?.size;
                 ensure!(size >= checkpoint(known)?.size, "the tree shrank to {size}");
             }
-            Ask::Tile(index) => self.tiles.verify(index, &client::tiles::hashes(answer)?, checkpoint(known)?).await?,
+            Ask::Tile(index) => {
+                self.tiles
+                    .verify(index, &client::tiles::hashes(answer)?, checkpoint(known)?)
+                    .await?
+            }
             Ask::EntriesBundle(index) => {
-                self.tiles.verify(index, &client::tiles::bundle_hashes(answer)?, checkpoint(known)?).await?;
+                self.tiles
+                    .verify(
+                        index,
+                        &client::tiles::bundle_hashes(answer)?,
+                        checkpoint(known)?,
+                    )
+                    .await?;
             }
             Ask::Search(number) => v1::verify_search(&known.entries[number].uuid, answer)?,
         }

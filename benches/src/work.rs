@@ -11,11 +11,13 @@ use crate::random::Random;
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
-    /// POST /api/v1/log/entries: one hashedrekord 0.0.1; the answer has proof, checkpoint and signed entry timestamp
+    /// POST /api/v1/log/entries: one hashedrekord 0.0.1; the answer has proof, checkpoint and
+    /// signed entry timestamp
     WriteV1,
     /// POST /api/v2/log/entries: one hashedrekord 0.0.2; the answer has proof and checkpoint
     WriteV2,
-    /// POST /api/v1/log/entries/batch: `--batch` hashedrekords 0.0.1 in one request (treehead only); counted by entry
+    /// POST /api/v1/log/entries/batch: `--batch` hashedrekords 0.0.1 in one request (treehead
+    /// only); counted by entry
     Batch,
     /// GET /api/v1/log/entries?logIndex=: an entry with its proof
     EntryByIndex,
@@ -41,7 +43,9 @@ impl Work {
     /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         // Unwrap safety: no variant is skipped.
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
     }
 
     /// Whether it uses up signed entries.
@@ -51,7 +55,10 @@ impl Work {
 
     /// Whether it reads what v1 says of the head.
     pub(crate) fn reads_v1(self) -> bool {
-        matches!(self, Self::EntryByIndex | Self::Consistency | Self::TreeHead) || self.reads_known()
+        matches!(
+            self,
+            Self::EntryByIndex | Self::Consistency | Self::TreeHead
+        ) || self.reads_known()
     }
 
     /// Whether it asks for entries by what is known of them.
@@ -83,13 +90,19 @@ impl Mix {
         if let [(work, _)] = *self.parts {
             return (0, work);
         }
-        let total = self.parts.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let total = self
+            .parts
+            .iter()
+            .map(|(_, weight)| u64::from(*weight))
+            .sum();
         let mut rest = random.below(total);
         loop {
             // Unwrap safety: `rest` is below the sum of all weights.
             #[expect(clippy::unwrap_used, reason = "see above")]
             let (number, &(work, weight)) = parts.next().unwrap();
-            let Some(less) = rest.checked_sub(u64::from(weight)) else { return (number, work) };
+            let Some(less) = rest.checked_sub(u64::from(weight)) else {
+                return (number, work);
+            };
             rest = less;
         }
     }
@@ -103,12 +116,19 @@ impl FromStr for Mix {
         for part in text.split(',') {
             let (name, weight) = part.split_once(':').unwrap_or((part, "1"));
             let Ok(work) = Work::from_str(name, false) else {
-                let names: Vec<_> = Work::value_variants().iter().map(|work| work.name()).collect();
+                let names: Vec<_> = Work::value_variants()
+                    .iter()
+                    .map(|work| work.name())
+                    .collect();
                 bail!("no work is named {name:?}; there are {}", names.join(", "));
             };
             let weight = weight.parse().ok().filter(|weight| *weight > 0);
-            let weight = weight.with_context(|| format!("{part}: a weight is a whole number from 1"))?;
-            ensure!(parts.iter().all(|(other, _)| *other != work), "{name} stands there twice");
+            let weight =
+                weight.with_context(|| format!("{part}: a weight is a whole number from 1"))?;
+            ensure!(
+                parts.iter().all(|(other, _)| *other != work),
+                "{name} stands there twice"
+            );
             parts.push((work, weight));
         }
         Ok(Self { parts })
@@ -142,8 +162,15 @@ impl FromStr for Beside {
 
     fn from_str(text: &str) -> Result<Self> {
         let (mix, rate) = text.rsplit_once('@').context("write it as WORK@RATE")?;
-        let rate = rate.parse().ok().filter(|rate| *rate > 0).context("a rate is a whole number from 1")?;
-        Ok(Self { mix: mix.parse()?, rate })
+        let rate = rate
+            .parse()
+            .ok()
+            .filter(|rate| *rate > 0)
+            .context("a rate is a whole number from 1")?;
+        Ok(Self {
+            mix: mix.parse()?,
+            rate,
+        })
     }
 }
 
@@ -153,16 +180,40 @@ mod tests {
 
     #[test]
     fn works_are_parsed() {
-        for text in ["write-v1", "tree-head", "entry-by-index:4,consistency:1,search:1"] {
+        for text in [
+            "write-v1",
+            "tree-head",
+            "entry-by-index:4,consistency:1,search:1",
+        ] {
             assert_eq!(text.parse::<Mix>().unwrap().to_string(), text);
         }
-        assert_eq!("tile,search:2".parse::<Mix>().unwrap().to_string(), "tile:1,search:2");
-        for text in ["", "x", "tile:0", "tile:", "tile:-1", "tile:1,tile:2", "tile,", "tile:x"] {
+        assert_eq!(
+            "tile,search:2".parse::<Mix>().unwrap().to_string(),
+            "tile:1,search:2"
+        );
+        for text in [
+            "",
+            "x",
+            "tile:0",
+            "tile:",
+            "tile:-1",
+            "tile:1,tile:2",
+            "tile,",
+            "tile:x",
+        ] {
             assert!(text.parse::<Mix>().is_err(), "{text}");
         }
-        assert!("x".parse::<Mix>().unwrap_err().to_string().contains("entries-bundle"));
+        assert!(
+            "x".parse::<Mix>()
+                .unwrap_err()
+                .to_string()
+                .contains("entries-bundle")
+        );
         let beside: Beside = "write-v1:1,search:3@2000".parse().unwrap();
-        assert_eq!((beside.mix.to_string().as_str(), beside.rate), ("write-v1:1,search:3", 2000));
+        assert_eq!(
+            (beside.mix.to_string().as_str(), beside.rate),
+            ("write-v1:1,search:3", 2000)
+        );
         for text in ["write-v1", "write-v1@", "write-v1@0", "@5", "write-v1@x"] {
             assert!(text.parse::<Beside>().is_err(), "{text}");
         }

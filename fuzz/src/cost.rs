@@ -7,11 +7,13 @@ use entry::{Policy, ProposedEntry, Refusal, VerifiedEntry, Work};
 
 use crate::NOW;
 
-/// Memory that checking may take: so many times the length of a body, the body itself among them, and so many bytes.
+/// Memory that checking may take: so many times the length of a body, the body itself among them,
+/// and so many bytes.
 const MEMORY_PER_BYTE: usize = 4;
 const MEMORY: usize = 8 * 1024 * 1024;
 
-/// Parses and verifies a body, and checks that it took no more work and memory than its length allows.
+/// Parses and verifies a body, and checks that it took no more work and memory than its length
+/// allows.
 pub(crate) fn verify(
     parse: fn(&[u8]) -> Result<ProposedEntry, Refusal>,
     body: &[u8],
@@ -39,7 +41,9 @@ pub(crate) fn within<T>(bytes: &[u8], read: impl FnOnce(&mut Work) -> T) -> T {
 
 /// The refusal of an entry that is one of the v1 API.
 pub fn refusal(body: &[u8]) -> Option<String> {
-    verify(ProposedEntry::from_json, body).err().map(|refusal| refusal.to_string())
+    verify(ProposedEntry::from_json, body)
+        .err()
+        .map(|refusal| refusal.to_string())
 }
 
 /// Checks that `read` takes no more memory than bytes of this length may cost.
@@ -48,13 +52,23 @@ pub fn assert_memory<T>(bytes: &[u8], read: impl FnOnce(&[u8]) -> T) -> T {
 }
 
 fn check_work(work: &Work, length: usize, is_accepted: bool) {
-    assert!(work.spent() <= Work::of_request(length).limit(), "{} ns of work for {length} bytes", work.spent());
-    assert!(!(is_accepted && work.is_exhausted()), "accepted, though some work was not done");
+    assert!(
+        work.spent() <= Work::of_request(length).limit(),
+        "{} ns of work for {length} bytes",
+        work.spent()
+    );
+    assert!(
+        !(is_accepted && work.is_exhausted()),
+        "accepted, though some work was not done"
+    );
 }
 
 fn check_memory(peak: usize, length: usize) {
     let limit = MEMORY + (MEMORY_PER_BYTE - 1) * length;
-    assert!(peak <= limit, "{peak} bytes of memory for {length} bytes, the limit is {limit}");
+    assert!(
+        peak <= limit,
+        "{peak} bytes of memory for {length} bytes, the limit is {limit}"
+    );
 }
 
 /// Runs `work` and tells how much more memory than before this thread held meanwhile.

@@ -5,13 +5,14 @@ use serde_json::Value;
 
 use crate::{NOW, cost};
 
-/// An entry that is accepted becomes leaf bytes that are RFC 8785, that are found by themselves, and that tell what
-/// index keys follow from them.
+/// An entry that is accepted becomes leaf bytes that are RFC 8785, that are found by themselves,
+/// and that tell what index keys follow from them.
 pub fn dsse(body: &[u8]) {
     found_by_its_leaf("dsse:0.0.1", body);
 }
 
-/// The same, of either version; and what is kept beside the entry is what its leaf bytes have the hash of.
+/// The same, of either version; and what is kept beside the entry is what its leaf bytes have the
+/// hash of.
 pub fn intoto(body: &[u8]) {
     for kind in ["intoto:0.0.1", "intoto:0.0.2"] {
         if let Some(entry) = found_by_its_leaf(kind, body) {
@@ -22,7 +23,9 @@ pub fn intoto(body: &[u8]) {
 
 /// The same, but that leaf bytes without the message find nothing.
 pub fn cose(body: &[u8]) {
-    let Some(entry) = accepted("cose:0.0.1", body) else { return };
+    let Some(entry) = accepted("cose:0.0.1", body) else {
+        return;
+    };
     attestation_fits(&entry);
     assert_eq!(index_keys_of_leaf(entry.leaf_bytes()), Ok(None));
 }
@@ -43,8 +46,12 @@ pub fn tuf(body: &[u8]) {
 
 /// A root that is read has one search key, in whichever order its members are.
 pub fn tuf_key(root: &[u8]) {
-    let Ok(key) = cost::within(root, |_| key_search_key("tuf", root)) else { return };
-    let Ok(value) = serde_json::from_slice::<Value>(root) else { return };
+    let Ok(key) = cost::within(root, |_| key_search_key("tuf", root)) else {
+        return;
+    };
+    let Ok(value) = serde_json::from_slice::<Value>(root) else {
+        return;
+    };
     let members = value.as_object().map_or(0, serde_json::Map::len);
     // Of names that differ in case the last one counts, which this generic parser cannot tell.
     if members == 2 && value.get("signed").is_some() && value.get("signatures").is_some() {
@@ -56,7 +63,11 @@ fn accepted(kind: &str, body: &[u8]) -> Option<VerifiedEntry> {
     let entry = cost::verify(ProposedEntry::from_json, body).ok()?;
     let value: Value = serde_json::from_slice(entry.leaf_bytes()).expect("leaf bytes are JSON");
     let canonical = serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form");
-    assert_eq!(entry.leaf_bytes(), canonical, "the typed writer and the generic one agree");
+    assert_eq!(
+        entry.leaf_bytes(),
+        canonical,
+        "the typed writer and the generic one agree"
+    );
     Some(entry).filter(|entry| entry.kind() == kind)
 }
 
@@ -72,9 +83,13 @@ fn found_by_its_leaf(kind: &str, body: &[u8]) -> Option<VerifiedEntry> {
 }
 
 fn submitted_again(entry: &VerifiedEntry) {
-    let again = ProposedEntry::from_json(entry.leaf_bytes()).and_then(|entry| entry.verify(&Policy::default(), NOW));
+    let again = ProposedEntry::from_json(entry.leaf_bytes())
+        .and_then(|entry| entry.verify(&Policy::default(), NOW));
     let again = again.expect("accepted once more");
-    assert_eq!((again.leaf_bytes(), again.index_keys()), (entry.leaf_bytes(), entry.index_keys()));
+    assert_eq!(
+        (again.leaf_bytes(), again.index_keys()),
+        (entry.leaf_bytes(), entry.index_keys())
+    );
 }
 
 fn attestation_fits(entry: &VerifiedEntry) {

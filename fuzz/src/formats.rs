@@ -11,29 +11,46 @@ use crate::cost;
 const MESSAGE: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/message");
 /// A key for each format, to verify what is taken for a signature.
 const PGP_KEY: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/pgp/ed25519.key");
-const MINISIGN_KEY: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/minisign/minisign.pub");
+const MINISIGN_KEY: &[u8] =
+    include_bytes!("../../crates/entry/tests/entry/pki/minisign/minisign.pub");
 const SSH_KEY: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/ssh/ed25519.pub");
 
-/// An entry that is accepted becomes leaf bytes that are RFC 8785 and tell the index keys; and the canonical key and
-/// signature in them are accepted for the same artifact, and become the same leaf bytes.
+/// An entry that is accepted becomes leaf bytes that are RFC 8785 and tell the index keys; and the
+/// canonical key and signature in them are accepted for the same artifact, and become the same leaf
+/// bytes.
 pub fn rekord(body: &[u8]) {
-    let Ok(entry) = cost::verify(ProposedEntry::from_json, body) else { return };
-    let body: Value = serde_json::Deserializer::from_slice(body).into_iter().next().expect("JSON").expect("JSON");
+    let Ok(entry) = cost::verify(ProposedEntry::from_json, body) else {
+        return;
+    };
+    let body: Value = serde_json::Deserializer::from_slice(body)
+        .into_iter()
+        .next()
+        .expect("JSON")
+        .expect("JSON");
     let content = &body["spec"]["data"]["content"];
-    // Of members whose names differ in case the last one counts, which this generic parser cannot tell.
-    let is_plain = body.as_object().is_some_and(|members| members.len() == 3) && content.is_string();
+    // Of members whose names differ in case the last one counts, which this generic parser cannot
+    // tell.
+    let is_plain =
+        body.as_object().is_some_and(|members| members.len() == 3) && content.is_string();
     if entry.kind() == "rekord:0.0.1" && is_plain {
         check_fixed_point(&entry, content);
     }
 }
 
-/// The same of what is taken for a PGP signature. A key ring is found by one search key, whether it is armored or not.
+/// The same of what is taken for a PGP signature. A key ring is found by one search key, whether it
+/// is armored or not.
 pub fn pgp(bytes: &[u8]) {
     check_signature("pgp", PGP_KEY, bytes);
     if let Some(key) = check_key("pgp", bytes) {
         let armored = format!(
             "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n{}\n-----END PGP PUBLIC KEY BLOCK-----",
-            STANDARD.encode(bytes).as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n")
+            STANDARD
+                .encode(bytes)
+                .as_bytes()
+                .chunks(64)
+                .map(String::from_utf8_lossy)
+                .collect::<Vec<_>>()
+                .join("\n")
         );
         if !bytes.starts_with(b"-----BEGIN PGP") {
             assert_eq!(key_search_key("pgp", armored.as_bytes()), Ok(key));
@@ -44,7 +61,9 @@ pub fn pgp(bytes: &[u8]) {
 /// The same of minisign. A key is found by one search key, with a comment or without.
 pub fn minisign(bytes: &[u8]) {
     check_signature("minisign", MINISIGN_KEY, bytes);
-    let Some(key) = check_key("minisign", bytes) else { return };
+    let Some(key) = check_key("minisign", bytes) else {
+        return;
+    };
     if bytes.len() > 32 && bytes.len() < 8000 && !bytes.contains(&b'\n') {
         let file = [b"untrusted comment: x\n", bytes].concat();
         assert_eq!(key_search_key("minisign", &file), Ok(key));
@@ -54,7 +73,9 @@ pub fn minisign(bytes: &[u8]) {
 /// The same of SSH. A key is found by one search key, whatever stands around it.
 pub fn ssh(bytes: &[u8]) {
     check_signature("ssh", SSH_KEY, bytes);
-    let Some(key) = check_key("ssh", bytes) else { return };
+    let Some(key) = check_key("ssh", bytes) else {
+        return;
+    };
     if bytes.len() < 60_000 {
         let file = [b"# a comment\n\r\n", bytes].concat();
         assert_eq!(key_search_key("ssh", &file), Ok(key));
@@ -94,11 +115,22 @@ fn check_fixed_point(entry: &VerifiedEntry, content: &Value) {
     let leaf = entry.leaf_bytes();
     let mut value: Value = serde_json::from_slice(leaf).expect("leaf bytes are JSON");
     let canonical = serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form");
-    assert_eq!(leaf, canonical, "the typed writer and the generic one agree");
-    assert_eq!(index_keys_of_leaf(leaf).expect("a leaf").expect("with keys"), entry.index_keys());
+    assert_eq!(
+        leaf, canonical,
+        "the typed writer and the generic one agree"
+    );
+    assert_eq!(
+        index_keys_of_leaf(leaf)
+            .expect("a leaf")
+            .expect("with keys"),
+        entry.index_keys()
+    );
     value["spec"]["data"]["content"] = content.clone();
     let again = verify(&value).expect("what is canonical is accepted");
-    assert_eq!((again.leaf_bytes(), again.index_keys()), (leaf, entry.index_keys()));
+    assert_eq!(
+        (again.leaf_bytes(), again.index_keys()),
+        (leaf, entry.index_keys())
+    );
 }
 
 fn verify(proposal: &Value) -> Result<VerifiedEntry, Refusal> {

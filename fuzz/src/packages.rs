@@ -18,7 +18,8 @@ const PGP_KEY: &[u8] = include_bytes!("../keys/pgp.asc");
 const MANIFEST: &[u8] = include_bytes!("../keys/MANIFEST.MF");
 const SIGNATURE_FILE: &[u8] = include_bytes!("../keys/TEST.SF");
 
-/// A package that is accepted becomes canonical leaf bytes that tell the index keys, and whose hash is its own.
+/// A package that is accepted becomes canonical leaf bytes that tell the index keys, and whose hash
+/// is its own.
 pub fn alpine(package: &[u8]) {
     if let Some(entry) = accepted("alpine", package) {
         check_hash(&entry, "package", package);
@@ -27,16 +28,28 @@ pub fn alpine(package: &[u8]) {
 
 /// The same; and a second parser takes it for an archive of no fewer files than a signature needs.
 pub fn jar(archive: &[u8]) {
-    let Some(entry) = accepted("jar", archive) else { return };
+    let Some(entry) = accepted("jar", archive) else {
+        return;
+    };
     check_hash(&entry, "archive", archive);
-    assert!(ZipArchive::new(Cursor::new(archive)).expect("an archive").len() >= 3);
+    assert!(
+        ZipArchive::new(Cursor::new(archive))
+            .expect("an archive")
+            .len()
+            >= 3
+    );
 }
 
-/// A signature block that is accepted for an archive has a canonical form, which is accepted for it as well and is its
-/// own canonical form.
+/// A signature block that is accepted for an archive has a canonical form, which is accepted for it
+/// as well and is its own canonical form.
 pub fn pkcs7(block: &[u8]) {
-    let Some(signature) = signature_of(block) else { return };
-    let pem: String = signature.lines().filter(|line| !line.starts_with('-')).collect();
+    let Some(signature) = signature_of(block) else {
+        return;
+    };
+    let pem: String = signature
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect();
     let canonical = STANDARD.decode(pem).expect("base64");
     assert_eq!(signature_of(&canonical).as_ref(), Some(&signature));
 }
@@ -88,11 +101,14 @@ fn signature_of(block: &[u8]) -> Option<String> {
     }
     let archive = archive.finish().expect("in memory").into_inner();
     let entry = accepted("jar", &archive)?;
-    let signature = spec_of(&entry)["signature"]["content"].as_str().map(|text| STANDARD.decode(text).expect("base64"));
+    let signature = spec_of(&entry)["signature"]["content"]
+        .as_str()
+        .map(|text| STANDARD.decode(text).expect("base64"));
     Some(String::from_utf8(signature.expect("a signature")).expect("PEM"))
 }
 
-/// The entry of an artifact, if it is accepted; its leaf bytes are canonical and tell the index keys.
+/// The entry of an artifact, if it is accepted; its leaf bytes are canonical and tell the index
+/// keys.
 fn accepted(kind: &str, artifact: &[u8]) -> Option<VerifiedEntry> {
     let content = json!({"content": STANDARD.encode(artifact)});
     let key = |key| json!({"content": STANDARD.encode(key)});
@@ -106,8 +122,16 @@ fn accepted(kind: &str, artifact: &[u8]) -> Option<VerifiedEntry> {
     let entry = cost::verify(ProposedEntry::from_json, body.as_bytes()).ok()?;
     let leaf = entry.leaf_bytes();
     let value: Value = serde_json::from_slice(leaf).expect("leaf bytes are JSON");
-    assert_eq!(leaf, serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form"));
-    assert_eq!(index_keys_of_leaf(leaf).expect("a leaf").expect("with keys"), entry.index_keys());
+    assert_eq!(
+        leaf,
+        serde_json_canonicalizer::to_vec(&value).expect("JSON has a canonical form")
+    );
+    assert_eq!(
+        index_keys_of_leaf(leaf)
+            .expect("a leaf")
+            .expect("with keys"),
+        entry.index_keys()
+    );
     Some(entry)
 }
 

@@ -7,7 +7,9 @@ use std::path::Path;
 fn replay(target: &str, property: fn(&[u8]), fewest: usize) {
     let mut count = 0;
     for folder in ["seeds", "artifacts"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(target);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join(folder)
+            .join(target);
         for file in fs::read_dir(folder).into_iter().flatten() {
             let file = file.expect("a readable folder").path();
             println!("{}", file.display());
@@ -149,7 +151,11 @@ fn some_seeds_are_accepted() {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     let count = |target: &str, is_accepted: fn(&[u8]) -> bool| {
         let files = fs::read_dir(seeds.join(target)).expect("seeds");
-        files.filter(|file| is_accepted(&fs::read(file.as_ref().expect("a file").path()).expect("readable"))).count()
+        files
+            .filter(|file| {
+                is_accepted(&fs::read(file.as_ref().expect("a file").path()).expect("readable"))
+            })
+            .count()
     };
     let is_entry = |body: &[u8]| {
         entry::ProposedEntry::from_json(body)
@@ -170,21 +176,64 @@ fn some_seeds_are_accepted() {
     assert!(count("intoto", is_entry) >= 8);
     assert_eq!(count("rfc3161", is_entry), 2);
     assert_eq!(count("tuf", is_entry), 4);
-    assert_eq!(count("tuf_key", |root| entry::key_search_key("tuf", root).is_ok()), 3);
+    assert_eq!(
+        count("tuf_key", |root| entry::key_search_key("tuf", root).is_ok()),
+        3
+    );
     assert!(count("pgp", |key| entry::key_search_key("pgp", key).is_ok()) >= 8);
-    assert_eq!(count("minisign", |key| entry::key_search_key("minisign", key).is_ok()), 2);
-    assert_eq!(count("ssh", |key| entry::key_search_key("ssh", key).is_ok()), 6);
-    assert_eq!(count("alpine", |package| treehead_fuzz::is_accepted("alpine", package)), 1);
-    assert_eq!(count("jar", |archive| treehead_fuzz::is_accepted("jar", archive)), 3);
-    assert_eq!(count("pkcs7", |block| treehead_fuzz::is_accepted("pkcs7", block)), 5);
-    assert_eq!(count("rpm", |package| treehead_fuzz::is_accepted("rpm", package)), 3);
-    assert_eq!(count("helm", |provenance| treehead_fuzz::is_accepted("helm", provenance)), 2);
-    let is_request = |body: &[u8]| tlog::AddCheckpoint::parse(&String::from_utf8_lossy(body)).is_ok();
+    assert_eq!(
+        count("minisign", |key| entry::key_search_key("minisign", key)
+            .is_ok()),
+        2
+    );
+    assert_eq!(
+        count("ssh", |key| entry::key_search_key("ssh", key).is_ok()),
+        6
+    );
+    assert_eq!(
+        count("alpine", |package| treehead_fuzz::is_accepted(
+            "alpine", package
+        )),
+        1
+    );
+    assert_eq!(
+        count("jar", |archive| treehead_fuzz::is_accepted("jar", archive)),
+        3
+    );
+    assert_eq!(
+        count("pkcs7", |block| treehead_fuzz::is_accepted("pkcs7", block)),
+        5
+    );
+    assert_eq!(
+        count("rpm", |package| treehead_fuzz::is_accepted("rpm", package)),
+        3
+    );
+    assert_eq!(
+        count("helm", |provenance| treehead_fuzz::is_accepted(
+            "helm", provenance
+        )),
+        2
+    );
+    let is_request =
+        |body: &[u8]| tlog::AddCheckpoint::parse(&String::from_utf8_lossy(body)).is_ok();
     assert_eq!(count("add_checkpoint", is_request), 2);
-    let is_policy = |text: &[u8]| tlog::WitnessPolicy::parse(&String::from_utf8_lossy(text)).is_ok();
+    let is_policy =
+        |text: &[u8]| tlog::WitnessPolicy::parse(&String::from_utf8_lossy(text)).is_ok();
     assert_eq!(count("witness_policy", is_policy), 3);
-    let are_lines = |text: &[u8]| tlog::parse_signature_lines(&String::from_utf8_lossy(text)).is_ok();
+    let are_lines =
+        |text: &[u8]| tlog::parse_signature_lines(&String::from_utf8_lossy(text)).is_ok();
     assert_eq!(count("cosignature", are_lines), 2);
-    assert_eq!(count("checkpoint", |text| tlog::Note::parse(&String::from_utf8_lossy(text)).is_ok()), 6);
-    assert_eq!(count("tile_path", |path| String::from_utf8_lossy(path).parse::<tlog::TilePath>().is_ok()), 7);
+    assert_eq!(
+        count("checkpoint", |text| tlog::Note::parse(
+            &String::from_utf8_lossy(text)
+        )
+        .is_ok()),
+        6
+    );
+    assert_eq!(
+        count("tile_path", |path| String::from_utf8_lossy(path)
+            .parse::<tlog::TilePath>()
+            .is_ok()),
+        7
+    );
 }

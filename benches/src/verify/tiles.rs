@@ -20,13 +20,28 @@ pub(super) struct TileReader {
 
 impl TileReader {
     pub(super) fn new(connection: Connection, target: Target, prefix: String) -> Self {
-        Self { connection, target, prefix, tiles: HashMap::new() }
+        Self {
+            connection,
+            target,
+            prefix,
+            tiles: HashMap::new(),
+        }
     }
 
-    /// Checks that these are the hashes of the full level-0 tile `index` in the tree of `head`. Other tiles are the log's
-    /// own, from now; what they lead to is the root of `head`, or the check fails.
-    pub(super) async fn verify(&mut self, index: u64, hashes: &[Hash], head: &Checkpoint) -> Result<()> {
-        ensure!(hashes.len() == TILE_WIDTH, "{} hashes in a full tile", hashes.len());
+    /// Checks that these are the hashes of the full level-0 tile `index` in the tree of `head`.
+    /// Other tiles are the log's own, from now; what they lead to is the root of `head`, or the
+    /// check fails.
+    pub(super) async fn verify(
+        &mut self,
+        index: u64,
+        hashes: &[Hash],
+        head: &Checkpoint,
+    ) -> Result<()> {
+        ensure!(
+            hashes.len() == TILE_WIDTH,
+            "{} hashes in a full tile",
+            hashes.len()
+        );
         let tile = TileId { level: 0, index };
         let leaf = LeafIndex(index * TILE_WIDTH as u64);
         let before = self.tiles.insert(tile, Arc::new(TileTree::new(hashes)?));
@@ -36,20 +51,27 @@ impl TileReader {
                 self.tiles.insert(id, Arc::new(fetched));
             }
         }
-        // The siblings of the first leaf up to the tile's root come from all its other hashes, so they are checked as well.
+        // The siblings of the first leaf up to the tile's root come from all its other hashes, so
+        // they are checked as well.
         let proof = tlog::inclusion_proof(leaf, head.size, &self.tiles);
         match before {
             Some(before) => self.tiles.insert(tile, before),
             None => self.tiles.remove(&tile),
         };
-        Ok(tlog::verify_inclusion(&hashes[0], leaf, head.size, &head.root, &proof?)?)
+        Ok(tlog::verify_inclusion(
+            &hashes[0], leaf, head.size, &head.root, &proof?,
+        )?)
     }
 
-    /// The tile with at least its first `width` hashes. A log may have dropped a partial tile that has been filled since.
+    /// The tile with at least its first `width` hashes. A log may have dropped a partial tile that
+    /// has been filled since.
     async fn fetch(&mut self, id: TileId, width: usize) -> Result<TileTree> {
         let partial = u8::try_from(width).ok().and_then(NonZeroU8::new);
         for partial in [partial, None] {
-            let path = TilePath { resource: TileResource::Tile(id), partial };
+            let path = TilePath {
+                resource: TileResource::Tile(id),
+                partial,
+            };
             let request = self.target.get(&format!("{}/{path}", self.prefix), "*/*");
             let answer = self.connection.exchange(&request).await?;
             if answer.status == 200 {
@@ -75,29 +97,62 @@ mod tests {
         let mut request = [0; 1024];
         while let Ok(length @ 1..) = stream.read(&mut request).await {
             let line = std::str::from_utf8(&request[..length]).unwrap();
-            let path: TilePath = line.split(' ').nth(1).unwrap().strip_prefix("/v/").unwrap().parse().unwrap();
-            let TileResource::Tile(id) = path.resource else { panic!("{path}") };
-            let tile = full.iter().find(|tile| tile.id == id).map(|tile| tile.hashes.clone());
-            let edge = edge.tiles().into_iter().find(|tile| tile.0 == id).map(|tile| tile.1.hashes().collect());
+            let path: TilePath = line
+                .split(' ')
+                .nth(1)
+                .unwrap()
+                .strip_prefix("/v/")
+                .unwrap()
+                .parse()
+                .unwrap();
+            let TileResource::Tile(id) = path.resource else {
+                panic!("{path}")
+            };
+            let tile = full
+                .iter()
+                .find(|tile| tile.id == id)
+                .map(|tile| tile.hashes.clone());
+            let edge = edge
+                .tiles()
+                .into_iter()
+                .find(|tile| tile.0 == id)
+                .map(|tile| tile.1.hashes().collect());
             let body: Vec<u8> = match tile.or(edge) {
                 Some(hashes) => hashes.iter().flat_map(|hash: &Hash| hash.0).collect(),
                 None => Vec::new(),
             };
-            let status = if body.is_empty() { "404 Not Found" } else { "200 OK" };
-            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+            let status = if body.is_empty() {
+                "404 Not Found"
+            } else {
+                "200 OK"
+            };
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream
+                .write_all(&[head.as_bytes(), &body].concat())
+                .await
+                .unwrap();
         }
     }
 
     #[tokio::test]
     async fn each_hash_of_a_tile_counts() {
-        let leaves: Vec<_> = (0_u32..70_000).map(|leaf| tlog::leaf_hash(&leaf.to_be_bytes())).collect();
+        let leaves: Vec<_> = (0_u32..70_000)
+            .map(|leaf| tlog::leaf_hash(&leaf.to_be_bytes()))
+            .collect();
         let mut edge = Edge::empty();
         edge.append(&leaves[..66_000]);
         let head = Checkpoint::new("log.example", edge.size(), edge.root());
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let target = Target::new(&format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()).unwrap();
+        let target = Target::new(
+            &format!("http://{}", listener.local_addr().unwrap())
+                .parse()
+                .unwrap(),
+        )
+        .unwrap();
         let connection = Connection::open(&target).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let all = leaves.clone();
@@ -110,7 +165,10 @@ mod tests {
             for position in [0, 1, 100, 255] {
                 let mut bad = good.to_vec();
                 bad[position] = tlog::leaf_hash(b"bad");
-                assert!(reader.verify(index as u64, &bad, &head).await.is_err(), "{index}: {position}");
+                assert!(
+                    reader.verify(index as u64, &bad, &head).await.is_err(),
+                    "{index}: {position}"
+                );
             }
             reader.verify(index as u64, good, &head).await.unwrap();
         }

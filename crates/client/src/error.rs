@@ -57,7 +57,10 @@ pub enum VerifyError {
 impl VerifyError {
     /// Names the part of the answer that is not accepted.
     pub(crate) fn within(self, part: impl Into<String>) -> Self {
-        Self::In { part: part.into(), source: Box::new(self) }
+        Self::In {
+            part: part.into(),
+            source: Box::new(self),
+        }
     }
 
     /// Names the answer that was expected instead.
@@ -68,5 +71,9 @@ impl VerifyError {
 
 /// Refuses with the text of `reason` unless `holds`.
 pub(crate) fn require(holds: bool, reason: impl FnOnce() -> String) -> Result<()> {
-    if holds { Ok(()) } else { Err(VerifyError::Mismatch(reason())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(VerifyError::Mismatch(reason()))
+    }
 }

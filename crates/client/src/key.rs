@@ -21,6 +21,10 @@ impl LogKey {
 
     /// Opens a checkpoint of `origin` that this key signed under `name`.
     pub(crate) fn open(&self, note: &str, origin: &str, name: &str) -> Result<Checkpoint> {
-        Ok(Checkpoint::open(note, origin, &[NoteKey::new(name, self.0.clone())?])?)
+        Ok(Checkpoint::open(
+            note,
+            origin,
+            &[NoteKey::new(name, self.0.clone())?],
+        )?)
     }
 }

@@ -1,15 +1,17 @@
 //! Verifies what a transparency log answers, with nothing but the log's public key.
 //!
-//! Works with any log that has the Rekor v1 API, the Rekor v2 API or C2SP tiles. A caller sends the requests and gives the
-//! bodies of the answers to this crate. An answer is also compared with what was asked: the functions return the index, the
-//! ID and the artifact of an entry, and the caller compares them with its request.
+//! Works with any log that has the Rekor v1 API, the Rekor v2 API or C2SP tiles. A caller sends the
+//! requests and gives the bodies of the answers to this crate. An answer is also compared with what
+//! was asked: the functions return the index, the ID and the artifact of an entry, and the caller
+//! compares them with its request.
 //!
-//! Pure: no I/O, no clock, no randomness, no async. Absent: requests, log keys that are found by trust roots, the signature
-//! of the client in an entry, cosignatures of witnesses.
+//! Pure: no I/O, no clock, no randomness, no async. Absent: requests, log keys that are found by
+//! trust roots, the signature of the client in an entry, cosignatures of witnesses.
 //!
 //! # Example
 //!
-//! A log signs the head of its first entry. Whoever has the log's key verifies the head, and later answers against it.
+//! A log signs the head of its first entry. Whoever has the log's key verifies the head, and later
+//! answers against it.
 //!
 //! ```
 //! use client::LogKey;

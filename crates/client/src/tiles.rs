@@ -10,10 +10,13 @@ use crate::error::{Result, VerifyError};
 ///
 /// The length is not a multiple of 32 bytes.
 pub fn hashes(tile: &[u8]) -> Result<Vec<Hash>> {
-    tile.chunks(32).map(|hash| Ok(Hash::try_from(hash)?)).collect()
+    tile.chunks(32)
+        .map(|hash| Ok(Hash::try_from(hash)?))
+        .collect()
 }
 
-/// Returns the leaf hashes of the entries in a bundle. Each entry has its length in two bytes before it.
+/// Returns the leaf hashes of the entries in a bundle. Each entry has its length in two bytes
+/// before it.
 ///
 /// # Errors
 ///
@@ -23,13 +26,17 @@ pub fn bundle_hashes(mut bundle: &[u8]) -> Result<Vec<Hash>> {
     while let Some((length, rest)) = bundle.split_first_chunk() {
         let length = usize::from(u16::from_be_bytes(*length));
         let Some((entry, rest)) = rest.split_at_checked(length) else {
-            return Err(VerifyError::Mismatch("the bundle ends within an entry".into()));
+            return Err(VerifyError::Mismatch(
+                "the bundle ends within an entry".into(),
+            ));
         };
         hashes.push(tlog::leaf_hash(entry));
         bundle = rest;
     }
     if !bundle.is_empty() {
-        return Err(VerifyError::Mismatch("the bundle ends within a length".into()));
+        return Err(VerifyError::Mismatch(
+            "the bundle ends within a length".into(),
+        ));
     }
     Ok(hashes)
 }
@@ -39,7 +46,14 @@ mod tests {
     #[test]
     fn bundles_are_taken_apart() {
         let hashes = super::bundle_hashes(b"\x00\x03abc\x00\x00\x00\x01d").unwrap();
-        assert_eq!(hashes, [tlog::leaf_hash(b"abc"), tlog::leaf_hash(b""), tlog::leaf_hash(b"d")]);
+        assert_eq!(
+            hashes,
+            [
+                tlog::leaf_hash(b"abc"),
+                tlog::leaf_hash(b""),
+                tlog::leaf_hash(b"d")
+            ]
+        );
         for bad in [&b"\x00"[..], b"\x00\x02a", b"\x00\x00\x01"] {
             assert!(super::bundle_hashes(bad).is_err());
         }

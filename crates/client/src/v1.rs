@@ -79,31 +79,47 @@ struct Shard {
 }
 
 impl LogKey {
-    /// Reads the answer of `GET /api/v1/log` and verifies its checkpoint. The checkpoints of inactive shards are not
-    /// looked at.
+    /// Reads the answer of `GET /api/v1/log` and verifies its checkpoint. The checkpoints of
+    /// inactive shards are not looked at.
     ///
     /// # Errors
     ///
-    /// The answer is not a tree head, or its checkpoint is not signed by this log or is of another head.
+    /// The answer is not a tree head, or its checkpoint is not signed by this log or is of another
+    /// head.
     pub fn open_head(&self, answer: &[u8]) -> Result<HeadV1> {
-        let head: TreeHead = serde_json::from_slice(answer).map_err(VerifyError::expected("a tree head"))?;
+        let head: TreeHead =
+            serde_json::from_slice(answer).map_err(VerifyError::expected("a tree head"))?;
         let (size, root) = (TreeSize(head.tree_size), hash(&head.root_hash)?);
         self.verify_checkpoint(&head.signed_tree_head, size, &root)?;
-        let first_log_index = head.inactive_shards.unwrap_or_default().iter().map(|shard| shard.tree_size).sum();
-        Ok(HeadV1 { first_log_index, size, root })
+        let first_log_index = head
+            .inactive_shards
+            .unwrap_or_default()
+            .iter()
+            .map(|shard| shard.tree_size)
+            .sum();
+        Ok(HeadV1 {
+            first_log_index,
+            size,
+            root,
+        })
     }
 
-    /// Checks that a checkpoint is of this head, and signed by this log under the name in its origin (`name - tree ID`).
+    /// Checks that a checkpoint is of this head, and signed by this log under the name in its
+    /// origin (`name - tree ID`).
     fn verify_checkpoint(&self, note: &str, size: TreeSize, root: &Hash) -> Result<()> {
         let origin = note.lines().next().unwrap_or_default();
-        let (name, _tree_id) =
-            origin.rsplit_once(" - ").ok_or_else(|| VerifyError::Mismatch(format!("the origin is {origin}")))?;
+        let (name, _tree_id) = origin
+            .rsplit_once(" - ")
+            .ok_or_else(|| VerifyError::Mismatch(format!("the origin is {origin}")))?;
         let checkpoint = self.open(note, origin, name)?;
-        require((checkpoint.size, checkpoint.root) == (size, *root), || "the checkpoint is of another head".into())
+        require((checkpoint.size, checkpoint.root) == (size, *root), || {
+            "the checkpoint is of another head".into()
+        })
     }
 }
 
-/// Verifies an answer with one entry: inclusion proof, checkpoint, entry ID and signed entry timestamp.
+/// Verifies an answer with one entry: inclusion proof, checkpoint, entry ID and signed entry
+/// timestamp.
 ///
 /// # Errors
 ///
@@ -115,49 +131,79 @@ pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Verified> {
 }
 
 fn verify_only_entry(key: &LogKey, answer: HashMap<String, Entry>) -> Result<Verified> {
-    require(answer.len() == 1, || format!("{} entries instead of one", answer.len()))?;
+    require(answer.len() == 1, || {
+        format!("{} entries instead of one", answer.len())
+    })?;
     let Some((id, entry)) = answer.into_iter().next() else {
         return Err(VerifyError::Mismatch("the answer has no entry".into()));
     };
     check_entry(key, &id, &entry).map_err(|error| error.within(format!("entry {id}")))?;
-    Ok(Verified { id, log_index: entry.log_index, artifact: artifact(&entry.body) })
+    Ok(Verified {
+        id,
+        log_index: entry.log_index,
+        artifact: artifact(&entry.body),
+    })
 }
 
 fn check_entry(key: &LogKey, id: &str, entry: &Entry) -> Result<()> {
     let leaf_hash = tlog::leaf_hash(&STANDARD.decode(&entry.body)?);
-    require(id.ends_with(&leaf_hash.to_string()), || format!("its ID does not end in its leaf hash {leaf_hash}"))?;
+    require(id.ends_with(&leaf_hash.to_string()), || {
+        format!("its ID does not end in its leaf hash {leaf_hash}")
+    })?;
 
     let proof = &entry.verification.inclusion_proof;
     let (size, root) = (TreeSize(proof.tree_size), hash(&proof.root_hash)?);
-    let hashes = proof.hashes.iter().map(|text| hash(text)).collect::<Result<Vec<_>>>()?;
+    let hashes = proof
+        .hashes
+        .iter()
+        .map(|text| hash(text))
+        .collect::<Result<Vec<_>>>()?;
     tlog::verify_inclusion(&leaf_hash, LeafIndex(proof.log_index), size, &root, &hashes)?;
-    key.verify_checkpoint(&proof.checkpoint, size, &root).map_err(|error| error.within("checkpoint"))?;
+    key.verify_checkpoint(&proof.checkpoint, size, &root)
+        .map_err(|error| error.within("checkpoint"))?;
 
     // RFC 8785 of the four members: their names are in order, and nothing in them needs an escape.
-    let Entry { body, integrated_time, log_id, log_index, .. } = entry;
-    let signed =
-        format!(r#"{{"body":"{body}","integratedTime":{integrated_time},"logID":"{log_id}","logIndex":{log_index}}}"#);
+    let Entry {
+        body,
+        integrated_time,
+        log_id,
+        log_index,
+        ..
+    } = entry;
+    let signed = format!(
+        r#"{{"body":"{body}","integratedTime":{integrated_time},"logID":"{log_id}","logIndex":{log_index}}}"#
+    );
     let timestamp = STANDARD.decode(&entry.verification.signed_entry_timestamp)?;
     let verified = key.verifying_key().verify(signed.as_bytes(), &timestamp);
     verified.map_err(|error| VerifyError::from(error).within("signed entry timestamp"))
 }
 
-/// Verifies the results of a batch of `count` entries: each accepted entry as [`verify_entry`] does, and that it is about
-/// the artifact whose SHA-256 `digest` returns for its number. Refused entries are not looked at.
+/// Verifies the results of a batch of `count` entries: each accepted entry as [`verify_entry`]
+/// does, and that it is about the artifact whose SHA-256 `digest` returns for its number. Refused
+/// entries are not looked at.
 ///
 /// # Errors
 ///
 /// Results are missing, or an accepted entry does not verify or is about another artifact.
-pub fn verify_batch(key: &LogKey, answer: &[u8], digest: &dyn Fn(usize) -> Hash, count: usize) -> Result<()> {
+pub fn verify_batch(
+    key: &LogKey,
+    answer: &[u8],
+    digest: &dyn Fn(usize) -> Hash,
+    count: usize,
+) -> Result<()> {
     #[derive(Deserialize)]
     struct Taken {
         entry: Option<HashMap<String, Entry>>,
     }
-    let answer: Results<Taken> = serde_json::from_slice(answer).map_err(VerifyError::expected("a list of results"))?;
-    require(answer.results.len() == count, || format!("{} results for {count} entries", answer.results.len()))?;
+    let answer: Results<Taken> =
+        serde_json::from_slice(answer).map_err(VerifyError::expected("a list of results"))?;
+    require(answer.results.len() == count, || {
+        format!("{} results for {count} entries", answer.results.len())
+    })?;
     for (number, result) in answer.results.into_iter().enumerate() {
         let Some(entry) = result.entry else { continue };
-        let verified = verify_only_entry(key, entry).map_err(|error| error.within(format!("number {number}")))?;
+        let verified = verify_only_entry(key, entry)
+            .map_err(|error| error.within(format!("number {number}")))?;
         require(verified.artifact == Some(digest(number)), || {
             format!("number {number} is another entry than was sent")
         })?;
@@ -170,11 +216,12 @@ struct Results<T> {
     results: Vec<T>,
 }
 
-/// Verifies a consistency proof from the tree of the first `first` leaves to `head`, without knowing the earlier root.
+/// Verifies a consistency proof from the tree of the first `first` leaves to `head`, without
+/// knowing the earlier root.
 ///
-/// `first` MUST NOT be 0 or a power of two. For other sizes the earlier root follows from the proof, and the proof shows
-/// that both roots follow from one list of hashes. A caller that knows the earlier root MUST use
-/// [`tlog::verify_consistency`] instead.
+/// `first` MUST NOT be 0 or a power of two. For other sizes the earlier root follows from the
+/// proof, and the proof shows that both roots follow from one list of hashes. A caller that knows
+/// the earlier root MUST use [`tlog::verify_consistency`] instead.
 ///
 /// # Errors
 ///
@@ -184,14 +231,24 @@ pub fn verify_consistency(first: u64, head: &HeadV1, answer: &[u8]) -> Result<()
     struct Proof {
         hashes: Vec<String>,
     }
-    let proof: Proof = serde_json::from_slice(answer).map_err(VerifyError::expected("a consistency proof"))?;
-    let hashes = proof.hashes.iter().map(|text| hash(text)).collect::<Result<Vec<_>>>()?;
-    let verify = |root: &Hash| tlog::verify_consistency(TreeSize(first), root, head.size, &head.root, &hashes);
+    let proof: Proof =
+        serde_json::from_slice(answer).map_err(VerifyError::expected("a consistency proof"))?;
+    let hashes = proof
+        .hashes
+        .iter()
+        .map(|text| hash(text))
+        .collect::<Result<Vec<_>>>()?;
+    let verify = |root: &Hash| {
+        tlog::verify_consistency(TreeSize(first), root, head.size, &head.root, &hashes)
+    };
     match verify(&tlog::EMPTY_ROOT) {
-        // No tree with leaves has the empty root, so the first root is the first thing that differs.
+        // No tree with leaves has the empty root, so the first root is the first thing that
+        // differs.
         Err(ProofError::RootMismatch { computed, .. }) => Ok(verify(&computed)?),
         Err(error) => Err(error.into()),
-        Ok(()) => Err(VerifyError::Mismatch(format!("a tree of {first} leaves has the root of the empty tree"))),
+        Ok(()) => Err(VerifyError::Mismatch(format!(
+            "a tree of {first} leaves has the root of the empty tree"
+        ))),
     }
 }
 
@@ -201,12 +258,15 @@ pub fn verify_consistency(first: u64, head: &HeadV1, answer: &[u8]) -> Result<()
 ///
 /// The answer is not a list of IDs, or the ID is not in it.
 pub fn verify_search(id: &str, answer: &[u8]) -> Result<()> {
-    let hits: Vec<String> = serde_json::from_slice(answer).map_err(VerifyError::expected("a list of entry IDs"))?;
-    require(hits.iter().any(|hit| hit == id), || format!("{id} is not among {} hits", hits.len()))
+    let hits: Vec<String> =
+        serde_json::from_slice(answer).map_err(VerifyError::expected("a list of entry IDs"))?;
+    require(hits.iter().any(|hit| hit == id), || {
+        format!("{id} is not among {} hits", hits.len())
+    })
 }
 
-/// Returns the SHA-256 of the artifact of a hashedrekord, of v1 or v2, from the base64 of its leaf bytes. Other entries have
-/// none.
+/// Returns the SHA-256 of the artifact of a hashedrekord, of v1 or v2, from the base64 of its leaf
+/// bytes. Other entries have none.
 pub fn artifact(body: &str) -> Option<Hash> {
     let body: Value = serde_json::from_slice(&STANDARD.decode(body).ok()?).ok()?;
     if let Some(digest) = body.pointer("/spec/hashedRekordV002/data/digest") {
@@ -242,9 +302,12 @@ mod tests {
         let body = STANDARD.encode("leaf");
         let (first, second) = (tlog::leaf_hash(b"other"), tlog::leaf_hash(b"leaf"));
         let root = tlog::node_hash(&first, &second);
-        let checkpoint = Checkpoint::new("localhost - 7", TreeSize(2), root).sign("localhost", key, rng).unwrap();
+        let checkpoint = Checkpoint::new("localhost - 7", TreeSize(2), root)
+            .sign("localhost", key, rng)
+            .unwrap();
         let log_id = key.verifying_key().log_id();
-        let signed = format!(r#"{{"body":"{body}","integratedTime":9,"logID":"{log_id}","logIndex":1}}"#);
+        let signed =
+            format!(r#"{{"body":"{body}","integratedTime":9,"logID":"{log_id}","logIndex":1}}"#);
         json!({ format!("0000000000000007{second}"): {
             "body": body, "integratedTime": 9, "logID": log_id.to_string(), "logIndex": 1,
             "verification": {
@@ -264,7 +327,10 @@ mod tests {
         let good = answer(&key, &rng);
         let id = good.as_object().unwrap().keys().next().unwrap().clone();
         let verified = verify(&good).unwrap();
-        assert_eq!((&verified.id, verified.log_index, verified.artifact), (&id, 1, None));
+        assert_eq!(
+            (&verified.id, verified.log_index, verified.artifact),
+            (&id, 1, None)
+        );
 
         let zeros = "0".repeat(64);
         for (path, value) in [
@@ -275,7 +341,10 @@ mod tests {
             ("verification/inclusionProof/treeSize", json!(3)),
             ("verification/inclusionProof/rootHash", json!(zeros)),
             ("verification/inclusionProof/hashes/0", json!(zeros)),
-            ("verification/inclusionProof/checkpoint", json!("localhost - 7\n2\n")),
+            (
+                "verification/inclusionProof/checkpoint",
+                json!("localhost - 7\n2\n"),
+            ),
         ] {
             let mut bad = good.clone();
             *bad.pointer_mut(&format!("/{id}/{path}")).unwrap() = value;
@@ -290,7 +359,8 @@ mod tests {
         let rng = SystemRandom::new();
         let key = signing_key(&rng);
         let taken = json!({"status": 201, "entry": answer(&key, &rng)});
-        let refused = json!({"status": 409, "error": {"code": 409, "message": "m"}, "location": "l"});
+        let refused =
+            json!({"status": 409, "error": {"code": 409, "message": "m"}, "location": "l"});
         let results = |results: &[&Value]| json!({"results": results}).to_string().into_bytes();
         let verify = |answer: &[u8], digest| verify_batch(&log_key(&key), answer, &|_| digest, 2);
         // The leaf of this test is about no artifact.
@@ -304,7 +374,9 @@ mod tests {
         let rng = SystemRandom::new();
         let key = signing_key(&rng);
         let root = tlog::leaf_hash(b"leaf");
-        let note = Checkpoint::new("localhost - 7", TreeSize(1), root).sign("localhost", &key, &rng).unwrap();
+        let note = Checkpoint::new("localhost - 7", TreeSize(1), root)
+            .sign("localhost", &key, &rng)
+            .unwrap();
         let head = |size: u64, root: Hash, shards: Value| {
             let head = json!({"inactiveShards": shards, "rootHash": root.to_string(), "signedTreeHead": note, "treeID": "7", "treeSize": size});
             log_key(&key).open_head(head.to_string().as_bytes())
@@ -321,7 +393,11 @@ mod tests {
         let leaves: Vec<_> = (0_u8..100).map(|leaf| tlog::leaf_hash(&[leaf])).collect();
         let mut edge = Edge::empty();
         edge.append(&leaves);
-        let head = HeadV1 { first_log_index: 0, size: edge.size(), root: edge.root() };
+        let head = HeadV1 {
+            first_log_index: 0,
+            size: edge.size(),
+            root: edge.root(),
+        };
         let tile = std::sync::Arc::new(TileTree::new(&leaves).unwrap());
         let tiles = std::collections::HashMap::from([(TileId { level: 0, index: 0 }, tile)]);
         for first in (1..100_u64).filter(|first| !first.is_power_of_two()) {
@@ -333,7 +409,10 @@ mod tests {
             for position in 0..proof.len() {
                 let mut bad = proof.clone();
                 bad[position] = tlog::leaf_hash(b"bad");
-                assert!(verify_consistency(first, &head, answer(&bad).as_bytes()).is_err(), "{first}: {position}");
+                assert!(
+                    verify_consistency(first, &head, answer(&bad).as_bytes()).is_err(),
+                    "{first}: {position}"
+                );
             }
             assert!(verify_consistency(first, &head, answer(&proof[1..]).as_bytes()).is_err());
         }
@@ -352,7 +431,12 @@ mod tests {
         let v1 = json!({"spec": {"data": {"hash": {"algorithm": "sha256", "value": digest.to_string()}}}});
         let v2 = json!({"spec": {"hashedRekordV002": {"data": {"algorithm": "SHA2_256", "digest": STANDARD.encode(digest)}}}});
         let sha512 = json!({"spec": {"data": {"hash": {"value": "00".repeat(64)}}}});
-        for (body, want) in [(v1, Some(digest)), (v2, Some(digest)), (sha512, None), (json!(1), None)] {
+        for (body, want) in [
+            (v1, Some(digest)),
+            (v2, Some(digest)),
+            (sha512, None),
+            (json!(1), None),
+        ] {
             assert_eq!(artifact(&STANDARD.encode(body.to_string())), want, "{body}");
         }
     }

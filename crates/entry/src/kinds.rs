@@ -1,7 +1,7 @@
 //! The registry of kinds.
 //!
-//! A new kind is one file here and one line in [`REGISTRY`]; its version is part of its line, so that two versions of
-//! one kind are two lines. Nothing outside tells kinds apart.
+//! A new kind is one file here and one line in [`REGISTRY`]; its version is part of its line, so
+//! that two versions of one kind are two lines. Nothing outside tells kinds apart.
 
 mod alpine;
 mod artifact;
@@ -59,8 +59,8 @@ pub fn kind_names() -> Vec<&'static str> {
     names
 }
 
-/// Whether the artifact of a kind can be read, `helm` or `rpm`: everything that is done with it but for its signature. Behind
-/// that a fuzzer would hardly get.
+/// Whether the artifact of a kind can be read, `helm` or `rpm`: everything that is done with it but
+/// for its signature. Behind that a fuzzer would hardly get.
 pub fn is_readable(kind: &str, artifact: &[u8], work: &mut Work) -> bool {
     match kind {
         "helm" => helm::is_readable(artifact),
@@ -84,11 +84,12 @@ pub(crate) trait Kind: Sync {
         Weight::Light
     }
 
-    /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. MUST NOT take longer than
-    /// in proportion to the length of `spec`: it runs where requests are read.
+    /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. MUST
+    /// NOT take longer than in proportion to the length of `spec`: it runs where requests are read.
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal>;
 
-    /// The index keys that follow from the `spec` of leaf bytes, in any case; None if this kind's do not.
+    /// The index keys that follow from the `spec` of leaf bytes, in any case; None if this kind's
+    /// do not.
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal>;
 }
 
@@ -103,8 +104,9 @@ pub enum Weight {
 
 /// What a client submitted as `spec`, decoded and unchecked.
 pub(crate) trait Proposal: Send {
-    /// Checks the signature and everything else that `purpose` asks for, and makes it canonical. MUST take from `work` before it does
-    /// anything that may cost more than in proportion to the length of what was submitted.
+    /// Checks the signature and everything else that `purpose` asks for, and makes it canonical.
+    /// MUST take from `work` before it does anything that may cost more than in proportion to the
+    /// length of what was submitted.
     fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal>;
 }
 
@@ -112,14 +114,19 @@ pub(crate) trait Proposal: Send {
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'p> {
     /// To be appended: the policy admits it, nothing is missing, and the leaf has room.
-    Insert { policy: &'p Policy, now: UnixSeconds, max_leaf_bytes: usize },
-    /// To be found: what Rekor's `retrieve` checks, so that the form in which an entry is stored may be enough.
+    Insert {
+        policy: &'p Policy,
+        now: UnixSeconds,
+        max_leaf_bytes: usize,
+    },
+    /// To be found: what Rekor's `retrieve` checks, so that the form in which an entry is stored
+    /// may be enough.
     LookUp { now: UnixSeconds },
 }
 
 impl Purpose<'_> {
-    /// Refuses an entry whose leaf bytes hold base64 of so many bytes, if that alone is too much. MUST be asked before anything
-    /// that takes long.
+    /// Refuses an entry whose leaf bytes hold base64 of so many bytes, if that alone is too much.
+    /// MUST be asked before anything that takes long.
     pub(crate) fn admit_leaf_with(self, bytes: usize) -> Result<(), Refusal> {
         match self {
             Purpose::Insert { max_leaf_bytes, .. } if bytes.div_ceil(3) * 4 > max_leaf_bytes => {
@@ -153,9 +160,9 @@ impl<'n> KindName<'n> {
         match REGISTRY.iter().any(|kind| kind.name() == name) {
             true => Ok(Self(name)),
             // The base type of Rekor's models, which its decoder knows and its registry does not.
-            false if name == "ProposedEntry" => {
-                Err(Refusal::Invalid(format!("could not unmarshal entry for kind '{name}'")))
-            }
+            false if name == "ProposedEntry" => Err(Refusal::Invalid(format!(
+                "could not unmarshal entry for kind '{name}'"
+            ))),
             false => Err(Refusal::UnknownKind(quoted(name).into_owned())),
         }
     }
@@ -163,7 +170,10 @@ impl<'n> KindName<'n> {
     /// The kind in this version.
     pub(crate) fn in_version(self, version: &str) -> Result<&'static dyn Kind, Refusal> {
         let name = self.0;
-        let kind = REGISTRY.iter().find(|kind| split(kind.tag()) == (name, version)).copied();
+        let kind = REGISTRY
+            .iter()
+            .find(|kind| split(kind.tag()) == (name, version))
+            .copied();
         kind.ok_or_else(|| unknown_version(name, &quoted(version)))
     }
 }
@@ -188,10 +198,23 @@ mod tests {
     fn every_kind_is_found_by_its_tag() {
         for kind in REGISTRY {
             let (name, version) = split(kind.tag());
-            assert_eq!(KindName::new(name).unwrap().in_version(version).unwrap().tag(), kind.tag());
+            assert_eq!(
+                KindName::new(name)
+                    .unwrap()
+                    .in_version(version)
+                    .unwrap()
+                    .tag(),
+                kind.tag()
+            );
             assert!(KindName::new(name).unwrap().in_version("9.9.9").is_err());
         }
-        assert_eq!(KindName::new("bogus").err(), Some(Refusal::UnknownKind("bogus".to_owned())));
-        assert!(matches!(KindName::new("ProposedEntry"), Err(Refusal::Invalid(_))));
+        assert_eq!(
+            KindName::new("bogus").err(),
+            Some(Refusal::UnknownKind("bogus".to_owned()))
+        );
+        assert!(matches!(
+            KindName::new("ProposedEntry"),
+            Err(Refusal::Invalid(_))
+        ));
     }
 }

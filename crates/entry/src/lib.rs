@@ -1,10 +1,11 @@
 //! What may be logged: kinds, signature checks, canonical leaf bytes, index keys.
 //!
-//! An entry passes through typed stages: [`ProposedEntry`], parsed and unchecked; [`VerifiedEntry`], which only
-//! [`ProposedEntry::verify`] makes; leaf bytes. The behaviour is that of Rekor v1.5.4, measured.
+//! An entry passes through typed stages: [`ProposedEntry`], parsed and unchecked;
+//! [`VerifiedEntry`], which only [`ProposedEntry::verify`] makes; leaf bytes. The behaviour is that
+//! of Rekor v1.5.4, measured.
 //!
-//! Pure: no I/O, clock, randomness or async. Absent by design: whether a certificate is trusted, expired or revoked,
-//! which no log judges; and any look at the network.
+//! Pure: no I/O, clock, randomness or async. Absent by design: whether a certificate is trusted,
+//! expired or revoked, which no log judges; and any look at the network.
 
 mod envelope;
 mod kinds;

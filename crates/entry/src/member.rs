@@ -1,5 +1,5 @@
-//! Members of `spec` as Rekor decodes them: names are case-sensitive, unknown members are ignored, of duplicates the
-//! last one wins, and a member of the wrong type counts as absent.
+//! Members of `spec` as Rekor decodes them: names are case-sensitive, unknown members are ignored,
+//! of duplicates the last one wins, and a member of the wrong type counts as absent.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,18 +21,31 @@ impl<'a> Member<'a> {
         Self(Some(value))
     }
 
-    /// The members with these names, if this is an object. The rest of it is neither kept nor copied.
-    pub(crate) fn object<const N: usize>(self, names: [&str; N]) -> Result<Option<[Member<'a>; N]>, Refusal> {
-        let Some(json) = self.starting_with('{') else { return Ok(None) };
+    /// The members with these names, if this is an object. The rest of it is neither kept nor
+    /// copied.
+    pub(crate) fn object<const N: usize>(
+        self,
+        names: [&str; N],
+    ) -> Result<Option<[Member<'a>; N]>, Refusal> {
+        let Some(json) = self.starting_with('{') else {
+            return Ok(None);
+        };
         let mut parser = serde_json::Deserializer::from_str(json);
-        Pick(names).deserialize(&mut parser).map(Some).map_err(Refusal::json)
+        Pick(names)
+            .deserialize(&mut parser)
+            .map(Some)
+            .map_err(Refusal::json)
     }
 
     /// The text, if this is a string.
     pub(crate) fn text(self) -> Result<Option<Cow<'a, str>>, Refusal> {
-        let Some(json) = self.starting_with('"') else { return Ok(None) };
+        let Some(json) = self.starting_with('"') else {
+            return Ok(None);
+        };
         match json.contains('\\') {
-            true => serde_json::from_str(json).map(|text| Some(Cow::Owned(text))).map_err(Refusal::json),
+            true => serde_json::from_str(json)
+                .map(|text| Some(Cow::Owned(text)))
+                .map_err(Refusal::json),
             // The parser went over it already: what is between the quotes is the text.
             false => Ok(Some(Cow::Borrowed(&json[1..json.len() - 1]))),
         }
@@ -43,23 +56,36 @@ impl<'a> Member<'a> {
         self.0.map(RawValue::get)
     }
 
-    /// The bytes of `what`, if this is a string, which then has to be base64; no bytes if it is not.
+    /// The bytes of `what`, if this is a string, which then has to be base64; no bytes if it is
+    /// not.
     pub(crate) fn base64(self, what: &str) -> Result<Vec<u8>, Refusal> {
         // With escapes, the text would be a copy of what may be 40 MiB.
         let escaped = self.starting_with('"').filter(|json| json.contains('\\'));
-        match escaped.and_then(|json| decode_digits(unescaped(&json[1..json.len() - 1]), json.len())) {
+        match escaped
+            .and_then(|json| decode_digits(unescaped(&json[1..json.len() - 1]), json.len()))
+        {
             Some(bytes) => Ok(bytes),
-            None => self.text()?.map_or(Ok(Vec::new()), |text| decode_base64(what, &text)),
+            None => self
+                .text()?
+                .map_or(Ok(Vec::new()), |text| decode_base64(what, &text)),
         }
     }
 
     /// The elements of the list `what`, if this is an array, of which there may be `limit`.
-    pub(crate) fn elements(self, what: &str, limit: usize) -> Result<Option<Vec<Member<'a>>>, Refusal> {
-        let Some(list) = self.0.filter(|_| self.starting_with('[').is_some()) else { return Ok(None) };
+    pub(crate) fn elements(
+        self,
+        what: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<Member<'a>>>, Refusal> {
+        let Some(list) = self.0.filter(|_| self.starting_with('[').is_some()) else {
+            return Ok(None);
+        };
         let mut elements = Vec::new();
         Value::of(list).each_element(|element| {
             if elements.len() == limit {
-                return Err(Refusal::Invalid(format!("more than {limit} {what}, the limit")));
+                return Err(Refusal::Invalid(format!(
+                    "more than {limit} {what}, the limit"
+                )));
             }
             elements.push(Self(element.last()));
             Ok(())
@@ -68,12 +94,14 @@ impl<'a> Member<'a> {
     }
 
     fn starting_with(self, first: char) -> Option<&'a str> {
-        self.0.map(RawValue::get).filter(|json| json.starts_with(first))
+        self.0
+            .map(RawValue::get)
+            .filter(|json| json.starts_with(first))
     }
 }
 
-/// What is between the quotes of a JSON string, which the parser went over; NUL for what is not ASCII and for escapes that
-/// base64 has no use for.
+/// What is between the quotes of a JSON string, which the parser went over; NUL for what is not
+/// ASCII and for escapes that base64 has no use for.
 fn unescaped(json: &str) -> impl Iterator<Item = u8> {
     let mut bytes = json.bytes();
     std::iter::from_fn(move || match bytes.next()? {
@@ -82,7 +110,10 @@ fn unescaped(json: &str) -> impl Iterator<Item = u8> {
             b'n' => b'\n',
             b'r' => b'\r',
             b'u' => {
-                let digits = bytes.by_ref().take(4).filter_map(|digit| char::from(digit).to_digit(16));
+                let digits = bytes
+                    .by_ref()
+                    .take(4)
+                    .filter_map(|digit| char::from(digit).to_digit(16));
                 let code = digits.fold(0, |code, digit| code * 16 + digit);
                 u8::try_from(code).unwrap_or(0)
             }
@@ -95,7 +126,9 @@ fn unescaped(json: &str) -> impl Iterator<Item = u8> {
 /// The bytes of the base64 member `what`. An empty text is an absent one; CR and LF are skipped.
 fn decode_base64(what: &str, text: &str) -> Result<Vec<u8>, Refusal> {
     decode_standard_base64(text).map_err(|at| {
-        Refusal::Invalid(format!("failed parsing base64 data for {what}: illegal base64 data at input byte {at}"))
+        Refusal::Invalid(format!(
+            "failed parsing base64 data for {what}: illegal base64 data at input byte {at}"
+        ))
     })
 }
 
@@ -145,15 +178,37 @@ mod tests {
     #[test]
     fn wrong_type_is_absent_and_last_duplicate_wins() {
         for absent in ["7", "-7", "1e999", "true", "null", "[[1]]", "{\"a\":{}}"] {
-            assert_eq!(content(&format!("{{\"content\":{absent}}}")), None, "{absent}");
-            assert_eq!(content(&format!("{{\"content\":\"a\",\"content\":{absent}}}")), None, "{absent}");
-            assert_eq!(content(&format!("{{\"content\":{absent},\"content\":\"b\"}}")).as_deref(), Some("b"));
+            assert_eq!(
+                content(&format!("{{\"content\":{absent}}}")),
+                None,
+                "{absent}"
+            );
+            assert_eq!(
+                content(&format!("{{\"content\":\"a\",\"content\":{absent}}}")),
+                None,
+                "{absent}"
+            );
+            assert_eq!(
+                content(&format!("{{\"content\":{absent},\"content\":\"b\"}}")).as_deref(),
+                Some("b")
+            );
         }
-        assert_eq!(content("{\"Content\":\"a\"}"), None, "names are case-sensitive");
-        assert_eq!(content("{\"con\\u0074ent\":\"\\u0041\\n\"}").as_deref(), Some("A\n"));
+        assert_eq!(
+            content("{\"Content\":\"a\"}"),
+            None,
+            "names are case-sensitive"
+        );
+        assert_eq!(
+            content("{\"con\\u0074ent\":\"\\u0041\\n\"}").as_deref(),
+            Some("A\n")
+        );
         assert_eq!(content("\"content\""), None);
         assert_eq!(
-            content(&format!("{{\"x\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000))),
+            content(&format!(
+                "{{\"x\":{}{}}}",
+                "[".repeat(10_000),
+                "]".repeat(10_000)
+            )),
             None,
             "depth costs nothing"
         );
@@ -167,37 +222,69 @@ mod tests {
 
     #[test]
     fn base64_in_lines_or_with_escapes_is_the_same_as_without() {
-        let bytes: Vec<u8> = (0..10_000_u32).flat_map(|number| (number * 7919).to_be_bytes()).collect();
+        let bytes: Vec<u8> = (0..10_000_u32)
+            .flat_map(|number| (number * 7919).to_be_bytes())
+            .collect();
         for length in [0, 1, 3_071, 3_072, 3_073, 6_144, 40_000] {
             let text = BASE64.encode(&bytes[..length]);
             let (first, rest) = text.split_at(text.len().min(4_095));
             let lines = format!("{first}\r\n{rest}\n");
             assert_eq!(decode_base64("x", &lines).unwrap(), bytes[..length]);
-            let escaped = text.replace('/', "\\/").replace('+', "\\u002B").replace('A', "\\u0041");
-            for json in [serde_json::to_string(&lines).unwrap(), format!("\"{escaped}\\n\"")] {
+            let escaped = text
+                .replace('/', "\\/")
+                .replace('+', "\\u002B")
+                .replace('A', "\\u0041");
+            for json in [
+                serde_json::to_string(&lines).unwrap(),
+                format!("\"{escaped}\\n\""),
+            ] {
                 let value: &RawValue = serde_json::from_str(&json).unwrap();
                 assert_eq!(Member::of(value).base64("x").unwrap(), bytes[..length]);
             }
         }
         let padded = BASE64.encode(&bytes[..3_071]);
-        assert!(decode_base64("x", &format!("{padded}\nQQ==")).is_err(), "padding ends a text");
+        assert!(
+            decode_base64("x", &format!("{padded}\nQQ==")).is_err(),
+            "padding ends a text"
+        );
     }
 
     #[test]
     fn escapes_that_are_no_base64_are_refused_where_they_stand() {
-        for (json, at) in [(r#""YQ\u0000=""#, 2), (r#""Y\"Q=""#, 1), (r#""\/\/\t==""#, 2), (r#""YQ==\u00e9""#, 4)] {
+        for (json, at) in [
+            (r#""YQ\u0000=""#, 2),
+            (r#""Y\"Q=""#, 1),
+            (r#""\/\/\t==""#, 2),
+            (r#""YQ==\u00e9""#, 4),
+        ] {
             let value: &RawValue = serde_json::from_str(json).unwrap();
             let refusal = Member::of(value).base64("x").unwrap_err().to_string();
-            assert!(refusal.ends_with(&format!("illegal base64 data at input byte {at}")), "{json}: {refusal}");
+            assert!(
+                refusal.ends_with(&format!("illegal base64 data at input byte {at}")),
+                "{json}: {refusal}"
+            );
         }
         let value: &RawValue = serde_json::from_str(r#""YQ==\ud800""#).unwrap();
-        assert!(matches!(Member::of(value).base64("x"), Err(Refusal::Json(_))), "no Unicode");
+        assert!(
+            matches!(Member::of(value).base64("x"), Err(Refusal::Json(_))),
+            "no Unicode"
+        );
     }
 
     #[test]
     fn base64_as_go_reads_it() {
-        for (text, bytes) in [("YQ==", "a"), ("YR==", "a"), ("Y\r\nQ=\n=\n", "a"), ("YWI=", "ab"), ("", "")] {
-            assert_eq!(decode_base64("x", text).unwrap(), bytes.as_bytes(), "{text:?}");
+        for (text, bytes) in [
+            ("YQ==", "a"),
+            ("YR==", "a"),
+            ("Y\r\nQ=\n=\n", "a"),
+            ("YWI=", "ab"),
+            ("", ""),
+        ] {
+            assert_eq!(
+                decode_base64("x", text).unwrap(),
+                bytes.as_bytes(),
+                "{text:?}"
+            );
         }
         let cases = [
             ("YQ", 0),
@@ -213,7 +300,8 @@ mod tests {
         ];
         for (text, at) in cases {
             let text_of_error = decode_base64("x", text).unwrap_err().to_string();
-            let expected = format!("failed parsing base64 data for x: illegal base64 data at input byte {at}");
+            let expected =
+                format!("failed parsing base64 data for x: illegal base64 data at input byte {at}");
             assert_eq!(text_of_error, expected, "{text:?}");
         }
     }

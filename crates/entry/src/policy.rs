@@ -1,11 +1,12 @@
-//! What a log admits: signing algorithms and kinds (Rekor's `client-signing-algorithms` and `enabled_entry_types`).
+//! What a log admits: signing algorithms and kinds (Rekor's `client-signing-algorithms` and
+//! `enabled_entry_types`).
 
 use crate::kinds::kind_names;
 use pki::digest::HashAlgorithm;
 use pki::public_key::{Curve, KeyKind};
 
-/// The algorithms that Rekor v1.5.4 admits when its flag is not given. `ed25519` names no hash and so admits no
-/// `hashedrekord`, here as there.
+/// The algorithms that Rekor v1.5.4 admits when its flag is not given. `ed25519` names no hash and
+/// so admits no `hashedrekord`, here as there.
 pub const DEFAULT_ALGORITHMS: [&str; 8] = [
     "ecdsa-sha2-256-nistp256",
     "ecdsa-sha2-384-nistp384",
@@ -42,10 +43,17 @@ pub struct UnknownKind(String);
 pub struct UnknownAlgorithm(String);
 
 impl Policy {
-    /// Admits exactly the named algorithms, and every kind. Takes the names that Rekor's flag takes, but for
-    /// `rsa-sign-pss-…`: Rekor verifies no PSS signature of a hashedrekord, and lets PKCS#1 v1.5 pass under those names.
-    pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownAlgorithm> {
-        let mut policy = Self { admitted: Vec::new(), admits_ed25519: false, ..Self::default() };
+    /// Admits exactly the named algorithms, and every kind. Takes the names that Rekor's flag
+    /// takes, but for `rsa-sign-pss-…`: Rekor verifies no PSS signature of a hashedrekord, and lets
+    /// PKCS#1 v1.5 pass under those names.
+    pub fn from_names<Name: AsRef<str>>(
+        names: impl IntoIterator<Item = Name>,
+    ) -> Result<Self, UnknownAlgorithm> {
+        let mut policy = Self {
+            admitted: Vec::new(),
+            admits_ed25519: false,
+            ..Self::default()
+        };
         for name in names {
             match algorithm(name.as_ref())? {
                 Some(pair) => policy.admitted.push(pair),
@@ -55,14 +63,25 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Admits entries of exactly these kinds, in all versions. What is logged already stays, and can be looked up.
-    pub fn with_kinds<Name: AsRef<str>>(self, names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownKind> {
+    /// Admits entries of exactly these kinds, in all versions. What is logged already stays, and
+    /// can be looked up.
+    pub fn with_kinds<Name: AsRef<str>>(
+        self,
+        names: impl IntoIterator<Item = Name>,
+    ) -> Result<Self, UnknownKind> {
         let known = kind_names();
         let named = names.into_iter().map(|name| {
             let name = name.as_ref();
-            known.iter().copied().find(|known| *known == name).ok_or_else(|| UnknownKind(name.to_owned()))
+            known
+                .iter()
+                .copied()
+                .find(|known| *known == name)
+                .ok_or_else(|| UnknownKind(name.to_owned()))
         });
-        Ok(Self { kinds: named.collect::<Result<_, _>>()?, ..self })
+        Ok(Self {
+            kinds: named.collect::<Result<_, _>>()?,
+            ..self
+        })
     }
 
     /// Whether entries of the kind with this name are admitted.
@@ -84,8 +103,15 @@ impl Policy {
 impl Default for Policy {
     /// Admits [`DEFAULT_ALGORITHMS`] and every kind.
     fn default() -> Self {
-        let admitted = DEFAULT_ALGORITHMS.iter().filter_map(|name| algorithm(name).ok().flatten()).collect();
-        Self { admitted, admits_ed25519: true, kinds: kind_names() }
+        let admitted = DEFAULT_ALGORITHMS
+            .iter()
+            .filter_map(|name| algorithm(name).ok().flatten())
+            .collect();
+        Self {
+            admitted,
+            admits_ed25519: true,
+            kinds: kind_names(),
+        }
     }
 }
 
@@ -116,22 +142,46 @@ mod tests {
         let named = Policy::from_names(DEFAULT_ALGORITHMS).unwrap();
         assert_eq!(named.admitted, Policy::default().admitted);
         assert_eq!(named.admits_ed25519, Policy::default().admits_ed25519);
-        assert_eq!(named.admitted.len(), 7, "all but ed25519, which signs no digest");
+        assert_eq!(
+            named.admitted.len(),
+            7,
+            "all but ed25519, which signs no digest"
+        );
     }
 
     #[test]
     fn unknown_name_is_refused() {
         let error = Policy::from_names(["ed25519-ph", "rsa-sign-pss-2048-sha256"]).unwrap_err();
-        assert!(error.to_string().starts_with("\"rsa-sign-pss-2048-sha256\" is not a signing algorithm"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("\"rsa-sign-pss-2048-sha256\" is not a signing algorithm")
+        );
     }
 
     #[test]
     fn kinds_are_admitted_by_name() {
         assert!(Policy::default().admits_kind("hashedrekord"));
-        assert!(!Policy::default().with_kinds([""; 0]).unwrap().admits_kind("hashedrekord"));
-        assert!(Policy::default().with_kinds(["hashedrekord"]).unwrap().admits_kind("hashedrekord"));
-        let error = Policy::default().with_kinds(["hashedrekord:0.0.1"]).unwrap_err();
-        assert!(error.to_string().starts_with("\"hashedrekord:0.0.1\" is not a kind of entries; known are "));
+        assert!(
+            !Policy::default()
+                .with_kinds([""; 0])
+                .unwrap()
+                .admits_kind("hashedrekord")
+        );
+        assert!(
+            Policy::default()
+                .with_kinds(["hashedrekord"])
+                .unwrap()
+                .admits_kind("hashedrekord")
+        );
+        let error = Policy::default()
+            .with_kinds(["hashedrekord:0.0.1"])
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("\"hashedrekord:0.0.1\" is not a kind of entries; known are ")
+        );
     }
 
     #[test]

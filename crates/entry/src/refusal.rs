@@ -6,7 +6,8 @@ pub enum Refusal {
     /// Not JSON, or of the wrong JSON type. 400 (Rekor says 500 on create).
     #[error("{0}")]
     Json(String),
-    /// A required member of the outer object is missing. 422, code 602, `<field> in body is required`.
+    /// A required member of the outer object is missing. 422, code 602, `<field> in body is
+    /// required`.
     #[error("{0} in body is required")]
     Required(&'static str),
     /// `apiVersion` is not a semantic version. 422, code 605.
@@ -15,7 +16,8 @@ pub enum Refusal {
     /// Unknown kind. 422, code 422 on create; 400 on retrieve.
     #[error("invalid kind value: {0:?}")]
     UnknownKind(String),
-    /// Everything else. 400 `error processing entry: <reason>` on create, the bare reason on retrieve.
+    /// Everything else. 400 `error processing entry: <reason>` on create, the bare reason on
+    /// retrieve.
     #[error("{0}")]
     Invalid(String),
 }

@@ -1,8 +1,9 @@
 //! What entries are found by: Rekor's key texts, and those that only this log has.
 //!
-//! Rekor's own key texts stay as Rekor writes them. What is added is `<attribute>=<value>`, made here and nowhere else:
-//! by certificates and kinds when an entry comes in, by [`Attribute::key_texts`] when one is searched for. Like all key
-//! texts they are lower-cased on both sides. A key says what an entry claims; nothing but its signature is checked.
+//! Rekor's own key texts stay as Rekor writes them. What is added is `<attribute>=<value>`, made
+//! here and nowhere else: by certificates and kinds when an entry comes in, by
+//! [`Attribute::key_texts`] when one is searched for. Like all key texts they are lower-cased on
+//! both sides. A key says what an entry claims; nothing but its signature is checked.
 
 use pki::x509::{self, Claims};
 use pki::{Key, TooCostly, Work, minisign, pgp, ssh, tuf};
@@ -12,8 +13,8 @@ use crate::refusal::Refusal;
 /// Key formats that `index/retrieve` takes.
 pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
 
-/// Longest value that is indexed: one that fills half of the longest request line of the server. A longer one could
-/// not be asked for.
+/// Longest value that is indexed: one that fills half of the longest request line of the server. A
+/// longer one could not be asked for.
 const MAX_VALUE_BYTES: usize = 2 * 1024;
 
 /// What an entry is found by beyond Rekor's keys.
@@ -30,15 +31,22 @@ pub enum Attribute {
     Commit,
     /// The name of a subject of an in-toto statement that is no package URL.
     Subject,
-    /// The package URL that is the name of a subject of an in-toto statement: without qualifiers and subpath, decoded,
-    /// once with its version and once without, `pkg:npm/@scope/name@1.0.0` and `pkg:npm/@scope/name`.
+    /// The package URL that is the name of a subject of an in-toto statement: without qualifiers
+    /// and subpath, decoded, once with its version and once without, `pkg:npm/@scope/name@1.0.0`
+    /// and `pkg:npm/@scope/name`.
     Purl,
 }
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Issuer, Self::Repository, Self::Workflow, Self::Commit, Self::Subject, Self::Purl];
+    pub const ALL: [Self; 6] = [
+        Self::Issuer,
+        Self::Repository,
+        Self::Workflow,
+        Self::Commit,
+        Self::Subject,
+        Self::Purl,
+    ];
 
     /// The name of the query parameter, and of the key texts.
     pub fn name(self) -> &'static str {
@@ -52,17 +60,18 @@ impl Attribute {
         }
     }
 
-    /// The key texts of which an entry with this value has one. `subject` includes Rekor's own, which are names as they
-    /// stand in a certificate or a key.
+    /// The key texts of which an entry with this value has one. `subject` includes Rekor's own,
+    /// which are names as they stand in a certificate or a key.
     ///
     /// # Errors
     ///
     /// What `value` cannot be, for a person to read.
     pub fn key_texts(self, value: &str) -> Result<Vec<String>, &'static str> {
         match self {
-            Self::Subject => {
-                Ok([value.to_owned()].into_iter().chain(subject_keys(value).into_iter().take(1)).collect())
-            }
+            Self::Subject => Ok([value.to_owned()]
+                .into_iter()
+                .chain(subject_keys(value).into_iter().take(1))
+                .collect()),
             Self::Purl => match Purl::parse(value) {
                 Some(purl) => Ok(vec![self.key(&purl.exact())]),
                 None => Err("a package URL begins with pkg:"),
@@ -72,11 +81,14 @@ impl Attribute {
                 let short = repository.split('/').count() == 2;
                 let names = [repository.to_owned()].into_iter();
                 // Old certificates of GitHub's workflows name `org/repo` only, and so do people.
-                Ok(names.chain(short.then(|| format!("github.com/{repository}"))).map(|name| self.key(&name)).collect())
+                Ok(names
+                    .chain(short.then(|| format!("github.com/{repository}")))
+                    .map(|name| self.key(&name))
+                    .collect())
             }
-            Self::Workflow if value.contains("@refs/") => {
-                Err("a workflow is searched without its ref; subject takes the whole identity, commit the exact source")
-            }
+            Self::Workflow if value.contains("@refs/") => Err(
+                "a workflow is searched without its ref; subject takes the whole identity, commit the exact source",
+            ),
             Self::Workflow => Ok(vec![self.key(without_scheme(value))]),
             Self::Issuer | Self::Commit => Ok(vec![self.key(value)]),
         }
@@ -87,8 +99,8 @@ impl Attribute {
     }
 }
 
-/// `hex(sha256(canonical key))`, the search key of a public key. Errors for a key that does not parse, and for a format
-/// that is none of [`KEY_FORMATS`].
+/// `hex(sha256(canonical key))`, the search key of a public key. Errors for a key that does not
+/// parse, and for a format that is none of [`KEY_FORMATS`].
 pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
     match format {
         "pgp" => search_key::<pgp::Key>(key),
@@ -96,7 +108,9 @@ pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
         "ssh" => search_key::<ssh::Key>(key),
         "tuf" => search_key::<tuf::Root>(key),
         "x509" => search_key::<x509::Key>(key),
-        _ => Err(Refusal::Invalid("the PKI format requested is not supported by this server".to_owned())),
+        _ => Err(Refusal::Invalid(
+            "the PKI format requested is not supported by this server".to_owned(),
+        )),
     }
 }
 
@@ -106,7 +120,9 @@ fn search_key<K: Key>(key: &[u8]) -> Result<String, Refusal> {
     if work.is_exhausted() {
         return Err(Refusal::invalid(TooCostly));
     }
-    parsed.map(|key| key_hash(&key)).map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned()))
+    parsed
+        .map(|key| key_hash(&key))
+        .map_err(|_| Refusal::Invalid("public key provided could not be parsed".to_owned()))
 }
 
 /// Returns `hex(sha256(canonical key))`, by which Rekor finds the entries of a key.
@@ -121,14 +137,18 @@ pub(crate) fn key_names(key: &impl Key) -> Vec<String> {
     names
 }
 
-/// The keys of a name that a subject of an in-toto statement has, or of its URI; the most exact one first.
+/// The keys of a name that a subject of an in-toto statement has, or of its URI; the most exact one
+/// first.
 pub(crate) fn subject_keys(name: &str) -> Vec<String> {
     if name.is_empty() || name.len() > MAX_VALUE_BYTES {
         return Vec::new();
     }
     match Purl::parse(name) {
         Some(purl) if purl.version.is_some() => {
-            vec![Attribute::Purl.key(&purl.exact()), Attribute::Purl.key(&purl.package)]
+            vec![
+                Attribute::Purl.key(&purl.exact()),
+                Attribute::Purl.key(&purl.package),
+            ]
         }
         Some(purl) => vec![Attribute::Purl.key(&purl.package)],
         None => vec![Attribute::Subject.key(name)],
@@ -139,13 +159,23 @@ pub(crate) fn subject_keys(name: &str) -> Vec<String> {
 fn claim_keys(claims: &Claims) -> Vec<String> {
     let file = |uri: &Option<String>| {
         let uri = without_scheme(uri.as_deref()?);
-        Some(uri.rsplit_once('@').map_or(uri, |(file, _)| file).to_owned())
+        Some(
+            uri.rsplit_once('@')
+                .map_or(uri, |(file, _)| file)
+                .to_owned(),
+        )
     };
     let [run, of_job] = claims.workflow_files.each_ref().map(file);
     let of_job = of_job.filter(|of_job| run.as_ref() != Some(of_job));
     let values = [
         (Attribute::Issuer, claims.issuer.clone()),
-        (Attribute::Repository, claims.repository.as_deref().map(|uri| without_scheme(uri).to_owned())),
+        (
+            Attribute::Repository,
+            claims
+                .repository
+                .as_deref()
+                .map(|uri| without_scheme(uri).to_owned()),
+        ),
         (Attribute::Commit, claims.commit.clone()),
         (Attribute::Workflow, claims.workflow_name.clone()),
         (Attribute::Workflow, run),
@@ -153,14 +183,18 @@ fn claim_keys(claims: &Claims) -> Vec<String> {
     ];
     values
         .into_iter()
-        .filter_map(|(attribute, value)| Some((attribute, value.filter(|value| !value.is_empty())?)))
+        .filter_map(|(attribute, value)| {
+            Some((attribute, value.filter(|value| !value.is_empty())?))
+        })
         .filter(|(_, value)| value.len() <= MAX_VALUE_BYTES)
         .map(|(attribute, value)| attribute.key(&value))
         .collect()
 }
 
 fn without_scheme(uri: &str) -> &str {
-    uri.strip_prefix("https://").unwrap_or(uri).trim_end_matches('/')
+    uri.strip_prefix("https://")
+        .unwrap_or(uri)
+        .trim_end_matches('/')
 }
 
 /// A package URL as far as it names a package and its version.
@@ -176,13 +210,19 @@ impl Purl {
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let name_at = path.rfind('/')? + 1;
         // A scope that is written as it is spoken, `pkg:npm/@scope`, is no version.
-        let version_at = path[name_at..].rfind('@').map(|at| name_at + at).filter(|at| *at > name_at);
+        let version_at = path[name_at..]
+            .rfind('@')
+            .map(|at| name_at + at)
+            .filter(|at| *at > name_at);
         let (package, version) = match version_at {
             Some(at) => (&path[..at], Some(&path[at + 1..])),
             None => (path, None),
         };
         let version = version.filter(|version| !version.is_empty()).map(decode);
-        Some(Self { package: format!("pkg:{}", decode(package)), version })
+        Some(Self {
+            package: format!("pkg:{}", decode(package)),
+            version,
+        })
     }
 
     fn exact(&self) -> String {
@@ -220,12 +260,21 @@ mod tests {
     #[test]
     fn package_urls_are_keyed_with_and_without_version() {
         for (name, keys) in [
-            ("pkg:npm/%40scope/name@1.0.0", vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"]),
-            ("pkg:npm/@scope/name@1.0.0?a=b#c", vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"]),
+            (
+                "pkg:npm/%40scope/name@1.0.0",
+                vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"],
+            ),
+            (
+                "pkg:npm/@scope/name@1.0.0?a=b#c",
+                vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"],
+            ),
             ("pkg://npm/@scope", vec!["purl=pkg:npm/@scope"]),
             ("pkg:pypi/x", vec!["purl=pkg:pypi/x"]),
             ("pkg:pypi/x@", vec!["purl=pkg:pypi/x"]),
-            ("pkg:deb/debian/a@1%2Bb%zz", vec!["purl=pkg:deb/debian/a@1+b%zz", "purl=pkg:deb/debian/a"]),
+            (
+                "pkg:deb/debian/a@1%2Bb%zz",
+                vec!["purl=pkg:deb/debian/a@1+b%zz", "purl=pkg:deb/debian/a"],
+            ),
             ("pkg:x", vec!["subject=pkg:x"]),
             ("dist/a.tar.gz", vec!["subject=dist/a.tar.gz"]),
             ("", vec![]),
@@ -238,22 +287,48 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_what_is_stored() {
         let texts = |attribute: Attribute, value| attribute.key_texts(value).unwrap();
-        assert_eq!(texts(Attribute::Subject, "a.tgz"), ["a.tgz", "subject=a.tgz"]);
-        assert_eq!(texts(Attribute::Subject, "pkg:npm/a@1"), ["pkg:npm/a@1", "purl=pkg:npm/a@1"]);
-        assert_eq!(texts(Attribute::Purl, "pkg:npm/%40a/b@1?x"), ["purl=pkg:npm/@a/b@1"]);
+        assert_eq!(
+            texts(Attribute::Subject, "a.tgz"),
+            ["a.tgz", "subject=a.tgz"]
+        );
+        assert_eq!(
+            texts(Attribute::Subject, "pkg:npm/a@1"),
+            ["pkg:npm/a@1", "purl=pkg:npm/a@1"]
+        );
+        assert_eq!(
+            texts(Attribute::Purl, "pkg:npm/%40a/b@1?x"),
+            ["purl=pkg:npm/@a/b@1"]
+        );
         assert_eq!(texts(Attribute::Purl, "pkg:npm/a"), ["purl=pkg:npm/a"]);
         assert!(Attribute::Purl.key_texts("npm/a").is_err());
-        assert_eq!(texts(Attribute::Repository, "https://gitlab.com/a/b/"), ["repository=gitlab.com/a/b"]);
-        assert_eq!(texts(Attribute::Repository, "a/b"), ["repository=a/b", "repository=github.com/a/b"]);
+        assert_eq!(
+            texts(Attribute::Repository, "https://gitlab.com/a/b/"),
+            ["repository=gitlab.com/a/b"]
+        );
+        assert_eq!(
+            texts(Attribute::Repository, "a/b"),
+            ["repository=a/b", "repository=github.com/a/b"]
+        );
         let file = "https://github.com/a/b/.github/workflows/c.yml";
-        assert_eq!(texts(Attribute::Workflow, file), ["workflow=github.com/a/b/.github/workflows/c.yml"]);
-        assert!(Attribute::Workflow.key_texts("https://github.com/a/b/c.yml@refs/heads/main").is_err());
+        assert_eq!(
+            texts(Attribute::Workflow, file),
+            ["workflow=github.com/a/b/.github/workflows/c.yml"]
+        );
+        assert!(
+            Attribute::Workflow
+                .key_texts("https://github.com/a/b/c.yml@refs/heads/main")
+                .is_err()
+        );
         assert_eq!(texts(Attribute::Commit, "AB"), ["commit=AB"]);
     }
 
     #[test]
     fn a_signers_claims_are_keyed_once_each() {
-        let uri = |name: &str| Some(format!("https://github.com/a/b/.github/workflows/{name}@refs/heads/main"));
+        let uri = |name: &str| {
+            Some(format!(
+                "https://github.com/a/b/.github/workflows/{name}@refs/heads/main"
+            ))
+        };
         let mut claims = Claims {
             issuer: Some("https://token.actions.githubusercontent.com".to_owned()),
             repository: Some("https://github.com/a/b".to_owned()),
@@ -269,7 +344,10 @@ mod tests {
         ];
         assert_eq!(claim_keys(&claims), keys);
         claims.workflow_files = [uri("x.yml"), uri("y.yml")];
-        assert_eq!(claim_keys(&claims)[4..], ["workflow=github.com/a/b/.github/workflows/y.yml"]);
+        assert_eq!(
+            claim_keys(&claims)[4..],
+            ["workflow=github.com/a/b/.github/workflows/y.yml"]
+        );
         assert!(claim_keys(&Claims::default()).is_empty());
     }
 }

@@ -20,8 +20,8 @@ pub struct ProposedEntry {
     max_leaf_bytes: usize,
 }
 
-/// Checked: its signature verifies over what it claims, by the key it names, and the policy admits it. Only
-/// [`ProposedEntry::verify`] makes one.
+/// Checked: its signature verifies over what it claims, by the key it names, and the policy admits
+/// it. Only [`ProposedEntry::verify`] makes one.
 pub struct VerifiedEntry {
     kind: &'static dyn Kind,
     leaf_bytes: Vec<u8>,
@@ -30,23 +30,30 @@ pub struct VerifiedEntry {
 }
 
 impl ProposedEntry {
-    /// Parses `{"kind":…,"apiVersion":…,"spec":{…}}`: a request body, or one element of `entries` of a look-up.
+    /// Parses `{"kind":…,"apiVersion":…,"spec":{…}}`: a request body, or one element of `entries`
+    /// of a look-up.
     ///
-    /// As Rekor does (facts of v1.5.4): what follows the first JSON value is ignored, and so are unknown members at
-    /// every level; names of the outer object are matched without regard to case; of duplicate members the last one
-    /// wins; a member of the wrong type inside `spec` counts as absent. A body of white space is
-    /// `Required("proposedEntry")`. Strings that are not Unicode (a lone surrogate, invalid UTF-8) are refused, where
-    /// Rekor puts U+FFFD into them.
+    /// As Rekor does (facts of v1.5.4): what follows the first JSON value is ignored, and so are
+    /// unknown members at every level; names of the outer object are matched without regard to
+    /// case; of duplicate members the last one wins; a member of the wrong type inside `spec`
+    /// counts as absent. A body of white space is `Required("proposedEntry")`. Strings that are not
+    /// Unicode (a lone surrogate, invalid UTF-8) are refused, where Rekor puts U+FFFD into them.
     pub fn from_json(json: &[u8]) -> Result<Self, Refusal> {
         let envelope = Envelope::from_json(json)?;
         let name = KindName::new(envelope.kind()?)?;
         let (version, spec) = envelope.contents()?;
         let kind = name.in_version(version)?;
         require_object(spec)?;
-        Ok(Self { kind, proposal: kind.decode(spec)?, work: Work::of_request(json.len()), max_leaf_bytes: usize::MAX })
+        Ok(Self {
+            kind,
+            proposal: kind.decode(spec)?,
+            work: Work::of_request(json.len()),
+            max_leaf_bytes: usize::MAX,
+        })
     }
 
-    /// Parses a `CreateEntryRequest` of Rekor v2 in JSON, as Rekor does, but that nothing may follow it.
+    /// Parses a `CreateEntryRequest` of Rekor v2 in JSON, as Rekor does, but that nothing may
+    /// follow it.
     pub fn from_v2_json(json: &[u8]) -> Result<Self, Refusal> {
         v2::from_json(json).and_then(|request| Self::from_v2_request(request, json.len()))
     }
@@ -58,7 +65,12 @@ impl ProposedEntry {
 
     fn from_v2_request(request: CreateEntryRequest, bytes: usize) -> Result<Self, Refusal> {
         let (kind, proposal) = v2::proposal(request)?;
-        Ok(Self { kind, proposal, work: Work::of_request(bytes), max_leaf_bytes: usize::MAX })
+        Ok(Self {
+            kind,
+            proposal,
+            work: Work::of_request(bytes),
+            max_leaf_bytes: usize::MAX,
+        })
     }
 
     /// What a check of it may cost beyond its length: a heavy one belongs on a thread of its own.
@@ -68,29 +80,59 @@ impl ProposedEntry {
 
     /// The same, to be refused early where its leaf bytes would certainly be more than these.
     pub fn with_max_leaf_bytes(self, max_leaf_bytes: usize) -> Self {
-        Self { max_leaf_bytes, ..self }
+        Self {
+            max_leaf_bytes,
+            ..self
+        }
     }
 
-    /// Verifies for insertion. `now` is what expiry is judged by, where a kind knows it (TUF metadata).
+    /// Verifies for insertion. `now` is what expiry is judged by, where a kind knows it (TUF
+    /// metadata).
     pub fn verify(self, policy: &Policy, now: UnixSeconds) -> Result<VerifiedEntry, Refusal> {
         self.verify_counting(policy, now).0
     }
 
     /// Verifies for insertion, and tells what work that was.
-    pub fn verify_counting(self, policy: &Policy, now: UnixSeconds) -> (Result<VerifiedEntry, Refusal>, Work) {
-        let Self { kind, proposal, mut work, max_leaf_bytes } = self;
-        let purpose = Purpose::Insert { policy, now, max_leaf_bytes };
+    pub fn verify_counting(
+        self,
+        policy: &Policy,
+        now: UnixSeconds,
+    ) -> (Result<VerifiedEntry, Refusal>, Work) {
+        let Self {
+            kind,
+            proposal,
+            mut work,
+            max_leaf_bytes,
+        } = self;
+        let purpose = Purpose::Insert {
+            policy,
+            now,
+            max_leaf_bytes,
+        };
         let verified = verify(kind, proposal, policy, purpose, &mut work);
         // Nothing that was left undone may make an entry of it.
-        (if work.is_exhausted() { Err(Refusal::invalid(TooCostly)) } else { verified }, work)
+        (
+            if work.is_exhausted() {
+                Err(Refusal::invalid(TooCostly))
+            } else {
+                verified
+            },
+            work,
+        )
     }
 
-    /// The leaf bytes to look up: checks as Rekor's `retrieve` does (signature and expiry, but neither policy nor
-    /// insertability).
+    /// The leaf bytes to look up: checks as Rekor's `retrieve` does (signature and expiry, but
+    /// neither policy nor insertability).
     pub fn leaf_bytes_for_lookup(self, now: UnixSeconds) -> Result<Vec<u8>, Refusal> {
-        let Self { proposal, mut work, .. } = self;
+        let Self {
+            proposal, mut work, ..
+        } = self;
         let checked = proposal.check(Purpose::LookUp { now }, &mut work);
-        if work.is_exhausted() { Err(Refusal::invalid(TooCostly)) } else { Ok(checked?.leaf_bytes) }
+        if work.is_exhausted() {
+            Err(Refusal::invalid(TooCostly))
+        } else {
+            Ok(checked?.leaf_bytes)
+        }
     }
 }
 
@@ -103,7 +145,9 @@ fn verify(
 ) -> Result<VerifiedEntry, Refusal> {
     let name = kind.name();
     if !policy.admits_kind(name) {
-        return Err(Refusal::Invalid(format!("entry kind '{name}' is not enabled for submission on this server")));
+        return Err(Refusal::Invalid(format!(
+            "entry kind '{name}' is not enabled for submission on this server"
+        )));
     }
     let canonical = proposal.check(purpose, work)?;
     Ok(VerifiedEntry {
@@ -130,8 +174,8 @@ impl VerifiedEntry {
         &self.index_keys
     }
 
-    /// What Rekor keeps beside the entry where attestation storage is on: not in the leaf bytes, but bound to them by its
-    /// SHA-256, which is in there.
+    /// What Rekor keeps beside the entry where attestation storage is on: not in the leaf bytes,
+    /// but bound to them by its SHA-256, which is in there.
     pub fn attestation(&self) -> Option<&[u8]> {
         self.attestation.as_deref()
     }
@@ -142,24 +186,29 @@ impl VerifiedEntry {
     }
 }
 
-/// The index keys that follow from leaf bytes alone, for fsck: those of [`VerifiedEntry::index_keys`], in their order;
-/// none where the kind's keys do not follow from the body. No signature is checked. Errors for bytes that no entry of a
-/// registered kind has.
+/// The index keys that follow from leaf bytes alone, for fsck: those of
+/// [`VerifiedEntry::index_keys`], in their order; none where the kind's keys do not follow from the
+/// body. No signature is checked. Errors for bytes that no entry of a registered kind has.
 pub fn index_keys_of_leaf(leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, Refusal> {
     let envelope = Envelope::from_json(leaf_bytes)?;
     let (version, spec) = envelope.contents()?;
-    let keys = KindName::new(envelope.kind()?)?.in_version(version)?.index_keys_of_leaf(spec)?;
+    let keys = KindName::new(envelope.kind()?)?
+        .in_version(version)?
+        .index_keys_of_leaf(spec)?;
     Ok(keys.map(lower_case))
 }
 
-/// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, each with three digests and a package URL,
-/// which is two keys; and a thousand of certificates and materials. Each is a row; a round of the ledger takes 8,192.
+/// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, each
+/// with three digests and a package URL, which is two keys; and a thousand of certificates and
+/// materials. Each is a row; a round of the ledger takes 8,192.
 pub(crate) const MAX_INDEX_KEYS: usize = 6_144;
 /// Bytes of all of them together: an eighth of what a round of the ledger takes.
 const MAX_INDEX_KEY_BYTES: usize = 1024 * 1024;
 
 pub(crate) fn too_many_index_keys() -> Refusal {
-    Refusal::Invalid(format!("the entry has more than {MAX_INDEX_KEYS} index keys, the limit"))
+    Refusal::Invalid(format!(
+        "the entry has more than {MAX_INDEX_KEYS} index keys, the limit"
+    ))
 }
 
 /// The keys of an entry that is to be appended.
@@ -178,13 +227,18 @@ fn bounded(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
 /// Each key once, in lower case, in the order of first appearance.
 fn lower_case(keys: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::with_capacity(keys.len());
-    keys.into_iter().map(|key| lower_case_text(&key)).filter(|key| seen.insert(key.clone())).collect()
+    keys.into_iter()
+        .map(|key| lower_case_text(&key))
+        .filter(|key| seen.insert(key.clone()))
+        .collect()
 }
 
-/// Each letter becomes one letter, wherever it stands: U+0130 an `i` without a dot of its own, a capital sigma at the end of a
-/// word the common small one. [`str::to_lowercase`] does neither.
+/// Each letter becomes one letter, wherever it stands: U+0130 an `i` without a dot of its own, a
+/// capital sigma at the end of a word the common small one. [`str::to_lowercase`] does neither.
 fn lower_case_text(text: &str) -> String {
-    text.chars().filter_map(|letter| letter.to_lowercase().next()).collect()
+    text.chars()
+        .filter_map(|letter| letter.to_lowercase().next())
+        .collect()
 }
 
 #[cfg(test)]
@@ -193,7 +247,12 @@ mod tests {
 
     #[test]
     fn keys_are_in_lower_case_as_in_go_and_each_once() {
-        let keys = ["\u{130}STANBUL@Example.com", "istanbul@example.com", "\u{39f}\u{3a3}", "\u{1e9e}"];
+        let keys = [
+            "\u{130}STANBUL@Example.com",
+            "istanbul@example.com",
+            "\u{39f}\u{3a3}",
+            "\u{1e9e}",
+        ];
         let lower = ["istanbul@example.com", "\u{3bf}\u{3c3}", "\u{df}"];
         assert_eq!(lower_case(keys.map(str::to_owned).to_vec()), lower);
     }

@@ -1,4 +1,5 @@
-//! Index keys that follow from an in-toto statement: digests and names of its subjects, digests of what went into them.
+//! Index keys that follow from an in-toto statement: digests and names of its subjects, digests of
+//! what went into them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,10 +17,11 @@ pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 pub(crate) enum Digests {
     /// Those of its subjects.
     Subjects,
-    /// Those of its subjects, and of the materials of SLSA provenance up to 0.2. Of a list that is partly wrong there
-    /// are none, as for the kind `intoto` in Rekor.
+    /// Those of its subjects, and of the materials of SLSA provenance up to 0.2. Of a list that is
+    /// partly wrong there are none, as for the kind `intoto` in Rekor.
     SubjectsAndMaterials,
-    /// The same, but a list that is partly wrong has those that can be read, as for the kind `dsse` in Rekor since v1.6.
+    /// The same, but a list that is partly wrong has those that can be read, as for the kind `dsse`
+    /// in Rekor since v1.6.
     Readable,
 }
 
@@ -32,8 +34,8 @@ impl Digests {
         self == Self::Readable
     }
 
-    /// What of the values decoded into one place is read: all of them, or where faults are passed over those of the type that
-    /// begins so.
+    /// What of the values decoded into one place is read: all of them, or where faults are passed
+    /// over those of the type that begins so.
     fn read<'a>(self, value: &Value<'a>, first: char) -> Value<'a> {
         match self.pass_over_faults() {
             true => value.beginning_with(first),
@@ -42,8 +44,9 @@ impl Digests {
     }
 }
 
-/// `<algorithm>:<digest>` for each digest, as written, and what a subject's name is found by. What is no statement has
-/// none, as in Rekor. Members that are repeated are merged as Go merges them, so that what any of its clients reads is found.
+/// `<algorithm>:<digest>` for each digest, as written, and what a subject's name is found by. What
+/// is no statement has none, as in Rekor. Members that are repeated are merged as Go merges them,
+/// so that what any of its clients reads is found.
 pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>, Refusal> {
     let payload = String::from_utf8_lossy(payload);
     let mut keys = Vec::new();
@@ -57,7 +60,8 @@ pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>
     }
     if digests.include_materials() {
         let before = keys.len();
-        // Some of Go's clients read it into a pointer, which a null empties; others into a struct, which stays as it is.
+        // Some of Go's clients read it into a pointer, which a null empties; others into a struct,
+        // which stays as it is.
         let is_whole = match digests.read(&predicate, '{').members(["materials"]) {
             Ok([materials]) => collect(&materials, Names::Left, digests, &mut keys)?,
             Err(Error::Json(_)) => false,
@@ -93,12 +97,21 @@ impl From<Error> for Stop {
     }
 }
 
-/// Adds the digests of a list of `{"digest":{algorithm: digest}}`. False if it is not of that form; where faults are
-/// passed over it never is.
-fn collect(list: &Value<'_>, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<bool, Refusal> {
+/// Adds the digests of a list of `{"digest":{algorithm: digest}}`. False if it is not of that form;
+/// where faults are passed over it never is.
+fn collect(
+    list: &Value<'_>,
+    names: Names,
+    digests: Digests,
+    keys: &mut Vec<String>,
+) -> Result<bool, Refusal> {
     let outcome = digests.read(list, '[').each_element(|item| {
         collect_item(&item, names, digests, keys)?;
-        if keys.len() > MAX_INDEX_KEYS { Err(Stop::Refused(too_many_index_keys())) } else { Ok(()) }
+        if keys.len() > MAX_INDEX_KEYS {
+            Err(Stop::Refused(too_many_index_keys()))
+        } else {
+            Ok(())
+        }
     });
     match outcome {
         Ok(()) => Ok(true),
@@ -108,7 +121,12 @@ fn collect(list: &Value<'_>, names: Names, digests: Digests, keys: &mut Vec<Stri
 }
 
 /// Adds the digests of one element, and what its name is found by.
-fn collect_item(item: &Value<'_>, names: Names, digests: Digests, keys: &mut Vec<String>) -> Result<(), Stop> {
+fn collect_item(
+    item: &Value<'_>,
+    names: Names,
+    digests: Digests,
+    keys: &mut Vec<String>,
+) -> Result<(), Stop> {
     let [name, digest] = digests.read(item, '{').members(["name", "digest"])?;
     let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     // Not sought in the list: a name may be repeated as often as the payload has room for.
@@ -122,7 +140,9 @@ fn collect_item(item: &Value<'_>, names: Names, digests: Digests, keys: &mut Vec
         };
         match places.get(&algorithm) {
             Some(at) => found[*at].1 = value,
-            None if found.len() == MAX_INDEX_KEYS => return Err(Stop::Refused(too_many_index_keys())),
+            None if found.len() == MAX_INDEX_KEYS => {
+                return Err(Stop::Refused(too_many_index_keys()));
+            }
             None => {
                 places.insert(algorithm.clone(), found.len());
                 found.push((algorithm, value));
@@ -130,7 +150,11 @@ fn collect_item(item: &Value<'_>, names: Names, digests: Digests, keys: &mut Vec
         }
         Ok(())
     })?;
-    keys.extend(found.into_iter().map(|(algorithm, value)| format!("{algorithm}:{value}")));
+    keys.extend(
+        found
+            .into_iter()
+            .map(|(algorithm, value)| format!("{algorithm}:{value}")),
+    );
     // Not among Rekor's keys, so that a name of the wrong type does no harm.
     if names == Names::Too
         && let Ok(name) = name.text()
@@ -152,11 +176,22 @@ mod tests {
     fn digests_of_subjects_and_materials() {
         let statement = r#"{"Subject":[{"name":"a","digest":{"sha256":"AB","sha1":"c","sha256":"d"}},{},null,{"digest":null}],
             "predicate":{"materials":[{"uri":"u","digest":{"gitCommit":"e"}}],"builder":7}}"#;
-        assert_eq!(keys(statement), ["sha256:d", "sha1:c", "subject=a", "gitCommit:e"]);
-        assert_eq!(index_keys(statement.as_bytes(), Digests::Subjects).unwrap(), ["sha256:d", "sha1:c", "subject=a"]);
-        assert_eq!(keys(r#"{"subject":[{"digest":{"a":"b"}}],"predicate":[]}"#), ["a:b"]);
         assert_eq!(
-            keys(r#"{"subject":[{"digest":{"a":"b"}}],"predicate":{"materials":[{"digest":{"c":"d"}},7]}}"#),
+            keys(statement),
+            ["sha256:d", "sha1:c", "subject=a", "gitCommit:e"]
+        );
+        assert_eq!(
+            index_keys(statement.as_bytes(), Digests::Subjects).unwrap(),
+            ["sha256:d", "sha1:c", "subject=a"]
+        );
+        assert_eq!(
+            keys(r#"{"subject":[{"digest":{"a":"b"}}],"predicate":[]}"#),
+            ["a:b"]
+        );
+        assert_eq!(
+            keys(
+                r#"{"subject":[{"digest":{"a":"b"}}],"predicate":{"materials":[{"digest":{"c":"d"}},7]}}"#
+            ),
             ["a:b"]
         );
     }
@@ -166,20 +201,41 @@ mod tests {
         let of_dsse = |payload: &str| index_keys(payload.as_bytes(), Digests::Readable).unwrap();
         let good = r#"{"name":"n","digest":{"a":"b"}}"#;
         for (statement, by_intoto, by_dsse) in [
-            (format!(r#"{{"subject":[{good},7,{{"digest":5}}]}}"#), vec![], vec!["a:b", "subject=n"]),
-            (r#"{"subject":[{"digest":{"a":7,"b":"c"}}]}"#.to_owned(), vec![], vec!["a:", "b:c"]),
-            (format!(r#"{{"subject":7,"predicate":{{"materials":[7,{good}]}}}}"#), vec![], vec!["a:b"]),
             (
-                format!(r#"{{"subject":[{good}],"predicate":{{"materials":[{{"digest":{{"c":[]}}}}]}}}}"#),
+                format!(r#"{{"subject":[{good},7,{{"digest":5}}]}}"#),
+                vec![],
+                vec!["a:b", "subject=n"],
+            ),
+            (
+                r#"{"subject":[{"digest":{"a":7,"b":"c"}}]}"#.to_owned(),
+                vec![],
+                vec!["a:", "b:c"],
+            ),
+            (
+                format!(r#"{{"subject":7,"predicate":{{"materials":[7,{good}]}}}}"#),
+                vec![],
+                vec!["a:b"],
+            ),
+            (
+                format!(
+                    r#"{{"subject":[{good}],"predicate":{{"materials":[{{"digest":{{"c":[]}}}}]}}}}"#
+                ),
                 vec!["a:b", "subject=n"],
                 vec!["a:b", "subject=n", "c:"],
             ),
-            (format!(r#"{{"subject":[{good}],"predicate":"x"}}"#), vec!["a:b", "subject=n"], vec!["a:b", "subject=n"]),
+            (
+                format!(r#"{{"subject":[{good}],"predicate":"x"}}"#),
+                vec!["a:b", "subject=n"],
+                vec!["a:b", "subject=n"],
+            ),
             (format!(r#"{{"subject":[{good}]}} x"#), vec![], vec![]),
         ] {
             assert_eq!(
                 (keys(&statement), of_dsse(&statement)),
-                (by_intoto.into_iter().map(str::to_owned).collect(), by_dsse.into_iter().map(str::to_owned).collect(),),
+                (
+                    by_intoto.into_iter().map(str::to_owned).collect(),
+                    by_dsse.into_iter().map(str::to_owned).collect(),
+                ),
                 "{statement}"
             );
         }
@@ -203,14 +259,35 @@ mod tests {
     #[test]
     fn what_is_repeated_is_merged_and_null_empties_it() {
         for (payload, expected) in [
-            (r#"{"subject":[{"digest":{"a":"1"}}],"subject":[{"digest":{"b":"2"}}]}"#, vec!["a:1", "b:2"]),
-            (r#"{"subject":[{"digest":{"a":"1"},"digest":{"b":"2"}}]}"#, vec!["a:1", "b:2"]),
-            (r#"{"subject":[{"digest":{"a":"1"},"digest":{"a":"2"}}]}"#, vec!["a:2"]),
-            (r#"{"subject":[{"digest":{"a":"1"}}],"Subject":null}"#, vec![]),
-            (r#"{"subject":[{"digest":{"a":"1"},"digest":null}]}"#, vec![]),
+            (
+                r#"{"subject":[{"digest":{"a":"1"}}],"subject":[{"digest":{"b":"2"}}]}"#,
+                vec!["a:1", "b:2"],
+            ),
+            (
+                r#"{"subject":[{"digest":{"a":"1"},"digest":{"b":"2"}}]}"#,
+                vec!["a:1", "b:2"],
+            ),
+            (
+                r#"{"subject":[{"digest":{"a":"1"},"digest":{"a":"2"}}]}"#,
+                vec!["a:2"],
+            ),
+            (
+                r#"{"subject":[{"digest":{"a":"1"}}],"Subject":null}"#,
+                vec![],
+            ),
+            (
+                r#"{"subject":[{"digest":{"a":"1"},"digest":null}]}"#,
+                vec![],
+            ),
             (r#"{"subject":[{"digest":{"a":"1"}},null]}"#, vec!["a:1"]),
-            (r#"{"predicate":{"materials":[{"digest":{"a":"1"}}]},"predicate":{}}"#, vec!["a:1"]),
-            (r#"{"predicate":{"materials":[{"digest":{"a":"1"}}]},"predicate":null}"#, vec!["a:1"]),
+            (
+                r#"{"predicate":{"materials":[{"digest":{"a":"1"}}]},"predicate":{}}"#,
+                vec!["a:1"],
+            ),
+            (
+                r#"{"predicate":{"materials":[{"digest":{"a":"1"}}]},"predicate":null}"#,
+                vec!["a:1"],
+            ),
             (
                 r#"{"predicate":{"materials":[{"digest":{"a":"1"}}],"materials":[{"digest":{"b":"2"}}]}}"#,
                 vec!["a:1", "b:2"],
@@ -226,12 +303,30 @@ mod tests {
         let one = r#"{"digest":{"a":"1"}}"#;
         for (payload, expected) in [
             (format!(r#"{{"subject":[{one}],"subject":7}}"#), vec!["a:1"]),
-            (format!(r#"{{"subject":[{one}],"subject":[7]}}"#), vec!["a:1"]),
-            (format!(r#"{{"subject":[{one}],"subject":7,"subject":[{{"digest":{{"b":"2"}}}}]}}"#), vec!["a:1", "b:2"]),
-            (r#"{"subject":[{"digest":{"a":"1"},"digest":7,"digest":{"b":"2"}}]}"#.to_owned(), vec!["a:1", "b:2"]),
-            (format!(r#"{{"predicate":{{"materials":[{one}]}},"predicate":7}}"#), vec!["a:1"]),
+            (
+                format!(r#"{{"subject":[{one}],"subject":[7]}}"#),
+                vec!["a:1"],
+            ),
+            (
+                format!(
+                    r#"{{"subject":[{one}],"subject":7,"subject":[{{"digest":{{"b":"2"}}}}]}}"#
+                ),
+                vec!["a:1", "b:2"],
+            ),
+            (
+                r#"{"subject":[{"digest":{"a":"1"},"digest":7,"digest":{"b":"2"}}]}"#.to_owned(),
+                vec!["a:1", "b:2"],
+            ),
+            (
+                format!(r#"{{"predicate":{{"materials":[{one}]}},"predicate":7}}"#),
+                vec!["a:1"],
+            ),
         ] {
-            assert_eq!(index_keys(payload.as_bytes(), Digests::Readable).unwrap(), expected, "{payload}");
+            assert_eq!(
+                index_keys(payload.as_bytes(), Digests::Readable).unwrap(),
+                expected,
+                "{payload}"
+            );
         }
     }
 
@@ -246,33 +341,59 @@ mod tests {
     /// Names that are repeated once more for each of the others would take a minute.
     #[test]
     fn a_name_may_be_repeated() {
-        let names: Vec<String> = (0..MAX_INDEX_KEYS).map(|n| format!("\"{n}\":\"\"")).collect();
+        let names: Vec<String> = (0..MAX_INDEX_KEYS)
+            .map(|n| format!("\"{n}\":\"\""))
+            .collect();
         let last = format!(",\"{}\":\"x\"", MAX_INDEX_KEYS - 1).repeat(300_000);
-        let statement = format!("{{\"subject\":[{{\"digest\":{{{}{last}}}}}]}}", names.join(","));
+        let statement = format!(
+            "{{\"subject\":[{{\"digest\":{{{}{last}}}}}]}}",
+            names.join(",")
+        );
         let keys = index_keys(statement.as_bytes(), Digests::Subjects).unwrap();
-        assert_eq!((keys.len(), keys.last()), (MAX_INDEX_KEYS, Some(&format!("{}:x", MAX_INDEX_KEYS - 1))));
+        assert_eq!(
+            (keys.len(), keys.last()),
+            (MAX_INDEX_KEYS, Some(&format!("{}:x", MAX_INDEX_KEYS - 1)))
+        );
     }
 
     /// As many subjects as a GitHub attestation may have.
     #[test]
     fn a_thousand_subjects_with_three_digests_are_taken() {
-        let subject =
-            |n| format!(r#"{{"name":"pkg:npm/a@{n}","digest":{{"sha1":"{n}","sha256":"{n}","sha512":"{n}"}}}}"#);
+        let subject = |n| {
+            format!(
+                r#"{{"name":"pkg:npm/a@{n}","digest":{{"sha1":"{n}","sha256":"{n}","sha512":"{n}"}}}}"#
+            )
+        };
         let subjects: Vec<String> = (0..1_024).map(subject).collect();
         let statement = format!(r#"{{"subject":[{}]}}"#, subjects.join(","));
-        assert_eq!(index_keys(statement.as_bytes(), Digests::Subjects).unwrap().len(), 5 * 1_024);
+        assert_eq!(
+            index_keys(statement.as_bytes(), Digests::Subjects)
+                .unwrap()
+                .len(),
+            5 * 1_024
+        );
     }
 
     #[test]
     fn too_many_are_refused_before_they_are_kept() {
         let statement = |subjects: usize| {
-            let subjects: Vec<String> = (0..subjects).map(|n| format!("{{\"digest\":{{\"a\":\"{n}\"}}}}")).collect();
+            let subjects: Vec<String> = (0..subjects)
+                .map(|n| format!("{{\"digest\":{{\"a\":\"{n}\"}}}}"))
+                .collect();
             format!("{{\"subject\":[{}]}}", subjects.join(","))
         };
         let index_keys = |statement: String| index_keys(statement.as_bytes(), Digests::Subjects);
-        assert_eq!(index_keys(statement(MAX_INDEX_KEYS)).unwrap().len(), MAX_INDEX_KEYS);
-        assert_eq!(index_keys(statement(MAX_INDEX_KEYS + 1)).unwrap_err(), too_many_index_keys());
-        let digests: Vec<String> = (0..=MAX_INDEX_KEYS).map(|n| format!("\"{n}\":\"\"")).collect();
+        assert_eq!(
+            index_keys(statement(MAX_INDEX_KEYS)).unwrap().len(),
+            MAX_INDEX_KEYS
+        );
+        assert_eq!(
+            index_keys(statement(MAX_INDEX_KEYS + 1)).unwrap_err(),
+            too_many_index_keys()
+        );
+        let digests: Vec<String> = (0..=MAX_INDEX_KEYS)
+            .map(|n| format!("\"{n}\":\"\""))
+            .collect();
         let wide = format!("{{\"subject\":[{{\"digest\":{{{}}}}}]}}", digests.join(","));
         assert_eq!(index_keys(wide).unwrap_err(), too_many_index_keys());
     }

@@ -1,6 +1,8 @@
-//! What the entries of Rekor v2 (`hashedrekord` and `dsse` in version 0.0.2) have in common: requests, their JSON, who signed.
+//! What the entries of Rekor v2 (`hashedrekord` and `dsse` in version 0.0.2) have in common:
+//! requests, their JSON, who signed.
 //!
-//! A v2 request does not name its kind as a v1 entry does; it is a message of protobuf, in JSON or in its binary form.
+//! A v2 request does not name its kind as a v1 entry does; it is a message of protobuf, in JSON or
+//! in its binary form.
 
 mod json;
 mod messages;
@@ -22,13 +24,20 @@ pub(crate) use wire::from_protobuf;
 pub(crate) const MAX_LIST: usize = 10;
 
 /// The kind of a request and what it proposes, nothing of which is checked yet.
-pub(crate) fn proposal(request: CreateEntryRequest) -> Result<(&'static dyn Kind, Box<dyn Proposal>), Refusal> {
+pub(crate) fn proposal(
+    request: CreateEntryRequest,
+) -> Result<(&'static dyn Kind, Box<dyn Proposal>), Refusal> {
     match request.spec {
-        Some(Spec::HashedRekordRequestV002(request)) => {
-            Ok((&hashedrekord_v002::V002, Box::new(hashedrekord_v002::Request(request))))
+        Some(Spec::HashedRekordRequestV002(request)) => Ok((
+            &hashedrekord_v002::V002,
+            Box::new(hashedrekord_v002::Request(request)),
+        )),
+        Some(Spec::DsseRequestV002(request)) => {
+            Ok((&dsse_v002::V002, Box::new(dsse_v002::Request(request))))
         }
-        Some(Spec::DsseRequestV002(request)) => Ok((&dsse_v002::V002, Box::new(dsse_v002::Request(request)))),
-        None => Err(Refusal::Invalid("invalid type, must be either hashedrekord or dsse".to_owned())),
+        None => Err(Refusal::Invalid(
+            "invalid type, must be either hashedrekord or dsse".to_owned(),
+        )),
     }
 }
 
@@ -70,5 +79,9 @@ pub(crate) fn digest_of(hash: Option<HashOutput>) -> Result<Digest, Refusal> {
 
 /// The search key of a digest.
 pub(crate) fn digest_key(digest: &Digest) -> String {
-    format!("{}:{}", digest.algorithm().name(), hex::encode(digest.bytes()))
+    format!(
+        "{}:{}",
+        digest.algorithm().name(),
+        hex::encode(digest.bytes())
+    )
 }

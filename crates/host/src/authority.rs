@@ -4,10 +4,14 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
-/// Returns host and port as the client names them: the target of the request says it in HTTP/2, and to a proxy; else the
-/// header does.
+/// Returns host and port as the client names them: the target of the request says it in HTTP/2, and
+/// to a proxy; else the header does.
 pub fn authority(head: &Parts) -> Option<Authority> {
-    let header = || head.headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let header = || {
+        head.headers
+            .get(HOST)
+            .and_then(|host| Authority::try_from(host.as_bytes()).ok())
+    };
     head.uri.authority().cloned().or_else(header)
 }
 
@@ -23,13 +27,24 @@ mod tests {
             ("/checkpoint", "log.example", Some("log.example")),
             ("/checkpoint", "Log.Example:3000", Some("Log.Example")),
             ("/checkpoint", "[::1]:3000", Some("[::1]")),
-            ("http://a.example:80/checkpoint", "b.example", Some("a.example")),
+            (
+                "http://a.example:80/checkpoint",
+                "b.example",
+                Some("a.example"),
+            ),
             ("/checkpoint", "", None),
             ("/checkpoint", "a b", None),
         ] {
-            let request = Request::get(target).header(HOST, header).body(()).expect("a request");
+            let request = Request::get(target)
+                .header(HOST, header)
+                .body(())
+                .expect("a request");
             let host = authority(&request.into_parts().0);
-            assert_eq!(host.as_ref().map(Authority::host), expected, "{target} {header}");
+            assert_eq!(
+                host.as_ref().map(Authority::host),
+                expected,
+                "{target} {header}"
+            );
         }
     }
 }

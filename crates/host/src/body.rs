@@ -1,4 +1,5 @@
-//! Request bodies: admitted before they are read, bounded while they are, and counted until the work on them is done.
+//! Request bodies: admitted before they are read, bounded while they are, and counted until the
+//! work on them is done.
 
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use http_body_util::BodyExt;
 use tokio::time::timeout;
 
 use crate::limits::{
-    ADMISSION_WAIT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT, LARGE_REQUEST_TIMEOUT, Limits,
-    REQUEST_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
+    ADMISSION_WAIT, DISCARD_FACTOR, DISCARD_TIMEOUT, LARGE_ADMISSION_WAIT, LARGE_REQUEST_TIMEOUT,
+    Limits, REQUEST_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
 };
 use crate::memory::{Memory, Room};
 use crate::metrics::Metrics;
@@ -71,7 +72,8 @@ impl Admitted {
     }
 }
 
-/// Whether a body of this length, or of an unknown one, is large: it waits in a line of its own, and longer.
+/// Whether a body of this length, or of an unknown one, is large: it waits in a line of its own,
+/// and longer.
 fn is_large(declared: Option<u64>) -> bool {
     declared.is_none_or(|length| length > SMALL_BODY_BYTES)
 }
@@ -81,9 +83,15 @@ impl Bodies {
     pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
         let working = |bytes: u64| bytes.saturating_mul(WORKING_FACTOR);
         let small = (limits.body_bytes_in_flight / SMALL_SHARE).max(working(SMALL_BODY_BYTES));
-        let large = limits.body_bytes_in_flight.saturating_sub(small).max(working(limits.body_bytes));
-        metrics.body_bytes_limit.set(i64::try_from(small.saturating_add(large)).unwrap_or(i64::MAX));
-        let memory = |all, largest| Memory::new(all, working(largest), metrics.body_bytes_in_flight.clone());
+        let large = limits
+            .body_bytes_in_flight
+            .saturating_sub(small)
+            .max(working(limits.body_bytes));
+        metrics
+            .body_bytes_limit
+            .set(i64::try_from(small.saturating_add(large)).unwrap_or(i64::MAX));
+        let memory =
+            |all, largest| Memory::new(all, working(largest), metrics.body_bytes_in_flight.clone());
         Self {
             limit: limits.body_bytes,
             small: memory(small, SMALL_BODY_BYTES),
@@ -95,8 +103,8 @@ impl Bodies {
     ///
     /// # Errors
     ///
-    /// 415 for an encoded body, 413 over the limit, 503 if no memory came free in time, 408 for a slow sender, 400 for a broken
-    /// one.
+    /// 415 for an encoded body, 413 over the limit, 503 if no memory came free in time, 408 for a
+    /// slow sender, 400 for a broken one.
     pub async fn read(&self, head: &Parts, body: Body) -> Result<Admitted, Refusal> {
         let declared = content_length(&head.headers);
         let is_acceptable = check_encoding(&head.headers).and_then(|()| match declared {
@@ -108,7 +116,10 @@ impl Bodies {
             return Err(error);
         }
         let most = declared.unwrap_or(self.limit);
-        let received = self.receiver(head, declared).receive(&[], Pieces::of(body), most).await;
+        let received = self
+            .receiver(head, declared)
+            .receive(&[], Pieces::of(body), most)
+            .await;
         match received {
             Ok((bytes, room)) => Ok(Admitted { bytes, room }),
             Err(Failure::TooLarge(rest)) => {
@@ -119,13 +130,16 @@ impl Bodies {
                 self.discard_rest(head, rest).await;
                 Err(busy())
             }
-            Err(Failure::Broken) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request body could not be read")),
+            Err(Failure::Broken) => Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "the request body could not be read",
+            )),
             Err(Failure::Slow) => Err(slow()),
         }
     }
 
-    /// Reads a body of one gRPC frame, whose own header says how long it is: [`FRAME_HEADER_BYTES`], of which the last four are
-    /// the length of the message that follows.
+    /// Reads a body of one gRPC frame, whose own header says how long it is:
+    /// [`FRAME_HEADER_BYTES`], of which the last four are the length of the message that follows.
     ///
     /// # Errors
     ///
@@ -137,14 +151,23 @@ impl Bodies {
             let piece = pieces.next().await.map_err(broken_frame)?;
             start.extend_from_slice(&piece.ok_or_else(|| broken_frame(Failure::Broken))?);
         }
-        let length = start.first_chunk().map_or(0, |[_, length @ ..]: &[u8; 5]| u32::from_be_bytes(*length));
+        let length = start
+            .first_chunk()
+            .map_or(0, |[_, length @ ..]: &[u8; 5]| u32::from_be_bytes(*length));
         let declared = FRAME_HEADER_BYTES as u64 + u64::from(length);
         if declared > self.limit {
             return Err(self.too_large());
         }
-        let received = self.receiver(head, Some(declared)).receive(&start, pieces, declared).await;
+        let received = self
+            .receiver(head, Some(declared))
+            .receive(&start, pieces, declared)
+            .await;
         let (bytes, room) = received.map_err(broken_frame)?;
-        if bytes.len() as u64 == declared { Ok(Admitted { bytes, room }) } else { Err(broken_frame(Failure::Broken)) }
+        if bytes.len() as u64 == declared {
+            Ok(Admitted { bytes, room })
+        } else {
+            Err(broken_frame(Failure::Broken))
+        }
     }
 
     /// What receives a body of this length, or of an unknown one.
@@ -161,7 +184,8 @@ impl Bodies {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message).because(Reason::BODY_TOO_LARGE)
     }
 
-    /// Drops the body of a request that is refused unread, so that a client that writes before it reads sees why.
+    /// Drops the body of a request that is refused unread, so that a client that writes before it
+    /// reads sees why.
     pub async fn discard(&self, request: Request<Body>) {
         let (head, body) = request.into_parts();
         if !body.is_end_stream() {
@@ -169,7 +193,8 @@ impl Bodies {
         }
     }
 
-    /// Drops what the client still sends, in bounds. A client that waits for `100 Continue` has sent nothing and is not asked to.
+    /// Drops what the client still sends, in bounds. A client that waits for `100 Continue` has
+    /// sent nothing and is not asked to.
     async fn discard_rest(&self, head: &Parts, mut body: Body) {
         if head.headers.contains_key(EXPECT) {
             return;
@@ -204,11 +229,15 @@ pub fn patience(request: &Request<Body>) -> Duration {
 
 /// The same for one with a body of this length, or of an unknown one.
 pub fn patience_with(declared: Option<u64>) -> Duration {
-    if is_large(declared) { LARGE_REQUEST_TIMEOUT } else { REQUEST_TIMEOUT }
+    if is_large(declared) {
+        LARGE_REQUEST_TIMEOUT
+    } else {
+        REQUEST_TIMEOUT
+    }
 }
 
-/// The length that is known before the body is read. Beside a transfer encoding it counts for nothing (RFC 9112 section 6.3): a
-/// client could declare one byte and send as many as it likes.
+/// The length that is known before the body is read. Beside a transfer encoding it counts for
+/// nothing (RFC 9112 section 6.3): a client could declare one byte and send as many as it likes.
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return None;
@@ -217,11 +246,18 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn busy() -> Refusal {
-    Refusal::unavailable(Reason::BODY_BUDGET, "too many request bodies at once", ADMISSION_WAIT.as_secs())
+    Refusal::unavailable(
+        Reason::BODY_BUDGET,
+        "too many request bodies at once",
+        ADMISSION_WAIT.as_secs(),
+    )
 }
 
 fn slow() -> Refusal {
-    let slow = Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request body came too slowly");
+    let slow = Refusal::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "the request body came too slowly",
+    );
     slow.because(Reason::BODY_TIMEOUT)
 }
 
@@ -229,9 +265,10 @@ fn broken_frame(failure: Failure) -> Refusal {
     match failure {
         Failure::Slow => slow(),
         Failure::NoRoom(_) => busy(),
-        Failure::Broken | Failure::TooLarge(_) => {
-            Refusal::new(StatusCode::BAD_REQUEST, "the request body is not one gRPC message")
-        }
+        Failure::Broken | Failure::TooLarge(_) => Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "the request body is not one gRPC message",
+        ),
     }
 }
 
@@ -255,7 +292,11 @@ mod tests {
     const LIMIT: u64 = 200 * 1024;
 
     fn bodies() -> (Bodies, Metrics) {
-        let limits = Limits { body_bytes: LIMIT, body_bytes_in_flight: 4 * LIMIT, ..Limits::default() };
+        let limits = Limits {
+            body_bytes: LIMIT,
+            body_bytes_in_flight: 4 * LIMIT,
+            ..Limits::default()
+        };
         let metrics = Metrics::new(&prometheus::Registry::new(), [], &[]).expect("fresh names");
         (Bodies::new(&limits, &metrics), metrics)
     }
@@ -270,18 +311,26 @@ mod tests {
     }
 
     fn pieces(count: usize) -> Body {
-        Body::from_stream(stream::iter((0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![7; 1024])))))
+        Body::from_stream(stream::iter(
+            (0..count).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![7; 1024]))),
+        ))
     }
 
     #[tokio::test]
     async fn a_body_within_the_limit_is_read_and_counted_until_dropped() {
         let (bodies, metrics) = bodies();
-        let admitted = bodies.read(&head(None), pieces(200)).await.expect("exactly the limit");
+        let admitted = bodies
+            .read(&head(None), pieces(200))
+            .await
+            .expect("exactly the limit");
         assert_eq!(admitted.bytes().len() as u64, LIMIT);
         let held = |factor: u64| i64::try_from(factor * LIMIT).expect("small");
         assert_eq!(metrics.body_bytes_in_flight.get(), held(WORKING_FACTOR));
         let decoded = admitted.decode(<[u8]>::len);
-        assert_eq!((decoded.value as u64, metrics.body_bytes_in_flight.get()), (LIMIT, held(WORKING_FACTOR - 1)));
+        assert_eq!(
+            (decoded.value as u64, metrics.body_bytes_in_flight.get()),
+            (LIMIT, held(WORKING_FACTOR - 1))
+        );
         drop(decoded);
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
@@ -290,9 +339,15 @@ mod tests {
     async fn the_limit_is_in_the_refusal_whether_the_length_was_declared_or_not() {
         let (bodies, metrics) = bodies();
         let expected = "Request Entity Too Large. Limit set to 204800";
-        let refusal = bodies.read(&head(None), pieces(201)).await.expect_err("over the limit");
+        let refusal = bodies
+            .read(&head(None), pieces(201))
+            .await
+            .expect_err("over the limit");
         assert_eq!(refusal.message, expected);
-        let refusal = bodies.read(&head(Some(LIMIT + 1)), Body::empty()).await.expect_err("over the limit");
+        let refusal = bodies
+            .read(&head(Some(LIMIT + 1)), Body::empty())
+            .await
+            .expect_err("over the limit");
         assert_eq!(refusal.message, expected);
         assert_eq!(metrics.body_bytes_in_flight.get(), 0);
     }
@@ -301,13 +356,23 @@ mod tests {
     async fn all_bodies_together_are_bounded_and_small_ones_still_get_in() {
         let (bodies, metrics) = bodies();
         let chunked = head(None);
-        // 672 KiB for large ones: 272 for all, of which an address takes half, and a reserve of 400 for one of them.
+        // 672 KiB for large ones: 272 for all, of which an address takes half, and a reserve of 400
+        // for one of them.
         let whole = |count| bodies.read(&chunked, pieces(count));
-        let held = [whole(60).await.expect("within half"), whole(200).await.expect("by the reserve")];
+        let held = [
+            whole(60).await.expect("within half"),
+            whole(200).await.expect("by the reserve"),
+        ];
         let third = bodies.read(&chunked, pieces(60));
         tokio::pin!(third);
-        assert!(futures_util::poll!(&mut third).is_pending(), "no room for a third one");
-        let small = bodies.read(&head(Some(1024)), pieces(1)).await.expect("a memory of its own");
+        assert!(
+            futures_util::poll!(&mut third).is_pending(),
+            "no room for a third one"
+        );
+        let small = bodies
+            .read(&head(Some(1024)), pieces(1))
+            .await
+            .expect("a memory of its own");
         assert_eq!(small.bytes().len(), 1024);
         drop(held);
         assert!(third.await.is_ok(), "their room came back");
@@ -325,17 +390,24 @@ mod tests {
             assert!(futures_util::poll!(&mut reading).is_pending());
             let step = i64::try_from(WORKING_FACTOR * BODY_STEP_BYTES).expect("small");
             assert_eq!(metrics.body_bytes_in_flight.get(), step);
-            assert!(reading.await.expect_err("it sends nothing").status == StatusCode::REQUEST_TIMEOUT);
+            assert!(
+                reading.await.expect_err("it sends nothing").status == StatusCode::REQUEST_TIMEOUT
+            );
         }
     }
 
     #[tokio::test]
     async fn encoded_bodies_are_refused() {
         let (bodies, _) = bodies();
-        for (encoding, is_taken) in [("identity", true), ("Identity", true), ("gzip", false), ("identity, gzip", false)]
-        {
+        for (encoding, is_taken) in [
+            ("identity", true),
+            ("Identity", true),
+            ("gzip", false),
+            ("identity, gzip", false),
+        ] {
             let mut head = head(Some(1024));
-            head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+            head.headers
+                .insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
             let read = bodies.read(&head, pieces(1)).await;
             assert_eq!(
                 read.as_ref().map_err(|refusal| refusal.status).err(),
@@ -357,16 +429,29 @@ mod tests {
     async fn a_length_beside_a_transfer_encoding_counts_for_nothing() {
         let (bodies, _) = bodies();
         let mut head = head(None);
-        head.headers.insert(CONTENT_LENGTH, http::HeaderValue::from_static("1"));
-        assert_eq!(bodies.read(&head, pieces(2)).await.expect("chunked").bytes().len(), 2048);
+        head.headers
+            .insert(CONTENT_LENGTH, http::HeaderValue::from_static("1"));
+        assert_eq!(
+            bodies
+                .read(&head, pieces(2))
+                .await
+                .expect("chunked")
+                .bytes()
+                .len(),
+            2048
+        );
     }
 
     #[tokio::test]
     async fn who_waits_for_continue_is_refused_unread() {
         let (bodies, _) = bodies();
         let mut head = head(Some(LIMIT + 1));
-        head.headers.insert(EXPECT, http::HeaderValue::from_static("100-continue"));
+        head.headers
+            .insert(EXPECT, http::HeaderValue::from_static("100-continue"));
         let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
-        assert!(bodies.read(&head, never).await.is_err(), "and at once: this test would hang");
+        assert!(
+            bodies.read(&head, never).await.is_err(),
+            "and at once: this test would hang"
+        );
     }
 }

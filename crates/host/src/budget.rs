@@ -24,7 +24,11 @@ impl Budget {
     /// A budget of `bytes`, at most 4 TiB; `held` shows what is given out.
     pub fn new(bytes: u64, held: IntGauge) -> Self {
         let total = units(bytes);
-        Self { units: Arc::new(Semaphore::new(total as usize)), total, held }
+        Self {
+            units: Arc::new(Semaphore::new(total as usize)),
+            total,
+            held,
+        }
     }
 
     /// Takes a share of `bytes`, or of the whole budget if that is smaller.
@@ -34,12 +38,25 @@ impl Budget {
     /// 503 if it does not come free within [`ADMISSION_WAIT`].
     pub async fn admit(&self, bytes: u64) -> Result<Share, Refusal> {
         let wanted = units(bytes).min(self.total);
-        match timeout(ADMISSION_WAIT, Arc::clone(&self.units).acquire_many_owned(wanted)).await {
+        match timeout(
+            ADMISSION_WAIT,
+            Arc::clone(&self.units).acquire_many_owned(wanted),
+        )
+        .await
+        {
             Ok(Ok(permit)) => {
                 self.held.add(gauge_value(bytes));
-                Ok(Share { permit, bytes, held: self.held.clone() })
+                Ok(Share {
+                    permit,
+                    bytes,
+                    held: self.held.clone(),
+                })
             }
-            _ => Err(Refusal::unavailable(Reason::ANSWER_BUDGET, "too many answers at once", ADMISSION_WAIT.as_secs())),
+            _ => Err(Refusal::unavailable(
+                Reason::ANSWER_BUDGET,
+                "too many answers at once",
+                ADMISSION_WAIT.as_secs(),
+            )),
         }
     }
 }
@@ -55,7 +72,10 @@ pub struct Share {
 impl Share {
     /// Gives back what is beyond `bytes`.
     pub fn shrink_to(&mut self, bytes: u64) {
-        let surplus = self.permit.num_permits().saturating_sub(units(bytes) as usize);
+        let surplus = self
+            .permit
+            .num_permits()
+            .saturating_sub(units(bytes) as usize);
         drop(self.permit.split(surplus));
         self.held.sub(gauge_value(self.bytes.saturating_sub(bytes)));
         self.bytes = self.bytes.min(bytes);
@@ -69,7 +89,9 @@ impl Drop for Share {
 }
 
 fn units(bytes: u64) -> u32 {
-    u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).max(1)
+    u32::try_from(bytes.div_ceil(UNIT))
+        .unwrap_or(u32::MAX)
+        .max(1)
 }
 
 fn gauge_value(bytes: u64) -> i64 {
@@ -81,7 +103,10 @@ mod tests {
     use super::*;
 
     fn budget(kib: u64) -> Budget {
-        Budget::new(kib * UNIT, IntGauge::new("held", "for the test").expect("a valid name"))
+        Budget::new(
+            kib * UNIT,
+            IntGauge::new("held", "for the test").expect("a valid name"),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -100,7 +125,15 @@ mod tests {
     #[tokio::test]
     async fn more_than_everything_is_everything() {
         let budget = budget(10);
-        assert_eq!(budget.admit(u64::MAX).await.expect("alone").permit.num_permits(), 10);
+        assert_eq!(
+            budget
+                .admit(u64::MAX)
+                .await
+                .expect("alone")
+                .permit
+                .num_permits(),
+            10
+        );
         assert!(budget.admit(0).await.is_ok(), "and nothing costs one unit");
     }
 }

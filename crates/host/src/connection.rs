@@ -1,4 +1,5 @@
-//! One connection: HTTP/1.1 or, where it begins with HTTP/2's preface, HTTP/2 without TLS, which gRPC needs.
+//! One connection: HTTP/1.1 or, where it begins with HTTP/2's preface, HTTP/2 without TLS, which
+//! gRPC needs.
 
 use std::convert::Infallible;
 use std::error::Error as _;
@@ -26,8 +27,9 @@ use tower::ServiceExt as _;
 use crate::connections::{AtWork, Closed, ConnectionPermit};
 use crate::fair::Taken;
 use crate::limits::{
-    FAREWELL, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_IDLE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT, LINGER_BYTES,
-    LINGER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, MAX_STREAMS, PING_INTERVAL, STREAM_BUFFER_BYTES, WRITE_TIMEOUT,
+    FAREWELL, HEADER_TIMEOUT, HTTP2_AGE, HTTP2_IDLE, HTTP2_WINDOW_BYTES, LARGE_REQUEST_TIMEOUT,
+    LINGER_BYTES, LINGER_TIMEOUT, MAX_HEADER_BYTES, MAX_HEADERS, MAX_STREAMS, PING_INTERVAL,
+    STREAM_BUFFER_BYTES, WRITE_TIMEOUT,
 };
 use crate::patience::Patient;
 use crate::peer::Peer;
@@ -78,7 +80,12 @@ pub(crate) async fn serve(
     let (read, write) = stream.into_split();
     let stream = tokio::io::join(Cursor::new(beginning).chain(read), write);
     let mut io = TokioIo::new(Patient::new(stream, WRITE_TIMEOUT));
-    let client = Arc::new(Client { peer, permit: Arc::new(permit), shared, stalled: CancellationToken::new() });
+    let client = Arc::new(Client {
+        peer,
+        permit: Arc::new(permit),
+        shared,
+        stalled: CancellationToken::new(),
+    });
     let served = match is_http2 {
         true => serve_http2(io, &client).await,
         false => {
@@ -95,9 +102,10 @@ pub(crate) async fn serve(
     served
 }
 
-/// Reads on after the last answer. Bytes that come to a closed socket make the system reset the connection, and the reset can
-/// destroy an answer that the client has not read (RFC 9112 section 9.6). A client or proxy that announces `Expect: 100-continue`
-/// and sends its body all the same is such a one.
+/// Reads on after the last answer. Bytes that come to a closed socket make the system reset the
+/// connection, and the reset can destroy an answer that the client has not read (RFC 9112 section
+/// 9.6). A client or proxy that announces `Expect: 100-continue` and sends its body all the same is
+/// such a one.
 async fn linger(stream: &mut (impl AsyncRead + Unpin), client: &Client) {
     let mut rest = stream.take(LINGER_BYTES);
     let mut sink = tokio::io::sink();
@@ -111,7 +119,9 @@ async fn linger(stream: &mut (impl AsyncRead + Unpin), client: &Client) {
 
 /// Counts a connection that was closed for its client's silence.
 fn count(error: &hyper::Error, permit: &ConnectionPermit) {
-    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let io = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>());
     if error.is_timeout() {
         permit.closed(Closed::Idle);
     } else if io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
@@ -150,14 +160,25 @@ where
             () = client.shared.stop.cancelled() => End::AfterRequests,
         }
     };
-    run(pin!(connection), ends, http1::Connection::graceful_shutdown, &client.permit).await
+    run(
+        pin!(connection),
+        ends,
+        http1::Connection::graceful_shutdown,
+        &client.permit,
+    )
+    .await
 }
 
 async fn serve_http2<S>(io: TokioIo<S>, client: &Arc<Client>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let Client { permit, shared, stalled, .. } = &**client;
+    let Client {
+        permit,
+        shared,
+        stalled,
+        ..
+    } = &**client;
     let answering = Arc::clone(client);
     let answer = move |request| Arc::clone(&answering).answer(request, Some(WRITE_TIMEOUT));
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -241,11 +262,18 @@ impl Client {
         request: Request<Incoming>,
         patience: Option<Duration>,
     ) -> Result<Response, Infallible> {
-        let mut response = match self.shared.requests.admit(&request, self.permit.address()).await {
+        let mut response = match self
+            .shared
+            .requests
+            .admit(&request, self.permit.address())
+            .await
+        {
             Ok(admitted) => self.answer_admitted(request, admitted, patience).await?,
             Err(error) => error.into_response(),
         };
-        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response
+            .headers_mut()
+            .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         Ok(response)
     }
 
@@ -255,12 +283,21 @@ impl Client {
         admitted: Taken,
         patience: Option<Duration>,
     ) -> Result<Response, Infallible> {
-        let held = Arc::new(Held { _admitted: admitted, _at_work: self.permit.begin_request() });
+        let held = Arc::new(Held {
+            _admitted: admitted,
+            _at_work: self.permit.begin_request(),
+        });
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         let answer = self.shared.router.clone().oneshot(request).await?;
         let taken = patience.map(|patience| stall_after(patience, self.stalled.clone()));
-        Ok(answer.map(|body| Body::new(Placed { body, held, _taken: taken })))
+        Ok(answer.map(|body| {
+            Body::new(Placed {
+                body,
+                held,
+                _taken: taken,
+            })
+        }))
     }
 }
 
@@ -306,9 +343,17 @@ impl HttpBody for Placed {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let hold = |bytes| Bytes::from_owner(Piece { bytes, _held: Arc::clone(&self.held) });
+        let hold = |bytes| {
+            Bytes::from_owner(Piece {
+                bytes,
+                _held: Arc::clone(&self.held),
+            })
+        };
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(hold))))
     }
 

@@ -1,9 +1,11 @@
-//! The open connections of a listener: how many there may be, and which one goes when another comes.
+//! The open connections of a listener: how many there may be, and which one goes when another
+//! comes.
 //!
-//! A connection is at work while a request of it holds one of the listener's places for requests, and
-//! idle otherwise, also while its client sends headers. There are fewer places for requests than for
-//! connections, so somebody is always idle, and a newcomer never waits: the longest idle connection
-//! is closed for it. An address that has all the connections it may have gives up its own.
+//! A connection is at work while a request of it holds one of the listener's places for requests,
+//! and idle otherwise, also while its client sends headers. There are fewer places for requests
+//! than for connections, so somebody is always idle, and a newcomer never waits: the longest idle
+//! connection is closed for it. An address that has all the connections it may have gives up its
+//! own.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,8 +37,15 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    const ALL: [Self; 7] =
-        [Self::Idle, Self::ForNewcomer, Self::ForSameAddress, Self::AddressFull, Self::Full, Self::Age, Self::Stalled];
+    const ALL: [Self; 7] = [
+        Self::Idle,
+        Self::ForNewcomer,
+        Self::ForSameAddress,
+        Self::AddressFull,
+        Self::Full,
+        Self::Age,
+        Self::Stalled,
+    ];
 
     fn label(self) -> &'static str {
         match self {
@@ -73,7 +82,10 @@ impl Counts {
         for reason in Closed::ALL {
             closed.with_label_values(&[reason.label()]);
         }
-        Ok(Self { open: IntGauge::new("treehead_http_connections", "Open connections")?, closed })
+        Ok(Self {
+            open: IntGauge::new("treehead_http_connections", "Open connections")?,
+            closed,
+        })
     }
 
     /// Shows them, and the limit beside them.
@@ -139,7 +151,11 @@ struct Peers {
 
 impl Connections {
     pub(crate) fn new(most: Most, counts: Counts) -> Arc<Self> {
-        Arc::new(Self { most, counts, state: Mutex::default() })
+        Arc::new(Self {
+            most,
+            counts,
+            state: Mutex::default(),
+        })
     }
 
     /// Takes a connection, and closes another for it if that is necessary.
@@ -161,13 +177,23 @@ impl Connections {
         }
         let evicted = CancellationToken::new();
         let number = state.number();
-        let connection = Connection { address, requests_at_work: 0, idle_since: None, evicted: evicted.clone() };
+        let connection = Connection {
+            address,
+            requests_at_work: 0,
+            idle_since: None,
+            evicted: evicted.clone(),
+        };
         state.open.insert(number, connection);
         state.addresses.entry(address).or_default().open += 1;
         state.becomes_idle(number);
         drop(state);
         self.counts.open.inc();
-        Ok(ConnectionPermit { connections: Arc::clone(self), address, number, evicted })
+        Ok(ConnectionPermit {
+            connections: Arc::clone(self),
+            address,
+            number,
+            evicted,
+        })
     }
 
     /// Closes the connection that is idle since this moment.
@@ -206,7 +232,9 @@ impl State {
 
     fn becomes_idle(&mut self, number: u64) {
         let moment = self.number();
-        let Some(connection) = self.open.get_mut(&number) else { return };
+        let Some(connection) = self.open.get_mut(&number) else {
+            return;
+        };
         connection.idle_since = Some((moment, Instant::now()));
         self.idle.insert(moment, number);
         if let Some(peers) = self.addresses.get_mut(&connection.address) {
@@ -215,8 +243,12 @@ impl State {
     }
 
     fn becomes_busy(&mut self, number: u64) {
-        let Some(connection) = self.open.get_mut(&number) else { return };
-        let Some((moment, _)) = connection.idle_since.take() else { return };
+        let Some(connection) = self.open.get_mut(&number) else {
+            return;
+        };
+        let Some((moment, _)) = connection.idle_since.take() else {
+            return;
+        };
         self.idle.remove(&moment);
         if let Some(peers) = self.addresses.get_mut(&connection.address) {
             peers.idle.remove(&moment);
@@ -260,7 +292,12 @@ impl ConnectionPermit {
     pub(crate) async fn idle_for(&self, limit: Duration) {
         let from = Instant::now();
         loop {
-            let idle_since = self.connections.lock().open.get(&self.number).and_then(|it| it.idle_since);
+            let idle_since = self
+                .connections
+                .lock()
+                .open
+                .get(&self.number)
+                .and_then(|it| it.idle_since);
             let now = Instant::now();
             let until = match idle_since {
                 Some((_, since)) if since.max(from) + limit <= now => return,
@@ -303,9 +340,15 @@ pub(crate) struct AtWork(Arc<ConnectionPermit>);
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        let ConnectionPermit { connections, number, .. } = &*self.0;
+        let ConnectionPermit {
+            connections,
+            number,
+            ..
+        } = &*self.0;
         let mut state = connections.lock();
-        let Some(connection) = state.open.get_mut(number) else { return };
+        let Some(connection) = state.open.get_mut(number) else {
+            return;
+        };
         connection.requests_at_work -= 1;
         if connection.requests_at_work == 0 {
             state.becomes_idle(*number);
@@ -319,7 +362,10 @@ mod tests {
     use crate::peer::tests::address;
 
     fn connections(all: usize, per_address: usize) -> Arc<Connections> {
-        Connections::new(Most { all, per_address }, Counts::new().expect("valid names"))
+        Connections::new(
+            Most { all, per_address },
+            Counts::new().expect("valid names"),
+        )
     }
 
     fn is_evicted(place: &ConnectionPermit) -> bool {
@@ -335,12 +381,21 @@ mod tests {
         // Idle again, and so the one that is idle for the shortest time.
         drop(first.begin_request());
         let fourth = admit("192.0.2.4");
-        assert_eq!([&first, &second, &third].map(|place| is_evicted(place)), [false, false, true]);
+        assert_eq!(
+            [&first, &second, &third].map(|place| is_evicted(place)),
+            [false, false, true]
+        );
         let fifth = admit("192.0.2.5");
-        assert_eq!([&first, &second, &fourth].map(|place| is_evicted(place)), [true, false, false]);
+        assert_eq!(
+            [&first, &second, &fourth].map(|place| is_evicted(place)),
+            [true, false, false]
+        );
         drop((first, third));
         let busy = [fourth.begin_request(), fifth.begin_request()];
-        assert_eq!(connections.admit(address("192.0.2.6")).err(), Some(Closed::Full));
+        assert_eq!(
+            connections.admit(address("192.0.2.6")).err(),
+            Some(Closed::Full)
+        );
         drop((at_work, busy));
         assert!(connections.admit(address("192.0.2.6")).is_ok());
         assert_eq!(connections.counts.open.get(), 2, "the sixth left again");

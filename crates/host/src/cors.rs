@@ -1,9 +1,10 @@
 //! Cross-origin requests: which web pages a browser lets read from the server, and write to it.
 //!
-//! By default none. What is public is read by pages of all origins; pages of named origins may write too.
+//! By default none. What is public is read by pages of all origins; pages of named origins may
+//! write too.
 //!
-//! Written by hand: a stock layer answers a refused preflight, and the `Vary` of each answer, differently from the servers that
-//! clients know.
+//! Written by hand: a stock layer answers a refused preflight, and the `Vary` of each answer,
+//! differently from the servers that clients know.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,20 +23,23 @@ use crate::route::{Access, Route};
 
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
 const VARY_ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
-const VARY_PREFLIGHT: HeaderValue =
-    HeaderValue::from_static("Origin, Access-Control-Request-Method, Access-Control-Request-Headers");
+const VARY_PREFLIGHT: HeaderValue = HeaderValue::from_static(
+    "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+);
 
 /// Request headers that a page of another origin may set.
 const ALLOWED_HEADERS: [&str; 3] = ["accept", "content-type", "x-requested-with"];
 
-/// The origin of web pages, in the form in which browsers send it: `https://log.example.org`, with a port if it is not the
-/// usual one.
+/// The origin of web pages, in the form in which browsers send it: `https://log.example.org`, with
+/// a port if it is not the usual one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
 /// Not an origin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the origin of web pages: http:// or https://, a host and perhaps a port, nothing after it")]
+#[error(
+    "{0:?} is not the origin of web pages: http:// or https://, a host and perhaps a port, nothing after it"
+)]
 pub struct OriginError(String);
 
 impl FromStr for Origin {
@@ -45,9 +49,15 @@ impl FromStr for Origin {
         let refused = || OriginError(text.to_owned());
         let url = text.parse().map_err(|_: PublicUrlError| refused())?;
         let origin = PublicUrl::to_string(&url);
-        let usual_port = if origin.starts_with("https:") { ":443" } else { ":80" };
+        let usual_port = if origin.starts_with("https:") {
+            ":443"
+        } else {
+            ":80"
+        };
         let origin = origin.strip_suffix(usual_port).unwrap_or(&origin);
-        HeaderValue::from_str(origin).map(Self).map_err(|_| refused())
+        HeaderValue::from_str(origin)
+            .map(Self)
+            .map_err(|_| refused())
     }
 }
 
@@ -78,22 +88,38 @@ impl Cors {
         if !self.is_public && self.origins.is_empty() {
             return next(request).await;
         }
-        if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        if request.method() == Method::OPTIONS
+            && request
+                .headers()
+                .contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+        {
             return self.preflight(request.uri().path(), request.headers());
         }
-        let origin = request.headers().get(ORIGIN).filter(|_| is_allowed_method(request.method().as_str())).cloned();
+        let origin = request
+            .headers()
+            .get(ORIGIN)
+            .filter(|_| is_allowed_method(request.method().as_str()))
+            .cloned();
         let mut response = next(request).await;
         response.headers_mut().append(VARY, VARY_ORIGIN);
-        let access = response.extensions().get::<Route>().map_or(Access::Read, |route| route.access);
+        let access = response
+            .extensions()
+            .get::<Route>()
+            .map_or(Access::Read, |route| route.access);
         if let Some(allowed) = origin.and_then(|origin| self.allowed(access, &origin)) {
-            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+            response
+                .headers_mut()
+                .insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         }
         response
     }
 
     /// Whether a request that writes may come from the page that its browser says, if it says one.
     pub fn may_write(&self, headers: &HeaderMap) -> bool {
-        headers.get_all(ORIGIN).iter().all(|origin| self.names(origin))
+        headers
+            .get_all(ORIGIN)
+            .iter()
+            .all(|origin| self.names(origin))
     }
 
     fn names(&self, origin: &HeaderValue) -> bool {
@@ -117,10 +143,14 @@ impl Cors {
         headers.insert(VARY, VARY_PREFLIGHT);
         let method = asked.get(ACCESS_CONTROL_REQUEST_METHOD);
         let method = method.filter(|method| method.to_str().is_ok_and(is_allowed_method));
-        let (Some(method), Some(origin)) = (method, asked.get(ORIGIN)) else { return response };
+        let (Some(method), Some(origin)) = (method, asked.get(ORIGIN)) else {
+            return response;
+        };
         let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS);
         let access = (self.access)(path, method.to_str().unwrap_or_default());
-        let Some(allowed) = self.allowed(access, origin) else { return response };
+        let Some(allowed) = self.allowed(access, origin) else {
+            return response;
+        };
         if wanted.is_none_or(are_allowed_headers) {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, method.clone());
@@ -138,10 +168,11 @@ fn is_allowed_method(method: &str) -> bool {
 
 fn are_allowed_headers(wanted: &HeaderValue) -> bool {
     wanted.to_str().is_ok_and(|wanted| {
-        wanted
-            .split(',')
-            .map(str::trim)
-            .all(|name| ALLOWED_HEADERS.iter().any(|allowed| allowed.eq_ignore_ascii_case(name)))
+        wanted.split(',').map(str::trim).all(|name| {
+            ALLOWED_HEADERS
+                .iter()
+                .any(|allowed| allowed.eq_ignore_ascii_case(name))
+        })
     })
 }
 
@@ -154,22 +185,38 @@ mod tests {
     const WRITE: &str = "/write";
 
     fn cors(is_public: bool, origins: &[&str]) -> Cors {
-        let origins = origins.iter().map(|origin| origin.parse().expect("an origin")).collect();
+        let origins = origins
+            .iter()
+            .map(|origin| origin.parse().expect("an origin"))
+            .collect();
         let access = |path: &str, method: &str| match (path, method) {
             (WRITE, "POST") => Access::Write,
             _ => Access::Read,
         };
-        Cors { is_public, origins, access }
+        Cors {
+            is_public,
+            origins,
+            access,
+        }
     }
 
     /// The origin that a preflight names.
     fn granted(cors: &Cors, path: &str, pairs: &[(&'static str, &'static str)]) -> Option<String> {
-        let pairs = pairs.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
+        let pairs = pairs.iter().map(|(name, value)| {
+            (
+                name.parse().expect("a name"),
+                HeaderValue::from_static(value),
+            )
+        });
         let response = cors.preflight(path, &pairs.collect());
         assert_eq!(response.status(), 204);
         assert_eq!(response.headers()[VARY], VARY_PREFLIGHT);
         let allowed = response.headers().get(ACCESS_CONTROL_ALLOW_ORIGIN);
-        assert_eq!(allowed.is_some(), response.headers().len() > 1, "all or nothing");
+        assert_eq!(
+            allowed.is_some(),
+            response.headers().len() > 1,
+            "all or nothing"
+        );
         allowed.map(|allowed| allowed.to_str().expect("text").to_owned())
     }
 
@@ -179,9 +226,30 @@ mod tests {
         let post = ("access-control-request-method", "POST");
         let headers = |names| ("access-control-request-headers", names);
         assert!(granted(&public, READ, &[PAGE, post]).is_some());
-        assert!(granted(&public, READ, &[PAGE, post, headers("accept, Content-Type")]).is_some());
-        assert!(granted(&public, READ, &[PAGE, post, headers("content-type,x-weird")]).is_none());
-        assert!(granted(&public, READ, &[PAGE, ("access-control-request-method", "DELETE")]).is_none());
+        assert!(
+            granted(
+                &public,
+                READ,
+                &[PAGE, post, headers("accept, Content-Type")]
+            )
+            .is_some()
+        );
+        assert!(
+            granted(
+                &public,
+                READ,
+                &[PAGE, post, headers("content-type,x-weird")]
+            )
+            .is_none()
+        );
+        assert!(
+            granted(
+                &public,
+                READ,
+                &[PAGE, ("access-control-request-method", "DELETE")]
+            )
+            .is_none()
+        );
         assert!(granted(&public, READ, &[post]).is_none(), "no origin");
     }
 
@@ -190,13 +258,29 @@ mod tests {
         let post = ("access-control-request-method", "POST");
         for (cors, read, write) in [
             (cors(true, &[]), Some("*"), None),
-            (cors(false, &["https://EXAMPLE.com:443/"]), Some(PAGE.1), Some(PAGE.1)),
-            (cors(true, &["https://example.com"]), Some(PAGE.1), Some(PAGE.1)),
+            (
+                cors(false, &["https://EXAMPLE.com:443/"]),
+                Some(PAGE.1),
+                Some(PAGE.1),
+            ),
+            (
+                cors(true, &["https://example.com"]),
+                Some(PAGE.1),
+                Some(PAGE.1),
+            ),
             (cors(true, &["https://example.com:8443"]), Some("*"), None),
             (cors(false, &["http://example.com"]), None, None),
         ] {
-            assert_eq!(granted(&cors, READ, &[PAGE, post]).as_deref(), read, "{cors:?}");
-            assert_eq!(granted(&cors, WRITE, &[PAGE, post]).as_deref(), write, "{cors:?}");
+            assert_eq!(
+                granted(&cors, READ, &[PAGE, post]).as_deref(),
+                read,
+                "{cors:?}"
+            );
+            assert_eq!(
+                granted(&cors, WRITE, &[PAGE, post]).as_deref(),
+                write,
+                "{cors:?}"
+            );
             let page = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_static(PAGE.1))]);
             assert_eq!(cors.may_write(&page), write.is_some(), "{cors:?}");
             assert!(cors.may_write(&HeaderMap::new()), "no browser");
@@ -205,9 +289,22 @@ mod tests {
 
     #[test]
     fn an_origin_is_scheme_host_and_port() {
-        for refused in ["*", "null", "example.com", "https://example.com/x", "https://", "https://a b"] {
+        for refused in [
+            "*",
+            "null",
+            "example.com",
+            "https://example.com/x",
+            "https://",
+            "https://a b",
+        ] {
             assert!(refused.parse::<Origin>().is_err(), "{refused}");
         }
-        assert_eq!("http://[::1]:80".parse::<Origin>().expect("an origin").to_string(), "http://[::1]");
+        assert_eq!(
+            "http://[::1]:80"
+                .parse::<Origin>()
+                .expect("an origin")
+                .to_string(),
+            "http://[::1]"
+        );
     }
 }

@@ -17,7 +17,8 @@ pub enum Rule {
     /// All that is free. For what comes back soon, such as a turn on a core.
     TakeAll,
     /// At most as much as is free before it takes more. One address alone comes to half of the pool
-    /// and n addresses to one part in n+1 each, so that a newcomer finds as much as each of them has.
+    /// and n addresses to one part in n+1 each, so that a newcomer finds as much as each of them
+    /// has.
     LeaveRoom,
 }
 
@@ -56,15 +57,25 @@ struct Waiter {
 impl Pool {
     /// Makes a pool of this many units, all of them free.
     pub fn new(units: u64, rule: Rule) -> Arc<Self> {
-        let state = State { free: units, next_number: 1, waiting: 0, accounts: HashMap::new() };
-        Arc::new(Self { rule, state: Mutex::new(state) })
+        let state = State {
+            free: units,
+            next_number: 1,
+            waiting: 0,
+            accounts: HashMap::new(),
+        };
+        Arc::new(Self {
+            rule,
+            state: Mutex::new(state),
+        })
     }
 
     /// Takes units if that is possible now.
     pub fn try_take(self: &Arc<Self>, address: Address, units: u64) -> Option<Taken> {
         let mut state = self.lock();
         let account = state.accounts.get(&address);
-        let (held, is_in_line) = account.map_or((0, false), |account| (account.held, !account.line.is_empty()));
+        let (held, is_in_line) = account.map_or((0, false), |account| {
+            (account.held, !account.line.is_empty())
+        });
         if is_in_line || !self.rule.allows(held, units, state.free) {
             return None;
         }
@@ -74,11 +85,15 @@ impl Pool {
         account.held += units;
         account.served = number;
         drop(state);
-        Some(Taken { pool: Arc::clone(self), address, units })
+        Some(Taken {
+            pool: Arc::clone(self),
+            address,
+            units,
+        })
     }
 
-    /// Takes units, waiting for them in line. The caller MUST bound the wait: more than the rule ever
-    /// allows never comes. A dropped future leaves the line.
+    /// Takes units, waiting for them in line. The caller MUST bound the wait: more than the rule
+    /// ever allows never comes. A dropped future leaves the line.
     pub async fn take(self: &Arc<Self>, address: Address, units: u64) -> Taken {
         if let Some(taken) = self.try_take(address, units) {
             return taken;
@@ -88,13 +103,24 @@ impl Pool {
             let mut state = self.lock();
             let number = state.number();
             let account = state.accounts.entry(address).or_default();
-            account.line.insert(number, Waiter { wanted: units, granted });
+            account.line.insert(
+                number,
+                Waiter {
+                    wanted: units,
+                    granted,
+                },
+            );
             state.waiting += 1;
             // Units may have come free between the two locks.
             state.hand_out(self.rule);
             number
         };
-        let waiting = Waiting { pool: self, address, number, units };
+        let waiting = Waiting {
+            pool: self,
+            address,
+            number,
+            units,
+        };
         // The sender stays in the line until it is used.
         drop(is_granted.await);
         waiting.granted()
@@ -138,9 +164,16 @@ impl State {
                 let first = account.line.first_key_value();
                 first.is_some_and(|(_, waiter)| rule.allows(account.held, waiter.wanted, self.free))
             };
-            let able = self.accounts.values_mut().filter(|account| could_take(account));
-            let Some(account) = able.min_by_key(|account| (account.held, account.served)) else { return };
-            let Some((_, waiter)) = account.line.pop_first() else { return };
+            let able = self
+                .accounts
+                .values_mut()
+                .filter(|account| could_take(account));
+            let Some(account) = able.min_by_key(|account| (account.held, account.served)) else {
+                return;
+            };
+            let Some((_, waiter)) = account.line.pop_first() else {
+                return;
+            };
             account.held += waiter.wanted;
             account.served = self.next_number;
             self.next_number += 1;
@@ -152,7 +185,11 @@ impl State {
     }
 
     fn forget_if_unused(&mut self, address: Address) {
-        if self.accounts.get(&address).is_some_and(|account| account.held == 0 && account.line.is_empty()) {
+        if self
+            .accounts
+            .get(&address)
+            .is_some_and(|account| account.held == 0 && account.line.is_empty())
+        {
             self.accounts.remove(&address);
         }
     }
@@ -168,7 +205,11 @@ struct Waiting<'a> {
 
 impl Waiting<'_> {
     fn granted(self) -> Taken {
-        let taken = Taken { pool: Arc::clone(self.pool), address: self.address, units: self.units };
+        let taken = Taken {
+            pool: Arc::clone(self.pool),
+            address: self.address,
+            units: self.units,
+        };
         std::mem::forget(self);
         taken
     }
@@ -242,8 +283,18 @@ mod tests {
     fn free(pool: &Arc<Pool>) -> u64 {
         let state = pool.lock();
         let held: u64 = state.accounts.values().map(|account| account.held).sum();
-        assert_eq!(state.waiting, state.accounts.values().map(|account| account.line.len()).sum::<usize>());
-        assert!(held > 0 || state.waiting > 0 || state.accounts.is_empty(), "nothing is left behind");
+        assert_eq!(
+            state.waiting,
+            state
+                .accounts
+                .values()
+                .map(|account| account.line.len())
+                .sum::<usize>()
+        );
+        assert!(
+            held > 0 || state.waiting > 0 || state.accounts.is_empty(),
+            "nothing is left behind"
+        );
         state.free
     }
 
@@ -313,7 +364,10 @@ mod tests {
         let mut behind = Box::pin(pool.take(here, 1));
         assert!(poll!(&mut gives_up).is_pending() && poll!(&mut behind).is_pending());
         all.shrink_to(1);
-        assert!(poll!(&mut behind).is_pending(), "it is behind one that wants more");
+        assert!(
+            poll!(&mut behind).is_pending(),
+            "it is behind one that wants more"
+        );
         drop(gives_up);
         drop(behind.await);
         let mut granted = Box::pin(pool.take(here, 2));

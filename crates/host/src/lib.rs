@@ -1,8 +1,10 @@
-//! Serves any HTTP role within limits: connections, requests and bodies are bounded and shared fairly among addresses.
+//! Serves any HTTP role within limits: connections, requests and bodies are bounded and shared
+//! fairly among addresses.
 //!
-//! A role brings a [`axum::Router`]; [`serve`] runs it beside its metrics and its health, and stops it gracefully. For the
-//! inside of a request there are [`Bodies`] and [`Budget`] for memory, [`Pool`] for whatever is short, [`Cors`], and
-//! [`Observer`] for request ids, access log and metrics.
+//! A role brings a [`axum::Router`]; [`serve`] runs it beside its metrics and its health, and stops
+//! it gracefully. For the inside of a request there are [`Bodies`] and [`Budget`] for memory,
+//! [`Pool`] for whatever is short, [`Cors`], and [`Observer`] for request ids, access log and
+//! metrics.
 //!
 //! Absent on purpose: which routes there are and what they answer, TLS, authentication.
 

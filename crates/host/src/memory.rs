@@ -1,11 +1,12 @@
 //! Memory for request bodies, taken as their bytes come.
 //!
-//! A body that grows holds memory while it waits for more. Two of them could wait for each other for
-//! ever; here they cannot. Beside the memory for everybody there is a reserve, as large as the
-//! largest body may need in all, and one body at a time has it. A body that gets no more of the rest
-//! waits for the reserve as well. The one that has the reserve never waits again, so it ends when its
-//! client has sent it, or is too slow, and its entry is checked: no check waits for the memory of
-//! bodies. Then the reserve goes to the next. So somebody always goes on, whatever the others hold.
+//! A body that grows holds memory while it waits for more. Two of them could wait for each other
+//! for ever; here they cannot. Beside the memory for everybody there is a reserve, as large as the
+//! largest body may need in all, and one body at a time has it. A body that gets no more of the
+//! rest waits for the reserve as well. The one that has the reserve never waits again, so it ends
+//! when its client has sent it, or is too slow, and its entry is checked: no check waits for the
+//! memory of bodies. Then the reserve goes to the next. So somebody always goes on, whatever the
+//! others hold.
 
 use std::sync::Arc;
 
@@ -24,8 +25,8 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Makes a memory of `all` bytes for bodies that need up to `largest` each; `held` shows what is
-    /// given out.
+    /// Makes a memory of `all` bytes for bodies that need up to `largest` each; `held` shows what
+    /// is given out.
     pub(crate) fn new(all: u64, largest: u64, held: IntGauge) -> Self {
         Self {
             bytes: Pool::new(all.saturating_sub(largest), Rule::LeaveRoom),
@@ -36,7 +37,13 @@ impl Memory {
 
     /// Makes room of nothing, which can grow.
     pub(crate) fn room(&self, address: Address) -> Room {
-        Room { address, bytes: 0, shared: None, reserve: None, held: self.held.clone() }
+        Room {
+            address,
+            bytes: 0,
+            shared: None,
+            reserve: None,
+            held: self.held.clone(),
+        }
     }
 
     /// Makes room larger: up to `largest` in all. The caller MUST bound the wait.
@@ -109,7 +116,11 @@ mod tests {
     use crate::peer::tests::address;
 
     fn memory(all: u64, largest: u64) -> Memory {
-        Memory::new(all, largest, IntGauge::new("held", "for the test").expect("a valid name"))
+        Memory::new(
+            all,
+            largest,
+            IntGauge::new("held", "for the test").expect("a valid name"),
+        )
     }
 
     #[tokio::test]
@@ -120,7 +131,10 @@ mod tests {
             memory.grow(room, 2).await;
         }
         // Ten are free, and no more for an address that has ten. One has the reserve, four wait.
-        let mut growing: Vec<_> = rooms.iter_mut().map(|room| Box::pin(memory.grow(room, 10))).collect();
+        let mut growing: Vec<_> = rooms
+            .iter_mut()
+            .map(|room| Box::pin(memory.grow(room, 10)))
+            .collect();
         let mut done = 0;
         for room in &mut growing {
             done += usize::from(poll!(room).is_ready());

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 use crate::refusal::Reason;
 use crate::route::{Access, Route};
@@ -12,21 +14,30 @@ use crate::route::{Access, Route};
 pub(crate) const UNMATCHED: &str = "unmatched";
 
 /// The answers that say that the server, and not the client, is at fault.
-const FAILURES: [StatusCode; 3] =
-    [StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+const FAILURES: [StatusCode; 3] = [
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
 
-/// Buckets of times: 0.25 ms (a cached read) to 60 s (the longest time-out), fine where writes should be (15 ms).
-pub const SECONDS: [f64; 17] =
-    [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// Buckets of times: 0.25 ms (a cached read) to 60 s (the longest time-out), fine where writes
+/// should be (15 ms).
+pub const SECONDS: [f64; 17] = [
+    0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    15.0, 60.0,
+];
 
-/// Makes the counter of requests turned away. Each of the reasons that every role has, and of the role's `own`, begins at 0:
-/// a series that is born with its first refusal shows no increase.
+/// Makes the counter of requests turned away. Each of the reasons that every role has, and of the
+/// role's `own`, begins at 0: a series that is born with its first refusal shows no increase.
 ///
 /// # Errors
 ///
 /// None in practice: the name is valid.
 pub fn refused_requests(own: &[Reason]) -> prometheus::Result<IntCounterVec> {
-    let refused = Opts::new("treehead_http_refused_total", "Requests turned away to keep bounds, by reason");
+    let refused = Opts::new(
+        "treehead_http_refused_total",
+        "Requests turned away to keep bounds, by reason",
+    );
     let refused = IntCounterVec::new(refused, &["reason"])?;
     for reason in Reason::COMMON.iter().chain(own) {
         drop(refused.with_label_values(&[reason.label()]));
@@ -72,7 +83,10 @@ impl Metrics {
              would have over HTTP)",
         );
         let metrics = Self {
-            durations: HistogramVec::new(durations.buckets(SECONDS.to_vec()), &["route", "method"])?,
+            durations: HistogramVec::new(
+                durations.buckets(SECONDS.to_vec()),
+                &["route", "method"],
+            )?,
             requests: IntCounterVec::new(requests, &["operation", "access", "code"])?,
             refused: refused_requests(reasons)?,
             body_bytes_in_flight: IntGauge::new(
@@ -83,13 +97,23 @@ impl Metrics {
                 "treehead_http_body_bytes_limit",
                 "Most bytes set aside for request bodies being received or worked on",
             )?,
-            requests_in_flight: IntGauge::new("treehead_http_requests_in_flight", "Requests being worked on")?,
-            panics: IntCounter::new("treehead_http_panics_total", "Requests that ended in a bug of this program")?,
+            requests_in_flight: IntGauge::new(
+                "treehead_http_requests_in_flight",
+                "Requests being worked on",
+            )?,
+            panics: IntCounter::new(
+                "treehead_http_panics_total",
+                "Requests that ended in a bug of this program",
+            )?,
         };
         metrics.register(registry)?;
         for (id, access) in operations {
             for code in FAILURES {
-                drop(metrics.requests.with_label_values(&[id, access.label(), code.as_str()]));
+                drop(
+                    metrics
+                        .requests
+                        .with_label_values(&[id, access.label(), code.as_str()]),
+                );
             }
         }
         Ok(metrics)
@@ -110,14 +134,30 @@ impl Metrics {
         self.refused.with_label_values(&[reason.label()]).inc();
     }
 
-    /// Counts an answer. `route` is the one that took the request, if any; `method` MUST come from a closed set.
-    pub fn answer(&self, route: Option<Route>, method: &'static str, status: StatusCode, took: Duration) {
+    /// Counts an answer. `route` is the one that took the request, if any; `method` MUST come from
+    /// a closed set.
+    pub fn answer(
+        &self,
+        route: Option<Route>,
+        method: &'static str,
+        status: StatusCode,
+        took: Duration,
+    ) {
         let (path, id, access) = match route {
-            Some(Route { operation, path, access, .. }) => (path, operation, access.label()),
+            Some(Route {
+                operation,
+                path,
+                access,
+                ..
+            }) => (path, operation, access.label()),
             None => (UNMATCHED, UNMATCHED, "none"),
         };
-        self.durations.with_label_values(&[path, method]).observe(took.as_secs_f64());
-        self.requests.with_label_values(&[id, access, status.as_str()]).inc();
+        self.durations
+            .with_label_values(&[path, method])
+            .observe(took.as_secs_f64());
+        self.requests
+            .with_label_values(&[id, access, status.as_str()])
+            .inc();
     }
 }
 

@@ -1,4 +1,5 @@
-//! What is seen of each request: its id, its place among those in flight, one line in the access log, one observation.
+//! What is seen of each request: its id, its place among those in flight, one line in the access
+//! log, one observation.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::peer::Peer;
 use crate::refusal::Reason;
 use crate::route::{Outcome, Route, Visibility};
 
-/// The header that a request id is taken from, and sent back in: so a client can name its request to those who read the log.
+/// The header that a request id is taken from, and sent back in: so a client can name its request
+/// to those who read the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Makes request ids.
@@ -32,17 +34,31 @@ pub struct RequestIds {
 impl RequestIds {
     /// Makes ids that begin with `instance`.
     pub fn new(instance: String) -> Self {
-        Self { instance, next: AtomicU64::new(1) }
+        Self {
+            instance,
+            next: AtomicU64::new(1),
+        }
     }
 
-    /// The client's id if it sent one of visible ASCII, cut to a length; else a new one. A proxy's id thus goes through; one that a
-    /// client made up can be confused with others of its own only, as the address stands beside it in the log.
+    /// The client's id if it sent one of visible ASCII, cut to a length; else a new one. A proxy's
+    /// id thus goes through; one that a client made up can be confused with others of its own only,
+    /// as the address stands beside it in the log.
     fn of(&self, headers: &HeaderMap) -> String {
-        let sent = headers.get(&REQUEST_ID).map(HeaderValue::as_bytes).unwrap_or_default();
+        let sent = headers
+            .get(&REQUEST_ID)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
         if sent.is_empty() || !sent.iter().all(u8::is_ascii_graphic) {
-            return format!("{}-{:x}", self.instance, self.next.fetch_add(1, Ordering::Relaxed));
+            return format!(
+                "{}-{:x}",
+                self.instance,
+                self.next.fetch_add(1, Ordering::Relaxed)
+            );
         }
-        sent.iter().take(MAX_REQUEST_ID_BYTES).map(|&byte| char::from(byte)).collect()
+        sent.iter()
+            .take(MAX_REQUEST_ID_BYTES)
+            .map(|&byte| char::from(byte))
+            .collect()
     }
 }
 
@@ -56,7 +72,10 @@ pub struct Observer {
 impl Observer {
     /// Makes an observer that counts in `metrics`.
     pub fn new(request_ids: RequestIds, metrics: Arc<Metrics>) -> Self {
-        Self { request_ids, metrics }
+        Self {
+            request_ids,
+            metrics,
+        }
     }
 
     /// Observes a request and the answer of `next`.
@@ -116,8 +135,12 @@ impl Seen {
         self.is_answered = true;
         let took = self.started.elapsed();
         let route = response.extensions().get::<Route>().copied();
-        let status = response.extensions().get::<Outcome>().map_or(response.status(), |outcome| outcome.0);
-        self.metrics.answer(route, method_label(&self.method), status, took);
+        let status = response
+            .extensions()
+            .get::<Outcome>()
+            .map_or(response.status(), |outcome| outcome.0);
+        self.metrics
+            .answer(route, method_label(&self.method), status, took);
         let (status, size) = (status.as_u16(), response.body().size_hint().exact());
         let (method, path, peer) = (&self.method, &self.path, self.peer.map(display));
         let duration = took.as_secs_f64();
@@ -146,7 +169,10 @@ impl Drop for Seen {
 fn strip_body(response: &mut Response) {
     let body = std::mem::replace(response.body_mut(), Body::empty());
     if let Some(length) = body.size_hint().exact() {
-        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
+        response
+            .headers_mut()
+            .entry(CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
     }
 }
 
@@ -160,14 +186,21 @@ mod tests {
         let of = |value: Option<&str>| {
             let mut headers = HeaderMap::new();
             if let Some(value) = value {
-                headers.insert(REQUEST_ID, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+                headers.insert(
+                    REQUEST_ID,
+                    HeaderValue::from_bytes(value.as_bytes()).expect("a value"),
+                );
             }
             ids.of(&headers)
         };
         assert_eq!(of(Some("abc-123")), "abc-123");
         assert_eq!(of(None), "i-1");
         assert_eq!(of(Some("")), "i-2");
-        assert_eq!(of(Some("two words")), "i-3", "it could forge fields of a log line");
+        assert_eq!(
+            of(Some("two words")),
+            "i-3",
+            "it could forge fields of a log line"
+        );
         assert_eq!(of(Some("é")), "i-4");
         assert_eq!(of(Some(&"x".repeat(1000))).len(), MAX_REQUEST_ID_BYTES);
     }

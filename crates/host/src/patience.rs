@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails writes with [`io::ErrorKind::TimedOut`] a time after the first one that had to wait, unless all was written and flushed
-/// meanwhile.
+/// Fails writes with [`io::ErrorKind::TimedOut`] a time after the first one that had to wait,
+/// unless all was written and flushed meanwhile.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     stream: S,
@@ -21,27 +21,48 @@ pub(crate) struct Patient<S> {
 
 impl<S> Patient<S> {
     pub(crate) fn new(stream: S, patience: Duration) -> Self {
-        Self { stream, patience, running_out: None }
+        Self {
+            stream,
+            patience,
+            running_out: None,
+        }
     }
 
-    fn timed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn timed<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             return written;
         }
         let patience = self.patience;
-        ready!(self.running_out.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
+        ready!(
+            self.running_out
+                .get_or_insert_with(|| Box::pin(sleep(patience)))
+                .as_mut()
+                .poll(cx)
+        );
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.timed(cx, written)
     }
@@ -106,11 +127,17 @@ mod tests {
             theirs
         });
         for _ in 0..3 {
-            patient.write_all(&[0; 8]).await.expect("it takes each in time");
+            patient
+                .write_all(&[0; 8])
+                .await
+                .expect("it takes each in time");
             patient.flush().await.expect("open");
         }
         assert!(started.elapsed() > PATIENCE);
-        let error = patient.write_all(&[0; 24]).await.expect_err("a byte now and then");
+        let error = patient
+            .write_all(&[0; 24])
+            .await
+            .expect_err("a byte now and then");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(reader);
     }

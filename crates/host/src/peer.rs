@@ -19,7 +19,9 @@ impl Address {
 
     /// Returns the address that a request came from.
     pub fn of(extensions: &Extensions) -> Self {
-        extensions.get().map_or(Self::OURS, |Peer(peer)| Self::from(*peer))
+        extensions
+            .get()
+            .map_or(Self::OURS, |Peer(peer)| Self::from(*peer))
     }
 }
 

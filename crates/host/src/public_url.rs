@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use http::Uri;
 
-/// `http://` or `https://`, a host, and a port where it is not the usual one. No path: the first line of a v2 checkpoint is the
-/// host name alone, and clients compare the two.
+/// `http://` or `https://`, a host, and a port where it is not the usual one. No path: the first
+/// line of a v2 checkpoint is the host name alone, and clients compare the two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     scheme: &'static str,
@@ -16,23 +16,36 @@ pub struct PublicUrl {
 
 /// Not such a URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not the URL of a server: http:// or https://, a host and perhaps a port, nothing after it")]
+#[error(
+    "{0:?} is not the URL of a server: http:// or https://, a host and perhaps a port, nothing after it"
+)]
 pub struct PublicUrlError(String);
 
 impl PublicUrl {
     /// `https://` and the host.
     pub fn https(host: &str) -> Self {
-        Self { scheme: "https", host: host.to_owned(), port: None }
+        Self {
+            scheme: "https",
+            host: host.to_owned(),
+            port: None,
+        }
     }
 
     /// `http://`, the host and the port: for trying things out.
     pub fn http(host: &str, port: u16) -> Self {
-        Self { scheme: "http", host: host.to_owned(), port: Some(port) }
+        Self {
+            scheme: "http",
+            host: host.to_owned(),
+            port: Some(port),
+        }
     }
 
     /// The same with another host.
     pub fn with_host(&self, host: &str) -> Self {
-        Self { host: host.to_owned(), ..self.clone() }
+        Self {
+            host: host.to_owned(),
+            ..self.clone()
+        }
     }
 }
 
@@ -47,14 +60,21 @@ impl FromStr for PublicUrl {
             Some("http") => "http",
             _ => return Err(refused()),
         };
-        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(refused)?;
+        let authority = uri
+            .authority()
+            .filter(|authority| !authority.as_str().contains('@'))
+            .ok_or_else(refused)?;
         let is_whole = uri.path() == "/" && uri.query().is_none() && !text.contains('#');
         // A port that is no number reads as none.
         let port_is_read = authority.port_u16().is_some() || authority.as_str() == authority.host();
         if !is_whole || !port_is_read || authority.host().is_empty() {
             return Err(refused());
         }
-        Ok(Self { scheme, host: authority.host().to_ascii_lowercase(), port: authority.port_u16() })
+        Ok(Self {
+            scheme,
+            host: authority.host().to_ascii_lowercase(),
+            port: authority.port_u16(),
+        })
     }
 }
 
@@ -101,6 +121,9 @@ mod tests {
     #[test]
     fn a_shard_differs_in_its_host() {
         let url = PublicUrl::http("localhost", 3000);
-        assert_eq!(url.with_host("log2.example").to_string(), "http://log2.example:3000");
+        assert_eq!(
+            url.with_host("log2.example").to_string(),
+            "http://log2.example:3000"
+        );
     }
 }

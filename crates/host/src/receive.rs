@@ -7,7 +7,9 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, timeout};
 
-use crate::limits::{BODY_GRACE, BODY_PAUSE, BODY_STEP_BYTES, BODY_TIMEOUT, MIN_BODY_RATE, WORKING_FACTOR};
+use crate::limits::{
+    BODY_GRACE, BODY_PAUSE, BODY_STEP_BYTES, BODY_TIMEOUT, MIN_BODY_RATE, WORKING_FACTOR,
+};
 use crate::memory::{Memory, Room};
 use crate::peer::Address;
 
@@ -24,8 +26,9 @@ pub(crate) enum Failure {
     Broken,
 }
 
-/// A body that is being received, by what its client owes: a piece within [`BODY_PAUSE`], on average
-/// [`MIN_BODY_RATE`], all of it within [`BODY_TIMEOUT`]. While nobody asks for a piece no time runs.
+/// A body that is being received, by what its client owes: a piece within [`BODY_PAUSE`], on
+/// average [`MIN_BODY_RATE`], all of it within [`BODY_TIMEOUT`]. While nobody asks for a piece no
+/// time runs.
 pub(crate) struct Pieces {
     body: Body,
     received: u64,
@@ -35,7 +38,11 @@ pub(crate) struct Pieces {
 impl Pieces {
     /// Receives this body.
     pub(crate) fn of(body: Body) -> Self {
-        Self { body, received: 0, waited: Duration::ZERO }
+        Self {
+            body,
+            received: 0,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Receives the next piece; none at the end.
@@ -46,7 +53,9 @@ impl Pieces {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             let started = Instant::now();
-            let frame = timeout(self.patience(), self.body.frame()).await.map_err(|_| Failure::Slow)?;
+            let frame = timeout(self.patience(), self.body.frame())
+                .await
+                .map_err(|_| Failure::Slow)?;
             self.waited += started.elapsed();
             let Some(frame) = frame else { return Ok(None) };
             // Trailers carry nothing here.
@@ -77,11 +86,17 @@ pub(crate) struct Receiver<'a> {
 
 impl<'a> Receiver<'a> {
     pub(crate) fn new(memory: &'a Memory, address: Address, patience: Duration) -> Self {
-        Self { memory, room: memory.room(address), bytes: Vec::new(), capacity: 0, patience }
+        Self {
+            memory,
+            room: memory.room(address),
+            bytes: Vec::new(),
+            capacity: 0,
+            patience,
+        }
     }
 
-    /// Receives a whole body of at most `most` bytes, which begins with `start`. Memory for its first
-    /// bytes is there before the client is asked for any (`100 Continue`).
+    /// Receives a whole body of at most `most` bytes, which begins with `start`. Memory for its
+    /// first bytes is there before the client is asked for any (`100 Continue`).
     ///
     /// # Errors
     ///
@@ -102,15 +117,23 @@ impl<'a> Receiver<'a> {
                 return Err(Failure::TooLarge(pieces.body));
             }
             // Twice as much each time, so that each byte is moved once on average.
-            if length > self.capacity && self.grow(length.max(self.capacity * 2).min(most)).await.is_none() {
+            if length > self.capacity
+                && self
+                    .grow(length.max(self.capacity * 2).min(most))
+                    .await
+                    .is_none()
+            {
                 return Err(Failure::NoRoom(pieces.body));
             }
             self.bytes.extend_from_slice(&piece);
-            let Some(next) = pieces.next().await? else { break };
+            let Some(next) = pieces.next().await? else {
+                break;
+            };
             piece = next;
         }
         self.bytes.shrink_to_fit();
-        self.room.shrink_to(self.bytes.len() as u64 * WORKING_FACTOR);
+        self.room
+            .shrink_to(self.bytes.len() as u64 * WORKING_FACTOR);
         Ok((Bytes::from(self.bytes), self.room))
     }
 
@@ -122,7 +145,11 @@ impl<'a> Receiver<'a> {
         timeout(self.patience, growing).await.ok()?;
         self.patience = self.patience.saturating_sub(started.elapsed());
         self.capacity = capacity;
-        self.bytes.reserve_exact(usize::try_from(capacity).ok()?.saturating_sub(self.bytes.len()));
+        self.bytes.reserve_exact(
+            usize::try_from(capacity)
+                .ok()?
+                .saturating_sub(self.bytes.len()),
+        );
         Some(())
     }
 }
@@ -136,10 +163,13 @@ mod tests {
 
     /// A body of pieces of this length, one after each pause.
     fn dripping(length: usize, pause: Duration) -> Pieces {
-        Pieces::of(Body::from_stream(stream::unfold((), move |()| async move {
-            sleep(pause).await;
-            Some((Ok::<_, std::io::Error>(Bytes::from(vec![7; length])), ()))
-        })))
+        Pieces::of(Body::from_stream(stream::unfold(
+            (),
+            move |()| async move {
+                sleep(pause).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from(vec![7; length])), ()))
+            },
+        )))
     }
 
     async fn ends_after(mut pieces: Pieces) -> (u64, u64) {
@@ -151,18 +181,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_comes_at_least_at_the_least_rate() {
         let second = Duration::from_secs(1);
-        assert_eq!(ends_after(dripping(1, second / 2)).await.0, BODY_GRACE.as_secs(), "a byte now and then");
+        assert_eq!(
+            ends_after(dripping(1, second / 2)).await.0,
+            BODY_GRACE.as_secs(),
+            "a byte now and then"
+        );
         let rate = usize::try_from(MIN_BODY_RATE).expect("small");
         let quarter = ends_after(dripping(rate / 4, second)).await;
-        assert_eq!(quarter, (BODY_GRACE.as_secs(), MIN_BODY_RATE / 2), "half a second was earned, and one was needed");
-        assert_eq!(ends_after(dripping(rate, second)).await.0, BODY_TIMEOUT.as_secs());
-        assert_eq!(ends_after(dripping(64 * rate, BODY_PAUSE + second)).await.0, BODY_GRACE.as_secs());
+        assert_eq!(
+            quarter,
+            (BODY_GRACE.as_secs(), MIN_BODY_RATE / 2),
+            "half a second was earned, and one was needed"
+        );
+        assert_eq!(
+            ends_after(dripping(rate, second)).await.0,
+            BODY_TIMEOUT.as_secs()
+        );
+        assert_eq!(
+            ends_after(dripping(64 * rate, BODY_PAUSE + second)).await.0,
+            BODY_GRACE.as_secs()
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_ends_a_body_that_is_far_ahead() {
-        let (first, rest) = (stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![7; 1 << 20]))]), stream::pending());
-        let pieces = Pieces::of(Body::from_stream(futures_util::StreamExt::chain(first, rest)));
+        let (first, rest) = (
+            stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![7; 1 << 20]))]),
+            stream::pending(),
+        );
+        let pieces = Pieces::of(Body::from_stream(futures_util::StreamExt::chain(
+            first, rest,
+        )));
         assert_eq!(ends_after(pieces).await, (BODY_PAUSE.as_secs(), 1 << 20));
     }
 }

@@ -8,9 +8,11 @@ use serde::Serialize;
 /// Content type of every JSON answer: exactly this, no charset.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The reason of a refusal that keeps a bound. A role may have reasons of its own; see [`crate::refused_requests`].
+/// The reason of a refusal that keeps a bound. A role may have reasons of its own; see
+/// [`crate::refused_requests`].
 ///
-/// In the extensions of an answer it makes [`crate::Observer`] count the request among the refused ones.
+/// In the extensions of an answer it makes [`crate::Observer`] count the request among the refused
+/// ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reason(&'static str);
 
@@ -83,13 +85,25 @@ struct Body<'a> {
 impl Refusal {
     /// Makes a refusal that a repetition would meet again.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), retry_after_seconds: None, reason: None }
+        Self {
+            status,
+            message: message.into(),
+            retry_after_seconds: None,
+            reason: None,
+        }
     }
 
     /// 503 with `Retry-After`.
-    pub fn unavailable(reason: Reason, message: impl Into<String>, retry_after_seconds: u64) -> Self {
+    pub fn unavailable(
+        reason: Reason,
+        message: impl Into<String>,
+        retry_after_seconds: u64,
+    ) -> Self {
         let refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, message).because(reason);
-        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), ..refusal }
+        Self {
+            retry_after_seconds: Some(retry_after_seconds.max(1)),
+            ..refusal
+        }
     }
 
     /// 500 for a bug of this program.
@@ -99,22 +113,32 @@ impl Refusal {
 
     /// The same, counted among the requests turned away.
     pub fn because(self, reason: Reason) -> Self {
-        Self { reason: Some(reason), ..self }
+        Self {
+            reason: Some(reason),
+            ..self
+        }
     }
 }
 
-/// One line that ends with a line end if the request may be repeated, and without one if not: clients know both forms.
+/// One line that ends with a line end if the request may be repeated, and without one if not:
+/// clients know both forms.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Body { code: self.status.as_u16(), message: &self.message };
-        // Serialising a number and a string cannot fail; an empty body would still carry the status.
+        let body = Body {
+            code: self.status.as_u16(),
+            message: &self.message,
+        };
+        // Serialising a number and a string cannot fail; an empty body would still carry the
+        // status.
         let mut body = serde_json::to_string(&body).unwrap_or_default();
         if self.retry_after_seconds.is_some() {
             body.push('\n');
         }
         let mut response = (self.status, [(CONTENT_TYPE, JSON)], body).into_response();
         if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(reason) = self.reason {
             response.extensions_mut().insert(reason);
@@ -131,13 +155,27 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_may_be_repeated_ends_with_a_line_end_and_a_time() {
-        let refusal = Refusal::new(StatusCode::EXPECTATION_FAILED, "a <b> & \"c\"").because(Reason::EXPECT);
+        let refusal =
+            Refusal::new(StatusCode::EXPECTATION_FAILED, "a <b> & \"c\"").because(Reason::EXPECT);
         for (refusal, seconds, body) in [
-            (refusal, None, "{\"code\":417,\"message\":\"a <b> & \\\"c\\\"\"}"),
-            (Refusal::unavailable(Reason::REQUESTS, "busy", 0), Some("1"), "{\"code\":503,\"message\":\"busy\"}\n"),
+            (
+                refusal,
+                None,
+                "{\"code\":417,\"message\":\"a <b> & \\\"c\\\"\"}",
+            ),
+            (
+                Refusal::unavailable(Reason::REQUESTS, "busy", 0),
+                Some("1"),
+                "{\"code\":503,\"message\":\"busy\"}\n",
+            ),
         ] {
             let (head, text) = refusal.into_response().into_parts();
-            assert_eq!(head.headers.get(RETRY_AFTER).map(|value| value.to_str().expect("digits")), seconds);
+            assert_eq!(
+                head.headers
+                    .get(RETRY_AFTER)
+                    .map(|value| value.to_str().expect("digits")),
+                seconds
+            );
             assert!(head.extensions.get::<Reason>().is_some());
             assert_eq!(text.collect().await.expect("in memory").to_bytes(), body);
         }

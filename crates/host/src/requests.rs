@@ -28,7 +28,11 @@ pub(crate) struct Requests {
 impl Requests {
     /// Makes the places for a listener of so many connections. `refused` counts by the labels of
     /// [`Reason`].
-    pub(crate) fn new(connections: usize, probe_paths: &'static [&'static str], refused: IntCounterVec) -> Self {
+    pub(crate) fn new(
+        connections: usize,
+        probe_paths: &'static [&'static str],
+        refused: IntCounterVec,
+    ) -> Self {
         let connections = connections as u64;
         // Fewer than connections, so that one of them is always idle and can make room.
         let spare = (connections / CONNECTIONS_PER_SPARE).max(1);
@@ -48,7 +52,11 @@ impl Requests {
     /// # Errors
     ///
     /// 400 or 417 for the head; 503 if no place came in time.
-    pub(crate) async fn admit<B>(&self, request: &Request<B>, address: Address) -> Result<Taken, Refusal> {
+    pub(crate) async fn admit<B>(
+        &self,
+        request: &Request<B>,
+        address: Address,
+    ) -> Result<Taken, Refusal> {
         let admitted = match check_head(request) {
             Ok(()) => self.place(request.uri().path(), address).await,
             Err(error) => Err(error),
@@ -60,12 +68,25 @@ impl Requests {
     }
 
     async fn place(&self, path: &str, address: Address) -> Result<Taken, Refusal> {
-        let places = if self.probe_paths.contains(&path) { &self.probes } else { &self.places };
+        let places = if self.probe_paths.contains(&path) {
+            &self.probes
+        } else {
+            &self.places
+        };
         if let Some(place) = places.try_take(address, 1) {
             return Ok(place);
         }
-        let full = |wait: Duration| Refusal::unavailable(Reason::REQUESTS, "too many requests at once", wait.as_secs());
-        let in_line = self.line.try_take(address, 1).ok_or_else(|| full(ADMISSION_WAIT))?;
+        let full = |wait: Duration| {
+            Refusal::unavailable(
+                Reason::REQUESTS,
+                "too many requests at once",
+                wait.as_secs(),
+            )
+        };
+        let in_line = self
+            .line
+            .try_take(address, 1)
+            .ok_or_else(|| full(ADMISSION_WAIT))?;
         let place = timeout(ADMISSION_WAIT, places.take(address, 1)).await;
         drop(in_line);
         place.map_err(|_| full(ADMISSION_WAIT))
@@ -85,10 +106,11 @@ fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// RFC 9112 section 3.2: exactly one Host in HTTP/1.1, and a valid one. RFC 9113 section 8.3.1: where
-/// HTTP/2 has one beside `:authority`, they are the same.
+/// RFC 9112 section 3.2: exactly one Host in HTTP/1.1, and a valid one. RFC 9113 section 8.3.1:
+/// where HTTP/2 has one beside `:authority`, they are the same.
 fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
-    let refuse = |message: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, message).because(Reason::HOST));
+    let refuse =
+        |message: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, message).because(Reason::HOST));
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -109,7 +131,9 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
         },
     };
     match (request.version(), request.uri().authority()) {
-        (Version::HTTP_2, Some(authority)) if named.as_ref() != Some(authority) => refuse("Host and :authority differ"),
+        (Version::HTTP_2, Some(authority)) if named.as_ref() != Some(authority) => {
+            refuse("Host and :authority differ")
+        }
         _ => Ok(()),
     }
 }
@@ -141,26 +165,45 @@ mod tests {
             (&[("host", "user@a.example")], 400),
             (&[("host", "a.example/x")], 400),
         ] {
-            assert_eq!(status(Version::HTTP_11, "/", headers), expected, "{headers:?}");
+            assert_eq!(
+                status(Version::HTTP_11, "/", headers),
+                expected,
+                "{headers:?}"
+            );
         }
         assert_eq!(status(Version::HTTP_10, "/", &[]), 200);
-        assert_eq!(status(Version::HTTP_10, "/", &[("host", "a"), ("host", "b")]), 400);
+        assert_eq!(
+            status(Version::HTTP_10, "/", &[("host", "a"), ("host", "b")]),
+            400
+        );
     }
 
     #[test]
     fn http2_needs_no_host_beside_its_authority() {
-        for (headers, expected) in
-            [(&[][..], 200), (&[("host", "A.example:1")], 200), (&[("host", "b.example:1")], 400)]
-        {
-            assert_eq!(status(Version::HTTP_2, "http://a.example:1/", headers), expected, "{headers:?}");
+        for (headers, expected) in [
+            (&[][..], 200),
+            (&[("host", "A.example:1")], 200),
+            (&[("host", "b.example:1")], 400),
+        ] {
+            assert_eq!(
+                status(Version::HTTP_2, "http://a.example:1/", headers),
+                expected,
+                "{headers:?}"
+            );
         }
     }
 
     #[test]
     fn one_expectation_is_met() {
         let host = ("host", "x");
-        assert_eq!(status(Version::HTTP_11, "/", &[host, ("expect", "100-Continue")]), 200);
-        assert_eq!(status(Version::HTTP_11, "/", &[host, ("expect", "200-ok")]), 417);
+        assert_eq!(
+            status(Version::HTTP_11, "/", &[host, ("expect", "100-Continue")]),
+            200
+        );
+        assert_eq!(
+            status(Version::HTTP_11, "/", &[host, ("expect", "200-ok")]),
+            417
+        );
         let both = [host, ("expect", "100-continue"), ("expect", "x")];
         assert_eq!(status(Version::HTTP_11, "/", &both), 417);
     }

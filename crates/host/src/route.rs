@@ -30,7 +30,8 @@ pub enum Visibility {
     Debug,
 }
 
-/// The route that took a request, in the extensions of its answer: for metrics, the access log and CORS.
+/// The route that took a request, in the extensions of its answer: for metrics, the access log and
+/// CORS.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     /// Name of the operation.
@@ -43,6 +44,7 @@ pub struct Route {
     pub visibility: Visibility,
 }
 
-/// The HTTP status that stands for an answer of gRPC, where all answers have 200; in the extensions of the answer.
+/// The HTTP status that stands for an answer of gRPC, where all answers have 200; in the extensions
+/// of the answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome(pub StatusCode);

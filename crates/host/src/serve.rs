@@ -24,7 +24,8 @@ use crate::peer::{Address, Peer};
 use crate::requests::Requests;
 
 /// The answer to a connection that is not taken.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
+const TURNED_AWAY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
     Retry-After: 1\r\nConnection: close\r\nContent-Length: 45\r\n\r\n\
     {\"code\":503,\"message\":\"too many connections\"}";
 
@@ -37,7 +38,8 @@ pub enum ServeError {
     /// A listener ended although nothing asked for it: a bug.
     #[error("{0} ended abnormally")]
     Ended(&'static str),
-    /// The grace of the stop ran out; the answers of some requests were cut off. What they appended may be in the log.
+    /// The grace of the stop ran out; the answers of some requests were cut off. What they appended
+    /// may be in the log.
     #[error("some requests were not answered within the {0:?} that a stop waits")]
     Unfinished(Duration),
 }
@@ -59,8 +61,8 @@ pub struct Role {
     pub limits: Limits,
 }
 
-/// Serves a role until `shutdown` is ready. Then takes no more connections, finishes the requests that were accepted (in
-/// bounds), awaits `stopped`, and last of all ends the metrics.
+/// Serves a role until `shutdown` is ready. Then takes no more connections, finishes the requests
+/// that were accepted (in bounds), awaits `stopped`, and last of all ends the metrics.
 ///
 /// # Errors
 ///
@@ -72,20 +74,32 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
     stopped: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let Role { router, beside_metrics, probe_paths, metrics, refused, limits } = role;
+    let Role {
+        router,
+        beside_metrics,
+        probe_paths,
+        metrics,
+        refused,
+        limits,
+    } = role;
     let api = Listening::new(
         listener,
         router,
         Requests::new(limits.connections, probe_paths, refused),
         Connections::new(most(&limits), connection_counts(&metrics, &limits)?),
     );
-    let beside = metrics_router(metrics.clone()).merge(health::liveness()).merge(beside_metrics);
+    let beside = metrics_router(metrics.clone())
+        .merge(health::liveness())
+        .merge(beside_metrics);
     let metrics = metrics_listening(metrics_listener, &metrics, beside)?;
     listen(api, metrics, limits.stop_grace, shutdown, stopped).await
 }
 
 fn most(limits: &Limits) -> Most {
-    Most { all: limits.connections, per_address: limits.connections_per_address }
+    Most {
+        all: limits.connections,
+        per_address: limits.connections_per_address,
+    }
 }
 
 fn connection_counts(registry: &Registry, limits: &Limits) -> prometheus::Result<Counts> {
@@ -95,16 +109,31 @@ fn connection_counts(registry: &Registry, limits: &Limits) -> prometheus::Result
 }
 
 /// The listener of the metrics. What it turns away is not counted.
-fn metrics_listening(listener: TcpListener, registry: &Registry, router: Router) -> prometheus::Result<Listening> {
+fn metrics_listening(
+    listener: TcpListener,
+    registry: &Registry,
+    router: Router,
+) -> prometheus::Result<Listening> {
     #[cfg(target_os = "linux")]
-    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    registry.register(Box::new(
+        prometheus::process_collector::ProcessCollector::for_self(),
+    ))?;
     // One scraper may be all that there is.
-    let most = Most { all: METRICS_CONNECTIONS, per_address: METRICS_CONNECTIONS };
+    let most = Most {
+        all: METRICS_CONNECTIONS,
+        per_address: METRICS_CONNECTIONS,
+    };
     let requests = Requests::new(most.all, &[], refused_requests(&[])?);
-    Ok(Listening::new(listener, router, requests, Connections::new(most, Counts::new()?)))
+    Ok(Listening::new(
+        listener,
+        router,
+        requests,
+        Connections::new(most, Counts::new()?),
+    ))
 }
 
-/// Serves `api` until `shutdown` is ready and its requests are answered, runs `stopped`, and then ends the metrics.
+/// Serves `api` until `shutdown` is ready and its requests are answered, runs `stopped`, and then
+/// ends the metrics.
 async fn listen(
     api: Listening,
     metrics: Listening,
@@ -128,12 +157,18 @@ async fn listen(
     tracing::info!("stopping");
     stop.cancel();
     // A task that panicked counts as unfinished.
-    let finished = api.await.is_ok_and(|drained| drained == Drained::Completely);
+    let finished = api
+        .await
+        .is_ok_and(|drained| drained == Drained::Completely);
     stopped.await;
     stop_metrics.cancel();
     // Nobody waits for the last scrape.
     drop(metrics.await);
-    if finished { Ok(()) } else { Err(ServeError::Unfinished(grace)) }
+    if finished {
+        Ok(())
+    } else {
+        Err(ServeError::Unfinished(grace))
+    }
 }
 
 /// Whether all requests were answered before a stop.
@@ -152,14 +187,28 @@ struct Listening {
 }
 
 impl Listening {
-    fn new(listener: TcpListener, router: Router, requests: Requests, connections: Arc<Connections>) -> Self {
-        Self { listener, router, requests: Arc::new(requests), connections }
+    fn new(
+        listener: TcpListener,
+        router: Router,
+        requests: Requests,
+        connections: Arc<Connections>,
+    ) -> Self {
+        Self {
+            listener,
+            router,
+            requests: Arc::new(requests),
+            connections,
+        }
     }
 
     async fn run(self, stop: CancellationToken, grace: Duration) -> Drained {
         let tasks = TaskTracker::new();
         let given_up = CancellationToken::new();
-        let shared = Shared { router: self.router.clone(), requests: Arc::clone(&self.requests), stop: stop.clone() };
+        let shared = Shared {
+            router: self.router.clone(),
+            requests: Arc::clone(&self.requests),
+            stop: stop.clone(),
+        };
         while let Some((stream, peer)) = stop.run_until_cancelled(self.accept()).await {
             let Ok(place) = self.connections.admit(Address::from(peer)) else {
                 turn_away(stream);
@@ -168,7 +217,8 @@ impl Listening {
             let connection = connection::serve(stream, Peer(peer), place, shared.clone());
             let given_up = given_up.clone();
             tasks.spawn(async move {
-                // How a connection ends is its client's business: resets and time-outs are daily bread.
+                // How a connection ends is its client's business: resets and time-outs are daily
+                // bread.
                 if let Some(Err(error)) = given_up.run_until_cancelled(connection).await {
                     tracing::debug!(%error, %peer, "connection");
                 }
@@ -178,10 +228,15 @@ impl Listening {
         tasks.close();
         let drained = timeout(grace, tasks.wait()).await;
         given_up.cancel();
-        if drained.is_ok() { Drained::Completely } else { Drained::InPart }
+        if drained.is_ok() {
+            Drained::Completely
+        } else {
+            Drained::InPart
+        }
     }
 
-    /// The next connection. An accept fails for reasons that pass (a client that left, too many open files).
+    /// The next connection. An accept fails for reasons that pass (a client that left, too many
+    /// open files).
     async fn accept(&self) -> (TcpStream, std::net::SocketAddr) {
         loop {
             match self.listener.accept().await {
@@ -197,7 +252,9 @@ impl Listening {
 
 /// Says why a connection is not taken, as far as its socket takes it at once.
 fn turn_away(stream: TcpStream) {
-    let said = stream.into_std().and_then(|mut stream| stream.write(TURNED_AWAY));
+    let said = stream
+        .into_std()
+        .and_then(|mut stream| stream.write(TURNED_AWAY));
     if let Err(error) = said {
         tracing::debug!(%error, "a connection was turned away");
     }

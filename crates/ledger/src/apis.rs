@@ -25,7 +25,9 @@ impl Apis {
 
     /// The other way round.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::V1, Self::V2, Self::Both].into_iter().find(|apis| apis.name() == name)
+        [Self::V1, Self::V2, Self::Both]
+            .into_iter()
+            .find(|apis| apis.name() == name)
     }
 
     /// Whether entries come in by the v1 API.

@@ -1,4 +1,5 @@
-//! The heads of one tree: which is integrated, which is published, whether the log is read-only and the tree frozen.
+//! The heads of one tree: which is integrated, which is published, whether the log is read-only and
+//! the tree frozen.
 
 use std::sync::{Arc, OnceLock};
 
@@ -30,7 +31,8 @@ pub(crate) struct Heads {
     store: Arc<dyn Store>,
     metrics: Metrics,
     refresh: Refresh,
-    /// The newest head that this process knows to be durable. A round builds on it, and the database must not fall below it.
+    /// The newest head that this process knows to be durable. A round builds on it, and the
+    /// database must not fall below it.
     integrated: watch::Sender<Arc<Integrated>>,
     publication: Publication,
     /// The newest published head.
@@ -111,19 +113,27 @@ impl Heads {
         }
         let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.metrics.tree_size.set(gauge(head.size.0));
-        self.metrics.log_size.set(gauge(head.tree.first_log_index + head.size.0));
+        self.metrics
+            .log_size
+            .set(gauge(head.tree.first_log_index + head.size.0));
         self.metrics.head_time.set(head.time);
     }
 
-    /// Signs the final checkpoints of a frozen tree; see [`Head::sign_final`]. Checkpoints that witnesses cosigned stay as they are.
-    pub(crate) fn sign_final(&self, head: &Head, now_millis: i64) -> Result<FinalCheckpoint, SigningError> {
+    /// Signs the final checkpoints of a frozen tree; see [`Head::sign_final`]. Checkpoints that
+    /// witnesses cosigned stay as they are.
+    pub(crate) fn sign_final(
+        &self,
+        head: &Head,
+        now_millis: i64,
+    ) -> Result<FinalCheckpoint, SigningError> {
         match &self.publication {
             Publication::AtOnce => head.sign_final(now_millis, &self.signer),
             Publication::Witnessed(_) => Ok(head.checkpoints()),
         }
     }
 
-    /// Shows the stored final checkpoints of a frozen tree from now on. Its last head MUST be published here.
+    /// Shows the stored final checkpoints of a frozen tree from now on. Its last head MUST be
+    /// published here.
     pub(crate) fn show_final(&self, stored: &FinalCheckpoint) -> Result<(), StoreError> {
         let head = self.published().with_final(stored)?;
         self.published.send_replace(Arc::new(head));
@@ -138,8 +148,8 @@ impl Heads {
         WentBack(first.clone())
     }
 
-    /// Accepts a durable head that was built on `base`. Returns the newest integrated head afterwards: this one, or a larger one
-    /// that a follower found meanwhile.
+    /// Accepts a durable head that was built on `base`. Returns the newest integrated head
+    /// afterwards: this one, or a larger one that a follower found meanwhile.
     ///
     /// Dies before the swap: the head is durable and is found at the next start.
     pub(crate) async fn integrate(
@@ -160,8 +170,11 @@ impl Heads {
                 return Ok(integrated);
             }
             let newest = self.integrated();
-            let (older, newer) =
-                if newest.size <= integrated.size { (&newest, &integrated) } else { (&integrated, &newest) };
+            let (older, newer) = if newest.size <= integrated.size {
+                (&newest, &integrated)
+            } else {
+                (&integrated, &newest)
+            };
             self.check_extends(older.view(), newer.view(), read).await?;
             if newest.size >= integrated.size {
                 return Ok(newest);
@@ -170,8 +183,8 @@ impl Heads {
         }
     }
 
-    /// Makes `next`, which extends `checked`, the newest integrated head. Returns false, and changes nothing, if `checked` is not
-    /// the newest any more.
+    /// Makes `next`, which extends `checked`, the newest integrated head. Returns false, and
+    /// changes nothing, if `checked` is not the newest any more.
     fn replace_integrated(
         &self,
         checked: &Arc<Integrated>,
@@ -183,7 +196,8 @@ impl Heads {
                 return false;
             }
             *newest = Arc::clone(next);
-            // Within the swap, so that a reader who sees the integrated head sees the published one too.
+            // Within the swap, so that a reader who sees the integrated head sees the published one
+            // too.
             if let Some(head) = signed {
                 self.publish(Arc::clone(head));
             }
@@ -199,8 +213,8 @@ impl Heads {
         Head::sign(&self.tree, integrated, &self.signer)
     }
 
-    /// Publishes a head unless a larger one is published. `head` MUST belong to the line of integrated heads, which are all
-    /// consistent.
+    /// Publishes a head unless a larger one is published. `head` MUST belong to the line of
+    /// integrated heads, which are all consistent.
     fn publish(&self, head: Arc<Head>) {
         let size = head.size;
         let is_larger = self.published.send_if_modified(|published| {
@@ -215,7 +229,8 @@ impl Heads {
             && is_larger
         {
             witnessed.mark_published();
-            // Checked afterwards, because a head that is integrated from now on marks itself as waiting.
+            // Checked afterwards, because a head that is integrated from now on marks itself as
+            // waiting.
             if self.integrated().size > size {
                 witnessed.mark_waiting();
             }

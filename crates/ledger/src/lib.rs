@@ -1,6 +1,7 @@
 //! Gives each leaf one index, durably, and signs the tree.
 //!
-//! Leaf bytes are opaque here: which kinds exist, who may submit and how an answer looks is somebody else's business.
+//! Leaf bytes are opaque here: which kinds exist, who may submit and how an answer looks is
+//! somebody else's business.
 
 mod apis;
 mod clock;
@@ -40,7 +41,8 @@ pub use reading::entry::{InclusionProof, LoggedEntry, ReadError};
 pub use reading::search::{Hit, Hits, Search};
 pub use shards::Shards;
 pub use shards::trees::{
-    DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, check_cosigner, create_tree, find_log,
+    DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, check_cosigner, create_tree,
+    find_log,
 };
 pub use tasks::Fatal;
 pub use tree::Tree;

@@ -1,12 +1,23 @@
 //! The ledger's metrics, all in one declaration.
 
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
 
 /// The label of a cosignature among the results of a witness.
 pub(crate) const COSIGNED: &str = "cosigned";
 /// Labels of the outcome of a request to a witness.
-pub(crate) const WITNESS_RESULTS: [&str; 9] =
-    [COSIGNED, "unreachable", "timeout", "refused", "malformed", "bad_signature", "ahead", "inconsistent", "no_proof"];
+pub(crate) const WITNESS_RESULTS: [&str; 9] = [
+    COSIGNED,
+    "unreachable",
+    "timeout",
+    "refused",
+    "malformed",
+    "bad_signature",
+    "ahead",
+    "inconsistent",
+    "no_proof",
+];
 /// Why an entry is shown without its attestation.
 pub(crate) const UNAVAILABLE_REASONS: [&str; 3] = ["missing", "erased", "damaged"];
 
@@ -70,37 +81,76 @@ impl Metrics {
         let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
         let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
         let labelled = |name: &str, help: &str, label: &str| {
-            registered(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+            registered(
+                registry,
+                IntCounterVec::new(Opts::new(name, help), &[label])?,
+            )
         };
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
-            registered(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?)
+            registered(
+                registry,
+                Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?,
+            )
         };
         let cache = |name: &str, help: &str| {
             let results = labelled(name, help, "result")?;
             let result = |result: &str| results.with_label_values(&[result]);
-            Ok::<_, prometheus::Error>(CacheMetric { hits: result("hit"), misses: result("miss") })
+            Ok::<_, prometheus::Error>(CacheMetric {
+                hits: result("hit"),
+                misses: result("miss"),
+            })
         };
         Ok(Self {
-            tree_size: gauge("treehead_tree_size", "Size of the published head of the active tree.")?,
-            log_size: gauge("treehead_log_size", "Entries of all shards below their published heads.")?,
+            tree_size: gauge(
+                "treehead_tree_size",
+                "Size of the published head of the active tree.",
+            )?,
+            log_size: gauge(
+                "treehead_log_size",
+                "Entries of all shards below their published heads.",
+            )?,
             frozen_shards: gauge("treehead_frozen_shards", "Trees that were rotated out.")?,
             head_time: gauge(
                 "treehead_head_time_seconds",
                 "Integrated time of the published tree head, Unix seconds.",
             )?,
-            read_only: gauge("treehead_read_only", "1 while the log refuses writes because its database went back.")?,
-            queue_entries: gauge("treehead_queue_entries", "Entries that wait for the sequencer.")?,
-            queue_bytes: gauge("treehead_queue_bytes", "Bytes of the entries that wait for the sequencer.")?,
-            queue_entries_limit: gauge("treehead_queue_entries_limit", "Most entries that the queue takes.")?,
-            queue_bytes_limit: gauge("treehead_queue_bytes_limit", "Most bytes that the queue takes.")?,
-            queue_waiting: gauge("treehead_queue_waiting_entries", "Entries that wait for a place in a full queue.")?,
+            read_only: gauge(
+                "treehead_read_only",
+                "1 while the log refuses writes because its database went back.",
+            )?,
+            queue_entries: gauge(
+                "treehead_queue_entries",
+                "Entries that wait for the sequencer.",
+            )?,
+            queue_bytes: gauge(
+                "treehead_queue_bytes",
+                "Bytes of the entries that wait for the sequencer.",
+            )?,
+            queue_entries_limit: gauge(
+                "treehead_queue_entries_limit",
+                "Most entries that the queue takes.",
+            )?,
+            queue_bytes_limit: gauge(
+                "treehead_queue_bytes_limit",
+                "Most bytes that the queue takes.",
+            )?,
+            queue_waiting: gauge(
+                "treehead_queue_waiting_entries",
+                "Entries that wait for a place in a full queue.",
+            )?,
             queue_wait_seconds: histogram(
                 "treehead_queue_wait_seconds",
                 "Time that entries waited for a place in a full queue, whether or not they got one.",
                 prometheus::exponential_buckets(0.001, 2.0, 13)?,
             )?,
-            appended: counter("treehead_entries_appended_total", "Entries that this server gave a leaf index.")?,
-            duplicates: counter("treehead_entries_duplicate_total", "Entries that were in the tree already.")?,
+            appended: counter(
+                "treehead_entries_appended_total",
+                "Entries that this server gave a leaf index.",
+            )?,
+            duplicates: counter(
+                "treehead_entries_duplicate_total",
+                "Entries that were in the tree already.",
+            )?,
             append_errors: labelled(
                 "treehead_append_errors_total",
                 "Entries that were not appended, by reason.",
@@ -116,14 +166,26 @@ impl Metrics {
                 "Time from taking a round's entries to publishing its head.",
                 prometheus::exponential_buckets(0.000_5, 2.0, 14)?,
             )?,
-            lost_races: counter("treehead_lost_races_total", "Rounds that another server's round came before.")?,
+            lost_races: counter(
+                "treehead_lost_races_total",
+                "Rounds that another server's round came before.",
+            )?,
             unknown_outcomes: counter(
                 "treehead_unknown_outcomes_total",
                 "Commits whose answer was lost; resolved by reading back.",
             )?,
-            splits: counter("treehead_round_splits_total", "Rounds split because the database refused their data.")?,
-            tile_cache: cache("treehead_tile_cache_total", "Look-ups of full tiles, by result: hit or miss.")?,
-            bundle_cache: cache("treehead_bundle_cache_total", "Look-ups of entry bundles, by result: hit or miss.")?,
+            splits: counter(
+                "treehead_round_splits_total",
+                "Rounds split because the database refused their data.",
+            )?,
+            tile_cache: cache(
+                "treehead_tile_cache_total",
+                "Look-ups of full tiles, by result: hit or miss.",
+            )?,
+            bundle_cache: cache(
+                "treehead_bundle_cache_total",
+                "Look-ups of entry bundles, by result: hit or miss.",
+            )?,
             entry_cache: cache(
                 "treehead_entry_cache_total",
                 "Look-ups of entries by leaf index, by result: hit or miss.",
@@ -139,13 +201,19 @@ impl Metrics {
                     &["kind"],
                 )?,
             )?,
-            timestamps_signed: counter("treehead_timestamps_signed_total", "Signed entry timestamps made.")?,
+            timestamps_signed: counter(
+                "treehead_timestamps_signed_total",
+                "Signed entry timestamps made.",
+            )?,
             attestations_unavailable: labelled(
                 "treehead_attestations_unavailable_total",
                 "Entries shown without the attestation that they were stored with, by reason: missing, erased or damaged.",
                 "reason",
             )?,
-            publications: counter("treehead_publications_total", "Heads that this server published with witnesses.")?,
+            publications: counter(
+                "treehead_publications_total",
+                "Heads that this server published with witnesses.",
+            )?,
             publication_failures: counter(
                 "treehead_publication_failures_total",
                 "Attempts to publish a head that failed, for want of a quorum or of the database.",
@@ -162,7 +230,10 @@ impl Metrics {
             witness_requests: registered(
                 registry,
                 IntCounterVec::new(
-                    Opts::new("treehead_witness_requests_total", "Heads taken to a witness of the policy, by result."),
+                    Opts::new(
+                        "treehead_witness_requests_total",
+                        "Heads taken to a witness of the policy, by result.",
+                    ),
                     &["witness", "result"],
                 )?,
             )?,

@@ -1,7 +1,8 @@
 //! The names of logs and the origins of trees.
 //!
-//! A name is the host name of the log: v2 clients compare it with the host of the URL that they were given, and it is in
-//! every checkpoint, so it never changes. Earlier releases took any text; logs that were made then keep their names.
+//! A name is the host name of the log: v2 clients compare it with the host of the URL that they
+//! were given, and it is in every checkpoint, so it never changes. Earlier releases took any text;
+//! logs that were made then keep their names.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,20 +15,35 @@ const MAX_LABEL: usize = 63;
 
 /// Whether a stored log can have this name: what a C2SP key name allows, at most 253 bytes.
 pub fn check_name(name: &str) -> Result<(), OpenError> {
-    let is_sound = !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
-    if is_sound && (1..=MAX_NAME).contains(&name.len()) { Ok(()) } else { Err(OpenError::BadName(name.to_owned())) }
+    let is_sound = !name
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    if is_sound && (1..=MAX_NAME).contains(&name.len()) {
+        Ok(())
+    } else {
+        Err(OpenError::BadName(name.to_owned()))
+    }
 }
 
-/// Whether a new log or a new tree can have this name: a host name in lower case, or an IPv4 address in its usual form.
+/// Whether a new log or a new tree can have this name: a host name in lower case, or an IPv4
+/// address in its usual form.
 ///
 /// The error names the host name that was probably meant.
 pub fn check_new_name(name: &str) -> Result<(), OpenError> {
-    let Some(why) = fault(name) else { return Ok(()) };
-    let instead = host_in(name).unwrap_or_else(|| "the host name that clients use, such as log.example.org".to_owned());
-    Err(OpenError::NotHostName { name: name.to_owned(), why, instead })
+    let Some(why) = fault(name) else {
+        return Ok(());
+    };
+    let instead = host_in(name)
+        .unwrap_or_else(|| "the host name that clients use, such as log.example.org".to_owned());
+    Err(OpenError::NotHostName {
+        name: name.to_owned(),
+        why,
+        instead,
+    })
 }
 
-/// How a text differs from the name of a new log. The first difference counts, so the parts of a URL come first.
+/// How a text differs from the name of a new log. The first difference counts, so the parts of a
+/// URL come first.
 fn fault(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
@@ -59,7 +75,9 @@ fn fault(name: &str) -> Option<&'static str> {
     if name.ends_with('.') {
         return Some("it ends in a dot");
     }
-    name.split('.').find_map(fault_of_label).or_else(|| fault_of_address(name))
+    name.split('.')
+        .find_map(fault_of_label)
+        .or_else(|| fault_of_address(name))
 }
 
 fn fault_of_label(label: &str) -> Option<&'static str> {
@@ -72,23 +90,34 @@ fn fault_of_label(label: &str) -> Option<&'static str> {
     if label.starts_with('-') || label.ends_with('-') {
         return Some("a part of it begins or ends with '-'");
     }
-    // The underscore is no character of host names, but resolvers and URLs take it, and container networks use it.
-    let is_plain =
-        label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
-    if is_plain { None } else { Some("it has a character that no host name has") }
+    // The underscore is no character of host names, but resolvers and URLs take it, and container
+    // networks use it.
+    let is_plain = label
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+    if is_plain {
+        None
+    } else {
+        Some("it has a character that no host name has")
+    }
 }
 
-/// Clients read a host whose last label is a number as an IPv4 address, some of them in octal or with fewer than four parts.
+/// Clients read a host whose last label is a number as an IPv4 address, some of them in octal or
+/// with fewer than four parts.
 fn fault_of_address(name: &str) -> Option<&'static str> {
     let last = name.rsplit('.').next().unwrap_or_default();
-    let is_hexadecimal = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_hexadecimal = last
+        .strip_prefix("0x")
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let is_number = is_hexadecimal || last.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
         return None;
     }
     match name.parse::<Ipv4Addr>() {
         Err(_) => Some("clients would read it as an IP address"),
-        Ok(address) if address.is_unspecified() || address.is_broadcast() || address.is_multicast() => {
+        Ok(address)
+            if address.is_unspecified() || address.is_broadcast() || address.is_multicast() =>
+        {
             Some("it is an address that no client can reach")
         }
         Ok(_) => None,
@@ -100,7 +129,9 @@ fn host_in(text: &str) -> Option<String> {
     let text = text.trim();
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host_and_port = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host_and_port = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
     let host = host_and_port.split(':').next().unwrap_or_default();
     let host = host.trim_matches(['.', '-']).to_ascii_lowercase();
     fault(&host).is_none().then_some(host)
@@ -161,14 +192,26 @@ mod tests {
 
     #[test]
     fn host_names_are_taken() {
-        for given in ["localhost", "log.example.org", "xn--lg-eka.example", "rekor_1", "3com.example", "192.168.1.4"] {
+        for given in [
+            "localhost",
+            "log.example.org",
+            "xn--lg-eka.example",
+            "rekor_1",
+            "3com.example",
+            "192.168.1.4",
+        ] {
             check_new_name(given).unwrap();
         }
     }
 
     #[test]
     fn logs_with_names_of_old_are_still_known() {
-        for stored in ["https://log.example.org/rekor", "LOG.example", "[::1]", "-x"] {
+        for stored in [
+            "https://log.example.org/rekor",
+            "LOG.example",
+            "[::1]",
+            "-x",
+        ] {
             check_name(stored).unwrap();
         }
     }

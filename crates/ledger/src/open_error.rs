@@ -68,7 +68,9 @@ pub enum OpenError {
     #[error("the second key of a log is an Ed25519 key")]
     CosignerNotEd25519,
     /// Witnesses without URL cannot be asked.
-    #[error("the witness policy cannot be met: the witnesses that have a URL do not make its quorum")]
+    #[error(
+        "the witness policy cannot be met: the witnesses that have a URL do not make its quorum"
+    )]
     Quorum,
     /// Publishing at once would let out what no witness has seen.
     #[error(
@@ -79,7 +81,9 @@ pub enum OpenError {
     #[error("{0}")]
     WentBack(String),
     /// A name that cannot stand in a checkpoint.
-    #[error("{0:?} cannot be a log's name: it needs 1 to 253 characters, none of them white space, '+' or a control")]
+    #[error(
+        "{0:?} cannot be a log's name: it needs 1 to 253 characters, none of them white space, '+' or a control"
+    )]
     BadName(String),
     /// A name under which no new log is made.
     #[error("{name:?} cannot be the name of a new log: {why}; write {instead}")]
@@ -104,6 +108,12 @@ fn named(log_ids: &[Hash]) -> String {
     match log_ids {
         [] => "and there is no key".to_owned(),
         [one] => format!("this one has {one}"),
-        many => format!("these have {}", many.iter().map(Hash::to_string).collect::<Vec<_>>().join(", ")),
+        many => format!(
+            "these have {}",
+            many.iter()
+                .map(Hash::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
     }
 }

@@ -1,4 +1,5 @@
-//! Reads of one tree: entries, proofs, tiles and searches, each as of a head that the caller passes.
+//! Reads of one tree: entries, proofs, tiles and searches, each as of a head that the caller
+//! passes.
 
 mod batched;
 mod entries;

@@ -1,4 +1,5 @@
-//! Rotation, step by step, for the program that drives it: register the next key, wait for the servers, freeze, finish.
+//! Rotation, step by step, for the program that drives it: register the next key, wait for the
+//! servers, freeze, finish.
 //!
 //! Servers that run need nothing of this: they notice.
 
@@ -12,7 +13,8 @@ use crate::shards::presence::LIVES_FOR;
 use crate::shards::shard::Parts;
 use crate::shards::trees::random_tree_id;
 use crate::store::{
-    FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreError, StoreResult, TreeRow, TreeState,
+    FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreError, StoreResult,
+    TreeRow, TreeState,
 };
 use crate::{TreeId, check_name};
 
@@ -26,7 +28,9 @@ pub enum RotateError {
     #[error("the key with log ID {0} is the key of a tree already: each tree has a key of its own")]
     UsedKey(Hash),
     /// Another rotation came between.
-    #[error("another rotation was faster, or registered another key: look at the log, then start again")]
+    #[error(
+        "another rotation was faster, or registered another key: look at the log, then start again"
+    )]
     Overtaken,
 }
 
@@ -36,13 +40,19 @@ impl From<StoreError> for RotateError {
     }
 }
 
-/// The v2 origin of the `number`th tree of a log (the first is 1) where none is given: a host name below that of the log.
+/// The v2 origin of the `number`th tree of a log (the first is 1) where none is given: a host name
+/// below that of the log.
 pub fn default_origin(name: &str, number: usize) -> String {
     format!("shard{number}.{name}")
 }
 
-/// Registers `key` as that of the log's next tree. It MUST be durable before: from now on servers look for it.
-pub async fn register(store: &dyn Store, name: &str, key: &VerifyingKey) -> Result<(), RotateError> {
+/// Registers `key` as that of the log's next tree. It MUST be durable before: from now on servers
+/// look for it.
+pub async fn register(
+    store: &dyn Store,
+    name: &str,
+    key: &VerifyingKey,
+) -> Result<(), RotateError> {
     if key.algorithm() != KeyAlgorithm::EcdsaP256 {
         return Err(OpenError::KeyNotP256.into());
     }
@@ -57,11 +67,14 @@ pub async fn registered(store: &dyn Store, name: &str) -> StoreResult<Option<Has
     Ok(store.next_key(name).await?.map(|spki| tlog::sha256(&spki)))
 }
 
-/// The last head of the newest frozen tree, if whoever rotated the log was not told that it is done (see [`told`]).
+/// The last head of the newest frozen tree, if whoever rotated the log was not told that it is done
+/// (see [`told`]).
 ///
 /// `trees` are those of the log, oldest first.
 pub async fn untold(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Option<HeadRow>> {
-    let [.., frozen, active] = trees else { return Ok(None) };
+    let [.., frozen, active] = trees else {
+        return Ok(None);
+    };
     let registered = store.next_key(&active.name).await?;
     match registered.is_some_and(|spki| is_log_key(active, &spki)) {
         true => store.reader().newest_head(frozen.tree_id).await,
@@ -69,8 +82,9 @@ pub async fn untold(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Option<
     }
 }
 
-/// Notes that whoever rotated the log to the tree `next` knows that it is done. Until then a rotation is not begun but reported: its
-/// command may have ended with the freeze, and is run again.
+/// Notes that whoever rotated the log to the tree `next` knows that it is done. Until then a
+/// rotation is not begun but reported: its command may have ended with the freeze, and is run
+/// again.
 pub async fn told(store: &dyn Store, next: &TreeRow) -> StoreResult<()> {
     for key in next.keys.iter().filter(|key| key.role == KeyRole::Log) {
         store.forget_next_key(&next.name, &key.spki).await?;
@@ -79,7 +93,9 @@ pub async fn told(store: &dyn Store, next: &TreeRow) -> StoreResult<()> {
 }
 
 fn is_log_key(tree: &TreeRow, spki: &[u8]) -> bool {
-    tree.keys.iter().any(|key| key.role == KeyRole::Log && key.spki == spki)
+    tree.keys
+        .iter()
+        .any(|key| key.role == KeyRole::Log && key.spki == spki)
 }
 
 /// The servers of the log that live: whether each holds the key, and who it is.
@@ -97,7 +113,11 @@ pub async fn freeze(
 ) -> Result<(TreeRow, HeadRow), RotateError> {
     check_name(origin_v2)?;
     let tree_id = random_tree_id(rng)?;
-    let others = tree.keys.iter().filter(|key| key.role != KeyRole::Log).cloned();
+    let others = tree
+        .keys
+        .iter()
+        .filter(|key| key.role != KeyRole::Log)
+        .cloned();
     let next = TreeRow {
         tree_id,
         origin_v1: format!("{} - {tree_id}", tree.name),
@@ -105,22 +125,42 @@ pub async fn freeze(
         state: TreeState::Active,
         created_at: store.now_millis().await?.div_euclid(1_000),
         frozen_at: None,
-        keys: [KeyRow { role: KeyRole::Log, spki: key.spki().to_vec() }].into_iter().chain(others).collect(),
+        keys: [KeyRow {
+            role: KeyRole::Log,
+            spki: key.spki().to_vec(),
+        }]
+        .into_iter()
+        .chain(others)
+        .collect(),
         ..tree.clone()
     };
     let last = match freeze_surely(store, tree.tree_id, &next).await? {
         Freeze::Done(last) => last,
         Freeze::Refused => {
-            let opened = store.trees().await?.iter().any(|row| row.tree_id == tree_id);
-            let last = store.reader().newest_head(tree.tree_id).await?.filter(|_| opened);
+            let opened = store
+                .trees()
+                .await?
+                .iter()
+                .any(|row| row.tree_id == tree_id);
+            let last = store
+                .reader()
+                .newest_head(tree.tree_id)
+                .await?
+                .filter(|_| opened);
             last.ok_or(RotateError::Overtaken)?
         }
     };
-    Ok((TreeRow { first_log_index: tree.first_log_index + last.size.0, ..next }, last))
+    Ok((
+        TreeRow {
+            first_log_index: tree.first_log_index + last.size.0,
+            ..next
+        },
+        last,
+    ))
 }
 
-/// A freeze whose answer was lost is asked for again: that waits for the lock, and so for the end of the first one, and is refused
-/// if it was done. Whether by us, the trees say.
+/// A freeze whose answer was lost is asked for again: that waits for the lock, and so for the end
+/// of the first one, and is refused if it was done. Whether by us, the trees say.
 async fn freeze_surely(store: &dyn Store, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
     match store.freeze(tree, next).await {
         Err(lost @ (StoreError::UnknownOutcome(_) | StoreError::Unavailable(_))) => {
@@ -131,15 +171,19 @@ async fn freeze_surely(store: &dyn Store, tree: TreeId, next: &TreeRow) -> Store
     }
 }
 
-/// The last checkpoints of a frozen tree, once all its signed entry timestamps are stored: its key is then needed no more.
+/// The last checkpoints of a frozen tree, once all its signed entry timestamps are stored: its key
+/// is then needed no more.
 pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<FinalCheckpoint>> {
     store.final_checkpoint(tree.tree_id).await
 }
 
-/// Finishes a frozen tree with the keys given, as servers that run do by themselves. What is to be witnessed is left to them.
+/// Finishes a frozen tree with the keys given, as servers that run do by themselves. What is to be
+/// witnessed is left to them.
 pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoint, OpenError> {
     let parts = Parts::new(settings, &tree.name)?;
     let shard = parts.open(tree).await?;
     let finished = finish::finish(&shard, parts.store.as_ref(), parts.clock.as_ref());
-    finished.await.map_err(|error| OpenError::System(error.to_string()))
+    finished
+        .await
+        .map_err(|error| OpenError::System(error.to_string()))
 }

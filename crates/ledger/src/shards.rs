@@ -14,8 +14,8 @@ use tlog::LeafIndex;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
 
-/// The published heads of all shards of a log, of one moment. One borrow of it at the top of a handler is *the* state of the log
-/// for that request.
+/// The published heads of all shards of a log, of one moment. One borrow of it at the top of a
+/// handler is *the* state of the log for that request.
 #[derive(Clone)]
 pub struct Shards {
     frozen: Vec<Arc<Head>>,
@@ -30,7 +30,11 @@ impl Shards {
     /// Whether these are the very same heads.
     pub fn is(&self, other: &Self) -> bool {
         let same_frozen = self.frozen.len() == other.frozen.len()
-            && self.frozen.iter().zip(&other.frozen).all(|(one, other)| Arc::ptr_eq(one, other));
+            && self
+                .frozen
+                .iter()
+                .zip(&other.frozen)
+                .all(|(one, other)| Arc::ptr_eq(one, other));
         same_frozen && Arc::ptr_eq(&self.active, &other.active)
     }
 
@@ -44,7 +48,8 @@ impl Shards {
         &self.frozen
     }
 
-    /// All of them, the active one first, then as they were made: the order in which Rekor looks for an entry.
+    /// All of them, the active one first, then as they were made: the order in which Rekor looks
+    /// for an entry.
     pub fn active_first(&self) -> impl Iterator<Item = &Arc<Head>> {
         [&self.active].into_iter().chain(&self.frozen)
     }
@@ -61,7 +66,8 @@ impl Shards {
 
     /// The shard whose v2 origin is `name`; host names know no case.
     pub fn of_origin_v2(&self, name: &str) -> Option<&Arc<Head>> {
-        self.active_first().find(|head| head.tree.origin_v2.eq_ignore_ascii_case(name))
+        self.active_first()
+            .find(|head| head.tree.origin_v2.eq_ignore_ascii_case(name))
     }
 
     /// Where the entry of this log index is, if a published head covers it.

@@ -1,8 +1,9 @@
 //! Where a log lives: the contract that SQLite and Postgres fulfil.
 //!
-//! A [`Store`] answers reads from any number of tasks. A [`Writer`] is the sequencer's own connection: the only way to add
-//! to a tree. No row is ever updated in the write path; the row of `head` that a round inserts, keyed by its predecessor's
-//! size, *is* the compare-and-set between replicas.
+//! A [`Store`] answers reads from any number of tasks. A [`Writer`] is the sequencer's own
+//! connection: the only way to add to a tree. No row is ever updated in the write path; the row of
+//! `head` that a round inserts, keyed by its predecessor's size, *is* the compare-and-set between
+//! replicas.
 //!
 //! Absent on purpose: retries, caches, signatures, and any knowledge of what leaf bytes mean.
 
@@ -89,7 +90,8 @@ pub enum KeyRole {
 pub struct HeadRow {
     /// Size of the head before this one; 0 for the first.
     pub prev_size: TreeSize,
-    /// Size of this head, > `prev_size`; equal only in the last head of a frozen tree, which adds nothing.
+    /// Size of this head, > `prev_size`; equal only in the last head of a frozen tree, which adds
+    /// nothing.
     pub size: TreeSize,
     /// Root hash at `size`.
     pub root: Hash,
@@ -101,13 +103,22 @@ impl HeadRow {
     /// The last head of a tree that is frozen after `newest`: it adds nothing.
     pub(crate) fn last_after(newest: Option<Self>) -> Self {
         match newest {
-            Some(newest) => Self { prev_size: newest.size, ..newest },
-            None => Self { prev_size: TreeSize(0), size: TreeSize(0), root: tlog::EMPTY_ROOT, time: 0 },
+            Some(newest) => Self {
+                prev_size: newest.size,
+                ..newest
+            },
+            None => Self {
+                prev_size: TreeSize(0),
+                size: TreeSize(0),
+                root: tlog::EMPTY_ROOT,
+                time: 0,
+            },
         }
     }
 }
 
-/// A published head of a tree that has a witness policy. Publications are append-only, and each is larger than the last.
+/// A published head of a tree that has a witness policy. Publications are append-only, and each is
+/// larger than the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicationRow {
     /// Size of the publication before this one; none for the first.
@@ -167,10 +178,11 @@ pub struct TimestampRow {
 pub struct Round {
     /// The tree.
     pub tree_id: TreeId,
-    /// SPKI of the key this process will sign the head with; a round of a foreign key must not commit.
+    /// SPKI of the key this process will sign the head with; a round of a foreign key must not
+    /// commit.
     pub log_key_spki: Vec<u8>,
-    /// Root at `head.prev_size`. A round commits only onto the newest stored head, and only if that has this root: a
-    /// database that went back must not be built upon.
+    /// Root at `head.prev_size`. A round commits only onto the newest stored head, and only if that
+    /// has this root: a database that went back must not be built upon.
     pub prev_root: Hash,
     /// The new head; `entries` have leaf indexes `head.prev_size .. head.size`, in order.
     pub head: HeadRow,
@@ -189,12 +201,14 @@ pub struct Round {
 pub enum Commit {
     /// The round is durable.
     Done,
-    /// The round follows the newest stored head, but these of its leaves are stored below that. Nothing was stored.
+    /// The round follows the newest stored head, but these of its leaves are stored below that.
+    /// Nothing was stored.
     Duplicates(Vec<EntryRef>),
-    /// The newest stored head is not `head.prev_size` with `prev_root`, or somebody holds the tree's lock. Nothing was
-    /// stored.
+    /// The newest stored head is not `head.prev_size` with `prev_root`, or somebody holds the
+    /// tree's lock. Nothing was stored.
     LostRace,
-    /// Database and local clock differ by this many milliseconds (> `MAX_CLOCK_SKEW_MILLIS`). Nothing was stored.
+    /// Database and local clock differ by this many milliseconds (> `MAX_CLOCK_SKEW_MILLIS`).
+    /// Nothing was stored.
     ClockSkew(i64),
     /// The tree is not active, or `log_key_spki` is not its log key. Nothing was stored.
     NotOurs,
@@ -236,13 +250,16 @@ pub struct EntryRef {
 /// What can go wrong with the database.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database could not be reached or did not answer in time. For a commit: nothing was sent, so nothing was stored.
+    /// The database could not be reached or did not answer in time. For a commit: nothing was sent,
+    /// so nothing was stored.
     #[error("database unavailable: {0}")]
     Unavailable(String),
-    /// The answer to a commit was lost, or came with a warning: the round may or may not be durable.
+    /// The answer to a commit was lost, or came with a warning: the round may or may not be
+    /// durable.
     #[error("outcome of the commit is unknown: {0}")]
     UnknownOutcome(String),
-    /// The database refuses the data itself (too long, not representable): the same round would fail again.
+    /// The database refuses the data itself (too long, not representable): the same round would
+    /// fail again.
     #[error("database refuses the data: {0}")]
     Data(String),
     /// A serialization failure or deadlock: nothing was stored, the same round may be tried again.
@@ -272,12 +289,24 @@ pub trait Read: Send {
     async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>>;
     /// Leaf hashes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>>;
-    /// Roots of the full tiles `range` of `level`, all of them or [`StoreError::Damaged`]. At most 256.
-    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>>;
-    /// The 256 hashes of each full tile asked for, in order, all of them or [`StoreError::Damaged`].
+    /// Roots of the full tiles `range` of `level`, all of them or [`StoreError::Damaged`]. At most
+    /// 256.
+    async fn tile_roots(
+        &mut self,
+        tree: TreeId,
+        level: u8,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Hash>>;
+    /// The 256 hashes of each full tile asked for, in order, all of them or
+    /// [`StoreError::Damaged`].
     async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>>;
     /// Which of these leaf hashes are stored below `size`, compared in full. Any order.
-    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>>;
+    async fn find_leaves(
+        &mut self,
+        tree: TreeId,
+        leaf_hashes: &[Hash],
+        size: TreeSize,
+    ) -> StoreResult<Vec<EntryRef>>;
 }
 
 /// A database that holds trees.
@@ -291,50 +320,92 @@ pub trait Store: Rotation + Send + Sync + 'static {
     fn reader(&self) -> Box<dyn Read>;
     /// A new connection for the sequencer, outside the pool. MUST fail on a standby.
     async fn writer(&self) -> StoreResult<Box<dyn Writer>>;
-    /// A new connection for a publisher, outside the pool where other processes may publish. MUST fail on a standby.
+    /// A new connection for a publisher, outside the pool where other processes may publish. MUST
+    /// fail on a standby.
     async fn publisher(&self) -> StoreResult<Box<dyn Publisher>>;
 
     /// All trees, oldest first.
     async fn trees(&self) -> StoreResult<Vec<TreeRow>>;
-    /// Creates a tree with its keys in one transaction. Returns false, and stores nothing, if an active tree of that name
-    /// or a tree of that ID exists.
+    /// Creates a tree with its keys in one transaction. Returns false, and stores nothing, if an
+    /// active tree of that name or a tree of that ID exists.
     async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool>;
 
     /// Heads with `prev_size >= from`, ascending, at most `limit`.
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>>;
     /// Publications with a `prev_size` of `from` or more (none: all), ascending, at most `limit`.
-    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>>;
-    /// Entries at these indexes that are below `size`, in ascending order of index; absent ones are left out.
-    async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>>;
+    async fn publications(
+        &self,
+        tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<PublicationRow>>;
+    /// Entries at these indexes that are below `size`, in ascending order of index; absent ones are
+    /// left out.
+    async fn entries(
+        &self,
+        tree: TreeId,
+        indexes: &[LeafIndex],
+        size: TreeSize,
+    ) -> StoreResult<Vec<StoredEntry>>;
     /// The leaf bytes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
     async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
-    /// Leaf indexes in `range` of the newest entries that meet `condition`, newest first, at most `limit`. Keys are compared by
-    /// their hashes. On a connection of searches, as the next two and [`Store::first_at`].
-    async fn newest(&self, tree: TreeId, condition: &Condition, range: Range<u64>, limit: u32)
-    -> StoreResult<Vec<u64>>;
-    /// Those of `indexes` whose entries meet `condition`, in their order. Keys are compared by their hashes.
-    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>>;
-    /// The entries at `indexes`, in any order; those whose full key texts do not meet `conditions` are left out. Kinds are not
-    /// compared.
-    async fn found(&self, tree: TreeId, indexes: &[u64], conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>>;
-    /// For each of `queries`, at most 64, the page that [`search`] gives for this key alone with this limit. One round trip where
-    /// the database is not in this process.
-    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>>;
-    /// The first leaf index below `size` whose entry was integrated at `time` (Unix seconds) or later; `size` if there is none.
+    /// Leaf indexes in `range` of the newest entries that meet `condition`, newest first, at most
+    /// `limit`. Keys are compared by their hashes. On a connection of searches, as the next two and
+    /// [`Store::first_at`].
+    async fn newest(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        range: Range<u64>,
+        limit: u32,
+    ) -> StoreResult<Vec<u64>>;
+    /// Those of `indexes` whose entries meet `condition`, in their order. Keys are compared by
+    /// their hashes.
+    async fn meeting(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        indexes: &[u64],
+    ) -> StoreResult<Vec<u64>>;
+    /// The entries at `indexes`, in any order; those whose full key texts do not meet `conditions`
+    /// are left out. Kinds are not compared.
+    async fn found(
+        &self,
+        tree: TreeId,
+        indexes: &[u64],
+        conditions: &[Condition],
+    ) -> StoreResult<Vec<FoundEntry>>;
+    /// For each of `queries`, at most 64, the page that [`search`] gives for this key alone with
+    /// this limit. One round trip where the database is not in this process.
+    async fn search_each(
+        &self,
+        tree: TreeId,
+        queries: &[KeyQuery],
+        limit: u32,
+    ) -> StoreResult<Vec<Page>>;
+    /// The first leaf index below `size` whose entry was integrated at `time` (Unix seconds) or
+    /// later; `size` if there is none.
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
-    /// Stores signed entry timestamps outside a round; the first one stored wins. Those at or beyond the newest head's size are
-    /// left out: a database that went back gives those places to other entries.
+    /// Stores signed entry timestamps outside a round; the first one stored wins. Those at or
+    /// beyond the newest head's size are left out: a database that went back gives those places to
+    /// other entries.
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()>;
     /// Database clock, Unix milliseconds; proves that the database answers.
     async fn now_millis(&self) -> StoreResult<i64>;
 
-    /// For fsck: everything stored of the entries in `range` (below the size fsck works at), ascending. Entries that are not
-    /// there are left out.
+    /// For fsck: everything stored of the entries in `range` (below the size fsck works at),
+    /// ascending. Entries that are not there are left out.
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>>;
     /// For fsck: the full tiles stored of one level from `from` on, ascending, at most `limit`.
-    async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>>;
-    /// For fsck: rows of each table for leaf indexes below `size`, and rows of any table that belong to no entry below it
-    /// although no head covers them (must be 0 where no commit runs).
+    async fn audit_tiles(
+        &self,
+        tree: TreeId,
+        level: u8,
+        from: u64,
+        limit: u32,
+    ) -> StoreResult<Vec<FullTile>>;
+    /// For fsck: rows of each table for leaf indexes below `size`, and rows of any table that
+    /// belong to no entry below it although no head covers them (must be 0 where no commit runs).
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts>;
 }
 
@@ -353,11 +424,11 @@ pub struct AuditEntry {
     pub body: Option<Vec<u8>>,
     /// Full key texts stored beside the entry.
     pub index_keys: Vec<String>,
-    /// Table `leaf`: the row that `leaf_hash` calls for, if it is there. (A row under another hash cannot be looked up by its
-    /// index; it shows in [`AuditCounts::leaves`].)
+    /// Table `leaf`: the row that `leaf_hash` calls for, if it is there. (A row under another hash
+    /// cannot be looked up by its index; it shows in [`AuditCounts::leaves`].)
     pub leaf_rows: Vec<[u8; 16]>,
-    /// Table `index_key`: the rows that `index_keys` call for, as far as they are there, ascending. (Others show in
-    /// [`AuditCounts::index_keys`].)
+    /// Table `index_key`: the rows that `index_keys` call for, as far as they are there, ascending.
+    /// (Others show in [`AuditCounts::index_keys`].)
     pub index_key_rows: Vec<IndexKeyHash>,
     /// Table `signed_entry_timestamp`.
     pub signed_entry_timestamp: Option<Vec<u8>>,
@@ -391,15 +462,18 @@ pub struct AuditCounts {
 pub trait Writer: Read {
     /// Commits a round in one statement (or one transaction) and returns its outcome.
     ///
-    /// Dies before the database made it durable: nothing is stored. Dies after: all of it is stored, and the caller learns
-    /// that by looking its leaves up. Ends an exclusive section, whatever the outcome, but for [`Commit::Duplicates`]: the rest of
-    /// the round may follow in the same section.
+    /// Dies before the database made it durable: nothing is stored. Dies after: all of it is
+    /// stored, and the caller learns that by looking its leaves up. Ends an exclusive section,
+    /// whatever the outcome, but for [`Commit::Duplicates`]: the rest of the round may follow in
+    /// the same section.
     ///
-    /// MUST answer [`StoreError::UnknownOutcome`] whenever it cannot know. After any error the writer is spent.
+    /// MUST answer [`StoreError::UnknownOutcome`] whenever it cannot know. After any error the
+    /// writer is spent.
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit>;
 
-    /// Enters an exclusive section: waits (bounded) for the tree's lock and keeps everybody else's rounds out until the next
-    /// [`Writer::commit`] or [`Writer::abandon`]. Reads inside it see every round that was committed before.
+    /// Enters an exclusive section: waits (bounded) for the tree's lock and keeps everybody else's
+    /// rounds out until the next [`Writer::commit`] or [`Writer::abandon`]. Reads inside it see
+    /// every round that was committed before.
     async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()>;
 
     /// Leaves an exclusive section, if one was entered, without storing anything.
@@ -409,16 +483,18 @@ pub trait Writer: Read {
 /// A publisher's connection.
 #[async_trait]
 pub trait Publisher: Send {
-    /// Takes the right to publish heads of a tree, which one process at a time has; false, without waiting, while another has
-    /// it. It is given back by [`Publisher::release`], and when the connection ends for whatever reason.
+    /// Takes the right to publish heads of a tree, which one process at a time has; false, without
+    /// waiting, while another has it. It is given back by [`Publisher::release`], and when the
+    /// connection ends for whatever reason.
     async fn claim(&mut self, tree: TreeId) -> StoreResult<bool>;
 
     /// Gives the right back.
     async fn release(&mut self, tree: TreeId) -> StoreResult<()>;
 
-    /// Stores a publication if the newest one is still the one of `prev_size`; false if it is not, and then nothing is stored.
+    /// Stores a publication if the newest one is still the one of `prev_size`; false if it is not,
+    /// and then nothing is stored.
     ///
-    /// Dies before the answer: it is stored or not, and [`Read::newest_publication`] tells. After any error the connection is
-    /// spent.
+    /// Dies before the answer: it is stored or not, and [`Read::newest_publication`] tells. After
+    /// any error the connection is spent.
     async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool>;
 }

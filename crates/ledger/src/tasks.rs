@@ -1,4 +1,5 @@
-//! The tasks that live as long as the log. Nobody does the work of one that is gone, so its end is the end of the server.
+//! The tasks that live as long as the log. Nobody does the work of one that is gone, so its end is
+//! the end of the server.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -23,7 +24,8 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// Starts a task. It MUST NOT panic, nor return while `may_end` is false; otherwise the server cannot go on.
+    /// Starts a task. It MUST NOT panic, nor return while `may_end` is false; otherwise the server
+    /// cannot go on.
     ///
     /// A task that is aborted, or dropped with the runtime, has not ended in this sense.
     pub(crate) fn spawn<T>(
@@ -37,10 +39,14 @@ impl Tasks {
     {
         let tasks = self.clone();
         tokio::spawn(async move {
-            // Nothing goes on after the panic that could see what it left half done but reads and the stop.
+            // Nothing goes on after the panic that could see what it left half done but reads and
+            // the stop.
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             if ended.is_err() || !may_end() {
-                tracing::error!(task = name, "a task ended abnormally; this server cannot go on");
+                tracing::error!(
+                    task = name,
+                    "a task ended abnormally; this server cannot go on"
+                );
                 tasks.fail(Fatal::TaskEnded(name));
             }
         })
@@ -63,7 +69,11 @@ impl Tasks {
     /// Waits until the server cannot go on.
     pub(crate) async fn wait_fatal(&self) -> Fatal {
         let mut fatal = self.fatal.subscribe();
-        match fatal.wait_for(Option::is_some).await.map(|fatal| fatal.clone()) {
+        match fatal
+            .wait_for(Option::is_some)
+            .await
+            .map(|fatal| fatal.clone())
+        {
             Ok(Some(fatal)) => fatal,
             // Not reached: the sender lives as long as this borrow.
             Ok(None) | Err(_) => std::future::pending().await,
@@ -93,7 +103,11 @@ mod tests {
         tasks.spawn("the follower", || false, async {});
         assert_eq!(tasks.wait_fatal().await, Fatal::TaskEnded("the follower"));
         tasks.fail(Fatal::LacksKey("later".into()));
-        assert_eq!(tasks.fatal(), Some(Fatal::TaskEnded("the follower")), "the first reason counts");
+        assert_eq!(
+            tasks.fatal(),
+            Some(Fatal::TaskEnded("the follower")),
+            "the first reason counts"
+        );
     }
 
     #[tokio::test]
@@ -104,7 +118,12 @@ mod tests {
             let stopping = Arc::clone(&stopping);
             move || stopping.load(Ordering::Relaxed)
         };
-        tasks.spawn("one", may_end, async move { stopping.store(true, Ordering::Relaxed) }).await.unwrap();
+        tasks
+            .spawn("one", may_end, async move {
+                stopping.store(true, Ordering::Relaxed)
+            })
+            .await
+            .unwrap();
         let aborted = tasks.spawn("another", || false, pending());
         aborted.abort();
         assert!(aborted.await.unwrap_err().is_cancelled());

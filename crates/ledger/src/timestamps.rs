@@ -14,23 +14,27 @@ use crate::reading::entry::LoggedEntry;
 use crate::store::TimestampRow;
 use crate::tree::Tree;
 
-/// SETs that may wait to be stored. If reads outrun a database that accepts no writes, the oldest SETs are dropped and signed again
-/// at the next read. 16 × a round, about 2.5 MiB.
+/// SETs that may wait to be stored. If reads outrun a database that accepts no writes, the oldest
+/// SETs are dropped and signed again at the next read. 16 × a round, about 2.5 MiB.
 const MAX_WAITING: usize = 16 * 1_024;
 
-/// Returns the bytes that a SET signs: the RFC 8785 form of `{"body","integratedTime","logID","logIndex"}` as Rekor v1 makes it.
-/// No member needs escapes: base64, a number, hex, a number.
+/// Returns the bytes that a SET signs: the RFC 8785 form of
+/// `{"body","integratedTime","logID","logIndex"}` as Rekor v1 makes it. No member needs escapes:
+/// base64, a number, hex, a number.
 pub(crate) fn payload(tree: &Tree, leaf_index: LeafIndex, time: i64, leaf_bytes: &[u8]) -> String {
     let log_index = tree.first_log_index + leaf_index.0;
     let mut text = String::with_capacity(leaf_bytes.len() * 4 / 3 + 160);
     text.push_str("{\"body\":\"");
     STANDARD.encode_string(leaf_bytes, &mut text);
-    text.push_str(&format!("\",\"integratedTime\":{time},\"logID\":\"{}\",\"logIndex\":{log_index}}}", tree.log_id));
+    text.push_str(&format!(
+        "\",\"integratedTime\":{time},\"logID\":\"{}\",\"logIndex\":{log_index}}}",
+        tree.log_id
+    ));
     text
 }
 
-/// Makes the signed entry timestamps of one tree. One that was handed out waits here until it is stored, with the next round or when
-/// the log is idle.
+/// Makes the signed entry timestamps of one tree. One that was handed out waits here until it is
+/// stored, with the next round or when the log is idle.
 pub(crate) struct Timestamps {
     tree: Arc<Tree>,
     signer: Signer,
@@ -40,14 +44,23 @@ pub(crate) struct Timestamps {
 
 impl Timestamps {
     pub(crate) fn new(tree: Arc<Tree>, signer: Signer, metrics: &Metrics) -> Self {
-        Self { tree, signer, signed: metrics.timestamps_signed.clone(), waiting: Waiting::default() }
+        Self {
+            tree,
+            signer,
+            signed: metrics.timestamps_signed.clone(),
+            waiting: Waiting::default(),
+        }
     }
 
-    /// Returns the SET of an entry: the stored one, the one that waits to be stored, or a new one, which then waits.
+    /// Returns the SET of an entry: the stored one, the one that waits to be stored, or a new one,
+    /// which then waits.
     ///
     /// MUST be called only for entries below a published head, as every [`LoggedEntry`] is.
     pub(crate) fn get_or_sign(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, SigningError> {
-        let known = entry.signed_entry_timestamp.clone().or_else(|| self.waiting.get(entry.leaf_index));
+        let known = entry
+            .signed_entry_timestamp
+            .clone()
+            .or_else(|| self.waiting.get(entry.leaf_index));
         if let Some(known) = known {
             return Ok(known);
         }
@@ -82,7 +95,11 @@ impl Waiting {
     /// Adds a SET unless one waits already. Returns the one that counts.
     fn add(&self, leaf_index: LeafIndex, signature: Vec<u8>) -> Arc<[u8]> {
         let mut waiting = self.lock();
-        let kept = Arc::clone(waiting.entry(leaf_index).or_insert_with(|| signature.into()));
+        let kept = Arc::clone(
+            waiting
+                .entry(leaf_index)
+                .or_insert_with(|| signature.into()),
+        );
         if waiting.len() > MAX_WAITING {
             waiting.pop_first();
         }
@@ -93,7 +110,10 @@ impl Waiting {
         self.lock()
             .iter()
             .take(limit)
-            .map(|(&leaf_index, signature)| TimestampRow { leaf_index, signature: Arc::clone(signature) })
+            .map(|(&leaf_index, signature)| TimestampRow {
+                leaf_index,
+                signature: Arc::clone(signature),
+            })
             .collect()
     }
 
@@ -148,7 +168,10 @@ mod tests {
         };
         let payload = payload(&tree, LeafIndex(55), 1_795_384_279, body.as_bytes());
         let digest = tlog::sha256(payload.as_bytes()).to_string();
-        assert_eq!(digest, "0eb3182ea056e7a54eefc961e3f1450b3e9960628fcc8787094b9f493b69ba80");
+        assert_eq!(
+            digest,
+            "0eb3182ea056e7a54eefc961e3f1450b3e9960628fcc8787094b9f493b69ba80"
+        );
     }
 
     #[test]

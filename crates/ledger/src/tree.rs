@@ -38,9 +38,17 @@ impl Tree {
             .keys
             .iter()
             .find(|stored| stored.role == KeyRole::Log)
-            .ok_or_else(|| StoreError::Damaged(format!("table tree_key: tree {} has no log key", row.tree_id)))?;
+            .ok_or_else(|| {
+                StoreError::Damaged(format!(
+                    "table tree_key: tree {} has no log key",
+                    row.tree_id
+                ))
+            })?;
         let log_key = VerifyingKey::from_spki(&stored.spki).map_err(|error| {
-            StoreError::Damaged(format!("table tree_key: the log key of tree {}: {error}", row.tree_id))
+            StoreError::Damaged(format!(
+                "table tree_key: the log key of tree {}: {error}",
+                row.tree_id
+            ))
         })?;
         Ok(Self {
             id: row.tree_id,

@@ -41,7 +41,12 @@ async fn an_entry_is_shown_without_an_attestation_that_is_not_the_stored_one() {
         let attestation = (n < 5).then(|| attestation(n));
         let leaf_bytes = format!("leaf {n}").into_bytes();
         ledger
-            .append(NewEntry { leaf_bytes, kind: "test:1".into(), index_keys: Vec::new(), attestation })
+            .append(NewEntry {
+                leaf_bytes,
+                kind: "test:1".into(),
+                index_keys: Vec::new(),
+                attestation,
+            })
             .await
             .unwrap();
     }
@@ -58,18 +63,34 @@ async fn an_entry_is_shown_without_an_attestation_that_is_not_the_stored_one() {
         ]
     );
     let counted = [("damaged", 0), ("erased", 0), ("missing", 0)];
-    assert_eq!(unavailable(&metrics), counted.map(|(reason, count)| (reason.to_owned(), count)));
+    assert_eq!(
+        unavailable(&metrics),
+        counted.map(|(reason, count)| (reason.to_owned(), count))
+    );
 
-    let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&file)
+        .connect()
+        .await
+        .unwrap();
     connection.execute(CHANGES).await.unwrap();
-    assert_eq!(self::shown(&ledger).await, [Some(attestation(0)), None, None, None, None, None]);
+    assert_eq!(
+        self::shown(&ledger).await,
+        [Some(attestation(0)), None, None, None, None, None]
+    );
     let counted = [("damaged", 2), ("erased", 1), ("missing", 1)];
-    assert_eq!(unavailable(&metrics), counted.map(|(reason, count)| (reason.to_owned(), count)));
+    assert_eq!(
+        unavailable(&metrics),
+        counted.map(|(reason, count)| (reason.to_owned(), count))
+    );
 }
 
 fn attestation(n: u64) -> Attestation {
     let data = format!("attestation {n}").into_bytes();
-    Attestation { digest: tlog::sha256(&data), data }
+    Attestation {
+        digest: tlog::sha256(&data),
+        data,
+    }
 }
 
 /// The attestations of all six entries, which show either way.
@@ -82,9 +103,16 @@ async fn shown(ledger: &Ledger) -> Vec<Option<Attestation>> {
 /// What the counter has, by reason.
 fn unavailable(metrics: &Registry) -> Vec<(String, u64)> {
     let families = metrics.gather();
-    let family = families.iter().find(|family| family.name() == "treehead_attestations_unavailable_total");
+    let family = families
+        .iter()
+        .find(|family| family.name() == "treehead_attestations_unavailable_total");
     let counters = family.into_iter().flat_map(|family| family.get_metric());
     counters
-        .map(|counter| (counter.get_label()[0].value().to_owned(), counter.get_counter().get_value() as u64))
+        .map(|counter| {
+            (
+                counter.get_label()[0].value().to_owned(),
+                counter.get_counter().get_value() as u64,
+            )
+        })
         .collect()
 }

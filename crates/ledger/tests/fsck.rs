@@ -21,27 +21,43 @@ fn keys(n: u64) -> Vec<String> {
 fn derive(_: &str, leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, String> {
     let text = std::str::from_utf8(leaf_bytes).map_err(|error| error.to_string())?;
     let number = text.strip_prefix("leaf ").and_then(|n| n.parse().ok());
-    number.map(|n| Some(keys(n))).ok_or_else(|| "no number".into())
+    number
+        .map(|n| Some(keys(n)))
+        .ok_or_else(|| "no number".into())
 }
 
 async fn check(store: &SqliteStore) -> Report {
     let tree = store.trees().await.unwrap().remove(0);
     let mut reached = 0;
-    let report = fsck(store, &tree, &derive, &mut |progress| reached = progress.done).await.unwrap();
+    let report = fsck(store, &tree, &derive, &mut |progress| {
+        reached = progress.done
+    })
+    .await
+    .unwrap();
     assert_eq!(reached, report.size.0);
     report
 }
 
 async fn append(ledger: Ledger, n: u64) {
     let data = n.to_be_bytes().to_vec();
-    let attestation = n.is_multiple_of(10).then(|| Attestation { digest: tlog::sha256(&data), data });
+    let attestation = n.is_multiple_of(10).then(|| Attestation {
+        digest: tlog::sha256(&data),
+        data,
+    });
     let leaf_bytes = format!("leaf {n}").into_bytes();
-    let entry = NewEntry { leaf_bytes, kind: "test:1".into(), index_keys: keys(n), attestation };
-    let (Appended::Sequenced(logged) | Appended::Duplicate(logged)) = ledger.append(entry).await.unwrap();
+    let entry = NewEntry {
+        leaf_bytes,
+        kind: "test:1".into(),
+        index_keys: keys(n),
+        attestation,
+    };
+    let (Appended::Sequenced(logged) | Appended::Duplicate(logged)) =
+        ledger.append(entry).await.unwrap();
     ledger.signed_entry_timestamp(&logged).unwrap();
 }
 
-/// A log of 600 entries with tiles, timestamps and attestations, damaged by `sql`; what fsck says of it.
+/// A log of 600 entries with tiles, timestamps and attestations, damaged by `sql`; what fsck says
+/// of it.
 async fn findings_after(sql: &'static str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log.sqlite");
@@ -67,8 +83,16 @@ async fn findings_after(sql: &'static str) -> Vec<String> {
         }
     }
     ledger.stop().await;
-    assert_eq!(check(&store).await.findings, Vec::<String>::new(), "before the damage");
-    let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    assert_eq!(
+        check(&store).await.findings,
+        Vec::<String>::new(),
+        "before the damage"
+    );
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&file)
+        .connect()
+        .await
+        .unwrap();
     connection.execute(sql).await.unwrap();
     check(&store).await.findings
 }
@@ -80,52 +104,97 @@ async fn every_kind_of_damage_is_named() {
             "UPDATE body SET body = CAST('leaf 1000' AS BLOB) WHERE leaf_index = 7",
             "table entry: leaf index 7 has leaf hash",
         ),
-        ("DELETE FROM body WHERE leaf_index = 8", "table body: leaf index 8 is missing"),
-        ("DELETE FROM entry WHERE leaf_index = 9", "table entry: leaf indexes 9 to 9 are missing"),
-        ("DELETE FROM entry WHERE leaf_index = 599", "table entry: leaf indexes 599 to 599 are missing"),
+        (
+            "DELETE FROM body WHERE leaf_index = 8",
+            "table body: leaf index 8 is missing",
+        ),
+        (
+            "DELETE FROM entry WHERE leaf_index = 9",
+            "table entry: leaf indexes 9 to 9 are missing",
+        ),
+        (
+            "DELETE FROM entry WHERE leaf_index = 599",
+            "table entry: leaf indexes 599 to 599 are missing",
+        ),
         (
             "UPDATE entry SET time = time - 100 WHERE leaf_index = 10",
             "table entry: leaf index 10 and the head of its round",
         ),
-        ("DELETE FROM leaf WHERE leaf_index = 11", "table leaf: leaf index 11"),
-        ("INSERT INTO leaf SELECT tree_id, zeroblob(16), 12 FROM tree", "table leaf: 601 rows"),
-        ("DELETE FROM index_key WHERE leaf_index = 13", "table index_key: the rows of leaf index 13"),
-        ("INSERT INTO index_key SELECT tree_id, zeroblob(16), 14 FROM tree", "table index_key: 1201 rows"),
+        (
+            "DELETE FROM leaf WHERE leaf_index = 11",
+            "table leaf: leaf index 11",
+        ),
+        (
+            "INSERT INTO leaf SELECT tree_id, zeroblob(16), 12 FROM tree",
+            "table leaf: 601 rows",
+        ),
+        (
+            "DELETE FROM index_key WHERE leaf_index = 13",
+            "table index_key: the rows of leaf index 13",
+        ),
+        (
+            "INSERT INTO index_key SELECT tree_id, zeroblob(16), 14 FROM tree",
+            "table index_key: 1201 rows",
+        ),
         (
             "UPDATE signed_entry_timestamp SET signature = zeroblob(70) WHERE leaf_index = 15",
             "table signed_entry_timestamp: leaf index 15 does not verify",
         ),
-        ("UPDATE attestation SET data = x'00' WHERE leaf_index = 20", "table attestation: the digest of leaf index 20"),
-        ("DELETE FROM attestation WHERE leaf_index = (SELECT max(leaf_index) FROM attestation)", " is missing"),
+        (
+            "UPDATE attestation SET data = x'00' WHERE leaf_index = 20",
+            "table attestation: the digest of leaf index 20",
+        ),
+        (
+            "DELETE FROM attestation WHERE leaf_index = (SELECT max(leaf_index) FROM attestation)",
+            " is missing",
+        ),
         (
             "UPDATE entry SET attested = 0 WHERE leaf_index = (SELECT min(leaf_index) FROM attestation)",
             "was stored without one",
         ),
-        ("DELETE FROM tile WHERE level = 0 AND \"index\" = 1", "table tile: level 0 index 1 is missing"),
+        (
+            "DELETE FROM tile WHERE level = 0 AND \"index\" = 1",
+            "table tile: level 0 index 1 is missing",
+        ),
         (
             "UPDATE tile SET hashes = zeroblob(8192) WHERE level = 0 AND \"index\" = 0",
             "table tile: level 0 index 0 has other hashes",
         ),
-        ("UPDATE tile SET root = zeroblob(32) WHERE \"index\" = 0", "table tile: level 0 index 0 has another root"),
+        (
+            "UPDATE tile SET root = zeroblob(32) WHERE \"index\" = 0",
+            "table tile: level 0 index 0 has another root",
+        ),
         (
             "INSERT INTO tile SELECT tree_id, level, 7, root, hashes FROM tile WHERE \"index\" = 0",
             "table tile: level 0 index 7 is beyond the newest head",
         ),
-        ("UPDATE head SET root = zeroblob(32) WHERE size = (SELECT max(size) FROM head)", "but its entries give root"),
+        (
+            "UPDATE head SET root = zeroblob(32) WHERE size = (SELECT max(size) FROM head)",
+            "but its entries give root",
+        ),
         (
             "INSERT INTO head SELECT tree_id, 1, 10000, time, root FROM head WHERE prev_size = 0",
             "begins below the newest head and ends beyond it",
         ),
-        ("DELETE FROM head WHERE prev_size = 0", "table head: the head after size 0 is missing"),
+        (
+            "DELETE FROM head WHERE prev_size = 0",
+            "table head: the head after size 0 is missing",
+        ),
         (
             "INSERT INTO leaf SELECT tree_id, zeroblob(16), 900 FROM tree",
             "1 rows of the entry tables are beyond the newest head",
         ),
-        ("DELETE FROM tree_key", "table tree_key: there is no usable log key"),
+        (
+            "DELETE FROM tree_key",
+            "table tree_key: there is no usable log key",
+        ),
     ];
     for (sql, expected) in cases {
         let findings = findings_after(sql).await;
-        assert!(findings.iter().any(|finding| finding.contains(expected)), "{sql}: {findings:?}");
+        assert!(
+            findings.iter().any(|finding| finding.contains(expected)),
+            "{sql}: {findings:?}"
+        );
     }
 }
 
@@ -138,6 +207,7 @@ async fn an_erased_attestation_is_no_damage() {
 
 #[tokio::test]
 async fn damage_of_one_body_is_one_finding_per_table() {
-    let findings = findings_after("UPDATE body SET index_keys = zeroblob(0) WHERE leaf_index = 3").await;
+    let findings =
+        findings_after("UPDATE body SET index_keys = zeroblob(0) WHERE leaf_index = 3").await;
     assert_eq!(findings.len(), 2, "{findings:?}");
 }

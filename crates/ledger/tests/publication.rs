@@ -1,4 +1,5 @@
-//! Publication with witnesses: several servers on one database, witnesses that fail in every way, one seed replays exactly.
+//! Publication with witnesses: several servers on one database, witnesses that fail in every way,
+//! one seed replays exactly.
 //!
 //! `TREEHEAD_SIMULATION_SEED=n cargo test -p ledger --test publication` replays one seed.
 
@@ -14,7 +15,10 @@ use std::time::Duration;
 
 use ledger::rotation;
 use ledger::store::{Rotation as _, Store, TreeState};
-use ledger::{AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, OpenError, Settings, TreeId, Witnessing};
+use ledger::{
+    AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, OpenError, Settings, TreeId,
+    Witnessing,
+};
 use ring::rand::SystemRandom;
 use store::SimStore;
 use tlog::{Checkpoint, Note, SigningKey, WitnessPolicy};
@@ -49,7 +53,13 @@ impl World {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
         let next_pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
         let ed25519 = SigningKey::generate_ed25519_pkcs8(&rng).unwrap();
-        Self { witnesses: SimWitnesses::new(&store, witnesses), store, pkcs8, next_pkcs8, ed25519 }
+        Self {
+            witnesses: SimWitnesses::new(&store, witnesses),
+            store,
+            pkcs8,
+            next_pkcs8,
+            ed25519,
+        }
     }
 
     fn settings(&self, quorum: &str, fail_open_after: Option<Duration>) -> Settings {
@@ -61,7 +71,11 @@ impl World {
             keys: KeyRing::new([key(&self.pkcs8), key(&self.next_pkcs8)]),
             place: "test".into(),
             cosigner: Some(key(&self.ed25519)),
-            witnessing: Some(Witnessing { policy, transport: Arc::new(self.witnesses.clone()), fail_open_after }),
+            witnessing: Some(Witnessing {
+                policy,
+                transport: Arc::new(self.witnesses.clone()),
+                fail_open_after,
+            }),
             clock: Arc::new(SimClock(self.store.clone())),
             metrics: prometheus::Registry::new(),
         }
@@ -75,13 +89,30 @@ impl World {
         Ledger::open(self.settings(quorum, None)).await.unwrap()
     }
 
-    /// How many witnesses cosigned the head that a server shows, after both lines of the log itself.
+    /// How many witnesses cosigned the head that a server shows, after both lines of the log
+    /// itself.
     fn cosignatures(&self, ledger: &Ledger) -> usize {
         let note = Note::parse(&ledger.head().checkpoint_v2).unwrap();
-        assert!(note.signatures().iter().take(2).all(|line| line.name == ledger.tree().origin_v2), "{note}");
-        assert_eq!(Note::parse(&ledger.head().checkpoint_v1).unwrap().signatures().len(), 1);
+        assert!(
+            note.signatures()
+                .iter()
+                .take(2)
+                .all(|line| line.name == ledger.tree().origin_v2),
+            "{note}"
+        );
+        assert_eq!(
+            Note::parse(&ledger.head().checkpoint_v1)
+                .unwrap()
+                .signatures()
+                .len(),
+            1
+        );
         let policy = self.policy("quorum none");
-        policy.witnesses().iter().filter(|witness| witness.key.cosigned(&note).unwrap().is_some()).count()
+        policy
+            .witnesses()
+            .iter()
+            .filter(|witness| witness.key.cosigned(&note).unwrap().is_some())
+            .count()
     }
 }
 
@@ -97,7 +128,11 @@ fn entry(n: u64) -> NewEntry {
 }
 
 fn run(seed: u64, scenario: impl AsyncFnOnce(SimStore)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(scenario(SimStore::new(seed)));
 }
 
@@ -113,8 +148,11 @@ fn servers_with_faults_show_only_what_a_quorum_cosigned() {
     for seed in seeds() {
         run(seed, async |store| {
             let world = World::new(store.clone(), 3);
-            let mut servers =
-                vec![world.open(TWO_OF_THREE).await, world.open(TWO_OF_THREE).await, world.open(TWO_OF_THREE).await];
+            let mut servers = vec![
+                world.open(TWO_OF_THREE).await,
+                world.open(TWO_OF_THREE).await,
+                world.open(TWO_OF_THREE).await,
+            ];
             store.with(|state| state.fault_every = 5);
             world.witnesses.fail_one_in(4);
             let mut published = [0; 3];
@@ -122,13 +160,19 @@ fn servers_with_faults_show_only_what_a_quorum_cosigned() {
                 let mut writers = Vec::new();
                 for n in 0..30 {
                     let ledger = servers[n as usize % 3].clone();
-                    writers.push(tokio::spawn(async move { ledger.append(entry(step * 10 + n)).await }));
+                    writers.push(tokio::spawn(async move {
+                        ledger.append(entry(step * 10 + n)).await
+                    }));
                 }
                 for writer in writers {
                     match writer.await.unwrap() {
                         Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) => {
-                            let stored = store.with(|state| state.tables.publications.last().unwrap().size);
-                            assert!(logged.leaf_index.0 < stored.0, "answered before it was published");
+                            let stored =
+                                store.with(|state| state.tables.publications.last().unwrap().size);
+                            assert!(
+                                logged.leaf_index.0 < stored.0,
+                                "answered before it was published"
+                            );
                         }
                         Err(AppendError::Unavailable(_) | AppendError::Unpublished { .. }) => {}
                         Err(error) => panic!("seed {seed} step {step}: {error}"),
@@ -163,16 +207,28 @@ fn without_a_quorum_nothing_leaves_and_writes_are_refused() {
     run(1, async |store| {
         let world = World::new(store.clone(), 1);
         let ledger = world.open("quorum w0").await;
-        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Sequenced(_))));
+        assert!(matches!(
+            ledger.append(entry(1)).await,
+            Ok(Appended::Sequenced(_))
+        ));
         let shown = ledger.head().checkpoint_v2.clone();
         world.witnesses.behave(0, Behaviour::Dead);
         let started = Instant::now();
         let answer = ledger.append(entry(2)).await;
-        assert!(matches!(answer, Err(AppendError::Unpublished { .. })), "{answer:?}");
+        assert!(
+            matches!(answer, Err(AppendError::Unpublished { .. })),
+            "{answer:?}"
+        );
         assert_eq!(started.elapsed().as_secs(), 10);
         let started = Instant::now();
-        assert!(matches!(ledger.append(entry(3)).await, Err(AppendError::Unpublished { .. })));
-        assert!(started.elapsed() < Duration::from_secs(1), "refused before it is stored");
+        assert!(matches!(
+            ledger.append(entry(3)).await,
+            Err(AppendError::Unpublished { .. })
+        ));
+        assert!(
+            started.elapsed() < Duration::from_secs(1),
+            "refused before it is stored"
+        );
         assert_eq!(store.with(|state| state.tables.entries.len()), 2);
         ledger.newest_head().await.unwrap();
         assert_eq!(ledger.head().checkpoint_v2, shown);
@@ -181,8 +237,14 @@ fn without_a_quorum_nothing_leaves_and_writes_are_refused() {
         world.witnesses.behave(0, Behaviour::Honest);
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(ledger.head().size.0, 2);
-        assert!(matches!(ledger.append(entry(2)).await, Ok(Appended::Duplicate(_))));
-        assert!(matches!(ledger.append(entry(3)).await, Ok(Appended::Sequenced(_))));
+        assert!(matches!(
+            ledger.append(entry(2)).await,
+            Ok(Appended::Duplicate(_))
+        ));
+        assert!(matches!(
+            ledger.append(entry(3)).await,
+            Ok(Appended::Sequenced(_))
+        ));
     });
 }
 
@@ -203,11 +265,20 @@ fn no_dead_slow_lying_or_foreign_witness_counts() {
             let ledger = world.open(TWO_OF_THREE).await;
             world.witnesses.behave(2, behaviour);
             for n in 0..3 {
-                assert!(ledger.append(entry(n)).await.is_ok(), "{behaviour:?}: the other two are enough");
+                assert!(
+                    ledger.append(entry(n)).await.is_ok(),
+                    "{behaviour:?}: the other two are enough"
+                );
                 assert_eq!(world.cosignatures(&ledger), 2, "{behaviour:?}");
             }
             world.witnesses.behave(1, behaviour);
-            assert!(matches!(ledger.append(entry(9)).await, Err(AppendError::Unpublished { .. })), "{behaviour:?}");
+            assert!(
+                matches!(
+                    ledger.append(entry(9)).await,
+                    Err(AppendError::Unpublished { .. })
+                ),
+                "{behaviour:?}"
+            );
             assert_eq!(ledger.head().size.0, 3, "{behaviour:?}");
         });
     }
@@ -242,11 +313,20 @@ fn a_log_that_fails_open_says_so_and_goes_on() {
         let ledger = Ledger::open(settings).await.unwrap();
         let started = Instant::now();
         ledger.append(entry(1)).await.unwrap();
-        assert!((4..6).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+        assert!(
+            (4..6).contains(&started.elapsed().as_secs()),
+            "{:?}",
+            started.elapsed()
+        );
         assert_eq!(world.cosignatures(&ledger), 0);
-        let open =
-            metrics.gather().into_iter().find(|family| family.name() == "treehead_unwitnessed_publications_total");
-        assert_eq!(open.unwrap().get_metric()[0].get_counter().get_value() as u64, 1);
+        let open = metrics
+            .gather()
+            .into_iter()
+            .find(|family| family.name() == "treehead_unwitnessed_publications_total");
+        assert_eq!(
+            open.unwrap().get_metric()[0].get_counter().get_value() as u64,
+            1
+        );
     });
 }
 
@@ -270,7 +350,10 @@ fn a_stop_answers_those_who_wait_for_witnesses() {
         // What was integrated is published by the next start.
         world.witnesses.behave(0, Behaviour::Honest);
         let ledger = world.open("quorum w0").await;
-        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Duplicate(_))));
+        assert!(matches!(
+            ledger.append(entry(1)).await,
+            Ok(Appended::Duplicate(_))
+        ));
     });
 }
 
@@ -278,11 +361,15 @@ fn a_stop_answers_those_who_wait_for_witnesses() {
 fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
     run(1, async |store| {
         let world = World::new(store.clone(), 1);
-        let without = || Settings { witnessing: None, ..world.settings("quorum none", None) };
+        let without = || Settings {
+            witnessing: None,
+            ..world.settings("quorum none", None)
+        };
         let ledger = Ledger::open(without()).await.unwrap();
         ledger.append(entry(1)).await.unwrap();
         drop(ledger);
-        // Its first policy: what was let out before stays let out, although the witness does not answer.
+        // Its first policy: what was let out before stays let out, although the witness does not
+        // answer.
         world.witnesses.behave(0, Behaviour::Dead);
         let ledger = world.open("quorum w0").await;
         assert_eq!(ledger.head().size.0, 1);
@@ -292,7 +379,14 @@ fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
         let ledger = world.open("quorum none").await;
         ledger.append(entry(2)).await.unwrap();
         assert_eq!((ledger.head().size.0, world.cosignatures(&ledger)), (2, 0));
-        assert_eq!(store.publications(ledger.tree().id, None, 10).await.unwrap().len(), 2);
+        assert_eq!(
+            store
+                .publications(ledger.tree().id, None, 10)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
     });
 }
 
@@ -304,8 +398,19 @@ fn a_publication_that_went_back_makes_the_log_read_only() {
         ledger.append(entry(1)).await.unwrap();
         let lost = store.with(|state| state.tables.publications.pop()).unwrap();
         let answer = ledger.append(entry(2)).await;
-        assert!(matches!(answer, Err(AppendError::ReadOnly(_) | AppendError::Unpublished { .. })), "{answer:?}");
-        assert!(ledger.read_only().unwrap().contains(&format!("size {}", lost.size)));
+        assert!(
+            matches!(
+                answer,
+                Err(AppendError::ReadOnly(_) | AppendError::Unpublished { .. })
+            ),
+            "{answer:?}"
+        );
+        assert!(
+            ledger
+                .read_only()
+                .unwrap()
+                .contains(&format!("size {}", lost.size))
+        );
     });
 }
 
@@ -315,10 +420,19 @@ fn the_ed25519_key_is_the_one_of_the_tree() {
         let world = World::new(store, 1);
         world.open("quorum none").await;
         let other = SigningKey::generate_ed25519_pkcs8(&SystemRandom::new()).unwrap();
-        for cosigner in [None, Some(SigningKey::from_pkcs8(&other, &SystemRandom::new()).unwrap())] {
-            let settings = Settings { cosigner, ..world.settings("quorum none", None) };
+        for cosigner in [
+            None,
+            Some(SigningKey::from_pkcs8(&other, &SystemRandom::new()).unwrap()),
+        ] {
+            let settings = Settings {
+                cosigner,
+                ..world.settings("quorum none", None)
+            };
             let refused = Ledger::open(settings).await.map(|_| ()).unwrap_err();
-            assert!(matches!(refused, OpenError::WrongCosigner { .. }), "{refused}");
+            assert!(
+                matches!(refused, OpenError::WrongCosigner { .. }),
+                "{refused}"
+            );
         }
     });
 }
@@ -328,16 +442,23 @@ impl World {
     async fn rotate(&self) -> TreeId {
         let tree = self.store.trees().await.unwrap().remove(0);
         let rng = SystemRandom::new();
-        let next = SigningKey::from_pkcs8(&self.next_pkcs8, &rng).unwrap().verifying_key().clone();
-        rotation::register(&self.store, &tree.name, &next).await.unwrap();
+        let next = SigningKey::from_pkcs8(&self.next_pkcs8, &rng)
+            .unwrap()
+            .verifying_key()
+            .clone();
+        rotation::register(&self.store, &tree.name, &next)
+            .await
+            .unwrap();
         while self.store.trees().await.unwrap()[0].state == TreeState::Active {
-            rotation::freeze(&self.store, &tree, &next, "two.example", &rng).await.ok();
+            rotation::freeze(&self.store, &tree, &next, "two.example", &rng)
+                .await
+                .ok();
         }
         tree.tree_id
     }
 
-    /// Two servers on a tree that is frozen with one of its two entries published. Then the first server publishes the other one,
-    /// and from that moment on the second has no turn.
+    /// Two servers on a tree that is frozen with one of its two entries published. Then the first
+    /// server publishes the other one, and from that moment on the second has no turn.
     async fn frozen_and_published_by_the_first(&self) -> (Ledger, Ledger, TreeId) {
         let first = self.open("quorum w0").await;
         first.append(entry(1)).await.unwrap();
@@ -353,10 +474,15 @@ impl World {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         self.witnesses.behave(0, Behaviour::Honest);
-        while self.store.with(|state| state.tables.of(tree).publications.last().unwrap().size.0) < 2 {
+        while self
+            .store
+            .with(|state| state.tables.of(tree).publications.last().unwrap().size.0)
+            < 2
+        {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        self.store.with(|state| state.publishers.insert(tree.0, u64::MAX));
+        self.store
+            .with(|state| state.publishers.insert(tree.0, u64::MAX));
         (first, second, tree)
     }
 }
@@ -365,7 +491,11 @@ fn assert_one_head(ledger: &Ledger) {
     for head in ledger.shards().active_first() {
         for text in [&head.checkpoint_v1, &head.checkpoint_v2] {
             let stated = Checkpoint::parse(Note::parse(text).unwrap().text()).unwrap();
-            assert_eq!((stated.size, stated.root), (head.size, head.root), "a head and the text of another one");
+            assert_eq!(
+                (stated.size, stated.root),
+                (head.size, head.root),
+                "a head and the text of another one"
+            );
         }
     }
 }
@@ -407,7 +537,10 @@ fn rotations_with_witnesses_and_faults_lose_and_mix_nothing() {
     for seed in seeds() {
         run(seed, async |store| {
             let world = World::new(store.clone(), 3);
-            let servers = [world.open(TWO_OF_THREE).await, world.open(TWO_OF_THREE).await];
+            let servers = [
+                world.open(TWO_OF_THREE).await,
+                world.open(TWO_OF_THREE).await,
+            ];
             store.with(|state| state.fault_every = 5);
             world.witnesses.fail_one_in(4);
             let mut writers = Vec::new();
@@ -420,35 +553,62 @@ fn rotations_with_witnesses_and_faults_lose_and_mix_nothing() {
                     (n, answer)
                 }));
             }
-            tokio::time::sleep(Duration::from_millis(store.with(|state| state.rng.below(2_000)))).await;
+            tokio::time::sleep(Duration::from_millis(
+                store.with(|state| state.rng.below(2_000)),
+            ))
+            .await;
             let frozen = world.rotate().await;
             for writer in writers {
                 let (n, answer) = writer.await.unwrap();
-                let Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) = answer else { continue };
+                let Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) = answer else {
+                    continue;
+                };
                 let trees = store.trees().await.unwrap();
                 let held = |tree| {
                     let leaf_hash = tlog::leaf_hash(format!("leaf {n}").as_bytes());
                     let held = |state: &mut store::State| {
-                        state.tables.of(tree).entries.iter().filter(|(row, _)| row.leaf_hash == leaf_hash).count()
+                        state
+                            .tables
+                            .of(tree)
+                            .entries
+                            .iter()
+                            .filter(|(row, _)| row.leaf_hash == leaf_hash)
+                            .count()
                     };
                     store.with(held)
                 };
                 assert_eq!(held(logged.tree), 1, "seed {seed}: leaf {n} is lost");
-                assert_eq!(trees.iter().map(|tree| held(tree.tree_id)).sum::<usize>(), 1, "seed {seed}: leaf {n}");
+                assert_eq!(
+                    trees.iter().map(|tree| held(tree.tree_id)).sum::<usize>(),
+                    1,
+                    "seed {seed}: leaf {n}"
+                );
             }
             store.with(|state| state.fault_every = 0);
             world.witnesses.fail_one_in(0);
             tokio::time::sleep(Duration::from_secs(20)).await;
-            let last = store.final_checkpoint(frozen).await.unwrap().expect("the frozen tree is finished");
+            let last = store
+                .final_checkpoint(frozen)
+                .await
+                .unwrap()
+                .expect("the frozen tree is finished");
             for server in &servers {
                 assert_one_head(server);
                 assert_eq!(server.read_only(), None);
                 let shards = server.newest_shards().await.unwrap();
-                assert_eq!(shards.of_tree(frozen).unwrap().checkpoint_v2, last.checkpoint_v2);
-                assert_eq!(shards.active().size.0, store.with(|state| state.tables.entries.len() as u64));
+                assert_eq!(
+                    shards.of_tree(frozen).unwrap().checkpoint_v2,
+                    last.checkpoint_v2
+                );
+                assert_eq!(
+                    shards.active().size.0,
+                    store.with(|state| state.tables.entries.len() as u64)
+                );
             }
             for tree in store.trees().await.unwrap() {
-                let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut |_| {}).await.unwrap();
+                let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut |_| {})
+                    .await
+                    .unwrap();
                 assert_eq!(report.findings, Vec::<String>::new());
             }
         });

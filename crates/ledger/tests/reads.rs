@@ -28,14 +28,23 @@ async fn open(file: &Path, key: &[u8]) -> (Ledger, Registry) {
     (Ledger::open(settings).await.unwrap(), metrics)
 }
 
-/// Ten entries; the last one has an attestation, and all but the first have stored signed entry timestamps.
+/// Ten entries; the last one has an attestation, and all but the first have stored signed entry
+/// timestamps.
 async fn fill(file: &Path, key: &[u8]) {
     let (ledger, _) = open(file, key).await;
     for number in 0..10 {
         let data = b"attestation".to_vec();
-        let attestation = (number == 9).then(|| Attestation { digest: tlog::sha256(&data), data });
+        let attestation = (number == 9).then(|| Attestation {
+            digest: tlog::sha256(&data),
+            data,
+        });
         let index_keys = vec!["all".to_owned(), format!("of {number}")];
-        let entry = NewEntry { leaf_bytes: leaf(number), kind: "test:1".into(), index_keys, attestation };
+        let entry = NewEntry {
+            leaf_bytes: leaf(number),
+            kind: "test:1".into(),
+            index_keys,
+            attestation,
+        };
         ledger.append(entry).await.unwrap();
     }
     let indexes: Vec<LeafIndex> = (1..10).map(LeafIndex).collect();
@@ -54,15 +63,24 @@ fn key() -> Vec<u8> {
 }
 
 async fn entry(ledger: &Ledger, index: u64) -> Result<LoggedEntry, ReadError> {
-    Ok(ledger.entries(&ledger.head(), &[LeafIndex(index)]).await?.remove(0))
+    Ok(ledger
+        .entries(&ledger.head(), &[LeafIndex(index)])
+        .await?
+        .remove(0))
 }
 
 /// Look-ups that were hits and misses.
 fn counted(metrics: &Registry) -> (u64, u64) {
     let families = metrics.gather();
-    let cache = families.iter().find(|family| family.name() == "treehead_entry_cache_total").unwrap();
+    let cache = families
+        .iter()
+        .find(|family| family.name() == "treehead_entry_cache_total")
+        .unwrap();
     let of = |result: &str| {
-        let metric = cache.get_metric().iter().find(|metric| metric.get_label()[0].value() == result);
+        let metric = cache
+            .get_metric()
+            .iter()
+            .find(|metric| metric.get_label()[0].value() == result);
         metric.map_or(0.0, |metric| metric.get_counter().get_value()) as u64
     };
     (of("hit"), of("miss"))
@@ -82,14 +100,25 @@ async fn an_entry_is_kept_once_nothing_about_it_changes() {
     assert_eq!(counted(&metrics), (1, 3));
 
     // One without a stored signed entry timestamp gets one; one with an attestation may lose that.
-    let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
-    let changes = "UPDATE attestation SET data = x''; UPDATE body SET body = x'00' WHERE leaf_index = 1";
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&file)
+        .connect()
+        .await
+        .unwrap();
+    let changes =
+        "UPDATE attestation SET data = x''; UPDATE body SET body = x'00' WHERE leaf_index = 1";
     connection.execute(changes).await.unwrap();
-    assert_eq!(entry(&ledger, 0).await.unwrap().signed_entry_timestamp, None);
+    assert_eq!(
+        entry(&ledger, 0).await.unwrap().signed_entry_timestamp,
+        None
+    );
     assert_eq!(entry(&ledger, 9).await.unwrap().attestation, None);
     assert_eq!(counted(&metrics), (1, 5));
     let after = entry(&ledger, 1).await.unwrap();
-    assert_eq!((&after.body, &after.signed_entry_timestamp), (&before.body, &before.signed_entry_timestamp));
+    assert_eq!(
+        (&after.body, &after.signed_entry_timestamp),
+        (&before.body, &before.signed_entry_timestamp)
+    );
     assert_eq!(counted(&metrics), (2, 5));
 }
 
@@ -98,8 +127,13 @@ async fn what_is_damaged_is_not_shown_and_fails_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let (file, key) = (folder.path().join("log.sqlite"), key());
     fill(&file, &key).await;
-    let mut connection = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
-    let changes = "UPDATE body SET body = x'00' WHERE leaf_index = 3; DELETE FROM body WHERE leaf_index = 5";
+    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(&file)
+        .connect()
+        .await
+        .unwrap();
+    let changes =
+        "UPDATE body SET body = x'00' WHERE leaf_index = 3; DELETE FROM body WHERE leaf_index = 5";
     connection.execute(changes).await.unwrap();
     let (ledger, _) = open(&file, &key).await;
     // Twice, so that nothing damaged was kept.
@@ -112,11 +146,15 @@ async fn what_is_damaged_is_not_shown_and_fails_nobody_else() {
             }
         }
     }
-    let hashes: Vec<_> = (0..11).map(|number| tlog::leaf_hash(&leaf(number))).collect();
+    let hashes: Vec<_> = (0..11)
+        .map(|number| tlog::leaf_hash(&leaf(number)))
+        .collect();
     let head = ledger.head();
     let places = join_all(hashes.chunks(1).map(|hash| ledger.find_leaves(&head, hash))).await;
-    let places: Vec<Option<u64>> =
-        places.into_iter().map(|places| places.unwrap().first().map(|place| place.leaf_index.0)).collect();
+    let places: Vec<Option<u64>> = places
+        .into_iter()
+        .map(|places| places.unwrap().first().map(|place| place.leaf_index.0))
+        .collect();
     assert_eq!(places, (0..10).map(Some).chain([None]).collect::<Vec<_>>());
 }
 
@@ -130,11 +168,27 @@ async fn searches_that_come_together_are_answered_as_alone() {
     let searches: Vec<Search> = (0..11)
         .map(|number| format!("OF {number}"))
         .chain(["all".to_owned()])
-        .map(|key| Search { keys: vec![vec![key]], ..Search::default() })
+        .map(|key| Search {
+            keys: vec![vec![key]],
+            ..Search::default()
+        })
         .collect();
-    let hits = join_all(searches.iter().map(|search| ledger.search(&shards, search, None, 100))).await;
-    let hits: Vec<Vec<u64>> =
-        hits.into_iter().map(|hits| hits.unwrap().entries.iter().map(|hit| hit.log_index).collect()).collect();
+    let hits = join_all(
+        searches
+            .iter()
+            .map(|search| ledger.search(&shards, search, None, 100)),
+    )
+    .await;
+    let hits: Vec<Vec<u64>> = hits
+        .into_iter()
+        .map(|hits| {
+            hits.unwrap()
+                .entries
+                .iter()
+                .map(|hit| hit.log_index)
+                .collect()
+        })
+        .collect();
     let mut expected: Vec<Vec<u64>> = (0..10).map(|index| vec![index]).collect();
     expected.extend([vec![], (0..10).rev().collect()]);
     assert_eq!(hits, expected);

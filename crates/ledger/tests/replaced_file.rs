@@ -27,7 +27,12 @@ async fn open(file: &Path) -> Ledger {
 
 async fn append(ledger: &Ledger, n: u32) -> Result<Appended, AppendError> {
     let leaf_bytes = format!("leaf {n}").into_bytes();
-    let entry = NewEntry { leaf_bytes, kind: "test:1".into(), index_keys: vec!["key".into()], attestation: None };
+    let entry = NewEntry {
+        leaf_bytes,
+        kind: "test:1".into(),
+        index_keys: vec!["key".into()],
+        attestation: None,
+    };
     ledger.append(entry).await
 }
 
@@ -42,7 +47,11 @@ async fn nothing_is_written_to_a_replaced_file_and_the_older_copy_is_noticed() {
     let backup = folder.path().join("backup.sqlite");
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file);
     let mut connection = sqlx::ConnectOptions::connect(&options).await.unwrap();
-    sqlx::query("VACUUM INTO ?").bind(backup.to_str().unwrap()).execute(&mut connection).await.unwrap();
+    sqlx::query("VACUUM INTO ?")
+        .bind(backup.to_str().unwrap())
+        .execute(&mut connection)
+        .await
+        .unwrap();
     for n in 3..5 {
         append(&ledger, n).await.unwrap();
     }
@@ -51,13 +60,19 @@ async fn nothing_is_written_to_a_replaced_file_and_the_older_copy_is_noticed() {
     for leftover in ["log.sqlite-wal", "log.sqlite-shm"] {
         std::fs::remove_file(folder.path().join(leftover)).unwrap();
     }
-    // The first write finds the file replaced, or already the older head in it; no write is acknowledged from here on.
+    // The first write finds the file replaced, or already the older head in it; no write is
+    // acknowledged from here on.
     let mut last = append(&ledger, 5).await.unwrap_err();
     if matches!(last, AppendError::Unavailable(_)) {
         last = append(&ledger, 5).await.unwrap_err();
     }
-    let AppendError::ReadOnly(reason) = last else { panic!("{last:?}") };
+    let AppendError::ReadOnly(reason) = last else {
+        panic!("{last:?}")
+    };
     assert!(reason.contains("went back by 2 entries"), "{reason}");
-    assert!(reason.contains(&format!("size 5 root {}", published.root)), "{reason}");
+    assert!(
+        reason.contains(&format!("size 5 root {}", published.root)),
+        "{reason}"
+    );
     assert!(reason.contains("size 3 root"), "{reason}");
 }

@@ -88,25 +88,39 @@ fn entry(n: u64) -> NewEntry {
 
 async fn check(store: &SimStore, witnessed: &Witnessed) {
     let tree = store.trees().await.unwrap().remove(0);
-    let report = fsck(store, &tree, &|_, _| Ok(None), &mut |_| {}).await.unwrap();
+    let report = fsck(store, &tree, &|_, _| Ok(None), &mut |_| {})
+        .await
+        .unwrap();
     assert_eq!(report.findings, Vec::<String>::new());
     let entries = store.with(|state| state.tables.entries.clone());
     let distinct: BTreeSet<Hash> = entries.iter().map(|(row, _)| row.leaf_hash).collect();
     assert_eq!(distinct.len(), entries.len(), "equal leaves have one index");
     for (index, leaf_hash) in &witnessed.acknowledged {
-        assert_eq!(entries[index.0 as usize].0.leaf_hash, *leaf_hash, "acknowledged entry {index} is lost");
+        assert_eq!(
+            entries[index.0 as usize].0.leaf_hash, *leaf_hash,
+            "acknowledged entry {index} is lost"
+        );
     }
     let mut audit = tlog::Audit::new();
     for (row, _) in &entries {
         audit.push(row.leaf_hash);
         if let Some(root) = witnessed.roots.get(&audit.size().0) {
-            assert_eq!(*root, audit.root(), "published head of size {} is not of this tree", audit.size());
+            assert_eq!(
+                *root,
+                audit.root(),
+                "published head of size {} is not of this tree",
+                audit.size()
+            );
         }
     }
 }
 
 fn run(seed: u64, scenario: impl AsyncFnOnce(SimStore, u64)) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     runtime.block_on(scenario(SimStore::new(seed), seed));
 }
 
@@ -129,7 +143,10 @@ async fn clients(ledger: &Ledger, numbers: Vec<u64>) -> Vec<(u64, Result<Appende
                     let head = ledger.head();
                     let size = head.tree.first_log_index + head.size.0;
                     let before = largest.fetch_max(size, Ordering::Relaxed);
-                    assert!(before <= size, "the published head went back from {before} to {size}");
+                    assert!(
+                        before <= size,
+                        "the published head went back from {before} to {size}"
+                    );
                 };
                 // Readers that follow the database while rounds commit.
                 ledger.newest_head().await.ok();
@@ -155,12 +172,18 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
         run(seed, async |store, seed| {
             let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
             let mut witnessed = Witnessed::default();
-            let mut servers = vec![open(&store, &pkcs8).await, open(&store, &pkcs8).await, open(&store, &pkcs8).await];
+            let mut servers = vec![
+                open(&store, &pkcs8).await,
+                open(&store, &pkcs8).await,
+                open(&store, &pkcs8).await,
+            ];
             store.with(|state| state.fault_every = 4);
             for step in 0..12 {
                 let first = store.with(|state| state.rng.below(300));
                 let mut answers = Vec::new();
-                let mine = |server: u64| (first + server * 5..first + server * 5 + 20).collect::<Vec<u64>>();
+                let mine = |server: u64| {
+                    (first + server * 5..first + server * 5 + 20).collect::<Vec<u64>>()
+                };
                 let (a, b, c) = tokio::join!(
                     clients(&servers[0], mine(0)),
                     clients(&servers[1], mine(1)),
@@ -170,7 +193,10 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
                 for (n, answer) in answers {
                     match answer {
                         Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) => {
-                            assert_eq!(logged.leaf_hash, tlog::leaf_hash(format!("leaf {n}").as_bytes()));
+                            assert_eq!(
+                                logged.leaf_hash,
+                                tlog::leaf_hash(format!("leaf {n}").as_bytes())
+                            );
                             witnessed.see_entry(logged.leaf_index, logged.leaf_hash);
                         }
                         Err(AppendError::Unavailable(_)) => {}
@@ -208,13 +234,22 @@ fn a_database_that_went_back_makes_the_log_read_only() {
             store.with(|state| state.tables = backup);
             let answers = clients(&ledger, (500..510).collect()).await;
             for (_, answer) in answers {
-                let Err(AppendError::ReadOnly(reason)) = answer else { panic!("{answer:?}") };
-                assert!(reason.contains(&format!("size {} root {}", published.size, published.root)), "{reason}");
+                let Err(AppendError::ReadOnly(reason)) = answer else {
+                    panic!("{answer:?}")
+                };
+                assert!(
+                    reason.contains(&format!("size {} root {}", published.size, published.root)),
+                    "{reason}"
+                );
                 assert!(reason.contains("size 300 root "), "{reason}");
             }
             assert!(ledger.ready().await.is_err());
             assert_eq!(ledger.head().root, published.root);
-            assert_eq!(store.with(|state| state.tables.entries.len()), 300, "nothing is built on an older copy");
+            assert_eq!(
+                store.with(|state| state.tables.entries.len()),
+                300,
+                "nothing is built on an older copy"
+            );
         });
     }
 }
@@ -227,11 +262,15 @@ fn another_history_beyond_the_published_head_is_not_followed() {
         clients(&ledger, (0..100).collect()).await;
         let backup = store.with(|state| state.tables.clone());
         clients(&ledger, (100..110).collect()).await;
-        // The older copy comes back, and a server that never saw the newer head goes on from there, past it.
+        // The older copy comes back, and a server that never saw the newer head goes on from there,
+        // past it.
         store.with(|state| state.tables = backup);
         let other = open(&store, &pkcs8).await;
         clients(&other, (200..300).collect()).await;
-        assert!(matches!(ledger.append(entry(999)).await, Err(AppendError::ReadOnly(_))));
+        assert!(matches!(
+            ledger.append(entry(999)).await,
+            Err(AppendError::ReadOnly(_))
+        ));
         assert_eq!(other.read_only(), None);
     });
 }
@@ -243,9 +282,17 @@ fn another_root_at_the_published_size_is_not_built_upon() {
         let ledger = open(&store, &pkcs8).await;
         clients(&ledger, (0..10).collect()).await;
         store.with(|state| state.tables.heads.last_mut().unwrap().root = tlog::EMPTY_ROOT);
-        let Err(AppendError::ReadOnly(reason)) = ledger.append(entry(10)).await else { panic!() };
-        assert!(reason.contains(&format!("found size 10 root {}", tlog::EMPTY_ROOT)), "{reason}");
-        let again = Ledger::open(settings(&store, &pkcs8)).await.map(|_| ()).unwrap_err();
+        let Err(AppendError::ReadOnly(reason)) = ledger.append(entry(10)).await else {
+            panic!()
+        };
+        assert!(
+            reason.contains(&format!("found size 10 root {}", tlog::EMPTY_ROOT)),
+            "{reason}"
+        );
+        let again = Ledger::open(settings(&store, &pkcs8))
+            .await
+            .map(|_| ())
+            .unwrap_err();
         assert!(again.to_string().contains("table head"), "{again}");
     });
 }
@@ -269,12 +316,24 @@ fn a_commit_whose_answer_was_lost_is_acknowledged_as_new() {
         let ledger = open(&store, &pkcs8).await;
         ledger.append(entry(1)).await.unwrap();
         store.with(|state| state.next_fault = Some(Fault::LostAfter));
-        assert!(matches!(ledger.append(entry(2)).await, Ok(Appended::Sequenced(_))));
+        assert!(matches!(
+            ledger.append(entry(2)).await,
+            Ok(Appended::Sequenced(_))
+        ));
         store.with(|state| state.next_fault = Some(Fault::LostAfter));
-        assert!(matches!(ledger.append(entry(2)).await, Ok(Appended::Duplicate(_))));
+        assert!(matches!(
+            ledger.append(entry(2)).await,
+            Ok(Appended::Duplicate(_))
+        ));
         store.with(|state| state.next_fault = Some(Fault::LostBefore));
-        assert!(matches!(ledger.append(entry(3)).await, Err(AppendError::Unavailable(_))));
-        assert!(matches!(ledger.append(entry(3)).await, Ok(Appended::Sequenced(_))));
+        assert!(matches!(
+            ledger.append(entry(3)).await,
+            Err(AppendError::Unavailable(_))
+        ));
+        assert!(matches!(
+            ledger.append(entry(3)).await,
+            Ok(Appended::Sequenced(_))
+        ));
     });
 }
 
@@ -351,18 +410,43 @@ fn what_is_damaged_is_not_answered_with() {
         // A server that has none of it in memory.
         store.with(|state| {
             state.tables.timestamps.clear();
-            Arc::make_mut(&mut state.tables.entries[3].0).body.push(b'!');
-            state.tables.tiles.values_mut().find(|tile| tile.id.index == 1).unwrap().hashes[255] = tlog::EMPTY_ROOT;
+            Arc::make_mut(&mut state.tables.entries[3].0)
+                .body
+                .push(b'!');
+            state
+                .tables
+                .tiles
+                .values_mut()
+                .find(|tile| tile.id.index == 1)
+                .unwrap()
+                .hashes[255] = tlog::EMPTY_ROOT;
         });
         let ledger = open(&store, &pkcs8).await;
         let head = ledger.head();
         assert!(ledger.entries(&head, &[LeafIndex(2)]).await.is_ok());
         let answer = ledger.entries(&head, &[LeafIndex(2), LeafIndex(3)]).await;
-        assert!(matches!(answer, Err(ledger::ReadError::Damaged(_))), "{answer:?}");
-        let wrong = ledger.inclusion_proof(&head, LeafIndex(2), &tlog::leaf_hash(b"leaf 3")).await.map(|_| ());
-        assert!(matches!(wrong, Err(ledger::ReadError::Damaged(_))), "{wrong:?}");
-        for (first, sound) in [(0, true), (256, true), (300, false), (500, false), (600, true)] {
-            let proof = ledger.consistency_proof(&head, tlog::TreeSize(first), head.size).await;
+        assert!(
+            matches!(answer, Err(ledger::ReadError::Damaged(_))),
+            "{answer:?}"
+        );
+        let wrong = ledger
+            .inclusion_proof(&head, LeafIndex(2), &tlog::leaf_hash(b"leaf 3"))
+            .await
+            .map(|_| ());
+        assert!(
+            matches!(wrong, Err(ledger::ReadError::Damaged(_))),
+            "{wrong:?}"
+        );
+        for (first, sound) in [
+            (0, true),
+            (256, true),
+            (300, false),
+            (500, false),
+            (600, true),
+        ] {
+            let proof = ledger
+                .consistency_proof(&head, tlog::TreeSize(first), head.size)
+                .await;
             assert_eq!(proof.is_ok(), sound, "{first}: {proof:?}");
         }
     });
@@ -377,8 +461,12 @@ fn a_clock_that_jumped_back_dates_nothing() {
         store.with(|state| state.millis -= 4_000);
         ledger.append(entry(2)).await.unwrap();
         store.with(|state| state.millis -= 10_000);
-        assert!(matches!(ledger.append(entry(3)).await, Err(AppendError::Clock(_))));
-        let times: Vec<i64> = store.with(|state| state.tables.heads.iter().map(|head| head.time).collect());
+        assert!(matches!(
+            ledger.append(entry(3)).await,
+            Err(AppendError::Clock(_))
+        ));
+        let times: Vec<i64> =
+            store.with(|state| state.tables.heads.iter().map(|head| head.time).collect());
         assert!(times.is_sorted());
     });
 }
@@ -388,7 +476,9 @@ fn timestamps_are_stored_once_the_log_is_idle_and_stay() {
     run(5, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;
-        let Appended::Sequenced(first) = ledger.append(entry(1)).await.unwrap() else { panic!() };
+        let Appended::Sequenced(first) = ledger.append(entry(1)).await.unwrap() else {
+            panic!()
+        };
         let first = ledger.signed_entry_timestamp(&first).unwrap();
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
         assert_eq!(store.with(|state| state.tables.timestamps.len()), 1);

@@ -11,7 +11,8 @@ pub const BASE64_CONFIG: GeneralPurposeConfig = GeneralPurposeConfig::new()
 /// Standard alphabet.
 pub const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, BASE64_CONFIG);
 
-/// The bytes of base64 in the standard alphabet, or where Go says that it goes wrong. CR and LF are skipped.
+/// The bytes of base64 in the standard alphabet, or where Go says that it goes wrong. CR and LF are
+/// skipped.
 pub fn decode_standard_base64(text: &str) -> Result<Vec<u8>, usize> {
     BASE64
         .decode(text)
@@ -22,7 +23,8 @@ pub fn decode_standard_base64(text: &str) -> Result<Vec<u8>, usize> {
         .map_err(|_| first_illegal_byte(text))
 }
 
-/// Base64 in lines, at most `length` bytes of it: decoded a few KiB at a time, so that it is not copied whole.
+/// Base64 in lines, at most `length` bytes of it: decoded a few KiB at a time, so that it is not
+/// copied whole.
 pub fn decode_digits(text: impl Iterator<Item = u8>, length: usize) -> Option<Vec<u8>> {
     /// Whole quanta of four digits.
     const DIGITS: usize = 4 * 1024;
@@ -59,7 +61,12 @@ fn first_illegal_byte(text: &str) -> usize {
 
 /// Where Go says that the padding that begins at `at` goes wrong.
 fn padding_error(text: &str, at: usize, digits: usize) -> usize {
-    let skip = |from: usize| from + text[from..].bytes().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let skip = |from: usize| {
+        from + text[from..]
+            .bytes()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count()
+    };
     let mut next = skip(at + 1);
     if digits == 2 {
         match text.as_bytes().get(next) {

@@ -1,5 +1,6 @@
-//! Header parameters of COSE (RFC 9052 sections 3.1 and 3.2, RFC 9338), as far as the crate `coset` leaves them open. Rekor's
-//! library refuses a message for any of these, and so does everyone who reads an attestation with it.
+//! Header parameters of COSE (RFC 9052 sections 3.1 and 3.2, RFC 9338), as far as the crate `coset`
+//! leaves them open. Rekor's library refuses a message for any of these, and so does everyone who
+//! reads an attestation with it.
 
 use coset::cbor::Value;
 use coset::iana::{EnumI64, HeaderParameter};
@@ -17,15 +18,26 @@ pub(crate) fn check(protected: &Header, unprotected: &Header) -> Result<(), Erro
     if !unprotected.crit.is_empty() {
         return Err(refused("crit is not protected"));
     }
-    if !protected.crit.iter().all(|label| is_there(label, protected)) {
-        return Err(refused("crit names a parameter that is not in the protected header"));
+    if !protected
+        .crit
+        .iter()
+        .all(|label| is_there(label, protected))
+    {
+        return Err(refused(
+            "crit names a parameter that is not in the protected header",
+        ));
     }
-    let has_both = |one: &Header, other: &Header| !one.iv.is_empty() && !other.partial_iv.is_empty();
+    let has_both =
+        |one: &Header, other: &Header| !one.iv.is_empty() && !other.partial_iv.is_empty();
     if has_both(protected, unprotected) || has_both(unprotected, protected) {
         return Err(refused("IV and Partial IV"));
     }
-    let is_countersignature =
-        |label: i64| matches!(label, COUNTERSIGNATURE_0 | COUNTERSIGNATURE_V2 | COUNTERSIGNATURE_0_V2);
+    let is_countersignature = |label: i64| {
+        matches!(
+            label,
+            COUNTERSIGNATURE_0 | COUNTERSIGNATURE_V2 | COUNTERSIGNATURE_0_V2
+        )
+    };
     let is_countersigned = numbered(protected).any(|(label, _)| is_countersignature(label));
     if is_countersigned || !protected.counter_signatures.is_empty() {
         return Err(refused("a countersignature in the protected header"));
@@ -35,16 +47,22 @@ pub(crate) fn check(protected: &Header, unprotected: &Header) -> Result<(), Erro
         match (label, value) {
             (COUNTERSIGNATURE_0 | COUNTERSIGNATURE_0_V2, Value::Bytes(_)) => {}
             (COUNTERSIGNATURE_0 | COUNTERSIGNATURE_0_V2, _) => {
-                return Err(refused("an abbreviated countersignature that is no byte string"));
+                return Err(refused(
+                    "an abbreviated countersignature that is no byte string",
+                ));
             }
-            (COUNTERSIGNATURE_V2, value) => countersignatures.extend(read_countersignatures(value)?),
+            (COUNTERSIGNATURE_V2, value) => {
+                countersignatures.extend(read_countersignatures(value)?)
+            }
             (TYPE, value) if !is_type(value) => {
                 return Err(refused("a type that is neither a number nor type/subtype"));
             }
             _ => {}
         }
     }
-    countersignatures.iter().try_for_each(|signature| check(&signature.protected.header, &signature.unprotected))
+    countersignatures
+        .iter()
+        .try_for_each(|signature| check(&signature.protected.header, &signature.unprotected))
 }
 
 fn refused(what: &str) -> Error {
@@ -84,7 +102,10 @@ fn read_countersignatures(value: &Value) -> Result<Vec<CoseSignature>, Error> {
         value => vec![value.clone()],
     };
     list.into_iter()
-        .map(|value| CoseSignature::from_cbor_value(value).map_err(|_| refused("a malformed countersignature")))
+        .map(|value| {
+            CoseSignature::from_cbor_value(value)
+                .map_err(|_| refused("a malformed countersignature"))
+        })
         .collect()
 }
 
@@ -92,7 +113,9 @@ fn read_countersignatures(value: &Value) -> Result<Vec<CoseSignature>, Error> {
 fn is_type(value: &Value) -> bool {
     match value {
         Value::Integer(number) => i128::from(*number) >= 0,
-        Value::Text(text) => text.matches('/').count() == 1 && !text.starts_with(' ') && !text.ends_with(' '),
+        Value::Text(text) => {
+            text.matches('/').count() == 1 && !text.starts_with(' ') && !text.ends_with(' ')
+        }
         _ => false,
     }
 }
@@ -109,11 +132,20 @@ mod tests {
 
     #[test]
     fn headers() {
-        let countersignature =
-            CoseSignature { protected: ProtectedHeader::default(), unprotected: Header::default(), signature: vec![1] };
-        let malformed = CoseSignature { unprotected: read(&[0xa1, 9, 0]), ..countersignature.clone() };
-        let countersigned =
-            |signature: &CoseSignature| HeaderBuilder::new().add_counter_signature(signature.clone()).build();
+        let countersignature = CoseSignature {
+            protected: ProtectedHeader::default(),
+            unprotected: Header::default(),
+            signature: vec![1],
+        };
+        let malformed = CoseSignature {
+            unprotected: read(&[0xa1, 9, 0]),
+            ..countersignature.clone()
+        };
+        let countersigned = |signature: &CoseSignature| {
+            HeaderBuilder::new()
+                .add_counter_signature(signature.clone())
+                .build()
+        };
         let empty = Header::default;
         for (protected, unprotected, is_taken) in [
             (empty(), empty(), true),
@@ -122,7 +154,11 @@ mod tests {
             (read(&[0xa1, 2, 0x81, 2]), empty(), true),
             (read(&[0xa1, 2, 0x81, 1]), empty(), false),
             (read(&[0xa1, 2, 0x81, 0x61, b'a']), empty(), false),
-            (read(&[0xa2, 0x61, b'a', 0, 2, 0x81, 0x61, b'a']), empty(), true),
+            (
+                read(&[0xa2, 0x61, b'a', 0, 2, 0x81, 0x61, b'a']),
+                empty(),
+                true,
+            ),
             (empty(), read(&[0xa2, 1, 0x26, 2, 0x81, 1]), false),
             // Initialization vectors.
             (read(&[0xa1, 5, 0x41, 1]), read(&[0xa1, 6, 0x41, 1]), false),
@@ -133,7 +169,11 @@ mod tests {
             (read(&[0xa1, 9, 0x41, 1]), empty(), false),
             (empty(), read(&[0xa1, 12, 0]), false),
             (empty(), read(&[0xa1, 11, 0x83, 0x40, 0xa0, 0x41, 1]), true),
-            (empty(), read(&[0xa1, 11, 0x81, 0x83, 0x40, 0xa0, 0x41, 1]), true),
+            (
+                empty(),
+                read(&[0xa1, 11, 0x81, 0x83, 0x40, 0xa0, 0x41, 1]),
+                true,
+            ),
             (empty(), read(&[0xa1, 11, 0x41, 1]), false),
             (empty(), countersigned(&countersignature), true),
             (countersigned(&countersignature), empty(), false),
@@ -145,7 +185,11 @@ mod tests {
             (empty(), read(&[0xa1, 16, 0x20]), false),
             (empty(), read(&[0xa1, 16, 0xf6]), false),
         ] {
-            assert_eq!(check(&protected, &unprotected).is_ok(), is_taken, "{protected:?} {unprotected:?}");
+            assert_eq!(
+                check(&protected, &unprotected).is_ok(),
+                is_taken,
+                "{protected:?} {unprotected:?}"
+            );
         }
     }
 }

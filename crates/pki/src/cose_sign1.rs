@@ -1,4 +1,5 @@
-//! COSE_Sign1 messages (RFC 9052), as strictly as Rekor reads them: tagged, of definite lengths, without other tags.
+//! COSE_Sign1 messages (RFC 9052), as strictly as Rekor reads them: tagged, of definite lengths,
+//! without other tags.
 
 use coset::iana::{self, EnumI64};
 use coset::{Algorithm, ContentType, CoseSign1, TaggedCborSerializable};
@@ -11,8 +12,8 @@ use crate::work::Work;
 
 /// Arrays, maps and tags in one another: what Go's decoder takes, where headers in use need three.
 const MAX_NESTING: usize = 32;
-/// Data items of one message, those of its headers included. Headers in use have a dozen; each item takes some 32 bytes once
-/// it is decoded.
+/// Data items of one message, those of its headers included. Headers in use have a dozen; each item
+/// takes some 32 bytes once it is decoded.
 const MAX_ITEMS: usize = 4_096;
 
 /// The tag of COSE_Sign1 (18) and the array of four that follows it.
@@ -31,12 +32,21 @@ impl Sign1 {
             return Err(invalid("cbor: invalid COSE_Sign1_Tagged object"));
         }
         check_well_formed(&bytes[1..], Tags::Forbidden)?;
-        let mut message = CoseSign1::from_tagged_slice(bytes).map_err(|error| invalid(format!("cbor: {error}")))?;
-        if let Some(protected) = message.protected.original_data.as_deref().filter(|protected| !protected.is_empty()) {
+        let mut message = CoseSign1::from_tagged_slice(bytes)
+            .map_err(|error| invalid(format!("cbor: {error}")))?;
+        if let Some(protected) = message
+            .protected
+            .original_data
+            .as_deref()
+            .filter(|protected| !protected.is_empty())
+        {
             check_well_formed(protected, Tags::Allowed)?;
         }
         cose_headers::check(&message.protected.header, &message.unprotected)?;
-        let payload = message.payload.take().ok_or_else(|| invalid("missing payload"))?;
+        let payload = message
+            .payload
+            .take()
+            .ok_or_else(|| invalid("missing payload"))?;
         if message.signature.is_empty() {
             return Err(invalid("empty signature"));
         }
@@ -56,14 +66,21 @@ impl Sign1 {
         }
     }
 
-    /// Checks the signature (RFC 9052 section 4.4). The protected header names the algorithm; it may be silent only where
-    /// there is external data.
-    pub fn verify(&self, external: &[u8], verifier: &Verifier<'_>, work: &mut Work) -> Result<(), Error> {
+    /// Checks the signature (RFC 9052 section 4.4). The protected header names the algorithm; it
+    /// may be silent only where there is external data.
+    pub fn verify(
+        &self,
+        external: &[u8],
+        verifier: &Verifier<'_>,
+        work: &mut Work,
+    ) -> Result<(), Error> {
         let algorithm = verifier.algorithm;
         match &self.message.protected.header.alg {
             Some(Algorithm::Assigned(named)) if named.to_i64() == algorithm.to_i64() => {}
             Some(named) => {
-                return Err(invalid(format!("algorithm mismatch: verifier {algorithm:?}: header {named:?}")));
+                return Err(invalid(format!(
+                    "algorithm mismatch: verifier {algorithm:?}: header {named:?}"
+                )));
             }
             None if external.is_empty() => return Err(invalid("algorithm not found")),
             None => {}
@@ -78,8 +95,12 @@ impl Sign1 {
         work.take_hashing(signed.len()).map_err(Error::invalid)?;
         let digest = Digest::sha256(&signed);
         let verified = match algorithm {
-            ES256 => verifier.key.verify_p256_pair(&digest, &self.message.signature, work),
-            _ => verifier.key.verify_pss(&digest, &self.message.signature, work),
+            ES256 => verifier
+                .key
+                .verify_p256_pair(&digest, &self.message.signature, work),
+            _ => verifier
+                .key
+                .verify_pss(&digest, &self.message.signature, work),
         };
         verified.map_err(|_| invalid("verification error"))
     }
@@ -104,7 +125,9 @@ impl<'k> Verifier<'k> {
             KeyKind::Ecdsa(Curve::P521) => return Err(invalid("unsupported elliptic curve P-521")),
             KeyKind::Rsa { bytes: 256.. } => PS256,
             KeyKind::Rsa { .. } => return Err(invalid("RSA key must be at least 2048 bits long")),
-            KeyKind::Ed25519 => return Err(invalid("unsupported algorithm type ed25519.PublicKey")),
+            KeyKind::Ed25519 => {
+                return Err(invalid("unsupported algorithm type ed25519.PublicKey"));
+            }
         };
         Ok(Self { key, algorithm })
     }
@@ -120,8 +143,8 @@ enum Tags {
     Forbidden,
 }
 
-/// Checks that `cbor` is one data item of definite lengths (RFC 8949 section 5.3.1), within [`MAX_NESTING`] and
-/// [`MAX_ITEMS`], and nothing else: before anything is allocated for it.
+/// Checks that `cbor` is one data item of definite lengths (RFC 8949 section 5.3.1), within
+/// [`MAX_NESTING`] and [`MAX_ITEMS`], and nothing else: before anything is allocated for it.
 fn check_well_formed(cbor: &[u8], tags: Tags) -> Result<(), Error> {
     let mut rest = cbor;
     let mut items = 0;
@@ -135,24 +158,32 @@ fn check_well_formed(cbor: &[u8], tags: Tags) -> Result<(), Error> {
         *due -= 1;
         items += 1;
         if items > MAX_ITEMS {
-            return Err(invalid(format!("the COSE message has more than {MAX_ITEMS} data items, the limit")));
+            return Err(invalid(format!(
+                "the COSE message has more than {MAX_ITEMS} data items, the limit"
+            )));
         }
         let (major, argument, after) = head(rest)?;
         rest = after;
         let children = match major {
             2 | 3 => {
-                let length = usize::try_from(argument).ok().filter(|length| *length <= rest.len());
+                let length = usize::try_from(argument)
+                    .ok()
+                    .filter(|length| *length <= rest.len());
                 rest = &rest[length.ok_or_else(|| invalid("cbor: unexpected end"))?..];
                 continue;
             }
             4 => argument,
-            5 => argument.checked_mul(2).ok_or_else(|| invalid("cbor: unexpected end"))?,
+            5 => argument
+                .checked_mul(2)
+                .ok_or_else(|| invalid("cbor: unexpected end"))?,
             6 if tags == Tags::Forbidden => return Err(invalid("cbor: CBOR tag isn't allowed")),
             6 => 1,
             _ => continue,
         };
         if open.len() > MAX_NESTING {
-            return Err(invalid(format!("the COSE message is nested deeper than {MAX_NESTING}, the limit")));
+            return Err(invalid(format!(
+                "the COSE message is nested deeper than {MAX_NESTING}, the limit"
+            )));
         }
         open.push(children);
     }
@@ -177,7 +208,9 @@ fn head(cbor: &[u8]) -> Result<(u8, u64, &[u8]), Error> {
     if major == 7 && info == 24 && argument[0] < 32 {
         return Err(invalid("cbor: invalid simple value"));
     }
-    let argument = argument.iter().fold(0, |argument, byte| argument << 8 | u64::from(*byte));
+    let argument = argument
+        .iter()
+        .fold(0, |argument, byte| argument << 8 | u64::from(*byte));
     Ok((major, argument, rest))
 }
 
@@ -230,19 +263,44 @@ mod tests {
             check(&nested(MAX_NESTING + 1)).unwrap_err(),
             "the COSE message is nested deeper than 32, the limit"
         );
-        let many = |items: u16| [vec![0x99], items.to_be_bytes().to_vec(), vec![0; items.into()]].concat();
+        let many = |items: u16| {
+            [
+                vec![0x99],
+                items.to_be_bytes().to_vec(),
+                vec![0; items.into()],
+            ]
+            .concat()
+        };
         let most = u16::try_from(MAX_ITEMS).unwrap() - 1;
         assert_eq!(check(&many(most)), Ok(()));
-        assert_eq!(check(&many(most + 1)).unwrap_err(), "the COSE message has more than 4096 data items, the limit");
+        assert_eq!(
+            check(&many(most + 1)).unwrap_err(),
+            "the COSE message has more than 4096 data items, the limit"
+        );
     }
 
     #[test]
     fn what_is_no_tagged_message_is_refused() {
         let refusal = |bytes: &[u8]| Sign1::from_tagged(bytes).err().unwrap().to_string();
-        assert_eq!(refusal(b"garbage"), "cbor: invalid COSE_Sign1_Tagged object");
-        assert_eq!(refusal(&[0x84, 0x40, 0xa0, 0x40, 0x40]), "cbor: invalid COSE_Sign1_Tagged object");
-        assert_eq!(refusal(&[0xd2, 0x84, 0x40, 0xa0, 0xf6, 0x41, 0]), "missing payload");
-        assert_eq!(refusal(&[0xd2, 0x84, 0x40, 0xa0, 0x41, 0, 0x40]), "empty signature");
-        assert_eq!(refusal(&[0xd2, 0x84, 0x40, 0xa0, 0x41, 0, 0x41, 0, 0]), "cbor: extraneous data");
+        assert_eq!(
+            refusal(b"garbage"),
+            "cbor: invalid COSE_Sign1_Tagged object"
+        );
+        assert_eq!(
+            refusal(&[0x84, 0x40, 0xa0, 0x40, 0x40]),
+            "cbor: invalid COSE_Sign1_Tagged object"
+        );
+        assert_eq!(
+            refusal(&[0xd2, 0x84, 0x40, 0xa0, 0xf6, 0x41, 0]),
+            "missing payload"
+        );
+        assert_eq!(
+            refusal(&[0xd2, 0x84, 0x40, 0xa0, 0x41, 0, 0x40]),
+            "empty signature"
+        );
+        assert_eq!(
+            refusal(&[0xd2, 0x84, 0x40, 0xa0, 0x41, 0, 0x41, 0, 0]),
+            "cbor: extraneous data"
+        );
     }
 }

@@ -78,13 +78,21 @@ impl Digest {
         }
         match hex::decode(digits) {
             Ok(bytes) => Ok(Self { algorithm, bytes }),
-            Err(_) => Err(DigestError::Hex(digits.bytes().find(|byte| !byte.is_ascii_hexdigit()).unwrap_or_default())),
+            Err(_) => Err(DigestError::Hex(
+                digits
+                    .bytes()
+                    .find(|byte| !byte.is_ascii_hexdigit())
+                    .unwrap_or_default(),
+            )),
         }
     }
 
     /// The SHA-256 of what was submitted itself.
     pub fn sha256(message: &[u8]) -> Self {
-        Self { algorithm: HashAlgorithm::Sha256, bytes: sha256(message).to_vec() }
+        Self {
+            algorithm: HashAlgorithm::Sha256,
+            bytes: sha256(message).to_vec(),
+        }
     }
 
     /// From the bytes of a digest; none if they are not as many as `algorithm` makes.
@@ -99,7 +107,10 @@ impl Digest {
             HashAlgorithm::Sha384 => &digest::SHA384,
             HashAlgorithm::Sha512 => &digest::SHA512,
         };
-        Self { algorithm, bytes: digest::digest(function, message).as_ref().to_vec() }
+        Self {
+            algorithm,
+            bytes: digest::digest(function, message).as_ref().to_vec(),
+        }
     }
 
     /// Returns the hash function.

@@ -14,8 +14,8 @@ use crate::public_key::{KeyKind, SignatureError};
 use crate::work::Work;
 use crate::x509::Key;
 
-/// Signatures of one envelope, and keys that may verify them; leaf bytes of 65,535 hold fewer than two hundred. Envelopes in
-/// use have one to three.
+/// Signatures of one envelope, and keys that may verify them; leaf bytes of 65,535 hold fewer than
+/// two hundred. Envelopes in use have one to three.
 pub const MAX_SIGNATURES: usize = 32;
 
 /// Standard alphabet first, then this one.
@@ -44,7 +44,8 @@ pub struct Signature {
 impl Envelope {
     /// Parses the JSON form.
     pub fn from_json(json: &str) -> Result<Self, Error> {
-        let [payload_type, payload, signatures] = go_json::members(json, ["payloadType", "payload", "signatures"])?;
+        let [payload_type, payload, signatures] =
+            go_json::members(json, ["payloadType", "payload", "signatures"])?;
         let mut envelope = Self {
             payload_type: payload_type.text()?.into_owned(),
             payload: payload.text()?.into_owned(),
@@ -53,7 +54,10 @@ impl Envelope {
         signatures.each_element(|signature| {
             check_signature_count(envelope.signatures.len() + 1)?;
             let [key_id, sig] = signature.members(["keyid", "sig"])?;
-            envelope.signatures.push(Signature { key_id: key_id.text()?.into_owned(), sig: sig.text()?.into_owned() });
+            envelope.signatures.push(Signature {
+                key_id: key_id.text()?.into_owned(),
+                sig: sig.text()?.into_owned(),
+            });
             Ok::<_, Error>(())
         })?;
         Ok(envelope)
@@ -62,10 +66,17 @@ impl Envelope {
     /// Decodes payload and signatures, so that the signatures can be checked.
     pub fn open(&self) -> Result<Opened, Error> {
         let payload = decode_base64(&self.payload)?;
-        let signatures =
-            self.signatures.iter().map(|signature| decode_base64(&signature.sig)).collect::<Result<_, _>>()?;
+        let signatures = self
+            .signatures
+            .iter()
+            .map(|signature| decode_base64(&signature.sig))
+            .collect::<Result<_, _>>()?;
         let payload_bytes = payload.len();
-        Ok(Opened { pae: pae(&self.payload_type, payload), payload_bytes, signatures })
+        Ok(Opened {
+            pae: pae(&self.payload_type, payload),
+            payload_bytes,
+            signatures,
+        })
     }
 }
 
@@ -73,7 +84,9 @@ impl Envelope {
 pub fn check_signature_count(count: usize) -> Result<(), Error> {
     match count {
         ..=MAX_SIGNATURES => Ok(()),
-        _ => Err(Error::Invalid(format!("the envelope has more than {MAX_SIGNATURES} signatures, the limit"))),
+        _ => Err(Error::Invalid(format!(
+            "the envelope has more than {MAX_SIGNATURES} signatures, the limit"
+        ))),
     }
 }
 
@@ -94,7 +107,11 @@ impl Opened {
     /// The checks of this envelope's signatures.
     pub fn checks<'o, 'w>(&'o self, work: &'w mut Work) -> Result<Checks<'o, 'w>, Error> {
         work.take_hashing(self.pae.len()).map_err(Error::invalid)?;
-        Ok(Checks { opened: self, digest: Digest::sha256(&self.pae), work })
+        Ok(Checks {
+            opened: self,
+            digest: Digest::sha256(&self.pae),
+            work,
+        })
     }
 }
 
@@ -107,14 +124,21 @@ pub struct Checks<'o, 'w> {
 }
 
 impl Checks<'_, '_> {
-    /// The first of the signatures at `positions` that `key` verifies: a key accounts for one signature, as in Rekor.
-    pub fn find(&mut self, key: &Key, positions: impl Iterator<Item = usize>) -> Result<usize, Error> {
+    /// The first of the signatures at `positions` that `key` verifies: a key accounts for one
+    /// signature, as in Rekor.
+    pub fn find(
+        &mut self,
+        key: &Key,
+        positions: impl Iterator<Item = usize>,
+    ) -> Result<usize, Error> {
         for position in positions {
             if self.is_verified(key, &self.opened.signatures[position])? {
                 return Ok(position);
             }
         }
-        Err(Error::Invalid("accepted signatures do not match threshold, Found: 0, Expected 1".to_owned()))
+        Err(Error::Invalid(
+            "accepted signatures do not match threshold, Found: 0, Expected 1".to_owned(),
+        ))
     }
 
     fn is_verified(&mut self, key: &Key, signature: &[u8]) -> Result<bool, Error> {
@@ -131,15 +155,18 @@ impl Checks<'_, '_> {
     }
 }
 
-/// All positions in a list of so many, those first where a match is likely after one at `last`: signatures and keys stand in one
-/// order, or in opposite ones.
+/// All positions in a list of so many, those first where a match is likely after one at `last`:
+/// signatures and keys stand in one order, or in opposite ones.
 pub fn likely_first(count: usize, last: Option<usize>) -> impl Iterator<Item = usize> {
     let likely = match last {
         None => [Some(0), count.checked_sub(1)],
         Some(last) => [Some(last + 1), last.checked_sub(1)],
     };
     let is_likely = move |position: &usize| likely.contains(&Some(*position));
-    let first = likely.into_iter().flatten().filter(move |position| *position < count);
+    let first = likely
+        .into_iter()
+        .flatten()
+        .filter(move |position| *position < count);
     first.chain((0..count).filter(move |position| !is_likely(position)))
 }
 
@@ -173,25 +200,35 @@ impl Verified<'_> {
 
     /// Each signature as the envelope has it with the key that verifies it, by signature.
     pub fn keys_by_signature(&self) -> impl Iterator<Item = (&str, &Key)> {
-        self.by_signature.iter().map(|(signature, key)| (*signature, &self.keys[*key]))
+        self.by_signature
+            .iter()
+            .map(|(signature, key)| (*signature, &self.keys[*key]))
     }
 }
 
-/// Verifies an envelope: each key that is tried verifies a signature, each signature is verified by a key. Signatures with equal
-/// texts are one, and so are equal keys.
+/// Verifies an envelope: each key that is tried verifies a signature, each signature is verified by
+/// a key. Signatures with equal texts are one, and so are equal keys.
 ///
-/// A key is tried first on the signatures that no other key verified. In Rekor it is always tried on all of them, which shows
-/// only where somebody made a signature that two keys verify.
+/// A key is tried first on the signatures that no other key verified. In Rekor it is always tried
+/// on all of them, which shows only where somebody made a signature that two keys verify.
 pub fn verify<'e, Pem: AsRef<[u8]>>(
     envelope: &'e Envelope,
     pems: &[Pem],
     tried: KeysTried,
     work: &mut Work,
 ) -> Result<Verified<'e>, Error> {
-    let texts: BTreeSet<&str> = envelope.signatures.iter().map(|signature| signature.sig.as_str()).collect();
+    let texts: BTreeSet<&str> = envelope
+        .signatures
+        .iter()
+        .map(|signature| signature.sig.as_str())
+        .collect();
     // What is wrong with the first key is said before what is wrong with the envelope.
     let opened = envelope.open();
-    let mut checks = opened.as_ref().ok().map(|opened| opened.checks(work)).transpose()?;
+    let mut checks = opened
+        .as_ref()
+        .ok()
+        .map(|opened| opened.checks(work))
+        .transpose()?;
     let mut keys: Vec<Key> = Vec::with_capacity(pems.len());
     let mut by_signature = BTreeMap::new();
     let mut by_key: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -200,13 +237,15 @@ pub fn verify<'e, Pem: AsRef<[u8]>>(
         if tried == KeysTried::UntilAllVerify && by_signature.len() == texts.len() {
             break;
         }
-        let key = Key::from_pem(pem.as_ref())
-            .map_err(|refusal| Error::Invalid(format!("could not parse public key as x509: {refusal}")))?;
+        let key = Key::from_pem(pem.as_ref()).map_err(|refusal| {
+            Error::Invalid(format!("could not parse public key as x509: {refusal}"))
+        })?;
         let found = match (&mut checks, &opened) {
             (Some(checks), _) => match by_key.get(key.public_key().bytes()) {
                 Some(position) => Ok(*position),
                 None => {
-                    let is_open = |position: &usize| !by_key.values().any(|taken| taken == position);
+                    let is_open =
+                        |position: &usize| !by_key.values().any(|taken| taken == position);
                     let (open, taken): (Vec<usize>, Vec<usize>) =
                         likely_first(envelope.signatures.len(), last).partition(is_open);
                     checks.find(&key, open.into_iter().chain(taken))
@@ -222,10 +261,16 @@ pub fn verify<'e, Pem: AsRef<[u8]>>(
         keys.push(key);
     }
     if by_signature.len() < texts.len() {
-        return Err(Error::Invalid("all signatures must have a key that verifies it".to_owned()));
+        return Err(Error::Invalid(
+            "all signatures must have a key that verifies it".to_owned(),
+        ));
     }
     drop(checks);
-    Ok(Verified { opened: opened?, keys, by_signature })
+    Ok(Verified {
+        opened: opened?,
+        keys,
+        by_signature,
+    })
 }
 
 /// Why an envelope is not verified, in Rekor's words.
@@ -240,7 +285,12 @@ pub fn bad_base64() -> Error {
 
 /// Pre-authentication encoding: what the signatures of an envelope sign.
 pub fn pae(payload_type: &str, payload: Vec<u8>) -> Vec<u8> {
-    let mut pae = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+    let mut pae = format!(
+        "DSSEv1 {} {payload_type} {} ",
+        payload_type.len(),
+        payload.len()
+    )
+    .into_bytes();
     pae.reserve_exact(payload.len());
     pae.extend_from_slice(&payload);
     pae
@@ -283,32 +333,72 @@ mod tests {
 
     #[test]
     fn signatures_are_counted_before_they_are_kept() {
-        let envelope = |count: usize| format!("{{\"signatures\":[{}]}}", vec!["{\"sig\":\"AA==\"}"; count].join(","));
-        assert_eq!(Envelope::from_json(&envelope(MAX_SIGNATURES)).unwrap().signatures.len(), MAX_SIGNATURES);
+        let envelope = |count: usize| {
+            format!(
+                "{{\"signatures\":[{}]}}",
+                vec!["{\"sig\":\"AA==\"}"; count].join(",")
+            )
+        };
+        assert_eq!(
+            Envelope::from_json(&envelope(MAX_SIGNATURES))
+                .unwrap()
+                .signatures
+                .len(),
+            MAX_SIGNATURES
+        );
         let refusal = Envelope::from_json(&envelope(MAX_SIGNATURES + 1)).unwrap_err();
-        assert_eq!(refusal.to_string(), "the envelope has more than 32 signatures, the limit");
+        assert_eq!(
+            refusal.to_string(),
+            "the envelope has more than 32 signatures, the limit"
+        );
     }
 
     #[test]
     fn what_is_no_envelope_is_refused() {
-        for json in ["", "garbage", "[]", "7", "{\"payload\":7}", "{\"signatures\":{}}", "{\"signatures\":[7]}", "{} x"]
-        {
-            assert!(matches!(Envelope::from_json(json), Err(Error::Invalid(_))), "{json}");
+        for json in [
+            "",
+            "garbage",
+            "[]",
+            "7",
+            "{\"payload\":7}",
+            "{\"signatures\":{}}",
+            "{\"signatures\":[7]}",
+            "{} x",
+        ] {
+            assert!(
+                matches!(Envelope::from_json(json), Err(Error::Invalid(_))),
+                "{json}"
+            );
         }
         assert!(Envelope::from_json("null").unwrap().signatures.is_empty());
-        let envelope =
-            Envelope::from_json(r#"{"PAYLOADTYPE":"t","payload":"x","payload":"YQ==","signatures":[null]}"#).unwrap();
-        assert_eq!((envelope.payload_type.as_str(), envelope.open().unwrap().payload()), ("t", &b"a"[..]));
+        let envelope = Envelope::from_json(
+            r#"{"PAYLOADTYPE":"t","payload":"x","payload":"YQ==","signatures":[null]}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                envelope.payload_type.as_str(),
+                envelope.open().unwrap().payload()
+            ),
+            ("t", &b"a"[..])
+        );
         assert_eq!(envelope.signatures, [Signature::default()]);
     }
 
     #[test]
     fn signatures_that_are_repeated_are_merged() {
         let signatures = |json: &str| Envelope::from_json(json).unwrap().signatures;
-        let signature = |key_id: &str, sig: &str| Signature { key_id: key_id.to_owned(), sig: sig.to_owned() };
-        let twice = r#"{"signatures":[{"keyid":"k","sig":"a"},{"sig":"b"}],"signatures":[{"sig":"c"}]}"#;
+        let signature = |key_id: &str, sig: &str| Signature {
+            key_id: key_id.to_owned(),
+            sig: sig.to_owned(),
+        };
+        let twice =
+            r#"{"signatures":[{"keyid":"k","sig":"a"},{"sig":"b"}],"signatures":[{"sig":"c"}]}"#;
         assert_eq!(signatures(twice), [signature("k", "c")]);
-        assert_eq!(signatures(r#"{"signatures":[{"sig":"a"}],"signatures":null}"#), []);
+        assert_eq!(
+            signatures(r#"{"signatures":[{"sig":"a"}],"signatures":null}"#),
+            []
+        );
         assert!(Envelope::from_json(r#"{"payload":7,"payload":"YQ=="}"#).is_err());
     }
 }

@@ -1,33 +1,52 @@
 //! E-mail addresses in keys.
 
-/// The address in an OpenPGP user ID, `Full Name (Comment) <name@host>`, or the user ID if it is nothing else. Whether
-/// it is an address is for [`is_email`] to say.
+/// The address in an OpenPGP user ID, `Full Name (Comment) <name@host>`, or the user ID if it is
+/// nothing else. Whether it is an address is for [`is_email`] to say.
 pub(super) fn of_user_id(text: &str) -> &str {
     // In a comment a bracket is nothing.
     let (name, after_name) = match text.find(['(', '<']) {
         Some(at) if text[at..].starts_with('(') => {
             let after_comment = text[at..].split_once(')').map_or("", |(_, after)| after);
-            (&text[..at], after_comment.split_once('<').map(|(_, after)| after))
+            (
+                &text[..at],
+                after_comment.split_once('<').map(|(_, after)| after),
+            )
         }
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     };
-    let address = after_name.map_or("", |after| after.split_once('>').map_or(after, |(address, _)| address).trim());
+    let address = after_name.map_or("", |after| {
+        after
+            .split_once('>')
+            .map_or(after, |(address, _)| address)
+            .trim()
+    });
     match (address, name.trim()) {
         ("", name) if name.contains('@') => name,
         (address, _) => address,
     }
 }
 
-/// Whether Rekor takes `text` for an address and indexes it: dotted words, `@`, a host with a dot. Quoted local parts, of
-/// which Rekor takes those of one letter and nobody has any in a key, are none here.
+/// Whether Rekor takes `text` for an address and indexes it: dotted words, `@`, a host with a dot.
+/// Quoted local parts, of which Rekor takes those of one letter and nobody has any in a key, are
+/// none here.
 pub(super) fn is_email(text: &str) -> bool {
-    let Some((local, host)) = text.rsplit_once('@') else { return false };
+    let Some((local, host)) = text.rsplit_once('@') else {
+        return false;
+    };
     let host = host.strip_suffix('.').unwrap_or(host);
-    let Some((labels, top)) = host.rsplit_once('.') else { return false };
-    local.split('.').all(|word| !word.is_empty() && word.chars().all(is_of_word))
-        && is_framed(labels, is_alphanumeric, |letter| is_alphanumeric(letter) || "-._~".contains(letter))
-        && is_framed(top, is_letter, |letter| is_alphanumeric(letter) || "-_~".contains(letter))
+    let Some((labels, top)) = host.rsplit_once('.') else {
+        return false;
+    };
+    local
+        .split('.')
+        .all(|word| !word.is_empty() && word.chars().all(is_of_word))
+        && is_framed(labels, is_alphanumeric, |letter| {
+            is_alphanumeric(letter) || "-._~".contains(letter)
+        })
+        && is_framed(top, is_letter, |letter| {
+            is_alphanumeric(letter) || "-_~".contains(letter)
+        })
 }
 
 /// Whether `text` begins and ends with the one kind of character and has the other between.
@@ -55,7 +74,10 @@ mod tests {
     #[test]
     fn addresses_of_user_ids() {
         for (text, address) in [
-            ("Full Name (Comment) <name@host.example>", "name@host.example"),
+            (
+                "Full Name (Comment) <name@host.example>",
+                "name@host.example",
+            ),
             ("name@host.example", "name@host.example"),
             (" name@host.example ", "name@host.example"),
             ("<name@host.example>", "name@host.example"),

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-/// How much of a client's text a refusal repeats, in characters. Kinds, versions and PEM labels in use have at most 22;
-/// a message, and the log line it becomes, must not grow with the body.
+/// How much of a client's text a refusal repeats, in characters. Kinds, versions and PEM labels in
+/// use have at most 22; a message, and the log line it becomes, must not grow with the body.
 const MAX_QUOTED: usize = 100;
 
 /// Why a key, a signature or a document is refused, in the words of Rekor where it has some.
@@ -37,6 +37,9 @@ mod tests {
     fn long_texts_are_cut() {
         assert_eq!(quoted("ü").len(), 2);
         assert_eq!(quoted(&"ü".repeat(MAX_QUOTED)), "ü".repeat(MAX_QUOTED));
-        assert_eq!(quoted(&"ü".repeat(1000)), format!("{}…", "ü".repeat(MAX_QUOTED)));
+        assert_eq!(
+            quoted(&"ü".repeat(1000)),
+            format!("{}…", "ü".repeat(MAX_QUOTED))
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! PKI formats: the ways in which clients write keys and signatures.
 //!
-//! A kind names the format that it wants as a type, `check::<pgp::Signature>`, so that a key of one format cannot meet a
-//! signature of another. The formats are [`crate::x509`] and the modules here.
+//! A kind names the format that it wants as a type, `check::<pgp::Signature>`, so that a key of one
+//! format cannot meet a signature of another. The formats are [`crate::x509`] and the modules here.
 
 use crate::error::Error;
 use crate::work::Work;
@@ -9,8 +9,8 @@ use crate::x509::Claims;
 
 /// A public key as a client submitted it: parsed, nothing verified but what the key says of itself.
 pub trait Key: Sized {
-    /// Parses a key, or says what is wrong with it as Rekor does. MUST take from `work` before it checks what a key says of
-    /// itself, and MUST bound its memory before it allocates.
+    /// Parses a key, or says what is wrong with it as Rekor does. MUST take from `work` before it
+    /// checks what a key says of itself, and MUST bound its memory before it allocates.
     fn parse(key: &[u8], work: &mut Work) -> Result<Self, Error>;
 
     /// The bytes that every equivalent key becomes, which parse to an equal key.
@@ -30,8 +30,8 @@ pub trait Signature: Sized {
     /// The keys that can have made it.
     type Key: Key;
 
-    /// Parses a signature, or says what is wrong with it as Rekor does. MUST bound its work and memory before it
-    /// allocates.
+    /// Parses a signature, or says what is wrong with it as Rekor does. MUST bound its work and
+    /// memory before it allocates.
     fn parse(signature: &[u8]) -> Result<Self, Error>;
 
     /// The bytes that stand for it in an entry.

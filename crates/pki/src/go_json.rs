@@ -1,9 +1,10 @@
-//! JSON documents inside entries, as Go's decoder reads them into structs: names are matched without regard to case,
-//! unknown ones are ignored, and a wrong type is an error.
+//! JSON documents inside entries, as Go's decoder reads them into structs: names are matched
+//! without regard to case, unknown ones are ignored, and a wrong type is an error.
 //!
-//! A member may be repeated. Go then decodes the later value into what the earlier one left: structs and the elements of
-//! lists are merged, maps get further entries, texts and numbers are replaced. A null empties a list, a map and a pointer,
-//! and leaves texts, numbers and structs as they are. A [`Value`] is therefore all that is decoded into one place.
+//! A member may be repeated. Go then decodes the later value into what the earlier one left:
+//! structs and the elements of lists are merged, maps get further entries, texts and numbers are
+//! replaced. A null empties a list, a map and a pointer, and leaves texts, numbers and structs as
+//! they are. A [`Value`] is therefore all that is decoded into one place.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +16,8 @@ use serde_json::value::RawValue;
 use crate::error;
 use crate::go_names::is_name;
 
-/// Values decoded into one place. Nobody repeats a member on purpose; each repetition is kept until the last one is read.
+/// Values decoded into one place. Nobody repeats a member on purpose; each repetition is kept until
+/// the last one is read.
 const MAX_REPETITIONS: usize = 16;
 /// Elements of a list that is repeated, since its elements are kept until they are merged.
 const MAX_MERGED_ELEMENTS: usize = 4_096;
@@ -48,10 +50,16 @@ pub struct Value<'a> {
 }
 
 /// The members of the object `json` with these names; none of them if it is null.
-pub fn members<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Result<[Value<'a>; N], Error> {
+pub fn members<'a, const N: usize>(
+    json: &'a str,
+    names: [&str; N],
+) -> Result<[Value<'a>; N], Error> {
     let mut members = std::array::from_fn(|_| Value::default());
     let mut parser = serde_json::Deserializer::from_str(json);
-    parser.deserialize_any(Members { names, found: &mut members })??;
+    parser.deserialize_any(Members {
+        names,
+        found: &mut members,
+    })??;
     parser.end()?;
     Ok(members)
 }
@@ -59,7 +67,10 @@ pub fn members<'a, const N: usize>(json: &'a str, names: [&str; N]) -> Result<[V
 impl<'a> Value<'a> {
     /// One value.
     pub fn of(json: &'a RawValue) -> Self {
-        Self { first: Some(json), repeated: Vec::new() }
+        Self {
+            first: Some(json),
+            repeated: Vec::new(),
+        }
     }
 
     /// The last of the values, for what Go does not look into.
@@ -69,12 +80,17 @@ impl<'a> Value<'a> {
 
     /// The values of one type, which all begin so, and nulls.
     pub fn beginning_with(&self, first: char) -> Self {
-        self.all().filter(|json| json.get().starts_with(first) || json.get() == "null").collect()
+        self.all()
+            .filter(|json| json.get().starts_with(first) || json.get() == "null")
+            .collect()
     }
 
     /// What is left in a list or a map: nothing of what was there before a null.
     fn since_null(&self) -> Self {
-        let nulls = self.all().enumerate().filter(|(_, json)| json.get() == "null");
+        let nulls = self
+            .all()
+            .enumerate()
+            .filter(|(_, json)| json.get() == "null");
         let from = nulls.last().map_or(0, |(at, _)| at + 1);
         self.all().skip(from).collect()
     }
@@ -83,7 +99,10 @@ impl<'a> Value<'a> {
     pub fn members<const N: usize>(&self, names: [&str; N]) -> Result<[Value<'a>; N], Error> {
         let mut members = std::array::from_fn(|_| Value::default());
         for json in self.all() {
-            let visitor = Members { names, found: &mut members };
+            let visitor = Members {
+                names,
+                found: &mut members,
+            };
             serde_json::Deserializer::from_str(json.get()).deserialize_any(visitor)??;
         }
         Ok(members)
@@ -113,7 +132,10 @@ impl<'a> Value<'a> {
     }
 
     /// Hands each element of the list to `take`, in order, until it returns an error.
-    pub fn each_element<E: From<Error>>(&self, take: impl FnMut(Value<'a>) -> Result<(), E>) -> Result<(), E> {
+    pub fn each_element<E: From<Error>>(
+        &self,
+        take: impl FnMut(Value<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let left = self.since_null();
         match (left.first, left.repeated.is_empty()) {
             (None, _) => Ok(()),
@@ -122,17 +144,20 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Hands each member of the map to `take`, in order and repetitions included, until it returns an error. Of equal names
-    /// the last value counts.
+    /// Hands each member of the map to `take`, in order and repetitions included, until it returns
+    /// an error. Of equal names the last value counts.
     pub fn each_member<E: From<Error>>(
         &self,
         mut take: impl FnMut(Cow<'a, str>, &'a RawValue) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.since_null().all().try_for_each(|json| run(json, Entries(&mut take)))
+        self.since_null()
+            .all()
+            .try_for_each(|json| run(json, Entries(&mut take)))
     }
 
-    /// The elements of lists that are decoded into one. Go keeps those beyond the end of a shorter list, and decodes into
-    /// them again what a longer one has in their place; but an empty list leaves nothing.
+    /// The elements of lists that are decoded into one. Go keeps those beyond the end of a shorter
+    /// list, and decodes into them again what a longer one has in their place; but an empty list
+    /// leaves nothing.
     fn merged(&self) -> Result<Vec<Value<'a>>, Error> {
         let mut elements: Vec<Value<'a>> = Vec::new();
         let mut length = 0;
@@ -165,7 +190,9 @@ impl<'a> Value<'a> {
         match (self.first, json) {
             (_, None) => {}
             (None, Some(_)) => self.first = json,
-            (Some(_), Some(_)) if self.repeated.len() + 1 == MAX_REPETITIONS => return Err(Error::Repeated),
+            (Some(_), Some(_)) if self.repeated.len() + 1 == MAX_REPETITIONS => {
+                return Err(Error::Repeated);
+            }
             (Some(_), Some(json)) => self.repeated.push(json),
         }
         Ok(())
@@ -175,7 +202,10 @@ impl<'a> Value<'a> {
 impl<'a> FromIterator<&'a RawValue> for Value<'a> {
     fn from_iter<T: IntoIterator<Item = &'a RawValue>>(all: T) -> Self {
         let mut all = all.into_iter();
-        Self { first: all.next(), repeated: all.collect() }
+        Self {
+            first: all.next(),
+            repeated: all.collect(),
+        }
     }
 }
 
@@ -188,7 +218,10 @@ fn each_in_list<'a, E: From<Error>>(
 }
 
 /// Runs a visitor whose value is the outcome of what it called.
-fn run<'a, E: From<Error>, V: Visitor<'a, Value = Result<(), E>>>(json: &'a RawValue, visitor: V) -> Result<(), E> {
+fn run<'a, E: From<Error>, V: Visitor<'a, Value = Result<(), E>>>(
+    json: &'a RawValue,
+    visitor: V,
+) -> Result<(), E> {
     match serde_json::Deserializer::from_str(json.get()).deserialize_any(visitor) {
         Ok(outcome) => outcome,
         Err(malformed) => Err(E::from(malformed.into())),
@@ -315,7 +348,10 @@ mod tests {
 
     #[test]
     fn names_fold_null_is_absent_and_the_last_one_wins() {
-        assert_eq!(name(r#"{"KeyID":"a","keyid":"b","KEYID":null,"x":[{}]}"#).unwrap(), "b");
+        assert_eq!(
+            name(r#"{"KeyID":"a","keyid":"b","KEYID":null,"x":[{}]}"#).unwrap(),
+            "b"
+        );
         assert_eq!(name(r#"{"\u212aeyid":"\u0041"} "#).unwrap(), "A");
         assert_eq!(name("{}").unwrap(), "");
         assert_eq!(name("null").unwrap(), "");
@@ -341,7 +377,11 @@ mod tests {
             let mut seen = Vec::new();
             let outcome = value(text).each_element(|element| {
                 seen.push(element.last().map_or("", RawValue::get).to_owned());
-                if seen.len() < 3 { Ok(()) } else { Err(Error::Repeated) }
+                if seen.len() < 3 {
+                    Ok(())
+                } else {
+                    Err(Error::Repeated)
+                }
             });
             outcome.map(|()| seen)
         };
@@ -360,7 +400,10 @@ mod tests {
         };
         assert_eq!(map(r#"{"a":{"a":1,"a":[2]}}"#).unwrap(), ["a1", "a[2]"]);
         assert_eq!(map(r#"{"a":{"b":1},"a":{"c":2}}"#).unwrap(), ["b1", "c2"]);
-        assert_eq!(map(r#"{"a":{"b":1},"a":null,"a":{"c":2}}"#).unwrap(), ["c2"]);
+        assert_eq!(
+            map(r#"{"a":{"b":1},"a":null,"a":{"c":2}}"#).unwrap(),
+            ["c2"]
+        );
         assert!(map(r#"{"a":[]}"#).is_err());
     }
 
@@ -368,25 +411,44 @@ mod tests {
     fn repeated_lists_are_merged() {
         for (json, merged) in [
             (r#"{"a":[{"x":"1"},{"x":"2"}],"a":[{"y":"3"}]}"#, vec!["13"]),
-            (r#"{"a":[{"x":"1"}],"a":[{"y":"2"},{"y":"3"}]}"#, vec!["12", "3"]),
+            (
+                r#"{"a":[{"x":"1"}],"a":[{"y":"2"},{"y":"3"}]}"#,
+                vec!["12", "3"],
+            ),
             // What a shorter list cut off comes back.
-            (r#"{"a":[{"x":"1"},{"x":"2"}],"a":[{}],"a":[null,{"y":"3"}]}"#, vec!["1", "23"]),
+            (
+                r#"{"a":[{"x":"1"},{"x":"2"}],"a":[{}],"a":[null,{"y":"3"}]}"#,
+                vec!["1", "23"],
+            ),
             (r#"{"a":[{"x":"1"}],"a":[],"a":[{"y":"2"}]}"#, vec!["2"]),
             (r#"{"a":[{"x":"1"}],"a":null,"a":[{"y":"2"}]}"#, vec!["2"]),
             (r#"{"a":[{"x":"1"}],"A":null}"#, vec![]),
         ] {
             assert_eq!(elements(json).unwrap(), merged, "{json}");
         }
-        assert!(matches!(elements(r#"{"a":[{"x":7}],"a":[{}]}"#), Err(Error::Json(_))));
+        assert!(matches!(
+            elements(r#"{"a":[{"x":7}],"a":[{}]}"#),
+            Err(Error::Json(_))
+        ));
     }
 
     #[test]
     fn repetitions_are_bounded() {
-        let repeated = |times: usize| format!("{{{}}}", vec![r#""a":[{"x":"1"}]"#; times].join(","));
+        let repeated =
+            |times: usize| format!("{{{}}}", vec![r#""a":[{"x":"1"}]"#; times].join(","));
         assert_eq!(elements(&repeated(MAX_REPETITIONS)).unwrap(), ["1"]);
-        assert!(matches!(members(&repeated(MAX_REPETITIONS + 1), ["a"]), Err(Error::Repeated)));
+        assert!(matches!(
+            members(&repeated(MAX_REPETITIONS + 1), ["a"]),
+            Err(Error::Repeated)
+        ));
         let list = |length: usize| format!(r#"{{"a":[],"a":[{}]}}"#, vec!["{}"; length].join(","));
-        assert_eq!(elements(&list(MAX_MERGED_ELEMENTS)).unwrap().len(), MAX_MERGED_ELEMENTS);
-        assert!(matches!(elements(&list(MAX_MERGED_ELEMENTS + 1)), Err(Error::Repeated)));
+        assert_eq!(
+            elements(&list(MAX_MERGED_ELEMENTS)).unwrap().len(),
+            MAX_MERGED_ELEMENTS
+        );
+        assert!(matches!(
+            elements(&list(MAX_MERGED_ELEMENTS + 1)),
+            Err(Error::Repeated)
+        ));
     }
 }

@@ -1,7 +1,7 @@
 //! Names of JSON members as Go's decoder matches them.
 
-/// Whether Go's decoder takes `name` for `wanted`: equal under Unicode case folding. Beyond ASCII that adds the long s
-/// and the Kelvin sign.
+/// Whether Go's decoder takes `name` for `wanted`: equal under Unicode case folding. Beyond ASCII
+/// that adds the long s and the Kelvin sign.
 pub fn is_name(name: &str, wanted: &str) -> bool {
     let fold = |letter: char| match letter {
         '\u{17f}' => 's',

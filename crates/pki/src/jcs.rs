@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// A string between quotes. serde_json escapes what RFC 8785 section 3.2.2.2 says, and nothing else.
+/// A string between quotes. serde_json escapes what RFC 8785 section 3.2.2.2 says, and nothing
+/// else.
 pub fn string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -11,12 +12,15 @@ pub fn string(text: &str) -> String {
 pub fn object(members: &BTreeMap<String, String>) -> String {
     let mut ordered: Vec<_> = members.iter().collect();
     ordered.sort_by_cached_key(|(name, _)| name.encode_utf16().collect::<Vec<_>>());
-    let members: Vec<String> =
-        ordered.into_iter().map(|(name, value)| format!("{}:{}", string(name), string(value))).collect();
+    let members: Vec<String> = ordered
+        .into_iter()
+        .map(|(name, value)| format!("{}:{}", string(name), string(value)))
+        .collect();
     format!("{{{}}}", members.join(","))
 }
 
-/// Bytes as text, as Go writes them into JSON: each byte that is no part of a character becomes U+FFFD.
+/// Bytes as text, as Go writes them into JSON: each byte that is no part of a character becomes
+/// U+FFFD.
 pub fn lossy(mut bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     loop {
@@ -41,10 +45,20 @@ mod tests {
 
     #[test]
     fn objects_are_canonical() {
-        let members = [("b", "\u{7f}\u{1}\n\"\\/<é"), ("a", ""), ("\u{1f600}", "x"), ("\u{fb33}", "y")];
-        let members = members.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let members = [
+            ("b", "\u{7f}\u{1}\n\"\\/<é"),
+            ("a", ""),
+            ("\u{1f600}", "x"),
+            ("\u{fb33}", "y"),
+        ];
+        let members = members
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         let value = serde_json::to_value(&members).unwrap();
-        assert_eq!(object(&members).as_bytes(), serde_json_canonicalizer::to_vec(&value).unwrap());
+        assert_eq!(
+            object(&members).as_bytes(),
+            serde_json_canonicalizer::to_vec(&value).unwrap()
+        );
         assert_eq!(object(&BTreeMap::new()), "{}");
     }
 

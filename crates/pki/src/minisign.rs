@@ -1,7 +1,7 @@
 //! The PKI format `minisign`: keys and signatures of minisign and of OpenBSD's signify.
 //!
-//! Read here and not by the crate `minisign-verify`: that one checks what Rekor does not (the key ID, the global
-//! signature over the trusted comment) and keeps no bytes to write back.
+//! Read here and not by the crate `minisign-verify`: that one checks what Rekor does not (the key
+//! ID, the global signature over the trusted comment) and keeps no bytes to write back.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,8 @@ use crate::format;
 use crate::public_key::{KeyKind, verify_ed25519};
 use crate::work::Work;
 
-/// Bytes of a submitted key or signature. A comment has at most 1,024 in minisign, and two are in a signature.
+/// Bytes of a submitted key or signature. A comment has at most 1,024 in minisign, and two are in a
+/// signature.
 const MAX_BYTES: usize = 8 * 1024;
 /// Algorithm, key ID and key.
 const KEY_BYTES: usize = 2 + 8 + 32;
@@ -31,7 +32,8 @@ pub struct Key {
 }
 
 impl format::Key for Key {
-    /// Takes a key file, its second line alone, or the 32 bytes of the key alone (as Rekor once stored it).
+    /// Takes a key file, its second line alone, or the 32 bytes of the key alone (as Rekor once
+    /// stored it).
     fn parse(key: &[u8], _: &mut Work) -> Result<Self, Error> {
         let bytes = bounded("key", key)?;
         let text = &*String::from_utf8_lossy(bytes);
@@ -47,7 +49,10 @@ impl format::Key for Key {
         };
         let mut bytes = [0; 32];
         bytes.copy_from_slice(&encoded[10..]);
-        Ok(Self { canonical: STANDARD.encode(encoded).into_bytes(), bytes })
+        Ok(Self {
+            canonical: STANDARD.encode(encoded).into_bytes(),
+            bytes,
+        })
     }
 
     /// Base64 of algorithm, ID and key, without a comment or a line break.
@@ -77,13 +82,21 @@ impl format::Signature for Signature {
             Some(bytes) => bytes,
             None => {
                 let lines: Vec<&str> = text.trim_end_matches('\n').split('\n').collect();
-                let [_, encoded] = lines[..] else { return Err(invalid(format!("{} lines detected", lines.len()))) };
-                let bytes = decode_base64(encoded).ok_or_else(|| invalid("base64 decoding failed".to_owned()))?;
+                let [_, encoded] = lines[..] else {
+                    return Err(invalid(format!("{} lines detected", lines.len())));
+                };
+                let bytes = decode_base64(encoded)
+                    .ok_or_else(|| invalid("base64 decoding failed".to_owned()))?;
                 let length = bytes.len();
-                bytes.try_into().map_err(|_| invalid(format!("incorrect size {length} detected")))?
+                bytes
+                    .try_into()
+                    .map_err(|_| invalid(format!("incorrect size {length} detected")))?
             }
         };
-        Ok(Self { canonical: format!("untrusted comment:\n{}", STANDARD.encode(bytes)).into_bytes(), bytes })
+        Ok(Self {
+            canonical: format!("untrusted comment:\n{}", STANDARD.encode(bytes)).into_bytes(),
+            bytes,
+        })
     }
 
     fn canonical(&self) -> &[u8] {
@@ -93,7 +106,8 @@ impl format::Signature for Signature {
     /// As Rekor: neither the key ID nor the signature over the trusted comment is looked at.
     fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Error> {
         work.take_hashing(message.len()).map_err(Error::invalid)?;
-        work.take_signature(KeyKind::Ed25519).map_err(Error::invalid)?;
+        work.take_signature(KeyKind::Ed25519)
+            .map_err(Error::invalid)?;
         let signature = &self.bytes[10..];
         match self.bytes[1] {
             PREHASHED => verify_ed25519(&key.bytes, &Blake2b512::digest(message), signature),
@@ -103,7 +117,8 @@ impl format::Signature for Signature {
     }
 }
 
-/// A comment, the signature, the trusted comment, and the signature over that, which has to have its length.
+/// A comment, the signature, the trusted comment, and the signature over that, which has to have
+/// its length.
 fn of_minisign(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
     let mut lines = text.splitn(4, '\n').skip(1);
     let signature = decode(lines.next()?)?;
@@ -131,9 +146,9 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 fn bounded<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a [u8], Error> {
     match bytes.len() {
         ..=MAX_BYTES => Ok(bytes),
-        length => {
-            Err(Error::Invalid(format!("a minisign {what} of {length} bytes is too large, the limit is {MAX_BYTES}")))
-        }
+        length => Err(Error::Invalid(format!(
+            "a minisign {what} of {length} bytes is too large, the limit is {MAX_BYTES}"
+        ))),
     }
 }
 
@@ -146,17 +161,29 @@ mod tests {
 
     #[test]
     fn forms_of_one_key() {
-        for form in [LINE.to_owned(), format!("{LINE}\r\n"), format!("untrusted comment: x\n{LINE}\n")] {
+        for form in [
+            LINE.to_owned(),
+            format!("{LINE}\r\n"),
+            format!("untrusted comment: x\n{LINE}\n"),
+        ] {
             assert_eq!(
-                Key::parse(form.as_bytes(), &mut Work::of_request(0)).unwrap().canonical(),
+                Key::parse(form.as_bytes(), &mut Work::of_request(0))
+                    .unwrap()
+                    .canonical(),
                 LINE.as_bytes(),
                 "{form:?}"
             );
         }
         let alone = Key::parse(&[7; 32], &mut Work::of_request(0)).unwrap();
-        assert_eq!(STANDARD.decode(alone.canonical()).unwrap(), [&b"Ed"[..], &[0; 8], &[7; 32]].concat());
+        assert_eq!(
+            STANDARD.decode(alone.canonical()).unwrap(),
+            [&b"Ed"[..], &[0; 8], &[7; 32]].concat()
+        );
         for other in ["", "RWQf", &LINE[1..], &format!("{LINE}\n{LINE}\nx")] {
-            assert!(Key::parse(other.as_bytes(), &mut Work::of_request(0)).is_err(), "{other:?}");
+            assert!(
+                Key::parse(other.as_bytes(), &mut Work::of_request(0)).is_err(),
+                "{other:?}"
+            );
         }
         assert!(Key::parse(&[0xff; 33], &mut Work::of_request(0)).is_err());
     }
@@ -171,7 +198,11 @@ mod tests {
             format!("\n{line}"),
         ] {
             let signature = Signature::parse(form.as_bytes()).unwrap();
-            assert_eq!(signature.canonical(), format!("untrusted comment:\n{line}").as_bytes(), "{form:?}");
+            assert_eq!(
+                signature.canonical(),
+                format!("untrusted comment:\n{line}").as_bytes(),
+                "{form:?}"
+            );
         }
         for (form, fault) in [
             (line.clone(), "1 lines detected"),
@@ -180,7 +211,11 @@ mod tests {
             ("x\nAAAA".to_owned(), "incorrect size 3 detected"),
         ] {
             let refusal = Signature::parse(form.as_bytes()).err().unwrap().to_string();
-            assert_eq!(refusal, format!("invalid signature provided: {fault}"), "{form:?}");
+            assert_eq!(
+                refusal,
+                format!("invalid signature provided: {fault}"),
+                "{form:?}"
+            );
         }
     }
 
@@ -190,7 +225,12 @@ mod tests {
             Key::parse(&[b'a'; MAX_BYTES + 1], &mut Work::of_request(0)).err(),
             Signature::parse(&[b'a'; MAX_BYTES + 1]).err(),
         ] {
-            assert!(refusal.unwrap().to_string().ends_with("of 8193 bytes is too large, the limit is 8192"));
+            assert!(
+                refusal
+                    .unwrap()
+                    .to_string()
+                    .ends_with("of 8193 bytes is too large, the limit is 8192")
+            );
         }
     }
 }

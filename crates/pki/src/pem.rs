@@ -1,4 +1,5 @@
-//! PEM as Go's `encoding/pem` reads and writes it, so that one key or certificate has one canonical text.
+//! PEM as Go's `encoding/pem` reads and writes it, so that one key or certificate has one canonical
+//! text.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,8 +21,8 @@ pub struct Block<'a> {
     pub bytes: Vec<u8>,
 }
 
-/// The first block of `text`, and what follows the line it ends with. Text before it, and what begins like a block but
-/// is none, is skipped. None where no block is left.
+/// The first block of `text`, and what follows the line it ends with. Text before it, and what
+/// begins like a block but is none, is skipped. None where no block is left.
 pub fn decode(text: &[u8]) -> Option<(Block<'_>, &[u8])> {
     let mut from = 0;
     loop {
@@ -29,7 +30,9 @@ pub fn decode(text: &[u8]) -> Option<(Block<'_>, &[u8])> {
         from = end + END.len();
         let Some(begin) = begin else { continue };
         let (type_line, mut body) = line(text, begin + BEGIN.len());
-        let Some(label) = type_line.strip_suffix(DASHES) else { continue };
+        let Some(label) = type_line.strip_suffix(DASHES) else {
+            continue;
+        };
         // Lines with a colon are headers.
         let mut has_headers = false;
         loop {
@@ -76,8 +79,8 @@ pub fn encode(label: &str, bytes: &[u8], pem: &mut Vec<u8>) {
     }
 }
 
-/// Positions of the first line after `from` that begins like an end, and of the last line before it that begins like
-/// a beginning.
+/// Positions of the first line after `from` that begins like an end, and of the last line before it
+/// that begins like a beginning.
 fn markers(text: &[u8], from: usize) -> Option<(Option<usize>, usize)> {
     let mut begin = None;
     let mut at = from;
@@ -95,10 +98,17 @@ fn markers(text: &[u8], from: usize) -> Option<(Option<usize>, usize)> {
 fn line(text: &[u8], from: usize) -> (&[u8], usize) {
     let rest = &text[from..];
     let (line, next) = match rest.iter().position(|byte| *byte == b'\n') {
-        Some(at) => (rest[..at].strip_suffix(b"\r").unwrap_or(&rest[..at]), from + at + 1),
+        Some(at) => (
+            rest[..at].strip_suffix(b"\r").unwrap_or(&rest[..at]),
+            from + at + 1,
+        ),
         None => (rest, text.len()),
     };
-    let blanks = line.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let blanks = line
+        .iter()
+        .rev()
+        .take_while(|byte| matches!(byte, b' ' | b'\t'))
+        .count();
     (&line[..line.len() - blanks], next)
 }
 
@@ -116,7 +126,11 @@ mod tests {
 
     fn one(text: &str) -> Option<(&str, Vec<u8>, &str)> {
         decode(text.as_bytes()).map(|(block, rest)| {
-            (std::str::from_utf8(block.label).unwrap(), block.bytes, std::str::from_utf8(rest).unwrap())
+            (
+                std::str::from_utf8(block.label).unwrap(),
+                block.bytes,
+                std::str::from_utf8(rest).unwrap(),
+            )
         })
     }
 
@@ -148,8 +162,15 @@ mod tests {
         ] {
             assert_eq!(one(text), Some(("A", vec![0, 1, 2], "")), "{text:?}");
         }
-        assert_eq!(one("-----BEGIN A-----\n-----END A-----\nrest"), Some(("A", vec![], "rest")));
-        assert_eq!(one("-----BEGIN A-----\nx: y\n-----END A-----\n"), None, "headers need an empty line");
+        assert_eq!(
+            one("-----BEGIN A-----\n-----END A-----\nrest"),
+            Some(("A", vec![], "rest"))
+        );
+        assert_eq!(
+            one("-----BEGIN A-----\nx: y\n-----END A-----\n"),
+            None,
+            "headers need an empty line"
+        );
         assert_eq!(one("-----BEGIN A-----\nx: y\n-----END A-----: z\n"), None);
     }
 
@@ -160,8 +181,15 @@ mod tests {
             let mut pem = Vec::new();
             encode("X Y", &bytes, &mut pem);
             let (block, rest) = decode(&pem).unwrap();
-            assert_eq!((block.label, block.bytes, rest.len()), (&b"X Y"[..], bytes, 0), "{length}");
-            assert!(pem.split(|byte| *byte == b'\n').all(|line| line.len() <= LINE_WIDTH));
+            assert_eq!(
+                (block.label, block.bytes, rest.len()),
+                (&b"X Y"[..], bytes, 0),
+                "{length}"
+            );
+            assert!(
+                pem.split(|byte| *byte == b'\n')
+                    .all(|line| line.len() <= LINE_WIDTH)
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The PKI format `pgp`: OpenPGP keys, detached signatures, clear-signed text.
 //!
-//! Packets are framed and read here, because Rekor's canonical form is made of them byte for byte; hashes and the
-//! mathematics of keys are those of the `pgp` crate. What is taken and how it is written is what Rekor v1.5.4 does with
-//! ProtonMail's go-crypto v1.4.1, but for what `docs/KINDS.md` names: what v1.5.3 took and honest users still have.
+//! Packets are framed and read here, because Rekor's canonical form is made of them byte for byte;
+//! hashes and the mathematics of keys are those of the `pgp` crate. What is taken and how it is
+//! written is what Rekor v1.5.4 does with ProtonMail's go-crypto v1.4.1, but for what
+//! `docs/KINDS.md` names: what v1.5.3 took and honest users still have.
 
 mod armor;
 mod budget;
@@ -32,12 +33,13 @@ use keyring::Entity;
 use signature_packet::SignaturePacket;
 use stream::Signatures;
 
-/// Bytes of a submitted key. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse one of 37,000,
-/// but a tree for v1 alone takes larger ones.
+/// Bytes of a submitted key. Leaf bytes hold base64 of its base64, so that the ledger's 65,535
+/// would refuse one of 37,000, but a tree for v1 alone takes larger ones.
 const MAX_KEY_BYTES: usize = 1024 * 1024;
 /// Armored blocks in a submitted key.
 const MAX_BLOCKS: usize = 100;
-/// Bytes of submitted signatures. The largest in use, with an 8,192-bit key and a policy, has 2,000.
+/// Bytes of submitted signatures. The largest in use, with an 8,192-bit key and a policy, has
+/// 2,000.
 const MAX_SIGNATURE_BYTES: usize = 64 * 1024;
 const PUBLIC_KEY: &str = "PGP PUBLIC KEY BLOCK";
 const PRIVATE_KEY: &str = "PGP PRIVATE KEY BLOCK";
@@ -53,26 +55,57 @@ pub struct Key {
 impl Key {
     fn from_entities(entities: Vec<Entity>) -> Self {
         let mut packets = Vec::new();
-        entities.iter().for_each(|entity| entity.write(&mut packets));
+        entities
+            .iter()
+            .for_each(|entity| entity.write(&mut packets));
         let user_ids = entities.iter().flat_map(|entity| &entity.user_ids);
         // Names of old keys are in Latin-1, beside which the address is what it is.
         let texts = user_ids.map(|user_id| String::from_utf8_lossy(&user_id.text));
-        let emails = texts.map(|text| email::of_user_id(&text).to_owned()).filter(|email| is_email(email)).collect();
-        Self { canonical: armor::encode(PUBLIC_KEY, &packets), emails, entities }
+        let emails = texts
+            .map(|text| email::of_user_id(&text).to_owned())
+            .filter(|email| is_email(email))
+            .collect();
+        Self {
+            canonical: armor::encode(PUBLIC_KEY, &packets),
+            emails,
+            entities,
+        }
     }
 
-    /// Checks signature packets over `parts`, one after the other: the first of them that a key of this ring can have
-    /// made. Errors if there is none.
-    pub fn verify_packets(&self, packets: &[u8], parts: &[&[u8]], work: &mut Work) -> Result<(), Error> {
+    /// Checks signature packets over `parts`, one after the other: the first of them that a key of
+    /// this ring can have made. Errors if there is none.
+    pub fn verify_packets(
+        &self,
+        packets: &[u8],
+        parts: &[&[u8]],
+        work: &mut Work,
+    ) -> Result<(), Error> {
         verify::detached(&self.entities, packets, parts, work)
     }
 
     /// Checks the one signature packet in `packet` over `parts`, one after the other.
-    pub fn verify_packet(&self, packet: &[u8], parts: &[&[u8]], work: &mut Work) -> Result<(), Error> {
+    pub fn verify_packet(
+        &self,
+        packet: &[u8],
+        parts: &[&[u8]],
+        work: &mut Work,
+    ) -> Result<(), Error> {
         match packet::read(packet)? {
-            Some((packet::Packet { tag: packet::SIGNATURE, body }, [])) => SignaturePacket::of_message(&body)?,
-            Some((_, [])) => return Err(Error::structure("no supported PGP signature packet found")),
-            _ => return Err(Error::structure("trailing garbage after PGP signature packet")),
+            Some((
+                packet::Packet {
+                    tag: packet::SIGNATURE,
+                    body,
+                },
+                [],
+            )) => SignaturePacket::of_message(&body)?,
+            Some((_, [])) => {
+                return Err(Error::structure("no supported PGP signature packet found"));
+            }
+            _ => {
+                return Err(Error::structure(
+                    "trailing garbage after PGP signature packet",
+                ));
+            }
         };
         verify::detached(&self.entities, packet, parts, work)
     }
@@ -85,19 +118,28 @@ impl format::Key for Key {
             return Err(too_large("key", key.len(), MAX_KEY_BYTES));
         }
         if key.len() < BEGIN.len() {
-            return Err(crate::Error::Invalid("unable to read PGP public key: EOF".to_owned()));
+            return Err(crate::Error::Invalid(
+                "unable to read PGP public key: EOF".to_owned(),
+            ));
         }
         let entities = match key.starts_with(BEGIN) {
             true => read_armored(key, work)?,
             false => {
                 let mut entities = Vec::new();
-                keyring::read(key, &mut Budget::of_one_key(work), &mut entities)
-                    .map_err(|error| crate::Error::Invalid(format!("error reading binary PGP public key: {error}")))?;
+                keyring::read(key, &mut Budget::of_one_key(work), &mut entities).map_err(
+                    |error| {
+                        crate::Error::Invalid(format!(
+                            "error reading binary PGP public key: {error}"
+                        ))
+                    },
+                )?;
                 entities
             }
         };
         match entities.is_empty() {
-            true => Err(crate::Error::Invalid("no PGP public keys could be read".to_owned())),
+            true => Err(crate::Error::Invalid(
+                "no PGP public keys could be read".to_owned(),
+            )),
             false => Ok(Self::from_entities(entities)),
         }
     }
@@ -124,21 +166,29 @@ fn read_armored(key: &[u8], work: &mut Work) -> Result<Vec<Entity>, crate::Error
         }
         blocks += 1;
         if blocks > MAX_BLOCKS {
-            return Err(crate::Error::invalid(Error::TooMany { what: "armored blocks", limit: MAX_BLOCKS }));
+            return Err(crate::Error::invalid(Error::TooMany {
+                what: "armored blocks",
+                limit: MAX_BLOCKS,
+            }));
         }
-        let block = armor::decode(&key[from..at])
-            .ok_or_else(|| crate::Error::Invalid("invalid PGP public key provided: EOF".to_owned()))?;
+        let block = armor::decode(&key[from..at]).ok_or_else(|| {
+            crate::Error::Invalid("invalid PGP public key provided: EOF".to_owned())
+        })?;
         if block.label == PRIVATE_KEY.as_bytes() {
             return Err(crate::Error::invalid(Error::PrivateKey));
         }
         if block.label != PUBLIC_KEY.as_bytes() {
-            return Err(crate::Error::Invalid("invalid PGP type detected".to_owned()));
+            return Err(crate::Error::Invalid(
+                "invalid PGP type detected".to_owned(),
+            ));
         }
         block
             .bytes
             .ok_or_else(|| Error::structure("armor invalid"))
             .and_then(|bytes| keyring::read(&bytes, &mut budget, &mut entities))
-            .map_err(|error| crate::Error::Invalid(format!("error reading PGP public key: {error}")))?;
+            .map_err(|error| {
+                crate::Error::Invalid(format!("error reading PGP public key: {error}"))
+            })?;
         from = at;
     }
     Ok(entities)
@@ -154,7 +204,10 @@ impl Signature {
     /// Parses signature packets.
     pub fn from_packets(packets: &[u8]) -> Result<Self, crate::Error> {
         check_first_packet(packets)?;
-        Ok(Self { packets: packets.to_vec(), canonical: armor::encode(SIGNATURE, packets) })
+        Ok(Self {
+            packets: packets.to_vec(),
+            canonical: armor::encode(SIGNATURE, packets),
+        })
     }
 }
 
@@ -166,13 +219,22 @@ impl format::Signature for Signature {
         if signature.len() > MAX_SIGNATURE_BYTES {
             return Err(too_large("signature", signature.len(), MAX_SIGNATURE_BYTES));
         }
-        let Some(block) = armor::decode(signature) else { return Self::from_packets(signature) };
+        let Some(block) = armor::decode(signature) else {
+            return Self::from_packets(signature);
+        };
         if block.label != SIGNATURE.as_bytes() {
-            return Err(crate::Error::Invalid("invalid PGP signature provided".to_owned()));
+            return Err(crate::Error::Invalid(
+                "invalid PGP signature provided".to_owned(),
+            ));
         }
-        let packets = block.bytes.ok_or_else(|| invalid_signature(&Error::structure("armor invalid")))?;
+        let packets = block
+            .bytes
+            .ok_or_else(|| invalid_signature(&Error::structure("armor invalid")))?;
         check_first_packet(&packets)?;
-        Ok(Self { packets, canonical: signature.to_vec() })
+        Ok(Self {
+            packets,
+            canonical: signature.to_vec(),
+        })
     }
 
     fn canonical(&self) -> &[u8] {
@@ -180,14 +242,20 @@ impl format::Signature for Signature {
     }
 
     fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), crate::Error> {
-        key.verify_packets(&self.packets, &[message], work).map_err(crate::Error::invalid)
+        key.verify_packets(&self.packets, &[message], work)
+            .map_err(crate::Error::invalid)
     }
 }
 
-/// Checks that there is a signature of a known version and algorithm, and no other packet before it.
+/// Checks that there is a signature of a known version and algorithm, and no other packet before
+/// it.
 fn check_first_packet(packets: &[u8]) -> Result<(), crate::Error> {
     let mut signatures = Signatures::of(packets);
-    if signatures.next().map_err(|error| invalid_signature(&error))?.is_some() {
+    if signatures
+        .next()
+        .map_err(|error| invalid_signature(&error))?
+        .is_some()
+    {
         return Ok(());
     }
     // Rekor says "EOF" of both.
@@ -202,7 +270,9 @@ fn invalid_signature(error: &Error) -> crate::Error {
 }
 
 fn too_large(what: &str, bytes: usize, limit: usize) -> crate::Error {
-    crate::Error::Invalid(format!("a PGP {what} of {bytes} bytes is too large, the limit is {limit}"))
+    crate::Error::Invalid(format!(
+        "a PGP {what} of {bytes} bytes is too large, the limit is {limit}"
+    ))
 }
 
 #[cfg(test)]
@@ -212,19 +282,36 @@ mod tests {
 
     #[test]
     fn what_fits_no_entry_is_not_parsed() {
-        let key = Key::parse(&vec![b' '; MAX_KEY_BYTES + 1], &mut Work::of_request(0)).err().unwrap();
-        assert_eq!(key.to_string(), "a PGP key of 1048577 bytes is too large, the limit is 1048576");
-        let signature = Signature::parse(&vec![b' '; MAX_SIGNATURE_BYTES + 1]).err().unwrap();
-        assert_eq!(signature.to_string(), "a PGP signature of 65537 bytes is too large, the limit is 65536");
+        let key = Key::parse(&vec![b' '; MAX_KEY_BYTES + 1], &mut Work::of_request(0))
+            .err()
+            .unwrap();
+        assert_eq!(
+            key.to_string(),
+            "a PGP key of 1048577 bytes is too large, the limit is 1048576"
+        );
+        let signature = Signature::parse(&vec![b' '; MAX_SIGNATURE_BYTES + 1])
+            .err()
+            .unwrap();
+        assert_eq!(
+            signature.to_string(),
+            "a PGP signature of 65537 bytes is too large, the limit is 65536"
+        );
     }
 
     #[test]
     fn blocks_are_counted() {
         let blocks = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n-----END PGP PUBLIC KEY BLOCK-----\n";
-        let refusal =
-            |count| Key::parse(blocks.repeat(count).as_bytes(), &mut Work::of_request(0)).err().unwrap().to_string();
+        let refusal = |count| {
+            Key::parse(blocks.repeat(count).as_bytes(), &mut Work::of_request(0))
+                .err()
+                .unwrap()
+                .to_string()
+        };
         assert_eq!(refusal(MAX_BLOCKS), "no PGP public keys could be read");
-        assert_eq!(refusal(MAX_BLOCKS + 1), "openpgp: more than 100 armored blocks");
+        assert_eq!(
+            refusal(MAX_BLOCKS + 1),
+            "openpgp: more than 100 armored blocks"
+        );
     }
 
     #[test]
@@ -237,8 +324,13 @@ mod tests {
                 .to_string()
                 .starts_with("this is a private key")
         );
-        let packet = [0xc5, 20, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        let refusal = Key::parse(&packet, &mut Work::of_request(0)).err().unwrap().to_string();
+        let packet = [
+            0xc5, 20, 4, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ];
+        let refusal = Key::parse(&packet, &mut Work::of_request(0))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(refusal.contains("this is a private key"), "{refusal}");
     }
 }

@@ -1,8 +1,10 @@
-//! The PKI format `pkcs7`: CMS signed data (RFC 5652, earlier PKCS#7, RFC 2315), as JAR archives are signed with.
+//! The PKI format `pkcs7`: CMS signed data (RFC 5652, earlier PKCS#7, RFC 2315), as JAR archives
+//! are signed with.
 //!
-//! Read with the DER reader that reads certificates. The `cms` crate would not do: it refuses sets that are not sorted,
-//! as signers write them, and what it writes again is not byte for byte what was read, which canonical forms have to be.
-//! Beyond the one level of a time stamp nothing is nested, and certificates need not be trusted, valid or of any use.
+//! Read with the DER reader that reads certificates. The `cms` crate would not do: it refuses sets
+//! that are not sorted, as signers write them, and what it writes again is not byte for byte what
+//! was read, which canonical forms have to be. Beyond the one level of a time stamp nothing is
+//! nested, and certificates need not be trusted, valid or of any use.
 
 mod algorithm;
 mod revocation;
@@ -19,9 +21,11 @@ use signer::Signer;
 
 pub use signer::SignerError;
 
-/// Bytes of one structure. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse one of 37,000.
+/// Bytes of one structure. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would
+/// refuse one of 37,000.
 const MAX_BYTES: usize = 64 * 1024;
-/// Certificates in one structure: twice the ten of a chain, for signer and time stamper. Each is parsed.
+/// Certificates in one structure: twice the ten of a chain, for signer and time stamper. Each is
+/// parsed.
 const MAX_CERTIFICATES: usize = 20;
 /// Signers of one structure, each of which costs a signature check or two. JAR archives have one.
 const MAX_SIGNERS: usize = 10;
@@ -90,9 +94,13 @@ impl<'a> SignedData<'a> {
             return Err(Pkcs7Error::TooLarge(der.len()));
         }
         let mut outer = Elements(der);
-        let content_info = outer.read(SEQUENCE).ok_or(Pkcs7Error::Malformed("not DER"))?;
+        let content_info = outer
+            .read(SEQUENCE)
+            .ok_or(Pkcs7Error::Malformed("not DER"))?;
         if outer.0.iter().any(|byte| *byte != 0) {
-            return Err(Pkcs7Error::Malformed("trailing garbage after PKCS#7 structure"));
+            return Err(Pkcs7Error::Malformed(
+                "trailing garbage after PKCS#7 structure",
+            ));
         }
         Self::from_content_info(content_info)
     }
@@ -103,9 +111,15 @@ impl<'a> SignedData<'a> {
         if fields.object_identifier() != Some(SIGNED_DATA) {
             return Err(Pkcs7Error::Malformed("of another content type"));
         }
-        let data = fields.inside(constructed(0)).and_then(|mut fields| Some((fields.inside(SEQUENCE)?, fields)));
-        let Some((mut data, Elements([]))) = data else { return Err(Pkcs7Error::Malformed("no content")) };
-        let signed = Self::read(&mut data).ok_or(Pkcs7Error::Malformed("its fields are not those of RFC 5652"))?;
+        let data = fields
+            .inside(constructed(0))
+            .and_then(|mut fields| Some((fields.inside(SEQUENCE)?, fields)));
+        let Some((mut data, Elements([]))) = data else {
+            return Err(Pkcs7Error::Malformed("no content"));
+        };
+        let signed = Self::read(&mut data).ok_or(Pkcs7Error::Malformed(
+            "its fields are not those of RFC 5652",
+        ))?;
         if signed.signers.len() > MAX_SIGNERS {
             return Err(Pkcs7Error::TooManySigners);
         }
@@ -133,7 +147,11 @@ impl<'a> SignedData<'a> {
         };
         let certificates = data.optional(constructed(0))?;
         let revocation_lists = match data.is_next(constructed(1)) {
-            true => data.any().filter(|lists| revocation::are_lists(lists.contents))?.whole,
+            true => {
+                data.any()
+                    .filter(|lists| revocation::are_lists(lists.contents))?
+                    .whole
+            }
             false => &[],
         };
         let mut signers = Vec::new();
@@ -156,9 +174,9 @@ impl<'a> SignedData<'a> {
         })
     }
 
-    /// Checks every signature over `content`, and every time stamp of one. The first certificate, which stands for all
-    /// of them in an entry, has to be a signer's or one that leads to a signer's: a stranger's would make the entry say
-    /// that the stranger signed.
+    /// Checks every signature over `content`, and every time stamp of one. The first certificate,
+    /// which stands for all of them in an entry, has to be a signer's or one that leads to a
+    /// signer's: a stranger's would make the entry say that the stranger signed.
     pub fn verify(&self, content: &[u8], work: &mut Work) -> Result<(), Pkcs7Error> {
         if self.content.is_some_and(|within| within != content) {
             return Err(Pkcs7Error::OtherContent);
@@ -185,7 +203,8 @@ impl<'a> SignedData<'a> {
         strange.map_or(Ok(()), |error| Err(Pkcs7Error::StrangeCertificate(error)))
     }
 
-    /// Checks every signature over the content that is there, each by the certificate that its signer names.
+    /// Checks every signature over the content that is there, each by the certificate that its
+    /// signer names.
     pub fn verify_attached(&self, work: &mut Work) -> Result<(), Pkcs7Error> {
         let content = self.content.ok_or(Pkcs7Error::NoContent)?;
         if self.signers.is_empty() {
@@ -193,8 +212,10 @@ impl<'a> SignedData<'a> {
         }
         let encoded = self.certificates()?;
         // One that is no certificate matters only if it is the signer's.
-        let certificates: Vec<Certificate<'_>> =
-            encoded.iter().filter_map(|der| Certificate::from_der(der).ok()).collect();
+        let certificates: Vec<Certificate<'_>> = encoded
+            .iter()
+            .filter_map(|der| Certificate::from_der(der).ok())
+            .collect();
         for signer in &self.signers {
             signer.verify(content, &certificates, work)?;
         }
@@ -212,20 +233,28 @@ impl<'a> SignedData<'a> {
 
     /// PEM without the content, the canonical form of the signature.
     pub fn detached(&self) -> Vec<u8> {
-        let certificates = self.certificates.map(|certificates| element(constructed(0), &[certificates]));
+        let certificates = self
+            .certificates
+            .map(|certificates| element(constructed(0), &[certificates]));
         let data = element(
             SEQUENCE,
             &[
                 self.version,
                 &set(self.digest_algorithms.clone()),
-                &element(SEQUENCE, &[&element(OBJECT_IDENTIFIER, &[self.content_type])]),
+                &element(
+                    SEQUENCE,
+                    &[&element(OBJECT_IDENTIFIER, &[self.content_type])],
+                ),
                 &certificates.unwrap_or_default(),
                 self.revocation_lists,
                 &set(self.signers.iter().map(|signer| signer.whole).collect()),
             ],
         );
         let signed_data = element(OBJECT_IDENTIFIER, &[SIGNED_DATA]);
-        let der = element(SEQUENCE, &[&signed_data, &element(constructed(0), &[&data])]);
+        let der = element(
+            SEQUENCE,
+            &[&signed_data, &element(constructed(0), &[&data])],
+        );
         let mut text = Vec::new();
         pem::encode(LABEL, &der, &mut text);
         text
@@ -238,21 +267,39 @@ impl<'a> SignedData<'a> {
             if certificates.len() == MAX_CERTIFICATES {
                 return Err(Pkcs7Error::TooManyCertificates);
             }
-            certificates.push(elements.any().ok_or(Pkcs7Error::Malformed("certificates are not DER"))?.whole);
+            certificates.push(
+                elements
+                    .any()
+                    .ok_or(Pkcs7Error::Malformed("certificates are not DER"))?
+                    .whole,
+            );
         }
         Ok(certificates)
     }
 }
 
-/// Whether certificate number `signer` is issued by the first one, over any of the others, or is the first one itself. As
-/// nothing is trusted, SHA-1 will do, with which certificates of the signers of old archives are signed.
-fn leads_to_first(signer: usize, certificates: &[&[u8]], work: &mut Work) -> Result<(), chain::ChainError> {
+/// Whether certificate number `signer` is issued by the first one, over any of the others, or is
+/// the first one itself. As nothing is trusted, SHA-1 will do, with which certificates of the
+/// signers of old archives are signed.
+fn leads_to_first(
+    signer: usize,
+    certificates: &[&[u8]],
+    work: &mut Work,
+) -> Result<(), chain::ChainError> {
     if signer == 0 {
         return Ok(());
     }
-    let others = certificates.iter().enumerate().filter(|(at, _)| *at != signer && *at != 0).map(|(_, der)| *der);
-    let path: Vec<Vec<u8>> =
-        [certificates[signer]].into_iter().chain(others).chain([certificates[0]]).map(<[u8]>::to_vec).collect();
+    let others = certificates
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != signer && *at != 0)
+        .map(|(_, der)| *der);
+    let path: Vec<Vec<u8>> = [certificates[signer]]
+        .into_iter()
+        .chain(others)
+        .chain([certificates[0]])
+        .map(<[u8]>::to_vec)
+        .collect();
     chain::verify(&path, chain::Hashes::Sha1Too, work)
 }
 
@@ -281,6 +328,10 @@ fn set(mut elements: Vec<&[u8]>) -> Vec<u8> {
 /// The contents of an element with this tag, and nothing after it.
 fn only(contents: &[u8], tag: u8) -> Option<&[u8]> {
     let mut elements = Elements(contents);
-    let Element { tag: found, contents, .. } = elements.any()?;
+    let Element {
+        tag: found,
+        contents,
+        ..
+    } = elements.any()?;
     (found == tag && elements.is_empty()).then_some(contents)
 }

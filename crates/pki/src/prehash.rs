@@ -1,7 +1,9 @@
 //! A SHA-512 digest that a client gave, in the shape in which ed25519-dalek wants one.
 
 use ed25519_dalek::ed25519::signature::digest::consts::U64;
-use ed25519_dalek::ed25519::signature::digest::{FixedOutput, HashMarker, Output, OutputSizeUser, Update};
+use ed25519_dalek::ed25519::signature::digest::{
+    FixedOutput, HashMarker, Output, OutputSizeUser, Update,
+};
 
 use crate::digest::{Digest, HashAlgorithm};
 

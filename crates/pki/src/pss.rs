@@ -1,5 +1,5 @@
-//! RSASSA-PSS with SHA-256 and a salt of any length, as Go verifies it by default: aws-lc-rs takes only a salt as long as the
-//! hash, and Go's signers make the longest that fits.
+//! RSASSA-PSS with SHA-256 and a salt of any length, as Go verifies it by default: aws-lc-rs takes
+//! only a salt as long as the hash, and Go's signers make the longest that fits.
 
 use rsa::BigUint;
 
@@ -12,9 +12,11 @@ pub(crate) struct Numbers<'a> {
 }
 
 impl Numbers<'_> {
-    /// RFC 8017 section 8.1.2, with the length of the salt taken from what was signed; some if the signature verifies.
+    /// RFC 8017 section 8.1.2, with the length of the salt taken from what was signed; some if the
+    /// signature verifies.
     pub(crate) fn verify_pss(&self, digest: &[u8; 32], signature: &[u8]) -> Option<()> {
-        let [modulus, exponent, number] = [self.modulus, self.exponent, signature].map(BigUint::from_bytes_be);
+        let [modulus, exponent, number] =
+            [self.modulus, self.exponent, signature].map(BigUint::from_bytes_be);
         if signature.len() != self.modulus.len() || number >= modulus {
             return None;
         }
@@ -22,7 +24,11 @@ impl Numbers<'_> {
         let message = number.modpow(&exponent, &modulus).to_bytes_be();
         // Left out by to_bytes_be: the zeros at the front.
         let zeros = bits.div_ceil(8).checked_sub(message.len())?;
-        verify_encoded(&[vec![0; zeros], message].concat(), 8 * bits.div_ceil(8) - bits, digest)
+        verify_encoded(
+            &[vec![0; zeros], message].concat(),
+            8 * bits.div_ceil(8) - bits,
+            digest,
+        )
     }
 }
 
@@ -34,9 +40,16 @@ fn verify_encoded(encoded: &[u8], unused: usize, digest: &[u8; 32]) -> Option<()
     if trailer != [0xbc] || masked.first()? & !used != 0 {
         return None;
     }
-    let mut block: Vec<u8> = masked.iter().zip(mask(hash)).map(|(byte, mask)| byte ^ mask).collect();
+    let mut block: Vec<u8> = masked
+        .iter()
+        .zip(mask(hash))
+        .map(|(byte, mask)| byte ^ mask)
+        .collect();
     *block.first_mut()? &= used;
-    let start = block.iter().position(|byte| *byte != 0).filter(|start| block[*start] == 0x01)?;
+    let start = block
+        .iter()
+        .position(|byte| *byte != 0)
+        .filter(|start| block[*start] == 0x01)?;
     let salted = sha256(&[&[0; 8], digest.as_slice(), &block[start + 1..]].concat());
     (salted == hash).then_some(())
 }

@@ -14,8 +14,8 @@ use crate::pss;
 use crate::signature;
 use crate::work::{TooCostly, Work};
 
-/// Longest RSA modulus: the longest that aws-lc verifies with. A check with 8,192 bits takes 0.2 ms, and one with
-/// 16,384 would take four times that.
+/// Longest RSA modulus: the longest that aws-lc verifies with. A check with 8,192 bits takes 0.2
+/// ms, and one with 16,384 would take four times that.
 const MAX_RSA_BITS: usize = 8192;
 /// Shortest RSA modulus, Go's limit since 1.24.
 const MIN_RSA_BITS: usize = 1024;
@@ -47,7 +47,8 @@ pub enum KeyKind {
     Ed25519,
 }
 
-/// A key that parsed: its numbers are in range and its point, but for P-224 and Ed25519, is on the curve.
+/// A key that parsed: its numbers are in range and its point, but for P-224 and Ed25519, is on the
+/// curve.
 #[derive(Debug)]
 pub struct PublicKey {
     kind: KeyKind,
@@ -110,7 +111,8 @@ pub enum SignatureError {
     /// The key signs no packages.
     #[error("a key of this type signs no packages")]
     NotForPackages,
-    /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no policy can name it.
+    /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no
+    /// policy can name it.
     #[error("entry algorithms are not allowed")]
     NotAllowed,
     /// The check would cost too much.
@@ -119,24 +121,34 @@ pub enum SignatureError {
 }
 
 impl PublicKey {
-    /// Parses a DER `SubjectPublicKeyInfo`. Keys whose algorithm Rekor parses too but never verifies with (DSA,
-    /// X25519, Ed448) are [`KeyError::UnknownAlgorithm`].
+    /// Parses a DER `SubjectPublicKeyInfo`. Keys whose algorithm Rekor parses too but never
+    /// verifies with (DSA, X25519, Ed448) are [`KeyError::UnknownAlgorithm`].
     pub fn from_spki(spki: &[u8]) -> Result<Self, KeyError> {
         let info = SubjectPublicKeyInfoRef::from_der(spki).map_err(|_| KeyError::Malformed)?;
-        let bits = info.subject_public_key.as_bytes().ok_or(KeyError::Malformed)?;
+        let bits = info
+            .subject_public_key
+            .as_bytes()
+            .ok_or(KeyError::Malformed)?;
         let parameters = info.algorithm.parameters;
         match info.algorithm.oid {
             rfc5912::ID_EC_PUBLIC_KEY => {
-                let curve = parameters.and_then(|parameters| parameters.decode_as().ok()).ok_or(KeyError::Malformed)?;
+                let curve = parameters
+                    .and_then(|parameters| parameters.decode_as().ok())
+                    .ok_or(KeyError::Malformed)?;
                 ecdsa(curve, spki, bits)
             }
-            rfc5912::RSA_ENCRYPTION => match parameters.is_some_and(|parameters| parameters.is_null()) {
-                true => rsa(spki, bits),
-                false => Err(KeyError::Malformed),
-            },
+            rfc5912::RSA_ENCRYPTION => {
+                match parameters.is_some_and(|parameters| parameters.is_null()) {
+                    true => rsa(spki, bits),
+                    false => Err(KeyError::Malformed),
+                }
+            }
             rfc8410::ID_ED_25519 if parameters.is_none() => {
                 let bytes = bits.try_into().map_err(|_| KeyError::Malformed)?;
-                Ok(Self { kind: KeyKind::Ed25519, verifier: Verifier::Ed25519(bytes) })
+                Ok(Self {
+                    kind: KeyKind::Ed25519,
+                    verifier: Verifier::Ed25519(bytes),
+                })
             }
             rfc8410::ID_ED_25519 => Err(KeyError::Malformed),
             _ => Err(KeyError::UnknownAlgorithm),
@@ -157,9 +169,15 @@ impl PublicKey {
         }
     }
 
-    /// Checks a signature over a digest as Rekor does for a `hashedrekord`: ECDSA on any curve with any hash, as ASN.1
-    /// or as r ‖ s; RSA as PKCS#1 v1.5; Ed25519 as Ed25519ph (RFC 8032), hence over SHA-512 only.
-    pub fn verify_digest(&self, digest: &Digest, signature: &[u8], work: &mut Work) -> Result<(), SignatureError> {
+    /// Checks a signature over a digest as Rekor does for a `hashedrekord`: ECDSA on any curve with
+    /// any hash, as ASN.1 or as r ‖ s; RSA as PKCS#1 v1.5; Ed25519 as Ed25519ph (RFC 8032), hence
+    /// over SHA-512 only.
+    pub fn verify_digest(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
         let hash = digest.algorithm();
         work.take_signature(self.kind)?;
         match (self.kind, &self.verifier) {
@@ -169,7 +187,8 @@ impl PublicKey {
                 if signature::is_asn1_pair(signature) {
                     return verify(key, algorithm, digest, signature).ok_or(SignatureError::Asn1);
                 }
-                let asn1 = signature::asn1_of_raw_pair(signature).ok_or(SignatureError::NeitherForm)?;
+                let asn1 =
+                    signature::asn1_of_raw_pair(signature).ok_or(SignatureError::NeitherForm)?;
                 verify(key, algorithm, digest, &asn1).ok_or(SignatureError::RawPair)
             }
             (KeyKind::Rsa { bytes }, Verifier::AwsLc(key)) => {
@@ -181,22 +200,30 @@ impl PublicKey {
         }
     }
 
-    /// Checks a signature over `message` as Rekor does where the message itself is there: over its SHA-256 by ECDSA on
-    /// any curve (as ASN.1 or as r ‖ s) or RSA PKCS#1 v1.5, over itself by Ed25519.
-    pub fn verify_message(&self, message: &[u8], signature: &[u8], work: &mut Work) -> Result<(), SignatureError> {
+    /// Checks a signature over `message` as Rekor does where the message itself is there: over its
+    /// SHA-256 by ECDSA on any curve (as ASN.1 or as r ‖ s) or RSA PKCS#1 v1.5, over itself by
+    /// Ed25519.
+    pub fn verify_message(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
         work.take_hashing(message.len())?;
         match &self.verifier {
             Verifier::Ed25519(key) => {
                 work.take_signature(self.kind)?;
                 verify_ed25519(key, message, signature).ok_or(SignatureError::Ed25519Message)
             }
-            Verifier::AwsLc(_) | Verifier::None => self.verify_digest(&Digest::sha256(message), signature, work),
+            Verifier::AwsLc(_) | Verifier::None => {
+                self.verify_digest(&Digest::sha256(message), signature, work)
+            }
         }
     }
 
-    /// Checks a signature over the hash of a package or archive, as [`Self::verify_digest`] with two hash functions
-    /// more: SHA-1, by which Alpine packages are signed and old archives, and with ECDSA keys SHA-224. Ed25519 keys sign
-    /// neither.
+    /// Checks a signature over the hash of a package or archive, as [`Self::verify_digest`] with
+    /// two hash functions more: SHA-1, by which Alpine packages are signed and old archives, and
+    /// with ECDSA keys SHA-224. Ed25519 keys sign neither.
     pub fn verify_hash(
         &self,
         hash: &aws_digest::Digest,
@@ -206,17 +233,23 @@ impl PublicKey {
         let (algorithm, bytes) = (hash.algorithm(), hash.as_ref().to_vec());
         let (algorithm, bytes) = match (self.kind, &self.verifier) {
             (KeyKind::Ed25519, _) => return Err(SignatureError::NotForPackages),
-            (KeyKind::Rsa { .. }, Verifier::AwsLc(key)) if *algorithm == aws_digest::SHA1_FOR_LEGACY_USE_ONLY => {
+            (KeyKind::Rsa { .. }, Verifier::AwsLc(key))
+                if *algorithm == aws_digest::SHA1_FOR_LEGACY_USE_ONLY =>
+            {
                 work.take_signature(self.kind)?;
-                return ParsedPublicKey::new(&aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY, key.as_ref())
-                    .map_err(|_| SignatureError::Rsa)?
-                    .verify_digest_sig(hash, signature)
-                    .map_err(|_| SignatureError::Rsa);
+                return ParsedPublicKey::new(
+                    &aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
+                    key.as_ref(),
+                )
+                .map_err(|_| SignatureError::Rsa)?
+                .verify_digest_sig(hash, signature)
+                .map_err(|_| SignatureError::Rsa);
             }
             // ECDSA takes a hash for a number, which is the same with zeros before it.
-            (KeyKind::Ecdsa(_), _) if bytes.len() < 32 => {
-                (HashAlgorithm::Sha256, [vec![0; 32 - bytes.len()], bytes].concat())
-            }
+            (KeyKind::Ecdsa(_), _) if bytes.len() < 32 => (
+                HashAlgorithm::Sha256,
+                [vec![0; 32 - bytes.len()], bytes].concat(),
+            ),
             _ if *algorithm == aws_digest::SHA256 => (HashAlgorithm::Sha256, bytes),
             _ if *algorithm == aws_digest::SHA384 => (HashAlgorithm::Sha384, bytes),
             _ if *algorithm == aws_digest::SHA512 => (HashAlgorithm::Sha512, bytes),
@@ -230,36 +263,65 @@ impl PublicKey {
 /// Signatures of formats that leave less open than Rekor's own.
 impl PublicKey {
     /// Checks an ECDSA signature with SHA-256 in ASN.1 form, on any curve.
-    pub fn verify_ecdsa_asn1(&self, digest: &Digest, signature: &[u8], work: &mut Work) -> Result<(), SignatureError> {
+    pub fn verify_ecdsa_asn1(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
         work.take_signature(self.kind)?;
         match self.kind {
             KeyKind::Ecdsa(curve) => {
-                let algorithm = ecdsa_algorithm(curve, digest.algorithm()).ok_or(SignatureError::NotAllowed)?;
-                self.verify_by(algorithm, digest, signature).ok_or(SignatureError::Asn1)
+                let algorithm =
+                    ecdsa_algorithm(curve, digest.algorithm()).ok_or(SignatureError::NotAllowed)?;
+                self.verify_by(algorithm, digest, signature)
+                    .ok_or(SignatureError::Asn1)
             }
             KeyKind::Rsa { .. } | KeyKind::Ed25519 => Err(SignatureError::NotAllowed),
         }
     }
 
     /// Checks an ECDSA signature with SHA-256 by a P-256 key, as r ‖ s of 64 bytes.
-    pub fn verify_p256_pair(&self, digest: &Digest, signature: &[u8], work: &mut Work) -> Result<(), SignatureError> {
+    pub fn verify_p256_pair(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
         work.take_signature(self.kind)?;
         match self.kind {
-            KeyKind::Ecdsa(Curve::P256) => {
-                self.verify_by(&aws::ECDSA_P256_SHA256_FIXED, digest, signature).ok_or(SignatureError::RawPair)
-            }
+            KeyKind::Ecdsa(Curve::P256) => self
+                .verify_by(&aws::ECDSA_P256_SHA256_FIXED, digest, signature)
+                .ok_or(SignatureError::RawPair),
             _ => Err(SignatureError::NotAllowed),
         }
     }
 
     /// Checks an RSASSA-PSS signature with SHA-256 and a salt of any length.
-    pub fn verify_pss(&self, digest: &Digest, signature: &[u8], work: &mut Work) -> Result<(), SignatureError> {
-        let info = SubjectPublicKeyInfoRef::from_der(self.bytes()).map_err(|_| SignatureError::NotAllowed)?;
-        let bits = info.subject_public_key.as_bytes().filter(|_| matches!(self.kind, KeyKind::Rsa { .. }));
-        let [modulus, exponent] = bits.and_then(|bits| rsa_numbers(bits).ok()).ok_or(SignatureError::NotAllowed)?;
+    pub fn verify_pss(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), SignatureError> {
+        let info = SubjectPublicKeyInfoRef::from_der(self.bytes())
+            .map_err(|_| SignatureError::NotAllowed)?;
+        let bits = info
+            .subject_public_key
+            .as_bytes()
+            .filter(|_| matches!(self.kind, KeyKind::Rsa { .. }));
+        let [modulus, exponent] = bits
+            .and_then(|bits| rsa_numbers(bits).ok())
+            .ok_or(SignatureError::NotAllowed)?;
         work.take_pss(modulus.as_bytes().len())?;
-        let key = pss::Numbers { modulus: modulus.as_bytes(), exponent: exponent.as_bytes() };
-        let digest = digest.bytes().try_into().map_err(|_| SignatureError::NotAllowed)?;
+        let key = pss::Numbers {
+            modulus: modulus.as_bytes(),
+            exponent: exponent.as_bytes(),
+        };
+        let digest = digest
+            .bytes()
+            .try_into()
+            .map_err(|_| SignatureError::NotAllowed)?;
         key.verify_pss(digest, signature).ok_or(SignatureError::Rsa)
     }
 
@@ -274,10 +336,15 @@ impl PublicKey {
     }
 }
 
-/// RFC 8032 section 5.1.7; some if the signature verifies. Not the strict rules of ed25519-dalek: Go's are these.
+/// RFC 8032 section 5.1.7; some if the signature verifies. Not the strict rules of ed25519-dalek:
+/// Go's are these.
 pub fn verify_ed25519(key: &[u8; 32], message: &[u8], signature: &[u8]) -> Option<()> {
     let key = VerifyingKey::from_bytes(key).ok()?;
-    key.verify(message, &ed25519_dalek::Signature::from_slice(signature).ok()?).ok()
+    key.verify(
+        message,
+        &ed25519_dalek::Signature::from_slice(signature).ok()?,
+    )
+    .ok()
 }
 
 fn ecdsa(curve: ObjectIdentifier, spki: &[u8], point: &[u8]) -> Result<PublicKey, KeyError> {
@@ -293,35 +360,50 @@ fn ecdsa(curve: ObjectIdentifier, spki: &[u8], point: &[u8]) -> Result<PublicKey
         return Err(KeyError::Malformed);
     }
     let verifier = match ecdsa_algorithm(curve, HashAlgorithm::Sha256) {
-        Some(algorithm) => Verifier::AwsLc(ParsedPublicKey::new(algorithm, spki).map_err(|_| KeyError::Malformed)?),
+        Some(algorithm) => {
+            Verifier::AwsLc(ParsedPublicKey::new(algorithm, spki).map_err(|_| KeyError::Malformed)?)
+        }
         None => Verifier::None,
     };
-    Ok(PublicKey { kind: KeyKind::Ecdsa(curve), verifier })
+    Ok(PublicKey {
+        kind: KeyKind::Ecdsa(curve),
+        verifier,
+    })
 }
 
 fn rsa(spki: &[u8], key: &[u8]) -> Result<PublicKey, KeyError> {
     let [modulus, _] = rsa_numbers(key).map_err(|_| KeyError::Malformed)?;
     let bytes = modulus.as_bytes();
-    let bits = bytes.len() * 8 - bytes.first().map_or(0, |first| first.leading_zeros() as usize);
+    let bits = bytes.len() * 8
+        - bytes
+            .first()
+            .map_or(0, |first| first.leading_zeros() as usize);
     if !(MIN_RSA_BITS..=MAX_RSA_BITS).contains(&bits) {
         return Err(KeyError::RsaSize(bits));
     }
     let parsed = ParsedPublicKey::new(&aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, spki)
         .map_err(|_| KeyError::Malformed)?;
-    Ok(PublicKey { kind: KeyKind::Rsa { bytes: bytes.len() }, verifier: Verifier::AwsLc(parsed) })
+    Ok(PublicKey {
+        kind: KeyKind::Rsa { bytes: bytes.len() },
+        verifier: Verifier::AwsLc(parsed),
+    })
 }
 
 /// Modulus and public exponent.
 fn rsa_numbers(key: &[u8]) -> Result<[UintRef<'_>; 2], der::Error> {
     let mut reader = SliceReader::new(key)?;
-    let numbers =
-        reader.sequence(|reader| Ok::<_, der::Error>([UintRef::decode(reader)?, UintRef::decode(reader)?]))?;
+    let numbers = reader.sequence(|reader| {
+        Ok::<_, der::Error>([UintRef::decode(reader)?, UintRef::decode(reader)?])
+    })?;
     reader.finish()?;
     Ok(numbers)
 }
 
 /// Verifies ECDSA signatures in ASN.1 form.
-pub fn ecdsa_algorithm(curve: Curve, hash: HashAlgorithm) -> Option<&'static dyn VerificationAlgorithm> {
+pub fn ecdsa_algorithm(
+    curve: Curve,
+    hash: HashAlgorithm,
+) -> Option<&'static dyn VerificationAlgorithm> {
     use HashAlgorithm::{Sha256, Sha384, Sha512};
     Some(match (curve, hash) {
         (Curve::P224, _) => return None,
@@ -338,8 +420,12 @@ pub fn ecdsa_algorithm(curve: Curve, hash: HashAlgorithm) -> Option<&'static dyn
 }
 
 /// Verifies RSA PKCS#1 v1.5 signatures by a key with a modulus of so many bytes.
-pub fn rsa_algorithm(bytes: usize, hash: HashAlgorithm) -> Option<&'static dyn VerificationAlgorithm> {
-    // "Legacy" is what aws-lc-rs calls keys below 2,048 bits. Rekor verifies with them too, and its policy then refuses.
+pub fn rsa_algorithm(
+    bytes: usize,
+    hash: HashAlgorithm,
+) -> Option<&'static dyn VerificationAlgorithm> {
+    // "Legacy" is what aws-lc-rs calls keys below 2,048 bits. Rekor verifies with them too, and its
+    // policy then refuses.
     Some(match hash {
         HashAlgorithm::Sha256 => &aws::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
         HashAlgorithm::Sha384 if bytes * 8 < 2048 => return None,
@@ -359,7 +445,10 @@ fn verify(
     match digest.algorithm() {
         HashAlgorithm::Sha256 => key.verify_digest_sig(&imported, signature).ok(),
         HashAlgorithm::Sha384 | HashAlgorithm::Sha512 => {
-            ParsedPublicKey::new(algorithm, key.as_ref()).ok()?.verify_digest_sig(&imported, signature).ok()
+            ParsedPublicKey::new(algorithm, key.as_ref())
+                .ok()?
+                .verify_digest_sig(&imported, signature)
+                .ok()
         }
     }
 }
@@ -374,11 +463,17 @@ pub fn imported(digest: &Digest) -> Option<aws_digest::Digest> {
     aws_digest::Digest::import_less_safe(digest.bytes(), algorithm).ok()
 }
 
-/// RFC 8032 section 5.1.7 with the pre-hash given. Not the strict rules of ed25519-dalek: Go's are these.
-fn verify_ed25519ph(key: &[u8; 32], digest: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+/// RFC 8032 section 5.1.7 with the pre-hash given. Not the strict rules of ed25519-dalek: Go's are
+/// these.
+fn verify_ed25519ph(
+    key: &[u8; 32],
+    digest: &Digest,
+    signature: &[u8],
+) -> Result<(), SignatureError> {
     let prehash = Prehash::new(digest).ok_or(SignatureError::Ed25519Hash(digest.algorithm()))?;
     let key = VerifyingKey::from_bytes(key).map_err(|_| SignatureError::Ed25519)?;
-    let signature =
-        ed25519_dalek::Signature::from_slice(signature).map_err(|_| SignatureError::Ed25519Length(signature.len()))?;
-    key.verify_prehashed(prehash, None, &signature).map_err(|_| SignatureError::Ed25519)
+    let signature = ed25519_dalek::Signature::from_slice(signature)
+        .map_err(|_| SignatureError::Ed25519Length(signature.len()))?;
+    key.verify_prehashed(prehash, None, &signature)
+        .map_err(|_| SignatureError::Ed25519)
 }

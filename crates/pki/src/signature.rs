@@ -3,11 +3,13 @@
 use der::asn1::{IntRef, UintRef};
 use der::{Decode, Encode, Header, Length, Reader, SliceReader, Tag};
 
-/// Longest r ‖ s: two numbers of a P-521 signature, 66 bytes each. Rekor has the same limit for all curves.
+/// Longest r ‖ s: two numbers of a P-521 signature, 66 bytes each. Rekor has the same limit for all
+/// curves.
 const MAX_RAW_PAIR: usize = 132;
 
-/// Whether these bytes begin as `SEQUENCE { INTEGER, INTEGER, … }`, whatever follows: what Go's `asn1.Unmarshal` takes.
-/// Such bytes are no r ‖ s, even where they are no valid signature because of what follows.
+/// Whether these bytes begin as `SEQUENCE { INTEGER, INTEGER, … }`, whatever follows: what Go's
+/// `asn1.Unmarshal` takes. Such bytes are no r ‖ s, even where they are no valid signature because
+/// of what follows.
 pub(crate) fn is_asn1_pair(signature: &[u8]) -> bool {
     fn parse(signature: &[u8]) -> der::Result<()> {
         let mut reader = SliceReader::new(signature)?;
@@ -21,10 +23,11 @@ pub(crate) fn is_asn1_pair(signature: &[u8]) -> bool {
     parse(signature).is_ok()
 }
 
-/// The ASN.1 form of r ‖ s: the first half is one number, the second the other, of whatever size. None where the
-/// length is 0, odd or above [`MAX_RAW_PAIR`].
+/// The ASN.1 form of r ‖ s: the first half is one number, the second the other, of whatever size.
+/// None where the length is 0, odd or above [`MAX_RAW_PAIR`].
 pub(crate) fn asn1_of_raw_pair(signature: &[u8]) -> Option<Vec<u8>> {
-    if signature.is_empty() || signature.len() > MAX_RAW_PAIR || !signature.len().is_multiple_of(2) {
+    if signature.is_empty() || signature.len() > MAX_RAW_PAIR || !signature.len().is_multiple_of(2)
+    {
         return None;
     }
     let (r, s) = signature.split_at(signature.len() / 2);
@@ -76,8 +79,14 @@ mod tests {
 
     #[test]
     fn raw_pair_becomes_asn1() {
-        assert_eq!(asn1_of_raw_pair(&[0, 0x85, 0, 7]).unwrap(), [0x30, 7, 2, 2, 0, 0x85, 2, 1, 7]);
-        assert_eq!(asn1_of_raw_pair(&[0, 0]).unwrap(), [0x30, 6, 2, 1, 0, 2, 1, 0]);
+        assert_eq!(
+            asn1_of_raw_pair(&[0, 0x85, 0, 7]).unwrap(),
+            [0x30, 7, 2, 2, 0, 0x85, 2, 1, 7]
+        );
+        assert_eq!(
+            asn1_of_raw_pair(&[0, 0]).unwrap(),
+            [0x30, 6, 2, 1, 0, 2, 1, 0]
+        );
         assert_eq!(asn1_of_raw_pair(&[0xff; 132]).unwrap().len(), 3 + 2 * 69);
         for length in [0, 1, 131, 133, 134] {
             assert_eq!(asn1_of_raw_pair(&vec![1; length]), None, "{length}");

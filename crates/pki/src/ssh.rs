@@ -1,7 +1,8 @@
 //! The PKI format `ssh`: a line as in `authorized_keys`, and signatures of `ssh-keygen -Y sign`.
 //!
-//! Read here and not by the crate `ssh-key`: that one reads a signature only out of PEM that is stricter than Go's, which
-//! Rekor takes, and would bring a second implementation of every algorithm.
+//! Read here and not by the crate `ssh-key`: that one reads a signature only out of PEM that is
+//! stricter than Go's, which Rekor takes, and would bring a second implementation of every
+//! algorithm.
 
 mod public_key;
 mod wire;
@@ -21,7 +22,8 @@ use wire::Reader;
 const MAX_KEY_BYTES: usize = 64 * 1024;
 /// Bytes of a submitted signature: with a key of 16,384 bits it has 7,000.
 const MAX_SIGNATURE_BYTES: usize = 64 * 1024;
-/// Between the fields of a line, and around it. Other white space belongs to the field that holds it.
+/// Between the fields of a line, and around it. Other white space belongs to the field that holds
+/// it.
 const BLANKS: [char; 2] = [' ', '\t'];
 const LABEL: &str = "SSH SIGNATURE";
 const MAGIC: &[u8] = b"SSHSIG";
@@ -40,7 +42,8 @@ pub struct Key {
 }
 
 impl format::Key for Key {
-    /// Takes the first line with a key. Lines that are no key and options before the key are passed over.
+    /// Takes the first line with a key. Lines that are no key and options before the key are passed
+    /// over.
     fn parse(key: &[u8], _: &mut Work) -> Result<Self, Error> {
         if key.len() > MAX_KEY_BYTES {
             return Err(Error::Invalid("http: request body too large".to_owned()));
@@ -60,7 +63,9 @@ impl format::Key for Key {
             }
         }
         Err(Error::Invalid(match fault {
-            Some(fault) => format!("ssh: no key found; last parsing error for ignored line: {fault}"),
+            Some(fault) => {
+                format!("ssh: no key found; last parsing error for ignored line: {fault}")
+            }
             None => "ssh: no key found".to_owned(),
         }))
     }
@@ -80,12 +85,18 @@ impl Key {
     /// `type base64 comment`; none if there is but one word.
     fn from_line(line: &str) -> Option<Result<Self, Error>> {
         let (name, rest) = line.split_once(BLANKS)?;
-        let encoded = rest.trim_start_matches(BLANKS).split(BLANKS).next().unwrap_or_default();
+        let encoded = rest
+            .trim_start_matches(BLANKS)
+            .split(BLANKS)
+            .next()
+            .unwrap_or_default();
         Some(Self::from_parts(name, encoded))
     }
 
     fn from_parts(name: &str, encoded: &str) -> Result<Self, Error> {
-        let blob = BASE64.decode(encoded).map_err(|_| Error::Invalid("illegal base64 data in ssh key".to_owned()))?;
+        let blob = BASE64
+            .decode(encoded)
+            .map_err(|_| Error::Invalid("illegal base64 data in ssh key".to_owned()))?;
         let key = PublicKey::parse(&blob)?;
         if key.type_name() != name {
             return Err(Error::Invalid(format!(
@@ -133,10 +144,15 @@ impl format::Signature for Signature {
                 signature.len()
             ));
         }
-        let Some((block, _)) = pem::decode(signature) else { return refuse("unable to decode pem file".to_owned()) };
+        let Some((block, _)) = pem::decode(signature) else {
+            return refuse("unable to decode pem file".to_owned());
+        };
         let text = |bytes: &[u8]| quoted(&String::from_utf8_lossy(bytes)).into_owned();
         if block.label != LABEL.as_bytes() {
-            return refuse(format!("wrong pem block type: {}. Expected SSH-SIGNATURE", text(block.label)));
+            return refuse(format!(
+                "wrong pem block type: {}. Expected SSH-SIGNATURE",
+                text(block.label)
+            ));
         }
         let mut fields = Reader(&block.bytes);
         let magic = fields.bytes(MAGIC.len())?;
@@ -158,7 +174,11 @@ impl format::Signature for Signature {
         PublicKey::parse(key)?;
         // Algorithm, signature, and perhaps more.
         Reader(signature).strings::<2>()?;
-        Ok(Self { canonical: armor(key, signature), hash: hash.to_vec(), signature: signature.to_vec() })
+        Ok(Self {
+            canonical: armor(key, signature),
+            hash: hash.to_vec(),
+            signature: signature.to_vec(),
+        })
     }
 
     /// The signature with the key that came with it, written as if its hash were SHA-512.
@@ -176,7 +196,8 @@ impl format::Signature for Signature {
             ));
         }
         work.take_hashing(message.len()).map_err(Error::invalid)?;
-        work.take_signature(key.key.kind()).map_err(Error::invalid)?;
+        work.take_signature(key.key.kind())
+            .map_err(Error::invalid)?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, message);
         let mut signed = MAGIC.to_vec();
         for field in [NAMESPACE, b"", HASH, digest.as_ref()] {
@@ -206,16 +227,24 @@ mod tests {
     /// As in golang.org/x/crypto v0.58: other white space is part of the type, or of the base64.
     #[test]
     fn only_blanks_and_tabs_stand_between_fields() {
-        let parse = |line: &str| Key::parse(line.as_bytes(), &mut Work::of_request(0)).map(|key| key.canonical);
+        let parse = |line: &str| {
+            Key::parse(line.as_bytes(), &mut Work::of_request(0)).map(|key| key.canonical)
+        };
         let plain = LINE.trim_end();
         let expected = parse(plain).unwrap();
-        for line in [format!("\t {plain}\r\n"), plain.replacen(' ', "\t \t", 1), format!("no-pty \t{plain} \t")] {
+        for line in [
+            format!("\t {plain}\r\n"),
+            plain.replacen(' ', "\t \t", 1),
+            format!("no-pty \t{plain} \t"),
+        ] {
             assert_eq!(parse(&line).as_ref(), Ok(&expected), "{line:?}");
         }
         for blank in ["\u{c}", "\u{a0}", "\u{b}", "\r", "\u{2003}"] {
-            for line in
-                [format!("{blank}{plain}"), plain.replacen(' ', blank, 1), plain.replacen(' ', &format!(" {blank}"), 1)]
-            {
+            for line in [
+                format!("{blank}{plain}"),
+                plain.replacen(' ', blank, 1),
+                plain.replacen(' ', &format!(" {blank}"), 1),
+            ] {
                 assert!(parse(&line).is_err(), "{line:?}");
             }
         }

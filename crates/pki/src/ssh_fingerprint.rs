@@ -9,34 +9,58 @@ use spki::SubjectPublicKeyInfoRef;
 use crate::digest::sha256;
 use crate::public_key::{Curve, KeyKind, PublicKey};
 
-/// `SHA256:` and base64 of the hash of the key in the SSH wire format (RFC 4253 section 6.6, RFC 5656 section 3.1, RFC 8709
-/// section 4); none for a key that SSH does not know.
+/// `SHA256:` and base64 of the hash of the key in the SSH wire format (RFC 4253 section 6.6, RFC
+/// 5656 section 3.1, RFC 8709 section 4); none for a key that SSH does not know.
 pub fn ssh_fingerprint(key: &PublicKey) -> Option<String> {
     match key.kind() {
         KeyKind::Ed25519 => Some(fingerprint(&[b"ssh-ed25519", key.bytes()])),
         KeyKind::Ecdsa(Curve::P224) => None,
-        KeyKind::Ecdsa(Curve::P256) => Some(fingerprint(&[b"ecdsa-sha2-nistp256", b"nistp256", subject_key(key)?])),
-        KeyKind::Ecdsa(Curve::P384) => Some(fingerprint(&[b"ecdsa-sha2-nistp384", b"nistp384", subject_key(key)?])),
-        KeyKind::Ecdsa(Curve::P521) => Some(fingerprint(&[b"ecdsa-sha2-nistp521", b"nistp521", subject_key(key)?])),
+        KeyKind::Ecdsa(Curve::P256) => Some(fingerprint(&[
+            b"ecdsa-sha2-nistp256",
+            b"nistp256",
+            subject_key(key)?,
+        ])),
+        KeyKind::Ecdsa(Curve::P384) => Some(fingerprint(&[
+            b"ecdsa-sha2-nistp384",
+            b"nistp384",
+            subject_key(key)?,
+        ])),
+        KeyKind::Ecdsa(Curve::P521) => Some(fingerprint(&[
+            b"ecdsa-sha2-nistp521",
+            b"nistp521",
+            subject_key(key)?,
+        ])),
         KeyKind::Rsa { .. } => {
             let mut reader = SliceReader::new(subject_key(key)?).ok()?;
-            let numbers =
-                reader.sequence(|reader| Ok::<_, der::Error>([UintRef::decode(reader)?, UintRef::decode(reader)?]));
+            let numbers = reader.sequence(|reader| {
+                Ok::<_, der::Error>([UintRef::decode(reader)?, UintRef::decode(reader)?])
+            });
             let [modulus, exponent] = numbers.ok()?;
-            Some(fingerprint(&[b"ssh-rsa", &number(exponent), &number(modulus)]))
+            Some(fingerprint(&[
+                b"ssh-rsa",
+                &number(exponent),
+                &number(modulus),
+            ]))
         }
     }
 }
 
 /// What stands in the bit string of a key's `SubjectPublicKeyInfo`.
 fn subject_key(key: &PublicKey) -> Option<&[u8]> {
-    SubjectPublicKeyInfoRef::from_der(key.bytes()).ok()?.subject_public_key.as_bytes()
+    SubjectPublicKeyInfoRef::from_der(key.bytes())
+        .ok()?
+        .subject_public_key
+        .as_bytes()
 }
 
 /// Big-endian, with a zero byte in front where the first bit would be taken for a sign.
 fn number(number: UintRef<'_>) -> Vec<u8> {
     let bytes = number.as_bytes();
-    let sign: &[u8] = if bytes.first().is_some_and(|first| first & 0x80 != 0) { &[0] } else { &[] };
+    let sign: &[u8] = if bytes.first().is_some_and(|first| first & 0x80 != 0) {
+        &[0]
+    } else {
+        &[]
+    };
     [sign, bytes].concat()
 }
 

@@ -4,18 +4,23 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixSeconds(pub i64);
 
-/// Seconds from 1970 to a point in time: year, month, day, hour, minute, second. None where a field is out of its range.
+/// Seconds from 1970 to a point in time: year, month, day, hour, minute, second. None where a field
+/// is out of its range.
 pub(crate) fn unix_seconds([year, month, day, hour, minute, second]: [i64; 6]) -> Option<i64> {
     let is_date = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
     let is_time = (0..24).contains(&hour) && (0..60).contains(&minute) && (0..60).contains(&second);
-    (is_date && is_time).then(|| ((days_before(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
+    (is_date && is_time)
+        .then(|| ((days_before(year, month, day) * 24 + hour) * 60 + minute) * 60 + second)
 }
 
 /// The number that these digits are.
 pub(crate) fn number(digits: &[u8]) -> Option<i64> {
     let is_digit = |byte: &u8| byte.is_ascii_digit();
-    (!digits.is_empty() && digits.len() < 10 && digits.iter().all(is_digit))
-        .then(|| digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0')))
+    (!digits.is_empty() && digits.len() < 10 && digits.iter().all(is_digit)).then(|| {
+        digits
+            .iter()
+            .fold(0, |number, digit| number * 10 + i64::from(digit - b'0'))
+    })
 }
 
 fn is_leap(year: i64) -> bool {
@@ -33,7 +38,9 @@ fn days_in(year: i64, month: i64) -> i64 {
 
 /// Days from 1970 to a date.
 fn days_before(year: i64, month: i64, day: i64) -> i64 {
-    let leap_days = |year: i64| (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400);
+    let leap_days = |year: i64| {
+        (year - 1).div_euclid(4) - (year - 1).div_euclid(100) + (year - 1).div_euclid(400)
+    };
     let months: i64 = (1..month).map(|month| days_in(year, month)).sum();
     (year - 1970) * 365 + leap_days(year) - leap_days(1970) + months + day - 1
 }

@@ -1,20 +1,23 @@
 //! The work that one request may cause. Each piece is counted before it is done.
 //!
-//! The unit is a nanosecond of one core. A piece of work has a price here if its cost can grow faster than the bytes that
-//! cause it: signature checks, bytes that are hashed or decompressed once more, comparisons of names. Code that only goes
-//! over its input a few times (JSON, base64, DER, PEM) pays nothing; [`PER_BYTE`] leaves room for it.
+//! The unit is a nanosecond of one core. A piece of work has a price here if its cost can grow
+//! faster than the bytes that cause it: signature checks, bytes that are hashed or decompressed
+//! once more, comparisons of names. Code that only goes over its input a few times (JSON, base64,
+//! DER, PEM) pays nothing; [`PER_BYTE`] leaves room for it.
 //!
-//! The prices are estimates, meant as upper bounds. `scripts/prices` counts instructions beside them with valgrind.
+//! The prices are estimates, meant as upper bounds. `scripts/prices` counts instructions beside
+//! them with valgrind.
 
 use crate::public_key::{Curve, KeyKind};
 
-/// Work that any request may cause: with what is not counted, 20 ms. Of the signatures that keys and certificates check, this
-/// buys 30 with P-521 or 200 with P-256.
+/// Work that any request may cause: with what is not counted, 20 ms. Of the signatures that keys
+/// and certificates check, this buys 30 with P-521 or 200 with P-256.
 const BASE: u64 = 16_000_000;
 /// Work for each byte of a request: with what is not counted, 40 ns.
 const PER_BYTE: u64 = 32;
 
-/// Hashing a byte, by the slowest of the hash functions in use (SHA-1 that looks for collisions, SHA-3).
+/// Hashing a byte, by the slowest of the hash functions in use (SHA-1 that looks for collisions,
+/// SHA-3).
 const HASHING: u64 = 4;
 /// The same by the fastest libraries: SHA-1, SHA-2 and MD5 without more.
 const FAST_HASHING: u64 = 2;
@@ -48,12 +51,20 @@ pub struct TooCostly;
 impl Work {
     /// The work that a request of so many bytes may cause.
     pub fn of_request(bytes: usize) -> Self {
-        Self { limit: BASE + PER_BYTE * bytes as u64, spent: 0, is_exhausted: false }
+        Self {
+            limit: BASE + PER_BYTE * bytes as u64,
+            spent: 0,
+            is_exhausted: false,
+        }
     }
 
     /// For what the log accepted earlier: its work was bounded then, perhaps by a longer request.
     pub fn of_accepted() -> Self {
-        Self { limit: u64::MAX, spent: 0, is_exhausted: false }
+        Self {
+            limit: u64::MAX,
+            spent: 0,
+            is_exhausted: false,
+        }
     }
 
     /// Work done so far, in nanoseconds.
@@ -66,7 +77,8 @@ impl Work {
         self.limit
     }
 
-    /// Whether some work was not done because it would have been too much. Whatever came of the rest MUST NOT be accepted.
+    /// Whether some work was not done because it would have been too much. Whatever came of the
+    /// rest MUST NOT be accepted.
     pub fn is_exhausted(&self) -> bool {
         self.is_exhausted
     }
@@ -98,7 +110,8 @@ impl Work {
         })
     }
 
-    /// Before one RSASSA-PSS signature with a salt of any length is checked: in arithmetic that is ten times slower.
+    /// Before one RSASSA-PSS signature with a salt of any length is checked: in arithmetic that is
+    /// ten times slower.
     pub fn take_pss(&mut self, modulus_bytes: usize) -> Result<(), TooCostly> {
         self.take(10 * rsa(modulus_bytes))
     }
@@ -110,17 +123,29 @@ impl Work {
 
     /// Before so many bytes are hashed by so many of the fast hash functions, SHA-1 and SHA-2.
     pub fn take_hashing_by(&mut self, bytes: u64, functions: usize) -> Result<(), TooCostly> {
-        self.take(FAST_HASHING.saturating_mul(bytes).saturating_mul(functions as u64))
+        self.take(
+            FAST_HASHING
+                .saturating_mul(bytes)
+                .saturating_mul(functions as u64),
+        )
     }
 
     /// Before `from` bytes are decompressed to `to` bytes.
     pub fn take_inflating(&mut self, from: usize, to: u64) -> Result<(), TooCostly> {
-        self.take(INFLATING_FROM.saturating_mul(from as u64).saturating_add(INFLATING_TO.saturating_mul(to)))
+        self.take(
+            INFLATING_FROM
+                .saturating_mul(from as u64)
+                .saturating_add(INFLATING_TO.saturating_mul(to)),
+        )
     }
 
     /// Before so many names are compared, of which the shorter ones have so many bytes together.
     pub fn take_comparisons(&mut self, count: u64, bytes: u64) -> Result<(), TooCostly> {
-        self.take(COMPARISON.saturating_mul(count).saturating_add(COMPARISON_PER_BYTE.saturating_mul(bytes)))
+        self.take(
+            COMPARISON
+                .saturating_mul(count)
+                .saturating_add(COMPARISON_PER_BYTE.saturating_mul(bytes)),
+        )
     }
 
     /// Before the lines of a text are read, each of which may give something a name.
@@ -135,7 +160,8 @@ impl Work {
     }
 }
 
-/// The price of a check by an RSA key with so many bytes and a short exponent, which is all that are taken.
+/// The price of a check by an RSA key with so many bytes and a short exponent, which is all that
+/// are taken.
 fn rsa(modulus_bytes: usize) -> u64 {
     let bytes = modulus_bytes as u64;
     10_000 + bytes * bytes / 4
@@ -157,6 +183,9 @@ mod tests {
 
     #[test]
     fn longer_requests_may_cost_more() {
-        assert_eq!(Work::of_request(1_000).limit() - Work::of_request(0).limit(), 1_000 * PER_BYTE);
+        assert_eq!(
+            Work::of_request(1_000).limit() - Work::of_request(0).limit(),
+            1_000 * PER_BYTE
+        );
     }
 }

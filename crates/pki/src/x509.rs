@@ -27,9 +27,9 @@ pub use signature::Signature;
 
 /// Certificates in one key, as in Rekor.
 const MAX_CERTIFICATES: usize = 10;
-/// Bytes of one certificate or public key. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would refuse
-/// one of 37,000. Checked before a certificate is parsed: it may have a name in every three bytes, each of which then
-/// takes some fifty.
+/// Bytes of one certificate or public key. Leaf bytes hold base64 of its base64, so that the
+/// ledger's 65,535 would refuse one of 37,000. Checked before a certificate is parsed: it may have
+/// a name in every three bytes, each of which then takes some fifty.
 const MAX_DER_BYTES: usize = 64 * 1024;
 const PUBLIC_KEY: &str = "PUBLIC KEY";
 const CERTIFICATE: &str = "CERTIFICATE";
@@ -45,12 +45,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// Parses PEM. Text before the first block is skipped; if anything but white space follows that block, then all
-    /// blocks are certificates, whatever their labels say (Rekor's rule).
+    /// Parses PEM. Text before the first block is skipped; if anything but white space follows that
+    /// block, then all blocks are certificates, whatever their labels say (Rekor's rule).
     pub fn from_pem(text: &[u8]) -> Result<Self, Error> {
         let text = trim(text);
-        let (block, rest) =
-            pem::decode(text).ok_or_else(|| Error::Invalid("invalid public key: failure decoding PEM".to_owned()))?;
+        let (block, rest) = pem::decode(text)
+            .ok_or_else(|| Error::Invalid("invalid public key: failure decoding PEM".to_owned()))?;
         let block = bounded(block)?;
         if !rest.is_empty() {
             return Self::from_certificates(certificate_blocks(block, rest)?);
@@ -60,7 +60,10 @@ impl Key {
             label if label == CERTIFICATE.as_bytes() => Self::from_certificates(vec![block.bytes]),
             label => {
                 let label = String::from_utf8_lossy(label);
-                Err(Error::Invalid(format!("invalid public key: cannot handle type {}", quoted(&label))))
+                Err(Error::Invalid(format!(
+                    "invalid public key: cannot handle type {}",
+                    quoted(&label)
+                )))
             }
         }
     }
@@ -77,13 +80,14 @@ impl Key {
         Self::from_certificates(vec![certificate.to_vec()])
     }
 
-    /// The PEM that every equivalent input becomes: no text, no headers, 64 columns, LF, final newline.
+    /// The PEM that every equivalent input becomes: no text, no headers, 64 columns, LF, final
+    /// newline.
     pub fn canonical(&self) -> &[u8] {
         &self.canonical
     }
 
-    /// Returns the names in the subject alternative name of the leaf certificate, as they are written; of a bare key, no
-    /// names.
+    /// Returns the names in the subject alternative name of the leaf certificate, as they are
+    /// written; of a bare key, no names.
     pub fn subjects(&self) -> &[String] {
         &self.subjects
     }
@@ -93,9 +97,15 @@ impl Key {
         &self.public_key
     }
 
-    /// Checks a signature over `digest` by the key, or by the leaf of the chain. A chain of two and more certificates
-    /// is verified first, as of the beginning of the leaf's validity, with its last certificate trusted.
-    pub fn verify_digest(&self, digest: &Digest, signature: &[u8], work: &mut Work) -> Result<(), VerifyError> {
+    /// Checks a signature over `digest` by the key, or by the leaf of the chain. A chain of two and
+    /// more certificates is verified first, as of the beginning of the leaf's validity, with its
+    /// last certificate trusted.
+    pub fn verify_digest(
+        &self,
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), VerifyError> {
         if signature.is_empty() {
             return Err(VerifyError::Empty);
         }
@@ -104,7 +114,12 @@ impl Key {
     }
 
     /// Checks a signature over `message`, otherwise as [`Key::verify_digest`].
-    pub fn verify_message(&self, message: &[u8], signature: &[u8], work: &mut Work) -> Result<(), VerifyError> {
+    pub fn verify_message(
+        &self,
+        message: &[u8],
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<(), VerifyError> {
         if signature.is_empty() {
             return Err(VerifyError::Empty);
         }
@@ -116,7 +131,13 @@ impl Key {
         let public_key = PublicKey::from_spki(spki).map_err(Error::invalid)?;
         let mut canonical = Vec::new();
         pem::encode(PUBLIC_KEY, spki, &mut canonical);
-        Ok(Self { canonical, public_key, subjects: Vec::new(), claims: None, chain: Vec::new() })
+        Ok(Self {
+            canonical,
+            public_key,
+            subjects: Vec::new(),
+            claims: None,
+            chain: Vec::new(),
+        })
     }
 
     fn from_certificates(certificates: Vec<Vec<u8>>) -> Result<Self, Error> {
@@ -131,8 +152,18 @@ impl Key {
         let claims = Some(leaf.extensions.claims.claims());
         let subjects = leaf.extensions.subjects.into_list();
         let public_key = leaf.public_key.map_err(Error::invalid)?;
-        let chain = if certificates.len() > 1 { certificates } else { Vec::new() };
-        Ok(Self { canonical, public_key, subjects, claims, chain })
+        let chain = if certificates.len() > 1 {
+            certificates
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            canonical,
+            public_key,
+            subjects,
+            claims,
+            chain,
+        })
     }
 }
 
@@ -180,14 +211,18 @@ pub(crate) fn is_time(elements: &mut der::Elements<'_>) -> bool {
 
 /// What all blocks of a chain hold, the first of which is read already.
 fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
-    // The first is parsed before a second is looked for: what is wrong with it is the better message.
+    // The first is parsed before a second is looked for: what is wrong with it is the better
+    // message.
     Certificate::from_der(&first.bytes).map_err(Error::invalid)?;
     let mut blocks = vec![first.bytes];
     while !rest.is_empty() {
         if blocks.len() == MAX_CERTIFICATES {
-            return Err(Error::Invalid("too many certificates specified in PEM block".to_owned()));
+            return Err(Error::Invalid(
+                "too many certificates specified in PEM block".to_owned(),
+            ));
         }
-        let (block, after) = pem::decode(rest).ok_or_else(|| Error::Invalid("error during PEM decoding".to_owned()))?;
+        let (block, after) = pem::decode(rest)
+            .ok_or_else(|| Error::Invalid("error during PEM decoding".to_owned()))?;
         blocks.push(bounded(block)?.bytes);
         rest = after;
     }
@@ -221,7 +256,10 @@ mod tests {
         let refusal = |label, bytes: usize| {
             let mut text = Vec::new();
             pem::encode(label, &vec![0; bytes], &mut text);
-            Key::from_pem(&text).err().map(|refusal| refusal.to_string()).unwrap_or_default()
+            Key::from_pem(&text)
+                .err()
+                .map(|refusal| refusal.to_string())
+                .unwrap_or_default()
         };
         for label in [CERTIFICATE, PUBLIC_KEY] {
             assert_eq!(

@@ -22,8 +22,8 @@ pub(crate) const FOREIGN_PAGE: &str = "web pages of this origin may not write to
 
 /// Lets an operation in, or says why not.
 ///
-/// Browsers send some requests that write without asking first, so that CORS does not keep them out: what they name as the
-/// origin of the page does.
+/// Browsers send some requests that write without asking first, so that CORS does not keep them
+/// out: what they name as the origin of the page does.
 pub(crate) fn admit(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), Closed> {
     if !app.operations.have(operation) {
         return Err(Closed::SwitchedOff);
@@ -50,13 +50,19 @@ impl Operations {
     /// # Errors
     ///
     /// A name that is not one of [`Operations::names`].
-    pub fn from_names<Name: AsRef<str>>(names: impl IntoIterator<Item = Name>) -> Result<Self, UnknownOperation> {
+    pub fn from_names<Name: AsRef<str>>(
+        names: impl IntoIterator<Item = Name>,
+    ) -> Result<Self, UnknownOperation> {
         let named = |name: Name| {
             let name = name.as_ref();
             let found = switchable().find(|operation| operation.id() == name);
             found.ok_or_else(|| UnknownOperation(name.to_owned()))
         };
-        names.into_iter().map(named).collect::<Result<_, _>>().map(Self)
+        names
+            .into_iter()
+            .map(named)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Returns the names of all operations that can be switched off.
@@ -64,8 +70,8 @@ impl Operations {
         switchable().map(Operation::id).collect()
     }
 
-    /// Returns the routes of all operations that can be switched off, from the table: name, method, path template. A route of
-    /// gRPC is a POST.
+    /// Returns the routes of all operations that can be switched off, from the table: name, method,
+    /// path template. A route of gRPC is a POST.
     pub fn routes() -> Vec<(&'static str, &'static Method, &'static str)> {
         let routes = |operation: Operation| {
             let paths = operation.paths().iter().copied().chain(operation.grpc());
@@ -99,7 +105,9 @@ mod tests {
     fn documents_and_probes_have_no_name_to_switch_off() {
         let unknown = Operations::from_names(["getLogInfo", "healthz"]).expect_err("a probe");
         assert!(
-            unknown.to_string().starts_with("\"healthz\" is not an operation; known are getLogInfo, "),
+            unknown
+                .to_string()
+                .starts_with("\"healthz\" is not an operation; known are getLogInfo, "),
             "{unknown}"
         );
         let none = Operations::from_names([""; 0]).expect("no names");

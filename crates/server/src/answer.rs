@@ -6,7 +6,11 @@ use crate::app::App;
 
 /// The most that one entry of this log takes in an answer.
 pub(crate) fn entry_bytes(app: &App) -> u64 {
-    let beyond_tiles = app.ledger.tree().max_leaf_bytes.saturating_sub(ledger::MAX_LEAF_BYTES);
+    let beyond_tiles = app
+        .ledger
+        .tree()
+        .max_leaf_bytes
+        .saturating_sub(ledger::MAX_LEAF_BYTES);
     app.attestations.room_of_entry() + u64::from(beyond_tiles) * 4 / 3
 }
 
@@ -38,7 +42,10 @@ impl Kept {
     /// A text that was made within `share`, of which it keeps its length.
     pub(crate) fn new(text: String, mut share: Share) -> Self {
         share.shrink_to(text.len() as u64);
-        Self { text, _share: share }
+        Self {
+            text,
+            _share: share,
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use tokio::sync::Semaphore;
 use crate::admission::Operations;
 use crate::attestations::Attestations;
 use crate::cached::{GzipBundles, HeadsText};
-use crate::limits::{ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT};
+use crate::limits::{
+    ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT,
+};
 use crate::metrics::Metrics;
 use crate::operation::access_at;
 use crate::pages;
@@ -73,18 +75,36 @@ impl App {
             policy: Arc::new(settings.policy.clone()),
             operations: settings.operations.clone(),
             read_only: settings.read_only,
-            cors: Cors { is_public: settings.public, origins: settings.cors_origins.clone(), access: access_at },
-            attestations: Attestations::up_to(settings.attestation_bytes.min(MAX_ATTESTATION_BYTES)),
+            cors: Cors {
+                is_public: settings.public,
+                origins: settings.cors_origins.clone(),
+                access: access_at,
+            },
+            attestations: Attestations::up_to(
+                settings.attestation_bytes.min(MAX_ATTESTATION_BYTES),
+            ),
             bodies: Bodies::new(&settings.limits, &metrics.http),
-            answers: Budget::new(ANSWER_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
-            search_answers: Budget::new(SEARCH_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
-            bundles: Budget::new(BUNDLE_BYTES_IN_FLIGHT, metrics.answer_bytes_in_flight.clone()),
+            answers: Budget::new(
+                ANSWER_BYTES_IN_FLIGHT,
+                metrics.answer_bytes_in_flight.clone(),
+            ),
+            search_answers: Budget::new(
+                SEARCH_BYTES_IN_FLIGHT,
+                metrics.answer_bytes_in_flight.clone(),
+            ),
+            bundles: Budget::new(
+                BUNDLE_BYTES_IN_FLIGHT,
+                metrics.answer_bytes_in_flight.clone(),
+            ),
             gzip_bundles: GzipBundles::new(),
             log_info: HeadsText::default(),
             duplicates: settings.duplicates,
             verifier: Verifier::new(settings.verifications.get(), Arc::clone(&metrics)),
             batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),
-            observer: Observer::new(RequestIds::new(settings.instance.clone()), Arc::clone(&metrics.http)),
+            observer: Observer::new(
+                RequestIds::new(settings.instance.clone()),
+                Arc::clone(&metrics.http),
+            ),
             swagger: pages::swagger_of(&settings.build.version).into(),
             trust: settings.trust.clone(),
             metrics,

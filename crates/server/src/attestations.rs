@@ -17,8 +17,8 @@ impl Attestations {
         Self { largest }
     }
 
-    /// Whether this is one of them. One that was kept while more were is not shown either: answers are made in room of a
-    /// known size.
+    /// Whether this is one of them. One that was kept while more were is not shown either: answers
+    /// are made in room of a known size.
     pub(crate) fn takes(self, data: &[u8]) -> bool {
         data.len() as u64 <= self.largest && !data.is_empty()
     }
@@ -45,6 +45,10 @@ mod tests {
     fn attestations_above_the_limit_are_not_taken() {
         let attestations = Attestations::up_to(3);
         assert!(attestations.takes(&[0; 3]));
-        assert!(!attestations.takes(&[0; 4]) && !attestations.takes(&[]) && !Attestations::NONE.takes(&[0]));
+        assert!(
+            !attestations.takes(&[0; 4])
+                && !attestations.takes(&[])
+                && !Attestations::NONE.takes(&[0])
+        );
     }
 }

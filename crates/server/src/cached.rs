@@ -18,14 +18,19 @@ pub(crate) struct HeadsText(RwLock<Option<(Shards, Bytes)>>);
 
 impl HeadsText {
     /// Returns the text about these heads; `write` makes it if it is not there.
-    pub(crate) fn of<E>(&self, shards: &Shards, write: impl FnOnce(&Shards) -> Result<Bytes, E>) -> Result<Bytes, E> {
+    pub(crate) fn of<E>(
+        &self,
+        shards: &Shards,
+        write: impl FnOnce(&Shards) -> Result<Bytes, E>,
+    ) -> Result<Bytes, E> {
         if let Some((of, text)) = &*self.0.read().unwrap_or_else(PoisonError::into_inner)
             && of.is(shards)
         {
             return Ok(text.clone());
         }
         let text = write(shards)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((shards.clone(), text.clone()));
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) =
+            Some((shards.clone(), text.clone()));
         Ok(text)
     }
 }
@@ -48,11 +53,22 @@ impl Weighter<(TreeId, TilePath), Bytes> for ByLength {
 
 impl GzipBundles {
     pub(crate) fn new() -> Self {
-        Self(Cache::with_weighter(CACHED_GZIP_BUNDLES, CACHED_GZIP_BYTES, ByLength))
+        Self(Cache::with_weighter(
+            CACHED_GZIP_BUNDLES,
+            CACHED_GZIP_BYTES,
+            ByLength,
+        ))
     }
 
-    /// Returns the bundle in gzip, or nothing if a bug kept it from being made. Its room goes with the work, which a client that leaves does not end.
-    pub(crate) async fn of(&self, tree: TreeId, path: TilePath, bundle: Bytes, room: Share) -> Option<(Bytes, Share)> {
+    /// Returns the bundle in gzip, or nothing if a bug kept it from being made. Its room goes with
+    /// the work, which a client that leaves does not end.
+    pub(crate) async fn of(
+        &self,
+        tree: TreeId,
+        path: TilePath,
+        bundle: Bytes,
+        room: Share,
+    ) -> Option<(Bytes, Share)> {
         if let Some(compressed) = self.0.get(&(tree, path)) {
             return Some((compressed, room));
         }

@@ -19,20 +19,30 @@ const STOPPING_RETRY_SECONDS: u64 = 5;
 /// When to come back to a log that cannot write until an operator acts.
 const OPERATOR_RETRY_SECONDS: u64 = 60;
 
-/// Returns what a client is told of a failed read, in Rekor's words; what failed goes to the log only.
+/// Returns what a client is told of a failed read, in Rekor's words; what failed goes to the log
+/// only.
 pub(crate) fn read_failure(error: &ReadError) -> Refusal {
     match error {
-        ReadError::Store(StoreError::Damaged(_) | StoreError::Data(_) | StoreError::Unusable(_))
+        ReadError::Store(
+            StoreError::Damaged(_) | StoreError::Data(_) | StoreError::Unusable(_),
+        )
         | ReadError::OutOfRange(_)
         | ReadError::Damaged(_)
         | ReadError::Signing(_) => {
             tracing::error!(%error, "a read failed");
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unexpected result from transparency log")
+            Refusal::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unexpected result from transparency log",
+            )
         }
-        ReadError::Busy => {
-            Refusal::unavailable(metrics::SEARCHES, "too many searches at once", ADMISSION_WAIT.as_secs())
-        }
-        ReadError::Store(StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_)) => {
+        ReadError::Busy => Refusal::unavailable(
+            metrics::SEARCHES,
+            "too many searches at once",
+            ADMISSION_WAIT.as_secs(),
+        ),
+        ReadError::Store(
+            StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_),
+        ) => {
             tracing::warn!(%error, "a read failed");
             let message = "unexpected error communicating with transparency log";
             Refusal::unavailable(metrics::DATABASE, message, DATABASE_RETRY_SECONDS)
@@ -40,7 +50,8 @@ pub(crate) fn read_failure(error: &ReadError) -> Refusal {
     }
 }
 
-/// Returns what a client is told of an entry that was not appended; why the log cannot write goes to the log lines only.
+/// Returns what a client is told of an entry that was not appended; why the log cannot write goes
+/// to the log lines only.
 pub(crate) fn append_failure(error: AppendError) -> Refusal {
     match &error {
         AppendError::LeafTooLarge { .. } | AppendError::Refused(_) => {
@@ -60,26 +71,34 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
              (gpg --export --armor --export-options export-minimal) and without certificates that are not needed"
         )),
         AppendError::Refused(_) => invalid_entry("the log's database cannot store it"),
-        AppendError::Busy { retry_after } => {
-            Refusal::unavailable(metrics::QUEUE, "the log is busy", whole_seconds(retry_after))
-        }
+        AppendError::Busy { retry_after } => Refusal::unavailable(
+            metrics::QUEUE,
+            "the log is busy",
+            whole_seconds(retry_after),
+        ),
         AppendError::Unpublished { retry_after } => {
             let message = "the log waits for its witnesses";
             Refusal::unavailable(metrics::WITNESSES, message, whole_seconds(retry_after))
         }
-        AppendError::ReadOnly(_) => {
-            Refusal::unavailable(metrics::READ_ONLY, "the log is read-only", OPERATOR_RETRY_SECONDS)
-        }
-        AppendError::Clock(_) => {
-            Refusal::unavailable(metrics::CLOCK, "the log's clocks disagree", OPERATOR_RETRY_SECONDS)
-        }
+        AppendError::ReadOnly(_) => Refusal::unavailable(
+            metrics::READ_ONLY,
+            "the log is read-only",
+            OPERATOR_RETRY_SECONDS,
+        ),
+        AppendError::Clock(_) => Refusal::unavailable(
+            metrics::CLOCK,
+            "the log's clocks disagree",
+            OPERATOR_RETRY_SECONDS,
+        ),
         AppendError::Unavailable(_) => {
             let message = "unexpected error communicating with transparency log";
             Refusal::unavailable(metrics::DATABASE, message, DATABASE_RETRY_SECONDS)
         }
-        AppendError::Stopping => {
-            Refusal::unavailable(metrics::STOPPING, "the server is stopping", STOPPING_RETRY_SECONDS)
-        }
+        AppendError::Stopping => Refusal::unavailable(
+            metrics::STOPPING,
+            "the server is stopping",
+            STOPPING_RETRY_SECONDS,
+        ),
     }
 }
 
@@ -89,7 +108,10 @@ fn whole_seconds(time: Duration) -> u64 {
 
 /// Returns the refusal of an entry that cannot be logged as it is.
 pub(crate) fn invalid_entry(reason: impl std::fmt::Display) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, format!("error processing entry: {reason}"))
+    Refusal::new(
+        StatusCode::BAD_REQUEST,
+        format!("error processing entry: {reason}"),
+    )
 }
 
 #[cfg(test)]
@@ -99,7 +121,10 @@ mod tests {
     #[test]
     fn the_reason_of_a_failed_read_stays_inside() {
         let secret = "password authentication failed for user \"x\"".to_owned();
-        for error in [ReadError::Store(StoreError::Unavailable(secret.clone())), ReadError::Damaged(secret)] {
+        for error in [
+            ReadError::Store(StoreError::Unavailable(secret.clone())),
+            ReadError::Damaged(secret),
+        ] {
             assert!(!read_failure(&error).message.contains("password"));
         }
     }
@@ -108,9 +133,24 @@ mod tests {
     fn a_log_that_cannot_write_says_503_and_when_to_come_back_but_not_why() {
         let why = "host=db.internal".to_owned();
         for (error, seconds) in [
-            (AppendError::Busy { retry_after: Duration::from_millis(1001) }, 2),
-            (AppendError::Busy { retry_after: Duration::ZERO }, 1),
-            (AppendError::Unpublished { retry_after: Duration::from_secs(2) }, 2),
+            (
+                AppendError::Busy {
+                    retry_after: Duration::from_millis(1001),
+                },
+                2,
+            ),
+            (
+                AppendError::Busy {
+                    retry_after: Duration::ZERO,
+                },
+                1,
+            ),
+            (
+                AppendError::Unpublished {
+                    retry_after: Duration::from_secs(2),
+                },
+                2,
+            ),
             (AppendError::ReadOnly(why.clone()), 60),
             (AppendError::Clock(why.clone()), 60),
             (AppendError::Unavailable(why.clone()), 5),
@@ -118,16 +158,29 @@ mod tests {
         ] {
             let refusal = append_failure(error);
             assert!(!refusal.message.contains("db.internal"));
-            assert_eq!((refusal.status.as_u16(), refusal.retry_after_seconds), (503, Some(seconds)));
+            assert_eq!(
+                (refusal.status.as_u16(), refusal.retry_after_seconds),
+                (503, Some(seconds))
+            );
         }
     }
 
     #[test]
     fn a_leaf_that_is_too_large_is_the_clients_fault_and_names_both_sizes() {
-        let refusal = append_failure(AppendError::LeafTooLarge { got: 70_000, limit: 65_535 });
+        let refusal = append_failure(AppendError::LeafTooLarge {
+            got: 70_000,
+            limit: 65_535,
+        });
         assert!(refusal.message.contains("70000") && refusal.message.contains("65535"));
-        assert!(refusal.message.contains("export-minimal"), "says what to do");
+        assert!(
+            refusal.message.contains("export-minimal"),
+            "says what to do"
+        );
         assert_eq!(refusal.status, StatusCode::BAD_REQUEST);
-        assert!(!append_failure(AppendError::Refused("relation x".into())).message.contains("relation"));
+        assert!(
+            !append_failure(AppendError::Refused("relation x".into()))
+                .message
+                .contains("relation")
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! Intake of an entry, the same by every API: verify it, append it, prove it.
 //!
-//! A batch goes the same way, but hands its entries to the ledger itself, so that single ones come first.
+//! A batch goes the same way, but hands its entries to the ledger itself, so that single ones come
+//! first.
 
 use std::sync::Arc;
 
@@ -11,10 +12,16 @@ use ledger::{AppendError, Appended, InclusionProof, LoggedEntry, NewEntry, ReadE
 use crate::app::App;
 
 /// Returns the check of a proposed entry by this log's policy at this moment.
-pub(crate) fn verification(app: &App) -> impl FnOnce(ProposedEntry) -> Result<VerifiedEntry, Refusal> + use<> {
+pub(crate) fn verification(
+    app: &App,
+) -> impl FnOnce(ProposedEntry) -> Result<VerifiedEntry, Refusal> + use<> {
     let (policy, now) = (Arc::clone(&app.policy), app.now());
     let max_leaf_bytes = app.ledger.tree().max_leaf_bytes as usize;
-    move |proposed| proposed.with_max_leaf_bytes(max_leaf_bytes).verify(&policy, now)
+    move |proposed| {
+        proposed
+            .with_max_leaf_bytes(max_leaf_bytes)
+            .verify(&policy, now)
+    }
 }
 
 /// Appends a verified entry.
@@ -27,13 +34,27 @@ pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> NewEntry {
     let kind = verified.kind().to_owned();
     let (leaf_bytes, index_keys, attestation) = verified.into_parts();
     let attestation = attestation.filter(|data| app.attestations.takes(data));
-    let attestation = attestation.map(|data| Attestation { digest: tlog::sha256(&data), data });
-    NewEntry { leaf_bytes, kind, index_keys, attestation }
+    let attestation = attestation.map(|data| Attestation {
+        digest: tlog::sha256(&data),
+        data,
+    });
+    NewEntry {
+        leaf_bytes,
+        kind,
+        index_keys,
+        attestation,
+    }
 }
 
-/// Proves an appended entry in the published head of its tree, which need not be the active one any more.
+/// Proves an appended entry in the published head of its tree, which need not be the active one any
+/// more.
 pub(crate) async fn prove(app: &App, entry: &LoggedEntry) -> Result<InclusionProof, ReadError> {
     // An appended entry is below that head.
-    let head = app.ledger.head_of(entry.tree).unwrap_or_else(|| app.ledger.head());
-    app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await
+    let head = app
+        .ledger
+        .head_of(entry.tree)
+        .unwrap_or_else(|| app.ledger.head());
+    app.ledger
+        .inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
+        .await
 }

@@ -1,7 +1,8 @@
 //! Rekor's HTTP API over a [`ledger::Ledger`]: routes, negotiation, limits, answers.
 //!
-//! The binary wires: it opens the ledger, binds two listeners and calls [`serve`]. Absent on purpose: SQL, Merkle math, what an
-//! entry must look like (that is `entry`), TLS, authentication (both belong to the proxy in front).
+//! The binary wires: it opens the ledger, binds two listeners and calls [`serve`]. Absent on
+//! purpose: SQL, Merkle math, what an entry must look like (that is `entry`), TLS, authentication
+//! (both belong to the proxy in front).
 
 mod admission;
 mod answer;

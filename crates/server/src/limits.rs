@@ -1,13 +1,14 @@
-//! Every bound of the log's API that is not a setting, each with where it comes from. Those of connections, requests and
-//! bodies are in [`host::limits`].
+//! Every bound of the log's API that is not a setting, each with where it comes from. Those of
+//! connections, requests and bodies are in [`host::limits`].
 
 use std::time::Duration;
 
-/// Longest path and query together. An entry ID has 80 digits; what is longer than this is no request of this API. 414.
+/// Longest path and query together. An entry ID has 80 digits; what is longer than this is no
+/// request of this API. 414.
 pub const MAX_URI_BYTES: usize = 4 * 1024;
 
-/// Checks of bodies up to this size run in the request's own task, unless the kind is a heavy one: entries with a key (1 KiB) or a usual certificate (some
-/// 2 KiB). What is larger may take longer.
+/// Checks of bodies up to this size run in the request's own task, unless the kind is a heavy one:
+/// entries with a key (1 KiB) or a usual certificate (some 2 KiB). What is larger may take longer.
 pub const LIGHT_BODY_BYTES: u64 = 4 * 1024;
 
 /// Entries of one `retrieve`, over its three lists and in each, as in Rekor.
@@ -16,16 +17,17 @@ pub const MAX_RETRIEVE: usize = 10;
 /// Entries of one batch: about a round of the ledger, and an answer of 3 to 4 MB.
 pub const MAX_BATCH: usize = 1_000;
 
-/// Entries of one batch that are checked ahead of those that go into the queue, and results that are made at once: enough for all
-/// cores, of which all batches together take so many as one.
+/// Entries of one batch that are checked ahead of those that go into the queue, and results that
+/// are made at once: enough for all cores, of which all batches together take so many as one.
 pub const MAX_BATCH_AHEAD: usize = 64;
 
-/// Entries of one batch that are in the ledger's queue at once: a sixteenth of a round, so that a batch alone still fills rounds that
-/// cost less for their commit than for their entries.
+/// Entries of one batch that are in the ledger's queue at once: a sixteenth of a round, so that a
+/// batch alone still fills rounds that cost less for their commit than for their entries.
 pub const MAX_BATCH_QUEUED: usize = ledger::MAX_ROUND_ENTRIES / 16;
 
-/// Places in the ledger's queue for entries of all batches together: an eighth of a round, in entries, bytes and index keys alike.
-/// A single entry waits behind 4 ms of them at most (28 µs each on Postgres), and finds the queue as empty as without them.
+/// Places in the ledger's queue for entries of all batches together: an eighth of a round, in
+/// entries, bytes and index keys alike. A single entry waits behind 4 ms of them at most (28 µs
+/// each on Postgres), and finds the queue as empty as without them.
 pub const BATCH_PLACES: usize = ledger::MAX_ROUND_ENTRIES / 8;
 
 /// What of an entry one place holds; a larger one takes several.
@@ -34,21 +36,23 @@ pub const PLACE_BYTES: usize = ledger::MAX_ROUND_BYTES / ledger::MAX_ROUND_ENTRI
 /// See [`PLACE_BYTES`].
 pub const PLACE_INDEX_KEYS: usize = ledger::MAX_ROUND_INDEX_KEYS / ledger::MAX_ROUND_ENTRIES;
 
-/// Entries of a batch go into the log until this long after the batch has arrived; those whose turn comes later get 503. With
-/// [`BODY_TIMEOUT`] before it and what an append may wait for witnesses after it, 10 s, that is [`REQUEST_TIMEOUT`].
+/// Entries of a batch go into the log until this long after the batch has arrived; those whose turn
+/// comes later get 503. With [`BODY_TIMEOUT`] before it and what an append may wait for witnesses
+/// after it, 10 s, that is [`REQUEST_TIMEOUT`].
 ///
 /// [`BODY_TIMEOUT`]: host::limits::BODY_TIMEOUT
 /// [`REQUEST_TIMEOUT`]: host::limits::REQUEST_TIMEOUT
 pub const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long an entry of a batch waits before it tries again to get into a full queue: the ledger works off a round in less.
+/// How long an entry of a batch waits before it tries again to get into a full queue: the ledger
+/// works off a round in less.
 pub const BATCH_PAUSE: Duration = Duration::from_millis(50);
 
 /// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
 pub const MAX_SEARCH_HITS: u32 = 10_000;
 
-/// Hits of `index/retrieve` for which there is room at once. An artifact has a few entries; who finds more takes room for
-/// [`MAX_SEARCH_HITS`].
+/// Hits of `index/retrieve` for which there is room at once. An artifact has a few entries; who
+/// finds more takes room for [`MAX_SEARCH_HITS`].
 pub const FEW_SEARCH_HITS: u32 = 16;
 
 /// A search of `index/retrieve`, whose answer is whole or none. 503.
@@ -57,32 +61,36 @@ pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// Entries of one page of `index/search`, and how many if none is asked for.
 pub const MAX_SEARCH_PAGE: u32 = 1_000;
 
-/// Conditions of one search that are index keys: each makes a statement or two of a page. An entry has eight kinds of them.
+/// Conditions of one search that are index keys: each makes a statement or two of a page. An entry
+/// has eight kinds of them.
 pub const MAX_SEARCH_KEYS: usize = 16;
 
 /// See [`MAX_SEARCH_PAGE`].
 pub const DEFAULT_SEARCH_PAGE: u32 = 100;
 
-/// One entry in a page: five members, of which the ID has 80 digits and the others some 100 bytes with their names.
+/// One entry in a page: five members, of which the ID has 80 digits and the others some 100 bytes
+/// with their names.
 pub const HIT_ANSWER_BYTES: u64 = 256;
 
-/// Answers that show entries, being made or sent, together: slow readers could otherwise hold one of
-/// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
+/// Answers that show entries, being made or sent, together: slow readers could otherwise hold one
+/// of [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
 pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
 
-/// The same for search results, apart from those, so that no entry waits for the room of a search: twenty of the largest, or
-/// 600 pages. 503.
+/// The same for search results, apart from those, so that no entry waits for the room of a search:
+/// twenty of the largest, or 600 pages. 503.
 pub const SEARCH_BYTES_IN_FLIGHT: u64 = 16 * 1024 * 1024;
 
-/// One entry in an answer without an attestation: 65,535 leaf bytes in base64 are 87 KB; proof and checkpoint are below 8 KB. Set
-/// aside until the length is known, with room for base64 of the largest attestation.
+/// One entry in an answer without an attestation: 65,535 leaf bytes in base64 are 87 KB; proof and
+/// checkpoint are below 8 KB. Set aside until the length is known, with room for base64 of the
+/// largest attestation.
 pub const MAX_ENTRY_ANSWER_BYTES: u64 = 112 * 1024;
 
-/// Entry bundles being made or sent, together: three of the largest. Of those sent, memory holds the ones that are in no cache
-/// any more. 503.
+/// Entry bundles being made or sent, together: three of the largest. Of those sent, memory holds
+/// the ones that are in no cache any more. 503.
 pub const BUNDLE_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
 
-/// The largest entry bundle: 256 entries of 65,535 bytes, each behind its length. Set aside until the bundle is made.
+/// The largest entry bundle: 256 entries of 65,535 bytes, each behind its length. Set aside until
+/// the bundle is made.
 pub const MAX_BUNDLE_BYTES: u64 = 256 * (65_535 + 2);
 
 /// One entry ID in a list, with quotes and comma.
@@ -91,10 +99,12 @@ pub const ID_ANSWER_BYTES: u64 = 83;
 /// Characters of a `subject` in `index/retrieve`, as in Rekor, and here of an `email` too.
 pub const MAX_SUBJECT_CHARS: usize = 512;
 
-/// Message of an error, which may name what the client sent: twice [`MAX_URI_BYTES`], so that any path is named whole.
+/// Message of an error, which may name what the client sent: twice [`MAX_URI_BYTES`], so that any
+/// path is named whole.
 pub const MAX_MESSAGE_BYTES: usize = 2 * MAX_URI_BYTES;
 
-/// Readiness asks the database; it answers within this time or the server is not ready. Below the 10 s that probes wait.
+/// Readiness asks the database; it answers within this time or the server is not ready. Below the
+/// 10 s that probes wait.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the health and reflection services of gRPC read in one message: the name of a service.

@@ -1,13 +1,17 @@
 //! Looking something up: in the heads that this process knows, then in the newest ones.
 //!
-//! Another server of the same log may have written meanwhile, so "absent" and "too large" are answers of the newest heads only.
+//! Another server of the same log may have written meanwhile, so "absent" and "too large" are
+//! answers of the newest heads only.
 
 use ledger::{ReadError, Shards};
 
 use crate::app::App;
 
 /// Returns what `look` finds in the known heads, or else in the newest ones.
-pub(crate) async fn find<T, E, Looking>(app: &App, look: impl Fn(Shards) -> Looking) -> Result<Option<T>, E>
+pub(crate) async fn find<T, E, Looking>(
+    app: &App,
+    look: impl Fn(Shards) -> Looking,
+) -> Result<Option<T>, E>
 where
     E: From<ReadError>,
     Looking: Future<Output = Result<Option<T>, E>>,
@@ -15,7 +19,8 @@ where
     until(app, look, Option::is_some).await
 }
 
-/// Returns what `look` finds in the known heads if that is all that was looked for, or else what it finds in the newest ones.
+/// Returns what `look` finds in the known heads if that is all that was looked for, or else what it
+/// finds in the newest ones.
 pub(crate) async fn until<T, E, Looking>(
     app: &App,
     look: impl Fn(Shards) -> Looking,

@@ -1,5 +1,6 @@
-//! All metrics of the HTTP side, in one place. Those that begin with `rekor_` carry the names, labels and units of Rekor, so
-//! that its dashboards and probes carry over (times in nanoseconds); ours are in seconds and bytes.
+//! All metrics of the HTTP side, in one place. Those that begin with `rekor_` carry the names,
+//! labels and units of Rekor, so that its dashboards and probes carry over (times in nanoseconds);
+//! ours are in seconds and bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use host::{Reason, SECONDS};
 use http::{Method, StatusCode};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    exponential_buckets,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, exponential_buckets,
 };
 
 use crate::operation::Operation;
@@ -32,7 +33,16 @@ pub(crate) const DATABASE: Reason = Reason::new("database");
 pub(crate) const STOPPING: Reason = Reason::new("stopping");
 
 /// The reasons of refusals that only a log has.
-const REASONS: [Reason; 8] = [SEARCHES, VERIFICATION, QUEUE, WITNESSES, READ_ONLY, CLOCK, DATABASE, STOPPING];
+const REASONS: [Reason; 8] = [
+    SEARCHES,
+    VERIFICATION,
+    QUEUE,
+    WITNESSES,
+    READ_ONLY,
+    CLOCK,
+    DATABASE,
+    STOPPING,
+];
 
 /// The metrics.
 #[derive(Debug)]
@@ -67,27 +77,40 @@ impl Metrics {
         let seconds = SECONDS.to_vec();
         let operations = Operation::all().map(|operation| (operation.id(), operation.access()));
         let metrics = Self {
-            new_entries: IntCounter::new("rekor_new_entries", "The total number of new log entries")?,
+            new_entries: IntCounter::new(
+                "rekor_new_entries",
+                "The total number of new log entries",
+            )?,
             new_v2_hashedrekords: IntCounter::new(
                 "rekor_v2_new_hashedrekord_entries",
                 "The total number of new hashedrekord log entries",
             )?,
-            new_v2_dsses: IntCounter::new("rekor_v2_new_dsse_entries", "The total number of new dsse log entries")?,
+            new_v2_dsses: IntCounter::new(
+                "rekor_v2_new_dsse_entries",
+                "The total number of new dsse log entries",
+            )?,
             v2_requests: IntCounterVec::new(
                 Opts::new("rekor_v2_http_requests_total", "Count all HTTP requests"),
                 &["code", "method"],
             )?,
             v2_latency: HistogramVec::new(
-                HistogramOpts::new("rekor_v2_http_api_latency", "API Latency on HTTP calls").buckets(seconds.clone()),
+                HistogramOpts::new("rekor_v2_http_api_latency", "API Latency on HTTP calls")
+                    .buckets(seconds.clone()),
                 &["code", "method"],
             )?,
             qps_by_api: IntCounterVec::new(
-                Opts::new("rekor_qps_by_api", "Api QPS by path, method, and response code"),
+                Opts::new(
+                    "rekor_qps_by_api",
+                    "Api QPS by path, method, and response code",
+                ),
                 &["path", "method", "code"],
             )?,
             latency_by_api: HistogramVec::new(
-                HistogramOpts::new("rekor_latency_by_api", "Api Latency (in ns) by path and method")
-                    .buckets(rekor_buckets),
+                HistogramOpts::new(
+                    "rekor_latency_by_api",
+                    "Api Latency (in ns) by path and method",
+                )
+                .buckets(rekor_buckets),
                 &["path", "method"],
             )?,
             build_info: IntGaugeVec::new(
@@ -96,7 +119,8 @@ impl Metrics {
                     "A metric with a constant '1' value labeled by version, revision, build date, and compiler (in goversion) \
                      from which treehead was built.",
                 ),
-                // Dashboards group by `goversion`, so the label stays; its value is the compiler that made this program.
+                // Dashboards group by `goversion`, so the label stays; its value is the compiler
+                // that made this program.
                 &["version", "revision", "build_date", "goversion"],
             )?,
             http: Arc::new(host::Metrics::new(registry, operations, &REASONS)?),
@@ -104,7 +128,10 @@ impl Metrics {
                 "treehead_http_answer_bytes_in_flight",
                 "Bytes set aside for answers that show entries or search results, being made or sent",
             )?,
-            ready: IntGauge::new("treehead_ready", "What the last readiness probe was answered: 1 for ready")?,
+            ready: IntGauge::new(
+                "treehead_ready",
+                "What the last readiness probe was answered: 1 for ready",
+            )?,
             verification: Histogram::with_opts(
                 HistogramOpts::new(
                     "treehead_verification_duration_seconds",
@@ -135,7 +162,13 @@ impl Metrics {
 
     /// Sets the one sample of `rekor_build_info`.
     pub(crate) fn set_build(&self, build: &BuildInfo) {
-        let labels = [&build.version, &build.revision, &build.build_date, &build.compiler].map(String::as_str);
+        let labels = [
+            &build.version,
+            &build.revision,
+            &build.build_date,
+            &build.compiler,
+        ]
+        .map(String::as_str);
         self.build_info.with_label_values(&labels).set(1);
     }
 
@@ -155,14 +188,28 @@ impl Metrics {
 
     /// A request of the v2 API was answered. `method` MUST come from a closed set.
     pub(crate) fn v2_answer(&self, status: StatusCode, method: &'static str, took: Duration) {
-        self.v2_requests.with_label_values(&[status.as_str(), method]).inc();
-        self.v2_latency.with_label_values(&[status.as_str(), method]).observe(took.as_secs_f64());
+        self.v2_requests
+            .with_label_values(&[status.as_str(), method])
+            .inc();
+        self.v2_latency
+            .with_label_values(&[status.as_str(), method])
+            .observe(took.as_secs_f64());
     }
 
     /// An operation of Rekor's API was answered.
-    pub(crate) fn api_answer(&self, path: &str, method: &Method, status: StatusCode, took: Duration) {
-        self.qps_by_api.with_label_values(&[path, method.as_str(), status.as_str()]).inc();
-        self.latency_by_api.with_label_values(&[path, method.as_str()]).observe(took.as_secs_f64() * 1e9);
+    pub(crate) fn api_answer(
+        &self,
+        path: &str,
+        method: &Method,
+        status: StatusCode,
+        took: Duration,
+    ) {
+        self.qps_by_api
+            .with_label_values(&[path, method.as_str(), status.as_str()])
+            .inc();
+        self.latency_by_api
+            .with_label_values(&[path, method.as_str()])
+            .observe(took.as_secs_f64() * 1e9);
     }
 }
 
@@ -174,7 +221,9 @@ mod tests {
 
     fn text(registry: &Registry) -> String {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&registry.gather(), &mut text).expect("valid samples");
+        TextEncoder::new()
+            .encode(&registry.gather(), &mut text)
+            .expect("valid samples");
         String::from_utf8(text).expect("UTF-8")
     }
 
@@ -189,7 +238,12 @@ mod tests {
             compiler: "rustc 1.95.0".into(),
         });
         metrics.new_entry();
-        metrics.api_answer("/api/v1/log", &Method::GET, StatusCode::OK, Duration::from_millis(2));
+        metrics.api_answer(
+            "/api/v1/log",
+            &Method::GET,
+            StatusCode::OK,
+            Duration::from_millis(2),
+        );
         let text = text(&registry);
         for line in [
             "rekor_new_entries 1",

@@ -1,7 +1,9 @@
-//! The table of operations: every route of every API, with all that is decided by which route it is.
+//! The table of operations: every route of every API, with all that is decided by which route it
+//! is.
 //!
-//! Routing, the switch (`enabled-api-endpoints`), read-only, CORS, `Allow`, the labels of metrics and the test of the OpenAPI
-//! document read this table. A new route is a row here and a handler in the router of its API.
+//! Routing, the switch (`enabled-api-endpoints`), read-only, CORS, `Allow`, the labels of metrics
+//! and the test of the OpenAPI document read this table. A new route is a row here and a handler in
+//! the router of its API.
 
 use axum::routing::MethodFilter;
 use host::{Access, Route, Visibility};
@@ -85,7 +87,16 @@ const fn get(
     api: Api,
     paths: &'static [&'static str],
 ) -> Row {
-    Row { operation, id, title, api, access: Access::Read, method: Method::GET, paths, grpc: None }
+    Row {
+        operation,
+        id,
+        title,
+        api,
+        access: Access::Read,
+        method: Method::GET,
+        paths,
+        grpc: None,
+    }
 }
 
 const fn post(
@@ -96,12 +107,30 @@ const fn post(
     access: Access,
     paths: &'static [&'static str],
 ) -> Row {
-    Row { operation, id, title, api, access, method: Method::POST, paths, grpc: None }
+    Row {
+        operation,
+        id,
+        title,
+        api,
+        access,
+        method: Method::POST,
+        paths,
+        grpc: None,
+    }
 }
 
 const fn over_grpc(operation: Operation, id: &'static str, path: &'static str) -> Row {
     let (api, access, grpc) = (Api::Probes, Access::Read, Some(path));
-    Row { operation, id, title: "", api, access, method: Method::POST, paths: &[], grpc }
+    Row {
+        operation,
+        id,
+        title: "",
+        api,
+        access,
+        method: Method::POST,
+        paths: &[],
+        grpc,
+    }
 }
 
 const ENTRIES: &str = "/api/v1/log/entries";
@@ -121,17 +150,82 @@ static TABLE: [Row; 30] = {
     use Api::{Pages, Probes, Tiles, Trust, V1, V2};
     use Operation as Op;
     [
-        get(Op::GetLogInfo, "getLogInfo", "Get Log Info", V1, &["/api/v1/log"]),
-        get(Op::GetPublicKey, "getPublicKey", "Get Public Key", V1, &["/api/v1/log/publicKey"]),
-        get(Op::GetLogProof, "getLogProof", "Get Log Proof", V1, &["/api/v1/log/proof"]),
-        post(Op::CreateLogEntry, "createLogEntry", "Create Entry", V1, Write, &[ENTRIES]),
-        get(Op::GetLogEntryByIndex, "getLogEntryByIndex", "Get Log Entry by Index", V1, &[ENTRIES]),
-        // To Rekor's router a GET of the other two paths is one of the entry with the ID `retrieve`, or `batch`.
-        get(Op::GetLogEntryByUuid, "getLogEntryByUUID", "Get Log Entry by UUID", V1, &[BY_UUID, RETRIEVE, BATCH]),
-        post(Op::SearchLogQuery, "searchLogQuery", "Search Log Query", V1, Read, &[RETRIEVE]),
-        post(Op::SearchIndex, "searchIndex", "Search Index", V1, Read, &["/api/v1/index/retrieve"]),
-        get(Op::SearchEntries, "searchEntries", "Search Entries", V1, &["/api/v1/index/search"]),
-        post(Op::CreateLogEntries, "createLogEntries", "Create Entries", V1, Write, &[BATCH]),
+        get(
+            Op::GetLogInfo,
+            "getLogInfo",
+            "Get Log Info",
+            V1,
+            &["/api/v1/log"],
+        ),
+        get(
+            Op::GetPublicKey,
+            "getPublicKey",
+            "Get Public Key",
+            V1,
+            &["/api/v1/log/publicKey"],
+        ),
+        get(
+            Op::GetLogProof,
+            "getLogProof",
+            "Get Log Proof",
+            V1,
+            &["/api/v1/log/proof"],
+        ),
+        post(
+            Op::CreateLogEntry,
+            "createLogEntry",
+            "Create Entry",
+            V1,
+            Write,
+            &[ENTRIES],
+        ),
+        get(
+            Op::GetLogEntryByIndex,
+            "getLogEntryByIndex",
+            "Get Log Entry by Index",
+            V1,
+            &[ENTRIES],
+        ),
+        // To Rekor's router a GET of the other two paths is one of the entry with the ID
+        // `retrieve`, or `batch`.
+        get(
+            Op::GetLogEntryByUuid,
+            "getLogEntryByUUID",
+            "Get Log Entry by UUID",
+            V1,
+            &[BY_UUID, RETRIEVE, BATCH],
+        ),
+        post(
+            Op::SearchLogQuery,
+            "searchLogQuery",
+            "Search Log Query",
+            V1,
+            Read,
+            &[RETRIEVE],
+        ),
+        post(
+            Op::SearchIndex,
+            "searchIndex",
+            "Search Index",
+            V1,
+            Read,
+            &["/api/v1/index/retrieve"],
+        ),
+        get(
+            Op::SearchEntries,
+            "searchEntries",
+            "Search Entries",
+            V1,
+            &["/api/v1/index/search"],
+        ),
+        post(
+            Op::CreateLogEntries,
+            "createLogEntries",
+            "Create Entries",
+            V1,
+            Write,
+            &[BATCH],
+        ),
         Row {
             operation: Op::CreateEntry,
             id: "createEntry",
@@ -142,8 +236,20 @@ static TABLE: [Row; 30] = {
             paths: &[ENTRIES_V2],
             grpc: Some("/dev.sigstore.rekor.v2.Rekor/CreateEntry"),
         },
-        get(Op::GetEntryByLeafHash, "getEntryByLeafHash", "GetEntryByLeafHash", V2, &[ENTRIES_V2]),
-        get(Op::GetEntryByIndex, "getEntryByIndex", "GetEntryByIndex", V2, &["/api/v2/log/entries/{index}"]),
+        get(
+            Op::GetEntryByLeafHash,
+            "getEntryByLeafHash",
+            "GetEntryByLeafHash",
+            V2,
+            &[ENTRIES_V2],
+        ),
+        get(
+            Op::GetEntryByIndex,
+            "getEntryByIndex",
+            "GetEntryByIndex",
+            V2,
+            &["/api/v2/log/entries/{index}"],
+        ),
         get(
             Op::GetConsistencyProof,
             "getConsistencyProof",
@@ -151,8 +257,20 @@ static TABLE: [Row; 30] = {
             V2,
             &["/api/v2/log/proof/consistency"],
         ),
-        get(Op::GetCheckpoint, "getCheckpoint", "GetCheckpoint", Tiles, &["/api/v2/checkpoint", "/checkpoint"]),
-        get(Op::GetTile, "getTile", "GetTile", Tiles, &["/api/v2/tile/{L}/{*N}", "/tile/{L}/{*N}"]),
+        get(
+            Op::GetCheckpoint,
+            "getCheckpoint",
+            "GetCheckpoint",
+            Tiles,
+            &["/api/v2/checkpoint", "/checkpoint"],
+        ),
+        get(
+            Op::GetTile,
+            "getTile",
+            "GetTile",
+            Tiles,
+            &["/api/v2/tile/{L}/{*N}", "/tile/{L}/{*N}"],
+        ),
         get(
             Op::GetEntryBundle,
             "getEntryBundle",
@@ -160,11 +278,41 @@ static TABLE: [Row; 30] = {
             Tiles,
             &["/api/v2/tile/entries/{*N}", "/tile/entries/{*N}"],
         ),
-        get(Op::GetTrustedRoot, "getTrustedRoot", "Get Trusted Root", Trust, &[TRUSTED_ROOT]),
-        get(Op::GetSigningConfig, "getSigningConfig", "Get Signing Config", Trust, &[SIGNING_CONFIG]),
-        get(Op::GetTrustConfig, "getTrustConfig", "Get Trust Config", Trust, &[TRUST_CONFIG]),
-        get(Op::GetCheckpointVkey, "getCheckpointVkey", "Get Checkpoint Vkey", Trust, &[VKEYS]),
-        get(Op::GetLogPublicKeys, "getLogPublicKeys", "Get Log Public Keys", Trust, &[LOG_KEYS]),
+        get(
+            Op::GetTrustedRoot,
+            "getTrustedRoot",
+            "Get Trusted Root",
+            Trust,
+            &[TRUSTED_ROOT],
+        ),
+        get(
+            Op::GetSigningConfig,
+            "getSigningConfig",
+            "Get Signing Config",
+            Trust,
+            &[SIGNING_CONFIG],
+        ),
+        get(
+            Op::GetTrustConfig,
+            "getTrustConfig",
+            "Get Trust Config",
+            Trust,
+            &[TRUST_CONFIG],
+        ),
+        get(
+            Op::GetCheckpointVkey,
+            "getCheckpointVkey",
+            "Get Checkpoint Vkey",
+            Trust,
+            &[VKEYS],
+        ),
+        get(
+            Op::GetLogPublicKeys,
+            "getLogPublicKeys",
+            "Get Log Public Keys",
+            Trust,
+            &[LOG_KEYS],
+        ),
         get(Op::Home, "home", "", Pages, &["/"]),
         get(Op::Docs, "docs", "", Pages, &["/docs"]),
         get(Op::Swagger, "swagger", "", Pages, &["/swagger.json"]),
@@ -172,7 +320,11 @@ static TABLE: [Row; 30] = {
         get(Op::Healthz, "healthz", "", Probes, &["/healthz"]),
         get(Op::Readyz, "readyz", "", Probes, &["/readyz"]),
         over_grpc(Op::GrpcHealth, "grpcHealth", "/grpc.health.v1.Health/Check"),
-        over_grpc(Op::GrpcReflection, "grpcReflection", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+        over_grpc(
+            Op::GrpcReflection,
+            "grpcReflection",
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        ),
     ]
 };
 
@@ -180,7 +332,10 @@ static TABLE: [Row; 30] = {
 const _: () = {
     let mut number = 0;
     while number < TABLE.len() {
-        assert!(TABLE[number].operation as usize == number, "TABLE is in the order of Operation");
+        assert!(
+            TABLE[number].operation as usize == number,
+            "TABLE is in the order of Operation"
+        );
         number += 1;
     }
 };
@@ -241,9 +396,14 @@ impl Operation {
         &self.row().method
     }
 
-    /// Its method, for a router. (GET does not stand for HEAD where the path has a handler of its own for that.)
+    /// Its method, for a router. (GET does not stand for HEAD where the path has a handler of its
+    /// own for that.)
     pub(crate) fn method_filter(self) -> MethodFilter {
-        if self.method() == Method::POST { MethodFilter::POST } else { MethodFilter::GET }
+        if self.method() == Method::POST {
+            MethodFilter::POST
+        } else {
+            MethodFilter::GET
+        }
     }
 
     /// All of its path templates; empty for an operation of gRPC alone.
@@ -253,7 +413,11 @@ impl Operation {
 
     /// The path template that stands for all of them.
     pub(crate) fn path(self) -> &'static str {
-        self.paths().first().copied().or(self.grpc()).unwrap_or_default()
+        self.paths()
+            .first()
+            .copied()
+            .or(self.grpc())
+            .unwrap_or_default()
     }
 
     /// Its path over gRPC.
@@ -261,7 +425,8 @@ impl Operation {
         self.row().grpc
     }
 
-    /// Whether an operator may switch it off. Documents and probes say nothing of what is in the log.
+    /// Whether an operator may switch it off. Documents and probes say nothing of what is in the
+    /// log.
     pub(crate) fn is_switchable(self) -> bool {
         !matches!(self.api(), Api::Pages | Api::Probes)
     }
@@ -279,15 +444,25 @@ impl Operation {
 
     fn route_at(self, path: &'static str) -> Route {
         // Probes, and mirrors that read tiles, would fill the access log.
-        let visibility = if matches!(self.api(), Api::V1 | Api::V2) { Visibility::Info } else { Visibility::Debug };
-        Route { operation: self.id(), path, access: self.access(), visibility }
+        let visibility = if matches!(self.api(), Api::V1 | Api::V2) {
+            Visibility::Info
+        } else {
+            Visibility::Debug
+        };
+        Route {
+            operation: self.id(),
+            path,
+            access: self.access(),
+            visibility,
+        }
     }
 }
 
 /// Returns what a request of this path and method would do.
 pub(crate) fn access_at(given_path: &str, method: &str) -> Access {
     let path = path::clean(given_path);
-    let mut operations = Operation::at(&path).filter(|operation| operation.method().as_str() == method);
+    let mut operations =
+        Operation::at(&path).filter(|operation| operation.method().as_str() == method);
     let writes = operations.any(|operation| operation.access() == Access::Write);
     if writes { Access::Write } else { Access::Read }
 }
@@ -305,7 +480,10 @@ mod tests {
         let mut routes = BTreeSet::new();
         for operation in Operation::all() {
             for path in operation.paths().iter().chain(operation.grpc().as_ref()) {
-                assert!(routes.insert((*path, operation.method().as_str())), "{operation:?} {path}");
+                assert!(
+                    routes.insert((*path, operation.method().as_str())),
+                    "{operation:?} {path}"
+                );
             }
         }
     }
@@ -325,9 +503,15 @@ mod tests {
     #[test]
     fn four_routes_write() {
         let writes = Operation::all().filter(|operation| operation.access() == Access::Write);
-        let routes: Vec<_> =
-            writes.flat_map(|operation| operation.paths().iter().copied().chain(operation.grpc())).collect();
-        let expected = [ENTRIES, BATCH, ENTRIES_V2, "/dev.sigstore.rekor.v2.Rekor/CreateEntry"];
+        let routes: Vec<_> = writes
+            .flat_map(|operation| operation.paths().iter().copied().chain(operation.grpc()))
+            .collect();
+        let expected = [
+            ENTRIES,
+            BATCH,
+            ENTRIES_V2,
+            "/dev.sigstore.rekor.v2.Rekor/CreateEntry",
+        ];
         assert_eq!(routes, expected, "deploy/ and docs/ name them all");
     }
 }

@@ -1,4 +1,5 @@
-//! The routes that belong to none of Rekor's APIs: trust material, documents and probes. They refuse as Rekor v1 does.
+//! The routes that belong to none of Rekor's APIs: trust material, documents and probes. They
+//! refuse as Rekor v1 does.
 
 use std::sync::Arc;
 
@@ -22,14 +23,17 @@ use crate::{health, pages, v1};
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for operation in Operation::of(&[Api::Trust, Api::Pages, Api::Probes]) {
-        let Some(methods) = route(operation) else { continue };
+        let Some(methods) = route(operation) else {
+            continue;
+        };
         let layer = from_fn_with_state((Arc::clone(app), operation), operate);
         router = router.route(operation.path(), methods.layer(layer));
     }
     router.with_state(Arc::clone(app))
 }
 
-/// The handlers of an operation; none where it is done elsewhere. Documents answer any method, as in Rekor.
+/// The handlers of an operation; none where it is done elsewhere. Documents answer any method, as
+/// in Rekor.
 fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
     let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };
     Some(match operation {
@@ -40,14 +44,20 @@ fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
         Operation::Healthz => get(host::healthz).fallback(refuse),
         Operation::Readyz => get(health::readyz).fallback(refuse),
         _ => {
-            let document = Document::ALL.into_iter().find(|document| document.path() == operation.path())?;
+            let document = Document::ALL
+                .into_iter()
+                .find(|document| document.path() == operation.path())?;
             get(move |app| trust_document(app, document)).fallback(refuse)
         }
     })
 }
 
 /// Runs one operation of our own.
-async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request: Request, next: Next) -> Response {
+async fn operate(
+    State((app, operation)): State<(Arc<App>, Operation)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut response = match admit(&app, operation, request.headers()) {
         Ok(()) => next.run(request).await,
         Err(closed) => v1::refusal(operation, closed).into_response(),
@@ -66,7 +76,10 @@ async fn ping(method: Method, uri: OriginalUri) -> Response {
 
 /// Answers a request that no route takes.
 pub(crate) async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
-    ApiError::framework(StatusCode::NOT_FOUND, format!("path {} was not found", uri.path()))
+    ApiError::framework(
+        StatusCode::NOT_FOUND,
+        format!("path {} was not found", uri.path()),
+    )
 }
 
 /// Why a document cannot be given.
@@ -91,9 +104,15 @@ impl IntoResponse for DocumentError {
 }
 
 /// `GET /trust/…`: one document, of all trees as they are stored now.
-async fn trust_document(State(app): State<Arc<App>>, document: Document) -> Result<Response, DocumentError> {
+async fn trust_document(
+    State(app): State<Arc<App>>,
+    document: Document,
+) -> Result<Response, DocumentError> {
     let trees = app.ledger.trees().await.map_err(DocumentError::Read)?;
     let material = TrustMaterial::new(&trees, &app.trust).map_err(DocumentError::Trust)?;
-    let headers = [(CONTENT_TYPE, document.content_type()), (CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (CONTENT_TYPE, document.content_type()),
+        (CACHE_CONTROL, "no-cache"),
+    ];
     Ok((headers, material.text(document)).into_response())
 }

@@ -1,4 +1,5 @@
-//! Documents for people and their tools: a home page, the API reference, its Swagger 2.0 form, and the heartbeat.
+//! Documents for people and their tools: a home page, the API reference, its Swagger 2.0 form, and
+//! the heartbeat.
 //!
 //! They load nothing from anywhere else, and tell browsers so.
 
@@ -22,7 +23,8 @@ const ADDRESS: &str = "http://HOST";
 /// The program's version in the OpenAPI document as it is stored.
 const VERSION: &str = "\"VERSION\"";
 
-/// Pages have a style sheet of their own within, and nothing else: no script, no form, no frame around them.
+/// Pages have a style sheet of their own within, and nothing else: no script, no form, no frame
+/// around them.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
@@ -57,18 +59,36 @@ pub(crate) async fn ping() -> Response {
 
 /// A page whose command lines run as they are read.
 fn page(text: &str, app: &App, head: &Parts) -> Response {
-    let public = app.trust.public_url.clone().unwrap_or_else(|| PublicUrl::https(&app.ledger.tree().name));
+    let public = app
+        .trust
+        .public_url
+        .clone()
+        .unwrap_or_else(|| PublicUrl::https(&app.ledger.tree().name));
     let host = host::authority(head);
-    let text = text.replace(ADDRESS, &address(&public.to_string(), host.as_ref().map(|host| host.as_str())));
-    ([(CONTENT_TYPE, HTML), (CONTENT_SECURITY_POLICY, POLICY)], text).into_response()
+    let text = text.replace(
+        ADDRESS,
+        &address(&public.to_string(), host.as_ref().map(|host| host.as_str())),
+    );
+    (
+        [(CONTENT_TYPE, HTML), (CONTENT_SECURITY_POLICY, POLICY)],
+        text,
+    )
+        .into_response()
 }
 
-/// Where whoever reads a page reached the log: at its public URL, which says the scheme, or else under the host that was
-/// asked, by plain HTTP.
+/// Where whoever reads a page reached the log: at its public URL, which says the scheme, or else
+/// under the host that was asked, by plain HTTP.
 fn address(public: &str, host: Option<&str>) -> String {
     // What stands in a page as it is: a client may send any text as its host.
-    let is_plain = |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
-    let is_public = |host: &str| public.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host));
+    let is_plain = |host: &&str| {
+        host.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+    };
+    let is_public = |host: &str| {
+        public
+            .split_once("://")
+            .is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
+    };
     match host.filter(is_plain) {
         Some(host) if !is_public(host) => format!("http://{host}"),
         _ => public.to_owned(),
@@ -97,7 +117,10 @@ mod tests {
     #[test]
     fn swagger_lists_exactly_the_operations() {
         let document: Value = serde_json::from_str(&swagger_of("1.2.3")).expect("JSON");
-        assert_eq!((&document["swagger"], &document["info"]["version"]), (&"2.0".into(), &"1.2.3".into()));
+        assert_eq!(
+            (&document["swagger"], &document["info"]["version"]),
+            (&"2.0".into(), &"1.2.3".into())
+        );
         let mut listed = BTreeSet::new();
         for (path, methods) in document["paths"].as_object().expect("paths") {
             for (method, operation) in methods.as_object().expect("methods") {
@@ -105,20 +128,50 @@ mod tests {
                 listed.insert((path.clone(), method.to_uppercase(), id.to_owned()));
             }
         }
-        let route = |operation: Operation| (path(operation), operation.method().to_string(), operation.id().to_owned());
+        let route = |operation: Operation| {
+            (
+                path(operation),
+                operation.method().to_string(),
+                operation.id().to_owned(),
+            )
+        };
         assert_eq!(listed, documented().map(route).collect());
     }
 
     #[test]
     fn pages_name_the_address_that_they_were_reached_at() {
         for (public, host, expected) in [
-            ("https://log.example", Some("log.example"), "https://log.example"),
-            ("https://log.example", Some("LOG.example"), "https://log.example"),
+            (
+                "https://log.example",
+                Some("log.example"),
+                "https://log.example",
+            ),
+            (
+                "https://log.example",
+                Some("LOG.example"),
+                "https://log.example",
+            ),
             ("https://log.example", None, "https://log.example"),
-            ("https://log.example", Some("10.0.0.1:3000"), "http://10.0.0.1:3000"),
-            ("http://localhost:3000", Some("localhost:8080"), "http://localhost:8080"),
-            ("http://localhost:3000", Some("[::1]:3000"), "http://[::1]:3000"),
-            ("https://log.example", Some("x'onload='alert(1)"), "https://log.example"),
+            (
+                "https://log.example",
+                Some("10.0.0.1:3000"),
+                "http://10.0.0.1:3000",
+            ),
+            (
+                "http://localhost:3000",
+                Some("localhost:8080"),
+                "http://localhost:8080",
+            ),
+            (
+                "http://localhost:3000",
+                Some("[::1]:3000"),
+                "http://[::1]:3000",
+            ),
+            (
+                "https://log.example",
+                Some("x'onload='alert(1)"),
+                "https://log.example",
+            ),
             ("https://log.example", Some("user@x"), "https://log.example"),
         ] {
             assert_eq!(address(public, host), expected);
@@ -153,7 +206,9 @@ mod tests {
     #[test]
     fn pages_load_nothing_and_name_every_route() {
         for page in [HOME, DOCS] {
-            for loads in ["src=", "<script", "<link", "@import", "url(", "<iframe", "<img"] {
+            for loads in [
+                "src=", "<script", "<link", "@import", "url(", "<iframe", "<img",
+            ] {
                 assert!(!page.contains(loads), "{loads}");
             }
         }

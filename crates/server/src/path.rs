@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-/// Lexically clean form of a path: one leading slash, no empty, `.` or `..` segments, no trailing slash.
+/// Lexically clean form of a path: one leading slash, no empty, `.` or `..` segments, no trailing
+/// slash.
 pub(crate) fn clean(path: &str) -> Cow<'_, str> {
     let segments = || path.split('/').skip(usize::from(path.starts_with('/')));
-    if path.starts_with('/') && (path.len() == 1 || segments().all(|segment| !matches!(segment, "" | "." | ".."))) {
+    if path.starts_with('/')
+        && (path.len() == 1 || segments().all(|segment| !matches!(segment, "" | "." | "..")))
+    {
         return Cow::Borrowed(path);
     }
     let mut kept = Vec::new();

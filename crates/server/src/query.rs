@@ -1,5 +1,5 @@
-//! Query parameters with Rekor's rules: of a repeated key the last one counts, unknown keys are ignored, an empty value is the
-//! same as none.
+//! Query parameters with Rekor's rules: of a repeated key the last one counts, unknown keys are
+//! ignored, an empty value is the same as none.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,8 @@ pub(crate) fn last<'a>(query: Option<&'a str>, key: &str) -> Option<Cow<'a, str>
     (!value.is_empty()).then_some(value)
 }
 
-/// Percent-decoding with `+` as space. What is no valid escape stays as it is; what is not UTF-8 becomes U+FFFD.
+/// Percent-decoding with `+` as space. What is no valid escape stays as it is; what is not UTF-8
+/// becomes U+FFFD.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);
@@ -24,7 +25,9 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let escaped = (bytes[at] == b'%').then(|| bytes.get(at + 1..at + 3)).flatten();
+        let escaped = (bytes[at] == b'%')
+            .then(|| bytes.get(at + 1..at + 3))
+            .flatten();
         let mut byte = [0];
         if escaped.is_some_and(|digits| hex::decode_to_slice(digits, &mut byte).is_ok()) {
             decoded.push(byte[0]);

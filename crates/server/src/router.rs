@@ -29,21 +29,31 @@ pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router>
     Ok(routes(&Arc::new(App::new(ledger, settings)?)))
 }
 
-/// What a request goes through, outermost first: observation, CORS, panics, the length of the URI, the choice of the API.
+/// What a request goes through, outermost first: observation, CORS, panics, the length of the URI,
+/// the choice of the API.
 ///
-/// Plain calls, not layers: each layer would copy the request and box a future, and the two together cost more than most answers.
+/// Plain calls, not layers: each layer would copy the request and box a future, and the two
+/// together cost more than most answers.
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let apis = Arc::new(Apis {
-        v1: v1::routes(app).merge(own::routes(app)).fallback(own::not_found),
+        v1: v1::routes(app)
+            .merge(own::routes(app))
+            .fallback(own::not_found),
         v2: v2::http_routes(app),
         grpc: v2::grpc_routes(app),
     });
     let app = Arc::clone(app);
-    Router::new().fallback(move |request: Request| answer(Arc::clone(&app), Arc::clone(&apis), request))
+    Router::new()
+        .fallback(move |request: Request| answer(Arc::clone(&app), Arc::clone(&apis), request))
 }
 
 async fn answer(app: Arc<App>, apis: Arc<Apis>, request: Request) -> Response {
-    app.observer.observe(request, |request| app.cors.answer(request, |request| guarded(&app, &apis, request))).await
+    app.observer
+        .observe(request, |request| {
+            app.cors
+                .answer(request, |request| guarded(&app, &apis, request))
+        })
+        .await
 }
 
 async fn guarded(app: &App, apis: &Apis, request: Request) -> Response {
@@ -61,10 +71,15 @@ struct Apis {
 impl Apis {
     /// Hands a request to the API that it is for. Only v1's paths are cleaned.
     async fn answer(&self, request: Request) -> Response {
-        let length = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        let length = request
+            .uri()
+            .path_and_query()
+            .map_or(0, |target| target.as_str().len());
         if length > MAX_URI_BYTES {
             let message = format!("Request URI Too Long. Limit set to {MAX_URI_BYTES}");
-            return ApiError::framework(StatusCode::URI_TOO_LONG, message).because(Reason::URI).into_response();
+            return ApiError::framework(StatusCode::URI_TOO_LONG, message)
+                .because(Reason::URI)
+                .into_response();
         }
         let answered = if v2::is_grpc(request.headers()) {
             self.grpc.clone().oneshot(request).await
@@ -77,11 +92,15 @@ impl Apis {
     }
 }
 
-/// Cleans the path as Rekor's router does. Its home page and heartbeat sit before that router: the one is `/` alone, the other
-/// `/ping` in any case, neither with more slashes.
+/// Cleans the path as Rekor's router does. Its home page and heartbeat sit before that router: the
+/// one is `/` alone, the other `/ping` in any case, neither with more slashes.
 fn with_clean_path(mut request: Request<Body>) -> Request<Body> {
     let given = request.uri().path();
-    let cleaned = if given.eq_ignore_ascii_case("/ping") { "/ping".into() } else { path::clean(given) };
+    let cleaned = if given.eq_ignore_ascii_case("/ping") {
+        "/ping".into()
+    } else {
+        path::clean(given)
+    };
     let is_exact_only = matches!(&*cleaned, "/" | "/ping") && !given.eq_ignore_ascii_case(&cleaned);
     let target = if is_exact_only { "//".into() } else { cleaned };
     if *target == *given {
@@ -99,8 +118,14 @@ fn with_clean_path(mut request: Request<Body>) -> Request<Body> {
 
 /// The panic itself was reported where it happened, by the process's hook.
 fn panicked(metrics: &Metrics, panic: &(dyn std::any::Any + Send)) -> Response {
-    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    tracing::error!(panic = text.unwrap_or("not a text"), "a request ended in a bug");
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    tracing::error!(
+        panic = text.unwrap_or("not a text"),
+        "a request ended in a bug"
+    );
     metrics.http.panics.inc();
     ApiError::unknown().into_response()
 }

@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 pub use host::limits::{
-    DEFAULT_BODY_BYTES, DEFAULT_BODY_BYTES_IN_FLIGHT, DEFAULT_CONNECTIONS, DEFAULT_CONNECTIONS_PER_ADDRESS,
-    DEFAULT_STOP_GRACE,
+    DEFAULT_BODY_BYTES, DEFAULT_BODY_BYTES_IN_FLIGHT, DEFAULT_CONNECTIONS,
+    DEFAULT_CONNECTIONS_PER_ADDRESS, DEFAULT_STOP_GRACE,
 };
 use host::{Limits, Origin};
 use prometheus::Registry;
@@ -15,8 +15,8 @@ use crate::trust::TrustSettings;
 /// Default for [`Settings::attestation_bytes`], Rekor's: 100 KiB.
 pub const DEFAULT_ATTESTATION_BYTES: u64 = 100 * 1024;
 
-/// Most that [`Settings::attestation_bytes`] may be, 1 MiB: ten entries of one answer then take 15 MiB, and a round of the ledger
-/// holds eight attestations.
+/// Most that [`Settings::attestation_bytes`] may be, 1 MiB: ten entries of one answer then take 15
+/// MiB, and a round of the ledger holds eight attestations.
 pub const MAX_ATTESTATION_BYTES: u64 = 1024 * 1024;
 
 /// All settings of the server.
@@ -24,17 +24,19 @@ pub const MAX_ATTESTATION_BYTES: u64 = 1024 * 1024;
 pub struct Settings {
     /// Bounds of connections, requests and bodies.
     pub limits: Limits,
-    /// Costly checks (bodies above 4 KiB, and kinds that are heavy whatever their length) at once, and half as many of large bodies
-    /// besides; light ones run where the request is handled.
+    /// Costly checks (bodies above 4 KiB, and kinds that are heavy whatever their length) at once,
+    /// and half as many of large bodies besides; light ones run where the request is handled.
     pub verifications: NonZeroUsize,
-    /// Attestations up to this size are kept beside their entries, and shown with them; larger ones are neither, though the
-    /// entry goes in all the same. 0: none are. At most [`MAX_ATTESTATION_BYTES`].
+    /// Attestations up to this size are kept beside their entries, and shown with them; larger ones
+    /// are neither, though the entry goes in all the same. 0: none are. At most
+    /// [`MAX_ATTESTATION_BYTES`].
     pub attestation_bytes: u64,
     /// Which entries are admitted.
     pub policy: entry::Policy,
     /// Which operations of all APIs there are.
     pub operations: Operations,
-    /// Whether every write is refused. Of this server, not of the log: others may write to the same database.
+    /// Whether every write is refused. Of this server, not of the log: others may write to the same
+    /// database.
     pub read_only: bool,
     /// Whether anybody may read: then web pages of all origins do, and shared caches keep tiles.
     pub public: bool,
@@ -48,7 +50,8 @@ pub struct Settings {
     pub build: BuildInfo,
     /// What `/trust/…` says beside the trees.
     pub trust: TrustSettings,
-    /// Tells the request ids this process makes from those of another: random text, some 8 letters or digits.
+    /// Tells the request ids this process makes from those of another: random text, some 8 letters
+    /// or digits.
     pub instance: String,
 }
 
@@ -78,13 +81,17 @@ impl Settings {
 pub struct Duplicates {
     /// Rekor v1: 409 with the `Location` of the stored entry.
     pub v1: OnDuplicate,
-    /// Rekor v2. Its own answer, a 409, leaves a client that timed out and tries again without a proof.
+    /// Rekor v2. Its own answer, a 409, leaves a client that timed out and tries again without a
+    /// proof.
     pub v2: OnDuplicate,
 }
 
 impl Default for Duplicates {
     fn default() -> Self {
-        Self { v1: OnDuplicate::Conflict, v2: OnDuplicate::Stored }
+        Self {
+            v1: OnDuplicate::Conflict,
+            v2: OnDuplicate::Stored,
+        }
     }
 }
 

@@ -1,8 +1,9 @@
-//! What clients have to trust and which services they sign with, in the forms that Sigstore's clients read: sigstore-go (and
-//! so cosign), sigstore-js and sigstore-python, all of the same file.
+//! What clients have to trust and which services they sign with, in the forms that Sigstore's
+//! clients read: sigstore-go (and so cosign), sigstore-js and sigstore-python, all of the same
+//! file.
 //!
-//! The documents follow from the stored trees, their keys and windows, and from what the operator says: the public URL, and
-//! the certificate, timestamp and identity services that others run.
+//! The documents follow from the stored trees, their keys and windows, and from what the operator
+//! says: the public URL, and the certificate, timestamp and identity services that others run.
 
 mod documents;
 mod others;

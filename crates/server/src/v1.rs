@@ -1,4 +1,5 @@
-//! Rekor v1: its routes, and what is the same for all of its operations: negotiation, no-cache headers, Rekor's metrics.
+//! Rekor v1: its routes, and what is the same for all of its operations: negotiation, no-cache
+//! headers, Rekor's metrics.
 
 mod batch;
 mod email;
@@ -40,10 +41,21 @@ pub use index::TRUNCATED;
 pub(crate) struct AnswerType(pub(crate) &'static str);
 
 const NO_CACHE: [(HeaderName, HeaderValue); 4] = [
-    (CACHE_CONTROL, HeaderValue::from_static("no-cache, no-store, no-transform, must-revalidate, private, max-age=0")),
-    (EXPIRES, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT")),
+    (
+        CACHE_CONTROL,
+        HeaderValue::from_static(
+            "no-cache, no-store, no-transform, must-revalidate, private, max-age=0",
+        ),
+    ),
+    (
+        EXPIRES,
+        HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"),
+    ),
     (PRAGMA, HeaderValue::from_static("no-cache")),
-    (HeaderName::from_static("x-accel-expires"), HeaderValue::from_static("0")),
+    (
+        HeaderName::from_static("x-accel-expires"),
+        HeaderValue::from_static("0"),
+    ),
 ];
 
 /// The routes.
@@ -56,9 +68,16 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
             let refusal = not_allowed(&method, &allowed);
             async move { refusal }
         };
-        let methods = operations().fold(MethodRouter::new(), |methods, operation| methods.merge(route(app, operation)));
+        let methods = operations().fold(MethodRouter::new(), |methods, operation| {
+            methods.merge(route(app, operation))
+        });
         // axum would answer HEAD with what GET answers.
-        router = router.route(path, methods.on(MethodFilter::HEAD, refuse.clone()).fallback(refuse));
+        router = router.route(
+            path,
+            methods
+                .on(MethodFilter::HEAD, refuse.clone())
+                .fallback(refuse),
+        );
     }
     router.with_state(Arc::clone(app))
 }
@@ -92,7 +111,9 @@ fn handled<T: 'static, H: Handler<T, Arc<App>>>(
 
 /// The value of `Allow` for a path with these operations.
 fn allowed_methods(operations: impl Iterator<Item = Operation>) -> String {
-    let mut methods: Vec<&str> = operations.map(|operation| operation.method().as_str()).collect();
+    let mut methods: Vec<&str> = operations
+        .map(|operation| operation.method().as_str())
+        .collect();
     methods.sort_unstable();
     methods.join(",")
 }
@@ -108,7 +129,11 @@ pub(crate) fn not_allowed(method: &Method, allowed: &str) -> Response {
 }
 
 /// Runs one operation: everything that Rekor's framework does once a route matched.
-async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, mut request: Request, next: Next) -> Response {
+async fn operate(
+    State((app, operation)): State<(Arc<App>, Operation)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let mut response = match agree(operation, &request) {
         Err(error) => error.into_response(),
@@ -119,12 +144,14 @@ async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, mut requ
             }
             Ok(()) => {
                 request.extensions_mut().insert(answer_type);
-                timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
-                    tracing::warn!(operation = operation.id(), "a request took too long");
-                    ApiError::handler(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout")
-                        .because(Reason::TIMEOUT)
-                        .into_response()
-                })
+                timeout(patience(&request), next.run(request))
+                    .await
+                    .unwrap_or_else(|_| {
+                        tracing::warn!(operation = operation.id(), "a request took too long");
+                        ApiError::handler(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout")
+                            .because(Reason::TIMEOUT)
+                            .into_response()
+                    })
             }
         },
     };
@@ -132,23 +159,32 @@ async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, mut requ
         response.headers_mut().extend(NO_CACHE);
     }
     response.extensions_mut().insert(operation.route());
-    app.metrics.api_answer(operation.path(), operation.method(), response.status(), started.elapsed());
+    app.metrics.api_answer(
+        operation.path(),
+        operation.method(),
+        response.status(),
+        started.elapsed(),
+    );
     response
 }
 
-/// What is said of an operation that is not done here. Rekor's own read-only server is one whose writing operation is switched
-/// off: its clients know that answer, and do not try again.
+/// What is said of an operation that is not done here. Rekor's own read-only server is one whose
+/// writing operation is switched off: its clients know that answer, and do not try again.
 pub(crate) fn refusal(operation: Operation, closed: Closed) -> ApiError {
     match closed {
         Closed::SwitchedOff | Closed::ReadOnly => {
-            let message = format!("{} API not enabled in this Rekor instance", operation.title());
+            let message = format!(
+                "{} API not enabled in this Rekor instance",
+                operation.title()
+            );
             ApiError::handler(StatusCode::NOT_IMPLEMENTED, message)
         }
         Closed::ForeignPage => ApiError::handler(StatusCode::FORBIDDEN, FOREIGN_PAGE),
     }
 }
 
-/// The type of the request's body, then that of the answer. With a body the request's own type, JSON, is the fallback.
+/// The type of the request's body, then that of the answer. With a body the request's own type,
+/// JSON, is the fallback.
 fn agree(operation: Operation, request: &Request) -> Result<AnswerType, ApiError> {
     let headers = request.headers();
     let fallback = if has_body(request) {
@@ -157,7 +193,10 @@ fn agree(operation: Operation, request: &Request) -> Result<AnswerType, ApiError
     } else {
         None
     };
-    match (negotiation::negotiate(headers, produced(operation)), fallback) {
+    match (
+        negotiation::negotiate(headers, produced(operation)),
+        fallback,
+    ) {
         (Ok(agreed), _) | (Err(_), Some(agreed)) => Ok(AnswerType(agreed)),
         (Err(error), None) => Err(error),
     }

@@ -1,7 +1,8 @@
-//! Rekor v2: writes and look-ups below `/api/v2`, the write over gRPC as well, and the log as C2SP tiles, also at `/`.
+//! Rekor v2: writes and look-ups below `/api/v2`, the write over gRPC as well, and the log as C2SP
+//! tiles, also at `/`.
 //!
-//! Rekor v2 routes otherwise than v1: paths are taken as they are, what is not there is 404, and a method that a path does not
-//! have is 501, both with the code of gRPC in the body.
+//! Rekor v2 routes otherwise than v1: paths are taken as they are, what is not there is 404, and a
+//! method that a path does not have is 501, both with the code of gRPC in the body.
 
 mod entries;
 mod error;
@@ -37,8 +38,11 @@ const PREFIX: &str = "/api/v2";
 
 /// Whether a path, once it is clean, is one of v2's: then v2's rules hold for it as it was sent.
 pub(crate) fn is_ours(clean_path: &str) -> bool {
-    let below =
-        |prefix: &str| clean_path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below = |prefix: &str| {
+        clean_path
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     clean_path == "/checkpoint" || below("/tile") || below(PREFIX)
 }
 
@@ -47,8 +51,9 @@ pub(crate) fn http_routes(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for path in Operation::paths_of(&[Api::V2, Api::Tiles]) {
         let operations = || Operation::at(path);
-        let mut methods =
-            operations().fold(MethodRouter::new(), |methods, operation| methods.merge(route(app, operation)));
+        let mut methods = operations().fold(MethodRouter::new(), |methods, operation| {
+            methods.merge(route(app, operation))
+        });
         // HEAD comes with GET, but not where there are writes.
         if operations().any(|operation| operation.access() == Access::Write) {
             methods = methods.on(MethodFilter::HEAD, no_such_method);
@@ -59,7 +64,9 @@ pub(crate) fn http_routes(app: &Arc<App>) -> Router {
     router
         .with_state(Arc::clone(app))
         .fallback(async || Error::not_found("Not Found"))
-        .layer(CatchPanicLayer::custom(move |_: Box<dyn std::any::Any + Send>| panicked(&metrics)))
+        .layer(CatchPanicLayer::custom(
+            move |_: Box<dyn std::any::Any + Send>| panicked(&metrics),
+        ))
 }
 
 fn route(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
@@ -103,14 +110,20 @@ fn admitted(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), 
 }
 
 /// Runs one operation: what is the same for all of them.
-async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request: Request, next: Next) -> Response {
+async fn operate(
+    State((app, operation)): State<(Arc<App>, Operation)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
     let response = match admitted(&app, operation, request.headers()) {
-        Ok(()) => timeout(patience(&request), next.run(request)).await.unwrap_or_else(|_| {
-            tracing::warn!(operation = operation.id(), "a request took too long");
-            Error::timeout().into_response()
-        }),
+        Ok(()) => timeout(patience(&request), next.run(request))
+            .await
+            .unwrap_or_else(|_| {
+                tracing::warn!(operation = operation.id(), "a request took too long");
+                Error::timeout().into_response()
+            }),
         Err(error) => {
             app.bodies.discard(request).await;
             error.into_response()
@@ -123,15 +136,23 @@ async fn operate(State((app, operation)): State<(Arc<App>, Operation)>, request:
 
 /// 501, as Rekor v2 answers a method that a path does not have.
 async fn no_such_method(State(app): State<Arc<App>>, method: Method) -> Response {
-    let error = if app.ledger.tree().apis.takes_v2() { Error::method() } else { Error::v1_only() };
+    let error = if app.ledger.tree().apis.takes_v2() {
+        Error::method()
+    } else {
+        Error::v1_only()
+    };
     finished(&app, &method, Instant::now(), error.into_response())
 }
 
-/// Counts an answer. One without a `Cache-Control` of its own must not be kept: entries come, and an index that is absent now
-/// may be there a moment later.
+/// Counts an answer. One without a `Cache-Control` of its own must not be kept: entries come, and
+/// an index that is absent now may be there a moment later.
 fn finished(app: &App, method: &Method, started: Instant, mut response: Response) -> Response {
-    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
-    app.metrics.v2_answer(response.status(), method_label(method), started.elapsed());
+    response
+        .headers_mut()
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache"));
+    app.metrics
+        .v2_answer(response.status(), method_label(method), started.elapsed());
     response
 }
 

@@ -1,7 +1,8 @@
-//! Where checks run: light ones in the request's own task; those of longer bodies, and of kinds that are heavy whatever their
-//! length, on a blocking thread, so many at once. Those of large bodies have turns of their own, so that an ordinary entry never
-//! waits behind a package. Where turns are short, they go round among the addresses that wait. Entries of batches come to all of this a few at a time, whatever batches there are, so that nobody
-//! waits behind a thousand.
+//! Where checks run: light ones in the request's own task; those of longer bodies, and of kinds
+//! that are heavy whatever their length, on a blocking thread, so many at once. Those of large
+//! bodies have turns of their own, so that an ordinary entry never waits behind a package. Where
+//! turns are short, they go round among the addresses that wait. Entries of batches come to all of
+//! this a few at a time, whatever batches there are, so that nobody waits behind a thousand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +62,11 @@ struct Lane {
 impl Lane {
     fn new(turns: usize, patience: Duration) -> Self {
         let pool = || Pool::new(turns as u64, Rule::TakeAll);
-        Self { turns: pool(), of_batches: pool(), patience }
+        Self {
+            turns: pool(),
+            of_batches: pool(),
+            patience,
+        }
     }
 
     /// A place before the turns, where one is needed.
@@ -70,7 +75,8 @@ impl Lane {
             Came::Alone(_) => None,
             Came::InBatch(address) => {
                 let place = self.of_batches.take(address, 1).await;
-                // To the end of the line: who is woken by the one before it runs next, and would keep all others out.
+                // To the end of the line: who is woken by the one before it runs next, and would
+                // keep all others out.
                 tokio::task::yield_now().await;
                 Some(place)
             }
@@ -79,16 +85,23 @@ impl Lane {
 
     async fn turn(&self, came: Came) -> Result<Taken, Refusal> {
         let (Came::Alone(address) | Came::InBatch(address)) = came;
-        timeout(self.patience, self.turns.take(address, 1)).await.map_err(|_| {
-            let seconds = ADMISSION_WAIT.as_secs();
-            Refusal::unavailable(metrics::VERIFICATION, "too many entries are being verified", seconds)
-        })
+        timeout(self.patience, self.turns.take(address, 1))
+            .await
+            .map_err(|_| {
+                let seconds = ADMISSION_WAIT.as_secs();
+                Refusal::unavailable(
+                    metrics::VERIFICATION,
+                    "too many entries are being verified",
+                    seconds,
+                )
+            })
     }
 }
 
 impl Verifier {
-    /// At most `at_once` costly checks of small bodies run at the same time, and half as many of large ones: the other half of
-    /// the cores is for everybody else. All batches together have as many light ones.
+    /// At most `at_once` costly checks of small bodies run at the same time, and half as many of
+    /// large ones: the other half of the cores is for everybody else. All batches together have as
+    /// many light ones.
     pub(crate) fn new(at_once: usize, metrics: Arc<Metrics>) -> Self {
         Self {
             light: Lane::new(at_once, ADMISSION_WAIT),
@@ -98,8 +111,8 @@ impl Verifier {
         }
     }
 
-    /// Decodes a body, drops it, and checks what was decoded; its room is given back when the check returns, even if nobody
-    /// waits for it any more.
+    /// Decodes a body, drops it, and checks what was decoded; its room is given back when the check
+    /// returns, even if nobody waits for it any more.
     ///
     /// # Errors
     ///
@@ -125,7 +138,8 @@ impl Verifier {
             drop(room);
             outcome
         };
-        self.run_in_turn(Came::Alone(address), length, decode, check).await
+        self.run_in_turn(Came::Alone(address), length, decode, check)
+            .await
     }
 
     /// A place among the light work of batches, for as long as it is held.
@@ -143,11 +157,12 @@ impl Verifier {
         address: Address,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        self.on_a_thread(&self.small, Came::InBatch(address), work).await
+        self.on_a_thread(&self.small, Came::InBatch(address), work)
+            .await
     }
 
-    /// Decodes and checks an entry of this length. Its room is the caller's: the closures MUST hold it, as they
-    /// may outlive the request.
+    /// Decodes and checks an entry of this length. Its room is the caller's: the closures MUST hold
+    /// it, as they may outlive the request.
     ///
     /// # Errors
     ///
@@ -176,10 +191,14 @@ impl Verifier {
             outcome
         };
         if length > SMALL_BODY_BYTES {
-            return self.on_a_thread(&self.large, came, move || check(decode())).await;
+            return self
+                .on_a_thread(&self.large, came, move || check(decode()))
+                .await;
         }
         if length > LIGHT_BODY_BYTES {
-            return self.on_a_thread(&self.small, came, move || check(decode())).await;
+            return self
+                .on_a_thread(&self.small, came, move || check(decode()))
+                .await;
         }
         let place = self.light.place(came).await;
         let decoded = decode();
@@ -187,7 +206,8 @@ impl Verifier {
             Weight::Light => Ok(check(decoded)),
             Weight::Heavy => {
                 drop(place);
-                self.on_a_thread(&self.small, came, move || check(decoded)).await
+                self.on_a_thread(&self.small, came, move || check(decoded))
+                    .await
             }
         }
     }
@@ -236,7 +256,8 @@ mod tests {
         let verifier = Verifier::new(1, Arc::new(metrics));
         let here = Address::from(SocketAddr::from(([192, 0, 2, 1], 1)));
         let turn = verifier.small.turn(Came::Alone(here)).await.expect("free");
-        let heavy = || verifier.run_in_turn(Came::InBatch(here), 1, || Ok::<_, ()>(Heavy), |_| Ok(()));
+        let heavy =
+            || verifier.run_in_turn(Came::InBatch(here), 1, || Ok::<_, ()>(Heavy), |_| Ok(()));
         let mut batch = Box::pin(join_all((0..10).map(|_| heavy())));
         assert!(poll!(&mut batch).is_pending());
         let mut alone = Box::pin(verifier.small.turn(Came::Alone(here)));
@@ -248,6 +269,11 @@ mod tests {
             _ = &mut batch => panic!("one of the batch was before it in the line, and not all ten"),
         }
         drop(alone);
-        assert!(batch.await.into_iter().all(|outcome| matches!(outcome, Ok(Ok(())))));
+        assert!(
+            batch
+                .await
+                .into_iter()
+                .all(|outcome| matches!(outcome, Ok(Ok(()))))
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The messages of C2SP tlog-witness: a log hands a witness a checkpoint with the proof that it extends the last one.
+//! The messages of C2SP tlog-witness: a log hands a witness a checkpoint with the proof that it
+//! extends the last one.
 
 use std::fmt;
 
@@ -44,9 +45,14 @@ pub enum AddCheckpointError {
 impl AddCheckpoint {
     /// Reads a body, in the one form that each part has.
     pub fn parse(body: &str) -> Result<Self, AddCheckpointError> {
-        let (header, checkpoint) = body.split_once("\n\n").ok_or(AddCheckpointError::NoCheckpoint)?;
+        let (header, checkpoint) = body
+            .split_once("\n\n")
+            .ok_or(AddCheckpointError::NoCheckpoint)?;
         let mut lines = header.split('\n');
-        let old_size = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(parse_size);
+        let old_size = lines
+            .next()
+            .and_then(|line| line.strip_prefix("old "))
+            .and_then(parse_size);
         let old_size = old_size.ok_or(AddCheckpointError::OldSize)?;
         let mut proof = Vec::new();
         for line in lines {
@@ -55,14 +61,20 @@ impl AddCheckpoint {
             }
             proof.push(parse_root(line).ok_or(AddCheckpointError::Hash)?);
         }
-        Ok(Self { old_size, proof, checkpoint: Note::parse(checkpoint)? })
+        Ok(Self {
+            old_size,
+            proof,
+            checkpoint: Note::parse(checkpoint)?,
+        })
     }
 }
 
 impl fmt::Display for AddCheckpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "old {}", self.old_size)?;
-        self.proof.iter().try_for_each(|hash| writeln!(f, "{}", STANDARD.encode(hash)))?;
+        self.proof
+            .iter()
+            .try_for_each(|hash| writeln!(f, "{}", STANDARD.encode(hash)))?;
         write!(f, "\n{}", self.checkpoint)
     }
 }

@@ -2,14 +2,16 @@
 
 use crate::{EMPTY_ROOT, FullTile, Hash, TILE_HEIGHT, TILE_WIDTH, TileId, TreeSize, node_hash};
 
-/// An auditor of a whole log: takes the leaf hashes in order, gives every full tile and the root at any size it passes.
+/// An auditor of a whole log: takes the leaf hashes in order, gives every full tile and the root at
+/// any size it passes.
 ///
-/// It shares nothing with [`crate::Edge`] but the hash of a node, so that an error in one of them shows. Bounded: at most 256
-/// hashes a tile level and one for each bit of the size.
+/// It shares nothing with [`crate::Edge`] but the hash of a node, so that an error in one of them
+/// shows. Bounded: at most 256 hashes a tile level and one for each bit of the size.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
     size: TreeSize,
-    // At height h the root of the perfect subtree of 2^h leaves at the end of the tree; it counts where bit h of the size is set.
+    // At height h the root of the perfect subtree of 2^h leaves at the end of the tree; it counts
+    // where bit h of the size is set.
     frontier: Vec<Hash>,
     // The hashes so far of the last tile of each level.
     partial: Vec<Vec<Hash>>,
@@ -26,7 +28,8 @@ impl Audit {
         self.size
     }
 
-    /// Takes the next leaf and returns the tiles that it fills, lower levels first: most often none.
+    /// Takes the next leaf and returns the tiles that it fills, lower levels first: most often
+    /// none.
     ///
     /// The size MUST stay within [`crate::MAX_TREE_SIZE`].
     pub fn push(&mut self, leaf_hash: Hash) -> Vec<FullTile> {
@@ -53,11 +56,18 @@ impl Audit {
 
     /// Root hash at the present size.
     pub fn root(&self) -> Hash {
-        let set = self.frontier.iter().enumerate().filter(|(height, _)| self.size.0 >> height & 1 == 1);
-        set.map(|(_, node)| *node).reduce(|right, left| node_hash(&left, &right)).unwrap_or(EMPTY_ROOT)
+        let set = self
+            .frontier
+            .iter()
+            .enumerate()
+            .filter(|(height, _)| self.size.0 >> height & 1 == 1);
+        set.map(|(_, node)| *node)
+            .reduce(|right, left| node_hash(&left, &right))
+            .unwrap_or(EMPTY_ROOT)
     }
 
-    /// Adds a node to the last tile of a level. It is the root of the tile below it, which with that is complete.
+    /// Adds a node to the last tile of a level. It is the root of the tile below it, which with
+    /// that is complete.
     fn push_to_tile(&mut self, level: usize, node: Hash) -> Option<FullTile> {
         if self.partial.len() == level {
             self.partial.push(Vec::with_capacity(TILE_WIDTH));
@@ -66,6 +76,13 @@ impl Audit {
         let below = level.checked_sub(1)?;
         let hashes = std::mem::replace(&mut self.partial[below], Vec::with_capacity(TILE_WIDTH));
         let index = self.size.0 >> (level as u32 * TILE_HEIGHT);
-        Some(FullTile { id: TileId { level: below as u8, index }, root: node, hashes })
+        Some(FullTile {
+            id: TileId {
+                level: below as u8,
+                index,
+            },
+            root: node,
+            hashes,
+        })
     }
 }

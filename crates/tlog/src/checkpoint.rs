@@ -14,7 +14,8 @@ pub struct Checkpoint {
     pub size: TreeSize,
     /// Root hash.
     pub root: Hash,
-    /// Further lines, none of them empty: other logs write some (older Rekor a `Timestamp: `), this one none.
+    /// Further lines, none of them empty: other logs write some (older Rekor a `Timestamp: `), this
+    /// one none.
     pub extensions: Vec<String>,
 }
 
@@ -35,12 +36,22 @@ pub enum CheckpointError {
 impl Checkpoint {
     /// A checkpoint without extension lines.
     pub fn new(origin: impl Into<String>, size: TreeSize, root: Hash) -> Self {
-        Self { origin: origin.into(), size, root, extensions: Vec::new() }
+        Self {
+            origin: origin.into(),
+            size,
+            root,
+            extensions: Vec::new(),
+        }
     }
 
     /// The signed text: three lines, and the extension lines.
     pub fn text(&self) -> String {
-        let mut text = format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root));
+        let mut text = format!(
+            "{}\n{}\n{}\n",
+            self.origin,
+            self.size,
+            STANDARD.encode(self.root)
+        );
         for line in &self.extensions {
             text.push_str(line);
             text.push('\n');
@@ -48,10 +59,17 @@ impl Checkpoint {
         text
     }
 
-    /// The signed note, with one signature line by `signer_name`: on v1 the `<name>` of the origin, on v2 the origin itself.
+    /// The signed note, with one signature line by `signer_name`: on v1 the `<name>` of the origin,
+    /// on v2 the origin itself.
     ///
-    /// What is signed can be read back: an origin that is no line or a size that is too large is refused.
-    pub fn sign(&self, signer_name: &str, key: &SigningKey, rng: &dyn SecureRandom) -> Result<String, CheckpointError> {
+    /// What is signed can be read back: an origin that is no line or a size that is too large is
+    /// refused.
+    pub fn sign(
+        &self,
+        signer_name: &str,
+        key: &SigningKey,
+        rng: &dyn SecureRandom,
+    ) -> Result<String, CheckpointError> {
         let text = self.text();
         if Self::parse(&text)? != *self {
             return Err(CheckpointError::Text("a newline within a line"));
@@ -61,23 +79,45 @@ impl Checkpoint {
 
     /// Reads the text of a checkpoint, in the one form that each part has.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
-        let mut lines = text.strip_suffix('\n').ok_or(CheckpointError::Text("no final newline"))?.split('\n');
-        let origin = lines.next().filter(|line| !line.is_empty()).ok_or(CheckpointError::Text("no origin"))?;
-        let size = lines.next().and_then(parse_size).ok_or(CheckpointError::Text("no tree size"))?;
-        let root = lines.next().and_then(parse_root).ok_or(CheckpointError::Text("no root hash"))?;
+        let mut lines = text
+            .strip_suffix('\n')
+            .ok_or(CheckpointError::Text("no final newline"))?
+            .split('\n');
+        let origin = lines
+            .next()
+            .filter(|line| !line.is_empty())
+            .ok_or(CheckpointError::Text("no origin"))?;
+        let size = lines
+            .next()
+            .and_then(parse_size)
+            .ok_or(CheckpointError::Text("no tree size"))?;
+        let root = lines
+            .next()
+            .and_then(parse_root)
+            .ok_or(CheckpointError::Text("no root hash"))?;
         let extensions: Vec<String> = lines.map(str::to_owned).collect();
         if extensions.iter().any(String::is_empty) {
             return Err(CheckpointError::Text("an empty line"));
         }
-        Ok(Self { origin: origin.to_owned(), size, root, extensions })
+        Ok(Self {
+            origin: origin.to_owned(),
+            size,
+            root,
+            extensions,
+        })
     }
 
-    /// Reads a signed checkpoint and verifies it: of `origin`, signed by one or more of `keys` (see [`Note::verify`]).
+    /// Reads a signed checkpoint and verifies it: of `origin`, signed by one or more of `keys` (see
+    /// [`Note::verify`]).
     pub fn open(note: &str, origin: &str, keys: &[NoteKey]) -> Result<Self, CheckpointError> {
         let note = Note::parse(note)?;
         note.verify(keys)?;
         let checkpoint = Self::parse(note.text())?;
-        if checkpoint.origin == origin { Ok(checkpoint) } else { Err(CheckpointError::Origin) }
+        if checkpoint.origin == origin {
+            Ok(checkpoint)
+        } else {
+            Err(CheckpointError::Origin)
+        }
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crate::tile::{TILE_LEVELS, full_tile_root, nodes_at};
 use crate::{
-    EMPTY_ROOT, FullTile, Hash, MAX_TREE_SIZE, TILE_HEIGHT, TILE_WIDTH, TileId, TileTree, Tiles, TreeSize, node_hash,
+    EMPTY_ROOT, FullTile, Hash, MAX_TREE_SIZE, TILE_HEIGHT, TILE_WIDTH, TileId, TileTree, Tiles,
+    TreeSize, node_hash,
 };
 
-/// The partial tile at the right edge of each level: at most 255 hashes a level. A clone shares them.
+/// The partial tile at the right edge of each level: at most 255 hashes a level. A clone shares
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     size: TreeSize,
@@ -37,23 +39,30 @@ pub enum EdgeShapeError {
 impl Edge {
     /// The edge of the empty tree.
     pub fn empty() -> Self {
-        Self { size: TreeSize(0), levels: Vec::new() }
+        Self {
+            size: TreeSize(0),
+            levels: Vec::new(),
+        }
     }
 
-    /// The partial tile of each level in a tree of `size` with its width, level 0 first; levels whose partial tile is empty
-    /// are listed with width 0, up to the highest level that has any hash.
+    /// The partial tile of each level in a tree of `size` with its width, level 0 first; levels
+    /// whose partial tile is empty are listed with width 0, up to the highest level that has any
+    /// hash.
     pub fn shape(size: TreeSize) -> Vec<(TileId, usize)> {
         (0..TILE_LEVELS)
             .take_while(|level| nodes_at(size, *level) > 0)
             .map(|level| {
-                let id = TileId { level, index: nodes_at(size, level) >> TILE_HEIGHT };
+                let id = TileId {
+                    level,
+                    index: nodes_at(size, level) >> TILE_HEIGHT,
+                };
                 (id, id.width_at(size))
             })
             .collect()
     }
 
-    /// An edge from its hashes, level 0 first, in the shape that [`Edge::shape`] gives. The caller MUST compare the root with
-    /// that of the tree head before it extends the tree.
+    /// An edge from its hashes, level 0 first, in the shape that [`Edge::shape`] gives. The caller
+    /// MUST compare the root with that of the tree head before it extends the tree.
     pub fn new(size: TreeSize, levels: Vec<Vec<Hash>>) -> Result<Self, EdgeShapeError> {
         if size > MAX_TREE_SIZE {
             return Err(EdgeShapeError::TooLarge(size));
@@ -67,7 +76,11 @@ impl Edge {
             }
         }
         // Only empty levels can be left over above the shape.
-        let levels = levels.iter().take(shape.len()).map(|hashes| partial_tile(hashes)).collect();
+        let levels = levels
+            .iter()
+            .take(shape.len())
+            .map(|hashes| partial_tile(hashes))
+            .collect();
         Ok(Self { size, levels })
     }
 
@@ -86,11 +99,13 @@ impl Edge {
         root.unwrap_or(EMPTY_ROOT)
     }
 
-    /// Appends leaves and returns the tiles that became full, lower levels before higher ones, each level in order.
+    /// Appends leaves and returns the tiles that became full, lower levels before higher ones, each
+    /// level in order.
     ///
     /// The size MUST stay within [`MAX_TREE_SIZE`].
     pub fn append(&mut self, leaf_hashes: &[Hash]) -> Vec<FullTile> {
-        let mut full = Vec::with_capacity(leaf_hashes.len() / TILE_WIDTH + usize::from(TILE_LEVELS));
+        let mut full =
+            Vec::with_capacity(leaf_hashes.len() / TILE_WIDTH + usize::from(TILE_LEVELS));
         let mut new = Cow::Borrowed(leaf_hashes);
         for level in 0..TILE_LEVELS {
             if new.is_empty() {
@@ -107,7 +122,9 @@ impl Edge {
     /// The partial tiles with their trees, one for each level that has any hash.
     pub fn tiles(&self) -> Vec<(TileId, Arc<TileTree>)> {
         let ids = Self::shape(self.size).into_iter().map(|(id, _)| id);
-        ids.zip(&self.levels).filter_map(|(id, tile)| Some((id, Arc::clone(tile.as_ref()?)))).collect()
+        ids.zip(&self.levels)
+            .filter_map(|(id, tile)| Some((id, Arc::clone(tile.as_ref()?))))
+            .collect()
     }
 
     /// Appends the nodes of one level to its partial tile; those that it fills go to `full`.
@@ -126,7 +143,11 @@ impl Edge {
                 return;
             }
             let id = TileId { level, index };
-            full.push(FullTile { id, root: tile.root(), hashes: tile.hashes().collect() });
+            full.push(FullTile {
+                id,
+                root: tile.root(),
+                hashes: tile.hashes().collect(),
+            });
             index += 1;
             new = others;
         }

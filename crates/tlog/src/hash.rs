@@ -10,8 +10,8 @@ pub struct Hash(pub [u8; 32]);
 
 /// Root hash of the empty tree: SHA-256 of nothing (RFC 6962 section 2.1).
 pub const EMPTY_ROOT: Hash = Hash([
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41,
-    0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ]);
 
 /// Domain separation of RFC 6962 section 2.1: no leaf can pass for a node.
@@ -20,7 +20,8 @@ const NODE_PREFIX: u8 = 0x01;
 /// Bytes that SHA-256 takes at a time (FIPS 180-4).
 const SHA256_BLOCK: usize = 64;
 
-/// Largest tree: indexes and sizes fit in the signed 64-bit numbers of databases and of Rekor's API.
+/// Largest tree: indexes and sizes fit in the signed 64-bit numbers of databases and of Rekor's
+/// API.
 pub const MAX_TREE_SIZE: TreeSize = TreeSize(i64::MAX as u64);
 
 /// 0-based position of a leaf in its tree.
@@ -40,7 +41,10 @@ impl TryFrom<&[u8]> for Hash {
     type Error = HashLengthError;
 
     fn try_from(bytes: &[u8]) -> Result<Self, HashLengthError> {
-        bytes.try_into().map(Self).map_err(|_| HashLengthError(bytes.len()))
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| HashLengthError(bytes.len()))
     }
 }
 
@@ -53,7 +57,8 @@ impl AsRef<[u8]> for Hash {
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; 64];
-        // At once: an answer shows some twenty hashes, and digit by digit the formatter takes microseconds for them.
+        // At once: an answer shows some twenty hashes, and digit by digit the formatter takes
+        // microseconds for them.
         hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
         f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
@@ -79,7 +84,8 @@ impl fmt::Display for TreeSize {
 
 /// SHA-256(0x00 ‖ leaf bytes), RFC 6962 section 2.1.
 pub fn leaf_hash(leaf_bytes: &[u8]) -> Hash {
-    // The first block is put together here, so that ring hashes the others where they are and copies none.
+    // The first block is put together here, so that ring hashes the others where they are and
+    // copies none.
     let mut block = [LEAF_PREFIX; SHA256_BLOCK];
     let (first, rest) = leaf_bytes.split_at(leaf_bytes.len().min(SHA256_BLOCK - 1));
     let end = 1 + first.len();
@@ -119,10 +125,17 @@ mod tests {
         let bytes: Vec<u8> = (0..=255).cycle().take(1000).collect();
         for length in (0..=260).chain([600, 1000]) {
             let leaf = &bytes[..length];
-            assert_eq!(leaf_hash(leaf), sha256(&[&[0], leaf].concat()), "{length} bytes");
+            assert_eq!(
+                leaf_hash(leaf),
+                sha256(&[&[0], leaf].concat()),
+                "{length} bytes"
+            );
         }
         let (left, right) = (sha256(b"left"), sha256(b"right"));
-        assert_eq!(node_hash(&left, &right), sha256(&[&[1], left.as_ref(), right.as_ref()].concat()));
+        assert_eq!(
+            node_hash(&left, &right),
+            sha256(&[&[1], left.as_ref(), right.as_ref()].concat())
+        );
         assert_eq!(sha256(b""), EMPTY_ROOT);
     }
 
@@ -130,9 +143,15 @@ mod tests {
     fn hashes_have_32_bytes_and_are_shown_as_hexadecimal() {
         assert_eq!(Hash::try_from(EMPTY_ROOT.as_ref()), Ok(EMPTY_ROOT));
         for length in [0, 31, 33] {
-            assert_eq!(Hash::try_from([0; 33][..length].as_ref()), Err(HashLengthError(length)));
+            assert_eq!(
+                Hash::try_from([0; 33][..length].as_ref()),
+                Err(HashLengthError(length))
+            );
         }
         let shown = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!((EMPTY_ROOT.to_string(), format!("{EMPTY_ROOT:?}")), (shown.to_owned(), shown.to_owned()));
+        assert_eq!(
+            (EMPTY_ROOT.to_string(), format!("{EMPTY_ROOT:?}")),
+            (shown.to_owned(), shown.to_owned())
+        );
     }
 }

@@ -5,21 +5,24 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::SecureRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-    UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 use crate::{Hash, sha256};
 
-/// DER of a SubjectPublicKeyInfo up to the key: id-ecPublicKey, the named curve P-256, an uncompressed point (RFC 5480).
+/// DER of a SubjectPublicKeyInfo up to the key: id-ecPublicKey, the named curve P-256, an
+/// uncompressed point (RFC 5480).
 const P256_SPKI_PREFIX: [u8; 27] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
 ];
 /// The two coordinates after it.
 const P256_COORDINATES: usize = 64;
 /// The same for Ed25519 (RFC 8410).
-const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const ED25519_SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 const ED25519_KEY: usize = 32;
 /// Columns of PEM (RFC 7468 section 2).
 const PEM_COLUMNS: usize = 64;
@@ -72,28 +75,39 @@ pub struct RandomnessError;
 impl SigningKey {
     /// A new P-256 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
     pub fn generate_p256_pkcs8(rng: &dyn SecureRandom) -> Result<Vec<u8>, RandomnessError> {
-        let document =
-            EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, rng).map_err(|_| RandomnessError)?;
+        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, rng)
+            .map_err(|_| RandomnessError)?;
         Ok(document.as_ref().to_vec())
     }
 
     /// A new Ed25519 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
     pub fn generate_ed25519_pkcs8(rng: &dyn SecureRandom) -> Result<Vec<u8>, RandomnessError> {
-        Ok(Ed25519KeyPair::generate_pkcs8(rng).map_err(|_| RandomnessError)?.as_ref().to_vec())
+        Ok(Ed25519KeyPair::generate_pkcs8(rng)
+            .map_err(|_| RandomnessError)?
+            .as_ref()
+            .to_vec())
     }
 
-    /// Reads PKCS#8 DER of an ECDSA P-256 or Ed25519 key. A P-256 key must hold its public key, as those of OpenSSL, Go and
-    /// [`Self::generate_p256_pkcs8`] do; where an Ed25519 key does it must match.
+    /// Reads PKCS#8 DER of an ECDSA P-256 or Ed25519 key. A P-256 key must hold its public key, as
+    /// those of OpenSSL, Go and [`Self::generate_p256_pkcs8`] do; where an Ed25519 key does it must
+    /// match.
     pub fn from_pkcs8(der: &[u8], rng: &dyn SecureRandom) -> Result<Self, KeyError> {
         if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der, rng) {
             // ring writes the uncompressed point, of which the prefix has the first byte.
             let coordinates = pair.public_key().as_ref().get(1..).unwrap_or_default();
             let public = VerifyingKey::from_spki(&[&P256_SPKI_PREFIX, coordinates].concat())?;
-            return Ok(Self { pair: Pair::P256(pair), public });
+            return Ok(Self {
+                pair: Pair::P256(pair),
+                public,
+            });
         }
-        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| KeyError::Unsupported)?;
+        let pair =
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map_err(|_| KeyError::Unsupported)?;
         let public = VerifyingKey::from_ed25519(pair.public_key().as_ref())?;
-        Ok(Self { pair: Pair::Ed25519(pair), public })
+        Ok(Self {
+            pair: Pair::Ed25519(pair),
+            public,
+        })
     }
 
     /// Its public half.
@@ -104,9 +118,10 @@ impl SigningKey {
     /// Signs a message: ECDSA over SHA-256 as ASN.1 DER, or pure Ed25519.
     pub fn sign(&self, message: &[u8], rng: &dyn SecureRandom) -> Result<Vec<u8>, RandomnessError> {
         match &self.pair {
-            Pair::P256(pair) => {
-                pair.sign(rng, message).map(|signature| signature.as_ref().to_vec()).map_err(|_| RandomnessError)
-            }
+            Pair::P256(pair) => pair
+                .sign(rng, message)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(|_| RandomnessError),
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
         }
     }
@@ -114,15 +129,21 @@ impl SigningKey {
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("public", &self.public).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("public", &self.public)
+            .finish_non_exhaustive()
     }
 }
 
 impl VerifyingKey {
-    /// Reads a DER SubjectPublicKeyInfo of an ECDSA P-256 (named curve, uncompressed) or Ed25519 key, in the one form that DER
-    /// has for it. That a P-256 point lies on its curve is checked when a signature is.
+    /// Reads a DER SubjectPublicKeyInfo of an ECDSA P-256 (named curve, uncompressed) or Ed25519
+    /// key, in the one form that DER has for it. That a P-256 point lies on its curve is checked
+    /// when a signature is.
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
-        let is = |prefix: &[u8], length| der.strip_prefix(prefix).is_some_and(|key| key.len() == length);
+        let is = |prefix: &[u8], length| {
+            der.strip_prefix(prefix)
+                .is_some_and(|key| key.len() == length)
+        };
         let algorithm = if is(&P256_SPKI_PREFIX, P256_COORDINATES) {
             KeyAlgorithm::EcdsaP256
         } else if is(&ED25519_SPKI_PREFIX, ED25519_KEY) {
@@ -130,7 +151,10 @@ impl VerifyingKey {
         } else {
             return Err(KeyError::Unsupported);
         };
-        Ok(Self { spki: der.to_vec(), algorithm })
+        Ok(Self {
+            spki: der.to_vec(),
+            algorithm,
+        })
     }
 
     /// An Ed25519 key from its 32 bytes.
@@ -170,7 +194,9 @@ impl VerifyingKey {
             KeyAlgorithm::EcdsaP256 => &ECDSA_P256_SHA256_ASN1,
             KeyAlgorithm::Ed25519 => &ED25519,
         };
-        UnparsedPublicKey::new(algorithm, self.raw()).verify(message, signature).map_err(|_| SignatureError)
+        UnparsedPublicKey::new(algorithm, self.raw())
+            .verify(message, signature)
+            .map_err(|_| SignatureError)
     }
 
     /// The key without its SPKI frame: the uncompressed point, or the 32 bytes of Ed25519.

@@ -1,7 +1,7 @@
 //! RFC 6962 trees, C2SP tiles, proofs, signed notes and checkpoints.
 //!
-//! Pure: no I/O, no clock, no async, no JSON, nothing of Rekor. Randomness for signatures is an argument.
-//! Absent: entry bundles, other digests than SHA-256, other tile heights than 8.
+//! Pure: no I/O, no clock, no async, no JSON, nothing of Rekor. Randomness for signatures is an
+//! argument. Absent: entry bundles, other digests than SHA-256, other tile heights than 8.
 
 mod add_checkpoint;
 mod audit;

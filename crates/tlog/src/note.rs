@@ -12,7 +12,8 @@ use crate::{Hash, KeyAlgorithm, RandomnessError, SigningKey, VerifyingKey, sha25
 pub const MAX_NOTE_BYTES: usize = 1_000_000;
 /// Most signatures that are read, likewise; C2SP asks for 16 at least.
 pub const MAX_NOTE_SIGNATURES: usize = 100;
-/// Longest key name: that of a host name (RFC 1035), which the names of logs and witnesses begin with, or are.
+/// Longest key name: that of a host name (RFC 1035), which the names of logs and witnesses begin
+/// with, or are.
 pub const MAX_KEY_NAME_BYTES: usize = 255;
 
 /// How every signature line begins: an em dash and a space.
@@ -41,7 +42,8 @@ pub struct NoteSignature {
     pub signature: Vec<u8>,
 }
 
-/// A public key under the name by which it signs notes; as text a C2SP vkey, `<name>+<key ID>+<base64 of type and key>`.
+/// A public key under the name by which it signs notes; as text a C2SP vkey, `<name>+<key
+/// ID>+<base64 of type and key>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteKey {
     name: String,
@@ -80,8 +82,14 @@ pub enum NoteError {
     Randomness(#[from] RandomnessError),
 }
 
-/// Signs `text` (which MUST end with a newline and hold no blank line at its end) as a note with one signature line of `name`.
-pub fn sign_note(text: &str, name: &str, key: &SigningKey, rng: &dyn SecureRandom) -> Result<String, NoteError> {
+/// Signs `text` (which MUST end with a newline and hold no blank line at its end) as a note with
+/// one signature line of `name`.
+pub fn sign_note(
+    text: &str,
+    name: &str,
+    key: &SigningKey,
+    rng: &dyn SecureRandom,
+) -> Result<String, NoteError> {
     let mut note = Note::new(text)?;
     note.sign(name, key, rng)?;
     Ok(note.to_string())
@@ -91,11 +99,17 @@ impl Note {
     /// A note without signatures yet.
     pub fn new(text: &str) -> Result<Self, NoteError> {
         check_size(text)?;
-        if !text.ends_with('\n') || text == "\n" || text.ends_with("\n\n") || text.chars().any(|c| c < ' ' && c != '\n')
+        if !text.ends_with('\n')
+            || text == "\n"
+            || text.ends_with("\n\n")
+            || text.chars().any(|c| c < ' ' && c != '\n')
         {
             return Err(NoteError::Text);
         }
-        Ok(Self { text: text.to_owned(), signatures: Vec::new() })
+        Ok(Self {
+            text: text.to_owned(),
+            signatures: Vec::new(),
+        })
     }
 
     /// Reads a note. Signatures are split from the text at the last blank line.
@@ -104,7 +118,11 @@ impl Note {
         let (text, lines) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
         // The first newline of the blank line ends the text.
         let mut parsed = Self::new(&note[..=text.len()])?;
-        for line in lines.strip_suffix('\n').ok_or(NoteError::Malformed)?.split('\n') {
+        for line in lines
+            .strip_suffix('\n')
+            .ok_or(NoteError::Malformed)?
+            .split('\n')
+        {
             if parsed.signatures.len() == MAX_NOTE_SIGNATURES {
                 return Err(NoteError::TooManySignatures);
             }
@@ -113,11 +131,21 @@ impl Note {
         Ok(parsed)
     }
 
-    /// Adds a signature line after those there are. The log's own line MUST be the first: clients take it for the log's.
-    pub fn sign(&mut self, name: &str, key: &SigningKey, rng: &dyn SecureRandom) -> Result<(), NoteError> {
+    /// Adds a signature line after those there are. The log's own line MUST be the first: clients
+    /// take it for the log's.
+    pub fn sign(
+        &mut self,
+        name: &str,
+        key: &SigningKey,
+        rng: &dyn SecureRandom,
+    ) -> Result<(), NoteError> {
         let signer = NoteKey::new(name, key.verifying_key().clone())?;
         let signature = key.sign(self.text.as_bytes(), rng)?;
-        self.add(NoteSignature { key_id: signer.key_id(), name: signer.name, signature })
+        self.add(NoteSignature {
+            key_id: signer.key_id(),
+            name: signer.name,
+            signature,
+        })
     }
 
     /// Adds a signature line that somebody else made, after those there are.
@@ -139,30 +167,42 @@ impl Note {
         &self.signatures
     }
 
-    /// Verifies the lines of the keys given, of which there MUST be one at least, and returns those keys in the order of `keys`.
-    /// Lines of other keys are passed over; one line of a known key that does not verify fails the note.
+    /// Verifies the lines of the keys given, of which there MUST be one at least, and returns those
+    /// keys in the order of `keys`. Lines of other keys are passed over; one line of a known key
+    /// that does not verify fails the note.
     pub fn verify<'k>(&self, keys: &'k [NoteKey]) -> Result<Vec<&'k NoteKey>, NoteError> {
         let mut verified = Vec::new();
         for key in keys {
             let key_id = key.key_id();
-            let mut lines =
-                self.signatures.iter().filter(|line| line.name == key.name && line.key_id == key_id).peekable();
+            let mut lines = self
+                .signatures
+                .iter()
+                .filter(|line| line.name == key.name && line.key_id == key_id)
+                .peekable();
             if lines.peek().is_none() {
                 continue;
             }
             for line in lines {
-                key.key.verify(self.text.as_bytes(), &line.signature).map_err(|_| NoteError::BadSignature)?;
+                key.key
+                    .verify(self.text.as_bytes(), &line.signature)
+                    .map_err(|_| NoteError::BadSignature)?;
             }
             verified.push(key);
         }
-        if verified.is_empty() { Err(NoteError::Unverified) } else { Ok(verified) }
+        if verified.is_empty() {
+            Err(NoteError::Unverified)
+        } else {
+            Ok(verified)
+        }
     }
 }
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        self.signatures.iter().try_for_each(|line| writeln!(f, "{line}"))
+        self.signatures
+            .iter()
+            .try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
@@ -171,14 +211,18 @@ impl FromStr for NoteSignature {
 
     /// Reads a signature line without its newline.
     fn from_str(line: &str) -> Result<Self, NoteError> {
-        let (name, blob) =
-            line.strip_prefix(SIGNATURE_PREFIX).and_then(|line| line.split_once(' ')).ok_or(NoteError::Malformed)?;
+        let (name, blob) = line
+            .strip_prefix(SIGNATURE_PREFIX)
+            .and_then(|line| line.split_once(' '))
+            .ok_or(NoteError::Malformed)?;
         check_key_name(name)?;
         let blob = STANDARD.decode(blob).map_err(|_| NoteError::Malformed)?;
         match blob.split_first_chunk() {
-            Some((key_id, signature)) if !signature.is_empty() => {
-                Ok(Self { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
-            }
+            Some((key_id, signature)) if !signature.is_empty() => Ok(Self {
+                name: name.to_owned(),
+                key_id: *key_id,
+                signature: signature.to_vec(),
+            }),
             _ => Err(NoteError::Malformed),
         }
     }
@@ -195,7 +239,10 @@ impl NoteKey {
     /// A key under a name.
     pub fn new(name: &str, key: VerifyingKey) -> Result<Self, NoteError> {
         check_key_name(name)?;
-        Ok(Self { name: name.to_owned(), key })
+        Ok(Self {
+            name: name.to_owned(),
+            key,
+        })
     }
 
     /// The name.
@@ -214,7 +261,9 @@ impl NoteKey {
     pub fn key_hash(&self) -> Hash {
         match self.key.algorithm() {
             KeyAlgorithm::EcdsaP256 => self.key.log_id(),
-            KeyAlgorithm::Ed25519 => sha256(&[self.name.as_bytes(), b"\n", &self.typed_key()].concat()),
+            KeyAlgorithm::Ed25519 => {
+                sha256(&[self.name.as_bytes(), b"\n", &self.typed_key()].concat())
+            }
         }
     }
 
@@ -238,26 +287,38 @@ impl FromStr for NoteKey {
     /// Reads a vkey.
     fn from_str(vkey: &str) -> Result<Self, NoteError> {
         let mut parts = vkey.splitn(3, '+');
-        let (Some(name), Some(key_id), Some(typed_key)) = (parts.next(), parts.next(), parts.next()) else {
+        let (Some(name), Some(key_id), Some(typed_key)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
             return Err(NoteError::Vkey);
         };
         let typed_key = STANDARD.decode(typed_key).map_err(|_| NoteError::Vkey)?;
         let key = match typed_key.split_first() {
-            Some((&TYPE_ECDSA, spki)) => {
-                VerifyingKey::from_spki(spki).ok().filter(|key| key.algorithm() == KeyAlgorithm::EcdsaP256)
-            }
+            Some((&TYPE_ECDSA, spki)) => VerifyingKey::from_spki(spki)
+                .ok()
+                .filter(|key| key.algorithm() == KeyAlgorithm::EcdsaP256),
             Some((&TYPE_ED25519, key)) => VerifyingKey::from_ed25519(key).ok(),
             _ => None,
         };
         let key = Self::new(name, key.ok_or(NoteError::Vkey)?)?;
         // The hash catches a name or key that was mistyped.
-        if key_id == hex(key.key_id()) { Ok(key) } else { Err(NoteError::Vkey) }
+        if key_id == hex(key.key_id()) {
+            Ok(key)
+        } else {
+            Err(NoteError::Vkey)
+        }
     }
 }
 
 impl fmt::Display for NoteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}+{}+{}", self.name, hex(self.key_id()), STANDARD.encode(self.typed_key()))
+        write!(
+            f,
+            "{}+{}+{}",
+            self.name,
+            hex(self.key_id()),
+            STANDARD.encode(self.typed_key())
+        )
     }
 }
 
@@ -266,7 +327,11 @@ pub(crate) fn hex(key_id: [u8; 4]) -> String {
 }
 
 fn check_size(note: &str) -> Result<(), NoteError> {
-    if note.len() > MAX_NOTE_BYTES { Err(NoteError::TooLarge(note.len())) } else { Ok(()) }
+    if note.len() > MAX_NOTE_BYTES {
+        Err(NoteError::TooLarge(note.len()))
+    } else {
+        Ok(())
+    }
 }
 
 /// C2SP: not empty, no Unicode space, no `+`. A control character cannot stand in a note either.

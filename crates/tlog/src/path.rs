@@ -16,7 +16,8 @@ const MAX_PATH_LEVEL: u8 = 63;
 pub struct TilePath {
     /// What is there.
     pub resource: TileResource,
-    /// `Some(W)`: the partial one with its first W (1 ..= 255) hashes or entries. `None`: the full one.
+    /// `Some(W)`: the partial one with its first W (1 ..= 255) hashes or entries. `None`: the full
+    /// one.
     pub partial: Option<NonZeroU8>,
 }
 
@@ -41,14 +42,20 @@ impl FromStr for TilePath {
         let path = path.strip_prefix("tile/").ok_or(TilePathError)?;
         let (kind, path) = path.split_once('/').ok_or(TilePathError)?;
         let (index, partial) = match path.split_once(".p/") {
-            Some((index, width)) => (index, Some(NonZeroU8::new(parse_decimal(width)?).ok_or(TilePathError)?)),
+            Some((index, width)) => (
+                index,
+                Some(NonZeroU8::new(parse_decimal(width)?).ok_or(TilePathError)?),
+            ),
             None => (path, None),
         };
         let index = parse_index(index)?;
         let resource = match kind {
             "entries" => TileResource::Entries(index),
             level => {
-                let level = parse_decimal(level).ok().filter(|level| *level <= MAX_PATH_LEVEL).ok_or(TilePathError)?;
+                let level = parse_decimal(level)
+                    .ok()
+                    .filter(|level| *level <= MAX_PATH_LEVEL)
+                    .ok_or(TilePathError)?;
                 TileResource::Tile(TileId { level, index })
             }
         };
@@ -89,12 +96,19 @@ fn parse_index(path: &str) -> Result<u64, TilePathError> {
     let mut index: u64 = 0;
     let mut groups = path.split('/').peekable();
     while let Some(group) = groups.next() {
-        let digits = if groups.peek().is_some() { group.strip_prefix('x').ok_or(TilePathError)? } else { group };
+        let digits = if groups.peek().is_some() {
+            group.strip_prefix('x').ok_or(TilePathError)?
+        } else {
+            group
+        };
         if digits.len() != 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(TilePathError);
         }
         let digits: u64 = digits.parse().map_err(|_| TilePathError)?;
-        index = index.checked_mul(1000).and_then(|index| index.checked_add(digits)).ok_or(TilePathError)?;
+        index = index
+            .checked_mul(1000)
+            .and_then(|index| index.checked_add(digits))
+            .ok_or(TilePathError)?;
         if index == 0 && groups.peek().is_some() {
             // A leading `x000` is a second name for the same tile.
             return Err(TilePathError);
@@ -106,7 +120,11 @@ fn parse_index(path: &str) -> Result<u64, TilePathError> {
 /// A decimal of at most three digits without leading zeros or sign.
 fn parse_decimal(text: &str) -> Result<u8, TilePathError> {
     let canonical = text == "0" || !text.starts_with(['0', '+']);
-    if canonical { text.parse().map_err(|_| TilePathError) } else { Err(TilePathError) }
+    if canonical {
+        text.parse().map_err(|_| TilePathError)
+    } else {
+        Err(TilePathError)
+    }
 }
 
 #[cfg(test)]
@@ -123,11 +141,23 @@ mod tests {
             ("tile/0/000.p/1", tile(0, 0), NonZeroU8::new(1)),
             ("tile/1/000.p/17", tile(1, 0), NonZeroU8::new(17)),
             ("tile/0/273.p/112", tile(0, 273), NonZeroU8::new(112)),
-            ("tile/3/x001/x234/067.p/255", tile(3, 1_234_067), NonZeroU8::new(255)),
+            (
+                "tile/3/x001/x234/067.p/255",
+                tile(3, 1_234_067),
+                NonZeroU8::new(255),
+            ),
             ("tile/63/999", tile(63, 999), None),
             ("tile/0/x001/000", tile(0, 1000), None),
-            ("tile/entries/x001/x234/067", TileResource::Entries(1_234_067), None),
-            ("tile/entries/x018/x446/x744/x073/x709/x551/615.p/9", TileResource::Entries(u64::MAX), NonZeroU8::new(9)),
+            (
+                "tile/entries/x001/x234/067",
+                TileResource::Entries(1_234_067),
+                None,
+            ),
+            (
+                "tile/entries/x018/x446/x744/x073/x709/x551/615.p/9",
+                TileResource::Entries(u64::MAX),
+                NonZeroU8::new(9),
+            ),
         ] {
             let parsed = TilePath { resource, partial };
             assert_eq!(path.parse(), Ok(parsed));

@@ -1,19 +1,23 @@
 //! Inclusion and consistency proofs (RFC 6962 section 2.1.1 and 2.1.2), made from tiles.
 //!
-//! Two steps, so that the reads between them stay out of here: `tiles_for_…` says which tiles, `…_proof` computes from them.
+//! Two steps, so that the reads between them stay out of here: `tiles_for_…` says which tiles,
+//! `…_proof` computes from them.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::{EMPTY_ROOT, Hash, LeafIndex, MAX_TREE_SIZE, TILE_HEIGHT, TileId, TileTree, TreeSize, node_hash};
+use crate::{
+    EMPTY_ROOT, Hash, LeafIndex, MAX_TREE_SIZE, TILE_HEIGHT, TileId, TileTree, TreeSize, node_hash,
+};
 
 /// Longest inclusion proof: a leaf index fits in 63 bits.
 pub const MAX_INCLUSION_PROOF: usize = 63;
 /// Longest consistency proof.
 pub const MAX_CONSISTENCY_PROOF: usize = 64;
 
-/// Tiles by identity. A tile may be wider than the tree size in question asks for: its first hashes count.
+/// Tiles by identity. A tile may be wider than the tree size in question asks for: its first hashes
+/// count.
 pub trait Tiles {
     /// The tile, if it is there.
     fn tile(&self, id: TileId) -> Option<&TileTree>;
@@ -52,31 +56,50 @@ pub enum ProofError {
     },
 }
 
-/// Every tile that [`inclusion_proof`] reads, the partial ones of `size` included, each once; none for an index or size out of
-/// range. How wide each must be at least: [`TileId::width_at`] of `size`.
+/// Every tile that [`inclusion_proof`] reads, the partial ones of `size` included, each once; none
+/// for an index or size out of range. How wide each must be at least: [`TileId::width_at`] of
+/// `size`.
 pub fn tiles_for_inclusion(index: LeafIndex, size: TreeSize) -> Vec<TileId> {
-    check_inclusion_range(index, size).map_or_else(|_| Vec::new(), |()| tiles_of(&inclusion_ranges(index, size)))
+    check_inclusion_range(index, size).map_or_else(
+        |_| Vec::new(),
+        |()| tiles_of(&inclusion_ranges(index, size)),
+    )
 }
 
-/// Every tile that [`consistency_proof`] reads, the partial ones of `second` included, each once; none for sizes out of range.
+/// Every tile that [`consistency_proof`] reads, the partial ones of `second` included, each once;
+/// none for sizes out of range.
 pub fn tiles_for_consistency(first: TreeSize, second: TreeSize) -> Vec<TileId> {
-    check_consistency_range(first, second)
-        .map_or_else(|_| Vec::new(), |()| tiles_of(&consistency_ranges(first, second)))
+    check_consistency_range(first, second).map_or_else(
+        |_| Vec::new(),
+        |()| tiles_of(&consistency_ranges(first, second)),
+    )
 }
 
 /// Every tile that [`root_at`] reads, each once; none for a size out of range.
 pub fn tiles_for_root(size: TreeSize) -> Vec<TileId> {
-    if size > MAX_TREE_SIZE { Vec::new() } else { tiles_of(std::slice::from_ref(&(0..size.0))) }
+    if size > MAX_TREE_SIZE {
+        Vec::new()
+    } else {
+        tiles_of(std::slice::from_ref(&(0..size.0)))
+    }
 }
 
 /// Inclusion proof, leaf to root (RFC 6962 section 2.1.1).
-pub fn inclusion_proof(index: LeafIndex, size: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
+pub fn inclusion_proof(
+    index: LeafIndex,
+    size: TreeSize,
+    tiles: &impl Tiles,
+) -> Result<Vec<Hash>, ProofError> {
     check_inclusion_range(index, size)?;
     range_roots(inclusion_ranges(index, size), tiles)
 }
 
 /// Consistency proof in RFC 6962 order (section 2.1.2); empty when `first` is 0 or equals `second`.
-pub fn consistency_proof(first: TreeSize, second: TreeSize, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
+pub fn consistency_proof(
+    first: TreeSize,
+    second: TreeSize,
+    tiles: &impl Tiles,
+) -> Result<Vec<Hash>, ProofError> {
     check_consistency_range(first, second)?;
     range_roots(consistency_ranges(first, second), tiles)
 }
@@ -95,7 +118,9 @@ pub(crate) fn check_inclusion_range(index: LeafIndex, size: TreeSize) -> Result<
         return Err(too_large(size));
     }
     if index.0 >= size.0 {
-        return Err(ProofError::OutOfRange(format!("leaf index {index} is not below tree size {size}")));
+        return Err(ProofError::OutOfRange(format!(
+            "leaf index {index} is not below tree size {size}"
+        )));
     }
     Ok(())
 }
@@ -105,7 +130,9 @@ pub(crate) fn check_consistency_range(first: TreeSize, second: TreeSize) -> Resu
         return Err(too_large(second));
     }
     if first > second {
-        return Err(ProofError::OutOfRange(format!("first tree size {first} is above second tree size {second}")));
+        return Err(ProofError::OutOfRange(format!(
+            "first tree size {first} is above second tree size {second}"
+        )));
     }
     Ok(())
 }
@@ -149,7 +176,8 @@ fn consistency_ranges(TreeSize(first): TreeSize, TreeSize(second): TreeSize) -> 
             tree.start = middle;
         }
     }
-    // From the left edge of the whole tree on it is the first tree itself, whose root the verifier has.
+    // From the left edge of the whole tree on it is the first tree itself, whose root the verifier
+    // has.
     if tree.start > 0 {
         path.push(tree);
     }
@@ -157,12 +185,14 @@ fn consistency_ranges(TreeSize(first): TreeSize, TreeSize(second): TreeSize) -> 
     path
 }
 
-/// Where RFC 6962 splits a tree of at least two leaves: the left part has the largest power of two below its size.
+/// Where RFC 6962 splits a tree of at least two leaves: the left part has the largest power of two
+/// below its size.
 fn middle(tree: &Range<u64>) -> u64 {
     tree.start + (1 << (tree.end - tree.start - 1).ilog2())
 }
 
-/// The perfect subtrees of a range that [`middle`] made, right to left, each as its height and position at that height.
+/// The perfect subtrees of a range that [`middle`] made, right to left, each as its height and
+/// position at that height.
 fn perfect_subtrees(range: &Range<u64>) -> impl Iterator<Item = (u32, u64)> + use<> {
     let start = range.start;
     let mut left = range.end - range.start;
@@ -180,18 +210,28 @@ fn tile_place(height: u32, position: u64) -> (TileId, u32, usize) {
     let bits = TILE_HEIGHT - within;
     let level = (height / TILE_HEIGHT) as u8;
     let place = position & ((1 << bits) - 1);
-    (TileId { level, index: position >> bits }, within, place as usize)
+    (
+        TileId {
+            level,
+            index: position >> bits,
+        },
+        within,
+        place as usize,
+    )
 }
 
 fn tiles_of(ranges: &[Range<u64>]) -> Vec<TileId> {
     let subtrees = ranges.iter().flat_map(perfect_subtrees);
-    let mut tiles: Vec<_> = subtrees.map(|(height, position)| tile_place(height, position).0).collect();
+    let mut tiles: Vec<_> = subtrees
+        .map(|(height, position)| tile_place(height, position).0)
+        .collect();
     tiles.sort_unstable();
     tiles.dedup();
     tiles
 }
 
-/// The tile that was looked up last: a path climbs through eight nodes of a tile before it needs another one.
+/// The tile that was looked up last: a path climbs through eight nodes of a tile before it needs
+/// another one.
 struct LastTile<'t, T> {
     tiles: &'t T,
     last: Option<(TileId, &'t TileTree)>,
@@ -216,7 +256,10 @@ impl<'t, T: Tiles> LastTile<'t, T> {
 
 fn range_roots(ranges: Vec<Range<u64>>, tiles: &impl Tiles) -> Result<Vec<Hash>, ProofError> {
     let mut tiles = LastTile::of(tiles);
-    ranges.into_iter().map(|range| range_root(range, &mut tiles)).collect()
+    ranges
+        .into_iter()
+        .map(|range| range_root(range, &mut tiles))
+        .collect()
 }
 
 /// MTH of a leaf range, folded from its perfect subtrees.
@@ -224,8 +267,10 @@ fn range_root(range: Range<u64>, tiles: &mut LastTile<'_, impl Tiles>) -> Result
     let mut root = None;
     for (height, position) in perfect_subtrees(&range) {
         let (id, height, position) = tile_place(height, position);
-        let left =
-            tiles.tile(id).and_then(|tile| tile.subtree_root(height, position)).ok_or(ProofError::MissingTile(id))?;
+        let left = tiles
+            .tile(id)
+            .and_then(|tile| tile.subtree_root(height, position))
+            .ok_or(ProofError::MissingTile(id))?;
         root = Some(root.map_or(left, |right| node_hash(&left, &right)));
     }
     // No range of a proof is empty.

@@ -13,7 +13,8 @@ pub const TILE_WIDTH: usize = 1 << TILE_HEIGHT;
 /// Tile levels of the largest tree: sizes have 64 bits, a level spans 8.
 pub(crate) const TILE_LEVELS: u8 = 8;
 
-/// Which tile: at level 0 its hashes are leaf hashes, at level L roots of the full tiles of level L - 1.
+/// Which tile: at level 0 its hashes are leaf hashes, at level L roots of the full tiles of level L
+/// - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TileId {
     /// 0 ..= 7.
@@ -33,12 +34,14 @@ pub struct FullTile {
     pub hashes: Vec<Hash>,
 }
 
-/// The hashes of one tile (1 ..= 256) with the Merkle tree over them, ready for proofs ("decoded": 16 KiB when full).
+/// The hashes of one tile (1 ..= 256) with the Merkle tree over them, ready for proofs ("decoded":
+/// 16 KiB when full).
 #[derive(Clone, PartialEq, Eq)]
 pub struct TileTree {
-    // The layers of the tree that rs_merkle built, one behind the other: layer 0 has the hashes, each further one half as many
-    // nodes, a lone left node passed up; so every perfect subtree has its RFC 6962 hash at its place. Its own tree would keep
-    // each node with its index and each layer apart, which is a quarter more.
+    // The layers of the tree that rs_merkle built, one behind the other: layer 0 has the hashes,
+    // each further one half as many nodes, a lone left node passed up; so every perfect subtree has
+    // its RFC 6962 hash at its place. Its own tree would keep each node with its index and each
+    // layer apart, which is a quarter more.
     nodes: Box<[[u8; 32]]>,
     width: usize,
 }
@@ -71,17 +74,30 @@ impl TileTree {
         let leaves = hashes.iter().map(|hash| hash.0).enumerate().collect();
         let tree = PartialTree::<Rfc6962>::build(vec![leaves], tree_depth(hashes.len()))
             .map_err(|_| TileWidthError(hashes.len()))?;
-        let nodes = tree.layers().iter().flatten().map(|(_, hash)| *hash).collect();
-        Ok(Self { nodes, width: hashes.len() })
+        let nodes = tree
+            .layers()
+            .iter()
+            .flatten()
+            .map(|(_, hash)| *hash)
+            .collect();
+        Ok(Self {
+            nodes,
+            width: hashes.len(),
+        })
     }
 
-    /// The tree with more hashes after its own, together at most 256. Hashes only the nodes above the new ones.
+    /// The tree with more hashes after its own, together at most 256. Hashes only the nodes above
+    /// the new ones.
     pub(crate) fn extended(&self, new: &[Hash]) -> Result<Self, TileWidthError> {
         let width = self.width + new.len();
         if new.is_empty() || width > TILE_WIDTH {
             return Err(TileWidthError(width));
         }
-        let mut layers = vec![(self.width..).zip(new.iter().map(|hash| hash.0)).collect::<Vec<_>>()];
+        let mut layers = vec![
+            (self.width..)
+                .zip(new.iter().map(|hash| hash.0))
+                .collect::<Vec<_>>(),
+        ];
         for height in 0..TILE_HEIGHT {
             let first_new = self.width >> height;
             if first_new % 2 == 1 {
@@ -91,7 +107,8 @@ impl TileTree {
                 layers[height as usize].extend(sibling.map(|hash| (first_new - 1, *hash)));
             }
         }
-        let new = PartialTree::<Rfc6962>::build(layers, tree_depth(width)).map_err(|_| TileWidthError(width))?;
+        let new = PartialTree::<Rfc6962>::build(layers, tree_depth(width))
+            .map_err(|_| TileWidthError(width))?;
         let mut nodes = Vec::with_capacity(2 * width);
         for (height, layer) in (0..).zip(new.layers()) {
             // What is left of the nodes that were hashed now is complete, and stays.
@@ -99,7 +116,10 @@ impl TileTree {
             nodes.extend(self.layer(height).iter().take(kept));
             nodes.extend(layer.iter().map(|(_, hash)| *hash));
         }
-        Ok(Self { nodes: nodes.into(), width })
+        Ok(Self {
+            nodes: nodes.into(),
+            width,
+        })
     }
 
     /// How many hashes it has, 1 to 256.
@@ -119,12 +139,17 @@ impl TileTree {
 
     /// Root of the hashes: by look-up.
     pub fn root(&self) -> Hash {
-        self.nodes.last().map_or(crate::EMPTY_ROOT, |root| Hash(*root))
+        self.nodes
+            .last()
+            .map_or(crate::EMPTY_ROOT, |root| Hash(*root))
     }
 
-    /// Root of the `position`th perfect subtree of 2^`height` hashes, by look-up; `None` where the tile has not all of them.
+    /// Root of the `position`th perfect subtree of 2^`height` hashes, by look-up; `None` where the
+    /// tile has not all of them.
     pub fn subtree_root(&self, height: u32, position: usize) -> Option<Hash> {
-        let end = position.checked_add(1)?.checked_mul(1_usize.checked_shl(height)?)?;
+        let end = position
+            .checked_add(1)?
+            .checked_mul(1_usize.checked_shl(height)?)?;
         if end > self.width {
             return None;
         }
@@ -138,13 +163,18 @@ impl TileTree {
             return &[];
         }
         let start: usize = (0..height).map(length).sum();
-        self.nodes.get(start..start + length(height)).unwrap_or_default()
+        self.nodes
+            .get(start..start + length(height))
+            .unwrap_or_default()
     }
 }
 
 impl fmt::Debug for TileTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TileTree").field("width", &self.width()).field("root", &self.root()).finish()
+        f.debug_struct("TileTree")
+            .field("width", &self.width())
+            .field("root", &self.root())
+            .finish()
     }
 }
 
@@ -165,10 +195,13 @@ impl Hasher for Rfc6962 {
 
 /// Roots of full tiles below `level` (leaf hashes for 0) in a tree of `size`.
 pub(crate) fn nodes_at(size: TreeSize, level: u8) -> u64 {
-    size.0.checked_shr(u32::from(level) * TILE_HEIGHT).unwrap_or(0)
+    size.0
+        .checked_shr(u32::from(level) * TILE_HEIGHT)
+        .unwrap_or(0)
 }
 
-/// Root of a full tile of which no tree is wanted: of 4,096 leaves in one batch the trees would take a tenth of the time.
+/// Root of a full tile of which no tree is wanted: of 4,096 leaves in one batch the trees would
+/// take a tenth of the time.
 pub(crate) fn full_tile_root(hashes: &[Hash; TILE_WIDTH]) -> Hash {
     let mut layer = *hashes;
     let mut width = TILE_WIDTH;
@@ -188,15 +221,22 @@ mod tests {
 
     #[test]
     fn an_extended_tile_is_the_one_built_at_once() {
-        let hashes: Vec<Hash> = (0..=TILE_WIDTH).map(|index| leaf_hash(&index.to_be_bytes())).collect();
-        let built: Vec<_> = (1..=TILE_WIDTH).map(|width| TileTree::new(&hashes[..width]).expect("1 to 256")).collect();
+        let hashes: Vec<Hash> = (0..=TILE_WIDTH)
+            .map(|index| leaf_hash(&index.to_be_bytes()))
+            .collect();
+        let built: Vec<_> = (1..=TILE_WIDTH)
+            .map(|width| TileTree::new(&hashes[..width]).expect("1 to 256"))
+            .collect();
         for (width, tile) in (1..).zip(&built) {
             for new in [1, 2, 3, 5, 8, 64, 100, 127, 128, TILE_WIDTH - width] {
                 let extended = tile.extended(hashes.get(width..width + new).unwrap_or_default());
                 let expected = built.get(width + new - 1).filter(|_| new > 0);
                 assert_eq!(extended.ok().as_ref(), expected, "{width} and {new}");
             }
-            assert_eq!(tile.extended(&hashes[width..]), Err(TileWidthError(TILE_WIDTH + 1)));
+            assert_eq!(
+                tile.extended(&hashes[width..]),
+                Err(TileWidthError(TILE_WIDTH + 1))
+            );
         }
     }
 }

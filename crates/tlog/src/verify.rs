@@ -16,7 +16,10 @@ pub fn verify_inclusion(
     check_length(path_length(index.0, size.0 - 1), proof)?;
 
     // 2. Set fn to leaf_index and sn to tree_size - 1.
-    let mut nodes = Nodes { first: index.0, second: size.0 - 1 };
+    let mut nodes = Nodes {
+        first: index.0,
+        second: size.0 - 1,
+    };
     // 3. Set r to hash.
     let mut r = *leaf_hash;
     // 4. For each value p of the inclusion path:
@@ -40,8 +43,9 @@ pub fn verify_inclusion(
     check_root(&r, root)
 }
 
-/// Verifies a consistency proof (RFC 9162 section 2.1.4.2). `first` of 0 is consistent with everything if its root is
-/// [`crate::EMPTY_ROOT`] and the proof is empty; equal sizes are if the roots are equal and the proof is empty.
+/// Verifies a consistency proof (RFC 9162 section 2.1.4.2). `first` of 0 is consistent with
+/// everything if its root is [`crate::EMPTY_ROOT`] and the proof is empty; equal sizes are if the
+/// roots are equal and the proof is empty.
 pub fn verify_consistency(
     first: TreeSize,
     first_root: &Hash,
@@ -54,7 +58,11 @@ pub fn verify_consistency(
     if first.0 == 0 {
         check_length(0, proof)?;
         check_root(&EMPTY_ROOT, first_root)?;
-        return if second.0 == 0 { check_root(&EMPTY_ROOT, second_root) } else { Ok(()) };
+        return if second.0 == 0 {
+            check_root(&EMPTY_ROOT, second_root)
+        } else {
+            Ok(())
+        };
     }
     if first == second {
         check_length(0, proof)?;
@@ -65,14 +73,18 @@ pub fn verify_consistency(
     let above = path_length((first.0 - 1) >> height, (second.0 - 1) >> height);
     check_length(above + usize::from(!is_power_of_two), proof)?;
 
-    // 1. If consistency_path is empty, stop and fail. (The length was checked: it has one hash or more.)
+    // 1. If consistency_path is empty, stop and fail. (The length was checked: it has one hash or
+    //    more.)
     // 2. If first is an exact power of 2, prepend first_hash to consistency_path.
     let (start, path) = match proof.split_first() {
         Some((start, path)) if !is_power_of_two => (start, path),
         _ => (first_root, proof),
     };
     // 3. Set fn to first - 1 and sn to second - 1.
-    let mut nodes = Nodes { first: first.0 - 1, second: second.0 - 1 };
+    let mut nodes = Nodes {
+        first: first.0 - 1,
+        second: second.0 - 1,
+    };
     // 4. If LSB(fn) is set, right-shift both until LSB(fn) is not set.
     nodes.first >>= height;
     nodes.second >>= height;
@@ -101,7 +113,8 @@ pub fn verify_consistency(
     check_at_root(&nodes, proof)
 }
 
-/// The RFC's fn and sn: at one height, the position of the node on the path and that of the last node of the tree.
+/// The RFC's fn and sn: at one height, the position of the node on the path and that of the last
+/// node of the tree.
 struct Nodes {
     first: u64,
     second: u64,
@@ -125,8 +138,8 @@ impl Nodes {
     }
 }
 
-/// Siblings on the way from node `position` to the root where the last node of that height is `last`: all up to where the two
-/// ways meet, and from there on those to the left.
+/// Siblings on the way from node `position` to the root where the last node of that height is
+/// `last`: all up to where the two ways meet, and from there on those to the left.
 fn path_length(position: u64, last: u64) -> usize {
     let inner = u64::BITS - (position ^ last).leading_zeros();
     let border = position.checked_shr(inner).unwrap_or(0).count_ones();
@@ -135,7 +148,11 @@ fn path_length(position: u64, last: u64) -> usize {
 
 fn check_length(want: usize, proof: &[Hash]) -> Result<(), ProofError> {
     let got = proof.len();
-    if want == got { Ok(()) } else { Err(ProofError::Length { want, got }) }
+    if want == got {
+        Ok(())
+    } else {
+        Err(ProofError::Length { want, got })
+    }
 }
 
 fn check_at_root(nodes: &Nodes, proof: &[Hash]) -> Result<(), ProofError> {
@@ -147,6 +164,9 @@ fn check_root(computed: &Hash, expected: &Hash) -> Result<(), ProofError> {
     if computed == expected {
         Ok(())
     } else {
-        Err(ProofError::RootMismatch { computed: *computed, expected: *expected })
+        Err(ProofError::RootMismatch {
+            computed: *computed,
+            expected: *expected,
+        })
     }
 }

@@ -36,7 +36,8 @@ pub struct PolicyWitness {
     pub url: Option<String>,
 }
 
-/// What makes a checkpoint witnessed. Each name is a member of one group at most, so this is a tree.
+/// What makes a checkpoint witnessed. Each name is a member of one group at most, so this is a
+/// tree.
 #[derive(Clone, Debug)]
 enum Rule {
     None,
@@ -84,11 +85,23 @@ impl WitnessPolicy {
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let mut reader = Reader::default();
         for (number, line) in text.split('\n').enumerate() {
-            reader.line(line).map_err(|problem| PolicyError { line: number + 1, problem })?;
+            reader.line(line).map_err(|problem| PolicyError {
+                line: number + 1,
+                problem,
+            })?;
         }
-        let whole = |problem: &str| PolicyError { line: 0, problem: problem.to_owned() };
-        let quorum = reader.quorum.ok_or_else(|| whole("there is no quorum line"))?;
-        Ok(Self { logs: reader.logs, witnesses: reader.witnesses, quorum })
+        let whole = |problem: &str| PolicyError {
+            line: 0,
+            problem: problem.to_owned(),
+        };
+        let quorum = reader
+            .quorum
+            .ok_or_else(|| whole("there is no quorum line"))?;
+        Ok(Self {
+            logs: reader.logs,
+            witnesses: reader.witnesses,
+            quorum,
+        })
     }
 
     /// The logs, in the order of their lines.
@@ -106,11 +119,16 @@ impl WitnessPolicy {
         self.quorum.is_met(cosigned)
     }
 
-    /// Whether a checkpoint is signed by one of the policy's logs under its own origin and cosigned by a quorum.
+    /// Whether a checkpoint is signed by one of the policy's logs under its own origin and cosigned
+    /// by a quorum.
     pub fn verify(&self, checkpoint: &Note) -> Result<(), UntrustedError> {
         let origin = checkpoint.text().split('\n').next().unwrap_or_default();
-        let keys: Vec<NoteKey> =
-            self.logs.iter().map(|log| log.key.clone()).filter(|key| key.name() == origin).collect();
+        let keys: Vec<NoteKey> = self
+            .logs
+            .iter()
+            .map(|log| log.key.clone())
+            .filter(|key| key.name() == origin)
+            .collect();
         checkpoint.verify(&keys)?;
         let mut cosigned = HashSet::new();
         for (place, witness) in self.witnesses.iter().enumerate() {
@@ -118,7 +136,11 @@ impl WitnessPolicy {
                 cosigned.insert(place);
             }
         }
-        if self.is_quorum(&cosigned) { Ok(()) } else { Err(UntrustedError::NoQuorum) }
+        if self.is_quorum(&cosigned) {
+            Ok(())
+        } else {
+            Err(UntrustedError::NoQuorum)
+        }
     }
 }
 
@@ -128,7 +150,11 @@ impl Rule {
             Self::None => true,
             Self::Witness(place) => cosigned.contains(place),
             Self::Group { threshold, members } => {
-                members.iter().filter(|member| member.is_met(cosigned)).count() >= *threshold
+                members
+                    .iter()
+                    .filter(|member| member.is_met(cosigned))
+                    .count()
+                    >= *threshold
             }
         }
     }
@@ -153,7 +179,10 @@ impl Reader {
         if line.contains(|c: char| c.is_ascii_control() && c != '\t') {
             return Err("a control character".to_owned());
         }
-        let items: Vec<&str> = line.split([' ', '\t']).filter(|item| !item.is_empty()).collect();
+        let items: Vec<&str> = line
+            .split([' ', '\t'])
+            .filter(|item| !item.is_empty())
+            .collect();
         match items.as_slice() {
             [] => Ok(()),
             [first, ..] if first.starts_with('#') => Ok(()),
@@ -161,7 +190,9 @@ impl Reader {
             ["log", vkey, url] => self.log(vkey, Some(url)),
             ["witness", name, vkey] => self.witness(name, vkey, None),
             ["witness", name, vkey, url] => self.witness(name, vkey, Some(url)),
-            ["group", name, threshold, members @ ..] if !members.is_empty() => self.group(name, threshold, members),
+            ["group", name, threshold, members @ ..] if !members.is_empty() => {
+                self.group(name, threshold, members)
+            }
             ["quorum", name] => self.quorum(name),
             [first @ ("log" | "witness" | "group" | "quorum"), ..] => {
                 Err(format!("wrong number of items for {first:?}"))
@@ -175,18 +206,30 @@ impl Reader {
         if self.logs.iter().any(|log| log.key.key() == key.key()) {
             return Err("this key is another log's too".to_owned());
         }
-        self.logs.push(PolicyLog { key, url: url.map(str::to_owned) });
+        self.logs.push(PolicyLog {
+            key,
+            url: url.map(str::to_owned),
+        });
         bounded(self.logs.len())
     }
 
     fn witness(&mut self, name: &str, vkey: &str, url: Option<&str>) -> Problem {
-        let key: WitnessKey =
-            vkey.parse().map_err(|_| "not a vkey of an Ed25519 witness (type 0x04 or 0x01)".to_owned())?;
-        if self.witnesses.iter().any(|witness| witness.key.key() == key.key()) {
+        let key: WitnessKey = vkey
+            .parse()
+            .map_err(|_| "not a vkey of an Ed25519 witness (type 0x04 or 0x01)".to_owned())?;
+        if self
+            .witnesses
+            .iter()
+            .any(|witness| witness.key.key() == key.key())
+        {
             return Err("this key is another witness's too".to_owned());
         }
         self.define(name, Rule::Witness(self.witnesses.len()))?;
-        self.witnesses.push(PolicyWitness { name: name.to_owned(), key, url: url.map(str::to_owned) });
+        self.witnesses.push(PolicyWitness {
+            name: name.to_owned(),
+            key,
+            url: url.map(str::to_owned),
+        });
         bounded(self.witnesses.len())
     }
 
@@ -195,12 +238,23 @@ impl Reader {
             "any" => 1,
             "all" => members.len(),
             number if !number.starts_with(['0', '+']) => {
-                let number = number.parse().ok().filter(|&number| number <= members.len());
-                number.ok_or_else(|| format!("the threshold of {name:?} is not all, any, or 1 to {}", members.len()))?
+                let number = number
+                    .parse()
+                    .ok()
+                    .filter(|&number| number <= members.len());
+                number.ok_or_else(|| {
+                    format!(
+                        "the threshold of {name:?} is not all, any, or 1 to {}",
+                        members.len()
+                    )
+                })?
             }
             number => return Err(format!("{number:?} is no threshold")),
         };
-        let members = members.iter().map(|member| self.member(member)).collect::<Result<_, _>>()?;
+        let members = members
+            .iter()
+            .map(|member| self.member(member))
+            .collect::<Result<_, _>>()?;
         self.define(name, Rule::Group { threshold, members })?;
         self.groups += 1;
         bounded(self.groups)
@@ -225,15 +279,26 @@ impl Reader {
     }
 
     fn named(&self, name: &str) -> Result<Rule, String> {
-        self.names.get(name).cloned().ok_or_else(|| format!("{name:?} is not defined before this line"))
+        self.names
+            .get(name)
+            .cloned()
+            .ok_or_else(|| format!("{name:?} is not defined before this line"))
     }
 
     fn member(&mut self, name: &str) -> Result<Rule, String> {
         let rule = self.named(name)?;
-        if self.members.insert(name.to_owned()) { Ok(rule) } else { Err(format!("{name:?} is a member twice")) }
+        if self.members.insert(name.to_owned()) {
+            Ok(rule)
+        } else {
+            Err(format!("{name:?} is a member twice"))
+        }
     }
 }
 
 fn bounded(items: usize) -> Problem {
-    if items <= MAX_POLICY_ITEMS { Ok(()) } else { Err(format!("more than {MAX_POLICY_ITEMS} of a kind")) }
+    if items <= MAX_POLICY_ITEMS {
+        Ok(())
+    } else {
+        Err(format!("more than {MAX_POLICY_ITEMS} of a kind"))
+    }
 }

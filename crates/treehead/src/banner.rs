@@ -38,14 +38,19 @@ pub(crate) fn print(text: impl Display) -> Outcome<()> {
     writeln!(io::stdout(), "{text}").explain(FailureKind::Other, "stdout")
 }
 
-/// Writes a text to stdout beside whatever follows: a server serves whether or not anybody reads where it is.
+/// Writes a text to stdout beside whatever follows: a server serves whether or not anybody reads
+/// where it is.
 pub(crate) fn show(text: String) -> Outcome<()> {
     let write = move || {
         if let Err(error) = print(text) {
             tracing::warn!(%error, "the banner cannot be printed");
         }
     };
-    thread::Builder::new().name("banner".to_owned()).spawn(write).map(drop).explain(FailureKind::Other, "threads")
+    thread::Builder::new()
+        .name("banner".to_owned())
+        .spawn(write)
+        .map(drop)
+        .explain(FailureKind::Other, "threads")
 }
 
 impl Display for Facts<'_> {
@@ -62,13 +67,19 @@ impl Display for Facts<'_> {
         writeln!(f, "  log key     {}", self.key_path.display())?;
         write!(f, "{}", self.key.to_pem())?;
         if self.history == History::New {
-            writeln!(f, "Keep a copy of the log key in a safe place: nobody can go on with this log without it.")?;
+            writeln!(
+                f,
+                "Keep a copy of the log key in a safe place: nobody can go on with this log without it."
+            )?;
             if self.name == ledger::DEFAULT_NAME {
                 writeln!(
                     f,
                     "This name is for trying things out. A log's name is given once, when it is made, and never changes:"
                 )?;
-                writeln!(f, "  treehead serve --name log.example.org --data-dir another-folder")?;
+                writeln!(
+                    f,
+                    "  treehead serve --name log.example.org --data-dir another-folder"
+                )?;
             }
         }
         Ok(())
@@ -85,11 +96,12 @@ pub(crate) fn witness_listening(witness: SocketAddr, metrics: SocketAddr) -> Str
     format!("witness  http://{witness}\nmetrics  http://{metrics}/metrics")
 }
 
-/// Three ways to log an entry. Each block can be pasted into any shell as it is, makes a throw-away key in a folder of its own,
-/// and needs no network but the log.
+/// Three ways to log an entry. Each block can be pasted into any shell as it is, makes a throw-away
+/// key in a folder of its own, and needs no network but the log.
 pub(crate) fn examples(api: SocketAddr) -> String {
     let url = client_url(api);
-    let signed = "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out hello.key &&
+    let signed =
+        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out hello.key &&
  openssl pkey -in hello.key -pubout -out hello.pub &&
  openssl dgst -sha256 -sign hello.key -out hello.sig hello.txt";
     format!(
@@ -118,11 +130,16 @@ With cosign:
     )
 }
 
-/// Clients hold the log's name against the host they were told, so a server on this machine is `localhost`.
+/// Clients hold the log's name against the host they were told, so a server on this machine is
+/// `localhost`.
 fn client_url(api: SocketAddr) -> String {
     let ip = api.ip();
     let is_here = ip.is_loopback() || ip.is_unspecified();
-    if is_here { format!("http://localhost:{}", api.port()) } else { format!("http://{api}") }
+    if is_here {
+        format!("http://localhost:{}", api.port())
+    } else {
+        format!("http://{api}")
+    }
 }
 
 #[cfg(test)]

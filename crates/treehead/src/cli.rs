@@ -1,4 +1,5 @@
-//! The command line. A flag and its environment variable are one definition; a command takes only those that it uses.
+//! The command line. A flag and its environment variable are one definition; a command takes only
+//! those that it uses.
 
 use std::path::PathBuf;
 
@@ -29,9 +30,11 @@ pub(crate) enum Command {
     Serve,
     /// Create a log without starting the server; fails if one exists
     Init,
-    /// Bring the schema of the database up to date, for servers whose database role may not change it
+    /// Bring the schema of the database up to date, for servers whose database role may not change
+    /// it
     Migrate,
-    /// Recompute everything from the leaf bytes up, compare every table, and name what differs. May run beside `serve`
+    /// Recompute everything from the leaf bytes up, compare every table, and name what differs. May
+    /// run beside `serve`
     Fsck,
     /// Freeze the active tree and open the next one under a new key, while servers run
     Rotate(RotateFlags),
@@ -56,10 +59,12 @@ pub(crate) enum Trust {
 /// Flags of `rotate`.
 #[derive(Debug, Args)]
 pub(crate) struct RotateFlags {
-    /// File of the next key, created if it is absent [default: log-key-2.pem, log-key-3.pem, … in the key folder]
+    /// File of the next key, created if it is absent [default: log-key-2.pem, log-key-3.pem, … in
+    /// the key folder]
     #[arg(long, value_name = "FILE", help_heading = "The next tree")]
     pub next_key: Option<PathBuf>,
-    /// Origin of the next tree's v2 checkpoints: the host name under which its v2 API is read [default: shard2.NAME, shard3.NAME, …]
+    /// Origin of the next tree's v2 checkpoints: the host name under which its v2 API is read
+    /// [default: shard2.NAME, shard3.NAME, …]
     #[arg(long, value_name = "NAME", help_heading = "The next tree")]
     pub origin: Option<String>,
 }
@@ -81,7 +86,8 @@ pub(crate) enum ConfigCommand {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Print every setting with its value and where it comes from: flag, environment, file or default
+    /// Print every setting with its value and where it comes from: flag, environment, file or
+    /// default
     Show,
     /// Print a configuration file that explains every setting and shows its default
     Sample,
@@ -102,7 +108,12 @@ pub(crate) enum WitnessCommand {
 #[derive(Debug, Args)]
 pub(crate) struct WitnessFolder {
     /// Folder of its key and its state
-    #[arg(long, env = "TREEHEAD_WITNESS_DIR", value_name = "FOLDER", default_value = "./treehead-witness")]
+    #[arg(
+        long,
+        env = "TREEHEAD_WITNESS_DIR",
+        value_name = "FOLDER",
+        default_value = "./treehead-witness"
+    )]
     pub data_dir: PathBuf,
 }
 
@@ -121,20 +132,36 @@ pub(crate) struct WitnessInit {
 pub(crate) struct WitnessServe {
     #[command(flatten)]
     pub folder: WitnessFolder,
-    /// File with the vkey of each trusted log, one a line, and its origin after a space where that is not the key's name
+    /// File with the vkey of each trusted log, one a line, and its origin after a space where that
+    /// is not the key's name
     #[arg(long, env = "TREEHEAD_WITNESS_LOGS", value_name = "FILE")]
     pub logs: PathBuf,
     /// Host and port of the witness
-    #[arg(long, env = "TREEHEAD_WITNESS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:3010")]
+    #[arg(
+        long,
+        env = "TREEHEAD_WITNESS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:3010"
+    )]
     pub listen: ListenAddress,
     /// Host and port of the Prometheus metrics
-    #[arg(long, env = "TREEHEAD_WITNESS_METRICS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:2113")]
+    #[arg(
+        long,
+        env = "TREEHEAD_WITNESS_METRICS_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:2113"
+    )]
     pub metrics_listen: ListenAddress,
     /// Log format (stderr)
     #[arg(long, env = "TREEHEAD_LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
     /// error, warn, info, debug or trace, or a list such as info,sqlx=warn
-    #[arg(long, env = "TREEHEAD_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    #[arg(
+        long,
+        env = "TREEHEAD_LOG_LEVEL",
+        value_name = "LEVEL",
+        default_value = "info"
+    )]
     pub log_level: String,
 }
 
@@ -143,7 +170,10 @@ impl Cli {
     pub(crate) fn read() -> Outcome<Self> {
         let command = command();
         let matches = invocation::parse(command.clone())?;
-        let given = Given { warnings: invocation::unknown_variables(&command), ..invocation::given(&matches) };
+        let given = Given {
+            warnings: invocation::unknown_variables(&command),
+            ..invocation::given(&matches)
+        };
         let cli = Self::from_arg_matches(&matches).explain(FailureKind::Usage, "flags")?;
         Ok(Self { given, ..cli })
     }
@@ -168,7 +198,10 @@ mod tests {
         let show = config.find_subcommand("show").unwrap().clone();
         for command in [command().find_subcommand("serve").unwrap(), &show] {
             for setting in &crate::config::SETTINGS {
-                let arg = command.get_arguments().find(|arg| arg.get_long() == Some(setting.flag)).unwrap();
+                let arg = command
+                    .get_arguments()
+                    .find(|arg| arg.get_long() == Some(setting.flag))
+                    .unwrap();
                 assert_eq!(arg.get_env().unwrap(), setting.variable().as_str());
             }
         }

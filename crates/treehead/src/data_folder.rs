@@ -17,7 +17,8 @@ const OTHERS_LOOK: u32 = 0o077;
 const LOCK_NAME: &str = "treehead.lock";
 const DATABASE_NAME: &str = "treehead.db";
 
-/// Held as long as this lives. The kernel lets go of it however the process ends, so no stale lock is left.
+/// Held as long as this lives. The kernel lets go of it however the process ends, so no stale lock
+/// is left.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     _file: File,
@@ -25,20 +26,34 @@ pub(crate) struct FolderLock {
 
 /// Makes the folder, with those above it, unless it is there, and returns its absolute path.
 pub(crate) fn make(folder: &Path) -> Outcome<PathBuf> {
-    let refused = |error| Failure::new(FailureKind::Other, format_args!("data folder {}: {error}", folder.display()));
-    DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(refused)?;
+    let refused = |error| {
+        Failure::new(
+            FailureKind::Other,
+            format_args!("data folder {}: {error}", folder.display()),
+        )
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(FOLDER_MODE)
+        .create(folder)
+        .map_err(refused)?;
     folder.canonicalize().map_err(refused)
 }
 
 /// Warns of a folder in which others may replace or see files.
 ///
-/// Whoever replaces the database, or puts a key into `keys`, decides what the log signs. It is no refusal: volumes of containers
-/// are often open to everybody inside, where nobody else is.
+/// Whoever replaces the database, or puts a key into `keys`, decides what the log signs. It is no
+/// refusal: volumes of containers are often open to everybody inside, where nobody else is.
 pub(crate) fn check(folder: &Path) -> Outcome<()> {
-    let metadata = folder.metadata().explain(FailureKind::Other, folder.display())?;
+    let metadata = folder
+        .metadata()
+        .explain(FailureKind::Other, folder.display())?;
     if let Some(warning) = exposure(metadata.mode() & 0o7777) {
         let shown = folder.display();
-        tracing::warn!("{warning} the data folder {shown} (mode {:04o}); chmod 700 {shown}", metadata.mode() & 0o7777);
+        tracing::warn!(
+            "{warning} the data folder {shown} (mode {:04o}); chmod 700 {shown}",
+            metadata.mode() & 0o7777
+        );
     }
     let owner = metadata.uid();
     if owner != 0 && key_file::effective_user() != Some(owner) {
@@ -53,7 +68,9 @@ pub(crate) fn check(folder: &Path) -> Outcome<()> {
 /// Returns the beginning of a warning about a folder of this mode, if it deserves one.
 fn exposure(mode: u32) -> Option<&'static str> {
     match mode {
-        mode if mode & OTHERS_WRITE != 0 => Some("every user of this machine may replace the database and the keys in"),
+        mode if mode & OTHERS_WRITE != 0 => {
+            Some("every user of this machine may replace the database and the keys in")
+        }
         mode if mode & OTHERS_LOOK != 0 => Some("others may look into"),
         _ => None,
     }
@@ -69,9 +86,17 @@ pub(crate) fn lock(folder: &Path) -> Outcome<FolderLock> {
     let path = folder.join(LOCK_NAME);
     // It would be made wherever the link leads, and lock another folder's server out.
     if path.is_symlink() {
-        return Err(Failure::new(FailureKind::Other, format_args!("{}: a symbolic link; remove it", path.display())));
+        return Err(Failure::new(
+            FailureKind::Other,
+            format_args!("{}: a symbolic link; remove it", path.display()),
+        ));
     }
-    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path);
     let file = file.explain(FailureKind::Other, path.display())?;
     match file.try_lock() {
         Ok(()) => Ok(FolderLock { _file: file }),
@@ -97,7 +122,10 @@ mod tests {
     fn folder_is_private_and_locked_once() {
         let parent = tempfile::tempdir().unwrap();
         let folder = make(&parent.path().join("a/b")).unwrap();
-        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, FOLDER_MODE);
+        assert_eq!(
+            folder.metadata().unwrap().permissions().mode() & 0o777,
+            FOLDER_MODE
+        );
         let held = lock(&folder).unwrap();
         let refused = lock(&folder).unwrap_err().to_string();
         assert!(refused.contains(&folder.display().to_string()), "{refused}");
@@ -110,7 +138,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o750)).unwrap();
         make(parent.path()).unwrap();
-        assert_eq!(parent.path().metadata().unwrap().permissions().mode() & 0o777, 0o750);
+        assert_eq!(
+            parent.path().metadata().unwrap().permissions().mode() & 0o777,
+            0o750
+        );
     }
 
     #[test]
@@ -124,7 +155,12 @@ mod tests {
         ] {
             let warning = exposure(mode);
             assert_eq!(warning.is_some(), words.is_some(), "{mode:o}");
-            assert!(warning.unwrap_or_default().contains(words.unwrap_or_default()), "{mode:o}: {warning:?}");
+            assert!(
+                warning
+                    .unwrap_or_default()
+                    .contains(words.unwrap_or_default()),
+                "{mode:o}: {warning:?}"
+            );
         }
     }
 

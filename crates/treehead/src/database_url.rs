@@ -22,16 +22,20 @@ const PARAMETERS: [&str; 13] = [
     "user",
 ];
 
-/// A Postgres URL, which may hold a password. `Debug` and `Display` leave password and parameters out.
+/// A Postgres URL, which may hold a password. `Debug` and `Display` leave password and parameters
+/// out.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// Only a Postgres URL names a database: SQLite is what the data folder holds, with its lock beside it.
+    /// Only a Postgres URL names a database: SQLite is what the data folder holds, with its lock
+    /// beside it.
     pub(crate) fn check(&self) -> Result<(), String> {
         if !self.0.starts_with("postgres://") && !self.0.starts_with("postgresql://") {
-            return Err(format!("must start with postgres:// (got {self}); for SQLite leave it out and give data-dir"));
+            return Err(format!(
+                "must start with postgres:// (got {self}); for SQLite leave it out and give data-dir"
+            ));
         }
         let parts = self.parts();
         if parts.is_unclear() {
@@ -46,16 +50,20 @@ impl DatabaseUrl {
         PostgresStore::check_url(&self.0).map_err(|error| format!("{self}: {error}"))
     }
 
-    /// sqlx would pass over a name that it does not know, and log its value: `sslmod=verify-full` would connect without TLS,
-    /// `pasword=…` would be in the log.
+    /// sqlx would pass over a name that it does not know, and log its value: `sslmod=verify-full`
+    /// would connect without TLS, `pasword=…` would be in the log.
     fn check_parameters(&self) -> Result<(), String> {
         for (name, _) in self.parts().parameters() {
             if !is_parameter(name) {
                 let known = PARAMETERS.join(", ");
                 // An unescaped `?` in a password would make a name of the rest of it.
-                let is_name = name.bytes().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'));
+                let is_name = name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'));
                 let name = if is_name { name } else { "…" };
-                return Err(format!("{self} has an unknown parameter {name:?}; known are {known}"));
+                return Err(format!(
+                    "{self} has an unknown parameter {name:?}; known are {known}"
+                ));
             }
         }
         Ok(())
@@ -65,7 +73,10 @@ impl DatabaseUrl {
     pub(crate) fn has_password(&self) -> bool {
         let parts = self.parts();
         let in_parameters = parts.parameters().any(|(name, _)| name == "password");
-        in_parameters || parts.credentials.is_some_and(|credentials| credentials.contains(':'))
+        in_parameters
+            || parts
+                .credentials
+                .is_some_and(|credentials| credentials.contains(':'))
     }
 
     /// The whole URL. Not for printing.
@@ -82,7 +93,13 @@ impl DatabaseUrl {
             Some((credentials, host)) => (Some(credentials), host),
             None => (None, authority),
         };
-        Parts { scheme, credentials, host, path, query }
+        Parts {
+            scheme,
+            credentials,
+            host,
+            path,
+            query,
+        }
     }
 }
 
@@ -96,17 +113,22 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Whether a part that is shown may be the rest of a password with an unescaped `/`, `?` or `#` in it.
+    /// Whether a part that is shown may be the rest of a password with an unescaped `/`, `?` or `#`
+    /// in it.
     fn is_unclear(&self) -> bool {
         let (query, fragment) = self.query.split_once('#').unwrap_or((self.query, ""));
-        let is_in_query = query.contains('@') && !self.parameters().all(|(name, _)| is_parameter(name));
+        let is_in_query =
+            query.contains('@') && !self.parameters().all(|(name, _)| is_parameter(name));
         self.path.contains('@') || fragment.contains('@') || is_in_query
     }
 
-    /// The host, without a port that is none: it may be the password of a URL whose host was forgotten.
+    /// The host, without a port that is none: it may be the password of a URL whose host was
+    /// forgotten.
     fn host_shown(&self) -> String {
         match self.host.rsplit_once(':') {
-            Some((host, port)) if !port.bytes().all(|byte| byte.is_ascii_digit()) && !port.ends_with(']') => {
+            Some((host, port))
+                if !port.bytes().all(|byte| byte.is_ascii_digit()) && !port.ends_with(']') =>
+            {
                 format!("{host}:…")
             }
             _ => self.host.to_owned(),
@@ -116,7 +138,9 @@ impl<'a> Parts<'a> {
     fn parameters(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let query = self.query.strip_prefix('?').unwrap_or_default();
         let query = query.split('#').next().unwrap_or_default();
-        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let pairs = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.filter(|(name, _)| !name.is_empty())
     }
 }
@@ -134,14 +158,21 @@ fn is_parameter(name: &str) -> bool {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = self.parts();
-        let Parts { scheme, credentials, path, .. } = parts;
+        let Parts {
+            scheme,
+            credentials,
+            path,
+            ..
+        } = parts;
         if scheme.is_empty() {
             return f.write_str("(not a URL)");
         }
         if parts.is_unclear() {
             return write!(f, "{scheme}://…");
         }
-        let user = credentials.and_then(|credentials| credentials.split(':').next()).unwrap_or_default();
+        let user = credentials
+            .and_then(|credentials| credentials.split(':').next())
+            .unwrap_or_default();
         let at = if user.is_empty() { "" } else { "@" };
         write!(f, "{scheme}://{user}{at}{}{path}", parts.host_shown())
     }
@@ -170,9 +201,15 @@ mod tests {
             assert_eq!(check(url), Ok(()));
         }
         let refused = check("postgres://u@h/d?sslmode=require&pasword=secret").unwrap_err();
-        assert!(refused.contains("\"pasword\"") && !refused.contains("secret"), "{refused}");
+        assert!(
+            refused.contains("\"pasword\"") && !refused.contains("secret"),
+            "{refused}"
+        );
         let refused = check("postgres://u:sec?ret@h/d").unwrap_err();
-        assert!(!refused.contains("sec") && !refused.contains("ret"), "{refused}");
+        assert!(
+            !refused.contains("sec") && !refused.contains("ret"),
+            "{refused}"
+        );
     }
 
     #[test]
@@ -180,14 +217,20 @@ mod tests {
         for (url, wanted) in [
             ("postgres://u:secret@h:99999/d", "postgres://u@h:99999/d: "),
             ("postgres://u:secret@h1,h2/d", "name the primary alone"),
-            ("postgres://u:secret@h1:5432,h2:5432/d", "name the primary alone"),
+            (
+                "postgres://u:secret@h1:5432,h2:5432/d",
+                "name the primary alone",
+            ),
             ("postgres://u:sec/ret@h/d", "%2F"),
             ("postgres://u:secret/d", "invalid port"),
             ("postgres://u:secret@[::1/d", "postgres://u@[::1/d: "),
             ("postgres://u:secret@h/d?sslmode=secure", "secure"),
         ] {
             let refused = DatabaseUrl(url.to_owned()).check().unwrap_err();
-            assert!(refused.contains(wanted) && !refused.contains("secret"), "{refused}");
+            assert!(
+                refused.contains(wanted) && !refused.contains("secret"),
+                "{refused}"
+            );
         }
     }
 
@@ -206,7 +249,10 @@ mod tests {
     #[test]
     fn a_password_is_never_shown() {
         let cases = [
-            ("postgres://u:secret@h:5432/d?password=secret", "postgres://u@h:5432/d"),
+            (
+                "postgres://u:secret@h:5432/d?password=secret",
+                "postgres://u@h:5432/d",
+            ),
             ("postgres://u:se@secret@h/d", "postgres://u@h/d"),
             ("postgres://:secret@h/d#secret", "postgres://h/d"),
             ("postgres:///d?host=/tmp&password=secret", "postgres:///d"),
@@ -217,7 +263,10 @@ mod tests {
             ("postgres://u:secret/d", "postgres://u:…/d"),
             ("postgres://u:secret", "postgres://u:…"),
             ("postgres://u:p?secret=x@h/d", "postgres://…"),
-            ("postgres://u:secret@[::1]:5432/d", "postgres://u@[::1]:5432/d"),
+            (
+                "postgres://u:secret@[::1]:5432/d",
+                "postgres://u@[::1]:5432/d",
+            ),
             ("secret", "(not a URL)"),
         ];
         for (url, shown) in cases {

@@ -1,4 +1,5 @@
-//! Why the program ends: one clear line on stderr and an exit code for scripts and service managers.
+//! Why the program ends: one clear line on stderr and an exit code for scripts and service
+//! managers.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -10,7 +11,8 @@ pub(crate) struct Failure {
     message: String,
 }
 
-/// What the exit code says. The numbers are documented in `docs/OPERATING.md` and never change their meaning.
+/// What the exit code says. The numbers are documented in `docs/OPERATING.md` and never change
+/// their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
     /// Anything that has no number of its own.
@@ -23,7 +25,8 @@ pub(crate) enum FailureKind {
     DatabaseUnusable = 4,
     /// The log key is missing, unreadable, readable by others, or not the one of the stored log.
     Key = 5,
-    /// The database holds a log of another name, or holds a log already where a new one was asked for.
+    /// The database holds a log of another name, or holds a log already where a new one was asked
+    /// for.
     Log = 6,
     /// A listen address cannot be used.
     Address = 7,
@@ -42,7 +45,10 @@ pub(crate) type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(kind: FailureKind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string() }
+        Self {
+            kind,
+            message: message.to_string(),
+        }
     }
 
     /// The status the process ends with.
@@ -65,7 +71,11 @@ impl<T, E: fmt::Display> Explain<T> for Result<T, E> {
 /// One line, whatever a library put into its text.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = self.message.lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut lines = self
+            .message
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty());
         f.write_str(lines.next().unwrap_or_default())?;
         lines.try_for_each(|line| write!(f, " {line}"))
     }

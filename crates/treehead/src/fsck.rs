@@ -1,5 +1,5 @@
-//! `treehead fsck`: recomputes every tree from the leaf bytes up and names what differs. Changes nothing, takes no lock, needs no
-//! key, and may run beside `serve`.
+//! `treehead fsck`: recomputes every tree from the leaf bytes up and names what differs. Changes
+//! nothing, takes no lock, needs no key, and may run beside `serve`.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -27,8 +27,15 @@ async fn check(config: &Config, place: &Place) -> Outcome<()> {
         trees.retain(|tree| tree.name == *name);
     }
     if trees.is_empty() {
-        let which = config.name.as_ref().map(|name| format!(" called {name:?}")).unwrap_or_default();
-        return Err(Failure::new(FailureKind::Log, format_args!("{place} holds no log{which}")));
+        let which = config
+            .name
+            .as_ref()
+            .map(|name| format!(" called {name:?}"))
+            .unwrap_or_default();
+        return Err(Failure::new(
+            FailureKind::Log,
+            format_args!("{place} holds no log{which}"),
+        ));
     }
     let mut differences = 0;
     for tree in &trees {
@@ -37,16 +44,29 @@ async fn check(config: &Config, place: &Place) -> Outcome<()> {
     }
     match differences {
         0 => Ok(()),
-        1 => Err(Failure::new(FailureKind::Differs, format_args!("{place}: 1 difference"))),
-        many => Err(Failure::new(FailureKind::Differs, format_args!("{place}: {many} differences"))),
+        1 => Err(Failure::new(
+            FailureKind::Differs,
+            format_args!("{place}: 1 difference"),
+        )),
+        many => Err(Failure::new(
+            FailureKind::Differs,
+            format_args!("{place}: {many} differences"),
+        )),
     }
 }
 
-async fn check_tree(store: &dyn Store, tree: &TreeRow) -> Result<Report, ledger::store::StoreError> {
-    let derive_keys =
-        |_: &str, leaf_bytes: &[u8]| entry::index_keys_of_leaf(leaf_bytes).map_err(|error| error.to_string());
+async fn check_tree(
+    store: &dyn Store,
+    tree: &TreeRow,
+) -> Result<Report, ledger::store::StoreError> {
+    let derive_keys = |_: &str, leaf_bytes: &[u8]| {
+        entry::index_keys_of_leaf(leaf_bytes).map_err(|error| error.to_string())
+    };
     let mut shown = Shown::new(tree);
-    let report = ledger::fsck::fsck(store, tree, &derive_keys, &mut |progress| shown.show(progress)).await;
+    let report = ledger::fsck::fsck(store, tree, &derive_keys, &mut |progress| {
+        shown.show(progress)
+    })
+    .await;
     shown.bar.finish_and_clear();
     report
 }
@@ -55,16 +75,31 @@ async fn check_tree(store: &dyn Store, tree: &TreeRow) -> Result<Report, ledger:
 fn print(tree: &TreeRow, report: &Report) -> io::Result<u64> {
     let mut out = io::stdout().lock();
     let name = &report.name;
-    report.findings.iter().try_for_each(|finding| writeln!(out, "{name}: {finding}"))?;
+    report
+        .findings
+        .iter()
+        .try_for_each(|finding| writeln!(out, "{name}: {finding}"))?;
     if report.more_findings > 0 {
         writeln!(out, "{name}: {} more differences", report.more_findings)?;
     }
     if report.erased_attestations > 0 {
-        writeln!(out, "{name}: {} attestations are erased", report.erased_attestations)?;
+        writeln!(
+            out,
+            "{name}: {} attestations are erased",
+            report.erased_attestations
+        )?;
     }
     let differences = report.findings.len() as u64 + report.more_findings;
-    let verdict = if differences == 0 { "in order".to_owned() } else { format!("{differences} differences") };
-    writeln!(out, "{name} (tree {}): {} entries, root {}: {verdict}", tree.tree_id, report.size, report.root)?;
+    let verdict = if differences == 0 {
+        "in order".to_owned()
+    } else {
+        format!("{differences} differences")
+    };
+    writeln!(
+        out,
+        "{name} (tree {}): {} entries, root {}: {verdict}",
+        tree.tree_id, report.size, report.root
+    )?;
     Ok(differences)
 }
 
@@ -77,14 +112,22 @@ struct Shown {
 
 impl Shown {
     fn new(tree: &TreeRow) -> Self {
-        let bar = if io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-        if let Ok(style) =
-            ProgressStyle::with_template("{prefix} {wide_bar} {human_pos}/{human_len} entries, {eta} left")
-        {
+        let bar = if io::stderr().is_terminal() {
+            ProgressBar::new(0)
+        } else {
+            ProgressBar::hidden()
+        };
+        if let Ok(style) = ProgressStyle::with_template(
+            "{prefix} {wide_bar} {human_pos}/{human_len} entries, {eta} left",
+        ) {
             bar.set_style(style);
         }
         bar.set_prefix(tree.name.clone());
-        Self { bar, name: tree.name.clone(), next_tenth: 1 }
+        Self {
+            bar,
+            name: tree.name.clone(),
+            next_tenth: 1,
+        }
     }
 
     fn show(&mut self, progress: Progress) {
@@ -92,10 +135,14 @@ impl Shown {
         self.bar.set_length(total);
         self.bar.set_position(done);
         // In 128 bits: ten times a tree size may not fit into 64.
-        let tenths = u64::try_from(u128::from(done) * 10 / u128::from(total.max(1))).unwrap_or(u64::MAX);
+        let tenths =
+            u64::try_from(u128::from(done) * 10 / u128::from(total.max(1))).unwrap_or(u64::MAX);
         if self.bar.is_hidden() && tenths >= self.next_tenth {
             self.next_tenth = tenths + 1;
-            log_lines::line(format_args!("{}: {done} of {total} entries compared", self.name));
+            log_lines::line(format_args!(
+                "{}: {done} of {total} entries compared",
+                self.name
+            ));
         }
     }
 }

@@ -19,19 +19,33 @@ async fn init(config: &Config, place: &Place) -> Outcome<()> {
     let key_path = open::key_path(config)?;
     let failed = |error| open::of_open(place, &key_path, &error);
     let store = place.open().await?;
-    if let Some(tree) =
-        ledger::active_trees(store.as_ref()).await.map_err(|error| open::of_store(place, &error))?.first()
+    if let Some(tree) = ledger::active_trees(store.as_ref())
+        .await
+        .map_err(|error| open::of_store(place, &error))?
+        .first()
     {
-        return Err(exists(place, format_args!("the log {:?} (tree {})", tree.name, tree.tree_id)));
+        return Err(exists(
+            place,
+            format_args!("the log {:?} (tree {})", tree.name, tree.tree_id),
+        ));
     }
     new_log::unexplained_key(config, place, &key_path)?;
     let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
     if made.history == History::Known {
-        return Err(exists(place, "a log that another process made in this moment"));
+        return Err(exists(
+            place,
+            "a log that another process made in this moment",
+        ));
     }
-    let tree = ledger::find_log(store.as_ref(), config.name.as_deref()).await.map_err(failed)?;
-    let tree =
-        tree.ok_or_else(|| Failure::new(FailureKind::DatabaseUnusable, format_args!("{place}: the new log is gone")))?;
+    let tree = ledger::find_log(store.as_ref(), config.name.as_deref())
+        .await
+        .map_err(failed)?;
+    let tree = tree.ok_or_else(|| {
+        Failure::new(
+            FailureKind::DatabaseUnusable,
+            format_args!("{place}: the new log is gone"),
+        )
+    })?;
     banner::print(Facts {
         name: &tree.name,
         tree_id: tree.tree_id,
@@ -43,5 +57,8 @@ async fn init(config: &Config, place: &Place) -> Outcome<()> {
 }
 
 fn exists(place: &Place, what: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Log, format_args!("{place} holds {what} already; `treehead serve` serves it"))
+    Failure::new(
+        FailureKind::Log,
+        format_args!("{place} holds {what} already; `treehead serve` serves it"),
+    )
 }

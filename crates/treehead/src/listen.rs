@@ -1,4 +1,5 @@
-//! Where a listener is to be: `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000`, or `:3000` for all addresses of the machine.
+//! Where a listener is to be: `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000`, or `:3000` for all
+//! addresses of the machine.
 
 use std::fmt;
 use std::io;
@@ -29,7 +30,10 @@ enum Host {
 impl ListenAddress {
     /// This machine alone can reach it.
     pub(crate) const fn local(port: u16) -> Self {
-        Self { host: Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)), port }
+        Self {
+            host: Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            port,
+        }
     }
 
     /// The port; 0 takes a free one.
@@ -47,7 +51,10 @@ impl ListenAddress {
     pub(crate) async fn bind(&self, setting: &str) -> Outcome<TcpListener> {
         let doing = format_args!("{setting} {self}");
         let addresses = self.resolve().await.explain(FailureKind::Address, doing)?;
-        let mut outcome = Err(io::Error::new(io::ErrorKind::InvalidInput, "the name has no address"));
+        let mut outcome = Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the name has no address",
+        ));
         for address in addresses {
             outcome = listen(address);
             if outcome.is_ok() {
@@ -57,15 +64,21 @@ impl ListenAddress {
         outcome.explain(FailureKind::Address, doing)
     }
 
-    /// Addresses to try, in this order. IPv4 goes first, because a server on `localhost` is looked for at 127.0.0.1.
+    /// Addresses to try, in this order. IPv4 goes first, because a server on `localhost` is looked
+    /// for at 127.0.0.1.
     async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let with_port = |ip: IpAddr| SocketAddr::new(ip, self.port);
         match &self.host {
-            // One listener on `::` serves both families; a machine without IPv6 has no such address.
-            Host::All => Ok(vec![with_port(Ipv6Addr::UNSPECIFIED.into()), with_port(Ipv4Addr::UNSPECIFIED.into())]),
+            // One listener on `::` serves both families; a machine without IPv6 has no such
+            // address.
+            Host::All => Ok(vec![
+                with_port(Ipv6Addr::UNSPECIFIED.into()),
+                with_port(Ipv4Addr::UNSPECIFIED.into()),
+            ]),
             Host::Address(ip) => Ok(vec![with_port(*ip)]),
             Host::Name(name) => {
-                let mut addresses: Vec<SocketAddr> = lookup_host((name.as_str(), self.port)).await?.collect();
+                let mut addresses: Vec<SocketAddr> =
+                    lookup_host((name.as_str(), self.port)).await?.collect();
                 addresses.sort_by_key(SocketAddr::is_ipv6);
                 Ok(addresses)
             }
@@ -74,7 +87,11 @@ impl ListenAddress {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
     // The port of a server that stopped a moment ago.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -113,20 +130,35 @@ impl FromStr for ListenAddress {
             return refused(format!("no scheme and no path belong to it: write {rest}"));
         }
         if text.parse::<Ipv6Addr>().is_ok() {
-            return refused(format!("the port is missing: write [{text}]:{EXAMPLE_PORT}"));
+            return refused(format!(
+                "the port is missing: write [{text}]:{EXAMPLE_PORT}"
+            ));
         }
         let Some((host, port)) = text.rsplit_once(':') else {
             let is_port = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
             return refused(match is_port {
-                true => format!("the host is missing: write 127.0.0.1:{text}, or :{text} for all addresses"),
-                false => format!("a host and a port are wanted, such as 127.0.0.1:{EXAMPLE_PORT} or :{EXAMPLE_PORT}"),
+                true => format!(
+                    "the host is missing: write 127.0.0.1:{text}, or :{text} for all addresses"
+                ),
+                false => format!(
+                    "a host and a port are wanted, such as 127.0.0.1:{EXAMPLE_PORT} or :{EXAMPLE_PORT}"
+                ),
             });
         };
         let Ok(port) = port.parse() else {
-            return refused(format!("the port {port:?} is not a number from 0 to {}", u16::MAX));
+            return refused(format!(
+                "the port {port:?} is not a number from 0 to {}",
+                u16::MAX
+            ));
         };
-        let host = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(inner) => inner.parse().map(|ip: Ipv6Addr| Host::Address(ip.into())).ok(),
+        let host = match host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
+            Some(inner) => inner
+                .parse()
+                .map(|ip: Ipv6Addr| Host::Address(ip.into()))
+                .ok(),
             None => host_of(host),
         };
         match host {
@@ -148,7 +180,9 @@ fn host_of(text: &str) -> Option<Host> {
     if let Ok(ip) = text.parse::<Ipv4Addr>() {
         return Some(Host::Address(ip.into()));
     }
-    let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let is_name = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     is_name.then(|| Host::Name(text.to_owned()))
 }
 
@@ -172,7 +206,8 @@ impl TryFrom<String> for ListenAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map_err(|error: ListenError| format!("{text:?} is no address to listen on: {error}"))
+        text.parse()
+            .map_err(|error: ListenError| format!("{text:?} is no address to listen on: {error}"))
     }
 }
 
@@ -186,7 +221,13 @@ mod tests {
 
     #[test]
     fn addresses_and_names_are_written_back_as_they_are() {
-        for text in ["127.0.0.1:3000", "[::1]:3000", ":3000", "localhost:0", "log-1.example.org:65535"] {
+        for text in [
+            "127.0.0.1:3000",
+            "[::1]:3000",
+            ":3000",
+            "localhost:0",
+            "log-1.example.org:65535",
+        ] {
             assert_eq!(parsed(text).to_string(), text);
         }
     }
@@ -200,7 +241,10 @@ mod tests {
             ("::1", "write [::1]:3000"),
             ("fe80::1%eth0:3000", "in brackets"),
             ("http://localhost:3000/", "write localhost:3000"),
-            ("127.0.0.1:99999", "\"99999\" is not a number from 0 to 65535"),
+            (
+                "127.0.0.1:99999",
+                "\"99999\" is not a number from 0 to 65535",
+            ),
             ("127.0.0.1:", "\"\" is not a number"),
             ("[x]:3000", "in brackets"),
         ] {
@@ -219,7 +263,11 @@ mod tests {
             ("127.0.0.1:3000", "127.0.0.1:2112", false),
             ("127.0.0.1:0", "127.0.0.1:0", false),
         ] {
-            assert_eq!(parsed(one).excludes(&parsed(other)), excludes, "{one} {other}");
+            assert_eq!(
+                parsed(one).excludes(&parsed(other)),
+                excludes,
+                "{one} {other}"
+            );
         }
     }
 
@@ -229,7 +277,14 @@ mod tests {
         assert!(local.local_addr().unwrap().ip().is_loopback());
         let all = parsed(":0").bind("listen").await.unwrap();
         assert!(all.local_addr().unwrap().ip().is_unspecified());
-        let refused = parsed("no-such-host.invalid:0").bind("listen").await.unwrap_err().to_string();
-        assert!(refused.starts_with("listen no-such-host.invalid:0: "), "{refused}");
+        let refused = parsed("no-such-host.invalid:0")
+            .bind("listen")
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.starts_with("listen no-such-host.invalid:0: "),
+            "{refused}"
+        );
     }
 }

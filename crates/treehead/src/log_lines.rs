@@ -1,7 +1,9 @@
-//! Log lines on their way to stderr. A thread writes them; whoever logs only puts its line into a bounded buffer.
+//! Log lines on their way to stderr. A thread writes them; whoever logs only puts its line into a
+//! bounded buffer.
 //!
-//! So no line can hurt, whatever stderr is: a full disk, a pipe that nobody reads or whose reader is gone, a terminal that
-//! was closed. A line that finds no room, or that stderr does not take, is dropped and counted.
+//! So no line can hurt, whatever stderr is: a full disk, a pipe that nobody reads or whose reader
+//! is gone, a terminal that was closed. A line that finds no room, or that stderr does not take, is
+//! dropped and counted.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -19,19 +21,19 @@ const ACCESS: &str = "access";
 /// Target of the line that says how many lines were dropped.
 const DROPPED: &str = module_path!();
 
-/// How long a line of the access log waits for others. A server that answers 30,000 requests per second would otherwise
-/// spend a tenth of its time on writing one line each.
+/// How long a line of the access log waits for others. A server that answers 30,000 requests per
+/// second would otherwise spend a tenth of its time on writing one line each.
 const LINGER: Duration = Duration::from_millis(10);
 
 /// Lines that wait for the thread, some 5,000. As much again may be on its way to stderr.
 const MAX_WAITING_BYTES: usize = 1024 * 1024;
 
-/// The part of [`MAX_WAITING_BYTES`] that the access log leaves to all other lines, some 600: what is wrong is still said
-/// when requests are more than the reader of stderr can take.
+/// The part of [`MAX_WAITING_BYTES`] that the access log leaves to all other lines, some 600: what
+/// is wrong is still said when requests are more than the reader of stderr can take.
 const KEPT_FROM_ACCESS_BYTES: usize = MAX_WAITING_BYTES / 8;
 
-/// How long the end of the process waits for its last lines. A reader that is alive takes a full buffer in far less, and an
-/// absent one delays the end by no more than this.
+/// How long the end of the process waits for its last lines. A reader that is alive takes a full
+/// buffer in far less, and an absent one delays the end by no more than this.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 static LINES: Lines = Lines::new();
@@ -69,11 +71,15 @@ impl MakeWriter<'_> for LogLines {
     type Writer = Line;
 
     fn make_writer(&self) -> Line {
-        Line { urgency: Urgency::AtOnce }
+        Line {
+            urgency: Urgency::AtOnce,
+        }
     }
 
     fn make_writer_for(&self, metadata: &Metadata<'_>) -> Line {
-        Line { urgency: urgency(metadata.target()) }
+        Line {
+            urgency: urgency(metadata.target()),
+        }
     }
 }
 
@@ -95,7 +101,8 @@ enum Urgency {
     /// With others that come within [`LINGER`].
     Soon,
     AtOnce,
-    /// Even if the buffer is full, which is when lines are dropped. The thread says so at most once a batch.
+    /// Even if the buffer is full, which is when lines are dropped. The thread says so at most once
+    /// a batch.
     InAnyCase,
 }
 
@@ -163,7 +170,11 @@ impl Lines {
             untold: 0,
             counter: None,
         };
-        Self { waiting: Mutex::new(waiting), some_wait: Condvar::new(), all_written: Condvar::new() }
+        Self {
+            waiting: Mutex::new(waiting),
+            some_wait: Condvar::new(),
+            all_written: Condvar::new(),
+        }
     }
 
     fn add(&'static self, line: &[u8], urgency: Urgency) {
@@ -190,8 +201,14 @@ impl Lines {
     /// Starts the thread. Where none can be started, lines wait for one that can be later.
     fn have_writer(&'static self, waiting: &mut Waiting) {
         if waiting.writer == Writer::Absent {
-            let started = thread::Builder::new().name("log".to_owned()).spawn(|| self.write_on());
-            waiting.writer = if started.is_ok() { Writer::Idle } else { Writer::Absent };
+            let started = thread::Builder::new()
+                .name("log".to_owned())
+                .spawn(|| self.write_on());
+            waiting.writer = if started.is_ok() {
+                Writer::Idle
+            } else {
+                Writer::Absent
+            };
         }
     }
 
@@ -210,9 +227,13 @@ impl Lines {
 
     /// Waits for lines and moves them into `batch`, in their order.
     fn take(&self, batch: &mut Vec<u8>) {
-        let waiting = self.some_wait.wait_while(self.lock(), |waiting| waiting.bytes.is_empty());
+        let waiting = self
+            .some_wait
+            .wait_while(self.lock(), |waiting| waiting.bytes.is_empty());
         let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-        let waited = self.some_wait.wait_timeout_while(waiting, LINGER, |waiting| waiting.urgency == Urgency::Soon);
+        let waited = self
+            .some_wait
+            .wait_timeout_while(waiting, LINGER, |waiting| waiting.urgency == Urgency::Soon);
         let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
         batch.clear();
         std::mem::swap(batch, &mut waiting.bytes);
@@ -220,8 +241,8 @@ impl Lines {
         waiting.writer = Writer::Writing;
     }
 
-    /// Notes that a batch was written but for `lost` lines. If stderr took all of it, returns how many lines were dropped
-    /// before that nobody was told of.
+    /// Notes that a batch was written but for `lost` lines. If stderr took all of it, returns how
+    /// many lines were dropped before that nobody was told of.
     fn written(&self, lost: u64) -> u64 {
         let mut waiting = self.lock();
         waiting.writer = Writer::Idle;
@@ -242,7 +263,10 @@ impl Lines {
         waiting.urgency = Urgency::AtOnce;
         self.some_wait.notify_one();
         let is_busy = |waiting: &mut Waiting| waiting.is_being_written();
-        drop(self.all_written.wait_timeout_while(waiting, patience, is_busy));
+        drop(
+            self.all_written
+                .wait_timeout_while(waiting, patience, is_busy),
+        );
     }
 
     /// What waits is whole lines between any two calls, so a panic elsewhere does not spoil it.
@@ -260,7 +284,10 @@ struct Output<W> {
 
 impl<W: Write> Output<W> {
     fn new(to: W) -> Self {
-        Self { to, is_mid_line: false }
+        Self {
+            to,
+            is_mid_line: false,
+        }
     }
 
     /// Writes lines and returns how many were lost.
@@ -270,7 +297,9 @@ impl<W: Write> Output<W> {
         }
         let unwritten = self.write_bytes(lines);
         let (written, lost) = lines.split_at(lines.len() - unwritten);
-        self.is_mid_line = written.last().map_or(self.is_mid_line, |&byte| byte != b'\n');
+        self.is_mid_line = written
+            .last()
+            .map_or(self.is_mid_line, |&byte| byte != b'\n');
         line_count(lost)
     }
 
@@ -330,19 +359,29 @@ mod tests {
 
     #[test]
     fn what_a_full_disk_does_not_take_is_counted_and_the_next_line_is_whole() {
-        let mut output = Output::new(Disk { room: 8, content: Vec::new() });
+        let mut output = Output::new(Disk {
+            room: 8,
+            content: Vec::new(),
+        });
         assert_eq!(output.write(b"first\nsecond\nthird\n"), 2);
         assert_eq!(output.write(b"fourth\n"), 1);
         output.to.room = 100;
         assert_eq!(output.write(b"fifth\n"), 0);
         assert_eq!(output.write(b"sixth\n"), 0);
-        assert_eq!(String::from_utf8_lossy(&output.to.content), "first\nse\nfifth\nsixth\n");
+        assert_eq!(
+            String::from_utf8_lossy(&output.to.content),
+            "first\nse\nfifth\nsixth\n"
+        );
     }
 
     #[test]
     fn lines_beyond_the_buffer_are_dropped_and_counted() {
         let lines = unread();
-        let access = [b'a'; 1023].iter().chain(b"\n").copied().collect::<Vec<u8>>();
+        let access = [b'a'; 1023]
+            .iter()
+            .chain(b"\n")
+            .copied()
+            .collect::<Vec<u8>>();
         let fitting = (MAX_WAITING_BYTES - KEPT_FROM_ACCESS_BYTES) / access.len();
         for _ in 0..fitting + 3 {
             lines.add(&access, Urgency::Soon);
@@ -355,7 +394,11 @@ mod tests {
         let mut batch = Vec::new();
         lines.take(&mut batch);
         assert!(batch.ends_with(b"a\nwhat is wrong\n"), "in order");
-        assert_eq!(lines.written(1), 0, "nothing can be told through a stderr that fails");
+        assert_eq!(
+            lines.written(1),
+            0,
+            "nothing can be told through a stderr that fails"
+        );
         assert_eq!(lines.written(0), 5);
         assert_eq!(lines.written(0), 0);
     }

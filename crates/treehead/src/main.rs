@@ -1,4 +1,5 @@
-//! treehead: a transparency log in one binary. Only wiring: what the commands do is in the crates beside this one.
+//! treehead: a transparency log in one binary. Only wiring: what the commands do is in the crates
+//! beside this one.
 
 use std::panic;
 use std::process::ExitCode;
@@ -66,5 +67,8 @@ fn run(cli: Cli) -> Outcome<()> {
 
 /// Worker threads as many as there are processors: signature checks are what they do most.
 fn runtime() -> Outcome<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().explain(FailureKind::Other, "threads")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .explain(FailureKind::Other, "threads")
 }

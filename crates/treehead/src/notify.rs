@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// A service manager takes a message at once. One that hangs holds up a start, or a stop, no longer than this.
+/// A service manager takes a message at once. One that hangs holds up a start, or a stop, no longer
+/// than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Requests are answered from now on.
@@ -21,7 +22,9 @@ pub(crate) fn stopping() {
 }
 
 fn send(state: &str) {
-    let Some(address) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let Some(address) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
     if let Err(error) = send_to(&address, state) {
         tracing::warn!(%error, state, "the service manager cannot be told");
     }
@@ -57,7 +60,8 @@ mod tests {
         assert_eq!(received(&socket), "READY=1");
 
         let name = format!("treehead-test-{}", std::process::id());
-        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let socket =
+            UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         send_to(OsStr::new(&format!("@{name}")), "STOPPING=1").unwrap();
         assert_eq!(received(&socket), "STOPPING=1");
     }

@@ -45,7 +45,10 @@ impl Place {
         let folder = data_folder::make(&config.data_dir)?;
         data_folder::check(&folder)?;
         let lock = data_folder::lock(&folder)?;
-        Ok(Self::Sqlite { file: data_folder::database(&folder), _lock: Some(lock) })
+        Ok(Self::Sqlite {
+            file: data_folder::database(&folder),
+            _lock: Some(lock),
+        })
     }
 
     /// A log that is there already; makes and locks nothing.
@@ -55,7 +58,10 @@ impl Place {
         }
         let file = std::path::absolute(data_folder::database(&config.data_dir));
         let file = file.explain(FailureKind::Log, config.data_dir.display())?;
-        file.metadata().explain(FailureKind::Log, format_args!("no log in {}", file.display()))?;
+        file.metadata().explain(
+            FailureKind::Log,
+            format_args!("no log in {}", file.display()),
+        )?;
         Ok(Self::Sqlite { file, _lock: None })
     }
 
@@ -71,7 +77,9 @@ impl Place {
     pub(crate) async fn open_existing(&self) -> Outcome<Arc<dyn Store>> {
         self.opened(match self {
             Self::Sqlite { file, .. } => SqliteStore::open_existing(file).await.map(boxed),
-            Self::Postgres(url) => PostgresStore::connect_existing(url.secret()).await.map(boxed),
+            Self::Postgres(url) => PostgresStore::connect_existing(url.secret())
+                .await
+                .map(boxed),
         })
     }
 
@@ -106,17 +114,23 @@ pub(crate) fn key_path(config: &Config) -> Outcome<PathBuf> {
 
 /// The path of the log key, for messages.
 pub(crate) fn key_path_shown(config: &Config) -> PathBuf {
-    config.key.clone().unwrap_or_else(|| config.data_dir.join(KEY_NAME))
+    config
+        .key
+        .clone()
+        .unwrap_or_else(|| config.data_dir.join(KEY_NAME))
 }
 
 /// The absolute path of the folder of further keys, which need not be there.
 pub(crate) fn key_folder(config: &Config) -> Outcome<PathBuf> {
-    let folder = config.key_dir.clone().unwrap_or_else(|| config.data_dir.join("keys"));
+    let folder = config
+        .key_dir
+        .clone()
+        .unwrap_or_else(|| config.data_dir.join("keys"));
     std::path::absolute(&folder).explain(FailureKind::Key, folder.display())
 }
 
-/// The keys of a log that exists: that of the file, if it is there, and those of the folder. None is made here: a log without its
-/// key must not go on under another.
+/// The keys of a log that exists: that of the file, if it is there, and those of the folder. None
+/// is made here: a log without its key must not go on under another.
 pub(crate) fn keys_of(tree: &TreeRow, config: &Config, path: &Path) -> Outcome<KeyRing> {
     let rng = SystemRandom::new();
     let (first, missing) = match key_file::read(path, KeyAlgorithm::EcdsaP256, &rng) {
@@ -125,7 +139,11 @@ pub(crate) fn keys_of(tree: &TreeRow, config: &Config, path: &Path) -> Outcome<K
         Err(error) => return Err(Failure::new(FailureKind::Key, error)),
     };
     let keys = KeyRing::new(first).with_folder(key_folder(config)?, &rng);
-    let needed = tree.keys.iter().find(|key| key.role == KeyRole::Log).map(|key| tlog::sha256(&key.spki));
+    let needed = tree
+        .keys
+        .iter()
+        .find(|key| key.role == KeyRole::Log)
+        .map(|key| tlog::sha256(&key.spki));
     if missing && needed.is_some_and(|log_id| keys.find(&log_id).is_none()) {
         return Err(Failure::new(
             FailureKind::Key,
@@ -146,27 +164,39 @@ pub(crate) fn keys_of(tree: &TreeRow, config: &Config, path: &Path) -> Outcome<K
 pub(crate) fn frozen_key(config: &Config, tree: &TreeRow) -> Outcome<Option<SigningKey>> {
     let rng = SystemRandom::new();
     let folder = key_folder(config)?;
-    let files = key_files(&folder).into_iter().chain([key_path_shown(config)]);
-    let mut keys = files.filter_map(|path| key_file::read(&path, KeyAlgorithm::EcdsaP256, &rng).ok());
-    Ok(keys.find(|key| tree.keys.iter().any(|stored| stored.spki == key.verifying_key().spki())))
+    let files = key_files(&folder)
+        .into_iter()
+        .chain([key_path_shown(config)]);
+    let mut keys =
+        files.filter_map(|path| key_file::read(&path, KeyAlgorithm::EcdsaP256, &rng).ok());
+    Ok(keys.find(|key| {
+        tree.keys
+            .iter()
+            .any(|stored| stored.spki == key.verifying_key().spki())
+    }))
 }
 
-/// The log's Ed25519 key, if it is to have one. It is made here only for a new log; that it is the tree's is checked when the log
-/// is opened.
+/// The log's Ed25519 key, if it is to have one. It is made here only for a new log; that it is the
+/// tree's is checked when the log is opened.
 pub(crate) fn ed25519_key(config: &Config, history: History) -> Outcome<Option<SigningKey>> {
-    let Some(path) = &config.ed25519_key else { return Ok(None) };
+    let Some(path) = &config.ed25519_key else {
+        return Ok(None);
+    };
     let (rng, algorithm) = (SystemRandom::new(), KeyAlgorithm::Ed25519);
     let key = match history {
         History::New => key_file::read_or_make(path, algorithm, &rng).map(|(key, _)| key),
         History::Known => key_file::read(path, algorithm, &rng),
     };
-    key.map(Some).map_err(|error| Failure::new(FailureKind::Key, error))
+    key.map(Some)
+        .map_err(|error| Failure::new(FailureKind::Key, error))
 }
 
-/// Log ID of a stored tree; empty text if it has no log key, which [`ledger::Ledger::open`] then says.
+/// Log ID of a stored tree; empty text if it has no log key, which [`ledger::Ledger::open`] then
+/// says.
 pub(crate) fn log_id(tree: &TreeRow) -> String {
     let key = tree.keys.iter().find(|key| key.role == KeyRole::Log);
-    key.map(|key| tlog::sha256(&key.spki).to_string()).unwrap_or_default()
+    key.map(|key| tlog::sha256(&key.spki).to_string())
+        .unwrap_or_default()
 }
 
 /// What the program says when the database does not do.
@@ -175,7 +205,9 @@ pub(crate) fn of_store(place: &Place, error: &StoreError) -> Failure {
         StoreError::Unavailable(_) | StoreError::UnknownOutcome(_) | StoreError::Conflict(_) => {
             FailureKind::DatabaseUnavailable
         }
-        StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => FailureKind::DatabaseUnusable,
+        StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => {
+            FailureKind::DatabaseUnusable
+        }
     };
     Failure::new(kind, format_args!("{place}: {error}"))
 }
@@ -185,15 +217,25 @@ pub(crate) fn of_open(place: &Place, key_path: &Path, error: &OpenError) -> Fail
     match error {
         OpenError::Store(error) => of_store(place, error),
         OpenError::WrongKey { .. } | OpenError::Unfinished { .. } | OpenError::KeyNotP256 => {
-            Failure::new(FailureKind::Key, format_args!("{}: {error}", key_path.display()))
+            Failure::new(
+                FailureKind::Key,
+                format_args!("{}: {error}", key_path.display()),
+            )
         }
         OpenError::WrongName { .. } | OpenError::Ambiguous(_) => {
             Failure::new(FailureKind::Log, format_args!("{place}: {error}"))
         }
-        OpenError::WrongCosigner { .. } | OpenError::CosignerNotEd25519 => Failure::new(FailureKind::Key, error),
+        OpenError::WrongCosigner { .. } | OpenError::CosignerNotEd25519 => {
+            Failure::new(FailureKind::Key, error)
+        }
         OpenError::Quorum | OpenError::Witnessed => Failure::new(FailureKind::Usage, error),
-        OpenError::WentBack(_) => Failure::new(FailureKind::DatabaseUnusable, format_args!("{place}: {error}")),
-        OpenError::BadName(_) | OpenError::NotHostName { .. } => Failure::new(FailureKind::Usage, error),
+        OpenError::WentBack(_) => Failure::new(
+            FailureKind::DatabaseUnusable,
+            format_args!("{place}: {error}"),
+        ),
+        OpenError::BadName(_) | OpenError::NotHostName { .. } => {
+            Failure::new(FailureKind::Usage, error)
+        }
         OpenError::Signing(_) | OpenError::System(_) => Failure::new(FailureKind::Other, error),
     }
 }

@@ -74,7 +74,9 @@ pub(crate) fn of_serve(error: &ServeError) -> Failure {
 fn of_fatal(config: &Config, fatal: &Fatal) -> Failure {
     match fatal {
         Fatal::LacksKey(reason) => without_key(config, reason),
-        Fatal::TaskEnded(task) => Failure::new(FailureKind::Bug, format_args!("{task} ended abnormally")),
+        Fatal::TaskEnded(task) => {
+            Failure::new(FailureKind::Bug, format_args!("{task} ended abnormally"))
+        }
     }
 }
 
@@ -90,7 +92,10 @@ fn warn_of_open_door(api: SocketAddr) {
 
 fn without_key(config: &Config, reason: &str) -> Failure {
     match open::key_folder(config) {
-        Ok(folder) => Failure::new(FailureKind::Key, format_args!("{reason}; put that key into {}", folder.display())),
+        Ok(folder) => Failure::new(
+            FailureKind::Key,
+            format_args!("{reason}; put that key into {}", folder.display()),
+        ),
         Err(_) => Failure::new(FailureKind::Key, reason),
     }
 }
@@ -110,15 +115,21 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
     let (keys, origin, history) = match find(store.as_ref(), config, place, &key_path).await? {
         Some(tree) => {
             check_apis(config, place, &tree)?;
-            (open::keys_of(&tree, config, &key_path)?, KeyOrigin::Found, History::Known)
+            (
+                open::keys_of(&tree, config, &key_path)?,
+                KeyOrigin::Found,
+                History::Known,
+            )
         }
         None if config.read_only => {
-            let message = format_args!("{place}: there is no log to serve; with read-only none is made");
+            let message =
+                format_args!("{place}: there is no log to serve; with read-only none is made");
             return Err(Failure::new(FailureKind::Log, message));
         }
         None => {
             let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
-            let keys = KeyRing::new([made.key]).with_folder(open::key_folder(config)?, &SystemRandom::new());
+            let keys = KeyRing::new([made.key])
+                .with_folder(open::key_folder(config)?, &SystemRandom::new());
             (keys, made.origin, made.history)
         }
     };
@@ -135,33 +146,64 @@ async fn open_or_make(config: &Config, place: &Place, metrics: Registry) -> Outc
         metrics,
     };
     let ledger = Ledger::open(settings).await.map_err(|error| match error {
-        OpenError::WrongKey { .. } if origin == KeyOrigin::Made => lost_the_race(place, &key_path, &error),
+        OpenError::WrongKey { .. } if origin == KeyOrigin::Made => {
+            lost_the_race(place, &key_path, &error)
+        }
         error => failed(error),
     })?;
     let key = ledger.tree().log_key.clone();
     // After a rotation the key is in the folder of further keys.
-    let key_path = if named == Some(key.log_id()) { key_path } else { open::key_folder(config)? };
-    Ok(Log { ledger, key, key_path, history })
+    let key_path = if named == Some(key.log_id()) {
+        key_path
+    } else {
+        open::key_folder(config)?
+    };
+    Ok(Log {
+        ledger,
+        key,
+        key_path,
+        history,
+    })
 }
 
 /// What a rotation calls this server.
 fn where_we_are(config: &Config) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "unknown host" } else { host.trim() };
-    format!("{host}, process {}, serving on {}", std::process::id(), config.listen)
+    let host = if host.trim().is_empty() {
+        "unknown host"
+    } else {
+        host.trim()
+    };
+    format!(
+        "{host}, process {}, serving on {}",
+        std::process::id(),
+        config.listen
+    )
 }
 
 /// The log; none where a new one is to be made.
-async fn find(store: &dyn Store, config: &Config, place: &Place, key_path: &Path) -> Outcome<Option<TreeRow>> {
+async fn find(
+    store: &dyn Store,
+    config: &Config,
+    place: &Place,
+    key_path: &Path,
+) -> Outcome<Option<TreeRow>> {
     let failed = |error: OpenError| open::of_open(place, key_path, &error);
-    // Looked at first: a key that appears later is made by a server that starts in the same moment, and shared.
+    // Looked at first: a key that appears later is made by a server that starts in the same moment,
+    // and shared.
     let unexplained = new_log::unexplained_key(config, place, key_path);
-    let found = ledger::find_log(store, config.name.as_deref()).await.map_err(failed)?;
-    let Err(refusal) = unexplained else { return Ok(found) };
+    let found = ledger::find_log(store, config.name.as_deref())
+        .await
+        .map_err(failed)?;
+    let Err(refusal) = unexplained else {
+        return Ok(found);
+    };
     if found.is_some() || !store.is_shared() {
         return found.map(Some).ok_or(refusal);
     }
-    let found = new_log::of_neighbour(store, config.name.as_deref()).await.map_err(failed)?;
+    let found = new_log::of_neighbour(store, config.name.as_deref())
+        .await
+        .map_err(failed)?;
     found.map(Some).ok_or(refusal)
 }
 
@@ -170,7 +212,10 @@ fn check_apis(config: &Config, place: &Place, tree: &TreeRow) -> Outcome<()> {
     match config.apis.map(ledger::Apis::from) {
         Some(apis) if apis != tree.apis => Err(Failure::new(
             FailureKind::Log,
-            format_args!("{place}: the log {:?} was made with --apis {}, not {apis}", tree.name, tree.apis),
+            format_args!(
+                "{place}: the log {:?} was made with --apis {}, not {apis}",
+                tree.name, tree.apis
+            ),
         )),
         _ => Ok(()),
     }
@@ -188,7 +233,9 @@ fn lost_the_race(place: &Place, key_path: &Path, error: &OpenError) -> Failure {
 }
 
 fn bound(listener: &TcpListener) -> Outcome<SocketAddr> {
-    listener.local_addr().explain(FailureKind::Address, "listen")
+    listener
+        .local_addr()
+        .explain(FailureKind::Address, "listen")
 }
 
 fn banner_of(log: &Log, place: &Place, api: SocketAddr, metrics: SocketAddr) -> String {
@@ -210,14 +257,19 @@ fn banner_of(log: &Log, place: &Place, api: SocketAddr, metrics: SocketAddr) -> 
 
 fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settings> {
     let mut instance = [0; 4];
-    SystemRandom::new().fill(&mut instance).explain(FailureKind::Other, "random numbers")?;
+    SystemRandom::new()
+        .fill(&mut instance)
+        .explain(FailureKind::Other, "random numbers")?;
     let mut settings = server::Settings::new(metrics, version::build_info(), hex::encode(instance));
     settings.policy = config.policy()?;
     settings.operations = config.operations()?;
     settings.read_only = config.read_only;
     settings.public = config.public;
     settings.cors_origins = config.cors_origins()?;
-    settings.duplicates = server::Duplicates { v1: config.duplicates.v1.into(), v2: config.duplicates.v2.into() };
+    settings.duplicates = server::Duplicates {
+        v1: config.duplicates.v1.into(),
+        v2: config.duplicates.v2.into(),
+    };
     settings.limits.body_bytes = config.max_body_bytes.0;
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight.0;
     settings.attestation_bytes = config.max_attestation_bytes.0;
@@ -239,7 +291,13 @@ mod tests {
         let ended = of_fatal(&config, &Fatal::TaskEnded("the sequencer"));
         assert_eq!(ended.exit_code(), ExitCode::from(10));
         assert_eq!(ended.to_string(), "the sequencer ended abnormally");
-        assert_eq!(of_serve(&ServeError::Ended("the listener of the API")).exit_code(), ExitCode::from(10));
-        assert_eq!(of_fatal(&config, &Fatal::LacksKey("it".into())).exit_code(), ExitCode::from(5));
+        assert_eq!(
+            of_serve(&ServeError::Ended("the listener of the API")).exit_code(),
+            ExitCode::from(10)
+        );
+        assert_eq!(
+            of_fatal(&config, &Fatal::LacksKey("it".into())).exit_code(),
+            ExitCode::from(5)
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Signals. SIGTERM and SIGINT: the first asks for a graceful stop, one that comes later ends the process at once. SIGHUP
-//! changes nothing.
+//! Signals. SIGTERM and SIGINT: the first asks for a graceful stop, one that comes later ends the
+//! process at once. SIGHUP changes nothing.
 
 use std::time::Duration;
 
@@ -13,12 +13,13 @@ use crate::{log_lines, notify};
 /// Shells and service managers read 128 + 2 as "ended by SIGINT".
 const ENDED_BY_LATER_SIGNAL: i32 = 130;
 
-/// Signals within this time after the first are the same request to stop: a supervisor that signals the process and its
-/// group, or a terminal's Ctrl-C that a wrapper passes on, sends two within milliseconds. Whoever loses patience takes longer.
+/// Signals within this time after the first are the same request to stop: a supervisor that signals
+/// the process and its group, or a terminal's Ctrl-C that a wrapper passes on, sends two within
+/// milliseconds. Whoever loses patience takes longer.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
 
-/// A token that the first signal cancels, and so does the end of the task that waits for it: a program that heard no signal any more
-/// could not be stopped. Needs the runtime.
+/// A token that the first signal cancels, and so does the end of the task that waits for it: a
+/// program that heard no signal any more could not be stopped. Needs the runtime.
 pub(crate) fn on_signal() -> Outcome<CancellationToken> {
     let token = CancellationToken::new();
     tokio::spawn(Signals::listen()?.watch(token.clone().drop_guard()));
@@ -44,7 +45,9 @@ impl Signals {
     async fn watch(mut self, stop: DropGuard) {
         self.next().await;
         drop(stop);
-        tracing::info!("stopping: accepted requests are finished; a signal after {SAME_MOMENT:?} ends at once");
+        tracing::info!(
+            "stopping: accepted requests are finished; a signal after {SAME_MOMENT:?} ends at once"
+        );
         notify::stopping();
         let same_moment = async {
             loop {

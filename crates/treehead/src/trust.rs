@@ -1,5 +1,5 @@
-//! `treehead trust export`: what clients have to trust, as files. Changes nothing in the log, needs no key, and may run beside
-//! `serve`.
+//! `treehead trust export`: what clients have to trust, as files. Changes nothing in the log, needs
+//! no key, and may run beside `serve`.
 
 use std::fs;
 use std::path::Path;
@@ -30,9 +30,13 @@ async fn material(config: &Config, place: &Place, others: Others) -> Outcome<Tru
     let store = place.open_existing().await?;
     let none = || Failure::new(FailureKind::Log, format_args!("{place} holds no log"));
     let active = ledger::find_log(store.as_ref(), config.name.as_deref()).await;
-    let active = active.map_err(|error| Failure::new(FailureKind::Log, format_args!("{place}: {error}")))?;
+    let active =
+        active.map_err(|error| Failure::new(FailureKind::Log, format_args!("{place}: {error}")))?;
     let name = active.ok_or_else(none)?.name;
-    let mut trees = store.trees().await.map_err(|error| open::of_store(place, &error))?;
+    let mut trees = store
+        .trees()
+        .await
+        .map_err(|error| open::of_store(place, &error))?;
     trees.retain(|tree| tree.name == name);
     let settings = config.trust(others, &name, config.listen.port())?;
     TrustMaterial::new(&trees, &settings).explain(FailureKind::DatabaseUnusable, place)

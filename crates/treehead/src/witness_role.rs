@@ -44,19 +44,31 @@ impl Identity {
         let path = folder.join(NAME_NAME);
         let name = fs::read_to_string(&path).map_err(|error| {
             let what = "there is no witness here; `treehead witness init` makes one";
-            Failure::new(FailureKind::Key, format_args!("{}: {error}: {what}", path.display()))
+            Failure::new(
+                FailureKind::Key,
+                format_args!("{}: {error}: {what}", path.display()),
+            )
         })?;
-        let key =
-            key_file::read(&folder.join(KEY_NAME), KeyAlgorithm::Ed25519, &SystemRandom::new()).map_err(of_key)?;
-        Ok(Self { name: name.trim_end().to_owned(), key })
+        let key = key_file::read(
+            &folder.join(KEY_NAME),
+            KeyAlgorithm::Ed25519,
+            &SystemRandom::new(),
+        )
+        .map_err(of_key)?;
+        Ok(Self {
+            name: name.trim_end().to_owned(),
+            key,
+        })
     }
 
     fn vkey(&self) -> Outcome<WitnessKey> {
-        WitnessKey::new(&self.name, self.key.verifying_key().clone()).explain(FailureKind::Usage, &self.name)
+        WitnessKey::new(&self.name, self.key.verifying_key().clone())
+            .explain(FailureKind::Usage, &self.name)
     }
 }
 
-/// Makes what is missing and replaces nothing. The name comes last: if we die before it, `init` may be run again.
+/// Makes what is missing and replaces nothing. The name comes last: if we die before it, `init` may
+/// be run again.
 fn init(flags: &WitnessInit) -> Outcome<()> {
     let folder = data_folder::make(&flags.folder.data_dir)?;
     let path = folder.join(NAME_NAME);
@@ -67,12 +79,24 @@ fn init(flags: &WitnessInit) -> Outcome<()> {
             format_args!("{} holds a witness already: {which}", folder.display()),
         ));
     }
-    let (key, _) =
-        key_file::read_or_make(&folder.join(KEY_NAME), KeyAlgorithm::Ed25519, &SystemRandom::new()).map_err(of_key)?;
-    let identity = Identity { name: flags.name.clone(), key };
+    let (key, _) = key_file::read_or_make(
+        &folder.join(KEY_NAME),
+        KeyAlgorithm::Ed25519,
+        &SystemRandom::new(),
+    )
+    .map_err(of_key)?;
+    let identity = Identity {
+        name: flags.name.clone(),
+        key,
+    };
     let vkey = identity.vkey()?;
-    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-    let written = file.and_then(|mut file| writeln!(file, "{}", identity.name).and_then(|()| file.sync_all()));
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path);
+    let written = file
+        .and_then(|mut file| writeln!(file, "{}", identity.name).and_then(|()| file.sync_all()));
     written.explain(FailureKind::Other, path.display())?;
     banner::print(vkey)
 }
@@ -84,20 +108,31 @@ async fn serve_witness(flags: &WitnessServe) -> Outcome<()> {
     let vkey = identity.vkey()?;
     let folder = data_folder::make(data_dir)?;
     data_folder::check(&folder)?;
-    // Two processes on one state would race each other's memory of it, and a copied folder is a second witness.
+    // Two processes on one state would race each other's memory of it, and a copied folder is a
+    // second witness.
     let _lock = data_folder::lock(&folder)?;
-    let logs = Logs::parse(&read_small(&flags.logs)?).explain(FailureKind::Usage, flags.logs.display())?;
+    let logs =
+        Logs::parse(&read_small(&flags.logs)?).explain(FailureKind::Usage, flags.logs.display())?;
     let listener = flags.listen.bind("listen").await?;
     let metrics_listener = flags.metrics_listen.bind("metrics-listen").await?;
     let path: PathBuf = folder.join(STATE_NAME);
-    let state = State::open(&path).await.explain(FailureKind::DatabaseUnusable, path.display())?;
+    let state = State::open(&path)
+        .await
+        .explain(FailureKind::DatabaseUnusable, path.display())?;
     let clock = || u64::try_from(SystemClock.unix_millis() / 1_000).unwrap_or(0);
     let witness = Witness::new(&identity.name, identity.key, logs, state, Box::new(clock))
         .explain(FailureKind::Usage, &identity.name)?;
     let registry = Registry::new();
     log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
-    let bound = |listener: &tokio::net::TcpListener| listener.local_addr().explain(FailureKind::Address, "listen");
-    let text = format!("{vkey}\n{}", banner::witness_listening(bound(&listener)?, bound(&metrics_listener)?));
+    let bound = |listener: &tokio::net::TcpListener| {
+        listener
+            .local_addr()
+            .explain(FailureKind::Address, "listen")
+    };
+    let text = format!(
+        "{vkey}\n{}",
+        banner::witness_listening(bound(&listener)?, bound(&metrics_listener)?)
+    );
     banner::show(text)?;
     tracing::info!(%vkey, "witnessing");
     notify::ready();

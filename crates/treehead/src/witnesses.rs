@@ -12,11 +12,20 @@ use crate::failure::{Explain, FailureKind, Outcome};
 
 /// How heads are witnessed; none without a policy.
 pub(crate) fn witnessing(config: &Config) -> Outcome<Option<Witnessing>> {
-    let Some(policy) = config.witness_policy()? else { return Ok(None) };
-    let urls = policy.witnesses().iter().filter_map(|witness| witness.url.as_deref());
+    let Some(policy) = config.witness_policy()? else {
+        return Ok(None);
+    };
+    let urls = policy
+        .witnesses()
+        .iter()
+        .filter_map(|witness| witness.url.as_deref());
     let client = Client::new(urls).explain(FailureKind::Usage, "witness-policy")?;
     let fail_open_after = config.witness_fail_open_seconds.map(Duration::from_secs);
-    Ok(Some(Witnessing { policy, transport: Arc::new(Http(client)), fail_open_after }))
+    Ok(Some(Witnessing {
+        policy,
+        transport: Arc::new(Http(client)),
+        fail_open_after,
+    }))
 }
 
 /// The ledger knows no HTTP, the client no ledger.
@@ -24,7 +33,11 @@ struct Http(Client);
 
 #[async_trait]
 impl WitnessTransport for Http {
-    async fn add_checkpoint(&self, submission_prefix: &str, body: String) -> Result<WitnessAnswer, String> {
+    async fn add_checkpoint(
+        &self,
+        submission_prefix: &str,
+        body: String,
+    ) -> Result<WitnessAnswer, String> {
         let (status, body) = self.0.add_checkpoint(submission_prefix, body).await?;
         Ok(WitnessAnswer { status, body })
     }
@@ -42,6 +55,13 @@ mod tests {
         assert_eq!(policy.witnesses().len(), 3);
         assert!(policy.is_quorum(&[0, 2].into()) && !policy.is_quorum(&[1, 2].into()));
         // No https: this machine may have no root certificates.
-        Client::new(policy.witnesses().iter().filter_map(|witness| witness.url.as_deref()).take(1)).unwrap();
+        Client::new(
+            policy
+                .witnesses()
+                .iter()
+                .filter_map(|witness| witness.url.as_deref())
+                .take(1),
+        )
+        .unwrap();
     }
 }

@@ -12,23 +12,41 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("host", &[]),
     ("server", &["entry", "host", "ledger", "tlog"]),
     ("witness", &["host", "tlog"]),
-    ("treehead", &["entry", "host", "ledger", "server", "tlog", "witness"]),
+    (
+        "treehead",
+        &["entry", "host", "ledger", "server", "tlog", "witness"],
+    ),
 ];
 
 #[test]
 fn the_crates_depend_on_each_other_as_drawn() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let names: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
-    let found: BTreeSet<String> =
-        crates.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), names, "every crate is in the table above");
+    let found: BTreeSet<String> = crates
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(
+        found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        names,
+        "every crate is in the table above"
+    );
     for (name, allowed) in ARROWS {
         let manifest = std::fs::read_to_string(crates.join(name).join("Cargo.toml")).unwrap();
         let manifest: toml::Table = manifest.parse().unwrap();
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
-            let Some(dependencies) = manifest.get(section).and_then(toml::Value::as_table) else { continue };
-            for dependency in dependencies.keys().filter(|key| names.contains(key.as_str())) {
-                assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency} ({section})");
+            let Some(dependencies) = manifest.get(section).and_then(toml::Value::as_table) else {
+                continue;
+            };
+            for dependency in dependencies
+                .keys()
+                .filter(|key| names.contains(key.as_str()))
+            {
+                assert!(
+                    allowed.contains(&dependency.as_str()),
+                    "{name} must not depend on {dependency} ({section})"
+                );
             }
         }
     }
@@ -39,19 +57,36 @@ fn the_crates_depend_on_each_other_as_drawn() {
 fn the_pure_crates_stay_pure() {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     for name in ["tlog", "pki", "entry", "client"] {
-        let manifest: toml::Table =
-            std::fs::read_to_string(crates.join(name).join("Cargo.toml")).unwrap().parse().unwrap();
+        let manifest: toml::Table = std::fs::read_to_string(crates.join(name).join("Cargo.toml"))
+            .unwrap()
+            .parse()
+            .unwrap();
         let dependencies = manifest.get("dependencies").unwrap().as_table().unwrap();
-        for banned in ["tokio", "sqlx", "axum", "hyper", "tracing", "futures-util", "reqwest"] {
-            assert!(!dependencies.contains_key(banned), "{name} is pure and must not depend on {banned}");
+        for banned in [
+            "tokio",
+            "sqlx",
+            "axum",
+            "hyper",
+            "tracing",
+            "futures-util",
+            "reqwest",
+        ] {
+            assert!(
+                !dependencies.contains_key(banned),
+                "{name} is pure and must not depend on {banned}"
+            );
         }
     }
 }
 
-/// Rekor v1 and v2 are siblings: neither imports the other, and what lies below both imports neither.
+/// Rekor v1 and v2 are siblings: neither imports the other, and what lies below both imports
+/// neither.
 #[test]
 fn the_apis_do_not_import_each_other() {
-    let server = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("server/src");
+    let server = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("server/src");
     let mut seen = 0;
     let mut left = vec![server.clone()];
     while let Some(path) = left.pop() {
@@ -59,7 +94,12 @@ fn the_apis_do_not_import_each_other() {
             left.extend(path.read_dir().unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
-        let file = path.strip_prefix(&server).unwrap().to_str().unwrap().to_owned();
+        let file = path
+            .strip_prefix(&server)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         let banned: &[&str] = match file.split(['/', '.']).next().unwrap() {
             "v1" => &["v2"],
             "v2" => &["v1"],
@@ -70,12 +110,18 @@ fn the_apis_do_not_import_each_other() {
         seen += 1;
         let text = std::fs::read_to_string(&path).unwrap();
         for api in banned {
-            for way in [format!("crate::{api}::"), format!("super::{api}::"), format!("crate::{api};")] {
+            for way in [
+                format!("crate::{api}::"),
+                format!("super::{api}::"),
+                format!("crate::{api};"),
+            ] {
                 assert!(!text.contains(&way), "{file} must not name {way}");
             }
             let from_the_crate = text.lines().filter(|line| line.starts_with("use crate::{"));
             for line in from_the_crate {
-                let mut names = line.trim_start_matches("use crate::{").split([',', '}', ' ']);
+                let mut names = line
+                    .trim_start_matches("use crate::{")
+                    .split([',', '}', ' ']);
                 assert!(!names.any(|name| name == *api), "{file}: {line}");
             }
         }

@@ -18,7 +18,8 @@ const KEEP_IDLE: Duration = Duration::from_secs(60);
 /// Largest answer that is read: a cosignature has some 200 bytes.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
-/// Speaks HTTP/1.1 to witnesses and keeps connections open. Follows no redirects: a witness is where its operator says.
+/// Speaks HTTP/1.1 to witnesses and keeps connections open. Follows no redirects: a witness is
+/// where its operator says.
 #[derive(Clone)]
 pub struct Client {
     plain: HttpClient<HttpConnector, Full<Bytes>>,
@@ -40,27 +41,42 @@ pub enum ClientError {
 impl Client {
     /// A client for these submission prefixes.
     ///
-    /// An https witness is trusted to be who its URL says if its certificate leads to a root of the system (or of the file
-    /// that `SSL_CERT_FILE` names). That is not what its cosignatures rest on: those are verified with its key.
-    pub fn new<'u>(submission_prefixes: impl IntoIterator<Item = &'u str>) -> Result<Self, ClientError> {
+    /// An https witness is trusted to be who its URL says if its certificate leads to a root of the
+    /// system (or of the file that `SSL_CERT_FILE` names). That is not what its cosignatures rest
+    /// on: those are verified with its key.
+    pub fn new<'u>(
+        submission_prefixes: impl IntoIterator<Item = &'u str>,
+    ) -> Result<Self, ClientError> {
         let mut needs_tls = false;
         for url in submission_prefixes {
             needs_tls |= add_checkpoint_url(url)?.scheme_str() == Some("https");
         }
         let mut builder = HttpClient::builder(TokioExecutor::new());
-        builder.pool_idle_timeout(KEEP_IDLE).pool_timer(hyper_util::rt::TokioTimer::new());
+        builder
+            .pool_idle_timeout(KEEP_IDLE)
+            .pool_timer(hyper_util::rt::TokioTimer::new());
         let tls = match needs_tls {
             true => {
-                let tls = HttpsConnectorBuilder::new().with_native_roots().map_err(ClientError::Roots)?;
+                let tls = HttpsConnectorBuilder::new()
+                    .with_native_roots()
+                    .map_err(ClientError::Roots)?;
                 Some(builder.build(tls.https_only().enable_http1().wrap_connector(connector())))
             }
             false => None,
         };
-        Ok(Self { plain: builder.build(connector()), tls })
+        Ok(Self {
+            plain: builder.build(connector()),
+            tls,
+        })
     }
 
-    /// POSTs the body of an `add-checkpoint`; returns status and body (empty where it is no text). The caller bounds the time.
-    pub async fn add_checkpoint(&self, submission_prefix: &str, body: String) -> Result<(u16, String), String> {
+    /// POSTs the body of an `add-checkpoint`; returns status and body (empty where it is no text).
+    /// The caller bounds the time.
+    pub async fn add_checkpoint(
+        &self,
+        submission_prefix: &str,
+        body: String,
+    ) -> Result<(u16, String), String> {
         let url = add_checkpoint_url(submission_prefix).map_err(|error| error.to_string())?;
         let is_https = url.scheme_str() == Some("https");
         let request = Request::post(url)
@@ -75,7 +91,9 @@ impl Client {
         };
         let answer = answer.await.map_err(|error| with_cause(&error))?;
         let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let body = Limited::new(answer.into_body(), MAX_ANSWER_BYTES)
+            .collect()
+            .await;
         let body = body.map_err(|error| error.to_string())?.to_bytes();
         Ok((status, String::from_utf8(body.into()).unwrap_or_default()))
     }
@@ -92,8 +110,9 @@ fn connector() -> HttpConnector {
 
 fn add_checkpoint_url(submission_prefix: &str) -> Result<Uri, ClientError> {
     let wrong = || ClientError::Url(submission_prefix.to_owned());
-    let url: Uri =
-        format!("{}/add-checkpoint", submission_prefix.trim_end_matches('/')).parse().map_err(|_| wrong())?;
+    let url: Uri = format!("{}/add-checkpoint", submission_prefix.trim_end_matches('/'))
+        .parse()
+        .map_err(|_| wrong())?;
     match (url.scheme_str(), url.authority(), url.query()) {
         (Some("http" | "https"), Some(_), None) => Ok(url),
         _ => Err(wrong()),
@@ -115,8 +134,18 @@ mod tests {
     #[test]
     fn a_submission_prefix_is_a_url_without_query() {
         let url = add_checkpoint_url("https://witness.example/w1/").map(|url| url.to_string());
-        assert_eq!(url.ok().as_deref(), Some("https://witness.example/w1/add-checkpoint"));
-        for wrong in ["witness.example", "/w1", "ftp://witness.example", "http://a b", "https://w.example?x=", ""] {
+        assert_eq!(
+            url.ok().as_deref(),
+            Some("https://witness.example/w1/add-checkpoint")
+        );
+        for wrong in [
+            "witness.example",
+            "/w1",
+            "ftp://witness.example",
+            "http://a b",
+            "https://w.example?x=",
+            "",
+        ] {
             assert!(add_checkpoint_url(wrong).is_err(), "{wrong}");
         }
     }

@@ -24,17 +24,29 @@ pub struct LogsError {
 }
 
 impl Logs {
-    /// Reads a list: a vkey a line, and after a space the origin where that is not the name of the key, as with Rekor v1.
-    /// Empty lines and lines that begin with `#` do not count. Several keys of one origin stand in several lines.
+    /// Reads a list: a vkey a line, and after a space the origin where that is not the name of the
+    /// key, as with Rekor v1. Empty lines and lines that begin with `#` do not count. Several keys
+    /// of one origin stand in several lines.
     pub fn parse(text: &str) -> Result<Self, LogsError> {
         let mut logs = Self::default();
-        for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
-            let wrong = |problem| LogsError { line: number + 1, problem };
+        for (number, line) in text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        {
+            let wrong = |problem| LogsError {
+                line: number + 1,
+                problem,
+            };
             if number >= MAX_KEYS {
                 return Err(wrong("too many lines"));
             }
-            let (vkey, origin) = line.split_once(' ').map_or((line, None), |(vkey, origin)| (vkey, Some(origin)));
-            let key: NoteKey = vkey.parse().map_err(|_| wrong("not a vkey of an ECDSA P-256 or Ed25519 log key"))?;
+            let (vkey, origin) = line
+                .split_once(' ')
+                .map_or((line, None), |(vkey, origin)| (vkey, Some(origin)));
+            let key: NoteKey = vkey
+                .parse()
+                .map_err(|_| wrong("not a vkey of an ECDSA P-256 or Ed25519 log key"))?;
             let origin = origin.unwrap_or(key.name()).to_owned();
             if origin.is_empty() || origin.contains(char::is_control) {
                 return Err(wrong("not an origin"));
@@ -64,22 +76,33 @@ mod tests {
 
     fn new_key(name: &str) -> NoteKey {
         let rng = SystemRandom::new();
-        let key = SigningKey::from_pkcs8(&SigningKey::generate_ed25519_pkcs8(&rng).unwrap(), &rng).unwrap();
+        let key = SigningKey::from_pkcs8(&SigningKey::generate_ed25519_pkcs8(&rng).unwrap(), &rng)
+            .unwrap();
         NoteKey::new(name, key.verifying_key().clone()).unwrap()
     }
 
     #[test]
     fn an_origin_is_the_name_of_the_key_or_said() {
-        let (old, new, other) = (new_key("log.example"), new_key("log.example"), new_key("other.example"));
+        let (old, new, other) = (
+            new_key("log.example"),
+            new_key("log.example"),
+            new_key("other.example"),
+        );
         let text = format!("# ours\n\n{old}\n{new}\n{new} log.example - 17\n{other}\n");
         let logs = Logs::parse(&text).unwrap();
-        assert_eq!(logs.keys("log.example"), Some([old, new.clone()].as_slice()));
+        assert_eq!(
+            logs.keys("log.example"),
+            Some([old, new.clone()].as_slice())
+        );
         assert_eq!(logs.keys("log.example - 17"), Some([new].as_slice()));
         assert_eq!(logs.keys("other.example"), Some([other].as_slice()));
         assert_eq!(logs.keys("log"), None);
         let mut origins: Vec<&str> = logs.origins().collect();
         origins.sort_unstable();
-        assert_eq!(origins, ["log.example", "log.example - 17", "other.example"]);
+        assert_eq!(
+            origins,
+            ["log.example", "log.example - 17", "other.example"]
+        );
         assert_eq!(Logs::parse("").unwrap().origins().count(), 0);
     }
 
@@ -89,13 +112,20 @@ mod tests {
         let longest = format!("{key}\n{}", "\n".repeat(MAX_KEYS - 2));
         for (text, line) in [
             ("# x\nnonsense\n".to_owned(), 2),
-            (format!("{key}\n\n{}\n", key.to_string().replace("log", "lug")), 3),
+            (
+                format!("{key}\n\n{}\n", key.to_string().replace("log", "lug")),
+                3,
+            ),
             (format!(" {key}\n"), 1),
             (format!("{key} \n"), 1),
             (format!("{key} log\u{7}\n"), 1),
             (format!("{longest}\n{key}\n"), MAX_KEYS + 1),
         ] {
-            assert_eq!(Logs::parse(&text).map(|_| ()).map_err(|error| error.line), Err(line), "{line}");
+            assert_eq!(
+                Logs::parse(&text).map(|_| ()).map_err(|error| error.line),
+                Err(line),
+                "{line}"
+            );
         }
         assert!(Logs::parse(&format!("{longest}{key}\n")).is_ok());
     }

@@ -17,7 +17,8 @@ use tokio::time::timeout;
 
 use crate::{Outcome, Refusal, StateError, Witness};
 
-/// Largest request: 63 lines of proof are 3 KiB; the rest is for a checkpoint with many cosignatures.
+/// Largest request: 63 lines of proof are 3 KiB; the rest is for a checkpoint with many
+/// cosignatures.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// Longest wait for the whole of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +49,10 @@ struct App {
 /// Fails if the registry has the metrics of a witness already.
 pub fn router(witness: Witness, metrics: &Registry) -> Result<Router, prometheus::Error> {
     let requests = IntCounterVec::new(
-        Opts::new("treehead_witness_add_checkpoint_total", "Checkpoints brought to this witness, by result."),
+        Opts::new(
+            "treehead_witness_add_checkpoint_total",
+            "Checkpoints brought to this witness, by result.",
+        ),
         &["result"],
     )?;
     metrics.register(Box::new(requests.clone()))?;
@@ -56,9 +60,17 @@ pub fn router(witness: Witness, metrics: &Registry) -> Result<Router, prometheus
     for result in RESULTS {
         drop(requests.with_label_values(&[result]));
     }
-    let origins =
-        witness.logs().origins().map(|origin| (tlog::sha256(origin.as_bytes()).to_string(), origin.to_owned()));
-    let app = App { origins: origins.collect(), witness, requests };
+    let origins = witness.logs().origins().map(|origin| {
+        (
+            tlog::sha256(origin.as_bytes()).to_string(),
+            origin.to_owned(),
+        )
+    });
+    let app = App {
+        origins: origins.collect(),
+        witness,
+        requests,
+    };
     Ok(Router::new()
         .route("/add-checkpoint", post(add_checkpoint))
         .route("/{origin}/checkpoint", get(checkpoint))
@@ -91,7 +103,9 @@ async fn add_checkpoint(State(app): State<Arc<App>>, body: Body) -> Response {
                 Err(_) => Ok(Outcome::Refused(Refusal::Malformed)),
             };
             match outcome {
-                Ok(Outcome::Cosigned(line)) => ("cosigned", text(StatusCode::OK, format!("{line}\n"))),
+                Ok(Outcome::Cosigned(line)) => {
+                    ("cosigned", text(StatusCode::OK, format!("{line}\n")))
+                }
                 Ok(Outcome::Refused(refusal)) => refused(refusal),
                 Err(error) => ("failed", unavailable(&error)),
             }
@@ -102,9 +116,15 @@ async fn add_checkpoint(State(app): State<Arc<App>>, body: Body) -> Response {
 }
 
 async fn checkpoint(State(app): State<Arc<App>>, Path(origin): Path<String>) -> Response {
-    let Some(origin) = app.origins.get(&origin) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(origin) = app.origins.get(&origin) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     match app.witness.checkpoint(origin).await {
-        Ok(Some(note)) => ([(CACHE_CONTROL, "no-cache")], text(StatusCode::OK, note.to_string())).into_response(),
+        Ok(Some(note)) => (
+            [(CACHE_CONTROL, "no-cache")],
+            text(StatusCode::OK, note.to_string()),
+        )
+            .into_response(),
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(error) => unavailable(&error),
     }
@@ -118,7 +138,11 @@ fn refused(refusal: Refusal) -> (&'static str, Response) {
         Refusal::Untrusted => ("untrusted", said(StatusCode::FORBIDDEN)),
         Refusal::OldSize => ("old_size", said(StatusCode::BAD_REQUEST)),
         Refusal::Conflict(size) => {
-            let body = (StatusCode::CONFLICT, [(CONTENT_TYPE, "text/x.tlog.size")], format!("{size}\n"));
+            let body = (
+                StatusCode::CONFLICT,
+                [(CONTENT_TYPE, "text/x.tlog.size")],
+                format!("{size}\n"),
+            );
             ("conflict", body.into_response())
         }
         Refusal::Inconsistent => ("inconsistent", said(StatusCode::UNPROCESSABLE_ENTITY)),

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use tlog::{Hash, TreeSize};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/witness");
@@ -12,8 +14,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/witness");
 /// Longest wait for the turn of a request.
 const TURN: Duration = Duration::from_secs(5);
 
-/// The state in one SQLite file: WAL, `synchronous = FULL`, so that a commit is on disk when it returns. One process uses it
-/// (the lock on the data folder is the binary's business).
+/// The state in one SQLite file: WAL, `synchronous = FULL`, so that a commit is on disk when it
+/// returns. One process uses it (the lock on the data folder is the binary's business).
 #[derive(Clone, Debug)]
 pub struct State {
     pool: SqlitePool,
@@ -70,24 +72,43 @@ impl State {
 
     /// The checkpoint of an origin that was cosigned last.
     pub async fn last(&self, origin: &str) -> StateResult<Option<Cosigned>> {
-        let query = sqlx::query_as("SELECT size, root, checkpoint, time FROM cosigned WHERE origin = ?1").bind(origin);
-        let row: Option<(i64, Vec<u8>, String, Option<i64>)> = query.fetch_optional(&self.pool).await?;
-        let damaged = |column: &str| StateError::Damaged(format!("table cosigned: {column} of {origin:?}"));
+        let query =
+            sqlx::query_as("SELECT size, root, checkpoint, time FROM cosigned WHERE origin = ?1")
+                .bind(origin);
+        let row: Option<(i64, Vec<u8>, String, Option<i64>)> =
+            query.fetch_optional(&self.pool).await?;
+        let damaged =
+            |column: &str| StateError::Damaged(format!("table cosigned: {column} of {origin:?}"));
         row.map(|(size, root, checkpoint, time)| {
             let size = TreeSize(u64::try_from(size).map_err(|_| damaged("size"))?);
             let root = Hash::try_from(root.as_slice()).map_err(|_| damaged("root"))?;
-            let time = time.map(u64::try_from).transpose().map_err(|_| damaged("time"))?;
-            Ok(Cosigned { size, root, checkpoint, time })
+            let time = time
+                .map(u64::try_from)
+                .transpose()
+                .map_err(|_| damaged("time"))?;
+            Ok(Cosigned {
+                size,
+                root,
+                checkpoint,
+                time,
+            })
         })
         .transpose()
     }
 
-    /// Moves an origin on from `last` to `next`, in one statement; false, and nothing is stored, if `last` is not the last one
-    /// any more. Durable on return.
+    /// Moves an origin on from `last` to `next`, in one statement; false, and nothing is stored, if
+    /// `last` is not the last one any more. Durable on return.
     ///
     /// Dies in this: the row is the old one or the new one. Nothing was signed for the new one yet.
-    pub async fn advance(&self, origin: &str, last: Option<&Cosigned>, next: &Cosigned) -> StateResult<bool> {
-        let Ok(size) = i64::try_from(next.size.0) else { return Ok(false) };
+    pub async fn advance(
+        &self,
+        origin: &str,
+        last: Option<&Cosigned>,
+        next: &Cosigned,
+    ) -> StateResult<bool> {
+        let Ok(size) = i64::try_from(next.size.0) else {
+            return Ok(false);
+        };
         // A time beyond 63 bits cannot be cosigned.
         let time = next.time.and_then(|time| i64::try_from(time).ok());
         let query = match last {
@@ -99,9 +120,16 @@ impl State {
                  WHERE origin = ?1 AND size = ?6 AND root = ?7",
             ),
         };
-        let mut query = query.bind(origin).bind(size).bind(next.root.0.as_slice()).bind(&next.checkpoint).bind(time);
+        let mut query = query
+            .bind(origin)
+            .bind(size)
+            .bind(next.root.0.as_slice())
+            .bind(&next.checkpoint)
+            .bind(time);
         if let Some(last) = last {
-            query = query.bind(last.size.0.cast_signed()).bind(last.root.0.as_slice());
+            query = query
+                .bind(last.size.0.cast_signed())
+                .bind(last.root.0.as_slice());
         }
         Ok(query.execute(&self.pool).await?.rows_affected() == 1)
     }

@@ -1,7 +1,10 @@
 //! What a witness does with a checkpoint.
 
 use ring::rand::SystemRandom;
-use tlog::{AddCheckpoint, Checkpoint, EMPTY_ROOT, Note, NoteError, NoteSignature, SigningKey, TreeSize, WitnessKey};
+use tlog::{
+    AddCheckpoint, Checkpoint, EMPTY_ROOT, Note, NoteError, NoteSignature, SigningKey, TreeSize,
+    WitnessKey,
+};
 
 use crate::{Cosigned, Logs, State, StateError};
 
@@ -42,7 +45,8 @@ pub enum Refusal {
     /// The old size is larger than the checkpoint's. 400.
     #[error("the old size is larger than the size of the checkpoint")]
     OldSize,
-    /// The old size is not the size that was cosigned last, which this is; or another root was cosigned at that size. 409.
+    /// The old size is not the size that was cosigned last, which this is; or another root was
+    /// cosigned at that size. 409.
     #[error("the size cosigned last is {0}")]
     Conflict(TreeSize),
     /// The checkpoint does not extend the one cosigned last. 422.
@@ -51,7 +55,8 @@ pub enum Refusal {
 }
 
 impl Witness {
-    /// A witness. The key MUST be Ed25519 and its own: the signed message does not name the witness.
+    /// A witness. The key MUST be Ed25519 and its own: the signed message does not name the
+    /// witness.
     pub fn new(
         name: &str,
         key: SigningKey,
@@ -60,7 +65,14 @@ impl Witness {
         clock: Box<dyn Fn() -> u64 + Send + Sync>,
     ) -> Result<Self, NoteError> {
         WitnessKey::new(name, key.verifying_key().clone())?;
-        Ok(Self { name: name.to_owned(), key, logs, state, clock, rng: SystemRandom::new() })
+        Ok(Self {
+            name: name.to_owned(),
+            key,
+            logs,
+            state,
+            clock,
+            rng: SystemRandom::new(),
+        })
     }
 
     /// The logs.
@@ -71,13 +83,20 @@ impl Witness {
     /// C2SP tlog-witness, `add-checkpoint`: the checks in the order of the specification.
     pub async fn add_checkpoint(&self, body: &str) -> Result<Outcome, StateError> {
         let refused = |refusal| Ok(Outcome::Refused(refusal));
-        let Ok(request) = AddCheckpoint::parse(body) else { return refused(Refusal::Malformed) };
+        let Ok(request) = AddCheckpoint::parse(body) else {
+            return refused(Refusal::Malformed);
+        };
         let note = &request.checkpoint;
-        let Ok(checkpoint) = Checkpoint::parse(note.text()) else { return refused(Refusal::Malformed) };
+        let Ok(checkpoint) = Checkpoint::parse(note.text()) else {
+            return refused(Refusal::Malformed);
+        };
         // The origin is unknown: 404.
         let origin = checkpoint.origin.as_str();
-        let Some(keys) = self.logs.keys(origin) else { return refused(Refusal::UnknownOrigin) };
-        // No signature verifies against a trusted key, or that of a trusted key does not verify: 403.
+        let Some(keys) = self.logs.keys(origin) else {
+            return refused(Refusal::UnknownOrigin);
+        };
+        // No signature verifies against a trusted key, or that of a trusted key does not verify:
+        // 403.
         if note.verify(keys).is_err() {
             return refused(Refusal::Untrusted);
         }
@@ -86,25 +105,37 @@ impl Witness {
             return refused(Refusal::OldSize);
         }
         let time = (self.clock)();
-        let next =
-            Cosigned { size: checkpoint.size, root: checkpoint.root, checkpoint: note.to_string(), time: Some(time) };
+        let next = Cosigned {
+            size: checkpoint.size,
+            root: checkpoint.root,
+            checkpoint: note.to_string(),
+            time: Some(time),
+        };
         let mut newest = TreeSize(0);
         for _ in 0..MAX_TURNS {
             let last = self.state.last(origin).await?;
-            let (size, root) = last.as_ref().map_or((TreeSize(0), EMPTY_ROOT), |last| (last.size, last.root));
-            // The old size must match the size of the latest checkpoint that was cosigned: 409 with that size.
+            let (size, root) = last
+                .as_ref()
+                .map_or((TreeSize(0), EMPTY_ROOT), |last| (last.size, last.root));
+            // The old size must match the size of the latest checkpoint that was cosigned: 409 with
+            // that size.
             if request.old_size != size {
                 return refused(Refusal::Conflict(size));
             }
-            // The proof must lead from there to the checkpoint, and be empty from 0 and from its own size: 422.
-            // Of the same size the root must be the same: 409.
-            if tlog::verify_consistency(size, &root, next.size, &next.root, &request.proof).is_err() {
+            // The proof must lead from there to the checkpoint, and be empty from 0 and from its
+            // own size: 422. Of the same size the root must be the same: 409.
+            if tlog::verify_consistency(size, &root, next.size, &next.root, &request.proof).is_err()
+            {
                 tracing::warn!(origin, last = size.0, size = next.size.0, root = %next.root, "a log contradicts itself");
                 let is_other_root = next.size == size && request.proof.is_empty();
-                return refused(if is_other_root { Refusal::Conflict(size) } else { Refusal::Inconsistent });
+                return refused(if is_other_root {
+                    Refusal::Conflict(size)
+                } else {
+                    Refusal::Inconsistent
+                });
             }
-            // Durable before anything is signed. Dies here: the log asks again with the size that it learns of, and gets a
-            // cosignature over this very root.
+            // Durable before anything is signed. Dies here: the log asks again with the size that
+            // it learns of, and gets a cosignature over this very root.
             if self.state.advance(origin, last.as_ref(), &next).await? {
                 return Ok(Outcome::Cosigned(self.cosign(note.text(), time)?));
             }
@@ -113,10 +144,12 @@ impl Witness {
         refused(Refusal::Conflict(newest))
     }
 
-    /// The checkpoint of an origin that was cosigned last, with the cosignature that was given (one of now if an older version
-    /// gave it, which did not keep its time); none if there is none.
+    /// The checkpoint of an origin that was cosigned last, with the cosignature that was given (one
+    /// of now if an older version gave it, which did not keep its time); none if there is none.
     pub async fn checkpoint(&self, origin: &str) -> Result<Option<Note>, StateError> {
-        let Some(last) = self.state.last(origin).await? else { return Ok(None) };
+        let Some(last) = self.state.last(origin).await? else {
+            return Ok(None);
+        };
         let mut note = Note::parse(&last.checkpoint).map_err(damaged)?;
         // Ed25519 signs the same bytes the same way.
         let time = last.time.unwrap_or_else(|| (self.clock)());

@@ -12,8 +12,8 @@ use futures_util::future::join_all;
 use http::{Request, StatusCode};
 use ring::rand::SystemRandom;
 use tlog::{
-    AddCheckpoint, Checkpoint, EMPTY_ROOT, Edge, Hash, Note, NoteKey, SigningKey, TileId, TileTree, TreeSize,
-    WitnessKey,
+    AddCheckpoint, Checkpoint, EMPTY_ROOT, Edge, Hash, Note, NoteKey, SigningKey, TileId, TileTree,
+    TreeSize, WitnessKey,
 };
 use tower::ServiceExt as _;
 use witness::{Logs, State, Witness};
@@ -38,9 +38,16 @@ struct World {
 
 impl World {
     fn new(leaves: u64) -> Self {
-        let leaves = (0..leaves).map(|n| tlog::leaf_hash(&n.to_be_bytes())).collect();
+        let leaves = (0..leaves)
+            .map(|n| tlog::leaf_hash(&n.to_be_bytes()))
+            .collect();
         let witness = SigningKey::generate_ed25519_pkcs8(&SystemRandom::new()).unwrap();
-        Self { log: new_key(), witness, folder: tempfile::tempdir().unwrap(), leaves }
+        Self {
+            log: new_key(),
+            witness,
+            folder: tempfile::tempdir().unwrap(),
+            leaves,
+        }
     }
 
     /// The witness as it is after a restart.
@@ -91,7 +98,9 @@ impl World {
 }
 
 async fn post(router: &Router, body: impl ToString) -> (StatusCode, String, String) {
-    let request = Request::post("/add-checkpoint").body(Body::from(body.to_string())).unwrap();
+    let request = Request::post("/add-checkpoint")
+        .body(Body::from(body.to_string()))
+        .unwrap();
     answer(router, request).await
 }
 
@@ -101,10 +110,17 @@ async fn get(router: &Router, path: &str) -> (StatusCode, String, String) {
 
 async fn answer(router: &Router, request: Request<Body>) -> (StatusCode, String, String) {
     let response = router.clone().oneshot(request).await.unwrap();
-    let content_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+    let content_type = response
+        .headers()
+        .get("content-type")
+        .map(|value| value.to_str().unwrap().to_owned());
     let status = response.status();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    (status, content_type.unwrap_or_default(), String::from_utf8(body.to_vec()).unwrap())
+    (
+        status,
+        content_type.unwrap_or_default(),
+        String::from_utf8(body.to_vec()).unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -122,31 +138,57 @@ async fn every_case_of_the_specification_in_its_order() {
     unsigned.checkpoint = world.signed(ORIGIN, 5, world.edge(5).root(), &foreign);
     assert_eq!(status(unsigned.to_string()).await, 403);
     let spoiled = world.request(0, 5).to_string().replace("\n5\n", "\n6\n");
-    assert_eq!(status(spoiled).await, 403, "a known key's line that does not verify");
+    assert_eq!(
+        status(spoiled).await,
+        403,
+        "a known key's line that does not verify"
+    );
     let mut older = world.request(0, 5);
     older.old_size = TreeSize(6);
     assert_eq!(status(older.to_string()).await, 400);
     // Never seen: its size is 0.
     let (code, content_type, body) = post(&router, world.request(3, 5)).await;
-    assert_eq!((code.as_u16(), content_type.as_str(), body.as_str()), (409, "text/x.tlog.size", "0\n"));
+    assert_eq!(
+        (code.as_u16(), content_type.as_str(), body.as_str()),
+        (409, "text/x.tlog.size", "0\n")
+    );
     let mut proof_from_0 = world.request(0, 5);
     proof_from_0.proof = vec![EMPTY_ROOT];
     assert_eq!(status(proof_from_0.to_string()).await, 422);
     let mut empty = world.request(0, 0);
     empty.checkpoint = world.signed(ORIGIN, 0, world.edge(5).root(), &world.log);
-    assert_eq!(status(empty.to_string()).await, 409, "an empty tree has one root");
+    assert_eq!(
+        status(empty.to_string()).await,
+        409,
+        "an empty tree has one root"
+    );
 
     assert_eq!(status(world.request(0, 0).to_string()).await, 200);
     assert_eq!(status(world.request(0, 5).to_string()).await, 200);
     let (code, content_type, body) = post(&router, world.request(0, 7)).await;
-    assert_eq!((code.as_u16(), content_type.as_str(), body.as_str()), (409, "text/x.tlog.size", "5\n"));
-    assert_eq!(status(world.request(5, 5).to_string()).await, 200, "the same again: another time");
+    assert_eq!(
+        (code.as_u16(), content_type.as_str(), body.as_str()),
+        (409, "text/x.tlog.size", "5\n")
+    );
+    assert_eq!(
+        status(world.request(5, 5).to_string()).await,
+        200,
+        "the same again: another time"
+    );
     let mut split = world.request(5, 5);
     split.checkpoint = world.signed(ORIGIN, 5, world.edge(4).root(), &world.log);
     let (code, content_type, body) = post(&router, &split).await;
-    assert_eq!((code.as_u16(), content_type.as_str(), body.as_str()), (409, "text/x.tlog.size", "5\n"), "another root");
+    assert_eq!(
+        (code.as_u16(), content_type.as_str(), body.as_str()),
+        (409, "text/x.tlog.size", "5\n"),
+        "another root"
+    );
     split.proof = vec![EMPTY_ROOT];
-    assert_eq!(status(split.to_string()).await, 422, "a proof where there is nothing to prove");
+    assert_eq!(
+        status(split.to_string()).await,
+        422,
+        "a proof where there is nothing to prove"
+    );
     let mut unproven = world.request(5, 9);
     unproven.proof = world.proof(4, 9);
     assert_eq!(status(unproven.to_string()).await, 422);
@@ -169,7 +211,8 @@ async fn monitors_read_what_was_cosigned_last_and_a_restart_forgets_nothing() {
     let (code, _, text) = get(&router, &path).await;
     assert_eq!(code.as_u16(), 200);
     let note = Note::parse(&text).unwrap();
-    note.verify(&[NoteKey::new(ORIGIN, world.log.verifying_key().clone()).unwrap()]).unwrap();
+    note.verify(&[NoteKey::new(ORIGIN, world.log.verifying_key().clone()).unwrap()])
+        .unwrap();
     assert_eq!(note.signatures().len(), 2);
     assert_eq!(Checkpoint::parse(note.text()).unwrap().size, TreeSize(5));
 }
@@ -188,7 +231,12 @@ async fn monitors_read_the_cosignature_that_was_given() {
     }
     let (_, _, given_again) = post(&later, world.request(5, 5)).await;
     assert_ne!(given_again, given, "another time");
-    assert!(get(&at(NOW + 120).await, &path).await.2.ends_with(&given_again));
+    assert!(
+        get(&at(NOW + 120).await, &path)
+            .await
+            .2
+            .ends_with(&given_again)
+    );
 }
 
 #[tokio::test]
@@ -203,7 +251,8 @@ async fn the_cosignature_is_of_this_witness_and_this_time() {
     assert_eq!(key.verify(request.checkpoint.text(), &lines[0]), Ok(NOW));
 }
 
-/// Of requests that race from one size, no two with other roots are cosigned, and the size never goes back.
+/// Of requests that race from one size, no two with other roots are cosigned, and the size never
+/// goes back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_race_has_one_winner() {
     let world = World::new(20);
@@ -218,14 +267,28 @@ async fn a_race_has_one_winner() {
             checkpoint: world.signed(ORIGIN, size, edge.root(), &world.log),
         };
         let honest = world.request(size - 1, size);
-        let bodies = [honest.to_string(), other.to_string(), honest.to_string(), other.to_string()];
+        let bodies = [
+            honest.to_string(),
+            other.to_string(),
+            honest.to_string(),
+            other.to_string(),
+        ];
         let answers = join_all(bodies.iter().map(|body| post(&router, body))).await;
-        let cosigned: Vec<bool> = answers.iter().map(|answer| answer.0 == StatusCode::OK).collect();
+        let cosigned: Vec<bool> = answers
+            .iter()
+            .map(|answer| answer.0 == StatusCode::OK)
+            .collect();
         let roots = u8::from(cosigned[0] || cosigned[2]) + u8::from(cosigned[1] || cosigned[3]);
         assert_eq!(roots, 1, "size {size}: {cosigned:?}");
         if cosigned[1] || cosigned[3] {
             // The log's lie was first: nothing of the honest tree is cosigned any more.
-            assert_eq!(post(&router, world.request(size, size + 1)).await.0.as_u16(), 422);
+            assert_eq!(
+                post(&router, world.request(size, size + 1))
+                    .await
+                    .0
+                    .as_u16(),
+                422
+            );
             return;
         }
     }

@@ -30,7 +30,9 @@ impl Kind for V001 {
     }
 
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
-        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
+        let [public_key, package] = Member::of(spec)
+            .object(["publicKey", "package"])?
+            .unwrap_or_default();
         let [public_key] = public_key.object(["content"])?.unwrap_or_default();
         let public_key = public_key.base64("public key content")?;
         let mut faults = Vec::new();
@@ -41,11 +43,16 @@ impl Kind for V001 {
         artifact::refuse(&faults)?;
         let package = package.ok_or_else(|| Refusal::Invalid("missing package".to_owned()))?;
         package.validate()?;
-        Ok(Box::new(Spec { public_key, package }))
+        Ok(Box::new(Spec {
+            public_key,
+            package,
+        }))
     }
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
-        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
+        let [public_key, package] = Member::of(spec)
+            .object(["publicKey", "package"])?
+            .unwrap_or_default();
         let [public_key] = public_key.object(["content"])?.unwrap_or_default();
         let key = Key::from_pem(&public_key.base64("public key content")?)?;
         let [hash] = package.object(["hash"])?.unwrap_or_default();
@@ -65,7 +72,9 @@ impl Proposal for Spec {
         let key = Key::from_pem(&self.public_key)?;
         let hash = self.package.sha256(work)?;
         let package = Package::read(&self.package.content, work).map_err(Refusal::invalid)?;
-        key.public_key().verify_hash(&package.control_sha1, &package.signature, work).map_err(Refusal::invalid)?;
+        key.public_key()
+            .verify_hash(&package.control_sha1, &package.signature, work)
+            .map_err(Refusal::invalid)?;
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&key, &hash, &package),
             index_keys: index_keys(&key, format!("sha256:{hash}")),

@@ -14,9 +14,13 @@ pub(super) struct Artifact {
 }
 
 impl Artifact {
-    /// Decodes the member `name` of a spec; nothing where it is no object. What is wrong with its fields is added to
-    /// `faults`, named as Rekor names it.
-    pub(super) fn decode(member: Member<'_>, name: &str, faults: &mut Vec<String>) -> Result<Option<Self>, Refusal> {
+    /// Decodes the member `name` of a spec; nothing where it is no object. What is wrong with its
+    /// fields is added to `faults`, named as Rekor names it.
+    pub(super) fn decode(
+        member: Member<'_>,
+        name: &str,
+        faults: &mut Vec<String>,
+    ) -> Result<Option<Self>, Refusal> {
         let Some([hash, content]) = member.object(["hash", "content"])? else {
             faults.push(format!("{name} in body is required"));
             return Ok(None);
@@ -28,7 +32,9 @@ impl Artifact {
                 let path = format!("{name}.{name}.hash.{name}.hash");
                 match algorithm.text()?.as_deref() {
                     Some("sha256") => {}
-                    Some(_) => faults.push(format!("{path}.algorithm in body should be one of [sha256]")),
+                    Some(_) => faults.push(format!(
+                        "{path}.algorithm in body should be one of [sha256]"
+                    )),
                     None => faults.push(format!("{path}.algorithm in body is required")),
                 }
                 let value = value.text()?;
@@ -41,15 +47,16 @@ impl Artifact {
         Ok(Some(Self { content, claimed }))
     }
 
-    /// Checks what Rekor checks when it reads a proposal: the hash is one, or the artifact is there.
+    /// Checks what Rekor checks when it reads a proposal: the hash is one, or the artifact is
+    /// there.
     pub(super) fn validate(&self) -> Result<(), Refusal> {
         match &self.claimed {
             Some(value) => Digest::from_hex(HashAlgorithm::Sha256, value)
                 .map(drop)
                 .map_err(|_| Refusal::Invalid("invalid value for hash".to_owned())),
-            None if self.content.is_empty() => {
-                Err(Refusal::Invalid("'content' must be specified for package".to_owned()))
-            }
+            None if self.content.is_empty() => Err(Refusal::Invalid(
+                "'content' must be specified for package".to_owned(),
+            )),
             None => Ok(()),
         }
     }
@@ -57,21 +64,22 @@ impl Artifact {
     /// Checks that the artifact is there where `purpose` needs it.
     pub(super) fn require_content(&self, purpose: Purpose<'_>, name: &str) -> Result<(), Refusal> {
         match purpose {
-            Purpose::Insert { .. } if self.content.is_empty() => {
-                Err(Refusal::Invalid(format!("entry not insertable into log: missing {name} content")))
-            }
+            Purpose::Insert { .. } if self.content.is_empty() => Err(Refusal::Invalid(format!(
+                "entry not insertable into log: missing {name} content"
+            ))),
             _ => Ok(()),
         }
     }
 
     /// The artifact's SHA-256, in hexadecimal digits, which is the one it is said to have.
     pub(super) fn sha256(&self, work: &mut Work) -> Result<String, Refusal> {
-        work.take_hashing(self.content.len()).map_err(Refusal::invalid)?;
+        work.take_hashing(self.content.len())
+            .map_err(Refusal::invalid)?;
         let computed = hex::encode(tlog::sha256(&self.content).0);
         match &self.claimed {
-            Some(claimed) if *claimed != computed => {
-                Err(Refusal::Invalid(format!("SHA mismatch: {computed} != {claimed}")))
-            }
+            Some(claimed) if *claimed != computed => Err(Refusal::Invalid(format!(
+                "SHA mismatch: {computed} != {claimed}"
+            ))),
             _ => Ok(computed),
         }
     }
@@ -81,7 +89,10 @@ impl Artifact {
 pub(super) fn refuse(faults: &[String]) -> Result<(), Refusal> {
     match faults {
         [] => Ok(()),
-        faults => Err(Refusal::Invalid(format!("validation failure list:\n{}", faults.join("\n")))),
+        faults => Err(Refusal::Invalid(format!(
+            "validation failure list:\n{}",
+            faults.join("\n")
+        ))),
     }
 }
 
@@ -97,7 +108,9 @@ pub(super) fn hash_key_of_leaf(hash: Member<'_>) -> Result<String, Refusal> {
 /// The bytes of a `publicKey` of kinds that know an object without a key from no object.
 pub(super) fn key_content(public_key: Member<'_>) -> Result<Option<Vec<u8>>, Refusal> {
     let content = public_key.object(["content"])?;
-    content.map(|[content]| content.base64("publicKey content")).transpose()
+    content
+        .map(|[content]| content.base64("publicKey content"))
+        .transpose()
 }
 
 /// The key, which is there, or one fault more.

@@ -1,4 +1,5 @@
-//! `cose` 0.0.1: a tagged COSE_Sign1 message and the key that verifies it. The message is kept as the attestation.
+//! `cose` 0.0.1: a tagged COSE_Sign1 message and the key that verifies it. The message is kept as
+//! the attestation.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -31,8 +32,14 @@ impl Kind for V001 {
         let spec = Spec::from_json(spec)?;
         Key::from_pem(&spec.public_key)?;
         match spec.data {
-            Some(Data { envelope_hash: Some(_), payload_hash: Some(_), .. }) => Ok(None),
-            _ => Err(Refusal::Invalid("a leaf holds the hashes of envelope and payload".to_owned())),
+            Some(Data {
+                envelope_hash: Some(_),
+                payload_hash: Some(_),
+                ..
+            }) => Ok(None),
+            _ => Err(Refusal::Invalid(
+                "a leaf holds the hashes of envelope and payload".to_owned(),
+            )),
         }
     }
 }
@@ -63,10 +70,14 @@ impl Proposal for Spec {
         }
         let verifier = Verifier::new(key.public_key())?;
         let sign1 = Sign1::from_tagged(&self.message)?;
-        let data = self.data.as_ref().ok_or_else(|| Refusal::Invalid("cose object data cannot be nil".to_owned()))?;
+        let data = self
+            .data
+            .as_ref()
+            .ok_or_else(|| Refusal::Invalid("cose object data cannot be nil".to_owned()))?;
         sign1.verify(&data.aad, &verifier, work)?;
 
-        work.take_hashing(self.message.len() + sign1.payload().len()).map_err(Refusal::invalid)?;
+        work.take_hashing(self.message.len() + sign1.payload().len())
+            .map_err(Refusal::invalid)?;
         let envelope_hash = CommittedHash::of(&self.message);
         let payload_hash = CommittedHash::of(sign1.payload());
         let mut index_keys = vec![search::key_hash(&key)];
@@ -76,14 +87,19 @@ impl Proposal for Spec {
             index_keys.extend(statement::index_keys(sign1.payload(), Digests::Subjects)?);
         }
         let leaf_bytes = leaf_bytes(&key, &envelope_hash, &payload_hash);
-        Ok(Canonical { leaf_bytes, index_keys, attestation: Some(self.message) })
+        Ok(Canonical {
+            leaf_bytes,
+            index_keys,
+            attestation: Some(self.message),
+        })
     }
 }
 
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
-        let [message, public_key, data] =
-            Member::of(spec).object(["message", "publicKey", "data"])?.unwrap_or_default();
+        let [message, public_key, data] = Member::of(spec)
+            .object(["message", "publicKey", "data"])?
+            .unwrap_or_default();
         let message = message.base64("message")?;
         let public_key = public_key.base64("publicKey")?;
         let mut faults = Vec::new();
@@ -107,25 +123,37 @@ impl Spec {
             faults.push("publicKey in body is required".to_owned());
         }
         validated(faults)?;
-        Ok(Self { public_key, message, data })
+        Ok(Self {
+            public_key,
+            message,
+            data,
+        })
     }
 
-    /// Why this is no entry, and not one that can be looked up either: leaf bytes do not hold the message, and Rekor makes
-    /// none without it.
+    /// Why this is no entry, and not one that can be looked up either: leaf bytes do not hold the
+    /// message, and Rekor makes none without it.
     fn without_message(&self, purpose: Purpose<'_>) -> Refusal {
-        let hash = self.data.as_ref().and_then(|data| data.envelope_hash.as_ref());
+        let hash = self
+            .data
+            .as_ref()
+            .and_then(|data| data.envelope_hash.as_ref());
         match (hash.map(|hash| hex::decode(hash.value())), purpose) {
-            (None, _) => Refusal::Invalid("envelope hash should have been previously computed".to_owned()),
+            (None, _) => {
+                Refusal::Invalid("envelope hash should have been previously computed".to_owned())
+            }
             (Some(Err(error)), _) => Refusal::invalid(error),
             (Some(Ok(_)), Purpose::Insert { .. }) => not_insertable("missing COSE Sign1 message"),
-            (Some(Ok(_)), Purpose::LookUp { .. }) => Refusal::Invalid("signed message uninitialized".to_owned()),
+            (Some(Ok(_)), Purpose::LookUp { .. }) => {
+                Refusal::Invalid("signed message uninitialized".to_owned())
+            }
         }
     }
 }
 
 /// Members in the order of RFC 8785.
 fn leaf_bytes(key: &Key, envelope_hash: &CommittedHash, payload_hash: &CommittedHash) -> Vec<u8> {
-    let mut leaf = r#"{"apiVersion":"0.0.1","kind":"cose","spec":{"data":{"envelopeHash":"#.to_owned();
+    let mut leaf =
+        r#"{"apiVersion":"0.0.1","kind":"cose","spec":{"data":{"envelopeHash":"#.to_owned();
     envelope_hash.push_to(&mut leaf);
     leaf += r#","payloadHash":"#;
     payload_hash.push_to(&mut leaf);

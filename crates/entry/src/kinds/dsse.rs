@@ -32,7 +32,9 @@ impl Kind for V001 {
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         match Spec::from_json(spec)? {
             Spec::Committed(_) => Ok(None),
-            Spec::Proposed(_) => Err(Refusal::Invalid("a leaf holds no proposed content".to_owned())),
+            Spec::Proposed(_) => Err(Refusal::Invalid(
+                "a leaf holds no proposed content".to_owned(),
+            )),
         }
     }
 }
@@ -70,7 +72,9 @@ impl Proposal for Proposed {
     fn check(self: Box<Self>, _: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         let envelope = Envelope::from_json(&self.envelope)?;
         if envelope.signatures.is_empty() {
-            return Err(Refusal::Invalid("DSSE envelope must contain 1 or more signatures".to_owned()));
+            return Err(Refusal::Invalid(
+                "DSSE envelope must contain 1 or more signatures".to_owned(),
+            ));
         }
         let verified = dsse::verify(&envelope, &self.verifiers, KeysTried::UntilAllVerify, work)?;
         let envelope_hash = CommittedHash::of(self.envelope.as_bytes());
@@ -78,15 +82,29 @@ impl Proposal for Proposed {
         let mut index_keys = Vec::new();
         let mut signatures = Vec::new();
         for (signature, key) in verified.keys_by_signature() {
-            signatures.push(CommittedSignature { signature: signature.to_owned(), verifier: key.canonical().to_vec() });
+            signatures.push(CommittedSignature {
+                signature: signature.to_owned(),
+                verifier: key.canonical().to_vec(),
+            });
             index_keys.extend(index_keys_of_key(key));
         }
         index_keys.extend([payload_hash.index_key(), envelope_hash.index_key()]);
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(verified.payload(), Digests::Readable)?);
+            index_keys.extend(statement::index_keys(
+                verified.payload(),
+                Digests::Readable,
+            )?);
         }
-        let committed = Committed { envelope_hash, payload_hash, signatures };
-        Ok(Canonical { leaf_bytes: committed.leaf_bytes(), index_keys, attestation: None })
+        let committed = Committed {
+            envelope_hash,
+            payload_hash,
+            signatures,
+        };
+        Ok(Canonical {
+            leaf_bytes: committed.leaf_bytes(),
+            index_keys,
+            attestation: None,
+        })
     }
 }
 
@@ -102,7 +120,12 @@ impl Proposal for Committed {
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
         let [proposed, signatures, envelope_hash, payload_hash] = Member::of(spec)
-            .object(["proposedContent", "signatures", "envelopeHash", "payloadHash"])?
+            .object([
+                "proposedContent",
+                "signatures",
+                "envelopeHash",
+                "payloadHash",
+            ])?
             .unwrap_or_default();
         let proposed = match proposed.object(["envelope", "verifiers"])? {
             Some([envelope, verifiers]) => Some((envelope.text()?, verifier_list(verifiers)?)),
@@ -110,14 +133,20 @@ impl Spec {
         };
         let signatures = signature_list(signatures)?;
         let mut faults = Vec::new();
-        let envelope_hash = CommittedHash::from_json(envelope_hash, "envelopeHash.envelopeHash", &mut faults)?;
-        let payload_hash = CommittedHash::from_json(payload_hash, "payloadHash.payloadHash", &mut faults)?;
+        let envelope_hash =
+            CommittedHash::from_json(envelope_hash, "envelopeHash.envelopeHash", &mut faults)?;
+        let payload_hash =
+            CommittedHash::from_json(payload_hash, "payloadHash.payloadHash", &mut faults)?;
         if let Some((envelope, verifiers)) = &proposed {
             if envelope.is_none() {
-                faults.push("proposedContent.proposedContent.envelope in body is required".to_owned());
+                faults.push(
+                    "proposedContent.proposedContent.envelope in body is required".to_owned(),
+                );
             }
             match verifiers.as_deref() {
-                None => faults.push("proposedContent.proposedContent.verifiers in body is required".to_owned()),
+                None => faults.push(
+                    "proposedContent.proposedContent.verifiers in body is required".to_owned(),
+                ),
                 Some([]) => {
                     faults.push(
                         "proposedContent.proposedContent.verifiers in body should have at least 1 items".to_owned(),
@@ -174,7 +203,9 @@ impl Committed {
 
 /// The keys of a proposal; what is no text, and an empty one, is none.
 fn verifier_list(verifiers: Member<'_>) -> Result<Option<Vec<Vec<u8>>>, Refusal> {
-    let Some(elements) = verifiers.elements("verifiers", dsse::MAX_SIGNATURES)? else { return Ok(None) };
+    let Some(elements) = verifiers.elements("verifiers", dsse::MAX_SIGNATURES)? else {
+        return Ok(None);
+    };
     let mut keys = Vec::with_capacity(elements.len());
     for element in elements {
         let key = element.base64("verifier")?;
@@ -188,32 +219,53 @@ fn verifier_list(verifiers: Member<'_>) -> Result<Option<Vec<Vec<u8>>>, Refusal>
 type RawSignature = (Option<String>, Option<Vec<u8>>);
 
 fn signature_list(signatures: Member<'_>) -> Result<Vec<RawSignature>, Refusal> {
-    let elements = signatures.elements("signatures", dsse::MAX_SIGNATURES)?.unwrap_or_default();
+    let elements = signatures
+        .elements("signatures", dsse::MAX_SIGNATURES)?
+        .unwrap_or_default();
     let mut list = Vec::with_capacity(elements.len());
     for element in elements {
-        let Some([signature, verifier]) = element.object(["signature", "verifier"])? else { continue };
+        let Some([signature, verifier]) = element.object(["signature", "verifier"])? else {
+            continue;
+        };
         let verifier = verifier.base64("signature verifier")?;
-        list.push((signature.text()?.map(|text| text.into_owned()), Some(verifier).filter(|bytes| !bytes.is_empty())));
+        list.push((
+            signature.text()?.map(|text| text.into_owned()),
+            Some(verifier).filter(|bytes| !bytes.is_empty()),
+        ));
     }
     Ok(list)
 }
 
-fn committed_signatures(raw: Vec<RawSignature>, faults: &mut Vec<String>) -> Vec<CommittedSignature> {
+fn committed_signatures(
+    raw: Vec<RawSignature>,
+    faults: &mut Vec<String>,
+) -> Vec<CommittedSignature> {
     let mut signatures = Vec::with_capacity(raw.len());
     for (position, (signature, verifier)) in raw.into_iter().enumerate() {
-        // Rekor wants the standard alphabet here, and so cannot read back an entry whose envelope has the other one.
+        // Rekor wants the standard alphabet here, and so cannot read back an entry whose envelope
+        // has the other one.
         match &signature {
-            None => faults.push(format!("signatures.{position}.signature in body is required")),
+            None => faults.push(format!(
+                "signatures.{position}.signature in body is required"
+            )),
             Some(text) if dsse::decode_base64(text).is_err() => {
-                faults.push(format!("signatures.{position}.signature in body should be base64"));
+                faults.push(format!(
+                    "signatures.{position}.signature in body should be base64"
+                ));
             }
             Some(_) => {}
         }
         if verifier.is_none() {
-            faults.push(format!("signatures.{position}.verifier in body is required"));
+            faults.push(format!(
+                "signatures.{position}.verifier in body is required"
+            ));
         }
-        signatures
-            .extend(signature.zip(verifier).map(|(signature, verifier)| CommittedSignature { signature, verifier }));
+        signatures.extend(signature.zip(verifier).map(|(signature, verifier)| {
+            CommittedSignature {
+                signature,
+                verifier,
+            }
+        }));
     }
     signatures
 }

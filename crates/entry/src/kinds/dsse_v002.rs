@@ -1,4 +1,5 @@
-//! `dsse` 0.0.2, of Rekor v2 up to v2.2.1: a DSSE envelope, of which the hash of the payload and the signatures are logged.
+//! `dsse` 0.0.2, of Rekor v2 up to v2.2.1: a DSSE envelope, of which the hash of the payload and
+//! the signatures are logged.
 //!
 //! Newer clients log an envelope as a `hashedrekord` over the digest of what was signed.
 
@@ -33,7 +34,9 @@ impl Kind for V002 {
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = v2::spec_of_leaf(spec)?;
-        let Some(spec::Spec::DsseV002(entry)) = spec.spec else { return Err(missing("dsseV002")) };
+        let Some(spec::Spec::DsseV002(entry)) = spec.spec else {
+            return Err(missing("dsseV002"));
+        };
         v2::digest_of(entry.payload_hash)?;
         for signature in entry.signatures {
             Signer::new(signature.verifier)?;
@@ -48,20 +51,33 @@ pub(crate) struct Request(pub(crate) DsseRequestV002);
 
 impl Proposal for Request {
     fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
-        self.checked(purpose, work).map_err(|reason| Refusal::Invalid(format!("invalid dsse request: {reason}")))
+        self.checked(purpose, work)
+            .map_err(|reason| Refusal::Invalid(format!("invalid dsse request: {reason}")))
     }
 }
 
 impl Request {
     fn checked(self, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
-        let DsseRequestV002 { envelope, verifiers } = self.0;
+        let DsseRequestV002 {
+            envelope,
+            verifiers,
+        } = self.0;
         let envelope = envelope.ok_or_else(|| missing("the envelope"))?;
-        for (list, length) in [("verifiers", verifiers.len()), ("signatures", envelope.signatures.len())] {
+        for (list, length) in [
+            ("verifiers", verifiers.len()),
+            ("signatures", envelope.signatures.len()),
+        ] {
             if !(1..=MAX_LIST).contains(&length) {
-                return Err(Refusal::Invalid(format!("1 to {MAX_LIST} {list} are expected")));
+                return Err(Refusal::Invalid(format!(
+                    "1 to {MAX_LIST} {list} are expected"
+                )));
             }
         }
-        if envelope.signatures.iter().any(|signature| signature.sig.is_empty()) {
+        if envelope
+            .signatures
+            .iter()
+            .any(|signature| signature.sig.is_empty())
+        {
             return Err(Refusal::Invalid("a signature is empty".to_owned()));
         }
         let mut signers = Vec::with_capacity(verifiers.len());
@@ -70,7 +86,9 @@ impl Request {
             if signer.scheme() == Scheme::Digest(HashAlgorithm::Sha512)
                 && signer.public_key().kind() == KeyKind::Ed25519
             {
-                return Err(Refusal::Invalid("an Ed25519 signature of an envelope is PKIX_ED25519".to_owned()));
+                return Err(Refusal::Invalid(
+                    "an Ed25519 signature of an envelope is PKIX_ED25519".to_owned(),
+                ));
             }
             if let Purpose::Insert { policy, .. } = purpose
                 && !signer.is_admitted(policy)
@@ -79,17 +97,25 @@ impl Request {
             }
             signers.push(signer);
         }
-        work.take_hashing(envelope.payload.len()).map_err(Refusal::invalid)?;
+        work.take_hashing(envelope.payload.len())
+            .map_err(Refusal::invalid)?;
         let payload_hash = Digest::of(HashAlgorithm::Sha256, &envelope.payload);
         let signed = Signed::new(&envelope, &signers, work)?;
         let mut signatures = signed.pairs(&envelope, &signers, work)?;
         signatures.sort_unstable_by_key(|(signature, _)| *signature);
-        let mut index_keys: Vec<String> = signatures.iter().flat_map(|(_, signer)| signer.index_keys()).collect();
+        let mut index_keys: Vec<String> = signatures
+            .iter()
+            .flat_map(|(_, signer)| signer.index_keys())
+            .collect();
         index_keys.push(digest_key(&payload_hash));
         if envelope.payload_type == statement::PAYLOAD_TYPE {
             index_keys.extend(statement::index_keys(&envelope.payload, Digests::Readable)?);
         }
-        Ok(Canonical { leaf_bytes: leaf_bytes(&payload_hash, &signatures), index_keys, attestation: None })
+        Ok(Canonical {
+            leaf_bytes: leaf_bytes(&payload_hash, &signatures),
+            index_keys,
+            attestation: None,
+        })
     }
 }
 
@@ -100,10 +126,20 @@ struct Signed {
 }
 
 impl Signed {
-    /// The pre-authentication encoding of an envelope (DSSE, protocol.md), with the digests that its signers use.
+    /// The pre-authentication encoding of an envelope (DSSE, protocol.md), with the digests that
+    /// its signers use.
     fn new(envelope: &Envelope, signers: &[Signer], work: &mut Work) -> Result<Self, Refusal> {
-        let Envelope { payload, payload_type, .. } = envelope;
-        let mut message = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len()).into_bytes();
+        let Envelope {
+            payload,
+            payload_type,
+            ..
+        } = envelope;
+        let mut message = format!(
+            "DSSEv1 {} {payload_type} {} ",
+            payload_type.len(),
+            payload.len()
+        )
+        .into_bytes();
         message.extend_from_slice(payload);
         let mut digests: Vec<Digest> = Vec::new();
         for signer in signers {
@@ -144,7 +180,11 @@ impl Signed {
         last: Option<usize>,
         work: &mut Work,
     ) -> Result<usize, Refusal> {
-        let is_used = |key: &[u8]| pairs.iter().any(|(_, used)| used.public_key().bytes() == key);
+        let is_used = |key: &[u8]| {
+            pairs
+                .iter()
+                .any(|(_, used)| used.public_key().bytes() == key)
+        };
         let mut tried: Vec<(&[u8], Scheme)> = Vec::new();
         for at in likely_first(signers.len(), last) {
             let check = check_of(&signers[at]);
@@ -152,19 +192,34 @@ impl Signed {
                 continue;
             }
             if self.verifies(&signers[at], signature, work)? {
-                // A key may come twice, once as a certificate: which one is logged must not depend on the order of trying.
-                return Ok(signers.iter().position(|signer| check_of(signer) == check).unwrap_or(at));
+                // A key may come twice, once as a certificate: which one is logged must not depend
+                // on the order of trying.
+                return Ok(signers
+                    .iter()
+                    .position(|signer| check_of(signer) == check)
+                    .unwrap_or(at));
             }
             tried.push(check);
         }
-        Err(Refusal::Invalid("a signature does not verify under any verifier that has none yet".to_owned()))
+        Err(Refusal::Invalid(
+            "a signature does not verify under any verifier that has none yet".to_owned(),
+        ))
     }
 
-    fn verifies(&self, signer: &Signer, signature: &[u8], work: &mut Work) -> Result<bool, Refusal> {
+    fn verifies(
+        &self,
+        signer: &Signer,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> Result<bool, Refusal> {
         let key = signer.public_key();
         let verified = match signer.scheme() {
             Scheme::Message => key.verify_message(&self.message, signature, work),
-            Scheme::Digest(hash) => match self.digests.iter().find(|digest| digest.algorithm() == hash) {
+            Scheme::Digest(hash) => match self
+                .digests
+                .iter()
+                .find(|digest| digest.algorithm() == hash)
+            {
                 Some(digest) => key.verify_digest(digest, signature, work),
                 None => return Ok(false),
             },
@@ -183,10 +238,13 @@ fn check_of(signer: &Signer) -> (&[u8], Scheme) {
 
 /// Members are in the order of RFC 8785, and no value needs an escape: base64 and known names.
 fn leaf_bytes(payload_hash: &Digest, signatures: &[(&[u8], &Signer)]) -> Vec<u8> {
-    let signatures_len: usize =
-        signatures.iter().map(|(signature, signer)| 50 + signature.len() * 4 / 3 + signer.written_len()).sum();
+    let signatures_len: usize = signatures
+        .iter()
+        .map(|(signature, signer)| 50 + signature.len() * 4 / 3 + signer.written_len())
+        .sum();
     let mut leaf = String::with_capacity(200 + signatures_len);
-    leaf += r#"{"apiVersion":"0.0.2","kind":"dsse","spec":{"dsseV002":{"payloadHash":{"algorithm":""#;
+    leaf +=
+        r#"{"apiVersion":"0.0.2","kind":"dsse","spec":{"dsseV002":{"payloadHash":{"algorithm":""#;
     leaf += hash_name(payload_hash.algorithm());
     leaf += r#"","digest":""#;
     STANDARD.encode_string(payload_hash.bytes(), &mut leaf);

@@ -1,4 +1,5 @@
-//! What the leaf bytes of several kinds hold instead of a client's bytes: hashes, and of keys their names in the index.
+//! What the leaf bytes of several kinds hold instead of a client's bytes: hashes, and of keys their
+//! names in the index.
 
 use super::Canonical;
 use crate::member::Member;
@@ -17,17 +18,27 @@ pub(super) struct CommittedHash {
 impl CommittedHash {
     /// The hash of `bytes`.
     pub(super) fn of(bytes: &[u8]) -> Self {
-        Self { value: tlog::sha256(bytes).to_string() }
+        Self {
+            value: tlog::sha256(bytes).to_string(),
+        }
     }
 
-    /// The hash that `member` gives, if it is an object. What is missing or wrong goes to `faults`, with `path` as
-    /// Rekor has it in its messages.
-    pub(super) fn from_json(member: Member<'_>, path: &str, faults: &mut Vec<String>) -> Result<Option<Self>, Refusal> {
-        let Some([algorithm, value]) = member.object(["algorithm", "value"])? else { return Ok(None) };
+    /// The hash that `member` gives, if it is an object. What is missing or wrong goes to `faults`,
+    /// with `path` as Rekor has it in its messages.
+    pub(super) fn from_json(
+        member: Member<'_>,
+        path: &str,
+        faults: &mut Vec<String>,
+    ) -> Result<Option<Self>, Refusal> {
+        let Some([algorithm, value]) = member.object(["algorithm", "value"])? else {
+            return Ok(None);
+        };
         match algorithm.text()? {
             None => faults.push(format!("{path}.algorithm in body is required")),
             Some(name) if name != HashAlgorithm::Sha256.name() => {
-                faults.push(format!("{path}.algorithm in body should be one of [sha256]"));
+                faults.push(format!(
+                    "{path}.algorithm in body should be one of [sha256]"
+                ));
             }
             Some(_) => {}
         }
@@ -35,7 +46,9 @@ impl CommittedHash {
         if value.is_none() {
             faults.push(format!("{path}.value in body is required"));
         }
-        Ok(value.map(|value| Self { value: value.into_owned() }))
+        Ok(value.map(|value| Self {
+            value: value.into_owned(),
+        }))
     }
 
     pub(super) fn value(&self) -> &str {
@@ -55,18 +68,25 @@ impl CommittedHash {
     }
 }
 
-/// What a key is found by: its hash as Rekor names it in the index of envelopes, with `sha256:`, by which its own search for a
-/// public key does not find them; the bare hash, by which ours does; and the names in its certificate.
+/// What a key is found by: its hash as Rekor names it in the index of envelopes, with `sha256:`, by
+/// which its own search for a public key does not find them; the bare hash, by which ours does; and
+/// the names in its certificate.
 pub(super) fn index_keys_of_key(key: &Key) -> Vec<String> {
     let hash = search::key_hash(key);
-    [format!("sha256:{hash}"), hash].into_iter().chain(search::key_names(key)).collect()
+    [format!("sha256:{hash}"), hash]
+        .into_iter()
+        .chain(search::key_names(key))
+        .collect()
 }
 
 /// Refuses if anything is missing or wrong, with all of it in one message, as Rekor.
 pub(super) fn validated(faults: Vec<String>) -> Result<(), Refusal> {
     match faults.is_empty() {
         true => Ok(()),
-        false => Err(Refusal::Invalid(format!("validation failure list:\n{}", faults.join("\n")))),
+        false => Err(Refusal::Invalid(format!(
+            "validation failure list:\n{}",
+            faults.join("\n")
+        ))),
     }
 }
 
@@ -77,5 +97,9 @@ pub(super) fn not_insertable(reason: &str) -> Refusal {
 
 /// What a look-up needs of an entry.
 pub(super) fn found_by(leaf_bytes: Vec<u8>) -> Canonical {
-    Canonical { leaf_bytes, index_keys: Vec::new(), attestation: None }
+    Canonical {
+        leaf_bytes,
+        index_keys: Vec::new(),
+        attestation: None,
+    }
 }

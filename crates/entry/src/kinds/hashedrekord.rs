@@ -49,28 +49,42 @@ impl Proposal for Spec {
         let key = self.key()?;
         let digest = self.digest()?;
         purpose.admit_leaf_with(key.canonical().len())?;
-        key.verify_digest(&digest, &self.signature, work).map_err(|error| match error {
-            VerifyError::Signature(SignatureError::NotAllowed) => Refusal::invalid(SignatureError::NotAllowed),
-            error => Refusal::Invalid(format!("verifying signature: {error}")),
-        })?;
+        key.verify_digest(&digest, &self.signature, work)
+            .map_err(|error| match error {
+                VerifyError::Signature(SignatureError::NotAllowed) => {
+                    Refusal::invalid(SignatureError::NotAllowed)
+                }
+                error => Refusal::Invalid(format!("verifying signature: {error}")),
+            })?;
         if let Purpose::Insert { policy, .. } = purpose
             && !policy.admits(key.public_key().kind(), digest.algorithm())
         {
             return Err(Refusal::invalid(SignatureError::NotAllowed));
         }
-        Ok(Canonical { leaf_bytes: self.leaf_bytes(&key), index_keys: index_keys(&key, &self), attestation: None })
+        Ok(Canonical {
+            leaf_bytes: self.leaf_bytes(&key),
+            index_keys: index_keys(&key, &self),
+            attestation: None,
+        })
     }
 }
 
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
-        let [signature, data] = Member::of(spec).object(["signature", "data"])?.unwrap_or_default();
+        let [signature, data] = Member::of(spec)
+            .object(["signature", "data"])?
+            .unwrap_or_default();
         // Base64 is decoded before anything is found to be missing.
         let signature = match signature.object(["content", "publicKey"])? {
             Some([content, public_key]) => {
                 let content = content.base64("signature content")?;
                 let public_key = public_key.object(["content"])?;
-                Some((content, public_key.map(|[content]| content.base64("public key content")).transpose()?))
+                Some((
+                    content,
+                    public_key
+                        .map(|[content]| content.base64("public key content"))
+                        .transpose()?,
+                ))
             }
             None => None,
         };
@@ -81,13 +95,21 @@ impl Spec {
             None => Err("data in body is required"),
         };
         match (signature, hash) {
-            (Some((signature, public_key)), Ok((algorithm, value))) => {
-                Ok(Self { signature, public_key, algorithm, value })
-            }
+            (Some((signature, public_key)), Ok((algorithm, value))) => Ok(Self {
+                signature,
+                public_key,
+                algorithm,
+                value,
+            }),
             (signature, hash) => {
-                let missing = signature.is_none().then_some("signature in body is required");
-                let faults: Vec<&str> =
-                    ["validation failure list:"].into_iter().chain(hash.err()).chain(missing).collect();
+                let missing = signature
+                    .is_none()
+                    .then_some("signature in body is required");
+                let faults: Vec<&str> = ["validation failure list:"]
+                    .into_iter()
+                    .chain(hash.err())
+                    .chain(missing)
+                    .collect();
                 Err(Refusal::Invalid(faults.join("\n")))
             }
         }
@@ -104,11 +126,14 @@ impl Spec {
         Digest::from_hex(self.algorithm, &self.value).map_err(Refusal::invalid)
     }
 
-    /// Members are in the order of RFC 8785, and no value needs an escape: base64, hexadecimal digits, a known name.
+    /// Members are in the order of RFC 8785, and no value needs an escape: base64, hexadecimal
+    /// digits, a known name.
     fn leaf_bytes(&self, key: &Key) -> Vec<u8> {
-        let mut leaf =
-            String::with_capacity(256 + self.value.len() + (self.signature.len() + key.canonical().len()) / 2 * 3);
-        leaf += r#"{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":""#;
+        let mut leaf = String::with_capacity(
+            256 + self.value.len() + (self.signature.len() + key.canonical().len()) / 2 * 3,
+        );
+        leaf +=
+            r#"{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{"data":{"hash":{"algorithm":""#;
         leaf += self.algorithm.name();
         leaf += r#"","value":""#;
         leaf += &self.value;
@@ -135,8 +160,9 @@ fn validate(
     value: Option<Cow<'_, str>>,
 ) -> Result<(HashAlgorithm, String), &'static str> {
     let algorithm = algorithm.ok_or("data.data.hash.data.hash.algorithm in body is required")?;
-    let algorithm = HashAlgorithm::from_name(&algorithm)
-        .ok_or("data.data.hash.data.hash.algorithm in body should be one of [sha256 sha384 sha512]")?;
+    let algorithm = HashAlgorithm::from_name(&algorithm).ok_or(
+        "data.data.hash.data.hash.algorithm in body should be one of [sha256 sha384 sha512]",
+    )?;
     let value = value.ok_or("data.data.hash.data.hash.value in body is required")?;
     Ok((algorithm, value.into_owned()))
 }

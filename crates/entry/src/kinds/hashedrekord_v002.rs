@@ -27,9 +27,14 @@ impl Kind for V002 {
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = v2::spec_of_leaf(spec)?;
-        let Some(spec::Spec::HashedRekordV002(entry)) = spec.spec else { return Err(missing("hashedRekordV002")) };
+        let Some(spec::Spec::HashedRekordV002(entry)) = spec.spec else {
+            return Err(missing("hashedRekordV002"));
+        };
         let signature = entry.signature.ok_or_else(|| missing("a signature"))?;
-        Ok(Some(index_keys(&Signer::new(signature.verifier)?, &v2::digest_of(entry.data)?)))
+        Ok(Some(index_keys(
+            &Signer::new(signature.verifier)?,
+            &v2::digest_of(entry.data)?,
+        )))
     }
 }
 
@@ -53,7 +58,9 @@ impl Request {
         }
         let signer = Signer::new(signature.verifier)?;
         let Scheme::Digest(algorithm) = signer.scheme() else {
-            return Err(Refusal::Invalid("an Ed25519 signature over a digest is PKIX_ED25519_PH".to_owned()));
+            return Err(Refusal::Invalid(
+                "an Ed25519 signature over a digest is PKIX_ED25519_PH".to_owned(),
+            ));
         };
         if let Purpose::Insert { policy, .. } = purpose
             && !signer.is_admitted(policy)
@@ -68,7 +75,10 @@ impl Request {
                 algorithm.digest_length()
             ))
         })?;
-        signer.public_key().verify_digest(&digest, &signature.content, work).map_err(Refusal::invalid)?;
+        signer
+            .public_key()
+            .verify_digest(&digest, &signature.content, work)
+            .map_err(Refusal::invalid)?;
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&digest, &signature.content, &signer),
             index_keys: index_keys(&signer, &digest),

@@ -1,5 +1,5 @@
-//! `helm` 0.0.1: the provenance file of a Helm chart and the OpenPGP key that it is signed with. The chart itself is not
-//! part of it.
+//! `helm` 0.0.1: the provenance file of a Helm chart and the OpenPGP key that it is signed with.
+//! The chart itself is not part of it.
 
 mod provenance;
 
@@ -29,9 +29,12 @@ impl Kind for V001 {
         Weight::Heavy
     }
 
-    /// `chart.hash` and `chart.provenance.signature` are what stored entries have; of a proposal they are no part.
+    /// `chart.hash` and `chart.provenance.signature` are what stored entries have; of a proposal
+    /// they are no part.
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
-        let [public_key, chart] = Member::of(spec).object(["publicKey", "chart"])?.unwrap_or_default();
+        let [public_key, chart] = Member::of(spec)
+            .object(["publicKey", "chart"])?
+            .unwrap_or_default();
         let key = artifact::key_content(public_key)?;
         let mut faults = Vec::new();
         let mut content = Vec::new();
@@ -45,15 +48,25 @@ impl Kind for V001 {
         let public_key = artifact::require_key(key, &mut faults);
         artifact::refuse(&faults)?;
         match content.is_empty() {
-            true => Err(Refusal::Invalid("'content' must be specified for provenance".to_owned())),
-            false => Ok(Box::new(Spec { public_key, provenance: content })),
+            true => Err(Refusal::Invalid(
+                "'content' must be specified for provenance".to_owned(),
+            )),
+            false => Ok(Box::new(Spec {
+                public_key,
+                provenance: content,
+            })),
         }
     }
 
     /// Rekor cannot tell them from the leaf bytes; but all that they are made of is there.
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
-        let [public_key, chart] = Member::of(spec).object(["publicKey", "chart"])?.unwrap_or_default();
-        let key = pgp::Key::parse(&artifact::key_content(public_key)?.unwrap_or_default(), &mut Work::of_accepted())?;
+        let [public_key, chart] = Member::of(spec)
+            .object(["publicKey", "chart"])?
+            .unwrap_or_default();
+        let key = pgp::Key::parse(
+            &artifact::key_content(public_key)?.unwrap_or_default(),
+            &mut Work::of_accepted(),
+        )?;
         let [hash] = chart.object(["hash"])?.unwrap_or_default();
         Ok(Some(index_keys(&key, artifact::hash_key_of_leaf(hash)?)))
     }

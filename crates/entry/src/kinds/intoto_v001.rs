@@ -1,4 +1,5 @@
-//! `intoto` 0.0.1: a DSSE envelope and the one key that verifies it. The payload is kept as the attestation.
+//! `intoto` 0.0.1: a DSSE envelope and the one key that verifies it. The payload is kept as the
+//! attestation.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -70,16 +71,25 @@ impl Proposal for Spec {
         index_keys.extend(index_keys_of_key(&key));
         index_keys.push(payload_hash.index_key());
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(&payload, Digests::SubjectsAndMaterials)?);
+            index_keys.extend(statement::index_keys(
+                &payload,
+                Digests::SubjectsAndMaterials,
+            )?);
         }
         let leaf_bytes = leaf_bytes(&key, &hash, Some(&payload_hash));
-        Ok(Canonical { leaf_bytes, index_keys, attestation: Some(payload) })
+        Ok(Canonical {
+            leaf_bytes,
+            index_keys,
+            attestation: Some(payload),
+        })
     }
 }
 
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
-        let [content, public_key] = Member::of(spec).object(["content", "publicKey"])?.unwrap_or_default();
+        let [content, public_key] = Member::of(spec)
+            .object(["content", "publicKey"])?
+            .unwrap_or_default();
         let content = content.object(["envelope", "hash", "payloadHash"])?;
         let public_key = public_key.base64("public key")?;
         let mut faults = Vec::new();
@@ -88,25 +98,38 @@ impl Spec {
         }
         let [envelope, hash, payload_hash] = content.unwrap_or_default();
         let envelope = envelope.text()?.unwrap_or_default().into_owned();
-        let hash = CommittedHash::from_json(hash, "content.content.hash.content.hash", &mut faults)?;
-        let payload_hash =
-            CommittedHash::from_json(payload_hash, "content.content.payloadHash.content.payloadHash", &mut faults)?;
+        let hash =
+            CommittedHash::from_json(hash, "content.content.hash.content.hash", &mut faults)?;
+        let payload_hash = CommittedHash::from_json(
+            payload_hash,
+            "content.content.payloadHash.content.payloadHash",
+            &mut faults,
+        )?;
         if public_key.is_empty() {
             faults.push("publicKey in body is required".to_owned());
         }
         validated(faults)?;
-        Ok(Self { public_key, envelope, hash, payload_hash })
+        Ok(Self {
+            public_key,
+            envelope,
+            hash,
+            payload_hash,
+        })
     }
 
     /// Leaf bytes of the form that has no envelope.
     fn committed_leaf_bytes(&self) -> Result<Vec<u8>, Refusal> {
         let key = Key::from_pem(&self.public_key)?;
-        let hash = self.hash.as_ref().ok_or_else(|| Refusal::Invalid("missing hash value for envelope".to_owned()))?;
+        let hash = self
+            .hash
+            .as_ref()
+            .ok_or_else(|| Refusal::Invalid("missing hash value for envelope".to_owned()))?;
         Ok(leaf_bytes(&key, hash, self.payload_hash.as_ref()))
     }
 }
 
-/// Checks that the key verifies one signature. One with the ID of a key counts only if it is this key's.
+/// Checks that the key verifies one signature. One with the ID of a key counts only if it is this
+/// key's.
 fn verify(envelope: &Envelope, key: &Key, work: &mut Work) -> Result<(), Refusal> {
     if envelope.signatures.is_empty() {
         return Err(Refusal::Invalid("no signature found".to_owned()));
@@ -115,9 +138,13 @@ fn verify(envelope: &Envelope, key: &Key, work: &mut Work) -> Result<(), Refusal
     let opened = envelope.open()?;
     let is_candidate = |position: &usize| match envelope.signatures[*position].key_id.as_str() {
         "" => true,
-        key_id => fingerprint.as_deref().is_none_or(|fingerprint| fingerprint == key_id),
+        key_id => fingerprint
+            .as_deref()
+            .is_none_or(|fingerprint| fingerprint == key_id),
     };
-    opened.checks(work)?.find(key, (0..envelope.signatures.len()).filter(is_candidate))?;
+    opened
+        .checks(work)?
+        .find(key, (0..envelope.signatures.len()).filter(is_candidate))?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `intoto` 0.0.2: the parts of a DSSE envelope, each signature with its key. The payload is kept as the attestation.
+//! `intoto` 0.0.2: the parts of a DSSE envelope, each signature with its key. The payload is kept
+//! as the attestation.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -63,10 +64,16 @@ impl Proposal for Spec {
             };
         }
         let envelope = self.envelope()?;
-        let pems: Vec<&[u8]> = self.signatures.iter().map(|signature| signature.public_key.as_slice()).collect();
+        let pems: Vec<&[u8]> = self
+            .signatures
+            .iter()
+            .map(|signature| signature.public_key.as_slice())
+            .collect();
         let verified = dsse::verify(&envelope, &pems, KeysTried::All, work)?;
         let payload = decode_standard_base64(&envelope.payload).map_err(|at| {
-            Refusal::Invalid(format!("could not decode envelope payload: illegal base64 data at input byte {at}"))
+            Refusal::Invalid(format!(
+                "could not decode envelope payload: illegal base64 data at input byte {at}"
+            ))
         })?;
         if let Purpose::Insert { .. } = purpose
             && envelope.payload_type.is_empty()
@@ -74,21 +81,32 @@ impl Proposal for Spec {
             return Err(not_insertable("missing payloadType content"));
         }
         let payload_hash = CommittedHash::of(&payload);
-        let mut index_keys: Vec<String> = verified.keys().iter().flat_map(index_keys_of_key).collect();
+        let mut index_keys: Vec<String> =
+            verified.keys().iter().flat_map(index_keys_of_key).collect();
         index_keys.push(payload_hash.index_key());
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(&payload, Digests::SubjectsAndMaterials)?);
+            index_keys.extend(statement::index_keys(
+                &payload,
+                Digests::SubjectsAndMaterials,
+            )?);
         }
-        Ok(Canonical { leaf_bytes: self.leaf_bytes(Some(&payload_hash))?, index_keys, attestation: Some(payload) })
+        Ok(Canonical {
+            leaf_bytes: self.leaf_bytes(Some(&payload_hash))?,
+            index_keys,
+            attestation: Some(payload),
+        })
     }
 }
 
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
         let [content] = Member::of(spec).object(["content"])?.unwrap_or_default();
-        let [envelope, hash, payload_hash] = content.object(["envelope", "hash", "payloadHash"])?.unwrap_or_default();
-        let [payload_type, payload, signatures] =
-            envelope.object(["payloadType", "payload", "signatures"])?.unwrap_or_default();
+        let [envelope, hash, payload_hash] = content
+            .object(["envelope", "hash", "payloadHash"])?
+            .unwrap_or_default();
+        let [payload_type, payload, signatures] = envelope
+            .object(["payloadType", "payload", "signatures"])?
+            .unwrap_or_default();
         let payload_type = payload_type.text()?;
         let payload = payload.base64("payload")?;
         let mut faults = Vec::new();
@@ -96,9 +114,13 @@ impl Spec {
             faults.push(format!("{ENVELOPE}.payloadType in body is required"));
         }
         let signatures = signature_list(signatures, &mut faults)?;
-        let hash = CommittedHash::from_json(hash, "content.content.hash.content.hash", &mut faults)?;
-        let payload_hash =
-            CommittedHash::from_json(payload_hash, "content.content.payloadHash.content.payloadHash", &mut faults)?;
+        let hash =
+            CommittedHash::from_json(hash, "content.content.hash.content.hash", &mut faults)?;
+        let payload_hash = CommittedHash::from_json(
+            payload_hash,
+            "content.content.payloadHash.content.payloadHash",
+            &mut faults,
+        )?;
         // Of faults below `content` Rekor names the first.
         faults.truncate(1);
         validated(faults)?;
@@ -117,10 +139,12 @@ impl Spec {
             // What is no text is no base64 either.
             String::from_utf8(bytes.to_vec()).map_err(|_| dsse::unverified(&dsse::bad_base64()))
         };
-        let signatures = self
-            .signatures
-            .iter()
-            .map(|signature| Ok(dsse::Signature { key_id: signature.key_id.clone(), sig: text(&signature.sig)? }));
+        let signatures = self.signatures.iter().map(|signature| {
+            Ok(dsse::Signature {
+                key_id: signature.key_id.clone(),
+                sig: text(&signature.sig)?,
+            })
+        });
         Ok(Envelope {
             payload_type: self.payload_type.clone(),
             payload: text(&self.payload)?,
@@ -128,7 +152,8 @@ impl Spec {
         })
     }
 
-    /// Leaf bytes of the form that has no payload. Its keys parse, because those of every entry did.
+    /// Leaf bytes of the form that has no payload. Its keys parse, because those of every entry
+    /// did.
     fn committed_leaf_bytes(&self) -> Result<Vec<u8>, Refusal> {
         for signature in &self.signatures {
             Key::from_pem(&signature.public_key)?;
@@ -170,8 +195,12 @@ impl Spec {
 /// How Rekor's messages name the envelope.
 const ENVELOPE: &str = "content.content.envelope.content.envelope";
 
-/// The signatures; elements that are no objects are none. An empty key counts as given, as in Rekor, and then does not parse.
-fn signature_list(signatures: Member<'_>, faults: &mut Vec<String>) -> Result<Vec<Signature>, Refusal> {
+/// The signatures; elements that are no objects are none. An empty key counts as given, as in
+/// Rekor, and then does not parse.
+fn signature_list(
+    signatures: Member<'_>,
+    faults: &mut Vec<String>,
+) -> Result<Vec<Signature>, Refusal> {
     let Some(elements) = signatures.elements("signatures", dsse::MAX_SIGNATURES)? else {
         faults.push(format!("{ENVELOPE}.signatures in body is required"));
         return Ok(Vec::new());
@@ -179,20 +208,30 @@ fn signature_list(signatures: Member<'_>, faults: &mut Vec<String>) -> Result<Ve
     let mut list = Vec::with_capacity(elements.len());
     let mut given = 0;
     for element in elements {
-        let Some([key_id, sig, public_key]) = element.object(["keyid", "sig", "publicKey"])? else { continue };
+        let Some([key_id, sig, public_key]) = element.object(["keyid", "sig", "publicKey"])? else {
+            continue;
+        };
         let mut required = |member: Member<'_>, name: &str, what: &str| {
             if member.text()?.is_none() {
-                faults.push(format!("{ENVELOPE}.signatures.{given}.{name} in body is required"));
+                faults.push(format!(
+                    "{ENVELOPE}.signatures.{given}.{name} in body is required"
+                ));
             }
             member.base64(what)
         };
         let public_key = required(public_key, "publicKey", "public key")?;
         let sig = required(sig, "sig", "signature")?;
-        list.push(Signature { key_id: key_id.text()?.unwrap_or_default().into_owned(), sig, public_key });
+        list.push(Signature {
+            key_id: key_id.text()?.unwrap_or_default().into_owned(),
+            sig,
+            public_key,
+        });
         given += 1;
     }
     if list.is_empty() {
-        faults.push(format!("{ENVELOPE}.signatures in body should have at least 1 items"));
+        faults.push(format!(
+            "{ENVELOPE}.signatures in body should have at least 1 items"
+        ));
     }
     Ok(list)
 }

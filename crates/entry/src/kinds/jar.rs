@@ -39,11 +39,16 @@ impl Kind for V001 {
     }
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
-        let [archive, signature] = Member::of(spec).object(["archive", "signature"])?.unwrap_or_default();
+        let [archive, signature] = Member::of(spec)
+            .object(["archive", "signature"])?
+            .unwrap_or_default();
         let [signature] = signature.object(["content"])?.unwrap_or_default();
         let signature = signature.base64("signature content")?;
         let [hash] = archive.object(["hash"])?.unwrap_or_default();
-        Ok(Some(index_keys(&signature, artifact::hash_key_of_leaf(hash)?)))
+        Ok(Some(index_keys(
+            &signature,
+            artifact::hash_key_of_leaf(hash)?,
+        )))
     }
 }
 
@@ -57,7 +62,10 @@ impl Proposal for Spec {
         let hash = self.archive.sha256(work)?;
         let block = signed::verified_block(&self.archive.content, purpose, work)?;
         let signed_data = SignedData::from_der(&block).map_err(Refusal::invalid)?;
-        let (key, signature) = (signed_data.key().map_err(Refusal::invalid)?, signed_data.detached());
+        let (key, signature) = (
+            signed_data.key().map_err(Refusal::invalid)?,
+            signed_data.detached(),
+        );
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&hash, &signature, &key),
             index_keys: index_keys(&signature, format!("sha256:{hash}")),

@@ -1,4 +1,5 @@
-//! `rekord` 0.0.1: a signature over an artifact that the client sends along, in one of four formats.
+//! `rekord` 0.0.1: a signature over an artifact that the client sends along, in one of four
+//! formats.
 
 use std::borrow::Cow;
 
@@ -32,7 +33,10 @@ impl Kind for V001 {
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = Spec::from_json(spec)?;
-        let hash = spec.hash.as_deref().ok_or_else(|| Refusal::Invalid("missing data hash".to_owned()))?;
+        let hash = spec
+            .hash
+            .as_deref()
+            .ok_or_else(|| Refusal::Invalid("missing data hash".to_owned()))?;
         let work = &mut Work::of_accepted();
         Ok(Some(match spec.format {
             Format::Pgp => index_keys(&pgp::Key::parse(&spec.public_key, work)?, hash),
@@ -89,14 +93,19 @@ impl Proposal for Spec {
         if let Purpose::Insert { .. } = purpose
             && self.content.is_empty()
         {
-            return Err(Refusal::Invalid("entry not insertable into log: missing data content".to_owned()));
+            return Err(Refusal::Invalid(
+                "entry not insertable into log: missing data content".to_owned(),
+            ));
         }
-        work.take_hashing(self.content.len()).map_err(Refusal::invalid)?;
+        work.take_hashing(self.content.len())
+            .map_err(Refusal::invalid)?;
         let computed = tlog::sha256(&self.content).to_string();
         if let Some(given) = &self.hash
             && *given != computed
         {
-            return Err(Refusal::Invalid(format!("SHA mismatch: {computed} != {given}")));
+            return Err(Refusal::Invalid(format!(
+                "SHA mismatch: {computed} != {given}"
+            )));
         }
         match self.format {
             Format::Pgp => self.check_format::<pgp::Signature>(&computed, purpose, work),
@@ -109,7 +118,9 @@ impl Proposal for Spec {
 
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
-        let [signature, data] = Member::of(spec).object(["signature", "data"])?.unwrap_or_default();
+        let [signature, data] = Member::of(spec)
+            .object(["signature", "data"])?
+            .unwrap_or_default();
         // Base64 is decoded before anything is found to be missing.
         let signature = SignatureFields::of(signature)?;
         let data = DataFields::of(data)?;
@@ -122,16 +133,22 @@ impl Spec {
         let format = signature.format.as_deref().and_then(Format::from_name);
         let hash = data.value.map(Cow::into_owned);
         match &hash {
-            Some(hash) if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Some(hash)
+                if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+            {
                 return Err(invalid("invalid value for hash"));
             }
-            None if data.content.is_empty() => return Err(invalid("'content' must be specified for data")),
+            None if data.content.is_empty() => {
+                return Err(invalid("'content' must be specified for data"));
+            }
             _ => {}
         }
         Ok(Self {
             format: format.ok_or_else(|| invalid("missing signature format"))?,
             signature: signature.content,
-            public_key: signature.public_key.ok_or_else(|| invalid("missing public key"))?,
+            public_key: signature
+                .public_key
+                .ok_or_else(|| invalid("missing public key"))?,
             content: data.content,
             hash,
         })
@@ -154,7 +171,8 @@ impl Spec {
         })
     }
 
-    /// Members are in the order of RFC 8785, and no value needs an escape: base64, hexadecimal digits, a known name.
+    /// Members are in the order of RFC 8785, and no value needs an escape: base64, hexadecimal
+    /// digits, a known name.
     fn leaf_bytes<S: pki::Signature>(&self, signature: &S, key: &S::Key, hash: &str) -> Vec<u8> {
         let (signature, key) = (signature.canonical(), key.canonical());
         let mut leaf = String::with_capacity(320 + (signature.len() + key.len()) / 2 * 3);
@@ -188,13 +206,21 @@ struct SignatureFields<'a> {
 
 impl<'a> SignatureFields<'a> {
     fn of(signature: Member<'a>) -> Result<Option<Self>, Refusal> {
-        let Some([format, content, public_key]) = signature.object(["format", "content", "publicKey"])? else {
+        let Some([format, content, public_key]) =
+            signature.object(["format", "content", "publicKey"])?
+        else {
             return Ok(None);
         };
         let (format, content) = (format.text()?, content.base64("signature content")?);
         let public_key = public_key.object(["content"])?;
-        let public_key = public_key.map(|[content]| content.base64("signature publicKey content")).transpose()?;
-        Ok(Some(Self { format, content, public_key }))
+        let public_key = public_key
+            .map(|[content]| content.base64("signature publicKey content"))
+            .transpose()?;
+        Ok(Some(Self {
+            format,
+            content,
+            public_key,
+        }))
     }
 
     fn add_faults(&self, faults: &mut Vec<&str>) {
@@ -204,14 +230,18 @@ impl<'a> SignatureFields<'a> {
         match self.format.as_deref() {
             None => faults.push("signature.signature.format in body is required"),
             Some(format) if Format::from_name(format).is_none() => {
-                faults.push("signature.signature.format in body should be one of [pgp minisign x509 ssh]");
+                faults.push(
+                    "signature.signature.format in body should be one of [pgp minisign x509 ssh]",
+                );
             }
             Some(_) => {}
         }
         match &self.public_key {
             None => faults.push("signature.signature.publicKey in body is required"),
             Some(content) if content.is_empty() => {
-                faults.push("signature.signature.publicKey.signature.publicKey.content in body is required");
+                faults.push(
+                    "signature.signature.publicKey.signature.publicKey.content in body is required",
+                );
             }
             Some(_) => {}
         }
@@ -228,12 +258,19 @@ struct DataFields<'a> {
 
 impl<'a> DataFields<'a> {
     fn of(data: Member<'a>) -> Result<Option<Self>, Refusal> {
-        let Some([hash, content]) = data.object(["hash", "content"])? else { return Ok(None) };
+        let Some([hash, content]) = data.object(["hash", "content"])? else {
+            return Ok(None);
+        };
         let hash = hash.object(["algorithm", "value"])?;
         let has_hash = hash.is_some();
         let [algorithm, value] = hash.unwrap_or_default();
         let (algorithm, value) = (algorithm.text()?, value.text()?);
-        Ok(Some(Self { has_hash, algorithm, value, content: content.base64("data content")? }))
+        Ok(Some(Self {
+            has_hash,
+            algorithm,
+            value,
+            content: content.base64("data content")?,
+        }))
     }
 
     fn add_faults(&self, faults: &mut Vec<&str>) {
@@ -243,7 +280,9 @@ impl<'a> DataFields<'a> {
         match self.algorithm.as_deref() {
             None => faults.push("data.data.hash.data.hash.algorithm in body is required"),
             Some("sha256") => {}
-            Some(_) => faults.push("data.data.hash.data.hash.algorithm in body should be one of [sha256]"),
+            Some(_) => {
+                faults.push("data.data.hash.data.hash.algorithm in body should be one of [sha256]")
+            }
         }
         if self.value.is_none() {
             faults.push("data.data.hash.data.hash.value in body is required");
@@ -252,7 +291,10 @@ impl<'a> DataFields<'a> {
 }
 
 /// What Rekor calls field validation: all faults in one message.
-fn validate(signature: Option<&SignatureFields<'_>>, data: Option<&DataFields<'_>>) -> Result<(), Refusal> {
+fn validate(
+    signature: Option<&SignatureFields<'_>>,
+    data: Option<&DataFields<'_>>,
+) -> Result<(), Refusal> {
     let mut faults = vec!["validation failure list:"];
     match data {
         Some(data) => data.add_faults(&mut faults),

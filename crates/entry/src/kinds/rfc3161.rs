@@ -41,18 +41,28 @@ struct Spec {
 impl Proposal for Spec {
     fn check(self: Box<Self>, _: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         if self.response.len() > MAX_BYTES {
-            return Err(Refusal::Invalid("tsr exceeds maximum allowed size (10kB)".to_owned()));
+            return Err(Refusal::Invalid(
+                "tsr exceeds maximum allowed size (10kB)".to_owned(),
+            ));
         }
-        let (status, token) = time_stamp::response(&self.response)
-            .ok_or_else(|| Refusal::Invalid("asn1: structure error: not a time-stamp response".to_owned()))?;
+        let (status, token) = time_stamp::response(&self.response).ok_or_else(|| {
+            Refusal::Invalid("asn1: structure error: not a time-stamp response".to_owned())
+        })?;
         if !matches!(status, GRANTED | GRANTED_WITH_MODS) {
-            return Err(Refusal::Invalid(format!("tsr status not granted: {}", hex::encode(status))));
+            return Err(Refusal::Invalid(format!(
+                "tsr status not granted: {}",
+                hex::encode(status)
+            )));
         }
         let token = token.ok_or_else(|| Refusal::Invalid("tsr wrong content type: ".to_owned()))?;
         SignedData::from_content_info(token)
             .and_then(|signed| signed.verify_attached(work))
             .map_err(|error| Refusal::Invalid(format!("tsr verification error: {error}")))?;
-        Ok(Canonical { leaf_bytes: self.leaf_bytes(), index_keys: self.index_keys(), attestation: None })
+        Ok(Canonical {
+            leaf_bytes: self.leaf_bytes(),
+            index_keys: self.index_keys(),
+            attestation: None,
+        })
     }
 }
 
@@ -75,7 +85,8 @@ impl Spec {
     }
 
     fn leaf_bytes(&self) -> Vec<u8> {
-        let mut leaf = r#"{"apiVersion":"0.0.1","kind":"rfc3161","spec":{"tsr":{"content":""#.to_owned();
+        let mut leaf =
+            r#"{"apiVersion":"0.0.1","kind":"rfc3161","spec":{"tsr":{"content":""#.to_owned();
         STANDARD.encode_string(&self.response, &mut leaf);
         leaf += r#""}}}"#;
         leaf.into_bytes()

@@ -30,7 +30,9 @@ impl Kind for V001 {
     }
 
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
-        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
+        let [public_key, package] = Member::of(spec)
+            .object(["publicKey", "package"])?
+            .unwrap_or_default();
         let key = artifact::key_content(public_key)?;
         let mut faults = Vec::new();
         let package = Artifact::decode(package, "package", &mut faults)?;
@@ -38,12 +40,20 @@ impl Kind for V001 {
         artifact::refuse(&faults)?;
         let package = package.ok_or_else(|| Refusal::Invalid("missing package".to_owned()))?;
         package.validate()?;
-        Ok(Box::new(Spec { public_key, package }))
+        Ok(Box::new(Spec {
+            public_key,
+            package,
+        }))
     }
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
-        let [public_key, package] = Member::of(spec).object(["publicKey", "package"])?.unwrap_or_default();
-        let key = pgp::Key::parse(&artifact::key_content(public_key)?.unwrap_or_default(), &mut Work::of_accepted())?;
+        let [public_key, package] = Member::of(spec)
+            .object(["publicKey", "package"])?
+            .unwrap_or_default();
+        let key = pgp::Key::parse(
+            &artifact::key_content(public_key)?.unwrap_or_default(),
+            &mut Work::of_accepted(),
+        )?;
         let [hash] = package.object(["hash"])?.unwrap_or_default();
         Ok(Some(index_keys(&key, artifact::hash_key_of_leaf(hash)?)))
     }
@@ -68,12 +78,20 @@ impl Proposal for Spec {
         let package = Package::read(&self.package.content, work).map_err(Refusal::invalid)?;
         package.verify(&key, work).map_err(Refusal::invalid)?;
         let leaf_bytes = leaf_bytes(&key, &hash, &package).map_err(Refusal::invalid)?;
-        Ok(Canonical { leaf_bytes, index_keys: index_keys(&key, format!("sha256:{hash}")), attestation: None })
+        Ok(Canonical {
+            leaf_bytes,
+            index_keys: index_keys(&key, format!("sha256:{hash}")),
+            attestation: None,
+        })
     }
 }
 
 /// Members are in the order of RFC 8785.
-fn leaf_bytes(key: &pgp::Key, hash: &str, package: &Package<'_>) -> Result<Vec<u8>, package::PackageError> {
+fn leaf_bytes(
+    key: &pgp::Key,
+    hash: &str,
+    package: &Package<'_>,
+) -> Result<Vec<u8>, package::PackageError> {
     let mut leaf = String::with_capacity(512 + key.canonical().len() / 2 * 3);
     leaf += r#"{"apiVersion":"0.0.1","kind":"rpm","spec":{"package":{"hash":{"algorithm":"sha256","value":""#;
     leaf += hash;

@@ -1,4 +1,5 @@
-//! `tuf` 0.0.1: a document of The Update Framework and the root whose keys signed it, neither of them expired.
+//! `tuf` 0.0.1: a document of The Update Framework and the root whose keys signed it, neither of
+//! them expired.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -30,7 +31,10 @@ impl Kind for V001 {
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = Spec::from_json(spec)?;
         let work = &mut Work::of_accepted();
-        Ok(Some(index_keys(&Document::parse(&spec.metadata, work)?, &Root::parse(&spec.root, work)?)))
+        Ok(Some(index_keys(
+            &Document::parse(&spec.metadata, work)?,
+            &Root::parse(&spec.root, work)?,
+        )))
     }
 }
 
@@ -53,23 +57,36 @@ impl Proposal for Spec {
         purpose.admit_leaf_with(document.canonical().len() + root.canonical().len())?;
         root.verify(&document, now, work)?;
         let index_keys = index_keys(&document, &root);
-        Ok(Canonical { leaf_bytes: leaf_bytes(&document, &root), index_keys, attestation: None })
+        Ok(Canonical {
+            leaf_bytes: leaf_bytes(&document, &root),
+            index_keys,
+            attestation: None,
+        })
     }
 }
 
 impl Spec {
     fn from_json(spec: &RawValue) -> Result<Self, Refusal> {
-        let [metadata, root] = Member::of(spec).object(["metadata", "root"])?.unwrap_or_default();
+        let [metadata, root] = Member::of(spec)
+            .object(["metadata", "root"])?
+            .unwrap_or_default();
         let mut faults = Vec::new();
         let metadata = content(metadata, "metadata", &mut faults)?;
         let root = content(root, "root", &mut faults)?;
         validated(faults)?;
-        Ok(Self { metadata: metadata.unwrap_or_default(), root: root.unwrap_or_default() })
+        Ok(Self {
+            metadata: metadata.unwrap_or_default(),
+            root: root.unwrap_or_default(),
+        })
     }
 }
 
 /// A document as an object, or as base64 of its text.
-fn content(member: Member<'_>, name: &str, faults: &mut Vec<String>) -> Result<Option<Vec<u8>>, Refusal> {
+fn content(
+    member: Member<'_>,
+    name: &str,
+    faults: &mut Vec<String>,
+) -> Result<Option<Vec<u8>>, Refusal> {
     let Some([content]) = member.object(["content"])? else {
         faults.push(format!("{name} in body is required"));
         return Ok(None);
@@ -88,8 +105,14 @@ fn content(member: Member<'_>, name: &str, faults: &mut Vec<String>) -> Result<O
 
 fn decode(text: &str, name: &str) -> Result<Vec<u8>, Refusal> {
     decode_standard_base64(text).map_err(|at| {
-        let name = if name == "metadata" { "TUF metadata" } else { "TUF root" };
-        Refusal::Invalid(format!("base64 decoding {name} content: illegal base64 data at input byte {at}"))
+        let name = if name == "metadata" {
+            "TUF metadata"
+        } else {
+            "TUF root"
+        };
+        Refusal::Invalid(format!(
+            "base64 decoding {name} content: illegal base64 data at input byte {at}"
+        ))
     })
 }
 
@@ -105,7 +128,8 @@ fn index_keys(document: &Document, root: &Root) -> Vec<String> {
 
 /// Members in the order of RFC 8785.
 fn leaf_bytes(document: &Document, root: &Root) -> Vec<u8> {
-    let mut leaf = r#"{"apiVersion":"0.0.1","kind":"tuf","spec":{"metadata":{"content":""#.to_owned();
+    let mut leaf =
+        r#"{"apiVersion":"0.0.1","kind":"tuf","spec":{"metadata":{"content":""#.to_owned();
     STANDARD.encode_string(document.canonical(), &mut leaf);
     leaf += r#""},"root":{"content":""#;
     STANDARD.encode_string(root.canonical(), &mut leaf);

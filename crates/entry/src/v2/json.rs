@@ -1,12 +1,13 @@
 //! The JSON form of protobuf messages as Go's protojson reads it, which is what Rekor v2 does.
 //!
-//! A member may go by either of its names; an unknown one is refused, and so is one that comes twice, even if it is `null`,
-//! which otherwise leaves its field unset; of a oneof only one may be set. Bytes are base64 of either alphabet, padded or
-//! not; enums are names or numbers. Two differences: an absurdly long list is cut (it is refused for its length later), and
-//! nothing but white space may follow the value.
+//! A member may go by either of its names; an unknown one is refused, and so is one that comes
+//! twice, even if it is `null`, which otherwise leaves its field unset; of a oneof only one may be
+//! set. Bytes are base64 of either alphabet, padded or not; enums are names or numbers. Two
+//! differences: an absurdly long list is cut (it is refused for its length later), and nothing but
+//! white space may follow the value.
 //!
-//! The reader that the generated types bring along takes duplicates, and writes each message out as protobuf to read it
-//! again; it is the oracle of the fuzz target.
+//! The reader that the generated types bring along takes duplicates, and writes each message out as
+//! protobuf to read it again; it is the oracle of the fuzz target.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,13 +29,19 @@ pub(super) trait Message: Default {
     const FIELDS: &'static [[&'static str; 2]];
 
     /// Reads the field that has this name in JSON.
-    fn read<'de, A: MapAccess<'de>>(&mut self, field: &str, value: Value<'_, A>) -> Result<(), A::Error>;
+    fn read<'de, A: MapAccess<'de>>(
+        &mut self,
+        field: &str,
+        value: Value<'_, A>,
+    ) -> Result<(), A::Error>;
 }
 
 /// Reads one message from a whole text.
 pub(super) fn from_json<M: Message>(json: &[u8]) -> Result<M, Refusal> {
     let mut parser = serde_json::Deserializer::from_slice(json);
-    let message = As(MessageVisitor::<M>(PhantomData)).deserialize(&mut parser).map_err(Refusal::json)?;
+    let message = As(MessageVisitor::<M>(PhantomData))
+        .deserialize(&mut parser)
+        .map_err(Refusal::json)?;
     parser.end().map_err(Refusal::json)?;
     Ok(message)
 }
@@ -53,7 +60,8 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
 
     /// A name of an enum, or a number, known or not.
     pub(super) fn number(self, by_name: fn(&str) -> Option<i32>) -> Result<i32, A::Error> {
-        self.read(As(EnumVisitor(by_name))).map(Option::unwrap_or_default)
+        self.read(As(EnumVisitor(by_name)))
+            .map(Option::unwrap_or_default)
     }
 
     pub(super) fn message<M: Message>(self) -> Result<Option<M>, A::Error> {
@@ -62,12 +70,19 @@ impl<'de, A: MapAccess<'de>> Value<'_, A> {
 
     /// At most one message more than [`MAX_LIST`].
     pub(super) fn list<M: Message>(self) -> Result<Vec<M>, A::Error> {
-        self.read(As(ListVisitor(PhantomData))).map(Option::unwrap_or_default)
+        self.read(As(ListVisitor(PhantomData)))
+            .map(Option::unwrap_or_default)
     }
 
     /// A message as one case of a oneof.
-    pub(super) fn one_of<M: Message, T>(self, oneof: &mut Option<T>, case: fn(M) -> T) -> Result<(), A::Error> {
-        let Some(message) = self.message()? else { return Ok(()) };
+    pub(super) fn one_of<M: Message, T>(
+        self,
+        oneof: &mut Option<T>,
+        case: fn(M) -> T,
+    ) -> Result<(), A::Error> {
+        let Some(message) = self.message()? else {
+            return Ok(());
+        };
         match oneof.replace(case(message)) {
             None => Ok(()),
             Some(_) => Err(A::Error::custom("two members of which only one may be set")),
@@ -215,7 +230,12 @@ impl Visitor<'_> for EnumVisitor {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<i32, E> {
-        (self.0)(name).ok_or_else(|| E::custom(format_args!("invalid value for an enum: \"{}\"", quoted(name))))
+        (self.0)(name).ok_or_else(|| {
+            E::custom(format_args!(
+                "invalid value for an enum: \"{}\"",
+                quoted(name)
+            ))
+        })
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<i32, E> {
@@ -237,23 +257,36 @@ impl Visitor<'_> for BytesVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Vec<u8>, E> {
-        decode_base64(text).ok_or_else(|| E::custom("invalid value for a field of bytes: no base64"))
+        decode_base64(text)
+            .ok_or_else(|| E::custom("invalid value for a field of bytes: no base64"))
     }
 }
 
 /// Stray bits under the padding pass, as they do in Go.
-const fn engine(alphabet: &base64::alphabet::Alphabet, padding: DecodePaddingMode) -> GeneralPurpose {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(padding).with_decode_allow_trailing_bits(true);
+const fn engine(
+    alphabet: &base64::alphabet::Alphabet,
+    padding: DecodePaddingMode,
+) -> GeneralPurpose {
+    let config = GeneralPurposeConfig::new()
+        .with_decode_padding_mode(padding)
+        .with_decode_allow_trailing_bits(true);
     GeneralPurpose::new(alphabet, config)
 }
 
 /// By whether the alphabet is the URL-safe one, and whether padding must be there.
 static ENGINES: [[GeneralPurpose; 2]; 2] = [
-    [engine(&STANDARD, RequireNone), engine(&STANDARD, RequireCanonical)],
-    [engine(&URL_SAFE, RequireNone), engine(&URL_SAFE, RequireCanonical)],
+    [
+        engine(&STANDARD, RequireNone),
+        engine(&STANDARD, RequireCanonical),
+    ],
+    [
+        engine(&URL_SAFE, RequireNone),
+        engine(&URL_SAFE, RequireCanonical),
+    ],
 ];
 
-/// The alphabet follows from its characters and padding from the length, line ends included, which are skipped.
+/// The alphabet follows from its characters and padding from the length, line ends included, which
+/// are skipped.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let is_url_safe = text.bytes().any(|byte| matches!(byte, b'-' | b'_'));
     let engine = &ENGINES[usize::from(is_url_safe)][usize::from(text.len().is_multiple_of(4))];
@@ -271,10 +304,24 @@ mod tests {
     #[test]
     fn base64_in_its_four_spellings() {
         let bytes = [0xfb, 0xef, 0xff, 0xfe];
-        for text in ["++///g==", "++///g", "--___g==", "--___g", "++///h==", "++//\n/g=="] {
-            assert_eq!(decode_base64(text).as_deref(), (text != "++//\n/g==").then_some(&bytes[..]), "{text:?}");
+        for text in [
+            "++///g==",
+            "++///g",
+            "--___g==",
+            "--___g",
+            "++///h==",
+            "++//\n/g==",
+        ] {
+            assert_eq!(
+                decode_base64(text).as_deref(),
+                (text != "++//\n/g==").then_some(&bytes[..]),
+                "{text:?}"
+            );
         }
-        assert_eq!(decode_base64("++//\r\n\r\n/g==").as_deref(), Some(&bytes[..]));
+        assert_eq!(
+            decode_base64("++//\r\n\r\n/g==").as_deref(),
+            Some(&bytes[..])
+        );
         assert_eq!(decode_base64("").as_deref(), Some(&[][..]));
         for text in ["++/_", "++///g=", "+", "=", "a b=", "ü"] {
             assert_eq!(decode_base64(text), None, "{text:?}");

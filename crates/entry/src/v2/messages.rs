@@ -1,12 +1,14 @@
-//! Which fields the messages of a request and of a leaf have. The types are generated; only their names in JSON are here.
+//! Which fields the messages of a request and of a leaf have. The types are generated; only their
+//! names in JSON are here.
 
 use serde::de::MapAccess;
 use sigstore_protobuf_specs::dev::sigstore::common::v1::{
     HashAlgorithm, HashOutput, PublicKeyDetails, X509Certificate,
 };
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{
-    CreateEntryRequest, DsseLogEntryV002, DsseRequestV002, HashedRekordLogEntryV002, HashedRekordRequestV002,
-    PublicKey, Signature, Spec, Verifier, create_entry_request, spec, verifier,
+    CreateEntryRequest, DsseLogEntryV002, DsseRequestV002, HashedRekordLogEntryV002,
+    HashedRekordRequestV002, PublicKey, Signature, Spec, Verifier, create_entry_request, spec,
+    verifier,
 };
 use sigstore_protobuf_specs::io::intoto;
 

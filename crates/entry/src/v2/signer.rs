@@ -1,4 +1,5 @@
-//! Who signed, as a Rekor v2 request or leaf says: a key or one certificate, and the algorithm that it is used with.
+//! Who signed, as a Rekor v2 request or leaf says: a key or one certificate, and the algorithm that
+//! it is used with.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,20 +23,63 @@ pub(crate) enum Scheme {
 }
 
 /// The keys that an algorithm is for. Rekor v2 has more names than these and admits none of them.
-#[expect(deprecated, reason = "an operator may admit P-384 and P-521 with SHA-256, as on the v1 API")]
+#[expect(
+    deprecated,
+    reason = "an operator may admit P-384 and P-521 with SHA-256, as on the v1 API"
+)]
 const ALGORITHMS: [(PublicKeyDetails, KeyKind, Scheme); 10] = {
     use HashAlgorithm::{Sha256, Sha384, Sha512};
     [
-        (PublicKeyDetails::PkixEcdsaP256Sha256, KeyKind::Ecdsa(Curve::P256), Scheme::Digest(Sha256)),
-        (PublicKeyDetails::PkixEcdsaP384Sha384, KeyKind::Ecdsa(Curve::P384), Scheme::Digest(Sha384)),
-        (PublicKeyDetails::PkixEcdsaP521Sha512, KeyKind::Ecdsa(Curve::P521), Scheme::Digest(Sha512)),
-        (PublicKeyDetails::PkixEcdsaP384Sha256, KeyKind::Ecdsa(Curve::P384), Scheme::Digest(Sha256)),
-        (PublicKeyDetails::PkixEcdsaP521Sha256, KeyKind::Ecdsa(Curve::P521), Scheme::Digest(Sha256)),
-        (PublicKeyDetails::PkixRsaPkcs1v152048Sha256, KeyKind::Rsa { bytes: 256 }, Scheme::Digest(Sha256)),
-        (PublicKeyDetails::PkixRsaPkcs1v153072Sha256, KeyKind::Rsa { bytes: 384 }, Scheme::Digest(Sha256)),
-        (PublicKeyDetails::PkixRsaPkcs1v154096Sha256, KeyKind::Rsa { bytes: 512 }, Scheme::Digest(Sha256)),
-        (PublicKeyDetails::PkixEd25519Ph, KeyKind::Ed25519, Scheme::Digest(Sha512)),
-        (PublicKeyDetails::PkixEd25519, KeyKind::Ed25519, Scheme::Message),
+        (
+            PublicKeyDetails::PkixEcdsaP256Sha256,
+            KeyKind::Ecdsa(Curve::P256),
+            Scheme::Digest(Sha256),
+        ),
+        (
+            PublicKeyDetails::PkixEcdsaP384Sha384,
+            KeyKind::Ecdsa(Curve::P384),
+            Scheme::Digest(Sha384),
+        ),
+        (
+            PublicKeyDetails::PkixEcdsaP521Sha512,
+            KeyKind::Ecdsa(Curve::P521),
+            Scheme::Digest(Sha512),
+        ),
+        (
+            PublicKeyDetails::PkixEcdsaP384Sha256,
+            KeyKind::Ecdsa(Curve::P384),
+            Scheme::Digest(Sha256),
+        ),
+        (
+            PublicKeyDetails::PkixEcdsaP521Sha256,
+            KeyKind::Ecdsa(Curve::P521),
+            Scheme::Digest(Sha256),
+        ),
+        (
+            PublicKeyDetails::PkixRsaPkcs1v152048Sha256,
+            KeyKind::Rsa { bytes: 256 },
+            Scheme::Digest(Sha256),
+        ),
+        (
+            PublicKeyDetails::PkixRsaPkcs1v153072Sha256,
+            KeyKind::Rsa { bytes: 384 },
+            Scheme::Digest(Sha256),
+        ),
+        (
+            PublicKeyDetails::PkixRsaPkcs1v154096Sha256,
+            KeyKind::Rsa { bytes: 512 },
+            Scheme::Digest(Sha256),
+        ),
+        (
+            PublicKeyDetails::PkixEd25519Ph,
+            KeyKind::Ed25519,
+            Scheme::Digest(Sha512),
+        ),
+        (
+            PublicKeyDetails::PkixEd25519,
+            KeyKind::Ed25519,
+            Scheme::Message,
+        ),
     ]
 };
 
@@ -48,26 +92,44 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// Parses what signed. `keyDetails` MUST be the key's: Rekor takes any with the same hash, and then no client can verify
-    /// the entry.
+    /// Parses what signed. `keyDetails` MUST be the key's: Rekor takes any with the same hash, and
+    /// then no client can verify the entry.
     pub(crate) fn new(verifier: Option<Verifier>) -> Result<Self, Refusal> {
         let verifier = verifier.ok_or_else(|| missing("a verifier"))?;
-        let given = verifier.verifier.ok_or_else(|| missing("a public key or a certificate"))?;
+        let given = verifier
+            .verifier
+            .ok_or_else(|| missing("a public key or a certificate"))?;
         let key = match &given {
-            verifier::Verifier::PublicKey(key) if key.raw_bytes.is_empty() => return Err(missing("the public key")),
+            verifier::Verifier::PublicKey(key) if key.raw_bytes.is_empty() => {
+                return Err(missing("the public key"));
+            }
             verifier::Verifier::PublicKey(key) => Key::from_spki_der(&key.raw_bytes)?,
-            verifier::Verifier::X509Certificate(certificate) if certificate.raw_bytes.is_empty() => {
+            verifier::Verifier::X509Certificate(certificate)
+                if certificate.raw_bytes.is_empty() =>
+            {
                 return Err(missing("the certificate"));
             }
-            verifier::Verifier::X509Certificate(certificate) => Key::from_certificate_der(&certificate.raw_bytes)?,
+            verifier::Verifier::X509Certificate(certificate) => {
+                Key::from_certificate_der(&certificate.raw_bytes)?
+            }
         };
         let details = PublicKeyDetails::try_from(verifier.key_details);
-        let details = details.map_err(|_| Refusal::Invalid("keyDetails is no known algorithm".to_owned()))?;
-        let algorithm =
-            ALGORITHMS.iter().find(|(named, kind, _)| *named == details && *kind == key.public_key().kind());
+        let details =
+            details.map_err(|_| Refusal::Invalid("keyDetails is no known algorithm".to_owned()))?;
+        let algorithm = ALGORITHMS
+            .iter()
+            .find(|(named, kind, _)| *named == details && *kind == key.public_key().kind());
         match algorithm {
-            Some(&(_, _, scheme)) => Ok(Self { key, details, scheme, given }),
-            None => Err(Refusal::Invalid(format!("{} is no algorithm for this key", details.as_str_name()))),
+            Some(&(_, _, scheme)) => Ok(Self {
+                key,
+                details,
+                scheme,
+                given,
+            }),
+            None => Err(Refusal::Invalid(format!(
+                "{} is no algorithm for this key",
+                details.as_str_name()
+            ))),
         }
     }
 
@@ -98,7 +160,9 @@ impl Signer {
         *leaf += self.details.as_str_name();
         let (field, bytes) = match &self.given {
             verifier::Verifier::PublicKey(key) => ("publicKey", &key.raw_bytes),
-            verifier::Verifier::X509Certificate(certificate) => ("x509Certificate", &certificate.raw_bytes),
+            verifier::Verifier::X509Certificate(certificate) => {
+                ("x509Certificate", &certificate.raw_bytes)
+            }
         };
         *leaf += r#"",""#;
         *leaf += field;

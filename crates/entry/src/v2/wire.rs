@@ -6,8 +6,9 @@ use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 use super::MAX_LIST;
 use crate::refusal::Refusal;
 
-/// Where the lists of a request are: field numbers from the request down. An empty element takes two bytes on the wire and
-/// some fifty in memory, so elements are counted before anything is decoded.
+/// Where the lists of a request are: field numbers from the request down. An empty element takes
+/// two bytes on the wire and some fifty in memory, so elements are counted before anything is
+/// decoded.
 const LISTS: [&[u32]; 2] = [VERIFIERS, SIGNATURES];
 /// `dsse_request_v002.verifiers`.
 const VERIFIERS: &[u32] = &[2, 2];
@@ -27,7 +28,8 @@ pub(crate) fn from_protobuf(bytes: &[u8]) -> Result<CreateEntryRequest, Refusal>
     CreateEntryRequest::decode(bytes).map_err(|_| malformed())
 }
 
-/// How many fields a message has at `path`, in all messages on the way together. None if it is no message.
+/// How many fields a message has at `path`, in all messages on the way together. None if it is no
+/// message.
 fn count(mut message: &[u8], path: &[u32]) -> Option<usize> {
     const LENGTH_DELIMITED: u64 = 2;
     let (&wanted, rest) = path.split_first()?;
@@ -48,7 +50,11 @@ fn count(mut message: &[u8], path: &[u32]) -> Option<usize> {
         let (inner, after) = message.split_at_checked(length)?;
         message = after;
         if key == u64::from(wanted) << 3 | LENGTH_DELIMITED {
-            found += if rest.is_empty() { 1 } else { count(inner, rest)? };
+            found += if rest.is_empty() {
+                1
+            } else {
+                count(inner, rest)?
+            };
         }
     }
     Some(found)
@@ -81,14 +87,21 @@ mod tests {
 
     #[test]
     fn lists_are_counted_before_they_are_decoded() {
-        for list in [|items: &[u8]| items.to_vec(), |items: &[u8]| field(1, items)] {
+        for list in [
+            |items: &[u8]| items.to_vec(),
+            |items: &[u8]| field(1, items),
+        ] {
             let number = if list(&[]).is_empty() { 2 } else { 3 };
             for (items, is_refused) in [(0, false), (MAX_LIST, false), (MAX_LIST + 1, true)] {
                 let request = field(2, &list(&field(number, &[]).repeat(items)));
                 assert_eq!(from_protobuf(&request).is_err(), is_refused, "{items}");
                 // Messages that come in pieces are merged.
                 let pieces = field(2, &list(&field(number, &[]))).repeat(items);
-                assert_eq!(from_protobuf(&pieces).is_err(), is_refused, "{items} in pieces");
+                assert_eq!(
+                    from_protobuf(&pieces).is_err(),
+                    is_refused,
+                    "{items} in pieces"
+                );
             }
         }
         for malformed in [&[0x12, 5][..], &[0x12], &[0xff; 12], &[0x17]] {

@@ -30,11 +30,16 @@ impl Package {
     }
 
     fn build(&self) -> Vec<u8> {
-        self.with_control(&gzip(&tar(&[(".PKGINFO", self.info.as_bytes()), (".post-install", b"#!/bin/sh\n")])))
+        self.with_control(&gzip(&tar(&[
+            (".PKGINFO", self.info.as_bytes()),
+            (".post-install", b"#!/bin/sh\n"),
+        ])))
     }
 
     fn with_control(&self, control: &[u8]) -> Vec<u8> {
-        let signature: Signature = key().sign_prehash(digest(&SHA1_FOR_LEGACY_USE_ONLY, control).as_ref()).unwrap();
+        let signature: Signature = key()
+            .sign_prehash(digest(&SHA1_FOR_LEGACY_USE_ONLY, control).as_ref())
+            .unwrap();
         let signature = gzip(&tar(&[(".SIGN.RSA.test", signature.to_der().as_bytes())]));
         [&signature, control, &self.data].concat()
     }
@@ -62,7 +67,10 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn spec(package: &[u8]) -> Value {
-    let key = key().verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
+    let key = key()
+        .verifying_key()
+        .to_public_key_pem(LineEnding::LF)
+        .unwrap();
     json!({"publicKey": {"content": base64(key.as_bytes())}, "package": {"content": base64(package)}})
 }
 
@@ -76,7 +84,10 @@ fn signed_package_is_taken() {
     let entry = submit("alpine", spec(&package)).unwrap();
     let hash = tlog::sha256(&package).to_string();
     let spec = spec_of(&entry);
-    assert_eq!(spec["package"]["hash"], json!({"algorithm": "sha256", "value": hash}));
+    assert_eq!(
+        spec["package"]["hash"],
+        json!({"algorithm": "sha256", "value": hash})
+    );
     assert_eq!(spec["package"]["pkginfo"]["pkgdesc"], "says <hello>");
     assert_eq!(spec["package"]["pkginfo"]["depend"], "b");
     assert_eq!(entry.index_keys()[1], format!("sha256:{hash}"));
@@ -87,20 +98,45 @@ fn what_is_wrong_is_said() {
     let whole = Package::new();
     assert!(refusal(b"").starts_with("'content' must be specified for package"));
     assert!(refusal(b"no gzip").starts_with("reading signature.tar.gz: "));
-    let unsigned = [gzip(&tar(&[(".PKGINFO", whole.info.as_bytes())])), whole.data.clone()].concat();
-    assert_eq!(refusal(&unsigned), "no signature detected in alpine package");
+    let unsigned = [
+        gzip(&tar(&[(".PKGINFO", whole.info.as_bytes())])),
+        whole.data.clone(),
+    ]
+    .concat();
+    assert_eq!(
+        refusal(&unsigned),
+        "no signature detected in alpine package"
+    );
     let control = gzip(&tar(&[(".INSTALL", b"")]));
-    assert_eq!(refusal(&whole.with_control(&control)), ".PKGINFO file was not located");
-    let other_data = Package { data: gzip(b"other"), ..Package::new() };
+    assert_eq!(
+        refusal(&whole.with_control(&control)),
+        ".PKGINFO file was not located"
+    );
+    let other_data = Package {
+        data: gzip(b"other"),
+        ..Package::new()
+    };
     assert!(refusal(&other_data.build()).starts_with("checksum for data.tar.gz ("));
-    let no_hash = Package { info: "datahash = x\n".to_owned(), ..Package::new() };
+    let no_hash = Package {
+        info: "datahash = x\n".to_owned(),
+        ..Package::new()
+    };
     assert!(refusal(&no_hash.build()).starts_with("parsing datahash: "));
-    let malformed = Package { info: "no value\n".to_owned(), ..Package::new() };
-    assert_eq!(refusal(&malformed.build()), "parsing .PKGINFO: no \"=\" in line 1");
+    let malformed = Package {
+        info: "no value\n".to_owned(),
+        ..Package::new()
+    };
+    assert_eq!(
+        refusal(&malformed.build()),
+        "parsing .PKGINFO: no \"=\" in line 1"
+    );
 
     let control = gzip(&tar(&[(".PKGINFO", format!("{}#", whole.info).as_bytes())]));
     let signature = gzip(&tar(&[(".SIGN.RSA.test", b"x")]));
-    assert_eq!(refusal(&[signature, control, whole.data.clone()].concat()), "ecdsa: Invalid IEEE_P1363 encoded bytes");
+    assert_eq!(
+        refusal(&[signature, control, whole.data.clone()].concat()),
+        "ecdsa: Invalid IEEE_P1363 encoded bytes"
+    );
 }
 
 #[test]
@@ -149,7 +185,10 @@ fn what_is_no_regular_file_is_not_read() {
     for kind in [Symlink, Link, Directory] {
         assert_eq!(refusal(&control(kind)), ".PKGINFO is not a regular file");
         let signature = archive(kind, ".SIGN.RSA.test", b"x");
-        assert_eq!(refusal(&[&signature, &whole.data[..]].concat()), ".SIGN is not a regular file");
+        assert_eq!(
+            refusal(&[&signature, &whole.data[..]].concat()),
+            ".SIGN is not a regular file"
+        );
     }
 }
 
@@ -157,7 +196,11 @@ fn what_is_no_regular_file_is_not_read() {
 #[test]
 fn sizes_that_are_claimed_are_not_believed() {
     let whole = Package::new();
-    for kind in [tar::EntryType::Regular, tar::EntryType::GNULongName, tar::EntryType::XHeader] {
+    for kind in [
+        tar::EntryType::Regular,
+        tar::EntryType::GNULongName,
+        tar::EntryType::XHeader,
+    ] {
         for size in [1 << 33, u64::MAX] {
             let mut header = tar::Header::new_gnu();
             header.set_path(".PKGINFO").unwrap();

@@ -10,15 +10,20 @@ use crate::submission::Submission;
 /// `1.3.6.1.4.1.57264.1.7`.
 const FULCIO_OTHER_NAME: [u64; 9] = [1, 3, 6, 1, 4, 1, 57264, 1, 7];
 
-/// Certificates that Go's parser refuses, each for another reason, which is the name of the file. They come from
-/// comparing 250,000 mutations of good ones. A log that takes one stops every reader in Go.
+/// Certificates that Go's parser refuses, each for another reason, which is the name of the file.
+/// They come from comparing 250,000 mutations of good ones. A log that takes one stops every reader
+/// in Go.
 #[test]
 fn what_go_refuses_is_refused() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/entry/refused");
     let mut count = 0;
     for file in std::fs::read_dir(folder).unwrap() {
         let file = file.unwrap().path();
-        assert!(key_search_key("x509", &std::fs::read(&file).unwrap()).is_err(), "{}", file.display());
+        assert!(
+            key_search_key("x509", &std::fs::read(&file).unwrap()).is_err(),
+            "{}",
+            file.display()
+        );
         count += 1;
     }
     assert!(count >= 79, "only {count} certificates");
@@ -26,8 +31,9 @@ fn what_go_refuses_is_refused() {
 
 #[test]
 fn every_byte_counts() {
-    let (label, der) =
-        der::pem::decode_vec(names(vec![]).as_bytes()).map(|(label, der)| (label.to_owned(), der)).unwrap();
+    let (label, der) = der::pem::decode_vec(names(vec![]).as_bytes())
+        .map(|(label, der)| (label.to_owned(), der))
+        .unwrap();
     let is_read = |der: &[u8]| {
         let pem = der::pem::encode_string(&label, der::pem::LineEnding::LF, der).unwrap();
         key_search_key("x509", pem.as_bytes()).is_ok()
@@ -43,7 +49,10 @@ fn every_byte_counts() {
 fn names_come_by_kind() {
     let uri = "https://example.com/Project/.github/workflows/x.yml@refs/heads/main";
     let pem = names(vec![
-        SanType::OtherName((FULCIO_OTHER_NAME.to_vec(), OtherNameValue::Utf8String("User!x".to_owned()))),
+        SanType::OtherName((
+            FULCIO_OTHER_NAME.to_vec(),
+            OtherNameValue::Utf8String("User!x".to_owned()),
+        )),
         SanType::URI(uri.try_into().unwrap()),
         SanType::IpAddress("2001:db8::1".parse().unwrap()),
         SanType::IpAddress("192.0.2.8".parse().unwrap()),
@@ -56,24 +65,49 @@ fn names_come_by_kind() {
     assert_eq!(
         subjects(&pem),
         // Lower-cased and each once.
-        ["b.example.com", "a.example.com", "ann@example.com", "2001:db8::1", "192.0.2.8", &lower_uri, "user!x"]
+        [
+            "b.example.com",
+            "a.example.com",
+            "ann@example.com",
+            "2001:db8::1",
+            "192.0.2.8",
+            &lower_uri,
+            "user!x"
+        ]
     );
 }
 
-/// One reader takes it for an IPv4 address, another one does not. Go refuses it since version 1.27, and Rekor with it.
+/// One reader takes it for an IPv4 address, another one does not. Go refuses it since version 1.27,
+/// and Rekor with it.
 #[test]
 fn ipv4_addresses_in_ipv6_are_refused() {
-    for (address, is_read) in [("::ffff:192.0.2.7", false), ("::ffff:0:192.0.2.7", true), ("::192.0.2.7", true)] {
+    for (address, is_read) in [
+        ("::ffff:192.0.2.7", false),
+        ("::ffff:0:192.0.2.7", true),
+        ("::192.0.2.7", true),
+    ] {
         let pem = names(vec![SanType::IpAddress(address.parse().unwrap())]);
-        assert_eq!(key_search_key("x509", pem.as_bytes()).is_ok(), is_read, "{address}");
+        assert_eq!(
+            key_search_key("x509", pem.as_bytes()).is_ok(),
+            is_read,
+            "{address}"
+        );
     }
 }
 
 #[test]
 fn only_the_one_other_name_of_fulcio_is_a_name() {
-    let other = |oid: &[u64]| SanType::OtherName((oid.to_vec(), OtherNameValue::Utf8String("user".to_owned())));
+    let other = |oid: &[u64]| {
+        SanType::OtherName((oid.to_vec(), OtherNameValue::Utf8String("user".to_owned())))
+    };
     assert_eq!(subjects(&names(vec![other(&FULCIO_OTHER_NAME)])), ["user"]);
-    assert!(subjects(&names(vec![other(&FULCIO_OTHER_NAME), other(&FULCIO_OTHER_NAME)])).is_empty());
+    assert!(
+        subjects(&names(vec![
+            other(&FULCIO_OTHER_NAME),
+            other(&FULCIO_OTHER_NAME)
+        ]))
+        .is_empty()
+    );
     assert!(subjects(&names(vec![other(&FULCIO_OTHER_NAME), other(&[1, 2, 3])])).is_empty());
     assert!(subjects(&names(vec![other(&[1, 2, 3])])).is_empty());
 }
@@ -87,7 +121,12 @@ fn what_fulcio_says_of_a_signer_becomes_keys() {
             .iter()
             .map(|(number, value)| CustomExtension::from_oid_content(&oid(*number), value.to_vec()))
             .collect();
-        subjects(&params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem())
+        subjects(
+            &params
+                .self_signed(&KeyPair::generate().unwrap())
+                .unwrap()
+                .pem(),
+        )
     };
     let der = |text: &str| [&[0x0c, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     let file = "https://github.com/Org/repo/.github/workflows/release.yml@refs/tags/v1";
@@ -112,19 +151,45 @@ fn what_fulcio_says_of_a_signer_becomes_keys() {
             "workflow=github.com/org/repo/.github/workflows/release.yml",
         ]
     );
-    let old: [(u64, &[u8]); 3] = [(1, b"https://old.example.com"), (3, b"0ld"), (5, b"Org/repo")];
-    assert_eq!(claims(&old), ["issuer=https://old.example.com", "repository=org/repo", "commit=0ld"]);
-    // What is not as Fulcio writes it is no claim, and no reason to refuse a certificate that Rekor takes.
-    assert!(claims(&[(8, b"https://bare.example.com"), (1, &[0xff]), (13, &[0x0c, 9, 1]), (12, &der(""))]).is_empty());
+    let old: [(u64, &[u8]); 3] = [
+        (1, b"https://old.example.com"),
+        (3, b"0ld"),
+        (5, b"Org/repo"),
+    ];
+    assert_eq!(
+        claims(&old),
+        [
+            "issuer=https://old.example.com",
+            "repository=org/repo",
+            "commit=0ld"
+        ]
+    );
+    // What is not as Fulcio writes it is no claim, and no reason to refuse a certificate that Rekor
+    // takes.
+    assert!(
+        claims(&[
+            (8, b"https://bare.example.com"),
+            (1, &[0xff]),
+            (13, &[0x0c, 9, 1]),
+            (12, &der(""))
+        ])
+        .is_empty()
+    );
 }
 
 #[test]
 fn uris_are_in_the_form_that_rekor_indexes() {
-    for (uri, is_read) in
-        [("https://example.com/a?b#c", true), ("https://example.com/a b", false), ("https://a|b/", false)]
-    {
+    for (uri, is_read) in [
+        ("https://example.com/a?b#c", true),
+        ("https://example.com/a b", false),
+        ("https://a|b/", false),
+    ] {
         let pem = names(vec![SanType::URI(uri.try_into().unwrap())]);
-        assert_eq!(key_search_key("x509", pem.as_bytes()).is_ok(), is_read, "{uri}");
+        assert_eq!(
+            key_search_key("x509", pem.as_bytes()).is_ok(),
+            is_read,
+            "{uri}"
+        );
     }
 }
 
@@ -133,7 +198,10 @@ fn unknown_extensions_are_passed_over_and_known_ones_are_read() {
     let with = |oid: &[u64], value: &[u8]| {
         let mut params = CertificateParams::new([]).unwrap();
         params.custom_extensions = vec![CustomExtension::from_oid_content(oid, value.to_vec())];
-        let pem = params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+        let pem = params
+            .self_signed(&KeyPair::generate().unwrap())
+            .unwrap()
+            .pem();
         key_search_key("x509", pem.as_bytes()).is_ok()
     };
     assert!(with(&[1, 2, 3], b"anything"));
@@ -146,7 +214,10 @@ fn unknown_extensions_are_passed_over_and_known_ones_are_read() {
 fn names(names: Vec<SanType>) -> String {
     let mut params = CertificateParams::new([]).unwrap();
     params.subject_alt_names = names;
-    params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    params
+        .self_signed(&KeyPair::generate().unwrap())
+        .unwrap()
+        .pem()
 }
 
 /// The index keys between the key's and the artifact's.

@@ -4,14 +4,16 @@ use entry::Refusal;
 use p256::ecdsa::signature::hazmat::PrehashSigner;
 use p256::pkcs8::EncodePrivateKey;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints, SanType,
+    date_time_ymd,
 };
 
 use crate::submission::Submission;
 
 const DIGEST: [u8; 32] = [21; 32];
-const UNKNOWN_AUTHORITY: &str = "verifying signature: x509: certificate signed by unknown authority";
+const UNKNOWN_AUTHORITY: &str =
+    "verifying signature: x509: certificate signed by unknown authority";
 
 /// A certificate and the key that it certifies.
 struct Certified {
@@ -70,7 +72,10 @@ fn leaf() -> CertificateParams {
 
 fn submit(chain: &[&Certified]) -> Result<Vec<String>, Refusal> {
     let signature: p256::ecdsa::Signature = leaf_key().sign_prehash(&DIGEST).unwrap();
-    let pem: String = chain.iter().map(|certified| certified.pem.as_str()).collect();
+    let pem: String = chain
+        .iter()
+        .map(|certified| certified.pem.as_str())
+        .collect();
     let entry = Submission::new("sha256", &DIGEST, signature.to_der().as_bytes(), &pem).verify()?;
     Ok(entry.index_keys().to_vec())
 }
@@ -87,7 +92,8 @@ fn a_chain_leads_from_leaf_to_root() {
     let leaf = lower.issue_leaf(leaf());
     let keys = submit(&[&leaf, &lower, &upper, &root]).unwrap();
     assert_eq!(keys[1], "build.example.com");
-    // Intermediates may come in any order and be superfluous; the last one is the root, whatever it is.
+    // Intermediates may come in any order and be superfluous; the last one is the root, whatever it
+    // is.
     assert!(submit(&[&leaf, &upper, &lower, &root]).is_ok());
     assert!(submit(&[&leaf, &lower, &upper]).is_ok());
     assert!(submit(&[&leaf, &Certified::root(authority("other")), &lower]).is_ok());
@@ -96,7 +102,10 @@ fn a_chain_leads_from_leaf_to_root() {
     assert!(submit(&[&leaf, &leaf]).is_ok());
 
     refused(&[&leaf, &upper, &root], UNKNOWN_AUTHORITY);
-    refused(&[&leaf, &Certified::root(authority("lower"))], UNKNOWN_AUTHORITY);
+    refused(
+        &[&leaf, &Certified::root(authority("lower"))],
+        UNKNOWN_AUTHORITY,
+    );
     refused(&[&root, &leaf], UNKNOWN_AUTHORITY);
     refused(&[&leaf; 11], "too many certificates specified in PEM block");
 }
@@ -116,14 +125,29 @@ fn what_an_authority_must_be() {
     };
     check(|_| {}, true);
     check(|params| params.key_usages = vec![], true);
-    check(|params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth], true);
-    check(|params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)), true);
+    check(
+        |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth],
+        true,
+    );
+    check(
+        |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)),
+        true,
+    );
     check(|params| params.not_before = date_time_ymd(2024, 5, 1), true);
     check(|params| params.is_ca = IsCa::ExplicitNoCa, false);
     check(|params| params.is_ca = IsCa::NoCa, false);
-    check(|params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature], false);
-    check(|params| params.not_before = date_time_ymd(2024, 5, 2), false);
-    check(|params| params.not_after = date_time_ymd(2024, 4, 30), false);
+    check(
+        |params| params.key_usages = vec![KeyUsagePurpose::DigitalSignature],
+        false,
+    );
+    check(
+        |params| params.not_before = date_time_ymd(2024, 5, 2),
+        false,
+    );
+    check(
+        |params| params.not_after = date_time_ymd(2024, 4, 30),
+        false,
+    );
     check(
         |params| {
             let mut unknown = CustomExtension::from_oid_content(&[1, 2, 3], vec![5, 0]);
@@ -157,10 +181,25 @@ fn names_are_those_that_authorities_admit() {
         submit(&[&leaf, &root]).is_ok()
     };
     let dns = |name: &str| vec![GeneralSubtree::DnsName(name.to_owned())];
-    assert!(issue(NameConstraints { permitted_subtrees: dns("example.com"), excluded_subtrees: vec![] }));
-    assert!(!issue(NameConstraints { permitted_subtrees: dns("example.org"), excluded_subtrees: vec![] }));
-    assert!(!issue(NameConstraints { permitted_subtrees: vec![], excluded_subtrees: dns("build.example.com") }));
-    assert!(issue(NameConstraints { permitted_subtrees: vec![], excluded_subtrees: dns("a.build.example.com") }));
+    assert!(issue(NameConstraints {
+        permitted_subtrees: dns("example.com"),
+        excluded_subtrees: vec![]
+    }));
+    assert!(!issue(NameConstraints {
+        permitted_subtrees: dns("example.org"),
+        excluded_subtrees: vec![]
+    }));
+    assert!(!issue(NameConstraints {
+        permitted_subtrees: vec![],
+        excluded_subtrees: dns("build.example.com")
+    }));
+    assert!(issue(NameConstraints {
+        permitted_subtrees: vec![],
+        excluded_subtrees: dns("a.build.example.com")
+    }));
     let email = vec![GeneralSubtree::Rfc822Name("example.org".to_owned())];
-    assert!(issue(NameConstraints { permitted_subtrees: email, excluded_subtrees: vec![] }));
+    assert!(issue(NameConstraints {
+        permitted_subtrees: email,
+        excluded_subtrees: vec![]
+    }));
 }

@@ -1,11 +1,13 @@
-//! Keys and signatures that real tools made: gpg 2.2.40 and 1.4.23 (with its clock set), minisign 0.11, signify 31,
-//! ssh-keygen of OpenSSH 9.2. `docs/KINDS.md` says why each is taken or refused.
+//! Keys and signatures that real tools made: gpg 2.2.40 and 1.4.23 (with its clock set), minisign
+//! 0.11, signify 31, ssh-keygen of OpenSSH 9.2. `docs/KINDS.md` says why each is taken or refused.
 
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use entry::{Policy, ProposedEntry, Refusal, UnixSeconds, VerifiedEntry, index_keys_of_leaf, key_search_key};
+use entry::{
+    Policy, ProposedEntry, Refusal, UnixSeconds, VerifiedEntry, index_keys_of_leaf, key_search_key,
+};
 use serde_json::{Value, json};
 
 /// No kind but TUF looks at it.
@@ -47,37 +49,69 @@ const TAKEN: [Case; 25] = [
 
 const REFUSED: [(Case, &str); 11] = [
     (("pgp", "expired.key", "late.asc"), "openpgp: key expired"),
-    (("pgp", "superseded.key", "after-revocation.asc"), "openpgp: signature made by revoked key"),
-    (("pgp", "compromised.key", "before-revocation.asc"), "openpgp: signature made by revoked key"),
-    (("pgp", "old-rsa.key", "rsa-md5.asc"), "invalid PGP signature: openpgp: unsupported feature: hash function 1"),
+    (
+        ("pgp", "superseded.key", "after-revocation.asc"),
+        "openpgp: signature made by revoked key",
+    ),
+    (
+        ("pgp", "compromised.key", "before-revocation.asc"),
+        "openpgp: signature made by revoked key",
+    ),
+    (
+        ("pgp", "old-rsa.key", "rsa-md5.asc"),
+        "invalid PGP signature: openpgp: unsupported feature: hash function 1",
+    ),
     (
         ("pgp", "old-rsa.key", "rsa-ripemd160.asc"),
         "invalid PGP signature: openpgp: unsupported feature: hash function 3",
     ),
-    (("pgp", "noflags.key", "noflags-subkey.asc"), "openpgp: signature made by unknown entity"),
+    (
+        ("pgp", "noflags.key", "noflags-subkey.asc"),
+        "openpgp: signature made by unknown entity",
+    ),
     (
         ("pgp", "brainpoolP256r1.key", "brainpoolP256r1.asc"),
         "error reading PGP public key: openpgp: signatures with Brainpool keys cannot be verified here",
     ),
-    (("pgp", "ed25519.key", "nistp256.asc"), "openpgp: signature made by unknown entity"),
+    (
+        ("pgp", "ed25519.key", "nistp256.asc"),
+        "openpgp: signature made by unknown entity",
+    ),
     (
         ("ssh", "ed25519.pub", "ed25519-sha256.sig"),
         "ssh: signature did not verify: only those over SHA-512 can be logged (ssh-keygen -O hashalg=sha512)",
     ),
-    (("ssh", "ed25519.pub", "ed25519-git.sig"), "invalid signature namespace: git"),
-    (("ssh", "ecdsab256.pub", "ed25519.sig"), "ssh: signature type ssh-ed25519 for key type ecdsa-sha2-nistp256"),
+    (
+        ("ssh", "ed25519.pub", "ed25519-git.sig"),
+        "invalid signature namespace: git",
+    ),
+    (
+        ("ssh", "ecdsab256.pub", "ed25519.sig"),
+        "ssh: signature type ssh-ed25519 for key type ecdsa-sha2-nistp256",
+    ),
 ];
 
 #[test]
 fn what_honest_tools_make_is_taken() {
-    let larger_curves = [("ssh", "ecdsab384.pub", "ecdsab384.sig"), ("ssh", "ecdsab521.pub", "ecdsab521.sig")];
+    let larger_curves = [
+        ("ssh", "ecdsab384.pub", "ecdsab384.sig"),
+        ("ssh", "ecdsab521.pub", "ecdsab521.sig"),
+    ];
     for case in TAKEN.into_iter().chain(larger_curves) {
         let entry = verify(&proposal(case)).unwrap_or_else(|refusal| panic!("{case:?}: {refusal}"));
         let leaf: Value = serde_json::from_slice(entry.leaf_bytes()).unwrap();
-        assert_eq!(serde_json_canonicalizer::to_vec(&leaf).unwrap(), entry.leaf_bytes(), "{case:?}");
+        assert_eq!(
+            serde_json_canonicalizer::to_vec(&leaf).unwrap(),
+            entry.leaf_bytes(),
+            "{case:?}"
+        );
         let keys = index_keys_of_leaf(entry.leaf_bytes()).unwrap();
         assert_eq!(keys.as_deref(), Some(entry.index_keys()), "{case:?}");
-        assert_eq!(key_search_key(case.0, &file(case.0, case.1)).as_ref(), Ok(&entry.index_keys()[0]), "{case:?}");
+        assert_eq!(
+            key_search_key(case.0, &file(case.0, case.1)).as_ref(),
+            Ok(&entry.index_keys()[0]),
+            "{case:?}"
+        );
     }
 }
 
@@ -119,26 +153,32 @@ fn another_message_is_refused() {
 fn a_flipped_bit_of_a_signature_is_refused() {
     for case in TAKEN {
         let mut other = proposal(case);
-        let signature = STANDARD.decode(other["spec"]["signature"]["content"].as_str().unwrap()).unwrap();
+        let signature = STANDARD
+            .decode(other["spec"]["signature"]["content"].as_str().unwrap())
+            .unwrap();
         let text = String::from_utf8_lossy(&signature).into_owned();
         // Of a text, a digit in the last line but one that has many of them.
         let at = match text.contains('\u{fffd}') {
             true => signature.len() - 1,
             false => {
-                let line = text.lines().rfind(|line| line.len() > 40 && !line.contains([' ', '-']));
+                let line = text
+                    .lines()
+                    .rfind(|line| line.len() > 40 && !line.contains([' ', '-']));
                 text.rfind(line.unwrap()).unwrap() + 20
             }
         };
         let mut flipped = signature;
         flipped[at] = if flipped[at] == b'A' { b'B' } else { b'A' };
         other["spec"]["signature"]["content"] = json!(STANDARD.encode(&flipped));
-        // The last line of minisign is the signature over the comment, which Rekor does not look at.
+        // The last line of minisign is the signature over the comment, which Rekor does not look
+        // at.
         let is_comment = case.2.ends_with("minisig");
         assert_eq!(verify(&other).is_ok(), is_comment, "{case:?}");
     }
 }
 
-/// No byte of a key or signature, changed or the last one, makes more than a refusal or another entry.
+/// No byte of a key or signature, changed or the last one, makes more than a refusal or another
+/// entry.
 #[test]
 fn changed_and_cut_inputs_are_entries_or_refusals() {
     for case in [
@@ -148,7 +188,11 @@ fn changed_and_cut_inputs_are_entries_or_refusals() {
     ] {
         let (key, signature) = (file(case.0, case.1), file(case.0, case.2));
         let key = if case.0 == "pgp" { binary(&key) } else { key };
-        let good = if case.0 == "pgp" { binary(&file("pgp", "ed25519.key")) } else { key.clone() };
+        let good = if case.0 == "pgp" {
+            binary(&file("pgp", "ed25519.key"))
+        } else {
+            key.clone()
+        };
         for at in 0..key.len() {
             for change in [0xff, 0x01, 0x80] {
                 let mut changed = key.clone();
@@ -173,7 +217,13 @@ fn changed_and_cut_inputs_are_entries_or_refusals() {
 fn binary(armored: &[u8]) -> Vec<u8> {
     let text = std::str::from_utf8(armored).unwrap();
     let (_, body) = text.split_once("\n\n").unwrap();
-    STANDARD.decode(body.lines().take_while(|line| !line.starts_with(['=', '-'])).collect::<String>()).unwrap()
+    STANDARD
+        .decode(
+            body.lines()
+                .take_while(|line| !line.starts_with(['=', '-']))
+                .collect::<String>(),
+        )
+        .unwrap()
 }
 
 /// User IDs stay in their order, and their addresses are index keys.
@@ -205,7 +255,10 @@ fn verify(proposal: &Value) -> Result<VerifiedEntry, Refusal> {
 }
 
 fn refusal(proposal: &Value) -> String {
-    verify(proposal).err().map(|refusal| refusal.to_string()).unwrap_or_default()
+    verify(proposal)
+        .err()
+        .map(|refusal| refusal.to_string())
+        .unwrap_or_default()
 }
 
 fn message() -> Vec<u8> {

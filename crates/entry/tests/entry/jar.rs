@@ -24,15 +24,28 @@ fn signed_archive_is_taken() {
     let entry = submit("jar", spec(&archive)).unwrap();
     let spec = spec_of(&entry);
     let hash = tlog::sha256(&archive).to_string();
-    assert_eq!(spec["archive"]["hash"], json!({"algorithm": "sha256", "value": hash}));
+    assert_eq!(
+        spec["archive"]["hash"],
+        json!({"algorithm": "sha256", "value": hash})
+    );
     let key = String::from_utf8(decode(&spec["signature"]["publicKey"]["content"])).unwrap();
-    assert_eq!(key.replace("\r\n", "\n"), jar.signer.pem().replace("\r\n", "\n"));
+    assert_eq!(
+        key.replace("\r\n", "\n"),
+        jar.signer.pem().replace("\r\n", "\n")
+    );
     let signature = decode(&spec["signature"]["content"]);
     assert!(signature.starts_with(b"-----BEGIN PKCS7-----\n"));
-    assert_eq!(entry.index_keys(), [tlog::sha256(&signature).to_string(), format!("sha256:{hash}")]);
+    assert_eq!(
+        entry.index_keys(),
+        [
+            tlog::sha256(&signature).to_string(),
+            format!("sha256:{hash}")
+        ]
+    );
 }
 
-/// What precedes an archive, as the script of one that runs by itself, is part of the artifact and of no file.
+/// What precedes an archive, as the script of one that runs by itself, is part of the artifact and
+/// of no file.
 #[test]
 fn archive_may_be_preceded() {
     let archive = Jar::of(&[("a", b"one")]).build();
@@ -44,25 +57,53 @@ fn what_is_wrong_is_said() {
     assert_eq!(refusal(b"x"), "zip: not a valid zip file: it has no end");
     let whole = Jar::of(&[("a", b"one")]);
     let files = whole.files();
-    let without = |name: &str| zip(&files.iter().filter(|(found, _)| found != name).cloned().collect::<Vec<_>>());
-    assert_eq!(refusal(&without("META-INF/MANIFEST.MF")), "JAR contains no META-INF/MANIFEST.MF");
-    assert_eq!(refusal(&without("META-INF/S.SF")), "JAR contains no signatures");
-    assert_eq!(refusal(&without("META-INF/S.EC")), "JAR contains sigfile META-INF/S.SF with no matching signature");
+    let without = |name: &str| {
+        zip(&files
+            .iter()
+            .filter(|(found, _)| found != name)
+            .cloned()
+            .collect::<Vec<_>>())
+    };
+    assert_eq!(
+        refusal(&without("META-INF/MANIFEST.MF")),
+        "JAR contains no META-INF/MANIFEST.MF"
+    );
+    assert_eq!(
+        refusal(&without("META-INF/S.SF")),
+        "JAR contains no signatures"
+    );
+    assert_eq!(
+        refusal(&without("META-INF/S.EC")),
+        "JAR contains sigfile META-INF/S.SF with no matching signature"
+    );
     assert_eq!(refusal(&without("a")), "file a is in manifest but not JAR");
 
     let with = |name: &str, contents: &[u8]| {
-        let mut files: Vec<_> = files.iter().filter(|(found, _)| found != name).cloned().collect();
+        let mut files: Vec<_> = files
+            .iter()
+            .filter(|(found, _)| found != name)
+            .cloned()
+            .collect();
         files.push((name.to_owned(), contents.to_vec()));
         zip(&files)
     };
-    assert!(refusal(&with("a", b"two")).starts_with("file \"a\" in MANIFEST.MF: sha-256-digest mismatch: manifest "));
+    assert!(
+        refusal(&with("a", b"two"))
+            .starts_with("file \"a\" in MANIFEST.MF: sha-256-digest mismatch: manifest ")
+    );
     let manifest = [&whole.manifest[..], b"Name: b\r\n\r\n"].concat();
     assert!(
         refusal(&with("META-INF/MANIFEST.MF", &manifest))
             .starts_with("manifest signature: sha-256-digest-manifest mismatch")
     );
-    assert_eq!(refusal(&with("META-INF/S.SF", b"A: b\r\n\r\n")), "pkcs7: the signature does not verify");
-    assert_eq!(refusal(&with("META-INF/S.EC", b"x")), "pkcs7: malformed signed data: not DER");
+    assert_eq!(
+        refusal(&with("META-INF/S.SF", b"A: b\r\n\r\n")),
+        "pkcs7: the signature does not verify"
+    );
+    assert_eq!(
+        refusal(&with("META-INF/S.EC", b"x")),
+        "pkcs7: malformed signed data: not DER"
+    );
     assert_eq!(
         refusal(&with("META-INF/T.SF", b"A: b\r\n\r\n")),
         "multiple signatures detected in JAR; unable to process"
@@ -79,15 +120,24 @@ fn what_is_wrong_is_said() {
 #[test]
 fn nobody_is_made_a_signer() {
     let whole = Jar::of(&[("a", b"one")]);
-    let stranger = Jar { signer: Signer::new("stranger"), ..Jar::of(&[("b", b"two")]) };
+    let stranger = Jar {
+        signer: Signer::new("stranger"),
+        ..Jar::of(&[("b", b"two")])
+    };
     let mut files = whole.files();
     files.insert(0, ("META-INF/A.RSA".to_owned(), stranger.block(&[])));
-    assert_eq!(refusal(&zip(&files)), "JAR contains a signature block that is not the one of META-INF/S.SF");
+    assert_eq!(
+        refusal(&zip(&files)),
+        "JAR contains a signature block that is not the one of META-INF/S.SF"
+    );
 
     let with_certificates = |certificates: &[&Signer]| {
         let mut files = whole.files();
         files.pop();
-        let certificates: Vec<Vec<u8>> = certificates.iter().map(|signer| signer.certificate.clone()).collect();
+        let certificates: Vec<Vec<u8>> = certificates
+            .iter()
+            .map(|signer| signer.certificate.clone())
+            .collect();
         files.push(("META-INF/S.EC".to_owned(), whole.block(&certificates)));
         zip(&files)
     };
@@ -98,7 +148,8 @@ fn nobody_is_made_a_signer() {
             .starts_with("pkcs7: the first certificate is neither the signer's nor leads to it: ")
     );
     assert!(
-        refusal(&with_certificates(&[&stranger.signer])).starts_with("certificate missing from signedData: serial=")
+        refusal(&with_certificates(&[&stranger.signer]))
+            .starts_with("certificate missing from signedData: serial=")
     );
 }
 
@@ -109,30 +160,50 @@ fn archives_that_can_be_read_otherwise_are_refused() {
     twice.push(("a".to_owned(), b"two".to_vec()));
     assert_eq!(refusal(&zip(&twice)), "zip: the file \"a\" is there twice");
     let whole = zip(&files);
-    assert_eq!(refusal(&[&whole[..], b"x"].concat()), "zip: not a valid zip file: it has no end");
+    assert_eq!(
+        refusal(&[&whole[..], b"x"].concat()),
+        "zip: not a valid zip file: it has no end"
+    );
 
     // The local header says another name.
     let mut renamed = whole.clone();
-    let at = renamed.windows(11).position(|window| window == b"META-INF/S.").unwrap();
+    let at = renamed
+        .windows(11)
+        .position(|window| window == b"META-INF/S.")
+        .unwrap();
     renamed[at] = b'm';
-    assert_eq!(refusal(&renamed), "zip: not a valid zip file: its directory");
+    assert_eq!(
+        refusal(&renamed),
+        "zip: not a valid zip file: its directory"
+    );
 
-    // It says another method, checksum or size; if it says that the numbers follow, those in it do not matter.
+    // It says another method, checksum or size; if it says that the numbers follow, those in it do
+    // not matter.
     for at in [8, 14, 18, 22] {
         let mut other = whole.clone();
         other[at] ^= 1;
-        assert_eq!(refusal(&other), "zip: not a valid zip file: its directory", "{at}");
+        assert_eq!(
+            refusal(&other),
+            "zip: not a valid zip file: its directory",
+            "{at}"
+        );
         other[6] = 8;
         assert_eq!(submit("jar", spec(&other)).is_ok(), at != 8, "{at}");
     }
 
     // A file that goes on into the next one.
-    let (first, second) = (build::local_file("a", b"one"), build::local_file("b", b"two"));
+    let (first, second) = (
+        build::local_file("a", b"one"),
+        build::local_file("b", b"two"),
+    );
     let both = [&first[..], &second].concat();
     let mut overlapping = build::archive(&both, &[("a", b"one", 0), ("b", b"two", first.len())]);
     overlapping[both.len() + 20] += second.len() as u8;
     overlapping[6] = 8;
-    assert_eq!(refusal(&overlapping), "zip: not a valid zip file: its files overlap");
+    assert_eq!(
+        refusal(&overlapping),
+        "zip: not a valid zip file: its files overlap"
+    );
 }
 
 #[test]
@@ -142,13 +213,24 @@ fn bombs_are_refused() {
     assert!(bomb.len() < 1_000_000, "{}", bomb.len());
     assert!(refusal(&bomb).starts_with(TOO_COSTLY));
     // The same by many files, and by many digests of one.
-    let many: Vec<(String, Vec<u8>)> = (0..11).map(|number| (number.to_string(), vec![0; 8 << 20])).collect();
-    let many: Vec<(&str, &[u8])> = many.iter().map(|(name, contents)| (name.as_str(), &contents[..])).collect();
+    let many: Vec<(String, Vec<u8>)> = (0..11)
+        .map(|number| (number.to_string(), vec![0; 8 << 20]))
+        .collect();
+    let many: Vec<(&str, &[u8])> = many
+        .iter()
+        .map(|(name, contents)| (name.as_str(), &contents[..]))
+        .collect();
     assert!(refusal(&Jar::of(&many).build()).starts_with(TOO_COSTLY));
-    let digests = Jar::with_digests(&[("zeros", &zeros[..20 << 20])], &["SHA1", "SHA-256", "SHA-384", "SHA-512"]);
+    let digests = Jar::with_digests(
+        &[("zeros", &zeros[..20 << 20])],
+        &["SHA1", "SHA-256", "SHA-384", "SHA-512"],
+    );
     assert!(refusal(&digests.build()).starts_with(TOO_COSTLY));
 
-    let metadata = Jar { beside: vec![("META-INF/x.y".to_owned(), vec![0; (1 << 20) + 1])], ..Jar::of(&[]) };
+    let metadata = Jar {
+        beside: vec![("META-INF/x.y".to_owned(), vec![0; (1 << 20) + 1])],
+        ..Jar::of(&[])
+    };
     assert_eq!(
         refusal(&metadata.build()),
         "uncompressed jar metadata of size 1048577 exceeds max allowed size 1048576"
@@ -161,7 +243,11 @@ fn manifests_of_many_lines_are_refused() {
     for repeated in ["a:\n", "Name:a\n\n", "Name: a\n b\n\n"] {
         let lines = repeated.repeat((1 << 20) / repeated.len() - 8);
         let manifest = format!("Manifest-Version: 1.0\n\n{lines}\n");
-        let archive = Jar { manifest: manifest.into_bytes(), ..Jar::of(&[]) }.build();
+        let archive = Jar {
+            manifest: manifest.into_bytes(),
+            ..Jar::of(&[])
+        }
+        .build();
         assert!(archive.len() < 20_000, "{}", archive.len());
         let refusal = refusal(&archive);
         assert!(refusal.starts_with(TOO_COSTLY), "{refusal}");
@@ -179,16 +265,28 @@ fn counts_that_are_claimed_are_not_believed() {
         }
         archive
     };
-    assert_eq!(refusal(&with_count(0xfffe)), "zip: not a valid zip file: its directory");
-    assert_eq!(refusal(&with_count(1)), "zip: not a valid zip file: its directory has more files than it says");
+    assert_eq!(
+        refusal(&with_count(0xfffe)),
+        "zip: not a valid zip file: its directory"
+    );
+    assert_eq!(
+        refusal(&with_count(1)),
+        "zip: not a valid zip file: its directory has more files than it says"
+    );
     assert!(refusal(&with_count(0xffff)).starts_with("zip: ZIP64"));
     for field in [12, 16] {
         let mut archive = whole.clone();
         archive[end + field..end + field + 4].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
-        assert_eq!(refusal(&archive), "zip: not a valid zip file: its directory is outside it");
+        assert_eq!(
+            refusal(&archive),
+            "zip: not a valid zip file: its directory is outside it"
+        );
     }
     // Sizes of a file in the directory.
-    let directory = whole.windows(4).position(|window| window == b"PK\x01\x02").unwrap();
+    let directory = whole
+        .windows(4)
+        .position(|window| window == b"PK\x01\x02")
+        .unwrap();
     for field in [20, 24] {
         let mut archive = whole.clone();
         archive[directory + field..directory + field + 4].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -199,7 +297,10 @@ fn counts_that_are_claimed_are_not_believed() {
 #[test]
 fn many_files_are_taken() {
     let names: Vec<String> = (0..5_000).map(|number| number.to_string()).collect();
-    let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), name.as_bytes())).collect();
+    let files: Vec<(&str, &[u8])> = names
+        .iter()
+        .map(|name| (name.as_str(), name.as_bytes()))
+        .collect();
     submit("jar", spec(&Jar::of(&files).build())).unwrap();
 }
 
@@ -213,10 +314,19 @@ fn signed_data_are_bounded() {
         refusal(&zip(&files))
     };
     let own = whole.signer.certificate.clone();
-    assert_eq!(with_block(whole.block(&vec![own.clone(); 21])), "pkcs7: more than 20 certificates");
-    assert!(with_block(whole.block(&vec![own; 300])).ends_with(" bytes are too many, the limit is 65536"));
+    assert_eq!(
+        with_block(whole.block(&vec![own.clone(); 21])),
+        "pkcs7: more than 20 certificates"
+    );
+    assert!(
+        with_block(whole.block(&vec![own; 300]))
+            .ends_with(" bytes are too many, the limit is 65536")
+    );
     let signers = |count| {
-        build::signed_data(&[&whole.signer.certificate], &vec![whole.signer.info(&whole.signature_file); count])
+        build::signed_data(
+            &[&whole.signer.certificate],
+            &vec![whole.signer.info(&whole.signature_file); count],
+        )
     };
     let mut files = whole.files();
     files.pop();
@@ -232,9 +342,15 @@ fn signed_data_are_bounded() {
 #[test]
 fn canonical_signature_is_a_fixed_point() {
     let whole = Jar::of(&[("a", b"one")]);
-    let stored = |archive: &[u8]| decode(&spec_of(&submit("jar", spec(archive)).unwrap())["signature"]["content"]);
+    let stored = |archive: &[u8]| {
+        decode(&spec_of(&submit("jar", spec(archive)).unwrap())["signature"]["content"])
+    };
     let signature = stored(&whole.build());
-    let text: String = std::str::from_utf8(&signature).unwrap().lines().filter(|line| !line.starts_with('-')).collect();
+    let text: String = std::str::from_utf8(&signature)
+        .unwrap()
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect();
     let mut files = whole.files();
     files.pop();
     files.push(("META-INF/S.EC".to_owned(), decode(&Value::from(text))));
@@ -277,5 +393,7 @@ proptest! {
 
 fn decode(text: &Value) -> Vec<u8> {
     use base64::Engine;
-    base64::engine::general_purpose::STANDARD.decode(text.as_str().unwrap()).unwrap()
+    base64::engine::general_purpose::STANDARD
+        .decode(text.as_str().unwrap())
+        .unwrap()
 }

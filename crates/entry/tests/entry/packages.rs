@@ -18,8 +18,14 @@ pub(crate) fn submit(kind: &str, spec: Value) -> Result<VerifiedEntry, String> {
 /// The `spec` of leaf bytes, which are RFC 8785 and tell the index keys.
 pub(crate) fn spec_of(entry: &VerifiedEntry) -> Value {
     let leaf: Value = serde_json::from_slice(entry.leaf_bytes()).unwrap();
-    assert_eq!(entry.leaf_bytes(), serde_json_canonicalizer::to_vec(&leaf).unwrap());
-    assert_eq!(index_keys_of_leaf(entry.leaf_bytes()).unwrap().as_deref(), Some(entry.index_keys()));
+    assert_eq!(
+        entry.leaf_bytes(),
+        serde_json_canonicalizer::to_vec(&leaf).unwrap()
+    );
+    assert_eq!(
+        index_keys_of_leaf(entry.leaf_bytes()).unwrap().as_deref(),
+        Some(entry.index_keys())
+    );
     leaf["spec"].clone()
 }
 

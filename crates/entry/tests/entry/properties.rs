@@ -6,18 +6,30 @@ use serde_json::Value;
 
 use crate::submission::{NOW, SEEDS};
 
-/// What is accepted is RFC 8785, is its own canonical form, and tells its keys. A second implementation of RFC 8785
-/// judges the typed writer.
+/// What is accepted is RFC 8785, is its own canonical form, and tells its keys. A second
+/// implementation of RFC 8785 judges the typed writer.
 #[test]
 fn leaf_bytes_are_canonical_and_a_fixed_point() {
     for seed in SEEDS.iter() {
         let (name, entry) = (&seed.name, &seed.entry);
         let leaf = entry.leaf_bytes();
         let value: Value = serde_json::from_slice(leaf).unwrap();
-        assert_eq!(leaf, serde_json_canonicalizer::to_vec(&value).unwrap(), "{name}");
+        assert_eq!(
+            leaf,
+            serde_json_canonicalizer::to_vec(&value).unwrap(),
+            "{name}"
+        );
         let again = verify(leaf).unwrap();
-        assert_eq!((again.leaf_bytes(), again.index_keys()), (leaf, entry.index_keys()), "{name}");
-        assert_eq!(index_keys_of_leaf(leaf).unwrap().as_deref(), Some(entry.index_keys()), "{name}");
+        assert_eq!(
+            (again.leaf_bytes(), again.index_keys()),
+            (leaf, entry.index_keys()),
+            "{name}"
+        );
+        assert_eq!(
+            index_keys_of_leaf(leaf).unwrap().as_deref(),
+            Some(entry.index_keys()),
+            "{name}"
+        );
     }
 }
 
@@ -70,11 +82,14 @@ fn json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Writes an object with its members in another order, an unknown member and a wrong duplicate before the right one, at
-/// every level.
+/// Writes an object with its members in another order, an unknown member and a wrong duplicate
+/// before the right one, at every level.
 fn write(value: &Value, extra: &Value, order: &[bool; 4]) -> String {
     let Value::Object(object) = value else {
-        return value.to_string().replace('4', "\\u0034").replace('/', "\\/");
+        return value
+            .to_string()
+            .replace('4', "\\u0034")
+            .replace('/', "\\/");
     };
     let depth = order.iter().filter(|flag| **flag).count();
     let mut members: Vec<String> = object

@@ -1,4 +1,5 @@
-//! RPM packages. The seeds of the fuzz target are signed by rpmsign, or by gpg where rpm would not make them.
+//! RPM packages. The seeds of the fuzz target are signed by rpmsign, or by gpg where rpm would not
+//! make them.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -27,10 +28,16 @@ fn signed_packages_are_taken() {
         "RPMSIGTAG_MD5": "7befbcf250363f67e056a4910c3cb69e", "Version": "1.0"});
     let expected = json!({"hash": {"algorithm": "sha256", "value": hash}, "headers": headers});
     assert_eq!(spec_of(&entry)["package"], expected);
-    assert_eq!(entry.index_keys()[1..], ["packager@example.com".to_owned(), format!("sha256:{hash}")]);
+    assert_eq!(
+        entry.index_keys()[1..],
+        ["packager@example.com".to_owned(), format!("sha256:{hash}")]
+    );
 
     let headers = &spec_of(&submit("rpm", spec(DIGEST)).unwrap())["package"]["headers"];
-    assert_eq!((&headers["Epoch"], &headers["RPMSIGTAG_MD5"]), (&Value::from("7"), &Value::Null));
+    assert_eq!(
+        (&headers["Epoch"], &headers["RPMSIGTAG_MD5"]),
+        (&Value::from("7"), &Value::Null)
+    );
     submit("rpm", spec(ALL_SIGNED)).unwrap();
 }
 
@@ -38,12 +45,24 @@ fn signed_packages_are_taken() {
 fn what_is_wrong_is_said() {
     assert_eq!(refusal(b"x"), "error reading RPM lead: unexpected EOF");
     assert_eq!(refusal(&[0; 100]), "file is not an RPM");
-    assert_eq!(refusal(&RPMSIGN[..100]), "error reading RPM header: unexpected EOF");
+    assert_eq!(
+        refusal(&RPMSIGN[..100]),
+        "error reading RPM header: unexpected EOF"
+    );
     assert_eq!(refusal(UNSIGNED), "no supported PGP signature found in RPM");
     let seeds: [(&[u8], &str); 5] = [
-        (include_bytes!("../../../../fuzz/seeds/rpm/other-payload"), "payload digest mismatch"),
-        (include_bytes!("../../../../fuzz/seeds/rpm/other-header"), "SHA-256 mismatch in signature header"),
-        (include_bytes!("../../../../fuzz/seeds/rpm/other-md5"), "md5 digest mismatch"),
+        (
+            include_bytes!("../../../../fuzz/seeds/rpm/other-payload"),
+            "payload digest mismatch",
+        ),
+        (
+            include_bytes!("../../../../fuzz/seeds/rpm/other-header"),
+            "SHA-256 mismatch in signature header",
+        ),
+        (
+            include_bytes!("../../../../fuzz/seeds/rpm/other-md5"),
+            "md5 digest mismatch",
+        ),
         (
             include_bytes!("../../../../fuzz/seeds/rpm/header-only"),
             "the payload is covered by no signature, neither by one of its own nor by a digest in the signed header",
@@ -65,7 +84,10 @@ fn sizes_that_are_claimed_are_not_believed() {
         let mut package = RPMSIGN.to_vec();
         package[at] = 0xff;
         let refusal = refusal(&package);
-        assert!(refusal.contains("RPM header") || refusal == "bad magic for header", "{refusal}");
+        assert!(
+            refusal.contains("RPM header") || refusal == "bad magic for header",
+            "{refusal}"
+        );
     }
 }
 

@@ -12,22 +12,32 @@ use proptest::prelude::*;
 
 use crate::submission::{NOW, Submission};
 
-const HASHES: [(&str, &digest::Algorithm); 3] =
-    [("sha256", &digest::SHA256), ("sha384", &digest::SHA384), ("sha512", &digest::SHA512)];
+const HASHES: [(&str, &digest::Algorithm); 3] = [
+    ("sha256", &digest::SHA256),
+    ("sha384", &digest::SHA384),
+    ("sha512", &digest::SHA512),
+];
 
-/// One submission for each hash, signed by RustCrypto with a key made from `seed`, in ASN.1 and as r ‖ s.
+/// One submission for each hash, signed by RustCrypto with a key made from `seed`, in ASN.1 and as
+/// r ‖ s.
 macro_rules! ecdsa {
     ($curve:ident, $bytes:literal, $seed:expr) => {{
         let mut scalar = [0; $bytes];
         // Small enough for every curve, P-521 included.
         scalar[1..].fill($seed);
         let key = $curve::ecdsa::SigningKey::from_slice(&scalar).unwrap();
-        let pem = key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
+        let pem = key
+            .verifying_key()
+            .to_public_key_pem(LineEnding::LF)
+            .unwrap();
         HASHES.map(|(name, algorithm)| {
             let digest = digest::digest(algorithm, b"artifact");
             let signature: $curve::ecdsa::Signature = key.sign_prehash(digest.as_ref()).unwrap();
             let asn1 = Submission::new(name, digest.as_ref(), signature.to_der().as_bytes(), &pem);
-            let raw = Submission { signature: signature.to_bytes().to_vec(), ..asn1.clone() };
+            let raw = Submission {
+                signature: signature.to_bytes().to_vec(),
+                ..asn1.clone()
+            };
             (asn1, raw)
         })
     }};
@@ -41,10 +51,21 @@ fn invalid(text: &str) -> Refusal {
 
 #[test]
 fn ecdsa_on_every_curve_with_every_hash_and_form() {
-    for (admitted, submissions) in [ecdsa!(p256, 32, 3), ecdsa!(p384, 48, 5), ecdsa!(p521, 66, 7)].iter().enumerate() {
+    for (admitted, submissions) in [
+        ecdsa!(p256, 32, 3),
+        ecdsa!(p384, 48, 5),
+        ecdsa!(p521, 66, 7),
+    ]
+    .iter()
+    .enumerate()
+    {
         for (at, (asn1, raw)) in submissions.iter().enumerate() {
             for form in [asn1, raw] {
-                assert!(form.look_up().is_ok(), "curve {admitted} with {}", form.algorithm);
+                assert!(
+                    form.look_up().is_ok(),
+                    "curve {admitted} with {}",
+                    form.algorithm
+                );
                 let refusal = form.verify().err();
                 assert_eq!(
                     refusal,
@@ -64,12 +85,23 @@ fn raw_form_is_two_numbers_of_any_width() {
     let (r, s) = raw.signature.split_at(32);
     for width in [33, 48, 66] {
         let padding = vec![0; width - 32];
-        let wide = Submission { signature: [&padding, r, &padding, s].concat(), ..raw.clone() };
+        let wide = Submission {
+            signature: [&padding, r, &padding, s].concat(),
+            ..raw.clone()
+        };
         assert!(wide.verify().is_ok(), "{width}");
     }
     let refused = |signature: Vec<u8>, text| {
-        let refusal = Submission { signature, ..raw.clone() }.verify().err();
-        assert_eq!(refusal, Some(invalid(&format!("verifying signature: {text}"))));
+        let refusal = Submission {
+            signature,
+            ..raw.clone()
+        }
+        .verify()
+        .err();
+        assert_eq!(
+            refusal,
+            Some(invalid(&format!("verifying signature: {text}")))
+        );
     };
     let raw_text = "invalid signature when validating IEEE_P1363 encoded signature";
     refused(vec![0; 64], raw_text);
@@ -78,7 +110,10 @@ fn raw_form_is_two_numbers_of_any_width() {
     for length in [1, 63, 133, 134] {
         refused(vec![1; length], "ecdsa: Invalid IEEE_P1363 encoded bytes");
     }
-    refused([&asn1.signature[..], &[0]].concat(), "invalid signature when validating ASN.1 encoded signature");
+    refused(
+        [&asn1.signature[..], &[0]].concat(),
+        "invalid signature when validating ASN.1 encoded signature",
+    );
     refused(vec![], "X509 signature has not been initialized");
 }
 
@@ -88,7 +123,10 @@ fn high_and_low_s_are_two_valid_signatures() {
     let signature = p256::ecdsa::Signature::from_slice(&raw.signature).unwrap();
     let (r, s) = signature.split_scalars();
     let other = p256::ecdsa::Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap();
-    let other = Submission { signature: other.to_der().as_bytes().to_vec(), ..raw };
+    let other = Submission {
+        signature: other.to_der().as_bytes().to_vec(),
+        ..raw
+    };
     assert!(other.verify().is_ok());
 }
 
@@ -100,13 +138,23 @@ fn rsa_is_pkcs1_of_the_sizes_named() {
     let pem = pem("PUBLIC KEY", spki.as_ref());
     let of = |name, algorithm, encoding: &'static dyn RsaEncoding| {
         let mut signature = vec![0; key.public_modulus_len()];
-        key.sign(encoding, &SystemRandom::new(), b"artifact", &mut signature).unwrap();
-        Submission::new(name, digest::digest(algorithm, b"artifact").as_ref(), &signature, &pem)
+        key.sign(encoding, &SystemRandom::new(), b"artifact", &mut signature)
+            .unwrap();
+        Submission::new(
+            name,
+            digest::digest(algorithm, b"artifact").as_ref(),
+            &signature,
+            &pem,
+        )
     };
     let sha256 = of("sha256", &digest::SHA256, &signature::RSA_PKCS1_SHA256);
     assert!(sha256.verify().is_ok());
-    let larger = Policy::from_names(["rsa-sign-pkcs1-3072-sha256", "rsa-sign-pkcs1-4096-sha256"]).unwrap();
-    let refusal = ProposedEntry::from_json(&sha256.json()).unwrap().verify(&larger, NOW).err();
+    let larger =
+        Policy::from_names(["rsa-sign-pkcs1-3072-sha256", "rsa-sign-pkcs1-4096-sha256"]).unwrap();
+    let refusal = ProposedEntry::from_json(&sha256.json())
+        .unwrap()
+        .verify(&larger, NOW)
+        .err();
     assert_eq!(refusal, Some(invalid(NOT_ALLOWED)));
     for submission in [
         of("sha384", &digest::SHA384, &signature::RSA_PKCS1_SHA384),
@@ -116,27 +164,43 @@ fn rsa_is_pkcs1_of_the_sizes_named() {
         assert_eq!(submission.verify().err(), Some(invalid(NOT_ALLOWED)));
     }
     let pss = of("sha256", &digest::SHA256, &signature::RSA_PSS_SHA256);
-    assert_eq!(pss.verify().err(), Some(invalid("verifying signature: crypto/rsa: verification error")));
+    assert_eq!(
+        pss.verify().err(),
+        Some(invalid(
+            "verifying signature: crypto/rsa: verification error"
+        ))
+    );
 }
 
 #[test]
 fn ed25519_signs_a_sha512_digest_as_ed25519ph() {
     let key = ed25519_dalek::SigningKey::from_bytes(&[13; 32]);
-    let spki =
-        [&[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0][..], key.verifying_key().as_bytes()].concat();
+    let spki = [
+        &[0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 3, 0x21, 0][..],
+        key.verifying_key().as_bytes(),
+    ]
+    .concat();
     let pem = pem("PUBLIC KEY", &spki);
     let prehash = Sha512::new_with_prefix(b"artifact");
     let digest = prehash.clone().finalize();
-    let of = |signature: ed25519_dalek::Signature| Submission::new("sha512", &digest, &signature.to_bytes(), &pem);
+    let of = |signature: ed25519_dalek::Signature| {
+        Submission::new("sha512", &digest, &signature.to_bytes(), &pem)
+    };
     let prehashed = of(key.sign_prehashed(prehash.clone(), None).unwrap());
     assert!(prehashed.verify().is_ok());
 
-    let text = Some(invalid("verifying signature: failed to verify signature: ed25519: invalid signature"));
+    let text = Some(invalid(
+        "verifying signature: failed to verify signature: ed25519: invalid signature",
+    ));
     let with_context = of(key.sign_prehashed(prehash, Some(b"context")).unwrap());
     assert_eq!(with_context.verify().err(), text);
     let pure = of(ed25519_dalek::Signer::sign(&key, &digest));
     assert_eq!(pure.verify().err(), text);
-    let sha256 = Submission { algorithm: "sha256".to_owned(), digest: vec![1; 32], ..pure };
+    let sha256 = Submission {
+        algorithm: "sha256".to_owned(),
+        digest: vec![1; 32],
+        ..pure
+    };
     let text = "verifying signature: unsupported hash algorithm: \"SHA-256\" not in [SHA-512]";
     assert_eq!(sha256.verify().err(), Some(invalid(text)));
 }
@@ -144,14 +208,21 @@ fn ed25519_signs_a_sha512_digest_as_ed25519ph() {
 /// Whatever is done to a signature or digest, RustCrypto and this crate agree on it.
 macro_rules! judged_alike {
     ($curve:ident, $bytes:literal, $hash:expr, $at:expr, $bit:expr, $digest:expr, $seed:expr) => {{
-        let key = $curve::ecdsa::SigningKey::from_slice(&[&[0][..], &[$seed; $bytes - 1]].concat()).unwrap();
+        let key = $curve::ecdsa::SigningKey::from_slice(&[&[0][..], &[$seed; $bytes - 1]].concat())
+            .unwrap();
         let raw = ecdsa!($curve, $bytes, $seed)[$hash].1.clone();
         let mut changed = raw.clone();
         changed.signature[$at % (2 * $bytes)] ^= 1 << $bit;
-        let other = Submission { digest: $digest[..raw.digest.len()].to_vec(), ..raw.clone() };
+        let other = Submission {
+            digest: $digest[..raw.digest.len()].to_vec(),
+            ..raw.clone()
+        };
         for submission in [raw, changed, other] {
-            let oracle = $curve::ecdsa::Signature::from_slice(&submission.signature)
-                .and_then(|signature| key.verifying_key().verify_prehash(&submission.digest, &signature));
+            let oracle =
+                $curve::ecdsa::Signature::from_slice(&submission.signature).and_then(|signature| {
+                    key.verifying_key()
+                        .verify_prehash(&submission.digest, &signature)
+                });
             prop_assert_eq!(submission.look_up().is_ok(), oracle.is_ok());
         }
     }};

@@ -1,5 +1,6 @@
-//! Inputs on which readers differ. Each file of `cases` has a request body and what becomes of it: the SHA-256 of the leaf bytes
-//! and the index keys that Rekor v1.6.1's own code makes of it, or why it is refused here. `docs/KINDS.md` has the rules.
+//! Inputs on which readers differ. Each file of `cases` has a request body and what becomes of it:
+//! the SHA-256 of the leaf bytes and the index keys that Rekor v1.6.1's own code makes of it, or
+//! why it is refused here. `docs/KINDS.md` has the rules.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -33,20 +34,33 @@ fn what_rekor_takes_is_the_same_here_and_what_is_refused_says_why() {
         count += 1;
         match (verified, case.refusal) {
             (Ok(entry), None) => {
-                assert_eq!(Some(tlog::sha256(entry.leaf_bytes()).to_string()), case.leaf_sha256, "{name}");
-                assert_eq!(rekors_keys(entry.index_keys()), case.index_keys.unwrap().into_iter().collect(), "{name}");
+                assert_eq!(
+                    Some(tlog::sha256(entry.leaf_bytes()).to_string()),
+                    case.leaf_sha256,
+                    "{name}"
+                );
+                assert_eq!(
+                    rekors_keys(entry.index_keys()),
+                    case.index_keys.unwrap().into_iter().collect(),
+                    "{name}"
+                );
             }
-            (Err(refusal), Some(expected)) => assert!(refusal.starts_with(&expected), "{name}: {refusal}"),
+            (Err(refusal), Some(expected)) => {
+                assert!(refusal.starts_with(&expected), "{name}: {refusal}")
+            }
             (verified, _) => panic!("{name}: {:?}", verified.err()),
         }
     }
     assert!(count >= 40, "only {count} cases");
 }
 
-/// Index keys without those that only this log has: names of attributes, and the hash of an envelope's key without a prefix.
+/// Index keys without those that only this log has: names of attributes, and the hash of an
+/// envelope's key without a prefix.
 pub(crate) fn rekors_keys(keys: &[String]) -> BTreeSet<String> {
     let is_added = |key: &String| {
-        Attribute::ALL.iter().any(|attribute| key.starts_with(&format!("{}=", attribute.name())))
+        Attribute::ALL
+            .iter()
+            .any(|attribute| key.starts_with(&format!("{}=", attribute.name())))
             || keys.contains(&format!("sha256:{key}"))
     };
     keys.iter().filter(|key| !is_added(key)).cloned().collect()

@@ -39,7 +39,9 @@ impl Submission {
             algorithm: text(&hash["algorithm"]),
             digest: hex::decode(text(&hash["value"])).unwrap(),
             signature: STANDARD.decode(text(&signature["content"])).unwrap(),
-            key: STANDARD.decode(text(&signature["publicKey"]["content"])).unwrap(),
+            key: STANDARD
+                .decode(text(&signature["publicKey"]["content"]))
+                .unwrap(),
         }
     }
 
@@ -76,10 +78,18 @@ pub(crate) static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(|| {
     let accept = |file: std::io::Result<std::fs::DirEntry>| {
         let file = file.unwrap();
         let json = std::fs::read(file.path()).unwrap();
-        let entry = ProposedEntry::from_json(&json).and_then(|entry| entry.verify(&Policy::default(), NOW)).ok()?;
-        Some(Seed { name: file.file_name().into_string().unwrap(), entry })
+        let entry = ProposedEntry::from_json(&json)
+            .and_then(|entry| entry.verify(&Policy::default(), NOW))
+            .ok()?;
+        Some(Seed {
+            name: file.file_name().into_string().unwrap(),
+            entry,
+        })
     };
-    let seeds: Vec<Seed> = std::fs::read_dir(folder).unwrap().filter_map(accept).collect();
+    let seeds: Vec<Seed> = std::fs::read_dir(folder)
+        .unwrap()
+        .filter_map(accept)
+        .collect();
     assert!(seeds.len() >= 25, "only {} seeds are accepted", seeds.len());
     seeds
 });

@@ -1,5 +1,6 @@
-//! TUF roots of RSA keys, made with python-cryptography 50: RSASSA-PSS with the longest salt (as go-tuf signs), one as long
-//! as the hash (as python-tuf does) and none; and by keys of 2,049 bits, whose signatures begin with a byte of zeros, and 1,024.
+//! TUF roots of RSA keys, made with python-cryptography 50: RSASSA-PSS with the longest salt (as
+//! go-tuf signs), one as long as the hash (as python-tuf does) and none; and by keys of 2,049 bits,
+//! whose signatures begin with a byte of zeros, and 1,024.
 
 use std::path::Path;
 
@@ -9,7 +10,13 @@ use serde_json::{Value, json};
 /// 2026-01-01, ten years before they expire.
 const NOW: UnixSeconds = UnixSeconds(1_767_225_600);
 
-const ROOTS: [&str; 5] = ["longest.json", "hash.json", "none.json", "odd.json", "small.json"];
+const ROOTS: [&str; 5] = [
+    "longest.json",
+    "hash.json",
+    "none.json",
+    "odd.json",
+    "small.json",
+];
 
 #[test]
 fn salts_of_any_length_are_taken() {
@@ -26,7 +33,11 @@ fn other_contents_are_refused() {
     for name in ROOTS {
         let mut other = root(name);
         other["signed"]["version"] = json!(2);
-        assert_eq!(refusal(&root(name), &other), "tuf: valid signatures did not meet threshold", "{name}");
+        assert_eq!(
+            refusal(&root(name), &other),
+            "tuf: valid signatures did not meet threshold",
+            "{name}"
+        );
     }
 }
 
@@ -40,11 +51,20 @@ fn changed_signatures_are_refused() {
             changed[at] ^= 0x01;
             changed
         });
-        let others = [signature[1..].to_vec(), [&[0], &*signature].concat(), vec![0; signature.len()], Vec::new()];
+        let others = [
+            signature[1..].to_vec(),
+            [&[0], &*signature].concat(),
+            vec![0; signature.len()],
+            Vec::new(),
+        ];
         for other in changed.chain(others).chain([vec![0xff; signature.len()]]) {
             let mut document = root(name);
             document["signatures"][0]["sig"] = json!(hex::encode(other));
-            assert_eq!(refusal(&root(name), &document), "tuf: valid signatures did not meet threshold", "{name}");
+            assert_eq!(
+                refusal(&root(name), &document),
+                "tuf: valid signatures did not meet threshold",
+                "{name}"
+            );
         }
     }
 }
@@ -58,7 +78,10 @@ fn verify(root: &Value, metadata: &Value) -> Result<VerifiedEntry, Refusal> {
 }
 
 fn refusal(root: &Value, metadata: &Value) -> String {
-    verify(root, metadata).err().map(|refusal| refusal.to_string()).unwrap_or_default()
+    verify(root, metadata)
+        .err()
+        .map(|refusal| refusal.to_string())
+        .unwrap_or_default()
 }
 
 fn root(name: &str) -> Value {

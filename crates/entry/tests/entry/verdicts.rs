@@ -29,7 +29,11 @@ const DIFFERENT: [&str; 7] = [
 ];
 
 /// Inputs on which v1.6.1 has another outcome than v1.5.4.
-const OF_THE_NEWEST: [&str; 3] = ["cert-san-ip6-mapped", "cert-subject-universalstring", "dsse digest-number"];
+const OF_THE_NEWEST: [&str; 3] = [
+    "cert-san-ip6-mapped",
+    "cert-subject-universalstring",
+    "dsse digest-number",
+];
 
 #[derive(Deserialize)]
 pub(crate) struct Verdict {
@@ -48,7 +52,8 @@ impl Verdict {
 
     /// Whether status, leaf bytes and index keys are the same here.
     fn agrees(&self) -> bool {
-        let verified = ProposedEntry::from_json(&self.body()).and_then(|entry| entry.verify(&Policy::default(), NOW));
+        let verified = ProposedEntry::from_json(&self.body())
+            .and_then(|entry| entry.verify(&Policy::default(), NOW));
         match verified {
             Err(_) => self.rekor != 201,
             Ok(_) if self.rekor != 201 => false,
@@ -64,20 +69,37 @@ impl Verdict {
 #[test]
 fn verdicts_are_those_of_rekor_but_for_known_ones() {
     let Some(verdicts) = verdicts() else { return };
-    let different: BTreeSet<&str> =
-        verdicts.iter().filter(|verdict| !verdict.agrees()).map(|verdict| verdict.id.as_str()).collect();
+    let different: BTreeSet<&str> = verdicts
+        .iter()
+        .filter(|verdict| !verdict.agrees())
+        .map(|verdict| verdict.id.as_str())
+        .collect();
     let known: BTreeSet<&str> = DIFFERENT.into();
-    let unexpected: Vec<_> = different.difference(&known).filter(|verdict| !OF_THE_NEWEST.contains(verdict)).collect();
+    let unexpected: Vec<_> = different
+        .difference(&known)
+        .filter(|verdict| !OF_THE_NEWEST.contains(verdict))
+        .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
     let same: Vec<_> = known.difference(&different).collect();
     assert!(same.is_empty(), "not different any more: {same:?}");
-    let taken = verdicts.iter().filter(|verdict| verdict.rekor == 201).count();
-    assert!(verdicts.len() >= 390 && taken >= 150, "{} verdicts, {taken} of them taken", verdicts.len());
+    let taken = verdicts
+        .iter()
+        .filter(|verdict| verdict.rekor == 201)
+        .count();
+    assert!(
+        verdicts.len() >= 390 && taken >= 150,
+        "{} verdicts, {taken} of them taken",
+        verdicts.len()
+    );
 }
 
 /// Returns all verdicts. If they are absent, says so and returns None; in CI it fails.
 pub(crate) fn verdicts() -> Option<Vec<Verdict>> {
     let file = std::fs::File::open(golden::path("verdicts.jsonl.gz")?).unwrap();
     let lines = BufReader::new(flate2::read::GzDecoder::new(file)).lines();
-    Some(lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect())
+    Some(
+        lines
+            .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+            .collect(),
+    )
 }

@@ -6,8 +6,8 @@ use entry::{Policy, ProposedEntry, Refusal, VerifiedEntry, Work, key_search_key}
 use p521::ecdsa::signature::hazmat::PrehashSigner;
 use p521::pkcs8::{EncodePublicKey, LineEnding};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, GeneralSubtree, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, GeneralSubtree, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, NameConstraints, SanType, date_time_ymd,
 };
 use serde_json::{Value, json};
 
@@ -21,10 +21,20 @@ const SLACK: u64 = 10;
 /// Verifies, and checks that it cost no more than its length allows.
 fn verify(body: &[u8]) -> (Result<VerifiedEntry, Refusal>, Work) {
     let before = cpu_nanoseconds();
-    let (outcome, work) = ProposedEntry::from_json(body).unwrap().verify_counting(&Policy::default(), NOW);
+    let (outcome, work) = ProposedEntry::from_json(body)
+        .unwrap()
+        .verify_counting(&Policy::default(), NOW);
     let spent = cpu_nanoseconds() - before;
-    let (base, per_byte) = if outcome.is_ok() { (100_000_000, 100) } else { (20_000_000, 40) };
-    assert!(spent <= SLACK * (base + per_byte * body.len() as u64), "{spent} ns for {} bytes", body.len());
+    let (base, per_byte) = if outcome.is_ok() {
+        (100_000_000, 100)
+    } else {
+        (20_000_000, 40)
+    };
+    assert!(
+        spent <= SLACK * (base + per_byte * body.len() as u64),
+        "{spent} ns for {} bytes",
+        body.len()
+    );
     assert!(work.spent() <= work.limit());
     (outcome, work)
 }
@@ -39,24 +49,39 @@ fn assert_too_costly(body: &[u8]) {
 /// Time on a core of the thread that asks.
 fn cpu_nanoseconds() -> u64 {
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    statistics.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or_default()
+    statistics
+        .split_whitespace()
+        .next()
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_default()
 }
 
-/// A chain whose certificates have as many names and constraints as they have room for. The names of none are excluded.
-fn chain_with(name: fn(u32) -> SanType, excluded: fn(u32) -> GeneralSubtree, counts: [u32; 2]) -> Vec<u8> {
+/// A chain whose certificates have as many names and constraints as they have room for. The names
+/// of none are excluded.
+fn chain_with(
+    name: fn(u32) -> SanType,
+    excluded: fn(u32) -> GeneralSubtree,
+    counts: [u32; 2],
+) -> Vec<u8> {
     let [names, constraints] = counts;
     let params = |common_name: &str, is_leaf: bool| {
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, common_name);
-        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
         if is_leaf {
             params.subject_alt_names = (0..names).map(name).collect();
         } else {
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
             let excluded_subtrees = (0..constraints).map(excluded).collect();
-            params.name_constraints = Some(NameConstraints { permitted_subtrees: vec![], excluded_subtrees });
+            params.name_constraints = Some(NameConstraints {
+                permitted_subtrees: vec![],
+                excluded_subtrees,
+            });
         }
         params
     };
@@ -64,8 +89,13 @@ fn chain_with(name: fn(u32) -> SanType, excluded: fn(u32) -> GeneralSubtree, cou
     let mut pem = root.self_signed(&root_key).unwrap().pem();
     let mut issuer = (root, root_key);
     for number in 0..9 {
-        let (params, key) = (params(&format!("{number}"), number == 8), KeyPair::generate().unwrap());
-        let certificate = params.signed_by(&key, &Issuer::from_params(&issuer.0, &issuer.1)).unwrap();
+        let (params, key) = (
+            params(&format!("{number}"), number == 8),
+            KeyPair::generate().unwrap(),
+        );
+        let certificate = params
+            .signed_by(&key, &Issuer::from_params(&issuer.0, &issuer.1))
+            .unwrap();
         pem = certificate.pem() + &pem;
         issuer = (params, key);
     }
@@ -82,7 +112,11 @@ fn comparisons_of_names_with_constraints_are_counted_before_they_are_made() {
     let not_mail = |number: u32| GeneralSubtree::Rfc822Name(format!("{number}@b"));
     assert_too_costly(&chain_with(mail, not_mail, [4_000, 4_000]));
     // What anybody has passes: what is wrong is the signature.
-    let refusal = verify(&chain_with(dns, not_dns, [100, 100])).0.err().expect("refused").to_string();
+    let refusal = verify(&chain_with(dns, not_dns, [100, 100]))
+        .0
+        .err()
+        .expect("refused")
+        .to_string();
     assert!(refusal.starts_with("verifying signature: "), "{refusal}");
 }
 
@@ -95,10 +129,17 @@ fn recorded_hostile_entries_cost_no_more_than_their_length_is_worth() {
         "dos-nc_names12000_constraints5400_ints8.json",
         "dos-pgp_p521_x250.json",
     ] {
-        let Some(file) = golden::path(&format!("costly/{name}")) else { continue };
+        let Some(file) = golden::path(&format!("costly/{name}")) else {
+            continue;
+        };
         let body = std::fs::read(file).unwrap();
         let (outcome, work) = verify(&body);
-        println!("{name}: {:?}, {} of {} ns", outcome.err().map(|e| e.to_string()), work.spent(), work.limit());
+        println!(
+            "{name}: {:?}, {} of {} ns",
+            outcome.err().map(|e| e.to_string()),
+            work.spent(),
+            work.limit()
+        );
     }
 }
 
@@ -114,17 +155,29 @@ fn dsse(signers: &[p521::ecdsa::SigningKey], verifiers: &[p521::ecdsa::SigningKe
             json!({"sig": STANDARD.encode(signature.to_der().as_bytes())})
         })
         .collect();
-    let envelope = json!({"payloadType": "t", "payload": STANDARD.encode(payload), "signatures": signatures});
+    let envelope =
+        json!({"payloadType": "t", "payload": STANDARD.encode(payload), "signatures": signatures});
     let verifiers: Vec<String> = verifiers
         .iter()
-        .map(|key| STANDARD.encode(key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap()))
+        .map(|key| {
+            STANDARD.encode(
+                key.verifying_key()
+                    .to_public_key_pem(LineEnding::LF)
+                    .unwrap(),
+            )
+        })
         .collect();
-    let spec = json!({"proposedContent": {"envelope": envelope.to_string(), "verifiers": verifiers}});
-    json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": spec}).to_string().into_bytes()
+    let spec =
+        json!({"proposedContent": {"envelope": envelope.to_string(), "verifiers": verifiers}});
+    json!({"apiVersion": "0.0.1", "kind": "dsse", "spec": spec})
+        .to_string()
+        .into_bytes()
 }
 
 fn p521_keys() -> Vec<p521::ecdsa::SigningKey> {
-    let key = |number: u8| p521::ecdsa::SigningKey::from_slice(&[&[0; 65][..], &[number]].concat()).unwrap();
+    let key = |number: u8| {
+        p521::ecdsa::SigningKey::from_slice(&[&[0; 65][..], &[number]].concat()).unwrap()
+    };
     (1..=32).map(key).collect()
 }
 
@@ -133,12 +186,18 @@ fn equal_keys_of_an_envelope_are_tried_once() {
     let keys = p521_keys();
     let last = vec![keys[31].clone(); 32];
     let (outcome, work) = verify(&dsse(&keys, &last));
-    assert_eq!(outcome.err().unwrap().to_string(), "all signatures must have a key that verifies it");
+    assert_eq!(
+        outcome.err().unwrap().to_string(),
+        "all signatures must have a key that verifies it"
+    );
     assert!(work.spent() < 2_000_000, "{}", work.spent());
     // In the middle of the list, it is found after all before it.
     let middle = vec![keys[15].clone(); 32];
     let (outcome, _) = verify(&dsse(&keys, &middle));
-    assert_eq!(outcome.err().unwrap().to_string(), "all signatures must have a key that verifies it");
+    assert_eq!(
+        outcome.err().unwrap().to_string(),
+        "all signatures must have a key that verifies it"
+    );
 }
 
 #[test]
@@ -161,19 +220,29 @@ fn keys_of_an_envelope_in_the_worst_order_are_too_many() {
 
 #[test]
 fn a_search_by_a_costly_key_says_so() {
-    let Some(file) = golden::path("costly/dos-pgp_p521_x250.json") else { return };
+    let Some(file) = golden::path("costly/dos-pgp_p521_x250.json") else {
+        return;
+    };
     let body = std::fs::read(file).unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap();
-    let key = body["spec"]["signature"]["publicKey"]["content"].as_str().unwrap();
-    let refusal = key_search_key("pgp", &STANDARD.decode(key).unwrap()).unwrap_err().to_string();
+    let key = body["spec"]["signature"]["publicKey"]["content"]
+        .as_str()
+        .unwrap();
+    let refusal = key_search_key("pgp", &STANDARD.decode(key).unwrap())
+        .unwrap_err()
+        .to_string();
     assert!(refusal.starts_with(TOO_COSTLY), "{refusal}");
 }
 
-/// Every key of Debian's developers, where the package debian-keyring is installed ($DEBIAN_KEYRING names another place).
+/// Every key of Debian's developers, where the package debian-keyring is installed ($DEBIAN_KEYRING
+/// names another place).
 #[test]
 fn keys_of_real_people_cost_less_than_they_may() {
-    let place = std::env::var("DEBIAN_KEYRING").unwrap_or("/usr/share/keyrings/debian-keyring.gpg".to_owned());
-    let Ok(ring) = std::fs::read(&place) else { return println!("passed over: there is no {place}") };
+    let place = std::env::var("DEBIAN_KEYRING")
+        .unwrap_or("/usr/share/keyrings/debian-keyring.gpg".to_owned());
+    let Ok(ring) = std::fs::read(&place) else {
+        return println!("passed over: there is no {place}");
+    };
     let keys = keys_of(&ring);
     assert!(keys.len() > 500, "{}", keys.len());
     let mut slowest = 0;
@@ -181,7 +250,11 @@ fn keys_of_real_people_cost_less_than_they_may() {
         let before = cpu_nanoseconds();
         let searched = key_search_key("pgp", key).map_err(|refusal| refusal.to_string());
         slowest = slowest.max(cpu_nanoseconds() - before);
-        assert!(!searched.is_err_and(|refusal| refusal.starts_with(TOO_COSTLY)), "{} bytes", key.len());
+        assert!(
+            !searched.is_err_and(|refusal| refusal.starts_with(TOO_COSTLY)),
+            "{} bytes",
+            key.len()
+        );
     }
     println!("{} keys, the slowest took {slowest} ns", keys.len());
 }
@@ -189,16 +262,25 @@ fn keys_of_real_people_cost_less_than_they_may() {
 /// The keys of a ring: each begins with a packet of type 6.
 fn keys_of(ring: &[u8]) -> Vec<&[u8]> {
     let (mut starts, mut at) = (Vec::new(), 0);
-    while let Some(&[first, rest @ ..]) =
-        ring.get(at..).filter(|rest| rest.len() > 5).and_then(|r| r.first_chunk::<6>())
+    while let Some(&[first, rest @ ..]) = ring
+        .get(at..)
+        .filter(|rest| rest.len() > 5)
+        .and_then(|r| r.first_chunk::<6>())
     {
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |number, byte| number << 8 | usize::from(*byte))
+        };
         let (tag, length) = match (first & 0x40, first & 3, rest[0]) {
             (0, 0, length) => (first >> 2 & 15, 2 + usize::from(length)),
             (0, 1, _) => (first >> 2 & 15, 3 + number(&rest[..2])),
             (0, ..) => (first >> 2 & 15, 5 + number(&rest[..4])),
             (_, _, length @ ..192) => (first & 63, 2 + usize::from(length)),
-            (_, _, length @ ..224) => (first & 63, 3 + (usize::from(length) - 192) * 256 + usize::from(rest[1]) + 192),
+            (_, _, length @ ..224) => (
+                first & 63,
+                3 + (usize::from(length) - 192) * 256 + usize::from(rest[1]) + 192,
+            ),
             _ => (first & 63, 6 + number(&rest[1..5])),
         };
         if tag == 6 {
@@ -206,5 +288,9 @@ fn keys_of(ring: &[u8]) -> Vec<&[u8]> {
         }
         at += length;
     }
-    starts.iter().zip(starts[1..].iter().chain([&ring.len()])).map(|(from, to)| &ring[*from..*to]).collect()
+    starts
+        .iter()
+        .zip(starts[1..].iter().chain([&ring.len()]))
+        .map(|(from, to)| &ring[*from..*to])
+        .collect()
 }

@@ -1,5 +1,5 @@
-//! What holds of a frozen tree: its last head adds nothing, and once its last checkpoints are kept, they state that head and all
-//! its signed entry timestamps are stored.
+//! What holds of a frozen tree: its last head adds nothing, and once its last checkpoints are kept,
+//! they state that head and all its signed entry timestamps are stored.
 
 use tlog::{Checkpoint, NoteKey};
 
@@ -22,18 +22,24 @@ impl Check<'_> {
             (TreeState::Active, None) => return Ok(()),
             (TreeState::Active, Some(head)) if self.tree_is_active().await? => {
                 let found = describe(head.size, &head.root);
-                self.report.add(format!("table head: {found} ends the tree, which is active"));
+                self.report.add(format!(
+                    "table head: {found} ends the tree, which is active"
+                ));
                 return Ok(());
             }
             // Frozen since this began.
             (TreeState::Active, Some(_)) => return Ok(()),
             (TreeState::Frozen, None) => {
-                self.report.add("table head: the tree is frozen, and the head that ends it is missing".into());
+                self.report.add(
+                    "table head: the tree is frozen, and the head that ends it is missing".into(),
+                );
             }
             (TreeState::Frozen, Some(head)) if head.root != self.audit.root() => {
                 let found = describe(head.size, &head.root);
-                self.report
-                    .add(format!("table head: {found} ends the tree, but its entries give root {}", self.audit.root()));
+                self.report.add(format!(
+                    "table head: {found} ends the tree, but its entries give root {}",
+                    self.audit.root()
+                ));
             }
             (TreeState::Frozen, Some(_)) => {}
         }
@@ -41,7 +47,9 @@ impl Check<'_> {
             self.last_checkpoints(&kept, tree);
             if self.expected.timestamps != size.0 {
                 let stored = self.expected.timestamps;
-                self.report.add(format!("table signed_entry_timestamp: {stored} rows of a frozen tree of size {size}"));
+                self.report.add(format!(
+                    "table signed_entry_timestamp: {stored} rows of a frozen tree of size {size}"
+                ));
             }
         }
         Ok(())
@@ -58,12 +66,18 @@ impl Check<'_> {
             (&kept.checkpoint_v2, &tree.origin_v2, &tree.origin_v2),
         ] {
             let key = NoteKey::new(signer, tree.log_key.clone()).map_err(|error| error.to_string());
-            let opened = key.and_then(|key| Checkpoint::open(text, origin, &[key]).map_err(|error| error.to_string()));
+            let opened = key.and_then(|key| {
+                Checkpoint::open(text, origin, &[key]).map_err(|error| error.to_string())
+            });
             match opened {
-                Ok(checkpoint) if (checkpoint.size, checkpoint.root) == (self.report.size, self.audit.root()) => {}
+                Ok(checkpoint)
+                    if (checkpoint.size, checkpoint.root)
+                        == (self.report.size, self.audit.root()) => {}
                 Ok(checkpoint) => {
                     let found = describe(checkpoint.size, &checkpoint.root);
-                    self.report.add(format!("table final_checkpoint: the checkpoint of {origin:?} states {found}"));
+                    self.report.add(format!(
+                        "table final_checkpoint: the checkpoint of {origin:?} states {found}"
+                    ));
                 }
                 Err(error) => {
                     self.report

@@ -1,5 +1,5 @@
-//! Following the database: heads are read back, accepted only if they extend the newest known head, and a database that went back
-//! is noticed.
+//! Following the database: heads are read back, accepted only if they extend the newest known head,
+//! and a database that went back is noticed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +18,8 @@ use crate::store::{HeadRow, PublicationRow, Read, StoreError, StoreResult, TreeS
 
 /// How often a server looks for heads of other servers on the same database.
 const POLL_SHARED: Duration = Duration::from_millis(50);
-/// How often a server that has its database for itself checks that no older copy took the place of that database.
+/// How often a server that has its database for itself checks that no older copy took the place of
+/// that database.
 const POLL_ALONE: Duration = Duration::from_secs(1);
 
 /// A database that does not answer is asked, and complained about, no more often than this.
@@ -27,13 +28,17 @@ pub(crate) const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 /// One read of the newest head, shared by all requests that wait for it.
 pub(super) struct Refresh {
     tickets: AtomicU64,
-    /// The newest ticket that was drawn before the last finished read began, and the outcome of that read.
+    /// The newest ticket that was drawn before the last finished read began, and the outcome of
+    /// that read.
     served: Mutex<(u64, Result<(), String>)>,
 }
 
 impl Refresh {
     pub(super) fn new() -> Self {
-        Self { tickets: AtomicU64::new(0), served: Mutex::new((0, Ok(()))) }
+        Self {
+            tickets: AtomicU64::new(0),
+            served: Mutex::new((0, Ok(()))),
+        }
     }
 }
 
@@ -41,13 +46,15 @@ impl Heads {
     /// Returns the newest head that the database had at some moment after this call began.
     pub(crate) async fn newest_head(&self) -> StoreResult<Arc<Head>> {
         if self.read_only().is_some() {
-            // The database is no longer trusted. Published entries stay readable as far as they are still there.
+            // The database is no longer trusted. Published entries stay readable as far as they are
+            // still there.
             return Ok(self.published());
         }
         let ticket = self.refresh.tickets.fetch_add(1, Ordering::SeqCst) + 1;
         let mut served = self.refresh.served.lock().await;
         if served.0 < ticket {
-            // Requests that are about to ask draw their tickets before the read begins, and share it.
+            // Requests that are about to ask draw their tickets before the read begins, and share
+            // it.
             tokio::task::yield_now().await;
             let covers = self.refresh.tickets.load(Ordering::SeqCst);
             let outcome = self.follow(self.store.reader().as_mut()).await;
@@ -59,23 +66,33 @@ impl Heads {
         }
     }
 
-    /// Reads the newest publication and the newest head, and accepts both; see [`Heads::follow_head`] and
-    /// [`Heads::accept_publication`].
-    pub(crate) async fn follow(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
-        let Publication::Witnessed(_) = &self.publication else { return self.follow_head(read).await };
-        // Floor, publication, head, in this order, because each published head was integrated before.
+    /// Reads the newest publication and the newest head, and accepts both; see
+    /// [`Heads::follow_head`] and [`Heads::accept_publication`].
+    pub(crate) async fn follow(
+        &self,
+        read: &mut dyn Read,
+    ) -> Result<Arc<Integrated>, PublishError> {
+        let Publication::Witnessed(_) = &self.publication else {
+            return self.follow_head(read).await;
+        };
+        // Floor, publication, head, in this order, because each published head was integrated
+        // before.
         let floor = self.published();
         let publication = read.newest_publication(self.tree.id).await?;
         let newest = self.follow_head(read).await?;
-        self.accept_publication(&floor, publication, &newest, read).await?;
+        self.accept_publication(&floor, publication, &newest, read)
+            .await?;
         Ok(newest)
     }
 
-    /// Reads the newest head and accepts it if it extends the newest integrated one. Returns the newest integrated head.
+    /// Reads the newest head and accepts it if it extends the newest integrated one. Returns the
+    /// newest integrated head.
     ///
-    /// A database that went back makes the log read-only. Published entries stay readable as far as they are still there.
+    /// A database that went back makes the log read-only. Published entries stay readable as far as
+    /// they are still there.
     async fn follow_head(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
-        // The floor is taken before the read: a round of this process may be integrated while the read is under way.
+        // The floor is taken before the read: a round of this process may be integrated while the
+        // read is under way.
         let floor = self.integrated();
         let Some(standing) = read.standing(self.tree.id).await? else {
             return Err(self.refuse(&WentBack::gone(floor.view(), self.tree.id)));
@@ -84,9 +101,10 @@ impl Heads {
             Some(row) if row.size > floor.size => self.accept(&floor, row, read).await,
             Some(row) if row.size == floor.size && row.root == floor.root => Ok(self.integrated()),
             None if floor.size == TreeSize(0) => Ok(self.integrated()),
-            Some(row) if row.size == floor.size => {
-                Err(self.refuse(&WentBack::fork(floor.view(), &describe(row.size, &row.root))))
-            }
+            Some(row) if row.size == floor.size => Err(self.refuse(&WentBack::fork(
+                floor.view(),
+                &describe(row.size, &row.root),
+            ))),
             row => Err(self.refuse(&WentBack::smaller(floor.view(), row.as_ref()))),
         }?;
         if standing.state == TreeState::Frozen {
@@ -96,7 +114,8 @@ impl Heads {
         Ok(head)
     }
 
-    /// Publishes here the head that another server published, or this one in a statement whose answer was lost.
+    /// Publishes here the head that another server published, or this one in a statement whose
+    /// answer was lost.
     ///
     /// `floor` was the published head before `row` was read, and `newest` was read after it.
     async fn accept_publication(
@@ -106,23 +125,29 @@ impl Heads {
         newest: &Arc<Integrated>,
         read: &mut dyn Read,
     ) -> Result<(), PublishError> {
-        let found = row.as_ref().map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
-        let Some(row) = row.filter(|row| row.size > floor.size || row.size == floor.size && row.root == floor.root)
-        else {
+        let found = row
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
+        let Some(row) = row.filter(|row| {
+            row.size > floor.size || row.size == floor.size && row.root == floor.root
+        }) else {
             return Err(self.refuse(&WentBack::publication(floor.view(), &found)));
         };
         if row.size == floor.size {
             return Ok(());
         }
         let integrated = published_head(read, self.tree.id, &row, newest).await?;
-        self.check_extends(floor.view(), integrated.view(), read).await?;
-        self.check_extends(integrated.view(), newest.view(), read).await?;
+        self.check_extends(floor.view(), integrated.view(), read)
+            .await?;
+        self.check_extends(integrated.view(), newest.view(), read)
+            .await?;
         let head = self.sign(&integrated)?.with_stored(row.checkpoint)?;
         self.publish(Arc::new(head));
         Ok(())
     }
 
-    /// Accepts a larger head. Its edge must reproduce its root, and its tiles must reproduce the floor's root at the floor's size.
+    /// Accepts a larger head. Its edge must reproduce its root, and its tiles must reproduce the
+    /// floor's root at the floor's size.
     async fn accept(
         &self,
         floor: &Arc<Integrated>,
@@ -133,20 +158,25 @@ impl Heads {
         let edge = match load_edge(read, self.tree.id, row.size).await {
             Ok(edge) => edge,
             Err(StoreError::Damaged(what)) => {
-                return Err(self.refuse(&WentBack::fork(floor.view(), &format!("{found} ({what})"))));
+                return Err(
+                    self.refuse(&WentBack::fork(floor.view(), &format!("{found} ({what})")))
+                );
             }
             Err(error) => return Err(error.into()),
         };
         let Some(integrated) = Integrated::read_back(edge, row.root, row.time) else {
-            return Err(
-                self.refuse(&WentBack::fork(floor.view(), &format!("{found}, which its tiles do not reproduce")))
-            );
+            return Err(self.refuse(&WentBack::fork(
+                floor.view(),
+                &format!("{found}, which its tiles do not reproduce"),
+            )));
         };
-        self.check_extends(floor.view(), integrated.view(), read).await?;
+        self.check_extends(floor.view(), integrated.view(), read)
+            .await?;
         self.integrate(floor, integrated, read).await
     }
 
-    /// Checks with tiles that are read now that `newer` extends `older`. If not, the log goes read-only.
+    /// Checks with tiles that are read now that `newer` extends `older`. If not, the log goes
+    /// read-only.
     pub(crate) async fn check_extends(
         &self,
         older: HeadView<'_>,
@@ -157,13 +187,22 @@ impl Heads {
         let tiles = match fresh_tiles(read, self.tree.id, newer, &ids).await {
             Ok(tiles) => tiles,
             Err(StoreError::Damaged(what)) => {
-                return Err(self.refuse(&WentBack::fork(older, &format!("{} ({what})", newer.describe()))));
+                return Err(self.refuse(&WentBack::fork(
+                    older,
+                    &format!("{} ({what})", newer.describe()),
+                )));
             }
             Err(error) => return Err(error.into()),
         };
-        let verified = tlog::consistency_proof(older.size, newer.size, &tiles)
-            .and_then(|proof| tlog::verify_consistency(older.size, &older.root, newer.size, &newer.root, &proof));
-        verified.map_err(|error| self.refuse(&WentBack::fork(older, &format!("{} ({error})", newer.describe()))))
+        let verified = tlog::consistency_proof(older.size, newer.size, &tiles).and_then(|proof| {
+            tlog::verify_consistency(older.size, &older.root, newer.size, &newer.root, &proof)
+        });
+        verified.map_err(|error| {
+            self.refuse(&WentBack::fork(
+                older,
+                &format!("{} ({error})", newer.describe()),
+            ))
+        })
     }
 
     /// Makes the log read-only and returns the error that says so.
@@ -173,7 +212,11 @@ impl Heads {
 
     /// Follows the database until the tree is frozen or the log is dropped.
     pub(crate) async fn poll(&self) {
-        let every = if self.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
+        let every = if self.store.is_shared() {
+            POLL_SHARED
+        } else {
+            POLL_ALONE
+        };
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while !self.is_frozen() {

@@ -10,7 +10,11 @@ use crate::ids::TreeId;
 use crate::store::{PublicationRow, Read, StoreError, StoreResult};
 
 /// Reads the right edge of the tree at `size`. The caller compares its root.
-pub(crate) async fn load_edge(read: &mut dyn Read, tree: TreeId, size: TreeSize) -> StoreResult<Edge> {
+pub(crate) async fn load_edge(
+    read: &mut dyn Read,
+    tree: TreeId,
+    size: TreeSize,
+) -> StoreResult<Edge> {
     let mut levels = Vec::new();
     for (tile, width) in Edge::shape(size) {
         let start = tile.index * tlog::TILE_WIDTH as u64;
@@ -38,7 +42,8 @@ pub(crate) async fn load_head(read: &mut dyn Read, tree: TreeId) -> StoreResult<
     })
 }
 
-/// Returns the head of a stored publication. That is the newest integrated head, or an earlier one whose right edge is read back.
+/// Returns the head of a stored publication. That is the newest integrated head, or an earlier one
+/// whose right edge is read back.
 pub(super) async fn published_head(
     read: &mut dyn Read,
     tree: TreeId,
@@ -47,7 +52,9 @@ pub(super) async fn published_head(
 ) -> Result<Arc<Integrated>, StoreError> {
     let damaged = || {
         let found = describe(row.size, &row.root);
-        StoreError::Damaged(format!("table publication: {found} does not follow from head, tile and entry"))
+        StoreError::Damaged(format!(
+            "table publication: {found} does not follow from head, tile and entry"
+        ))
     };
     if row.size == newest.size && row.root == newest.root {
         return Ok(Arc::clone(newest));
@@ -56,5 +63,7 @@ pub(super) async fn published_head(
         return Err(damaged());
     }
     let edge = load_edge(read, tree, row.size).await?;
-    Integrated::read_back(edge, row.root, row.time).map(Arc::new).ok_or_else(damaged)
+    Integrated::read_back(edge, row.root, row.time)
+        .map(Arc::new)
+        .ok_or_else(damaged)
 }

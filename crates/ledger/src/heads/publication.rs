@@ -22,7 +22,8 @@ pub struct Witnessing {
     pub policy: WitnessPolicy,
     /// Carries requests to the witnesses.
     pub transport: Arc<dyn WitnessTransport>,
-    /// After this time a head is published without its quorum ("fail open"). Unset: never ("fail closed").
+    /// After this time a head is published without its quorum ("fail open"). Unset: never ("fail
+    /// closed").
     pub fail_open_after: Option<Duration>,
 }
 
@@ -36,8 +37,11 @@ pub(crate) enum Publication {
 
 impl Publication {
     pub(crate) fn new(witnessing: Option<Witnessing>) -> Result<Self, OpenError> {
-        let Some(witnessing) = witnessing else { return Ok(Self::AtOnce) };
-        let witnesses = Witnesses::new(witnessing.policy, witnessing.transport).ok_or(OpenError::Quorum)?;
+        let Some(witnessing) = witnessing else {
+            return Ok(Self::AtOnce);
+        };
+        let witnesses =
+            Witnesses::new(witnessing.policy, witnessing.transport).ok_or(OpenError::Quorum)?;
         Ok(Self::Witnessed(Box::new(Witnessed {
             witnesses,
             fail_open_after: witnessing.fail_open_after,
@@ -48,7 +52,8 @@ impl Publication {
 
     /// Returns the integrated and the published head of a tree that is being opened.
     ///
-    /// The first publication of a tree with a policy is the head that was published before it had one.
+    /// The first publication of a tree with a policy is the head that was published before it had
+    /// one.
     pub(crate) async fn open(
         &self,
         store: &dyn Store,
@@ -68,7 +73,8 @@ impl Publication {
                     return Ok((integrated, head));
                 }
                 (Self::Witnessed(witnessed), Some(row)) => {
-                    let published = published_head(reader.as_mut(), tree.id, &row, &integrated).await?;
+                    let published =
+                        published_head(reader.as_mut(), tree.id, &row, &integrated).await?;
                     if published.size < integrated.size {
                         witnessed.mark_waiting();
                     }
@@ -77,10 +83,16 @@ impl Publication {
                 }
                 (Self::Witnessed(_), None) => {
                     let head = sign(&integrated)?;
-                    if store.publisher().await?.publish(tree.id, &publication_row(&head, None)).await? {
+                    if store
+                        .publisher()
+                        .await?
+                        .publish(tree.id, &publication_row(&head, None))
+                        .await?
+                    {
                         return Ok((integrated, head));
                     }
-                    // Another server that starts at the same moment was first, so its publication counts.
+                    // Another server that starts at the same moment was first, so its publication
+                    // counts.
                 }
             }
         }
@@ -100,17 +112,26 @@ pub(crate) struct Witnessed {
 impl Witnessed {
     /// Notes that an integrated head waits to be published.
     pub(super) fn mark_waiting(&self) {
-        self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        self.waiting_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(Instant::now);
     }
 
     /// Notes a publication. Heads that still wait count as waiting from now on.
     pub(super) fn mark_published(&self) {
-        *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self
+            .waiting_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Returns how long a head has waited without any publication.
     pub(super) fn waiting_time(&self) -> Duration {
-        let since = *self.waiting_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = *self
+            .waiting_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 }

@@ -1,7 +1,8 @@
-//! Publication with witnesses: no checkpoint of a head leaves before a quorum has cosigned it and that is stored. Without a
-//! witness policy publication is one step; see [`Heads::integrate`].
+//! Publication with witnesses: no checkpoint of a head leaves before a quorum has cosigned it and
+//! that is stored. Without a witness policy publication is one step; see [`Heads::integrate`].
 //!
-//! Of several servers on one database, one at a time asks the witnesses. The others follow what it stored.
+//! Of several servers on one database, one at a time asks the witnesses. The others follow what it
+//! stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,8 @@ use crate::tasks::Tasks;
 
 /// Writes are refused while more entries than this wait to be published (design §4).
 pub const MAX_UNPUBLISHED_ENTRIES: u64 = 100_000;
-/// Writes are refused while a head has waited this long without any publication. No write waits longer than this either.
+/// Writes are refused while a head has waited this long without any publication. No write waits
+/// longer than this either.
 pub const MAX_UNPUBLISHED_TIME: Duration = Duration::from_secs(10);
 /// When a refused client should try again. Witnesses that answer do so in well under this time.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -68,30 +70,49 @@ pub(crate) enum NotPublished {
 }
 
 impl Heads {
-    /// Starts the publisher. It may end once `stopping` is cancelled or the log is read-only, and at once if the tree has no witness
-    /// policy.
-    pub(crate) fn spawn_publisher(self: &Arc<Self>, tasks: &Tasks, stopping: CancellationToken) -> JoinHandle<()> {
+    /// Starts the publisher. It may end once `stopping` is cancelled or the log is read-only, and
+    /// at once if the tree has no witness policy.
+    pub(crate) fn spawn_publisher(
+        self: &Arc<Self>,
+        tasks: &Tasks,
+        stopping: CancellationToken,
+    ) -> JoinHandle<()> {
         let may_end = {
             let (heads, stopping) = (Arc::clone(self), stopping.clone());
             let is_at_once = matches!(heads.publication, Publication::AtOnce);
             move || is_at_once || stopping.is_cancelled() || heads.read_only().is_some()
         };
-        tasks.spawn("the publisher", may_end, Arc::clone(self).run_publisher(stopping))
+        tasks.spawn(
+            "the publisher",
+            may_end,
+            Arc::clone(self).run_publisher(stopping),
+        )
     }
 
     /// Refuses a write while too many entries wait to be published, or one has waited too long.
     pub(crate) fn check_unpublished(&self) -> Result<(), NotPublished> {
-        let Publication::Witnessed(witnessed) = &self.publication else { return Ok(()) };
-        let waiting = self.integrated().size.0.saturating_sub(self.published().size.0);
+        let Publication::Witnessed(witnessed) = &self.publication else {
+            return Ok(());
+        };
+        let waiting = self
+            .integrated()
+            .size
+            .0
+            .saturating_sub(self.published().size.0);
         if waiting > MAX_UNPUBLISHED_ENTRIES || witnessed.waiting_time() >= MAX_UNPUBLISHED_TIME {
-            return Err(NotPublished::Waiting { retry_after: RETRY_AFTER });
+            return Err(NotPublished::Waiting {
+                retry_after: RETRY_AFTER,
+            });
         }
         Ok(())
     }
 
-    /// Waits, for a bounded time, until the entry is below the published head. Without a witness policy there is no wait.
+    /// Waits, for a bounded time, until the entry is below the published head. Without a witness
+    /// policy there is no wait.
     pub(crate) async fn wait_published(&self, index: LeafIndex) -> Result<(), NotPublished> {
-        let Publication::Witnessed(witnessed) = &self.publication else { return Ok(()) };
+        let Publication::Witnessed(witnessed) = &self.publication else {
+            return Ok(());
+        };
         let mut heads = self.published.subscribe();
         tokio::select! {
             biased;
@@ -103,13 +124,18 @@ impl Heads {
         Err(match self.read_only() {
             Some(reason) => NotPublished::ReadOnly(reason.to_owned()),
             None if witnessed.ended.is_cancelled() => NotPublished::Stopping,
-            None => NotPublished::Waiting { retry_after: RETRY_AFTER },
+            None => NotPublished::Waiting {
+                retry_after: RETRY_AFTER,
+            },
         })
     }
 
-    /// Publishes integrated heads. Once the log stops, it ends when no head waits or an attempt fails.
+    /// Publishes integrated heads. Once the log stops, it ends when no head waits or an attempt
+    /// fails.
     async fn run_publisher(self: Arc<Self>, stopping: CancellationToken) {
-        let Publication::Witnessed(witnessed) = &self.publication else { return };
+        let Publication::Witnessed(witnessed) = &self.publication else {
+            return;
+        };
         let _ended = witnessed.ended.clone().drop_guard();
         let mut publisher = None;
         let mut integrated = self.integrated.subscribe();
@@ -124,7 +150,8 @@ impl Heads {
                 Ok(Attempt::Done) => continue,
                 Ok(Attempt::NotOurTurn) => TURN_PAUSE,
                 Err(error) => {
-                    // The dropped connection gives the right to publish to a server that may do better.
+                    // The dropped connection gives the right to publish to a server that may do
+                    // better.
                     publisher = None;
                     self.metrics.publication_failures.inc();
                     tracing::warn!(%error, "a head is not published yet");
@@ -159,8 +186,13 @@ impl Heads {
     }
 
     /// Has the newest integrated head cosigned, stores the publication, and publishes it here.
-    async fn publish_newest(&self, witnessed: &Witnessed, publisher: &mut dyn Publisher) -> Result<(), Failure> {
-        // Another server may have published before it was our turn, or we did without learning of it.
+    async fn publish_newest(
+        &self,
+        witnessed: &Witnessed,
+        publisher: &mut dyn Publisher,
+    ) -> Result<(), Failure> {
+        // Another server may have published before it was our turn, or we did without learning of
+        // it.
         let integrated = self.follow(self.store.reader().as_mut()).await?;
         let published = self.published();
         if published.size == integrated.size {
@@ -168,34 +200,53 @@ impl Heads {
         }
         let started = Instant::now();
         let head = self.sign(&integrated).map_err(PublishError::from)?;
-        // Dies from here on: witnesses may know a head that is durable and not published. The next attempt proves from there.
+        // Dies from here on: witnesses may know a head that is durable and not published. The next
+        // attempt proves from there.
         let head = self.cosigned(witnessed, head).await?;
         let row = publication_row(&head, Some(published.size));
-        // Dies before or in this: the database decides, and every server reads back what it decided.
+        // Dies before or in this: the database decides, and every server reads back what it
+        // decided.
         if !publisher.publish(self.tree.id, &row).await? {
-            // Another server published meanwhile, because our right was lost. Its publication counts.
+            // Another server published meanwhile, because our right was lost. Its publication
+            // counts.
             self.follow(self.store.reader().as_mut()).await?;
             return Ok(());
         }
         self.publish(Arc::new(head));
         self.metrics.publications.inc();
-        self.metrics.publication_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics
+            .publication_seconds
+            .observe(started.elapsed().as_secs_f64());
         Ok(())
     }
 
     async fn cosigned(&self, witnessed: &Witnessed, head: Head) -> Result<Head, Failure> {
-        let damaged = |error: tlog::NoteError| PublishError::Store(StoreError::Damaged(error.to_string()));
+        let damaged =
+            |error: tlog::NoteError| PublishError::Store(StoreError::Damaged(error.to_string()));
         let note = Note::parse(&head.checkpoint_v2).map_err(damaged)?;
-        let until_open = witnessed.fail_open_after.map(|after| after.saturating_sub(witnessed.waiting_time()));
+        let until_open = witnessed
+            .fail_open_after
+            .map(|after| after.saturating_sub(witnessed.waiting_time()));
         let patience = until_open.map_or(WITNESS_TIMEOUT, |left| left.min(WITNESS_TIMEOUT));
-        let cosigned = witnessed.witnesses.cosign(self.store.as_ref(), &self.metrics, &head, &note, patience).await;
+        let cosigned = witnessed
+            .witnesses
+            .cosign(self.store.as_ref(), &self.metrics, &head, &note, patience)
+            .await;
         if !cosigned.is_quorum {
-            if witnessed.fail_open_after.is_none_or(|after| witnessed.waiting_time() < after) {
+            if witnessed
+                .fail_open_after
+                .is_none_or(|after| witnessed.waiting_time() < after)
+            {
                 return Err(Failure::NoQuorum);
             }
-            tracing::error!(size = head.size.0, "published without the quorum of witnesses");
+            tracing::error!(
+                size = head.size.0,
+                "published without the quorum of witnesses"
+            );
             self.metrics.unwitnessed_publications.inc();
         }
-        Ok(head.with_cosignatures(note, cosigned.lines).map_err(PublishError::from)?)
+        Ok(head
+            .with_cosignatures(note, cosigned.lines)
+            .map_err(PublishError::from)?)
     }
 }

@@ -14,7 +14,10 @@ pub(crate) struct TileSet(Vec<(TileId, Arc<TileTree>)>);
 impl TileSet {
     /// Returns the tile if the set has it.
     pub(crate) fn get(&self, id: TileId) -> Option<&Arc<TileTree>> {
-        self.0.iter().find(|(of, _)| *of == id).map(|(_, tile)| tile)
+        self.0
+            .iter()
+            .find(|(of, _)| *of == id)
+            .map(|(_, tile)| tile)
     }
 }
 
@@ -36,7 +39,8 @@ impl Extend<(TileId, Arc<TileTree>)> for TileSet {
     }
 }
 
-/// A tree head with the partial tiles of its size. Proofs up to this head need these and full tiles.
+/// A tree head with the partial tiles of its size. Proofs up to this head need these and full
+/// tiles.
 #[derive(Clone, Copy)]
 pub(crate) struct HeadView<'a> {
     pub(crate) size: TreeSize,
@@ -57,7 +61,9 @@ impl HeadView<'_> {
 
     /// Returns those of the tiles `ids` that are partial in this head.
     pub(crate) fn partial_tiles(&self, ids: &[TileId]) -> TileSet {
-        ids.iter().filter_map(|id| Some((*id, Arc::clone(self.edge_tiles.get(*id)?)))).collect()
+        ids.iter()
+            .filter_map(|id| Some((*id, Arc::clone(self.edge_tiles.get(*id)?))))
+            .collect()
     }
 }
 
@@ -66,7 +72,8 @@ pub(crate) fn describe(size: TreeSize, root: &Hash) -> String {
     format!("size {size} root {root}")
 }
 
-/// Returns the tiles `ids` as of `head`. The full ones are read from the database, to judge what it holds now.
+/// Returns the tiles `ids` as of `head`. The full ones are read from the database, to judge what it
+/// holds now.
 pub(crate) async fn fresh_tiles(
     read: &mut dyn Read,
     tree: TreeId,
@@ -88,7 +95,10 @@ pub(crate) async fn fresh_tiles(
 /// Decodes the hashes of a full tile.
 pub(crate) fn decode_tile(id: TileId, hashes: &[Hash]) -> StoreResult<TileTree> {
     let damaged = |error: TileWidthError| {
-        StoreError::Damaged(format!("table tile: level {} index {}: {error}", id.level, id.index))
+        StoreError::Damaged(format!(
+            "table tile: level {} index {}: {error}",
+            id.level, id.index
+        ))
     };
     TileTree::new(hashes).map_err(damaged)
 }

@@ -29,12 +29,18 @@ pub(crate) enum PublishError {
 impl WentBack {
     /// The newer of two heads does not extend the older one.
     pub(crate) fn fork(known: HeadView<'_>, found: &str) -> Self {
-        Self(format!("the database does not continue the newest tree head: known {}, found {found}", known.describe()))
+        Self(format!(
+            "the database does not continue the newest tree head: known {}, found {found}",
+            known.describe()
+        ))
     }
 
     /// The database lost the tree.
     pub(crate) fn gone(known: HeadView<'_>, tree: TreeId) -> Self {
-        Self(format!("the database went back: it does not have the tree {tree}; known {}", known.describe()))
+        Self(format!(
+            "the database went back: it does not have the tree {tree}; known {}",
+            known.describe()
+        ))
     }
 
     /// The newest stored publication neither is the published head nor follows it.

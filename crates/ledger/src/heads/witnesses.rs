@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tlog::{AddCheckpoint, Hash, Note, NoteSignature, ProofError, TreeSize, WitnessKey, WitnessPolicy};
+use tlog::{
+    AddCheckpoint, Hash, Note, NoteSignature, ProofError, TreeSize, WitnessKey, WitnessPolicy,
+};
 use tokio::time::timeout;
 
 use super::head::Head;
@@ -16,18 +18,25 @@ use super::tile_set::fresh_tiles;
 use crate::metrics::{COSIGNED, Metrics};
 use crate::store::{Store, StoreError};
 
-/// How long one witness may take with all its tries. Well below the 10 s after which writes are refused.
+/// How long one witness may take with all its tries. Well below the 10 s after which writes are
+/// refused.
 pub const WITNESS_TIMEOUT: Duration = Duration::from_secs(5);
-/// Requests to one witness for one head. The first ones may only teach us which size the witness knows.
+/// Requests to one witness for one head. The first ones may only teach us which size the witness
+/// knows.
 const MAX_TRIES: u32 = 3;
 
 /// Carries requests to witnesses.
 #[async_trait]
 pub trait WitnessTransport: Send + Sync + 'static {
-    /// POSTs the body of an `add-checkpoint` to a witness's submission prefix. The caller stops it if that takes too long.
+    /// POSTs the body of an `add-checkpoint` to a witness's submission prefix. The caller stops it
+    /// if that takes too long.
     ///
     /// MUST bound the answer that it reads. `Err` says in a few words why there is no answer.
-    async fn add_checkpoint(&self, submission_prefix: &str, body: String) -> Result<WitnessAnswer, String>;
+    async fn add_checkpoint(
+        &self,
+        submission_prefix: &str,
+        body: String,
+    ) -> Result<WitnessAnswer, String>;
 }
 
 /// The answer of a witness.
@@ -76,9 +85,13 @@ enum Refusal {
     Malformed(&'static str),
     #[error("its answer has no valid cosignature by its key")]
     Signature,
-    #[error("it has cosigned size {0}, which this log does not have: was the database put back to an older copy?")]
+    #[error(
+        "it has cosigned size {0}, which this log does not have: was the database put back to an older copy?"
+    )]
     Ahead(TreeSize),
-    #[error("it has another tree: the proof from the size that it cosigned does not lead to our root")]
+    #[error(
+        "it has another tree: the proof from the size that it cosigned does not lead to our root"
+    )]
     Inconsistent,
     #[error("no proof for it: {0}")]
     Store(#[from] StoreError),
@@ -120,10 +133,15 @@ impl Witnesses {
             })
             .collect();
         let reachable = peers.iter().map(|peer| peer.place).collect();
-        policy.is_quorum(&reachable).then_some(Self { policy, peers, transport })
+        policy.is_quorum(&reachable).then_some(Self {
+            policy,
+            peers,
+            transport,
+        })
     }
 
-    /// Asks all witnesses at once, until the quorum is met, all have answered, or `patience` runs out.
+    /// Asks all witnesses at once, until the quorum is met, all have answered, or `patience` runs
+    /// out.
     ///
     /// `head` is signed and not published: the witnesses are the first to see it.
     pub(crate) async fn cosign(
@@ -138,7 +156,11 @@ impl Witnesses {
             .peers
             .iter()
             .map(|peer| async move {
-                let asked = timeout(WITNESS_TIMEOUT, peer.ask(store, head, note, self.transport.as_ref())).await;
+                let asked = timeout(
+                    WITNESS_TIMEOUT,
+                    peer.ask(store, head, note, self.transport.as_ref()),
+                )
+                .await;
                 (peer, asked.unwrap_or(Err(Refusal::Timeout)))
             })
             .collect();
@@ -150,7 +172,12 @@ impl Witnesses {
                 answer = asked.next() => answer,
                 () = &mut patience => None,
             };
-            let Some((peer, outcome)) = answer else { return Cosigned { lines, is_quorum: false } };
+            let Some((peer, outcome)) = answer else {
+                return Cosigned {
+                    lines,
+                    is_quorum: false,
+                };
+            };
             let label = match outcome {
                 Ok(line) => {
                     cosigned.insert(peer.place);
@@ -162,14 +189,22 @@ impl Witnesses {
                         Refusal::Ahead(_) | Refusal::Inconsistent => {
                             tracing::error!(witness = peer.name, %refusal, size = head.size.0, "a witness contradicts this log");
                         }
-                        _ => tracing::warn!(witness = peer.name, %refusal, size = head.size.0, "no cosignature"),
+                        _ => {
+                            tracing::warn!(witness = peer.name, %refusal, size = head.size.0, "no cosignature")
+                        }
                     }
                     refusal.label()
                 }
             };
-            metrics.witness_requests.with_label_values(&[peer.name.as_str(), label]).inc();
+            metrics
+                .witness_requests
+                .with_label_values(&[peer.name.as_str(), label])
+                .inc();
         }
-        Cosigned { lines, is_quorum: true }
+        Cosigned {
+            lines,
+            is_quorum: true,
+        }
     }
 }
 
@@ -185,8 +220,16 @@ impl Peer {
         for _ in 0..MAX_TRIES {
             let old_size = TreeSize(self.cosigned.load(Ordering::Relaxed).min(head.size.0));
             let proof = consistency_proof(store, head, old_size).await?;
-            let body = AddCheckpoint { old_size, proof, checkpoint: note.clone() }.to_string();
-            let answer = transport.add_checkpoint(&self.url, body).await.map_err(Refusal::Unreachable)?;
+            let body = AddCheckpoint {
+                old_size,
+                proof,
+                checkpoint: note.clone(),
+            }
+            .to_string();
+            let answer = transport
+                .add_checkpoint(&self.url, body)
+                .await
+                .map_err(Refusal::Unreachable)?;
             match answer.status {
                 200 => {
                     let line = self.cosignature(note, &answer.body)?;
@@ -195,11 +238,14 @@ impl Peer {
                 }
                 409 => match tlog::parse_cosigned_size(&answer.body) {
                     Some(size) if size > head.size => return Err(Refusal::Ahead(size)),
-                    // It cosigned another root at this very size (C2SP tlog-witness); it need not repeat the size.
+                    // It cosigned another root at this very size (C2SP tlog-witness); it need not
+                    // repeat the size.
                     size if old_size == head.size && size.is_none_or(|size| size == old_size) => {
                         return Err(Refusal::Inconsistent);
                     }
-                    Some(size) if size == old_size => return Err(Refusal::Malformed("a conflict with its own size")),
+                    Some(size) if size == old_size => {
+                        return Err(Refusal::Malformed("a conflict with its own size"));
+                    }
                     Some(size) => self.cosigned.store(size.0, Ordering::Relaxed),
                     None => return Err(Refusal::Malformed("a conflict without a size")),
                 },
@@ -211,14 +257,21 @@ impl Peer {
     }
 
     fn cosignature(&self, note: &Note, answer: &str) -> Result<NoteSignature, Refusal> {
-        let lines = tlog::parse_signature_lines(answer).map_err(|_| Refusal::Malformed("no signature lines"))?;
-        let line = lines.into_iter().find(|line| self.key.verify(note.text(), line).is_ok());
+        let lines = tlog::parse_signature_lines(answer)
+            .map_err(|_| Refusal::Malformed("no signature lines"))?;
+        let line = lines
+            .into_iter()
+            .find(|line| self.key.verify(note.text(), line).is_ok());
         line.ok_or(Refusal::Signature)
     }
 }
 
 /// Returns the consistency proof from `first` to a head that need not be published.
-async fn consistency_proof(store: &dyn Store, head: &Head, first: TreeSize) -> Result<Vec<Hash>, Refusal> {
+async fn consistency_proof(
+    store: &dyn Store,
+    head: &Head,
+    first: TreeSize,
+) -> Result<Vec<Hash>, Refusal> {
     let ids = tlog::tiles_for_consistency(first, head.size);
     let tiles = fresh_tiles(store.reader().as_mut(), head.tree.id, head.view(), &ids).await?;
     Ok(tlog::consistency_proof(first, head.size, &tiles)?)

@@ -1,8 +1,9 @@
 //! The file of a key that signs: made once, never replaced.
 //!
-//! A key that is made here is PKCS#8 PEM of ECDSA P-256 or Ed25519, mode 0600; one that is found may have any common form.
-//! Several processes may share the path and start at once: exactly one of them makes the key and all of them use it. Absent
-//! on purpose: passphrases, and anything that overwrites or deletes a key.
+//! A key that is made here is PKCS#8 PEM of ECDSA P-256 or Ed25519, mode 0600; one that is found
+//! may have any common form. Several processes may share the path and start at once: exactly one of
+//! them makes the key and all of them use it. Absent on purpose: passphrases, and anything that
+//! overwrites or deletes a key.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -21,7 +22,8 @@ pub(crate) use access::warn_of_writers;
 
 /// Only the owner reads and writes a key that is made here.
 const MODE: u32 = 0o600;
-/// A P-256 key in PEM has 241 bytes, some 2,000 with text around it; this keeps a wrong path from being read into memory.
+/// A P-256 key in PEM has 241 bytes, some 2,000 with text around it; this keeps a wrong path from
+/// being read into memory.
 const MAX_BYTES: u64 = 16 * 1024;
 
 /// Where a key came from.
@@ -69,7 +71,11 @@ pub enum KeyFileError {
 }
 
 /// Reads the key at `path`, and warns of a file that its group may change.
-pub fn read(path: &Path, algorithm: KeyAlgorithm, rng: &dyn SecureRandom) -> Result<SigningKey, KeyFileError> {
+pub fn read(
+    path: &Path,
+    algorithm: KeyAlgorithm,
+    rng: &dyn SecureRandom,
+) -> Result<SigningKey, KeyFileError> {
     let key = read_again(path, algorithm, rng)?;
     warn_of_writers(path);
     Ok(key)
@@ -83,9 +89,15 @@ pub(crate) fn read_again(
 ) -> Result<SigningKey, KeyFileError> {
     let io = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => KeyFileError::Missing(path.to_owned()),
-        _ => KeyFileError::Io { path: path.to_owned(), error },
+        _ => KeyFileError::Io {
+            path: path.to_owned(),
+            error,
+        },
     };
-    let unusable = |why: String| KeyFileError::Unusable { path: path.to_owned(), why };
+    let unusable = |why: String| KeyFileError::Unusable {
+        path: path.to_owned(),
+        why,
+    };
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     if !metadata.is_file() {
@@ -93,27 +105,40 @@ pub(crate) fn read_again(
     }
     if !access::is_private(&metadata) {
         let mode = metadata.permissions().mode() & 0o7777;
-        return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
+        return Err(KeyFileError::Exposed {
+            path: path.to_owned(),
+            mode,
+        });
     }
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
+    file.take(MAX_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(unusable(format!("larger than {MAX_BYTES} bytes, so it is no key file")));
+        return Err(unusable(format!(
+            "larger than {MAX_BYTES} bytes, so it is no key file"
+        )));
     }
     let shown = path.display().to_string();
     let der = pem::private_key(&String::from_utf8_lossy(&bytes), &shown).map_err(unusable)?;
     let wrong = match algorithm {
-        KeyAlgorithm::EcdsaP256 => "not an ECDSA P-256 key with its public half, the kind that Rekor's clients verify",
+        KeyAlgorithm::EcdsaP256 => {
+            "not an ECDSA P-256 key with its public half, the kind that Rekor's clients verify"
+        }
         KeyAlgorithm::Ed25519 => "not an Ed25519 key",
     };
     let key = SigningKey::from_pkcs8(&der, rng).map_err(|_| unusable(wrong.to_owned()))?;
-    if key.verifying_key().algorithm() == algorithm { Ok(key) } else { Err(unusable(wrong.to_owned())) }
+    if key.verifying_key().algorithm() == algorithm {
+        Ok(key)
+    } else {
+        Err(unusable(wrong.to_owned()))
+    }
 }
 
 /// Reads the key at `path`, or makes it. On return the file and its name are durable.
 ///
-/// If we die before the link, a temporary file with a key that nobody used is left beside `path`; after it, the next start
-/// finds the key.
+/// If we die before the link, a temporary file with a key that nobody used is left beside `path`;
+/// after it, the next start finds the key.
 pub fn read_or_make(
     path: &Path,
     algorithm: KeyAlgorithm,
@@ -125,27 +150,42 @@ pub fn read_or_make(
     };
     let key = read(path, algorithm, rng)?;
     // Found keys too: the process that made it may not have come this far.
-    sync_folder(path).map_err(|error| KeyFileError::Io { path: path.to_owned(), error })?;
+    sync_folder(path).map_err(|error| KeyFileError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
     Ok((key, origin))
 }
 
-/// Writes a new key under a name of its own and links it to `path`, which never replaces what is there.
-fn make(path: &Path, algorithm: KeyAlgorithm, rng: &dyn SecureRandom) -> Result<KeyOrigin, KeyFileError> {
+/// Writes a new key under a name of its own and links it to `path`, which never replaces what is
+/// there.
+fn make(
+    path: &Path,
+    algorithm: KeyAlgorithm,
+    rng: &dyn SecureRandom,
+) -> Result<KeyOrigin, KeyFileError> {
     let der = match algorithm {
         KeyAlgorithm::EcdsaP256 => SigningKey::generate_p256_pkcs8(rng),
         KeyAlgorithm::Ed25519 => SigningKey::generate_ed25519_pkcs8(rng),
     };
     let der = der.map_err(|_| KeyFileError::Random)?;
-    let pem = pem_rfc7468::encode_string(pem::PKCS8, LineEnding::LF, &der).map_err(|_| KeyFileError::Unusable {
-        path: path.to_owned(),
-        why: "the new key does not fit into PEM".to_owned(),
+    let pem = pem_rfc7468::encode_string(pem::PKCS8, LineEnding::LF, &der).map_err(|_| {
+        KeyFileError::Unusable {
+            path: path.to_owned(),
+            why: "the new key does not fit into PEM".to_owned(),
+        }
     })?;
     let temporary = temporary_name(path, rng)?;
-    let io = |error| KeyFileError::Io { path: path.to_owned(), error };
-    let written = write_new(&temporary, pem.as_bytes()).and_then(|()| match fs::hard_link(&temporary, path) {
-        Ok(()) => Ok(KeyOrigin::Made),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(KeyOrigin::Found),
-        Err(error) => Err(error),
+    let io = |error| KeyFileError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let written = write_new(&temporary, pem.as_bytes()).and_then(|()| {
+        match fs::hard_link(&temporary, path) {
+            Ok(()) => Ok(KeyOrigin::Made),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(KeyOrigin::Found),
+            Err(error) => Err(error),
+        }
     });
     let removed = match fs::remove_file(&temporary) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -157,7 +197,11 @@ fn make(path: &Path, algorithm: KeyAlgorithm, rng: &dyn SecureRandom) -> Result<
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(MODE)
+        .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -172,7 +216,10 @@ fn temporary_name(path: &Path, rng: &dyn SecureRandom) -> Result<PathBuf, KeyFil
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 

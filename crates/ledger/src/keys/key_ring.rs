@@ -1,4 +1,5 @@
-//! The log keys that a server holds: those it was given, and those of a folder, which may get another one while it runs.
+//! The log keys that a server holds: those it was given, and those of a folder, which may get
+//! another one while it runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use tlog::{Hash, KeyAlgorithm, SigningKey};
 
 use super::key_file;
 
-/// Key files that are read of one folder: a log that rotates twice a year has as many after 30 years.
+/// Key files that are read of one folder: a log that rotates twice a year has as many after 30
+/// years.
 const MAX_KEY_FILES: usize = 64;
 /// What a key file's name ends in.
 const EXTENSION: &str = "pem";
@@ -23,11 +25,14 @@ pub struct KeyRing {
 impl KeyRing {
     /// The keys given, in this order.
     pub fn new(keys: impl IntoIterator<Item = SigningKey>) -> Self {
-        Self { held: RwLock::new(keys.into_iter().map(Arc::new).collect()), folder: None }
+        Self {
+            held: RwLock::new(keys.into_iter().map(Arc::new).collect()),
+            folder: None,
+        }
     }
 
-    /// Also those of the files in `folder` that end in `.pem`, now and whenever [`KeyRing::look`] is called. A folder that is not
-    /// there is an empty one.
+    /// Also those of the files in `folder` that end in `.pem`, now and whenever [`KeyRing::look`]
+    /// is called. A folder that is not there is an empty one.
     pub fn with_folder(mut self, folder: PathBuf, rng: &dyn SecureRandom) -> Self {
         self.folder = Some(folder);
         self.look(rng);
@@ -36,7 +41,11 @@ impl KeyRing {
 
     /// The key of this log ID.
     pub fn find(&self, log_id: &Hash) -> Option<Arc<SigningKey>> {
-        self.read(|held| held.iter().find(|key| key.verifying_key().log_id() == *log_id).cloned())
+        self.read(|held| {
+            held.iter()
+                .find(|key| key.verifying_key().log_id() == *log_id)
+                .cloned()
+        })
     }
 
     /// The first key: the one of a log that is made.
@@ -46,7 +55,11 @@ impl KeyRing {
 
     /// Log IDs of all keys.
     pub fn log_ids(&self) -> Vec<Hash> {
-        self.read(|held| held.iter().map(|key| key.verifying_key().log_id()).collect())
+        self.read(|held| {
+            held.iter()
+                .map(|key| key.verifying_key().log_id())
+                .collect()
+        })
     }
 
     /// The folder, if there is one.
@@ -54,8 +67,9 @@ impl KeyRing {
         self.folder.as_deref()
     }
 
-    /// Looks into the folder for keys that came since. Keys are only added: one whose file is gone stays until the process ends.
-    /// A file that cannot be used is reported in the log, and left out.
+    /// Looks into the folder for keys that came since. Keys are only added: one whose file is gone
+    /// stays until the process ends. A file that cannot be used is reported in the log, and left
+    /// out.
     pub fn look(&self, rng: &dyn SecureRandom) {
         let Some(folder) = &self.folder else { return };
         for path in key_files(folder) {
@@ -73,7 +87,9 @@ impl KeyRing {
     /// Whether the key is new.
     fn add(&self, key: SigningKey) -> bool {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
-        let is_new = !held.iter().any(|other| other.verifying_key() == key.verifying_key());
+        let is_new = !held
+            .iter()
+            .any(|other| other.verifying_key() == key.verifying_key());
         if is_new {
             held.push(Arc::new(key));
         }
@@ -97,8 +113,12 @@ pub fn key_files(folder: &Path) -> Vec<PathBuf> {
         }
     };
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut files: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|extension| extension == EXTENSION)).collect();
+    let mut files: Vec<PathBuf> = paths
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == EXTENSION)
+        })
+        .collect();
     files.sort();
     files.truncate(MAX_KEY_FILES);
     files

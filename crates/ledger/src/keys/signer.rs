@@ -42,7 +42,12 @@ impl Signer {
         cosigner: Option<Arc<SigningKey>>,
         rng: SystemRandom,
     ) -> Self {
-        Self { tree, key, cosigner, rng }
+        Self {
+            tree,
+            key,
+            cosigner,
+            rng,
+        }
     }
 
     /// Signs bytes with the log key.
@@ -52,14 +57,21 @@ impl Signer {
     }
 
     /// Signs a v1 checkpoint as `name`.
-    pub(crate) fn sign_v1(&self, checkpoint: &Checkpoint, name: &str) -> Result<String, SigningError> {
+    pub(crate) fn sign_v1(
+        &self,
+        checkpoint: &Checkpoint,
+        name: &str,
+    ) -> Result<String, SigningError> {
         Ok(checkpoint.sign(name, self.key()?, &self.rng)?)
     }
 
-    /// Signs a v2 checkpoint as its origin: first with the log key, then with the cosigner's key if there is one.
+    /// Signs a v2 checkpoint as its origin: first with the log key, then with the cosigner's key if
+    /// there is one.
     pub(crate) fn sign_v2(&self, checkpoint: &Checkpoint) -> Result<String, SigningError> {
         let signed = checkpoint.sign(&checkpoint.origin, self.key()?, &self.rng)?;
-        let Some(cosigner) = &self.cosigner else { return Ok(signed) };
+        let Some(cosigner) = &self.cosigner else {
+            return Ok(signed);
+        };
         let mut note = Note::parse(&signed)?;
         note.sign(&checkpoint.origin, cosigner, &self.rng)?;
         Ok(note.to_string())

@@ -1,7 +1,9 @@
-//! Look-ups that share queries: while some are under way, those that come wait, and go together with the next query.
+//! Look-ups that share queries: while some are under way, those that come wait, and go together
+//! with the next query.
 //!
-//! No timer: a look-up that comes alone goes alone and at once; where many come, queries grow by themselves. What one query
-//! costs a database beside its rows (a round trip, two wake-ups, a statement to bind and start) is then paid once for many.
+//! No timer: a look-up that comes alone goes alone and at once; where many come, queries grow by
+//! themselves. What one query costs a database beside its rows (a round trip, two wake-ups, a
+//! statement to bind and start) is then paid once for many.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -17,12 +19,12 @@ use crate::store::{StoreError, StoreResult};
 /// Look-ups of one query: of entries some 100 KB, a millisecond of a database's time.
 pub(crate) const MAX_TOGETHER: usize = 64;
 
-/// Queries of one kind under way at once. More than one, so that a query that waits for the disk holds up few; few, so that
-/// those that come meanwhile go together.
+/// Queries of one kind under way at once. More than one, so that a query that waits for the disk
+/// holds up few; few, so that those that come meanwhile go together.
 pub(crate) const MAX_UNDER_WAY: usize = 2;
 
-/// Longest wait for an answer: a query that the database gives up takes 10 s, and one turn may be before it. Then 503, not a queue
-/// behind a database that hangs.
+/// Longest wait for an answer: a query that the database gives up takes 10 s, and one turn may be
+/// before it. Then 503, not a queue behind a database that hangs.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// A kind of look-up.
@@ -34,9 +36,13 @@ pub(crate) trait LookUp: Send + Sync + 'static {
     /// Look-ups of one query at most.
     const TOGETHER: usize = MAX_TOGETHER;
 
-    /// One answer for each of `keys`, which are at most [`MAX_TOGETHER`], in their order. Each MUST be what a query of that key
-    /// alone would give. Fails with [`StoreError::Damaged`] or [`StoreError::Data`] where one of them is the reason.
-    fn look_up(&self, keys: &[Self::Key]) -> impl Future<Output = StoreResult<Vec<Self::Answer>>> + Send;
+    /// One answer for each of `keys`, which are at most [`MAX_TOGETHER`], in their order. Each MUST
+    /// be what a query of that key alone would give. Fails with [`StoreError::Damaged`] or
+    /// [`StoreError::Data`] where one of them is the reason.
+    fn look_up(
+        &self,
+        keys: &[Self::Key],
+    ) -> impl Future<Output = StoreResult<Vec<Self::Answer>>> + Send;
 }
 
 /// The look-ups of one kind.
@@ -64,11 +70,21 @@ struct Waiter<L: LookUp> {
 
 impl<L: LookUp> Batched<L> {
     pub(crate) fn new(look_up: L, together: Histogram) -> Self {
-        let queue = Mutex::new(Queue { waiting: VecDeque::new(), under_way: 0 });
-        Self { shared: Arc::new(Shared { look_up, together, queue }) }
+        let queue = Mutex::new(Queue {
+            waiting: VecDeque::new(),
+            under_way: 0,
+        });
+        Self {
+            shared: Arc::new(Shared {
+                look_up,
+                together,
+                queue,
+            }),
+        }
     }
 
-    /// Looks a key up in a query that begins after this call. A caller that goes away stops nobody else.
+    /// Looks a key up in a query that begins after this call. A caller that goes away stops nobody
+    /// else.
     pub(crate) async fn get(&self, key: L::Key) -> StoreResult<L::Answer> {
         let (answer, answered) = oneshot::channel();
         let is_one_more = {
@@ -79,12 +95,25 @@ impl<L: LookUp> Batched<L> {
             is_one_more
         };
         if is_one_more {
-            tokio::spawn(Turn { shared: Arc::clone(&self.shared), ends: Ends::Badly }.run());
+            tokio::spawn(
+                Turn {
+                    shared: Arc::clone(&self.shared),
+                    ends: Ends::Badly,
+                }
+                .run(),
+            );
         }
-        let lost = |_| Err(StoreError::Unavailable("a look-up came to no end".to_owned()));
+        let lost = |_| {
+            Err(StoreError::Unavailable(
+                "a look-up came to no end".to_owned(),
+            ))
+        };
         match timeout(MAX_WAIT, answered).await {
             Ok(answer) => answer.unwrap_or_else(lost),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer within {} s", MAX_WAIT.as_secs()))),
+            Err(_) => Err(StoreError::Unavailable(format!(
+                "no answer within {} s",
+                MAX_WAIT.as_secs()
+            ))),
         }
     }
 }
@@ -107,12 +136,18 @@ impl<L: LookUp> Shared<L> {
             // One of them is the reason, and fails alone.
             Err(StoreError::Damaged(_) | StoreError::Data(_)) if waiters.len() > 1 => {
                 for waiter in waiters {
-                    let answer = self.look_up.look_up(std::slice::from_ref(&waiter.key)).await;
-                    let missing = || StoreError::Unavailable("a look-up was not answered".to_owned());
+                    let answer = self
+                        .look_up
+                        .look_up(std::slice::from_ref(&waiter.key))
+                        .await;
+                    let missing =
+                        || StoreError::Unavailable("a look-up was not answered".to_owned());
                     waiter.tell(answer.and_then(|mut answers| answers.pop().ok_or_else(missing)));
                 }
             }
-            Err(error) => waiters.into_iter().for_each(|waiter| waiter.tell(Err(error.clone()))),
+            Err(error) => waiters
+                .into_iter()
+                .for_each(|waiter| waiter.tell(Err(error.clone()))),
         }
     }
 }
@@ -190,8 +225,8 @@ mod tests {
 
     use super::*;
 
-    /// Doubles numbers, a query for each permit; notes the keys of each query. 13 is damaged, 99 is a bug, and at 50 and above
-    /// the database is away.
+    /// Doubles numbers, a query for each permit; notes the keys of each query. 13 is damaged, 99 is
+    /// a bug, and at 50 and above the database is away.
     struct Doubles {
         permits: Arc<Semaphore>,
         queries: Queries,
@@ -219,15 +254,25 @@ mod tests {
     type Queries = Arc<Mutex<Vec<Vec<u64>>>>;
 
     fn doubles() -> (Batched<Doubles>, Arc<Semaphore>, Queries) {
-        let (permits, queries) = (Arc::new(Semaphore::new(0)), Arc::new(Mutex::new(Vec::new())));
-        let look_up = Doubles { permits: Arc::clone(&permits), queries: Arc::clone(&queries) };
-        let together = Histogram::with_opts(prometheus::HistogramOpts::new("together", "For the test.")).unwrap();
+        let (permits, queries) = (
+            Arc::new(Semaphore::new(0)),
+            Arc::new(Mutex::new(Vec::new())),
+        );
+        let look_up = Doubles {
+            permits: Arc::clone(&permits),
+            queries: Arc::clone(&queries),
+        };
+        let together =
+            Histogram::with_opts(prometheus::HistogramOpts::new("together", "For the test."))
+                .unwrap();
         (Batched::new(look_up, together), permits, queries)
     }
 
     /// Has the queries under way that may be, each of one key: 0, 1, ….
     async fn busy(batched: &Batched<Doubles>) -> Vec<impl Future<Output = StoreResult<u64>>> {
-        let mut first: Vec<_> = (0..MAX_UNDER_WAY as u64).map(|key| Box::pin(batched.get(key))).collect();
+        let mut first: Vec<_> = (0..MAX_UNDER_WAY as u64)
+            .map(|key| Box::pin(batched.get(key)))
+            .collect();
         for waiter in &mut first {
             assert!(poll!(waiter).is_pending());
             // It waits for others once, and there are none.
@@ -247,7 +292,14 @@ mod tests {
         permits.add_permits(100);
         let answers: Vec<u64> = others.await.into_iter().map(Result::unwrap).collect();
         assert_eq!(answers, (20..30).map(|key| key * 2).collect::<Vec<_>>());
-        assert_eq!(join_all(first).await.into_iter().map(Result::unwrap).sum::<u64>(), 2);
+        assert_eq!(
+            join_all(first)
+                .await
+                .into_iter()
+                .map(Result::unwrap)
+                .sum::<u64>(),
+            2
+        );
         let queries = queries.lock().unwrap();
         assert_eq!(queries.len(), MAX_UNDER_WAY + 1);
         assert!(queries.contains(&(20..30).collect()), "{queries:?}");
@@ -275,7 +327,10 @@ mod tests {
         assert!(poll!(&mut others).is_pending());
         permits.add_permits(100);
         let answers = others.await;
-        assert!(matches!(answers[..], [Ok(24), Err(StoreError::Damaged(_)), Ok(28)]), "{answers:?}");
+        assert!(
+            matches!(answers[..], [Ok(24), Err(StoreError::Damaged(_)), Ok(28)]),
+            "{answers:?}"
+        );
         drop(first);
     }
 
@@ -284,7 +339,10 @@ mod tests {
         let (batched, permits, _) = doubles();
         permits.add_permits(100);
         for key in [50, 99] {
-            assert!(matches!(batched.get(key).await, Err(StoreError::Unavailable(_))), "{key}");
+            assert!(
+                matches!(batched.get(key).await, Err(StoreError::Unavailable(_))),
+                "{key}"
+            );
             assert_eq!(batched.get(3).await.unwrap(), 6, "after {key}");
         }
         // A bug of every task that there may be leaves nobody waiting.

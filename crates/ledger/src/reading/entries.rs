@@ -1,4 +1,5 @@
-//! Entries of one tree. Look-ups share queries, and entries that cannot change any more stay in a bounded cache.
+//! Entries of one tree. Look-ups share queries, and entries that cannot change any more stay in a
+//! bounded cache.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use crate::store::{Attestation, EntryRef, Store, StoreResult, StoredEntry};
 const CACHED_BYTES: u64 = 24 << 20;
 /// Number of entries that the cache is laid out for.
 const CACHED_ENTRIES: usize = 20_000;
-/// Bytes of a cached entry beside its content: its slot in the cache, and the headers of its allocations.
+/// Bytes of a cached entry beside its content: its slot in the cache, and the headers of its
+/// allocations.
 const OVERHEAD_BYTES: usize = 256;
 
 /// Entries of one tree.
@@ -38,7 +40,10 @@ struct ByLength;
 
 impl Weighter<LeafIndex, LoggedEntry> for ByLength {
     fn weight(&self, _: &LeafIndex, entry: &LoggedEntry) -> u64 {
-        let timestamp = entry.signed_entry_timestamp.as_ref().map_or(0, |bytes| bytes.len());
+        let timestamp = entry
+            .signed_entry_timestamp
+            .as_ref()
+            .map_or(0, |bytes| bytes.len());
         (OVERHEAD_BYTES + entry.body.len() + entry.kind.len() + timestamp) as u64
     }
 }
@@ -49,15 +54,32 @@ impl Entries {
         Self {
             tree,
             cache: Cache::with_weighter(CACHED_ENTRIES, CACHED_BYTES, ByLength),
-            by_index: Batched::new(ByIndex { store: Arc::clone(store), tree }, together("entry")),
-            by_hash: Batched::new(ByHash { store: Arc::clone(store), tree }, together("leaf_hash")),
+            by_index: Batched::new(
+                ByIndex {
+                    store: Arc::clone(store),
+                    tree,
+                },
+                together("entry"),
+            ),
+            by_hash: Batched::new(
+                ByHash {
+                    store: Arc::clone(store),
+                    tree,
+                },
+                together("leaf_hash"),
+            ),
             look_ups: metrics.entry_cache.clone(),
             attestations_unavailable: metrics.attestations_unavailable.clone(),
         }
     }
 
-    /// Returns the entries at `indexes`, in their order. Indexes at or beyond the size of `head` are left out.
-    pub(crate) async fn get(&self, head: &Head, indexes: &[LeafIndex]) -> Result<Vec<LoggedEntry>, ReadError> {
+    /// Returns the entries at `indexes`, in their order. Indexes at or beyond the size of `head`
+    /// are left out.
+    pub(crate) async fn get(
+        &self,
+        head: &Head,
+        indexes: &[LeafIndex],
+    ) -> Result<Vec<LoggedEntry>, ReadError> {
         let below = indexes.iter().filter(|index| index.0 < head.size.0);
         try_join_all(below.map(|index| self.entry(head, *index))).await
     }
@@ -70,12 +92,19 @@ impl Entries {
         }
         self.look_ups.miss();
         let missing = || ReadError::Damaged(format!("table entry: leaf index {index} is missing"));
-        let stored = self.by_index.get((index, head.size)).await?.ok_or_else(missing)?;
+        let stored = self
+            .by_index
+            .get((index, head.size))
+            .await?
+            .ok_or_else(missing)?;
         let entry = self.logged(&stored)?;
-        // Only an entry that cannot change any more is cached. Until a signed entry timestamp is stored, another server may store a
-        // different one. An attestation may be erased on request, and MUST NOT be shown from then on. (Old entries do not say that
-        // they have one.)
-        if entry.signed_entry_timestamp.is_some() && !stored.attested && stored.attestation.is_none() {
+        // Only an entry that cannot change any more is cached. Until a signed entry timestamp is
+        // stored, another server may store a different one. An attestation may be erased on
+        // request, and MUST NOT be shown from then on. (Old entries do not say that they have one.)
+        if entry.signed_entry_timestamp.is_some()
+            && !stored.attested
+            && stored.attestation.is_none()
+        {
             self.cache.insert(index, entry.clone());
         }
         Ok(entry)
@@ -84,7 +113,10 @@ impl Entries {
     /// Checks a stored entry: what is signed and shown MUST be what the tree holds.
     fn logged(&self, stored: &StoredEntry) -> Result<LoggedEntry, ReadError> {
         if tlog::leaf_hash(&stored.body) != stored.leaf_hash {
-            let what = format!("table body: leaf index {} does not have its leaf hash", stored.leaf_index);
+            let what = format!(
+                "table body: leaf index {} does not have its leaf hash",
+                stored.leaf_index
+            );
             return Err(ReadError::Damaged(what));
         }
         Ok(LoggedEntry {
@@ -101,8 +133,8 @@ impl Entries {
 
     /// Returns the attestation of a stored entry if it is undamaged.
     ///
-    /// An entry is valid without its attestation, so a missing or damaged one is not an error. It is counted, and logged unless it
-    /// was erased on purpose.
+    /// An entry is valid without its attestation, so a missing or damaged one is not an error. It
+    /// is counted, and logged unless it was erased on purpose.
     fn attestation(&self, entry: &StoredEntry) -> Option<Attestation> {
         let reason = match &entry.attestation {
             None if !entry.attested => return None,
@@ -111,7 +143,9 @@ impl Entries {
             Some(stored) if tlog::sha256(&stored.data) != stored.digest => "damaged",
             Some(stored) => return Some(stored.clone()),
         };
-        self.attestations_unavailable.with_label_values(&[reason]).inc();
+        self.attestations_unavailable
+            .with_label_values(&[reason])
+            .inc();
         if reason != "erased" {
             let (leaf_index, tree) = (entry.leaf_index.0, self.tree);
             tracing::error!(leaf_index, %tree, reason, "table attestation: an entry is shown without its attestation");
@@ -120,8 +154,14 @@ impl Entries {
     }
 
     /// Finds leaf hashes below `head`. Absent ones are left out.
-    pub(crate) async fn find_leaves(&self, head: &Head, leaf_hashes: &[Hash]) -> Result<Vec<EntryRef>, ReadError> {
-        let places = leaf_hashes.iter().map(|hash| self.by_hash.get((*hash, head.size)));
+    pub(crate) async fn find_leaves(
+        &self,
+        head: &Head,
+        leaf_hashes: &[Hash],
+    ) -> Result<Vec<EntryRef>, ReadError> {
+        let places = leaf_hashes
+            .iter()
+            .map(|hash| self.by_hash.get((*hash, head.size)));
         let mut found = try_join_all(places).await?.concat();
         found.sort_unstable();
         found.dedup();
@@ -129,7 +169,8 @@ impl Entries {
     }
 }
 
-/// Looks up entries by leaf index. Each key has the size of the head of its request, which is larger than the index.
+/// Looks up entries by leaf index. Each key has the size of the head of its request, which is
+/// larger than the index.
 struct ByIndex {
     store: Arc<dyn Store>,
     tree: TreeId,
@@ -141,10 +182,16 @@ impl LookUp for ByIndex {
 
     async fn look_up(&self, keys: &[Self::Key]) -> StoreResult<Vec<Self::Answer>> {
         let indexes: Vec<LeafIndex> = keys.iter().map(|(index, _)| *index).collect();
-        let stored = self.store.entries(self.tree, &indexes, largest(keys)).await?;
-        let stored: HashMap<LeafIndex, Arc<StoredEntry>> =
-            stored.into_iter().map(|entry| (entry.leaf_index, Arc::new(entry))).collect();
-        let below = |(index, size): &Self::Key| stored.get(index).filter(|_| index.0 < size.0).cloned();
+        let stored = self
+            .store
+            .entries(self.tree, &indexes, largest(keys))
+            .await?;
+        let stored: HashMap<LeafIndex, Arc<StoredEntry>> = stored
+            .into_iter()
+            .map(|entry| (entry.leaf_index, Arc::new(entry)))
+            .collect();
+        let below =
+            |(index, size): &Self::Key| stored.get(index).filter(|_| index.0 < size.0).cloned();
         Ok(keys.iter().map(below).collect())
     }
 }
@@ -161,14 +208,21 @@ impl LookUp for ByHash {
 
     async fn look_up(&self, keys: &[Self::Key]) -> StoreResult<Vec<Self::Answer>> {
         let hashes: Vec<Hash> = keys.iter().map(|(hash, _)| *hash).collect();
-        let found = self.store.reader().find_leaves(self.tree, &hashes, largest(keys)).await?;
+        let found = self
+            .store
+            .reader()
+            .find_leaves(self.tree, &hashes, largest(keys))
+            .await?;
         let mut by_hash: HashMap<Hash, Vec<EntryRef>> = HashMap::new();
         for entry in found {
             by_hash.entry(entry.leaf_hash).or_default().push(entry);
         }
         let below = |(hash, size): &Self::Key| {
             let found = by_hash.get(hash).into_iter().flatten();
-            found.filter(|entry| entry.leaf_index.0 < size.0).copied().collect()
+            found
+                .filter(|entry| entry.leaf_index.0 < size.0)
+                .copied()
+                .collect()
         };
         Ok(keys.iter().map(below).collect())
     }

@@ -24,8 +24,8 @@ pub struct LoggedEntry {
     pub kind: String,
     /// The leaf bytes.
     pub body: Arc<[u8]>,
-    /// Stored signature over Rekor's SET payload. `None` if it was never asked for or waits to be stored:
-    /// [`crate::Ledger::signed_entry_timestamp`] returns it in any case.
+    /// Stored signature over Rekor's SET payload. `None` if it was never asked for or waits to be
+    /// stored: [`crate::Ledger::signed_entry_timestamp`] returns it in any case.
     pub signed_entry_timestamp: Option<Arc<[u8]>>,
     /// Bytes kept beside the entry.
     pub attestation: Option<Attestation>,

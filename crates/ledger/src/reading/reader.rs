@@ -15,7 +15,8 @@ use crate::ids::TreeId;
 use crate::metrics::Metrics;
 use crate::store::Store;
 
-/// Answers reads of one tree, each as of a head that the caller passes. It never asks for a head itself.
+/// Answers reads of one tree, each as of a head that the caller passes. It never asks for a head
+/// itself.
 ///
 /// Every head MUST belong to this tree.
 pub(crate) struct Reader {
@@ -26,7 +27,12 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, turns: &Arc<Turns>, metrics: &Metrics) -> Self {
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        tree: TreeId,
+        turns: &Arc<Turns>,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
             entries: Entries::new(store, tree, metrics),
             tiles: TileCache::new(store, tree, metrics),
@@ -36,7 +42,11 @@ impl Reader {
     }
 
     /// Returns the bytes of a tile or an entry bundle. `None` if `head` does not cover all of it.
-    pub(crate) async fn tile_resource(&self, head: &Head, path: TilePath) -> Result<Option<Bytes>, ReadError> {
+    pub(crate) async fn tile_resource(
+        &self,
+        head: &Head,
+        path: TilePath,
+    ) -> Result<Option<Bytes>, ReadError> {
         self.tile_bytes.get(&self.tiles, head, path).await
     }
 
@@ -47,13 +57,20 @@ impl Reader {
         index: LeafIndex,
         leaf_hash: &Hash,
     ) -> Result<InclusionProof, ReadError> {
-        let tiles = self.tiles.get(head.view(), &tlog::tiles_for_inclusion(index, head.size)).await?;
+        let tiles = self
+            .tiles
+            .get(head.view(), &tlog::tiles_for_inclusion(index, head.size))
+            .await?;
         let hashes = tlog::inclusion_proof(index, head.size, &tiles)?;
         tlog::verify_inclusion(leaf_hash, index, head.size, &head.root, &hashes)?;
-        Ok(InclusionProof { head: Arc::clone(head), hashes })
+        Ok(InclusionProof {
+            head: Arc::clone(head),
+            hashes,
+        })
     }
 
-    /// Returns the consistency proof between two sizes up to `head`. It is verified if `second` is the size of `head`.
+    /// Returns the consistency proof between two sizes up to `head`. It is verified if `second` is
+    /// the size of `head`.
     pub(crate) async fn consistency_proof(
         &self,
         head: &Head,
@@ -61,7 +78,10 @@ impl Reader {
         second: TreeSize,
     ) -> Result<Vec<Hash>, ReadError> {
         if first > second || second > head.size {
-            return Err(ReadError::OutOfRange(format!("sizes {first} and {second} in a tree of size {}", head.size)));
+            return Err(ReadError::OutOfRange(format!(
+                "sizes {first} and {second} in a tree of size {}",
+                head.size
+            )));
         }
         let mut ids = tlog::tiles_for_consistency(first, second);
         ids.extend(tlog::tiles_for_root(first));

@@ -14,21 +14,24 @@ use crate::heads::head::Head;
 use crate::ids::TreeId;
 use crate::metrics::Metrics;
 use crate::store::{
-    Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Store, StoreResult, search,
+    Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Store, StoreResult,
+    search,
 };
 
-/// Entries that one call of [`crate::Ledger::search`] looks up under further conditions: some 4 ms of a database's time. Then it
-/// says how far it came.
+/// Entries that one call of [`crate::Ledger::search`] looks up under further conditions: some 4 ms
+/// of a database's time. Then it says how far it came.
 const LOOK_UPS: u32 = 2_048;
 
-/// One call begins no further statement after this long: on a disk that takes 8 ms for each read a statement takes a second.
+/// One call begins no further statement after this long: on a disk that takes 8 ms for each read a
+/// statement takes a second.
 const SEARCH_TIME: Duration = Duration::from_secs(1);
 
-/// Longest wait for a turn. A turn takes some 20 ms, so hundreds of searches may wait before one is refused.
+/// Longest wait for a turn. A turn takes some 20 ms, so hundreds of searches may wait before one is
+/// refused.
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
-/// Hits that the shared query returns for each key. An artifact has few entries. A key with more hits is frequent, and its search
-/// continues alone.
+/// Hits that the shared query returns for each key. An artifact has few entries. A key with more
+/// hits is frequent, and its search continues alone.
 const FIRST_PAGE: u32 = 16;
 
 /// A search. An entry must meet all of it; empty and unset parts are met by every entry.
@@ -64,8 +67,9 @@ pub struct Hit {
 pub struct Hits {
     /// Newest first.
     pub entries: Vec<Hit>,
-    /// All further hits are below this log index. `None` if there are no further hits. It may be set although `entries` has few hits
-    /// or no hit: then one call was not enough work to reach the end.
+    /// All further hits are below this log index. `None` if there are no further hits. It may be
+    /// set although `entries` has few hits or no hit: then one call was not enough work to reach
+    /// the end.
     pub rest: Option<u64>,
 }
 
@@ -89,7 +93,8 @@ impl Search {
     }
 }
 
-/// Turns of searches. A search keeps its turn for all its steps, so it does not wait for all others at each step.
+/// Turns of searches. A search keeps its turn for all its steps, so it does not wait for all others
+/// at each step.
 pub(crate) struct Turns(Semaphore);
 
 impl Turns {
@@ -106,9 +111,12 @@ impl Turns {
     }
 }
 
-/// Lower-cases a key text letter by letter, as Go does. Other logs that are searched for the same texts do so too.
+/// Lower-cases a key text letter by letter, as Go does. Other logs that are searched for the same
+/// texts do so too.
 pub(crate) fn lower_case(text: &str) -> String {
-    text.chars().filter_map(|letter| letter.to_lowercase().next()).collect()
+    text.chars()
+        .filter_map(|letter| letter.to_lowercase().next())
+        .collect()
 }
 
 /// Searches one tree.
@@ -128,7 +136,8 @@ struct NewestWithKey {
 impl LookUp for NewestWithKey {
     type Key = KeyQuery;
     type Answer = Page;
-    /// Each reads up to 48 pages at random: from a slow disk (8 ms) that many take 6 s, below the time-out of a statement.
+    /// Each reads up to 48 pages at random: from a slow disk (8 ms) that many take 6 s, below the
+    /// time-out of a statement.
     const TOGETHER: usize = 16;
 
     async fn look_up(&self, keys: &[KeyQuery]) -> StoreResult<Vec<Page>> {
@@ -137,13 +146,29 @@ impl LookUp for NewestWithKey {
 }
 
 impl Searcher {
-    pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, turns: &Arc<Turns>, metrics: &Metrics) -> Self {
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        tree: TreeId,
+        turns: &Arc<Turns>,
+        metrics: &Metrics,
+    ) -> Self {
         let together = metrics.look_ups_together.with_label_values(&["index_key"]);
-        let newest = Batched::new(NewestWithKey { store: Arc::clone(store), tree }, together);
-        Self { store: Arc::clone(store), turns: Arc::clone(turns), newest }
+        let newest = Batched::new(
+            NewestWithKey {
+                store: Arc::clone(store),
+                tree,
+            },
+            together,
+        );
+        Self {
+            store: Arc::clone(store),
+            turns: Arc::clone(turns),
+            newest,
+        }
     }
 
-    /// Returns the newest hits below `head` and below the log index `below`, at most `limit`, which is at least 1.
+    /// Returns the newest hits below `head` and below the log index `below`, at most `limit`, which
+    /// is at least 1.
     pub(crate) async fn search(
         &self,
         head: &Head,
@@ -152,15 +177,31 @@ impl Searcher {
         limit: u32,
     ) -> Result<Hits, ReadError> {
         let first_log_index = head.tree.first_log_index;
-        let below = below.map_or(head.size.0, |below| below.saturating_sub(first_log_index).min(head.size.0));
+        let below = below.map_or(head.size.0, |below| {
+            below.saturating_sub(first_log_index).min(head.size.0)
+        });
         let conditions = search.conditions();
-        let (page, start) = match self.few_of_one_key(search, &conditions, below, limit).await? {
+        let (page, start) = match self
+            .few_of_one_key(search, &conditions, below, limit)
+            .await?
+        {
             Some(page) => (page, 0),
             None => {
                 let _turn = self.turns.take().await?;
                 let range = self.range(head, search, below).await?;
                 let start = range.start;
-                (self.page(head.tree.id, &Query { conditions: &conditions, range, limit }).await?, start)
+                (
+                    self.page(
+                        head.tree.id,
+                        &Query {
+                            conditions: &conditions,
+                            range,
+                            limit,
+                        },
+                    )
+                    .await?,
+                    start,
+                )
             }
         };
         let hit = |entry: FoundEntry| Hit {
@@ -171,7 +212,10 @@ impl Searcher {
             kind: entry.kind,
         };
         let rest = (page.down_to > start).then_some(first_log_index + page.down_to);
-        Ok(Hits { entries: page.entries.into_iter().map(hit).collect(), rest })
+        Ok(Hits {
+            entries: page.entries.into_iter().map(hit).collect(),
+            rest,
+        })
     }
 
     /// Returns all hits of a single key if they are few, from a query that other searches share.
@@ -182,12 +226,20 @@ impl Searcher {
         below: u64,
         limit: u32,
     ) -> StoreResult<Option<Page>> {
-        let [Condition::Keys(texts)] = conditions else { return Ok(None) };
+        let [Condition::Keys(texts)] = conditions else {
+            return Ok(None);
+        };
         let [key] = &texts[..] else { return Ok(None) };
         if search.since.is_some() || search.until.is_some() {
             return Ok(None);
         }
-        let mut page = self.newest.get(KeyQuery { key: key.clone(), range: 0..below }).await?;
+        let mut page = self
+            .newest
+            .get(KeyQuery {
+                key: key.clone(),
+                range: 0..below,
+            })
+            .await?;
         if page.entries.len() > limit as usize {
             page.entries.truncate(limit as usize);
             page.down_to = page.entries.last().map_or(below, |last| last.leaf_index.0);
@@ -198,20 +250,35 @@ impl Searcher {
 
     async fn page(&self, tree: TreeId, query: &Query<'_>) -> StoreResult<Page> {
         if query.range.is_empty() {
-            return Ok(Page { entries: Vec::new(), down_to: query.range.start });
+            return Ok(Page {
+                entries: Vec::new(),
+                down_to: query.range.start,
+            });
         }
-        let bound = Bound { look_ups: LOOK_UPS, until: Instant::now() + SEARCH_TIME };
+        let bound = Bound {
+            look_ups: LOOK_UPS,
+            until: Instant::now() + SEARCH_TIME,
+        };
         search(self.store.as_ref(), tree, query, bound).await
     }
 
     /// Returns the range of leaf indexes below `below` that may have hits.
-    async fn range(&self, head: &Head, search: &Search, below: u64) -> Result<Range<u64>, ReadError> {
+    async fn range(
+        &self,
+        head: &Head,
+        search: &Search,
+        below: u64,
+    ) -> Result<Range<u64>, ReadError> {
         let mut range = 0..below;
         if let Some(since) = search.since {
             range.start = self.first_at(head, since).await?.0.min(range.end);
         }
         if let Some(until) = search.until {
-            range.end = self.first_at(head, until).await?.0.clamp(range.start, range.end);
+            range.end = self
+                .first_at(head, until)
+                .await?
+                .0
+                .clamp(range.start, range.end);
         }
         Ok(range)
     }
@@ -228,16 +295,39 @@ mod tests {
     #[test]
     fn lists_of_keys_become_conditions() {
         let conditions = |keys: &[&[&str]]| {
-            let keys = keys.iter().map(|texts| texts.iter().map(|&text| text.to_owned()).collect()).collect();
-            let conditions = Search { keys, ..Search::default() }.conditions();
-            conditions.iter().map(|condition| condition.texts().to_vec()).collect::<Vec<_>>()
+            let keys = keys
+                .iter()
+                .map(|texts| texts.iter().map(|&text| text.to_owned()).collect())
+                .collect();
+            let conditions = Search {
+                keys,
+                ..Search::default()
+            }
+            .conditions();
+            conditions
+                .iter()
+                .map(|condition| condition.texts().to_vec())
+                .collect::<Vec<_>>()
         };
         assert_eq!(conditions(&[]), Vec::<Vec<String>>::new());
         assert_eq!(conditions(&[&["a", "B"]]), [["a", "b"]]);
-        assert_eq!(conditions(&[&["a", "A"], &["a"], &["B", "a"]]), [vec!["a"], vec!["a", "b"]]);
-        assert_eq!(conditions(&[&["a"], &[]]), [vec!["a"], vec![]], "which no entry meets");
-        let search = Search { kinds: vec!["x:1".to_owned()], ..Search::default() };
-        assert_eq!(search.conditions(), [Condition::Kinds(search.kinds.clone())]);
+        assert_eq!(
+            conditions(&[&["a", "A"], &["a"], &["B", "a"]]),
+            [vec!["a"], vec!["a", "b"]]
+        );
+        assert_eq!(
+            conditions(&[&["a"], &[]]),
+            [vec!["a"], vec![]],
+            "which no entry meets"
+        );
+        let search = Search {
+            kinds: vec!["x:1".to_owned()],
+            ..Search::default()
+        };
+        assert_eq!(
+            search.conditions(),
+            [Condition::Kinds(search.kinds.clone())]
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,5 @@
-//! Tiles and entry bundles in the bytes of C2SP tlog-tiles. Tiles are sent as they are decoded for proofs; bundles stay in a
-//! bounded cache.
+//! Tiles and entry bundles in the bytes of C2SP tlog-tiles. Tiles are sent as they are decoded for
+//! proofs; bundles stay in a bounded cache.
 
 use std::sync::Arc;
 
@@ -54,17 +54,26 @@ impl TileBytes {
     }
 
     /// Returns the bytes of a tile or an entry bundle. `None` if `head` does not cover all of it.
-    pub(crate) async fn get(&self, tiles: &TileCache, head: &Head, path: TilePath) -> Result<Option<Bytes>, ReadError> {
+    pub(crate) async fn get(
+        &self,
+        tiles: &TileCache,
+        head: &Head,
+        path: TilePath,
+    ) -> Result<Option<Bytes>, ReadError> {
         let id = match path.resource {
             TileResource::Tile(id) => id,
             TileResource::Entries(index) => TileId { level: 0, index },
         };
-        let width = path.partial.map_or(TILE_WIDTH, |width| usize::from(width.get()));
+        let width = path
+            .partial
+            .map_or(TILE_WIDTH, |width| usize::from(width.get()));
         if id.width_at(head.size) < width {
             return Ok(None);
         }
         Ok(Some(match path.resource {
-            TileResource::Tile(_) => tile(tiles, head, id).await?.slice(..width * size_of::<Hash>()),
+            TileResource::Tile(_) => tile(tiles, head, id)
+                .await?
+                .slice(..width * size_of::<Hash>()),
             TileResource::Entries(_) => match self.bundles.get(&path) {
                 Some(bundle) => {
                     self.look_ups.hit();
@@ -72,26 +81,45 @@ impl TileBytes {
                 }
                 None => {
                     self.look_ups.miss();
-                    self.bundles.get_or_insert_async(&path, self.entry_bundle(tiles, head, id, width)).await?
+                    self.bundles
+                        .get_or_insert_async(&path, self.entry_bundle(tiles, head, id, width))
+                        .await?
                 }
             },
         }))
     }
 
-    /// Returns the first `width` entries below a level-0 tile, each behind its length. A body whose hash is not in the tile is never
-    /// shown.
-    async fn entry_bundle(&self, tiles: &TileCache, head: &Head, id: TileId, width: usize) -> Result<Bytes, ReadError> {
+    /// Returns the first `width` entries below a level-0 tile, each behind its length. A body whose
+    /// hash is not in the tile is never shown.
+    async fn entry_bundle(
+        &self,
+        tiles: &TileCache,
+        head: &Head,
+        id: TileId,
+        width: usize,
+    ) -> Result<Bytes, ReadError> {
         let first = id.index * TILE_WIDTH as u64;
         let tiles = tiles.get(head.view(), &[id]).await?;
-        let bodies = self.store.bodies(head.tree.id, first..first + width as u64).await?;
+        let bodies = self
+            .store
+            .bodies(head.tree.id, first..first + width as u64)
+            .await?;
         let hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
-        let mut bundle = BytesMut::with_capacity(bodies.iter().map(|body| size_of::<u16>() + body.len()).sum());
+        let mut bundle = BytesMut::with_capacity(
+            bodies
+                .iter()
+                .map(|body| size_of::<u16>() + body.len())
+                .sum(),
+        );
         for ((leaf_index, body), hash) in (first..).zip(&bodies).zip(hashes) {
-            let damaged = |what| StoreError::Damaged(format!("table body: leaf index {leaf_index} {what}"));
+            let damaged =
+                |what| StoreError::Damaged(format!("table body: leaf index {leaf_index} {what}"));
             if tlog::leaf_hash(body) != hash {
                 return Err(damaged("does not have its leaf hash").into());
             }
-            bundle.put_u16(u16::try_from(body.len()).map_err(|_| damaged("is too large for a bundle"))?);
+            bundle.put_u16(
+                u16::try_from(body.len()).map_err(|_| damaged("is too large for a bundle"))?,
+            );
             bundle.put_slice(body);
         }
         Ok(bundle.freeze())

@@ -12,8 +12,9 @@ use crate::ids::TreeId;
 use crate::metrics::{CacheMetric, Metrics};
 use crate::store::{Store, StoreError, StoreResult};
 
-/// Decoded full tiles in the cache. Each has 16 KiB, so all together 72 MiB. That is all of a log of 10^6 entries (3,922 tiles), with
-/// room for the shards of the cache to fill unevenly. Of a larger log the cache keeps the tiles that are read most.
+/// Decoded full tiles in the cache. Each has 16 KiB, so all together 72 MiB. That is all of a log
+/// of 10^6 entries (3,922 tiles), with room for the shards of the cache to fill unevenly. Of a
+/// larger log the cache keeps the tiles that are read most.
 const MAX_CACHED_TILES: usize = 4_608;
 
 /// Immutable full tiles of one tree. The same decoded tile serves proofs and readers of its bytes.
@@ -29,7 +30,13 @@ impl TileCache {
         Self {
             cache: Cache::new(MAX_CACHED_TILES),
             look_ups: metrics.tile_cache.clone(),
-            stored: Batched::new(StoredTiles { store: Arc::clone(store), tree }, together),
+            stored: Batched::new(
+                StoredTiles {
+                    store: Arc::clone(store),
+                    tree,
+                },
+                together,
+            ),
         }
     }
 

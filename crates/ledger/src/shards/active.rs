@@ -45,21 +45,33 @@ impl Active {
         let publishing = CancellationToken::new();
         let publisher = shard.heads.spawn_publisher(tasks, publishing.clone());
         let (sequencer, publisher) = (Mutex::new(Some(sequencer)), Mutex::new(Some(publisher)));
-        Self { shard, queue, stopping, sequencer, poller, publishing, publisher }
+        Self {
+            shard,
+            queue,
+            stopping,
+            sequencer,
+            poller,
+            publishing,
+            publisher,
+        }
     }
 
     /// Whether the server stops.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.sequencer.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.sequencer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none()
     }
 
-    /// Sends queued entries on to the next tree, because this one is frozen and the log has moved on. The publisher continues.
+    /// Sends queued entries on to the next tree, because this one is frozen and the log has moved
+    /// on. The publisher continues.
     pub(crate) fn retire(&self) {
         self.stopping.cancel();
     }
 
-    /// Accepts no more entries, finishes the queue, stores the signed entry timestamps that wait, and tries once more to publish heads
-    /// that wait for witnesses.
+    /// Accepts no more entries, finishes the queue, stores the signed entry timestamps that wait,
+    /// and tries once more to publish heads that wait for witnesses.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
         end(&self.sequencer).await;

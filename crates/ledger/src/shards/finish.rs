@@ -1,5 +1,5 @@
-//! Finishing a frozen tree: all its signed entry timestamps and its final checkpoints are stored, so that its key is not needed any
-//! more.
+//! Finishing a frozen tree: all its signed entry timestamps and its final checkpoints are stored,
+//! so that its key is not needed any more.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::store::{FinalCheckpoint, Store, StoreError, TimestampRow};
 /// Entries of one read: with bodies of at most 64 KiB, at most 16 MiB.
 const PAGE_ENTRIES: u64 = 256;
 
-/// Finishes a frozen tree, and tries again until that succeeds. Any number of servers may do so at once; the final checkpoints that
-/// are stored first count.
+/// Finishes a frozen tree, and tries again until that succeeds. Any number of servers may do so at
+/// once; the final checkpoints that are stored first count.
 pub(crate) async fn finish_patiently(shard: &Shard, store: &dyn Store, clock: &dyn Clock) {
     while let Err(error) = finish(shard, store, clock).await {
         tracing::warn!(tree = %shard.id(), %error, "a frozen tree cannot be finished yet");
@@ -25,12 +25,18 @@ pub(crate) async fn finish_patiently(shard: &Shard, store: &dyn Store, clock: &d
     }
 }
 
-/// Finishes a frozen tree unless it is finished already, and shows its final checkpoints from then on.
+/// Finishes a frozen tree unless it is finished already, and shows its final checkpoints from then
+/// on.
 ///
 /// Dies half way: some timestamps are stored; any server that has the key continues from there.
-pub(crate) async fn finish(shard: &Shard, store: &dyn Store, clock: &dyn Clock) -> Result<FinalCheckpoint, ReadError> {
+pub(crate) async fn finish(
+    shard: &Shard,
+    store: &dyn Store,
+    clock: &dyn Clock,
+) -> Result<FinalCheckpoint, ReadError> {
     let (heads, tree) = (&shard.heads, shard.id());
-    // Another server may have published the last head. It has to be the head here before any of it is shown or signed.
+    // Another server may have published the last head. It has to be the head here before any of it
+    // is shown or signed.
     let head = heads.newest_head().await?;
     if let Some(reason) = heads.read_only() {
         return Err(StoreError::Unavailable(reason.to_owned()).into());
@@ -69,10 +75,17 @@ async fn store_timestamps(
     let entries = shard.reader.entries.get(head, &unsigned).await?;
     let mut rows = Vec::with_capacity(entries.len());
     for entry in &entries {
-        // No answer was verified before this signature is made, so it MUST be proved that the entry is in this tree.
-        shard.reader.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+        // No answer was verified before this signature is made, so it MUST be proved that the entry
+        // is in this tree.
+        shard
+            .reader
+            .inclusion_proof(head, entry.leaf_index, &entry.leaf_hash)
+            .await?;
         let signature = shard.timestamps.get_or_sign(entry)?;
-        rows.push(TimestampRow { leaf_index: entry.leaf_index, signature });
+        rows.push(TimestampRow {
+            leaf_index: entry.leaf_index,
+            signature,
+        });
     }
     store.put_timestamps(shard.id(), &rows).await?;
     shard.timestamps.mark_stored(&rows);

@@ -1,4 +1,5 @@
-//! A log as a list of shards: frozen trees, oldest first, and the active one; and the step from one to the next.
+//! A log as a list of shards: frozen trees, oldest first, and the active one; and the step from one
+//! to the next.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -39,9 +40,16 @@ pub(crate) struct ShardList {
 }
 
 impl Log {
-    /// Opens all shards of the log whose active tree is the last of `rows` (oldest first), and starts to write to that one.
-    pub(crate) async fn open(parts: Parts, rows: &[TreeRow], ended: CancellationToken) -> Result<Arc<Self>, OpenError> {
-        let (active, frozen) = rows.split_last().ok_or_else(|| OpenError::System("the log has no tree".into()))?;
+    /// Opens all shards of the log whose active tree is the last of `rows` (oldest first), and
+    /// starts to write to that one.
+    pub(crate) async fn open(
+        parts: Parts,
+        rows: &[TreeRow],
+        ended: CancellationToken,
+    ) -> Result<Arc<Self>, OpenError> {
+        let (active, frozen) = rows
+            .split_last()
+            .ok_or_else(|| OpenError::System("the log has no tree".into()))?;
         let mut shards = Vec::with_capacity(frozen.len());
         for row in frozen {
             shards.push(parts.open(row).await?);
@@ -50,7 +58,10 @@ impl Log {
         shard.heads.show_in_metrics();
         parts.metrics.frozen_shards.set(shards.len() as i64);
         let active = Arc::new(Active::start(shard, &parts));
-        let list = ShardList { frozen: shards.clone(), active: Arc::clone(&active) };
+        let list = ShardList {
+            frozen: shards.clone(),
+            active: Arc::clone(&active),
+        };
         let log = Arc::new(Self {
             parts,
             list: RwLock::new(Arc::new(list)),
@@ -87,13 +98,16 @@ impl Log {
     pub(crate) fn shards(&self) -> Shards {
         let list = self.list();
         Shards::new(
-            list.frozen.iter().map(|shard| shard.heads.published()).collect(),
+            list.frozen
+                .iter()
+                .map(|shard| shard.heads.published())
+                .collect(),
             list.active.shard.heads.published(),
         )
     }
 
-    /// Leaves the tree `from`, which is frozen: opens the trees that came after it and writes to the active one from now on. Done
-    /// already if another task was faster.
+    /// Leaves the tree `from`, which is frozen: opens the trees that came after it and writes to
+    /// the active one from now on. Done already if another task was faster.
     ///
     /// Dies here: nothing was changed that is not in the database.
     pub(crate) async fn move_on(self: &Arc<Self>, from: TreeId) -> Result<(), OpenError> {
@@ -104,15 +118,25 @@ impl Log {
         }
         let rows = self.parts.store.trees().await?;
         let name = &list.active.shard.heads.tree().name;
-        let later = rows.into_iter().skip_while(|row| row.tree_id != from).skip(1);
+        let later = rows
+            .into_iter()
+            .skip_while(|row| row.tree_id != from)
+            .skip(1);
         let later: Vec<TreeRow> = later.filter(|row| row.name == *name).collect();
         self.parts.keys.look(&self.parts.rng);
         let mut shards = Vec::with_capacity(later.len());
         for row in &later {
             shards.push(self.open_next(row).await?);
         }
-        let gone = || OpenError::System(format!("the tree {from} is frozen, and no tree came after it"));
-        let next = shards.pop().filter(|shard| !shard.heads.is_frozen()).ok_or_else(gone)?;
+        let gone = || {
+            OpenError::System(format!(
+                "the tree {from} is frozen, and no tree came after it"
+            ))
+        };
+        let next = shards
+            .pop()
+            .filter(|shard| !shard.heads.is_frozen())
+            .ok_or_else(gone)?;
         tracing::info!(
             frozen = %from,
             size = list.active.shard.heads.integrated().size.0,
@@ -122,10 +146,17 @@ impl Log {
         );
         next.heads.show_in_metrics();
         let active = Arc::new(Active::start(next, &self.parts));
-        let frozen = list.frozen.iter().chain([&list.active.shard]).chain(&shards);
+        let frozen = list
+            .frozen
+            .iter()
+            .chain([&list.active.shard])
+            .chain(&shards);
         let frozen: Vec<Arc<Shard>> = frozen.cloned().collect();
         self.parts.metrics.frozen_shards.set(frozen.len() as i64);
-        let next = ShardList { frozen, active: Arc::clone(&active) };
+        let next = ShardList {
+            frozen,
+            active: Arc::clone(&active),
+        };
         *self.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.retire(Arc::clone(&list.active));
         for shard in shards {
@@ -157,15 +188,28 @@ impl Log {
             log.ended.run_until_cancelled(moved).await;
         };
         // Returns when it is done.
-        self.parts.tasks.spawn("what moves the log on to its next tree", || true, moves_on);
+        self.parts
+            .tasks
+            .spawn("what moves the log on to its next tree", || true, moves_on);
     }
 
-    /// Finishes the shard that was active until now behind everything else; its publisher ends with that.
+    /// Finishes the shard that was active until now behind everything else; its publisher ends with
+    /// that.
     fn retire(&self, active: Arc<Active>) {
         active.retire();
-        let (ended, store, clock) = (self.ended.clone(), Arc::clone(&self.parts.store), Arc::clone(&self.parts.clock));
+        let (ended, store, clock) = (
+            self.ended.clone(),
+            Arc::clone(&self.parts.store),
+            Arc::clone(&self.parts.clock),
+        );
         let finish = async move {
-            ended.run_until_cancelled(finish_patiently(&active.shard, store.as_ref(), clock.as_ref())).await;
+            ended
+                .run_until_cancelled(finish_patiently(
+                    &active.shard,
+                    store.as_ref(),
+                    clock.as_ref(),
+                ))
+                .await;
         };
         self.parts.tasks.spawn(FINISHING, || true, finish);
     }
@@ -174,31 +218,43 @@ impl Log {
     fn finish(&self, shard: Arc<Shard>) {
         let (store, clock) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.clock));
         let (ended, publishing) = (self.ended.clone(), self.ended.child_token());
-        shard.heads.spawn_publisher(&self.parts.tasks, publishing.clone());
+        shard
+            .heads
+            .spawn_publisher(&self.parts.tasks, publishing.clone());
         let finish = async move {
-            ended.run_until_cancelled(finish_patiently(&shard, store.as_ref(), clock.as_ref())).await;
+            ended
+                .run_until_cancelled(finish_patiently(&shard, store.as_ref(), clock.as_ref()))
+                .await;
             publishing.cancel();
         };
         self.parts.tasks.spawn(FINISHING, || true, finish);
     }
 
-    /// Reads what other servers have published of frozen trees whose last heads are not published here.
+    /// Reads what other servers have published of frozen trees whose last heads are not published
+    /// here.
     async fn refresh_frozen(&self) -> Result<(), ReadError> {
-        for shard in
-            self.list().frozen.iter().filter(|shard| shard.heads.published().size < shard.heads.integrated().size)
+        for shard in self
+            .list()
+            .frozen
+            .iter()
+            .filter(|shard| shard.heads.published().size < shard.heads.integrated().size)
         {
             shard.heads.newest_head().await?;
         }
         Ok(())
     }
 
-    /// Returns the newest head of the active tree. If that tree was frozen meanwhile, moves on to its successor first. Heads of frozen
-    /// shards are refreshed as well.
+    /// Returns the newest head of the active tree. If that tree was frozen meanwhile, moves on to
+    /// its successor first. Heads of frozen shards are refreshed as well.
     pub(crate) async fn newest_head(self: &Arc<Self>) -> Result<Arc<Head>, ReadError> {
         loop {
             let active = self.active();
             let shard = &active.shard;
-            let head = if self.is_alone() { shard.heads.published() } else { shard.heads.newest_head().await? };
+            let head = if self.is_alone() {
+                shard.heads.published()
+            } else {
+                shard.heads.newest_head().await?
+            };
             if !shard.heads.is_frozen() {
                 self.refresh_frozen().await?;
                 return Ok(head);

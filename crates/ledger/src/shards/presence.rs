@@ -1,5 +1,5 @@
-//! A server shows that it lives and which log keys it holds, so that a rotation can wait for all of them, and so that others know
-//! that they are not alone.
+//! A server shows that it lives and which log keys it holds, so that a rotation can wait for all of
+//! them, and so that others know that they are not alone.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,11 +19,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a server looks whether it is alone on its database.
 const LOOK_AROUND_EVERY: Duration = Duration::from_millis(50);
-/// A server that did not say that it stops may serve again after a silence of up to this (a machine that was suspended, a database
-/// that it cannot tell): until then nobody takes himself to be alone.
+/// A server that did not say that it stops may serve again after a silence of up to this (a machine
+/// that was suspended, a database that it cannot tell): until then nobody takes himself to be
+/// alone.
 const SERVES_FOR: Duration = Duration::from_secs(60 * 60);
-/// A look that found nobody counts for so long: three more looks. A server that comes waits as long between showing itself and
-/// serving, so that by then nobody takes himself to be alone.
+/// A look that found nobody counts for so long: three more looks. A server that comes waits as long
+/// between showing itself and serving, so that by then nobody takes himself to be alone.
 const ALONE_FOR: Duration = Duration::from_millis(200);
 
 /// Whether other servers may write to the database.
@@ -36,17 +37,24 @@ pub(crate) struct Company {
 impl Company {
     fn alone_until(&self, until: Option<Instant>) {
         // One value, written whole: a panic elsewhere does not spoil it.
-        *self.alone_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
+        *self
+            .alone_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = until;
     }
 
     fn is_alone(&self) -> bool {
-        let until = *self.alone_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *self
+            .alone_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         until.is_some_and(|until| Instant::now() < until)
     }
 }
 
 impl Log {
-    /// Whether nobody else can have written to the log: what this server knows is the newest there is.
+    /// Whether nobody else can have written to the log: what this server knows is the newest there
+    /// is.
     pub(crate) fn is_alone(&self) -> bool {
         !self.parts.store.is_shared() || self.company.is_alone()
     }
@@ -62,14 +70,25 @@ impl Log {
     pub(crate) async fn look_around(self: Arc<Self>) {
         let own = &self.parts.server;
         let ended = self.ended.clone();
-        while ended.run_until_cancelled(tokio::time::sleep(LOOK_AROUND_EVERY)).await.is_some() {
+        while ended
+            .run_until_cancelled(tokio::time::sleep(LOOK_AROUND_EVERY))
+            .await
+            .is_some()
+        {
             let began = Instant::now();
             // If the database does not answer, its follower complains.
-            let servers = self.parts.store.servers(&own.name, SERVES_FOR).await.unwrap_or_default();
+            let servers = self
+                .parts
+                .store
+                .servers(&own.name, SERVES_FOR)
+                .await
+                .unwrap_or_default();
             let is_only_one = matches!(&servers[..], [one] if one.server_id == own.server_id);
             // Whoever has just left wrote until then: that is read first.
-            let is_alone = is_only_one && (self.company.is_alone() || self.newest_head().await.is_ok());
-            self.company.alone_until(is_alone.then_some(began + ALONE_FOR));
+            let is_alone =
+                is_only_one && (self.company.is_alone() || self.newest_head().await.is_ok());
+            self.company
+                .alone_until(is_alone.then_some(began + ALONE_FOR));
         }
     }
 
@@ -78,7 +97,11 @@ impl Log {
         let mut shown = self.parts.keys.log_ids();
         let mut next = Instant::now() + SHOW_EVERY;
         let ended = self.ended.clone();
-        while ended.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+        while ended
+            .run_until_cancelled(tokio::time::sleep(LOOK_EVERY))
+            .await
+            .is_some()
+        {
             self.look_for_next_key().await;
             let held = self.parts.keys.log_ids();
             if held == shown && Instant::now() < next {
@@ -93,7 +116,13 @@ impl Log {
 
     /// Notes this server with the keys that it holds.
     pub(crate) async fn note_server(&self, log_ids: &[Hash]) -> StoreResult<()> {
-        self.parts.store.note_server(&ServerRow { log_ids: log_ids.to_vec(), ..self.parts.server.clone() }).await
+        self.parts
+            .store
+            .note_server(&ServerRow {
+                log_ids: log_ids.to_vec(),
+                ..self.parts.server.clone()
+            })
+            .await
     }
 
     async fn look_for_next_key(&self) {

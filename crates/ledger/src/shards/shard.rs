@@ -59,17 +59,50 @@ impl Parts {
     /// Makes the parts that the settings of a log name.
     pub(crate) fn new(settings: Settings, name: &str) -> Result<Self, OpenError> {
         let rng = SystemRandom::new();
-        let Settings { store, keys, place, cosigner, witnessing, clock, metrics, .. } = settings;
-        let metrics = Metrics::register(&metrics).map_err(|error| OpenError::System(error.to_string()))?;
-        begin_at_zero(&metrics, witnessing.as_ref().map(|witnessing| &witnessing.policy));
+        let Settings {
+            store,
+            keys,
+            place,
+            cosigner,
+            witnessing,
+            clock,
+            metrics,
+            ..
+        } = settings;
+        let metrics =
+            Metrics::register(&metrics).map_err(|error| OpenError::System(error.to_string()))?;
+        begin_at_zero(
+            &metrics,
+            witnessing.as_ref().map(|witnessing| &witnessing.policy),
+        );
         let server_id = random_server_id(&rng)?;
-        let server = ServerRow { server_id, name: name.to_owned(), place, log_ids: Vec::new() };
-        let (cosigner, tasks, turns) = (cosigner.map(Arc::new), Tasks::default(), Arc::new(Turns::new()));
-        Ok(Self { store, clock, metrics, keys, cosigner, witnessing, server, rng, tasks, turns })
+        let server = ServerRow {
+            server_id,
+            name: name.to_owned(),
+            place,
+            log_ids: Vec::new(),
+        };
+        let (cosigner, tasks, turns) = (
+            cosigner.map(Arc::new),
+            Tasks::default(),
+            Arc::new(Turns::new()),
+        );
+        Ok(Self {
+            store,
+            clock,
+            metrics,
+            keys,
+            cosigner,
+            witnessing,
+            server,
+            rng,
+            tasks,
+            turns,
+        })
     }
 
-    /// Opens a stored tree. Its head is read back and checked. Then it is signed, or published as it was. The head of a frozen tree
-    /// that is finished is shown with its final checkpoints.
+    /// Opens a stored tree. Its head is read back and checked. Then it is signed, or published as
+    /// it was. The head of a frozen tree that is finished is shown with its final checkpoints.
     pub(crate) async fn open(&self, row: &TreeRow) -> Result<Arc<Shard>, OpenError> {
         let tree = Arc::new(Tree::of(row)?);
         let key = self.keys.find(&tree.log_id);
@@ -89,7 +122,9 @@ impl Parts {
                 check_cosigner(row, self.cosigner.as_deref().map(SigningKey::verifying_key))?;
                 let signer = self.signer(&tree, Some(key));
                 let publication = Publication::new(self.witnessing.clone())?;
-                let (integrated, head) = publication.open(self.store.as_ref(), &tree, &signer).await?;
+                let (integrated, head) = publication
+                    .open(self.store.as_ref(), &tree, &signer)
+                    .await?;
                 (signer, publication, integrated, head)
             }
         };
@@ -98,12 +133,22 @@ impl Parts {
         let (store, metrics) = (Arc::clone(&self.store), self.metrics.clone());
         let heads = Heads::new(store, metrics, signer, publication, integrated, published);
         let (published, integrated) = (heads.published(), heads.integrated());
-        heads.check_extends(published.view(), integrated.view(), self.store.reader().as_mut()).await?;
+        heads
+            .check_extends(
+                published.view(),
+                integrated.view(),
+                self.store.reader().as_mut(),
+            )
+            .await?;
         if row.state == TreeState::Frozen {
             heads.mark_frozen();
         }
         let (heads, reader, timestamps) = (Arc::new(heads), Arc::new(reader), Arc::new(timestamps));
-        Ok(Arc::new(Shard { heads, reader, timestamps }))
+        Ok(Arc::new(Shard {
+            heads,
+            reader,
+            timestamps,
+        }))
     }
 
     fn signer(&self, tree: &Tree, key: Option<Arc<SigningKey>>) -> Signer {
@@ -111,8 +156,8 @@ impl Parts {
     }
 }
 
-/// Sets the gauges that never change, and creates the series that alerts watch: a series that appears with its first failure shows
-/// no increase. `policy` names the witnesses that are asked.
+/// Sets the gauges that never change, and creates the series that alerts watch: a series that
+/// appears with its first failure shows no increase. `policy` names the witnesses that are asked.
 fn begin_at_zero(metrics: &Metrics, policy: Option<&WitnessPolicy>) {
     metrics.queue_entries_limit.set(MAX_QUEUED_ENTRIES as i64);
     metrics.queue_bytes_limit.set(MAX_QUEUED_BYTES as i64);
@@ -120,28 +165,47 @@ fn begin_at_zero(metrics: &Metrics, policy: Option<&WitnessPolicy>) {
         drop(metrics.append_errors.with_label_values(&[reason]));
     }
     for reason in UNAVAILABLE_REASONS {
-        drop(metrics.attestations_unavailable.with_label_values(&[reason]));
+        drop(
+            metrics
+                .attestations_unavailable
+                .with_label_values(&[reason]),
+        );
     }
-    for witness in
-        policy.map(WitnessPolicy::witnesses).unwrap_or_default().iter().filter(|witness| witness.url.is_some())
+    for witness in policy
+        .map(WitnessPolicy::witnesses)
+        .unwrap_or_default()
+        .iter()
+        .filter(|witness| witness.url.is_some())
     {
         for result in WITNESS_RESULTS {
-            drop(metrics.witness_requests.with_label_values(&[witness.name.as_str(), result]));
+            drop(
+                metrics
+                    .witness_requests
+                    .with_label_values(&[witness.name.as_str(), result]),
+            );
         }
     }
 }
 
 fn random_server_id(rng: &dyn SecureRandom) -> Result<String, OpenError> {
     let mut bytes = [0; 8];
-    rng.fill(&mut bytes).map_err(|_| OpenError::System("the system gives no random numbers".into()))?;
+    rng.fill(&mut bytes)
+        .map_err(|_| OpenError::System("the system gives no random numbers".into()))?;
     Ok(hex::encode(bytes))
 }
 
 fn lacks_key(row: &TreeRow, tree: &Tree, keys: &KeyRing) -> OpenError {
     match row.state {
-        TreeState::Active => {
-            OpenError::WrongKey { name: row.name.clone(), tree: row.tree_id, wanted: tree.log_id, got: keys.log_ids() }
-        }
-        TreeState::Frozen => OpenError::Unfinished { name: row.name.clone(), tree: row.tree_id, wanted: tree.log_id },
+        TreeState::Active => OpenError::WrongKey {
+            name: row.name.clone(),
+            tree: row.tree_id,
+            wanted: tree.log_id,
+            got: keys.log_ids(),
+        },
+        TreeState::Frozen => OpenError::Unfinished {
+            name: row.name.clone(),
+            tree: row.tree_id,
+            wanted: tree.log_id,
+        },
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use tlog::{FullTile, Hash, TILE_WIDTH, TileId, TreeSize};
 
-use super::{AuditCounts, AuditEntry, EntryRow, KeyRole, Round, StoreError, StoreResult, TreeState};
+use super::{
+    AuditCounts, AuditEntry, EntryRow, KeyRole, Round, StoreError, StoreResult, TreeState,
+};
 use crate::{Apis, IndexKeyHash};
 
 /// Bytes of a hash that a look-up table is keyed by.
@@ -28,7 +30,9 @@ pub(crate) fn prev_size_to_sql(prev_size: Option<TreeSize>) -> StoreResult<i64> 
 
 /// A hash column.
 pub(crate) fn hash(bytes: &[u8], column: &str) -> StoreResult<Hash> {
-    let bytes = bytes.try_into().map_err(|_| StoreError::Damaged(format!("{column} has {} bytes", bytes.len())))?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::Damaged(format!("{column} has {} bytes", bytes.len())))?;
     Ok(Hash(bytes))
 }
 
@@ -41,7 +45,10 @@ pub(crate) fn pack_log_ids(log_ids: &[Hash]) -> Vec<u8> {
 pub(crate) fn unpack_log_ids(bytes: &[u8]) -> StoreResult<Vec<Hash>> {
     match bytes.as_chunks::<32>() {
         (log_ids, []) => Ok(log_ids.iter().copied().map(Hash).collect()),
-        _ => Err(StoreError::Damaged(format!("server.log_ids has {} bytes", bytes.len()))),
+        _ => Err(StoreError::Damaged(format!(
+            "server.log_ids has {} bytes",
+            bytes.len()
+        ))),
     }
 }
 
@@ -55,7 +62,10 @@ pub(crate) fn prefix(leaf_hash: &Hash) -> [u8; PREFIX_BYTES] {
 /// The 256 hashes of a tile as one value.
 pub(crate) fn pack_hashes(hashes: &[Hash]) -> StoreResult<Vec<u8>> {
     if hashes.len() != TILE_WIDTH {
-        return Err(StoreError::Data(format!("a full tile has {TILE_WIDTH} hashes, not {}", hashes.len())));
+        return Err(StoreError::Data(format!(
+            "a full tile has {TILE_WIDTH} hashes, not {}",
+            hashes.len()
+        )));
     }
     Ok(hashes.iter().flat_map(|hash| hash.0).collect())
 }
@@ -64,7 +74,11 @@ pub(crate) fn pack_hashes(hashes: &[Hash]) -> StoreResult<Vec<u8>> {
 pub(crate) fn unpack_hashes(bytes: &[u8], tile: TileId) -> StoreResult<Vec<Hash>> {
     let (hashes, rest) = bytes.as_chunks::<32>();
     if hashes.len() != TILE_WIDTH || !rest.is_empty() {
-        return Err(StoreError::Damaged(format!("{} has {} bytes", tile_name(tile), bytes.len())));
+        return Err(StoreError::Damaged(format!(
+            "{} has {} bytes",
+            tile_name(tile),
+            bytes.len()
+        )));
     }
     Ok(hashes.iter().copied().map(Hash).collect())
 }
@@ -76,23 +90,34 @@ pub(crate) fn tile_name(tile: TileId) -> String {
 
 /// A row of `tile`.
 pub(crate) fn full_tile(id: TileId, root: &[u8], hashes: &[u8]) -> StoreResult<FullTile> {
-    Ok(FullTile { id, root: hash(root, "tile.root")?, hashes: unpack_hashes(hashes, id)? })
+    Ok(FullTile {
+        id,
+        root: hash(root, "tile.root")?,
+        hashes: unpack_hashes(hashes, id)?,
+    })
 }
 
 /// The distinct hashes of some keys, ascending.
 pub(crate) fn key_hashes<T: AsRef<str>>(keys: &[T]) -> Vec<IndexKeyHash> {
-    let mut hashes: Vec<IndexKeyHash> = keys.iter().map(|key| IndexKeyHash::of(key.as_ref())).collect();
+    let mut hashes: Vec<IndexKeyHash> = keys
+        .iter()
+        .map(|key| IndexKeyHash::of(key.as_ref()))
+        .collect();
     hashes.sort_unstable();
     hashes.dedup();
     hashes
 }
 
-/// What one round adds to a table that is keyed by a hash, in key order: neighbours land on one page.
+/// What one round adds to a table that is keyed by a hash, in key order: neighbours land on one
+/// page.
 pub(crate) type HashRows = Vec<([u8; PREFIX_BYTES], i64)>;
 
 /// Rows of `leaf` of a round whose first entry has index `first`.
 pub(crate) fn leaf_rows(first: i64, entries: &[Arc<EntryRow>]) -> HashRows {
-    let mut rows: HashRows = (first..).zip(entries).map(|(index, entry)| (prefix(&entry.leaf_hash), index)).collect();
+    let mut rows: HashRows = (first..)
+        .zip(entries)
+        .map(|(index, entry)| (prefix(&entry.leaf_hash), index))
+        .collect();
     rows.sort_unstable();
     rows
 }
@@ -100,8 +125,15 @@ pub(crate) fn leaf_rows(first: i64, entries: &[Arc<EntryRow>]) -> HashRows {
 /// Rows of `index_key`, likewise.
 pub(crate) fn index_key_rows(first: i64, entries: &[Arc<EntryRow>]) -> HashRows {
     let rows = (first..).zip(entries);
-    let mut rows: HashRows =
-        rows.flat_map(|(index, entry)| entry.index_keys.hashes().iter().map(move |key| (key.0, index))).collect();
+    let mut rows: HashRows = rows
+        .flat_map(|(index, entry)| {
+            entry
+                .index_keys
+                .hashes()
+                .iter()
+                .map(move |key| (key.0, index))
+        })
+        .collect();
     rows.sort_unstable();
     rows
 }
@@ -111,7 +143,9 @@ pub(crate) fn check_round(round: &Round) -> StoreResult<()> {
     let (first, size) = (round.head.prev_size.0, round.head.size.0);
     if round.entries.is_empty() || first.checked_add(round.entries.len() as u64) != Some(size) {
         let entries = round.entries.len();
-        return Err(StoreError::Data(format!("a head from {first} to {size} with {entries} entries")));
+        return Err(StoreError::Data(format!(
+            "a head from {first} to {size} with {entries} entries"
+        )));
     }
     to_sql(size).map(|_| ())
 }
@@ -122,7 +156,11 @@ pub(crate) fn expected_rows(entries: &[AuditEntry]) -> StoreResult<(HashRows, Ha
     for entry in entries {
         let index = to_sql(entry.leaf_index.0)?;
         leaves.push((prefix(&entry.leaf_hash), index));
-        keys.extend(key_hashes(&entry.index_keys).into_iter().map(|key| (key.0, index)));
+        keys.extend(
+            key_hashes(&entry.index_keys)
+                .into_iter()
+                .map(|key| (key.0, index)),
+        );
     }
     Ok((leaves, keys))
 }
@@ -145,7 +183,9 @@ pub(crate) fn assign_found(entries: &mut [AuditEntry], leaves: HashRows, keys: H
 }
 
 fn entry_at(entries: &mut [AuditEntry], index: i64) -> Option<&mut AuditEntry> {
-    let at = entries.binary_search_by_key(&u64::try_from(index).ok()?, |entry| entry.leaf_index.0).ok()?;
+    let at = entries
+        .binary_search_by_key(&u64::try_from(index).ok()?, |entry| entry.leaf_index.0)
+        .ok()?;
     entries.get_mut(at)
 }
 
@@ -189,7 +229,11 @@ pub(crate) fn role(name: &str) -> StoreResult<KeyRole> {
 }
 
 /// Checks that rows read for `range` are exactly its indexes, in order.
-pub(crate) fn dense<T>(range: &Range<u64>, rows: Vec<(i64, T)>, table: &str) -> StoreResult<Vec<T>> {
+pub(crate) fn dense<T>(
+    range: &Range<u64>,
+    rows: Vec<(i64, T)>,
+    table: &str,
+) -> StoreResult<Vec<T>> {
     let mut found = Vec::with_capacity(rows.len());
     let mut rows = rows.into_iter();
     for index in range.clone() {
@@ -201,10 +245,22 @@ pub(crate) fn dense<T>(range: &Range<u64>, rows: Vec<(i64, T)>, table: &str) -> 
     Ok(found)
 }
 
-/// The counts of the six tables of entries: rows below a size, and rows at or beyond the newest head's.
+/// The counts of the six tables of entries: rows below a size, and rows at or beyond the newest
+/// head's.
 pub(crate) fn counts_of(rows: &[(i64, i64)]) -> StoreResult<AuditCounts> {
-    let &[entries, bodies, leaves, index_keys, timestamps, attestations] = rows else {
-        return Err(StoreError::Damaged(format!("{} counts instead of 6", rows.len())));
+    let &[
+        entries,
+        bodies,
+        leaves,
+        index_keys,
+        timestamps,
+        attestations,
+    ] = rows
+    else {
+        return Err(StoreError::Damaged(format!(
+            "{} counts instead of 6",
+            rows.len()
+        )));
     };
     let count = |(below, _): (i64, i64)| from_sql(below, "count");
     Ok(AuditCounts {
@@ -224,9 +280,20 @@ mod tests {
 
     #[test]
     fn a_gap_is_noticed() {
-        assert_eq!(dense(&(3..5), vec![(3, 'a'), (4, 'b')], "entry").unwrap(), ['a', 'b']);
-        for rows in [vec![], vec![(3, 'a')], vec![(4, 'b')], vec![(3, 'a'), (5, 'c')]] {
-            assert!(matches!(dense(&(3..5), rows, "entry"), Err(StoreError::Damaged(_))));
+        assert_eq!(
+            dense(&(3..5), vec![(3, 'a'), (4, 'b')], "entry").unwrap(),
+            ['a', 'b']
+        );
+        for rows in [
+            vec![],
+            vec![(3, 'a')],
+            vec![(4, 'b')],
+            vec![(3, 'a'), (5, 'c')],
+        ] {
+            assert!(matches!(
+                dense(&(3..5), rows, "entry"),
+                Err(StoreError::Damaged(_))
+            ));
         }
     }
 }

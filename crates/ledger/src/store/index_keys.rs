@@ -5,7 +5,8 @@ use super::encoding::key_hashes;
 use super::packed_keys::{pack_keys, unpack_keys};
 use crate::IndexKeyHash;
 
-/// Index keys in the form of their columns: made where an entry is proposed, on any core, so that a round has only to gather.
+/// Index keys in the form of their columns: made where an entry is proposed, on any core, so that a
+/// round has only to gather.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexKeys {
     packed: Vec<u8>,
@@ -15,7 +16,10 @@ pub struct IndexKeys {
 impl IndexKeys {
     /// Of full texts, lower-cased and distinct. They may hold any character, U+0000 too.
     pub fn of<T: AsRef<str>>(texts: &[T]) -> Self {
-        Self { packed: pack_keys(texts), hashes: key_hashes(texts) }
+        Self {
+            packed: pack_keys(texts),
+            hashes: key_hashes(texts),
+        }
     }
 
     /// The full texts.

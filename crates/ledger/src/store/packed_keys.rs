@@ -2,12 +2,13 @@
 
 use super::{Condition, StoreError, StoreResult};
 
-/// Key texts as bytes: client text is never text to the database (it may hold U+0000) and never indexed as such (it may be
-/// longer than a page).
+/// Key texts as bytes: client text is never text to the database (it may hold U+0000) and never
+/// indexed as such (it may be longer than a page).
 ///
-/// Most keys are digests in hexadecimal, which as bytes are half as long, so that an eighth more entries fit on a page. After
-/// [`PACKED_FORM`] each key is two parts behind their lengths (LEB128): a text, whose length is one more than it has bytes (0
-/// stands for [`FREQUENT_TEXT`]), then bytes that follow it in lower-case hexadecimal.
+/// Most keys are digests in hexadecimal, which as bytes are half as long, so that an eighth more
+/// entries fit on a page. After [`PACKED_FORM`] each key is two parts behind their lengths
+/// (LEB128): a text, whose length is one more than it has bytes (0 stands for [`FREQUENT_TEXT`]),
+/// then bytes that follow it in lower-case hexadecimal.
 pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> Vec<u8> {
     let keys = keys.iter().map(AsRef::as_ref);
     let mut packed = Vec::with_capacity(1 + keys.clone().map(|key| 4 + key.len()).sum::<usize>());
@@ -28,8 +29,8 @@ pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> Vec<u8> {
     packed
 }
 
-/// First byte of packed keys. A form without it, of earlier days, began with the length of the first key in 4 bytes,
-/// big-endian, and so with 0.
+/// First byte of packed keys. A form without it, of earlier days, began with the length of the
+/// first key in 4 bytes, big-endian, and so with 0.
 const PACKED_FORM: u8 = 1;
 
 /// What most digests among the keys follow.
@@ -37,7 +38,11 @@ const FREQUENT_TEXT: &str = "sha256:";
 
 /// A text, and the lower-case hexadecimal digits at its end, in pairs.
 fn split_digits(key: &str) -> (&str, &str) {
-    let digits = key.bytes().rev().take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).count();
+    let digits = key
+        .bytes()
+        .rev()
+        .take_while(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        .count();
     key.split_at(key.len() - digits / 2 * 2)
 }
 
@@ -79,10 +84,14 @@ impl PackedKey<'_> {
 
     /// Whether it is this text. A search compares thousands, so nothing is unpacked for it.
     fn is(&self, key: &str) -> bool {
-        let digits = key.strip_prefix(self.text).filter(|digits| digits.len() == 2 * self.bytes.len());
+        let digits = key
+            .strip_prefix(self.text)
+            .filter(|digits| digits.len() == 2 * self.bytes.len());
         let Some(digits) = digits else { return false };
         let nibbles = self.bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-        nibbles.zip(digits.bytes()).all(|(nibble, digit)| b"0123456789abcdef"[usize::from(nibble)] == digit)
+        nibbles
+            .zip(digits.bytes())
+            .all(|(nibble, digit)| b"0123456789abcdef"[usize::from(nibble)] == digit)
     }
 }
 
@@ -101,7 +110,9 @@ fn packed_keys(packed: &[u8], leaf_index: u64) -> impl Iterator<Item = StoreResu
         }
         let Some((key, after)) = split(rest) else {
             rest = &[];
-            return Some(Err(StoreError::Damaged(format!("body.index_keys of leaf index {leaf_index}"))));
+            return Some(Err(StoreError::Damaged(format!(
+                "body.index_keys of leaf index {leaf_index}"
+            ))));
         };
         rest = after;
         Some(Ok(key))
@@ -110,7 +121,9 @@ fn packed_keys(packed: &[u8], leaf_index: u64) -> impl Iterator<Item = StoreResu
 
 /// The texts of packed keys.
 pub(crate) fn unpack_keys(packed: &[u8], leaf_index: u64) -> StoreResult<Vec<String>> {
-    packed_keys(packed, leaf_index).map(|key| Ok(key?.to_text())).collect()
+    packed_keys(packed, leaf_index)
+        .map(|key| Ok(key?.to_text()))
+        .collect()
 }
 
 /// The first key, and what follows it.
@@ -131,10 +144,17 @@ fn split_key(packed: &[u8]) -> Option<(PackedKey<'_>, &[u8])> {
 fn split_key_of_old(packed: &[u8]) -> Option<(PackedKey<'_>, &[u8])> {
     let (length, rest) = packed.split_first_chunk()?;
     let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-    Some((PackedKey { text: str::from_utf8(text).ok()?, bytes: &[] }, rest))
+    Some((
+        PackedKey {
+            text: str::from_utf8(text).ok()?,
+            bytes: &[],
+        },
+        rest,
+    ))
 }
 
-/// Whether an entry with these packed keys has one of the texts of each condition that asks for keys.
+/// Whether an entry with these packed keys has one of the texts of each condition that asks for
+/// keys.
 pub(crate) fn meets(packed: &[u8], conditions: &[Condition], leaf_index: u64) -> StoreResult<bool> {
     let keys: Vec<PackedKey<'_>> = packed_keys(packed, leaf_index).collect::<StoreResult<_>>()?;
     Ok(conditions.iter().all(|condition| match condition {
@@ -174,9 +194,15 @@ mod tests {
         assert_eq!(unpack_keys(&packed, 0).unwrap(), keys);
         for key in &keys {
             assert!(meets(&packed, &[one_of(&[key])], 0).unwrap(), "{key:.20}");
-            assert!(!meets(&packed, &[one_of(&[&format!("{key}0")])], 0).unwrap(), "{key:.20}0");
+            assert!(
+                !meets(&packed, &[one_of(&[&format!("{key}0")])], 0).unwrap(),
+                "{key:.20}0"
+            );
         }
-        assert_eq!(unpack_keys(&pack_keys::<&str>(&[]), 0).unwrap(), Vec::<String>::new());
+        assert_eq!(
+            unpack_keys(&pack_keys::<&str>(&[]), 0).unwrap(),
+            Vec::<String>::new()
+        );
         assert_eq!(pack_keys(&[of_digest, digest]).len(), 1 + 2 + 32 + 2 + 32);
     }
 
@@ -192,19 +218,31 @@ mod tests {
             (vec![one_of(&[])], false),
             (vec![Condition::Kinds(vec!["x".to_owned()])], true),
         ] {
-            assert_eq!(meets(&packed, &conditions, 0).unwrap(), expected, "{conditions:?}");
+            assert_eq!(
+                meets(&packed, &conditions, 0).unwrap(),
+                expected,
+                "{conditions:?}"
+            );
         }
     }
 
     #[test]
     fn keys_of_earlier_days_are_read() {
-        assert_eq!(unpack_keys(b"\0\0\0\x05key 1\0\0\0\0\0\0\0\x01\x01", 0).unwrap(), ["key 1", "", "\x01"]);
+        assert_eq!(
+            unpack_keys(b"\0\0\0\x05key 1\0\0\0\0\0\0\0\x01\x01", 0).unwrap(),
+            ["key 1", "", "\x01"]
+        );
         assert_eq!(unpack_keys(&[], 0).unwrap(), Vec::<String>::new());
     }
 
     #[test]
     fn damaged_keys_are_noticed() {
-        let old = [&[0, 0, 0][..], &[0, 0, 0, 2, b'a'], &[0, 0, 0, 1, 0xff], &[0, 0, 0, 0, 9]];
+        let old = [
+            &[0, 0, 0][..],
+            &[0, 0, 0, 2, b'a'],
+            &[0, 0, 0, 1, 0xff],
+            &[0, 0, 0, 0, 9],
+        ];
         let new = [
             &[1, 0][..],
             &[1, 1],
@@ -216,7 +254,10 @@ mod tests {
             &[1, 0xff, 0xff, 0xff, 0xff, 0x7f],
         ];
         for damaged in old.into_iter().chain(new) {
-            assert!(matches!(unpack_keys(damaged, 7), Err(StoreError::Damaged(_))), "{damaged:?}");
+            assert!(
+                matches!(unpack_keys(damaged, 7), Err(StoreError::Damaged(_))),
+                "{damaged:?}"
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Postgres, for production: any number of servers on one database.
 //!
-//! Reads go through a small pool. The sequencer's [`Writer`] is a direct connection of its own, with short time-outs on both
-//! sides, so that a server that died never keeps the others waiting. The URL MUST lead to the primary itself: a pooler in
-//! between could answer a commit in the server's stead. Prefer a unix socket (`postgres:///db?host=/run/postgresql`) where
-//! server and database share a machine.
+//! Reads go through a small pool. The sequencer's [`Writer`] is a direct connection of its own,
+//! with short time-outs on both sides, so that a server that died never keeps the others waiting.
+//! The URL MUST lead to the primary itself: a pooler in between could answer a commit in the
+//! server's stead. Prefer a unix socket (`postgres:///db?host=/run/postgresql`) where server and
+//! database share a machine.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -13,9 +14,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, Condition, EntryRef, FinalCheckpoint, FoundEntry, Freeze, HeadRow, KeyQuery, Page,
-    PublicationRow, Publisher, Read, Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow,
-    TreeRow, Writer,
+    AuditCounts, AuditEntry, Condition, EntryRef, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
+    KeyQuery, Page, PublicationRow, Publisher, Read, Rotation, ServerRow, Standing, Store,
+    StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -38,11 +39,12 @@ use publications::PostgresPublisher;
 use session::bounded;
 use writer::PostgresWriter;
 
-/// Connections for reads. With [`super::SEARCH_CONNECTIONS`] and the sequencer's a server has 11, so that eight servers fit in
-/// Postgres' default of 100.
+/// Connections for reads. With [`super::SEARCH_CONNECTIONS`] and the sequencer's a server has 11,
+/// so that eight servers fit in Postgres' default of 100.
 pub const READ_CONNECTIONS: u32 = 7;
 
-/// Longest wait for a connection, a new one or one of the pool. Readers then get 503 rather than a queue.
+/// Longest wait for a connection, a new one or one of the pool. Readers then get 503 rather than a
+/// queue.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A log's database on Postgres. Cheap to clone.
@@ -55,18 +57,21 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Fails with [`super::StoreError::Unusable`] on a URL that [`PostgresStore::connect`] cannot use; asks no server.
+    /// Fails with [`super::StoreError::Unusable`] on a URL that [`PostgresStore::connect`] cannot
+    /// use; asks no server.
     pub fn check_url(url: &str) -> StoreResult<()> {
         address::parse(url).map(|_| ())
     }
 
-    /// Connects, brings the schema up to date (under a lock: several servers may start at once) and returns the store. A role
-    /// that may not change the schema will do where it is up to date.
+    /// Connects, brings the schema up to date (under a lock: several servers may start at once) and
+    /// returns the store. A role that may not change the schema will do where it is up to date.
     ///
-    /// Warns of settings of the server that a busy log wants changed, and of a way to it that others can read or change.
+    /// Warns of settings of the server that a busy log wants changed, and of a way to it that
+    /// others can read or change.
     ///
-    /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`] on a standby, on a schema newer
-    /// than this release, on a server older than Postgres 13, and where `synchronous_commit` is off.
+    /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`]
+    /// on a standby, on a schema newer than this release, on a server older than Postgres 13, and
+    /// where `synchronous_commit` is off.
     pub async fn connect(url: &str) -> StoreResult<Self> {
         let options = session::options(url)?;
         address::advise(&options);
@@ -74,7 +79,8 @@ impl PostgresStore {
         Ok(Self::over(options))
     }
 
-    /// Connects to a log that is there, for reading: leaves the schema as it is, and takes a standby too.
+    /// Connects to a log that is there, for reading: leaves the schema as it is, and takes a
+    /// standby too.
     ///
     /// Fails with [`super::StoreError::Unusable`] unless the schema is the one of this release.
     pub async fn connect_existing(url: &str) -> StoreResult<Self> {
@@ -84,7 +90,11 @@ impl PostgresStore {
     }
 
     fn over(options: PgConnectOptions) -> Self {
-        Self { pool: session::pool(&options), searches: session::search_pool(&options), options }
+        Self {
+            pool: session::pool(&options),
+            searches: session::search_pool(&options),
+            options,
+        }
     }
 }
 
@@ -112,7 +122,9 @@ impl Store for PostgresStore {
     }
 
     fn reader(&self) -> Box<dyn Read> {
-        Box::new(PostgresReader { pool: self.pool.clone() })
+        Box::new(PostgresReader {
+            pool: self.pool.clone(),
+        })
     }
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
@@ -135,11 +147,21 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => reads::heads(connection, tree, from, limit))
     }
 
-    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>> {
+    async fn publications(
+        &self,
+        tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<PublicationRow>> {
         pooled!(self.pool, connection => publications::page(connection, tree, from, limit))
     }
 
-    async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
+    async fn entries(
+        &self,
+        tree: TreeId,
+        indexes: &[LeafIndex],
+        size: TreeSize,
+    ) -> StoreResult<Vec<StoredEntry>> {
         pooled!(self.pool, connection => reads::entries(connection, tree, indexes, size))
     }
 
@@ -157,15 +179,30 @@ impl Store for PostgresStore {
         pooled!(self.searches, connection => search::newest(connection, tree, condition, range, limit))
     }
 
-    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>> {
+    async fn meeting(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        indexes: &[u64],
+    ) -> StoreResult<Vec<u64>> {
         pooled!(self.searches, connection => search::meeting(connection, tree, condition, indexes))
     }
 
-    async fn found(&self, tree: TreeId, indexes: &[u64], conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+    async fn found(
+        &self,
+        tree: TreeId,
+        indexes: &[u64],
+        conditions: &[Condition],
+    ) -> StoreResult<Vec<FoundEntry>> {
         pooled!(self.searches, connection => search::found(connection, tree, indexes, conditions))
     }
 
-    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
+    async fn search_each(
+        &self,
+        tree: TreeId,
+        queries: &[KeyQuery],
+        limit: u32,
+    ) -> StoreResult<Vec<Page>> {
         pooled!(self.pool, connection => search::search_each(connection, tree, queries, limit))
     }
 
@@ -185,7 +222,13 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => audit::entries(connection, tree, range))
     }
 
-    async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>> {
+    async fn audit_tiles(
+        &self,
+        tree: TreeId,
+        level: u8,
+        from: u64,
+        limit: u32,
+    ) -> StoreResult<Vec<FullTile>> {
         pooled!(self.pool, connection => audit::tiles(connection, tree, level, from, limit))
     }
 
@@ -271,7 +314,12 @@ impl Read for PostgresReader {
         pooled!(self.pool, connection => reads::leaf_hashes(connection, tree, range))
     }
 
-    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+    async fn tile_roots(
+        &mut self,
+        tree: TreeId,
+        level: u8,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Hash>> {
         pooled!(self.pool, connection => reads::tile_roots(connection, tree, level, range))
     }
 
@@ -279,7 +327,12 @@ impl Read for PostgresReader {
         pooled!(self.pool, connection => reads::full_tiles(connection, tree, tiles))
     }
 
-    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+    async fn find_leaves(
+        &mut self,
+        tree: TreeId,
+        leaf_hashes: &[Hash],
+        size: TreeSize,
+    ) -> StoreResult<Vec<EntryRef>> {
         pooled!(self.pool, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
     }
 }

@@ -7,8 +7,8 @@ use super::encoding::{apis, from_sql, full_tile, hash, role, state, unpack_log_i
 use super::packed_keys::{meets, unpack_keys};
 use super::rotation::ServerRow;
 use super::{
-    Attestation, AuditEntry, Condition, FoundEntry, HeadRow, KeyQuery, KeyRow, Page, PublicationRow, StoreError,
-    StoreResult, StoredEntry, TreeRow,
+    Attestation, AuditEntry, Condition, FoundEntry, HeadRow, KeyQuery, KeyRow, Page,
+    PublicationRow, StoreError, StoreResult, StoredEntry, TreeRow,
 };
 use crate::TreeId;
 
@@ -29,7 +29,12 @@ impl HeadRecord {
         root: Option<Vec<u8>>,
         time: Option<i64>,
     ) -> Option<Self> {
-        Some(Self { prev_size: prev_size?, size: size?, root: root?, time: time? })
+        Some(Self {
+            prev_size: prev_size?,
+            size: size?,
+            root: root?,
+            time: time?,
+        })
     }
 
     pub(crate) fn into_head(self) -> StoreResult<HeadRow> {
@@ -86,7 +91,10 @@ pub(crate) fn into_trees(records: Vec<TreeRecord>) -> StoreResult<Vec<TreeRow>> 
     let mut trees: Vec<TreeRow> = Vec::new();
     for record in records {
         let key = match (&record.role, &record.spki) {
-            (Some(name), Some(spki)) => Some(KeyRow { role: role(name)?, spki: spki.clone() }),
+            (Some(name), Some(spki)) => Some(KeyRow {
+                role: role(name)?,
+                spki: spki.clone(),
+            }),
             _ => None,
         };
         match trees.last_mut() {
@@ -104,8 +112,9 @@ fn into_tree(record: TreeRecord, key: Option<KeyRow>) -> StoreResult<TreeRow> {
         origin_v1: record.origin_v1,
         origin_v2: record.origin_v2,
         first_log_index: from_sql(record.first_log_index, "tree.first_log_index")?,
-        max_leaf_bytes: u32::try_from(record.max_leaf_bytes)
-            .map_err(|_| StoreError::Damaged(format!("tree.max_leaf_bytes is {}", record.max_leaf_bytes)))?,
+        max_leaf_bytes: u32::try_from(record.max_leaf_bytes).map_err(|_| {
+            StoreError::Damaged(format!("tree.max_leaf_bytes is {}", record.max_leaf_bytes))
+        })?,
         apis: apis(&record.apis)?,
         state: state(&record.state)?,
         created_at: record.created_at,
@@ -124,7 +133,10 @@ pub(crate) struct TileRecord {
 
 impl TileRecord {
     pub(crate) fn into_full_tile(self, level: u8) -> StoreResult<FullTile> {
-        let id = TileId { level, index: from_sql(self.index, "tile.index")? };
+        let id = TileId {
+            level,
+            index: from_sql(self.index, "tile.index")?,
+        };
         full_tile(id, &self.root, &self.hashes)
     }
 }
@@ -151,9 +163,9 @@ impl EntryRecord {
             leaf_hash: hash(&self.leaf_hash, "entry.leaf_hash")?,
             time: self.time,
             kind: self.kind,
-            body: self
-                .body
-                .ok_or_else(|| StoreError::Damaged(format!("body of leaf index {leaf_index} is missing")))?,
+            body: self.body.ok_or_else(|| {
+                StoreError::Damaged(format!("body of leaf index {leaf_index} is missing"))
+            })?,
             signed_entry_timestamp: self.signature,
             attested: self.attested,
             attestation: attestation(self.digest, self.data)?,
@@ -200,14 +212,27 @@ pub(crate) struct ServerRecord {
 
 impl ServerRecord {
     pub(crate) fn into_server(self) -> StoreResult<ServerRow> {
-        let Self { server_id, name, place, log_ids } = self;
-        Ok(ServerRow { server_id, name, place, log_ids: unpack_log_ids(&log_ids)? })
+        let Self {
+            server_id,
+            name,
+            place,
+            log_ids,
+        } = self;
+        Ok(ServerRow {
+            server_id,
+            name,
+            place,
+            log_ids: unpack_log_ids(&log_ids)?,
+        })
     }
 }
 
 fn attestation(digest: Option<Vec<u8>>, data: Option<Vec<u8>>) -> StoreResult<Option<Attestation>> {
     match (digest, data) {
-        (Some(digest), Some(data)) => Ok(Some(Attestation { digest: hash(&digest, "attestation.digest")?, data })),
+        (Some(digest), Some(data)) => Ok(Some(Attestation {
+            digest: hash(&digest, "attestation.digest")?,
+            data,
+        })),
         _ => Ok(None),
     }
 }
@@ -232,7 +257,10 @@ pub(crate) struct PlacedRecord {
 }
 
 /// The entries of rows, but for those whose key texts do not meet `conditions`.
-pub(crate) fn into_found(rows: Vec<FoundRecord>, conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+pub(crate) fn into_found(
+    rows: Vec<FoundRecord>,
+    conditions: &[Condition],
+) -> StoreResult<Vec<FoundEntry>> {
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let leaf_index = from_sql(row.leaf_index, "entry.leaf_index")?;
@@ -243,18 +271,29 @@ pub(crate) fn into_found(rows: Vec<FoundRecord>, conditions: &[Condition]) -> St
             continue;
         }
         let leaf_hash = hash(&row.leaf_hash, "entry.leaf_hash")?;
-        entries.push(FoundEntry { leaf_index: LeafIndex(leaf_index), leaf_hash, time: row.time, kind: row.kind });
+        entries.push(FoundEntry {
+            leaf_index: LeafIndex(leaf_index),
+            leaf_hash,
+            time: row.time,
+            kind: row.kind,
+        });
     }
     Ok(entries)
 }
 
 /// The page that all rows of a key in its range, or the newest `limit` of them, make.
 pub(crate) fn key_page(rows: Vec<FoundRecord>, query: &KeyQuery, limit: u32) -> StoreResult<Page> {
-    let last = rows.last().filter(|_| rows.len() >= limit as usize).map(|row| row.leaf_index);
+    let last = rows
+        .last()
+        .filter(|_| rows.len() >= limit as usize)
+        .map(|row| row.leaf_index);
     let down_to = match last {
         Some(last) => from_sql(last, "entry.leaf_index")?,
         None => query.range.start,
     };
     let condition = Condition::Keys(vec![query.key.clone()]);
-    Ok(Page { entries: into_found(rows, std::slice::from_ref(&condition))?, down_to })
+    Ok(Page {
+        entries: into_found(rows, std::slice::from_ref(&condition))?,
+        down_to,
+    })
 }

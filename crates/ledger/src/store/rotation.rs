@@ -1,4 +1,5 @@
-//! The part of the contract that rotation needs: the next key, the servers that live, the freeze, the last checkpoints.
+//! The part of the contract that rotation needs: the next key, the servers that live, the freeze,
+//! the last checkpoints.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -45,18 +46,21 @@ pub struct FinalCheckpoint {
 pub enum Freeze {
     /// The tree is frozen with this as its last head, and the next one is open. Durable.
     Done(HeadRow),
-    /// The tree was not active any more, or another key is registered as the next. Nothing was stored.
+    /// The tree was not active any more, or another key is registered as the next. Nothing was
+    /// stored.
     Refused,
 }
 
 /// What rotation asks of a database.
 #[async_trait]
 pub trait Rotation: Send + Sync {
-    /// Registers the log key of the tree that the next rotation of log `name` opens, in place of one registered before. False, and
-    /// nothing is stored, if it is the key of a tree already: that is decided where it is stored, since a rotation that another run
-    /// has finished meanwhile MUST NOT look as if nobody had been told of it.
+    /// Registers the log key of the tree that the next rotation of log `name` opens, in place of
+    /// one registered before. False, and nothing is stored, if it is the key of a tree already:
+    /// that is decided where it is stored, since a rotation that another run has finished meanwhile
+    /// MUST NOT look as if nobody had been told of it.
     async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool>;
-    /// The registered key. Once a rotation has opened the tree of this key, it stays registered until it is forgotten.
+    /// The registered key. Once a rotation has opened the tree of this key, it stays registered
+    /// until it is forgotten.
     async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>>;
     /// Forgets the registered key if it is this one.
     async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()>;
@@ -65,24 +69,29 @@ pub trait Rotation: Send + Sync {
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()>;
     /// Forgets a server that ends.
     async fn forget_server(&self, server_id: &str) -> StoreResult<()>;
-    /// Servers of log `name` that were noted within `age`, by ID. Forgets those of any log that were not for much longer.
+    /// Servers of log `name` that were noted within `age`, by ID. Forgets those of any log that
+    /// were not for much longer.
     async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>>;
 
-    /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state changes, a last head that adds
-    /// nothing takes the place after the newest one, and `next`, whose log key MUST be the registered key, gets its first log
-    /// index from there. `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen, unless its last
-    /// head is of a later time (a round that committed while this waited for the lock): then that is.
+    /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state
+    /// changes, a last head that adds nothing takes the place after the newest one, and `next`,
+    /// whose log key MUST be the registered key, gets its first log index from there.
+    /// `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen,
+    /// unless its last head is of a later time (a round that committed while this waited for the
+    /// lock): then that is.
     ///
-    /// Once it is durable no round of `tree` commits, however old the snapshot that it decides on: it would need the same place.
+    /// Once it is durable no round of `tree` commits, however old the snapshot that it decides on:
+    /// it would need the same place.
     ///
-    /// Dies before the answer: all of it is there or nothing; the trees say which. Fails with [`super::StoreError::Data`] where an
-    /// origin is taken.
+    /// Dies before the answer: all of it is there or nothing; the trees say which. Fails with
+    /// [`super::StoreError::Data`] where an origin is taken.
     async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze>;
 
-    /// Leaf indexes in `range` that have no stored signed entry timestamp, ascending. At most 1,024 are looked at.
+    /// Leaf indexes in `range` that have no stored signed entry timestamp, ascending. At most 1,024
+    /// are looked at.
     async fn unsigned(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<LeafIndex>>;
-    /// Keeps the last checkpoints of a frozen tree; the first ones kept count. MUST be called only once all signed entry timestamps
-    /// are stored.
+    /// Keeps the last checkpoints of a frozen tree; the first ones kept count. MUST be called only
+    /// once all signed entry timestamps are stored.
     async fn keep_final(&self, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()>;
     /// The last checkpoints of a frozen tree, once they are kept.
     async fn final_checkpoint(&self, tree: TreeId) -> StoreResult<Option<FinalCheckpoint>>;

@@ -1,8 +1,9 @@
 //! What a search asks a database for, and the walk that answers it a bounded piece at a time.
 //!
-//! A database lists the newest entries that meet one condition, and says which of some entries meet another one; both come
-//! from an index alone. The walk goes along the condition that is the rarest where it begins, looks its entries up under the
-//! other conditions, and stops at its bound: what it costs depends on the bound, not on the size of the log.
+//! A database lists the newest entries that meet one condition, and says which of some entries meet
+//! another one; both come from an index alone. The walk goes along the condition that is the rarest
+//! where it begins, looks its entries up under the other conditions, and stops at its bound: what
+//! it costs depends on the bound, not on the size of the log.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -13,19 +14,21 @@ use tokio::time::Instant;
 use super::{Store, StoreResult};
 use crate::TreeId;
 
-/// Connections that only searches use. A search has one of them at a time, so that so many run at once and nothing else waits
-/// for them. Two or three keep a small database busy, and a search of another statement is never far behind.
+/// Connections that only searches use. A search has one of them at a time, so that so many run at
+/// once and nothing else waits for them. Two or three keep a small database busy, and a search of
+/// another statement is never far behind.
 pub const SEARCH_CONNECTIONS: u32 = 3;
 
-/// Rows of each condition that a walk reads to find the one to go along, and the first candidates of that one. Fewer where
-/// looking them up under all the others would take more than half of what a call may do.
+/// Rows of each condition that a walk reads to find the one to go along, and the first candidates
+/// of that one. Fewer where looking them up under all the others would take more than half of what
+/// a call may do.
 const PROBE: u32 = 128;
 
 /// And no fewer than these.
 const LEAST_PROBE: u32 = 16;
 
-/// Candidates grow by this from piece to piece: a walk that finds enough at once looks at few, one that finds nothing soon
-/// makes few statements.
+/// Candidates grow by this from piece to piece: a walk that finds enough at once looks at few, one
+/// that finds nothing soon makes few statements.
 const GROWTH: u32 = 4;
 
 /// Look-ups that a statement costs beside its rows, about (100 µs).
@@ -66,9 +69,11 @@ pub struct Query<'q> {
 /// What one call of [`search`] may cost before it returns what it has.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
-    /// Entries looked up under one text of a condition, some 1.5 µs each. A call makes at least one step.
+    /// Entries looked up under one text of a condition, some 1.5 µs each. A call makes at least one
+    /// step.
     pub look_ups: u32,
-    /// No further step begins after this: a database that reads from a slow disk takes longer for each look-up.
+    /// No further step begins after this: a database that reads from a slow disk takes longer for
+    /// each look-up.
     pub until: Instant,
 }
 
@@ -86,8 +91,8 @@ pub struct KeyQuery {
 pub struct Page {
     /// Entries that are what was looked for.
     pub entries: Vec<FoundEntry>,
-    /// All hits from this leaf index on, below the end of the range, are in `entries`. At the start of the range, the search
-    /// is at its end; else it goes on below this index.
+    /// All hits from this leaf index on, below the end of the range, are in `entries`. At the start
+    /// of the range, the search is at its end; else it goes on below this index.
     pub down_to: u64,
 }
 
@@ -104,15 +109,25 @@ pub struct FoundEntry {
     pub kind: String,
 }
 
-/// Some of the entries that `query` looks for, newest first. A call that is not at the end leads on: [`Page::down_to`] is
-/// below the end of the range. Hits are compared with the full key texts.
-pub async fn search(store: &dyn Store, tree: TreeId, query: &Query<'_>, bound: Bound) -> StoreResult<Page> {
-    let mut page = Page { entries: Vec::new(), down_to: query.range.end };
+/// Some of the entries that `query` looks for, newest first. A call that is not at the end leads
+/// on: [`Page::down_to`] is below the end of the range. Hits are compared with the full key texts.
+pub async fn search(
+    store: &dyn Store,
+    tree: TreeId,
+    query: &Query<'_>,
+    bound: Bound,
+) -> StoreResult<Page> {
+    let mut page = Page {
+        entries: Vec::new(),
+        down_to: query.range.end,
+    };
     let mut walk = Walk::begin(store, tree, query, bound.look_ups).await?;
     let mut left = bound.look_ups;
     loop {
         let wanted = query.limit as usize - page.entries.len();
-        let step = walk.step(query.range.start..page.down_to, &mut left).await?;
+        let step = walk
+            .step(query.range.start..page.down_to, &mut left)
+            .await?;
         let (mut hits, mut down_to) = (step.candidates, step.down_to);
         if hits.len() > wanted {
             hits.truncate(wanted);
@@ -120,7 +135,8 @@ pub async fn search(store: &dyn Store, tree: TreeId, query: &Query<'_>, bound: B
         }
         page.entries.extend(found(store, tree, query, &hits).await?);
         page.down_to = down_to;
-        let is_at_end = page.down_to <= query.range.start || page.entries.len() >= query.limit as usize;
+        let is_at_end =
+            page.down_to <= query.range.start || page.entries.len() >= query.limit as usize;
         if is_at_end || left == 0 || Instant::now() >= bound.until {
             return Ok(page);
         }
@@ -128,7 +144,12 @@ pub async fn search(store: &dyn Store, tree: TreeId, query: &Query<'_>, bound: B
 }
 
 /// The entries at these indexes; one that has a key's hash and not its text is left out.
-async fn found(store: &dyn Store, tree: TreeId, query: &Query<'_>, indexes: &[u64]) -> StoreResult<Vec<FoundEntry>> {
+async fn found(
+    store: &dyn Store,
+    tree: TreeId,
+    query: &Query<'_>,
+    indexes: &[u64],
+) -> StoreResult<Vec<FoundEntry>> {
     let mut entries = Vec::with_capacity(indexes.len());
     for indexes in indexes.chunks(FOUND_AT_ONCE) {
         entries.extend(store.found(tree, indexes, query.conditions).await?);
@@ -153,7 +174,10 @@ struct Walk<'q> {
 
 /// Texts of some conditions, at least 1.
 fn texts_of<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> u32 {
-    let texts: usize = conditions.into_iter().map(|condition| condition.texts().len()).sum();
+    let texts: usize = conditions
+        .into_iter()
+        .map(|condition| condition.texts().len())
+        .sum();
     u32::try_from(texts.max(1)).unwrap_or(u32::MAX)
 }
 
@@ -167,16 +191,36 @@ struct Step {
 impl Step {
     /// Of a list that was to have at most `size` indexes of `range`.
     fn of(candidates: Vec<u64>, range: &Range<u64>, size: u32) -> Self {
-        let last = candidates.last().copied().filter(|_| candidates.len() >= size as usize);
-        Self { candidates, down_to: last.unwrap_or(range.start) }
+        let last = candidates
+            .last()
+            .copied()
+            .filter(|_| candidates.len() >= size as usize);
+        Self {
+            candidates,
+            down_to: last.unwrap_or(range.start),
+        }
     }
 }
 
 impl<'q> Walk<'q> {
     /// Chooses the condition that leads down furthest with the same number of entries.
-    async fn begin(store: &'q dyn Store, tree: TreeId, query: &Query<'q>, look_ups: u32) -> StoreResult<Self> {
-        let mut walk = Self { store, tree, along: None, others: Vec::new(), size: query.limit.max(1), first: None };
-        let [first, others @ ..] = query.conditions else { return Ok(walk) };
+    async fn begin(
+        store: &'q dyn Store,
+        tree: TreeId,
+        query: &Query<'q>,
+        look_ups: u32,
+    ) -> StoreResult<Self> {
+        let mut walk = Self {
+            store,
+            tree,
+            along: None,
+            others: Vec::new(),
+            size: query.limit.max(1),
+            first: None,
+        };
+        let [first, others @ ..] = query.conditions else {
+            return Ok(walk);
+        };
         if others.is_empty() {
             walk.along = Some(first);
             return Ok(walk);
@@ -184,7 +228,9 @@ impl<'q> Walk<'q> {
         walk.size = (look_ups / 2 / texts_of(query.conditions)).clamp(LEAST_PROBE, PROBE);
         let mut probes = Vec::with_capacity(query.conditions.len());
         for condition in query.conditions {
-            let list = store.newest(tree, condition, query.range.clone(), walk.size).await?;
+            let list = store
+                .newest(tree, condition, query.range.clone(), walk.size)
+                .await?;
             let is_empty = list.is_empty();
             probes.push((condition, Step::of(list, &query.range, walk.size)));
             if is_empty {
@@ -198,7 +244,8 @@ impl<'q> Walk<'q> {
         Ok(walk)
     }
 
-    /// The next candidates in `range`, of which those remain that meet the other conditions as well.
+    /// The next candidates in `range`, of which those remain that meet the other conditions as
+    /// well.
     async fn step(&mut self, range: Range<u64>, left: &mut u32) -> StoreResult<Step> {
         let mut step = match self.first.take() {
             Some(first) => first,
@@ -213,7 +260,10 @@ impl<'q> Walk<'q> {
             let look_ups = step.candidates.len().saturating_mul(other.texts().len());
             let look_ups = u32::try_from(look_ups).unwrap_or(u32::MAX);
             *left = left.saturating_sub(look_ups.saturating_add(STATEMENT_LOOK_UPS));
-            step.candidates = self.store.meeting(self.tree, other, &step.candidates).await?;
+            step.candidates = self
+                .store
+                .meeting(self.tree, other, &step.candidates)
+                .await?;
             if step.candidates.is_empty() {
                 // Asked first from now on, it spares the others.
                 self.others[..=place].rotate_right(1);
@@ -228,7 +278,11 @@ impl<'q> Walk<'q> {
 
     async fn newest(&self, range: Range<u64>) -> StoreResult<Vec<u64>> {
         match self.along {
-            Some(condition) => self.store.newest(self.tree, condition, range, self.size).await,
+            Some(condition) => {
+                self.store
+                    .newest(self.tree, condition, range, self.size)
+                    .await
+            }
             None => Ok(range.rev().take(self.size as usize).collect()),
         }
     }

@@ -1,8 +1,9 @@
 //! SQLite, embedded: the default.
 //!
-//! One file in WAL mode with `synchronous = FULL`: a commit is on disk when it returns. Reads go through a few connections
-//! that may not write; the sequencer's [`Writer`] is a connection of its own. One process uses the file (the lock on the data
-//! folder is the binary's business), so its clock is the database's clock and no commit answers [`super::Commit::ClockSkew`].
+//! One file in WAL mode with `synchronous = FULL`: a commit is on disk when it returns. Reads go
+//! through a few connections that may not write; the sequencer's [`Writer`] is a connection of its
+//! own. One process uses the file (the lock on the data folder is the binary's business), so its
+//! clock is the database's clock and no commit answers [`super::Commit::ClockSkew`].
 
 use std::ops::Range;
 use std::path::Path;
@@ -13,9 +14,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::{
-    AuditCounts, AuditEntry, Condition, EntryRef, FinalCheckpoint, FoundEntry, Freeze, HeadRow, KeyQuery, Page,
-    PublicationRow, Publisher, Read, Rotation, ServerRow, Standing, Store, StoreResult, StoredEntry, TimestampRow,
-    TreeRow, Writer,
+    AuditCounts, AuditEntry, Condition, EntryRef, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
+    KeyQuery, Page, PublicationRow, Publisher, Read, Rotation, ServerRow, Standing, Store,
+    StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
 
@@ -37,7 +38,8 @@ use checkpoint::Checkpoints;
 use publications::SqlitePublisher;
 use writer::SqliteWriter;
 
-/// Connections for reads, a thread each. Reads come from the page cache: more than a few only take memory.
+/// Connections for reads, a thread each. Reads come from the page cache: more than a few only take
+/// memory.
 pub const READ_CONNECTIONS: u32 = 4;
 
 /// Longest wait for a connection of the pool. Readers then get 503 rather than a queue.
@@ -52,16 +54,19 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// Apart, so that a read waits for no search.
     searchers: SqlitePool,
-    /// For the rare writes that are not rounds: one connection, so that they queue here and not on the file's lock.
+    /// For the rare writes that are not rounds: one connection, so that they queue here and not on
+    /// the file's lock.
     side_writer: SqlitePool,
     checkpoints: Checkpoints,
     options: SqliteConnectOptions,
 }
 
 impl SqliteStore {
-    /// Opens the file, which is made with mode 0600 if it does not exist (its folder MUST), and brings the schema up to date.
+    /// Opens the file, which is made with mode 0600 if it does not exist (its folder MUST), and
+    /// brings the schema up to date.
     ///
-    /// Fails with [`super::StoreError::Unusable`] on a file that is no database and on a schema newer than this release.
+    /// Fails with [`super::StoreError::Unusable`] on a file that is no database and on a schema
+    /// newer than this release.
     pub async fn open(path: &Path) -> StoreResult<Self> {
         session::create_file(path).await?;
         let options = session::options(path);
@@ -83,7 +88,13 @@ impl SqliteStore {
         // With a connection of its own: other rare writes do not wait for the disk.
         let checkpoints = Checkpoints::new(session::side_writer(&options));
         let (readers, searchers) = (session::readers(&options), session::searchers(&options));
-        Self { readers, searchers, side_writer, checkpoints, options }
+        Self {
+            readers,
+            searchers,
+            side_writer,
+            checkpoints,
+            options,
+        }
     }
 }
 
@@ -107,11 +118,15 @@ impl Store for SqliteStore {
     }
 
     fn reader(&self) -> Box<dyn Read> {
-        Box::new(SqliteReader { pool: self.readers.clone() })
+        Box::new(SqliteReader {
+            pool: self.readers.clone(),
+        })
     }
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
-        Ok(Box::new(SqliteWriter::connect(&self.options, self.checkpoints.clone()).await?))
+        Ok(Box::new(
+            SqliteWriter::connect(&self.options, self.checkpoints.clone()).await?,
+        ))
     }
 
     async fn publisher(&self) -> StoreResult<Box<dyn Publisher>> {
@@ -130,11 +145,21 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => reads::heads(connection, tree, from, limit))
     }
 
-    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>> {
+    async fn publications(
+        &self,
+        tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<PublicationRow>> {
         pooled!(self.readers, connection => publications::page(connection, tree, from, limit))
     }
 
-    async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
+    async fn entries(
+        &self,
+        tree: TreeId,
+        indexes: &[LeafIndex],
+        size: TreeSize,
+    ) -> StoreResult<Vec<StoredEntry>> {
         pooled!(self.readers, connection => reads::entries(connection, tree, indexes, size))
     }
 
@@ -152,15 +177,30 @@ impl Store for SqliteStore {
         pooled!(self.searchers, connection => search::newest(connection, tree, condition, range, limit))
     }
 
-    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>> {
+    async fn meeting(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        indexes: &[u64],
+    ) -> StoreResult<Vec<u64>> {
         pooled!(self.searchers, connection => search::meeting(connection, tree, condition, indexes))
     }
 
-    async fn found(&self, tree: TreeId, indexes: &[u64], conditions: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+    async fn found(
+        &self,
+        tree: TreeId,
+        indexes: &[u64],
+        conditions: &[Condition],
+    ) -> StoreResult<Vec<FoundEntry>> {
         pooled!(self.searchers, connection => search::found(connection, tree, indexes, conditions))
     }
 
-    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
+    async fn search_each(
+        &self,
+        tree: TreeId,
+        queries: &[KeyQuery],
+        limit: u32,
+    ) -> StoreResult<Vec<Page>> {
         pooled!(self.readers, connection => search::search_each(connection, tree, queries, limit))
     }
 
@@ -180,7 +220,13 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => audit::entries(connection, tree, range))
     }
 
-    async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>> {
+    async fn audit_tiles(
+        &self,
+        tree: TreeId,
+        level: u8,
+        from: u64,
+        limit: u32,
+    ) -> StoreResult<Vec<FullTile>> {
         pooled!(self.readers, connection => audit::tiles(connection, tree, level, from, limit))
     }
 
@@ -254,7 +300,12 @@ impl Read for SqliteReader {
         pooled!(self.pool, connection => reads::leaf_hashes(connection, tree, range))
     }
 
-    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+    async fn tile_roots(
+        &mut self,
+        tree: TreeId,
+        level: u8,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Hash>> {
         pooled!(self.pool, connection => reads::tile_roots(connection, tree, level, range))
     }
 
@@ -262,7 +313,12 @@ impl Read for SqliteReader {
         pooled!(self.pool, connection => reads::full_tiles(connection, tree, tiles))
     }
 
-    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+    async fn find_leaves(
+        &mut self,
+        tree: TreeId,
+        leaf_hashes: &[Hash],
+        size: TreeSize,
+    ) -> StoreResult<Vec<EntryRef>> {
         pooled!(self.pool, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
     }
 }

@@ -24,7 +24,11 @@ pub struct NewEntry {
 impl NewEntry {
     /// Makes the row that is stored.
     pub(crate) fn into_row(self) -> EntryRow {
-        let mut index_keys: Vec<String> = self.index_keys.into_iter().map(|key| lower_case(&key)).collect();
+        let mut index_keys: Vec<String> = self
+            .index_keys
+            .into_iter()
+            .map(|key| lower_case(&key))
+            .collect();
         index_keys.sort_unstable();
         index_keys.dedup();
         EntryRow {
@@ -33,7 +37,9 @@ impl NewEntry {
             body: self.leaf_bytes,
             index_keys: IndexKeys::of(&index_keys),
             // An erased attestation is empty, so an empty one is not stored.
-            attestation: self.attestation.filter(|attestation| !attestation.data.is_empty()),
+            attestation: self
+                .attestation
+                .filter(|attestation| !attestation.data.is_empty()),
         }
     }
 }
@@ -56,8 +62,8 @@ pub enum AppendError {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The log waits for its witnesses; the entry may be stored, and a retry of the same entry is safe. 503 with
-    /// `Retry-After`.
+    /// The log waits for its witnesses; the entry may be stored, and a retry of the same entry is
+    /// safe. 503 with `Retry-After`.
     #[error("the log waits for its witnesses")]
     Unpublished {
         /// When to try again.
@@ -80,7 +86,8 @@ pub enum AppendError {
     /// The database refuses this entry's data; other entries of its round are not affected. 400.
     #[error("the database refuses the entry: {0}")]
     Refused(String),
-    /// The database is unavailable or the outcome is unknown; a retry of the same entry is safe. 503.
+    /// The database is unavailable or the outcome is unknown; a retry of the same entry is safe.
+    /// 503.
     #[error("the log's database is unavailable: {0}")]
     Unavailable(String),
     /// The server stops. 503.
@@ -127,8 +134,16 @@ impl From<SigningError> for AppendError {
 
 impl AppendError {
     /// All labels of [`AppendError::reason`].
-    pub(crate) const REASONS: [&str; 8] =
-        ["busy", "unpublished", "leaf_too_large", "read_only", "clock", "refused", "unavailable", "stopping"];
+    pub(crate) const REASONS: [&str; 8] = [
+        "busy",
+        "unpublished",
+        "leaf_too_large",
+        "read_only",
+        "clock",
+        "refused",
+        "unavailable",
+        "stopping",
+    ];
 
     /// The metric's label.
     pub(crate) fn reason(&self) -> &'static str {

@@ -19,11 +19,13 @@ use crate::store::EntryRow;
 pub const MAX_QUEUED_ENTRIES: usize = 4 * MAX_ROUND_ENTRIES;
 /// Bytes that the queue holds.
 pub const MAX_QUEUED_BYTES: usize = 4 * MAX_ROUND_BYTES;
-/// Bytes of the entries that wait before a full queue, as many as the queue holds. Further entries are refused at once.
+/// Bytes of the entries that wait before a full queue, as many as the queue holds. Further entries
+/// are refused at once.
 pub const MAX_WAITING_BYTES: usize = MAX_QUEUED_BYTES;
-/// How long an entry waits for its place in a full queue. Half of the stock clients never try again, and the one that gives up
-/// first (sigstore-js) does so 5 s after it began: this leaves it two for its check, a round and the way. A queue of four rounds
-/// drains in well under a second, so an entry waits longer only for a database that does not write.
+/// How long an entry waits for its place in a full queue. Half of the stock clients never try
+/// again, and the one that gives up first (sigstore-js) does so 5 s after it began: this leaves it
+/// two for its check, a round and the way. A queue of four rounds drains in well under a second, so
+/// an entry waits longer only for a database that does not write.
 pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(3);
 /// When a client that waited in vain should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -64,10 +66,15 @@ struct QueueShare {
 
 impl QueueShare {
     fn new(bytes: OwnedSemaphorePermit, metrics: &Metrics) -> Self {
-        let (queue_bytes, queue_entries) = (metrics.queue_bytes.clone(), metrics.queue_entries.clone());
+        let (queue_bytes, queue_entries) =
+            (metrics.queue_bytes.clone(), metrics.queue_entries.clone());
         queue_bytes.add(bytes.num_permits() as i64);
         queue_entries.inc();
-        Self { bytes, queue_bytes, queue_entries }
+        Self {
+            bytes,
+            queue_bytes,
+            queue_entries,
+        }
     }
 }
 
@@ -91,12 +98,15 @@ impl<'a> Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.queue_waiting.dec();
-        self.0.queue_wait_seconds.observe(self.1.elapsed().as_secs_f64());
+        self.0
+            .queue_wait_seconds
+            .observe(self.1.elapsed().as_secs_f64());
     }
 }
 
 impl Queue {
-    /// A queue, and the receiver of its submissions. It accepts entries until `stopping` is cancelled.
+    /// A queue, and the receiver of its submissions. It accepts entries until `stopping` is
+    /// cancelled.
     pub(super) fn new(
         heads: Arc<Heads>,
         metrics: Metrics,
@@ -105,11 +115,25 @@ impl Queue {
         let (sender, receiver) = mpsc::channel(MAX_QUEUED_ENTRIES);
         let bytes = Arc::new(Semaphore::new(MAX_QUEUED_BYTES));
         let waiting_room = Semaphore::new(MAX_WAITING_BYTES);
-        (Self { sender, bytes, waiting_room, heads, metrics, stopping }, receiver)
+        (
+            Self {
+                sender,
+                bytes,
+                waiting_room,
+                heads,
+                metrics,
+                stopping,
+            },
+            receiver,
+        )
     }
 
     /// Hands an entry to the sequencer and waits until it is durable.
-    pub(crate) async fn submit(&self, row: Arc<EntryRow>, patience: Patience) -> Result<Place, NoPlace> {
+    pub(crate) async fn submit(
+        &self,
+        row: Arc<EntryRow>,
+        patience: Patience,
+    ) -> Result<Place, NoPlace> {
         if let Some(reason) = self.heads.read_only() {
             return Err(AppendError::ReadOnly(reason.to_owned()).into());
         }
@@ -129,19 +153,32 @@ impl Queue {
             None => return Err(busy()),
         };
         let (answer, answered) = oneshot::channel();
-        permit.send(Submission { row, answer, _share: QueueShare::new(bytes, &self.metrics) });
+        permit.send(Submission {
+            row,
+            answer,
+            _share: QueueShare::new(bytes, &self.metrics),
+        });
         // The sequencer answers everything that it takes; only its end drops the sender.
-        answered.await.unwrap_or_else(|_| Err(AppendError::Stopping.into()))
+        answered
+            .await
+            .unwrap_or_else(|_| Err(AppendError::Stopping.into()))
     }
 
-    /// Returns why no entry is accepted any more: the log has moved on to the next tree, or it stops.
+    /// Returns why no entry is accepted any more: the log has moved on to the next tree, or it
+    /// stops.
     fn ended(&self) -> NoPlace {
-        if self.heads.is_frozen() { NoPlace::Frozen } else { AppendError::Stopping.into() }
+        if self.heads.is_frozen() {
+            NoPlace::Frozen
+        } else {
+            AppendError::Stopping.into()
+        }
     }
 
     /// Takes a place in the queue if one is free. No place is free while others wait.
     fn take_place(&self, bytes: u32) -> Result<Option<QueuePlace<'_>>, NoPlace> {
-        let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) else { return Ok(None) };
+        let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) else {
+            return Ok(None);
+        };
         match self.sender.try_reserve() {
             Ok(permit) => Ok(Some((permit, bytes))),
             Err(mpsc::error::TrySendError::Full(())) => Ok(None),
@@ -151,13 +188,21 @@ impl Queue {
 
     /// Waits for a place in the queue, first come, first served.
     async fn wait_for_place(&self, bytes: u32) -> Result<QueuePlace<'_>, NoPlace> {
-        let _room = self.waiting_room.try_acquire_many(bytes).map_err(|_| busy())?;
+        let _room = self
+            .waiting_room
+            .try_acquire_many(bytes)
+            .map_err(|_| busy())?;
         let _waiting = Waiting::new(&self.metrics);
         let place = async {
-            let bytes = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.ok()?;
+            let bytes = Arc::clone(&self.bytes)
+                .acquire_many_owned(bytes)
+                .await
+                .ok()?;
             Some((self.sender.reserve().await.ok()?, bytes))
         };
-        let place = timeout(MAX_QUEUE_WAIT, self.stopping.run_until_cancelled(place)).await.map_err(|_| busy())?;
+        let place = timeout(MAX_QUEUE_WAIT, self.stopping.run_until_cancelled(place))
+            .await
+            .map_err(|_| busy())?;
         place.flatten().ok_or_else(|| self.ended())
     }
 }
@@ -166,12 +211,18 @@ impl Queue {
 type QueuePlace<'a> = (mpsc::Permit<'a, Submission>, OwnedSemaphorePermit);
 
 fn busy() -> NoPlace {
-    AppendError::Busy { retry_after: RETRY_AFTER }.into()
+    AppendError::Busy {
+        retry_after: RETRY_AFTER,
+    }
+    .into()
 }
 
 /// Returns how many bytes of the queue and of a round a row takes.
 pub(super) fn row_bytes(row: &EntryRow) -> usize {
     row.body.len()
         + row.index_keys.packed().len()
-        + row.attestation.as_ref().map_or(0, |attestation| attestation.data.len())
+        + row
+            .attestation
+            .as_ref()
+            .map_or(0, |attestation| attestation.data.len())
 }

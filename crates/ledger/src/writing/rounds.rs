@@ -19,8 +19,8 @@ use crate::timestamps::Timestamps;
 pub const MAX_ROUND_ENTRIES: usize = 1_024;
 /// Bytes of one round.
 pub const MAX_ROUND_BYTES: usize = 8 << 20;
-/// Index keys of one round, each of which is a row: four times what a full round of `hashedrekord` has, and twice what the
-/// server lets one entry have.
+/// Index keys of one round, each of which is a row: four times what a full round of `hashedrekord`
+/// has, and twice what the server lets one entry have.
 pub const MAX_ROUND_INDEX_KEYS: usize = 8_192;
 /// Signed entry timestamps stored along with a round.
 pub(super) const MAX_ROUND_TIMESTAMPS: usize = 4 * MAX_ROUND_ENTRIES;
@@ -51,17 +51,26 @@ pub(super) struct Rounds {
 enum Approach {
     /// On the head that is known here: usual, and one statement.
     Optimistic,
-    /// Under the tree's lock, because another server came first the last time: sent on the known head it would be sent twice.
+    /// Under the tree's lock, because another server came first the last time: sent on the known
+    /// head it would be sent twice.
     Exclusive,
 }
 
 impl Rounds {
     pub(super) fn new(parts: Parts) -> Self {
-        Self { parts, writer: None, approach: Approach::Optimistic }
+        Self {
+            parts,
+            writer: None,
+            approach: Approach::Optimistic,
+        }
     }
 
-    /// Commits one round. Returns the place of each row, or why it has no place; an error fails all rows.
-    pub(super) async fn commit(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
+    /// Commits one round. Returns the place of each row, or why it has no place; an error fails all
+    /// rows.
+    pub(super) async fn commit(
+        &mut self,
+        rows: &[Arc<EntryRow>],
+    ) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
         if let Some(reason) = self.parts.heads.read_only() {
             return Err(RoundError::ReadOnly(reason.to_owned()));
         }
@@ -83,13 +92,16 @@ impl Rounds {
         };
         match outcome {
             Ok(places) => Ok(places.into_iter().map(Ok).collect()),
-            Err(RoundError::Store(StoreError::UnknownOutcome(reason))) => self.resolve(rows, &before, &reason).await,
+            Err(RoundError::Store(StoreError::UnknownOutcome(reason))) => {
+                self.resolve(rows, &before, &reason).await
+            }
             Err(RoundError::NotOurs) => Err(self.parts.why_not_ours().await),
             Err(error) => Err(error),
         }
     }
 
-    /// Takes the sequencer's connection. It is put back only after success, because an error spends it.
+    /// Takes the sequencer's connection. It is put back only after success, because an error spends
+    /// it.
     async fn take_writer(&mut self) -> Result<Box<dyn Writer>, RoundError> {
         match self.writer.take() {
             Some(writer) => Ok(writer),
@@ -97,16 +109,24 @@ impl Rounds {
         }
     }
 
-    /// Seals against the newest integrated head and commits. Returns `None` if another server was faster.
-    async fn optimistic(&mut self, rows: &[Arc<EntryRow>]) -> Result<Option<Vec<Place>>, RoundError> {
+    /// Seals against the newest integrated head and commits. Returns `None` if another server was
+    /// faster.
+    async fn optimistic(
+        &mut self,
+        rows: &[Arc<EntryRow>],
+    ) -> Result<Option<Vec<Place>>, RoundError> {
         let mut writer = self.take_writer().await?;
         let base = self.parts.heads.integrated();
-        let places = self.parts.seal_and_commit(writer.as_mut(), &base, rows).await?;
+        let places = self
+            .parts
+            .seal_and_commit(writer.as_mut(), &base, rows)
+            .await?;
         self.writer = Some(writer);
         Ok(places)
     }
 
-    /// Takes the tree's lock, reads the newest head and only then seals, so that no other round can come between.
+    /// Takes the tree's lock, reads the newest head and only then seals, so that no other round can
+    /// come between.
     async fn exclusive(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Place>, RoundError> {
         let mut reason = "another server's rounds come through the tree's lock".to_owned();
         for _ in 0..MAX_EXCLUSIVE_ATTEMPTS {
@@ -114,11 +134,19 @@ impl Rounds {
             writer.begin_exclusive(self.parts.heads.tree().id).await?;
             let known = self.parts.heads.integrated();
             let base = self.parts.heads.follow(writer.as_mut()).await?;
-            self.approach = if base.size == known.size { Approach::Optimistic } else { Approach::Exclusive };
+            self.approach = if base.size == known.size {
+                Approach::Optimistic
+            } else {
+                Approach::Exclusive
+            };
             if self.parts.heads.is_frozen() {
                 return Err(RoundError::Frozen);
             }
-            match self.parts.seal_and_commit(writer.as_mut(), &base, rows).await {
+            match self
+                .parts
+                .seal_and_commit(writer.as_mut(), &base, rows)
+                .await
+            {
                 Ok(places) => {
                     self.writer = Some(writer);
                     if let Some(places) = places {
@@ -132,12 +160,12 @@ impl Rounds {
         Err(RoundError::Store(StoreError::Conflict(reason)))
     }
 
-    /// Resolves a commit whose outcome is unknown. It takes the lock, which waits until that commit has ended if it still runs, and
-    /// reads back which entries are stored. Those are acknowledged.
+    /// Resolves a commit whose outcome is unknown. It takes the lock, which waits until that commit
+    /// has ended if it still runs, and reads back which entries are stored. Those are acknowledged.
     ///
-    /// The clients of the other entries try again. Should the commit still arrive, it wins or loses against the next round as a round
-    /// of any other server does, and a retry is a duplicate. In a frozen tree it cannot arrive any more, so the other entries may go
-    /// into the next tree.
+    /// The clients of the other entries try again. Should the commit still arrive, it wins or loses
+    /// against the next round as a round of any other server does, and a retry is a duplicate. In a
+    /// frozen tree it cannot arrive any more, so the other entries may go into the next tree.
     async fn resolve(
         &mut self,
         rows: &[Arc<EntryRow>],
@@ -150,7 +178,9 @@ impl Rounds {
         writer.begin_exclusive(self.parts.heads.tree().id).await?;
         let base = self.parts.heads.follow(writer.as_mut()).await?;
         let hashes: Vec<Hash> = rows.iter().map(|row| row.leaf_hash).collect();
-        let found = writer.find_leaves(self.parts.heads.tree().id, &hashes, base.size).await?;
+        let found = writer
+            .find_leaves(self.parts.heads.tree().id, &hashes, base.size)
+            .await?;
         writer.abandon().await?;
         self.writer = Some(writer);
         let absent = || match self.parts.heads.is_frozen() {
@@ -158,18 +188,28 @@ impl Rounds {
             false => AppendError::Unavailable(reason.to_owned()).into(),
         };
         let place = |row: &Arc<EntryRow>| {
-            let entry = found.iter().find(|entry| entry.leaf_hash == row.leaf_hash).ok_or_else(absent)?;
+            let entry = found
+                .iter()
+                .find(|entry| entry.leaf_hash == row.leaf_hash)
+                .ok_or_else(absent)?;
             let was_there = entry.leaf_index.0 < before.size.0;
-            let freshness = if was_there { Freshness::Duplicate } else { Freshness::Recovered };
-            Ok(Place { leaf_index: entry.leaf_index, freshness })
+            let freshness = if was_there {
+                Freshness::Duplicate
+            } else {
+                Freshness::Recovered
+            };
+            Ok(Place {
+                leaf_index: entry.leaf_index,
+                freshness,
+            })
         };
         Ok(rows.iter().map(place).collect())
     }
 }
 
 impl Parts {
-    /// Finds out why the database refused a round as not ours. If the tree is frozen, the round can never be stored, so its entries
-    /// may go into the next tree.
+    /// Finds out why the database refused a round as not ours. If the tree is frozen, the round can
+    /// never be stored, so its entries may go into the next tree.
     async fn why_not_ours(&self) -> RoundError {
         let newest = self.heads.newest_head().await;
         if let Some(reason) = self.heads.read_only() {
@@ -182,7 +222,8 @@ impl Parts {
         }
     }
 
-    /// Makes entries part of the tree; no other function does. Returns `None`, with nothing stored, if another head is newer.
+    /// Makes entries part of the tree; no other function does. Returns `None`, with nothing stored,
+    /// if another head is newer.
     async fn seal_and_commit(
         &self,
         writer: &mut dyn Writer,
@@ -200,12 +241,18 @@ impl Parts {
                 return Ok(Some(sealed.places));
             }
             let round = self.round_of(new, &sealed, base, local_millis);
-            // Dies before or in this commit: nothing, or all of the round, is stored; nothing of it is signed.
+            // Dies before or in this commit: nothing, or all of the round, is stored; nothing of it
+            // is signed.
             match writer.commit(&round).await? {
                 Commit::Done => break (round, sealed),
-                Commit::Duplicates(found) if stored.is_empty() && !found.is_empty() => stored = found,
+                Commit::Duplicates(found) if stored.is_empty() && !found.is_empty() => {
+                    stored = found
+                }
                 Commit::Duplicates(_) => {
-                    let what = format!("table leaf: other leaves below size {} at a second look", base.size);
+                    let what = format!(
+                        "table leaf: other leaves below size {} at a second look",
+                        base.size
+                    );
                     return Err(StoreError::Damaged(what).into());
                 }
                 Commit::LostRace => return Ok(None),
@@ -213,9 +260,12 @@ impl Parts {
                 Commit::NotOurs => return Err(RoundError::NotOurs),
             }
         };
-        // Dies here: the round is durable and nobody knows; a client that tries again gets the stored entry.
+        // Dies here: the round is durable and nobody knows; a client that tries again gets the
+        // stored entry.
         self.timestamps.mark_stored(&round.timestamps);
-        self.metrics.round_entries.observe(round.entries.len() as f64);
+        self.metrics
+            .round_entries
+            .observe(round.entries.len() as f64);
         self.metrics.appended.inc_by(round.entries.len() as u64);
         self.reader.tiles.keep(round.full_tiles);
         let (integrated, places) = sealed.into_integrated();
@@ -223,7 +273,13 @@ impl Parts {
         Ok(Some(places))
     }
 
-    fn round_of(&self, new: NewRows, sealed: &Sealed, base: &Integrated, local_millis: i64) -> Round {
+    fn round_of(
+        &self,
+        new: NewRows,
+        sealed: &Sealed,
+        base: &Integrated,
+        local_millis: i64,
+    ) -> Round {
         Round {
             tree_id: self.heads.tree().id,
             log_key_spki: self.heads.tree().log_key.spki().to_vec(),

@@ -46,37 +46,54 @@ pub(crate) struct Sealed {
 impl Sealed {
     /// The head that this round makes. MUST be called only after its commit returned.
     pub(crate) fn into_integrated(self) -> (Integrated, Vec<Place>) {
-        (Integrated::committed(self.edge, self.head.root, self.head.time), self.places)
+        (
+            Integrated::committed(self.edge, self.head.root, self.head.time),
+            self.places,
+        )
     }
 }
 
-/// The integrated time of a round on `base` at `local_millis`, Unix seconds; `Err` with the seconds that `base` is ahead.
+/// The integrated time of a round on `base` at `local_millis`, Unix seconds; `Err` with the seconds
+/// that `base` is ahead.
 pub(crate) fn integrated_time(base: &Integrated, local_millis: i64) -> Result<i64, i64> {
     let local = local_millis.div_euclid(1_000);
-    if base.time - local > MAX_AHEAD_SECONDS { Err(base.time - local) } else { Ok(local.max(base.time)) }
+    if base.time - local > MAX_AHEAD_SECONDS {
+        Err(base.time - local)
+    } else {
+        Ok(local.max(base.time))
+    }
 }
 
-/// Gives each proposal its place after `base`: the one of `stored`, the one of an equal proposal before it, or a new one.
+/// Gives each proposal its place after `base`: the one of `stored`, the one of an equal proposal
+/// before it, or a new one.
 pub(crate) fn seal(
     base: &Integrated,
     proposals: &[Arc<EntryRow>],
     stored: &[EntryRef],
     time: i64,
 ) -> (NewRows, Sealed) {
-    let mut places_by_leaf: HashMap<Hash, LeafIndex> =
-        stored.iter().map(|entry| (entry.leaf_hash, entry.leaf_index)).collect();
+    let mut places_by_leaf: HashMap<Hash, LeafIndex> = stored
+        .iter()
+        .map(|entry| (entry.leaf_hash, entry.leaf_index))
+        .collect();
     let mut entries = Vec::with_capacity(proposals.len());
     let mut places = Vec::with_capacity(proposals.len());
     let mut next = base.size.0;
     for proposal in proposals {
         let place = match places_by_leaf.get(&proposal.leaf_hash) {
-            Some(&leaf_index) => Place { leaf_index, freshness: Freshness::Duplicate },
+            Some(&leaf_index) => Place {
+                leaf_index,
+                freshness: Freshness::Duplicate,
+            },
             None => {
                 let leaf_index = LeafIndex(next);
                 next += 1;
                 places_by_leaf.insert(proposal.leaf_hash, leaf_index);
                 entries.push(Arc::clone(proposal));
-                Place { leaf_index, freshness: Freshness::New { time } }
+                Place {
+                    leaf_index,
+                    freshness: Freshness::New { time },
+                }
             }
         };
         places.push(place);
@@ -84,8 +101,19 @@ pub(crate) fn seal(
     let leaf_hashes: Vec<Hash> = entries.iter().map(|entry| entry.leaf_hash).collect();
     let mut edge = base.edge.clone();
     let full_tiles = edge.append(&leaf_hashes);
-    let head = HeadRow { prev_size: base.size, size: edge.size(), root: edge.root(), time };
-    (NewRows { entries, full_tiles }, Sealed { head, places, edge })
+    let head = HeadRow {
+        prev_size: base.size,
+        size: edge.size(),
+        root: edge.root(),
+        time,
+    };
+    (
+        NewRows {
+            entries,
+            full_tiles,
+        },
+        Sealed { head, places, edge },
+    )
 }
 
 #[cfg(test)]
@@ -120,27 +148,51 @@ mod tests {
     #[test]
     fn new_entries_follow_the_base_and_make_its_tree() {
         let (new, sealed) = seal(&head(250, 7), &rows(250..600), &[], 9);
-        assert_eq!((sealed.head.prev_size, sealed.head.size, sealed.head.time), (TreeSize(250), TreeSize(600), 9));
+        assert_eq!(
+            (sealed.head.prev_size, sealed.head.size, sealed.head.time),
+            (TreeSize(250), TreeSize(600), 9)
+        );
         assert_eq!(sealed.head.root, head(600, 0).root);
         assert_eq!(new.full_tiles.len(), 2);
-        let indexes: Vec<u64> = sealed.places.iter().map(|place| place.leaf_index.0).collect();
+        let indexes: Vec<u64> = sealed
+            .places
+            .iter()
+            .map(|place| place.leaf_index.0)
+            .collect();
         assert_eq!(indexes, (250..600).collect::<Vec<_>>());
     }
 
     #[test]
     fn duplicates_get_the_stored_index_or_that_of_the_round() {
-        let stored = [EntryRef { leaf_index: LeafIndex(3), leaf_hash: row(3).leaf_hash }];
+        let stored = [EntryRef {
+            leaf_index: LeafIndex(3),
+            leaf_hash: row(3).leaf_hash,
+        }];
         let (new, sealed) = seal(&head(10, 0), &rows([10, 3, 10, 11]), &stored, 1);
-        let places: Vec<(u64, Freshness)> =
-            sealed.places.iter().map(|place| (place.leaf_index.0, place.freshness)).collect();
+        let places: Vec<(u64, Freshness)> = sealed
+            .places
+            .iter()
+            .map(|place| (place.leaf_index.0, place.freshness))
+            .collect();
         let fresh = Freshness::New { time: 1 };
-        assert_eq!(places, [(10, fresh), (3, Freshness::Duplicate), (10, Freshness::Duplicate), (11, fresh)]);
+        assert_eq!(
+            places,
+            [
+                (10, fresh),
+                (3, Freshness::Duplicate),
+                (10, Freshness::Duplicate),
+                (11, fresh)
+            ]
+        );
         assert_eq!(new.entries.len(), 2);
     }
 
     #[test]
     fn a_round_of_duplicates_makes_no_head() {
-        let stored = [EntryRef { leaf_index: LeafIndex(0), leaf_hash: row(0).leaf_hash }];
+        let stored = [EntryRef {
+            leaf_index: LeafIndex(0),
+            leaf_hash: row(0).leaf_hash,
+        }];
         let (new, sealed) = seal(&head(1, 0), &rows([0, 0]), &stored, 1);
         assert!(new.entries.is_empty() && new.full_tiles.is_empty());
         assert_ne!(sealed.head.root, EMPTY_ROOT);

@@ -1,6 +1,7 @@
 //! The sequencer: one round at a time gives indexes and makes them durable.
 //!
-//! A round takes all entries that queued while the last one committed; there is no timer in the write path.
+//! A round takes all entries that queued while the last one committed; there is no timer in the
+//! write path.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::append::NoPlace;
 use super::queue::{Queue, Submission, row_bytes};
 use super::rounds::{
-    MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, Parts, RoundError, Rounds,
+    MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, Parts,
+    RoundError, Rounds,
 };
 use crate::store::{EntryRow, StoreError, StoreResult, TimestampRow};
 
@@ -28,11 +30,25 @@ pub(crate) struct Sequencer {
     stopping: CancellationToken,
 }
 
-/// Returns a queue and the sequencer behind it. The sequencer ends once `stopping` is cancelled and the queue is empty.
+/// Returns a queue and the sequencer behind it. The sequencer ends once `stopping` is cancelled and
+/// the queue is empty.
 pub(crate) fn sequencer(parts: Parts, stopping: CancellationToken) -> (Queue, Sequencer) {
-    let (queue, receiver) = Queue::new(Arc::clone(&parts.heads), parts.metrics.clone(), stopping.clone());
+    let (queue, receiver) = Queue::new(
+        Arc::clone(&parts.heads),
+        parts.metrics.clone(),
+        stopping.clone(),
+    );
     let rounds = Rounds::new(parts.clone());
-    (queue, Sequencer { parts, rounds, receiver, carried: None, stopping })
+    (
+        queue,
+        Sequencer {
+            parts,
+            rounds,
+            receiver,
+            carried: None,
+            stopping,
+        },
+    )
 }
 
 impl Sequencer {
@@ -47,7 +63,8 @@ impl Sequencer {
         self.flush_timestamps().await;
     }
 
-    /// Waits for a first submission, then takes all that are queued, up to the bounds of a round. Returns `None` at the end.
+    /// Waits for a first submission, then takes all that are queued, up to the bounds of a round.
+    /// Returns `None` at the end.
     async fn next_round(&mut self) -> Option<Vec<Submission>> {
         let first = match self.carried.take() {
             Some(carried) => carried,
@@ -57,7 +74,9 @@ impl Sequencer {
         let mut index_keys = first.row.index_keys.hashes().len();
         let mut round = vec![first];
         while round.len() < MAX_ROUND_ENTRIES {
-            let Ok(submission) = self.receiver.try_recv() else { break };
+            let Ok(submission) = self.receiver.try_recv() else {
+                break;
+            };
             bytes += row_bytes(&submission.row);
             index_keys += submission.row.index_keys.hashes().len();
             if bytes > MAX_ROUND_BYTES || index_keys > MAX_ROUND_INDEX_KEYS {
@@ -80,7 +99,8 @@ impl Sequencer {
         }
     }
 
-    /// Stores waiting timestamps outside a round. A failure leaves them waiting; they can be signed again at any time.
+    /// Stores waiting timestamps outside a round. A failure leaves them waiting; they can be signed
+    /// again at any time.
     async fn flush_timestamps(&mut self) {
         loop {
             let rows = self.parts.timestamps.next_rows(MAX_ROUND_TIMESTAMPS);
@@ -95,27 +115,39 @@ impl Sequencer {
     }
 
     async fn store_timestamps(&mut self, rows: &[TimestampRow]) -> StoreResult<()> {
-        // No head of a round guards them here: a database that went back would keep them for the entries that come next.
+        // No head of a round guards them here: a database that went back would keep them for the
+        // entries that come next.
         self.parts.heads.newest_head().await?;
         if let Some(reason) = self.parts.heads.read_only() {
             return Err(StoreError::Unavailable(reason.to_owned()));
         }
-        self.parts.store.put_timestamps(self.parts.heads.tree().id, rows).await?;
+        self.parts
+            .store
+            .put_timestamps(self.parts.heads.tree().id, rows)
+            .await?;
         self.parts.timestamps.mark_stored(rows);
         Ok(())
     }
 
-    /// Commits a round. If the database refuses its data, commits each half of it, until only the culprit gets the error.
+    /// Commits a round. If the database refuses its data, commits each half of it, until only the
+    /// culprit gets the error.
     async fn commit_or_split(&mut self, round: Vec<Submission>) {
         let mut pending = vec![round];
         while let Some(mut round) = pending.pop() {
             let started = Instant::now();
-            let rows: Vec<Arc<EntryRow>> = round.iter().map(|submission| Arc::clone(&submission.row)).collect();
+            let rows: Vec<Arc<EntryRow>> = round
+                .iter()
+                .map(|submission| Arc::clone(&submission.row))
+                .collect();
             match self.rounds.commit(&rows).await {
                 Ok(places) => {
-                    self.parts.metrics.round_seconds.observe(started.elapsed().as_secs_f64());
+                    self.parts
+                        .metrics
+                        .round_seconds
+                        .observe(started.elapsed().as_secs_f64());
                     for (submission, place) in round.into_iter().zip(places) {
-                        // A client that no longer waits is not an error, because its entry is in the log.
+                        // A client that no longer waits is not an error, because its entry is in
+                        // the log.
                         drop(submission.answer.send(place));
                     }
                 }
@@ -129,7 +161,10 @@ impl Sequencer {
                 Err(error) => {
                     match error {
                         RoundError::Frozen => {
-                            tracing::info!(entries = round.len(), "the tree is frozen; its entries move on")
+                            tracing::info!(
+                                entries = round.len(),
+                                "the tree is frozen; its entries move on"
+                            )
                         }
                         _ => tracing::warn!(entries = round.len(), %error, "round failed"),
                     }

@@ -51,9 +51,17 @@ pub(crate) struct SimWitnesses {
 
 impl SimWitnesses {
     pub(crate) fn new(store: &SimStore, count: usize) -> Self {
-        let peer = |_| Peer { key: new_key(), behaviour: Behaviour::Honest, last: BTreeMap::new() };
+        let peer = |_| Peer {
+            key: new_key(),
+            behaviour: Behaviour::Honest,
+            last: BTreeMap::new(),
+        };
         let peers = Arc::new(Mutex::new((0..count).map(peer).collect()));
-        Self { store: store.clone(), peers, fault_every: Arc::new(Mutex::new(0)) }
+        Self {
+            store: store.clone(),
+            peers,
+            fault_every: Arc::new(Mutex::new(0)),
+        }
     }
 
     /// Their lines in a policy.
@@ -63,7 +71,12 @@ impl SimWitnesses {
             let key = WitnessKey::new(&name(n), peer.key.verifying_key().clone()).unwrap();
             format!("witness w{n} {key} {n}")
         };
-        peers.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+        peers
+            .iter()
+            .enumerate()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     pub(crate) fn behave(&self, n: usize, behaviour: Behaviour) {
@@ -83,7 +96,9 @@ impl SimWitnesses {
         let fault_every = *self.fault_every.lock().unwrap();
         let fault = self.store.with(|state| {
             let fails = fault_every > 0 && state.rng.below(fault_every) == 0;
-            fails.then(|| [Behaviour::Dead, Behaviour::Lost, Behaviour::Slow][state.rng.below(3) as usize])
+            fails.then(|| {
+                [Behaviour::Dead, Behaviour::Lost, Behaviour::Slow][state.rng.below(3) as usize]
+            })
         });
         fault.unwrap_or(self.peers.lock().unwrap()[n].behaviour)
     }
@@ -93,19 +108,35 @@ impl SimWitnesses {
         let peer = &mut peers[n];
         let request = AddCheckpoint::parse(body).unwrap();
         let checkpoint = Checkpoint::parse(request.checkpoint.text()).unwrap();
-        let (size, root) = peer.last.get(&checkpoint.origin).copied().unwrap_or((TreeSize(0), EMPTY_ROOT));
+        let (size, root) = peer
+            .last
+            .get(&checkpoint.origin)
+            .copied()
+            .unwrap_or((TreeSize(0), EMPTY_ROOT));
         if request.old_size != size {
             return answer(409, format!("{size}\n"));
         }
-        tlog::verify_consistency(size, &root, checkpoint.size, &checkpoint.root, &request.proof).unwrap();
-        peer.last.insert(checkpoint.origin, (checkpoint.size, checkpoint.root));
+        tlog::verify_consistency(
+            size,
+            &root,
+            checkpoint.size,
+            &checkpoint.root,
+            &request.proof,
+        )
+        .unwrap();
+        peer.last
+            .insert(checkpoint.origin, (checkpoint.size, checkpoint.root));
         cosigned(request.checkpoint.text(), n, &peer.key)
     }
 }
 
 #[async_trait]
 impl WitnessTransport for SimWitnesses {
-    async fn add_checkpoint(&self, submission_prefix: &str, body: String) -> Result<WitnessAnswer, String> {
+    async fn add_checkpoint(
+        &self,
+        submission_prefix: &str,
+        body: String,
+    ) -> Result<WitnessAnswer, String> {
         let n: usize = submission_prefix.parse().unwrap();
         tokio::task::yield_now().await;
         let request = || AddCheckpoint::parse(&body).unwrap();
@@ -121,7 +152,11 @@ impl WitnessTransport for SimWitnesses {
                 Err("connection reset".into())
             }
             Behaviour::WrongKey => Ok(cosigned(request().checkpoint.text(), n, &new_key())),
-            Behaviour::OtherText => Ok(cosigned("log\n7\nAAAA\n", n, &self.peers.lock().unwrap()[n].key)),
+            Behaviour::OtherText => Ok(cosigned(
+                "log\n7\nAAAA\n",
+                n,
+                &self.peers.lock().unwrap()[n].key,
+            )),
             Behaviour::Ahead => Ok(answer(409, "1000000\n".into())),
             Behaviour::SameConflict => Ok(answer(409, format!("{}\n", request().old_size))),
             Behaviour::Inconsistent => Ok(answer(422, String::new())),

@@ -16,7 +16,9 @@ use super::{clients, entry, key, run, seeds};
 const ROTATIONS: usize = 3;
 
 fn new_keys(number: usize) -> Vec<Vec<u8>> {
-    (0..number).map(|_| SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap()).collect()
+    (0..number)
+        .map(|_| SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap())
+        .collect()
 }
 
 async fn open(store: &SimStore, keys: &[Vec<u8>]) -> Ledger {
@@ -24,13 +26,21 @@ async fn open(store: &SimStore, keys: &[Vec<u8>]) -> Ledger {
 }
 
 async fn try_open(store: &SimStore, keys: &[Vec<u8>]) -> Result<Ledger, OpenError> {
-    let settings =
-        Settings { keys: KeyRing::new(keys.iter().map(|pkcs8| key(pkcs8))), ..super::settings(store, &keys[0]) };
+    let settings = Settings {
+        keys: KeyRing::new(keys.iter().map(|pkcs8| key(pkcs8))),
+        ..super::settings(store, &keys[0])
+    };
     Ledger::open(settings).await
 }
 
 async fn active(store: &SimStore) -> TreeRow {
-    store.trees().await.unwrap().into_iter().find(|tree| tree.state == TreeState::Active).unwrap()
+    store
+        .trees()
+        .await
+        .unwrap()
+        .into_iter()
+        .find(|tree| tree.state == TreeState::Active)
+        .unwrap()
 }
 
 /// Rotates to this key, whatever the database does meanwhile.
@@ -69,52 +79,99 @@ impl Witnessed {
     fn see_heads(&mut self, ledger: &Ledger) {
         let shards = ledger.shards();
         for head in shards.active_first() {
-            let root = *self.roots.entry((head.tree.id, head.size.0)).or_insert(head.root);
-            assert_eq!(root, head.root, "two roots for size {} of {}", head.size, head.tree.id);
+            let root = *self
+                .roots
+                .entry((head.tree.id, head.size.0))
+                .or_insert(head.root);
+            assert_eq!(
+                root, head.root,
+                "two roots for size {} of {}",
+                head.size, head.tree.id
+            );
         }
     }
 
     fn see_answer(&mut self, n: u64, answer: Result<Appended, AppendError>) {
         let logged = match answer {
             Ok(Appended::Sequenced(logged)) => logged,
-            Ok(Appended::Duplicate(logged)) => panic!("leaf {n} was sent once and is at {}", logged.leaf_index),
+            Ok(Appended::Duplicate(logged)) => {
+                panic!("leaf {n} was sent once and is at {}", logged.leaf_index)
+            }
             // The outcome of a commit was unknown, and it did not come to be by then.
             Err(AppendError::Unavailable(_)) => return,
             Err(error) => panic!("{error}"),
         };
         let place = (logged.tree, logged.leaf_index);
-        assert_eq!(self.acknowledged.insert(place, logged.leaf_hash), None, "one place was given twice");
-        assert_eq!(self.answers.insert(logged.leaf_hash, place), None, "leaf {n} has two places");
+        assert_eq!(
+            self.acknowledged.insert(place, logged.leaf_hash),
+            None,
+            "one place was given twice"
+        );
+        assert_eq!(
+            self.answers.insert(logged.leaf_hash, place),
+            None,
+            "leaf {n} has two places"
+        );
     }
 
-    /// The trees follow each other without a gap, no leaf is in two places, nothing that was seen is gone, and fsck agrees.
+    /// The trees follow each other without a gap, no leaf is in two places, nothing that was seen
+    /// is gone, and fsck agrees.
     async fn check(&self, store: &SimStore) {
         let trees = store.trees().await.unwrap();
         let mut first_log_index = 0;
         let mut places: BTreeMap<Hash, (TreeId, LeafIndex)> = BTreeMap::new();
         for tree in &trees {
             assert_eq!(tree.first_log_index, first_log_index);
-            let report = ledger::fsck::fsck(store, tree, &|_, _| Ok(None), &mut |_| {}).await.unwrap();
+            let report = ledger::fsck::fsck(store, tree, &|_, _| Ok(None), &mut |_| {})
+                .await
+                .unwrap();
             assert_eq!(report.findings, Vec::<String>::new());
             first_log_index += report.size.0;
             let mut audit = tlog::Audit::new();
             for (index, leaf_hash) in (0..).map(LeafIndex).zip(leaves(store, tree.tree_id)) {
-                assert_eq!(places.insert(leaf_hash, (tree.tree_id, index)), None, "a leaf is in two places");
+                assert_eq!(
+                    places.insert(leaf_hash, (tree.tree_id, index)),
+                    None,
+                    "a leaf is in two places"
+                );
                 audit.push(leaf_hash);
                 if let Some(root) = self.roots.get(&(tree.tree_id, audit.size().0)) {
-                    assert_eq!(*root, audit.root(), "a published head of tree {} is not of it", tree.tree_id);
+                    assert_eq!(
+                        *root,
+                        audit.root(),
+                        "a published head of tree {} is not of it",
+                        tree.tree_id
+                    );
                 }
             }
         }
         for (leaf_hash, place) in &self.answers {
-            assert_eq!(places.get(leaf_hash), Some(place), "an acknowledged entry is lost");
+            assert_eq!(
+                places.get(leaf_hash),
+                Some(place),
+                "an acknowledged entry is lost"
+            );
         }
-        assert_eq!(trees.iter().filter(|tree| tree.state == TreeState::Active).count(), 1);
+        assert_eq!(
+            trees
+                .iter()
+                .filter(|tree| tree.state == TreeState::Active)
+                .count(),
+            1
+        );
     }
 }
 
 fn leaves(store: &SimStore, tree: TreeId) -> Vec<Hash> {
-    store.with(|state| state.tables.of(tree).entries.iter().map(|(row, _)| row.leaf_hash).collect())
+    store.with(|state| {
+        state
+            .tables
+            .of(tree)
+            .entries
+            .iter()
+            .map(|(row, _)| row.leaf_hash)
+            .collect()
+    })
 }
 
 #[test]
@@ -123,7 +180,11 @@ fn rotations_among_writers_never_fork_and_never_lose() {
         run(seed, async |store, _| {
             let keys = new_keys(ROTATIONS + 1);
             let mut witnessed = Witnessed::default();
-            let mut servers = vec![open(&store, &keys).await, open(&store, &keys).await, open(&store, &keys).await];
+            let mut servers = vec![
+                open(&store, &keys).await,
+                open(&store, &keys).await,
+                open(&store, &keys).await,
+            ];
             store.with(|state| state.fault_every = 4);
             let mut next_leaf = 0;
             let mut rotated = 0;
@@ -142,8 +203,12 @@ fn rotations_among_writers_never_fork_and_never_lose() {
                         rotate(&store, &keys[rotated]).await;
                     }
                 };
-                let (a, b, c, ()) =
-                    tokio::join!(clients(&servers[0], a), clients(&servers[1], b), clients(&servers[2], c), rotation);
+                let (a, b, c, ()) = tokio::join!(
+                    clients(&servers[0], a),
+                    clients(&servers[1], b),
+                    clients(&servers[2], c),
+                    rotation
+                );
                 for (n, answer) in a.into_iter().chain(b).chain(c) {
                     witnessed.see_answer(n, answer);
                 }
@@ -186,18 +251,31 @@ fn rotations_among_writers_never_fork_and_never_lose() {
 
 /// All timestamps are stored, and the last checkpoints verify.
 async fn assert_finished(store: &SimStore, tree: &TreeRow) {
-    let FinalCheckpoint { checkpoint_v1, checkpoint_v2 } = store.final_checkpoint(tree.tree_id).await.unwrap().unwrap();
+    let FinalCheckpoint {
+        checkpoint_v1,
+        checkpoint_v2,
+    } = store.final_checkpoint(tree.tree_id).await.unwrap().unwrap();
     let rows = store.with(|state| state.tables.of(tree.tree_id).clone());
     assert_eq!(rows.timestamps.len(), rows.entries.len());
-    for (text, origin, signer) in
-        [(checkpoint_v1, &tree.origin_v1, &tree.name), (checkpoint_v2, &tree.origin_v2, &tree.origin_v2)]
-    {
+    for (text, origin, signer) in [
+        (checkpoint_v1, &tree.origin_v1, &tree.name),
+        (checkpoint_v2, &tree.origin_v2, &tree.origin_v2),
+    ] {
         let key = NoteKey::new(signer, log_key(tree)).unwrap();
         let checkpoint = Checkpoint::open(&text, origin, &[key]).unwrap();
         assert_eq!(checkpoint.size.0, rows.entries.len() as u64);
         let lines = &checkpoint.extensions;
-        assert_eq!(lines.len(), usize::from(origin == &tree.origin_v2), "{lines:?}");
-        assert!(lines.iter().all(|line| line.starts_with("Log frozen \u{2014} ")), "{lines:?}");
+        assert_eq!(
+            lines.len(),
+            usize::from(origin == &tree.origin_v2),
+            "{lines:?}"
+        );
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.starts_with("Log frozen \u{2014} ")),
+            "{lines:?}"
+        );
     }
 }
 
@@ -209,12 +287,23 @@ fn entries_that_meet_the_freeze_go_into_the_next_tree() {
         ledger.append(entry(1)).await.unwrap();
         let first = ledger.tree().id;
         rotate(&store, &keys[1]).await;
-        let Appended::Sequenced(logged) = ledger.append(entry(2)).await.unwrap() else { panic!() };
+        let Appended::Sequenced(logged) = ledger.append(entry(2)).await.unwrap() else {
+            panic!()
+        };
         assert_ne!(logged.tree, first);
-        assert_eq!((logged.leaf_index, ledger.tree().first_log_index), (LeafIndex(0), 1));
+        assert_eq!(
+            (logged.leaf_index, ledger.tree().first_log_index),
+            (LeafIndex(0), 1)
+        );
         // What is in a frozen tree only is a new entry.
-        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Sequenced(_))));
-        assert!(matches!(ledger.append(entry(1)).await, Ok(Appended::Duplicate(_))));
+        assert!(matches!(
+            ledger.append(entry(1)).await,
+            Ok(Appended::Sequenced(_))
+        ));
+        assert!(matches!(
+            ledger.append(entry(1)).await,
+            Ok(Appended::Duplicate(_))
+        ));
     });
 }
 
@@ -228,11 +317,23 @@ fn a_commit_whose_answer_was_lost_before_the_freeze_is_not_repeated_in_the_next_
             let first = ledger.tree().id;
             store.with(|state| state.next_fault = Some(Fault::LostAfter));
             let (answer, ()) = tokio::join!(ledger.append(entry(2)), rotate(&store, &keys[1]));
-            let Ok(Appended::Sequenced(logged)) = answer else { panic!("{answer:?}") };
+            let Ok(Appended::Sequenced(logged)) = answer else {
+                panic!("{answer:?}")
+            };
             let wanted = tlog::leaf_hash(b"leaf 2");
-            let held = |tree| leaves(&store, tree).iter().filter(|hash| **hash == wanted).count();
+            let held = |tree| {
+                leaves(&store, tree)
+                    .iter()
+                    .filter(|hash| **hash == wanted)
+                    .count()
+            };
             let trees = store.trees().await.unwrap();
-            assert_eq!(trees.iter().map(|tree| held(tree.tree_id)).sum::<usize>(), 1, "{first} {}", logged.tree);
+            assert_eq!(
+                trees.iter().map(|tree| held(tree.tree_id)).sum::<usize>(),
+                1,
+                "{first} {}",
+                logged.tree
+            );
             assert_eq!(held(logged.tree), 1);
         });
     }
@@ -244,12 +345,16 @@ fn a_server_without_the_next_key_says_so_and_writes_nothing() {
         let keys = new_keys(2);
         let ledger = open(&store, &keys[..1]).await;
         ledger.append(entry(1)).await.unwrap();
-        let servers = rotation::servers(&store, ledger.tree().name.as_str()).await.unwrap();
+        let servers = rotation::servers(&store, ledger.tree().name.as_str())
+            .await
+            .unwrap();
         assert_eq!(servers.len(), 1);
         let wanted = key(&keys[1]).verifying_key().log_id();
         assert!(!servers[0].log_ids.contains(&wanted));
         rotate(&store, &keys[1]).await;
-        let Fatal::LacksKey(reason) = ledger.fatal().await else { panic!() };
+        let Fatal::LacksKey(reason) = ledger.fatal().await else {
+            panic!()
+        };
         assert!(reason.contains(&wanted.to_string()), "{reason}");
         assert!(ledger.append(entry(2)).await.is_err());
         assert_eq!(store.with(|state| state.tables.entries.len()), 0);
@@ -268,7 +373,9 @@ fn a_database_that_lost_a_rotation_makes_the_log_read_only() {
         rotate(&store, &keys[1]).await;
         ledger.append(entry(2)).await.unwrap();
         store.with(|state| state.tables = backup);
-        let Err(AppendError::ReadOnly(reason)) = ledger.append(entry(3)).await else { panic!() };
+        let Err(AppendError::ReadOnly(reason)) = ledger.append(entry(3)).await else {
+            panic!()
+        };
         assert!(reason.contains("does not have the tree"), "{reason}");
     });
 }
@@ -283,17 +390,24 @@ fn a_freeze_whose_answer_was_lost_is_told_as_what_it_was() {
             let (tree, next) = (active(&store).await, key(&keys[1]).verifying_key().clone());
             rotation::register(&store, &tree.name, &next).await.unwrap();
             store.with(|state| state.next_fault = Some(fault));
-            let frozen = rotation::freeze(&store, &tree, &next, "two.example", &SystemRandom::new()).await;
+            let frozen =
+                rotation::freeze(&store, &tree, &next, "two.example", &SystemRandom::new()).await;
             let (opened, last) = frozen.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
             assert_eq!(store.trees().await.unwrap()[1..], [opened], "{fault:?}");
-            assert_eq!((last.prev_size, last.size), (TreeSize(1), TreeSize(1)), "{fault:?}");
-            let again = rotation::freeze(&store, &tree, &next, "three.example", &SystemRandom::new()).await;
+            assert_eq!(
+                (last.prev_size, last.size),
+                (TreeSize(1), TreeSize(1)),
+                "{fault:?}"
+            );
+            let again =
+                rotation::freeze(&store, &tree, &next, "three.example", &SystemRandom::new()).await;
             assert!(matches!(again, Err(RotateError::Overtaken)), "{fault:?}");
         });
     }
 }
 
-/// The database was put back to another history of the frozen tree after the freeze was noticed: nothing of it is signed.
+/// The database was put back to another history of the frozen tree after the freeze was noticed:
+/// nothing of it is signed.
 #[test]
 fn a_frozen_tree_that_was_forked_is_not_finished() {
     for seed in seeds() {
@@ -317,15 +431,32 @@ fn a_frozen_tree_that_was_forked_is_not_finished() {
                 rows.entries[2].0 = Arc::new(other);
                 let unsigned = rows.timestamps.is_empty();
                 let mut audit = tlog::Audit::new();
-                rows.entries.iter().for_each(|(row, _)| drop(audit.push(row.leaf_hash)));
-                rows.heads.iter_mut().filter(|head| head.size.0 == 3).for_each(|head| head.root = audit.root());
+                rows.entries
+                    .iter()
+                    .for_each(|(row, _)| drop(audit.push(row.leaf_hash)));
+                rows.heads
+                    .iter_mut()
+                    .filter(|head| head.size.0 == 3)
+                    .for_each(|head| head.root = audit.root());
                 unsigned
             });
             tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-            let signed = store.with(|state| state.tables.of(first).timestamps.contains_key(&LeafIndex(2)));
-            assert!(!unsigned || !signed, "seed {seed}: an entry of another history is signed");
+            let signed = store.with(|state| {
+                state
+                    .tables
+                    .of(first)
+                    .timestamps
+                    .contains_key(&LeafIndex(2))
+            });
+            assert!(
+                !unsigned || !signed,
+                "seed {seed}: an entry of another history is signed"
+            );
             let kept = store.final_checkpoint(first).await.unwrap();
-            assert!(!unsigned || kept.is_none(), "seed {seed}: the tree counts as finished");
+            assert!(
+                !unsigned || kept.is_none(),
+                "seed {seed}: the tree counts as finished"
+            );
         });
     }
 }
@@ -338,7 +469,12 @@ fn fsck_beside_a_server_that_finishes_a_tree_finds_nothing() {
         ledger.append(entry(1)).await.unwrap();
         rotate(&store, &keys[1]).await;
         let tree = store.trees().await.unwrap().remove(0);
-        while store.final_checkpoint(tree.tree_id).await.unwrap().is_none() {
+        while store
+            .final_checkpoint(tree.tree_id)
+            .await
+            .unwrap()
+            .is_none()
+        {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
         // As it was before it was finished; that comes when the entries have been read.
@@ -348,7 +484,9 @@ fn fsck_beside_a_server_that_finishes_a_tree_finds_nothing() {
             state.tables.of_mut(tree.tree_id).timestamps.clear();
         });
         let mut finish = |_| store.with(|state| state.tables = finished.clone());
-        let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut finish).await.unwrap();
+        let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut finish)
+            .await
+            .unwrap();
         assert_eq!(report.findings, Vec::<String>::new());
     });
 }

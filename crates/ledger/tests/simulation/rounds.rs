@@ -13,7 +13,13 @@ use crate::{entry, open, run};
 /// An entry of 1 MiB: 31 fill the queue, 7 a round.
 fn large(n: u64) -> NewEntry {
     let data = vec![0; 1 << 20];
-    NewEntry { attestation: Some(Attestation { digest: tlog::sha256(&data), data }), ..entry(n) }
+    NewEntry {
+        attestation: Some(Attestation {
+            digest: tlog::sha256(&data),
+            data,
+        }),
+        ..entry(n)
+    }
 }
 
 #[test]
@@ -34,10 +40,16 @@ fn the_queue_is_bounded_and_what_left_it_makes_room() {
                     Err(error) => panic!("{error}"),
                 }
             }
-            assert_eq!(busy, 9, "turn {turn}: 31 entries and their few bytes more fit");
+            assert_eq!(
+                busy, 9,
+                "turn {turn}: 31 entries and their few bytes more fit"
+            );
         }
         let rounds = store.with(|state| state.tables.heads.clone());
-        assert!(rounds.iter().all(|head| head.size.0 - head.prev_size.0 < 8), "{rounds:?}");
+        assert!(
+            rounds.iter().all(|head| head.size.0 - head.prev_size.0 < 8),
+            "{rounds:?}"
+        );
     });
 }
 
@@ -54,12 +66,17 @@ fn what_finds_the_queue_full_waits_for_its_turn() {
             });
             for (n, writer) in (0..).zip(writers.collect::<Vec<_>>()) {
                 match writer.await.unwrap() {
-                    Ok(Appended::Sequenced(entry)) => assert_eq!(entry.leaf_index, LeafIndex(turn * 62 + n), "in turn"),
+                    Ok(Appended::Sequenced(entry)) => {
+                        assert_eq!(entry.leaf_index, LeafIndex(turn * 62 + n), "in turn")
+                    }
                     Err(AppendError::Busy { .. }) => assert!(n >= 62, "{n}"),
                     other => panic!("{n}: {other:?}"),
                 }
             }
-            assert_eq!(store.with(|state| state.tables.entries.len()), (turn as usize + 1) * 62);
+            assert_eq!(
+                store.with(|state| state.tables.entries.len()),
+                (turn as usize + 1) * 62
+            );
         }
     });
 }
@@ -81,12 +98,25 @@ fn what_waits_in_vain_is_told_to_come_back() {
         let mut writers: Vec<_> = writers.collect();
         for (n, writer) in writers.drain(31..).enumerate() {
             let (answer, took) = writer.await.unwrap();
-            assert!(matches!(answer, Err(AppendError::Busy { .. })), "{answer:?}");
-            let wanted = if n < 31 { MAX_QUEUE_WAIT } else { Duration::ZERO };
+            assert!(
+                matches!(answer, Err(AppendError::Busy { .. })),
+                "{answer:?}"
+            );
+            let wanted = if n < 31 {
+                MAX_QUEUE_WAIT
+            } else {
+                Duration::ZERO
+            };
             // Timers count in milliseconds.
-            assert!((wanted..wanted + Duration::from_millis(2)).contains(&took), "{n}: {took:?}");
+            assert!(
+                (wanted..wanted + Duration::from_millis(2)).contains(&took),
+                "{n}: {took:?}"
+            );
         }
-        assert!(writers.iter().all(|writer| !writer.is_finished()), "they are in the queue");
+        assert!(
+            writers.iter().all(|writer| !writer.is_finished()),
+            "they are in the queue"
+        );
     });
 }
 
@@ -96,16 +126,29 @@ fn a_round_takes_no_more_index_keys_than_its_bound() {
     run(3, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;
-        let keys = |n: u64| (0..MAX_ROUND_INDEX_KEYS / 8).map(|key| format!("{n}-{key}")).collect();
+        let keys = |n: u64| {
+            (0..MAX_ROUND_INDEX_KEYS / 8)
+                .map(|key| format!("{n}-{key}"))
+                .collect()
+        };
         let writers = (0..40).map(|n| {
-            let (ledger, entry) = (ledger.clone(), NewEntry { index_keys: keys(n), ..entry(n) });
+            let (ledger, entry) = (
+                ledger.clone(),
+                NewEntry {
+                    index_keys: keys(n),
+                    ..entry(n)
+                },
+            );
             tokio::spawn(async move { ledger.append(entry).await })
         });
         for writer in writers.collect::<Vec<_>>() {
             assert!(matches!(writer.await.unwrap(), Ok(Appended::Sequenced(_))));
         }
         let heads = store.with(|state| state.tables.heads.clone());
-        let rounds: Vec<u64> = heads.iter().map(|head| head.size.0 - head.prev_size.0).collect();
+        let rounds: Vec<u64> = heads
+            .iter()
+            .map(|head| head.size.0 - head.prev_size.0)
+            .collect();
         assert_eq!(rounds.iter().max(), Some(&8), "{rounds:?}");
     });
 }

@@ -65,7 +65,10 @@ impl Rows {
     fn find(&self, hashes: &[Hash], size: TreeSize) -> Vec<EntryRef> {
         let rows = self.entries.iter().take(size.0 as usize).enumerate();
         rows.filter(|(_, (row, _))| hashes.contains(&row.leaf_hash))
-            .map(|(i, (row, _))| EntryRef { leaf_index: LeafIndex(i as u64), leaf_hash: row.leaf_hash })
+            .map(|(i, (row, _))| EntryRef {
+                leaf_index: LeafIndex(i as u64),
+                leaf_hash: row.leaf_hash,
+            })
             .collect()
     }
 }
@@ -75,7 +78,9 @@ impl Deref for Tables {
     type Target = Rows;
 
     fn deref(&self) -> &Rows {
-        self.trees.last().map_or(&self.none, |tree| self.of(tree.tree_id))
+        self.trees
+            .last()
+            .map_or(&self.none, |tree| self.of(tree.tree_id))
     }
 }
 
@@ -97,7 +102,10 @@ impl Tables {
 
     fn standing(&self, tree: TreeId) -> Option<Standing> {
         let row = self.trees.iter().find(|row| row.tree_id == tree)?;
-        Some(Standing { state: row.state, head: self.of(tree).heads.last().copied() })
+        Some(Standing {
+            state: row.state,
+            head: self.of(tree).heads.last().copied(),
+        })
     }
 }
 
@@ -172,18 +180,35 @@ impl Drop for SimConnection {
 }
 
 impl State {
-    /// Decides on a snapshot that may be older than this moment, as a statement of Postgres does: only the lock and the primary
-    /// key of `head` tell what came since.
-    fn commit(&mut self, round: &Round, snapshot: Option<Standing>, id: u64) -> Result<Commit, StoreError> {
+    /// Decides on a snapshot that may be older than this moment, as a statement of Postgres does:
+    /// only the lock and the primary key of `head` tell what came since.
+    fn commit(
+        &mut self,
+        round: &Round,
+        snapshot: Option<Standing>,
+        id: u64,
+    ) -> Result<Commit, StoreError> {
         let tree = round.tree_id;
         if self.locked_by.get(&tree.0).is_some_and(|by| *by != id) {
             return Ok(Commit::LostRace);
         }
-        if round.entries.iter().any(|row| Some(row.leaf_hash) == self.poison) {
+        if round
+            .entries
+            .iter()
+            .any(|row| Some(row.leaf_hash) == self.poison)
+        {
             return Err(StoreError::Data("poison".into()));
         }
-        let Some(Standing { state: TreeState::Active, head }) = snapshot else { return Ok(Commit::NotOurs) };
-        let newest = head.map_or((TreeSize(0), tlog::EMPTY_ROOT), |head| (head.size, head.root));
+        let Some(Standing {
+            state: TreeState::Active,
+            head,
+        }) = snapshot
+        else {
+            return Ok(Commit::NotOurs);
+        };
+        let newest = head.map_or((TreeSize(0), tlog::EMPTY_ROOT), |head| {
+            (head.size, head.root)
+        });
         if newest != (round.head.prev_size, round.prev_root) {
             return Ok(Commit::LostRace);
         }
@@ -193,15 +218,30 @@ impl State {
             return Ok(Commit::Duplicates(stored));
         }
         let rows = self.tables.of_mut(tree);
-        if rows.heads.iter().any(|head| head.prev_size == round.head.prev_size) {
+        if rows
+            .heads
+            .iter()
+            .any(|head| head.prev_size == round.head.prev_size)
+        {
             return Ok(Commit::LostRace);
         }
-        assert_eq!(round.head.size.0 - round.head.prev_size.0, round.entries.len() as u64);
+        assert_eq!(
+            round.head.size.0 - round.head.prev_size.0,
+            round.entries.len() as u64
+        );
         rows.heads.push(round.head);
-        rows.entries.extend(round.entries.iter().map(|row| (Arc::clone(row), round.head.time)));
-        rows.tiles.extend(round.full_tiles.iter().map(|tile| (tile.id, tile.clone())));
+        rows.entries.extend(
+            round
+                .entries
+                .iter()
+                .map(|row| (Arc::clone(row), round.head.time)),
+        );
+        rows.tiles
+            .extend(round.full_tiles.iter().map(|tile| (tile.id, tile.clone())));
         for row in &round.timestamps {
-            rows.timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.to_vec());
+            rows.timestamps
+                .entry(row.leaf_index)
+                .or_insert_with(|| row.signature.to_vec());
         }
         Ok(Commit::Done)
     }
@@ -213,7 +253,12 @@ impl State {
         if self.fault_every == 0 || self.rng.below(self.fault_every) > 0 {
             return Fault::None;
         }
-        [Fault::Refused, Fault::LostBefore, Fault::LostAfter, Fault::Conflict][self.rng.below(4) as usize]
+        [
+            Fault::Refused,
+            Fault::LostBefore,
+            Fault::LostAfter,
+            Fault::Conflict,
+        ][self.rng.below(4) as usize]
     }
 }
 
@@ -231,42 +276,81 @@ impl Read for SimConnection {
 
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
         self.store.pause().await;
-        let head = self.store.with(|state| state.tables.of(tree).heads.last().copied());
+        let head = self
+            .store
+            .with(|state| state.tables.of(tree).heads.last().copied());
         self.store.pause().await;
         Ok(head)
     }
 
     async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
         self.store.pause().await;
-        Ok(self.store.with(|state| state.tables.of(tree).publications.last().cloned()))
+        Ok(self
+            .store
+            .with(|state| state.tables.of(tree).publications.last().cloned()))
     }
 
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
         self.store.with(|state| {
-            let rows = state.tables.of(tree).entries.get(range.start as usize..range.end as usize);
+            let rows = state
+                .tables
+                .of(tree)
+                .entries
+                .get(range.start as usize..range.end as usize);
             let rows = rows.ok_or_else(|| StoreError::Damaged("entry".into()))?;
             Ok(rows.iter().map(|(row, _)| row.leaf_hash).collect())
         })
     }
 
-    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+    async fn tile_roots(
+        &mut self,
+        tree: TreeId,
+        level: u8,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Hash>> {
         self.store.with(|state| {
-            let root = |index| state.tables.of(tree).tiles.get(&TileId { level, index }).map(|tile| tile.root);
-            range.map(|index| root(index).ok_or_else(|| StoreError::Damaged("tile".into()))).collect()
+            let root = |index| {
+                state
+                    .tables
+                    .of(tree)
+                    .tiles
+                    .get(&TileId { level, index })
+                    .map(|tile| tile.root)
+            };
+            range
+                .map(|index| root(index).ok_or_else(|| StoreError::Damaged("tile".into())))
+                .collect()
         })
     }
 
     async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
         self.store.pause().await;
         self.store.with(|state| {
-            let tile = |id| state.tables.of(tree).tiles.get(id).map(|tile| tile.hashes.clone());
-            tiles.iter().map(|id| tile(id).ok_or_else(|| StoreError::Damaged("tile".into()))).collect()
+            let tile = |id| {
+                state
+                    .tables
+                    .of(tree)
+                    .tiles
+                    .get(id)
+                    .map(|tile| tile.hashes.clone())
+            };
+            tiles
+                .iter()
+                .map(|id| tile(id).ok_or_else(|| StoreError::Damaged("tile".into())))
+                .collect()
         })
     }
 
-    async fn find_leaves(&mut self, tree: TreeId, hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+    async fn find_leaves(
+        &mut self,
+        tree: TreeId,
+        hashes: &[Hash],
+        size: TreeSize,
+    ) -> StoreResult<Vec<EntryRef>> {
         self.store.pause().await;
-        Ok(self.store.with(|state| state.tables.of(tree).find(hashes, size)))
+        Ok(self
+            .store
+            .with(|state| state.tables.of(tree).find(hashes, size)))
     }
 }
 
@@ -288,12 +372,15 @@ impl Publisher for SimConnection {
     async fn claim(&mut self, tree: TreeId) -> StoreResult<bool> {
         self.store.pause().await;
         let id = self.id;
-        Ok(self.store.with(|state| *state.publishers.entry(tree.0).or_insert(id) == id))
+        Ok(self
+            .store
+            .with(|state| *state.publishers.entry(tree.0).or_insert(id) == id))
     }
 
     async fn release(&mut self, tree: TreeId) -> StoreResult<()> {
         let id = self.id;
-        self.store.with(|state| state.publishers.retain(|of, by| *of != tree.0 || *by != id));
+        self.store
+            .with(|state| state.publishers.retain(|of, by| *of != tree.0 || *by != id));
         Ok(())
     }
 
@@ -317,7 +404,9 @@ impl Publisher for SimConnection {
 impl Writer for SimConnection {
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
         self.store.pause().await;
-        let snapshot = self.store.with(|state| state.tables.standing(round.tree_id));
+        let snapshot = self
+            .store
+            .with(|state| state.tables.standing(round.tree_id));
         self.store.pause().await;
         let outcome = self.store.with(|state| match state.fault() {
             Fault::None => state.commit(round, snapshot, self.id),
@@ -339,7 +428,9 @@ impl Writer for SimConnection {
     async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()> {
         loop {
             let id = self.id;
-            let taken = self.store.with(|state| *state.locked_by.entry(tree.0).or_insert(id) == id);
+            let taken = self
+                .store
+                .with(|state| *state.locked_by.entry(tree.0).or_insert(id) == id);
             if taken {
                 return Ok(());
             }
@@ -349,7 +440,8 @@ impl Writer for SimConnection {
 
     async fn abandon(&mut self) -> StoreResult<()> {
         let id = self.id;
-        self.store.with(|state| state.locked_by.retain(|_, by| *by != id));
+        self.store
+            .with(|state| state.locked_by.retain(|_, by| *by != id));
         Ok(())
     }
 }
@@ -360,7 +452,10 @@ impl SimStore {
             state.writers += 1;
             state.writers
         });
-        SimConnection { store: self.clone(), id }
+        SimConnection {
+            store: self.clone(),
+            id,
+        }
     }
 }
 
@@ -368,7 +463,12 @@ impl SimStore {
 impl Rotation for SimStore {
     async fn register_next_key(&self, _name: &str, spki: &[u8]) -> StoreResult<bool> {
         Ok(self.with(|state| {
-            let is_used = state.tables.trees.iter().flat_map(|tree| &tree.keys).any(|key| key.spki == spki);
+            let is_used = state
+                .tables
+                .trees
+                .iter()
+                .flat_map(|tree| &tree.keys)
+                .any(|key| key.spki == spki);
             if !is_used {
                 state.tables.next_key = Some(spki.to_vec());
             }
@@ -386,7 +486,12 @@ impl Rotation for SimStore {
     }
 
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
-        self.with(|state| state.tables.servers.insert(server.server_id.clone(), server.clone()));
+        self.with(|state| {
+            state
+                .tables
+                .servers
+                .insert(server.server_id.clone(), server.clone())
+        });
         Ok(())
     }
 
@@ -418,16 +523,26 @@ impl Rotation for SimStore {
         self.pause().await;
         Ok(self.with(|state| {
             let signed = &state.tables.of(tree).timestamps;
-            range.map(LeafIndex).filter(|index| !signed.contains_key(index)).collect()
+            range
+                .map(LeafIndex)
+                .filter(|index| !signed.contains_key(index))
+                .collect()
         }))
     }
 
     async fn keep_final(&self, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()> {
         self.pause().await;
         self.with(|state| {
-            let is_frozen = state.tables.standing(tree).is_some_and(|standing| standing.state == TreeState::Frozen);
+            let is_frozen = state
+                .tables
+                .standing(tree)
+                .is_some_and(|standing| standing.state == TreeState::Frozen);
             if is_frozen {
-                state.tables.last_texts.entry(tree.0).or_insert_with(|| last.clone());
+                state
+                    .tables
+                    .last_texts
+                    .entry(tree.0)
+                    .or_insert_with(|| last.clone());
             }
         });
         Ok(())
@@ -441,18 +556,35 @@ impl Rotation for SimStore {
 impl State {
     fn freeze(&mut self, tree: TreeId, next: &TreeRow) -> Freeze {
         let spki = next.keys.first().map(|key| key.spki.clone());
-        let old = self.tables.trees.iter_mut().find(|row| row.tree_id == tree && row.state == TreeState::Active);
-        let Some(old) = old.filter(|_| self.tables.next_key == spki) else { return Freeze::Refused };
+        let old = self
+            .tables
+            .trees
+            .iter_mut()
+            .find(|row| row.tree_id == tree && row.state == TreeState::Active);
+        let Some(old) = old.filter(|_| self.tables.next_key == spki) else {
+            return Freeze::Refused;
+        };
         old.state = TreeState::Frozen;
         let first = old.first_log_index;
         let rows = self.tables.rows.entry(tree.0).or_default();
         let last = match rows.heads.last() {
-            Some(head) => HeadRow { prev_size: head.size, ..*head },
-            None => HeadRow { prev_size: TreeSize(0), size: TreeSize(0), root: tlog::EMPTY_ROOT, time: 0 },
+            Some(head) => HeadRow {
+                prev_size: head.size,
+                ..*head
+            },
+            None => HeadRow {
+                prev_size: TreeSize(0),
+                size: TreeSize(0),
+                root: tlog::EMPTY_ROOT,
+                time: 0,
+            },
         };
         rows.heads.push(last);
         old.frozen_at = Some(next.created_at.max(last.time));
-        self.tables.trees.push(TreeRow { first_log_index: first + last.size.0, ..next.clone() });
+        self.tables.trees.push(TreeRow {
+            first_log_index: first + last.size.0,
+            ..next.clone()
+        });
         Freeze::Done(last)
     }
 }
@@ -501,19 +633,39 @@ impl Store for SimStore {
 
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
         Ok(self.with(|state| {
-            let heads = state.tables.of(tree).heads.iter().filter(|head| head.prev_size >= from);
+            let heads = state
+                .tables
+                .of(tree)
+                .heads
+                .iter()
+                .filter(|head| head.prev_size >= from);
             heads.take(limit as usize).copied().collect()
         }))
     }
 
-    async fn publications(&self, tree: TreeId, from: Option<TreeSize>, limit: u32) -> StoreResult<Vec<PublicationRow>> {
+    async fn publications(
+        &self,
+        tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<PublicationRow>> {
         Ok(self.with(|state| {
-            let rows = state.tables.of(tree).publications.iter().filter(|row| row.prev_size >= from);
+            let rows = state
+                .tables
+                .of(tree)
+                .publications
+                .iter()
+                .filter(|row| row.prev_size >= from);
             rows.take(limit as usize).cloned().collect()
         }))
     }
 
-    async fn entries(&self, tree: TreeId, indexes: &[LeafIndex], size: TreeSize) -> StoreResult<Vec<StoredEntry>> {
+    async fn entries(
+        &self,
+        tree: TreeId,
+        indexes: &[LeafIndex],
+        size: TreeSize,
+    ) -> StoreResult<Vec<StoredEntry>> {
         self.pause().await;
         Ok(self.with(|state| {
             let indexes = indexes.iter().filter(|index| index.0 < size.0);
@@ -526,7 +678,12 @@ impl Store for SimStore {
                         time: *time,
                         kind: row.kind.clone(),
                         body: row.body.clone(),
-                        signed_entry_timestamp: state.tables.of(tree).timestamps.get(&leaf_index).cloned(),
+                        signed_entry_timestamp: state
+                            .tables
+                            .of(tree)
+                            .timestamps
+                            .get(&leaf_index)
+                            .cloned(),
                         attested: row.attestation.is_some(),
                         attestation: row.attestation.clone(),
                     })
@@ -556,38 +713,69 @@ impl Store for SimStore {
         Ok(meeting)
     }
 
-    async fn meeting(&self, tree: TreeId, condition: &Condition, indexes: &[u64]) -> StoreResult<Vec<u64>> {
+    async fn meeting(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        indexes: &[u64],
+    ) -> StoreResult<Vec<u64>> {
         Ok(self.with(|state| {
             let entries = &state.tables.of(tree).entries;
             let meets = |index: &&u64| match (condition, &entries[**index as usize].0) {
-                (Condition::Keys(texts), row) => {
-                    row.index_keys.texts().unwrap().iter().any(|text| texts.contains(text))
-                }
+                (Condition::Keys(texts), row) => row
+                    .index_keys
+                    .texts()
+                    .unwrap()
+                    .iter()
+                    .any(|text| texts.contains(text)),
                 (Condition::Kinds(tags), row) => tags.contains(&row.kind),
             };
             indexes.iter().filter(meets).copied().collect()
         }))
     }
 
-    async fn found(&self, tree: TreeId, indexes: &[u64], _: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+    async fn found(
+        &self,
+        tree: TreeId,
+        indexes: &[u64],
+        _: &[Condition],
+    ) -> StoreResult<Vec<FoundEntry>> {
         Ok(self.with(|state| {
             let entry = |&index: &u64| {
                 let (row, time) = &state.tables.of(tree).entries[index as usize];
                 let (leaf_hash, kind) = (row.leaf_hash, row.kind.clone());
-                FoundEntry { leaf_index: LeafIndex(index), leaf_hash, time: *time, kind }
+                FoundEntry {
+                    leaf_index: LeafIndex(index),
+                    leaf_hash,
+                    time: *time,
+                    kind,
+                }
             };
             indexes.iter().map(entry).collect()
         }))
     }
 
-    async fn search_each(&self, tree: TreeId, queries: &[KeyQuery], limit: u32) -> StoreResult<Vec<Page>> {
+    async fn search_each(
+        &self,
+        tree: TreeId,
+        queries: &[KeyQuery],
+        limit: u32,
+    ) -> StoreResult<Vec<Page>> {
         let mut pages = Vec::with_capacity(queries.len());
         for query in queries {
             let conditions = [Condition::Keys(vec![query.key.clone()])];
-            let indexes = self.newest(tree, &conditions[0], query.range.clone(), limit).await?;
-            let last = indexes.last().copied().filter(|_| indexes.len() == limit as usize);
+            let indexes = self
+                .newest(tree, &conditions[0], query.range.clone(), limit)
+                .await?;
+            let last = indexes
+                .last()
+                .copied()
+                .filter(|_| indexes.len() == limit as usize);
             let entries = self.found(tree, &indexes, &conditions).await?;
-            pages.push(Page { entries, down_to: last.unwrap_or(query.range.start) });
+            pages.push(Page {
+                entries,
+                down_to: last.unwrap_or(query.range.start),
+            });
         }
         Ok(pages)
     }
@@ -604,7 +792,12 @@ impl Store for SimStore {
         self.with(|state| {
             let size = state.tables.of(tree).entries.len() as u64;
             for row in timestamps.iter().filter(|row| row.leaf_index.0 < size) {
-                state.tables.of_mut(tree).timestamps.entry(row.leaf_index).or_insert_with(|| row.signature.to_vec());
+                state
+                    .tables
+                    .of_mut(tree)
+                    .timestamps
+                    .entry(row.leaf_index)
+                    .or_insert_with(|| row.signature.to_vec());
             }
         });
         Ok(())
@@ -628,7 +821,12 @@ impl Store for SimStore {
                         index_keys: row.index_keys.texts().unwrap(),
                         leaf_rows: vec![row.leaf_hash.0[..16].try_into().unwrap()],
                         index_key_rows: row.index_keys.hashes().to_vec(),
-                        signed_entry_timestamp: state.tables.of(tree).timestamps.get(&LeafIndex(i)).cloned(),
+                        signed_entry_timestamp: state
+                            .tables
+                            .of(tree)
+                            .timestamps
+                            .get(&LeafIndex(i))
+                            .cloned(),
                         attested: row.attestation.is_some(),
                         attestation: row.attestation.clone(),
                     })
@@ -637,11 +835,24 @@ impl Store for SimStore {
         }))
     }
 
-    async fn audit_tiles(&self, tree: TreeId, level: u8, from: u64, limit: u32) -> StoreResult<Vec<FullTile>> {
+    async fn audit_tiles(
+        &self,
+        tree: TreeId,
+        level: u8,
+        from: u64,
+        limit: u32,
+    ) -> StoreResult<Vec<FullTile>> {
         Ok(self.with(|state| {
-            let tiles =
-                state.tables.of(tree).tiles.range(TileId { level, index: from }..TileId { level: level + 1, index: 0 });
-            tiles.take(limit as usize).map(|(_, tile)| tile.clone()).collect()
+            let tiles = state.tables.of(tree).tiles.range(
+                TileId { level, index: from }..TileId {
+                    level: level + 1,
+                    index: 0,
+                },
+            );
+            tiles
+                .take(limit as usize)
+                .map(|(_, tile)| tile.clone())
+                .collect()
         }))
     }
 
@@ -658,8 +869,11 @@ impl Store for SimStore {
                     .map(|(row, _)| row.index_keys.hashes().len() as u64)
                     .sum(),
                 timestamps: state.tables.of(tree).timestamps.len() as u64,
-                attestations: rows.iter().take(size.0 as usize).filter(|(row, _)| row.attestation.is_some()).count()
-                    as u64,
+                attestations: rows
+                    .iter()
+                    .take(size.0 as usize)
+                    .filter(|(row, _)| row.attestation.is_some())
+                    .count() as u64,
                 beyond_newest_head: 0,
             }
         }))

@@ -16,25 +16,62 @@ pub(crate) async fn everything_stored_is_shown_to_fsck(database: &Database) {
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
 
     let shown = store.audit_entries(tree, 1..9).await.unwrap();
-    assert_eq!(shown.iter().map(|entry| entry.leaf_index).collect::<Vec<_>>(), [LeafIndex(1), LeafIndex(2)]);
+    assert_eq!(
+        shown
+            .iter()
+            .map(|entry| entry.leaf_index)
+            .collect::<Vec<_>>(),
+        [LeafIndex(1), LeafIndex(2)]
+    );
     for (entry, sent_entry) in shown.iter().zip(&sent.entries[1..]) {
-        assert_eq!((entry.leaf_hash, entry.body.as_ref()), (sent_entry.leaf_hash, Some(&sent_entry.body)));
-        assert_eq!((entry.time, &entry.kind), (sent.head.time, &sent_entry.kind));
+        assert_eq!(
+            (entry.leaf_hash, entry.body.as_ref()),
+            (sent_entry.leaf_hash, Some(&sent_entry.body))
+        );
+        assert_eq!(
+            (entry.time, &entry.kind),
+            (sent.head.time, &sent_entry.kind)
+        );
         assert_eq!(IndexKeys::of(&entry.index_keys), sent_entry.index_keys);
         assert_eq!(entry.index_key_rows, sent_entry.index_keys.hashes());
         assert_eq!(entry.leaf_rows.concat(), sent_entry.leaf_hash.0[..16]);
         assert_eq!(entry.attestation, sent_entry.attestation);
     }
-    assert_eq!(shown[0].signed_entry_timestamp.as_deref(), Some(&b"signature"[..]));
+    assert_eq!(
+        shown[0].signed_entry_timestamp.as_deref(),
+        Some(&b"signature"[..])
+    );
 
-    assert_eq!(store.audit_tiles(tree, 0, 0, 1).await.unwrap(), [full_tile(0, 0)]);
-    assert_eq!(store.audit_tiles(tree, 0, 1, 9).await.unwrap(), [full_tile(0, 1)]);
-    assert_eq!(store.audit_tiles(tree, 1, 0, 9).await.unwrap(), [full_tile(1, 0)]);
+    assert_eq!(
+        store.audit_tiles(tree, 0, 0, 1).await.unwrap(),
+        [full_tile(0, 0)]
+    );
+    assert_eq!(
+        store.audit_tiles(tree, 0, 1, 9).await.unwrap(),
+        [full_tile(0, 1)]
+    );
+    assert_eq!(
+        store.audit_tiles(tree, 1, 0, 9).await.unwrap(),
+        [full_tile(1, 0)]
+    );
     let counts = store.audit_counts(tree, TreeSize(2)).await.unwrap();
-    let expected =
-        AuditCounts { entries: 2, bodies: 2, leaves: 2, index_keys: 4, timestamps: 1, ..AuditCounts::default() };
+    let expected = AuditCounts {
+        entries: 2,
+        bodies: 2,
+        leaves: 2,
+        index_keys: 4,
+        timestamps: 1,
+        ..AuditCounts::default()
+    };
     assert_eq!(counts, expected);
-    assert_eq!(store.audit_counts(tree, TreeSize(3)).await.unwrap().attestations, 1);
+    assert_eq!(
+        store
+            .audit_counts(tree, TreeSize(3))
+            .await
+            .unwrap()
+            .attestations,
+        1
+    );
 }
 
 pub(crate) async fn missing_and_stray_rows_show(database: &Database) {
@@ -53,9 +90,27 @@ pub(crate) async fn missing_and_stray_rows_show(database: &Database) {
         database.execute(sql).await;
     }
     let shown = store.audit_entries(tree, 0..2).await.unwrap();
-    assert!(shown[0].leaf_rows.is_empty() && shown[0].index_key_rows.is_empty() && shown[0].body.is_some());
-    assert!(shown[1].leaf_rows.len() == 1 && shown[1].body.is_none() && shown[1].index_keys.is_empty());
+    assert!(
+        shown[0].leaf_rows.is_empty()
+            && shown[0].index_key_rows.is_empty()
+            && shown[0].body.is_some()
+    );
+    assert!(
+        shown[1].leaf_rows.len() == 1 && shown[1].body.is_none() && shown[1].index_keys.is_empty()
+    );
     let counts = store.audit_counts(tree, TreeSize(2)).await.unwrap();
-    let expected = AuditCounts { entries: 2, bodies: 1, leaves: 1, index_keys: 2, ..AuditCounts::default() };
-    assert_eq!(counts, AuditCounts { beyond_newest_head: 3, ..expected });
+    let expected = AuditCounts {
+        entries: 2,
+        bodies: 1,
+        leaves: 1,
+        index_keys: 2,
+        ..AuditCounts::default()
+    };
+    assert_eq!(
+        counts,
+        AuditCounts {
+            beyond_newest_head: 3,
+            ..expected
+        }
+    );
 }

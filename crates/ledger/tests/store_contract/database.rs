@@ -19,8 +19,15 @@ pub(crate) struct Database {
 }
 
 enum Place {
-    Sqlite { path: PathBuf, _folder: tempfile::TempDir },
-    Postgres { url: String, base: String, name: String },
+    Sqlite {
+        path: PathBuf,
+        _folder: tempfile::TempDir,
+    },
+    Postgres {
+        url: String,
+        base: String,
+        name: String,
+    },
 }
 
 impl Database {
@@ -28,14 +35,23 @@ impl Database {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.sqlite");
         let store = Arc::new(SqliteStore::open(&path).await.unwrap());
-        Self { store, place: Place::Sqlite { path, _folder: folder } }
+        Self {
+            store,
+            place: Place::Sqlite {
+                path,
+                _folder: folder,
+            },
+        }
     }
 
     /// None where no Postgres is set up and none is demanded.
     pub(crate) async fn postgres() -> Option<Self> {
         let (url, base, name) = new_postgres_database().await?;
         let store = Arc::new(PostgresStore::connect(&url).await.unwrap());
-        Some(Self { store, place: Place::Postgres { url, base, name } })
+        Some(Self {
+            store,
+            place: Place::Postgres { url, base, name },
+        })
     }
 
     /// The same database, opened once more.
@@ -52,20 +68,31 @@ impl Database {
             Place::Sqlite { path, .. } => {
                 let url = format!("sqlite://{}", path.display());
                 let mut connection = SqliteConnection::connect(&url).await.unwrap();
-                connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
+                connection
+                    .execute(AssertSqlSafe(sql.to_owned()))
+                    .await
+                    .unwrap();
             }
             Place::Postgres { url, .. } => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
-                connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
+                connection
+                    .execute(AssertSqlSafe(sql.to_owned()))
+                    .await
+                    .unwrap();
             }
         }
     }
 
     /// Changes a setting of a Postgres database for new connections; `RESET ALL` undoes it.
     pub(crate) async fn alter(&self, change: &str) {
-        let Place::Postgres { base, name, .. } = &self.place else { panic!("SQLite has no settings") };
+        let Place::Postgres { base, name, .. } = &self.place else {
+            panic!("SQLite has no settings")
+        };
         let mut connection = PgConnection::connect(base).await.unwrap();
-        connection.execute(AssertSqlSafe(format!("ALTER DATABASE {name} {change}"))).await.unwrap();
+        connection
+            .execute(AssertSqlSafe(format!("ALTER DATABASE {name} {change}")))
+            .await
+            .unwrap();
     }
 
     /// The URL of a Postgres database, the path of an SQLite file.
@@ -86,21 +113,36 @@ impl Database {
 
 pub(crate) async fn drop_postgres_database(base: &str, name: &str) {
     let mut connection = PgConnection::connect(base).await.unwrap();
-    connection.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await.unwrap();
+    connection
+        .execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)")))
+        .await
+        .unwrap();
 }
 
 /// Makes an empty Postgres database without a schema: its URL, the URL of its server, its name.
 pub(crate) async fn new_postgres_database() -> Option<(String, String, String)> {
     let Ok(base) = std::env::var(URL_VARIABLE) else {
-        let demanded = ["CI", "TREEHEAD_REQUIRE_POSTGRES"].iter().any(|name| std::env::var_os(name).is_some());
+        let demanded = ["CI", "TREEHEAD_REQUIRE_POSTGRES"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some());
         assert!(!demanded, "{URL_VARIABLE} is not set: run scripts/test");
         println!("passed over: {URL_VARIABLE} is not set; scripts/test sets up a Postgres");
         return None;
     };
-    let name = format!("store_contract_{:016x}", RandomState::new().hash_one(std::process::id()));
+    let name = format!(
+        "store_contract_{:016x}",
+        RandomState::new().hash_one(std::process::id())
+    );
     let mut connection = PgConnection::connect(&base).await.unwrap();
-    connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-    let (front, query) = base.split_once('?').map_or((base.as_str(), String::new()), |(f, q)| (f, format!("?{q}")));
+    connection
+        .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .await
+        .unwrap();
+    let (front, query) = base
+        .split_once('?')
+        .map_or((base.as_str(), String::new()), |(f, q)| {
+            (f, format!("?{q}"))
+        });
     let (server, _) = front.rsplit_once('/').unwrap();
     Some((format!("{server}/{name}{query}"), base, name))
 }

@@ -29,15 +29,33 @@ pub(crate) async fn a_round_that_fails_half_way_stores_nothing(database: &Databa
         if exclusive {
             writer.begin_exclusive(tree).await.unwrap();
         }
-        assert!(matches!(writer.commit(&sent).await, Err(StoreError::Damaged(_))));
+        assert!(matches!(
+            writer.commit(&sent).await,
+            Err(StoreError::Damaged(_))
+        ));
         let counts = store.audit_counts(tree, TreeSize(2)).await.unwrap();
-        let before = AuditCounts { entries: 2, bodies: 2, leaves: 2, index_keys: 4, ..AuditCounts::default() };
-        assert_eq!(counts, AuditCounts { beyond_newest_head: 1, ..before });
+        let before = AuditCounts {
+            entries: 2,
+            bodies: 2,
+            leaves: 2,
+            index_keys: 4,
+            ..AuditCounts::default()
+        };
+        assert_eq!(
+            counts,
+            AuditCounts {
+                beyond_newest_head: 1,
+                ..before
+            }
+        );
         assert_eq!(store.heads(tree, TreeSize(0), 10).await.unwrap().len(), 1);
         assert_eq!(store.audit_tiles(tree, 0, 0, 10).await.unwrap(), []);
     }
     entry_of(&mut sent, 1).attestation = None;
-    assert_eq!(store.writer().await.unwrap().commit(&sent).await.unwrap(), Commit::Done);
+    assert_eq!(
+        store.writer().await.unwrap().commit(&sent).await.unwrap(),
+        Commit::Done
+    );
 }
 
 pub(crate) async fn a_malformed_round_is_refused(database: &Database) {
@@ -57,7 +75,10 @@ pub(crate) async fn a_malformed_round_is_refused(database: &Database) {
     too_high.head.size = TreeSize(u64::MAX);
     for bad in [narrow_tile, too_few, empty, too_high] {
         let mut writer = store.writer().await.unwrap();
-        assert!(matches!(writer.commit(&bad).await, Err(StoreError::Data(_))));
+        assert!(matches!(
+            writer.commit(&bad).await,
+            Err(StoreError::Data(_))
+        ));
         assert_eq!(store.reader().newest_head(tree).await.unwrap(), None);
     }
     grow(store, &mut *store.writer().await.unwrap(), tree, 0, 2).await;
@@ -69,17 +90,32 @@ pub(crate) async fn missing_rows_are_damage(database: &Database) {
     let mut sent = round(store, tree, 0, entries("entry", 4)).await;
     sent.full_tiles = vec![full_tile(0, 0), full_tile(0, 1)];
     writer.commit(&sent).await.unwrap();
-    database.execute("DELETE FROM entry WHERE leaf_index = 2").await;
-    database.execute("DELETE FROM body WHERE leaf_index = 1").await;
+    database
+        .execute("DELETE FROM entry WHERE leaf_index = 2")
+        .await;
+    database
+        .execute("DELETE FROM body WHERE leaf_index = 1")
+        .await;
     database.execute("DELETE FROM tile WHERE level = 0").await;
 
     let mut reader = store.reader();
     assert_eq!(reader.leaf_hashes(tree, 0..2).await.unwrap().len(), 2);
     assert_damaged("entry 2", reader.leaf_hashes(tree, 0..4).await);
     assert_damaged("entry 4", reader.leaf_hashes(tree, 3..5).await);
-    assert_damaged("tile level 0 index 0", reader.tile_roots(tree, 0, 0..2).await);
-    assert_damaged("tile level 0 index 1", reader.full_tiles(tree, &[full_tile(0, 1).id]).await);
-    assert_damaged("leaf index 1", store.entries(tree, &[tlog::LeafIndex(1)], TreeSize(4)).await);
+    assert_damaged(
+        "tile level 0 index 0",
+        reader.tile_roots(tree, 0, 0..2).await,
+    );
+    assert_damaged(
+        "tile level 0 index 1",
+        reader.full_tiles(tree, &[full_tile(0, 1).id]).await,
+    );
+    assert_damaged(
+        "leaf index 1",
+        store
+            .entries(tree, &[tlog::LeafIndex(1)], TreeSize(4))
+            .await,
+    );
     assert_eq!(reader.leaf_hashes(tree, 2..2).await.unwrap(), []);
 }
 
@@ -94,9 +130,15 @@ pub(crate) async fn a_writer_is_spent_after_an_error(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     assert!(writer.leaf_hashes(tree, 0..1).await.is_err());
-    assert!(matches!(writer.newest_head(tree).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(
+        writer.newest_head(tree).await,
+        Err(StoreError::Unavailable(_))
+    ));
     let sent = round(store, tree, 0, entries("entry", 1)).await;
-    assert!(matches!(writer.commit(&sent).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(
+        writer.commit(&sent).await,
+        Err(StoreError::Unavailable(_))
+    ));
     assert_eq!(store.reader().newest_head(tree).await.unwrap(), None);
 }
 
@@ -104,7 +146,8 @@ pub(crate) async fn a_writer_is_spent_after_an_error(database: &Database) {
 pub(crate) async fn a_dropped_commit_spends_the_writer(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
-    // A fast database may answer within the first poll; then that round is stored, and the next one is tried.
+    // A fast database may answer within the first poll; then that round is stored, and the next one
+    // is tried.
     let mut size = 0;
     loop {
         let sent = round(store, tree, size, entries(&format!("entry {size}"), 1)).await;
@@ -116,10 +159,17 @@ pub(crate) async fn a_dropped_commit_spends_the_writer(database: &Database) {
         size += 1;
         assert!(size < 100, "no commit was ever waited for");
     }
-    assert!(matches!(writer.newest_head(tree).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(
+        writer.newest_head(tree).await,
+        Err(StoreError::Unavailable(_))
+    ));
 
     let mut next = store.writer().await.unwrap();
     next.begin_exclusive(tree).await.unwrap();
-    let size = next.newest_head(tree).await.unwrap().map_or(0, |head| head.size.0);
+    let size = next
+        .newest_head(tree)
+        .await
+        .unwrap()
+        .map_or(0, |head| head.size.0);
     grow(store, &mut *next, tree, size, 1).await;
 }

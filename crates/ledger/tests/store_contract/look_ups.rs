@@ -19,21 +19,40 @@ pub(crate) async fn leaves_are_found_by_their_full_hash(database: &Database) {
 
     let mut stranger = twin;
     stranger.0[31] ^= 1;
-    let at = |index, leaf_hash| EntryRef { leaf_index: LeafIndex(index), leaf_hash };
+    let at = |index, leaf_hash| EntryRef {
+        leaf_index: LeafIndex(index),
+        leaf_hash,
+    };
     let original = sent.entries[0].leaf_hash;
     for (wanted, expected) in [
         (vec![twin], vec![at(2, twin)]),
         (vec![original], vec![at(0, original)]),
-        (vec![original, twin, original, stranger], vec![at(0, original), at(2, twin)]),
+        (
+            vec![original, twin, original, stranger],
+            vec![at(0, original), at(2, twin)],
+        ),
         (vec![stranger], vec![]),
         (vec![], vec![]),
     ] {
-        let mut found = writer.find_leaves(tree, &wanted, TreeSize(3)).await.unwrap();
+        let mut found = writer
+            .find_leaves(tree, &wanted, TreeSize(3))
+            .await
+            .unwrap();
         found.sort_unstable();
         assert_eq!(found, expected);
     }
-    let many: Vec<Hash> = (0..1023).map(|number| sha256(format!("{number}").as_bytes())).chain([original]).collect();
-    assert_eq!(store.reader().find_leaves(tree, &many, TreeSize(3)).await.unwrap(), [at(0, original)]);
+    let many: Vec<Hash> = (0..1023)
+        .map(|number| sha256(format!("{number}").as_bytes()))
+        .chain([original])
+        .collect();
+    assert_eq!(
+        store
+            .reader()
+            .find_leaves(tree, &many, TreeSize(3))
+            .await
+            .unwrap(),
+        [at(0, original)]
+    );
 }
 
 pub(crate) async fn nothing_at_or_beyond_the_size_is_shown(database: &Database) {
@@ -47,10 +66,26 @@ pub(crate) async fn nothing_at_or_beyond_the_size_is_shown(database: &Database) 
         let expected: Vec<u64> = (0..size).collect();
         let size = TreeSize(size);
         let shown = store.entries(tree, &indexes, size).await.unwrap();
-        assert_eq!(shown.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), expected);
-        let mut found = store.reader().find_leaves(tree, &hashes, size).await.unwrap();
+        assert_eq!(
+            shown
+                .iter()
+                .map(|entry| entry.leaf_index.0)
+                .collect::<Vec<_>>(),
+            expected
+        );
+        let mut found = store
+            .reader()
+            .find_leaves(tree, &hashes, size)
+            .await
+            .unwrap();
         found.sort_unstable();
-        assert_eq!(found.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            found
+                .iter()
+                .map(|entry| entry.leaf_index.0)
+                .collect::<Vec<_>>(),
+            expected
+        );
         let mut found = found_by_keys(store, tree, &everybody, size.0, 10).await;
         found.reverse();
         assert_eq!(found, expected);
@@ -70,18 +105,54 @@ pub(crate) async fn two_trees_do_not_see_each_other(database: &Database) {
     assert_eq!(writer.newest_head(other).await.unwrap(), None);
     assert!(writer.leaf_hashes(other, 0..3).await.is_err());
     let mut reader = store.reader();
-    assert_eq!(reader.find_leaves(other, &hashes, TreeSize(9)).await.unwrap(), []);
-    assert_eq!(store.entries(other, &[LeafIndex(0)], TreeSize(9)).await.unwrap(), []);
-    assert!(found_by_keys(store, other, &everybody, 9, 10).await.is_empty());
+    assert_eq!(
+        reader
+            .find_leaves(other, &hashes, TreeSize(9))
+            .await
+            .unwrap(),
+        []
+    );
+    assert_eq!(
+        store
+            .entries(other, &[LeafIndex(0)], TreeSize(9))
+            .await
+            .unwrap(),
+        []
+    );
+    assert!(
+        found_by_keys(store, other, &everybody, 9, 10)
+            .await
+            .is_empty()
+    );
     assert_eq!(store.heads(other, TreeSize(0), 10).await.unwrap(), []);
 
     // Equal entries have a place in each, and an exclusive section of one tree still ends for both.
     let mut writer = store.writer().await.unwrap();
-    let mut same = round(store, other, 0, sent.entries.iter().map(|entry| (**entry).clone()).collect()).await;
+    let mut same = round(
+        store,
+        other,
+        0,
+        sent.entries.iter().map(|entry| (**entry).clone()).collect(),
+    )
+    .await;
     same.log_key_spki = SPKI.to_vec();
     writer.begin_exclusive(other).await.unwrap();
     assert_eq!(writer.commit(&same).await.unwrap(), Commit::Done);
     grow(store, &mut *writer, one, 3, 1).await;
-    assert_eq!(store.audit_counts(other, TreeSize(3)).await.unwrap().entries, 3);
-    assert_eq!(reader.find_leaves(one, &hashes, TreeSize(9)).await.unwrap().len(), 3);
+    assert_eq!(
+        store
+            .audit_counts(other, TreeSize(3))
+            .await
+            .unwrap()
+            .entries,
+        3
+    );
+    assert_eq!(
+        reader
+            .find_leaves(one, &hashes, TreeSize(9))
+            .await
+            .unwrap()
+            .len(),
+        3
+    );
 }

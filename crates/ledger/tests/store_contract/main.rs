@@ -1,4 +1,5 @@
-//! The contract of `ledger::store`, one suite for every backend. Each test has a database of its own.
+//! The contract of `ledger::store`, one suite for every backend. Each test has a database of its
+//! own.
 
 #![expect(
     clippy::unwrap_used,

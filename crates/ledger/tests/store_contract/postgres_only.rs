@@ -15,7 +15,9 @@ use crate::samples::{self, entries, entry_of, grow, one_tree, round};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clocks_that_differ_commit_nothing() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let mut sent = round(store, tree, 0, entries("entry", 1)).await;
@@ -34,15 +36,21 @@ async fn clocks_that_differ_commit_nothing() {
     database.remove().await;
 }
 
-/// A hundred searches, none of which gets on: reads, heads and the look of a probe go by other connections.
+/// A hundred searches, none of which gets on: reads, heads and the look of a probe go by other
+/// connections.
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_wait_for_no_search() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = Arc::clone(&database.store);
     let (tree, mut writer) = one_tree(&*store).await;
     grow(&*store, &mut *writer, tree, 0, 3).await;
     let mut blocker = PgConnection::connect(database.address()).await.unwrap();
-    blocker.execute("BEGIN; LOCK TABLE index_key IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    blocker
+        .execute("BEGIN; LOCK TABLE index_key IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let mut searches = JoinSet::new();
     for _ in 0..100 {
         let store = Arc::clone(&store);
@@ -52,13 +60,34 @@ async fn reads_wait_for_no_search() {
     let reads = async {
         for index in 0..3 {
             store.now_millis().await.unwrap();
-            assert_eq!(store.reader().newest_head(tree).await.unwrap().unwrap().size, TreeSize(3));
-            assert_eq!(store.entries(tree, &[LeafIndex(index)], TreeSize(3)).await.unwrap().len(), 1);
+            assert_eq!(
+                store
+                    .reader()
+                    .newest_head(tree)
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .size,
+                TreeSize(3)
+            );
+            assert_eq!(
+                store
+                    .entries(tree, &[LeafIndex(index)], TreeSize(3))
+                    .await
+                    .unwrap()
+                    .len(),
+                1
+            );
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(2), reads).await.expect("reads are answered");
-    assert!(searches.try_join_next().is_none(), "and the searches are not");
+    tokio::time::timeout(Duration::from_secs(2), reads)
+        .await
+        .expect("reads are answered");
+    assert!(
+        searches.try_join_next().is_none(),
+        "and the searches are not"
+    );
     blocker.execute("ROLLBACK").await.unwrap();
     for found in searches.join_all().await {
         assert_eq!(found.unwrap(), [2, 1, 0]);
@@ -69,40 +98,66 @@ async fn reads_wait_for_no_search() {
 /// The connection dies while the statement waits for another transaction on the same head.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_killed_in_a_commit_leaves_the_outcome_unknown() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let sent = round(store, tree, 0, entries("entry", 1)).await;
     let mut rival = PgConnection::connect(database.address()).await.unwrap();
     let mut killer = PgConnection::connect(database.address()).await.unwrap();
-    rival.execute("BEGIN; INSERT INTO head SELECT 1, 0, 5, 5, sha256('x')").await.unwrap();
+    rival
+        .execute("BEGIN; INSERT INTO head SELECT 1, 0, 5, 5, sha256('x')")
+        .await
+        .unwrap();
 
     let (outcome, ()) = tokio::join!(writer.commit(&sent), kill_waiting(&mut killer));
-    assert!(matches!(outcome, Err(StoreError::UnknownOutcome(_))), "{outcome:?}");
-    assert!(matches!(writer.newest_head(tree).await, Err(StoreError::Unavailable(_))));
+    assert!(
+        matches!(outcome, Err(StoreError::UnknownOutcome(_))),
+        "{outcome:?}"
+    );
+    assert!(matches!(
+        writer.newest_head(tree).await,
+        Err(StoreError::Unavailable(_))
+    ));
 
     rival.execute("ROLLBACK").await.unwrap();
     let mut writer = store.writer().await.unwrap();
     writer.begin_exclusive(tree).await.unwrap();
     assert_eq!(writer.newest_head(tree).await.unwrap(), None);
-    assert_eq!(writer.find_leaves(tree, &[sent.entries[0].leaf_hash], TreeSize(1)).await.unwrap(), []);
+    assert_eq!(
+        writer
+            .find_leaves(tree, &[sent.entries[0].leaf_hash], TreeSize(1))
+            .await
+            .unwrap(),
+        []
+    );
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
     database.remove().await;
 }
 
-/// The same inside an exclusive section, before its COMMIT was sent: nothing can be stored, and the caller may know.
+/// The same inside an exclusive section, before its COMMIT was sent: nothing can be stored, and the
+/// caller may know.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_killed_before_commit_stored_nothing() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let sent = round(store, tree, 0, entries("entry", 1)).await;
     let mut rival = PgConnection::connect(database.address()).await.unwrap();
     let mut killer = PgConnection::connect(database.address()).await.unwrap();
-    rival.execute("BEGIN; INSERT INTO head SELECT 1, 0, 5, 5, sha256('x')").await.unwrap();
+    rival
+        .execute("BEGIN; INSERT INTO head SELECT 1, 0, 5, 5, sha256('x')")
+        .await
+        .unwrap();
     writer.begin_exclusive(tree).await.unwrap();
     let (outcome, ()) = tokio::join!(writer.commit(&sent), kill_waiting(&mut killer));
-    assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(StoreError::Unavailable(_))),
+        "{outcome:?}"
+    );
     rival.execute("ROLLBACK").await.unwrap();
     assert_eq!(store.reader().newest_head(tree).await.unwrap(), None);
     database.remove().await;
@@ -122,7 +177,9 @@ async fn kill_waiting(killer: &mut PgConnection) {
 /// What a cancelled wait for a synchronous standby looks like: the commit succeeds, with a warning.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_with_a_warning_is_unknown() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = &*database.store;
     let (tree, _) = one_tree(store).await;
     database
@@ -138,13 +195,24 @@ async fn a_commit_with_a_warning_is_unknown() {
         if exclusive {
             writer.begin_exclusive(tree).await.unwrap();
         }
-        let sent = round(store, tree, prev_size, entries(&format!("entry {prev_size}"), 1)).await;
+        let sent = round(
+            store,
+            tree,
+            prev_size,
+            entries(&format!("entry {prev_size}"), 1),
+        )
+        .await;
         match writer.commit(&sent).await {
-            Err(StoreError::UnknownOutcome(text)) => assert!(text.contains("may not have been replicated"), "{text}"),
+            Err(StoreError::UnknownOutcome(text)) => {
+                assert!(text.contains("may not have been replicated"), "{text}")
+            }
             other => panic!("{other:?}"),
         }
         // Here it is durable; the caller has to look.
-        assert_eq!(store.reader().newest_head(tree).await.unwrap(), Some(sent.head));
+        assert_eq!(
+            store.reader().newest_head(tree).await.unwrap(),
+            Some(sent.head)
+        );
     }
     database.remove().await;
 }
@@ -152,7 +220,9 @@ async fn a_commit_with_a_warning_is_unknown() {
 /// A failure at the very end of the transaction is still a rollback.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_at_commit_is_certain() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = &*database.store;
     let (tree, _) = one_tree(store).await;
     database
@@ -169,7 +239,10 @@ async fn an_error_at_commit_is_certain() {
             writer.begin_exclusive(tree).await.unwrap();
         }
         let sent = round(store, tree, 0, entries("entry", 1)).await;
-        assert!(matches!(writer.commit(&sent).await, Err(StoreError::Conflict(_))));
+        assert!(matches!(
+            writer.commit(&sent).await,
+            Err(StoreError::Conflict(_))
+        ));
         assert_eq!(store.reader().newest_head(tree).await.unwrap(), None);
     }
     database.remove().await;
@@ -178,21 +251,30 @@ async fn an_error_at_commit_is_certain() {
 /// U+0000 in a text that is ours: Postgres has no such text. Others' rounds go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn text_that_postgres_cannot_hold_is_data() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let mut sent = round(store, tree, 0, entries("entry", 1)).await;
     entry_of(&mut sent, 0).kind = "a\0b".to_owned();
-    assert!(matches!(writer.commit(&sent).await, Err(StoreError::Data(_))));
+    assert!(matches!(
+        writer.commit(&sent).await,
+        Err(StoreError::Data(_))
+    ));
     grow(store, &mut *store.writer().await.unwrap(), tree, 0, 1).await;
     database.remove().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_would_lose_rounds_is_refused() {
-    let Some(database) = Database::postgres().await else { return };
-    let settings =
-        [("synchronous_commit = off", "synchronous_commit"), ("default_transaction_read_only = on", "read-only")];
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let settings = [
+        ("synchronous_commit = off", "synchronous_commit"),
+        ("default_transaction_read_only = on", "read-only"),
+    ];
     for (setting, word) in settings {
         database.alter(&format!("SET {setting}")).await;
         match PostgresStore::connect(database.address()).await {
@@ -215,26 +297,47 @@ async fn an_unreachable_server_is_unavailable() {
         Err(StoreError::Unavailable(text)) => assert!(text.contains(word), "{text}"),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(PostgresStore::connect("not a url").await, Err(StoreError::Unusable(_))));
+    assert!(matches!(
+        PostgresStore::connect("not a url").await,
+        Err(StoreError::Unusable(_))
+    ));
 }
 
-/// A round decides on a snapshot that may be older than the lock it then gets: to it the tree is active for ever.
+/// A round decides on a snapshot that may be older than the lock it then gets: to it the tree is
+/// active for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_snapshot_finds_its_place_taken_after_a_freeze() {
-    let Some(database) = Database::postgres().await else { return };
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     grow(store, &mut *writer, tree, 0, 2).await;
     let mut late = PgConnection::connect(database.address()).await.unwrap();
-    late.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT state FROM tree").await.unwrap();
+    late.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT state FROM tree")
+        .await
+        .unwrap();
     let next = rotation::next_tree();
-    store.register_next_key("a", &next.keys[0].spki).await.unwrap();
-    assert!(matches!(store.freeze(tree, &next).await, Ok(ledger::store::Freeze::Done(_))));
+    store
+        .register_next_key("a", &next.keys[0].spki)
+        .await
+        .unwrap();
+    assert!(matches!(
+        store.freeze(tree, &next).await,
+        Ok(ledger::store::Freeze::Done(_))
+    ));
 
-    let seen = "SELECT state = 'active', pg_try_advisory_xact_lock_shared(-1) FROM tree WHERE tree_id = 1";
+    let seen =
+        "SELECT state = 'active', pg_try_advisory_xact_lock_shared(-1) FROM tree WHERE tree_id = 1";
     let seen: (bool, bool) = sqlx::query_as(seen).fetch_one(&mut late).await.unwrap();
-    assert_eq!(seen, (true, true), "neither the state nor the lock stops it");
-    let place = late.execute("INSERT INTO head VALUES (1, 2, 3, 0, sha256('x'))").await;
+    assert_eq!(
+        seen,
+        (true, true),
+        "neither the state nor the lock stops it"
+    );
+    let place = late
+        .execute("INSERT INTO head VALUES (1, 2, 3, 0, sha256('x'))")
+        .await;
     assert!(place.is_err(), "the primary key does");
     database.remove().await;
 }

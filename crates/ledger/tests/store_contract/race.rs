@@ -25,24 +25,38 @@ pub(crate) async fn one_of_two_writers_wins(database: &Database) {
             (Commit::LostRace, Commit::Done) => &right,
             neither => panic!("{neither:?}"),
         };
-        let stored = store.entries(tree, &[LeafIndex(size)], TreeSize(size + 1)).await.unwrap();
+        let stored = store
+            .entries(tree, &[LeafIndex(size)], TreeSize(size + 1))
+            .await
+            .unwrap();
         assert_eq!(stored[0].body, winner.entries[0].body);
     }
     let counts = store.audit_counts(tree, TreeSize(TURNS)).await.unwrap();
-    assert_eq!((counts.entries, counts.bodies, counts.leaves), (TURNS, TURNS, TURNS));
-    assert_eq!((counts.index_keys, counts.beyond_newest_head), (2 * TURNS, 0));
+    assert_eq!(
+        (counts.entries, counts.bodies, counts.leaves),
+        (TURNS, TURNS, TURNS)
+    );
+    assert_eq!(
+        (counts.index_keys, counts.beyond_newest_head),
+        (2 * TURNS, 0)
+    );
 }
 
 pub(crate) async fn an_exclusive_section_keeps_others_out(database: &Database) {
     let store = &*database.store;
     let (tree, mut one) = one_tree(store).await;
     let mut other = store.writer().await.unwrap();
-    let (left, right) =
-        (round(store, tree, 0, entries("left", 1)).await, round(store, tree, 0, entries("right", 1)).await);
+    let (left, right) = (
+        round(store, tree, 0, entries("left", 1)).await,
+        round(store, tree, 0, entries("right", 1)).await,
+    );
     one.begin_exclusive(tree).await.unwrap();
     // SQLite lets the other one wait, Postgres turns it away.
     let outcomes = tokio::join!(other.commit(&right), one.commit(&left));
-    assert_eq!((outcomes.0.unwrap(), outcomes.1.unwrap()), (Commit::LostRace, Commit::Done));
+    assert_eq!(
+        (outcomes.0.unwrap(), outcomes.1.unwrap()),
+        (Commit::LostRace, Commit::Done)
+    );
     // The section ended with the commit.
     grow(store, &mut *other, tree, 1, 1).await;
     grow(store, &mut *one, tree, 2, 1).await;
@@ -58,7 +72,10 @@ pub(crate) async fn an_exclusive_section_sees_what_came_before(database: &Databa
     assert_eq!((waited.unwrap(), committed.unwrap()), ((), Commit::Done));
 
     assert_eq!(one.newest_head(tree).await.unwrap(), Some(first.head));
-    let found = one.find_leaves(tree, &[first.entries[0].leaf_hash], TreeSize(1)).await.unwrap();
+    let found = one
+        .find_leaves(tree, &[first.entries[0].leaf_hash], TreeSize(1))
+        .await
+        .unwrap();
     assert_eq!(found.len(), 1);
     grow(store, &mut *one, tree, 1, 1).await;
 }

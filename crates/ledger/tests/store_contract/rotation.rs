@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ledger::TreeId;
 use ledger::store::{
-    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, StoreError, TreeRow, TreeState,
+    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, StoreError,
+    TreeRow, TreeState,
 };
 use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
 
@@ -16,7 +17,10 @@ const NEXT_SPKI: &[u8] = b"der of the next key";
 pub(crate) fn next_tree() -> TreeRow {
     TreeRow {
         created_at: START + 9,
-        keys: vec![KeyRow { role: KeyRole::Log, spki: NEXT_SPKI.to_vec() }],
+        keys: vec![KeyRow {
+            role: KeyRole::Log,
+            spki: NEXT_SPKI.to_vec(),
+        }],
         ..tree(2, "a")
     }
 }
@@ -26,23 +30,60 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
     let (old, mut writer) = one_tree(store).await;
     let sent = grow(store, &mut *writer, old, 0, 3).await;
     let mut late = round(store, old, 3, entries("late", 1)).await;
-    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Refused, "no key is registered");
+    assert_eq!(
+        store.freeze(old, &next_tree()).await.unwrap(),
+        Freeze::Refused,
+        "no key is registered"
+    );
     store.register_next_key("a", b"another").await.unwrap();
-    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Refused, "another key is registered");
+    assert_eq!(
+        store.freeze(old, &next_tree()).await.unwrap(),
+        Freeze::Refused,
+        "another key is registered"
+    );
     store.register_next_key("a", NEXT_SPKI).await.unwrap();
-    assert_eq!(store.next_key("a").await.unwrap().as_deref(), Some(NEXT_SPKI));
+    assert_eq!(
+        store.next_key("a").await.unwrap().as_deref(),
+        Some(NEXT_SPKI)
+    );
 
-    let last = HeadRow { prev_size: TreeSize(3), ..sent.head };
-    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Done(last));
+    let last = HeadRow {
+        prev_size: TreeSize(3),
+        ..sent.head
+    };
+    assert_eq!(
+        store.freeze(old, &next_tree()).await.unwrap(),
+        Freeze::Done(last)
+    );
     let standing = store.reader().standing(old).await.unwrap();
-    assert_eq!(standing, Some(Standing { state: TreeState::Frozen, head: Some(last) }));
+    assert_eq!(
+        standing,
+        Some(Standing {
+            state: TreeState::Frozen,
+            head: Some(last)
+        })
+    );
     assert_eq!(writer.commit(&late).await.unwrap(), Commit::NotOurs);
     let trees = store.trees().await.unwrap();
     assert_eq!(trees[0].frozen_at, Some(START + 9));
-    assert_eq!(trees[1], TreeRow { first_log_index: tree(1, "a").first_log_index + 3, ..next_tree() });
-    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Refused, "once");
+    assert_eq!(
+        trees[1],
+        TreeRow {
+            first_log_index: tree(1, "a").first_log_index + 3,
+            ..next_tree()
+        }
+    );
+    assert_eq!(
+        store.freeze(old, &next_tree()).await.unwrap(),
+        Freeze::Refused,
+        "once"
+    );
     store.forget_next_key("a", b"another").await.unwrap();
-    assert_eq!(store.next_key("a").await.unwrap().as_deref(), Some(NEXT_SPKI), "nobody was told yet");
+    assert_eq!(
+        store.next_key("a").await.unwrap().as_deref(),
+        Some(NEXT_SPKI),
+        "nobody was told yet"
+    );
     store.forget_next_key("a", NEXT_SPKI).await.unwrap();
     assert_eq!(store.next_key("a").await.unwrap(), None);
 
@@ -56,8 +97,14 @@ pub(crate) async fn the_key_of_a_tree_is_not_registered_again(database: &Databas
     let store = &*database.store;
     let (old, _) = one_tree(store).await;
     assert!(store.register_next_key("a", NEXT_SPKI).await.unwrap());
-    assert!(store.register_next_key("a", NEXT_SPKI).await.unwrap(), "begun again");
-    assert!(matches!(store.freeze(old, &next_tree()).await, Ok(Freeze::Done(_))));
+    assert!(
+        store.register_next_key("a", NEXT_SPKI).await.unwrap(),
+        "begun again"
+    );
+    assert!(matches!(
+        store.freeze(old, &next_tree()).await,
+        Ok(Freeze::Done(_))
+    ));
     for registered in [Some(NEXT_SPKI), None] {
         for used in [NEXT_SPKI, SPKI] {
             assert!(!store.register_next_key("a", used).await.unwrap());
@@ -69,25 +116,50 @@ pub(crate) async fn the_key_of_a_tree_is_not_registered_again(database: &Databas
 }
 
 /// A client believes an entry only within the times of its tree.
-pub(crate) async fn a_round_that_came_while_the_freeze_waited_is_within_the_times_of_its_tree(database: &Database) {
+pub(crate) async fn a_round_that_came_while_the_freeze_waited_is_within_the_times_of_its_tree(
+    database: &Database,
+) {
     let store = &*database.store;
     let (old, mut writer) = one_tree(store).await;
     let sent = grow(store, &mut *writer, old, 0, 3).await;
     store.register_next_key("a", NEXT_SPKI).await.unwrap();
-    let earlier = TreeRow { created_at: sent.head.time - 5, ..next_tree() };
-    assert!(matches!(store.freeze(old, &earlier).await, Ok(Freeze::Done(_))));
+    let earlier = TreeRow {
+        created_at: sent.head.time - 5,
+        ..next_tree()
+    };
+    assert!(matches!(
+        store.freeze(old, &earlier).await,
+        Ok(Freeze::Done(_))
+    ));
     let trees = store.trees().await.unwrap();
-    assert_eq!((trees[0].frozen_at, trees[1].created_at), (Some(sent.head.time), sent.head.time - 5));
+    assert_eq!(
+        (trees[0].frozen_at, trees[1].created_at),
+        (Some(sent.head.time), sent.head.time - 5)
+    );
 }
 
 pub(crate) async fn an_empty_tree_is_frozen_too(database: &Database) {
     let store = &*database.store;
     let (old, _) = one_tree(store).await;
-    assert_eq!(store.reader().standing(old).await.unwrap(), Some(Standing { state: TreeState::Active, head: None }));
+    assert_eq!(
+        store.reader().standing(old).await.unwrap(),
+        Some(Standing {
+            state: TreeState::Active,
+            head: None
+        })
+    );
     assert_eq!(store.reader().standing(TreeId(77)).await.unwrap(), None);
     store.register_next_key("a", NEXT_SPKI).await.unwrap();
-    let last = HeadRow { prev_size: TreeSize(0), size: TreeSize(0), root: EMPTY_ROOT, time: 0 };
-    assert_eq!(store.freeze(old, &next_tree()).await.unwrap(), Freeze::Done(last));
+    let last = HeadRow {
+        prev_size: TreeSize(0),
+        size: TreeSize(0),
+        root: EMPTY_ROOT,
+        time: 0,
+    };
+    assert_eq!(
+        store.freeze(old, &next_tree()).await.unwrap(),
+        Freeze::Done(last)
+    );
 }
 
 pub(crate) async fn a_freeze_that_fails_changes_nothing(database: &Database) {
@@ -95,11 +167,20 @@ pub(crate) async fn a_freeze_that_fails_changes_nothing(database: &Database) {
     let (old, mut writer) = one_tree(store).await;
     grow(store, &mut *writer, old, 0, 1).await;
     store.register_next_key("a", NEXT_SPKI).await.unwrap();
-    let taken = TreeRow { origin_v2: tree(1, "a").origin_v2, ..next_tree() };
-    assert!(matches!(store.freeze(old, &taken).await, Err(StoreError::Data(_))));
+    let taken = TreeRow {
+        origin_v2: tree(1, "a").origin_v2,
+        ..next_tree()
+    };
+    assert!(matches!(
+        store.freeze(old, &taken).await,
+        Err(StoreError::Data(_))
+    ));
     assert_eq!(store.trees().await.unwrap(), [tree(1, "a")]);
     grow(store, &mut *writer, old, 1, 1).await;
-    assert!(matches!(store.freeze(old, &next_tree()).await, Ok(Freeze::Done(_))));
+    assert!(matches!(
+        store.freeze(old, &next_tree()).await,
+        Ok(Freeze::Done(_))
+    ));
 }
 
 pub(crate) async fn servers_show_that_they_live(database: &Database) {
@@ -111,17 +192,32 @@ pub(crate) async fn servers_show_that_they_live(database: &Database) {
         log_ids: keys.iter().map(|key| sha256(key.as_bytes())).collect(),
     };
     let (one, two) = (server("1", &["x"]), server("2", &["x", "y"]));
-    for row in [&two, &one, &ServerRow { name: "b".into(), ..server("3", &[]) }] {
+    for row in [
+        &two,
+        &one,
+        &ServerRow {
+            name: "b".into(),
+            ..server("3", &[])
+        },
+    ] {
         store.note_server(row).await.unwrap();
     }
     let minute = Duration::from_secs(60);
-    assert_eq!(store.servers("a", minute).await.unwrap(), [one, two.clone()]);
+    assert_eq!(
+        store.servers("a", minute).await.unwrap(),
+        [one, two.clone()]
+    );
     let one = server("1", &["x", "y"]);
     store.note_server(&one).await.unwrap();
-    assert_eq!(store.servers("a", minute).await.unwrap(), [one, two.clone()]);
+    assert_eq!(
+        store.servers("a", minute).await.unwrap(),
+        [one, two.clone()]
+    );
     store.forget_server("1").await.unwrap();
     assert_eq!(store.servers("a", minute).await.unwrap(), [two]);
-    database.execute("UPDATE server SET seen = seen - 61000").await;
+    database
+        .execute("UPDATE server SET seen = seen - 61000")
+        .await;
     assert_eq!(store.servers("a", minute).await.unwrap(), []);
 }
 
@@ -129,16 +225,32 @@ pub(crate) async fn the_first_last_checkpoints_are_kept(database: &Database) {
     let store = &*database.store;
     let (old, mut writer) = one_tree(store).await;
     grow(store, &mut *writer, old, 0, 3).await;
-    store.put_timestamps(old, &[timestamp(1, "one")]).await.unwrap();
-    assert_eq!(store.unsigned(old, 0..3).await.unwrap(), [LeafIndex(0), LeafIndex(2)]);
+    store
+        .put_timestamps(old, &[timestamp(1, "one")])
+        .await
+        .unwrap();
+    assert_eq!(
+        store.unsigned(old, 0..3).await.unwrap(),
+        [LeafIndex(0), LeafIndex(2)]
+    );
     assert_eq!(store.unsigned(old, 1..2).await.unwrap(), []);
-    let texts = |text: &str| FinalCheckpoint { checkpoint_v1: text.to_owned(), checkpoint_v2: format!("v2 {text}") };
+    let texts = |text: &str| FinalCheckpoint {
+        checkpoint_v1: text.to_owned(),
+        checkpoint_v2: format!("v2 {text}"),
+    };
     store.keep_final(old, &texts("early")).await.unwrap();
-    assert_eq!(store.final_checkpoint(old).await.unwrap(), None, "the tree is active");
+    assert_eq!(
+        store.final_checkpoint(old).await.unwrap(),
+        None,
+        "the tree is active"
+    );
     store.register_next_key("a", NEXT_SPKI).await.unwrap();
     store.freeze(old, &next_tree()).await.unwrap();
     for text in ["first", "second"] {
         store.keep_final(old, &texts(text)).await.unwrap();
     }
-    assert_eq!(store.final_checkpoint(old).await.unwrap(), Some(texts("first")));
+    assert_eq!(
+        store.final_checkpoint(old).await.unwrap(),
+        Some(texts("first"))
+    );
 }

@@ -7,7 +7,9 @@ use ledger::store::{Commit, EntryRef, HeadRow, IndexKeys};
 use tlog::{LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
-use crate::samples::{attestation, entries, entry, entry_of, full_tile, grow, one_tree, root, round, timestamp};
+use crate::samples::{
+    attestation, entries, entry, entry_of, full_tile, grow, one_tree, root, round, timestamp,
+};
 use crate::searches::found as found_by_keys;
 
 pub(crate) async fn a_round_comes_back_whole(database: &Database) {
@@ -21,27 +23,55 @@ pub(crate) async fn a_round_comes_back_whole(database: &Database) {
     sent.timestamps = vec![timestamp(2, "signature")];
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
 
-    for mut read in [store.reader(), database.open_again().await.reader(), writer as Box<dyn ledger::store::Read>] {
+    for mut read in [
+        store.reader(),
+        database.open_again().await.reader(),
+        writer as Box<dyn ledger::store::Read>,
+    ] {
         assert_eq!(read.newest_head(tree).await.unwrap(), Some(sent.head));
         let hashes = read.leaf_hashes(tree, 1..3).await.unwrap();
-        assert_eq!(hashes, [sent.entries[1].leaf_hash, sent.entries[2].leaf_hash]);
-        assert_eq!(read.tile_roots(tree, 0, 0..2).await.unwrap(), [full_tile(0, 0).root, full_tile(0, 1).root]);
-        let tiles = read.full_tiles(tree, &[full_tile(1, 0).id, full_tile(0, 1).id]).await.unwrap();
+        assert_eq!(
+            hashes,
+            [sent.entries[1].leaf_hash, sent.entries[2].leaf_hash]
+        );
+        assert_eq!(
+            read.tile_roots(tree, 0, 0..2).await.unwrap(),
+            [full_tile(0, 0).root, full_tile(0, 1).root]
+        );
+        let tiles = read
+            .full_tiles(tree, &[full_tile(1, 0).id, full_tile(0, 1).id])
+            .await
+            .unwrap();
         assert_eq!(tiles, [full_tile(1, 0).hashes, full_tile(0, 1).hashes]);
     }
 
-    let stored = store.entries(tree, &[LeafIndex(2), LeafIndex(1)], TreeSize(3)).await.unwrap();
-    assert_eq!(stored.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), [1, 2]);
+    let stored = store
+        .entries(tree, &[LeafIndex(2), LeafIndex(1)], TreeSize(3))
+        .await
+        .unwrap();
+    assert_eq!(
+        stored
+            .iter()
+            .map(|entry| entry.leaf_index.0)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
     for entry in &stored {
         let sent_entry = &sent.entries[usize::try_from(entry.leaf_index.0).unwrap()];
         assert_eq!(
             (entry.leaf_hash, &entry.kind, &entry.body),
             (sent_entry.leaf_hash, &sent_entry.kind, &sent_entry.body)
         );
-        assert_eq!((entry.time, &entry.attestation), (sent.head.time, &sent_entry.attestation));
+        assert_eq!(
+            (entry.time, &entry.attestation),
+            (sent.head.time, &sent_entry.attestation)
+        );
     }
     assert_eq!(stored[0].signed_entry_timestamp, None);
-    assert_eq!(stored[1].signed_entry_timestamp.as_deref(), Some(&b"signature"[..]));
+    assert_eq!(
+        stored[1].signed_entry_timestamp.as_deref(),
+        Some(&b"signature"[..])
+    );
 }
 
 /// Leaves that are there already: the round is told which, and stores nothing.
@@ -54,15 +84,25 @@ pub(crate) async fn a_round_is_told_its_duplicates(database: &Database) {
     // Another leaf hash with the same first 16 bytes is no duplicate.
     let mut twin = again(0);
     twin.leaf_hash.0[16] ^= 1;
-    let sent = round(store, tree, 3, vec![entry("new"), again(2), twin.clone(), again(1)]).await;
-    let at =
-        |number: usize| EntryRef { leaf_index: LeafIndex(number as u64), leaf_hash: first.entries[number].leaf_hash };
+    let sent = round(
+        store,
+        tree,
+        3,
+        vec![entry("new"), again(2), twin.clone(), again(1)],
+    )
+    .await;
+    let at = |number: usize| EntryRef {
+        leaf_index: LeafIndex(number as u64),
+        leaf_hash: first.entries[number].leaf_hash,
+    };
     let before = store.audit_counts(tree, TreeSize(3)).await.unwrap();
     for exclusive in [false, true] {
         if exclusive {
             writer.begin_exclusive(tree).await.unwrap();
         }
-        let Commit::Duplicates(mut stored) = writer.commit(&sent).await.unwrap() else { panic!("stored twice") };
+        let Commit::Duplicates(mut stored) = writer.commit(&sent).await.unwrap() else {
+            panic!("stored twice")
+        };
         stored.sort_unstable();
         assert_eq!(stored, [at(1), at(2)]);
         let counts = store.audit_counts(tree, TreeSize(3)).await.unwrap();
@@ -72,7 +112,10 @@ pub(crate) async fn a_round_is_told_its_duplicates(database: &Database) {
     let rest = round(store, tree, 3, vec![entry("new"), twin]).await;
     let others = round(store, tree, 3, vec![entry("other")]).await;
     let outcomes = tokio::join!(other.commit(&others), writer.commit(&rest));
-    assert_eq!((outcomes.0.unwrap(), outcomes.1.unwrap()), (Commit::LostRace, Commit::Done));
+    assert_eq!(
+        (outcomes.0.unwrap(), outcomes.1.unwrap()),
+        (Commit::LostRace, Commit::Done)
+    );
     // Leaves of a tree that is not the round's are no duplicates.
     let mut forked = round(store, tree, 5, vec![again(0)]).await;
     forked.prev_root = sha256(b"another tree");
@@ -99,12 +142,23 @@ pub(crate) async fn a_full_round_comes_back_whole(database: &Database) {
     let indexes: Vec<LeafIndex> = (0..1024).map(LeafIndex).collect();
     let stored = store.entries(tree, &indexes, TreeSize(1024)).await.unwrap();
     assert_eq!(stored.len(), 1024);
-    assert!(stored.iter().zip(&sent.entries).all(|(stored, sent)| stored.body == sent.body));
+    assert!(
+        stored
+            .iter()
+            .zip(&sent.entries)
+            .all(|(stored, sent)| stored.body == sent.body)
+    );
     let hashes: Vec<_> = sent.entries.iter().map(|entry| entry.leaf_hash).collect();
-    let mut found = writer.find_leaves(tree, &hashes, TreeSize(1024)).await.unwrap();
+    let mut found = writer
+        .find_leaves(tree, &hashes, TreeSize(1024))
+        .await
+        .unwrap();
     found.sort_unstable();
     assert!(found.iter().map(|entry| entry.leaf_hash).eq(hashes));
-    assert_eq!(found_by_keys(store, tree, &["key 1023 3".to_owned()], 1024, 10).await, [1023]);
+    assert_eq!(
+        found_by_keys(store, tree, &["key 1023 3".to_owned()], 1024, 10).await,
+        [1023]
+    );
 }
 
 pub(crate) async fn heads_are_the_history(database: &Database) {
@@ -112,33 +166,75 @@ pub(crate) async fn heads_are_the_history(database: &Database) {
     let (tree, mut writer) = one_tree(store).await;
     let mut history: Vec<HeadRow> = Vec::new();
     for prev_size in [0, 1, 3, 6] {
-        let count = usize::try_from(prev_size / 2 + 1).unwrap() + usize::from(prev_size == 1 || prev_size == 3);
+        let count = usize::try_from(prev_size / 2 + 1).unwrap()
+            + usize::from(prev_size == 1 || prev_size == 3);
         history.push(grow(store, &mut *writer, tree, prev_size, count).await.head);
     }
     assert_eq!(store.heads(tree, TreeSize(0), 100).await.unwrap(), history);
-    assert_eq!(store.heads(tree, TreeSize(1), 2).await.unwrap(), history[1..3]);
+    assert_eq!(
+        store.heads(tree, TreeSize(1), 2).await.unwrap(),
+        history[1..3]
+    );
     assert_eq!(store.heads(tree, TreeSize(7), 2).await.unwrap(), []);
-    assert_eq!(writer.newest_head(tree).await.unwrap().as_ref(), history.last());
+    assert_eq!(
+        writer.newest_head(tree).await.unwrap().as_ref(),
+        history.last()
+    );
 }
 
 pub(crate) async fn the_first_timestamp_stored_wins(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     grow(store, &mut *writer, tree, 0, 3).await;
-    store.put_timestamps(tree, &[timestamp(1, "by a reader")]).await.unwrap();
+    store
+        .put_timestamps(tree, &[timestamp(1, "by a reader")])
+        .await
+        .unwrap();
 
     let mut second = round(store, tree, 3, entries("more", 1)).await;
-    second.timestamps = vec![timestamp(2, "by the round"), timestamp(1, "too late"), timestamp(0, "by the round")];
+    second.timestamps = vec![
+        timestamp(2, "by the round"),
+        timestamp(1, "too late"),
+        timestamp(0, "by the round"),
+    ];
     assert_eq!(writer.commit(&second).await.unwrap(), Commit::Done);
-    store.put_timestamps(tree, &[timestamp(2, "too late"), timestamp(0, "too late")]).await.unwrap();
+    store
+        .put_timestamps(tree, &[timestamp(2, "too late"), timestamp(0, "too late")])
+        .await
+        .unwrap();
     store.put_timestamps(tree, &[]).await.unwrap();
-    // No entry is there yet: a server whose entry 4 went away with an older copy must not sign the next one's.
-    store.put_timestamps(tree, &[timestamp(4, "of an entry that is gone")]).await.unwrap();
-    assert_eq!(store.audit_counts(tree, TreeSize(4)).await.unwrap().beyond_newest_head, 0);
+    // No entry is there yet: a server whose entry 4 went away with an older copy must not sign the
+    // next one's.
+    store
+        .put_timestamps(tree, &[timestamp(4, "of an entry that is gone")])
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .audit_counts(tree, TreeSize(4))
+            .await
+            .unwrap()
+            .beyond_newest_head,
+        0
+    );
 
-    let stored = store.entries(tree, &[0, 1, 2, 3].map(LeafIndex), TreeSize(4)).await.unwrap();
-    let signatures: Vec<_> = stored.iter().map(|entry| entry.signed_entry_timestamp.as_deref()).collect();
-    assert_eq!(signatures, [Some(&b"by the round"[..]), Some(b"by a reader"), Some(b"by the round"), None]);
+    let stored = store
+        .entries(tree, &[0, 1, 2, 3].map(LeafIndex), TreeSize(4))
+        .await
+        .unwrap();
+    let signatures: Vec<_> = stored
+        .iter()
+        .map(|entry| entry.signed_entry_timestamp.as_deref())
+        .collect();
+    assert_eq!(
+        signatures,
+        [
+            Some(&b"by the round"[..]),
+            Some(b"by a reader"),
+            Some(b"by the round"),
+            None
+        ]
+    );
 }
 
 pub(crate) async fn a_foreign_key_does_not_commit(database: &Database) {
@@ -168,7 +264,8 @@ pub(crate) async fn a_frozen_tree_takes_nothing(database: &Database) {
     assert_eq!(writer.newest_head(tree).await.unwrap(), Some(first.head));
 }
 
-/// A restored backup: the head that the round was made for is not there, or another one of that size is.
+/// A restored backup: the head that the round was made for is not there, or another one of that
+/// size is.
 pub(crate) async fn a_database_that_went_back_takes_nothing(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
@@ -179,7 +276,9 @@ pub(crate) async fn a_database_that_went_back_takes_nothing(database: &Database)
     next.prev_root = root(99);
     assert_eq!(writer.commit(&next).await.unwrap(), Commit::LostRace);
     next.prev_root = root(4);
-    database.execute("DELETE FROM head WHERE prev_size = 2").await;
+    database
+        .execute("DELETE FROM head WHERE prev_size = 2")
+        .await;
     assert_eq!(writer.commit(&next).await.unwrap(), Commit::LostRace);
     database.execute("DELETE FROM head").await;
     assert_eq!(writer.commit(&next).await.unwrap(), Commit::LostRace);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ledger::store::{
-    Attestation, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, Round, Store, TimestampRow, TreeRow, TreeState,
-    Writer,
+    Attestation, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, Round, Store, TimestampRow,
+    TreeRow, TreeState, Writer,
 };
 use ledger::{Apis, TreeId};
 use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TileId, TreeSize, sha256};
@@ -28,8 +28,14 @@ pub(crate) fn tree(id: i64, name: &str) -> TreeRow {
         created_at: START,
         frozen_at: None,
         keys: vec![
-            KeyRow { role: KeyRole::Log, spki: SPKI.to_vec() },
-            KeyRow { role: KeyRole::Cosigner, spki: b"der of another".to_vec() },
+            KeyRow {
+                role: KeyRole::Log,
+                spki: SPKI.to_vec(),
+            },
+            KeyRow {
+                role: KeyRole::Cosigner,
+                spki: b"der of another".to_vec(),
+            },
         ],
     }
 }
@@ -52,7 +58,9 @@ pub(crate) fn entry(text: &str) -> EntryRow {
 }
 
 pub(crate) fn entries(prefix: &str, count: usize) -> Vec<EntryRow> {
-    (0..count).map(|number| entry(&format!("{prefix} {number}"))).collect()
+    (0..count)
+        .map(|number| entry(&format!("{prefix} {number}")))
+        .collect()
 }
 
 /// The entry of a round, to be changed before the round is sent.
@@ -61,24 +69,45 @@ pub(crate) fn entry_of(round: &mut Round, number: usize) -> &mut EntryRow {
 }
 
 pub(crate) fn attestation(text: &str) -> Attestation {
-    Attestation { digest: sha256(text.as_bytes()), data: text.as_bytes().to_vec() }
+    Attestation {
+        digest: sha256(text.as_bytes()),
+        data: text.as_bytes().to_vec(),
+    }
 }
 
 pub(crate) fn full_tile(level: u8, index: u64) -> FullTile {
-    let hashes: Vec<Hash> = (0..256).map(|place| sha256(format!("{level} {index} {place}").as_bytes())).collect();
-    FullTile { id: TileId { level, index }, root: sha256(format!("root of {level} {index}").as_bytes()), hashes }
+    let hashes: Vec<Hash> = (0..256)
+        .map(|place| sha256(format!("{level} {index} {place}").as_bytes()))
+        .collect();
+    FullTile {
+        id: TileId { level, index },
+        root: sha256(format!("root of {level} {index}").as_bytes()),
+        hashes,
+    }
 }
 
 pub(crate) fn timestamp(leaf_index: u64, signature: &str) -> TimestampRow {
-    TimestampRow { leaf_index: LeafIndex(leaf_index), signature: signature.as_bytes().into() }
+    TimestampRow {
+        leaf_index: LeafIndex(leaf_index),
+        signature: signature.as_bytes().into(),
+    }
 }
 
 pub(crate) fn root(size: u64) -> Hash {
-    if size == 0 { EMPTY_ROOT } else { sha256(format!("root {size}").as_bytes()) }
+    if size == 0 {
+        EMPTY_ROOT
+    } else {
+        sha256(format!("root {size}").as_bytes())
+    }
 }
 
 /// A round onto a tree of `prev_size` with made-up roots.
-pub(crate) async fn round(store: &dyn Store, tree_id: TreeId, prev_size: u64, entries: Vec<EntryRow>) -> Round {
+pub(crate) async fn round(
+    store: &dyn Store,
+    tree_id: TreeId,
+    prev_size: u64,
+    entries: Vec<EntryRow>,
+) -> Round {
     let size = prev_size + entries.len() as u64;
     Round {
         tree_id,
@@ -112,7 +141,13 @@ pub(crate) async fn grow(
     prev_size: u64,
     count: usize,
 ) -> Round {
-    let round = round(store, tree_id, prev_size, entries(&format!("entry from {prev_size}:"), count)).await;
+    let round = round(
+        store,
+        tree_id,
+        prev_size,
+        entries(&format!("entry from {prev_size}:"), count),
+    )
+    .await;
     assert_eq!(writer.commit(&round).await.unwrap(), Commit::Done);
     round
 }

@@ -16,20 +16,41 @@ use crate::samples::{SOMEONE, START, entries, entry, entry_of, index_keys, one_t
 
 /// A bound on look-ups alone.
 fn look_ups(look_ups: u32) -> Bound {
-    Bound { look_ups, until: Instant::now() + Duration::from_secs(60) }
+    Bound {
+        look_ups,
+        until: Instant::now() + Duration::from_secs(60),
+    }
 }
 
 /// All of these keys, each as a condition, and one of these kinds, if there are any.
 fn conditions(keys: &[String], kinds: &[&str]) -> Vec<Condition> {
     let keys = keys.iter().map(|key| Condition::Keys(vec![key.clone()]));
     let kinds: Vec<String> = kinds.iter().map(|&kind| kind.to_owned()).collect();
-    keys.chain((!kinds.is_empty()).then_some(Condition::Kinds(kinds))).collect()
+    keys.chain((!kinds.is_empty()).then_some(Condition::Kinds(kinds)))
+        .collect()
 }
 
-/// Indexes of the newest entries below `size` that have all of `keys`, at most `limit`, call by call.
-pub(crate) async fn found(store: &dyn Store, tree: TreeId, keys: &[String], size: u64, limit: u32) -> Vec<u64> {
+/// Indexes of the newest entries below `size` that have all of `keys`, at most `limit`, call by
+/// call.
+pub(crate) async fn found(
+    store: &dyn Store,
+    tree: TreeId,
+    keys: &[String],
+    size: u64,
+    limit: u32,
+) -> Vec<u64> {
     let conditions = conditions(keys, &[]);
-    pages(store, tree, &Query { conditions: &conditions, range: 0..size, limit }, look_ups(1_000)).await
+    pages(
+        store,
+        tree,
+        &Query {
+            conditions: &conditions,
+            range: 0..size,
+            limit,
+        },
+        look_ups(1_000),
+    )
+    .await
 }
 
 /// The indexes of a search up to its limit, however many calls it takes.
@@ -70,7 +91,11 @@ pub(crate) async fn keys_are_found_all_together_newest_first(database: &Database
         (&["ALL"], 9, 100, &[]),
     ] {
         let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
-        assert_eq!(found(store, tree, &keys, size, limit).await, expected, "{keys:?} below {size}, at most {limit}");
+        assert_eq!(
+            found(store, tree, &keys, size, limit).await,
+            expected,
+            "{keys:?} below {size}, at most {limit}"
+        );
     }
 }
 
@@ -85,19 +110,55 @@ pub(crate) async fn keys_looked_up_at_once_are_found_as_alone(database: &Databas
     }
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
 
-    let asked =
-        [("of 4", 0..9), ("all", 0..9), ("none", 0..9), ("all", 0..5), ("all", 7..9), ("of 4", 0..4), ("ALL", 0..9)];
-    let queries = asked.map(|(key, range)| KeyQuery { key: key.to_owned(), range });
+    let asked = [
+        ("of 4", 0..9),
+        ("all", 0..9),
+        ("none", 0..9),
+        ("all", 0..5),
+        ("all", 7..9),
+        ("of 4", 0..4),
+        ("ALL", 0..9),
+    ];
+    let queries = asked.map(|(key, range)| KeyQuery {
+        key: key.to_owned(),
+        range,
+    });
     let pages = store.search_each(tree, &queries, LIMIT).await.unwrap();
     assert_eq!(pages.len(), queries.len());
     for (query, page) in queries.iter().zip(&pages) {
         let conditions = conditions(std::slice::from_ref(&query.key), &[]);
-        let alone = Query { conditions: &conditions, range: query.range.clone(), limit: LIMIT };
-        assert_eq!(page, &search(store, tree, &alone, look_ups(1)).await.unwrap(), "{query:?}");
+        let alone = Query {
+            conditions: &conditions,
+            range: query.range.clone(),
+            limit: LIMIT,
+        };
+        assert_eq!(
+            page,
+            &search(store, tree, &alone, look_ups(1)).await.unwrap(),
+            "{query:?}"
+        );
     }
-    let found: Vec<Vec<u64>> =
-        pages.iter().map(|page| page.entries.iter().map(|entry| entry.leaf_index.0).collect()).collect();
-    assert_eq!(found, [vec![4], vec![8, 7, 6], vec![], vec![4, 3, 2], vec![8, 7], vec![], vec![]]);
+    let found: Vec<Vec<u64>> = pages
+        .iter()
+        .map(|page| {
+            page.entries
+                .iter()
+                .map(|entry| entry.leaf_index.0)
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            vec![4],
+            vec![8, 7, 6],
+            vec![],
+            vec![4, 3, 2],
+            vec![8, 7],
+            vec![],
+            vec![]
+        ]
+    );
     assert_eq!(store.search_each(tree, &[], LIMIT).await.unwrap(), []);
 }
 
@@ -108,7 +169,13 @@ pub(crate) async fn frequent_keys_are_found_together(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     for prev_size in (0..ROUNDS).map(|number| number * 1024) {
-        let mut sent = round(store, tree, prev_size, entries(&format!("from {prev_size}:"), 1024)).await;
+        let mut sent = round(
+            store,
+            tree,
+            prev_size,
+            entries(&format!("from {prev_size}:"), 1024),
+        )
+        .await;
         for (index, entry) in (prev_size..).zip(sent.entries.iter_mut().map(Arc::make_mut)) {
             let of_two = if index % 2 == 0 { "even" } else { "odd" };
             entry.index_keys = match index < WITH_BOTH {
@@ -120,20 +187,39 @@ pub(crate) async fn frequent_keys_are_found_together(database: &Database) {
     }
     let keys = ["even".to_owned(), "odd".to_owned()];
     let expected: Vec<u64> = (WITH_BOTH - 500..WITH_BOTH).rev().collect();
-    assert_eq!(found(store, tree, &keys, ROUNDS * 1024, 500).await, expected);
+    assert_eq!(
+        found(store, tree, &keys, ROUNDS * 1024, 500).await,
+        expected
+    );
     // The newest 500 of one of them are 1,000 entries.
     let conditions = conditions(&keys, &[]);
-    let query = Query { conditions: &conditions, range: 0..ROUNDS * 1024, limit: 500 };
+    let query = Query {
+        conditions: &conditions,
+        range: 0..ROUNDS * 1024,
+        limit: 500,
+    };
     let first = search(store, tree, &query, look_ups(500)).await.unwrap();
     assert_eq!(first.entries, []);
-    assert!((ROUNDS * 1024 - 1_100..ROUNDS * 1024 - 250).contains(&first.down_to), "{}", first.down_to);
+    assert!(
+        (ROUNDS * 1024 - 1_100..ROUNDS * 1024 - 250).contains(&first.down_to),
+        "{}",
+        first.down_to
+    );
     // A time that is over has one step done nevertheless.
-    let late = Bound { look_ups: u32::MAX, until: Instant::now() };
+    let late = Bound {
+        look_ups: u32::MAX,
+        until: Instant::now(),
+    };
     let first = search(store, tree, &query, late).await.unwrap();
-    assert!((ROUNDS * 1024 - 300..ROUNDS * 1024).contains(&first.down_to), "{}", first.down_to);
+    assert!(
+        (ROUNDS * 1024 - 300..ROUNDS * 1024).contains(&first.down_to),
+        "{}",
+        first.down_to
+    );
 }
 
-/// Few enough texts that all kinds of meeting occur: a key is on half of the entries, on a tenth, on one, or on none.
+/// Few enough texts that all kinds of meeting occur: a key is on half of the entries, on a tenth,
+/// on one, or on none.
 const TEXTS: [&str; 6] = ["half", "third", "tenth", "late", "once", "never"];
 const TAGS: [&str; 3] = ["hashedrekord:0.0.1", "rare:0.0.1", "none:0.0.1"];
 
@@ -148,42 +234,78 @@ fn has(index: u64, text: &str) -> bool {
     }
 }
 
-/// Searches of any form, in pages that end early almost at once, against one that looks at every entry.
+/// Searches of any form, in pages that end early almost at once, against one that looks at every
+/// entry.
 pub(crate) async fn pages_that_end_early_are_those_of_a_naive_search(database: &Database) {
     const SIZE: u64 = 700;
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let mut sent = round(store, tree, 0, entries("entry", SIZE as usize)).await;
     for (index, entry) in (0..).zip(sent.entries.iter_mut().map(Arc::make_mut)) {
-        let texts: Vec<&str> = TEXTS[..5].iter().copied().filter(|text| has(index, text)).collect();
+        let texts: Vec<&str> = TEXTS[..5]
+            .iter()
+            .copied()
+            .filter(|text| has(index, text))
+            .collect();
         entry.index_keys = index_keys(&texts);
         entry.kind = TAGS[usize::from(has(index, TAGS[1]))].to_owned();
     }
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
 
-    let texts = |all: &'static [&'static str]| prop::collection::btree_set(prop::sample::select(all), 1..3);
+    let texts =
+        |all: &'static [&'static str]| prop::collection::btree_set(prop::sample::select(all), 1..3);
     let keys = prop::collection::vec(texts(&TEXTS), 0..4);
     let kinds = prop::option::of(texts(&TAGS));
-    let forms = (keys, kinds, 0..SIZE, 0..=SIZE, 1_u32..40, prop::sample::select(&[0, 1, 70, 300][..]));
+    let forms = (
+        keys,
+        kinds,
+        0..SIZE,
+        0..=SIZE,
+        1_u32..40,
+        prop::sample::select(&[0, 1, 70, 300][..]),
+    );
     let mut runner = TestRunner::deterministic();
     for _ in 0..300 {
-        let (keys, kinds, from, below, limit, bound) = forms.new_tree(&mut runner).unwrap().current();
-        let owned = |texts: std::collections::BTreeSet<&str>| texts.into_iter().map(str::to_owned).collect();
-        let mut conditions: Vec<Condition> = keys.into_iter().map(|texts| Condition::Keys(owned(texts))).collect();
+        let (keys, kinds, from, below, limit, bound) =
+            forms.new_tree(&mut runner).unwrap().current();
+        let owned = |texts: std::collections::BTreeSet<&str>| {
+            texts.into_iter().map(str::to_owned).collect()
+        };
+        let mut conditions: Vec<Condition> = keys
+            .into_iter()
+            .map(|texts| Condition::Keys(owned(texts)))
+            .collect();
         conditions.extend(kinds.map(|tags| Condition::Kinds(owned(tags))));
         let range = from.min(below)..below;
-        let meets = |index: &u64| conditions.iter().all(|all| all.texts().iter().any(|text| has(*index, text)));
+        let meets = |index: &u64| {
+            conditions
+                .iter()
+                .all(|all| all.texts().iter().any(|text| has(*index, text)))
+        };
         let naive: Vec<u64> = range.clone().rev().filter(meets).collect();
         // Page by page, as one who has the cursor of the page before.
-        let (mut seen, mut query) = (Vec::new(), Query { conditions: &conditions, range, limit });
+        let (mut seen, mut query) = (
+            Vec::new(),
+            Query {
+                conditions: &conditions,
+                range,
+                limit,
+            },
+        );
         while query.range.start < query.range.end {
             let page = search(store, tree, &query, look_ups(bound)).await.unwrap();
-            assert!(page.down_to < query.range.end, "each page leads on: {query:?}");
+            assert!(
+                page.down_to < query.range.end,
+                "each page leads on: {query:?}"
+            );
             assert!(page.entries.len() <= limit as usize, "{query:?}");
             seen.extend(page.entries.iter().map(|entry| entry.leaf_index.0));
             query.range.end = page.down_to;
         }
-        assert_eq!(seen, naive, "{conditions:?} in {from}..{below}, {limit} a page, {bound} look-ups");
+        assert_eq!(
+            seen, naive,
+            "{conditions:?} in {from}..{below}, {limit} a page, {bound} look-ups"
+        );
     }
 }
 
@@ -199,28 +321,62 @@ pub(crate) async fn a_hash_without_its_text_is_not_found(database: &Database) {
 
     let key = "sha256:entry 0".to_owned();
     let of_someone = [key.clone(), SOMEONE.to_owned()];
-    assert_eq!(store.newest(tree, &conditions(&of_someone, &[])[0], 0..2, 9).await.unwrap(), [1, 0]);
-    assert_eq!(found(store, tree, std::slice::from_ref(&key), 2, 9).await, [0]);
+    assert_eq!(
+        store
+            .newest(tree, &conditions(&of_someone, &[])[0], 0..2, 9)
+            .await
+            .unwrap(),
+        [1, 0]
+    );
+    assert_eq!(
+        found(store, tree, std::slice::from_ref(&key), 2, 9).await,
+        [0]
+    );
     assert_eq!(found(store, tree, &of_someone, 2, 1).await, [0]);
-    let pages = store.search_each(tree, &[KeyQuery { key, range: 0..2 }], 9).await.unwrap();
-    assert_eq!(pages[0].entries.iter().map(|entry| entry.leaf_index.0).collect::<Vec<_>>(), [0]);
+    let pages = store
+        .search_each(tree, &[KeyQuery { key, range: 0..2 }], 9)
+        .await
+        .unwrap();
+    assert_eq!(
+        pages[0]
+            .entries
+            .iter()
+            .map(|entry| entry.leaf_index.0)
+            .collect::<Vec<_>>(),
+        [0]
+    );
 }
 
 pub(crate) async fn keys_of_any_text_are_kept(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
-    let odd: Vec<String> = ["", "\0", "a\0b", "żółć 漢字 🦀", "'; --", &"k".repeat(10_000), &"\0".repeat(30_000)]
-        .map(str::to_owned)
-        .to_vec();
+    let odd: Vec<String> = [
+        "",
+        "\0",
+        "a\0b",
+        "żółć 漢字 🦀",
+        "'; --",
+        &"k".repeat(10_000),
+        &"\0".repeat(30_000),
+    ]
+    .map(str::to_owned)
+    .to_vec();
     let mut sent = round(store, tree, 0, entries("entry", 2)).await;
     entry_of(&mut sent, 1).index_keys = IndexKeys::of(&odd);
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
 
     for key in &odd {
-        assert_eq!(found(store, tree, std::slice::from_ref(key), 2, 10).await, [1], "{key:.20?}");
+        assert_eq!(
+            found(store, tree, std::slice::from_ref(key), 2, 10).await,
+            [1],
+            "{key:.20?}"
+        );
     }
     assert_eq!(found(store, tree, &odd, 2, 10).await, [1]);
-    assert_eq!(store.audit_entries(tree, 1..2).await.unwrap()[0].index_keys, odd);
+    assert_eq!(
+        store.audit_entries(tree, 1..2).await.unwrap()[0].index_keys,
+        odd
+    );
 }
 
 /// A log of nine entries in three rounds; every third one is of another kind.
@@ -228,7 +384,13 @@ async fn of_two_kinds(database: &Database) -> TreeId {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     for prev_size in [0, 3, 6] {
-        let mut sent = round(store, tree, prev_size, entries(&format!("from {prev_size}:"), 3)).await;
+        let mut sent = round(
+            store,
+            tree,
+            prev_size,
+            entries(&format!("from {prev_size}:"), 3),
+        )
+        .await;
         entry_of(&mut sent, 0).kind = "rare:0.0.1".to_owned();
         let of_the_second = format!("sha256:from {prev_size}: 1");
         entry_of(&mut sent, 1).index_keys = index_keys(&[&of_the_second, SOMEONE, "second"]);
@@ -241,28 +403,72 @@ pub(crate) async fn entries_are_found_by_kind_with_and_without_keys(database: &D
     let store = &*database.store;
     let tree = of_two_kinds(database).await;
     for (keys, kinds, range, limit, expected) in [
-        (&[][..], &[][..], 0..9, 100, &[8, 7, 6, 5, 4, 3, 2, 1, 0][..]),
+        (
+            &[][..],
+            &[][..],
+            0..9,
+            100,
+            &[8, 7, 6, 5, 4, 3, 2, 1, 0][..],
+        ),
         (&[], &[], 2..5, 2, &[4, 3]),
         (&[], &["rare:0.0.1"], 0..9, 100, &[6, 3, 0]),
         (&[], &["rare:0.0.1"], 1..7, 1, &[6]),
-        (&[], &["rare:0.0.1", "hashedrekord:0.0.1"], 0..9, 4, &[8, 7, 6, 5]),
+        (
+            &[],
+            &["rare:0.0.1", "hashedrekord:0.0.1"],
+            0..9,
+            4,
+            &[8, 7, 6, 5],
+        ),
         (&[], &["none:0.0.1"], 0..9, 4, &[]),
-        (&["someone@example.com"], &["rare:0.0.1"], 0..9, 100, &[6, 3, 0]),
-        (&["someone@example.com", "second"], &["hashedrekord:0.0.1"], 0..9, 2, &[7, 4]),
+        (
+            &["someone@example.com"],
+            &["rare:0.0.1"],
+            0..9,
+            100,
+            &[6, 3, 0],
+        ),
+        (
+            &["someone@example.com", "second"],
+            &["hashedrekord:0.0.1"],
+            0..9,
+            2,
+            &[7, 4],
+        ),
         (&["second"], &["rare:0.0.1", "none:0.0.1"], 0..9, 2, &[]),
         (&["second"], &[], 2..7, 2, &[4]),
     ] {
         let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
         let conditions = conditions(&keys, kinds);
-        let query = Query { conditions: &conditions, range, limit };
-        assert_eq!(pages(store, tree, &query, look_ups(10)).await, expected, "{query:?}");
+        let query = Query {
+            conditions: &conditions,
+            range,
+            limit,
+        };
+        assert_eq!(
+            pages(store, tree, &query, look_ups(10)).await,
+            expected,
+            "{query:?}"
+        );
     }
     let conditions = conditions(&[], &["rare:0.0.1"]);
-    let query = Query { conditions: &conditions, range: 0..9, limit: 1 };
+    let query = Query {
+        conditions: &conditions,
+        range: 0..9,
+        limit: 1,
+    };
     let page = search(store, tree, &query, look_ups(10)).await.unwrap();
-    let [newest] = &page.entries[..] else { panic!("{page:?}") };
-    assert_eq!((newest.leaf_index, &newest.kind[..], newest.time), (LeafIndex(6), "rare:0.0.1", START + 9));
-    assert_eq!((newest.leaf_hash, page.down_to), (entry("from 6: 0").leaf_hash, 6));
+    let [newest] = &page.entries[..] else {
+        panic!("{page:?}")
+    };
+    assert_eq!(
+        (newest.leaf_index, &newest.kind[..], newest.time),
+        (LeafIndex(6), "rare:0.0.1", START + 9)
+    );
+    assert_eq!(
+        (newest.leaf_hash, page.down_to),
+        (entry("from 6: 0").leaf_hash, 6)
+    );
 }
 
 pub(crate) async fn the_first_entry_of_a_time_is_found(database: &Database) {
@@ -284,5 +490,8 @@ pub(crate) async fn the_first_entry_of_a_time_is_found(database: &Database) {
         let first = store.first_at(tree, time, TreeSize(size)).await.unwrap();
         assert_eq!(first, LeafIndex(expected), "{time} below {size}");
     }
-    assert!(store.first_at(tree, START, TreeSize(1_000)).await.is_err(), "entries are missing");
+    assert!(
+        store.first_at(tree, START, TreeSize(1_000)).await.is_err(),
+        "entries are missing"
+    );
 }

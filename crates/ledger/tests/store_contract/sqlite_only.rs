@@ -25,15 +25,28 @@ async fn the_files_are_private() {
 async fn what_is_no_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
-    std::fs::write(&path, "no database, but long enough to have a header ".repeat(40)).unwrap();
-    assert!(matches!(SqliteStore::open(&path).await, Err(StoreError::Unusable(_))));
+    std::fs::write(
+        &path,
+        "no database, but long enough to have a header ".repeat(40),
+    )
+    .unwrap();
+    assert!(matches!(
+        SqliteStore::open(&path).await,
+        Err(StoreError::Unusable(_))
+    ));
     let nowhere = Path::new("/nonexistent/log.sqlite");
-    assert!(matches!(SqliteStore::open(nowhere).await, Err(StoreError::Unusable(_))));
+    assert!(matches!(
+        SqliteStore::open(nowhere).await,
+        Err(StoreError::Unusable(_))
+    ));
 }
 
 /// Nobody but the sequencer writes: a reader cannot, whatever it is asked to do.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_is_not_shared() {
     let database = Database::sqlite().await;
-    assert_eq!((database.store.backend(), database.store.is_shared()), ("sqlite", false));
+    assert_eq!(
+        (database.store.backend(), database.store.is_shared()),
+        ("sqlite", false)
+    );
 }

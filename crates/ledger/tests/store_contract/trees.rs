@@ -17,7 +17,10 @@ pub(crate) async fn trees_come_back_whole_oldest_first(database: &Database) {
     for row in [&frozen, &active, &keyless] {
         assert!(store.create_tree(row).await.unwrap());
     }
-    assert_eq!(database.open_again().await.trees().await.unwrap(), [frozen, active, keyless]);
+    assert_eq!(
+        database.open_again().await.trees().await.unwrap(),
+        [frozen, active, keyless]
+    );
 }
 
 pub(crate) async fn one_of_two_creators_wins(database: &Database) {
@@ -33,7 +36,12 @@ pub(crate) async fn one_of_two_creators_wins(database: &Database) {
     };
     assert_eq!(store.trees().await.unwrap(), std::slice::from_ref(&winner));
     // An ID is taken for ever, under whatever name.
-    assert!(!store.create_tree(&tree(winner.tree_id.0, "another")).await.unwrap());
+    assert!(
+        !store
+            .create_tree(&tree(winner.tree_id.0, "another"))
+            .await
+            .unwrap()
+    );
     assert_eq!(store.trees().await.unwrap(), [winner]);
 }
 
@@ -44,6 +52,9 @@ pub(crate) async fn an_origin_belongs_to_one_tree(database: &Database) {
     assert!(store.create_tree(&first).await.unwrap());
     let mut second = tree(2, "log");
     second.origin_v2 = first.origin_v2.clone();
-    assert!(matches!(store.create_tree(&second).await, Err(StoreError::Data(_))));
+    assert!(matches!(
+        store.create_tree(&second).await,
+        Err(StoreError::Data(_))
+    ));
     assert_eq!(store.trees().await.unwrap(), [first]);
 }

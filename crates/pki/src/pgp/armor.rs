@@ -1,5 +1,5 @@
-//! ASCII armor (RFC 9580 section 6) as the Go library of Rekor v1.5.4 reads and writes it: of text around a block it
-//! takes no notice, nor of the checksum when it reads.
+//! ASCII armor (RFC 9580 section 6) as the Go library of Rekor v1.5.4 reads and writes it: of text
+//! around a block it takes no notice, nor of the checksum when it reads.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,16 +20,28 @@ pub(super) struct Block<'a> {
     pub(super) bytes: Option<Vec<u8>>,
 }
 
-/// The first block of `text`. What begins like one and then has a line that is neither a header nor empty is none.
+/// The first block of `text`. What begins like one and then has a line that is neither a header nor
+/// empty is none.
 pub(super) fn decode(text: &[u8]) -> Option<Block<'_>> {
-    let mut lines = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii);
     loop {
-        let label = lines
-            .by_ref()
-            .find_map(|line| (line.len() > BEGIN.len() + DASHES.len()).then(|| line.strip_prefix(BEGIN)).flatten())?;
+        let label = lines.by_ref().find_map(|line| {
+            (line.len() > BEGIN.len() + DASHES.len())
+                .then(|| line.strip_prefix(BEGIN))
+                .flatten()
+        })?;
         let label = &label[..label.len() - DASHES.len()];
-        if lines.by_ref().find(|line| !line.contains(&b':'))?.is_empty() {
-            return Some(Block { label, bytes: decode_body(lines) });
+        if lines
+            .by_ref()
+            .find(|line| !line.contains(&b':'))?
+            .is_empty()
+        {
+            return Some(Block {
+                label,
+                bytes: decode_body(lines),
+            });
         }
     }
 }
@@ -52,7 +64,8 @@ fn is_checksum(line: &[u8]) -> bool {
 /// A block without headers: 64 columns, a checksum, no final line break.
 pub(super) fn encode(label: &str, bytes: &[u8]) -> Vec<u8> {
     let encoded = STANDARD.encode(bytes);
-    let mut text = Vec::with_capacity(encoded.len() / LINE_WIDTH * (LINE_WIDTH + 1) + 2 * label.len() + 110);
+    let mut text =
+        Vec::with_capacity(encoded.len() / LINE_WIDTH * (LINE_WIDTH + 1) + 2 * label.len() + 110);
     for part in [BEGIN, label.as_bytes(), b"-----\n\n"] {
         text.extend_from_slice(part);
     }
@@ -61,7 +74,11 @@ pub(super) fn encode(label: &str, bytes: &[u8]) -> Vec<u8> {
         text.push(b'\n');
     }
     text.push(b'=');
-    text.extend_from_slice(STANDARD.encode(&checksum(bytes).to_be_bytes()[1..]).as_bytes());
+    text.extend_from_slice(
+        STANDARD
+            .encode(&checksum(bytes).to_be_bytes()[1..])
+            .as_bytes(),
+    );
     for part in [b"\n", END, label.as_bytes(), DASHES] {
         text.extend_from_slice(part);
     }
@@ -89,7 +106,8 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Option<(&str, Option<Vec<u8>>)> {
-        decode(text.as_bytes()).map(|block| (std::str::from_utf8(block.label).unwrap(), block.bytes))
+        decode(text.as_bytes())
+            .map(|block| (std::str::from_utf8(block.label).unwrap(), block.bytes))
     }
 
     #[test]
@@ -105,11 +123,23 @@ mod tests {
         }
         // A checksum of another length, or in a line with what it is of, is none.
         for body in ["A?EC\n", "AAEC\n=AAA\n", "AAEC=AAAA\n-----END PGP X-----\n"] {
-            assert_eq!(one(&format!("-----BEGIN PGP X-----\n\n{body}")), Some(("PGP X", None)), "{body}");
+            assert_eq!(
+                one(&format!("-----BEGIN PGP X-----\n\n{body}")),
+                Some(("PGP X", None)),
+                "{body}"
+            );
         }
-        assert_eq!(one(&format!("-----BEGIN PGP X-----\n\n{}\n", "A".repeat(100))), Some(("PGP X", None)));
-        for text in ["", "text", "-----BEGIN PGP X-----", "-----BEGIN PGP X-----\na: b\n", "-----BEGIN -----\n\nAA==\n"]
-        {
+        assert_eq!(
+            one(&format!("-----BEGIN PGP X-----\n\n{}\n", "A".repeat(100))),
+            Some(("PGP X", None))
+        );
+        for text in [
+            "",
+            "text",
+            "-----BEGIN PGP X-----",
+            "-----BEGIN PGP X-----\na: b\n",
+            "-----BEGIN -----\n\nAA==\n",
+        ] {
             assert_eq!(one(text), None, "{text:?}");
         }
     }
@@ -119,9 +149,16 @@ mod tests {
         for length in [0, 1, 47, 48, 49, 96, 1000] {
             let bytes = vec![7; length];
             let text = encode("PGP X", &bytes);
-            assert_eq!(one(std::str::from_utf8(&text).unwrap()), Some(("PGP X", Some(bytes))), "{length}");
+            assert_eq!(
+                one(std::str::from_utf8(&text).unwrap()),
+                Some(("PGP X", Some(bytes))),
+                "{length}"
+            );
         }
         let text = encode("PGP SIGNATURE", b"a");
-        assert_eq!(text, b"-----BEGIN PGP SIGNATURE-----\n\nYQ==\n=8lcT\n-----END PGP SIGNATURE-----");
+        assert_eq!(
+            text,
+            b"-----BEGIN PGP SIGNATURE-----\n\nYQ==\n=8lcT\n-----END PGP SIGNATURE-----"
+        );
     }
 }

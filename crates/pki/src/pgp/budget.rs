@@ -3,7 +3,8 @@
 use super::error::Error;
 use crate::work::Work;
 
-/// Packets in one submitted key. The most certified keys of the key servers have some 5,000 signatures.
+/// Packets in one submitted key. The most certified keys of the key servers have some 5,000
+/// signatures.
 pub(super) const MAX_PACKETS: usize = 10_000;
 
 /// What reading may still cost.
@@ -15,12 +16,18 @@ pub(super) struct Budget<'w> {
 
 impl<'w> Budget<'w> {
     pub(super) fn of_one_key(work: &'w mut Work) -> Self {
-        Self { packets: MAX_PACKETS, work }
+        Self {
+            packets: MAX_PACKETS,
+            work,
+        }
     }
 
     pub(super) fn take_packet(&mut self) -> Result<(), Error> {
         let left = self.packets.checked_sub(1);
-        self.packets = left.ok_or(Error::TooMany { what: "packets", limit: MAX_PACKETS })?;
+        self.packets = left.ok_or(Error::TooMany {
+            what: "packets",
+            limit: MAX_PACKETS,
+        })?;
         Ok(())
     }
 }

@@ -8,7 +8,17 @@ const BEGIN: &[u8] = b"-----BEGIN PGP SIGNED MESSAGE-----";
 const BEGIN_SIGNATURE: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 const END_SIGNATURE: &[u8] = b"\n-----END PGP SIGNATURE-----";
 /// Names that the header `Hash` may have. Nothing follows from them.
-const HASHES: [&str; 9] = ["MD5", "SHA1", "RIPEMD160", "SHA224", "SHA256", "SHA384", "SHA512", "SHA3-256", "SHA3-512"];
+const HASHES: [&str; 9] = [
+    "MD5",
+    "SHA1",
+    "RIPEMD160",
+    "SHA224",
+    "SHA256",
+    "SHA384",
+    "SHA512",
+    "SHA3-256",
+    "SHA3-512",
+];
 
 /// A text and its signature, which is not verified.
 pub struct ClearSigned {
@@ -18,18 +28,31 @@ pub struct ClearSigned {
 }
 
 impl ClearSigned {
-    /// Parses the first clear-signed message in `document`; none if there is none that is whole. Errors if its signature
-    /// cannot be read.
+    /// Parses the first clear-signed message in `document`; none if there is none that is whole.
+    /// Errors if its signature cannot be read.
     pub fn parse(document: &[u8]) -> Result<Option<Self>, crate::Error> {
-        let Some((text, signed, block)) = split(document) else { return Ok(None) };
-        let Some(armor::Block { label, bytes: Some(packets) }) = armor::decode(block) else { return Ok(None) };
+        let Some((text, signed, block)) = split(document) else {
+            return Ok(None);
+        };
+        let Some(armor::Block {
+            label,
+            bytes: Some(packets),
+        }) = armor::decode(block)
+        else {
+            return Ok(None);
+        };
         if label != SIGNATURE.as_bytes() {
             return Ok(None);
         }
-        Ok(Some(Self { text, signed, signature: Signature::from_packets(&packets)? }))
+        Ok(Some(Self {
+            text,
+            signed,
+            signature: Signature::from_packets(&packets)?,
+        }))
     }
 
-    /// The text as it was before it was signed: dashes not escaped, no blanks at line ends, LF, no final line break.
+    /// The text as it was before it was signed: dashes not escaped, no blanks at line ends, LF, no
+    /// final line break.
     pub fn text(&self) -> &[u8] {
         &self.text
     }
@@ -64,7 +87,11 @@ fn split(document: &[u8]) -> Option<(Vec<u8>, Vec<u8>, &[u8])> {
         }
         is_first = false;
         let line = line.strip_prefix(b"- ").unwrap_or(line);
-        let blanks = line.iter().rev().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let blanks = line
+            .iter()
+            .rev()
+            .take_while(|byte| matches!(byte, b' ' | b'\t'))
+            .count();
         let line = &line[..line.len() - blanks];
         signed.extend_from_slice(line);
         text.extend_from_slice(line);
@@ -106,13 +133,18 @@ fn after_headers(rest: &[u8]) -> Option<&[u8]> {
 /// The first line without its line break, and what follows that.
 fn line(bytes: &[u8]) -> (&[u8], &[u8]) {
     match bytes.iter().position(|byte| *byte == b'\n') {
-        Some(at) => (bytes[..at].strip_suffix(b"\r").unwrap_or(&bytes[..at]), &bytes[at + 1..]),
+        Some(at) => (
+            bytes[..at].strip_suffix(b"\r").unwrap_or(&bytes[..at]),
+            &bytes[at + 1..],
+        ),
         None => (bytes, &[]),
     }
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }
 
 #[cfg(test)]
@@ -123,8 +155,14 @@ mod tests {
     fn text_is_as_it_was() {
         let document = "before\n-----BEGIN PGP SIGNED MESSAGE-----\r\nHash: sha512, SHA256\r\n\r\n- -a \t\r\n\r\nb\n-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----\nafter";
         let (text, signed, block) = split(document.as_bytes()).unwrap();
-        assert_eq!((&text[..], &signed[..]), (&b"-a\n\nb"[..], &b"-a\r\n\r\nb"[..]));
-        assert_eq!(block, &b"-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----"[..]);
+        assert_eq!(
+            (&text[..], &signed[..]),
+            (&b"-a\n\nb"[..], &b"-a\r\n\r\nb"[..])
+        );
+        assert_eq!(
+            block,
+            &b"-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----"[..]
+        );
     }
 
     /// Made by gpg.
@@ -139,11 +177,22 @@ mod tests {
         let message = ClearSigned::parse(document).unwrap().unwrap();
         assert_eq!(message.text(), b"signed by example");
         assert_eq!(message.verify(&key, &mut Work::of_request(0)), Ok(()));
-        assert!(format::Signature::canonical(message.signature()).starts_with(b"-----BEGIN PGP SIGNATURE-----\n\n"));
-        let other = String::from_utf8(document.to_vec()).unwrap().replacen("example", "examplf", 1);
-        let refusal =
-            ClearSigned::parse(other.as_bytes()).unwrap().unwrap().verify(&key, &mut Work::of_request(0)).unwrap_err();
-        assert_eq!(refusal.to_string(), "openpgp: invalid signature: EdDSA verification failure");
+        assert!(
+            format::Signature::canonical(message.signature())
+                .starts_with(b"-----BEGIN PGP SIGNATURE-----\n\n")
+        );
+        let other = String::from_utf8(document.to_vec())
+            .unwrap()
+            .replacen("example", "examplf", 1);
+        let refusal = ClearSigned::parse(other.as_bytes())
+            .unwrap()
+            .unwrap()
+            .verify(&key, &mut Work::of_request(0))
+            .unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "openpgp: invalid signature: EdDSA verification failure"
+        );
     }
 
     #[test]
@@ -157,7 +206,8 @@ mod tests {
             format!("-----BEGIN PGP SIGNED MESSAGE-----\nComment: x\n\na\n{end}"),
             format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA999\n\na\n{end}"),
             "-----BEGIN PGP SIGNED MESSAGE-----\n\na\n".to_owned(),
-            "-----BEGIN PGP SIGNED MESSAGE-----\n\na\n-----BEGIN PGP SIGNATURE-----\n\nAA==\n".to_owned(),
+            "-----BEGIN PGP SIGNED MESSAGE-----\n\na\n-----BEGIN PGP SIGNATURE-----\n\nAA==\n"
+                .to_owned(),
         ] {
             assert!(split(document.as_bytes()).is_none(), "{document}");
         }

@@ -3,8 +3,8 @@
 use super::key_packet::{MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::work::TooCostly;
 
-/// What is wrong with OpenPGP data, in the words of Rekor's library where it has some. The kind of fault decides how
-/// much is passed over: a packet, a key, or nothing.
+/// What is wrong with OpenPGP data, in the words of Rekor's library where it has some. The kind of
+/// fault decides how much is passed over: a packet, a key, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A packet of a version or algorithm that is not known. It is passed over.
@@ -30,12 +30,14 @@ pub enum Error {
     /// A secret key, which its owner must not hand out.
     #[error("this is a private key; export the public key, and consider this one disclosed")]
     PrivateKey,
-    /// A key whose signatures Rekor verifies and this log cannot. It must not be passed over: the rest of the key ring
-    /// would become another entry than in Rekor.
+    /// A key whose signatures Rekor verifies and this log cannot. It must not be passed over: the
+    /// rest of the key ring would become another entry than in Rekor.
     #[error("openpgp: signatures with {0} keys cannot be verified here")]
     Unverifiable(&'static str),
     /// An RSA key of so many bits.
-    #[error("openpgp: RSA keys of {0} bits are not supported, only of {MIN_RSA_BITS} to {MAX_RSA_BITS}")]
+    #[error(
+        "openpgp: RSA keys of {0} bits are not supported, only of {MIN_RSA_BITS} to {MAX_RSA_BITS}"
+    )]
     RsaSize(u16),
     /// A signature that does not verify.
     #[error("openpgp: invalid signature: {0}")]

@@ -7,7 +7,9 @@ use pgp::types::{Mpi, SignatureBytes, Tag, VerifyingKey};
 use super::error::Error;
 use super::numbers::{NistKey, RsaKey, RsaScheme};
 use super::packet::{self, split, split_integer};
-use super::signature_packet::{DSA, ECDSA, ED448, ED25519, EDDSA_LEGACY, RSA, RSA_SIGN_ONLY, SignaturePacket};
+use super::signature_packet::{
+    DSA, ECDSA, ED448, ED25519, EDDSA_LEGACY, RSA, RSA_SIGN_ONLY, SignaturePacket,
+};
 use super::subpackets;
 use crate::public_key::Curve;
 use crate::work::Work;
@@ -70,7 +72,16 @@ impl KeyPacket {
         let fingerprint = fingerprint(version, &canonical);
         let id = subpackets::key_id(version, &fingerprint).unwrap_or_default();
         let created = u32::from_be_bytes([fields[1], fields[2], fields[3], fields[4]]);
-        Ok(Self { tag, version, created, algorithm, fingerprint, id, canonical, material_at })
+        Ok(Self {
+            tag,
+            version,
+            created,
+            algorithm,
+            fingerprint,
+            id,
+            canonical,
+            material_at,
+        })
     }
 
     pub(super) fn is_primary(&self) -> bool {
@@ -94,7 +105,10 @@ impl KeyPacket {
 
     /// Whether keys of its algorithm sign.
     pub(super) fn can_sign(&self) -> bool {
-        matches!(self.algorithm, RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448)
+        matches!(
+            self.algorithm,
+            RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448
+        )
     }
 
     /// Appends the packet as Rekor writes it.
@@ -108,12 +122,17 @@ impl KeyPacket {
     }
 
     /// Checks a signature by this key over `parts`.
-    pub(super) fn verify(&self, signature: &SignaturePacket, parts: &[&[u8]], work: &mut Work) -> Result<(), Error> {
+    pub(super) fn verify(
+        &self,
+        signature: &SignaturePacket,
+        parts: &[&[u8]],
+        work: &mut Work,
+    ) -> Result<(), Error> {
         self.verify_digest(signature, &signature.digest(parts, work)?, work)
     }
 
-    /// Checks a signature by this key over a digest. Versions 3 and 6 must name the digest's first two bytes, as in the
-    /// libraries of Rekor.
+    /// Checks a signature by this key over a digest. Versions 3 and 6 must name the digest's first
+    /// two bytes, as in the libraries of Rekor.
     pub(super) fn verify_digest(
         &self,
         signature: &SignaturePacket,
@@ -124,11 +143,15 @@ impl KeyPacket {
             return Err(Error::Signature("hash tag doesn't match"));
         }
         if signature.key_algorithm != self.algorithm {
-            return Err(Error::Signature("public key and signature use different algorithms"));
+            return Err(Error::Signature(
+                "public key and signature use different algorithms",
+            ));
         }
         // Whoever adds zeros would make an entry of each number of them.
         if signature.longest_number > self.signature_number_bytes() {
-            return Err(Error::Signature("a number is longer than those of this key"));
+            return Err(Error::Signature(
+                "a number is longer than those of this key",
+            ));
         }
         let is_verified = match self.material()? {
             Material::Rsa(key) => match RsaScheme::of(signature.hash, &key) {
@@ -138,14 +161,16 @@ impl KeyPacket {
             Material::Nist(key) => key.verifies(digest, &signature.numbers, work)?,
             Material::Other => self.is_verified_by_library(signature, digest, work)?,
         };
-        is_verified.then_some(()).ok_or(Error::Signature(match self.algorithm {
-            RSA | RSA_SIGN_ONLY => "RSA verification failure",
-            DSA => "DSA verification failure",
-            ECDSA => "ECDSA verification failure",
-            EDDSA_LEGACY => "EdDSA verification failure",
-            ED25519 => "Ed25519 verification failure",
-            _ => "ed448 verification failure",
-        }))
+        is_verified
+            .then_some(())
+            .ok_or(Error::Signature(match self.algorithm {
+                RSA | RSA_SIGN_ONLY => "RSA verification failure",
+                DSA => "DSA verification failure",
+                ECDSA => "ECDSA verification failure",
+                EDDSA_LEGACY => "EdDSA verification failure",
+                ED25519 => "Ed25519 verification failure",
+                _ => "ed448 verification failure",
+            }))
     }
 
     /// What verifies a signature by this key.
@@ -160,7 +185,10 @@ impl KeyPacket {
                 }
                 let (modulus, rest) = split_integer(material)?;
                 let (exponent, _) = split_integer(rest)?;
-                Ok(Material::Rsa(RsaKey { modulus: digits(modulus), exponent: digits(exponent) }))
+                Ok(Material::Rsa(RsaKey {
+                    modulus: digits(modulus),
+                    exponent: digits(exponent),
+                }))
             }
             ECDSA => {
                 let (curve, rest) = split_identifier(material)?;
@@ -171,7 +199,10 @@ impl KeyPacket {
                     _ => return Ok(Material::Other),
                 };
                 let (point, _) = split_integer(rest)?;
-                Ok(Material::Nist(NistKey { curve, point: digits(point) }))
+                Ok(Material::Nist(NistKey {
+                    curve,
+                    point: digits(point),
+                }))
             }
             _ => Ok(Material::Other),
         }
@@ -208,8 +239,8 @@ impl KeyPacket {
         Ok(key.verify(signature.hash, digest, numbers).is_ok())
     }
 
-    /// What one check by the crate `pgp` costs: with its own arithmetic, that of RSA and DSA grows with the square of the modulus,
-    /// that of DSA also with its second number.
+    /// What one check by the crate `pgp` costs: with its own arithmetic, that of RSA and DSA grows
+    /// with the square of the modulus, that of DSA also with its second number.
     fn price_of_library(&self) -> u64 {
         let modulus = u64::from(self.first_number_bits()).div_ceil(8);
         match self.algorithm {
@@ -243,17 +274,26 @@ fn digits(integer: &[u8]) -> &[u8] {
 
 /// The order of secp256k1.
 const SECP256K1_ORDER: [u8; 32] = [
-    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba, 0xae, 0xdc,
-    0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe,
+    0xba, 0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
 ];
 
-/// The signature with the smaller of the two numbers s that verify alike. The crate `k256` takes no other, as Bitcoin
-/// has it; OpenPGP knows no such rule.
+/// The signature with the smaller of the two numbers s that verify alike. The crate `k256` takes no
+/// other, as Bitcoin has it; OpenPGP knows no such rule.
 fn with_low_s(numbers: &SignatureBytes) -> SignatureBytes {
-    let SignatureBytes::Mpis(integers) = numbers else { return numbers.clone() };
-    let [r, s] = &integers[..] else { return numbers.clone() };
+    let SignatureBytes::Mpis(integers) = numbers else {
+        return numbers.clone();
+    };
+    let [r, s] = &integers[..] else {
+        return numbers.clone();
+    };
     let mut padded = [0; 32];
-    let Some(place) = 32_usize.checked_sub(s.len()).map(|from| &mut padded[from..]) else { return numbers.clone() };
+    let Some(place) = 32_usize
+        .checked_sub(s.len())
+        .map(|from| &mut padded[from..])
+    else {
+        return numbers.clone();
+    };
     place.copy_from_slice(s.as_ref());
     // The order less s, digit by digit; s is below the order, or nothing verifies.
     let mut other = [0; 32];
@@ -271,8 +311,14 @@ fn with_low_s(numbers: &SignatureBytes) -> SignatureBytes {
 
 /// Section 5.5.4.
 fn fingerprint(version: u8, contents: &[u8]) -> Vec<u8> {
-    let algorithm = if version == 4 { &digest::SHA1_FOR_LEGACY_USE_ONLY } else { &digest::SHA256 };
-    digest::digest(algorithm, &to_be_hashed(version, contents)).as_ref().to_vec()
+    let algorithm = if version == 4 {
+        &digest::SHA1_FOR_LEGACY_USE_ONLY
+    } else {
+        &digest::SHA256
+    };
+    digest::digest(algorithm, &to_be_hashed(version, contents))
+        .as_ref()
+        .to_vec()
 }
 
 fn to_be_hashed(version: u8, contents: &[u8]) -> Vec<u8> {
@@ -317,14 +363,19 @@ fn rsa(material: &[u8]) -> Result<&[u8], Error> {
     }
 }
 
-/// Section 11.5: curve, point, and how to derive a key. Only what Rekor tells apart is looked at: nothing is encrypted.
+/// Section 11.5: curve, point, and how to derive a key. Only what Rekor tells apart is looked at:
+/// nothing is encrypted.
 fn ecdh(version: u8, material: &[u8]) -> Result<&[u8], Error> {
     let (curve, rest) = split_identifier(material)?;
     match curve {
-        NIST_P256 | NIST_P384 | NIST_P521 | SECP256K1 | X448_OID | BRAINPOOL_P256 | BRAINPOOL_P384 | BRAINPOOL_P512 => {
-        }
+        NIST_P256 | NIST_P384 | NIST_P521 | SECP256K1 | X448_OID | BRAINPOOL_P256
+        | BRAINPOOL_P384 | BRAINPOOL_P512 => {}
         CURVE25519_LEGACY if version == 4 => {}
-        CURVE25519_LEGACY => return Err(Error::structure("cannot read v6 key with deprecated OID: Curve25519Legacy")),
+        CURVE25519_LEGACY => {
+            return Err(Error::structure(
+                "cannot read v6 key with deprecated OID: Curve25519Legacy",
+            ));
+        }
         curve => return Err(unknown_curve(curve)),
     }
     let (derivation, rest) = split_identifier(integers(1, rest)?)?;
@@ -337,7 +388,9 @@ fn ecdh(version: u8, material: &[u8]) -> Result<&[u8], Error> {
 
 fn eddsa(version: u8, material: &[u8]) -> Result<&[u8], Error> {
     if version == 6 {
-        return Err(Error::structure("cannot generate v6 key with deprecated algorithm: EdDSALegacy"));
+        return Err(Error::structure(
+            "cannot generate v6 key with deprecated algorithm: EdDSALegacy",
+        ));
     }
     let (curve, rest) = split_identifier(material)?;
     match curve {

@@ -1,12 +1,13 @@
-//! Key rings: primary keys with what belongs to them (RFC 9580 section 10.1), read as Rekor v1.5.4 reads them.
+//! Key rings: primary keys with what belongs to them (RFC 9580 section 10.1), read as Rekor v1.5.4
+//! reads them.
 
 use super::budget::Budget;
 use super::error::Error;
 use super::key_packet::KeyPacket;
 use super::packet::{self, Packet};
 use super::signature_packet::{
-    CERTIFICATION_REVOCATION, CERTIFICATIONS, DIRECT_KEY, KEY_REVOCATION, SUBKEY_BINDING, SUBKEY_REVOCATION,
-    SignaturePacket,
+    CERTIFICATION_REVOCATION, CERTIFICATIONS, DIRECT_KEY, KEY_REVOCATION, SUBKEY_BINDING,
+    SUBKEY_REVOCATION, SignaturePacket,
 };
 use super::subpackets::MAY_SIGN;
 use crate::work::Work;
@@ -43,10 +44,19 @@ pub(super) struct Subkey {
     pub(super) revocations: Vec<SignaturePacket>,
 }
 
-/// Appends the keys in `bytes` that are whole to `entities`. A key that breaks the rules is passed over where there is
-/// another one.
-pub(super) fn read(bytes: &[u8], budget: &mut Budget<'_>, entities: &mut Vec<Entity>) -> Result<(), Error> {
-    let mut packets = Packets { rest: bytes, unread: None, unsupported_key: None, budget };
+/// Appends the keys in `bytes` that are whole to `entities`. A key that breaks the rules is passed
+/// over where there is another one.
+pub(super) fn read(
+    bytes: &[u8],
+    budget: &mut Budget<'_>,
+    entities: &mut Vec<Entity>,
+) -> Result<(), Error> {
+    let mut packets = Packets {
+        rest: bytes,
+        unread: None,
+        unsupported_key: None,
+        budget,
+    };
     let mut count = 0;
     let mut passed_over = None;
     loop {
@@ -71,22 +81,33 @@ pub(super) fn read(bytes: &[u8], budget: &mut Budget<'_>, entities: &mut Vec<Ent
 }
 
 impl Entity {
-    /// Appends the packets as Rekor writes them, user IDs in the order in which they were (Rekor's is random).
+    /// Appends the packets as Rekor writes them, user IDs in the order in which they were (Rekor's
+    /// is random).
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         self.primary.write(out);
-        self.revocations.iter().chain(&self.direct_signatures).for_each(|signature| signature.write(out));
+        self.revocations
+            .iter()
+            .chain(&self.direct_signatures)
+            .for_each(|signature| signature.write(out));
         for user_id in &self.user_ids {
             packet::write(packet::USER_ID, &user_id.text, out);
-            user_id.signatures.iter().for_each(|signature| signature.write(out));
+            user_id
+                .signatures
+                .iter()
+                .for_each(|signature| signature.write(out));
         }
         for subkey in &self.subkeys {
             subkey.key.write(out);
-            subkey.revocations.iter().for_each(|signature| signature.write(out));
+            subkey
+                .revocations
+                .iter()
+                .for_each(|signature| signature.write(out));
             subkey.binding.write(out);
         }
     }
 
-    /// The user ID by which the key is judged: one that is not revoked, or is marked, or has the newest signature.
+    /// The user ID by which the key is judged: one that is not revoked, or is marked, or has the
+    /// newest signature.
     pub(super) fn primary_user_id(&self) -> Option<&UserId> {
         let mut primary: Option<&UserId> = None;
         for user_id in &self.user_ids {
@@ -109,16 +130,24 @@ impl Entity {
     fn select_direct_signature(&mut self, work: &mut Work) -> Result<(), Error> {
         let mut newest = None;
         for (at, signature) in self.direct_signatures.iter().enumerate() {
-            let is_newer =
-                newest.is_none_or(|newest: usize| signature.created > self.direct_signatures[newest].created);
+            let is_newer = newest.is_none_or(|newest: usize| {
+                signature.created > self.direct_signatures[newest].created
+            });
             if signature.names(&self.primary.fingerprint, self.primary.id) && is_newer {
                 newest = Some(at);
             }
         }
-        let at = newest.ok_or_else(|| Error::structure("v6 entity without a valid direct-key signature"))?;
+        let at = newest
+            .ok_or_else(|| Error::structure("v6 entity without a valid direct-key signature"))?;
         self.primary
-            .verify(&self.direct_signatures[at], &[&self.primary.to_be_hashed()], work)
-            .map_err(|_| Error::structure("invalid direct-key self-signature for v6 primary key"))?;
+            .verify(
+                &self.direct_signatures[at],
+                &[&self.primary.to_be_hashed()],
+                work,
+            )
+            .map_err(|_| {
+                Error::structure("invalid direct-key self-signature for v6 primary key")
+            })?;
         self.direct = newest;
         Ok(())
     }
@@ -137,10 +166,14 @@ impl UserId {
         if self.revocations.len() != other.revocations.len() {
             return self.revocations.len() < other.revocations.len();
         }
-        let (Some(signature), Some(others)) = (self.self_signature(), other.self_signature()) else {
+        let (Some(signature), Some(others)) = (self.self_signature(), other.self_signature())
+        else {
             return other.self_signature.is_none();
         };
-        match (signature.claims.is_primary_user_id, others.claims.is_primary_user_id) {
+        match (
+            signature.claims.is_primary_user_id,
+            others.claims.is_primary_user_id,
+        ) {
             (true, false) => true,
             (false, true) => false,
             _ => signature.created > others.created,
@@ -148,16 +181,22 @@ impl UserId {
     }
 }
 
-/// Whether a key that says this of itself may sign data. A primary key without flags may, as GnuPG has it and as Rekor
-/// had it before v1.5.4: keys of its time have none.
+/// Whether a key that says this of itself may sign data. A primary key without flags may, as GnuPG
+/// has it and as Rekor had it before v1.5.4: keys of its time have none.
 pub(super) fn primary_may_sign(self_signature: &SignaturePacket) -> bool {
-    self_signature.claims.key_flags.is_none_or(|flags| flags & MAY_SIGN != 0)
+    self_signature
+        .claims
+        .key_flags
+        .is_none_or(|flags| flags & MAY_SIGN != 0)
 }
 
-/// Whether a subkey that is bound by this may sign data. It must be said, because only then is it certain that the
-/// subkey itself agrees to its primary key.
+/// Whether a subkey that is bound by this may sign data. It must be said, because only then is it
+/// certain that the subkey itself agrees to its primary key.
 pub(super) fn subkey_may_sign(binding: &SignaturePacket) -> bool {
-    binding.claims.key_flags.is_some_and(|flags| flags & MAY_SIGN != 0)
+    binding
+        .claims
+        .key_flags
+        .is_some_and(|flags| flags & MAY_SIGN != 0)
 }
 
 enum Item {
@@ -225,11 +264,15 @@ impl Packets<'_, '_, '_> {
             Some(Item::Key(key)) => key,
             other => {
                 self.unread = other;
-                return Err(Error::structure("first packet was not a public/private key"));
+                return Err(Error::structure(
+                    "first packet was not a public/private key",
+                ));
             }
         };
         if !primary.can_sign() {
-            return Err(Error::structure("primary key cannot be used for signatures"));
+            return Err(Error::structure(
+                "primary key cannot be used for signatures",
+            ));
         }
         let mut entity = Entity {
             primary,
@@ -242,8 +285,12 @@ impl Packets<'_, '_, '_> {
         while let Some(item) = self.next()? {
             match item {
                 Item::UserId(text) => self.user_id(&mut entity, text)?,
-                Item::Signature(signature) if signature.kind == KEY_REVOCATION => entity.revocations.push(signature),
-                Item::Signature(signature) if signature.kind == DIRECT_KEY && entity.primary.version == 6 => {
+                Item::Signature(signature) if signature.kind == KEY_REVOCATION => {
+                    entity.revocations.push(signature)
+                }
+                Item::Signature(signature)
+                    if signature.kind == DIRECT_KEY && entity.primary.version == 6 =>
+                {
                     entity.direct_signatures.push(signature);
                 }
                 Item::Key(key) if key.is_primary() => {
@@ -264,14 +311,20 @@ impl Packets<'_, '_, '_> {
         match entity.primary.version {
             6 => entity.select_direct_signature(self.budget.work)?,
             version if entity.user_ids.is_empty() => {
-                return Err(Error::structure(format!("v{version} entity without any identities")));
+                return Err(Error::structure(format!(
+                    "v{version} entity without any identities"
+                )));
             }
             _ => {}
         }
         for revocation in &entity.revocations {
             entity
                 .primary
-                .verify(revocation, &[&entity.primary.to_be_hashed()], self.budget.work)
+                .verify(
+                    revocation,
+                    &[&entity.primary.to_be_hashed()],
+                    self.budget.work,
+                )
                 .map_err(|error| broken("revocation signature signed by alternate key", error))?;
         }
         Ok(())
@@ -279,10 +332,17 @@ impl Packets<'_, '_, '_> {
 
     /// The signatures of a user ID. It is kept if the key itself made one of them.
     fn user_id(&mut self, entity: &mut Entity, text: Vec<u8>) -> Result<(), Error> {
-        let mut user_id = UserId { text, signatures: Vec::new(), self_signature: None, revocations: Vec::new() };
+        let mut user_id = UserId {
+            text,
+            signatures: Vec::new(),
+            self_signature: None,
+            revocations: Vec::new(),
+        };
         let mut is_certified = false;
         while let Some(signature) = self.next_signature()? {
-            if !CERTIFICATIONS.contains(&signature.kind) && signature.kind != CERTIFICATION_REVOCATION {
+            if !CERTIFICATIONS.contains(&signature.kind)
+                && signature.kind != CERTIFICATION_REVOCATION
+            {
                 return Err(Error::structure("user ID signature with wrong type"));
             }
             if signature.names(&entity.primary.fingerprint, entity.primary.id) {
@@ -291,7 +351,10 @@ impl Packets<'_, '_, '_> {
                 let at = user_id.signatures.len();
                 if signature.kind == CERTIFICATION_REVOCATION {
                     user_id.revocations.push(at);
-                } else if user_id.self_signature().is_none_or(|newest| signature.created > newest.created) {
+                } else if user_id
+                    .self_signature()
+                    .is_none_or(|newest| signature.created > newest.created)
+                {
                     user_id.self_signature = Some(at);
                 }
             }
@@ -301,10 +364,17 @@ impl Packets<'_, '_, '_> {
             return Ok(());
         }
         // Of two with one text the later one counts.
-        match entity.user_ids.iter().position(|other| other.text == user_id.text) {
+        match entity
+            .user_ids
+            .iter()
+            .position(|other| other.text == user_id.text)
+        {
             Some(at) => entity.user_ids[at] = user_id,
             None if entity.user_ids.len() == MAX_USER_IDS => {
-                return Err(Error::TooMany { what: "user IDs", limit: MAX_USER_IDS });
+                return Err(Error::TooMany {
+                    what: "user IDs",
+                    limit: MAX_USER_IDS,
+                });
             }
             None => entity.user_ids.push(user_id),
         }
@@ -322,15 +392,26 @@ impl Packets<'_, '_, '_> {
             verify_subkey(&entity.primary, &key, &signature, self.budget.work)?;
             if signature.kind == SUBKEY_REVOCATION {
                 revocations.push(signature);
-            } else if binding.as_ref().is_none_or(|newest| signature.created > newest.created) {
+            } else if binding
+                .as_ref()
+                .is_none_or(|newest| signature.created > newest.created)
+            {
                 binding = Some(signature);
             }
         }
-        let binding = binding.ok_or_else(|| Error::structure("subkey packet not followed by signature"))?;
+        let binding =
+            binding.ok_or_else(|| Error::structure("subkey packet not followed by signature"))?;
         if entity.subkeys.len() == MAX_SUBKEYS {
-            return Err(Error::TooMany { what: "subkeys", limit: MAX_SUBKEYS });
+            return Err(Error::TooMany {
+                what: "subkeys",
+                limit: MAX_SUBKEYS,
+            });
         }
-        entity.subkeys.push(Subkey { key, binding, revocations });
+        entity.subkeys.push(Subkey {
+            key,
+            binding,
+            revocations,
+        });
         Ok(())
     }
 }
@@ -338,11 +419,15 @@ impl Packets<'_, '_, '_> {
 /// What a packet is; none if it means nothing anywhere.
 fn item(packet: &Packet<'_>) -> Result<Option<Item>, Error> {
     Ok(Some(match packet.tag {
-        packet::PUBLIC_KEY | packet::PUBLIC_SUBKEY => Item::Key(KeyPacket::parse(packet.tag, &packet.body)?),
+        packet::PUBLIC_KEY | packet::PUBLIC_SUBKEY => {
+            Item::Key(KeyPacket::parse(packet.tag, &packet.body)?)
+        }
         packet::SECRET_KEY | packet::SECRET_SUBKEY => return Err(Error::PrivateKey),
         packet::SIGNATURE => Item::Signature(SignaturePacket::of_key(&packet.body)?),
         packet::USER_ID => Item::UserId(packet.body.to_vec()),
-        packet::MARKER if !packet.body.starts_with(b"PGP") => return Err(Error::structure("invalid marker packet")),
+        packet::MARKER if !packet.body.starts_with(b"PGP") => {
+            return Err(Error::structure("invalid marker packet"));
+        }
         packet::MARKER | packet::TRUST | packet::FIRST_NON_CRITICAL.. => return Ok(None),
         tag if packet::DATA.contains(&tag) => return Err(Error::structure("data among keys")),
         _ => Item::Other,
@@ -350,13 +435,23 @@ fn item(packet: &Packet<'_>) -> Result<Option<Item>, Error> {
 }
 
 /// RFC 9580 section 5.2.4: the key, and the user ID with its length.
-fn verify_user_id(key: &KeyPacket, text: &[u8], signature: &SignaturePacket, work: &mut Work) -> Result<(), Error> {
+fn verify_user_id(
+    key: &KeyPacket,
+    text: &[u8],
+    signature: &SignaturePacket,
+    work: &mut Work,
+) -> Result<(), Error> {
     let length = (text.len() as u32).to_be_bytes();
-    key.verify(signature, &[&key.to_be_hashed(), &[0xb4], &length, text], work)
-        .map_err(|error| broken("user ID self-signature invalid", error))
+    key.verify(
+        signature,
+        &[&key.to_be_hashed(), &[0xb4], &length, text],
+        work,
+    )
+    .map_err(|error| broken("user ID self-signature invalid", error))
 }
 
-/// What is wrong with a key that has a signature with this fault: nothing, if that is only unknown here.
+/// What is wrong with a key that has a signature with this fault: nothing, if that is only unknown
+/// here.
 fn broken(what: &str, error: Error) -> Error {
     match error {
         Error::Unverifiable(_) | Error::RsaSize(_) | Error::TooCostly(_) => error,
@@ -373,13 +468,23 @@ fn verify_subkey(
 ) -> Result<(), Error> {
     let invalid = |error: Error| broken("subkey signature invalid", error);
     let keys = [primary.to_be_hashed(), subkey.to_be_hashed()];
-    primary.verify(signature, &[&keys[0], &keys[1]], work).map_err(invalid)?;
+    primary
+        .verify(signature, &[&keys[0], &keys[1]], work)
+        .map_err(invalid)?;
     if subkey_may_sign(signature) {
-        let missing = || invalid(Error::structure("signing subkey is missing cross-signature"));
+        let missing = || {
+            invalid(Error::structure(
+                "signing subkey is missing cross-signature",
+            ))
+        };
         let embedded = signature.claims.embedded.as_ref().ok_or_else(missing)?;
         subkey
             .verify(embedded, &[&keys[0], &keys[1]], work)
-            .map_err(|error| invalid(Error::structure(format!("error while verifying cross-signature: {error}"))))?;
+            .map_err(|error| {
+                invalid(Error::structure(format!(
+                    "error while verifying cross-signature: {error}"
+                )))
+            })?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Tests: what a key ring may cost. The keys are made here, with Ed25519, because no tool makes such ones.
+//! Tests: what a key ring may cost. The keys are made here, with Ed25519, because no tool makes
+//! such ones.
 
 use ed25519_dalek::{Signer, SigningKey};
 
@@ -24,12 +25,24 @@ impl Smith {
     /// The contents of its packet.
     fn contents(&self) -> Vec<u8> {
         let point = [&[0x40][..], self.0.verifying_key().as_bytes()].concat();
-        [&[4][..], &CREATED.to_be_bytes(), &[22], &OID, &integer(&point)].concat()
+        [
+            &[4][..],
+            &CREATED.to_be_bytes(),
+            &[22],
+            &OID,
+            &integer(&point),
+        ]
+        .concat()
     }
 
     fn to_be_hashed(&self) -> Vec<u8> {
         let contents = self.contents();
-        [&[0x99][..], &(contents.len() as u16).to_be_bytes(), &contents].concat()
+        [
+            &[0x99][..],
+            &(contents.len() as u16).to_be_bytes(),
+            &contents,
+        ]
+        .concat()
     }
 
     fn packet(&self, tag: u8) -> Vec<u8> {
@@ -38,18 +51,33 @@ impl Smith {
 
     /// The contents of a signature over `data`.
     fn sign(&self, kind: u8, data: &[u8], subpackets: &[u8]) -> Vec<u8> {
-        let fingerprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &self.to_be_hashed());
+        let fingerprint = aws_lc_rs::digest::digest(
+            &aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY,
+            &self.to_be_hashed(),
+        );
         let hashed = [
             &subpacket(2, &CREATED.to_be_bytes())[..],
             &subpacket(33, &[&[4][..], fingerprint.as_ref()].concat()),
             subpackets,
         ]
         .concat();
-        let fields = [&[4, kind, 22, 8][..], &(hashed.len() as u16).to_be_bytes(), &hashed].concat();
+        let fields = [
+            &[4, kind, 22, 8][..],
+            &(hashed.len() as u16).to_be_bytes(),
+            &hashed,
+        ]
+        .concat();
         let trailer = [&[4, 0xff][..], &(fields.len() as u32).to_be_bytes()].concat();
         let digest = crate::digest::sha256(&[data, &fields, &trailer].concat());
         let signature = self.0.sign(&digest).to_bytes();
-        [&fields[..], &[0, 0], &digest[..2], &integer(&signature[..32]), &integer(&signature[32..])].concat()
+        [
+            &fields[..],
+            &[0, 0],
+            &digest[..2],
+            &integer(&signature[..32]),
+            &integer(&signature[32..]),
+        ]
+        .concat()
     }
 
     fn user_id(&self, text: &[u8]) -> Vec<u8> {
@@ -57,13 +85,23 @@ impl Smith {
     }
 
     fn certification(&self, text: &[u8]) -> Vec<u8> {
-        let data = [&self.to_be_hashed()[..], &[0xb4], &(text.len() as u32).to_be_bytes(), text].concat();
+        let data = [
+            &self.to_be_hashed()[..],
+            &[0xb4],
+            &(text.len() as u32).to_be_bytes(),
+            text,
+        ]
+        .concat();
         written(packet::SIGNATURE, &self.sign(0x13, &data, &[]))
     }
 
     fn subkey(&self, subkey: &Self) -> Vec<u8> {
         let data = [self.to_be_hashed(), subkey.to_be_hashed()].concat();
-        [subkey.packet(packet::PUBLIC_SUBKEY), written(packet::SIGNATURE, &self.sign(0x18, &data, &[]))].concat()
+        [
+            subkey.packet(packet::PUBLIC_SUBKEY),
+            written(packet::SIGNATURE, &self.sign(0x18, &data, &[])),
+        ]
+        .concat()
     }
 
     /// The key with one user ID.
@@ -75,7 +113,10 @@ impl Smith {
 fn integer(bytes: &[u8]) -> Vec<u8> {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     let bytes = &bytes[zeros..];
-    let bits = bytes.len() * 8 - bytes.first().map_or(0, |first| first.leading_zeros() as usize);
+    let bits = bytes.len() * 8
+        - bytes
+            .first()
+            .map_or(0, |first| first.leading_zeros() as usize);
     [&(bits as u16).to_be_bytes()[..], bytes].concat()
 }
 
@@ -91,7 +132,12 @@ fn written(tag: u8, contents: &[u8]) -> Vec<u8> {
 
 fn read(bytes: &[u8]) -> Result<Vec<Entity>, Error> {
     let mut entities = Vec::new();
-    keyring::read(bytes, &mut Budget::of_one_key(&mut Work::of_request(bytes.len())), &mut entities).map(|()| entities)
+    keyring::read(
+        bytes,
+        &mut Budget::of_one_key(&mut Work::of_request(bytes.len())),
+        &mut entities,
+    )
+    .map(|()| entities)
 }
 
 fn limit(bytes: &[u8]) -> Option<&'static str> {
@@ -106,9 +152,16 @@ fn user_ids_are_counted() {
     let smith = Smith::new(1);
     let with = |count: usize| {
         let user_ids = (0..count).flat_map(|number| smith.user_id(number.to_string().as_bytes()));
-        smith.packet(packet::PUBLIC_KEY).into_iter().chain(user_ids).collect::<Vec<u8>>()
+        smith
+            .packet(packet::PUBLIC_KEY)
+            .into_iter()
+            .chain(user_ids)
+            .collect::<Vec<u8>>()
     };
-    assert_eq!(read(&with(MAX_USER_IDS)).unwrap()[0].user_ids.len(), MAX_USER_IDS);
+    assert_eq!(
+        read(&with(MAX_USER_IDS)).unwrap()[0].user_ids.len(),
+        MAX_USER_IDS
+    );
     assert_eq!(limit(&with(MAX_USER_IDS + 1)), Some("user IDs"));
 }
 
@@ -116,7 +169,10 @@ fn user_ids_are_counted() {
 fn subkeys_are_counted() {
     let smith = Smith::new(1);
     let with = |count: usize| [smith.alone(), smith.subkey(&Smith::new(2)).repeat(count)].concat();
-    assert_eq!(read(&with(MAX_SUBKEYS)).unwrap()[0].subkeys.len(), MAX_SUBKEYS);
+    assert_eq!(
+        read(&with(MAX_SUBKEYS)).unwrap()[0].subkeys.len(),
+        MAX_SUBKEYS
+    );
     assert_eq!(limit(&with(MAX_SUBKEYS + 1)), Some("subkeys"));
 }
 
@@ -126,14 +182,24 @@ fn checks_are_counted() {
     let alone = Smith::new(1).alone();
     assert_eq!(read(&alone.repeat(100)).unwrap().len(), 100);
     let mut work = Work::of_request(0);
-    let outcome = keyring::read(&alone.repeat(1_000), &mut Budget::of_one_key(&mut work), &mut Vec::new());
+    let outcome = keyring::read(
+        &alone.repeat(1_000),
+        &mut Budget::of_one_key(&mut work),
+        &mut Vec::new(),
+    );
     assert!(matches!(outcome, Err(Error::TooCostly(_))), "{outcome:?}");
     assert!(work.is_exhausted() && work.spent() <= work.limit());
 }
 
 #[test]
 fn packets_are_counted() {
-    let with = |count: usize| [Smith::new(1).alone(), written(packet::TRUST, &[]).repeat(count)].concat();
+    let with = |count: usize| {
+        [
+            Smith::new(1).alone(),
+            written(packet::TRUST, &[]).repeat(count),
+        ]
+        .concat()
+    };
     assert!(read(&with(MAX_PACKETS - 3)).is_ok());
     assert_eq!(limit(&with(MAX_PACKETS - 2)), Some("packets"));
 }
@@ -144,11 +210,28 @@ fn signatures_of_a_message_are_counted() {
     let entities = read(&smith.alone()).unwrap();
     let with = |count: usize| {
         let others = written(packet::SIGNATURE, &other.sign(0, b"message", &[])).repeat(count);
-        [others, written(packet::SIGNATURE, &smith.sign(0, b"message", &[]))].concat()
+        [
+            others,
+            written(packet::SIGNATURE, &smith.sign(0, b"message", &[])),
+        ]
+        .concat()
     };
-    let verify = |count| super::verify::detached(&entities, &with(count), &[b"mess", b"age"], &mut Work::of_request(0));
+    let verify = |count| {
+        super::verify::detached(
+            &entities,
+            &with(count),
+            &[b"mess", b"age"],
+            &mut Work::of_request(0),
+        )
+    };
     assert_eq!(verify(MAX_SIGNATURES - 1), Ok(()));
-    assert_eq!(verify(MAX_SIGNATURES), Err(Error::TooMany { what: "signatures", limit: MAX_SIGNATURES }));
+    assert_eq!(
+        verify(MAX_SIGNATURES),
+        Err(Error::TooMany {
+            what: "signatures",
+            limit: MAX_SIGNATURES
+        })
+    );
 }
 
 #[test]
@@ -156,24 +239,53 @@ fn signatures_in_signatures_in_signatures_are_none() {
     let smith = Smith::new(1);
     let inner = smith.sign(0x19, b"", &[]);
     let middle = smith.sign(0x19, b"", &subpacket(32, &inner));
-    let outer = |embedded: &[u8]| SignaturePacket::of_key(&smith.sign(0x18, b"", &long_subpacket(32, embedded)));
+    let outer = |embedded: &[u8]| {
+        SignaturePacket::of_key(&smith.sign(0x18, b"", &long_subpacket(32, embedded)))
+    };
     assert!(outer(&inner).is_ok());
     assert!(matches!(outer(&middle), Err(Error::Structure(_))));
 }
 
 fn long_subpacket(kind: u8, contents: &[u8]) -> Vec<u8> {
-    [&[255][..], &(contents.len() as u32 + 1).to_be_bytes(), &[kind], contents].concat()
+    [
+        &[255][..],
+        &(contents.len() as u32 + 1).to_be_bytes(),
+        &[kind],
+        contents,
+    ]
+    .concat()
 }
 
 #[test]
 fn a_key_that_breaks_the_rules_is_passed_over() {
     let (smith, other) = (Smith::new(1), Smith::new(2));
-    let forged = [smith.packet(packet::PUBLIC_KEY), written(packet::USER_ID, b"y"), smith.certification(b"x")].concat();
-    assert_eq!(read(&[forged.clone(), other.alone()].concat()).unwrap().len(), 1);
+    let forged = [
+        smith.packet(packet::PUBLIC_KEY),
+        written(packet::USER_ID, b"y"),
+        smith.certification(b"x"),
+    ]
+    .concat();
+    assert_eq!(
+        read(&[forged.clone(), other.alone()].concat())
+            .unwrap()
+            .len(),
+        1
+    );
     assert!(matches!(read(&forged), Err(Error::Structure(_))));
-    assert!(matches!(read(&smith.packet(packet::PUBLIC_KEY)), Err(Error::Structure(_))), "no user ID");
+    assert!(
+        matches!(
+            read(&smith.packet(packet::PUBLIC_KEY)),
+            Err(Error::Structure(_))
+        ),
+        "no user ID"
+    );
     // A user ID that only another key certifies is none.
-    let foreign = [smith.alone(), written(packet::USER_ID, b"z"), other.certification(b"z")].concat();
+    let foreign = [
+        smith.alone(),
+        written(packet::USER_ID, b"z"),
+        other.certification(b"z"),
+    ]
+    .concat();
     assert_eq!(read(&foreign).unwrap()[0].user_ids.len(), 1);
 }
 
@@ -184,9 +296,15 @@ fn notations_that_nobody_knows_are_heeded() {
     let entities = read(&smith.alone()).unwrap();
     let notation = [&[0x80, 0, 0, 0, 0, 1, 0, 1][..], b"nv"].concat();
     let verify = |kind| {
-        let packet = written(packet::SIGNATURE, &smith.sign(0, b"m", &subpacket(kind, &notation)));
+        let packet = written(
+            packet::SIGNATURE,
+            &smith.sign(0, b"m", &subpacket(kind, &notation)),
+        );
         super::verify::detached(&entities, &packet, &[b"m"], &mut Work::of_request(0))
     };
     assert_eq!(verify(20), Ok(()));
-    assert_eq!(verify(20 | 0x80), Err(Error::Signature("unknown critical notation")));
+    assert_eq!(
+        verify(20 | 0x80),
+        Err(Error::Signature("unknown critical notation"))
+    );
 }

@@ -1,5 +1,5 @@
-//! Checks of signatures with the numbers of RSA keys, and of ECDSA keys on NIST's curves. aws-lc does them faster
-//! than the crate `pgp`, and they are nearly all that a log sees.
+//! Checks of signatures with the numbers of RSA keys, and of ECDSA keys on NIST's curves. aws-lc
+//! does them faster than the crate `pgp`, and they are nearly all that a log sees.
 
 use aws_lc_rs::digest as aws_digest;
 use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
@@ -19,7 +19,8 @@ pub(super) struct RsaScheme {
 }
 
 impl RsaScheme {
-    /// Returns nothing where aws-lc has no such check: SHA-224, SHA-3, and SHA-384 with keys below 2,048 bits.
+    /// Returns nothing where aws-lc has no such check: SHA-224, SHA-3, and SHA-384 with keys below
+    /// 2,048 bits.
     pub(super) fn of(hash: PgpHash, key: &RsaKey<'_>) -> Option<Self> {
         // Whole bytes, so that a modulus of 2,047 bits counts as a short one.
         let sha2 = |hash| rsa_algorithm(key.modulus_bits() / 8, hash);
@@ -28,9 +29,18 @@ impl RsaScheme {
                 algorithm: &aws::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
                 hash: &aws_digest::SHA1_FOR_LEGACY_USE_ONLY,
             },
-            PgpHash::Sha256 => Self { algorithm: sha2(HashAlgorithm::Sha256)?, hash: &aws_digest::SHA256 },
-            PgpHash::Sha384 => Self { algorithm: sha2(HashAlgorithm::Sha384)?, hash: &aws_digest::SHA384 },
-            PgpHash::Sha512 => Self { algorithm: sha2(HashAlgorithm::Sha512)?, hash: &aws_digest::SHA512 },
+            PgpHash::Sha256 => Self {
+                algorithm: sha2(HashAlgorithm::Sha256)?,
+                hash: &aws_digest::SHA256,
+            },
+            PgpHash::Sha384 => Self {
+                algorithm: sha2(HashAlgorithm::Sha384)?,
+                hash: &aws_digest::SHA384,
+            },
+            PgpHash::Sha512 => Self {
+                algorithm: sha2(HashAlgorithm::Sha512)?,
+                hash: &aws_digest::SHA512,
+            },
             _ => return None,
         })
     }
@@ -44,7 +54,10 @@ pub(super) struct RsaKey<'k> {
 
 impl RsaKey<'_> {
     fn modulus_bits(&self) -> usize {
-        let zeros = self.modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
+        let zeros = self
+            .modulus
+            .first()
+            .map_or(0, |byte| byte.leading_zeros() as usize);
         self.modulus.len() * 8 - zeros
     }
 
@@ -56,12 +69,18 @@ impl RsaKey<'_> {
         signature: &SignatureBytes,
         work: &mut Work,
     ) -> Result<bool, Error> {
-        work.take_signature(KeyKind::Rsa { bytes: self.modulus.len() })?;
+        work.take_signature(KeyKind::Rsa {
+            bytes: self.modulus.len(),
+        })?;
         // RFC 8017 appendix A.1.1.
         let key = asn1_of_pair(self.modulus, self.exponent).ok_or_else(out_of_range)?;
         let key = ParsedPublicKey::new(scheme.algorithm, key).map_err(|_| out_of_range())?;
-        let [number] = integers(signature) else { return Ok(false) };
-        let Some(number) = padded(number.as_ref(), self.modulus.len()) else { return Ok(false) };
+        let [number] = integers(signature) else {
+            return Ok(false);
+        };
+        let Some(number) = padded(number.as_ref(), self.modulus.len()) else {
+            return Ok(false);
+        };
         let digest = aws_digest::Digest::import_less_safe(digest, scheme.hash);
         Ok(digest.is_ok_and(|digest| key.verify_digest_sig(&digest, &number).is_ok()))
     }
@@ -74,8 +93,14 @@ pub(super) struct NistKey<'k> {
 }
 
 impl NistKey<'_> {
-    /// Whether it verifies a signature over a digest. One that is shorter than the curve is refused (RFC 9580 section 5.2.3.2).
-    pub(super) fn verifies(&self, digest: &[u8], signature: &SignatureBytes, work: &mut Work) -> Result<bool, Error> {
+    /// Whether it verifies a signature over a digest. One that is shorter than the curve is refused
+    /// (RFC 9580 section 5.2.3.2).
+    pub(super) fn verifies(
+        &self,
+        digest: &[u8],
+        signature: &SignatureBytes,
+        work: &mut Work,
+    ) -> Result<bool, Error> {
         let (coordinate_bytes, shortest_digest) = match self.curve {
             Curve::P224 => return Ok(false),
             Curve::P256 => (32, 32),
@@ -95,12 +120,18 @@ impl NistKey<'_> {
             .filter(|_| is_uncompressed)
             .and_then(|algorithm| ParsedPublicKey::new(algorithm, self.point).ok())
             .ok_or_else(out_of_range)?;
-        let [r, s] = integers(signature) else { return Ok(false) };
+        let [r, s] = integers(signature) else {
+            return Ok(false);
+        };
         let pair = [r, s].map(|number| padded(number.as_ref(), coordinate_bytes));
-        let [Some(r), Some(s)] = pair else { return Ok(false) };
+        let [Some(r), Some(s)] = pair else {
+            return Ok(false);
+        };
         let signature = asn1_of_raw_pair(&[r, s].concat());
         let digest = Digest::from_bytes(hash, digest.to_vec()).and_then(|digest| imported(&digest));
-        let verified = signature.zip(digest).map(|(signature, digest)| key.verify_digest_sig(&digest, &signature));
+        let verified = signature
+            .zip(digest)
+            .map(|(signature, digest)| key.verify_digest_sig(&digest, &signature));
         Ok(verified.is_some_and(|verified| verified.is_ok()))
     }
 }
@@ -131,8 +162,14 @@ mod tests {
         let mut modulus = [0xff; 256];
         for (first_byte, takes_sha_384) in [(0xff, true), (0x7f, false)] {
             modulus[0] = first_byte;
-            let key = RsaKey { modulus: &modulus, exponent: &[1, 0, 1] };
-            assert_eq!(RsaScheme::of(PgpHash::Sha384, &key).is_some(), takes_sha_384);
+            let key = RsaKey {
+                modulus: &modulus,
+                exponent: &[1, 0, 1],
+            };
+            assert_eq!(
+                RsaScheme::of(PgpHash::Sha384, &key).is_some(),
+                takes_sha_384
+            );
             assert!(RsaScheme::of(PgpHash::Sha512, &key).is_some());
         }
     }

@@ -34,7 +34,9 @@ pub(super) struct Packet<'a> {
 
 /// The next packet and what follows it; none at the end.
 pub(super) fn read(bytes: &[u8]) -> Result<Option<(Packet<'_>, &[u8])>, Error> {
-    let Some((first, rest)) = bytes.split_first() else { return Ok(None) };
+    let Some((first, rest)) = bytes.split_first() else {
+        return Ok(None);
+    };
     if first & 0x80 == 0 {
         return Err(Error::structure("tag byte does not have MSB set"));
     }
@@ -64,7 +66,12 @@ fn old_body(length_type: u8, rest: &[u8]) -> Result<(&[u8], &[u8]), Error> {
         return Ok((rest, &[]));
     }
     let (length, rest) = split(rest, 1 << length_type)?;
-    split(rest, length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
+    split(
+        rest,
+        length
+            .iter()
+            .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+    )
 }
 
 /// Section 4.2.1: one length, or the lengths of parts.
@@ -81,11 +88,19 @@ fn new_body(mut rest: &[u8]) -> Result<(Cow<'_, [u8]>, &[u8]), Error> {
         let (length, after) = match first[0] {
             first @ 192.. if first < 224 => {
                 let (second, after) = split(after, 1)?;
-                (usize::from(first - 192) * 256 + usize::from(second[0]) + 192, after)
+                (
+                    usize::from(first - 192) * 256 + usize::from(second[0]) + 192,
+                    after,
+                )
             }
             255 => {
                 let (length, after) = split(after, 4)?;
-                (length.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), after)
+                (
+                    length
+                        .iter()
+                        .fold(0, |length, byte| length << 8 | usize::from(*byte)),
+                    after,
+                )
             }
             first => (usize::from(first), after),
         };
@@ -103,7 +118,9 @@ pub(super) fn write(tag: u8, body: &[u8], out: &mut Vec<u8>) {
     out.push(0xc0 | tag);
     match body.len() {
         length @ ..192 => out.push(length as u8),
-        length @ 192..8384 => out.extend_from_slice(&((length - 192) as u16 + 0xc000).to_be_bytes()),
+        length @ 192..8384 => {
+            out.extend_from_slice(&((length - 192) as u16 + 0xc000).to_be_bytes())
+        }
         length => {
             out.push(255);
             out.extend_from_slice(&(length as u32).to_be_bytes());
@@ -117,7 +134,8 @@ pub(super) fn split(bytes: &[u8], length: usize) -> Result<(&[u8], &[u8]), Error
     bytes.split_at_checked(length).ok_or(Error::End)
 }
 
-/// A multiprecision integer (RFC 9580 section 3.2): its bytes with their length before them, its bytes, and the rest.
+/// A multiprecision integer (RFC 9580 section 3.2): its bytes with their length before them, its
+/// bytes, and the rest.
 pub(super) fn split_integer(bytes: &[u8]) -> Result<(&[u8], &[u8]), Error> {
     let (bits, _) = split(bytes, 2)?;
     let length = usize::from(u16::from_be_bytes([bits[0], bits[1]])).div_ceil(8);
@@ -144,9 +162,17 @@ mod tests {
             let mut bytes = Vec::new();
             write(USER_ID, &body, &mut bytes);
             let header = bytes.len() - length;
-            assert_eq!(header, [2, 3, 6][usize::from(length >= 192) + usize::from(length >= 8384)], "{length}");
+            assert_eq!(
+                header,
+                [2, 3, 6][usize::from(length >= 192) + usize::from(length >= 8384)],
+                "{length}"
+            );
             write(TRUST, b"x", &mut bytes);
-            assert_eq!(bodies(&bytes), Ok(vec![(USER_ID, body), (TRUST, b"x".to_vec())]), "{length}");
+            assert_eq!(
+                bodies(&bytes),
+                Ok(vec![(USER_ID, body), (TRUST, b"x".to_vec())]),
+                "{length}"
+            );
         }
     }
 
@@ -162,7 +188,11 @@ mod tests {
             &[0xcd, 224, 1, 224, 2, 1, 3],
         ];
         for form in forms {
-            assert_eq!(bodies(form), Ok(vec![(USER_ID, vec![1, 2, 3])]), "{form:x?}");
+            assert_eq!(
+                bodies(form),
+                Ok(vec![(USER_ID, vec![1, 2, 3])]),
+                "{form:x?}"
+            );
         }
         let broken: [&[u8]; 7] = [
             &[0xb4],
@@ -183,7 +213,10 @@ mod tests {
 
     #[test]
     fn integers() {
-        assert_eq!(split_integer(&[0, 9, 1, 2, 3]), Ok((&[0, 9, 1, 2][..], &[3][..])));
+        assert_eq!(
+            split_integer(&[0, 9, 1, 2, 3]),
+            Ok((&[0, 9, 1, 2][..], &[3][..]))
+        );
         assert_eq!(split_integer(&[0, 0, 3]), Ok((&[0, 0][..], &[3][..])));
         assert_eq!(split_integer(&[0xff, 0xff, 3]), Err(Error::End));
     }

@@ -56,8 +56,8 @@ impl SignaturePacket {
         Self::version_4_or_6(body, Claims::default())
     }
 
-    /// Parses the contents of a packet beside a message: version 3 as well, which GnuPG 1.4 and older rpm write, and
-    /// which cannot say more than who signed when.
+    /// Parses the contents of a packet beside a message: version 3 as well, which GnuPG 1.4 and
+    /// older rpm write, and which cannot say more than who signed when.
     pub(super) fn of_message(body: &[u8]) -> Result<Self, Error> {
         match split(body, 1)?.0[0] {
             2 | 3 => Self::version_3(body),
@@ -65,12 +65,15 @@ impl SignaturePacket {
         }
     }
 
-    /// Parses a signature by a subkey of its parent. Of all that it may say, this is all that matters.
+    /// Parses a signature by a subkey of its parent. Of all that it may say, this is all that
+    /// matters.
     pub(super) fn embedded(body: &[u8]) -> Result<Self, Error> {
         let signature = Self::version_4_or_6(body, Claims::of_embedded())?;
         match signature.kind {
             PRIMARY_KEY_BINDING => Ok(signature),
-            kind => Err(Error::structure(format!("cross-signature has unexpected type {kind}"))),
+            kind => Err(Error::structure(format!(
+                "cross-signature has unexpected type {kind}"
+            ))),
         }
     }
 
@@ -78,24 +81,44 @@ impl SignaturePacket {
         match split(body, 1)?.0[0] {
             4 => Self::version_4(body, claims),
             6 => Self::version_6(body, claims),
-            version => Err(Error::unsupported(format!("signature packet version {version}"))),
+            version => Err(Error::unsupported(format!(
+                "signature packet version {version}"
+            ))),
         }
     }
 
     /// RFC 4880 section 5.2.2.
     fn version_3(body: &[u8]) -> Result<Self, Error> {
         let (fields, rest) = split(body, 19)?;
-        let [_, hashed_length, kind, created @ .., key_algorithm, hash, tag_1, tag_2] = fields else {
+        let [
+            _,
+            hashed_length,
+            kind,
+            created @ ..,
+            key_algorithm,
+            hash,
+            tag_1,
+            tag_2,
+        ] = fields
+        else {
             return Err(Error::End);
         };
         if *hashed_length != 5 {
-            return Err(Error::unsupported(format!("invalid hashed material length {hashed_length}")));
+            return Err(Error::unsupported(format!(
+                "invalid hashed material length {hashed_length}"
+            )));
         }
         let (created, issuer) = created.split_at(4);
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        };
         let hash_algorithm = hash_algorithm(*hash)?;
         if !matches!(*key_algorithm, RSA | RSA_SIGN_ONLY | DSA) {
-            return Err(Error::unsupported(format!("public key algorithm {key_algorithm}")));
+            return Err(Error::unsupported(format!(
+                "public key algorithm {key_algorithm}"
+            )));
         }
         let (numbers, longest_number, encoded) = numbers(*key_algorithm, rest)?;
         // One signature would make any number of packets.
@@ -143,7 +166,15 @@ impl SignaturePacket {
             salt: Vec::new(),
             suffix: [fields, hashed, &trailer].concat(),
             hash_tag: [tag[0], tag[1]],
-            canonical: [fields, hashed, &(unhashed.len() as u16).to_be_bytes(), &unhashed, tag, encoded].concat(),
+            canonical: [
+                fields,
+                hashed,
+                &(unhashed.len() as u16).to_be_bytes(),
+                &unhashed,
+                tag,
+                encoded,
+            ]
+            .concat(),
         })
     }
 
@@ -166,7 +197,11 @@ impl SignaturePacket {
         let (tag, rest) = split(rest, 2)?;
         let (salt, rest) = match split(rest, 1)? {
             ([length], rest) if usize::from(*length) == salt_length => split(rest, salt_length)?,
-            _ => return Err(Error::structure("unexpected salt size for the given hash algorithm")),
+            _ => {
+                return Err(Error::structure(
+                    "unexpected salt size for the given hash algorithm",
+                ));
+            }
         };
         let (numbers, longest_number, encoded) = numbers(fields[2], rest)?;
         let trailer = [&[6, 0xff][..], &((8 + hashed.len()) as u32).to_be_bytes()].concat();
@@ -183,14 +218,28 @@ impl SignaturePacket {
             salt: salt.to_vec(),
             suffix: [fields, hashed, &trailer].concat(),
             hash_tag: [tag[0], tag[1]],
-            canonical: [fields, hashed, &unhashed_length, &unhashed, tag, &[salt_length as u8], salt, encoded].concat(),
+            canonical: [
+                fields,
+                hashed,
+                &unhashed_length,
+                &unhashed,
+                tag,
+                &[salt_length as u8],
+                salt,
+                encoded,
+            ]
+            .concat(),
         })
     }
 
-    /// Section 5.2.4: the digest over `parts`, one after the other, and over what the signature says of itself.
+    /// Section 5.2.4: the digest over `parts`, one after the other, and over what the signature
+    /// says of itself.
     pub(super) fn digest(&self, parts: &[&[u8]], work: &mut Work) -> Result<Box<[u8]>, Error> {
         work.take_hashing(parts.iter().map(|part| part.len()).sum::<usize>() + self.suffix.len())?;
-        let mut hasher = self.hash.new_hasher().map_err(|_| Error::unsupported("hash function"))?;
+        let mut hasher = self
+            .hash
+            .new_hasher()
+            .map_err(|_| Error::unsupported("hash function"))?;
         hasher.update(&self.salt);
         match self.kind {
             TEXT => canonical_text(parts, |bytes| hasher.update(bytes)),
@@ -219,19 +268,25 @@ fn no_creation_time() -> Error {
 }
 
 fn length(bytes: &[u8]) -> usize {
-    bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |length, byte| length << 8 | usize::from(*byte))
 }
 
 /// Bytes 2 and 3 of a signature: an algorithm that signs, and the hash.
 fn check_algorithms(fields: &[u8]) -> Result<HashAlgorithm, Error> {
     match fields[2] {
-        RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448 => hash_algorithm(fields[3]),
-        algorithm => Err(Error::unsupported(format!("public key algorithm {algorithm}"))),
+        RSA | RSA_SIGN_ONLY | DSA | ECDSA | EDDSA_LEGACY | ED25519 | ED448 => {
+            hash_algorithm(fields[3])
+        }
+        algorithm => Err(Error::unsupported(format!(
+            "public key algorithm {algorithm}"
+        ))),
     }
 }
 
-/// The hashes that v1.5.4 knows. It does not know MD5 and RIPEMD-160 any more, and it is right. SHA-1 counts only where
-/// the data shows no sign of a collision.
+/// The hashes that v1.5.4 knows. It does not know MD5 and RIPEMD-160 any more, and it is right.
+/// SHA-1 counts only where the data shows no sign of a collision.
 pub(super) fn hash_algorithm(id: u8) -> Result<HashAlgorithm, Error> {
     match id {
         2 | 8..=12 | 14 => Ok(HashAlgorithm::from(id)),
@@ -246,7 +301,11 @@ fn numbers(key_algorithm: u8, bytes: &[u8]) -> Result<(SignatureBytes, usize, &[
         DSA | ECDSA | EDDSA_LEGACY => 2,
         native => {
             let (signature, _) = split(bytes, if native == ED25519 { 64 } else { 114 })?;
-            return Ok((SignatureBytes::Native(signature.to_vec().into()), signature.len(), signature));
+            return Ok((
+                SignatureBytes::Native(signature.to_vec().into()),
+                signature.len(),
+                signature,
+            ));
         }
     };
     let mut numbers = Vec::with_capacity(integers);
@@ -258,7 +317,11 @@ fn numbers(key_algorithm: u8, bytes: &[u8]) -> Result<(SignatureBytes, usize, &[
         numbers.push(Mpi::from_slice(&integer[2..]));
         rest = after;
     }
-    Ok((SignatureBytes::Mpis(numbers), longest, &bytes[..bytes.len() - rest.len()]))
+    Ok((
+        SignatureBytes::Mpis(numbers),
+        longest,
+        &bytes[..bytes.len() - rest.len()],
+    ))
 }
 
 /// Section 5.2.1.2: line ends as CR LF, as Rekor's library makes them.
@@ -290,7 +353,10 @@ mod tests {
             text
         };
         assert_eq!(canonical(&[b"a\nb\r\n\nc"]), b"a\r\nb\r\n\r\nc");
-        assert_eq!(canonical(&[b"a\r", b"\nb\r\r\n", b"\n"]), b"a\r\nb\r\r\r\n\r\n");
+        assert_eq!(
+            canonical(&[b"a\r", b"\nb\r\r\n", b"\n"]),
+            b"a\r\nb\r\r\r\n\r\n"
+        );
         assert_eq!(canonical(&[]), b"");
     }
 }

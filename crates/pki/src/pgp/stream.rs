@@ -13,8 +13,8 @@ const LAST_COMPRESSION: u8 = 3;
 
 /// Signature packets, read from the front of a stream.
 ///
-/// As in Rekor v1.6.1, packets of unknown types, versions or algorithms are passed over, signatures among them, and so
-/// are markers and trust packets. Any other packet is an error.
+/// As in Rekor v1.6.1, packets of unknown types, versions or algorithms are passed over, signatures
+/// among them, and so are markers and trust packets. Any other packet is an error.
 pub(super) struct Signatures<'a> {
     rest: &'a [u8],
     passed_over: Option<Error>,
@@ -22,7 +22,10 @@ pub(super) struct Signatures<'a> {
 
 impl<'a> Signatures<'a> {
     pub(super) fn of(packets: &'a [u8]) -> Self {
-        Self { rest: packets, passed_over: None }
+        Self {
+            rest: packets,
+            passed_over: None,
+        }
     }
 
     /// The next signature; none at the end.
@@ -70,14 +73,18 @@ fn check_known(tag: u8, body: &[u8]) -> Result<(), Error> {
             6 => CIPHERS.contains(&byte(2)?),
             _ => false,
         },
-        packet::ONE_PASS_SIGNATURE => matches!(byte(0)?, 3 | 6) && signature_packet::hash_algorithm(byte(2)?).is_ok(),
+        packet::ONE_PASS_SIGNATURE => {
+            matches!(byte(0)?, 3 | 6) && signature_packet::hash_algorithm(byte(2)?).is_ok()
+        }
         packet::COMPRESSED => byte(0)? <= LAST_COMPRESSION,
         packet::PROTECTED => matches!(byte(0)?, 1 | 2),
         _ => true,
     };
     match is_known {
         true => Ok(()),
-        false => Err(Error::unsupported(format!("version or algorithm of a packet of type {tag}"))),
+        false => Err(Error::unsupported(format!(
+            "version or algorithm of a packet of type {tag}"
+        ))),
     }
 }
 
@@ -88,7 +95,9 @@ mod tests {
     fn next(tag: u8, body: &[u8]) -> Result<bool, Error> {
         let mut packets = Vec::new();
         packet::write(tag, body, &mut packets);
-        Signatures::of(&packets).next().map(|signature| signature.is_some())
+        Signatures::of(&packets)
+            .next()
+            .map(|signature| signature.is_some())
     }
 
     #[test]
@@ -128,7 +137,10 @@ mod tests {
             (21, b""),
         ];
         for (tag, body) in refused {
-            assert!(matches!(next(tag, body), Err(Error::Structure(_))), "{tag} {body:x?}");
+            assert!(
+                matches!(next(tag, body), Err(Error::Structure(_))),
+                "{tag} {body:x?}"
+            );
         }
         assert_eq!(next(39, b""), Err(Error::CriticalPacket(39)));
         assert_eq!(next(packet::COMPRESSED, b""), Err(Error::End));

@@ -22,8 +22,14 @@ pub(super) struct Identifier<'a> {
 impl<'a> Identifier<'a> {
     pub(super) fn read(element: &Element<'a>) -> Option<Self> {
         let mut fields = Elements(element.contents);
-        let oid = fields.object_identifier().filter(|_| element.tag == SEQUENCE)?;
-        let parameters = if fields.is_empty() { &[] } else { fields.any()?.whole };
+        let oid = fields
+            .object_identifier()
+            .filter(|_| element.tag == SEQUENCE)?;
+        let parameters = if fields.is_empty() {
+            &[]
+        } else {
+            fields.any()?.whole
+        };
         fields.is_empty().then_some(Self { oid, parameters })
     }
 
@@ -37,7 +43,8 @@ impl<'a> Identifier<'a> {
         }
     }
 
-    /// Checks a signature over `hash` by the key of `certificate`, if this algorithm is one for such a hash and key.
+    /// Checks a signature over `hash` by the key of `certificate`, if this algorithm is one for
+    /// such a hash and key.
     pub(super) fn verify(
         &self,
         hash: &Digest,
@@ -45,9 +52,15 @@ impl<'a> Identifier<'a> {
         certificate: &Certificate<'_>,
         work: &mut Work,
     ) -> Result<(), SignerError> {
-        let key = certificate.public_key.as_ref().map_err(|_| SignerError::Key)?;
+        let key = certificate
+            .public_key
+            .as_ref()
+            .map_err(|_| SignerError::Key)?;
         let scheme = Scheme::of(self.oid).ok_or(SignerError::Key)?;
-        if scheme.hash.is_some_and(|expected| expected != hash.algorithm()) {
+        if scheme
+            .hash
+            .is_some_and(|expected| expected != hash.algorithm())
+        {
             return Err(SignerError::OtherHash);
         }
         let is_valid = match (scheme.signature, key.kind()) {
@@ -58,7 +71,9 @@ impl<'a> Identifier<'a> {
             (Signature::Pss, kind @ KeyKind::Rsa { .. }) => {
                 work.take_signature(kind)?;
                 pss_algorithm(self.parameters)
-                    .and_then(|algorithm| ParsedPublicKey::new(algorithm, certificate.public_key_info).ok())
+                    .and_then(|algorithm| {
+                        ParsedPublicKey::new(algorithm, certificate.public_key_info).ok()
+                    })
                     .is_some_and(|key| key.verify_digest_sig(hash, signature).is_ok())
             }
             _ => return Err(SignerError::OtherKey),
@@ -95,7 +110,9 @@ impl Scheme {
             SHA1_WITH_RSA_OF_ISO => (Signature::Rsa, sha1),
             [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1] => (Signature::Ecdsa, None),
             [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1] => (Signature::Ecdsa, sha1),
-            [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, number @ 2..=4] => (Signature::Ecdsa, sha2(number - 1)),
+            [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, number @ 2..=4] => {
+                (Signature::Ecdsa, sha2(number - 1))
+            }
             _ => return None,
         };
         Some(Self { signature, hash })

@@ -1,5 +1,5 @@
-//! Revocation lists (RFC 5280 section 5.1) beside certificates. Nobody is asked whether they revoke anything; but they go into
-//! entries, which nobody reads with Go if one of them is malformed.
+//! Revocation lists (RFC 5280 section 5.1) beside certificates. Nobody is asked whether they revoke
+//! anything; but they go into entries, which nobody reads with Go if one of them is malformed.
 
 use crate::x509::der::{BOOLEAN, Elements, INTEGER, OCTET_STRING, SEQUENCE, constructed};
 use crate::x509::{is_name, is_time};
@@ -66,12 +66,14 @@ fn each<'a>(contents: &'a [u8], read: impl Fn(&mut Elements<'a>) -> Option<()>) 
 mod tests {
     use super::*;
 
-    /// Version 2, sha256WithRSAEncryption, no name, two dates, one revoked certificate, no bit of a signature.
+    /// Version 2, sha256WithRSAEncryption, no name, two dates, one revoked certificate, no bit of a
+    /// signature.
     const LIST: &[u8] = &[
-        0x30, 82, 0x30, 64, 2, 1, 1, 0x30, 11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 0x30, 0, 0x17, 11,
-        b'2', b'6', b'0', b'1', b'0', b'1', b'0', b'0', b'0', b'0', b'Z', 0x17, 11, b'2', b'7', b'0', b'1', b'0', b'1',
-        b'0', b'0', b'0', b'0', b'Z', 0x30, 18, 0x30, 16, 2, 1, 7, 0x17, 11, b'2', b'6', b'0', b'1', b'0', b'1', b'0',
-        b'0', b'0', b'0', b'Z', 0x30, 11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 3, 1, 0,
+        0x30, 82, 0x30, 64, 2, 1, 1, 0x30, 11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11,
+        0x30, 0, 0x17, 11, b'2', b'6', b'0', b'1', b'0', b'1', b'0', b'0', b'0', b'0', b'Z', 0x17,
+        11, b'2', b'7', b'0', b'1', b'0', b'1', b'0', b'0', b'0', b'0', b'Z', 0x30, 18, 0x30, 16,
+        2, 1, 7, 0x17, 11, b'2', b'6', b'0', b'1', b'0', b'1', b'0', b'0', b'0', b'0', b'Z', 0x30,
+        11, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11, 3, 1, 0,
     ];
 
     #[test]

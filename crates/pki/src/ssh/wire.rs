@@ -13,7 +13,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn number(&mut self) -> Result<u32, Error> {
-        self.bytes(4)?.try_into().map(u32::from_be_bytes).map_err(|_| too_short())
+        self.bytes(4)?
+            .try_into()
+            .map(u32::from_be_bytes)
+            .map_err(|_| too_short())
     }
 
     pub(super) fn string(&mut self) -> Result<&'a [u8], Error> {
@@ -34,14 +37,18 @@ impl<'a> Reader<'a> {
         match self.string()? {
             [0, digits @ ..] if digits.first().is_some_and(|first| *first >= 0x80) => Ok(digits),
             digits @ [1..0x80, ..] => Ok(digits),
-            _ => Err(Error::Invalid("ssh: a number is not positive or not in its shortest form".to_owned())),
+            _ => Err(Error::Invalid(
+                "ssh: a number is not positive or not in its shortest form".to_owned(),
+            )),
         }
     }
 
     pub(super) fn finish(self) -> Result<(), Error> {
         match self.0 {
             [] => Ok(()),
-            _ => Err(Error::Invalid("ssh: unmarshal error: trailing bytes".to_owned())),
+            _ => Err(Error::Invalid(
+                "ssh: unmarshal error: trailing bytes".to_owned(),
+            )),
         }
     }
 }

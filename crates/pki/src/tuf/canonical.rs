@@ -1,5 +1,5 @@
-//! The canonical forms of TUF documents, written from the text of a document without a tree of it: a tree takes up to a hundred
-//! times the memory of the text.
+//! The canonical forms of TUF documents, written from the text of a document without a tree of it:
+//! a tree takes up to a hundred times the memory of the text.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use crate::work::Work;
 
 /// Arrays and objects in one another, which serde_json takes too. Documents in use have seven.
 const MAX_NESTING: usize = 127;
-/// Members of all objects of a document of any size, and for so many bytes one more. Documents in use have one in thirty bytes;
-/// while an object is sorted, each takes 40.
+/// Members of all objects of a document of any size, and for so many bytes one more. Documents in
+/// use have one in thirty bytes; while an object is sorted, each takes 40.
 const MAX_MEMBERS: usize = 4_096;
 const BYTES_PER_MEMBER: usize = 16;
 
@@ -21,8 +21,9 @@ const BYTES_PER_MEMBER: usize = 16;
 enum Form {
     /// RFC 8785, in which the log keeps a document.
     Rfc8785,
-    /// Canonical JSON as OLPC once described it, in which a document is signed. As go-tuf makes it: numbers pass through 64-bit
-    /// floating point, and in strings only quote and backslash are escaped.
+    /// Canonical JSON as OLPC once described it, in which a document is signed. As go-tuf makes it:
+    /// numbers pass through 64-bit floating point, and in strings only quote and backslash are
+    /// escaped.
     Signed,
 }
 
@@ -53,7 +54,8 @@ pub(super) fn rfc8785(json: &RawValue, work: &mut Work) -> Result<Vec<u8>, Error
     })
 }
 
-/// The form in which `json` is signed; none where a number is not whole, as that form knows no other.
+/// The form in which `json` is signed; none where a number is not whole, as that form knows no
+/// other.
 pub(super) fn signed_form(json: &RawValue, work: &mut Work) -> Result<Option<Vec<u8>>, Error> {
     match Writer::write(json, Form::Signed, work) {
         Ok(form) => Ok(Some(form)),
@@ -76,7 +78,14 @@ impl<'w> Writer<'w> {
         let bytes = json.get().len();
         let most_members = MAX_MEMBERS + bytes / BYTES_PER_MEMBER;
         let text = Vec::with_capacity(bytes);
-        let mut writer = Self { form, nesting: 0, members: 0, most_members, work, text };
+        let mut writer = Self {
+            form,
+            nesting: 0,
+            members: 0,
+            most_members,
+            work,
+            text,
+        };
         writer.value(json)?;
         Ok(writer.text)
     }
@@ -98,9 +107,16 @@ impl<'w> Writer<'w> {
         }
     }
 
-    /// Writes an array or an object. What is in it is gone over once more for each level of nesting.
-    fn nested(&mut self, json: &RawValue, write: fn(&mut Self, &RawValue) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.work.take_scanning(json.get().len()).map_err(Fault::invalid)?;
+    /// Writes an array or an object. What is in it is gone over once more for each level of
+    /// nesting.
+    fn nested(
+        &mut self,
+        json: &RawValue,
+        write: fn(&mut Self, &RawValue) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        self.work
+            .take_scanning(json.get().len())
+            .map_err(Fault::invalid)?;
         self.nesting += 1;
         if self.nesting > MAX_NESTING {
             return Err(Fault::Refused(Error::Invalid(format!(
@@ -141,8 +157,12 @@ impl<'w> Writer<'w> {
         })?;
         // Stable, so that of equal names the last one stays last, which counts.
         match self.form {
-            Form::Rfc8785 => members.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16())),
-            Form::Signed => members.sort_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes())),
+            Form::Rfc8785 => {
+                members.sort_by(|(one, _), (other, _)| one.encode_utf16().cmp(other.encode_utf16()))
+            }
+            Form::Signed => {
+                members.sort_by(|(one, _), (other, _)| one.as_bytes().cmp(other.as_bytes()))
+            }
         }
         self.text.push(b'{');
         let mut is_first = true;
@@ -189,7 +209,9 @@ impl<'w> Writer<'w> {
             }
             Form::Signed => {
                 let text = number.as_f64().map(|number| number.to_string());
-                let text = text.filter(|text| text.parse::<i64>().is_ok()).ok_or(Fault::Number)?;
+                let text = text
+                    .filter(|text| text.parse::<i64>().is_ok())
+                    .ok_or(Fault::Number)?;
                 self.text.extend_from_slice(text.as_bytes());
             }
         }
@@ -211,18 +233,27 @@ mod tests {
     }
 
     fn canonical(json: &str) -> Result<String, Error> {
-        rfc8785(raw(json), &mut Work::of_request(json.len())).map(|form| String::from_utf8(form).unwrap())
+        rfc8785(raw(json), &mut Work::of_request(json.len()))
+            .map(|form| String::from_utf8(form).unwrap())
     }
 
     #[test]
     fn members_are_sorted_and_little_is_escaped() {
         let json = r#"{ "b" : [1, -2, null, true, {}], "a": "\"\\\n\u00fc", "B": [] }"#;
-        assert_eq!(signed(json).unwrap(), "{\"B\":[],\"a\":\"\\\"\\\\\nü\",\"b\":[1,-2,null,true,{}]}");
+        assert_eq!(
+            signed(json).unwrap(),
+            "{\"B\":[],\"a\":\"\\\"\\\\\nü\",\"b\":[1,-2,null,true,{}]}"
+        );
     }
 
     #[test]
     fn numbers_are_whole_as_go_writes_them() {
-        for (json, text) in [("1.0", "1"), ("1e3", "1000"), ("9007199254740993", "9007199254740992"), ("-0", "-0")] {
+        for (json, text) in [
+            ("1.0", "1"),
+            ("1e3", "1000"),
+            ("9007199254740993", "9007199254740992"),
+            ("-0", "-0"),
+        ] {
             assert_eq!(signed(json).as_deref(), Some(text), "{json}");
         }
         for json in ["1.5", "[1e21]", "{\"a\":1e-7}", "9223372036854775808"] {
@@ -253,10 +284,18 @@ mod tests {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(canonical(&nested(MAX_NESTING)), Ok(nested(MAX_NESTING)));
         let refusal = canonical(&nested(MAX_NESTING + 1)).unwrap_err();
-        assert_eq!(refusal.to_string(), "a TUF document is nested deeper than 127, the limit");
+        assert_eq!(
+            refusal.to_string(),
+            "a TUF document is nested deeper than 127, the limit"
+        );
         let members = |count: usize| format!("{{{}}}", vec!["\"\":0"; count].join(","));
         assert_eq!(canonical(&members(MAX_MEMBERS)), Ok("{\"\":0}".to_owned()));
-        let refusal = canonical(&members(MAX_MEMBERS * 2)).unwrap_err().to_string();
-        assert!(refusal.starts_with("a TUF document has more than "), "{refusal}");
+        let refusal = canonical(&members(MAX_MEMBERS * 2))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refusal.starts_with("a TUF document has more than "),
+            "{refusal}"
+        );
     }
 }

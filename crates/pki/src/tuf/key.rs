@@ -11,11 +11,13 @@ use crate::work::Work;
 
 /// What goes before the 65 bytes of a point on P-256 in a `SubjectPublicKeyInfo`.
 const P256_SPKI: &[u8] = &[
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 /// What goes before the 32 bytes of an Ed25519 key in it.
-const ED25519_SPKI: &[u8] = &[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+const ED25519_SPKI: &[u8] = &[
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
 
 /// A key of a role, which signs with the one scheme that go-tuf has for its type.
 pub(super) struct RoleKey(PublicKey);
@@ -28,10 +30,16 @@ impl RoleKey {
         }
         let [key_type, value] = Value::of(key).members(["keytype", "keyval"])?;
         let key_type = key_type.text()?;
-        let [public] = value.last().map(Value::of).unwrap_or_default().members(["public"])?;
+        let [public] = value
+            .last()
+            .map(Value::of)
+            .unwrap_or_default()
+            .members(["public"])?;
         let public = public.text()?;
         let key = match &*key_type {
-            "ed25519" => from_raw(ED25519_SPKI, 32, &public).filter(|key| key.kind() == KeyKind::Ed25519),
+            "ed25519" => {
+                from_raw(ED25519_SPKI, 32, &public).filter(|key| key.kind() == KeyKind::Ed25519)
+            }
             "rsa" => from_pem(&public).filter(|key| matches!(key.kind(), KeyKind::Rsa { .. })),
             // Early documents have the bare point.
             "ecdsa" | "ecdsa-sha2-nistp256" => from_pem(&public)
@@ -39,7 +47,8 @@ impl RoleKey {
                 .filter(|key| matches!(key.kind(), KeyKind::Ecdsa(_))),
             _ => return Err(invalid("invalid key")),
         };
-        key.map(Self).ok_or_else(|| invalid("tuf: error unmarshalling key: invalid public key"))
+        key.map(Self)
+            .ok_or_else(|| invalid("tuf: error unmarshalling key: invalid public key"))
     }
 
     /// What tells it from other keys.
@@ -47,7 +56,13 @@ impl RoleKey {
         self.0.bytes()
     }
 
-    pub(super) fn verifies(&self, message: &[u8], digest: &Digest, signature: &[u8], work: &mut Work) -> bool {
+    pub(super) fn verifies(
+        &self,
+        message: &[u8],
+        digest: &Digest,
+        signature: &[u8],
+        work: &mut Work,
+    ) -> bool {
         match self.0.kind() {
             KeyKind::Ed25519 => self.0.verify_message(message, signature, work).is_ok(),
             KeyKind::Ecdsa(_) => self.0.verify_ecdsa_asn1(digest, signature, work).is_ok(),
@@ -58,7 +73,13 @@ impl RoleKey {
 
 fn from_pem(text: &str) -> Option<PublicKey> {
     let (block, _) = pem::decode(text.as_bytes())?;
-    PublicKey::from_spki(Some(block).filter(|block| block.label == b"PUBLIC KEY")?.bytes.as_slice()).ok()
+    PublicKey::from_spki(
+        Some(block)
+            .filter(|block| block.label == b"PUBLIC KEY")?
+            .bytes
+            .as_slice(),
+    )
+    .ok()
 }
 
 /// From as many bytes in hexadecimal digits.

@@ -20,10 +20,16 @@ pub(super) struct Timestamp {
 }
 
 impl Timestamp {
-    /// Parses `2006-01-02T15:04:05[.999]Z` or `±07:00`. An empty text is the year 1, as in Go where there is no time.
+    /// Parses `2006-01-02T15:04:05[.999]Z` or `±07:00`. An empty text is the year 1, as in Go where
+    /// there is no time.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
-        let text = if text.is_empty() { "0001-01-01T00:00:00Z" } else { text };
-        parse(text).ok_or_else(|| Error::Invalid("expires is no time as RFC 3339 writes it".to_owned()))
+        let text = if text.is_empty() {
+            "0001-01-01T00:00:00Z"
+        } else {
+            text
+        };
+        parse(text)
+            .ok_or_else(|| Error::Invalid("expires is no time as RFC 3339 writes it".to_owned()))
     }
 
     /// Whether it is later than `now`.
@@ -61,7 +67,13 @@ fn parse(text: &str) -> Option<Timestamp> {
             let length = rest.bytes().take_while(u8::is_ascii_digit).count();
             let (fraction, zone) = rest.split_at(length);
             // Go keeps nanoseconds.
-            (Some(fraction).filter(|fraction| !fraction.is_empty())?.get(..9).unwrap_or(fraction), zone)
+            (
+                Some(fraction)
+                    .filter(|fraction| !fraction.is_empty())?
+                    .get(..9)
+                    .unwrap_or(fraction),
+                zone,
+            )
         }
         None => ("", rest),
     };
@@ -69,17 +81,30 @@ fn parse(text: &str) -> Option<Timestamp> {
         "Z" => None,
         _ => Some(offset(zone)?),
     };
-    let seconds = unix_seconds([year, month, day, hour, minute, second])? - offset.unwrap_or(0) * 60;
+    let seconds =
+        unix_seconds([year, month, day, hour, minute, second])? - offset.unwrap_or(0) * 60;
     let fraction = fraction.trim_end_matches('0').to_owned();
-    Some(Timestamp { seconds, fraction, local: format!("{date} {hour:02}:{minute:02}:{second:02}"), offset })
+    Some(Timestamp {
+        seconds,
+        fraction,
+        local: format!("{date} {hour:02}:{minute:02}:{second:02}"),
+        offset,
+    })
 }
 
 /// So many numbers with a separator between them, each of as many digits as it may have.
-fn numbers<const N: usize>(text: &str, separator: char, digits: [RangeInclusive<usize>; N]) -> Option<[i64; N]> {
+fn numbers<const N: usize>(
+    text: &str,
+    separator: char,
+    digits: [RangeInclusive<usize>; N],
+) -> Option<[i64; N]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; N];
     for (part, digits) in numbers.iter_mut().zip(digits) {
-        *part = parts.next().filter(|text| digits.contains(&text.len())).and_then(|text| number(text.as_bytes()))?;
+        *part = parts
+            .next()
+            .filter(|text| digits.contains(&text.len()))
+            .and_then(|text| number(text.as_bytes()))?;
     }
     parts.next().is_none().then_some(numbers)
 }
@@ -102,15 +127,39 @@ mod tests {
     fn times_as_go_reads_and_writes_them() {
         for (text, seconds, written) in [
             ("1970-01-01T00:00:00Z", 0, "1970-01-01 00:00:00 +0000 UTC"),
-            ("2026-11-23T22:16:53Z", 1_795_472_213, "2026-11-23 22:16:53 +0000 UTC"),
-            ("2021-12-18T13:28:12.99008-06:00", 1_639_855_692, "2021-12-18 13:28:12.99008 -0600 -0600"),
-            ("2000-02-29T23:59:59.500+05:30", 951_848_999, "2000-02-29 23:59:59.5 +0530 +0530"),
-            ("2024-03-01T00:00:00+00:00", 1_709_251_200, "2024-03-01 00:00:00 +0000 UTC"),
-            ("1970-01-01T0:00:01,50Z", 1, "1970-01-01 00:00:01.5 +0000 UTC"),
+            (
+                "2026-11-23T22:16:53Z",
+                1_795_472_213,
+                "2026-11-23 22:16:53 +0000 UTC",
+            ),
+            (
+                "2021-12-18T13:28:12.99008-06:00",
+                1_639_855_692,
+                "2021-12-18 13:28:12.99008 -0600 -0600",
+            ),
+            (
+                "2000-02-29T23:59:59.500+05:30",
+                951_848_999,
+                "2000-02-29 23:59:59.5 +0530 +0530",
+            ),
+            (
+                "2024-03-01T00:00:00+00:00",
+                1_709_251_200,
+                "2024-03-01 00:00:00 +0000 UTC",
+            ),
+            (
+                "1970-01-01T0:00:01,50Z",
+                1,
+                "1970-01-01 00:00:01.5 +0000 UTC",
+            ),
             ("", -62_135_596_800, "0001-01-01 00:00:00 +0000 UTC"),
         ] {
             let time = Timestamp::parse(text).unwrap();
-            assert_eq!((time.seconds, time.to_string().as_str()), (seconds, written), "{text}");
+            assert_eq!(
+                (time.seconds, time.to_string().as_str()),
+                (seconds, written),
+                "{text}"
+            );
         }
     }
 
@@ -142,6 +191,10 @@ mod tests {
     fn it_ends_when_its_second_begins() {
         let time = Timestamp::parse("1970-01-01T00:00:10Z").unwrap();
         assert!(time.is_after(UnixSeconds(9)) && !time.is_after(UnixSeconds(10)));
-        assert!(Timestamp::parse("1970-01-01T00:00:10.5Z").unwrap().is_after(UnixSeconds(10)));
+        assert!(
+            Timestamp::parse("1970-01-01T00:00:10.5Z")
+                .unwrap()
+                .is_after(UnixSeconds(10))
+        );
     }
 }

@@ -62,19 +62,25 @@ struct Parts<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Parses RFC 5280 section 4.1 with the leniency of Go, which other readers of the log use: what follows the
-    /// fields that a version has is not looked at.
+    /// Parses RFC 5280 section 4.1 with the leniency of Go, which other readers of the log use:
+    /// what follows the fields that a version has is not looked at.
     pub(crate) fn from_der(der: &'a [u8]) -> Result<Self, CertificateError> {
-        let parts = Parts::split(der).ok_or(CertificateError::Not("its fields are not those of RFC 5280"))?;
+        let parts = Parts::split(der).ok_or(CertificateError::Not(
+            "its fields are not those of RFC 5280",
+        ))?;
         if !name::is_well_formed(parts.issuer) || !name::is_well_formed(parts.subject) {
             return Err(CertificateError::Not("invalid RDNSequence"));
         }
         let mut validity = Elements(parts.validity);
-        let (Some(not_before), Some(not_after)) = (time::read(&mut validity), time::read(&mut validity)) else {
+        let (Some(not_before), Some(not_after)) =
+            (time::read(&mut validity), time::read(&mut validity))
+        else {
             return Err(CertificateError::Not("malformed validity"));
         };
         let public_key = match PublicKey::from_spki(parts.public_key_info) {
-            Err(error @ (KeyError::Malformed | KeyError::UnknownCurve)) => return Err(CertificateError::Key(error)),
+            Err(error @ (KeyError::Malformed | KeyError::UnknownCurve)) => {
+                return Err(CertificateError::Key(error));
+            }
             other => other,
         };
         Ok(Self {
@@ -98,7 +104,9 @@ impl<'a> Parts<'a> {
     fn split(der: &'a [u8]) -> Option<Self> {
         let mut outer = Elements(der);
         let mut certificate = outer.inside(SEQUENCE)?;
-        let signed = certificate.any().filter(|element| element.tag == SEQUENCE)?;
+        let signed = certificate
+            .any()
+            .filter(|element| element.tag == SEQUENCE)?;
         let signature_algorithm = certificate.read(SEQUENCE)?;
         let (missing_bits, signature) = certificate.bit_string()?;
 
@@ -109,7 +117,10 @@ impl<'a> Parts<'a> {
         let issuer = fields.read(SEQUENCE)?;
         let validity = fields.read(SEQUENCE)?;
         let subject = fields.read(SEQUENCE)?;
-        let public_key_info = fields.any().filter(|element| element.tag == SEQUENCE)?.whole;
+        let public_key_info = fields
+            .any()
+            .filter(|element| element.tag == SEQUENCE)?
+            .whole;
         let is_consistent = outer.is_empty()
             && missing_bits == 0
             && serial.first().is_some_and(|first| *first < 0x80)

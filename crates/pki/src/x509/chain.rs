@@ -1,11 +1,12 @@
 //! Chains of two and more certificates.
 //!
-//! The rules are Go's `x509.Certificate.Verify` with any key usage, because readers of the log check again with it.
-//! rustls-webpki has others that matter here: it refuses a CA certificate as leaf, does not date the trust root, wants
-//! v3 leaves, and its signature algorithms leave out what private CAs use. The trust root comes from the submitter, so
-//! a chain that verifies proves nothing but that its certificates belong together. Two things that Go takes are refused:
-//! authorities with P-224 keys, which no library here verifies with, and authorities with rules about policies (RFC 5280
-//! sections 4.2.1.5 and 4.2.1.11), which no signing CA is known to have.
+//! The rules are Go's `x509.Certificate.Verify` with any key usage, because readers of the log
+//! check again with it. rustls-webpki has others that matter here: it refuses a CA certificate as
+//! leaf, does not date the trust root, wants v3 leaves, and its signature algorithms leave out what
+//! private CAs use. The trust root comes from the submitter, so a chain that verifies proves
+//! nothing but that its certificates belong together. Two things that Go takes are refused:
+//! authorities with P-224 keys, which no library here verifies with, and authorities with rules
+//! about policies (RFC 5280 sections 4.2.1.5 and 4.2.1.11), which no signing CA is known to have.
 
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
@@ -17,8 +18,8 @@ use crate::public_key::{Curve, KeyKind, SignatureError, ecdsa_algorithm, rsa_alg
 use crate::signature::is_asn1_pair;
 use crate::work::{TooCostly, Work};
 
-/// Signatures checked for one chain: twice what ten certificates in order need. Ten that bear one name could otherwise
-/// be tried in more orders than anyone waits for (Go stops at 100).
+/// Signatures checked for one chain: twice what ten certificates in order need. Ten that bear one
+/// name could otherwise be tried in more orders than anyone waits for (Go stops at 100).
 const MAX_SIGNATURE_CHECKS: usize = 20;
 
 // Encoded identifiers of signature algorithms (RFC 5912, RFC 8410).
@@ -39,7 +40,8 @@ const ECDSA_WITH_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 1];
 pub(crate) enum Hashes {
     /// As in Go.
     Sha2,
-    /// Also SHA-1, by which authorities signed until 2016: for chains that show who belongs together, not who is trusted.
+    /// Also SHA-1, by which authorities signed until 2016: for chains that show who belongs
+    /// together, not who is trusted.
     Sha1Too,
 }
 
@@ -66,15 +68,19 @@ pub enum ChainError {
     TooCostly(#[from] TooCostly),
 }
 
-/// Verifies that the first certificate leads to the last one, over any of those between, as of the beginning of its
-/// validity. Fewer than two certificates are no chain and pass.
+/// Verifies that the first certificate leads to the last one, over any of those between, as of the
+/// beginning of its validity. Fewer than two certificates are no chain and pass.
 pub(crate) fn verify(chain: &[Vec<u8>], hashes: Hashes, work: &mut Work) -> Result<(), ChainError> {
     if chain.len() < 2 {
         return Ok(());
     }
-    let certificates =
-        chain.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, CertificateError>>()?;
-    let [leaf, intermediates @ .., root] = &certificates[..] else { return Ok(()) };
+    let certificates = chain
+        .iter()
+        .map(|der| Certificate::from_der(der))
+        .collect::<Result<Vec<_>, CertificateError>>()?;
+    let [leaf, intermediates @ .., root] = &certificates[..] else {
+        return Ok(());
+    };
     if leaf.extensions.has_unknown_critical {
         return Err(ChainError::UnknownCritical);
     }
@@ -85,7 +91,15 @@ pub(crate) fn verify(chain: &[Vec<u8>], hashes: Hashes, work: &mut Work) -> Resu
     if chain.first() == chain.last() {
         return Ok(());
     }
-    let mut search = Search { leaf, root, intermediates, hashes, checks: 0, met_policy_rules: false, work };
+    let mut search = Search {
+        leaf,
+        root,
+        intermediates,
+        hashes,
+        checks: 0,
+        met_policy_rules: false,
+        work,
+    };
     if search.leads_to_root(&mut vec![leaf])? {
         return Ok(());
     }
@@ -106,18 +120,27 @@ struct Search<'c, 'a, 'w> {
 }
 
 impl<'c, 'a> Search<'c, 'a, '_> {
-    /// Whether `path`, which begins with the leaf, can be continued to the root. Depth-first, root first.
+    /// Whether `path`, which begins with the leaf, can be continued to the root. Depth-first, root
+    /// first.
     fn leads_to_root(&mut self, path: &mut Vec<&'c Certificate<'a>>) -> Result<bool, TooCostly> {
         // Whether rules about policies would admit the chain is not worked out.
-        if path.iter().any(|certificate| certificate.extensions.has_policy_rules) {
+        if path
+            .iter()
+            .any(|certificate| certificate.extensions.has_policy_rules)
+        {
             self.met_policy_rules = true;
             return Ok(false);
         }
-        if self.may_follow(path, self.root)? && admits_names(&[path, &[self.root][..]].concat(), self.work)? {
+        if self.may_follow(path, self.root)?
+            && admits_names(&[path, &[self.root][..]].concat(), self.work)?
+        {
             return Ok(true);
         }
         for intermediate in self.intermediates {
-            let is_ca = intermediate.extensions.basic_constraints.is_some_and(|constraints| constraints.is_ca);
+            let is_ca = intermediate
+                .extensions
+                .basic_constraints
+                .is_some_and(|constraints| constraints.is_ca);
             if is_ca && self.may_follow(path, intermediate)? {
                 path.push(intermediate);
                 if self.leads_to_root(path)? {
@@ -130,8 +153,14 @@ impl<'c, 'a> Search<'c, 'a, '_> {
     }
 
     /// Whether `parent` may have issued the last certificate of `path`, and did.
-    fn may_follow(&mut self, path: &[&'c Certificate<'a>], parent: &'c Certificate<'a>) -> Result<bool, TooCostly> {
-        let Some(child) = path.last() else { return Ok(false) };
+    fn may_follow(
+        &mut self,
+        path: &[&'c Certificate<'a>],
+        parent: &'c Certificate<'a>,
+    ) -> Result<bool, TooCostly> {
+        let Some(child) = path.last() else {
+            return Ok(false);
+        };
         let is_used = path.iter().any(|used| {
             used.subject == parent.subject
                 && used.public_key_info == parent.public_key_info
@@ -164,7 +193,10 @@ fn may_sign(parent: &Certificate<'_>) -> bool {
 
 /// Whether so many certificates between `parent` and the leaf are as many as it allows.
 fn is_within_path_length(parent: &Certificate<'_>, between: usize) -> bool {
-    let limit = parent.extensions.basic_constraints.and_then(|constraints| constraints.path_length);
+    let limit = parent
+        .extensions
+        .basic_constraints
+        .and_then(|constraints| constraints.path_length);
     limit.is_none_or(|limit| between as u64 <= limit)
 }
 
@@ -174,7 +206,10 @@ fn admits_names(path: &[&Certificate<'_>], work: &mut Work) -> Result<bool, TooC
         if below.extensions.alternative_name.is_none() {
             continue;
         }
-        for constraints in path[at + 1..].iter().filter_map(|above| above.extensions.name_constraints.as_ref()) {
+        for constraints in path[at + 1..]
+            .iter()
+            .filter_map(|above| above.extensions.name_constraints.as_ref())
+        {
             if !constraints.admit(&below.extensions.subjects, work)? {
                 return Ok(false);
             }
@@ -190,7 +225,9 @@ fn is_signed_by(
     work: &mut Work,
 ) -> Result<bool, TooCostly> {
     // The key of the parent was parsed with it, so that it is of a bounded size.
-    let Ok(key) = &parent.public_key else { return Ok(false) };
+    let Ok(key) = &parent.public_key else {
+        return Ok(false);
+    };
     if key.kind() == KeyKind::Ecdsa(Curve::P224) {
         return Ok(false);
     }
@@ -203,7 +240,10 @@ fn is_signed_by(
     let identifier = Elements(child.signature_algorithm).object_identifier();
     let is_sha1 = matches!(
         (key.kind(), identifier),
-        (KeyKind::Rsa { .. }, Some(SHA1_WITH_RSA | SHA1_WITH_RSA_OF_ISO)) | (KeyKind::Ecdsa(_), Some(ECDSA_WITH_SHA1))
+        (
+            KeyKind::Rsa { .. },
+            Some(SHA1_WITH_RSA | SHA1_WITH_RSA_OF_ISO)
+        ) | (KeyKind::Ecdsa(_), Some(ECDSA_WITH_SHA1))
     );
     if !is_sha1 || hashes != Hashes::Sha1Too {
         return Ok(false);
@@ -220,7 +260,8 @@ fn is_signed_by(
     }
 }
 
-/// The algorithm by which `child` says it is signed, for a key of this kind. SHA-1 is none, as in Go.
+/// The algorithm by which `child` says it is signed, for a key of this kind. SHA-1 is none, as in
+/// Go.
 fn algorithm(child: &Certificate<'_>, key: KeyKind) -> Option<&'static dyn VerificationAlgorithm> {
     use HashAlgorithm::{Sha256, Sha384, Sha512};
     let mut fields = Elements(child.signature_algorithm);
@@ -253,10 +294,14 @@ pub(crate) fn pss_algorithm(parameters: &[u8]) -> Option<&'static dyn Verificati
 
 /// `SEQUENCE { [0] hash, [1] mgf1 with hash, [2] salt length }`.
 fn pss_parameters(hash: u8, salt: u8) -> Vec<u8> {
-    let hash = [0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash, 5, 0];
+    let hash = [
+        0x30, 13, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, hash, 5, 0,
+    ];
     let mut parameters = vec![0x30, 52, 0xa0, 15];
     parameters.extend(hash);
-    parameters.extend([0xa1, 28, 0x30, 26, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 8]);
+    parameters.extend([
+        0xa1, 28, 0x30, 26, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 8,
+    ]);
     parameters.extend(hash);
     parameters.extend([0xa2, 3, 2, 1, salt]);
     parameters

@@ -1,8 +1,9 @@
 //! DER, read as strictly and as leniently as Go's `cryptobyte` reads it.
 //!
-//! Everyone who reads the log with Go parses its certificates again. One that Go refuses must not be logged, because it
-//! would stop them; one that Go takes should be. A parser of our own is the price: those at hand differ from Go both
-//! ways, in tags, object identifiers, defaults and trailing bytes.
+//! Everyone who reads the log with Go parses its certificates again. One that Go refuses must not
+//! be logged, because it would stop them; one that Go takes should be. A parser of our own is the
+//! price: those at hand differ from Go both ways, in tags, object identifiers, defaults and
+//! trailing bytes.
 
 pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
@@ -14,8 +15,8 @@ pub(crate) const GENERALIZED_TIME: u8 = 0x18;
 pub(crate) const SEQUENCE: u8 = 0x30;
 pub(crate) const SET: u8 = 0x31;
 
-/// Most bytes of a subidentifier of an object identifier, and how large one of them may have become before its last
-/// byte: Go keeps them in 31 bits.
+/// Most bytes of a subidentifier of an object identifier, and how large one of them may have become
+/// before its last byte: Go keeps them in 31 bits.
 const MAX_SUBIDENTIFIER_BYTES: usize = 5;
 const MAX_SUBIDENTIFIER_PREFIX: u32 = 1 << 24;
 
@@ -51,7 +52,8 @@ impl<'a> Elements<'a> {
         self.0.first() == Some(&tag)
     }
 
-    /// The next element: of low tag number, of a length in as few bytes as possible. None where there is none.
+    /// The next element: of low tag number, of a length in as few bytes as possible. None where
+    /// there is none.
     pub(crate) fn any(&mut self) -> Option<Element<'a>> {
         let (&tag, &first) = (self.0.first()?, self.0.get(1)?);
         if tag & 0x1f == 0x1f {
@@ -61,7 +63,9 @@ impl<'a> Elements<'a> {
             0..=0x7f => (2, usize::from(first)),
             0x81..=0x84 => {
                 let bytes = self.0.get(2..2 + usize::from(first & 0x7f))?;
-                let length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+                let length = bytes
+                    .iter()
+                    .fold(0, |length, byte| length << 8 | usize::from(*byte));
                 if bytes[0] == 0 || length < 0x80 {
                     return None;
                 }
@@ -71,12 +75,18 @@ impl<'a> Elements<'a> {
         };
         let (whole, rest) = self.0.split_at_checked(header + length)?;
         self.0 = rest;
-        Some(Element { tag, contents: &whole[header..], whole })
+        Some(Element {
+            tag,
+            contents: &whole[header..],
+            whole,
+        })
     }
 
     /// The contents of the next element, which has to have this tag.
     pub(crate) fn read(&mut self, tag: u8) -> Option<&'a [u8]> {
-        self.any().filter(|element| element.tag == tag).map(|element| element.contents)
+        self.any()
+            .filter(|element| element.tag == tag)
+            .map(|element| element.contents)
     }
 
     /// The elements in the next element, which has to have this tag.
@@ -84,7 +94,8 @@ impl<'a> Elements<'a> {
         self.read(tag).map(Self)
     }
 
-    /// The contents of the next element if it has this tag; `Some(None)` if another or none follows.
+    /// The contents of the next element if it has this tag; `Some(None)` if another or none
+    /// follows.
     pub(crate) fn optional(&mut self, tag: u8) -> Option<Option<&'a [u8]>> {
         match self.is_next(tag) {
             true => self.read(tag).map(Some),
@@ -100,17 +111,20 @@ impl<'a> Elements<'a> {
     /// A number of 64 bits, in as few bytes as possible.
     pub(crate) fn small_integer(&mut self) -> Option<Element<'a>> {
         let is_small = |bytes: &[u8]| is_integer(bytes) && bytes.len() <= size_of::<i64>();
-        self.any().filter(|element| element.tag == INTEGER && is_small(element.contents))
+        self.any()
+            .filter(|element| element.tag == INTEGER && is_small(element.contents))
     }
 
     /// The encoding of an object identifier.
     pub(crate) fn object_identifier(&mut self) -> Option<&'a [u8]> {
-        self.read(OBJECT_IDENTIFIER).filter(|bytes| is_object_identifier(bytes))
+        self.read(OBJECT_IDENTIFIER)
+            .filter(|bytes| is_object_identifier(bytes))
     }
 
     /// The encoding of an object identifier with numbers of any size, such as UUIDs below 2.25.
     pub(crate) fn big_object_identifier(&mut self) -> Option<&'a [u8]> {
-        self.read(OBJECT_IDENTIFIER).filter(|bytes| is_big_object_identifier(bytes))
+        self.read(OBJECT_IDENTIFIER)
+            .filter(|bytes| is_big_object_identifier(bytes))
     }
 
     pub(crate) fn boolean(&mut self) -> Option<bool> {
@@ -125,8 +139,10 @@ impl<'a> Elements<'a> {
     pub(crate) fn bit_string(&mut self) -> Option<(u8, &'a [u8])> {
         let (&missing, bytes) = self.read(BIT_STRING)?.split_first()?;
         let last = bytes.last().copied().unwrap_or_default();
-        (missing <= 7 && (missing == 0 || !bytes.is_empty()) && last.trailing_zeros() >= u32::from(missing))
-            .then_some((missing, bytes))
+        (missing <= 7
+            && (missing == 0 || !bytes.is_empty())
+            && last.trailing_zeros() >= u32::from(missing))
+        .then_some((missing, bytes))
     }
 }
 
@@ -144,7 +160,10 @@ fn is_object_identifier(bytes: &[u8]) -> bool {
     let mut value = 0_u32;
     let mut length = 0;
     for byte in bytes {
-        if length == MAX_SUBIDENTIFIER_BYTES || value >= MAX_SUBIDENTIFIER_PREFIX || (length == 0 && *byte == 0x80) {
+        if length == MAX_SUBIDENTIFIER_BYTES
+            || value >= MAX_SUBIDENTIFIER_PREFIX
+            || (length == 0 && *byte == 0x80)
+        {
             return false;
         }
         if *byte < 0x80 {
@@ -175,7 +194,10 @@ mod tests {
     #[test]
     fn lengths_are_minimal() {
         let long = [&[4, 0x81, 0x80][..], &[7; 0x80]].concat();
-        assert_eq!(Elements(&long).read(OCTET_STRING).map(<[u8]>::len), Some(0x80));
+        assert_eq!(
+            Elements(&long).read(OCTET_STRING).map(<[u8]>::len),
+            Some(0x80)
+        );
         assert_eq!(Elements(&[4, 1, 7, 9]).read(OCTET_STRING), Some(&[7][..]));
         let malformed: [&[u8]; 9] = [
             &[],
@@ -195,28 +217,56 @@ mod tests {
 
     #[test]
     fn values_have_one_encoding() {
-        for bytes in [&[2, 1, 0][..], &[2, 1, 0xff], &[2, 2, 0, 0x80], &[2, 2, 0xff, 0x7f]] {
+        for bytes in [
+            &[2, 1, 0][..],
+            &[2, 1, 0xff],
+            &[2, 2, 0, 0x80],
+            &[2, 2, 0xff, 0x7f],
+        ] {
             assert!(Elements(bytes).integer().is_some(), "{bytes:x?}");
         }
         for bytes in [&[2, 0][..], &[2, 2, 0, 0x7f], &[2, 2, 0xff, 0x80]] {
             assert!(Elements(bytes).integer().is_none(), "{bytes:x?}");
         }
-        for bytes in [&[6, 1, 0x2a][..], &[6, 3, 0x2a, 0x86, 0x48], &[6, 5, 0x87, 0xff, 0xff, 0xff, 0x7f]] {
+        for bytes in [
+            &[6, 1, 0x2a][..],
+            &[6, 3, 0x2a, 0x86, 0x48],
+            &[6, 5, 0x87, 0xff, 0xff, 0xff, 0x7f],
+        ] {
             assert!(Elements(bytes).object_identifier().is_some(), "{bytes:x?}");
         }
-        for bytes in [&[6, 0][..], &[6, 1, 0x86], &[6, 2, 0x80, 1], &[6, 5, 0x88, 0x80, 0x80, 0x80, 0]] {
+        for bytes in [
+            &[6, 0][..],
+            &[6, 1, 0x86],
+            &[6, 2, 0x80, 1],
+            &[6, 5, 0x88, 0x80, 0x80, 0x80, 0],
+        ] {
             assert!(Elements(bytes).object_identifier().is_none(), "{bytes:x?}");
         }
         let uuid = [&[6, 20, 0x69][..], &[0x83], &[0xff; 17], &[0x7f]].concat();
         for bytes in [&[6, 1, 0x2a][..], &[6, 5, 0x88, 0x80, 0x80, 0x80, 0], &uuid] {
-            assert!(Elements(bytes).big_object_identifier().is_some(), "{bytes:x?}");
+            assert!(
+                Elements(bytes).big_object_identifier().is_some(),
+                "{bytes:x?}"
+            );
         }
-        for bytes in [&[6, 0][..], &[6, 1, 0x86], &[6, 2, 0x80, 1], &[6, 3, 0x2a, 0x80, 1]] {
-            assert!(Elements(bytes).big_object_identifier().is_none(), "{bytes:x?}");
+        for bytes in [
+            &[6, 0][..],
+            &[6, 1, 0x86],
+            &[6, 2, 0x80, 1],
+            &[6, 3, 0x2a, 0x80, 1],
+        ] {
+            assert!(
+                Elements(bytes).big_object_identifier().is_none(),
+                "{bytes:x?}"
+            );
         }
         assert_eq!(Elements(&[1, 1, 0xff]).boolean(), Some(true));
         assert_eq!(Elements(&[1, 1, 1]).boolean(), None);
-        assert_eq!(Elements(&[3, 2, 4, 0xf0]).bit_string(), Some((4, &[0xf0][..])));
+        assert_eq!(
+            Elements(&[3, 2, 4, 0xf0]).bit_string(),
+            Some((4, &[0xf0][..]))
+        );
         for bytes in [&[3, 0][..], &[3, 1, 1], &[3, 2, 4, 0xf8], &[3, 2, 8, 0]] {
             assert!(Elements(bytes).bit_string().is_none(), "{bytes:x?}");
         }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::certificate::CertificateError;
 use super::der::{
-    BOOLEAN, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, context, is_integer,
+    BOOLEAN, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, context,
+    is_integer,
 };
 use super::fulcio::ClaimExtensions;
 use super::name_constraints::NameConstraints;
@@ -43,14 +44,15 @@ pub(super) struct BasicConstraints {
 }
 
 impl<'a> Extensions<'a> {
-    /// Reads the contents of `Extensions`. Those that Go reads have to be as it wants them, because otherwise it reads
-    /// nothing of the certificate.
+    /// Reads the contents of `Extensions`. Those that Go reads have to be as it wants them, because
+    /// otherwise it reads nothing of the certificate.
     pub(super) fn read(contents: &'a [u8]) -> Result<Self, CertificateError> {
         let mut list = Elements(contents);
         let mut extensions = Self::default();
         let mut seen = HashSet::new();
         while !list.is_empty() {
-            let (id, critical, value) = one(&mut list).ok_or(CertificateError::Not("malformed extension"))?;
+            let (id, critical, value) =
+                one(&mut list).ok_or(CertificateError::Not("malformed extension"))?;
             if !seen.insert(id) {
                 return Err(CertificateError::Not("duplicate extension"));
             }
@@ -61,7 +63,12 @@ impl<'a> Extensions<'a> {
     }
 
     /// Reads one extension and tells whether a verifier in Go understands it.
-    fn read_one(&mut self, id: &[u8], critical: bool, value: &'a [u8]) -> Result<bool, CertificateError> {
+    fn read_one(
+        &mut self,
+        id: &[u8],
+        critical: bool,
+        value: &'a [u8],
+    ) -> Result<bool, CertificateError> {
         let require = |what, is_so: Option<bool>| match is_so {
             Some(true) => Ok(true),
             Some(false) | None => Err(CertificateError::Not(what)),
@@ -73,7 +80,9 @@ impl<'a> Extensions<'a> {
                 require("invalid subject key identifier", id)
             }
             Some([15]) => {
-                let usage = value_elements.bit_string().ok_or(CertificateError::Not("invalid key usage"))?;
+                let usage = value_elements
+                    .bit_string()
+                    .ok_or(CertificateError::Not("invalid key usage"))?;
                 self.must_not_sign_certificates = is_without_certificate_signing(usage);
                 Ok(true)
             }
@@ -83,8 +92,8 @@ impl<'a> Extensions<'a> {
                 Ok(self.subjects.has_ordinary())
             }
             Some([19]) => {
-                let constraints =
-                    basic_constraints(value_elements).ok_or(CertificateError::Not("invalid basic constraints"))?;
+                let constraints = basic_constraints(value_elements)
+                    .ok_or(CertificateError::Not("invalid basic constraints"))?;
                 self.basic_constraints = Some(constraints);
                 Ok(true)
             }
@@ -94,23 +103,42 @@ impl<'a> Extensions<'a> {
                 self.name_constraints = Some(constraints);
                 Ok(is_understood)
             }
-            Some([31]) => require("invalid CRL distribution points", crl_distribution_points(value_elements)),
-            Some([32]) => require("invalid certificate policies", certificate_policies(value_elements)),
+            Some([31]) => require(
+                "invalid CRL distribution points",
+                crl_distribution_points(value_elements),
+            ),
+            Some([32]) => require(
+                "invalid certificate policies",
+                certificate_policies(value_elements),
+            ),
             Some([33]) => {
                 self.has_policy_rules = true;
                 require("invalid policy mappings", policy_mappings(value_elements))
             }
             Some([35]) => {
-                let is_read = value_elements.inside(SEQUENCE).and_then(|mut id| id.optional(context(0)));
-                require("invalid authority key identifier", is_read.map(|_| !critical))
+                let is_read = value_elements
+                    .inside(SEQUENCE)
+                    .and_then(|mut id| id.optional(context(0)));
+                require(
+                    "invalid authority key identifier",
+                    is_read.map(|_| !critical),
+                )
             }
             Some([36]) => {
                 self.has_policy_rules = true;
-                require("invalid policy constraints", policy_constraints(value_elements))
+                require(
+                    "invalid policy constraints",
+                    policy_constraints(value_elements),
+                )
             }
-            Some([37]) => require("invalid extended key usages", extended_key_usages(value_elements)),
+            Some([37]) => require(
+                "invalid extended key usages",
+                extended_key_usages(value_elements),
+            ),
             Some([54]) => {
-                let is_small = value_elements.integer().map(|skip| skip.len() <= size_of::<i64>());
+                let is_small = value_elements
+                    .integer()
+                    .map(|skip| skip.len() <= size_of::<i64>());
                 require("invalid inhibit any policy extension", is_small)
             }
             _ if id == AUTHORITY_INFO_ACCESS => {
@@ -152,8 +180,13 @@ fn basic_constraints(mut value: Elements<'_>) -> Option<BasicConstraints> {
 
 /// A number from 0 to `i64::MAX`.
 fn number(bytes: &[u8]) -> Option<u64> {
-    let is_small = bytes.len() <= size_of::<u64>() && bytes.first().is_some_and(|first| *first < 0x80);
-    is_small.then(|| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    let is_small =
+        bytes.len() <= size_of::<u64>() && bytes.first().is_some_and(|first| *first < 0x80);
+    is_small.then(|| {
+        bytes
+            .iter()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte))
+    })
 }
 
 fn crl_distribution_points(mut value: Elements<'_>) -> Option<bool> {

@@ -1,6 +1,8 @@
-//! Extensions of Fulcio, Sigstore's certificate authority (`1.3.6.1.4.1.57264.1`), as far as entries are searched by them.
+//! Extensions of Fulcio, Sigstore's certificate authority (`1.3.6.1.4.1.57264.1`), as far as
+//! entries are searched by them.
 //!
-//! Rekor passes over them, so one that is not as Fulcio writes it makes no certificate unreadable: it counts as absent.
+//! Rekor passes over them, so one that is not as Fulcio writes it makes no certificate unreadable:
+//! it counts as absent.
 
 use super::der::Elements;
 use super::name;
@@ -22,7 +24,8 @@ pub struct Claims {
     pub commit: Option<String>,
     /// The name of the workflow.
     pub workflow_name: Option<String>,
-    /// `<URI>@<ref>` of the workflow that was run, and of the workflow of the job that signed; most often the same.
+    /// `<URI>@<ref>` of the workflow that was run, and of the workflow of the job that signed; most
+    /// often the same.
     pub workflow_files: [Option<String>; 2],
 }
 

@@ -1,7 +1,8 @@
 //! Distinguished names and the strings in them.
 
 use super::der::{
-    BIT_STRING, BOOLEAN, Element, Elements, GENERALIZED_TIME, INTEGER, OBJECT_IDENTIFIER, SEQUENCE, SET, UTC_TIME,
+    BIT_STRING, BOOLEAN, Element, Elements, GENERALIZED_TIME, INTEGER, OBJECT_IDENTIFIER, SEQUENCE,
+    SET, UTC_TIME,
 };
 use super::time;
 
@@ -16,7 +17,9 @@ const BMP_STRING: u8 = 0x1e;
 pub(super) fn is_well_formed(contents: &[u8]) -> bool {
     let mut relative_names = Elements(contents);
     while !relative_names.is_empty() {
-        let Some(mut attributes) = relative_names.inside(SET) else { return false };
+        let Some(mut attributes) = relative_names.inside(SET) else {
+            return false;
+        };
         while !attributes.is_empty() {
             let value = attributes.inside(SEQUENCE).and_then(|mut attribute| {
                 attribute.object_identifier()?;
@@ -30,7 +33,8 @@ pub(super) fn is_well_formed(contents: &[u8]) -> bool {
     true
 }
 
-/// Whether Go reads the value of an attribute. Since version 1.27 it takes every type, and looks into those that it knows.
+/// Whether Go reads the value of an attribute. Since version 1.27 it takes every type, and looks
+/// into those that it knows.
 fn is_value(value: &Element<'_>) -> bool {
     let mut element = Elements(value.whole);
     match value.tag {
@@ -51,7 +55,10 @@ pub(super) fn text(tag: u8, contents: &[u8]) -> Option<String> {
     match tag {
         UTF8_STRING => {}
         IA5_STRING if contents.is_ascii() => {}
-        NUMERIC_STRING if contents.iter().all(|byte| matches!(byte, b'0'..=b'9' | b' ')) => {}
+        NUMERIC_STRING
+            if contents
+                .iter()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b' ')) => {}
         PRINTABLE_STRING if contents.iter().copied().all(is_printable) => {}
         T61_STRING => return Some(contents.iter().copied().map(char::from).collect()),
         BMP_STRING => return bmp(contents),
@@ -67,7 +74,9 @@ fn is_printable(byte: u8) -> bool {
 
 /// UCS-2 without non-characters; one terminator is dropped.
 fn bmp(contents: &[u8]) -> Option<String> {
-    let (units, []) = contents.as_chunks::<2>() else { return None };
+    let (units, []) = contents.as_chunks::<2>() else {
+        return None;
+    };
     let units = units.strip_suffix(&[[0, 0]]).unwrap_or(units);
     let is_character = |unit: u32| !matches!(unit, 0xfdd0..=0xfdef | 0xfffe | 0xffff);
     units
@@ -118,7 +127,11 @@ mod tests {
     fn attributes_that_are_no_text() {
         let name = |value: &[u8]| {
             let attribute = [&[6, 3, 0x55, 4, 3], value].concat();
-            let name = [&[0x31, attribute.len() as u8 + 2, 0x30, attribute.len() as u8], &attribute[..]].concat();
+            let name = [
+                &[0x31, attribute.len() as u8 + 2, 0x30, attribute.len() as u8],
+                &attribute[..],
+            ]
+            .concat();
             is_well_formed(&name)
         };
         let universal_string: &[u8] = &[0x1c, 4, 0, 0, 0, b'a'];

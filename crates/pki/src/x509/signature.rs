@@ -5,7 +5,8 @@ use crate::error::Error;
 use crate::format;
 use crate::work::Work;
 
-/// A signature over the SHA-256 of a message (ECDSA on any curve, RSA PKCS#1 v1.5), or over the message (Ed25519).
+/// A signature over the SHA-256 of a message (ECDSA on any curve, RSA PKCS#1 v1.5), or over the
+/// message (Ed25519).
 pub struct Signature(Vec<u8>);
 
 impl format::Signature for Signature {
@@ -20,6 +21,7 @@ impl format::Signature for Signature {
     }
 
     fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Error> {
-        key.verify_message(message, &self.0, work).map_err(Error::invalid)
+        key.verify_message(message, &self.0, work)
+            .map_err(Error::invalid)
     }
 }

@@ -6,7 +6,8 @@ use super::certificate::CertificateError;
 use super::der::{Elements, OBJECT_IDENTIFIER, SEQUENCE, constructed, context};
 use super::{name, uri};
 
-/// `1.3.6.1.4.1.57264.1.7`, the one OtherName that names a subject: the user name of Fulcio's username issuers.
+/// `1.3.6.1.4.1.57264.1.7`, the one OtherName that names a subject: the user name of Fulcio's
+/// username issuers.
 const FULCIO_OTHER_NAME: [u8; 10] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7];
 
 const GENERAL_STRING: u8 = 0x1b;
@@ -23,14 +24,19 @@ pub(super) struct Subjects {
 }
 
 impl Subjects {
-    /// Reads a subject alternative name (RFC 5280 section 4.2.1.6). Other forms of names are passed over.
+    /// Reads a subject alternative name (RFC 5280 section 4.2.1.6). Other forms of names are passed
+    /// over.
     pub(super) fn read(value: &[u8]) -> Result<Self, CertificateError> {
         let mut outer = Elements(value);
-        let mut names = outer.inside(SEQUENCE).ok_or(CertificateError::Not("invalid subject alternative names"))?;
+        let mut names = outer
+            .inside(SEQUENCE)
+            .ok_or(CertificateError::Not("invalid subject alternative names"))?;
         let mut subjects = Self::default();
         let mut others = Vec::new();
         while !names.is_empty() {
-            let name = names.any().ok_or(CertificateError::Not("invalid subject alternative name"))?;
+            let name = names
+                .any()
+                .ok_or(CertificateError::Not("invalid subject alternative name"))?;
             const EMAIL: u8 = context(1);
             const DNS: u8 = context(2);
             const URI: u8 = context(6);
@@ -41,7 +47,9 @@ impl Subjects {
                 URI => {
                     let uri = ascii(name.contents)?;
                     if !uri::is_written_back(&uri) {
-                        return Err(CertificateError::Not("a URI is not in the form in which Go writes it"));
+                        return Err(CertificateError::Not(
+                            "a URI is not in the form in which Go writes it",
+                        ));
                     }
                     subjects.uris.push(uri);
                 }
@@ -63,36 +71,53 @@ impl Subjects {
 
     /// Whether there is a name that Go reads.
     pub(super) fn has_ordinary(&self) -> bool {
-        !(self.dns.is_empty() && self.emails.is_empty() && self.addresses.is_empty() && self.uris.is_empty())
+        !(self.dns.is_empty()
+            && self.emails.is_empty()
+            && self.addresses.is_empty()
+            && self.uris.is_empty())
     }
 
     /// All of them in the order DNS, e-mail, IP, URI, OtherName, as Rekor has them.
     pub(super) fn into_list(self) -> Vec<String> {
-        let addresses = self.addresses.into_iter().map(|address| address.to_string());
-        self.dns.into_iter().chain(self.emails).chain(addresses).chain(self.uris).chain(self.other).collect()
+        let addresses = self
+            .addresses
+            .into_iter()
+            .map(|address| address.to_string());
+        self.dns
+            .into_iter()
+            .chain(self.emails)
+            .chain(addresses)
+            .chain(self.uris)
+            .chain(self.other)
+            .collect()
     }
 }
 
 fn ascii(contents: &[u8]) -> Result<String, CertificateError> {
     match String::from_utf8(contents.to_vec()) {
         Ok(text) if text.is_ascii() => Ok(text),
-        _ => Err(CertificateError::Not("subject alternative name is not ASCII")),
+        _ => Err(CertificateError::Not(
+            "subject alternative name is not ASCII",
+        )),
     }
 }
 
 fn address(contents: &[u8]) -> Result<IpAddr, CertificateError> {
     let v4 = <[u8; 4]>::try_from(contents).map(IpAddr::from);
     let v6 = <[u8; 16]>::try_from(contents).map(IpAddr::from);
-    match v4.or(v6).map_err(|_| CertificateError::Not("IP address is not of 4 or 16 bytes"))? {
-        IpAddr::V6(address) if is_mapped(address) => {
-            Err(CertificateError::Not("SAN iPAddress contains IPv4-mapped IPv6 address"))
-        }
+    match v4
+        .or(v6)
+        .map_err(|_| CertificateError::Not("IP address is not of 4 or 16 bytes"))?
+    {
+        IpAddr::V6(address) if is_mapped(address) => Err(CertificateError::Not(
+            "SAN iPAddress contains IPv4-mapped IPv6 address",
+        )),
         address => Ok(address),
     }
 }
 
-/// Whether an address is an IPv4 address written as IPv6. Two readers take it for different addresses, and Go refuses it
-/// since version 1.27.
+/// Whether an address is an IPv4 address written as IPv6. Two readers take it for different
+/// addresses, and Go refuses it since version 1.27.
 pub(super) fn is_mapped(address: Ipv6Addr) -> bool {
     address.to_ipv4_mapped().is_some()
 }

@@ -1,4 +1,5 @@
-//! Points in time in certificates, with the forms that Go reads: beyond RFC 5280 without seconds, and in other zones.
+//! Points in time in certificates, with the forms that Go reads: beyond RFC 5280 without seconds,
+//! and in other zones.
 
 use std::time::Duration;
 
@@ -29,7 +30,9 @@ pub(super) fn read(elements: &mut Elements<'_>) -> Option<Duration> {
         _ => return None,
     };
     let local = unix_seconds([year, field(0)?, field(2)?, field(4)?, field(6)?, second])?;
-    u64::try_from(local - offset(zone)?).ok().map(Duration::from_secs)
+    u64::try_from(local - offset(zone)?)
+        .ok()
+        .map(Duration::from_secs)
 }
 
 /// Seconds of a zone: `Z`, or hours and minutes east of Greenwich, which are not 0 then.
@@ -40,7 +43,9 @@ fn offset(zone: &[u8]) -> Option<i64> {
         [b'-', digits @ ..] => (-1, digits),
         _ => return None,
     };
-    let (hours, minutes) = digits.split_at_checked(2).filter(|(_, minutes)| minutes.len() == 2)?;
+    let (hours, minutes) = digits
+        .split_at_checked(2)
+        .filter(|(_, minutes)| minutes.len() == 2)?;
     let (hours, minutes) = (number(hours)?, number(minutes)?);
     let seconds = (hours * 60 + minutes) * 60;
     (hours <= 24 && minutes < 60 && seconds != 0).then_some(sign * seconds)

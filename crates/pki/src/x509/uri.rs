@@ -2,19 +2,22 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Whether Go's `net/url`, of Go 1.27, reads a URI of ASCII and writes it back unchanged, letter case of the scheme aside.
-/// Rekor indexes what Go writes, so that anything else would be found under another name there than here; no CA is known to
-/// issue it.
+/// Whether Go's `net/url`, of Go 1.27, reads a URI of ASCII and writes it back unchanged, letter
+/// case of the scheme aside. Rekor indexes what Go writes, so that anything else would be found
+/// under another name there than here; no CA is known to issue it.
 pub(super) fn is_written_back(uri: &str) -> bool {
     if uri.bytes().any(|byte| byte.is_ascii_control()) {
         return false;
     }
     let (uri, fragment) = split(uri, '#');
     Parts::of(uri).is_some_and(|parts| parts.are_written_back())
-        && fragment.is_none_or(|fragment| !fragment.is_empty() && is_component(fragment, Component::Fragment))
+        && fragment.is_none_or(|fragment| {
+            !fragment.is_empty() && is_component(fragment, Component::Fragment)
+        })
 }
 
-/// The host of a URI that [`is_written_back`], without its port; none if it has no host or an IP address.
+/// The host of a URI that [`is_written_back`], without its port; none if it has no host or an IP
+/// address.
 pub(super) fn host(uri: &str) -> Option<&str> {
     let authority = Parts::of(split(uri, '#').0)?.authority?;
     let host = authority.rsplit('@').next()?;
@@ -36,9 +39,13 @@ impl<'u> Parts<'u> {
     /// None where there is a colon with nothing before it.
     fn of(uri: &'u str) -> Option<Self> {
         let is_of_scheme = |(at, byte): (usize, u8)| {
-            byte.is_ascii_alphabetic() || (at > 0 && (byte.is_ascii_digit() || b"+-.".contains(&byte)))
+            byte.is_ascii_alphabetic()
+                || (at > 0 && (byte.is_ascii_digit() || b"+-.".contains(&byte)))
         };
-        let end = uri.bytes().enumerate().position(|letter| !is_of_scheme(letter));
+        let end = uri
+            .bytes()
+            .enumerate()
+            .position(|letter| !is_of_scheme(letter));
         let (scheme, rest) = match end.filter(|at| uri[*at..].starts_with(':')) {
             Some(0) => return None,
             Some(at) => (Some(&uri[..at]), &uri[at + 1..]),
@@ -46,7 +53,9 @@ impl<'u> Parts<'u> {
         };
         let (rest, _) = split(rest, '?');
         // Without a scheme, more slashes than two are a path.
-        let after = rest.strip_prefix("//").filter(|after| scheme.is_some() || !after.starts_with('/'));
+        let after = rest
+            .strip_prefix("//")
+            .filter(|after| scheme.is_some() || !after.starts_with('/'));
         let (authority, path) = match after {
             Some(after) => {
                 let (authority, path) = after.split_at(after.find('/').unwrap_or(after.len()));
@@ -54,7 +63,11 @@ impl<'u> Parts<'u> {
             }
             None => (None, rest),
         };
-        Some(Self { scheme, authority, path })
+        Some(Self {
+            scheme,
+            authority,
+            path,
+        })
     }
 
     fn are_written_back(&self) -> bool {
@@ -66,19 +79,23 @@ impl<'u> Parts<'u> {
             (None, None) => {
                 let first = self.path.split('/').next().unwrap_or_default();
                 // A lone asterisk is written without its escape.
-                !first.contains(':') && self.path != "%2A" && is_component(self.path, Component::Path)
+                !first.contains(':')
+                    && self.path != "%2A"
+                    && is_component(self.path, Component::Path)
             }
             // "file:///x" has an empty authority. Where there is no path as well, Go writes none.
             (_, Some("")) if self.path.is_empty() => false,
             (scheme, Some(authority)) => {
-                is_authority(scheme.unwrap_or_default(), authority) && is_component(self.path, Component::Path)
+                is_authority(scheme.unwrap_or_default(), authority)
+                    && is_component(self.path, Component::Path)
             }
         }
     }
 }
 
 fn split(text: &str, at: char) -> (&str, Option<&str>) {
-    text.split_once(at).map_or((text, None), |(before, after)| (before, Some(after)))
+    text.split_once(at)
+        .map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,14 +104,16 @@ enum Component {
     Fragment,
 }
 
-/// Whether this is well-formed and kept as it is: characters that stand for themselves, and `%` before two hexadecimal digits.
+/// Whether this is well-formed and kept as it is: characters that stand for themselves, and `%`
+/// before two hexadecimal digits.
 fn is_component(text: &str, component: Component) -> bool {
     let stands_for_itself = |byte: u8| {
         is_unreserved(byte)
             || b"!$&'()*+,;=:@[]%/".contains(&byte)
             || (byte == b'?' && component == Component::Fragment)
     };
-    text.bytes().all(stands_for_itself) && text.split('%').skip(1).all(|rest| escaped(rest).is_some())
+    text.bytes().all(stands_for_itself)
+        && text.split('%').skip(1).all(|rest| escaped(rest).is_some())
 }
 
 fn is_unreserved(byte: u8) -> bool {
@@ -120,12 +139,16 @@ fn is_authority(scheme: &str, authority: &str) -> bool {
     }) && is_host(scheme, host)
 }
 
-/// Whether a name or password has each character in the one way in which Go writes it: with an escape, in capitals, only if it
-/// has to have one.
+/// Whether a name or password has each character in the one way in which Go writes it: with an
+/// escape, in capitals, only if it has to have one.
 fn is_user(text: &str) -> bool {
     let stands_for_itself = |byte: u8| is_unreserved(byte) || b"$&+,;=".contains(&byte);
     let mut parts = text.split('%');
-    parts.next().unwrap_or_default().bytes().all(stands_for_itself)
+    parts
+        .next()
+        .unwrap_or_default()
+        .bytes()
+        .all(stands_for_itself)
         && parts.all(|part| {
             let is_needed = escaped(part).is_some_and(|byte| !stands_for_itself(byte));
             is_needed
@@ -141,18 +164,27 @@ fn is_host(scheme: &str, host: &str) -> bool {
     let is_whole = match host.rfind('[') {
         Some(0) => is_literal(host),
         Some(_) => false,
-        None => is_name_and_port(scheme, host) && unescaped.matches('%').count() == host.matches("%25").count(),
+        None => {
+            is_name_and_port(scheme, host)
+                && unescaped.matches('%').count() == host.matches("%25").count()
+        }
     };
     // Of the host as Go keeps it.
-    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_label =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_graphic());
     is_whole && (unescaped.is_empty() || unescaped.split('.').all(is_label))
 }
 
 fn is_name_and_port(scheme: &str, host: &str) -> bool {
-    let stands_for_itself = |byte: u8| is_unreserved(byte) || b"!$&'()*+,;=:[]<>\"%".contains(&byte);
+    let stands_for_itself =
+        |byte: u8| is_unreserved(byte) || b"!$&'()*+,;=:[]<>\"%".contains(&byte);
     // Of these two Go admits one colon only.
     let is_strict = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
-    let colon = if is_strict { host.find(':') } else { host.rfind(':') };
+    let colon = if is_strict {
+        host.find(':')
+    } else {
+        host.rfind(':')
+    };
     host.bytes().all(stands_for_itself) && colon.is_none_or(|at| is_digits(&host[at + 1..]))
 }
 
@@ -162,12 +194,18 @@ fn is_digits(text: &str) -> bool {
 
 /// `[address]` or `[address%25zone]` of IPv6, with or without a port.
 fn is_literal(host: &str) -> bool {
-    let Some((literal, port)) = host[1..].rsplit_once(']') else { return false };
-    let (address, zone) = literal.split_once("%25").map_or((literal, None), |(address, zone)| (address, Some(zone)));
+    let Some((literal, port)) = host[1..].rsplit_once(']') else {
+        return false;
+    };
+    let (address, zone) = literal
+        .split_once("%25")
+        .map_or((literal, None), |(address, zone)| (address, Some(zone)));
     let stands_for_itself = |byte: u8| is_unreserved(byte) || b"!$&'()*+,;=:[]<>\"".contains(&byte);
     (port.is_empty() || port.strip_prefix(':').is_some_and(is_digits))
         && address.parse::<Ipv6Addr>().is_ok()
-        && zone.is_none_or(|zone| !zone.is_empty() && zone.replace("%25", "").bytes().all(stands_for_itself))
+        && zone.is_none_or(|zone| {
+            !zone.is_empty() && zone.replace("%25", "").bytes().all(stands_for_itself)
+        })
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use super::others::any;
 use super::{PublicUrl, TrustSettings};
 
 /// The specification has newer names for it; sigstore-go and sigstore-python read this one only.
-pub(super) const TRUSTED_ROOT_TYPE: &str = "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
+pub(super) const TRUSTED_ROOT_TYPE: &str =
+    "application/vnd.dev.sigstore.trustedroot+json;version=0.1";
 pub(super) const SIGNING_CONFIG_TYPE: &str = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
 const TRUST_CONFIG_TYPE: &str = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json";
 
@@ -39,8 +40,13 @@ pub enum Document {
 
 impl Document {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::TrustedRoot, Self::SigningConfig, Self::TrustConfig, Self::CheckpointVkey, Self::LogPublicKey];
+    pub const ALL: [Self; 5] = [
+        Self::TrustedRoot,
+        Self::SigningConfig,
+        Self::TrustConfig,
+        Self::CheckpointVkey,
+        Self::LogPublicKey,
+    ];
 
     /// The name of its file: that of its target in a TUF repository, where Sigstore gives it one.
     pub fn file_name(self) -> &'static str {
@@ -111,9 +117,18 @@ struct Shard<'a> {
 impl TrustMaterial {
     /// Of the trees of one log, oldest first.
     pub fn new(trees: &[TreeRow], settings: &TrustSettings) -> Result<Self, TrustError> {
-        let active = trees.iter().rfind(|tree| tree.state == TreeState::Active).ok_or(TrustError::NoActiveTree)?;
-        let url = settings.public_url.clone().unwrap_or_else(|| PublicUrl::https(&active.name));
-        let shards = trees.iter().map(Shard::new).collect::<Result<Vec<_>, _>>()?;
+        let active = trees
+            .iter()
+            .rfind(|tree| tree.state == TreeState::Active)
+            .ok_or(TrustError::NoActiveTree)?;
+        let url = settings
+            .public_url
+            .clone()
+            .unwrap_or_else(|| PublicUrl::https(&active.name));
+        let shards = trees
+            .iter()
+            .map(Shard::new)
+            .collect::<Result<Vec<_>, _>>()?;
         let newest_first = || shards.iter().rev();
         Ok(Self {
             config: ClientTrustConfig {
@@ -121,8 +136,14 @@ impl TrustMaterial {
                 trusted_root: Some(trusted_root(&shards, &url, settings)),
                 signing_config: Some(signing_config(active, &url, settings)),
             },
-            vkeys: newest_first().flat_map(|shard| &shard.keys).map(|key| format!("{key}\n")).collect(),
-            pems: newest_first().filter_map(|shard| shard.keys.first()).map(|key| key.key().to_pem()).collect(),
+            vkeys: newest_first()
+                .flat_map(|shard| &shard.keys)
+                .map(|key| format!("{key}\n"))
+                .collect(),
+            pems: newest_first()
+                .filter_map(|shard| shard.keys.first())
+                .map(|key| key.key().to_pem())
+                .collect(),
         })
     }
 
@@ -141,11 +162,18 @@ impl TrustMaterial {
 impl<'a> Shard<'a> {
     fn new(tree: &'a TreeRow) -> Result<Self, TrustError> {
         let of_role = |role: KeyRole| tree.keys.iter().filter(move |key| key.role == role);
-        let keys = of_role(KeyRole::Log).chain(of_role(KeyRole::Cosigner)).map(|key| {
-            let key =
-                VerifyingKey::from_spki(&key.spki).map_err(|source| TrustError::Key { tree: tree.tree_id, source })?;
-            NoteKey::new(&tree.origin_v2, key).map_err(|source| TrustError::Origin { tree: tree.tree_id, source })
-        });
+        let keys = of_role(KeyRole::Log)
+            .chain(of_role(KeyRole::Cosigner))
+            .map(|key| {
+                let key = VerifyingKey::from_spki(&key.spki).map_err(|source| TrustError::Key {
+                    tree: tree.tree_id,
+                    source,
+                })?;
+                NoteKey::new(&tree.origin_v2, key).map_err(|source| TrustError::Origin {
+                    tree: tree.tree_id,
+                    source,
+                })
+            });
         let keys = keys.collect::<Result<Vec<_>, _>>()?;
         match of_role(KeyRole::Log).next() {
             Some(_) => Ok(Self { tree, keys }),
@@ -155,14 +183,18 @@ impl<'a> Shard<'a> {
 
     /// The log under each name that a client may look for.
     ///
-    /// sigstore-go compares the origin of a v2 checkpoint with the host of `baseUrl`; of several instances of one log ID it
-    /// takes the last. sigstore-js takes any whose `baseUrl` holds the name of the key that signed the checkpoint, which in
-    /// v1 is the log's name, whatever the tree.
+    /// sigstore-go compares the origin of a v2 checkpoint with the host of `baseUrl`; of several
+    /// instances of one log ID it takes the last. sigstore-js takes any whose `baseUrl` holds the
+    /// name of the key that signed the checkpoint, which in v1 is the log's name, whatever the
+    /// tree.
     fn instances(&self, url: &PublicUrl) -> impl Iterator<Item = TransparencyLogInstance> {
         let of_v2 = url.with_host(&self.tree.origin_v2);
         let of_v1 = url.with_host(&self.tree.name);
         let has_both = of_v2.to_string().contains(&self.tree.name);
-        [(!has_both).then_some(of_v1), Some(of_v2)].into_iter().flatten().filter_map(|url| self.instance(&url))
+        [(!has_both).then_some(of_v1), Some(of_v2)]
+            .into_iter()
+            .flatten()
+            .filter_map(|url| self.instance(&url))
     }
 
     fn instance(&self, base_url: &PublicUrl) -> Option<TransparencyLogInstance> {
@@ -176,7 +208,9 @@ impl<'a> Shard<'a> {
                 valid_for: Some(window(self.tree)),
             }),
             // Of an ECDSA key the note key hash is SHA-256(SPKI): one ID for v1 and v2.
-            log_id: Some(LogId { key_id: key.key_hash().0.to_vec() }),
+            log_id: Some(LogId {
+                key_id: key.key_hash().0.to_vec(),
+            }),
             // It would say the same; older clients refuse what they do not know.
             checkpoint_key_id: None,
             operator: String::new(),
@@ -194,21 +228,30 @@ fn window(tree: &TreeRow) -> TimeRange {
 }
 
 fn trusted_root(shards: &[Shard<'_>], url: &PublicUrl, settings: &TrustSettings) -> TrustedRoot {
-    let ours: Vec<_> = shards.iter().flat_map(|shard| shard.instances(url)).collect();
+    let ours: Vec<_> = shards
+        .iter()
+        .flat_map(|shard| shard.instances(url))
+        .collect();
     let mut root = settings.others.trusted_root.clone();
     TRUSTED_ROOT_TYPE.clone_into(&mut root.media_type);
     // A document that this log wrote earlier may be added to again.
-    root.tlogs.retain(|other| ours.iter().all(|log| log.log_id != other.log_id));
+    root.tlogs
+        .retain(|other| ours.iter().all(|log| log.log_id != other.log_id));
     root.tlogs.extend(ours);
     // Stable: of one tree the v2 instance stays last.
     root.tlogs.sort_by_key(|log| {
-        log.public_key.as_ref().and_then(|key| key.valid_for).and_then(|window| window.start).map(|start| start.seconds)
+        log.public_key
+            .as_ref()
+            .and_then(|key| key.valid_for)
+            .and_then(|window| window.start)
+            .map(|start| start.seconds)
     });
     root
 }
 
-/// Clients choose the highest version that they know (sigstore-js: the first). v2 has no signed time of its own: without a
-/// time-stamp authority a keyless signature in it could never be verified, so beside v1 it is named only where there is one.
+/// Clients choose the highest version that they know (sigstore-js: the first). v2 has no signed
+/// time of its own: without a time-stamp authority a keyless signature in it could never be
+/// verified, so beside v1 it is named only where there is one.
 fn signing_config(active: &TreeRow, url: &PublicUrl, settings: &TrustSettings) -> SigningConfig {
     let service = |url: &PublicUrl, version| Service {
         url: url.to_string(),
@@ -216,10 +259,16 @@ fn signing_config(active: &TreeRow, url: &PublicUrl, settings: &TrustSettings) -
         valid_for: Some(window(active)),
         operator: active.name.clone(),
     };
-    // The first tree is read under the log's own name, wherever that leads; each later one under a host name of its own.
-    let v2_url = if active.origin_v2 == active.name { url.clone() } else { url.with_host(&active.origin_v2) };
+    // The first tree is read under the log's own name, wherever that leads; each later one under a
+    // host name of its own.
+    let v2_url = if active.origin_v2 == active.name {
+        url.clone()
+    } else {
+        url.with_host(&active.origin_v2)
+    };
     let (takes_v1, takes_v2) = (active.apis.takes_v1(), active.apis.takes_v2());
-    let v2 = (takes_v2 && (settings.others.has_timestamp_authority() || !takes_v1)).then(|| service(&v2_url, 2));
+    let v2 = (takes_v2 && (settings.others.has_timestamp_authority() || !takes_v1))
+        .then(|| service(&v2_url, 2));
     let v1 = takes_v1.then(|| service(url, 1));
     let mut config = settings.others.signing_config.clone();
     SIGNING_CONFIG_TYPE.clone_into(&mut config.media_type);

@@ -1,19 +1,21 @@
-//! What others run and clients need beside a log: certificate authorities and their transparency logs, time-stamp
-//! authorities, identity providers. Read from the documents that their operators (or `cosign trusted-root create` and
-//! `cosign signing-config create`) write.
+//! What others run and clients need beside a log: certificate authorities and their transparency
+//! logs, time-stamp authorities, identity providers. Read from the documents that their operators
+//! (or `cosign trusted-root create` and `cosign signing-config create`) write.
 
 use sigstore_protobuf_specs::dev::sigstore::trustroot::v1::{
     ServiceConfiguration, ServiceSelector, SigningConfig, TrustedRoot,
 };
 
-/// Media types of a trusted root: the one that all clients take, and the name that the specification gave it later.
+/// Media types of a trusted root: the one that all clients take, and the name that the
+/// specification gave it later.
 const TRUSTED_ROOT_TYPES: [&str; 3] = [
     super::documents::TRUSTED_ROOT_TYPE,
     "application/vnd.dev.sigstore.trustedroot.v0.1+json",
     "application/vnd.dev.sigstore.trustedroot.v0.2+json",
 ];
 
-/// Trust material to which this log's is added. Its Rekor logs stay trusted, but are not signed with.
+/// Trust material to which this log's is added. Its Rekor logs stay trusted, but are not signed
+/// with.
 #[derive(Clone, Debug, Default)]
 pub struct Others {
     pub(super) trusted_root: TrustedRoot,
@@ -45,28 +47,41 @@ impl Others {
     /// Takes the contents of a `trusted_root.json`.
     pub fn with_trusted_root(self, json: &str) -> Result<Self, OthersError> {
         const WHAT: &str = "trusted root";
-        let trusted_root: TrustedRoot =
-            serde_json::from_str(json).map_err(|source| OthersError::Json { what: WHAT, source })?;
+        let trusted_root: TrustedRoot = serde_json::from_str(json)
+            .map_err(|source| OthersError::Json { what: WHAT, source })?;
         if !TRUSTED_ROOT_TYPES.contains(&trusted_root.media_type.as_str()) {
-            return Err(OthersError::MediaType { what: WHAT, media_type: trusted_root.media_type });
+            return Err(OthersError::MediaType {
+                what: WHAT,
+                media_type: trusted_root.media_type,
+            });
         }
-        Ok(Self { trusted_root, ..self })
+        Ok(Self {
+            trusted_root,
+            ..self
+        })
     }
 
     /// Takes the contents of a `signing_config.v0.2.json`.
     pub fn with_signing_config(self, json: &str) -> Result<Self, OthersError> {
         const WHAT: &str = "signing config";
-        let mut signing_config: SigningConfig =
-            serde_json::from_str(json).map_err(|source| OthersError::Json { what: WHAT, source })?;
+        let mut signing_config: SigningConfig = serde_json::from_str(json)
+            .map_err(|source| OthersError::Json { what: WHAT, source })?;
         if signing_config.media_type != super::documents::SIGNING_CONFIG_TYPE {
-            return Err(OthersError::MediaType { what: WHAT, media_type: signing_config.media_type });
+            return Err(OthersError::MediaType {
+                what: WHAT,
+                media_type: signing_config.media_type,
+            });
         }
-        // sigstore-go wants a selector wherever there are services, sigstore-js wants services wherever there is one.
+        // sigstore-go wants a selector wherever there are services, sigstore-js wants services
+        // wherever there is one.
         signing_config.tsa_config = match signing_config.tsa_urls.is_empty() {
             true => None,
             false => signing_config.tsa_config.or(Some(any())),
         };
-        Ok(Self { signing_config, ..self })
+        Ok(Self {
+            signing_config,
+            ..self
+        })
     }
 
     /// Whether clients can get a signed time-stamp, which a keyless signature in a v2 log needs.
@@ -77,5 +92,8 @@ impl Others {
 
 /// The one selector that all clients take.
 pub(super) fn any() -> ServiceConfiguration {
-    ServiceConfiguration { selector: ServiceSelector::Any.into(), count: 0 }
+    ServiceConfiguration {
+        selector: ServiceSelector::Any.into(),
+        count: 0,
+    }
 }

@@ -1,10 +1,12 @@
-//! `POST /api/v1/log/entries/batch`, ours: up to [`MAX_BATCH`] proposed entries in one request, each answered on its own.
+//! `POST /api/v1/log/entries/batch`, ours: up to [`MAX_BATCH`] proposed entries in one request,
+//! each answered on its own.
 //!
-//! Each entry goes the way of one that is sent alone, by the same rules. Checks run ahead on all cores; what is checked goes into
-//! the ledger's queue in the order of the request, a part at a time; when the last one is in the log, all are proved in one head.
-//! All batches together take so many cores' worth of checks and so many places of the queue as one does: that is what keeps a
-//! writer of single entries from waiting behind thousands. A client that leaves ends the work; what is in the queue by then goes
-//! into the log.
+//! Each entry goes the way of one that is sent alone, by the same rules. Checks run ahead on all
+//! cores; what is checked goes into the ledger's queue in the order of the request, a part at a
+//! time; when the last one is in the log, all are proved in one head. All batches together take so
+//! many cores' worth of checks and so many places of the queue as one does: that is what keeps a
+//! writer of single entries from waiting behind thousands. A client that leaves ends the work; what
+//! is in the queue by then goes into the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +35,8 @@ use crate::app::App;
 use crate::attestations::Attestations;
 use crate::intake;
 use crate::limits::{
-    BATCH_PAUSE, BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED, PLACE_BYTES,
-    PLACE_INDEX_KEYS,
+    BATCH_PAUSE, BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED,
+    PLACE_BYTES, PLACE_INDEX_KEYS,
 };
 use crate::operation::Operation;
 use crate::verification::Came;
@@ -67,17 +69,30 @@ struct Item<'a> {
     retry_after: Option<u64>,
 }
 
-/// The handler. What is refused as a whole leaves nothing in the log; but 503 for want of room for the answer, and a time-out, may
-/// come when entries are in it.
-pub(crate) async fn create(State(app): State<Arc<App>>, request: Request) -> Result<Response, CreateError> {
+/// The handler. What is refused as a whole leaves nothing in the log; but 503 for want of room for
+/// the answer, and a time-out, may come when entries are in it.
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, CreateError> {
     let (body, room) = read_body(&app, request).await?.into_parts();
-    let batch = Batch { app, room: Arc::new(room), deadline: Instant::now() + BATCH_TIMEOUT };
+    let batch = Batch {
+        app,
+        room: Arc::new(room),
+        deadline: Instant::now() + BATCH_TIMEOUT,
+    };
     let texts = batch.take_apart(body).await?;
-    let checked = stream::iter(texts).map(|text| batch.check_on_a_task(text)).buffered(MAX_BATCH_AHEAD);
+    let checked = stream::iter(texts)
+        .map(|text| batch.check_on_a_task(text))
+        .buffered(MAX_BATCH_AHEAD);
     let placed = checked.then(|checked| batch.clone().place(checked));
-    let appended = placed.map(|placed| batch.append(placed)).buffered(MAX_BATCH_QUEUED);
+    let appended = placed
+        .map(|placed| batch.append(placed))
+        .buffered(MAX_BATCH_QUEUED);
     let outcomes: Vec<Result<LoggedEntry, CreateError>> = appended.collect().await;
-    answer(&batch.app, batch.room.address(), outcomes).await.map_err(CreateError::Body)
+    answer(&batch.app, batch.room.address(), outcomes)
+        .await
+        .map_err(CreateError::Body)
 }
 
 /// A batch on its way into the log.
@@ -101,7 +116,9 @@ impl Batch {
             texts
         };
         let taken_apart = self.app.verifier.take_apart(self.room.address(), work);
-        let texts = timeout_at(self.deadline, taken_apart).await.map_err(|_| too_late())??;
+        let texts = timeout_at(self.deadline, taken_apart)
+            .await
+            .map_err(|_| too_late())??;
         Ok(texts?)
     }
 
@@ -114,8 +131,16 @@ impl Batch {
         if Instant::now() >= self.deadline {
             return Err(too_late());
         }
-        let Self { app, room, deadline } = self;
-        let (length, came, verify) = (text.len() as u64, Came::InBatch(room.address()), intake::verification(&app));
+        let Self {
+            app,
+            room,
+            deadline,
+        } = self;
+        let (length, came, verify) = (
+            text.len() as u64,
+            Came::InBatch(room.address()),
+            intake::verification(&app),
+        );
         let parse = move || ProposedEntry::from_json(&text);
         // The check may outlive the request.
         let verify = move |proposed| {
@@ -123,13 +148,19 @@ impl Batch {
             drop(room);
             outcome
         };
-        let checked = timeout_at(deadline, app.verifier.run_in_turn(came, length, parse, verify)).await;
-        let verified = checked.map_err(|_| too_late())??.map_err(CreateError::Refused)?;
+        let checked = timeout_at(
+            deadline,
+            app.verifier.run_in_turn(came, length, parse, verify),
+        )
+        .await;
+        let verified = checked
+            .map_err(|_| too_late())??
+            .map_err(CreateError::Refused)?;
         Ok(intake::new_entry(&app, verified))
     }
 
-    /// Takes places for an entry. One after the other: so entries get their indexes in the order of the request, and of equal ones
-    /// the first is the new one.
+    /// Takes places for an entry. One after the other: so entries get their indexes in the order of
+    /// the request, and of equal ones the first is the new one.
     async fn place(self, checked: Result<NewEntry, CreateError>) -> Result<Placed, CreateError> {
         let entry = checked?;
         let all = Arc::clone(&self.app.batch_places);
@@ -139,21 +170,37 @@ impl Batch {
         }
     }
 
-    /// Appends an entry. While single ones fill the queue it waits outside, so that their turn comes first.
-    async fn append(&self, placed: Result<Placed, CreateError>) -> Result<LoggedEntry, CreateError> {
+    /// Appends an entry. While single ones fill the queue it waits outside, so that their turn
+    /// comes first.
+    async fn append(
+        &self,
+        placed: Result<Placed, CreateError>,
+    ) -> Result<LoggedEntry, CreateError> {
         let (entry, _places) = placed?;
         let appended = loop {
             match self.app.ledger.append_unless_busy(entry.clone()).await {
-                Err(AppendError::Busy { .. }) if Instant::now() < self.deadline => sleep(BATCH_PAUSE).await,
+                Err(AppendError::Busy { .. }) if Instant::now() < self.deadline => {
+                    sleep(BATCH_PAUSE).await
+                }
                 outcome => break outcome.map_err(CreateError::Append)?,
             }
         };
         // It is not shown, and may be large.
         let entry = match appended {
-            Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry { attestation: None, ..entry }),
-            Appended::Duplicate(entry) => Appended::Duplicate(LoggedEntry { attestation: None, ..entry }),
+            Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry {
+                attestation: None,
+                ..entry
+            }),
+            Appended::Duplicate(entry) => Appended::Duplicate(LoggedEntry {
+                attestation: None,
+                ..entry
+            }),
         };
-        admitted(&self.app, entry, &Uri::from_static(Operation::CreateLogEntry.path()))
+        admitted(
+            &self.app,
+            entry,
+            &Uri::from_static(Operation::CreateLogEntry.path()),
+        )
     }
 }
 
@@ -163,30 +210,43 @@ type Placed = (NewEntry, OwnedSemaphorePermit);
 /// The texts of the proposed entries. They are parts of the body, which goes with the last of them.
 fn entries(body: &Bytes) -> Result<Vec<Bytes>, ApiError> {
     let members = PROPOSED_ENTRIES.parse(body, &["entries"])?;
-    let raw: Option<FirstItems<&RawValue, MAX_BATCH>> = PROPOSED_ENTRIES.member(&members, "entries")?;
+    let raw: Option<FirstItems<&RawValue, MAX_BATCH>> =
+        PROPOSED_ENTRIES.member(&members, "entries")?;
     let required = || ApiError::validation(Validation::Required, "entries in body is required");
     let raw = raw.ok_or_else(required)?.checked("entries")?;
-    Ok(raw.iter().map(|raw| body.slice_ref(raw.get().as_bytes())).collect())
+    Ok(raw
+        .iter()
+        .map(|raw| body.slice_ref(raw.get().as_bytes()))
+        .collect())
 }
 
-/// How many places an entry takes: one for each part that it has of what a round of the ledger holds, at most all.
+/// How many places an entry takes: one for each part that it has of what a round of the ledger
+/// holds, at most all.
 fn places(entry: &NewEntry) -> u32 {
     let keys: usize = entry.index_keys.iter().map(String::len).sum();
-    let attestation = entry.attestation.as_ref().map_or(0, |attestation| attestation.data.len());
+    let attestation = entry
+        .attestation
+        .as_ref()
+        .map_or(0, |attestation| attestation.data.len());
     let bytes = entry.leaf_bytes.len() + keys + attestation;
-    let places = bytes.div_ceil(PLACE_BYTES).max(entry.index_keys.len().div_ceil(PLACE_INDEX_KEYS));
+    let places = bytes
+        .div_ceil(PLACE_BYTES)
+        .max(entry.index_keys.len().div_ceil(PLACE_INDEX_KEYS));
     u32::try_from(places.clamp(1, BATCH_PLACES)).unwrap_or(u32::MAX)
 }
 
-/// All results, with all proofs of one tree in one head: that of the moment when the last entry is in the log.
+/// All results, with all proofs of one tree in one head: that of the moment when the last entry is
+/// in the log.
 async fn answer(
     app: &Arc<App>,
     address: Address,
     outcomes: Vec<Result<LoggedEntry, CreateError>>,
 ) -> Result<Response, ApiError> {
     let shards = Arc::new(app.ledger.shards());
-    let outcomes: Vec<Result<LoggedEntry, String>> =
-        outcomes.into_iter().map(|outcome| outcome.map_err(|error| refusal(app, error))).collect();
+    let outcomes: Vec<Result<LoggedEntry, String>> = outcomes
+        .into_iter()
+        .map(|outcome| outcome.map_err(|error| refusal(app, error)))
+        .collect();
     let most = outcomes.iter().map(|outcome| match outcome {
         Ok(entry) => most_bytes(entry, shards.of_tree(entry.tree).unwrap_or(shards.active())),
         Err(text) => text.len() as u64 + 1,
@@ -196,24 +256,45 @@ async fn answer(
     let shards = &shards;
     let results = stream::iter(outcomes).map(|outcome| async move {
         match outcome {
-            Ok(entry) => on_a_task(app, result(Arc::clone(app), address, Arc::clone(shards), entry)).await,
+            Ok(entry) => {
+                on_a_task(
+                    app,
+                    result(Arc::clone(app), address, Arc::clone(shards), entry),
+                )
+                .await
+            }
             Err(text) => Ok(text),
         }
     });
     let results: Vec<String> = results.buffered(MAX_BATCH_AHEAD).try_collect().await?;
     let text = joined(results);
-    debug_assert!(text.len() as u64 <= most, "{} bytes are more than {most}", text.len());
+    debug_assert!(
+        text.len() as u64 <= most,
+        "{} bytes are more than {most}",
+        text.len()
+    );
     Ok(text_within(room, text))
 }
 
 /// The result of an entry that is in the log.
-async fn result(app: Arc<App>, address: Address, shards: Arc<Shards>, entry: LoggedEntry) -> Result<String, ApiError> {
+async fn result(
+    app: Arc<App>,
+    address: Address,
+    shards: Arc<Shards>,
+    entry: LoggedEntry,
+) -> Result<String, ApiError> {
     let _place = app.verifier.place_in_batch(address).await;
     let head = shards.of_tree(entry.tree).unwrap_or(shards.active());
     Ok(match shown(&app, head, &entry, Attestations::NONE).await {
         Ok(entry) => {
             let status = StatusCode::CREATED.as_u16();
-            text(&Item { status, entry: Some(&entry), error: None, location: None, retry_after: None })
+            text(&Item {
+                status,
+                entry: Some(&entry),
+                error: None,
+                location: None,
+                retry_after: None,
+            })
         }
         Err(error) => refusal(&app, CreateError::Read(error)),
     })
@@ -226,18 +307,27 @@ fn refusal(app: &App, error: CreateError) -> String {
         app.metrics.http.refused(reason);
     }
     let (status, retry_after) = (error.status().as_u16(), error.retry_after_seconds());
-    text(&Item { status, entry: None, error: Some(&error), location: location.as_deref(), retry_after })
+    text(&Item {
+        status,
+        entry: None,
+        error: Some(&error),
+        location: location.as_deref(),
+        retry_after,
+    })
 }
 
 fn text(item: &Item<'_>) -> String {
-    // Serialising numbers and strings cannot fail; an empty object would still keep the order of the others.
+    // Serialising numbers and strings cannot fail; an empty object would still keep the order of
+    // the others.
     serde_json::to_string(item).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// The answer. Each result is dropped once it is in there, so that two of them are held at most, and not all twice.
+/// The answer. Each result is dropped once it is in there, so that two of them are held at most,
+/// and not all twice.
 fn joined(results: Vec<String>) -> String {
     let [before, after] = ANSWER;
-    let length = results.iter().map(|result| result.len() + 1).sum::<usize>() + before.len() + after.len();
+    let length =
+        results.iter().map(|result| result.len() + 1).sum::<usize>() + before.len() + after.len();
     let mut text = String::with_capacity(length);
     text.push_str(before);
     for (number, result) in results.into_iter().enumerate() {
@@ -251,7 +341,10 @@ fn joined(results: Vec<String>) -> String {
 }
 
 /// Work on any core, which ends when nobody waits for it. A panic is that entry's alone.
-async fn on_a_task<T, E>(app: &App, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+async fn on_a_task<T, E>(
+    app: &App,
+    work: impl Future<Output = Result<T, E>> + Send + 'static,
+) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<ApiError> + Send + 'static,
@@ -265,7 +358,9 @@ where
 }
 
 fn too_late() -> CreateError {
-    CreateError::Append(AppendError::Busy { retry_after: RETRY_AFTER })
+    CreateError::Append(AppendError::Busy {
+        retry_after: RETRY_AFTER,
+    })
 }
 
 #[cfg(test)]
@@ -275,8 +370,12 @@ mod tests {
     use super::*;
 
     fn texts(body: &str) -> Result<Vec<String>, String> {
-        let texts = entries(&Bytes::copy_from_slice(body.as_bytes())).map_err(|error| error.body())?;
-        Ok(texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect())
+        let texts =
+            entries(&Bytes::copy_from_slice(body.as_bytes())).map_err(|error| error.body())?;
+        Ok(texts
+            .iter()
+            .map(|text| String::from_utf8_lossy(text).into_owned())
+            .collect())
     }
 
     #[test]
@@ -289,22 +388,41 @@ mod tests {
             ),
             (r#"{"entries":[1],"ENTRIES":[2,3]}"#, vec!["2", "3"]),
         ] {
-            assert_eq!(texts(body), Ok(expected.into_iter().map(str::to_owned).collect()), "{body}");
+            assert_eq!(
+                texts(body),
+                Ok(expected.into_iter().map(str::to_owned).collect()),
+                "{body}"
+            );
         }
         for (body, code, message) in [
             ("", 602, "proposedEntries in body is required"),
             ("{}", 602, "entries in body is required"),
             ("null", 602, "entries in body is required"),
             (r#"{"entries":null}"#, 602, "entries in body is required"),
-            (r#"{"entries":[]}"#, 612, "entries in body should have at least 1 items"),
+            (
+                r#"{"entries":[]}"#,
+                612,
+                "entries in body should have at least 1 items",
+            ),
         ] {
-            assert_eq!(texts(body), Err(format!(r#"{{"code":{code},"message":"{message}"}}"#)), "{body}");
+            assert_eq!(
+                texts(body),
+                Err(format!(r#"{{"code":{code},"message":"{message}"}}"#)),
+                "{body}"
+            );
         }
-        for body in
-            ["{", "[]", "[{}]", r#"{"entries":{}}"#, r#"{"entries":[{}"#, r#"{"entries":[{]}"#, r#"{"entries":[{},]}"#]
-        {
+        for body in [
+            "{",
+            "[]",
+            "[{}]",
+            r#"{"entries":{}}"#,
+            r#"{"entries":[{}"#,
+            r#"{"entries":[{]}"#,
+            r#"{"entries":[{},]}"#,
+        ] {
             let refusal = texts(body).expect_err(body);
-            let beginning = r#"{"code":400,"message":"parsing proposedEntries body from \"\" failed, because "#;
+            let beginning =
+                r#"{"code":400,"message":"parsing proposedEntries body from \"\" failed, because "#;
             assert!(refusal.starts_with(beginning), "{body}: {refusal}");
         }
     }
@@ -312,7 +430,10 @@ mod tests {
     #[test]
     fn a_batch_is_bounded_while_it_is_read() {
         let batch = |count: usize| format!(r#"{{"entries":[{}]}}"#, vec!["{}"; count].join(","));
-        assert_eq!(texts(&batch(MAX_BATCH)).map(|texts| texts.len()), Ok(MAX_BATCH));
+        assert_eq!(
+            texts(&batch(MAX_BATCH)).map(|texts| texts.len()),
+            Ok(MAX_BATCH)
+        );
         let refusal = r#"{"code":611,"message":"entries in body should have at most 1000 items"}"#;
         assert_eq!(texts(&batch(MAX_BATCH + 1)), Err(refusal.to_owned()));
     }
@@ -340,10 +461,18 @@ mod tests {
             index_keys: vec![String::new(); index_keys],
             attestation: None,
         };
-        for (leaf_bytes, index_keys, expected) in
-            [(600, 2, 1), (PLACE_BYTES + 1, 2, 2), (600, 9, 2), (65_535, 4_096, 128), (1 << 30, 0, 128)]
-        {
-            assert_eq!(places(&entry(leaf_bytes, index_keys)), expected, "{leaf_bytes} {index_keys}");
+        for (leaf_bytes, index_keys, expected) in [
+            (600, 2, 1),
+            (PLACE_BYTES + 1, 2, 2),
+            (600, 9, 2),
+            (65_535, 4_096, 128),
+            (1 << 30, 0, 128),
+        ] {
+            assert_eq!(
+                places(&entry(leaf_bytes, index_keys)),
+                expected,
+                "{leaf_bytes} {index_keys}"
+            );
         }
     }
 }

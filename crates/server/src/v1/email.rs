@@ -1,4 +1,5 @@
-//! E-mail addresses as a search term: what RFC 5322 section 3.4 calls a mailbox, `addr-spec` or `Name <addr-spec>`.
+//! E-mail addresses as a search term: what RFC 5322 section 3.4 calls a mailbox, `addr-spec` or
+//! `Name <addr-spec>`.
 
 /// Whether `text` is one mailbox. Comments and obsolete forms are not taken.
 pub(crate) fn is_mailbox(text: &str) -> bool {
@@ -10,26 +11,39 @@ pub(crate) fn is_mailbox(text: &str) -> bool {
 }
 
 fn is_display_name(name: &str) -> bool {
-    is_quoted(name) || name.split_ascii_whitespace().all(|word| word.split('.').all(|atom| atom.chars().all(is_atext)))
+    is_quoted(name)
+        || name
+            .split_ascii_whitespace()
+            .all(|word| word.split('.').all(|atom| atom.chars().all(is_atext)))
 }
 
 fn is_addr_spec(address: &str) -> bool {
-    let Some((local, domain)) = address.rsplit_once('@') else { return false };
-    let literal = domain.strip_prefix('[').and_then(|domain| domain.strip_suffix(']'));
+    let Some((local, domain)) = address.rsplit_once('@') else {
+        return false;
+    };
+    let literal = domain
+        .strip_prefix('[')
+        .and_then(|domain| domain.strip_suffix(']'));
     let domain_is_valid = match literal {
-        Some(literal) => literal.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '[' | ']' | '\\')),
+        Some(literal) => literal
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '[' | ']' | '\\')),
         None => is_dot_atom(domain),
     };
     domain_is_valid && (is_dot_atom(local) || is_quoted(local))
 }
 
 fn is_dot_atom(text: &str) -> bool {
-    text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+    text.split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
 /// A quoted string with at least one character in it.
 fn is_quoted(text: &str) -> bool {
-    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|text| !text.is_empty())
+    let Some(inner) = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .filter(|text| !text.is_empty())
     else {
         return false;
     };
@@ -48,7 +62,9 @@ fn is_quoted(text: &str) -> bool {
 
 /// Atom characters, those of RFC 6532 included.
 fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control())
+    c.is_ascii_alphanumeric()
+        || "!#$%&'*+-/=?^_`{|}~".contains(c)
+        || (!c.is_ascii() && !c.is_control())
 }
 
 #[cfg(test)]

@@ -49,15 +49,23 @@ impl CreateError {
     pub(crate) fn into_parts(self) -> (ApiError, Option<String>) {
         match self {
             Self::V2Only => {
-                let message = "this log takes entries by the Rekor v2 API only, POST /api/v2/log/entries";
-                (ApiError::handler(StatusCode::METHOD_NOT_ALLOWED, message), None)
+                let message =
+                    "this log takes entries by the Rekor v2 API only, POST /api/v2/log/entries";
+                (
+                    ApiError::handler(StatusCode::METHOD_NOT_ALLOWED, message),
+                    None,
+                )
             }
             Self::Body(error) => (error, None),
             Self::Refused(refusal) => (refusal_on_create(refusal), None),
             Self::Duplicate { entry_id, location } => {
-                let message =
-                    format!("an equivalent entry already exists in the transparency log with UUID {entry_id}");
-                (ApiError::handler(StatusCode::CONFLICT, message), Some(location))
+                let message = format!(
+                    "an equivalent entry already exists in the transparency log with UUID {entry_id}"
+                );
+                (
+                    ApiError::handler(StatusCode::CONFLICT, message),
+                    Some(location),
+                )
             }
             Self::Append(error) => (ApiError::by_handler(append_failure(error)), None),
             Self::Read(error) => (error.into(), None),
@@ -71,7 +79,9 @@ impl IntoResponse for CreateError {
         let is_not_allowed = error.status() == StatusCode::METHOD_NOT_ALLOWED;
         let mut response = error.into_response();
         if is_not_allowed {
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("GET"));
         }
         if let Some(location) = location {
             set_location(&mut response, &location);
@@ -103,9 +113,14 @@ pub(crate) async fn create(
         let message = "proposedEntry in body is required";
         return Err(ApiError::validation(Validation::Required, message).into());
     }
-    let checked = app.verifier.run(body, ProposedEntry::from_json, intake::verification(&app)).await?;
+    let checked = app
+        .verifier
+        .run(body, ProposedEntry::from_json, intake::verification(&app))
+        .await?;
     let verified = checked.map_err(CreateError::Refused)?;
-    let appended = intake::append(&app, verified).await.map_err(CreateError::Append)?;
+    let appended = intake::append(&app, verified)
+        .await
+        .map_err(CreateError::Append)?;
     let entry = admitted(&app, appended, &uri)?;
     created(&app, &uri, &entry).await.map_err(CreateError::Read)
 }
@@ -119,16 +134,24 @@ pub(crate) async fn read_body(app: &App, request: Request) -> Result<Admitted, C
     Ok(app.bodies.read(&head, body).await?)
 }
 
-/// The entry to answer with; counts those that are new. `uri` is what the entry's location is below.
+/// The entry to answer with; counts those that are new. `uri` is what the entry's location is
+/// below.
 ///
 /// # Errors
 ///
 /// It was in the log already, and this log answers that with a conflict.
-pub(crate) fn admitted(app: &App, appended: Appended, uri: &Uri) -> Result<LoggedEntry, CreateError> {
+pub(crate) fn admitted(
+    app: &App,
+    appended: Appended,
+    uri: &Uri,
+) -> Result<LoggedEntry, CreateError> {
     match appended {
         Appended::Duplicate(entry) if app.duplicates.v1 == OnDuplicate::Conflict => {
             let entry_id = entry_id(entry.tree, &entry.leaf_hash);
-            Err(CreateError::Duplicate { location: location(uri, &entry_id), entry_id })
+            Err(CreateError::Duplicate {
+                location: location(uri, &entry_id),
+                entry_id,
+            })
         }
         Appended::Duplicate(entry) => Ok(entry),
         Appended::Sequenced(entry) => {
@@ -145,7 +168,10 @@ pub(crate) async fn shown(
     entry: &LoggedEntry,
     attestations: Attestations,
 ) -> Result<LogEntry, ReadError> {
-    let proof = app.ledger.inclusion_proof(head, entry.leaf_index, &entry.leaf_hash).await?;
+    let proof = app
+        .ledger
+        .inclusion_proof(head, entry.leaf_index, &entry.leaf_hash)
+        .await?;
     with_proof(app, entry, &proof, attestations)
 }
 
@@ -163,7 +189,10 @@ fn with_proof(
 type Found = (Arc<Head>, LoggedEntry);
 
 /// `GET /api/v1/log/entries?logIndex=`.
-pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(crate) async fn by_index(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let log_index = parameters::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
     let room = room(&app, entry_bytes(&app)).await?;
     let found = lookup::find(&app, |shards| entry_at(&app, shards, log_index)).await?;
@@ -172,20 +201,30 @@ pub(crate) async fn by_index(State(app): State<Arc<App>>, RawQuery(query): RawQu
 
 /// `GET /api/v1/log/entries/{entryUUID}`.
 pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, ApiError> {
-    // The route has the ID in its last segment; decoding is lenient, what is no hex digit then fails the pattern.
+    // The route has the ID in its last segment; decoding is lenient, what is no hex digit then
+    // fails the pattern.
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
     let text = query::decode(segment);
     let id = EntryId::parse(&text).ok_or_else(|| {
-        ApiError::validation(Validation::Pattern, format!("entryUUID in path should match '{PATTERN}'"))
+        ApiError::validation(
+            Validation::Pattern,
+            format!("entryUUID in path should match '{PATTERN}'"),
+        )
     })?;
     let named = match id.tree {
         None => None,
         Some(prefix) => Some(prefix.tree_id().ok_or_else(|| {
-            ApiError::handler(StatusCode::BAD_REQUEST, format!("validation error: {}", prefix.fault(&text)))
+            ApiError::handler(
+                StatusCode::BAD_REQUEST,
+                format!("validation error: {}", prefix.fault(&text)),
+            )
         })?),
     };
     let room = room(&app, entry_bytes(&app)).await?;
-    let found = lookup::find(&app, |shards| entry_with_hash(&app, shards, named, id.leaf_hash)).await?;
+    let found = lookup::find(&app, |shards| {
+        entry_with_hash(&app, shards, named, id.leaf_hash)
+    })
+    .await?;
     show(&app, room, found).await
 }
 
@@ -193,7 +232,8 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
     let proof = intake::prove(app, entry).await?;
     let entry = with_proof(app, entry, &proof, Attestations::NONE)?;
     let mut response = json(StatusCode::CREATED, &entry);
-    // Clients use it as the key of the answer: without the quotes that a conditional request would need.
+    // Clients use it as the key of the answer: without the quotes that a conditional request would
+    // need.
     if let Ok(etag) = HeaderValue::from_str(entry.id()) {
         response.headers_mut().insert(ETAG, etag);
     }
@@ -202,7 +242,9 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
 }
 
 async fn entry_at(app: &App, shards: Shards, log_index: u64) -> Result<Option<Found>, ReadError> {
-    let Some((head, leaf_index)) = shards.find(log_index) else { return Ok(None) };
+    let Some((head, leaf_index)) = shards.find(log_index) else {
+        return Ok(None);
+    };
     let entry = app.ledger.entries(head, &[leaf_index]).await?.pop();
     Ok(entry.map(|entry| (Arc::clone(head), entry)))
 }
@@ -214,7 +256,10 @@ async fn entry_with_hash(
     named: Option<TreeId>,
     leaf_hash: Hash,
 ) -> Result<Option<Found>, ReadError> {
-    for head in shards.active_first().filter(|head| named.is_none_or(|named| named == head.tree.id)) {
+    for head in shards
+        .active_first()
+        .filter(|head| named.is_none_or(|named| named == head.tree.id))
+    {
         if let Some(found) = app.ledger.find_leaves(head, &[leaf_hash]).await?.first() {
             let entry = app.ledger.entries(head, &[found.leaf_index]).await?.pop();
             return Ok(entry.map(|entry| (Arc::clone(head), entry)));
@@ -225,12 +270,18 @@ async fn entry_with_hash(
 
 /// Shows an entry. One that the log does not have is 404 without a body and without a content type.
 async fn show(app: &App, room: Share, found: Option<Found>) -> Result<Response, ApiError> {
-    let Some((head, entry)) = found else { return Ok(StatusCode::NOT_FOUND.into_response()) };
-    Ok(json_within(room, &shown(app, &head, &entry, app.attestations).await?))
+    let Some((head, entry)) = found else {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    };
+    Ok(json_within(
+        room,
+        &shown(app, &head, &entry, app.attestations).await?,
+    ))
 }
 
 fn set_location(response: &mut Response, location: &str) {
-    // A request target is visible ASCII, and so is what follows from it; a byte that is not would only lose the header.
+    // A request target is visible ASCII, and so is what follows from it; a byte that is not would
+    // only lose the header.
     if let Ok(location) = HeaderValue::from_str(location) {
         response.headers_mut().insert(LOCATION, location);
     }
@@ -239,9 +290,13 @@ fn set_location(response: &mut Response, location: &str) {
 fn refusal_on_create(refusal: Refusal) -> ApiError {
     match refusal {
         Refusal::Json(reason) => PROPOSED_ENTRY.refuse(reason),
-        Refusal::Required(field) => ApiError::validation(Validation::Required, format!("{field} in body is required")),
+        Refusal::Required(field) => {
+            ApiError::validation(Validation::Required, format!("{field} in body is required"))
+        }
         Refusal::Pattern(message) => ApiError::validation(Validation::Pattern, message),
-        refusal @ Refusal::UnknownKind(_) => ApiError::framework(StatusCode::UNPROCESSABLE_ENTITY, refusal.to_string()),
+        refusal @ Refusal::UnknownKind(_) => {
+            ApiError::framework(StatusCode::UNPROCESSABLE_ENTITY, refusal.to_string())
+        }
         Refusal::Invalid(reason) => ApiError::by_handler(invalid_entry(reason)),
     }
 }
@@ -253,14 +308,26 @@ mod tests {
     #[test]
     fn refusals_have_rekors_status_and_form() {
         for (refusal, status, body) in [
-            (Refusal::Required("kind"), 422, "{\"code\":602,\"message\":\"kind in body is required\"}"),
-            (Refusal::Pattern("p".into()), 422, "{\"code\":605,\"message\":\"p\"}"),
+            (
+                Refusal::Required("kind"),
+                422,
+                "{\"code\":602,\"message\":\"kind in body is required\"}",
+            ),
+            (
+                Refusal::Pattern("p".into()),
+                422,
+                "{\"code\":605,\"message\":\"p\"}",
+            ),
             (
                 Refusal::UnknownKind("bogus".into()),
                 422,
                 "{\"code\":422,\"message\":\"invalid kind value: \\\"bogus\\\"\"}",
             ),
-            (Refusal::Invalid("r".into()), 400, "{\"code\":400,\"message\":\"error processing entry: r\"}\n"),
+            (
+                Refusal::Invalid("r".into()),
+                400,
+                "{\"code\":400,\"message\":\"error processing entry: r\"}\n",
+            ),
             (
                 Refusal::Json("j".into()),
                 400,

@@ -36,7 +36,9 @@ impl TreePrefix {
         let digits = &id[..TREE_ID_DIGITS];
         match self.0 {
             0 => format!("invalid TreeID: {digits} must be positive"),
-            _ => format!("invalid TreeID: {digits}: strconv.ParseInt: parsing \"{digits}\": value out of range"),
+            _ => format!(
+                "invalid TreeID: {digits}: strconv.ParseInt: parsing \"{digits}\": value out of range"
+            ),
         }
     }
 }
@@ -62,7 +64,10 @@ impl EntryId {
                 Some(TreePrefix(u64::from_be_bytes(bytes)))
             }
         };
-        Some(Self { tree, leaf_hash: Hash(leaf_hash) })
+        Some(Self {
+            tree,
+            leaf_hash: Hash(leaf_hash),
+        })
     }
 }
 
@@ -79,14 +84,23 @@ mod tests {
     fn both_lengths_in_either_case() {
         let hash = "AB".repeat(32);
         let short = EntryId::parse(&hash).expect("64 digits");
-        assert_eq!(short, EntryId { tree: None, leaf_hash: Hash([0xab; 32]) });
+        assert_eq!(
+            short,
+            EntryId {
+                tree: None,
+                leaf_hash: Hash([0xab; 32])
+            }
+        );
         let long = EntryId::parse(&format!("0123456789abcdef{hash}")).expect("80 digits");
         assert_eq!(long.tree, Some(TreePrefix(0x0123_4567_89ab_cdef)));
         assert_eq!(
             entry_id(TreeId(0x0123_4567_89ab_cdef), &long.leaf_hash),
             format!("0123456789abcdef{}", "ab".repeat(32))
         );
-        assert_eq!((TreePrefix(0).tree_id(), TreePrefix(1 << 63).tree_id()), (None, None));
+        assert_eq!(
+            (TreePrefix(0).tree_id(), TreePrefix(1 << 63).tree_id()),
+            (None, None)
+        );
         assert_eq!(TreePrefix((1 << 63) - 1).tree_id(), Some(TreeId(i64::MAX)));
     }
 

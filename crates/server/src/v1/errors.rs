@@ -1,7 +1,8 @@
 //! The error answers of the API: `{"code":…,"message":…}`.
 //!
-//! Rekor has two producers of this body. What its handlers write ends with a newline; what its framework writes (routing,
-//! negotiation, binding, validation) does not, and its `code` may be an internal 6xx one below HTTP 422.
+//! Rekor has two producers of this body. What its handlers write ends with a newline; what its
+//! framework writes (routing, negotiation, binding, validation) does not, and its `code` may be an
+//! internal 6xx one below HTTP 422.
 
 use axum::response::{IntoResponse, Response};
 use host::{JSON, Reason, Refusal};
@@ -61,7 +62,8 @@ struct Body<'a> {
 }
 
 impl ApiError {
-    /// An error of a handler: `code` equals the status, final newline. A message beyond [`MAX_MESSAGE_BYTES`] is cut.
+    /// An error of a handler: `code` equals the status, final newline. A message beyond
+    /// [`MAX_MESSAGE_BYTES`] is cut.
     pub(crate) fn handler(status: StatusCode, message: impl Into<String>) -> Self {
         let (code, mut message) = (status.as_u16(), message.into());
         if message.len() > MAX_MESSAGE_BYTES {
@@ -69,34 +71,66 @@ impl ApiError {
             // What is cut off was as long as a body may be.
             message.shrink_to_fit();
         }
-        Self { status, code, message, producer: Producer::Handler, retry_after_seconds: None, refused: None }
+        Self {
+            status,
+            code,
+            message,
+            producer: Producer::Handler,
+            retry_after_seconds: None,
+            refused: None,
+        }
     }
 
     /// An error of routing, negotiation or binding: `code` equals the status, no final newline.
     pub(crate) fn framework(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { producer: Producer::Framework, ..Self::handler(status, message) }
+        Self {
+            producer: Producer::Framework,
+            ..Self::handler(status, message)
+        }
     }
 
     /// A failed validation: HTTP 422 with an internal code, no final newline.
     pub(crate) fn validation(code: Validation, message: impl Into<String>) -> Self {
-        Self { code: code as u16, ..Self::framework(StatusCode::UNPROCESSABLE_ENTITY, message) }
+        Self {
+            code: code as u16,
+            ..Self::framework(StatusCode::UNPROCESSABLE_ENTITY, message)
+        }
     }
 
     /// 503 with `Retry-After`.
-    pub(crate) fn unavailable(reason: Reason, message: impl Into<String>, retry_after_seconds: u64) -> Self {
+    pub(crate) fn unavailable(
+        reason: Reason,
+        message: impl Into<String>,
+        retry_after_seconds: u64,
+    ) -> Self {
         let error = Self::handler(StatusCode::SERVICE_UNAVAILABLE, message).because(reason);
-        Self { retry_after_seconds: Some(retry_after_seconds.max(1)), ..error }
+        Self {
+            retry_after_seconds: Some(retry_after_seconds.max(1)),
+            ..error
+        }
     }
 
     /// A refusal that Rekor's handlers would write.
     pub(crate) fn by_handler(refusal: Refusal) -> Self {
-        let Refusal { status, message, retry_after_seconds, reason } = refusal;
-        Self { retry_after_seconds, refused: reason, ..Self::handler(status, message) }
+        let Refusal {
+            status,
+            message,
+            retry_after_seconds,
+            reason,
+        } = refusal;
+        Self {
+            retry_after_seconds,
+            refused: reason,
+            ..Self::handler(status, message)
+        }
     }
 
     /// The same, counted among the requests turned away.
     pub(crate) fn because(self, reason: Reason) -> Self {
-        Self { refused: Some(reason), ..self }
+        Self {
+            refused: Some(reason),
+            ..self
+        }
     }
 
     /// 500 for a bug of ours, as Rekor answers after a panic.
@@ -121,7 +155,8 @@ impl ApiError {
 
     /// The JSON text.
     pub(crate) fn body(&self) -> String {
-        // Serialising a number and a string cannot fail; an empty body would still carry the status.
+        // Serialising a number and a string cannot fail; an empty body would still carry the
+        // status.
         let mut body = serde_json::to_string(self).unwrap_or_default();
         if self.producer == Producer::Handler {
             body.push('\n');
@@ -133,7 +168,11 @@ impl ApiError {
 /// `{"code":…,"message":…}`.
 impl Serialize for ApiError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Body { code: self.code, message: &self.message }.serialize(serializer)
+        Body {
+            code: self.code,
+            message: &self.message,
+        }
+        .serialize(serializer)
     }
 }
 
@@ -141,7 +180,9 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, [(CONTENT_TYPE, JSON)], self.body()).into_response();
         if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(reason) = self.refused {
             response.extensions_mut().insert(reason);
@@ -150,15 +191,25 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A refusal of the host, as Rekor's handlers write what may be repeated, and its framework all else.
+/// A refusal of the host, as Rekor's handlers write what may be repeated, and its framework all
+/// else.
 impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { status, message, retry_after_seconds, reason } = refusal;
+        let Refusal {
+            status,
+            message,
+            retry_after_seconds,
+            reason,
+        } = refusal;
         let error = match retry_after_seconds {
             Some(_) => Self::handler(status, message),
             None => Self::framework(status, message),
         };
-        Self { retry_after_seconds, refused: reason, ..error }
+        Self {
+            retry_after_seconds,
+            refused: reason,
+            ..error
+        }
     }
 }
 
@@ -179,15 +230,27 @@ mod tests {
             ApiError::handler(StatusCode::BAD_REQUEST, "a <b> & \"c\"").body(),
             "{\"code\":400,\"message\":\"a <b> & \\\"c\\\"\"}\n"
         );
-        assert_eq!(ApiError::framework(StatusCode::NOT_FOUND, "x").body(), "{\"code\":404,\"message\":\"x\"}");
+        assert_eq!(
+            ApiError::framework(StatusCode::NOT_FOUND, "x").body(),
+            "{\"code\":404,\"message\":\"x\"}"
+        );
     }
 
     #[test]
     fn what_a_client_sent_is_not_sent_back_at_length() {
-        let message = ApiError::handler(StatusCode::BAD_REQUEST, "ü".repeat(MAX_MESSAGE_BYTES)).message;
+        let message =
+            ApiError::handler(StatusCode::BAD_REQUEST, "ü".repeat(MAX_MESSAGE_BYTES)).message;
         assert_eq!(message, "ü".repeat(MAX_MESSAGE_BYTES / 2));
-        let message = ApiError::handler(StatusCode::BAD_REQUEST, format!("x{}", "ü".repeat(MAX_MESSAGE_BYTES))).message;
-        assert_eq!(message.len(), MAX_MESSAGE_BYTES - 1, "cut between characters");
+        let message = ApiError::handler(
+            StatusCode::BAD_REQUEST,
+            format!("x{}", "ü".repeat(MAX_MESSAGE_BYTES)),
+        )
+        .message;
+        assert_eq!(
+            message.len(),
+            MAX_MESSAGE_BYTES - 1,
+            "cut between characters"
+        );
     }
 
     #[test]

@@ -20,20 +20,27 @@ use super::json::{BodyName, Members};
 use super::wire::json_within;
 use crate::answer::search_room;
 use crate::app::App;
-use crate::limits::{FEW_SEARCH_HITS, ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT};
+use crate::limits::{
+    FEW_SEARCH_HITS, ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT,
+};
 use crate::verification::Work;
 
-/// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that number.
+/// Set on an answer that shows only the newest [`MAX_SEARCH_HITS`] of more hits; its value is that
+/// number.
 pub const TRUNCATED: HeaderName = HeaderName::from_static("treehead-search-truncated");
 
 /// The name of the body in messages.
 const QUERY: BodyName = BodyName("query");
 
 /// Rekor's pattern, as its message cites it. SHA-384 (96 digits) is found here besides.
-const HASH_PATTERN: &str = "^(sha512:)?[0-9a-fA-F]{128}$|^(sha256:)?[0-9a-fA-F]{64}$|^(sha1:)?[0-9a-fA-F]{40}$";
+const HASH_PATTERN: &str =
+    "^(sha512:)?[0-9a-fA-F]{128}$|^(sha256:)?[0-9a-fA-F]{64}$|^(sha1:)?[0-9a-fA-F]{40}$";
 
 /// The handler.
-pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Result<Response, ApiError> {
+pub(crate) async fn search(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let search = app.verifier.run(body, Search::parse, Ok).await??;
@@ -41,10 +48,14 @@ pub(crate) async fn search(State(app): State<Arc<App>>, request: Request) -> Res
     let shards = app.ledger.newest_shards().await?;
     let (hits, room) = search.run(&app, &shards).await?;
     let shown = hits.iter().take(MAX_SEARCH_HITS as usize);
-    let shown: Vec<String> = shown.map(|hit| entry_id(hit.tree_id, &hit.leaf_hash)).collect();
+    let shown: Vec<String> = shown
+        .map(|hit| entry_id(hit.tree_id, &hit.leaf_hash))
+        .collect();
     let mut response = json_within(room, &shown);
     if shown.len() < hits.len() {
-        response.headers_mut().insert(TRUNCATED, HeaderValue::from(MAX_SEARCH_HITS));
+        response
+            .headers_mut()
+            .insert(TRUNCATED, HeaderValue::from(MAX_SEARCH_HITS));
     }
     Ok(response)
 }
@@ -84,7 +95,8 @@ impl Search {
         let subject = text(&members, "subject")?;
 
         let mut terms = Vec::new();
-        // Rekor has this bound for `subject` only. Here it holds before anything else: an address, valid or not, is kept or cited.
+        // Rekor has this bound for `subject` only. Here it holds before anything else: an address,
+        // valid or not, is kept or cited.
         at_most_subject_chars("email", email.as_deref())?;
         if let Some(email) = &email
             && !is_mailbox(email)
@@ -92,7 +104,12 @@ impl Search {
             let message = format!("email in body must be of type email: {email:?}");
             return Err(ApiError::validation(Validation::Type, message));
         }
-        terms.extend(hash.as_deref().map(hash_key).transpose()?.map(|key| vec![key]));
+        terms.extend(
+            hash.as_deref()
+                .map(hash_key)
+                .transpose()?
+                .map(|key| vec![key]),
+        );
         let operator = match operator.as_deref() {
             None | Some("or") => Operator::Or,
             Some("and") => Operator::And,
@@ -106,7 +123,12 @@ impl Search {
         if let (Some(key), Some(format)) = (&key, format) {
             terms.push(key.term(format)?);
         }
-        terms.extend([email, subject].into_iter().flatten().map(|value| vec![value]));
+        terms.extend(
+            [email, subject]
+                .into_iter()
+                .flatten()
+                .map(|value| vec![value]),
+        );
         Ok(Self { operator, terms })
     }
 
@@ -125,7 +147,10 @@ impl Search {
         if self.terms.is_empty() {
             return Ok((hits, room));
         }
-        let search = ledger::Search { keys: self.keys(), ..ledger::Search::default() };
+        let search = ledger::Search {
+            keys: self.keys(),
+            ..ledger::Search::default()
+        };
         let deadline = Instant::now() + SEARCH_TIMEOUT;
         let mut most = FEW_SEARCH_HITS as usize;
         let mut below = None;
@@ -139,7 +164,11 @@ impl Search {
             }
             if Instant::now() > deadline {
                 let message = "the search took too long; index/search answers in parts";
-                return Err(ApiError::unavailable(Reason::TIMEOUT, message, SEARCH_TIMEOUT.as_secs()));
+                return Err(ApiError::unavailable(
+                    Reason::TIMEOUT,
+                    message,
+                    SEARCH_TIMEOUT.as_secs(),
+                ));
             }
             if hits.len() == most {
                 most = MAX_SEARCH_HITS as usize + 1;
@@ -159,12 +188,17 @@ struct PublicKey {
 
 impl PublicKey {
     fn bind(members: &Members<'_>) -> Result<Option<Self>, ApiError> {
-        let Some(raw) = QUERY.member::<&RawValue>(members, "publicKey")? else { return Ok(None) };
+        let Some(raw) = QUERY.member::<&RawValue>(members, "publicKey")? else {
+            return Ok(None);
+        };
         let members = QUERY.parse(raw.get().as_bytes(), &["content", "format"])?;
         let format = text(&members, "format")?;
-        let encoded = text(&members, "content")?.unwrap_or_default().replace(['\r', '\n'], "");
-        let content =
-            STANDARD.decode(encoded).map_err(|error| QUERY.refuse(format_args!("illegal base64 data: {error}")))?;
+        let encoded = text(&members, "content")?
+            .unwrap_or_default()
+            .replace(['\r', '\n'], "");
+        let content = STANDARD
+            .decode(encoded)
+            .map_err(|error| QUERY.refuse(format_args!("illegal base64 data: {error}")))?;
         Ok(Some(Self { format, content }))
     }
 
@@ -181,8 +215,8 @@ impl PublicKey {
         Ok(format)
     }
 
-    /// Kinds store a key's hash with or without `sha256:` before it. Rekor looks for the bare one only and so misses DSSE and
-    /// in-toto entries.
+    /// Kinds store a key's hash with or without `sha256:` before it. Rekor looks for the bare one
+    /// only and so misses DSSE and in-toto entries.
     fn term(&self, format: &str) -> Result<Term, ApiError> {
         let bare = entry::key_search_key(format, &self.content)
             .map_err(|refusal| ApiError::handler(StatusCode::BAD_REQUEST, refusal.to_string()))?;
@@ -192,7 +226,9 @@ impl PublicKey {
 
 /// A text member; none where it is absent or empty.
 fn text(members: &Members<'_>, name: &str) -> Result<Option<String>, ApiError> {
-    Ok(QUERY.member::<String>(members, name)?.filter(|text| !text.is_empty()))
+    Ok(QUERY
+        .member::<String>(members, name)?
+        .filter(|text| !text.is_empty()))
 }
 
 fn at_most_subject_chars(name: &str, text: Option<&str>) -> Result<(), ApiError> {
@@ -205,7 +241,9 @@ fn at_most_subject_chars(name: &str, text: Option<&str>) -> Result<(), ApiError>
 
 /// `<algorithm>:<hex>` in lower case; the algorithm follows from the length where it is not given.
 fn hash_key(hash: &str) -> Result<String, ApiError> {
-    let (prefix, digits) = hash.split_once(':').map_or((None, hash), |(prefix, digits)| (Some(prefix), digits));
+    let (prefix, digits) = hash
+        .split_once(':')
+        .map_or((None, hash), |(prefix, digits)| (Some(prefix), digits));
     let algorithm = match digits.len() {
         40 => "sha1",
         64 => "sha256",
@@ -231,9 +269,13 @@ mod tests {
     use super::*;
 
     async fn refusal(body: &str) -> (u16, String) {
-        let response = Search::parse(body.as_bytes()).expect_err(body).into_response();
+        let response = Search::parse(body.as_bytes())
+            .expect_err(body)
+            .into_response();
         let status = response.status().as_u16();
-        let body = to_bytes(response.into_body(), usize::MAX).await.expect("in memory");
+        let body = to_bytes(response.into_body(), usize::MAX)
+            .await
+            .expect("in memory");
         (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
     }
 
@@ -241,31 +283,65 @@ mod tests {
     async fn validation_in_rekors_order_and_words() {
         for (body, code, message) in [
             ("", 602, "query in body is required".to_owned()),
-            (r#"{"email":"x","hash":"y"}"#, 601, r#"email in body must be of type email: \"x\""#.to_owned()),
-            (r#"{"hash":"xyz","operator":"xor"}"#, 605, format!("hash in body should match '{HASH_PATTERN}'")),
-            (r#"{"operator":"xor"}"#, 606, "operator in body should be one of [and or]".to_owned()),
-            (r#"{"publicKey":{}}"#, 602, "publicKey.publicKey.format in body is required".to_owned()),
+            (
+                r#"{"email":"x","hash":"y"}"#,
+                601,
+                r#"email in body must be of type email: \"x\""#.to_owned(),
+            ),
+            (
+                r#"{"hash":"xyz","operator":"xor"}"#,
+                605,
+                format!("hash in body should match '{HASH_PATTERN}'"),
+            ),
+            (
+                r#"{"operator":"xor"}"#,
+                606,
+                "operator in body should be one of [and or]".to_owned(),
+            ),
+            (
+                r#"{"publicKey":{}}"#,
+                602,
+                "publicKey.publicKey.format in body is required".to_owned(),
+            ),
             (
                 r#"{"publicKey":{"format":"x"}}"#,
                 606,
-                "publicKey.publicKey.format in body should be one of [pgp x509 minisign ssh tuf]".to_owned(),
+                "publicKey.publicKey.format in body should be one of [pgp x509 minisign ssh tuf]"
+                    .to_owned(),
             ),
         ] {
-            assert_eq!(refusal(body).await, (422, format!("{{\"code\":{code},\"message\":\"{message}\"}}")), "{body}");
+            assert_eq!(
+                refusal(body).await,
+                (
+                    422,
+                    format!("{{\"code\":{code},\"message\":\"{message}\"}}")
+                ),
+                "{body}"
+            );
         }
         let long = format!(r#"{{"subject":"{}"}}"#, "ü".repeat(513));
-        let expected = "{\"code\":603,\"message\":\"subject in body should be at most 512 chars long\"}";
+        let expected =
+            "{\"code\":603,\"message\":\"subject in body should be at most 512 chars long\"}";
         assert_eq!(refusal(&long).await, (422, expected.to_owned()));
-        assert!(Search::parse(format!(r#"{{"subject":"{}"}}"#, "ü".repeat(512)).as_bytes()).is_ok());
+        assert!(
+            Search::parse(format!(r#"{{"subject":"{}"}}"#, "ü".repeat(512)).as_bytes()).is_ok()
+        );
         let long = format!(r#"{{"email":"{}@b"}}"#, "a".repeat(511));
-        let expected = "{\"code\":603,\"message\":\"email in body should be at most 512 chars long\"}";
+        let expected =
+            "{\"code\":603,\"message\":\"email in body should be at most 512 chars long\"}";
         assert_eq!(refusal(&long).await, (422, expected.to_owned()));
-        for body in ["{", r#"{"email":7}"#, r#"{"publicKey":"x"}"#, r#"{"publicKey":{"format":"x509","content":"!"}}"#]
-        {
+        for body in [
+            "{",
+            r#"{"email":7}"#,
+            r#"{"publicKey":"x"}"#,
+            r#"{"publicKey":{"format":"x509","content":"!"}}"#,
+        ] {
             let (status, text) = refusal(body).await;
             assert_eq!(status, 400, "{body}");
             assert!(
-                text.starts_with(r#"{"code":400,"message":"parsing query body from \"\" failed, because "#),
+                text.starts_with(
+                    r#"{"code":400,"message":"parsing query body from \"\" failed, because "#
+                ),
                 "{text}"
             );
         }
@@ -273,13 +349,29 @@ mod tests {
 
     #[test]
     fn hashes_get_the_algorithm_of_their_length() {
-        for (digits, algorithm) in [(40, "sha1"), (64, "sha256"), (96, "sha384"), (128, "sha512")] {
+        for (digits, algorithm) in [
+            (40, "sha1"),
+            (64, "sha256"),
+            (96, "sha384"),
+            (128, "sha512"),
+        ] {
             let expected = format!("{algorithm}:{}", "a".repeat(digits));
             assert_eq!(hash_key(&"A".repeat(digits)).expect("bare"), expected);
-            assert_eq!(hash_key(&format!("{algorithm}:{}", "a".repeat(digits))).expect("with prefix"), expected);
-            assert!(hash_key(&format!("SHA256:{}", "a".repeat(digits))).is_err(), "the prefix is in lower case");
+            assert_eq!(
+                hash_key(&format!("{algorithm}:{}", "a".repeat(digits))).expect("with prefix"),
+                expected
+            );
+            assert!(
+                hash_key(&format!("SHA256:{}", "a".repeat(digits))).is_err(),
+                "the prefix is in lower case"
+            );
         }
-        for other in ["sha1:", &format!("sha1:{}", "a".repeat(64)), &"g".repeat(64), &format!(":{}", "a".repeat(64))] {
+        for other in [
+            "sha1:",
+            &format!("sha1:{}", "a".repeat(64)),
+            &"g".repeat(64),
+            &format!(":{}", "a".repeat(64)),
+        ] {
             assert!(hash_key(other).is_err(), "{other}");
         }
     }
@@ -287,20 +379,31 @@ mod tests {
     #[test]
     fn terms_combine() {
         let keys = |operator, terms: &[&[&str]]| {
-            let terms = terms.iter().map(|term| term.iter().map(|&key| key.to_owned()).collect()).collect();
+            let terms = terms
+                .iter()
+                .map(|term| term.iter().map(|&key| key.to_owned()).collect())
+                .collect();
             Search { operator, terms }.keys()
         };
-        assert_eq!(keys(Operator::Or, &[&["a"], &["b", "c"]]), [vec!["a", "b", "c"]]);
-        assert_eq!(keys(Operator::And, &[&["a"], &["b", "c"]]), [vec!["a"], vec!["b", "c"]]);
+        assert_eq!(
+            keys(Operator::Or, &[&["a"], &["b", "c"]]),
+            [vec!["a", "b", "c"]]
+        );
+        assert_eq!(
+            keys(Operator::And, &[&["a"], &["b", "c"]]),
+            [vec!["a"], vec!["b", "c"]]
+        );
     }
 
     #[test]
     fn empty_texts_are_absent() {
         let search =
-            Search::parse(br#"{"email":"","subject":"","hash":"","operator":"","publicKey":null}"#).expect("valid");
+            Search::parse(br#"{"email":"","subject":"","hash":"","operator":"","publicKey":null}"#)
+                .expect("valid");
         assert!(search.terms.is_empty());
         assert_eq!(search.operator, Operator::Or);
-        let search = Search::parse(br#"{"email":"A@b","subject":"S","operator":"and"}"#).expect("valid");
+        let search =
+            Search::parse(br#"{"email":"A@b","subject":"S","operator":"and"}"#).expect("valid");
         assert_eq!(search.terms, [["A@b"], ["S"]], "lower-cased by the ledger");
     }
 }

@@ -1,5 +1,6 @@
-//! JSON bodies of the search operations, read with the leniency of Rekor's decoder: member names in any case, of a repeated
-//! name the last one counts, `null` is the same as absent, unknown members and bytes after the first value are ignored.
+//! JSON bodies of the search operations, read with the leniency of Rekor's decoder: member names in
+//! any case, of a repeated name the last one counts, `null` is the same as absent, unknown members
+//! and bytes after the first value are ignored.
 
 use std::fmt;
 
@@ -30,7 +31,8 @@ impl<T, const MOST: usize> FirstItems<T, MOST> {
         self.items.is_empty()
     }
 
-    /// The items of a list that has neither too few nor too many; `list` is its name in the message.
+    /// The items of a list that has neither too few nor too many; `list` is its name in the
+    /// message.
     ///
     /// # Errors
     ///
@@ -58,13 +60,22 @@ impl BodyName {
     /// # Errors
     ///
     /// Empty (602); not a JSON object (400).
-    pub(crate) fn parse<'a>(self, body: &'a [u8], names: &'static [&'static str]) -> Result<Members<'a>, ApiError> {
+    pub(crate) fn parse<'a>(
+        self,
+        body: &'a [u8],
+        names: &'static [&'static str],
+    ) -> Result<Members<'a>, ApiError> {
         if body.trim_ascii().is_empty() {
-            return Err(ApiError::validation(Validation::Required, format!("{} in body is required", self.0)));
+            return Err(ApiError::validation(
+                Validation::Required,
+                format!("{} in body is required", self.0),
+            ));
         }
         let text = std::str::from_utf8(body).map_err(|_| self.refuse("it is not UTF-8"))?;
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        deserializer.deserialize_any(Names(names)).map_err(|error| self.refuse(error))
+        deserializer
+            .deserialize_any(Names(names))
+            .map_err(|error| self.refuse(error))
     }
 
     /// The value of a member, if it is there and not null. `name` MUST be one of those parsed for.
@@ -79,8 +90,11 @@ impl BodyName {
     ) -> Result<Option<T>, ApiError> {
         let place = members.names.iter().position(|known| *known == name);
         debug_assert!(place.is_some(), "{name} is not parsed for");
-        let Some(raw) = place.and_then(|place| members.values[place]) else { return Ok(None) };
-        serde_json::from_str(raw.get()).map_err(|error| self.refuse(format_args!("{name}: {error}")))
+        let Some(raw) = place.and_then(|place| members.values[place]) else {
+            return Ok(None);
+        };
+        serde_json::from_str(raw.get())
+            .map_err(|error| self.refuse(format_args!("{name}: {error}")))
     }
 
     /// 400 for a body that cannot be bound. Rekor leaves the place of the name empty.
@@ -102,7 +116,10 @@ impl<'de> Visitor<'de> for Names {
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Members { names: self.0, values: vec![None; self.0.len()] })
+        Ok(Members {
+            names: self.0,
+            values: vec![None; self.0.len()],
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -110,14 +127,18 @@ impl<'de> Visitor<'de> for Names {
         while let Some(place) = map.next_key_seed(Place(self.0))? {
             match place {
                 Some(place) => {
-                    values[place] = Some(map.next_value::<&'de RawValue>()?).filter(|raw| raw.get() != "null")
+                    values[place] =
+                        Some(map.next_value::<&'de RawValue>()?).filter(|raw| raw.get() != "null")
                 }
                 None => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(Members { names: self.0, values })
+        Ok(Members {
+            names: self.0,
+            values,
+        })
     }
 }
 
@@ -140,7 +161,10 @@ impl Visitor<'_> for Place {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|known| known.eq_ignore_ascii_case(name)))
+        Ok(self
+            .0
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(name)))
     }
 }
 
@@ -164,7 +188,12 @@ impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for ItemsVisitor<
         while items.len() < MOST {
             match list.next_element()? {
                 Some(item) => items.push(item),
-                None => return Ok(FirstItems { items, has_more: false }),
+                None => {
+                    return Ok(FirstItems {
+                        items,
+                        has_more: false,
+                    });
+                }
             }
         }
         let mut has_more = false;
@@ -182,7 +211,9 @@ mod tests {
     const QUERY: BodyName = BodyName("query");
 
     fn hash(body: &str) -> Result<Option<String>, String> {
-        let members = QUERY.parse(body.as_bytes(), &["email", "hash"]).map_err(|error| error.body())?;
+        let members = QUERY
+            .parse(body.as_bytes(), &["email", "hash"])
+            .map_err(|error| error.body())?;
         QUERY.member(&members, "hash").map_err(|error| error.body())
     }
 
@@ -205,12 +236,25 @@ mod tests {
     #[test]
     fn refused() {
         for body in ["", " \n"] {
-            assert_eq!(hash(body), Err(r#"{"code":602,"message":"query in body is required"}"#.to_owned()));
+            assert_eq!(
+                hash(body),
+                Err(r#"{"code":602,"message":"query in body is required"}"#.to_owned())
+            );
         }
-        for body in ["{", "[]", "7", "\"x\"", "{\"hash\":", r#"{"hash":7}"#, "{\"hash\":\"\u{1}\"}"] {
+        for body in [
+            "{",
+            "[]",
+            "7",
+            "\"x\"",
+            "{\"hash\":",
+            r#"{"hash":7}"#,
+            "{\"hash\":\"\u{1}\"}",
+        ] {
             let refusal = hash(body).expect_err(body);
             assert!(
-                refusal.starts_with(r#"{"code":400,"message":"parsing query body from \"\" failed, because "#),
+                refusal.starts_with(
+                    r#"{"code":400,"message":"parsing query body from \"\" failed, because "#
+                ),
                 "{refusal}"
             );
         }

@@ -4,8 +4,8 @@ use http::Uri;
 
 use crate::query;
 
-/// `Location` of an entry that came in at `uri`: the path of the request, a slash and the entry ID; the query is kept, but for
-/// `apiKey`, which is a secret.
+/// `Location` of an entry that came in at `uri`: the path of the request, a slash and the entry ID;
+/// the query is kept, but for `apiKey`, which is a secret.
 ///
 /// Leading slashes become one, so that no client takes the first segment for a host.
 pub(crate) fn location(uri: &Uri, entry_id: &str) -> String {
@@ -29,7 +29,10 @@ mod tests {
         for (uri, expected) in [
             ("/api/v1/log/entries", "/api/v1/log/entries/ID"),
             ("/api/v1/log/entries/?x=1", "/api/v1/log/entries//ID?x=1"),
-            ("/api/v1/log/entries?apiKey=s&b=2&%61piKey=t&a=1", "/api/v1/log/entries/ID?b=2&a=1"),
+            (
+                "/api/v1/log/entries?apiKey=s&b=2&%61piKey=t&a=1",
+                "/api/v1/log/entries/ID?b=2&a=1",
+            ),
             ("/api/v1/log/entries?apiKey=s", "/api/v1/log/entries/ID"),
             ("//evil.example/api", "/evil.example/api/ID"),
             ("http://host:1/api/v1/log/entries", "/api/v1/log/entries/ID"),

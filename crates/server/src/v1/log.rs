@@ -39,11 +39,15 @@ impl IntoResponse for ProofError {
         let message = match self {
             Self::Parameter(error) => return error.into_response(),
             Self::Read(error) => return ApiError::from(error).into_response(),
-            Self::Order { first, last } => format!("firstSize({first}) must be less than lastSize({last})"),
+            Self::Order { first, last } => {
+                format!("firstSize({first}) must be less than lastSize({last})")
+            }
             Self::InvalidTree(tree) => format!("invalid tree ID specified: {tree}"),
             Self::UnknownTree(tree) => format!("no log range found for tree ID {tree}"),
             Self::TooLarge { last, observable } => {
-                format!("the tree size requested({last}) was greater than what is currently observable({observable})")
+                format!(
+                    "the tree size requested({last}) was greater than what is currently observable({observable})"
+                )
             }
         };
         ApiError::handler(StatusCode::BAD_REQUEST, message).into_response()
@@ -89,7 +93,9 @@ impl IntoResponse for PublicKeyError {
 /// `GET /api/v1/log`: the newest head, and the last ones of frozen shards.
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let shards = app.ledger.newest_shards().await?;
-    let text = app.log_info.of(&shards, |shards| json_bytes(&LogInfo::new(shards)))?;
+    let text = app
+        .log_info
+        .of(&shards, |shards| json_bytes(&LogInfo::new(shards)))?;
     Ok(json_text(text))
 }
 
@@ -116,9 +122,14 @@ pub(crate) async fn public_key(
 }
 
 /// `GET /api/v1/log/proof`: the consistency of two sizes of a tree.
-pub(crate) async fn proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, ProofError> {
+pub(crate) async fn proof(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ProofError> {
     let query = query.as_deref();
-    let first = parameters::integer(query, "firstSize", 1)?.unwrap_or(1).unsigned_abs();
+    let first = parameters::integer(query, "firstSize", 1)?
+        .unwrap_or(1)
+        .unsigned_abs();
     let last = parameters::required_integer(query, "lastSize", 1)?.unsigned_abs();
     let tree = parameters::tree_id(query)?;
     if first > last {
@@ -126,15 +137,25 @@ pub(crate) async fn proof(State(app): State<Arc<App>>, RawQuery(query): RawQuery
     }
     let tree = match tree {
         None => app.ledger.tree().id,
-        Some(tree) => TreeId(tree.parse().map_err(|_| ProofError::InvalidTree(tree.into_owned()))?),
+        Some(tree) => TreeId(
+            tree.parse()
+                .map_err(|_| ProofError::InvalidTree(tree.into_owned()))?,
+        ),
     };
-    let is_large_enough = |head: &Option<Arc<Head>>| head.as_ref().is_some_and(|head| last <= head.size.0);
+    let is_large_enough =
+        |head: &Option<Arc<Head>>| head.as_ref().is_some_and(|head| last <= head.size.0);
     let head = lookup::until(&app, |shards| head_in(shards, tree), is_large_enough).await?;
     let head = head.ok_or(ProofError::UnknownTree(tree.0))?;
     if last > head.size.0 {
-        return Err(ProofError::TooLarge { last, observable: head.size.0 });
+        return Err(ProofError::TooLarge {
+            last,
+            observable: head.size.0,
+        });
     }
-    let hashes = app.ledger.consistency_proof(&head, TreeSize(first), TreeSize(last)).await?;
+    let hashes = app
+        .ledger
+        .consistency_proof(&head, TreeSize(first), TreeSize(last))
+        .await?;
     Ok(json(StatusCode::OK, &ConsistencyProof::new(hashes, &head)))
 }
 
@@ -148,7 +169,8 @@ mod tests {
 
     #[test]
     fn an_unknown_tree_is_a_json_text_in_the_type_asked_for() {
-        let response = PublicKeyError::UnknownTree(AnswerType("application/x-pem-file")).into_response();
+        let response =
+            PublicKeyError::UnknownTree(AnswerType("application/x-pem-file")).into_response();
         assert_eq!(response.status(), 400);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/x-pem-file");
         let response = PublicKeyError::UnknownTree(AnswerType("application/json")).into_response();

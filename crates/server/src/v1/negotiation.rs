@@ -17,17 +17,27 @@ const REQUEST_TYPE: &str = "application/json";
 ///
 /// 400 for a header that is no media type, 415 for any type but JSON.
 pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let raw = headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let text = raw.as_deref().filter(|text| !text.is_empty()).unwrap_or(DEFAULT_CONTENT_TYPE);
+    let raw = headers
+        .get(CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let text = raw
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .unwrap_or(DEFAULT_CONTENT_TYPE);
     let media_type = media_type(text).map_err(|reason| {
-        let message = format!("parsing Content-Type header from {text:?} failed, because mime: {reason}");
+        let message =
+            format!("parsing Content-Type header from {text:?} failed, because mime: {reason}");
         ApiError::framework(StatusCode::BAD_REQUEST, message)
     })?;
     if media_type == REQUEST_TYPE {
         return Ok(());
     }
-    let message = format!("unsupported media type {media_type:?}, only [{REQUEST_TYPE}] are allowed");
-    Err(ApiError::framework(StatusCode::UNSUPPORTED_MEDIA_TYPE, message))
+    let message =
+        format!("unsupported media type {media_type:?}, only [{REQUEST_TYPE}] are allowed");
+    Err(ApiError::framework(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        message,
+    ))
 }
 
 /// The best of `offers` for this `Accept`; the first one where the header is absent.
@@ -35,15 +45,24 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
 /// # Errors
 ///
 /// 406 if none is acceptable.
-pub(crate) fn negotiate(headers: &HeaderMap, offers: &'static [&'static str]) -> Result<&'static str, ApiError> {
+pub(crate) fn negotiate(
+    headers: &HeaderMap,
+    offers: &'static [&'static str],
+) -> Result<&'static str, ApiError> {
     let mut ranges = Vec::new();
     for value in headers.get_all(ACCEPT) {
         let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
         ranges.extend(value.split(',').filter_map(range));
     }
-    let first = offers.first().copied().filter(|_| !headers.contains_key(ACCEPT));
+    let first = offers
+        .first()
+        .copied()
+        .filter(|_| !headers.contains_key(ACCEPT));
     first.or_else(|| best(&ranges, offers)).ok_or_else(|| {
-        let message = format!("unsupported media type requested, only [{}] are available", offers.join(" "));
+        let message = format!(
+            "unsupported media type requested, only [{}] are available",
+            offers.join(" ")
+        );
         ApiError::framework(StatusCode::NOT_ACCEPTABLE, message)
     })
 }
@@ -53,7 +72,9 @@ fn best(ranges: &[Range], offers: &'static [&'static str]) -> Option<&'static st
     let mut best: Option<((f32, u8), &'static str)> = None;
     for &offer in offers {
         for range in ranges.iter().filter(|range| range.quality > 0.0) {
-            let Some(specificity) = range.specificity_for(offer) else { continue };
+            let Some(specificity) = range.specificity_for(offer) else {
+                continue;
+            };
             let rank = (range.quality, specificity);
             if best.is_none_or(|(other, _)| rank > other) {
                 best = Some((rank, offer));
@@ -85,15 +106,27 @@ impl Range {
 fn range(text: &str) -> Option<Range> {
     let mut parts = text.split(';').map(str::trim);
     let value = parts.next().filter(|value| !value.is_empty())?.to_owned();
-    let quality = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
-    Some(Range { value, quality: if (0.0..=1.0).contains(&quality) { quality } else { 0.0 } })
+    let quality = parts
+        .find_map(|part| part.strip_prefix("q="))
+        .map_or(1.0, |q| q.trim().parse().unwrap_or(0.0));
+    Some(Range {
+        value,
+        quality: if (0.0..=1.0).contains(&quality) {
+            quality
+        } else {
+            0.0
+        },
+    })
 }
 
-/// The lower-cased type without its parameters, or the reason why the text is none (RFC 2045 section 5.1).
+/// The lower-cased type without its parameters, or the reason why the text is none (RFC 2045
+/// section 5.1).
 fn media_type(text: &str) -> Result<String, &'static str> {
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let essence = essence.trim().to_ascii_lowercase();
-    let (main, sub) = essence.split_once('/').map_or((essence.as_str(), None), |(main, sub)| (main, Some(sub)));
+    let (main, sub) = essence
+        .split_once('/')
+        .map_or((essence.as_str(), None), |(main, sub)| (main, Some(sub)));
     if !main.starts_with(is_token) {
         return Err("no media type");
     }
@@ -118,12 +151,16 @@ fn media_type(text: &str) -> Result<String, &'static str> {
 fn parameters_are_valid(text: &str) -> bool {
     let mut rest = text.trim();
     while !rest.trim_matches([';', ' ', '\t']).is_empty() {
-        let Some((name, value)) = rest.split_once('=') else { return false };
+        let Some((name, value)) = rest.split_once('=') else {
+            return false;
+        };
         let name = name.trim();
         if name.is_empty() || !name.chars().all(is_token) {
             return false;
         }
-        let Some(after) = after_value(value) else { return false };
+        let Some(after) = after_value(value) else {
+            return false;
+        };
         rest = after.trim_start();
         match rest.strip_prefix(';') {
             Some(next) => rest = next.trim_start(),
@@ -164,7 +201,15 @@ mod tests {
     use super::*;
 
     fn headers(name: http::HeaderName, values: &[&str]) -> HeaderMap {
-        values.iter().map(|value| (name.clone(), HeaderValue::from_str(value).expect("a header value"))).collect()
+        values
+            .iter()
+            .map(|value| {
+                (
+                    name.clone(),
+                    HeaderValue::from_str(value).expect("a header value"),
+                )
+            })
+            .collect()
     }
 
     #[test]
@@ -175,23 +220,40 @@ mod tests {
         assert_eq!(chosen(&["*/*"]), Some("application/x-pem-file"));
         assert_eq!(chosen(&["application/*"]), Some("application/x-pem-file"));
         assert_eq!(chosen(&["application/json"]), Some("application/json"));
-        assert_eq!(chosen(&["Application/JSON; charset=utf-8"]), Some("application/json"));
-        assert_eq!(chosen(&["*/*;q=0.9, application/json"]), Some("application/json"));
-        assert_eq!(chosen(&["*/*, application/json"]), Some("application/json"), "the more specific range");
-        assert_eq!(chosen(&["text/html", "application/json;q=0.1"]), Some("application/json"));
+        assert_eq!(
+            chosen(&["Application/JSON; charset=utf-8"]),
+            Some("application/json")
+        );
+        assert_eq!(
+            chosen(&["*/*;q=0.9, application/json"]),
+            Some("application/json")
+        );
+        assert_eq!(
+            chosen(&["*/*, application/json"]),
+            Some("application/json"),
+            "the more specific range"
+        );
+        assert_eq!(
+            chosen(&["text/html", "application/json;q=0.1"]),
+            Some("application/json")
+        );
         assert_eq!(chosen(&["application/json;q=0"]), None);
         assert_eq!(chosen(&["application/json;q=x"]), None);
         assert_eq!(chosen(&["application/yaml"]), None);
         assert_eq!(chosen(&[""]), None, "an empty header accepts nothing");
         assert_eq!(
-            negotiate(&headers(ACCEPT, &["text/html"]), PEM_OR_JSON).expect_err("not offered").body(),
+            negotiate(&headers(ACCEPT, &["text/html"]), PEM_OR_JSON)
+                .expect_err("not offered")
+                .body(),
             r#"{"code":406,"message":"unsupported media type requested, only [application/x-pem-file application/json] are available"}"#
         );
     }
 
     #[test]
     fn content_type() {
-        let check = |values: &[&str]| check_content_type(&headers(CONTENT_TYPE, values)).map_err(|error| error.body());
+        let check = |values: &[&str]| {
+            check_content_type(&headers(CONTENT_TYPE, values)).map_err(|error| error.body())
+        };
         for accepted in [
             "application/json",
             "APPLICATION/Json",
@@ -213,10 +275,18 @@ mod tests {
             check(&["/;;"]),
             Err(r#"{"code":400,"message":"parsing Content-Type header from \"/;;\" failed, because mime: no media type"}"#.to_owned())
         );
-        for garbage in
-            ["application/", "a b/c", "application/json x", "application/json; x", "application/json; a=\"b", ";;"]
-        {
-            assert!(check(&[garbage]).is_err_and(|body| body.starts_with(r#"{"code":400"#)), "{garbage}");
+        for garbage in [
+            "application/",
+            "a b/c",
+            "application/json x",
+            "application/json; x",
+            "application/json; a=\"b",
+            ";;",
+        ] {
+            assert!(
+                check(&[garbage]).is_err_and(|body| body.starts_with(r#"{"code":400"#)),
+                "{garbage}"
+            );
         }
     }
 }

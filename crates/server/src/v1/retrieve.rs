@@ -47,7 +47,9 @@ impl IntoResponse for RetrieveError {
     fn into_response(self) -> Response {
         let error = match self {
             Self::Body(error) => error,
-            Self::InvalidId(id) => ApiError::handler(StatusCode::BAD_REQUEST, format!("invalid entryID {id}")),
+            Self::InvalidId(id) => {
+                ApiError::handler(StatusCode::BAD_REQUEST, format!("invalid entryID {id}"))
+            }
             Self::TooMany => {
                 let message = format!("more than max allowed {MAX_RETRIEVE} entries in request");
                 ApiError::handler(StatusCode::UNPROCESSABLE_ENTITY, message)
@@ -85,14 +87,26 @@ pub(crate) async fn retrieve(
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let now = app.now();
-    let query = app.verifier.run(body, Request::parse, move |request: Request| request.check(now)).await??;
+    let query = app
+        .verifier
+        .run(body, Request::parse, move |request: Request| {
+            request.check(now)
+        })
+        .await??;
     let wanted = query.wanted()?;
-    let room = room(&app, wanted.most(&app.ledger.shards()) as u64 * entry_bytes(&app)).await?;
-    let look = async |shards: Shards| Ok::<_, RetrieveError>((wanted.find(&app, &shards).await?, shards));
+    let room = room(
+        &app,
+        wanted.most(&app.ledger.shards()) as u64 * entry_bytes(&app),
+    )
+    .await?;
+    let look =
+        async |shards: Shards| Ok::<_, RetrieveError>((wanted.find(&app, &shards).await?, shards));
     let (found, shards) = lookup::until(&app, look, |(found, _)| wanted.is_complete(found)).await?;
     let mut answer = Vec::with_capacity(found.len());
     for (_, entry) in &found {
-        let Some(head) = shards.of_tree(entry.tree) else { continue };
+        let Some(head) = shards.of_tree(entry.tree) else {
+            continue;
+        };
         answer.push(shown(&app, head, entry, app.attestations).await?);
     }
     Ok(json_within(room, &answer))
@@ -107,7 +121,11 @@ struct Request {
 
 impl Work for Request {
     fn weight(&self) -> Weight {
-        self.proposed.iter().map(ProposedEntry::weight).max().unwrap_or(Weight::Light)
+        self.proposed
+            .iter()
+            .map(ProposedEntry::weight)
+            .max()
+            .unwrap_or(Weight::Light)
     }
 }
 
@@ -123,11 +141,18 @@ impl Request {
             None => Vec::new(),
         };
         let ids = raw_ids.map(parse_ids).transpose()?.unwrap_or_default();
-        let log_indexes = raw_indexes.map(parse_indexes).transpose()?.unwrap_or_default();
+        let log_indexes = raw_indexes
+            .map(parse_indexes)
+            .transpose()?
+            .unwrap_or_default();
         if entries.len() + ids.len() + log_indexes.len() > MAX_RETRIEVE {
             return Err(RetrieveError::TooMany);
         }
-        Ok(Self { proposed: entries, ids, log_indexes })
+        Ok(Self {
+            proposed: entries,
+            ids,
+            log_indexes,
+        })
     }
 
     fn check(self, now: UnixSeconds) -> Result<Query, RetrieveError> {
@@ -136,7 +161,11 @@ impl Request {
             Ok(leaf_bytes) => Ok(tlog::leaf_hash(&leaf_bytes)),
             Err(refusal) => Err(RetrieveError::Entry { position, refusal }),
         });
-        Ok(Query { proposed: proposed.collect::<Result<_, _>>()?, ids: self.ids, log_indexes: self.log_indexes })
+        Ok(Query {
+            proposed: proposed.collect::<Result<_, _>>()?,
+            ids: self.ids,
+            log_indexes: self.log_indexes,
+        })
     }
 }
 
@@ -161,7 +190,13 @@ impl Query {
         }
         let proposed = self.proposed.iter().map(|hash| Sought::Anywhere(*hash));
         let indexes = self.log_indexes.iter().map(|index| Sought::Index(*index));
-        Ok(Wanted(long.into_iter().chain(short).chain(proposed).chain(indexes).collect()))
+        Ok(Wanted(
+            long.into_iter()
+                .chain(short)
+                .chain(proposed)
+                .chain(indexes)
+                .collect(),
+        ))
     }
 }
 
@@ -183,7 +218,13 @@ struct Wanted(Vec<Sought>);
 impl Wanted {
     /// The most that can be found.
     fn most(&self, shards: &Shards) -> usize {
-        let each = |place: &Sought| if matches!(place, Sought::Anywhere(_)) { 1 + shards.frozen().len() } else { 1 };
+        let each = |place: &Sought| {
+            if matches!(place, Sought::Anywhere(_)) {
+                1 + shards.frozen().len()
+            } else {
+                1
+            }
+        };
         self.0.iter().map(each).sum()
     }
 
@@ -192,30 +233,51 @@ impl Wanted {
         (0..self.0.len()).all(|number| found.iter().any(|(of, _)| *of == number))
     }
 
-    /// The entries, each with the number of what was wanted, in that order; of several trees the active one first.
-    async fn find(&self, app: &App, shards: &Shards) -> Result<Vec<(usize, LoggedEntry)>, ReadError> {
+    /// The entries, each with the number of what was wanted, in that order; of several trees the
+    /// active one first.
+    async fn find(
+        &self,
+        app: &App,
+        shards: &Shards,
+    ) -> Result<Vec<(usize, LoggedEntry)>, ReadError> {
         let mut found = Vec::with_capacity(self.most(shards));
         for head in shards.active_first() {
-            let hashes: Vec<Hash> = self.0.iter().filter_map(|place| place.hash_in(head.tree.id)).collect();
+            let hashes: Vec<Hash> = self
+                .0
+                .iter()
+                .filter_map(|place| place.hash_in(head.tree.id))
+                .collect();
             let mut places: HashMap<Hash, LeafIndex> = HashMap::new();
             if !hashes.is_empty() {
                 let hits = app.ledger.find_leaves(head, &hashes).await?;
                 places.extend(hits.iter().map(|hit| (hit.leaf_hash, hit.leaf_index)));
             }
             let index = |place: &Sought| match place {
-                Sought::Index(log_index) => {
-                    shards.find(*log_index).filter(|(shard, _)| Arc::ptr_eq(shard, head)).map(|(_, index)| index)
-                }
-                place => place.hash_in(head.tree.id).and_then(|hash| places.get(&hash).copied()),
+                Sought::Index(log_index) => shards
+                    .find(*log_index)
+                    .filter(|(shard, _)| Arc::ptr_eq(shard, head))
+                    .map(|(_, index)| index),
+                place => place
+                    .hash_in(head.tree.id)
+                    .and_then(|hash| places.get(&hash).copied()),
             };
-            let here: Vec<(usize, LeafIndex)> =
-                self.0.iter().enumerate().filter_map(|(number, place)| Some((number, index(place)?))).collect();
+            let here: Vec<(usize, LeafIndex)> = self
+                .0
+                .iter()
+                .enumerate()
+                .filter_map(|(number, place)| Some((number, index(place)?)))
+                .collect();
             if here.is_empty() {
                 continue;
             }
             let indexes: Vec<LeafIndex> = here.iter().map(|(_, index)| *index).collect();
             // They come in this order; one that is left out has no entry of its index here.
-            let mut entries = app.ledger.entries(head, &indexes).await?.into_iter().peekable();
+            let mut entries = app
+                .ledger
+                .entries(head, &indexes)
+                .await?
+                .into_iter()
+                .peekable();
             for (number, index) in here {
                 if let Some(entry) = entries.next_if(|entry| entry.leaf_index == index) {
                     found.push((number, entry));
@@ -246,7 +308,8 @@ fn parse_entries(raw: &[&RawValue]) -> Result<Vec<ProposedEntry>, RetrieveError>
             if raw.get() == "null" {
                 return Err(ENTRY.refuse("kind in body is required").into());
             }
-            ProposedEntry::from_json(raw.get().as_bytes()).map_err(|refusal| RetrieveError::Entry { position, refusal })
+            ProposedEntry::from_json(raw.get().as_bytes())
+                .map_err(|refusal| RetrieveError::Entry { position, refusal })
         })
         .collect()
 }
@@ -262,28 +325,40 @@ fn parse_ids(raw: Items<Option<String>>) -> Result<Vec<(String, EntryId)>, ApiEr
             }
         }
     };
-    raw.checked("entryUUIDs")?.into_iter().enumerate().map(parse).collect()
+    raw.checked("entryUUIDs")?
+        .into_iter()
+        .enumerate()
+        .map(parse)
+        .collect()
 }
 
 fn parse_indexes(raw: Items<Option<i64>>) -> Result<Vec<u64>, ApiError> {
     let parse = |(position, index): (usize, Option<i64>)| {
         // `null` is a zero to Rekor's decoder.
         u64::try_from(index.unwrap_or(0)).map_err(|_| {
-            let message = format!("logIndexes.{position} in body should be greater than or equal to 0");
+            let message =
+                format!("logIndexes.{position} in body should be greater than or equal to 0");
             ApiError::validation(Validation::Minimum, message)
         })
     };
-    raw.checked("logIndexes")?.into_iter().enumerate().map(parse).collect()
+    raw.checked("logIndexes")?
+        .into_iter()
+        .enumerate()
+        .map(parse)
+        .collect()
 }
 
 fn refusal_on_retrieve(position: usize, refusal: Refusal) -> ApiError {
     match refusal {
         Refusal::Json(reason) => ENTRY.refuse(reason),
         refusal @ Refusal::UnknownKind(_) => ENTRY.refuse(refusal),
-        Refusal::Required(field) => {
-            ApiError::validation(Validation::Required, format!("entries.{position}.{field} in body is required"))
+        Refusal::Required(field) => ApiError::validation(
+            Validation::Required,
+            format!("entries.{position}.{field} in body is required"),
+        ),
+        Refusal::Pattern(message) => {
+            ApiError::validation(Validation::Pattern, format!("entries.{position}.{message}"))
         }
-        Refusal::Pattern(message) => ApiError::validation(Validation::Pattern, format!("entries.{position}.{message}")),
         Refusal::Invalid(reason) => ApiError::handler(StatusCode::BAD_REQUEST, reason),
     }
 }
@@ -301,7 +376,9 @@ mod tests {
     async fn refusal(body: &str) -> (u16, String) {
         let response = parse(body).expect_err(body).into_response();
         let status = response.status().as_u16();
-        let body = to_bytes(response.into_body(), usize::MAX).await.expect("in memory");
+        let body = to_bytes(response.into_body(), usize::MAX)
+            .await
+            .expect("in memory");
         (status, String::from_utf8(body.to_vec()).expect("UTF-8"))
     }
 
@@ -309,17 +386,40 @@ mod tests {
     async fn validation_in_rekors_order_and_words() {
         for (body, code, message) in [
             ("", 602, "entry in body is required"),
-            (r#"{"logIndexes":[],"entryUUIDs":[]}"#, 612, "entryUUIDs in body should have at least 1 items"),
-            (r#"{"logIndexes":[]}"#, 612, "logIndexes in body should have at least 1 items"),
-            (r#"{"logIndexes":[0,1,2,3,4,5,6,7,8,9,10]}"#, 611, "logIndexes in body should have at most 10 items"),
-            (r#"{"logIndexes":[0,-1]}"#, 609, "logIndexes.1 in body should be greater than or equal to 0"),
+            (
+                r#"{"logIndexes":[],"entryUUIDs":[]}"#,
+                612,
+                "entryUUIDs in body should have at least 1 items",
+            ),
+            (
+                r#"{"logIndexes":[]}"#,
+                612,
+                "logIndexes in body should have at least 1 items",
+            ),
+            (
+                r#"{"logIndexes":[0,1,2,3,4,5,6,7,8,9,10]}"#,
+                611,
+                "logIndexes in body should have at most 10 items",
+            ),
+            (
+                r#"{"logIndexes":[0,-1]}"#,
+                609,
+                "logIndexes.1 in body should be greater than or equal to 0",
+            ),
             (
                 r#"{"entryUUIDs":[null],"logIndexes":[-1]}"#,
                 605,
                 "entryUUIDs.0 in body should match '^([0-9a-fA-F]{64}|[0-9a-fA-F]{80})$'",
             ),
         ] {
-            assert_eq!(refusal(body).await, (422, format!("{{\"code\":{code},\"message\":\"{message}\"}}")), "{body}");
+            assert_eq!(
+                refusal(body).await,
+                (
+                    422,
+                    format!("{{\"code\":{code},\"message\":\"{message}\"}}")
+                ),
+                "{body}"
+            );
         }
         for body in [
             "{",
@@ -332,7 +432,9 @@ mod tests {
             let (status, text) = refusal(body).await;
             assert_eq!(status, 400, "{body}");
             assert!(
-                text.starts_with(r#"{"code":400,"message":"parsing entry body from \"\" failed, because "#),
+                text.starts_with(
+                    r#"{"code":400,"message":"parsing entry body from \"\" failed, because "#
+                ),
                 "{text}"
             );
         }
@@ -341,17 +443,31 @@ mod tests {
     #[tokio::test]
     async fn the_sum_of_the_lists_is_bounded() {
         let id = "f".repeat(64);
-        let body = format!(r#"{{"logIndexes":[0,1,2,3,4,5],"entryUUIDs":["{id}","{id}","{id}","{id}","{id}"]}}"#);
-        let expected = "{\"code\":422,\"message\":\"more than max allowed 10 entries in request\"}\n";
+        let body = format!(
+            r#"{{"logIndexes":[0,1,2,3,4,5],"entryUUIDs":["{id}","{id}","{id}","{id}","{id}"]}}"#
+        );
+        let expected =
+            "{\"code\":422,\"message\":\"more than max allowed 10 entries in request\"}\n";
         assert_eq!(refusal(&body).await, (422, expected.to_owned()));
     }
 
     #[test]
     fn absent_null_and_empty() {
-        for body in ["null", "{}", r#"{"entries":[],"logIndexes":null,"entryUUIDs":null}"#] {
+        for body in [
+            "null",
+            "{}",
+            r#"{"entries":[],"logIndexes":null,"entryUUIDs":null}"#,
+        ] {
             let query = parse(body).expect(body);
-            assert!(query.ids.is_empty() && query.proposed.is_empty() && query.log_indexes.is_empty());
+            assert!(
+                query.ids.is_empty() && query.proposed.is_empty() && query.log_indexes.is_empty()
+            );
         }
-        assert_eq!(parse(r#"{"LogIndexes":[null,7]}"#).expect("valid").log_indexes, [0, 7]);
+        assert_eq!(
+            parse(r#"{"LogIndexes":[null,7]}"#)
+                .expect("valid")
+                .log_indexes,
+            [0, 7]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `GET /api/v1/index/search`, which Rekor does not have: the entries of which several things hold, newest first, in pages.
+//! `GET /api/v1/index/search`, which Rekor does not have: the entries of which several things hold,
+//! newest first, in pages.
 
 use std::sync::Arc;
 
@@ -27,12 +28,18 @@ const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 
 const CURSOR_VERSION: u8 = 1;
 
 /// The handler.
-pub(crate) async fn search(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
+pub(crate) async fn search(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ApiError> {
     let request = Request::parse(query.as_deref().unwrap_or_default())?;
     let room = search_room(&app, HIT_ANSWER_BYTES * u64::from(request.limit)).await?;
     // Each answer says of all other entries that they do not match: it needs the newest head.
     let shards = app.ledger.newest_shards().await?;
-    let hits = app.ledger.search(&shards, &request.search, request.below, request.limit).await?;
+    let hits = app
+        .ledger
+        .search(&shards, &request.search, request.below, request.limit)
+        .await?;
     Ok(json_within(room, &Page::from(hits)))
 }
 
@@ -46,33 +53,52 @@ struct Request {
 }
 
 impl Request {
-    /// Parses a query. A parameter without a value counts as absent, as everywhere in this API. Unknown ones are refused here:
-    /// without a misspelt condition, what is found would be too much.
+    /// Parses a query. A parameter without a value counts as absent, as everywhere in this API.
+    /// Unknown ones are refused here: without a misspelt condition, what is found would be too
+    /// much.
     fn parse(query: &str) -> Result<Self, ApiError> {
-        let mut request = Self { search: Search::default(), below: None, limit: DEFAULT_SEARCH_PAGE };
+        let mut request = Self {
+            search: Search::default(),
+            below: None,
+            limit: DEFAULT_SEARCH_PAGE,
+        };
         let mut given = Vec::new();
-        let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let pairs = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         for (name, value) in pairs.filter(|(_, value)| !value.is_empty()) {
             let (name, value) = (decode(name), decode(value));
             if !request.add_condition(&name, &value)? {
                 if given.contains(&name) {
-                    return Err(ApiError::validation(Validation::Enum, format!("{name} in query is given twice")));
+                    return Err(ApiError::validation(
+                        Validation::Enum,
+                        format!("{name} in query is given twice"),
+                    ));
                 }
                 request.set(&name, &value)?;
                 given.push(name);
             }
         }
         if request.search.keys.len() > MAX_SEARCH_KEYS {
-            return Err(ApiError::validation(Validation::TooManyItems, "the query has too many conditions"));
+            return Err(ApiError::validation(
+                Validation::TooManyItems,
+                "the query has too many conditions",
+            ));
         }
         Ok(request)
     }
 
-    /// Adds a condition of which there may be several, all of which have to hold; false if it is none.
+    /// Adds a condition of which there may be several, all of which have to hold; false if it is
+    /// none.
     fn add_condition(&mut self, name: &str, value: &str) -> Result<bool, ApiError> {
-        let texts = if let Some(attribute) = Attribute::ALL.into_iter().find(|attribute| attribute.name() == name) {
+        let texts = if let Some(attribute) = Attribute::ALL
+            .into_iter()
+            .find(|attribute| attribute.name() == name)
+        {
             let texts = attribute.key_texts(value);
-            texts.map_err(|reason| ApiError::validation(Validation::Pattern, format!("{name} in query: {reason}")))?
+            texts.map_err(|reason| {
+                ApiError::validation(Validation::Pattern, format!("{name} in query: {reason}"))
+            })?
         } else if let Some((_, digits)) = DIGESTS.into_iter().find(|(digest, _)| *digest == name) {
             vec![format!("{name}:{}", hex_digits(name, value, digits)?)]
         } else if name == "key" {
@@ -95,9 +121,17 @@ impl Request {
             "limit" => self.limit = limit(value)?,
             "cursor" => self.below = Some(open_cursor(value)?),
             _ => {
-                let known = Attribute::ALL.map(Attribute::name).into_iter().chain(DIGESTS.map(|(name, _)| name));
-                let known = known.chain(["key", "kind", "since", "until", "limit", "cursor"]).collect::<Vec<_>>();
-                let message = format!("{name:?} is no parameter of a search, which has [{}]", known.join(" "));
+                let known = Attribute::ALL
+                    .map(Attribute::name)
+                    .into_iter()
+                    .chain(DIGESTS.map(|(name, _)| name));
+                let known = known
+                    .chain(["key", "kind", "since", "until", "limit", "cursor"])
+                    .collect::<Vec<_>>();
+                let message = format!(
+                    "{name:?} is no parameter of a search, which has [{}]",
+                    known.join(" ")
+                );
                 return Err(ApiError::validation(Validation::Enum, message));
             }
         }
@@ -116,15 +150,22 @@ fn hex_digits<'v>(name: &str, value: &'v str, digits: usize) -> Result<&'v str, 
 /// The tags of a kind: of one version if it is named, of all if not.
 fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
     let is_meant = |tag: &&str| *tag == value || tag.split(':').next() == Some(value);
-    let tags: Vec<String> = entry::kind_tags().filter(is_meant).map(str::to_owned).collect();
+    let tags: Vec<String> = entry::kind_tags()
+        .filter(is_meant)
+        .map(str::to_owned)
+        .collect();
     if tags.is_empty() {
-        let message = format!("kind in query should be one of [{}]", entry::kind_names().join(" "));
+        let message = format!(
+            "kind in query should be one of [{}]",
+            entry::kind_names().join(" ")
+        );
         return Err(ApiError::validation(Validation::Enum, message));
     }
     Ok(tags)
 }
 
-/// Unix seconds, from those or from RFC 3339; what is within a second counts as its end, as no entry is between two.
+/// Unix seconds, from those or from RFC 3339; what is within a second counts as its end, as no
+/// entry is between two.
 fn seconds(name: &str, value: &str) -> Result<i64, ApiError> {
     if let Ok(seconds) = value.parse() {
         return Ok(seconds);
@@ -156,10 +197,15 @@ fn cursor(below: u64) -> String {
 
 fn open_cursor(text: &str) -> Result<u64, ApiError> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    let below = bytes.as_deref().and_then(|bytes| bytes.strip_prefix(&[CURSOR_VERSION])?.try_into().ok());
-    below
-        .map(u64::from_be_bytes)
-        .ok_or_else(|| ApiError::validation(Validation::Pattern, "cursor in query is not one that this log gave"))
+    let below = bytes
+        .as_deref()
+        .and_then(|bytes| bytes.strip_prefix(&[CURSOR_VERSION])?.try_into().ok());
+    below.map(u64::from_be_bytes).ok_or_else(|| {
+        ApiError::validation(
+            Validation::Pattern,
+            "cursor in query is not one that this log gave",
+        )
+    })
 }
 
 /// The answer.
@@ -193,7 +239,10 @@ impl From<Hits> for Page {
                 uuid: entry_id(hit.tree_id, &hit.leaf_hash),
             }
         };
-        Self { cursor: hits.rest.map(cursor), entries: hits.entries.into_iter().map(entry).collect() }
+        Self {
+            cursor: hits.rest.map(cursor),
+            entries: hits.entries.into_iter().map(entry).collect(),
+        }
     }
 }
 
@@ -208,8 +257,9 @@ mod tests {
     #[test]
     fn conditions_become_keys_of_which_one_each_is_needed() {
         let digest = "Ab".repeat(32);
-        let query =
-            format!("subject=a%40b&key=sha256:{digest}&sha256={digest}&issuer=https://i&commit=&purl=pkg:npm/x@1");
+        let query = format!(
+            "subject=a%40b&key=sha256:{digest}&sha256={digest}&issuer=https://i&commit=&purl=pkg:npm/x@1"
+        );
         let keys = parse(&query).expect("valid").search.keys;
         let expected = [
             vec!["a@b".to_owned(), "subject=a@b".to_owned()],
@@ -221,20 +271,49 @@ mod tests {
         assert_eq!(keys, expected);
         assert!(parse("subject=a&subject=b").is_ok(), "both have to hold");
         assert!(parse(&"commit=a&".repeat(MAX_SEARCH_KEYS)).is_ok());
-        assert!(parse(&"commit=a&".repeat(MAX_SEARCH_KEYS + 1)).unwrap_err().contains("\"code\":611"));
+        assert!(
+            parse(&"commit=a&".repeat(MAX_SEARCH_KEYS + 1))
+                .unwrap_err()
+                .contains("\"code\":611")
+        );
     }
 
     #[test]
     fn the_rest_is_given_once() {
         let request =
-            parse("kind=hashedrekord&since=1700000000&until=2026-11-26T01:00:00.5%2B01:00&limit=7").expect("valid");
-        assert!(request.search.kinds.contains(&"hashedrekord:0.0.1".to_owned()));
+            parse("kind=hashedrekord&since=1700000000&until=2026-11-26T01:00:00.5%2B01:00&limit=7")
+                .expect("valid");
+        assert!(
+            request
+                .search
+                .kinds
+                .contains(&"hashedrekord:0.0.1".to_owned())
+        );
         assert_eq!(request.search.since, Some(1_700_000_000));
-        assert_eq!(request.search.until, Some(1_795_651_201), "the end of the second");
+        assert_eq!(
+            request.search.until,
+            Some(1_795_651_201),
+            "the end of the second"
+        );
         assert_eq!(request.limit, 7);
-        assert_eq!(parse("kind=hashedrekord:0.0.1").expect("valid").search.kinds, ["hashedrekord:0.0.1"]);
-        assert_eq!(parse("until=2026-11-26T01:00:00+01:00").expect("a plus").search.until, Some(1_795_651_200));
-        assert_eq!(parse("").expect("everything"), parse("subject=").expect("as well"));
+        assert_eq!(
+            parse("kind=hashedrekord:0.0.1")
+                .expect("valid")
+                .search
+                .kinds,
+            ["hashedrekord:0.0.1"]
+        );
+        assert_eq!(
+            parse("until=2026-11-26T01:00:00+01:00")
+                .expect("a plus")
+                .search
+                .until,
+            Some(1_795_651_200)
+        );
+        assert_eq!(
+            parse("").expect("everything"),
+            parse("subject=").expect("as well")
+        );
         for (query, code) in [
             ("limit=1&limit=2", 606),
             ("limit=0", 601),
@@ -250,14 +329,22 @@ mod tests {
             ("subjct=x", 606),
         ] {
             let body = parse(query).expect_err(query);
-            assert!(body.starts_with(&format!("{{\"code\":{code},")), "{query}: {body}");
+            assert!(
+                body.starts_with(&format!("{{\"code\":{code},")),
+                "{query}: {body}"
+            );
         }
     }
 
     #[test]
     fn a_cursor_comes_back_as_it_was() {
         for below in [0, 1, u64::MAX] {
-            assert_eq!(parse(&format!("cursor={}", cursor(below))).expect("ours").below, Some(below));
+            assert_eq!(
+                parse(&format!("cursor={}", cursor(below)))
+                    .expect("ours")
+                    .below,
+                Some(below)
+            );
         }
     }
 }

@@ -19,11 +19,13 @@ use super::errors::ApiError;
 use crate::answer::Kept;
 use crate::attestations::Attestations;
 
-/// The most that the other members of an entry take, with all names: entry ID, log ID and root hash have 208 digits, three numbers
-/// 60, the signed entry timestamp 96 characters, names and punctuation some 250.
+/// The most that the other members of an entry take, with all names: entry ID, log ID and root hash
+/// have 208 digits, three numbers 60, the signed entry timestamp 96 characters, names and
+/// punctuation some 250.
 const FIELDS_BYTES: u64 = 1024;
 
-/// What most answers fit in, so that they are written in one place: an entry signed with a key, its proof in a tree of 10^6.
+/// What most answers fit in, so that they are written in one place: an entry signed with a key, its
+/// proof in a tree of 10^6.
 const USUAL_TEXT_BYTES: usize = 4 * 1024;
 
 /// One entry with its proof: an object whose only member is named by the entry ID.
@@ -83,9 +85,14 @@ impl LogEntry {
         attestations: Attestations,
     ) -> Self {
         let InclusionProof { head, hashes } = proof;
-        let shown = entry.attestation.as_ref().filter(|attestation| attestations.takes(&attestation.data));
+        let shown = entry
+            .attestation
+            .as_ref()
+            .filter(|attestation| attestations.takes(&attestation.data));
         let fields = EntryFields {
-            attestation: shown.map(|attestation| AttestationData { data: attestation.data.clone() }),
+            attestation: shown.map(|attestation| AttestationData {
+                data: attestation.data.clone(),
+            }),
             body: Arc::clone(&entry.body),
             integrated_time: entry.time,
             log_id: head.tree.log_id,
@@ -101,7 +108,10 @@ impl LogEntry {
                 signed_entry_timestamp: signed_entry_timestamp.to_vec(),
             },
         };
-        Self { id: entry_id(head.tree.id, &entry.leaf_hash), fields }
+        Self {
+            id: entry_id(head.tree.id, &entry.leaf_hash),
+            fields,
+        }
     }
 
     /// Its ID.
@@ -144,9 +154,16 @@ struct ShardInfo {
 impl LogInfo {
     /// The heads of a log.
     pub(crate) fn new(shards: &Shards) -> Self {
-        let frozen: Vec<ShardInfo> = shards.frozen().iter().map(|head| ShardInfo::new(head)).collect();
+        let frozen: Vec<ShardInfo> = shards
+            .frozen()
+            .iter()
+            .map(|head| ShardInfo::new(head))
+            .collect();
         let inactive_shards = (!frozen.is_empty()).then_some(frozen);
-        Self { inactive_shards, active: ShardInfo::new(shards.active()) }
+        Self {
+            inactive_shards,
+            active: ShardInfo::new(shards.active()),
+        }
     }
 }
 
@@ -173,13 +190,17 @@ pub(crate) struct ConsistencyProof {
 impl ConsistencyProof {
     /// The proof, with the root of the *current* head, as Rekor gives it.
     pub(crate) fn new(hashes: Vec<Hash>, head: &Head) -> Self {
-        Self { hashes, root_hash: head.root }
+        Self {
+            hashes,
+            root_hash: head.root,
+        }
     }
 }
 
 /// The most that an entry without its attestation takes in an answer, with its proof in `head`.
 pub(crate) fn most_bytes(entry: &LoggedEntry, head: &Head) -> u64 {
-    // Hashes from leaf to root, and at the right edge one for each level at most; in quotes, with a comma.
+    // Hashes from leaf to root, and at the right edge one for each level at most; in quotes, with a
+    // comma.
     let proof = 67 * u64::from(64 - head.size.0.leading_zeros());
     // A line end is two characters.
     let checkpoint = 2 * head.checkpoint_v1.len() as u64;
@@ -268,9 +289,15 @@ mod tests {
             integrated_time: 7,
             log_id: Hash([3; 32]),
             log_index: 11,
-            verification: Verification { inclusion_proof, signed_entry_timestamp: vec![1, 2, 3] },
+            verification: Verification {
+                inclusion_proof,
+                signed_entry_timestamp: vec![1, 2, 3],
+            },
         };
-        LogEntry { id: "0102".into(), fields }
+        LogEntry {
+            id: "0102".into(),
+            fields,
+        }
     }
 
     #[test]
@@ -283,8 +310,13 @@ mod tests {
              \"signedEntryTimestamp\":\"AQID\"}}"
         );
         assert_eq!(text(None), format!("{{\"0102\":{{{fields}}}}}"));
-        let attestation = AttestationData { data: b"a".to_vec() };
-        assert_eq!(text(Some(attestation)), format!("{{\"0102\":{{\"attestation\":{{\"data\":\"YQ==\"}},{fields}}}}}"));
+        let attestation = AttestationData {
+            data: b"a".to_vec(),
+        };
+        assert_eq!(
+            text(Some(attestation)),
+            format!("{{\"0102\":{{\"attestation\":{{\"data\":\"YQ==\"}},{fields}}}}}")
+        );
     }
 
     #[test]
@@ -295,17 +327,31 @@ mod tests {
             tree_id: tree_id.into(),
             tree_size: 2,
         };
-        let info = LogInfo { inactive_shards: None, active: shard("258") };
+        let info = LogInfo {
+            inactive_shards: None,
+            active: shard("258"),
+        };
         let root = Hash([4; 32]);
-        let active = format!(r#""rootHash":"{root}","signedTreeHead":"n","treeID":"258","treeSize":2}}"#);
-        assert_eq!(serde_json::to_string(&info).expect("plain data"), format!(r#"{{"inactiveShards":null,{active}"#));
-        let info = LogInfo { inactive_shards: Some(vec![shard("7")]), active: shard("258") };
-        let frozen = format!(r#"{{"rootHash":"{root}","signedTreeHead":"n","treeID":"7","treeSize":2}}"#);
+        let active =
+            format!(r#""rootHash":"{root}","signedTreeHead":"n","treeID":"258","treeSize":2}}"#);
+        assert_eq!(
+            serde_json::to_string(&info).expect("plain data"),
+            format!(r#"{{"inactiveShards":null,{active}"#)
+        );
+        let info = LogInfo {
+            inactive_shards: Some(vec![shard("7")]),
+            active: shard("258"),
+        };
+        let frozen =
+            format!(r#"{{"rootHash":"{root}","signedTreeHead":"n","treeID":"7","treeSize":2}}"#);
         assert_eq!(
             serde_json::to_string(&info).expect("plain data"),
             format!(r#"{{"inactiveShards":[{frozen}],{active}"#)
         );
-        let proof = ConsistencyProof { hashes: vec![], root_hash: root };
+        let proof = ConsistencyProof {
+            hashes: vec![],
+            root_hash: root,
+        };
         assert_eq!(
             serde_json::to_string(&proof).expect("plain data"),
             format!(r#"{{"hashes":[],"rootHash":"{root}"}}"#)

@@ -23,14 +23,21 @@ use crate::settings::OnDuplicate;
 use crate::{intake, lookup, query};
 
 /// `POST /api/v2/log/entries`.
-pub(crate) async fn create(State(app): State<Arc<App>>, shard: Shard, request: Request) -> Result<Response, Error> {
+pub(crate) async fn create(
+    State(app): State<Arc<App>>,
+    shard: Shard,
+    request: Request,
+) -> Result<Response, Error> {
     if shard.is_frozen(&app) {
         return Err(Error::frozen());
     }
     let (head, body) = request.into_parts();
     let body = app.bodies.read(&head, body).await?;
     let (entry, proof) = accept(&app, body, ProposedEntry::from_v2_json).await?;
-    Ok(json(StatusCode::CREATED, text(&LogEntry::new(&entry, &proof))?.into()))
+    Ok(json(
+        StatusCode::CREATED,
+        text(&LogEntry::new(&entry, &proof))?.into(),
+    ))
 }
 
 /// Accepts an entry, over either transport: parses and verifies it, appends it, proves it.
@@ -39,7 +46,11 @@ pub(super) async fn accept(
     body: Admitted,
     parse: fn(&[u8]) -> Result<ProposedEntry, Refusal>,
 ) -> Result<(LoggedEntry, InclusionProof), Error> {
-    let verified = app.verifier.run(body, parse, intake::verification(app)).await?.map_err(refused)?;
+    let verified = app
+        .verifier
+        .run(body, parse, intake::verification(app))
+        .await?
+        .map_err(refused)?;
     let kind = verified.kind();
     let entry = match intake::append(app, verified).await? {
         Appended::Sequenced(entry) => {
@@ -75,13 +86,17 @@ pub(crate) async fn by_leaf_hash(
     shard: Shard,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
-    let digits = query::last(query.as_deref(), "leafHash").ok_or_else(|| Error::invalid("leafHash is required"))?;
+    let digits = query::last(query.as_deref(), "leafHash")
+        .ok_or_else(|| Error::invalid("leafHash is required"))?;
     let mut hash = [0; 32];
     hex::decode_to_slice(digits.as_bytes(), &mut hash)
         .map_err(|_| Error::invalid("leafHash must be 64 hexadecimal digits"))?;
     let hash = Hash(hash);
     let room = room(&app, entry_bytes(&app)).await?;
-    let found = lookup::find(&app, |shards| entry_with_hash(&app, shard.head_in(&shards), hash)).await?;
+    let found = lookup::find(&app, |shards| {
+        entry_with_hash(&app, shard.head_in(&shards), hash)
+    })
+    .await?;
     show(&app, room, found).await
 }
 
@@ -99,16 +114,29 @@ pub(crate) async fn consistency(
     let look = async |shards: Shards| Ok::<_, ReadError>(shard.head_in(&shards));
     let head = lookup::until(&app, look, |head| last <= head.size.0).await?;
     if last > head.size.0 {
-        return Err(Error::invalid(format!("last must be at most {}, the size of the tree", head.size)));
+        return Err(Error::invalid(format!(
+            "last must be at most {}, the size of the tree",
+            head.size
+        )));
     }
-    let hashes = app.ledger.consistency_proof(&head, TreeSize(first), TreeSize(last)).await?;
-    Ok(json(StatusCode::OK, text(&ConsistencyProof::new(first, last, &hashes))?.into()))
+    let hashes = app
+        .ledger
+        .consistency_proof(&head, TreeSize(first), TreeSize(last))
+        .await?;
+    Ok(json(
+        StatusCode::OK,
+        text(&ConsistencyProof::new(first, last, &hashes))?.into(),
+    ))
 }
 
 /// An entry and the head that it is proved in.
 type Found = (Arc<Head>, LoggedEntry);
 
-async fn entry_at(app: &App, head: Arc<Head>, index: LeafIndex) -> Result<Option<Found>, ReadError> {
+async fn entry_at(
+    app: &App,
+    head: Arc<Head>,
+    index: LeafIndex,
+) -> Result<Option<Found>, ReadError> {
     if index.0 >= head.size.0 {
         return Ok(None);
     }
@@ -116,8 +144,18 @@ async fn entry_at(app: &App, head: Arc<Head>, index: LeafIndex) -> Result<Option
     Ok(entry.map(|entry| (head, entry)))
 }
 
-async fn entry_with_hash(app: &App, head: Arc<Head>, leaf_hash: Hash) -> Result<Option<Found>, ReadError> {
-    match app.ledger.find_leaves(&head, &[leaf_hash]).await?.first().map(|found| found.leaf_index) {
+async fn entry_with_hash(
+    app: &App,
+    head: Arc<Head>,
+    leaf_hash: Hash,
+) -> Result<Option<Found>, ReadError> {
+    match app
+        .ledger
+        .find_leaves(&head, &[leaf_hash])
+        .await?
+        .first()
+        .map(|found| found.leaf_index)
+    {
         Some(index) => entry_at(app, head, index).await,
         None => Ok(None),
     }
@@ -125,15 +163,24 @@ async fn entry_with_hash(app: &App, head: Arc<Head>, leaf_hash: Hash) -> Result<
 
 async fn show(app: &App, room: Share, found: Option<Found>) -> Result<Response, Error> {
     let (head, entry) = found.ok_or_else(|| Error::not_found("Not Found"))?;
-    let proof = app.ledger.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash).await?;
+    let proof = app
+        .ledger
+        .inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
+        .await?;
     let text = text(&LogEntry::new(&entry, &proof))?;
-    Ok(json(StatusCode::OK, Bytes::from_owner(Kept::new(text, room))))
+    Ok(json(
+        StatusCode::OK,
+        Bytes::from_owner(Kept::new(text, room)),
+    ))
 }
 
 /// A decimal number below 2^63, as every index and size is.
 fn number(name: &str, text: Option<&str>) -> Result<u64, Error> {
     let text = text.ok_or_else(|| Error::invalid(format!("{name} is required")))?;
-    let number = text.parse::<i64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = text
+        .parse::<i64>()
+        .ok()
+        .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = number.and_then(|number| u64::try_from(number).ok());
     number.ok_or_else(|| Error::invalid(format!("{name} must be a decimal number")))
 }
@@ -163,7 +210,11 @@ mod tests {
 
     #[test]
     fn numbers_have_one_form_and_63_bits() {
-        for (text, expected) in [("0", Some(0)), ("007", Some(7)), ("9223372036854775807", Some(i64::MAX as u64))] {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("007", Some(7)),
+            ("9223372036854775807", Some(i64::MAX as u64)),
+        ] {
             assert_eq!(number("x", Some(text)).ok(), expected);
         }
         for text in ["", "-1", "+1", "1.0", "9223372036854775808", "٣", " 1"] {

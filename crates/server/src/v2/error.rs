@@ -1,4 +1,5 @@
-//! The errors of Rekor v2: `{"code":…,"message":…,"details":[]}` over HTTP, a status over gRPC. The codes are gRPC's.
+//! The errors of Rekor v2: `{"code":…,"message":…,"details":[]}` over HTTP, a status over gRPC. The
+//! codes are gRPC's.
 
 use axum::response::{IntoResponse, Response};
 use host::{JSON, Outcome, Reason, Refusal};
@@ -37,7 +38,14 @@ struct Body<'a> {
 
 impl Error {
     fn new(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_seconds: None, log_index: None, refused: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            retry_after_seconds: None,
+            log_index: None,
+            refused: None,
+        }
     }
 
     /// 400: the request is not one that can be done.
@@ -52,18 +60,31 @@ impl Error {
 
     /// 501 for a method that a route does not have, as Rekor v2 answers.
     pub(crate) fn method() -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, Code::Unimplemented, "Method Not Allowed")
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            Code::Unimplemented,
+            "Method Not Allowed",
+        )
     }
 
     /// 409: an equal entry is in the log.
     pub(crate) fn duplicate(log_index: u64) -> Self {
-        let message = format!("an equivalent entry already exists in the transparency log with index {log_index}");
-        Self { log_index: Some(log_index), ..Self::new(StatusCode::CONFLICT, Code::AlreadyExists, message) }
+        let message = format!(
+            "an equivalent entry already exists in the transparency log with index {log_index}"
+        );
+        Self {
+            log_index: Some(log_index),
+            ..Self::new(StatusCode::CONFLICT, Code::AlreadyExists, message)
+        }
     }
 
     /// 501 for an operation that this server does not have, in the words of gRPC.
     pub(crate) fn switched_off(method: &str) -> Self {
-        Self::new(StatusCode::NOT_IMPLEMENTED, Code::Unimplemented, format!("method {method} not implemented"))
+        Self::new(
+            StatusCode::NOT_IMPLEMENTED,
+            Code::Unimplemented,
+            format!("method {method} not implemented"),
+        )
     }
 
     /// 403: a browser writes for a web page that may not.
@@ -71,10 +92,14 @@ impl Error {
         Self::new(StatusCode::FORBIDDEN, Code::PermissionDenied, FOREIGN_PAGE)
     }
 
-    /// 405: the tree of this host name takes no entries any more, or this server takes none. Rekor v2 with `--read-only`
-    /// answers the same.
+    /// 405: the tree of this host name takes no entries any more, or this server takes none. Rekor
+    /// v2 with `--read-only` answers the same.
     pub(crate) fn frozen() -> Self {
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "log frozen")
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Code::Unimplemented,
+            "log frozen",
+        )
     }
 
     /// 404: the log was made for the other API.
@@ -84,13 +109,24 @@ impl Error {
 
     /// 504.
     pub(crate) fn timeout() -> Self {
-        let error = Self::new(StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded, "Gateway Timeout");
-        Self { refused: Some(Reason::TIMEOUT), ..error }
+        let error = Self::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            Code::DeadlineExceeded,
+            "Gateway Timeout",
+        );
+        Self {
+            refused: Some(Reason::TIMEOUT),
+            ..error
+        }
     }
 
     /// 500 after a panic.
     pub(crate) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "internal server error")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            Code::Internal,
+            "internal server error",
+        )
     }
 
     /// The answer over gRPC.
@@ -108,7 +144,12 @@ impl Error {
 /// The refusals that both APIs share.
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { status, message, retry_after_seconds, reason: refused } = refusal;
+        let Refusal {
+            status,
+            message,
+            retry_after_seconds,
+            reason: refused,
+        } = refusal;
         let code = match status {
             StatusCode::PAYLOAD_TOO_LARGE => Code::ResourceExhausted,
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
@@ -116,7 +157,11 @@ impl From<Refusal> for Error {
             status if status.is_client_error() => Code::InvalidArgument,
             _ => Code::Internal,
         };
-        Self { retry_after_seconds, refused, ..Self::new(status, code, message) }
+        Self {
+            retry_after_seconds,
+            refused,
+            ..Self::new(status, code, message)
+        }
     }
 }
 
@@ -128,7 +173,8 @@ impl From<ReadError> for Error {
 
 impl From<AppendError> for Error {
     fn from(error: AppendError) -> Self {
-        let too_large = matches!(error, AppendError::LeafTooLarge { .. }).then(|| error.to_string());
+        let too_large =
+            matches!(error, AppendError::LeafTooLarge { .. }).then(|| error.to_string());
         let error = Self::from(append_failure(error));
         too_large.map_or(error, Self::invalid)
     }
@@ -149,15 +195,24 @@ impl IntoResponse for Error {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             return (self.status, FROZEN).into_response();
         }
-        let body = Body { code: self.code as i32, message: &self.message, details: [] };
-        // Serialising a number and a string cannot fail; an empty body would still carry the status.
+        let body = Body {
+            code: self.code as i32,
+            message: &self.message,
+            details: [],
+        };
+        // Serialising a number and a string cannot fail; an empty body would still carry the
+        // status.
         let body = serde_json::to_string(&body).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, JSON)], body).into_response();
         if let Some(seconds) = self.retry_after_seconds {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(log_index) = self.log_index {
-            response.headers_mut().insert(X_LOG_INDEX, HeaderValue::from(log_index));
+            response
+                .headers_mut()
+                .insert(X_LOG_INDEX, HeaderValue::from(log_index));
         }
         if let Some(reason) = self.refused {
             response.extensions_mut().insert(reason);
@@ -175,7 +230,10 @@ mod tests {
     #[test]
     fn a_duplicate_says_where_the_entry_is() {
         let response = Error::duplicate(34).into_response();
-        assert_eq!((response.status().as_u16(), &response.headers()[X_LOG_INDEX]), (409, &HeaderValue::from(34)));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[X_LOG_INDEX]),
+            (409, &HeaderValue::from(34))
+        );
         let status = Status::from(Error::duplicate(34));
         assert_eq!(status.code(), Code::AlreadyExists);
         assert_eq!(status.metadata().get(X_LOG_INDEX).expect("the index"), "34");
@@ -184,8 +242,21 @@ mod tests {
     #[test]
     fn what_the_apis_share_has_the_code_of_grpc() {
         for (error, status, code) in [
-            (AppendError::Busy { retry_after: Duration::ZERO }, 503, Code::Unavailable),
-            (AppendError::LeafTooLarge { got: 70_000, limit: 65_535 }, 400, Code::InvalidArgument),
+            (
+                AppendError::Busy {
+                    retry_after: Duration::ZERO,
+                },
+                503,
+                Code::Unavailable,
+            ),
+            (
+                AppendError::LeafTooLarge {
+                    got: 70_000,
+                    limit: 65_535,
+                },
+                400,
+                Code::InvalidArgument,
+            ),
             (AppendError::Stopping, 503, Code::Unavailable),
         ] {
             let error = Error::from(error);

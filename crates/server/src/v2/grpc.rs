@@ -1,7 +1,8 @@
-//! Rekor v2 over gRPC: `dev.sigstore.rekor.v2.Rekor/CreateEntry`, with the health and reflection services.
+//! Rekor v2 over gRPC: `dev.sigstore.rekor.v2.Rekor/CreateEntry`, with the health and reflection
+//! services.
 //!
-//! The one method is unary, so its body is one frame: a flag, a length, a message. It is read here, within the limits that all
-//! request bodies have, and not by tonic, which knows nothing of them.
+//! The one method is unary, so its body is one frame: a flag, a length, a message. It is read here,
+//! within the limits that all request bodies have, and not by tonic, which knows nothing of them.
 
 use std::sync::Arc;
 
@@ -20,7 +21,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
 use prost::Message as _;
 use prost_reflect::ReflectMessage as _;
-use prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto};
+use prost_types::{
+    FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
+};
 use sigstore_protobuf_specs::dev::sigstore::rekor::v1::TransparencyLogEntry;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 use tokio::time::{sleep, timeout};
@@ -44,22 +47,34 @@ const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// Whether a request is one of gRPC.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
 }
 
 /// The services. What they do not have is `Unimplemented`.
 pub(super) fn routes(app: &Arc<App>) -> Router {
     let mut services = tonic::service::Routes::builder();
-    services.add_service(HealthServer::new(Alive).max_decoding_message_size(MAX_SERVICE_MESSAGE_BYTES));
-    match tonic_reflection::server::Builder::configure().register_file_descriptor_set(descriptors()).build_v1() {
+    services
+        .add_service(HealthServer::new(Alive).max_decoding_message_size(MAX_SERVICE_MESSAGE_BYTES));
+    match tonic_reflection::server::Builder::configure()
+        .register_file_descriptor_set(descriptors())
+        .build_v1()
+    {
         Ok(reflection) => {
             services.add_service(reflection.max_decoding_message_size(MAX_SERVICE_MESSAGE_BYTES));
         }
         Err(error) => tracing::error!(%error, "no gRPC reflection"),
     }
-    let mut router = services.routes().into_axum_router().layer(map_request(with_end));
+    let mut router = services
+        .routes()
+        .into_axum_router()
+        .layer(map_request(with_end));
     if let Some(path) = Operation::CreateEntry.grpc() {
-        router = router.route(path, axum::routing::post(create_entry).with_state(Arc::clone(app)));
+        router = router.route(
+            path,
+            axum::routing::post(create_entry).with_state(Arc::clone(app)),
+        );
     }
     router.layer(from_fn(name_route))
 }
@@ -90,13 +105,18 @@ impl Health for Alive {
         request: tonic::Request<HealthCheckRequest>,
     ) -> Result<tonic::Response<HealthCheckResponse>, Status> {
         match request.into_inner().service.as_str() {
-            "" | SERVICE => Ok(tonic::Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() })),
+            "" | SERVICE => Ok(tonic::Response::new(HealthCheckResponse {
+                status: ServingStatus::Serving.into(),
+            })),
             _ => Err(Status::not_found("unknown service")),
         }
     }
 
     /// The status never changes: nothing to watch.
-    async fn watch(&self, _: tonic::Request<HealthCheckRequest>) -> Result<tonic::Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        _: tonic::Request<HealthCheckRequest>,
+    ) -> Result<tonic::Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("the health is checked, not watched"))
     }
 }
@@ -123,7 +143,9 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
     let body = app.bodies.read_frame(&head, body).await?;
     // Reading has bounds of its own, and said how large the body is.
     let patience = patience_with(Some(body.bytes().len() as u64));
-    let (entry, proof) = timeout(patience, accept(app, body, from_frame)).await.map_err(|_| Error::timeout())??;
+    let (entry, proof) = timeout(patience, accept(app, body, from_frame))
+        .await
+        .map_err(|_| Error::timeout())??;
     Ok(log_entry(&entry, &proof))
 }
 
@@ -131,7 +153,9 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
 fn from_frame(frame: &[u8]) -> Result<ProposedEntry, entry::Refusal> {
     match frame.split_at_checked(FRAME_HEADER_BYTES) {
         Some(([0, ..], message)) => ProposedEntry::from_v2_protobuf(message),
-        _ => Err(entry::Refusal::Invalid("a message that is compressed or cut off".to_owned())),
+        _ => Err(entry::Refusal::Invalid(
+            "a message that is compressed or cut off".to_owned(),
+        )),
     }
 }
 
@@ -143,7 +167,10 @@ fn framed(entry: &TransparencyLogEntry) -> Response {
     // An answer has a few hundred kilobytes at most.
     frame.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
     frame.put_slice(&entry.encode_to_vec());
-    let trailers = HeaderMap::from_iter([(HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"))]);
+    let trailers = HeaderMap::from_iter([(
+        HeaderName::from_static("grpc-status"),
+        HeaderValue::from_static("0"),
+    )]);
     let body = Full::<Bytes>::new(frame.freeze()).with_trailers(async { Some(Ok(trailers)) });
     let mut response = Response::new(Body::new(body));
     response.headers_mut().insert(CONTENT_TYPE, GRPC);
@@ -168,11 +195,16 @@ fn descriptors() -> FileDescriptorSet {
     let file = FileDescriptorProto {
         name: Some("rekor/v2/rekor_service.proto".to_owned()),
         package: Some(package.to_owned()),
-        dependency: vec![request.parent_file().name().to_owned(), answer.parent_file().name().to_owned()],
+        dependency: vec![
+            request.parent_file().name().to_owned(),
+            answer.parent_file().name().to_owned(),
+        ],
         service: vec![service],
         syntax: Some("proto3".to_owned()),
         ..FileDescriptorProto::default()
     };
     let messages = request.parent_pool().file_descriptor_protos().cloned();
-    FileDescriptorSet { file: messages.chain([file]).collect() }
+    FileDescriptorSet {
+        file: messages.chain([file]).collect(),
+    }
 }

@@ -1,4 +1,5 @@
-//! Which tree a request of v2 is for: to v2 each tree is a log of its own, read under the host name that is its origin.
+//! Which tree a request of v2 is for: to v2 each tree is a log of its own, read under the host name
+//! that is its origin.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use ledger::{Head, ReadError, Shards, Tree};
 
 use crate::app::App;
 
-/// The tree whose v2 origin is the host name that the request was sent to; under any other name the active one.
+/// The tree whose v2 origin is the host name that the request was sent to; under any other name the
+/// active one.
 pub(crate) struct Shard {
     host: Option<Authority>,
 }
@@ -18,7 +20,9 @@ pub(crate) struct Shard {
 impl Shard {
     /// The tree that a request is for.
     pub(super) fn of(head: &Parts) -> Self {
-        Self { host: host::authority(head) }
+        Self {
+            host: host::authority(head),
+        }
     }
 
     /// Its newest head; see [`ledger::Ledger::newest_head`].
@@ -32,9 +36,12 @@ impl Shard {
         self.among(&shards).tree.id != shards.active().tree.id
     }
 
-    /// Whether it is this tree by name. Under any other name the active tree is another one after a rotation.
+    /// Whether it is this tree by name. Under any other name the active tree is another one after a
+    /// rotation.
     pub(super) fn is_named(&self, tree: &Tree) -> bool {
-        self.host.as_ref().is_some_and(|host| tree.origin_v2.eq_ignore_ascii_case(host.host()))
+        self.host
+            .as_ref()
+            .is_some_and(|host| tree.origin_v2.eq_ignore_ascii_case(host.host()))
     }
 
     /// Returns its head among these.
@@ -43,7 +50,10 @@ impl Shard {
     }
 
     fn among<'a>(&self, shards: &'a Shards) -> &'a Arc<Head> {
-        let named = self.host.as_ref().and_then(|host| shards.of_origin_v2(host.host()));
+        let named = self
+            .host
+            .as_ref()
+            .and_then(|host| shards.of_origin_v2(host.host()));
         named.unwrap_or_else(|| shards.active())
     }
 }

@@ -42,9 +42,16 @@ struct Lifetime {
 }
 
 /// `GET /checkpoint`, `GET /api/v2/checkpoint`: the newest one.
-pub(crate) async fn checkpoint(State(app): State<Arc<App>>, shard: Shard) -> Result<Response, Error> {
+pub(crate) async fn checkpoint(
+    State(app): State<Arc<App>>,
+    shard: Shard,
+) -> Result<Response, Error> {
     let head = shard.newest_head(&app).await?;
-    Ok(([(CONTENT_TYPE, NOTE), (CACHE_CONTROL, NO_CACHE)], head.checkpoint_v2.clone()).into_response())
+    Ok((
+        [(CONTENT_TYPE, NOTE), (CACHE_CONTROL, NO_CACHE)],
+        head.checkpoint_v2.clone(),
+    )
+        .into_response())
 }
 
 /// `GET /tile/…`, `GET /api/v2/tile/…`.
@@ -55,29 +62,49 @@ pub(crate) async fn tile(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let path = uri.path();
-    let path = path.strip_prefix(PREFIX).unwrap_or(path).strip_prefix('/').unwrap_or_default();
+    let path = path
+        .strip_prefix(PREFIX)
+        .unwrap_or(path)
+        .strip_prefix('/')
+        .unwrap_or_default();
     // One path for one resource: any other text names nothing.
     let path: TilePath = path.parse().map_err(|_| absent())?;
     match path.resource {
         TileResource::Tile(_) => {
             let (tree, tile) = resource(&app, &shard, path).await?;
-            Ok(([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime(&app, &shard, &tree, path))], tile).into_response())
+            Ok((
+                [
+                    (CONTENT_TYPE, OCTETS),
+                    (CACHE_CONTROL, lifetime(&app, &shard, &tree, path)),
+                ],
+                tile,
+            )
+                .into_response())
         }
         TileResource::Entries(_) => {
             let room = app.bundles.admit(MAX_BUNDLE_BYTES).await?;
             let (tree, bundle) = resource(&app, &shard, path).await?;
             let is_gzip = accepts_gzip(&headers);
             let (bytes, mut room) = match is_gzip {
-                true => app.gzip_bundles.of(tree.id, path, bundle, room).await.ok_or_else(Error::internal)?,
+                true => app
+                    .gzip_bundles
+                    .of(tree.id, path, bundle, room)
+                    .await
+                    .ok_or_else(Error::internal)?,
                 false => (bundle, room),
             };
             room.shrink_to(bytes.len() as u64);
             let body = Bytes::from_owner(Kept { bytes, _room: room });
             let lifetime = lifetime(&app, &shard, &tree, path);
-            let mut response = ([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], body).into_response();
-            response.headers_mut().insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
+            let mut response =
+                ([(CONTENT_TYPE, OCTETS), (CACHE_CONTROL, lifetime)], body).into_response();
+            response
+                .headers_mut()
+                .insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
             if is_gzip {
-                response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             }
             Ok(response)
         }
@@ -111,8 +138,16 @@ fn lifetime(app: &App, shard: &Shard, tree: &Tree, path: TilePath) -> HeaderValu
     if !shard.is_named(tree) {
         return NO_CACHE;
     }
-    let lifetime = if path.partial.is_none() { FOR_GOOD } else { FOR_AN_HOUR };
-    if app.cors.is_public { lifetime.public } else { lifetime.private }
+    let lifetime = if path.partial.is_none() {
+        FOR_GOOD
+    } else {
+        FOR_AN_HOUR
+    };
+    if app.cors.is_public {
+        lifetime.public
+    } else {
+        lifetime.private
+    }
 }
 
 fn absent() -> Error {
@@ -121,7 +156,10 @@ fn absent() -> Error {
 
 /// Whether `Accept-Encoding` names gzip with a weight above 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let lists = headers.get_all(ACCEPT_ENCODING).into_iter().filter_map(|value| value.to_str().ok());
+    let lists = headers
+        .get_all(ACCEPT_ENCODING)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
     lists.flat_map(|list| list.split(',')).any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         let weight = weight.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse);
@@ -145,7 +183,8 @@ mod tests {
             ("*", false),
             ("", false),
         ] {
-            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+            let headers =
+                HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);
             assert_eq!(accepts_gzip(&headers), expected, "{value}");
         }
         assert!(!accepts_gzip(&HeaderMap::new()));

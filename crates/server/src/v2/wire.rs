@@ -5,19 +5,26 @@ use base64::engine::general_purpose::STANDARD;
 use ledger::{InclusionProof, LoggedEntry};
 use serde::Serialize;
 use sigstore_protobuf_specs::dev::sigstore::common::v1::LogId;
-use sigstore_protobuf_specs::dev::sigstore::rekor::v1::{self, Checkpoint, KindVersion, TransparencyLogEntry};
+use sigstore_protobuf_specs::dev::sigstore::rekor::v1::{
+    self, Checkpoint, KindVersion, TransparencyLogEntry,
+};
 use tlog::Hash;
 
-/// An entry with its proof. Size, root and checkpoint all come from the proof's head. Indexes are those in the tree: to v2 each
-/// tree is a log. Neither time nor promise, as in Rekor v2.
+/// An entry with its proof. Size, root and checkpoint all come from the proof's head. Indexes are
+/// those in the tree: to v2 each tree is a log. Neither time nor promise, as in Rekor v2.
 pub(crate) fn log_entry(entry: &LoggedEntry, proof: &InclusionProof) -> TransparencyLogEntry {
     let InclusionProof { head, hashes } = proof;
     let (kind, version) = entry.kind.split_once(':').unwrap_or((&entry.kind, ""));
     let log_index = signed(entry.leaf_index.0);
     TransparencyLogEntry {
         log_index,
-        log_id: Some(LogId { key_id: head.tree.log_id.0.to_vec() }),
-        kind_version: Some(KindVersion { kind: kind.to_owned(), version: version.to_owned() }),
+        log_id: Some(LogId {
+            key_id: head.tree.log_id.0.to_vec(),
+        }),
+        kind_version: Some(KindVersion {
+            kind: kind.to_owned(),
+            version: version.to_owned(),
+        }),
         integrated_time: 0,
         inclusion_promise: None,
         inclusion_proof: Some(v1::InclusionProof {
@@ -25,7 +32,9 @@ pub(crate) fn log_entry(entry: &LoggedEntry, proof: &InclusionProof) -> Transpar
             root_hash: head.root.0.to_vec(),
             tree_size: signed(head.size.0),
             hashes: hashes.iter().map(|hash| hash.0.to_vec()).collect(),
-            checkpoint: Some(Checkpoint { envelope: head.checkpoint_v2.clone() }),
+            checkpoint: Some(Checkpoint {
+                envelope: head.checkpoint_v2.clone(),
+            }),
         }),
         canonicalized_body: entry.body.to_vec(),
     }
@@ -36,7 +45,8 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The same in JSON: members in the order of their numbers, those that are unset as well, 64-bit numbers as texts.
+/// The same in JSON: members in the order of their numbers, those that are unset as well, 64-bit
+/// numbers as texts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LogEntry<'a> {
@@ -83,7 +93,9 @@ impl<'a> LogEntry<'a> {
         let (kind, version) = entry.kind.split_once(':').unwrap_or((&entry.kind, ""));
         Self {
             log_index: entry.leaf_index.to_string(),
-            log_id: Id { key_id: STANDARD.encode(head.tree.log_id.0) },
+            log_id: Id {
+                key_id: STANDARD.encode(head.tree.log_id.0),
+            },
             kind_version: Kind { kind, version },
             integrated_time: "0",
             inclusion_promise: (),
@@ -92,7 +104,9 @@ impl<'a> LogEntry<'a> {
                 root_hash: STANDARD.encode(head.root.0),
                 tree_size: head.size.to_string(),
                 hashes: base64(hashes),
-                checkpoint: Envelope { envelope: &head.checkpoint_v2 },
+                checkpoint: Envelope {
+                    envelope: &head.checkpoint_v2,
+                },
             },
             canonicalized_body: STANDARD.encode(&entry.body),
         }
@@ -110,7 +124,11 @@ pub(crate) struct ConsistencyProof {
 
 impl ConsistencyProof {
     pub(crate) fn new(first: u64, last: u64, hashes: &[Hash]) -> Self {
-        Self { first_size: first.to_string(), last_size: last.to_string(), hashes: base64(hashes) }
+        Self {
+            first_size: first.to_string(),
+            last_size: last.to_string(),
+            hashes: base64(hashes),
+        }
     }
 }
 

@@ -122,12 +122,17 @@ impl Recordings {
                 let path = file.expect("an entry").path();
                 let mut text = fs::read_to_string(&path).expect("readable");
                 if peer == Peer::Newest {
-                    text = NEWEST_TREES.iter().fold(text, |text, (theirs, ours)| text.replace(theirs, ours));
+                    text = NEWEST_TREES
+                        .iter()
+                        .fold(text, |text, (theirs, ours)| text.replace(theirs, ours));
                 }
                 let value: Value = serde_json::from_str(&text).expect("JSON");
                 collect_entries(&value, prefix, &mut entries);
                 let stem = path.file_stem().expect("a name").to_string_lossy();
-                cases.push(Case { id: format!("{prefix}{stem}"), ..case(&value) });
+                cases.push(Case {
+                    id: format!("{prefix}{stem}"),
+                    ..case(&value)
+                });
             }
         }
         cases.sort_by(|a, b| a.id.cmp(&b.id));
@@ -135,7 +140,10 @@ impl Recordings {
     }
 
     pub(crate) fn named(&self, name: &str) -> &Case {
-        self.cases.iter().find(|case| case.name == name).expect("a recording of that name")
+        self.cases
+            .iter()
+            .find(|case| case.name == name)
+            .expect("a recording of that name")
     }
 }
 
@@ -144,17 +152,25 @@ impl Case {
     pub(crate) fn request(&self, log: &TestLog) -> Request<Body> {
         let size = format!("lastSize={}", log.ledger.head().size);
         let target = self.target.replace(FINAL_SIZE, &size);
-        let of_tree = Self { target, ..self.clone() };
+        let of_tree = Self {
+            target,
+            ..self.clone()
+        };
         of_tree.request_to(|text| in_tree(text, log.ledger.tree().id))
     }
 
     /// The request in our words.
     pub(crate) fn request_to(&self, ours: impl Fn(&str) -> String) -> Request<Body> {
-        let mut request = Request::builder().method(self.method.as_str()).uri(ours(&self.target));
+        let mut request = Request::builder()
+            .method(self.method.as_str())
+            .uri(ours(&self.target));
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let body = self.binary_body.clone().unwrap_or_else(|| ours(&self.body).into_bytes());
+        let body = self
+            .binary_body
+            .clone()
+            .unwrap_or_else(|| ours(&self.body).into_bytes());
         if self.method == "POST" {
             request = request.header("content-length", body.len());
         }
@@ -164,13 +180,16 @@ impl Case {
 
 /// The text with our tree in place of the recorded one.
 pub(crate) fn in_tree(text: &str, tree: TreeId) -> String {
-    text.replace(TREE_HEX, &format!("{:016x}", tree.0)).replace(TREE_DECIMAL, &tree.to_string())
+    text.replace(TREE_HEX, &format!("{:016x}", tree.0))
+        .replace(TREE_DECIMAL, &tree.to_string())
 }
 
 /// The leaf bytes of the one entry of an answer.
 pub(crate) fn leaf_bytes(answer: &str) -> Option<String> {
     let value: Value = serde_json::from_str(answer).ok()?;
-    let body = value.as_object()?.values().next()?["body"].as_str()?.to_owned();
+    let body = value.as_object()?.values().next()?["body"]
+        .as_str()?
+        .to_owned();
     String::from_utf8(STANDARD.decode(body).ok()?).ok()
 }
 
@@ -186,25 +205,51 @@ fn case(value: &Value) -> Case {
         target: text(&request["path"]),
         headers: pairs(&request["headers"]),
         body: text(&request["body"]),
-        binary_body: request["body_base64"].as_str().map(|base64| STANDARD.decode(base64).expect("base64")),
+        binary_body: request["body_base64"]
+            .as_str()
+            .map(|base64| STANDARD.decode(base64).expect("base64")),
         expected: expected(&value["response"]),
         entry_id: optional("entry_id"),
         canonical_body: optional("canonical_body"),
         index_queries: queries.map(case).collect(),
-        get_entry: value.get("get_entry").filter(|answer| answer.is_object()).map(expected),
+        get_entry: value
+            .get("get_entry")
+            .filter(|answer| answer.is_object())
+            .map(expected),
     }
 }
 
 fn expected(value: &Value) -> Expected {
-    let status = value["status"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
-    let headers = pairs(&value["headers"]).into_iter().map(|(name, value)| (name.to_lowercase(), value)).collect();
-    Expected { status, headers, body: value["body"].as_str().unwrap_or_default().to_owned() }
+    let status = value["status"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok())
+        .expect("a status");
+    let headers = pairs(&value["headers"])
+        .into_iter()
+        .map(|(name, value)| (name.to_lowercase(), value))
+        .collect();
+    Expected {
+        status,
+        headers,
+        body: value["body"].as_str().unwrap_or_default().to_owned(),
+    }
 }
 
 /// Headers; of several values the first.
 fn pairs(value: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().or_else(|| value[0].as_str()).unwrap_or_default().to_owned();
-    value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .or_else(|| value[0].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, value)| (name.clone(), text(value)))
+        .collect()
 }
 
 fn collect_entries(value: &Value, folder: &'static str, entries: &mut BTreeMap<u64, Entry>) {
@@ -215,12 +260,18 @@ fn collect_entries(value: &Value, folder: &'static str, entries: &mut BTreeMap<u
                     let body = STANDARD.decode(body).expect("base64");
                     let body = String::from_utf8(body).expect("UTF-8");
                     let log_index = value["logIndex"].as_u64().expect("a log index");
-                    entries.entry(log_index).or_insert(Entry { id: name.clone(), folder, body });
+                    entries.entry(log_index).or_insert(Entry {
+                        id: name.clone(),
+                        folder,
+                        body,
+                    });
                 }
                 collect_entries(value, folder, entries);
             }
         }
-        Value::Array(values) => values.iter().for_each(|value| collect_entries(value, folder, entries)),
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect_entries(value, folder, entries)),
         _ => {}
     }
 }

@@ -1,4 +1,5 @@
-//! The cases that do not match. Those of the newest recordings stand in `docs/API.md`, each under its reason.
+//! The cases that do not match. Those of the newest recordings stand in `docs/API.md`, each under
+//! its reason.
 
 use crate::compare::Aspect;
 
@@ -15,7 +16,8 @@ pub(crate) fn is_multi_shard(name: &str) -> bool {
     name.starts_with("sharding-")
 }
 
-/// How docs/API.md names a difference: by the statuses, or by what else differs. None if nothing does.
+/// How docs/API.md names a difference: by the statuses, or by what else differs. None if nothing
+/// does.
 pub(crate) fn difference(expected: u16, found: u16, aspects: &[Aspect]) -> Option<String> {
     if expected != found {
         return Some(format!("{expected} → {found}"));

@@ -1,4 +1,5 @@
-//! The recorded answers of a log of two shards: one frozen with 96 entries, one active with none and then one.
+//! The recorded answers of a log of two shards: one frozen with 96 entries, one active with none
+//! and then one.
 
 use ledger::TreeId;
 
@@ -53,8 +54,13 @@ async fn answers_of_two_shards_match_the_recordings() {
 }
 
 async fn replay_shards(peer: Peer) {
-    let Some(recordings) = Recordings::load(peer) else { return };
-    let judge = Judge { peer, differences: Differences::read() };
+    let Some(recordings) = Recordings::load(peer) else {
+        return;
+    };
+    let judge = Judge {
+        peer,
+        differences: Differences::read(),
+    };
     let log = public_log().await;
     for (_, entry) in recordings.entries.range(..SAME_LEAVES) {
         assert_eq!(log.post(ENTRIES, &entry.body).await.status, 201);
@@ -64,27 +70,54 @@ async fn replay_shards(peer: Peer) {
     assert_eq!(log.send(both.request(&log)).await.status, 201);
     let signer = Signer::new();
     for artifact in log.ledger.head().size.0..FROZEN_SIZE {
-        assert_eq!(log.post(ENTRIES, &signer.proposal(&artifact.to_be_bytes())).await.status, 201);
+        assert_eq!(
+            log.post(ENTRIES, &signer.proposal(&artifact.to_be_bytes()))
+                .await
+                .status,
+            201
+        );
     }
     let frozen = log.ledger.tree().id;
     log.rotate("two.example").await;
-    let trees = Trees { frozen, active: log.ledger.tree().id };
+    let trees = Trees {
+        frozen,
+        active: log.ledger.tree().id,
+    };
 
-    let of_shards = recordings.cases.iter().filter(|case| lists::is_multi_shard(&case.name));
-    let (first, then): (Vec<&Case>, Vec<&Case>) = of_shards.partition(|case| FIRST.contains(&case.name.as_str()));
+    let of_shards = recordings
+        .cases
+        .iter()
+        .filter(|case| lists::is_multi_shard(&case.name));
+    let (first, then): (Vec<&Case>, Vec<&Case>) =
+        of_shards.partition(|case| FIRST.contains(&case.name.as_str()));
     let mut failures = Vec::new();
-    for case in FIRST.iter().flat_map(|name| first.iter().filter(move |case| case.name == *name)).chain(&then) {
+    for case in FIRST
+        .iter()
+        .flat_map(|name| first.iter().filter(move |case| case.name == *name))
+        .chain(&then)
+    {
         let answer = log.send(case.request_to(|text| trees.ours(text))).await;
         // The active tree has the recorded leaf and no other.
-        let mask = if is_of_frozen_tree(case) { Mask::Tree } else { Mask::Keys };
+        let mask = if is_of_frozen_tree(case) {
+            Mask::Tree
+        } else {
+            Mask::Keys
+        };
         let (found, details) = found(case, &trees.recorded(answer), mask);
         failures.extend(judge.verdict(case, &found, &details));
     }
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// Whether something of the frozen tree is asked for or answered.
 fn is_of_frozen_tree(case: &Case) -> bool {
     let texts = [&case.target, &case.body, &case.expected.body];
-    texts.iter().any(|text| [TREE_HEX, TREE_DECIMAL].iter().any(|id| text.contains(id)))
+    texts
+        .iter()
+        .any(|text| [TREE_HEX, TREE_DECIMAL].iter().any(|id| text.contains(id)))
 }

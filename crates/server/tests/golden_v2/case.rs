@@ -13,15 +13,60 @@ use crate::support::NAME;
 
 /// Servers of which there are recordings, as they were sent the requests one after the other.
 pub(crate) const PEERS: [Peer; 9] = [
-    Peer { folder: "v2", prefix: "v2/", age: Age::Old, size: 322 },
-    Peer { folder: "v2/v2.2.1", prefix: "v2.2.1/", age: Age::Old, size: 48 },
-    Peer { folder: "v2/ecdsa-signer", prefix: "ecdsa-signer/", age: Age::Old, size: 1 },
-    Peer { folder: "v2/witnessed", prefix: "witnessed/", age: Age::Old, size: 322 },
-    Peer { folder: "newest/v2", prefix: "v2/", age: Age::Newest, size: 0 },
-    Peer { folder: "newest/v2/v2.2.1", prefix: "v2.2.1/", age: Age::Newest, size: 0 },
-    Peer { folder: "newest/v2/ecdsa-signer", prefix: "ecdsa-signer/", age: Age::Newest, size: 0 },
-    Peer { folder: "newest/v2/witnessed", prefix: "witnessed/", age: Age::Newest, size: 0 },
-    Peer { folder: "newest/new/v2", prefix: "new/v2/", age: Age::Newest, size: 0 },
+    Peer {
+        folder: "v2",
+        prefix: "v2/",
+        age: Age::Old,
+        size: 322,
+    },
+    Peer {
+        folder: "v2/v2.2.1",
+        prefix: "v2.2.1/",
+        age: Age::Old,
+        size: 48,
+    },
+    Peer {
+        folder: "v2/ecdsa-signer",
+        prefix: "ecdsa-signer/",
+        age: Age::Old,
+        size: 1,
+    },
+    Peer {
+        folder: "v2/witnessed",
+        prefix: "witnessed/",
+        age: Age::Old,
+        size: 322,
+    },
+    Peer {
+        folder: "newest/v2",
+        prefix: "v2/",
+        age: Age::Newest,
+        size: 0,
+    },
+    Peer {
+        folder: "newest/v2/v2.2.1",
+        prefix: "v2.2.1/",
+        age: Age::Newest,
+        size: 0,
+    },
+    Peer {
+        folder: "newest/v2/ecdsa-signer",
+        prefix: "ecdsa-signer/",
+        age: Age::Newest,
+        size: 0,
+    },
+    Peer {
+        folder: "newest/v2/witnessed",
+        prefix: "witnessed/",
+        age: Age::Newest,
+        size: 0,
+    },
+    Peer {
+        folder: "newest/new/v2",
+        prefix: "new/v2/",
+        age: Age::Newest,
+        size: 0,
+    },
 ];
 
 /// Recordings of one server.
@@ -77,14 +122,19 @@ impl Expected {
 
 impl Case {
     pub(crate) fn request(&self) -> Request<Body> {
-        let mut request = Request::builder().method(self.method.as_str()).uri(&self.target).header("host", NAME);
+        let mut request = Request::builder()
+            .method(self.method.as_str())
+            .uri(&self.target)
+            .header("host", NAME);
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
         if self.method == "POST" {
             request = request.header("content-length", self.body.len());
         }
-        request.body(Body::from(self.body.clone())).expect("a request")
+        request
+            .body(Body::from(self.body.clone()))
+            .expect("a request")
     }
 
     /// Whether the server was started read-only.
@@ -102,13 +152,20 @@ impl Case {
     }
 }
 
-/// The recordings of one server in the order of their names, duplicates after what they repeat. None where they are absent.
+/// The recordings of one server in the order of their names, duplicates after what they repeat.
+/// None where they are absent.
 pub(crate) fn load(peer: Peer) -> Option<Vec<Case>> {
     let mut cases = Vec::new();
     for file in fs::read_dir(golden::path(peer.folder)?).expect("a folder") {
         let path = file.expect("an entry").path();
-        if path.extension().is_some_and(|extension| extension == "json") {
-            cases.push(case(peer.prefix, &serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON")));
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            cases.push(case(
+                peer.prefix,
+                &serde_json::from_slice(&fs::read(path).expect("readable")).expect("JSON"),
+            ));
         }
     }
     // The newest files were read where they lie: there were no answers to reads.
@@ -139,14 +196,16 @@ fn case(prefix: &str, value: &Value) -> Case {
     }
 }
 
-/// Of a large body only the beginning of its digest and the length were kept: made whole in some way.
+/// Of a large body only the beginning of its digest and the length were kept: made whole in some
+/// way.
 fn body(request: &Value) -> Vec<u8> {
     if let Some(base64) = request["body_base64"].as_str() {
         return STANDARD.decode(base64).expect("base64");
     }
-    if let (Some(head), Some(length)) = (request["body_head"].as_str(), request["body_len"].as_u64()) {
-        const END: &str =
-            r#"","signature":{"content":"AAAA","verifier":{"publicKey":{"rawBytes":"AAAA"},"keyDetails":5}}}}"#;
+    if let (Some(head), Some(length)) =
+        (request["body_head"].as_str(), request["body_len"].as_u64())
+    {
+        const END: &str = r#"","signature":{"content":"AAAA","verifier":{"publicKey":{"rawBytes":"AAAA"},"keyDetails":5}}}}"#;
         let mut body = head.as_bytes().to_vec();
         body.resize(usize::try_from(length).expect("fits") - END.len(), b'A');
         let digest = body.len() - head.rfind('"').expect("the digest's quote") - 1;
@@ -155,35 +214,61 @@ fn body(request: &Value) -> Vec<u8> {
         body.resize(usize::try_from(length).expect("fits"), b' ');
         return body;
     }
-    request["body"].as_str().unwrap_or_default().as_bytes().to_vec()
+    request["body"]
+        .as_str()
+        .unwrap_or_default()
+        .as_bytes()
+        .to_vec()
 }
 
 fn expected(value: &Value) -> Expected {
-    let status = value["status"].as_u64().and_then(|status| u16::try_from(status).ok()).expect("a status");
+    let status = value["status"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok())
+        .expect("a status");
     let headers = pairs(&value["headers"]);
-    let content_type = headers.iter().find(|(name, _)| name == "Content-Type").map(|(_, value)| value.clone());
+    let content_type = headers
+        .iter()
+        .find(|(name, _)| name == "Content-Type")
+        .map(|(_, value)| value.clone());
     Expected {
         status,
         // Of those that raced only the bodies were recorded.
         content_type: content_type.unwrap_or_else(|| "application/json".to_owned()),
         log_index: status == 409,
         body: value["body"].as_str().unwrap_or_default().to_owned(),
-        length: value["body_base64"].as_str().map_or(0, |base64| STANDARD.decode(base64).expect("base64").len()),
+        length: value["body_base64"]
+            .as_str()
+            .map_or(0, |base64| STANDARD.decode(base64).expect("base64").len()),
     }
 }
 
 fn pairs(value: &Value) -> Vec<(String, String)> {
-    let text = |value: &Value| value.as_str().or_else(|| value[0].as_str()).unwrap_or_default().to_owned();
+    let text = |value: &Value| {
+        value
+            .as_str()
+            .or_else(|| value[0].as_str())
+            .unwrap_or_default()
+            .to_owned()
+    };
     match value {
-        Value::Object(members) => members.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
-        Value::Array(pairs) => pairs.iter().map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect(),
+        Value::Array(pairs) => pairs
+            .iter()
+            .map(|pair| (text(&pair[0]), text(&pair[1])))
+            .collect(),
         _ => Vec::new(),
     }
 }
 
 /// Without the index that a duplicate has.
 pub(crate) fn masked(body: &str) -> String {
-    body.split_once("with index ").map_or(body, |(before, _)| before).to_owned()
+    body.split_once("with index ")
+        .map_or(body, |(before, _)| before)
+        .to_owned()
 }
 
 /// The names of all members, in order.

@@ -1,4 +1,5 @@
-//! In what an answer differs. The differences of the newest recordings stand in `docs/API.md`, each under its reason.
+//! In what an answer differs. The differences of the newest recordings stand in `docs/API.md`, each
+//! under its reason.
 
 use std::collections::BTreeSet;
 
@@ -50,10 +51,14 @@ pub(crate) fn is_superseded(id: &str) -> bool {
 
 /// How a read differs.
 pub(crate) fn read(id: &str) -> Option<&'static str> {
-    READS.iter().find(|(case, _)| *case == id).map(|(_, how)| *how)
+    READS
+        .iter()
+        .find(|(case, _)| *case == id)
+        .map(|(_, how)| *how)
 }
 
-/// How docs/API.md names a difference: by the statuses, or by what else differs. None if nothing does.
+/// How docs/API.md names a difference: by the statuses, or by what else differs. None if nothing
+/// does.
 pub(crate) fn difference(expected: u16, found: u16, aspects: &BTreeSet<Aspect>) -> Option<String> {
     if expected != found {
         return Some(format!("{expected} → {found}"));

@@ -1,10 +1,15 @@
-//! Replays the recorded answers of real Rekor v2 servers and compares. Where older and newest ones differ the newest decides.
-//! If the recordings (tests/recordings) are absent, it says so and passes; in CI it fails.
+//! Replays the recorded answers of real Rekor v2 servers and compares. Where older and newest ones
+//! differ the newest decides. If the recordings (tests/recordings) are absent, it says so and
+//! passes; in CI it fails.
 //!
-//! Every folder is a server of its own, whose log is made again in the recorded order. What depends on what was in the log and
-//! on its key is masked, but the leaves: they must be the recorded ones, and each proof must lead to its checkpoint.
+//! Every folder is a server of its own, whose log is made again in the recorded order. What depends
+//! on what was in the log and on its key is masked, but the leaves: they must be the recorded ones,
+//! and each proof must lead to its checkpoint.
 
-#![expect(clippy::expect_used, reason = "a test fails where something is not as it must be")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails where something is not as it must be"
+)]
 #![expect(clippy::print_stdout, reason = "how much was replayed is of interest")]
 
 #[path = "../support/mod.rs"]
@@ -14,7 +19,10 @@ mod support;
 #[path = "../../../entry/tests/entry/golden.rs"]
 mod golden;
 
-#[expect(dead_code, reason = "the signers of another test, of which this one needs some")]
+#[expect(
+    dead_code,
+    reason = "the signers of another test, of which this one needs some"
+)]
 #[path = "../http/proposal.rs"]
 mod proposal;
 
@@ -43,15 +51,22 @@ async fn answers_match_the_recordings() {
     let mut failures = Vec::new();
     let mut replayed = BTreeSet::new();
     for peer in PEERS {
-        let Some(cases) = case::load(peer) else { return };
+        let Some(cases) = case::load(peer) else {
+            return;
+        };
         let log = duplicates_conflict().await;
-        let (reads, others): (Vec<&Case>, Vec<&Case>) = cases.iter().partition(|case| case.is_of_a_file_server());
+        let (reads, others): (Vec<&Case>, Vec<&Case>) =
+            cases.iter().partition(|case| case.is_of_a_file_server());
         let first_read = others.len();
         for (place, case) in others.into_iter().chain(reads).enumerate() {
             if place == first_read {
                 fill(&log, peer.size).await;
             }
-            let asked = if case.is_of_a_frozen_log() { &frozen } else { &log };
+            let asked = if case.is_of_a_frozen_log() {
+                &frozen
+            } else {
+                &log
+            };
             let answers = case.expected.iter().map(|_| asked.send(case.request()));
             let mut answers = futures_util::future::join_all(answers).await;
             // Of requests that raced, any may have come first.
@@ -60,16 +75,26 @@ async fn answers_match_the_recordings() {
                 let (found, details) = difference(&log, case, expected, answer).await;
                 if !is_as_said(peer, case, found.as_deref(), &differences) {
                     let listed = differences.of(&case.id);
-                    failures
-                        .push(format!("{:?} {}: {found:?}, in docs/API.md {listed:?} {details}", peer.age, case.id));
+                    failures.push(format!(
+                        "{:?} {}: {found:?}, in docs/API.md {listed:?} {details}",
+                        peer.age, case.id
+                    ));
                 }
             }
         }
         println!("{}: {} recordings replayed", peer.folder, cases.len());
         replayed.extend(cases.into_iter().map(|case| case.id));
     }
-    failures.extend(differences.unused(&["v2/", "v2.2.1/", "ecdsa-signer/", "witnessed/", "new/v2/"], &replayed));
-    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    failures.extend(differences.unused(
+        &["v2/", "v2.2.1/", "ecdsa-signer/", "witnessed/", "new/v2/"],
+        &replayed,
+    ));
+    assert!(
+        failures.is_empty(),
+        "{} failures:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// Whether a case differs as it is said of it.
@@ -85,11 +110,22 @@ fn is_as_said(peer: Peer, case: &Case, found: Option<&str>, differences: &Differ
 
 #[tokio::test]
 async fn by_default_a_duplicate_gets_the_stored_entry() {
-    let Some(cases) = case::load(PEERS[0]) else { return };
+    let Some(cases) = case::load(PEERS[0]) else {
+        return;
+    };
     let log = TestLog::start().await;
-    let first = cases.iter().find(|case| case.name == "dup-first").expect("recorded");
-    let again = cases.iter().find(|case| case.name == "dup-reformatted").expect("recorded");
-    let (first, again) = (log.send(first.request()).await, log.send(again.request()).await);
+    let first = cases
+        .iter()
+        .find(|case| case.name == "dup-first")
+        .expect("recorded");
+    let again = cases
+        .iter()
+        .find(|case| case.name == "dup-reformatted")
+        .expect("recorded");
+    let (first, again) = (
+        log.send(first.request()).await,
+        log.send(again.request()).await,
+    );
     assert_eq!((first.status, again.status), (201, 201), "{}", again.body);
     assert_eq!(first.json(), again.json(), "the log did not grow");
 }
@@ -98,7 +134,15 @@ async fn by_default_a_duplicate_gets_the_stored_entry() {
 async fn fill(log: &TestLog, size: u64) {
     let signer = Signer::new();
     for artifact in log.ledger.head().size.0..size {
-        assert_eq!(log.post("/api/v1/log/entries", &signer.proposal(&artifact.to_be_bytes())).await.status, 201);
+        assert_eq!(
+            log.post(
+                "/api/v1/log/entries",
+                &signer.proposal(&artifact.to_be_bytes())
+            )
+            .await
+            .status,
+            201
+        );
     }
     assert_eq!(log.ledger.head().size.0, size);
 }
@@ -112,7 +156,12 @@ async fn duplicates_conflict() -> TestLog {
 }
 
 /// How one answer differs, if it does, and both of them.
-async fn difference(log: &TestLog, case: &Case, expected: &Expected, answer: &Answer) -> (Option<String>, String) {
+async fn difference(
+    log: &TestLog,
+    case: &Case,
+    expected: &Expected,
+    answer: &Answer,
+) -> (Option<String>, String) {
     let mut found = BTreeSet::new();
     let mut details = String::new();
     if answer.header("content-type") != expected.content_type && !case.is_of_a_file_server() {
@@ -134,44 +183,77 @@ async fn difference(log: &TestLog, case: &Case, expected: &Expected, answer: &An
             }
         }
         _ if case.is_of_a_file_server() => {}
-        _ => found.extend(of_errors(&case::masked(&expected.body), &case::masked(&answer.body))),
+        _ => found.extend(of_errors(
+            &case::masked(&expected.body),
+            &case::masked(&answer.body),
+        )),
     }
-    details += &format!("\n  {} {:.300}\n  {} {:.300}", expected.status, expected.body, answer.status, answer.body);
-    (lists::difference(expected.status, answer.status, &found), details)
+    details += &format!(
+        "\n  {} {:.300}\n  {} {:.300}",
+        expected.status, expected.body, answer.status, answer.body
+    );
+    (
+        lists::difference(expected.status, answer.status, &found),
+        details,
+    )
 }
 
-/// In what an error differs. A refusal says why, which Rekor tells its own log only; and what is wrong with JSON is said in other
-/// words.
+/// In what an error differs. A refusal says why, which Rekor tells its own log only; and what is
+/// wrong with JSON is said in other words.
 fn of_errors(expected: &str, found: &str) -> Option<Aspect> {
     if found == expected {
         return None;
     }
-    let parse = |body: &str| serde_json::from_str::<Value>(body).ok().filter(|body| body["code"].is_u64());
-    let (Some(expected), Some(found)) = (parse(expected), parse(found)) else { return Some(Aspect::Body) };
+    let parse = |body: &str| {
+        serde_json::from_str::<Value>(body)
+            .ok()
+            .filter(|body| body["code"].is_u64())
+    };
+    let (Some(expected), Some(found)) = (parse(expected), parse(found)) else {
+        return Some(Aspect::Body);
+    };
     if expected["code"] != found["code"] || expected["details"] != found["details"] {
         return Some(Aspect::Body);
     }
     let text = |body: &Value| body["message"].as_str().unwrap_or_default().to_owned();
     let (expected, found) = (text(&expected), text(&found));
-    let says_why = found.strip_prefix(&expected).is_some_and(|reason| reason.starts_with(": "));
-    let is_of_go = ["proto: ", "unexpected EOF", "invalid character "].iter().any(|go| expected.starts_with(go));
+    let says_why = found
+        .strip_prefix(&expected)
+        .is_some_and(|reason| reason.starts_with(": "));
+    let is_of_go = ["proto: ", "unexpected EOF", "invalid character "]
+        .iter()
+        .any(|go| expected.starts_with(go));
     let is_json = found.starts_with("proto: ");
     (!(says_why || is_of_go && is_json)).then_some(Aspect::Message)
 }
 
 /// The members and their order, the leaf bytes, and that what is proved is so.
-async fn check_entry(log: &TestLog, case: &Case, expected: &Expected, answer: &Answer) -> Result<(), String> {
+async fn check_entry(
+    log: &TestLog,
+    case: &Case,
+    expected: &Expected,
+    answer: &Answer,
+) -> Result<(), String> {
     let (ours, theirs) = (answer.json(), expected.json());
     if case::shape(&answer.body) != case::shape(&expected.body) {
         return Err("other members".into());
     }
-    for member in ["kindVersion", "integratedTime", "inclusionPromise", "canonicalizedBody"] {
+    for member in [
+        "kindVersion",
+        "integratedTime",
+        "inclusionPromise",
+        "canonicalizedBody",
+    ] {
         if ours[member] != theirs[member] {
             return Err(format!("{member}: {}", ours[member]));
         }
     }
     let body = bytes(&ours["canonicalizedBody"]);
-    if case.canonicalized_body.as_ref().is_some_and(|leaf| leaf.as_bytes() != body) {
+    if case
+        .canonicalized_body
+        .as_ref()
+        .is_some_and(|leaf| leaf.as_bytes() != body)
+    {
         return Err("other leaf bytes".into());
     }
     verify(log, &ours, &body).await;
@@ -180,19 +262,36 @@ async fn check_entry(log: &TestLog, case: &Case, expected: &Expected, answer: &A
 
 /// All that a client verifies.
 async fn verify(log: &TestLog, entry: &Value, body: &[u8]) {
-    let number = |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok()).expect("a number as text");
+    let number = |value: &Value| {
+        value
+            .as_str()
+            .and_then(|text| text.parse::<u64>().ok())
+            .expect("a number as text")
+    };
     let proof = &entry["inclusionProof"];
     assert_eq!(entry["logIndex"], proof["logIndex"]);
-    let (index, size) = (LeafIndex(number(&proof["logIndex"])), TreeSize(number(&proof["treeSize"])));
-    let hashes: Vec<Hash> = proof["hashes"].as_array().expect("a list").iter().map(hash).collect();
+    let (index, size) = (
+        LeafIndex(number(&proof["logIndex"])),
+        TreeSize(number(&proof["treeSize"])),
+    );
+    let hashes: Vec<Hash> = proof["hashes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(hash)
+        .collect();
     let root = hash(&proof["rootHash"]);
     tlog::verify_inclusion(&tlog::leaf_hash(body), index, size, &root, &hashes).expect("included");
     let pem = log.get("/api/v1/log/publicKey").await.body;
-    let spki: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let spki: String = pem
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
     let key = VerifyingKey::from_spki(&STANDARD.decode(spki).expect("base64")).expect("a key");
     assert_eq!(hash(&entry["logId"]["keyId"]), key.log_id());
     let note = proof["checkpoint"]["envelope"].as_str().expect("a note");
-    let checkpoint = Checkpoint::open(note, NAME, &[NoteKey::new(NAME, key).expect("a name")]).expect("signed");
+    let checkpoint =
+        Checkpoint::open(note, NAME, &[NoteKey::new(NAME, key).expect("a name")]).expect("signed");
     assert_eq!((checkpoint.size, checkpoint.root), (size, root));
 }
 
@@ -201,5 +300,7 @@ fn hash(value: &Value) -> Hash {
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
-    STANDARD.decode(value.as_str().expect("a text")).expect("base64")
+    STANDARD
+        .decode(value.as_str().expect("a text"))
+        .expect("base64")
 }

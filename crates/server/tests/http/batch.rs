@@ -23,12 +23,19 @@ fn body(entries: &[String]) -> String {
 
 fn proposals(count: usize) -> Vec<String> {
     let signer = Signer::new();
-    (0..count).map(|artifact| signer.proposal(&artifact.to_be_bytes())).collect()
+    (0..count)
+        .map(|artifact| signer.proposal(&artifact.to_be_bytes()))
+        .collect()
 }
 
 /// The results of a batch, which was answered.
 fn results(answer: &Answer) -> Vec<Value> {
-    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"), "{}", answer.body);
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "application/json"),
+        "{}",
+        answer.body
+    );
     assert!(answer.body.ends_with("]}\n"));
     let mut answer = answer.json();
     assert_eq!(answer.as_object().map(serde_json::Map::len), Some(1));
@@ -42,7 +49,17 @@ async fn each_entry_is_answered_by_the_rules_of_single_ones() {
     let stored = log.post(ENTRIES, &known).await;
     let unknown = r#"{"kind":"bogus","apiVersion":"0.0.1","spec":{}}"#.to_owned();
     let forged = first.replace("0.0.1", "0.0.9");
-    let all = [&known, &first, &unknown, &"{}".into(), &forged, &first, &second, &"[]".into()].map(String::clone);
+    let all = [
+        &known,
+        &first,
+        &unknown,
+        &"{}".into(),
+        &forged,
+        &first,
+        &second,
+        &"[]".into(),
+    ]
+    .map(String::clone);
     let mut results = results(&log.post(BATCH, &body(&all)).await).into_iter();
 
     let mut next = || results.next().expect("as many as were sent");
@@ -52,32 +69,49 @@ async fn each_entry_is_answered_by_the_rules_of_single_ones() {
     for sent in [&unknown, &"{}".into(), &forged] {
         let alone = log.post(ENTRIES, sent).await;
         assert!(matches!(alone.status, 400 | 422));
-        assert_eq!(next(), json!({"status": alone.status, "error": alone.json()}), "{sent}");
+        assert_eq!(
+            next(),
+            json!({"status": alone.status, "error": alone.json()}),
+            "{sent}"
+        );
     }
     assert_eq!(next(), conflict(&only_key(&one)), "equal to one before it");
     let two = created(&log, next()).await;
     assert_eq!(next()["status"], 400);
     assert_eq!(results.next(), None);
-    assert_eq!([&one, &two].map(|entry| entry[only_key(entry)]["logIndex"].clone()), [json!(1), json!(2)]);
+    assert_eq!(
+        [&one, &two].map(|entry| entry[only_key(entry)]["logIndex"].clone()),
+        [json!(1), json!(2)]
+    );
     assert_eq!(log.get("/api/v1/log").await.json()["treeSize"], 3);
-    assert_eq!(log.post(ENTRIES, &second).await.status, 409, "it is the same log");
+    assert_eq!(
+        log.post(ENTRIES, &second).await.status,
+        409,
+        "it is the same log"
+    );
 }
 
 fn conflict(id: &str) -> Value {
-    let message = format!("an equivalent entry already exists in the transparency log with UUID {id}");
+    let message =
+        format!("an equivalent entry already exists in the transparency log with UUID {id}");
     json!({"status": 409, "error": {"code": 409, "message": message}, "location": format!("{ENTRIES}/{id}")})
 }
 
 /// The entry of a result, which is what a reader gets as well.
 async fn created(log: &TestLog, result: Value) -> Value {
     assert_eq!(result["status"], 201, "{result}");
-    assert_eq!(result.as_object().map(serde_json::Map::len), Some(2), "{result}");
+    assert_eq!(
+        result.as_object().map(serde_json::Map::len),
+        Some(2),
+        "{result}"
+    );
     let entry = result["entry"].clone();
     let id = only_key(&entry);
     verify(log, &id, &entry[&id]).await;
     let mut read = log.get(&format!("{ENTRIES}/{id}")).await.json();
     // It may have a newer head.
-    read[&id]["verification"]["inclusionProof"] = entry[&id]["verification"]["inclusionProof"].clone();
+    read[&id]["verification"]["inclusionProof"] =
+        entry[&id]["verification"]["inclusionProof"].clone();
     assert_eq!(read, entry);
     entry
 }
@@ -93,12 +127,21 @@ async fn the_largest_batch_goes_in_by_parts_in_its_order_and_is_proved_in_one_he
         assert_eq!(result["status"], 201, "{result}");
         let id = only_key(&result["entry"]);
         let entry = &result["entry"][&id];
-        assert_eq!(entry["logIndex"], index, "dense, and in the order of the request");
-        let leaf: Value =
-            serde_json::from_slice(&STANDARD.decode(entry["body"].as_str().expect("a text")).expect("base64"))
-                .expect("JSON");
+        assert_eq!(
+            entry["logIndex"], index,
+            "dense, and in the order of the request"
+        );
+        let leaf: Value = serde_json::from_slice(
+            &STANDARD
+                .decode(entry["body"].as_str().expect("a text"))
+                .expect("base64"),
+        )
+        .expect("JSON");
         let sent: Value = serde_json::from_str(&all[index]).expect("JSON");
-        assert_eq!(leaf["spec"]["data"], sent["spec"]["data"], "the one that was sent in this place");
+        assert_eq!(
+            leaf["spec"]["data"], sent["spec"]["data"],
+            "the one that was sent in this place"
+        );
         heads.insert(entry["verification"]["inclusionProof"]["checkpoint"].to_string());
         if index % 37 == 0 {
             verify(&log, &id, entry).await;
@@ -116,18 +159,45 @@ async fn what_is_refused_as_a_whole_leaves_nothing_in_the_log() {
     for (sent, status, message) in [
         ("", 422, "proposedEntries in body is required"),
         (&valid, 422, "entries in body is required"),
-        (r#"{"entries":[]}"#, 422, "entries in body should have at least 1 items"),
-        (&too_many, 422, "entries in body should have at most 1000 items"),
-        (&format!("{{\"entries\":[{valid},"), 400, "parsing proposedEntries body from \"\" failed, because "),
-        (&format!("[{valid}]"), 400, "parsing proposedEntries body from \"\" failed, because "),
+        (
+            r#"{"entries":[]}"#,
+            422,
+            "entries in body should have at least 1 items",
+        ),
+        (
+            &too_many,
+            422,
+            "entries in body should have at most 1000 items",
+        ),
+        (
+            &format!("{{\"entries\":[{valid},"),
+            400,
+            "parsing proposedEntries body from \"\" failed, because ",
+        ),
+        (
+            &format!("[{valid}]"),
+            400,
+            "parsing proposedEntries body from \"\" failed, because ",
+        ),
     ] {
         let answer = log.post(BATCH, sent).await;
         assert_eq!(answer.status, status, "{}", answer.body);
-        assert!(answer.json()["message"].as_str().expect("a text").starts_with(message), "{}", answer.body);
+        assert!(
+            answer.json()["message"]
+                .as_str()
+                .expect("a text")
+                .starts_with(message),
+            "{}",
+            answer.body
+        );
     }
     assert_eq!(log.get("/api/v1/log").await.json()["treeSize"], 0);
     let answer = log.get(BATCH).await;
-    assert_eq!((answer.status, &answer.json()["code"]), (422, &json!(605)), "an entry with that ID");
+    assert_eq!(
+        (answer.status, &answer.json()["code"]),
+        (422, &json!(605)),
+        "an entry with that ID"
+    );
 }
 
 #[tokio::test]
@@ -135,7 +205,10 @@ async fn a_log_for_v2_takes_no_batches() {
     let log = TestLog::of(open_log_for(Apis::V2).await);
     let answer = log.post(BATCH, &body(&proposals(1))).await;
     let alone = log.post(ENTRIES, &proposals(1)[0]).await;
-    assert_eq!((answer.status, answer.header("allow"), &answer.body), (405, "GET", &alone.body));
+    assert_eq!(
+        (answer.status, answer.header("allow"), &answer.body),
+        (405, "GET", &alone.body)
+    );
 }
 
 #[tokio::test]
@@ -157,13 +230,22 @@ async fn packages_and_long_entries_are_checked_as_well() {
     let signer = Signer::new();
     let padded = |length: usize| {
         let proposal = signer.proposal(&length.to_be_bytes());
-        format!("{{\"padding\":\"{}\",{}", "x".repeat(length), &proposal[1..])
+        format!(
+            "{{\"padding\":\"{}\",{}",
+            "x".repeat(length),
+            &proposal[1..]
+        )
     };
     let signature = STANDARD.encode(signer.sign(b"x"));
     let signature = json!({"format": "x509", "content": signature, "publicKey": {"content": signer.public_key()}});
     let package = json!({"kind": "rekord", "apiVersion": "0.0.1", "spec": {
         "data": {"content": STANDARD.encode("x")}, "signature": signature}});
-    let all = [padded(1), padded(10_000), padded(200_000), package.to_string()];
+    let all = [
+        padded(1),
+        padded(10_000),
+        padded(200_000),
+        package.to_string(),
+    ];
     for result in results(&log.post(BATCH, &body(&all)).await) {
         created(&log, result).await;
     }
@@ -174,7 +256,10 @@ async fn a_log_that_stops_says_of_each_when_to_come_back() {
     let log = TestLog::start().await;
     log.ledger.stop().await;
     let expected = json!({"status": 503, "error": {"code": 503, "message": "the server is stopping"}, "retryAfter": 5});
-    assert_eq!(results(&log.post(BATCH, &body(&proposals(2))).await), [expected.clone(), expected]);
+    assert_eq!(
+        results(&log.post(BATCH, &body(&proposals(2))).await),
+        [expected.clone(), expected]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,10 +276,21 @@ async fn a_client_that_leaves_takes_nothing_out_of_the_log_and_holds_nothing() {
     }
     // All places are free again, or this would not be answered.
     let results = results(&log.post(BATCH, &sent).await);
-    let stored = results.iter().filter(|result| result["status"] == 409).count();
-    assert!(stored > 0 && results.iter().all(|result| matches!(result["status"].as_u64(), Some(201 | 409))));
+    let stored = results
+        .iter()
+        .filter(|result| result["status"] == 409)
+        .count();
+    assert!(
+        stored > 0
+            && results
+                .iter()
+                .all(|result| matches!(result["status"].as_u64(), Some(201 | 409)))
+    );
     assert_eq!(log.ledger.head().size.0, all.len() as u64, "each once");
-    for gauge in ["treehead_http_body_bytes_in_flight", "treehead_http_answer_bytes_in_flight"] {
+    for gauge in [
+        "treehead_http_body_bytes_in_flight",
+        "treehead_http_answer_bytes_in_flight",
+    ] {
         assert_eq!(value(&metrics, gauge), 0.0, "{gauge}");
     }
 }
@@ -208,7 +304,10 @@ async fn begun(log: &TestLog) {
 
 fn value(metrics: &Registry, name: &str) -> f64 {
     let families = metrics.gather();
-    let family = families.iter().find(|family| family.name() == name).expect("registered");
+    let family = families
+        .iter()
+        .find(|family| family.name() == name)
+        .expect("registered");
     family.get_metric()[0].get_gauge().get_value()
 }
 
@@ -229,7 +328,11 @@ async fn a_batch_goes_on_in_the_next_tree() {
         indexes.insert(entry["logIndex"].as_u64().expect("an index"));
         heads.insert(entry["verification"]["inclusionProof"]["checkpoint"].to_string());
     }
-    assert_eq!(indexes, (0..MAX_BATCH as u64).collect(), "dense over both trees");
+    assert_eq!(
+        indexes,
+        (0..MAX_BATCH as u64).collect(),
+        "dense over both trees"
+    );
     assert!(heads.len() <= 2, "one head of each tree");
 }
 
@@ -243,7 +346,13 @@ async fn batches_and_single_writers_share_one_log() {
         futures_util::future::join_all(singles.iter().map(|single| log.post(ENTRIES, single))),
     );
     let mut indexes = BTreeSet::new();
-    let mut note = |entry: &Value| indexes.insert(entry[only_key(entry)]["logIndex"].as_u64().expect("an index"));
+    let mut note = |entry: &Value| {
+        indexes.insert(
+            entry[only_key(entry)]["logIndex"]
+                .as_u64()
+                .expect("an index"),
+        )
+    };
     for answer in singles {
         assert_eq!(answer.status, 201, "{}", answer.body);
         assert!(note(&answer.json()));

@@ -32,7 +32,12 @@ async fn many_packages_at_once_take_little_memory_and_delay_nobody() {
     let text = Bytes::from(STANDARD.encode(&artifact));
     let signers: Vec<Signer> = (0..PACKAGES).map(|_| Signer::new()).collect();
     let before = peak_memory();
-    let answers = join_all(signers.iter().map(|signer| package(&log, &text, rekord_around(signer, &artifact)))).await;
+    let answers = join_all(
+        signers
+            .iter()
+            .map(|signer| package(&log, &text, rekord_around(signer, &artifact))),
+    )
+    .await;
     for answer in answers {
         assert_eq!(answer.status, 201, "{}", answer.body);
     }
@@ -58,7 +63,9 @@ async fn package(log: &Arc<TestLog>, text: &Bytes, [before, after]: [String; 2])
     let (first, second) = (text.slice(..text.len() / 2), text.slice(text.len() / 2..));
     let beside = Arc::clone(log);
     let ordinary = async move {
-        let answer = beside.post(ENTRIES, &Signer::new().proposal(b"ordinary")).await;
+        let answer = beside
+            .post(ENTRIES, &Signer::new().proposal(b"ordinary"))
+            .await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         Bytes::new()
     };
@@ -78,7 +85,8 @@ async fn package(log: &Arc<TestLog>, text: &Bytes, [before, after]: [String; 2])
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+    line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
 }
 
 #[tokio::test]
@@ -89,7 +97,12 @@ async fn small_packages_are_checked_as_well() {
     assert_eq!(log.post(ENTRIES, &proposal).await.status, 201);
     let retrieve = format!("{{\"entries\":[{proposal}]}}");
     let found = log.post("/api/v1/log/entries/retrieve", &retrieve).await;
-    assert_eq!(found.json().as_array().map(Vec::len), Some(1), "{}", found.body);
+    assert_eq!(
+        found.json().as_array().map(Vec::len),
+        Some(1),
+        "{}",
+        found.body
+    );
     let forged = format!("{before}{}{after}", STANDARD.encode("y"));
     assert_eq!(log.post(ENTRIES, &forged).await.status, 400);
 }

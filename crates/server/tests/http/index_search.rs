@@ -24,7 +24,9 @@ async fn page(log: &TestLog, query: &str) -> Value {
 
 fn uuids(page: &Value) -> Vec<&str> {
     let entries = page["entries"].as_array().expect("a list").iter();
-    entries.map(|entry| entry["uuid"].as_str().expect("a text")).collect()
+    entries
+        .map(|entry| entry["uuid"].as_str().expect("a text"))
+        .collect()
 }
 
 #[tokio::test]
@@ -40,24 +42,45 @@ async fn every_condition_has_to_hold() {
     for (query, expected) in [
         (String::new(), vec![&by_key, &by_certificate]),
         ("subject=ANN@example.com".to_owned(), vec![&by_certificate]),
-        ("issuer=https://issuer.example.com".to_owned(), vec![&by_certificate]),
-        ("repository=org/repo&commit=c0ffee".to_owned(), vec![&by_certificate]),
-        ("repository=https://github.com/org/repo&workflow=release".to_owned(), vec![&by_certificate]),
+        (
+            "issuer=https://issuer.example.com".to_owned(),
+            vec![&by_certificate],
+        ),
+        (
+            "repository=org/repo&commit=c0ffee".to_owned(),
+            vec![&by_certificate],
+        ),
+        (
+            "repository=https://github.com/org/repo&workflow=release".to_owned(),
+            vec![&by_certificate],
+        ),
         ("repository=org/repo&commit=0ther".to_owned(), vec![]),
         (format!("sha256={}", digest(b"keyed")), vec![&by_key]),
-        (format!("sha256={}&issuer=https://issuer.example.com", digest(b"keyed")), vec![]),
+        (
+            format!(
+                "sha256={}&issuer=https://issuer.example.com",
+                digest(b"keyed")
+            ),
+            vec![],
+        ),
         (format!("key={key}"), vec![&by_key]),
         (format!("key=sha256:{key}&kind=hashedrekord"), vec![&by_key]),
         ("kind=hashedrekord:0.0.1&limit=1".to_owned(), vec![&by_key]),
         ("since=4000000000".to_owned(), vec![]),
         ("until=2020-01-01T00:00:00Z".to_owned(), vec![]),
-        ("since=2020-01-01T00:00:00Z&until=4000000000&subject=ann@example.com".to_owned(), vec![&by_certificate]),
+        (
+            "since=2020-01-01T00:00:00Z&until=4000000000&subject=ann@example.com".to_owned(),
+            vec![&by_certificate],
+        ),
     ] {
         assert_eq!(uuids(&page(&log, &query).await), expected, "{query}");
     }
     let entry = &page(&log, "commit=c0ffee").await["entries"][0];
     let read = log.get(&format!("{ENTRIES}/{by_certificate}")).await.json();
-    assert_eq!(entry["integratedTime"], read[&by_certificate]["integratedTime"]);
+    assert_eq!(
+        entry["integratedTime"],
+        read[&by_certificate]["integratedTime"]
+    );
     assert_eq!(
         (&entry["logIndex"], &entry["kind"], &entry["apiVersion"]),
         (&0.into(), &"hashedrekord".into(), &"0.0.1".into())
@@ -72,23 +95,35 @@ async fn pages_lead_through_all_entries_while_the_log_grows() {
     for number in 0..7 {
         expected.push(added(&log, &signer.proposal(&[number])).await);
     }
-    for condition in
-        [format!("key={}", sha256(signer.pem().as_bytes())), "kind=hashedrekord".to_owned(), "since=0".to_owned()]
-    {
+    for condition in [
+        format!("key={}", sha256(signer.pem().as_bytes())),
+        "kind=hashedrekord".to_owned(),
+        "since=0".to_owned(),
+    ] {
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         loop {
             let page = page(&log, &format!("{condition}&limit=3&cursor={cursor}")).await;
             seen.extend(uuids(&page).into_iter().map(str::to_owned));
-            let Some(next) = page["cursor"].as_str() else { break };
+            let Some(next) = page["cursor"].as_str() else {
+                break;
+            };
             cursor = next.to_owned();
             // What comes in meanwhile is newer than the page.
             added(&log, &signer.proposal(&[7])).await;
         }
         seen.reverse();
         let known = expected.iter().cloned().collect::<BTreeSet<_>>();
-        let seen_known: Vec<_> = seen.iter().filter(|id| known.contains(*id)).cloned().collect();
+        let seen_known: Vec<_> = seen
+            .iter()
+            .filter(|id| known.contains(*id))
+            .cloned()
+            .collect();
         assert_eq!(seen_known, expected, "{condition}");
-        assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len(), "each once");
+        assert_eq!(
+            seen.iter().collect::<BTreeSet<_>>().len(),
+            seen.len(),
+            "each once"
+        );
     }
 }
 
@@ -96,9 +131,14 @@ async fn pages_lead_through_all_entries_while_the_log_grows() {
 async fn frozen_shards_are_searched_and_retrieved_as_well() {
     let log = TestLog::start().await;
     let signer = Signer::new();
-    let proposals: Vec<String> = (0..6).map(|number| signer.proposal(&[number / 2])).collect();
+    let proposals: Vec<String> = (0..6)
+        .map(|number| signer.proposal(&[number / 2]))
+        .collect();
     let mut expected = Vec::new();
-    for (shard, next) in proposals.chunks(2).zip(["two.example", "three.example", "four.example"]) {
+    for (shard, next) in proposals
+        .chunks(2)
+        .zip(["two.example", "three.example", "four.example"])
+    {
         for proposal in shard {
             expected.push(added(&log, proposal).await);
         }
@@ -120,20 +160,51 @@ async fn frozen_shards_are_searched_and_retrieved_as_well() {
             seen.extend(uuids(&page).into_iter().map(str::to_owned));
             let entries = page["entries"].as_array().expect("a list").iter();
             log_indexes.extend(entries.map(|entry| entry["logIndex"].as_u64().expect("a number")));
-            let Some(next) = page["cursor"].as_str() else { break };
+            let Some(next) = page["cursor"].as_str() else {
+                break;
+            };
             cursor = next.to_owned();
         }
-        assert_eq!((seen, log_indexes), (expected.clone(), (0..7).rev().collect()), "{condition}");
+        assert_eq!(
+            (seen, log_indexes),
+            (expected.clone(), (0..7).rev().collect()),
+            "{condition}"
+        );
     }
-    let found = log.post("/api/v1/index/retrieve", &json!({"hash": sha256(&[0]).to_string()}).to_string()).await;
+    let found = log
+        .post(
+            "/api/v1/index/retrieve",
+            &json!({"hash": sha256(&[0]).to_string()}).to_string(),
+        )
+        .await;
     assert_eq!(found.json(), json!([expected[0], expected[5], expected[6]]));
     let key = json!({"content": signer.public_key(), "format": "x509"});
-    let found = log.post("/api/v1/index/retrieve", &json!({"publicKey": key}).to_string()).await;
+    let found = log
+        .post(
+            "/api/v1/index/retrieve",
+            &json!({"publicKey": key}).to_string(),
+        )
+        .await;
     assert_eq!(found.json(), json!(expected));
     let wanted = json!({"entryUUIDs": expected, "logIndexes": [0, 3, 6]}).to_string();
-    let retrieved = log.post("/api/v1/log/entries/retrieve", &wanted).await.json();
-    let retrieved: Vec<String> = retrieved.as_array().expect("a list").iter().map(only_key).collect();
-    assert_eq!(retrieved, [&expected[..], &[&expected[6], &expected[3], &expected[0]].map(Clone::clone)].concat());
+    let retrieved = log
+        .post("/api/v1/log/entries/retrieve", &wanted)
+        .await
+        .json();
+    let retrieved: Vec<String> = retrieved
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(only_key)
+        .collect();
+    assert_eq!(
+        retrieved,
+        [
+            &expected[..],
+            &[&expected[6], &expected[3], &expected[0]].map(Clone::clone)
+        ]
+        .concat()
+    );
 }
 
 #[tokio::test]
@@ -141,19 +212,45 @@ async fn what_is_wrong_with_a_query_is_said() {
     let log = TestLog::start().await;
     for (query, code, message) in [
         ("kind=bogus", 606, "kind in query should be one of ["),
-        ("sha512=ab", 605, "sha512 in query should match '^[0-9a-fA-F]{128}$'"),
-        ("since=soon", 601, "since in query must be of type date-time: \\\"soon\\\""),
+        (
+            "sha512=ab",
+            605,
+            "sha512 in query should match '^[0-9a-fA-F]{128}$'",
+        ),
+        (
+            "since=soon",
+            601,
+            "since in query must be of type date-time: \\\"soon\\\"",
+        ),
         (
             "workflow=github.com/a/b/c.yml@refs/heads/main",
             605,
             "workflow in query: a workflow is searched without its ref",
         ),
-        (&"commit=a&".repeat(17), 611, "the query has too many conditions"),
-        ("cursor=abc", 605, "cursor in query is not one that this log gave"),
-        ("emial=a@b", 606, "\\\"emial\\\" is no parameter of a search, which has [issuer "),
+        (
+            &"commit=a&".repeat(17),
+            611,
+            "the query has too many conditions",
+        ),
+        (
+            "cursor=abc",
+            605,
+            "cursor in query is not one that this log gave",
+        ),
+        (
+            "emial=a@b",
+            606,
+            "\\\"emial\\\" is no parameter of a search, which has [issuer ",
+        ),
     ] {
         let answer = log.get(&format!("{SEARCH}?{query}")).await;
         assert_eq!(answer.status, 422, "{query}");
-        assert!(answer.body.starts_with(&format!("{{\"code\":{code},\"message\":\"{message}")), "{}", answer.body);
+        assert!(
+            answer
+                .body
+                .starts_with(&format!("{{\"code\":{code},\"message\":\"{message}")),
+            "{}",
+            answer.body
+        );
     }
 }

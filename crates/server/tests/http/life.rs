@@ -26,10 +26,13 @@ async fn what_a_writer_gets_verifies() {
         assert_eq!(entry[&id]["logIndex"], artifact);
         assert!(answer.body.ends_with("}\n"));
 
-        let again = log.post(&format!("{ENTRIES}/?apiKey=secret&x=1"), &proposal).await;
+        let again = log
+            .post(&format!("{ENTRIES}/?apiKey=secret&x=1"), &proposal)
+            .await;
         assert_eq!(again.status, 409);
         assert_eq!(again.header("location"), format!("{ENTRIES}//{id}?x=1"));
-        let message = format!("an equivalent entry already exists in the transparency log with UUID {id}");
+        let message =
+            format!("an equivalent entry already exists in the transparency log with UUID {id}");
         assert_eq!(again.json(), json!({"code": 409, "message": message}));
     }
 }
@@ -50,7 +53,10 @@ async fn what_a_reader_gets_verifies_and_is_the_same_by_every_name() {
         let escaped = format!("%{:02x}{}", id.as_bytes()[0], &id[1..]);
         for name in [id.clone(), id[16..].to_owned(), id.to_uppercase(), escaped] {
             let by_name = log.get(&format!("{ENTRIES}/{name}")).await;
-            assert_eq!(by_name.body, by_index.body, "{name}: byte for byte, signatures included");
+            assert_eq!(
+                by_name.body, by_index.body,
+                "{name}: byte for byte, signatures included"
+            );
         }
     }
     let other_tree = format!("{:016x}{}", log.ledger.tree().id.0 ^ 1, &ids[0][16..]);
@@ -66,7 +72,11 @@ async fn what_a_reader_gets_verifies_and_is_the_same_by_every_name() {
         assert_eq!(answer.status, status, "{name}");
         assert_eq!(answer.body.is_empty(), status == 404);
         assert_eq!(answer.header("content-type").is_empty(), status == 404);
-        assert_eq!(answer.header("pragma"), "no-cache", "absence is not for caches either");
+        assert_eq!(
+            answer.header("pragma"),
+            "no-cache",
+            "absence is not for caches either"
+        );
     }
 }
 
@@ -83,16 +93,27 @@ async fn heads_are_consistent_as_the_log_grows() {
     let size = |head: &Value| TreeSize(head["treeSize"].as_u64().expect("a size"));
     let newest = heads.last().expect("six heads");
     for head in &heads {
-        let checkpoint = open_checkpoint(&log, head["signedTreeHead"].as_str().expect("a note")).await;
+        let checkpoint =
+            open_checkpoint(&log, head["signedTreeHead"].as_str().expect("a note")).await;
         assert_eq!((checkpoint.size, checkpoint.root), (size(head), root(head)));
         assert_eq!(head["inactiveShards"], Value::Null);
         assert_eq!(head["treeID"], log.ledger.tree().id.to_string());
         let tree = head["treeID"].as_str().expect("digits");
-        let target = format!("/api/v1/log/proof?firstSize={}&lastSize={}&treeID={tree}", size(head), size(newest));
+        let target = format!(
+            "/api/v1/log/proof?firstSize={}&lastSize={}&treeID={tree}",
+            size(head),
+            size(newest)
+        );
         let proof = log.get(&target).await.json();
         assert_eq!(hash(&proof["rootHash"]), root(newest));
-        tlog::verify_consistency(size(head), &root(head), size(newest), &root(newest), &hashes(&proof["hashes"]))
-            .expect("consistent");
+        tlog::verify_consistency(
+            size(head),
+            &root(head),
+            size(newest),
+            &root(newest),
+            &hashes(&proof["hashes"]),
+        )
+        .expect("consistent");
     }
 }
 
@@ -100,8 +121,13 @@ async fn heads_are_consistent_as_the_log_grows() {
 async fn concurrent_writers_share_one_tree() {
     let log = TestLog::start().await;
     let signer = Signer::new();
-    let proposals: Vec<String> = (0..32_u8).map(|artifact| signer.proposal(&[artifact])).collect();
-    let answers = futures_util::future::join_all(proposals.iter().map(|proposal| log.post(ENTRIES, proposal))).await;
+    let proposals: Vec<String> = (0..32_u8)
+        .map(|artifact| signer.proposal(&[artifact]))
+        .collect();
+    let answers = futures_util::future::join_all(
+        proposals.iter().map(|proposal| log.post(ENTRIES, proposal)),
+    )
+    .await;
     let mut indexes = Vec::new();
     for answer in answers {
         assert_eq!(answer.status, 201, "{}", answer.body);
@@ -132,7 +158,8 @@ pub(crate) async fn verify(log: &TestLog, id: &str, entry: &Value) {
     let index = LeafIndex(proof["logIndex"].as_u64().expect("an index"));
     let size = TreeSize(proof["treeSize"].as_u64().expect("a size"));
     let root = hash(&proof["rootHash"]);
-    tlog::verify_inclusion(&leaf_hash, index, size, &root, &hashes(&proof["hashes"])).expect("included");
+    tlog::verify_inclusion(&leaf_hash, index, size, &root, &hashes(&proof["hashes"]))
+        .expect("included");
     let checkpoint = open_checkpoint(log, &text(&proof["checkpoint"])).await;
     assert_eq!((checkpoint.size, checkpoint.root), (size, root));
 
@@ -142,8 +169,11 @@ pub(crate) async fn verify(log: &TestLog, id: &str, entry: &Value) {
         r#"{{"body":{},"integratedTime":{},"logID":{},"logIndex":{}}}"#,
         entry["body"], entry["integratedTime"], entry["logID"], entry["logIndex"]
     );
-    let signature = STANDARD.decode(text(&entry["verification"]["signedEntryTimestamp"])).expect("base64");
-    key.verify(payload.as_bytes(), &signature).expect("the log signed it");
+    let signature = STANDARD
+        .decode(text(&entry["verification"]["signedEntryTimestamp"]))
+        .expect("base64");
+    key.verify(payload.as_bytes(), &signature)
+        .expect("the log signed it");
 }
 
 async fn open_checkpoint(log: &TestLog, note: &str) -> Checkpoint {
@@ -155,7 +185,10 @@ async fn open_checkpoint(log: &TestLog, note: &str) -> Checkpoint {
 /// As the log gives it out.
 async fn log_key(log: &TestLog) -> VerifyingKey {
     let pem = log.get("/api/v1/log/publicKey").await.body;
-    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let base64: String = pem
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
     VerifyingKey::from_spki(&STANDARD.decode(base64).expect("base64")).expect("a P-256 key")
 }
 

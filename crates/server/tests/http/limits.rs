@@ -16,9 +16,18 @@ async fn bodies_over_the_limit_are_refused_with_the_limit() {
     opened.1.limits.body_bytes = 4096;
     let log = TestLog::of(opened);
     let refusal = r#"{"code":413,"message":"Request Entity Too Large. Limit set to 4096"}"#;
-    for target in [ENTRIES, "/api/v1/log/entries/batch", "/api/v1/log/entries/retrieve", "/api/v1/index/retrieve"] {
+    for target in [
+        ENTRIES,
+        "/api/v1/log/entries/batch",
+        "/api/v1/log/entries/retrieve",
+        "/api/v1/index/retrieve",
+    ] {
         let answer = log.post(target, &" ".repeat(4097)).await;
-        assert_eq!((answer.status, answer.body.as_str()), (413, refusal), "{target}");
+        assert_eq!(
+            (answer.status, answer.body.as_str()),
+            (413, refusal),
+            "{target}"
+        );
         let unknown_length = Request::post(target)
             .header("content-type", "application/json")
             .header("transfer-encoding", "chunked")
@@ -26,16 +35,34 @@ async fn bodies_over_the_limit_are_refused_with_the_limit() {
             .expect("a request");
         assert_eq!(log.send(unknown_length).await.body, refusal);
     }
-    assert_eq!(log.post(ENTRIES, &Signer::new().proposal(b"x")).await.status, 201, "smaller ones still get in");
+    assert_eq!(
+        log.post(ENTRIES, &Signer::new().proposal(b"x"))
+            .await
+            .status,
+        201,
+        "smaller ones still get in"
+    );
 }
 
 #[tokio::test]
 async fn large_bodies_are_checked_as_well() {
     let log = TestLog::start().await;
     let proposal = Signer::new().proposal(b"x");
-    let padded = format!("{{\"padding\":\"{}\",{}", "x".repeat(200_000), &proposal[1..]);
-    assert_eq!(log.post(ENTRIES, &padded).await.status, 201, "unknown members are ignored");
-    assert_eq!(log.post(ENTRIES, &proposal).await.status, 409, "it is the same entry");
+    let padded = format!(
+        "{{\"padding\":\"{}\",{}",
+        "x".repeat(200_000),
+        &proposal[1..]
+    );
+    assert_eq!(
+        log.post(ENTRIES, &padded).await.status,
+        201,
+        "unknown members are ignored"
+    );
+    assert_eq!(
+        log.post(ENTRIES, &proposal).await.status,
+        409,
+        "it is the same entry"
+    );
     let broken = format!("{}{{", " ".repeat(200_000));
     assert_eq!(log.post(ENTRIES, &broken).await.status, 400);
 }
@@ -50,7 +77,12 @@ async fn a_large_body_waits_its_turn_on_either_api() {
     tokio::time::pause();
     let chunked = |target: &str, body| {
         let request = Request::post(target).header("content-type", "application/json");
-        log.send(request.header("transfer-encoding", "chunked").body(body).expect("a request"))
+        log.send(
+            request
+                .header("transfer-encoding", "chunked")
+                .body(body)
+                .expect("a request"),
+        )
     };
     // A byte now and then holds the room as long as a body may take.
     let drops = || {
@@ -72,17 +104,26 @@ async fn a_large_body_waits_its_turn_on_either_api() {
 async fn a_body_needs_no_header_that_announces_it() {
     let log = TestLog::start().await;
     // As over HTTP/2.
-    let request = Request::post(ENTRIES).header("content-type", "text/plain").body(Body::from("{}"));
+    let request = Request::post(ENTRIES)
+        .header("content-type", "text/plain")
+        .body(Body::from("{}"));
     assert_eq!(log.send(request.expect("a request")).await.status, 415);
 }
 
 #[tokio::test]
 async fn long_targets_are_refused() {
     let log = TestLog::start().await;
-    let answer = log.get(&format!("/api/v1/log?x={}", "y".repeat(4096))).await;
+    let answer = log
+        .get(&format!("/api/v1/log?x={}", "y".repeat(4096)))
+        .await;
     let refusal = r#"{"code":414,"message":"Request URI Too Long. Limit set to 4096"}"#;
     assert_eq!((answer.status, answer.body.as_str()), (414, refusal));
-    assert_eq!(log.get(&format!("/api/v1/log?x={}", "y".repeat(4000))).await.status, 200);
+    assert_eq!(
+        log.get(&format!("/api/v1/log?x={}", "y".repeat(4000)))
+            .await
+            .status,
+        200
+    );
 }
 
 #[tokio::test]
@@ -93,7 +134,10 @@ async fn a_log_that_stops_answers_503_and_still_reads() {
     log.ledger.stop().await;
     let answer = log.post(ENTRIES, &signer.proposal(b"y")).await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, "5"));
-    assert_eq!(answer.body, "{\"code\":503,\"message\":\"the server is stopping\"}\n");
+    assert_eq!(
+        answer.body,
+        "{\"code\":503,\"message\":\"the server is stopping\"}\n"
+    );
     assert_eq!(log.get(&format!("{ENTRIES}?logIndex=0")).await.status, 200);
 }
 
@@ -101,11 +145,21 @@ async fn a_log_that_stops_answers_503_and_still_reads() {
 async fn an_entry_that_is_refused_leaves_no_trace() {
     let log = TestLog::start().await;
     let (one, other) = (Signer::new(), Signer::new());
-    let forged = one.proposal(b"x").replace(&one.public_key(), &other.public_key());
+    let forged = one
+        .proposal(b"x")
+        .replace(&one.public_key(), &other.public_key());
     let answer = log.post(ENTRIES, &forged).await;
     assert_eq!(answer.status, 400);
-    assert!(answer.body.starts_with(r#"{"code":400,"message":"error processing entry: "#), "{}", answer.body);
-    let not_a_key = one.proposal(b"x").replace(&one.public_key(), &STANDARD.encode("no key"));
+    assert!(
+        answer
+            .body
+            .starts_with(r#"{"code":400,"message":"error processing entry: "#),
+        "{}",
+        answer.body
+    );
+    let not_a_key = one
+        .proposal(b"x")
+        .replace(&one.public_key(), &STANDARD.encode("no key"));
     assert_eq!(log.post(ENTRIES, &not_a_key).await.status, 400);
     assert_eq!(log.get("/api/v1/log").await.json()["treeSize"], 0);
 }

@@ -34,18 +34,37 @@ pub(crate) async fn serve(change: impl FnOnce(&mut server::Settings)) -> Served 
     change(&mut settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let metrics_listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let (address, metrics) = (listener.local_addr().expect("bound"), metrics_listener.local_addr().expect("bound"));
+    let (address, metrics) = (
+        listener.local_addr().expect("bound"),
+        metrics_listener.local_addr().expect("bound"),
+    );
     let (stop, stopped) = oneshot::channel();
     let shutdown = async move { drop(stopped.await) };
-    let done = tokio::spawn(server::serve(listener, metrics_listener, ledger.clone(), settings, shutdown));
-    Served { address, metrics, ledger, stop, done, folder }
+    let done = tokio::spawn(server::serve(
+        listener,
+        metrics_listener,
+        ledger.clone(),
+        settings,
+        shutdown,
+    ));
+    Served {
+        address,
+        metrics,
+        ledger,
+        stop,
+        done,
+        folder,
+    }
 }
 
 impl Served {
     /// Waits until the server works on a request, which its metrics say.
     async fn is_working(&self) {
         let working = async {
-            while !exchange(self.metrics, GET_METRICS).await.contains("requests_in_flight 1") {
+            while !exchange(self.metrics, GET_METRICS)
+                .await
+                .contains("requests_in_flight 1")
+            {
                 tokio::task::yield_now().await;
             }
         };
@@ -66,7 +85,10 @@ async fn exchange(address: SocketAddr, text: &str) -> String {
 
 async fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    timeout(SOON, stream.read_to_end(&mut answer)).await.expect("in time").expect("closed in order");
+    timeout(SOON, stream.read_to_end(&mut answer))
+        .await
+        .expect("in time")
+        .expect("closed in order");
     String::from_utf8(answer).expect("UTF-8")
 }
 
@@ -74,7 +96,12 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
 async fn keep_alive(address: SocketAddr) -> TcpStream {
     let mut stream = connect(address).await;
     stream
-        .write_all(GET_LOG.replace("/api/v1/log", "/ping").replace("close", "keep-alive").as_bytes())
+        .write_all(
+            GET_LOG
+                .replace("/api/v1/log", "/ping")
+                .replace("close", "keep-alive")
+                .as_bytes(),
+        )
         .await
         .expect("open");
     let mut answer = Vec::new();
@@ -88,7 +115,10 @@ async fn keep_alive(address: SocketAddr) -> TcpStream {
 async fn silent_http2(address: SocketAddr) -> TcpStream {
     let mut stream = connect(address).await;
     let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    stream.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()).await.expect("open");
+    stream
+        .write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat())
+        .await
+        .expect("open");
     // The acknowledgement comes last.
     let mut answer = Vec::new();
     while !answer.ends_with(&[0, 0, 0, 4, 1, 0, 0, 0, 0]) {
@@ -124,10 +154,21 @@ fn post_head(length: usize) -> String {
 #[tokio::test]
 async fn metrics_have_a_listener_of_their_own() {
     let served = serve(|_| {}).await;
-    assert!(exchange(served.address, &post(&Signer::new().proposal(b"x"))).await.starts_with("HTTP/1.1 201 "));
-    assert!(exchange(served.address, GET_LOG).await.starts_with("HTTP/1.1 200 "));
+    assert!(
+        exchange(served.address, &post(&Signer::new().proposal(b"x")))
+            .await
+            .starts_with("HTTP/1.1 201 ")
+    );
+    assert!(
+        exchange(served.address, GET_LOG)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
     let text = exchange(served.metrics, GET_METRICS).await;
-    assert!(text.contains("content-type: text/plain; version=0.0.4"), "{text}");
+    assert!(
+        text.contains("content-type: text/plain; version=0.0.4"),
+        "{text}"
+    );
     for line in [
         "rekor_new_entries 1",
         r#"rekor_qps_by_api{code="200",method="GET",path="/api/v1/log"} 1"#,
@@ -142,8 +183,15 @@ async fn metrics_have_a_listener_of_their_own() {
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
-    assert!(!cfg!(target_os = "linux") || text.contains("process_resident_memory_bytes "), "{text}");
-    assert!(exchange(served.metrics, GET_LOG).await.starts_with("HTTP/1.1 404 "));
+    assert!(
+        !cfg!(target_os = "linux") || text.contains("process_resident_memory_bytes "),
+        "{text}"
+    );
+    assert!(
+        exchange(served.metrics, GET_LOG)
+            .await
+            .starts_with("HTTP/1.1 404 ")
+    );
 }
 
 #[tokio::test]
@@ -169,11 +217,20 @@ async fn every_answer_is_counted_by_its_operation_and_status() {
     let served = serve(|settings| settings.read_only = true).await;
     let ask = async |head: &str, body: &[u8]| {
         let mut stream = connect(served.address).await;
-        let head = format!("{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        let head = format!(
+            "{head} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n",
+            body.len()
+        );
         stream.write_all(head.as_bytes()).await.expect("it reads");
-        stream.write_all(&[b"Content-Type: application/grpc\r\n\r\n", body].concat()).await.expect("it reads");
+        stream
+            .write_all(&[b"Content-Type: application/grpc\r\n\r\n", body].concat())
+            .await
+            .expect("it reads");
         let mut answer = Vec::new();
-        timeout(SOON, stream.read_to_end(&mut answer)).await.expect("in time").expect("closed in order");
+        timeout(SOON, stream.read_to_end(&mut answer))
+            .await
+            .expect("in time")
+            .expect("closed in order");
     };
     ask(&format!("POST {}", crate::grpc::CREATE_ENTRY), &[0; 5]).await;
     ask("POST /grpc.health.v1.Health/Check", &[0; 5]).await;
@@ -208,10 +265,20 @@ async fn a_stop_finishes_what_was_accepted() {
     served.is_working().await;
     served.stop.send(()).expect("it runs");
     assert_eq!(read_to_end(&mut idle).await, "");
-    assert!(TcpStream::connect(served.address).await.is_err(), "no more connections");
-    stream.write_all(end.as_bytes()).await.expect("it still reads");
+    assert!(
+        TcpStream::connect(served.address).await.is_err(),
+        "no more connections"
+    );
+    stream
+        .write_all(end.as_bytes())
+        .await
+        .expect("it still reads");
     assert!(read_to_end(&mut stream).await.starts_with("HTTP/1.1 201 "));
-    timeout(SOON, served.done).await.expect("it stops").expect("no panic").expect("all was answered");
+    timeout(SOON, served.done)
+        .await
+        .expect("it stops")
+        .expect("no panic")
+        .expect("all was answered");
     assert_eq!(served.ledger.head().size.0, 1);
 }
 
@@ -219,17 +286,29 @@ async fn a_stop_finishes_what_was_accepted() {
 async fn a_stop_does_not_wait_for_ever() {
     let served = serve(|settings| settings.limits.stop_grace = Duration::from_millis(50)).await;
     let mut stream = connect(served.address).await;
-    stream.write_all(post_head(20).as_bytes()).await.expect("it reads");
+    stream
+        .write_all(post_head(20).as_bytes())
+        .await
+        .expect("it reads");
     served.is_working().await;
     served.stop.send(()).expect("it runs");
-    let outcome = timeout(SOON, served.done).await.expect("it stops").expect("no panic");
-    assert!(matches!(outcome, Err(server::ServeError::Unfinished(_))), "{outcome:?}");
+    let outcome = timeout(SOON, served.done)
+        .await
+        .expect("it stops")
+        .expect("no panic");
+    assert!(
+        matches!(outcome, Err(server::ServeError::Unfinished(_))),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
 async fn the_longest_idle_connection_goes_for_the_next_one() {
     let served = serve(|settings| settings.limits.connections = 2).await;
-    let mut idle = vec![keep_alive(served.address).await, silent_http2(served.address).await];
+    let mut idle = vec![
+        keep_alive(served.address).await,
+        silent_http2(served.address).await,
+    ];
     for _ in 0..3 {
         idle.push(keep_alive(served.address).await);
         let closed = idle.remove(0).read_to_end(&mut Vec::new()).await;
@@ -251,18 +330,36 @@ async fn an_address_over_its_limit_gives_up_its_idle_connections_and_then_gets_5
     let served = serve(|settings| settings.limits.connections_per_address = 1).await;
     let mut first = keep_alive(served.address).await;
     let mut at_work = connect(served.address).await;
-    at_work.write_all(post_head(20).as_bytes()).await.expect("it reads");
+    at_work
+        .write_all(post_head(20).as_bytes())
+        .await
+        .expect("it reads");
     assert_eq!(read_to_end(&mut first).await, "");
     served.is_working().await;
     let mut refused = connect(served.address).await;
     let answer = read_to_end(&mut refused).await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\n{\"code\":503,\"message\":\"too many connections\"}"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.ends_with("\r\n\r\n{\"code\":503,\"message\":\"too many connections\"}"),
+        "{answer}"
+    );
     let socket = TcpSocket::new_v4().expect("a socket");
-    socket.bind("127.0.0.2:0".parse().expect("an address")).expect("loopback has many");
+    socket
+        .bind("127.0.0.2:0".parse().expect("an address"))
+        .expect("loopback has many");
     let mut elsewhere = socket.connect(served.address).await.expect("it listens");
-    elsewhere.write_all(GET_LOG.as_bytes()).await.expect("it reads");
-    assert!(read_to_end(&mut elsewhere).await.starts_with("HTTP/1.1 200 "));
+    elsewhere
+        .write_all(GET_LOG.as_bytes())
+        .await
+        .expect("it reads");
+    assert!(
+        read_to_end(&mut elsewhere)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
     let text = exchange(served.metrics, GET_METRICS).await;
     for line in [
         r#"treehead_http_connections_closed_total{reason="for-same-address"} 1"#,
@@ -281,10 +378,16 @@ async fn an_idle_http2_connection_is_closed() {
     let mut bytes = Vec::new();
     let reading = silent.read_to_end(&mut bytes);
     tokio::time::resume();
-    timeout(SOON, reading).await.expect("in time").expect("closed in order");
+    timeout(SOON, reading)
+        .await
+        .expect("in time")
+        .expect("closed in order");
     assert!(frame_types(&bytes).contains(&GOAWAY), "{bytes:?}");
     let text = exchange(served.metrics, GET_METRICS).await;
-    assert!(text.contains(r#"treehead_http_connections_closed_total{reason="idle"} 1"#), "{text}");
+    assert!(
+        text.contains(r#"treehead_http_connections_closed_total{reason="idle"} 1"#),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -293,16 +396,30 @@ async fn a_stop_closes_connections_without_work_at_once() {
     let mut idle = keep_alive(served.address).await;
     let mut silent = silent_http2(served.address).await;
     let mut in_its_headers = connect(served.address).await;
-    in_its_headers.write_all(b"GET / HT").await.expect("it reads");
+    in_its_headers
+        .write_all(b"GET / HT")
+        .await
+        .expect("it reads");
     let started = Instant::now();
     served.stop.send(()).expect("it runs");
     assert_eq!(read_to_end(&mut idle).await, "");
     let mut bytes = Vec::new();
-    silent.read_to_end(&mut bytes).await.expect("closed in order");
+    silent
+        .read_to_end(&mut bytes)
+        .await
+        .expect("closed in order");
     assert!(frame_types(&bytes).contains(&GOAWAY), "{bytes:?}");
-    timeout(SOON, served.done).await.expect("it stops").expect("no panic").expect("nothing was unanswered");
+    timeout(SOON, served.done)
+        .await
+        .expect("it stops")
+        .expect("no panic")
+        .expect("nothing was unanswered");
     // Far below the idle limits and the grace, and far above what it takes.
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -326,7 +443,10 @@ async fn a_stop_waits_for_an_answer_that_is_read_slowly() {
         host::serve(listener, metrics_listener, role, shutdown, async {}).await
     });
     let mut stream = connect(address).await;
-    stream.write_all(GET_LOG.as_bytes()).await.expect("it reads");
+    stream
+        .write_all(GET_LOG.as_bytes())
+        .await
+        .expect("it reads");
     let mut start = [0; 16];
     stream.read_exact(&mut start).await.expect("an answer");
     stop.send(()).expect("it runs");
@@ -334,7 +454,11 @@ async fn a_stop_waits_for_an_answer_that_is_read_slowly() {
     tokio::time::sleep(2 * host::limits::FAREWELL).await;
     let rest = read_to_end(&mut stream).await;
     assert!(rest.len() > LENGTH, "{} bytes", rest.len());
-    timeout(SOON, served).await.expect("it stops").expect("no panic").expect("all was answered");
+    timeout(SOON, served)
+        .await
+        .expect("it stops")
+        .expect("no panic")
+        .expect("all was answered");
 }
 
 #[tokio::test]
@@ -342,18 +466,29 @@ async fn probes_are_answered_while_all_places_for_requests_are_taken() {
     // One place for requests, which the slow one has.
     let served = serve(|settings| settings.limits.connections = 2).await;
     let mut slow = connect(served.address).await;
-    slow.write_all(post_head(20).as_bytes()).await.expect("it reads");
+    slow.write_all(post_head(20).as_bytes())
+        .await
+        .expect("it reads");
     served.is_working().await;
     let mut waits = connect(served.address).await;
     waits.write_all(GET_LOG.as_bytes()).await.expect("buffered");
     for probe in ["/healthz", "/readyz"] {
         let probe = GET_LOG.replace("/api/v1/log", probe);
         let answer = exchange(served.address, &probe).await;
-        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("SERVING"), "{answer}");
-        assert!(exchange(served.metrics, &probe).await.starts_with("HTTP/1.1 200 "));
+        assert!(
+            answer.starts_with("HTTP/1.1 200 ") && answer.contains("SERVING"),
+            "{answer}"
+        );
+        assert!(
+            exchange(served.metrics, &probe)
+                .await
+                .starts_with("HTTP/1.1 200 ")
+        );
     }
     // It was the longest without work.
-    let closed = timeout(SOON, waits.read_to_end(&mut Vec::new())).await.expect("in time");
+    let closed = timeout(SOON, waits.read_to_end(&mut Vec::new()))
+        .await
+        .expect("in time");
     assert!(closed.map_or(true, |read| read == 0));
 }
 
@@ -364,26 +499,50 @@ async fn idle_connections_do_not_keep_scrapers_out() {
     for _ in 0..2 * host::limits::METRICS_CONNECTIONS {
         idle.push(connect(served.metrics).await);
     }
-    assert!(exchange(served.metrics, GET_METRICS).await.starts_with("HTTP/1.1 200 "));
+    assert!(
+        exchange(served.metrics, GET_METRICS)
+            .await
+            .starts_with("HTTP/1.1 200 ")
+    );
 }
 
 #[tokio::test]
 async fn heads_that_two_servers_may_read_differently_are_refused() {
     let served = serve(|_| {}).await;
-    let get = |headers: &str| format!("GET /api/v1/log HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+    let get =
+        |headers: &str| format!("GET /api/v1/log HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
     for (headers, status, message) in [
         ("", 400, "missing required Host header"),
         ("Host: a\r\nHost: b\r\n", 400, "more than one Host header"),
         ("Host: a b\r\n", 400, "malformed Host header"),
-        ("Host: a\r\nExpect: 200-ok\r\n", 417, "the only expectation that can be met is 100-continue"),
+        (
+            "Host: a\r\nExpect: 200-ok\r\n",
+            417,
+            "the only expectation that can be met is 100-continue",
+        ),
     ] {
         let answer = exchange(served.address, &get(headers)).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
-        assert!(answer.ends_with(&format!("\r\n\r\n{{\"code\":{status},\"message\":\"{message}\"}}")), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(
+            answer.ends_with(&format!(
+                "\r\n\r\n{{\"code\":{status},\"message\":\"{message}\"}}"
+            )),
+            "{answer}"
+        );
     }
-    assert!(exchange(served.address, "GET /api/v1/log HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 200 "));
+    assert!(
+        exchange(served.address, "GET /api/v1/log HTTP/1.0\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.0 200 ")
+    );
     let text = exchange(served.metrics, GET_METRICS).await;
-    assert!(text.contains(r#"treehead_http_refused_total{reason="host"} 3"#), "{text}");
+    assert!(
+        text.contains(r#"treehead_http_refused_total{reason="host"} 3"#),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -394,25 +553,41 @@ async fn every_answer_forbids_guessing_its_type() {
         let answer = exchange(served.address, &GET_LOG.replace("/api/v1/log", target)).await;
         assert!(answer.contains(nosniff), "{target}: {answer}");
     }
-    assert!(exchange(served.metrics, GET_METRICS).await.contains(nosniff));
+    assert!(
+        exchange(served.metrics, GET_METRICS)
+            .await
+            .contains(nosniff)
+    );
 }
 
 #[tokio::test]
 async fn headers_are_bounded() {
     let served = serve(|_| {}).await;
-    let long =
-        format!("GET /ping HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(3 * host::limits::MAX_HEADER_BYTES));
+    let long = format!(
+        "GET /ping HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "y".repeat(3 * host::limits::MAX_HEADER_BYTES)
+    );
     let answer = exchange(served.address, &long).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    let many = format!("GET /ping HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(host::limits::MAX_HEADERS));
-    assert!(exchange(served.address, &many).await.starts_with("HTTP/1.1 431 "));
+    let many = format!(
+        "GET /ping HTTP/1.1\r\nHost: x\r\n{}\r\n",
+        "X: y\r\n".repeat(host::limits::MAX_HEADERS)
+    );
+    assert!(
+        exchange(served.address, &many)
+            .await
+            .starts_with("HTTP/1.1 431 ")
+    );
 }
 
 #[tokio::test]
 async fn a_client_that_writes_before_it_reads_sees_why_it_is_refused() {
     let served = serve(|settings| settings.limits.body_bytes = 100_000).await;
     let answer = exchange(served.address, &post(&" ".repeat(150_000))).await;
-    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("Limit set to 100000"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413 ") && answer.contains("Limit set to 100000"),
+        "{answer}"
+    );
     let waits = post_head(150_000).replace("Host: x", "Host: x\r\nExpect: 100-continue");
     let answer = exchange(served.address, &waits).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
@@ -427,9 +602,14 @@ async fn a_body_that_follows_an_unmet_expectation_does_not_destroy_the_refusal()
         let mut stream = connect(served.address).await;
         let head = post_head(length).replace("Host: x", "Host: x\r\nExpect: 100-continue");
         stream.write_all(head.as_bytes()).await.expect("a head");
-        stream.write_all(&vec![b' '; length]).await.unwrap_or_else(|error| panic!("round {round}, the body: {error}"));
+        stream
+            .write_all(&vec![b' '; length])
+            .await
+            .unwrap_or_else(|error| panic!("round {round}, the body: {error}"));
         let mut answer = String::new();
-        let read = timeout(SOON, stream.read_to_string(&mut answer)).await.expect("it is closed");
+        let read = timeout(SOON, stream.read_to_string(&mut answer))
+            .await
+            .expect("it is closed");
         read.unwrap_or_else(|error| panic!("round {round}, the answer: {error}"));
         assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     }

@@ -1,6 +1,9 @@
 //! The server over HTTP: through the router, and through sockets.
 
-#![expect(clippy::expect_used, reason = "a test fails where something is not as it must be")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails where something is not as it must be"
+)]
 
 #[path = "../support/mod.rs"]
 mod support;

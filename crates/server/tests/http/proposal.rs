@@ -17,7 +17,10 @@ impl Signer {
     pub(crate) fn new() -> Self {
         let rng = SystemRandom::new();
         let key = SigningKey::generate_p256_pkcs8(&rng).expect("randomness");
-        Self { key: SigningKey::from_pkcs8(&key, &rng).expect("the key just made"), rng }
+        Self {
+            key: SigningKey::from_pkcs8(&key, &rng).expect("the key just made"),
+            rng,
+        }
     }
 
     /// The public key.
@@ -67,7 +70,9 @@ impl CertifiedSigner {
     pub(crate) fn new() -> Self {
         let key = KeyPair::generate().expect("randomness");
         let mut params = CertificateParams::new([]).expect("no names");
-        params.subject_alt_names = vec![SanType::Rfc822Name("ann@example.com".try_into().expect("ASCII"))];
+        params.subject_alt_names = vec![SanType::Rfc822Name(
+            "ann@example.com".try_into().expect("ASCII"),
+        )];
         let claims = [
             (8, "https://issuer.example.com"),
             (12, "https://github.com/org/repo"),
@@ -75,7 +80,12 @@ impl CertifiedSigner {
             (18, "https://github.com/org/repo/release@refs/heads/main"),
         ];
         params.custom_extensions = claims.map(|(number, text)| fulcio(number, text)).to_vec();
-        params.custom_extensions.push(CustomExtension::from_oid_content(&oid(4), b"Release".to_vec()));
+        params
+            .custom_extensions
+            .push(CustomExtension::from_oid_content(
+                &oid(4),
+                b"Release".to_vec(),
+            ));
         let certificate = params.self_signed(&key).expect("a certificate").pem();
         Self { key, certificate }
     }

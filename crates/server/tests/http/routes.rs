@@ -23,14 +23,38 @@ async fn routes_and_methods() {
         ("POST", "/api/v1/index/search", 405, "GET", GET_ONLY),
         ("BREW", "/api/v1/index/retrieve", 405, "POST", POST_ONLY),
         ("DELETE", "/api/v1/log/entries", 405, "GET,POST", BOTH),
-        ("PUT", "/api/v1/log/entries/retrieve/", 405, "GET,POST", BOTH),
+        (
+            "PUT",
+            "/api/v1/log/entries/retrieve/",
+            405,
+            "GET,POST",
+            BOTH,
+        ),
         ("GET", "/api/v1/log/entries/batch", 422, "", ""),
         ("PUT", "/api/v1/log/entries/batch/", 405, "GET,POST", BOTH),
         ("POST", "/api/v1/log/entries/abc", 405, "GET", GET_ONLY),
-        ("GET", "/nope/%22?x=1", 404, "", "path /nope/%22 was not found"),
+        (
+            "GET",
+            "/nope/%22?x=1",
+            404,
+            "",
+            "path /nope/%22 was not found",
+        ),
         ("GET", "/api/v1", 404, "", "path /api/v1 was not found"),
-        ("GET", "/API/v1/log", 404, "", "path /API/v1/log was not found"),
-        ("GET", "/api/v1/log/entries/a/b", 404, "", "path /api/v1/log/entries/a/b was not found"),
+        (
+            "GET",
+            "/API/v1/log",
+            404,
+            "",
+            "path /API/v1/log was not found",
+        ),
+        (
+            "GET",
+            "/api/v1/log/entries/a/b",
+            404,
+            "",
+            "path /api/v1/log/entries/a/b was not found",
+        ),
         ("GET", "//", 404, "", "path // was not found"),
         ("DELETE", "/", 200, "", ""),
         ("GET", "/Ping", 200, "", ""),
@@ -41,20 +65,41 @@ async fn routes_and_methods() {
         ("GET", "/swagger.json", 200, "", ""),
         ("GET", "/healthz", 200, "", ""),
         ("HEAD", "/readyz", 200, "", ""),
-        ("POST", "/healthz", 405, "GET,HEAD", "method {} is not allowed, but [GET,HEAD] are"),
+        (
+            "POST",
+            "/healthz",
+            405,
+            "GET,HEAD",
+            "method {} is not allowed, but [GET,HEAD] are",
+        ),
         ("GET", "/metrics", 404, "", "path /metrics was not found"),
     ] {
         let method: Method = method.parse().expect("a token");
-        let request = Request::builder().method(method.clone()).uri(target).body(Body::empty()).expect("a request");
+        let request = Request::builder()
+            .method(method.clone())
+            .uri(target)
+            .body(Body::empty())
+            .expect("a request");
         let answer = log.send(request).await;
-        assert_eq!((answer.status, answer.header("allow")), (status, allow), "{method} {target}");
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (status, allow),
+            "{method} {target}"
+        );
         if !message.is_empty() {
             let message = message.replace("{}", method.as_str());
-            assert_eq!(answer.body, format!("{{\"code\":{status},\"message\":\"{message}\"}}"));
+            assert_eq!(
+                answer.body,
+                format!("{{\"code\":{status},\"message\":\"{message}\"}}")
+            );
         }
         if method == Method::HEAD {
             assert_eq!(answer.body, "");
-            assert_ne!(answer.header("content-length"), "0", "it says how long the body would be");
+            assert_ne!(
+                answer.header("content-length"),
+                "0",
+                "it says how long the body would be"
+            );
         }
     }
 }
@@ -72,18 +117,33 @@ async fn reads_forbid_caches_even_when_they_fail() {
         ("/api/v1/log/entries/x", 422),
     ] {
         let answer = log.get(target).await;
-        assert_eq!((answer.status, answer.header("cache-control")), (status, NO_CACHE), "{target}");
+        assert_eq!(
+            (answer.status, answer.header("cache-control")),
+            (status, NO_CACHE),
+            "{target}"
+        );
         assert_eq!(answer.header("x-accel-expires"), "0");
     }
-    assert_eq!(log.post("/api/v1/index/retrieve", "{}").await.header("cache-control"), "");
+    assert_eq!(
+        log.post("/api/v1/index/retrieve", "{}")
+            .await
+            .header("cache-control"),
+        ""
+    );
 }
 
 #[tokio::test]
 async fn an_answer_names_its_request() {
     let log = TestLog::start().await;
-    let request = Request::get("/api/v1/log").header("x-request-id", "abc").body(Body::empty()).expect("a request");
+    let request = Request::get("/api/v1/log")
+        .header("x-request-id", "abc")
+        .body(Body::empty())
+        .expect("a request");
     assert_eq!(log.send(request).await.header("x-request-id"), "abc");
-    assert_eq!(log.get("/api/v1/log").await.header("x-request-id"), "test-1");
+    assert_eq!(
+        log.get("/api/v1/log").await.header("x-request-id"),
+        "test-1"
+    );
 }
 
 #[tokio::test]
@@ -99,12 +159,15 @@ async fn types_are_negotiated_before_bodies_are_read() {
         (None, "*/*", "", 422),
         (None, "text/html", "", 406),
     ] {
-        let mut request =
-            Request::post("/api/v1/index/retrieve").header("accept", accept).header("content-length", body.len());
+        let mut request = Request::post("/api/v1/index/retrieve")
+            .header("accept", accept)
+            .header("content-length", body.len());
         if let Some(content_type) = content_type {
             request = request.header("content-type", content_type);
         }
-        let answer = log.send(request.body(Body::from(body)).expect("a request")).await;
+        let answer = log
+            .send(request.body(Body::from(body)).expect("a request"))
+            .await;
         assert_eq!(answer.status, status, "{content_type:?} {accept} {body}");
     }
     let key = Request::get("/api/v1/log/publicKey")
@@ -113,21 +176,42 @@ async fn types_are_negotiated_before_bodies_are_read() {
         .expect("a request");
     let json: String = serde_json::from_value(log.send(key).await.json()).expect("a text");
     let pem = log.get("/api/v1/log/publicKey").await;
-    assert_eq!((json.as_str(), pem.header("content-type")), (pem.body.as_str(), "application/x-pem-file"));
+    assert_eq!(
+        (json.as_str(), pem.header("content-type")),
+        (pem.body.as_str(), "application/x-pem-file")
+    );
 }
 
 #[tokio::test]
 async fn pages_carry_the_address_that_they_were_reached_at() {
     let log = TestLog::start().await;
     for (path, host, expected) in [
-        ("/", "10.0.0.1:3000", "curl -s 'http://10.0.0.1:3000/api/v1/log/entries?logIndex=0'"),
-        ("/", crate::support::NAME, "curl -s 'https://rekor-lab/api/v1/log/entries?logIndex=0'"),
-        ("/docs", "10.0.0.1:3000", "curl -s http://10.0.0.1:3000/checkpoint"),
+        (
+            "/",
+            "10.0.0.1:3000",
+            "curl -s 'http://10.0.0.1:3000/api/v1/log/entries?logIndex=0'",
+        ),
+        (
+            "/",
+            crate::support::NAME,
+            "curl -s 'https://rekor-lab/api/v1/log/entries?logIndex=0'",
+        ),
+        (
+            "/docs",
+            "10.0.0.1:3000",
+            "curl -s http://10.0.0.1:3000/checkpoint",
+        ),
     ] {
-        let request = Request::get(path).header("host", host).body(Body::empty()).expect("a request");
+        let request = Request::get(path)
+            .header("host", host)
+            .body(Body::empty())
+            .expect("a request");
         let page = log.send(request).await;
         assert!(page.body.contains(expected), "{}", page.body);
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     }
-    assert_eq!(log.get("/swagger.json").await.json()["info"]["version"], "0.0.0");
+    assert_eq!(
+        log.get("/swagger.json").await.json()["info"]["version"],
+        "0.0.0"
+    );
 }

@@ -27,7 +27,13 @@ async fn filled(count: u8) -> (TestLog, Signer, Vec<(String, String)>) {
 async fn retrieved(log: &TestLog, target: &str, query: &Value) -> Vec<String> {
     let answer = log.post(target, &query.to_string()).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    answer.json().as_array().expect("a list").iter().map(only_key).collect()
+    answer
+        .json()
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(only_key)
+        .collect()
 }
 
 async fn found(log: &TestLog, query: Value) -> Vec<String> {
@@ -49,13 +55,20 @@ async fn retrieve_keeps_rekors_order_and_leaves_out_what_is_absent() {
         "entryUUIDs": [id(2)[16..], id(1), "f".repeat(64), other_tree, id(1)],
     });
     // Long IDs, then short ones, then proposals, then log indexes; twice asked for, twice given.
-    assert_eq!(retrieved(&log, RETRIEVE, &query).await, [id(1), id(1), id(2), id(3), id(0), id(0)]);
+    assert_eq!(
+        retrieved(&log, RETRIEVE, &query).await,
+        [id(1), id(1), id(2), id(3), id(0), id(0)]
+    );
     assert_eq!(
         retrieved(&log, &format!("{RETRIEVE}/"), &query).await.len(),
         6,
         "with a slash, as sigstore-python asks"
     );
-    assert!(retrieved(&log, RETRIEVE, &json!({"logIndexes": [99]})).await.is_empty());
+    assert!(
+        retrieved(&log, RETRIEVE, &json!({"logIndexes": [99]}))
+            .await
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -63,9 +76,16 @@ async fn retrieve_shows_all_entries_under_one_head() {
     let (log, _, entries) = filled(3).await;
     let answer = log.post(RETRIEVE, r#"{"logIndexes":[0,1,2]}"#).await.json();
     let checkpoints =
-        answer.as_array().expect("a list").iter().zip(&entries).map(|(entry, (_, id))| {
-            entry[id]["verification"]["inclusionProof"]["checkpoint"].as_str().expect("a note")
-        });
+        answer
+            .as_array()
+            .expect("a list")
+            .iter()
+            .zip(&entries)
+            .map(|(entry, (_, id))| {
+                entry[id]["verification"]["inclusionProof"]["checkpoint"]
+                    .as_str()
+                    .expect("a note")
+            });
     let checkpoints: Vec<&str> = checkpoints.collect();
     assert_eq!(checkpoints.len(), 3);
     assert!(checkpoints.windows(2).all(|pair| pair[0] == pair[1]));
@@ -76,9 +96,14 @@ async fn retrieve_refuses_ids_of_impossible_trees() {
     let (log, _, entries) = filled(1).await;
     for prefix in ["0000000000000000", "8000000000000000", "FFFFFFFFFFFFFFFF"] {
         let id = format!("{prefix}{}", &entries[0].1[16..]);
-        let answer = log.post(RETRIEVE, &json!({"entryUUIDs": [id]}).to_string()).await;
+        let answer = log
+            .post(RETRIEVE, &json!({"entryUUIDs": [id]}).to_string())
+            .await;
         assert_eq!(answer.status, 400);
-        assert_eq!(answer.body, format!("{{\"code\":400,\"message\":\"invalid entryID {id}\"}}\n"));
+        assert_eq!(
+            answer.body,
+            format!("{{\"code\":400,\"message\":\"invalid entryID {id}\"}}\n")
+        );
     }
 }
 
@@ -92,11 +117,40 @@ async fn an_entry_is_found_under_each_of_its_keys_newest_first() {
     for hash in [hash.clone(), hash.to_uppercase(), format!("sha256:{hash}")] {
         assert_eq!(found(&log, json!({"hash": hash})).await, [ids[1].clone()]);
     }
-    assert_eq!(found(&log, json!({"subject": format!("SHA256:{hash}")})).await, [ids[1].clone()], "in any case");
-    assert_eq!(found(&log, json!({"publicKey": key, "hash": hash, "operator": "and"})).await, [ids[1].clone()]);
-    assert_eq!(found(&log, json!({"publicKey": key, "hash": hash})).await, ids, "each once");
+    assert_eq!(
+        found(&log, json!({"subject": format!("SHA256:{hash}")})).await,
+        [ids[1].clone()],
+        "in any case"
+    );
+    assert_eq!(
+        found(
+            &log,
+            json!({"publicKey": key, "hash": hash, "operator": "and"})
+        )
+        .await,
+        [ids[1].clone()]
+    );
+    assert_eq!(
+        found(&log, json!({"publicKey": key, "hash": hash})).await,
+        ids,
+        "each once"
+    );
     let other = sha256(b"other").to_string();
-    assert!(found(&log, json!({"publicKey": key, "hash": other, "operator": "and"})).await.is_empty());
-    assert_eq!(found(&log, json!({"publicKey": key, "hash": other, "operator": "or"})).await, ids);
+    assert!(
+        found(
+            &log,
+            json!({"publicKey": key, "hash": other, "operator": "and"})
+        )
+        .await
+        .is_empty()
+    );
+    assert_eq!(
+        found(
+            &log,
+            json!({"publicKey": key, "hash": other, "operator": "or"})
+        )
+        .await,
+        ids
+    );
     assert!(found(&log, json!({"operator": "and"})).await.is_empty());
 }

@@ -11,7 +11,8 @@ use crate::v2::{open_checkpoint, verify_in};
 const V2: &str = "/api/v2/log/entries";
 const FROZEN: &str = "This log has been frozen, please switch to the latest log.\n";
 
-/// The hosts that mean the first tree, the second and, like any other name, the third and active one.
+/// The hosts that mean the first tree, the second and, like any other name, the third and active
+/// one.
 const HOSTS: [&[&str]; 3] = [
     &[NAME, "Rekor-Lab:3000"],
     &["two.example", "two.example:443"],
@@ -19,9 +20,19 @@ const HOSTS: [&[&str]; 3] = [
 ];
 
 async fn send(log: &TestLog, method: &str, host: &str, target: &str, body: &str) -> Answer {
-    let request = Request::builder().method(method).uri(target).header("host", host);
-    let request = request.header("content-length", body.len()).header("content-type", "application/json");
-    log.send(request.body(Body::from(body.to_owned())).expect("a request")).await
+    let request = Request::builder()
+        .method(method)
+        .uri(target)
+        .header("host", host);
+    let request = request
+        .header("content-length", body.len())
+        .header("content-type", "application/json");
+    log.send(
+        request
+            .body(Body::from(body.to_owned()))
+            .expect("a request"),
+    )
+    .await
 }
 
 async fn get(log: &TestLog, host: &str, target: &str) -> Answer {
@@ -32,12 +43,19 @@ async fn get(log: &TestLog, host: &str, target: &str) -> Answer {
 async fn three_trees() -> TestLog {
     let log = TestLog::start().await;
     let signer = Signer::new();
-    for (size, next) in [(2_u8, Some("two.example")), (3, Some("three.example")), (4, None)] {
+    for (size, next) in [
+        (2_u8, Some("two.example")),
+        (3, Some("three.example")),
+        (4, None),
+    ] {
         for number in 0..size {
             let artifact = [size, number];
             let answer = match number % 2 {
                 0 => log.post(V2, &signer.proposal_v2(&artifact)).await,
-                _ => log.post("/api/v1/log/entries", &signer.proposal(&artifact)).await,
+                _ => {
+                    log.post("/api/v1/log/entries", &signer.proposal(&artifact))
+                        .await
+                }
             };
             assert_eq!(answer.status, 201, "{}", answer.body);
         }
@@ -50,7 +68,12 @@ async fn three_trees() -> TestLog {
 
 fn oldest_first(log: &TestLog) -> Vec<std::sync::Arc<Head>> {
     let shards = log.ledger.shards();
-    shards.frozen().iter().chain([shards.active()]).cloned().collect()
+    shards
+        .frozen()
+        .iter()
+        .chain([shards.active()])
+        .cloned()
+        .collect()
 }
 
 #[tokio::test]
@@ -71,25 +94,67 @@ async fn each_tree_is_read_under_its_own_host() {
                 assert_eq!(entry["logIndex"], index.to_string(), "counted in its tree");
                 verify_in(&log, &head.tree, &entry).await;
                 leaf_hashes.push(crate::v2::leaf_hash(&entry));
-                let same = get(&log, host, &format!("{V2}?leafHash={}", leaf_hashes[index as usize])).await;
+                let same = get(
+                    &log,
+                    host,
+                    &format!("{V2}?leafHash={}", leaf_hashes[index as usize]),
+                )
+                .await;
                 assert_eq!(same.json(), entry);
             }
             assert_eq!(get(&log, host, &format!("{V2}/{size}")).await.status, 404);
             let tile = get(&log, host, &format!("/tile/0/000.p/{size}")).await;
-            assert_eq!(tile.bytes, leaf_hashes.iter().flat_map(|hash| hash.0).collect::<Vec<u8>>());
+            assert_eq!(
+                tile.bytes,
+                leaf_hashes
+                    .iter()
+                    .flat_map(|hash| hash.0)
+                    .collect::<Vec<u8>>()
+            );
             let is_named = !["elsewhere.example", "[::1]:80"].contains(host);
-            let lifetime = if is_named { "private, max-age=3600, immutable" } else { "no-cache" };
-            assert_eq!(tile.header("cache-control"), lifetime, "{host}: the next tree has another tile there");
-            let bundle = get(&log, host, &format!("/api/v2/tile/entries/000.p/{size}")).await.bytes;
+            let lifetime = if is_named {
+                "private, max-age=3600, immutable"
+            } else {
+                "no-cache"
+            };
+            assert_eq!(
+                tile.header("cache-control"),
+                lifetime,
+                "{host}: the next tree has another tile there"
+            );
+            let bundle = get(&log, host, &format!("/api/v2/tile/entries/000.p/{size}"))
+                .await
+                .bytes;
             let bundled = crate::v2::entries(&bundle);
-            assert_eq!(bundled.iter().map(|entry| tlog::leaf_hash(entry)).collect::<Vec<_>>(), leaf_hashes);
-            assert_eq!(get(&log, host, &format!("/tile/0/000.p/{}", size + 1)).await.status, 404);
+            assert_eq!(
+                bundled
+                    .iter()
+                    .map(|entry| tlog::leaf_hash(entry))
+                    .collect::<Vec<_>>(),
+                leaf_hashes
+            );
+            assert_eq!(
+                get(&log, host, &format!("/tile/0/000.p/{}", size + 1))
+                    .await
+                    .status,
+                404
+            );
             let consistency = format!("/api/v2/log/proof/consistency?first=1&last={size}");
             assert_eq!(get(&log, host, &consistency).await.status, 200);
             let beyond = format!("/api/v2/log/proof/consistency?first=1&last={}", size + 1);
             assert_eq!(get(&log, host, &beyond).await.status, 400);
-            let of_others = log.get(&format!("{V2}?leafHash={}", leaf_hashes[0])).await.status;
-            assert_eq!(of_others, if head.tree.id == log.ledger.tree().id { 200 } else { 404 });
+            let of_others = log
+                .get(&format!("{V2}?leafHash={}", leaf_hashes[0]))
+                .await
+                .status;
+            assert_eq!(
+                of_others,
+                if head.tree.id == log.ledger.tree().id {
+                    200
+                } else {
+                    404
+                }
+            );
         }
     }
 }
@@ -101,7 +166,11 @@ async fn a_frozen_tree_says_so_to_those_who_write_under_its_host() {
     for host in [HOSTS[0], HOSTS[1]].concat() {
         for body in [&proposal, ""] {
             let answer = send(&log, "POST", host, V2, body).await;
-            assert_eq!((answer.status, answer.body.as_str()), (405, FROZEN), "{host}");
+            assert_eq!(
+                (answer.status, answer.body.as_str()),
+                (405, FROZEN),
+                "{host}"
+            );
             assert_eq!(answer.header("content-type"), "text/plain; charset=utf-8");
         }
     }
@@ -111,6 +180,16 @@ async fn a_frozen_tree_says_so_to_those_who_write_under_its_host() {
         assert_eq!(answer.json()["logIndex"], "4");
         verify_in(&log, &log.ledger.tree(), &answer.json()).await;
     }
-    let by_v1 = send(&log, "POST", NAME, "/api/v1/log/entries", &Signer::new().proposal(b"y")).await;
-    assert_eq!(by_v1.status, 201, "to v1 all trees are one log, under any name");
+    let by_v1 = send(
+        &log,
+        "POST",
+        NAME,
+        "/api/v1/log/entries",
+        &Signer::new().proposal(b"y"),
+    )
+    .await;
+    assert_eq!(
+        by_v1.status, 201,
+        "to v1 all trees are one log, under any name"
+    );
 }

@@ -12,7 +12,9 @@ use http::Request;
 use ledger::Tree;
 use serde_json::Value;
 use server::OnDuplicate;
-use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TILE_WIDTH, TileId, TileTree, TreeSize, VerifyingKey};
+use tlog::{
+    Checkpoint, Hash, LeafIndex, NoteKey, TILE_WIDTH, TileId, TileTree, TreeSize, VerifyingKey,
+};
 
 use crate::life::only_key;
 use crate::proposal::Signer;
@@ -35,24 +37,58 @@ async fn an_entry_is_an_entry_by_whichever_api_it_came() {
         let by_v1 = log.get(&format!("{V1}?logIndex={index}")).await.json();
         let by_v1 = &by_v1[only_key(&by_v1)];
         let by_v2 = log.get(&format!("{V2}/{index}")).await;
-        assert_eq!((by_v2.status, by_v2.header("content-type")), (200, "application/json"));
+        assert_eq!(
+            (by_v2.status, by_v2.header("content-type")),
+            (200, "application/json")
+        );
         let by_v2 = by_v2.json();
         verify(&log, &by_v2).await;
         assert_eq!(by_v1["body"], by_v2["canonicalizedBody"]);
-        assert_eq!((&by_v2["kindVersion"]["kind"], &by_v2["kindVersion"]["version"]), (&kind.into(), &version.into()));
-        assert_eq!((&by_v2["integratedTime"], &by_v2["inclusionPromise"]), (&"0".into(), &Value::Null));
+        assert_eq!(
+            (
+                &by_v2["kindVersion"]["kind"],
+                &by_v2["kindVersion"]["version"]
+            ),
+            (&kind.into(), &version.into())
+        );
+        assert_eq!(
+            (&by_v2["integratedTime"], &by_v2["inclusionPromise"]),
+            (&"0".into(), &Value::Null)
+        );
         assert!(by_v1["integratedTime"].as_i64().expect("seconds") > 0);
         verify_signed_entry_timestamp(&log, by_v1).await;
         let again = log.get(&format!("{V1}?logIndex={index}")).await.json();
-        assert_eq!(&again[only_key(&again)], by_v1, "the signed entry timestamp stays");
+        assert_eq!(
+            &again[only_key(&again)],
+            by_v1,
+            "the signed entry timestamp stays"
+        );
         let leaf_hash = leaf_hash(&by_v2);
-        assert_eq!(log.get(&format!("{V2}?leafHash={leaf_hash}")).await.json(), by_v2);
+        assert_eq!(
+            log.get(&format!("{V2}?leafHash={leaf_hash}")).await.json(),
+            by_v2
+        );
     }
-    let found = log.post("/api/v1/index/retrieve", &format!("{{\"hash\":\"{}\"}}", tlog::sha256(b"two"))).await;
-    assert_eq!(found.json().as_array().map(Vec::len), Some(1), "{}", found.body);
+    let found = log
+        .post(
+            "/api/v1/index/retrieve",
+            &format!("{{\"hash\":\"{}\"}}", tlog::sha256(b"two")),
+        )
+        .await;
+    assert_eq!(
+        found.json().as_array().map(Vec::len),
+        Some(1),
+        "{}",
+        found.body
+    );
     let key = serde_json::json!({"publicKey": {"format": "x509", "content": signer.public_key()}});
     let found = log.post("/api/v1/index/retrieve", &key.to_string()).await;
-    assert_eq!(found.json().as_array().map(Vec::len), Some(2), "under one key: {}", found.body);
+    assert_eq!(
+        found.json().as_array().map(Vec::len),
+        Some(2),
+        "under one key: {}",
+        found.body
+    );
 }
 
 #[tokio::test]
@@ -85,12 +121,25 @@ async fn what_is_not_there_or_no_question_is_refused() {
         ("/tile", 404, 5),
     ] {
         let answer = log.get(target).await;
-        assert_eq!((answer.status, &answer.json()["code"]), (status, &code.into()), "{target}: {}", answer.body);
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (status, &code.into()),
+            "{target}: {}",
+            answer.body
+        );
     }
     let absent = tlog::sha256(b"absent");
-    for target in [format!("{V2}?leafHash={absent}"), "/tile/0/000".to_owned(), format!("{V2}/1")] {
+    for target in [
+        format!("{V2}?leafHash={absent}"),
+        "/tile/0/000".to_owned(),
+        format!("{V2}/1"),
+    ] {
         let answer = log.get(&target).await;
-        assert_eq!((answer.status, answer.header("cache-control")), (404, "no-cache"), "what comes may be there soon");
+        assert_eq!(
+            (answer.status, answer.header("cache-control")),
+            (404, "no-cache"),
+            "what comes may be there soon"
+        );
     }
 }
 
@@ -114,7 +163,14 @@ async fn fifty_identical_posts_make_one_leaf() {
                 status => panic!("{status}: {}", answer.body),
             }
         }
-        assert_eq!(created, if on_duplicate == OnDuplicate::Stored { 50 } else { 1 });
+        assert_eq!(
+            created,
+            if on_duplicate == OnDuplicate::Stored {
+                50
+            } else {
+                1
+            }
+        );
     }
 }
 
@@ -125,7 +181,10 @@ async fn v1_can_answer_duplicates_with_the_stored_entry_too() {
     let log = TestLog::of(opened);
     let proposal = Signer::new().proposal(b"x");
     let (first, again) = (log.post(V1, &proposal).await, log.post(V1, &proposal).await);
-    assert_eq!((first.status, again.status, &first.body), (201, 201, &again.body));
+    assert_eq!(
+        (first.status, again.status, &first.body),
+        (201, 201, &again.body)
+    );
     assert_eq!(first.header("location"), again.header("location"));
 }
 
@@ -142,59 +201,116 @@ async fn tiles_and_bundles_are_the_log() {
         assert_eq!(answer.status, 201);
     }
     let note = log.get("/checkpoint").await;
-    assert_eq!((note.header("content-type"), note.header("cache-control")), ("text/plain; charset=utf-8", "no-cache"));
+    assert_eq!(
+        (note.header("content-type"), note.header("cache-control")),
+        ("text/plain; charset=utf-8", "no-cache")
+    );
     let checkpoint = open_checkpoint(&log, &log.ledger.tree(), &note.body).await;
     assert_eq!(checkpoint.size, TreeSize(300));
     assert_eq!(log.get("/api/v2/checkpoint").await.body, note.body);
 
     let by_name = async |path: &str| {
-        log.send(Request::get(path).header("host", NAME).body(Body::empty()).expect("a request")).await
+        log.send(
+            Request::get(path)
+                .header("host", NAME)
+                .body(Body::empty())
+                .expect("a request"),
+        )
+        .await
     };
     let full = by_name("/tile/0/000").await;
-    assert_eq!(full.header("cache-control"), "private, max-age=604800, immutable");
+    assert_eq!(
+        full.header("cache-control"),
+        "private, max-age=604800, immutable"
+    );
     let partial = log.get("/api/v2/tile/0/001.p/44").await;
     assert_eq!(partial.header("content-type"), "application/octet-stream");
     let level_one = log.get("/tile/1/000.p/1").await;
-    let tiles: HashMap<TileId, Arc<TileTree>> = [((0, 0), &full), ((0, 1), &partial), ((1, 0), &level_one)]
-        .map(|((level, index), tile)| {
-            (TileId { level, index }, Arc::new(TileTree::new(&hashes(&tile.bytes)).expect("1 to 256")))
-        })
-        .into();
-    assert_eq!(tlog::root_at(TreeSize(300), &tiles).expect("all tiles"), checkpoint.root);
+    let tiles: HashMap<TileId, Arc<TileTree>> =
+        [((0, 0), &full), ((0, 1), &partial), ((1, 0), &level_one)]
+            .map(|((level, index), tile)| {
+                (
+                    TileId { level, index },
+                    Arc::new(TileTree::new(&hashes(&tile.bytes)).expect("1 to 256")),
+                )
+            })
+            .into();
+    assert_eq!(
+        tlog::root_at(TreeSize(300), &tiles).expect("all tiles"),
+        checkpoint.root
+    );
 
     // Every width that a tile ever had stays, and is the beginning of the full one.
     for width in [1, 17, 255] {
         let tile = by_name(&format!("/tile/0/000.p/{width}")).await;
         assert_eq!(tile.bytes, full.bytes[..32 * width]);
-        assert_eq!(tile.header("cache-control"), "private, max-age=3600, immutable");
+        assert_eq!(
+            tile.header("cache-control"),
+            "private, max-age=3600, immutable"
+        );
     }
     let mut leaves = Vec::new();
-    for (path, width) in [("/tile/entries/000", TILE_WIDTH), ("/tile/entries/001.p/44", 44)] {
+    for (path, width) in [
+        ("/tile/entries/000", TILE_WIDTH),
+        ("/tile/entries/001.p/44", 44),
+    ] {
         let plain = log.get(path).await;
         assert_eq!(plain.header("content-encoding"), "");
         let vary: Vec<_> = plain.headers.get_all("vary").iter().collect();
         assert_eq!(vary, ["accept-encoding"]);
-        let request = Request::get(path).header("accept-encoding", "br, gzip").body(Body::empty()).expect("a request");
+        let request = Request::get(path)
+            .header("accept-encoding", "br, gzip")
+            .body(Body::empty())
+            .expect("a request");
         let compressed = log.send(request).await;
         assert_eq!(compressed.header("content-encoding"), "gzip");
         let mut unpacked = Vec::new();
-        GzDecoder::new(compressed.bytes.as_slice()).read_to_end(&mut unpacked).expect("gzip");
+        GzDecoder::new(compressed.bytes.as_slice())
+            .read_to_end(&mut unpacked)
+            .expect("gzip");
         assert!(compressed.bytes.len() < plain.bytes.len());
         assert_eq!(unpacked, plain.bytes);
         let entries = entries(&plain.bytes);
         assert_eq!(entries.len(), width);
         leaves.extend(entries.iter().map(|entry| tlog::leaf_hash(entry)));
     }
-    assert_eq!(leaves, [hashes(&full.bytes), hashes(&partial.bytes)].concat());
-    assert_eq!(entries(&log.get("/tile/entries/000.p/7").await.bytes).len(), 7);
+    assert_eq!(
+        leaves,
+        [hashes(&full.bytes), hashes(&partial.bytes)].concat()
+    );
+    assert_eq!(
+        entries(&log.get("/tile/entries/000.p/7").await.bytes).len(),
+        7
+    );
 
-    let proof = log.get("/api/v2/log/proof/consistency?first=255&last=300").await.json();
-    assert_eq!((&proof["firstSize"], &proof["lastSize"]), (&"255".into(), &"300".into()));
-    let proof: Vec<Hash> = proof["hashes"].as_array().expect("a list").iter().map(hash).collect();
-    let smaller: HashMap<TileId, Arc<TileTree>> =
-        [(TileId { level: 0, index: 0 }, Arc::new(TileTree::new(&leaves[..255]).expect("255")))].into();
+    let proof = log
+        .get("/api/v2/log/proof/consistency?first=255&last=300")
+        .await
+        .json();
+    assert_eq!(
+        (&proof["firstSize"], &proof["lastSize"]),
+        (&"255".into(), &"300".into())
+    );
+    let proof: Vec<Hash> = proof["hashes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(hash)
+        .collect();
+    let smaller: HashMap<TileId, Arc<TileTree>> = [(
+        TileId { level: 0, index: 0 },
+        Arc::new(TileTree::new(&leaves[..255]).expect("255")),
+    )]
+    .into();
     let root = tlog::root_at(TreeSize(255), &smaller).expect("one tile");
-    tlog::verify_consistency(TreeSize(255), &root, TreeSize(300), &checkpoint.root, &proof).expect("consistent");
+    tlog::verify_consistency(
+        TreeSize(255),
+        &root,
+        TreeSize(300),
+        &checkpoint.root,
+        &proof,
+    )
+    .expect("consistent");
 }
 
 #[tokio::test]
@@ -202,20 +318,38 @@ async fn a_log_for_one_api_says_so() {
     let signer = Signer::new();
     let v1 = TestLog::of(open_log_for(ledger::Apis::V1).await);
     assert_eq!(v1.post(V1, &signer.proposal(b"x")).await.status, 201);
-    for (method, target) in
-        [("POST", V2), ("GET", "/api/v2/log/entries/0"), ("GET", "/checkpoint"), ("GET", "/tile/0/000.p/1")]
-    {
-        let request = Request::builder().method(method).uri(target).body(Body::empty()).expect("a request");
+    for (method, target) in [
+        ("POST", V2),
+        ("GET", "/api/v2/log/entries/0"),
+        ("GET", "/checkpoint"),
+        ("GET", "/tile/0/000.p/1"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .body(Body::empty())
+            .expect("a request");
         let answer = v1.send(request).await;
         assert_eq!(answer.status, 404, "{target}");
-        assert_eq!(answer.json()["message"], "this log speaks the Rekor v1 API only");
+        assert_eq!(
+            answer.json()["message"],
+            "this log speaks the Rekor v1 API only"
+        );
     }
     let v2 = TestLog::of(open_log_for(ledger::Apis::V2).await);
     let refused = v2.post(V1, &signer.proposal(b"x")).await;
     assert_eq!((refused.status, refused.header("allow")), (405, "GET"));
-    assert!(refused.body.contains("/api/v2/log/entries"), "{}", refused.body);
+    assert!(
+        refused.body.contains("/api/v2/log/entries"),
+        "{}",
+        refused.body
+    );
     assert_eq!(v2.post(V2, &signer.proposal_v2(b"x")).await.status, 201);
-    assert_eq!(v2.get(&format!("{V1}?logIndex=0")).await.status, 200, "it can still be read");
+    assert_eq!(
+        v2.get(&format!("{V1}?logIndex=0")).await.status,
+        200,
+        "it can still be read"
+    );
 }
 
 /// The entries of a bundle.
@@ -242,17 +376,38 @@ pub(crate) async fn verify(log: &TestLog, entry: &Value) {
 
 /// The same of an entry in one of the trees.
 pub(crate) async fn verify_in(log: &TestLog, tree: &Tree, entry: &Value) {
-    let number = |value: &Value| value.as_str().and_then(|text| text.parse::<u64>().ok()).expect("a number as text");
+    let number = |value: &Value| {
+        value
+            .as_str()
+            .and_then(|text| text.parse::<u64>().ok())
+            .expect("a number as text")
+    };
     let proof = &entry["inclusionProof"];
     assert_eq!(entry["logIndex"], proof["logIndex"]);
-    let (index, size) = (LeafIndex(number(&proof["logIndex"])), TreeSize(number(&proof["treeSize"])));
-    let path: Vec<Hash> = proof["hashes"].as_array().expect("a list").iter().map(hash).collect();
+    let (index, size) = (
+        LeafIndex(number(&proof["logIndex"])),
+        TreeSize(number(&proof["treeSize"])),
+    );
+    let path: Vec<Hash> = proof["hashes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(hash)
+        .collect();
     let leaf_hash = leaf_hash(entry);
     let root = hash(&proof["rootHash"]);
     tlog::verify_inclusion(&leaf_hash, index, size, &root, &path).expect("included");
-    let checkpoint = open_checkpoint(log, tree, proof["checkpoint"]["envelope"].as_str().expect("a note")).await;
+    let checkpoint = open_checkpoint(
+        log,
+        tree,
+        proof["checkpoint"]["envelope"].as_str().expect("a note"),
+    )
+    .await;
     assert_eq!((checkpoint.size, checkpoint.root), (size, root));
-    assert_eq!(hash(&entry["logId"]["keyId"]), log_key(log, tree).await.log_id());
+    assert_eq!(
+        hash(&entry["logId"]["keyId"]),
+        log_key(log, tree).await.log_id()
+    );
 }
 
 async fn verify_signed_entry_timestamp(log: &TestLog, entry: &Value) {
@@ -261,7 +416,10 @@ async fn verify_signed_entry_timestamp(log: &TestLog, entry: &Value) {
         entry["body"], entry["integratedTime"], entry["logID"], entry["logIndex"]
     );
     let signature = bytes(&entry["verification"]["signedEntryTimestamp"]);
-    log_key(log, &log.ledger.tree()).await.verify(payload.as_bytes(), &signature).expect("the log signed it");
+    log_key(log, &log.ledger.tree())
+        .await
+        .verify(payload.as_bytes(), &signature)
+        .expect("the log signed it");
 }
 
 pub(crate) async fn open_checkpoint(log: &TestLog, tree: &Tree, note: &str) -> Checkpoint {
@@ -270,8 +428,14 @@ pub(crate) async fn open_checkpoint(log: &TestLog, tree: &Tree, note: &str) -> C
 }
 
 async fn log_key(log: &TestLog, tree: &Tree) -> VerifyingKey {
-    let pem = log.get(&format!("/api/v1/log/publicKey?treeID={}", tree.id)).await.body;
-    let base64: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let pem = log
+        .get(&format!("/api/v1/log/publicKey?treeID={}", tree.id))
+        .await
+        .body;
+    let base64: String = pem
+        .lines()
+        .filter(|line| !line.starts_with("-----"))
+        .collect();
     VerifyingKey::from_spki(&STANDARD.decode(base64).expect("base64")).expect("a P-256 key")
 }
 
@@ -285,5 +449,7 @@ fn hash(value: &Value) -> Hash {
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
-    STANDARD.decode(value.as_str().expect("a text")).expect("base64")
+    STANDARD
+        .decode(value.as_str().expect("a text"))
+        .expect("base64")
 }

@@ -39,7 +39,9 @@ pub(crate) struct Answer {
 impl Answer {
     /// A header as text; empty where it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("visible ASCII"))
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("visible ASCII"))
     }
 
     /// The body as JSON.
@@ -64,8 +66,12 @@ pub(crate) async fn open_log_by(clock: Arc<dyn Clock>, apis: Apis) -> (Ledger, S
     let rng = SystemRandom::new();
     let key = SigningKey::generate_p256_pkcs8(&rng).expect("randomness");
     let key = SigningKey::from_pkcs8(&key, &rng).expect("the key just made");
-    let store = SqliteStore::open(&database(folder.path())).await.expect("a database");
-    ledger::create_tree(&store, NAME, apis, key.verifying_key(), None, &rng).await.expect("a tree");
+    let store = SqliteStore::open(&database(folder.path()))
+        .await
+        .expect("a database");
+    ledger::create_tree(&store, NAME, apis, key.verifying_key(), None, &rng)
+        .await
+        .expect("a tree");
     let metrics = prometheus::Registry::new();
     let ledger = Ledger::open(ledger::Settings {
         store: Arc::new(store),
@@ -96,20 +102,35 @@ fn keys(folder: &Path) -> PathBuf {
     folder.join("keys")
 }
 
-/// Rotates the log in this folder, as `treehead rotate` does beside a server, and waits until the server has moved on
-/// and finished the frozen tree.
+/// Rotates the log in this folder, as `treehead rotate` does beside a server, and waits until the
+/// server has moved on and finished the frozen tree.
 pub(crate) async fn rotate(ledger: &Ledger, folder: &Path, origin_v2: &str) {
     let rng = SystemRandom::new();
-    let store = SqliteStore::open(&database(folder)).await.expect("the database");
-    let active = ledger.trees().await.expect("readable").pop().expect("an active tree");
+    let store = SqliteStore::open(&database(folder))
+        .await
+        .expect("the database");
+    let active = ledger
+        .trees()
+        .await
+        .expect("readable")
+        .pop()
+        .expect("an active tree");
     fs::create_dir_all(keys(folder)).expect("a folder of keys");
     let path = keys(folder).join(format!("{}.pem", active.tree_id));
     let (key, _) = key_file::read_or_make(&path, KeyAlgorithm::EcdsaP256, &rng).expect("a key");
     let key = key.verifying_key();
-    rotation::register(&store, &active.name, key).await.expect("registered");
-    rotation::freeze(&store, &active, key, origin_v2, &rng).await.expect("frozen");
+    rotation::register(&store, &active.name, key)
+        .await
+        .expect("registered");
+    rotation::freeze(&store, &active, key, origin_v2, &rng)
+        .await
+        .expect("frozen");
     let has_moved = || ledger.tree().id != active.tree_id;
-    let is_finished = || ledger.head_of(active.tree_id).is_some_and(|head| head.checkpoint_v2.contains("Log frozen"));
+    let is_finished = || {
+        ledger
+            .head_of(active.tree_id)
+            .is_some_and(|head| head.checkpoint_v2.contains("Log frozen"))
+    };
     while !(has_moved() && is_finished()) {
         tokio::task::yield_now().await;
     }
@@ -124,7 +145,11 @@ impl TestLog {
     /// A log that was opened.
     pub(crate) fn of((ledger, settings, folder): (Ledger, Settings, TempDir)) -> Self {
         let router = server::router(ledger.clone(), &settings).expect("fresh metrics");
-        Self { ledger, router, folder }
+        Self {
+            ledger,
+            router,
+            folder,
+        }
     }
 
     /// Goes on in a new tree with this v2 origin.
@@ -134,16 +159,27 @@ impl TestLog {
 
     /// Sends one request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let response = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .expect("infallible");
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.expect("in memory").to_bytes().to_vec();
         let body = String::from_utf8_lossy(&bytes).into_owned();
-        Answer { status: head.status.as_u16(), headers: head.headers, body, bytes }
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
+            bytes,
+        }
     }
 
     /// GET.
     pub(crate) async fn get(&self, target: &str) -> Answer {
-        self.send(Request::get(target).body(Body::empty()).expect("a request")).await
+        self.send(Request::get(target).body(Body::empty()).expect("a request"))
+            .await
     }
 
     /// POST of JSON.

@@ -2,7 +2,9 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
-use tlog::{AddCheckpoint, AddCheckpointError, MAX_WITNESS_PROOF, TreeSize, parse_cosigned_size, sha256};
+use tlog::{
+    AddCheckpoint, AddCheckpointError, MAX_WITNESS_PROOF, TreeSize, parse_cosigned_size, sha256,
+};
 
 /// The example of the specification.
 const EXAMPLE: &str = "old 20852014
@@ -22,7 +24,10 @@ CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
 #[test]
 fn the_example_of_the_specification_is_read_and_written_back() {
     let request = AddCheckpoint::parse(EXAMPLE).expect("the example");
-    assert_eq!((request.old_size, request.proof.len()), (TreeSize(20_852_014), 4));
+    assert_eq!(
+        (request.old_size, request.proof.len()),
+        (TreeSize(20_852_014), 4)
+    );
     assert_eq!(request.checkpoint.signatures().len(), 2);
     assert_eq!(request.to_string(), EXAMPLE);
 }
@@ -30,14 +35,35 @@ fn the_example_of_the_specification_is_read_and_written_back() {
 #[test]
 fn each_part_has_one_form() {
     let replaced = |from: &str, to: &str| AddCheckpoint::parse(&EXAMPLE.replacen(from, to, 1));
-    for old in ["old 020852014", "old +20852014", "old  20852014", "Old 20852014", "old", "old -1", "20852014"] {
-        assert_eq!(replaced("old 20852014", old), Err(AddCheckpointError::OldSize), "{old:?}");
+    for old in [
+        "old 020852014",
+        "old +20852014",
+        "old  20852014",
+        "Old 20852014",
+        "old",
+        "old -1",
+        "20852014",
+    ] {
+        assert_eq!(
+            replaced("old 20852014", old),
+            Err(AddCheckpointError::OldSize),
+            "{old:?}"
+        );
     }
-    for hash in ["PlRN", "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw", "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkax="]
-    {
-        assert!(replaced("PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=", hash).is_err(), "{hash:?}");
+    for hash in [
+        "PlRN",
+        "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw",
+        "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkax=",
+    ] {
+        assert!(
+            replaced("PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=", hash).is_err(),
+            "{hash:?}"
+        );
     }
-    assert_eq!(AddCheckpoint::parse("old 0\n"), Err(AddCheckpointError::NoCheckpoint));
+    assert_eq!(
+        AddCheckpoint::parse("old 0\n"),
+        Err(AddCheckpointError::NoCheckpoint)
+    );
     assert!(AddCheckpoint::parse("").is_err());
     assert!(AddCheckpoint::parse(EXAMPLE.trim_end()).is_err());
     assert!(AddCheckpoint::parse(&EXAMPLE.replace('\n', "\r\n")).is_err());
@@ -54,14 +80,25 @@ fn a_proof_is_bounded() {
         AddCheckpoint::parse(&request(MAX_WITNESS_PROOF)).map(|request| request.proof.len()),
         Ok(MAX_WITNESS_PROOF)
     );
-    assert_eq!(AddCheckpoint::parse(&request(MAX_WITNESS_PROOF + 1)), Err(AddCheckpointError::TooManyHashes));
+    assert_eq!(
+        AddCheckpoint::parse(&request(MAX_WITNESS_PROOF + 1)),
+        Err(AddCheckpointError::TooManyHashes)
+    );
 }
 
 #[test]
 fn a_conflict_says_a_size() {
     assert_eq!(parse_cosigned_size("17\n"), Some(TreeSize(17)));
     assert_eq!(parse_cosigned_size("0\n"), Some(TreeSize(0)));
-    for wrong in ["17", "17\n\n", "017\n", "\n", "-1\n", "9223372036854775808\n", "x\n"] {
+    for wrong in [
+        "17",
+        "17\n\n",
+        "017\n",
+        "\n",
+        "-1\n",
+        "9223372036854775808\n",
+        "x\n",
+    ] {
         assert_eq!(parse_cosigned_size(wrong), None, "{wrong:?}");
     }
 }

@@ -1,7 +1,8 @@
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::elliptic_curve::Generate as _;
 use p256::pkcs8::{
-    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding,
+    DecodePrivateKey as _, DecodePublicKey as _, EncodePrivateKey as _, EncodePublicKey as _,
+    LineEnding,
 };
 use proptest::prelude::*;
 use tlog::{KeyAlgorithm, KeyError, SigningKey, VerifyingKey};
@@ -14,16 +15,24 @@ fn p256_keys_and_signatures_are_those_of_the_p256_crate() {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&rng()).expect("randomness");
         let ours = SigningKey::from_pkcs8(&pkcs8, &rng()).expect("own key");
         let theirs = p256::ecdsa::SigningKey::from_pkcs8_der(&pkcs8).expect("PKCS#8");
-        let public = p256::ecdsa::VerifyingKey::from_public_key_der(ours.verifying_key().spki()).expect("SPKI");
+        let public = p256::ecdsa::VerifyingKey::from_public_key_der(ours.verifying_key().spki())
+            .expect("SPKI");
         assert_eq!(ours.verifying_key().algorithm(), KeyAlgorithm::EcdsaP256);
         assert_eq!(&public, theirs.verifying_key());
-        assert_eq!(ours.verifying_key().to_pem(), public.to_public_key_pem(LineEnding::LF).expect("PEM"));
+        assert_eq!(
+            ours.verifying_key().to_pem(),
+            public.to_public_key_pem(LineEnding::LF).expect("PEM")
+        );
 
         let signature = ours.sign(b"message", &rng()).expect("randomness");
         let signature = p256::ecdsa::DerSignature::from_bytes(&signature).expect("DER");
         public.verify(b"message", &signature).expect("verifies");
         let signature: p256::ecdsa::DerSignature = theirs.sign(b"message");
-        assert_eq!(ours.verifying_key().verify(b"message", signature.as_bytes()), Ok(()));
+        assert_eq!(
+            ours.verifying_key()
+                .verify(b"message", signature.as_bytes()),
+            Ok(())
+        );
     }
 }
 
@@ -32,20 +41,33 @@ fn a_p256_key_that_another_program_made_is_read() {
     let theirs = p256::ecdsa::SigningKey::generate();
     let pkcs8 = theirs.to_pkcs8_der().expect("PKCS#8");
     let ours = SigningKey::from_pkcs8(pkcs8.as_bytes(), &rng()).expect("key");
-    assert_eq!(ours.verifying_key().spki(), theirs.verifying_key().to_public_key_der().expect("SPKI").as_bytes());
+    assert_eq!(
+        ours.verifying_key().spki(),
+        theirs
+            .verifying_key()
+            .to_public_key_der()
+            .expect("SPKI")
+            .as_bytes()
+    );
 }
 
 #[test]
 fn ed25519_keys_are_read_with_and_without_their_public_half() {
     let key = ed25519();
     assert_eq!(key.verifying_key().algorithm(), KeyAlgorithm::Ed25519);
-    assert_eq!(VerifyingKey::from_spki(key.verifying_key().spki()).as_ref(), Ok(key.verifying_key()));
+    assert_eq!(
+        VerifyingKey::from_spki(key.verifying_key().spki()).as_ref(),
+        Ok(key.verifying_key())
+    );
     let with_public = ring::signature::Ed25519KeyPair::generate_pkcs8(&rng()).expect("randomness");
     let mut with_public = with_public.as_ref().to_vec();
     assert!(SigningKey::from_pkcs8(&with_public, &rng()).is_ok());
     // The public key is at the end.
     *with_public.last_mut().expect("not empty") ^= 1;
-    assert_eq!(SigningKey::from_pkcs8(&with_public, &rng()).err(), Some(KeyError::Unsupported));
+    assert_eq!(
+        SigningKey::from_pkcs8(&with_public, &rng()).err(),
+        Some(KeyError::Unsupported)
+    );
 }
 
 #[test]
@@ -66,13 +88,21 @@ fn an_altered_message_signature_or_key_does_not_verify() {
         assert!(public.verify(b"Message", &signature).is_err());
         assert!(public.verify(b"message", b"").is_err());
         assert!(public.verify(b"message", &signature[1..]).is_err());
-        assert!(public.verify(b"message", &[&signature, &[0][..]].concat()).is_err());
+        assert!(
+            public
+                .verify(b"message", &[&signature, &[0][..]].concat())
+                .is_err()
+        );
         for at in 0..signature.len() {
             let mut altered = signature.clone();
             altered[at] ^= 1;
             assert!(public.verify(b"message", &altered).is_err(), "{at}");
         }
-        for other in others.iter().map(SigningKey::verifying_key).filter(|other| *other != public) {
+        for other in others
+            .iter()
+            .map(SigningKey::verifying_key)
+            .filter(|other| *other != public)
+        {
             assert!(other.verify(b"message", &signature).is_err());
         }
     }
@@ -93,10 +123,20 @@ fn only_the_one_form_of_a_p256_key_is_read() {
     for at in 0..27 {
         let mut altered = spki.clone();
         altered[at] ^= 1;
-        assert_eq!(VerifyingKey::from_spki(&altered), Err(KeyError::Unsupported), "{at}");
+        assert_eq!(
+            VerifyingKey::from_spki(&altered),
+            Err(KeyError::Unsupported),
+            "{at}"
+        );
     }
-    assert_eq!(VerifyingKey::from_ed25519(&[0; 31]), Err(KeyError::Unsupported));
-    assert_eq!(VerifyingKey::from_ed25519(&[0; 33]), Err(KeyError::Unsupported));
+    assert_eq!(
+        VerifyingKey::from_ed25519(&[0; 31]),
+        Err(KeyError::Unsupported)
+    );
+    assert_eq!(
+        VerifyingKey::from_ed25519(&[0; 33]),
+        Err(KeyError::Unsupported)
+    );
 }
 
 #[test]
@@ -111,10 +151,21 @@ fn a_point_off_the_curve_verifies_nothing() {
 
 #[test]
 fn keys_of_other_algorithms_are_refused() {
-    let p384 = ring::signature::EcdsaKeyPair::generate_pkcs8(&ring::signature::ECDSA_P384_SHA384_ASN1_SIGNING, &rng());
+    let p384 = ring::signature::EcdsaKeyPair::generate_pkcs8(
+        &ring::signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+        &rng(),
+    );
     let p384 = p384.expect("randomness");
-    for der in [p384.as_ref(), &[], b"-----BEGIN PRIVATE KEY-----", &ed25519_pkcs8()[..40]] {
-        assert_eq!(SigningKey::from_pkcs8(der, &rng()).err(), Some(KeyError::Unsupported));
+    for der in [
+        p384.as_ref(),
+        &[],
+        b"-----BEGIN PRIVATE KEY-----",
+        &ed25519_pkcs8()[..40],
+    ] {
+        assert_eq!(
+            SigningKey::from_pkcs8(der, &rng()).err(),
+            Some(KeyError::Unsupported)
+        );
     }
 }
 

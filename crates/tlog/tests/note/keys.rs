@@ -20,7 +20,13 @@ pub(crate) fn ed25519() -> SigningKey {
 
 /// As OpenSSL writes it (RFC 8410 section 7): version 1, no public key.
 pub(crate) fn ed25519_pkcs8() -> Vec<u8> {
-    [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20], ED25519_SEED.as_slice()].concat()
+    [
+        &[
+            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+        ],
+        ED25519_SEED.as_slice(),
+    ]
+    .concat()
 }
 
 pub(crate) fn note_key(name: &str, key: &SigningKey) -> NoteKey {

@@ -1,7 +1,11 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
-use signed_note::{NoteError as OtherError, Signer as _, StandardSigner, StandardVerifier, VerifierList};
-use tlog::{MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, Note, NoteError, NoteKey, NoteSignature, sign_note};
+use signed_note::{
+    NoteError as OtherError, Signer as _, StandardSigner, StandardVerifier, VerifierList,
+};
+use tlog::{
+    MAX_NOTE_BYTES, MAX_NOTE_SIGNATURES, Note, NoteError, NoteKey, NoteSignature, sign_note,
+};
 
 use crate::keys::{ED25519_SEED, ed25519, note_key, p256, rng};
 
@@ -13,7 +17,8 @@ fn ed25519_notes_are_those_of_signed_note() {
     let key = ed25519();
     let note_key = note_key(NAME, &key);
     let vkey = note_key.to_string();
-    let verifier = || VerifierList::new(vec![Box::new(StandardVerifier::new(&vkey).expect("vkey"))]);
+    let verifier =
+        || VerifierList::new(vec![Box::new(StandardVerifier::new(&vkey).expect("vkey"))]);
 
     let ours = sign_note(TEXT, NAME, &key, &rng()).expect("signed");
     let read = signed_note::Note::from_bytes(ours.as_bytes()).expect("note");
@@ -21,7 +26,8 @@ fn ed25519_notes_are_those_of_signed_note() {
 
     let seed = STANDARD.encode([&[1], ED25519_SEED.as_slice()].concat());
     let key_id = u32::from_be_bytes(note_key.key_id());
-    let signer = StandardSigner::new(&format!("PRIVATE+KEY+{NAME}+{key_id:08x}+{seed}")).expect("skey");
+    let signer =
+        StandardSigner::new(&format!("PRIVATE+KEY+{NAME}+{key_id:08x}+{seed}")).expect("skey");
     assert_eq!(signer.key_id(), key_id);
     let mut theirs = signed_note::Note::new(TEXT.as_bytes(), &[]).expect("text");
     theirs.add_sigs(&[&signer]).expect("signed");
@@ -35,7 +41,9 @@ fn vkeys_are_read_as_written() {
         let key = note_key(NAME, &key);
         let vkey = key.to_string();
         assert_eq!(vkey.parse(), Ok(key));
-        let [name, key_id, typed_key] = vkey.splitn(3, '+').collect::<Vec<_>>()[..] else { panic!("{vkey}") };
+        let [name, key_id, typed_key] = vkey.splitn(3, '+').collect::<Vec<_>>()[..] else {
+            panic!("{vkey}")
+        };
         for wrong in [
             format!("{name}x+{key_id}+{typed_key}"),
             format!("+{key_id}+{typed_key}"),
@@ -43,7 +51,12 @@ fn vkeys_are_read_as_written() {
             format!("{name}+{key_id}"),
             format!("{name}+{key_id}+"),
             format!("{name}+00000000+{typed_key}"),
-            format!("{name}+{}+{typed_key}", key_id.to_uppercase().replace(|c: char| c.is_ascii_digit(), "A")),
+            format!(
+                "{name}+{}+{typed_key}",
+                key_id
+                    .to_uppercase()
+                    .replace(|c: char| c.is_ascii_digit(), "A")
+            ),
             format!("{name}+{key_id}+{typed_key}="),
             format!("{name}+{key_id}+{typed_key}\n"),
             format!("{name}+{key_id}+AQ=="),
@@ -57,7 +70,10 @@ fn vkeys_are_read_as_written() {
     // An Ed25519 key in SPKI form under the type byte of ECDSA.
     let spki = ed25519().verifying_key().spki().to_vec();
     let key_id = &tlog::sha256(&spki).to_string()[..8];
-    let vkey = format!("{NAME}+{key_id}+{}", STANDARD.encode([&[2], spki.as_slice()].concat()));
+    let vkey = format!(
+        "{NAME}+{key_id}+{}",
+        STANDARD.encode([&[2], spki.as_slice()].concat())
+    );
     assert_eq!(vkey.parse::<NoteKey>(), Err(NoteError::Vkey));
 }
 
@@ -68,13 +84,31 @@ fn a_note_of_several_keys_verifies_for_each() {
     note.sign(NAME, &first, &rng()).expect("signed");
     note.sign(NAME, &second, &rng()).expect("signed");
     let note = Note::parse(&note.to_string()).expect("own note");
-    let [first, second, third] = [note_key(NAME, &first), note_key(NAME, &second), note_key(NAME, &third)];
+    let [first, second, third] = [
+        note_key(NAME, &first),
+        note_key(NAME, &second),
+        note_key(NAME, &third),
+    ];
     let other_name = note_key("example.com/other", &p256());
     assert_eq!(note.text(), TEXT);
-    assert_eq!(note.signatures().iter().map(|line| line.key_id).collect::<Vec<_>>(), [first.key_id(), second.key_id()]);
-    let known = [third.clone(), second.clone(), other_name.clone(), first.clone()];
+    assert_eq!(
+        note.signatures()
+            .iter()
+            .map(|line| line.key_id)
+            .collect::<Vec<_>>(),
+        [first.key_id(), second.key_id()]
+    );
+    let known = [
+        third.clone(),
+        second.clone(),
+        other_name.clone(),
+        first.clone(),
+    ];
     assert_eq!(note.verify(&known), Ok(vec![&second, &first]));
-    assert_eq!(note.verify(&[third, other_name]), Err(NoteError::Unverified));
+    assert_eq!(
+        note.verify(&[third, other_name]),
+        Err(NoteError::Unverified)
+    );
     assert_eq!(note.verify(&[]), Err(NoteError::Unverified));
 }
 
@@ -88,8 +122,14 @@ fn one_bad_line_of_a_known_key_fails_the_note() {
     let elsewhere = sign_note("another text\n", NAME, &known, &rng()).expect("signed");
     let line = elsewhere.lines().last().expect("signature");
     let note = Note::parse(&format!("{good}{line}\n")).expect("form");
-    assert_eq!(note.verify(&[note_key(NAME, &known)]), Err(NoteError::BadSignature));
-    assert_eq!(note.verify(&[note_key(NAME, &other), note_key(NAME, &known)]), Err(NoteError::BadSignature));
+    assert_eq!(
+        note.verify(&[note_key(NAME, &known)]),
+        Err(NoteError::BadSignature)
+    );
+    assert_eq!(
+        note.verify(&[note_key(NAME, &other), note_key(NAME, &known)]),
+        Err(NoteError::BadSignature)
+    );
     assert!(note.verify(&[note_key(NAME, &other)]).is_ok());
 }
 
@@ -98,11 +138,21 @@ fn the_signatures_are_bound_to_the_text_and_the_name() {
     let key = ed25519();
     let known = [note_key(NAME, &key)];
     let note = sign_note(TEXT, NAME, &key, &rng()).expect("signed");
-    let verify = |note: &str| Note::parse(note).and_then(|note| note.verify(&known).map(|keys| keys.len()));
+    let verify =
+        |note: &str| Note::parse(note).and_then(|note| note.verify(&known).map(|keys| keys.len()));
     assert_eq!(verify(&note), Ok(1));
-    assert_eq!(verify(&note.replacen('5', "6", 1)), Err(NoteError::BadSignature));
-    assert_eq!(verify(&note.replacen("\n5\n", "\n5\n\n", 1)), Err(NoteError::BadSignature));
-    assert_eq!(verify(&note.replace("— example.com/log", "— example.com/gol")), Err(NoteError::Unverified));
+    assert_eq!(
+        verify(&note.replacen('5', "6", 1)),
+        Err(NoteError::BadSignature)
+    );
+    assert_eq!(
+        verify(&note.replacen("\n5\n", "\n5\n\n", 1)),
+        Err(NoteError::BadSignature)
+    );
+    assert_eq!(
+        verify(&note.replace("— example.com/log", "— example.com/gol")),
+        Err(NoteError::Unverified)
+    );
 }
 
 #[test]
@@ -146,7 +196,10 @@ fn only_the_one_form_of_a_note_is_read() {
     for note in malformed {
         assert!(Note::parse(&note).is_err(), "{note:?}");
         // What the other reader refuses we do as well; it takes unpadded base64 no more than we do.
-        assert!(signed_note::Note::from_bytes(note.as_bytes()).is_err() || is_stricter_here(&note), "{note:?}");
+        assert!(
+            signed_note::Note::from_bytes(note.as_bytes()).is_err() || is_stricter_here(&note),
+            "{note:?}"
+        );
     }
     assert!(Note::parse(&format!("{TEXT}\n— {NAME} AAAAAAA=\n")).is_ok());
 }
@@ -158,25 +211,72 @@ fn is_stricter_here(note: &str) -> bool {
 
 #[test]
 fn size_and_signatures_are_limited() {
-    let line = NoteSignature { name: NAME.into(), key_id: [1, 2, 3, 4], signature: vec![5] }.to_string();
+    let line = NoteSignature {
+        name: NAME.into(),
+        key_id: [1, 2, 3, 4],
+        signature: vec![5],
+    }
+    .to_string();
     let note = |lines: usize| format!("{TEXT}\n{}", format!("{line}\n").repeat(lines));
-    assert_eq!(Note::parse(&note(MAX_NOTE_SIGNATURES)).expect("the most").signatures().len(), MAX_NOTE_SIGNATURES);
-    assert_eq!(Note::parse(&note(MAX_NOTE_SIGNATURES + 1)), Err(NoteError::TooManySignatures));
+    assert_eq!(
+        Note::parse(&note(MAX_NOTE_SIGNATURES))
+            .expect("the most")
+            .signatures()
+            .len(),
+        MAX_NOTE_SIGNATURES
+    );
+    assert_eq!(
+        Note::parse(&note(MAX_NOTE_SIGNATURES + 1)),
+        Err(NoteError::TooManySignatures)
+    );
     let mut full = Note::parse(&note(MAX_NOTE_SIGNATURES)).expect("the most");
-    assert_eq!(full.sign(NAME, &ed25519(), &rng()), Err(NoteError::TooManySignatures));
+    assert_eq!(
+        full.sign(NAME, &ed25519(), &rng()),
+        Err(NoteError::TooManySignatures)
+    );
     let large = format!("{}\n", "a".repeat(MAX_NOTE_BYTES - 1));
     assert!(Note::new(&large).is_ok());
-    assert_eq!(Note::new(&format!("a{large}")), Err(NoteError::TooLarge(MAX_NOTE_BYTES + 1)));
-    assert!(matches!(Note::parse(&format!("{large}\n{line}\n")), Err(NoteError::TooLarge(_))));
+    assert_eq!(
+        Note::new(&format!("a{large}")),
+        Err(NoteError::TooLarge(MAX_NOTE_BYTES + 1))
+    );
+    assert!(matches!(
+        Note::parse(&format!("{large}\n{line}\n")),
+        Err(NoteError::TooLarge(_))
+    ));
 }
 
 #[test]
 fn what_could_not_be_read_is_not_signed() {
-    for text in ["", "\n", "no newline", "two\n\n", "tab\t\n", "nul\0\n", "return\r\n"] {
-        assert_eq!(sign_note(text, NAME, &ed25519(), &rng()), Err(NoteError::Text), "{text:?}");
+    for text in [
+        "",
+        "\n",
+        "no newline",
+        "two\n\n",
+        "tab\t\n",
+        "nul\0\n",
+        "return\r\n",
+    ] {
+        assert_eq!(
+            sign_note(text, NAME, &ed25519(), &rng()),
+            Err(NoteError::Text),
+            "{text:?}"
+        );
     }
-    for name in ["", "a b", "a+b", "a\nb", "a\u{2003}b", "a\0b", &"n".repeat(256)] {
-        assert_eq!(sign_note(TEXT, name, &ed25519(), &rng()), Err(NoteError::KeyName), "{name:?}");
+    for name in [
+        "",
+        "a b",
+        "a+b",
+        "a\nb",
+        "a\u{2003}b",
+        "a\0b",
+        &"n".repeat(256),
+    ] {
+        assert_eq!(
+            sign_note(TEXT, name, &ed25519(), &rng()),
+            Err(NoteError::KeyName),
+            "{name:?}"
+        );
     }
 }
 

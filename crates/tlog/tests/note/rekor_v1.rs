@@ -1,7 +1,10 @@
 //! One entry of a real Rekor v1.5.4 from end to end; all keys in it are throw-away.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TreeSize, VerifyingKey, leaf_hash, sha256, verify_inclusion};
+use tlog::{
+    Checkpoint, Hash, LeafIndex, NoteKey, TreeSize, VerifyingKey, leaf_hash, sha256,
+    verify_inclusion,
+};
 
 const LOG_PEM: &str = "-----BEGIN PUBLIC KEY-----
 MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEisP+Rk0z9p6/xp6HShiPXmkTzoSi
@@ -28,9 +31,9 @@ JxK1gzGEil2N67iOWlJPsqlls5Ih+gT2fShhXO631IY=
 — rekor.example.test DfDXAjBFAiAbpx1Rx3+SHCi/5u/OdRCckupmdo79wKMndl7IdFB51gIhAIbX5ER09e9am1WlQPEeU4oqdF+7Id4zOUlu44rDaojV
 ";
 /// Signed over the canonical JSON of body, time, log ID and log index.
-const ENTRY_TIMESTAMP: &str =
-    "MEUCIDJdSGzB1V8kUix9Vzo3EvHDAIB0WSvIa/t96aFJmo7TAiEApP0Jun2Dd6E2CzzidGDE5/yAPlIo/C+HUbkc4+BJNPE=";
-const ENTRY_TIMESTAMP_PAYLOAD_HASH: &str = "0eb3182ea056e7a54eefc961e3f1450b3e9960628fcc8787094b9f493b69ba80";
+const ENTRY_TIMESTAMP: &str = "MEUCIDJdSGzB1V8kUix9Vzo3EvHDAIB0WSvIa/t96aFJmo7TAiEApP0Jun2Dd6E2CzzidGDE5/yAPlIo/C+HUbkc4+BJNPE=";
+const ENTRY_TIMESTAMP_PAYLOAD_HASH: &str =
+    "0eb3182ea056e7a54eefc961e3f1450b3e9960628fcc8787094b9f493b69ba80";
 
 #[test]
 fn the_public_key_is_read_and_written_as_rekor_does() {
@@ -44,8 +47,16 @@ fn the_public_key_is_read_and_written_as_rekor_does() {
 
 #[test]
 fn the_checkpoint_verifies() {
-    let checkpoint = Checkpoint::open(CHECKPOINT, "rekor.example.test - 4112233445566778899", &[note_key()]);
-    let expected = Checkpoint::new("rekor.example.test - 4112233445566778899", TREE_SIZE, hash(ROOT));
+    let checkpoint = Checkpoint::open(
+        CHECKPOINT,
+        "rekor.example.test - 4112233445566778899",
+        &[note_key()],
+    );
+    let expected = Checkpoint::new(
+        "rekor.example.test - 4112233445566778899",
+        TREE_SIZE,
+        hash(ROOT),
+    );
     assert_eq!(checkpoint, Ok(expected));
 }
 
@@ -54,20 +65,31 @@ fn the_entry_is_included() {
     let leaf = leaf_hash(BODY.as_bytes());
     assert_eq!(leaf, hash(LEAF_HASH));
     let proof = PROOF.map(hash);
-    assert_eq!(verify_inclusion(&leaf, LEAF_INDEX, TREE_SIZE, &hash(ROOT), &proof), Ok(()));
+    assert_eq!(
+        verify_inclusion(&leaf, LEAF_INDEX, TREE_SIZE, &hash(ROOT), &proof),
+        Ok(())
+    );
 }
 
 #[test]
 fn the_entry_timestamp_verifies() {
     let body = STANDARD.encode(BODY);
-    let payload = format!(r#"{{"body":"{body}","integratedTime":1795384279,"logID":"{LOG_ID}","logIndex":58}}"#);
-    assert_eq!(sha256(payload.as_bytes()), hash(ENTRY_TIMESTAMP_PAYLOAD_HASH));
+    let payload = format!(
+        r#"{{"body":"{body}","integratedTime":1795384279,"logID":"{LOG_ID}","logIndex":58}}"#
+    );
+    assert_eq!(
+        sha256(payload.as_bytes()),
+        hash(ENTRY_TIMESTAMP_PAYLOAD_HASH)
+    );
     let signature = STANDARD.decode(ENTRY_TIMESTAMP).expect("base64");
     assert_eq!(log_key().verify(payload.as_bytes(), &signature), Ok(()));
 }
 
 fn log_key() -> VerifyingKey {
-    let base64: String = LOG_PEM.lines().filter(|line| !line.starts_with('-')).collect();
+    let base64: String = LOG_PEM
+        .lines()
+        .filter(|line| !line.starts_with('-'))
+        .collect();
     VerifyingKey::from_spki(&STANDARD.decode(base64).expect("base64")).expect("P-256 key")
 }
 

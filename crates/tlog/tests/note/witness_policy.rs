@@ -1,4 +1,5 @@
-//! Policies: what the specification says of each line, and quorums against a second, naive evaluation.
+//! Policies: what the specification says of each line, and quorums against a second, naive
+//! evaluation.
 
 use std::collections::HashSet;
 
@@ -14,16 +15,31 @@ fn key() -> SigningKey {
 }
 
 fn vkey(name: &str, key: &SigningKey) -> String {
-    WitnessKey::new(name, key.verifying_key().clone()).expect("an Ed25519 key").to_string()
+    WitnessKey::new(name, key.verifying_key().clone())
+        .expect("an Ed25519 key")
+        .to_string()
 }
 
 /// `witness` lines X1 … of this many new keys.
 fn witnesses(prefix: &str, count: usize) -> String {
-    (1..=count).map(|n| format!("witness {prefix}{n} {}\n", vkey(&format!("w/{prefix}{n}"), &key()))).collect()
+    (1..=count)
+        .map(|n| {
+            format!(
+                "witness {prefix}{n} {}\n",
+                vkey(&format!("w/{prefix}{n}"), &key())
+            )
+        })
+        .collect()
 }
 
 fn met(policy: &WitnessPolicy, names: &[&str]) -> bool {
-    let place = |name: &&str| policy.witnesses().iter().position(|witness| witness.name == **name).expect("a name");
+    let place = |name: &&str| {
+        policy
+            .witnesses()
+            .iter()
+            .position(|witness| witness.name == **name)
+            .expect("a name")
+    };
     policy.is_quorum(&names.iter().map(place).collect())
 }
 
@@ -51,10 +67,15 @@ fn the_example_of_the_specification() {
 
 #[test]
 fn white_space_comments_urls_and_none() {
-    let text =
-        format!(" \t\n# comment\n\t # comment\nwitness\ta  {}\thttp://a.example/ \nquorum none\n", vkey("a", &key()));
+    let text = format!(
+        " \t\n# comment\n\t # comment\nwitness\ta  {}\thttp://a.example/ \nquorum none\n",
+        vkey("a", &key())
+    );
     let policy = WitnessPolicy::parse(&text).expect("a policy");
-    assert_eq!(policy.witnesses()[0].url.as_deref(), Some("http://a.example/"));
+    assert_eq!(
+        policy.witnesses()[0].url.as_deref(),
+        Some("http://a.example/")
+    );
     assert!(policy.is_quorum(&HashSet::new()));
     WitnessPolicy::parse("quorum none").expect("without a final newline");
 }
@@ -67,14 +88,20 @@ fn a_witness_may_come_with_the_vkey_of_a_plain_key() {
     let log = NoteKey::new("log.example", log_key.verifying_key().clone()).expect("a key");
     let text = format!("log {log}\nwitness w {plain}\nquorum w\n");
     let policy = WitnessPolicy::parse(&text).expect("a policy");
-    let expected = WitnessKey::new("w.example", ed25519().verifying_key().clone()).expect("an Ed25519 key");
+    let expected =
+        WitnessKey::new("w.example", ed25519().verifying_key().clone()).expect("an Ed25519 key");
     assert_eq!(policy.witnesses()[0].key, expected);
-    assert_eq!(policy.witnesses()[0].key.to_string(), expected.to_string(), "written as type 0x04");
+    assert_eq!(
+        policy.witnesses()[0].key.to_string(),
+        expected.to_string(),
+        "written as type 0x04"
+    );
     let text = "log.example\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
     let mut note = Note::new(text).expect("a text");
     note.sign("log.example", &log_key, &rng()).expect("signed");
     assert_eq!(policy.verify(&note), Err(UntrustedError::NoQuorum));
-    note.add(cosign(text, "w.example", &ed25519(), 7, &rng()).expect("cosigned")).expect("room");
+    note.add(cosign(text, "w.example", &ed25519(), 7, &rng()).expect("cosigned"))
+        .expect("room");
     assert_eq!(policy.verify(&note), Ok(()));
 }
 
@@ -92,10 +119,22 @@ fn the_line_that_is_wrong_is_named() {
         (format!("witness none {a}\nquorum none\n"), 1),
         (format!("witness a {a}\nwitness a {b}\nquorum a\n"), 2),
         (format!("witness a {a}\nwitness b {a}\nquorum a\n"), 2),
-        (format!("witness a {a}\nwitness b {}\nquorum a\n", vkey("other-name", &one)), 2),
+        (
+            format!(
+                "witness a {a}\nwitness b {}\nquorum a\n",
+                vkey("other-name", &one)
+            ),
+            2,
+        ),
         (format!("log {log}\nlog {log}\nquorum none\n"), 2),
         (format!("witness a {p256}\nquorum a\n"), 1),
-        (format!("witness a {}\nquorum a\n", log.to_string().replacen('l', "m", 1)), 1),
+        (
+            format!(
+                "witness a {}\nquorum a\n",
+                log.to_string().replacen('l', "m", 1)
+            ),
+            1,
+        ),
         (format!("log {a}\nquorum none\n"), 1),
         (format!("witness a {a} u x\nquorum a\n"), 1),
         (format!("witness a {a}\ngroup g 2 a\nquorum g\n"), 2),
@@ -103,7 +142,10 @@ fn the_line_that_is_wrong_is_named() {
         (format!("witness a {a}\ngroup g 01 a\nquorum g\n"), 2),
         (format!("witness a {a}\ngroup g any\nquorum g\n"), 2),
         (format!("witness a {a}\ngroup g any a a\nquorum g\n"), 2),
-        (format!("witness a {a}\ngroup g any a\ngroup h any a\nquorum g\n"), 3),
+        (
+            format!("witness a {a}\ngroup g any a\ngroup h any a\nquorum g\n"),
+            3,
+        ),
         ("group g any g\nquorum g\n".to_owned(), 1),
         (format!("group g any a\nwitness a {a}\nquorum g\n"), 1),
         ("group g any none\nquorum g\n".to_owned(), 1),
@@ -114,24 +156,34 @@ fn the_line_that_is_wrong_is_named() {
         let error = WitnessPolicy::parse(&text).map(|_| ()).expect_err(&text);
         assert_eq!(error.line, line, "{text:?}: {error}");
     }
-    WitnessPolicy::parse(&format!("witness a {a}\ngroup g any a\nquorum a\n")).expect("a member can be the quorum too");
+    WitnessPolicy::parse(&format!("witness a {a}\ngroup g any a\nquorum a\n"))
+        .expect("a member can be the quorum too");
 }
 
 #[test]
 fn a_checkpoint_needs_its_log_and_its_quorum() {
     let (log, witness, stranger) = (ed25519(), key(), key());
     let log_key = NoteKey::new("log.example", log.verifying_key().clone()).expect("a key");
-    let policy = WitnessPolicy::parse(&format!("log {log_key}\nwitness w {}\nquorum w\n", vkey("w", &witness)));
+    let policy = WitnessPolicy::parse(&format!(
+        "log {log_key}\nwitness w {}\nquorum w\n",
+        vkey("w", &witness)
+    ));
     let policy = policy.expect("a policy");
     let text = "log.example\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
     let mut note = Note::new(text).expect("a text");
-    note.add(cosign(text, "w", &witness, 7, &rng()).expect("signed")).expect("room");
-    assert!(matches!(policy.verify(&note), Err(UntrustedError::Note(_))), "nothing without the log");
+    note.add(cosign(text, "w", &witness, 7, &rng()).expect("signed"))
+        .expect("room");
+    assert!(
+        matches!(policy.verify(&note), Err(UntrustedError::Note(_))),
+        "nothing without the log"
+    );
     let mut note = Note::new(text).expect("a text");
     note.sign("log.example", &log, &rng()).expect("signed");
-    note.add(cosign(text, "w", &stranger, 7, &rng()).expect("signed")).expect("room");
+    note.add(cosign(text, "w", &stranger, 7, &rng()).expect("signed"))
+        .expect("room");
     assert_eq!(policy.verify(&note), Err(UntrustedError::NoQuorum));
-    note.add(cosign(text, "w", &witness, 7, &rng()).expect("signed")).expect("room");
+    note.add(cosign(text, "w", &witness, 7, &rng()).expect("signed"))
+        .expect("room");
     assert_eq!(policy.verify(&note), Ok(()));
 }
 

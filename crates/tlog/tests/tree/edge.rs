@@ -1,5 +1,8 @@
 use proptest::prelude::*;
-use tlog::{Audit, EMPTY_ROOT, Edge, EdgeShapeError, FullTile, Hash, MAX_TREE_SIZE, TileId, TileTree, Tiles, TreeSize};
+use tlog::{
+    Audit, EMPTY_ROOT, Edge, EdgeShapeError, FullTile, Hash, MAX_TREE_SIZE, TileId, TileTree,
+    Tiles, TreeSize,
+};
 
 use crate::reference::{self, Tree, critical_sizes, leaves};
 
@@ -26,7 +29,11 @@ fn roots_are_those_of_the_definition_at_every_size_to_600() {
         assert_eq!(edge.root(), root, "size {size}");
         assert_eq!(audit.root(), root, "size {size}");
         if let Some(leaf) = leaves.get(size) {
-            assert_eq!(edge.append(&[*leaf]), audit.push(*leaf), "tiles filled by leaf {size}");
+            assert_eq!(
+                edge.append(&[*leaf]),
+                audit.push(*leaf),
+                "tiles filled by leaf {size}"
+            );
         }
     }
 }
@@ -37,7 +44,11 @@ fn roots_are_those_of_the_definition_at_critical_sizes() {
     for size in critical_sizes(LARGEST) {
         let tree = Tree::new(&leaves[..size as usize]);
         assert_eq!(tree.size(), TreeSize(size));
-        assert_eq!(tree.root(), reference::root(&leaves[..size as usize]), "size {size}");
+        assert_eq!(
+            tree.root(),
+            reference::root(&leaves[..size as usize]),
+            "size {size}"
+        );
         assert_eq!(restored(&tree.edge), Ok(tree.edge));
     }
 }
@@ -47,16 +58,26 @@ fn every_tile_holds_the_subtrees_of_its_place() {
     let leaves = leaves(70_000);
     let tree = Tree::new(&leaves);
     assert_eq!(tree.full.len(), 273 + 1);
-    assert_eq!(Edge::shape(tree.size()), [(id(0, 273), 112), (id(1, 1), 17), (id(2, 0), 1)]);
+    assert_eq!(
+        Edge::shape(tree.size()),
+        [(id(0, 273), 112), (id(1, 1), 17), (id(2, 0), 1)]
+    );
     for (id, tile) in &tree.tiles {
         assert_eq!(tile.width(), id.width_at(tree.size()), "{id:?}");
         let span = 1 << (8 * u32::from(id.level));
         let subtrees = leaves[(id.index * 256 * span) as usize..].chunks(span as usize);
-        assert!(tile.hashes().eq(subtrees.take(tile.width()).map(reference::root)), "{id:?}");
+        assert!(
+            tile.hashes()
+                .eq(subtrees.take(tile.width()).map(reference::root)),
+            "{id:?}"
+        );
     }
     for tile in &tree.full {
         assert_eq!(tile.root, reference::root(&tile.hashes));
-        assert_eq!(tile.root, TileTree::new(&tile.hashes).expect("full tile").root());
+        assert_eq!(
+            tile.root,
+            TileTree::new(&tile.hashes).expect("full tile").root()
+        );
     }
     assert!(tree.full.is_sorted_by_key(|tile| tile.id));
 }
@@ -70,7 +91,12 @@ fn the_audit_gives_the_same_tiles_and_roots() {
     for leaf in &leaves {
         if sizes.contains(&audit.size().0) {
             let taken = &leaves[..audit.size().0 as usize];
-            assert_eq!(audit.root(), reference::root(taken), "size {}", audit.size());
+            assert_eq!(
+                audit.root(),
+                reference::root(taken),
+                "size {}",
+                audit.size()
+            );
         }
         tiles.extend(audit.push(*leaf));
     }
@@ -115,10 +141,19 @@ fn a_tile_of_no_or_too_many_hashes_is_refused() {
 #[test]
 fn widths_at_sizes_up_to_the_largest() {
     let size = TreeSize(70_000);
-    assert_eq!([0, 272, 273, 274, u64::MAX].map(|index| id(0, index).width_at(size)), [256, 256, 112, 0, 0]);
-    assert_eq!([0, 1, 2].map(|index| id(1, index).width_at(size)), [256, 17, 0]);
+    assert_eq!(
+        [0, 272, 273, 274, u64::MAX].map(|index| id(0, index).width_at(size)),
+        [256, 256, 112, 0, 0]
+    );
+    assert_eq!(
+        [0, 1, 2].map(|index| id(1, index).width_at(size)),
+        [256, 17, 0]
+    );
     assert_eq!([0, 1].map(|index| id(2, index).width_at(size)), [1, 0]);
-    assert_eq!([3, 7, 8, 63, 255].map(|level| id(level, 0).width_at(size)), [0; 5]);
+    assert_eq!(
+        [3, 7, 8, 63, 255].map(|level| id(level, 0).width_at(size)),
+        [0; 5]
+    );
     assert_eq!(id(7, 0).width_at(MAX_TREE_SIZE), 127);
     assert_eq!(id(8, 0).width_at(TreeSize(u64::MAX)), 0);
     assert_eq!(id(0, u64::MAX >> 8).width_at(TreeSize(u64::MAX)), 255);
@@ -134,14 +169,38 @@ fn an_edge_of_another_shape_is_refused() {
     for (level, want) in [(0, 3), (1, 2), (2, 1)] {
         let mut levels = right();
         levels[level].pop();
-        assert_eq!(Edge::new(size, levels), Err(EdgeShapeError::Level { level, want, got: want - 1 }));
+        assert_eq!(
+            Edge::new(size, levels),
+            Err(EdgeShapeError::Level {
+                level,
+                want,
+                got: want - 1
+            })
+        );
     }
     let more = [right(), vec![vec![hash]]].concat();
-    assert_eq!(Edge::new(size, more), Err(EdgeShapeError::Level { level: 3, want: 0, got: 1 }));
+    assert_eq!(
+        Edge::new(size, more),
+        Err(EdgeShapeError::Level {
+            level: 3,
+            want: 0,
+            got: 1
+        })
+    );
     let fewer = right()[..2].to_vec();
-    assert_eq!(Edge::new(size, fewer), Err(EdgeShapeError::Level { level: 2, want: 1, got: 0 }));
+    assert_eq!(
+        Edge::new(size, fewer),
+        Err(EdgeShapeError::Level {
+            level: 2,
+            want: 1,
+            got: 0
+        })
+    );
     let beyond = TreeSize(MAX_TREE_SIZE.0 + 1);
-    assert_eq!(Edge::new(beyond, vec![]), Err(EdgeShapeError::TooLarge(beyond)));
+    assert_eq!(
+        Edge::new(beyond, vec![]),
+        Err(EdgeShapeError::TooLarge(beyond))
+    );
 }
 
 #[test]
@@ -149,7 +208,11 @@ fn the_edge_gives_its_own_tiles_and_no_other() {
     let tree = Tree::new(&leaves(70_000));
     for (id, tile) in &tree.tiles {
         let is_partial = tile.width() < 256;
-        assert_eq!(tree.edge.tile(*id), is_partial.then_some(tile.as_ref()), "{id:?}");
+        assert_eq!(
+            tree.edge.tile(*id),
+            is_partial.then_some(tile.as_ref()),
+            "{id:?}"
+        );
     }
     assert_eq!(tree.edge.tile(id(3, 0)), None);
     assert_eq!(tree.edge.tile(id(255, 0)), None);
@@ -158,13 +221,22 @@ fn the_edge_gives_its_own_tiles_and_no_other() {
 #[test]
 fn an_edge_near_the_largest_size_appends() {
     let size = TreeSize(MAX_TREE_SIZE.0 - 300);
-    let levels = Edge::shape(size).iter().map(|(_, width)| leaves(*width as u64)).collect();
+    let levels = Edge::shape(size)
+        .iter()
+        .map(|(_, width)| leaves(*width as u64))
+        .collect();
     let mut edge = Edge::new(size, levels).expect("its own shape");
     let full = edge.append(&leaves(300));
-    assert_eq!(full.iter().map(|tile| tile.id.level).collect::<Vec<_>>(), [0]);
+    assert_eq!(
+        full.iter().map(|tile| tile.id.level).collect::<Vec<_>>(),
+        [0]
+    );
     assert_eq!(edge.size(), MAX_TREE_SIZE);
     assert_eq!(
-        Edge::shape(edge.size()).iter().map(|(_, width)| *width).collect::<Vec<_>>(),
+        Edge::shape(edge.size())
+            .iter()
+            .map(|(_, width)| *width)
+            .collect::<Vec<_>>(),
         [255, 255, 255, 255, 255, 255, 255, 127]
     );
 }
@@ -195,11 +267,17 @@ proptest! {
 /// The edge made again from its hashes.
 fn restored(edge: &Edge) -> Result<Edge, EdgeShapeError> {
     let hashes = |(id, width): (TileId, usize)| -> Vec<Hash> {
-        let tile = edge.tile(id).map(|tile| tile.hashes().collect::<Vec<_>>()).unwrap_or_default();
+        let tile = edge
+            .tile(id)
+            .map(|tile| tile.hashes().collect::<Vec<_>>())
+            .unwrap_or_default();
         assert_eq!(tile.len(), width, "{id:?}");
         tile
     };
-    Edge::new(edge.size(), Edge::shape(edge.size()).into_iter().map(hashes).collect())
+    Edge::new(
+        edge.size(),
+        Edge::shape(edge.size()).into_iter().map(hashes).collect(),
+    )
 }
 
 fn id(level: u8, index: u64) -> TileId {

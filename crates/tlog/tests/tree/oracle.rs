@@ -1,4 +1,6 @@
-use tlog::{LeafIndex, TileId, TilePath, TileResource, TreeSize, consistency_proof, inclusion_proof};
+use tlog::{
+    LeafIndex, TileId, TilePath, TileResource, TreeSize, consistency_proof, inclusion_proof,
+};
 use tlog_tiles as other;
 
 use crate::reference::{Tree, critical_sizes, leaves};
@@ -8,7 +10,10 @@ struct Stored(Vec<other::Hash>);
 
 impl other::HashReader for Stored {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<other::Hash>, other::Error> {
-        Ok(indexes.iter().map(|index| self.0[*index as usize]).collect())
+        Ok(indexes
+            .iter()
+            .map(|index| self.0[*index as usize])
+            .collect())
     }
 }
 
@@ -19,7 +24,8 @@ fn roots_and_proofs_are_those_of_tlog_tiles() {
     let tree = Tree::new(&leaves);
     let mut stored = Stored(Vec::new());
     for (index, leaf) in leaves.iter().enumerate() {
-        let new = other::stored_hashes_for_record_hash(index as u64, other::Hash(leaf.0), &stored).expect("stored");
+        let new = other::stored_hashes_for_record_hash(index as u64, other::Hash(leaf.0), &stored)
+            .expect("stored");
         stored.0.extend(new);
     }
     let sizes = critical_sizes(LARGEST);
@@ -28,17 +34,31 @@ fn roots_and_proofs_are_those_of_tlog_tiles() {
         let root = other::tree_hash(size, &stored).expect("root");
         assert_eq!(cut.root().0, root.0, "size {size}");
         for index in sizes.iter().copied().filter(|index| *index < size) {
-            let proof = inclusion_proof(LeafIndex(index), TreeSize(size), &tree.tiles).expect("proof");
+            let proof =
+                inclusion_proof(LeafIndex(index), TreeSize(size), &tree.tiles).expect("proof");
             let proof: Vec<_> = proof.iter().map(|hash| other::Hash(hash.0)).collect();
             let leaf = other::Hash(leaves[index as usize].0);
-            assert_eq!(other::prove_record(size, index, &stored).expect("proof"), proof, "{index} of {size}");
+            assert_eq!(
+                other::prove_record(size, index, &stored).expect("proof"),
+                proof,
+                "{index} of {size}"
+            );
             assert!(other::check_record(&proof, size, root, index, leaf).is_ok());
         }
-        for first in sizes.iter().copied().filter(|first| (1..=size).contains(first)) {
-            let proof = consistency_proof(TreeSize(first), TreeSize(size), &tree.tiles).expect("proof");
+        for first in sizes
+            .iter()
+            .copied()
+            .filter(|first| (1..=size).contains(first))
+        {
+            let proof =
+                consistency_proof(TreeSize(first), TreeSize(size), &tree.tiles).expect("proof");
             let proof: Vec<_> = proof.iter().map(|hash| other::Hash(hash.0)).collect();
             let first_root = other::tree_hash(first, &stored).expect("root");
-            assert_eq!(other::prove_tree(size, first, &stored).expect("proof"), proof, "{first} to {size}");
+            assert_eq!(
+                other::prove_tree(size, first, &stored).expect("proof"),
+                proof,
+                "{first} to {size}"
+            );
             assert!(other::check_tree(&proof, size, root, first, first_root).is_ok());
         }
     }

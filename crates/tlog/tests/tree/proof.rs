@@ -3,9 +3,10 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use tlog::{
-    EMPTY_ROOT, Hash, LeafIndex, MAX_CONSISTENCY_PROOF, MAX_INCLUSION_PROOF, MAX_TREE_SIZE, ProofError, TileId,
-    TileTree, Tiles, TreeSize, consistency_proof, inclusion_proof, root_at, tiles_for_consistency, tiles_for_inclusion,
-    tiles_for_root, verify_consistency, verify_inclusion,
+    EMPTY_ROOT, Hash, LeafIndex, MAX_CONSISTENCY_PROOF, MAX_INCLUSION_PROOF, MAX_TREE_SIZE,
+    ProofError, TileId, TileTree, Tiles, TreeSize, consistency_proof, inclusion_proof, root_at,
+    tiles_for_consistency, tiles_for_inclusion, tiles_for_root, verify_consistency,
+    verify_inclusion,
 };
 
 use crate::reference::{self, Tree, critical_sizes, leaves};
@@ -20,8 +21,16 @@ fn all_inclusion_proofs_to_300() {
         for (index, leaf) in leaves[..size].iter().enumerate() {
             let (at, size) = (LeafIndex(index as u64), TreeSize(size as u64));
             let proof = inclusion_proof(at, size, &tree.tiles).expect("proof");
-            assert_eq!(proof, reference::path(index, &leaves[..size.0 as usize]), "{index} of {size}");
-            assert_eq!(verify_inclusion(leaf, at, size, &root, &proof), Ok(()), "{index} of {size}");
+            assert_eq!(
+                proof,
+                reference::path(index, &leaves[..size.0 as usize]),
+                "{index} of {size}"
+            );
+            assert_eq!(
+                verify_inclusion(leaf, at, size, &root, &proof),
+                Ok(()),
+                "{index} of {size}"
+            );
         }
     }
 }
@@ -30,14 +39,24 @@ fn all_inclusion_proofs_to_300() {
 fn all_consistency_proofs_to_300() {
     let leaves = leaves(300);
     let tree = Tree::new(&leaves);
-    let roots: Vec<_> = (0..=leaves.len()).map(|size| reference::root(&leaves[..size])).collect();
+    let roots: Vec<_> = (0..=leaves.len())
+        .map(|size| reference::root(&leaves[..size]))
+        .collect();
     for second in 0..=leaves.len() {
         for first in 0..=second {
             let (m, n) = (TreeSize(first as u64), TreeSize(second as u64));
             let proof = consistency_proof(m, n, &tree.tiles).expect("proof");
-            let expected = if first == 0 { vec![] } else { reference::subproof(first, &leaves[..second], true) };
+            let expected = if first == 0 {
+                vec![]
+            } else {
+                reference::subproof(first, &leaves[..second], true)
+            };
             assert_eq!(proof, expected, "{first} to {second}");
-            assert_eq!(verify_consistency(m, &roots[first], n, &roots[second], &proof), Ok(()), "{first} to {second}");
+            assert_eq!(
+                verify_consistency(m, &roots[first], n, &roots[second], &proof),
+                Ok(()),
+                "{first} to {second}"
+            );
         }
     }
 }
@@ -48,11 +67,22 @@ fn roots_of_smaller_trees_come_from_the_tiles_named() {
     let tree = Tree::new(&leaves);
     for size in critical_sizes(66_000) {
         let (root, read) = reading(&tree, |tiles| root_at(TreeSize(size), tiles));
-        assert_eq!(root, Ok(Tree::new(&leaves[..size as usize]).root()), "{size}");
-        assert_eq!(read, HashSet::from_iter(tiles_for_root(TreeSize(size))), "{size}");
+        assert_eq!(
+            root,
+            Ok(Tree::new(&leaves[..size as usize]).root()),
+            "{size}"
+        );
+        assert_eq!(
+            read,
+            HashSet::from_iter(tiles_for_root(TreeSize(size))),
+            "{size}"
+        );
     }
     for size in [MAX_TREE_SIZE.0 + 1, u64::MAX].map(TreeSize) {
-        assert!(matches!(root_at(size, &tree.tiles), Err(ProofError::OutOfRange(_))));
+        assert!(matches!(
+            root_at(size, &tree.tiles),
+            Err(ProofError::OutOfRange(_))
+        ));
         assert_eq!(tiles_for_root(size), []);
     }
 }
@@ -63,27 +93,45 @@ fn proofs_at_critical_sizes_read_the_tiles_they_name_and_no_other() {
     let leaves = leaves(LARGEST);
     let sizes = critical_sizes(LARGEST);
     let wide = Tree::new(&leaves);
-    let cut_roots: HashMap<u64, Hash> =
-        sizes.iter().map(|size| (*size, Tree::new(&leaves[..*size as usize]).root())).collect();
+    let cut_roots: HashMap<u64, Hash> = sizes
+        .iter()
+        .map(|size| (*size, Tree::new(&leaves[..*size as usize]).root()))
+        .collect();
     for size in sizes.iter().copied().filter(|size| *size > 0) {
         let narrow = Tree::new(&leaves[..size as usize]);
-        let indexes = sizes.iter().copied().chain([size / 3, size - 1]).filter(|index| *index < size);
+        let indexes = sizes
+            .iter()
+            .copied()
+            .chain([size / 3, size - 1])
+            .filter(|index| *index < size);
         for index in indexes.map(LeafIndex) {
-            let (proof, read) = reading(&narrow, |tiles| inclusion_proof(index, TreeSize(size), tiles));
-            assert_eq!(read, HashSet::from_iter(tiles_for_inclusion(index, TreeSize(size))), "{index} of {size}");
+            let (proof, read) = reading(&narrow, |tiles| {
+                inclusion_proof(index, TreeSize(size), tiles)
+            });
+            assert_eq!(
+                read,
+                HashSet::from_iter(tiles_for_inclusion(index, TreeSize(size))),
+                "{index} of {size}"
+            );
             assert_eq!(inclusion_proof(index, TreeSize(size), &wide.tiles), proof);
             let leaf = &leaves[index.0 as usize];
-            let verified =
-                proof.and_then(|proof| verify_inclusion(leaf, index, TreeSize(size), &cut_roots[&size], &proof));
+            let verified = proof.and_then(|proof| {
+                verify_inclusion(leaf, index, TreeSize(size), &cut_roots[&size], &proof)
+            });
             assert_eq!(verified, Ok(()), "{index} of {size}");
         }
         for first in sizes.iter().copied().filter(|first| *first <= size) {
             let (m, n) = (TreeSize(first), TreeSize(size));
             let (proof, read) = reading(&narrow, |tiles| consistency_proof(m, n, tiles));
-            assert_eq!(read, HashSet::from_iter(tiles_for_consistency(m, n)), "{first} to {size}");
+            assert_eq!(
+                read,
+                HashSet::from_iter(tiles_for_consistency(m, n)),
+                "{first} to {size}"
+            );
             assert_eq!(consistency_proof(m, n, &wide.tiles), proof);
-            let verified =
-                proof.and_then(|proof| verify_consistency(m, &cut_roots[&first], n, &cut_roots[&size], &proof));
+            let verified = proof.and_then(|proof| {
+                verify_consistency(m, &cut_roots[&first], n, &cut_roots[&size], &proof)
+            });
             assert_eq!(verified, Ok(()), "{first} to {size}");
         }
     }
@@ -96,17 +144,32 @@ fn a_missing_or_narrow_tile_is_named() {
     let (index, size) = (LeafIndex(700), TreeSize(1000));
     let (first, second) = (TreeSize(700), TreeSize(1000));
     let needed = tiles_for_inclusion(index, size);
-    assert_eq!(needed, [(0, 2), (0, 3), (1, 0)].map(|(level, index)| TileId { level, index }));
+    assert_eq!(
+        needed,
+        [(0, 2), (0, 3), (1, 0)].map(|(level, index)| TileId { level, index })
+    );
     assert_eq!(tiles_for_consistency(first, second), needed);
     for id in needed {
         let mut tiles = tree.tiles.clone();
         let tile = tiles.remove(&id).expect("there");
-        assert_eq!(inclusion_proof(index, size, &tiles), Err(ProofError::MissingTile(id)));
-        assert_eq!(consistency_proof(first, second, &tiles), Err(ProofError::MissingTile(id)));
+        assert_eq!(
+            inclusion_proof(index, size, &tiles),
+            Err(ProofError::MissingTile(id))
+        );
+        assert_eq!(
+            consistency_proof(first, second, &tiles),
+            Err(ProofError::MissingTile(id))
+        );
         let narrow: Vec<_> = tile.hashes().take(1).collect();
         tiles.insert(id, Arc::new(TileTree::new(&narrow).expect("one hash")));
-        assert_eq!(inclusion_proof(index, size, &tiles), Err(ProofError::MissingTile(id)));
-        assert_eq!(consistency_proof(first, second, &tiles), Err(ProofError::MissingTile(id)));
+        assert_eq!(
+            inclusion_proof(index, size, &tiles),
+            Err(ProofError::MissingTile(id))
+        );
+        assert_eq!(
+            consistency_proof(first, second, &tiles),
+            Err(ProofError::MissingTile(id))
+        );
     }
 }
 
@@ -115,20 +178,50 @@ fn out_of_range_is_refused_everywhere() {
     let tiles = HashMap::<TileId, Arc<TileTree>>::new();
     let hash = EMPTY_ROOT;
     let beyond = MAX_TREE_SIZE.0 + 1;
-    for (index, size) in [(0, 0), (1, 1), (5, 4), (u64::MAX, 3), (u64::MAX, u64::MAX), (0, beyond), (0, u64::MAX)] {
+    for (index, size) in [
+        (0, 0),
+        (1, 1),
+        (5, 4),
+        (u64::MAX, 3),
+        (u64::MAX, u64::MAX),
+        (0, beyond),
+        (0, u64::MAX),
+    ] {
         let (index, size) = (LeafIndex(index), TreeSize(size));
         assert!(tiles_for_inclusion(index, size).is_empty());
-        assert!(matches!(inclusion_proof(index, size, &tiles), Err(ProofError::OutOfRange(_))), "{index} of {size}");
-        assert!(matches!(verify_inclusion(&hash, index, size, &hash, &[]), Err(ProofError::OutOfRange(_))));
+        assert!(
+            matches!(
+                inclusion_proof(index, size, &tiles),
+                Err(ProofError::OutOfRange(_))
+            ),
+            "{index} of {size}"
+        );
+        assert!(matches!(
+            verify_inclusion(&hash, index, size, &hash, &[]),
+            Err(ProofError::OutOfRange(_))
+        ));
     }
-    for (first, second) in [(1, 0), (5, 4), (u64::MAX, 3), (0, beyond), (beyond, beyond), (u64::MAX, u64::MAX)] {
+    for (first, second) in [
+        (1, 0),
+        (5, 4),
+        (u64::MAX, 3),
+        (0, beyond),
+        (beyond, beyond),
+        (u64::MAX, u64::MAX),
+    ] {
         let (first, second) = (TreeSize(first), TreeSize(second));
         assert!(tiles_for_consistency(first, second).is_empty());
         assert!(
-            matches!(consistency_proof(first, second, &tiles), Err(ProofError::OutOfRange(_))),
+            matches!(
+                consistency_proof(first, second, &tiles),
+                Err(ProofError::OutOfRange(_))
+            ),
             "{first} to {second}"
         );
-        assert!(matches!(verify_consistency(first, &hash, second, &hash, &[]), Err(ProofError::OutOfRange(_))));
+        assert!(matches!(
+            verify_consistency(first, &hash, second, &hash, &[]),
+            Err(ProofError::OutOfRange(_))
+        ));
     }
 }
 
@@ -142,12 +235,41 @@ fn the_longest_proofs_have_the_length_stated() {
         other => panic!("{other:?}"),
     };
     let indexes = [0, 1, 1 << 62, (1 << 62) - 1, MAX_TREE_SIZE.0 - 1];
-    let longest = indexes.map(|index| length(verify_inclusion(&hash, LeafIndex(index), MAX_TREE_SIZE, &hash, &proof)));
+    let longest = indexes.map(|index| {
+        length(verify_inclusion(
+            &hash,
+            LeafIndex(index),
+            MAX_TREE_SIZE,
+            &hash,
+            &proof,
+        ))
+    });
     assert_eq!(longest.into_iter().max(), Some(MAX_INCLUSION_PROOF));
     let firsts = [1, 3, (1 << 62) - 1, (1 << 62) + 1, MAX_TREE_SIZE.0 - 1];
-    let longest = firsts.map(|first| length(verify_consistency(TreeSize(first), &hash, MAX_TREE_SIZE, &hash, &proof)));
-    assert!(longest.into_iter().all(|length| length <= MAX_CONSISTENCY_PROOF));
-    assert_eq!(length(verify_consistency(TreeSize(3), &hash, MAX_TREE_SIZE, &hash, &proof)), MAX_CONSISTENCY_PROOF);
+    let longest = firsts.map(|first| {
+        length(verify_consistency(
+            TreeSize(first),
+            &hash,
+            MAX_TREE_SIZE,
+            &hash,
+            &proof,
+        ))
+    });
+    assert!(
+        longest
+            .into_iter()
+            .all(|length| length <= MAX_CONSISTENCY_PROOF)
+    );
+    assert_eq!(
+        length(verify_consistency(
+            TreeSize(3),
+            &hash,
+            MAX_TREE_SIZE,
+            &hash,
+            &proof
+        )),
+        MAX_CONSISTENCY_PROOF
+    );
 }
 
 #[test]
@@ -155,8 +277,14 @@ fn tiles_of_huge_trees_are_few() {
     let few = |tiles: Vec<TileId>| tiles.len() <= 2 * 8 && tiles.iter().all(|id| id.level < 8);
     for index in [0, 1, 255, 256, 1 << 40, MAX_TREE_SIZE.0 - 1] {
         for size in [MAX_TREE_SIZE.0, (1 << 62) + 1, 1 << 62] {
-            assert!(index >= size || few(tiles_for_inclusion(LeafIndex(index), TreeSize(size))), "{index} of {size}");
-            assert!(few(tiles_for_consistency(TreeSize(index), TreeSize(size))), "{index} to {size}");
+            assert!(
+                index >= size || few(tiles_for_inclusion(LeafIndex(index), TreeSize(size))),
+                "{index} of {size}"
+            );
+            assert!(
+                few(tiles_for_consistency(TreeSize(index), TreeSize(size))),
+                "{index} to {size}"
+            );
         }
     }
 }
@@ -171,13 +299,22 @@ fn mutated_inclusion_proofs_fail() {
             let (at, of) = (LeafIndex(index as u64), TreeSize(size as u64));
             let proof = inclusion_proof(at, of, &tree.tiles).expect("proof");
             for mutant in mutants(&proof) {
-                assert!(verify_inclusion(leaf, at, of, &root, &mutant).is_err(), "{index} of {size}");
+                assert!(
+                    verify_inclusion(leaf, at, of, &root, &mutant).is_err(),
+                    "{index} of {size}"
+                );
             }
             for wrong in flips(leaf) {
-                assert!(verify_inclusion(&wrong, at, of, &root, &proof).is_err(), "{index} of {size}");
+                assert!(
+                    verify_inclusion(&wrong, at, of, &root, &proof).is_err(),
+                    "{index} of {size}"
+                );
             }
             for wrong in flips(&root) {
-                assert!(verify_inclusion(leaf, at, of, &wrong, &proof).is_err(), "{index} of {size}");
+                assert!(
+                    verify_inclusion(leaf, at, of, &wrong, &proof).is_err(),
+                    "{index} of {size}"
+                );
             }
             for wrong in (0..size as u64 + 2).filter(|wrong| *wrong != at.0) {
                 assert!(
@@ -191,17 +328,21 @@ fn mutated_inclusion_proofs_fail() {
 
 #[test]
 fn an_inclusion_proof_is_bound_to_its_size_where_the_way_up_differs() {
-    // For other sizes of which the leaf has the same way up, the same hashes lead to the same root: there RFC 9162 accepts.
+    // For other sizes of which the leaf has the same way up, the same hashes lead to the same root:
+    // there RFC 9162 accepts.
     let leaves = leaves(40);
     let tree = Tree::new(&leaves);
     for size in 1..=40 {
         for index in 0..size {
-            let proof = inclusion_proof(LeafIndex(index), TreeSize(size), &tree.tiles).expect("proof");
+            let proof =
+                inclusion_proof(LeafIndex(index), TreeSize(size), &tree.tiles).expect("proof");
             let sides = sides(index, size);
             for wrong in (0..=80).filter(|wrong| *wrong != size) {
                 let leaf = &leaves[index as usize];
                 let root = reference::root(&leaves[..size as usize]);
-                let verified = verify_inclusion(leaf, LeafIndex(index), TreeSize(wrong), &root, &proof).is_ok();
+                let verified =
+                    verify_inclusion(leaf, LeafIndex(index), TreeSize(wrong), &root, &proof)
+                        .is_ok();
                 assert_eq!(
                     verified,
                     index < wrong && self::sides(index, wrong) == sides,
@@ -216,20 +357,31 @@ fn an_inclusion_proof_is_bound_to_its_size_where_the_way_up_differs() {
 fn mutated_consistency_proofs_fail() {
     let leaves = leaves(130);
     let tree = Tree::new(&leaves);
-    let roots: Vec<_> = (0..=leaves.len()).map(|size| reference::root(&leaves[..size])).collect();
+    let roots: Vec<_> = (0..=leaves.len())
+        .map(|size| reference::root(&leaves[..size]))
+        .collect();
     for second in [1, 2, 3, 4, 5, 8, 9, 64, 100, 127, 128, 130] {
         for first in 1..=second {
             let (m, n) = (TreeSize(first as u64), TreeSize(second as u64));
             let (first_root, second_root) = (&roots[first], &roots[second]);
             let proof = consistency_proof(m, n, &tree.tiles).expect("proof");
             for mutant in mutants(&proof) {
-                assert!(verify_consistency(m, first_root, n, second_root, &mutant).is_err(), "{first} to {second}");
+                assert!(
+                    verify_consistency(m, first_root, n, second_root, &mutant).is_err(),
+                    "{first} to {second}"
+                );
             }
             for wrong in flips(first_root) {
-                assert!(verify_consistency(m, &wrong, n, second_root, &proof).is_err(), "{first} to {second}");
+                assert!(
+                    verify_consistency(m, &wrong, n, second_root, &proof).is_err(),
+                    "{first} to {second}"
+                );
             }
             for wrong in flips(second_root) {
-                assert!(verify_consistency(m, first_root, n, &wrong, &proof).is_err(), "{first} to {second}");
+                assert!(
+                    verify_consistency(m, first_root, n, &wrong, &proof).is_err(),
+                    "{first} to {second}"
+                );
             }
             for wrong in (0..=leaves.len()).filter(|wrong| *wrong != first) {
                 let other = TreeSize(wrong as u64);
@@ -237,7 +389,10 @@ fn mutated_consistency_proofs_fail() {
                     verify_consistency(other, first_root, n, second_root, &proof).is_err(),
                     "{first} as {wrong} to {second}"
                 );
-                assert!(verify_consistency(other, &roots[wrong], n, first_root, &proof).is_err() || first == second);
+                assert!(
+                    verify_consistency(other, &roots[wrong], n, first_root, &proof).is_err()
+                        || first == second
+                );
             }
         }
     }
@@ -247,7 +402,14 @@ fn mutated_consistency_proofs_fail() {
 fn size_zero_is_consistent_with_everything_and_nothing_else_is_with_its_root() {
     let hash = leaves(1)[0];
     let verify = |first, first_root, second, second_root, proof: &[Hash]| {
-        verify_consistency(TreeSize(first), &first_root, TreeSize(second), &second_root, proof).is_ok()
+        verify_consistency(
+            TreeSize(first),
+            &first_root,
+            TreeSize(second),
+            &second_root,
+            proof,
+        )
+        .is_ok()
     };
     assert!(verify(0, EMPTY_ROOT, 0, EMPTY_ROOT, &[]));
     assert!(verify(0, EMPTY_ROOT, 9, hash, &[]));
@@ -302,7 +464,8 @@ fn reading<T>(tree: &Tree, make: impl FnOnce(&Reading<'_>) -> T) -> (T, HashSet<
     (made, reading.1.into_inner().expect("one thread"))
 }
 
-/// Every hash flipped, dropped, doubled, swapped with each other one; hashes added at both ends; cut short and emptied.
+/// Every hash flipped, dropped, doubled, swapped with each other one; hashes added at both ends;
+/// cut short and emptied.
 fn mutants(proof: &[Hash]) -> Vec<Vec<Hash>> {
     let mut mutants = Vec::new();
     for at in 0..proof.len() {

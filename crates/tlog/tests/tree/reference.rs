@@ -24,7 +24,11 @@ pub(crate) fn path(m: usize, leaves: &[Hash]) -> Vec<Hash> {
     }
     let k = split(leaves);
     let (left, right) = leaves.split_at(k);
-    if m < k { [path(m, left), vec![root(right)]].concat() } else { [path(m - k, right), vec![root(left)]].concat() }
+    if m < k {
+        [path(m, left), vec![root(right)]].concat()
+    } else {
+        [path(m - k, right), vec![root(left)]].concat()
+    }
 }
 
 /// SUBPROOF(m, D[n], whole).
@@ -47,7 +51,9 @@ fn split(leaves: &[Hash]) -> usize {
 
 /// Distinct leaves.
 pub(crate) fn leaves(count: u64) -> Vec<Hash> {
-    (0..count).map(|index| leaf_hash(&index.to_be_bytes())).collect()
+    (0..count)
+        .map(|index| leaf_hash(&index.to_be_bytes()))
+        .collect()
 }
 
 /// A tree as a store has it: its edge, and every tile, the partial ones included.
@@ -61,7 +67,12 @@ impl Tree {
     pub(crate) fn new(leaves: &[Hash]) -> Self {
         let mut edge = Edge::empty();
         let full = edge.append(leaves);
-        let decoded = full.iter().map(|tile| (tile.id, Arc::new(TileTree::new(&tile.hashes).expect("full tile"))));
+        let decoded = full.iter().map(|tile| {
+            (
+                tile.id,
+                Arc::new(TileTree::new(&tile.hashes).expect("full tile")),
+            )
+        });
         let tiles = decoded.chain(edge.tiles()).collect();
         Self { edge, full, tiles }
     }
@@ -75,11 +86,24 @@ impl Tree {
     }
 }
 
-/// Sizes at which something changes: around every power of two up to 2^9, around full tiles of levels 0 and 1.
+/// Sizes at which something changes: around every power of two up to 2^9, around full tiles of
+/// levels 0 and 1.
 pub(crate) fn critical_sizes(limit: u64) -> Vec<u64> {
     let powers = (0..=20).flat_map(|bit| [(1_u64 << bit) - 1, 1 << bit, (1 << bit) + 1]);
-    let tiles = [3 * 256 - 1, 3 * 256, 3 * 256 + 1, 65_536 + 255, 65_536 + 256, 65_536 + 257, 2 * 65_536 + 300];
-    let mut sizes: Vec<_> = powers.chain(tiles).chain([300, 70_000]).filter(|size| *size <= limit).collect();
+    let tiles = [
+        3 * 256 - 1,
+        3 * 256,
+        3 * 256 + 1,
+        65_536 + 255,
+        65_536 + 256,
+        65_536 + 257,
+        2 * 65_536 + 300,
+    ];
+    let mut sizes: Vec<_> = powers
+        .chain(tiles)
+        .chain([300, 70_000])
+        .filter(|size| *size <= limit)
+        .collect();
     sizes.sort_unstable();
     sizes.dedup();
     sizes

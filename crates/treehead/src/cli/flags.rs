@@ -13,10 +13,14 @@ pub(super) fn with_settings(command: Command, path: &str) -> Command {
         let path = format!("{path} {}", subcommand.get_name());
         with_settings(subcommand, &path)
     });
-    let Some(takes) = taken(path) else { return command };
+    let Some(takes) = taken(path) else {
+        return command;
+    };
     let mut command = command;
     for (table, heading) in TABLES {
-        let settings = SETTINGS.iter().filter(|setting| setting.table == table && takes(setting));
+        let settings = SETTINGS
+            .iter()
+            .filter(|setting| setting.table == table && takes(setting));
         command = command.args(settings.map(|setting| arg(setting, path).help_heading(heading)));
     }
     command.arg(file())
@@ -28,13 +32,16 @@ fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
         " serve" | " config show" => Some(|_| true),
         " init" => Some(|setting| ["log", "keys", "database", "logging"].contains(&setting.table)),
         " migrate" => Some(|setting| ["database", "logging"].contains(&setting.table)),
-        " fsck" => Some(|setting| is_log_name(setting) || ["database", "logging"].contains(&setting.table)),
-        " rotate" => {
-            Some(|setting| is_log_name(setting) || ["keys", "database", "witness", "logging"].contains(&setting.table))
+        " fsck" => {
+            Some(|setting| is_log_name(setting) || ["database", "logging"].contains(&setting.table))
         }
-        " trust export" => {
-            Some(|setting| is_log_name(setting) || ["database", "trust", "logging"].contains(&setting.table))
-        }
+        " rotate" => Some(|setting| {
+            is_log_name(setting)
+                || ["keys", "database", "witness", "logging"].contains(&setting.table)
+        }),
+        " trust export" => Some(|setting| {
+            is_log_name(setting) || ["database", "trust", "logging"].contains(&setting.table)
+        }),
         _ => None,
     }
 }
@@ -42,7 +49,9 @@ fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
 fn arg(setting: &Setting, path: &str) -> Arg {
     let creates_logs = [" serve", " init", " config show"].contains(&path);
     if is_log_name(setting) && !creates_logs {
-        return setting.arg().help("Name of the log, for a database that holds several");
+        return setting
+            .arg()
+            .help("Name of the log, for a database that holds several");
     }
     setting.arg()
 }

@@ -26,13 +26,20 @@ impl FromStr for Bytes {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        const WANTED: &str = "a number of bytes is wanted, alone or with KiB, MiB, GiB, kB, MB or GB, such as 48MiB";
+        const WANTED: &str =
+            "a number of bytes is wanted, alone or with KiB, MiB, GiB, kB, MB or GB, such as 48MiB";
         let text = text.trim();
-        let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+        let (number, unit) = text.split_at(
+            text.find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(text.len()),
+        );
         let unit = unit.trim_start().to_ascii_uppercase();
         let number: u64 = number.parse().map_err(|_| WANTED)?;
         let (_, size) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(WANTED)?;
-        number.checked_mul(*size).map(Self).ok_or("more bytes than fit into 64 bits")
+        number
+            .checked_mul(*size)
+            .map(Self)
+            .ok_or("more bytes than fit into 64 bits")
     }
 }
 
@@ -58,7 +65,9 @@ impl de::Visitor<'_> for Visitor {
     }
 
     fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Bytes, E> {
-        u64::try_from(bytes).map(Bytes).map_err(|_| E::custom("a size is no negative number"))
+        u64::try_from(bytes)
+            .map(Bytes)
+            .map_err(|_| E::custom("a size is no negative number"))
     }
 
     fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Bytes, E> {

@@ -12,10 +12,15 @@ use crate::failure::{Failure, Outcome};
 
 /// Reads a file. Returns its settings in a table by flags, and where each one is.
 pub(super) fn read(path: &Path) -> Outcome<(Table, Sources)> {
-    let file = File { path, text: &read_small(path)? };
+    let file = File {
+        path,
+        text: &read_small(path)?,
+    };
     let (mut found, mut sources) = (Table::new(), Sources::default());
     for (table, value) in parse::<Table>(path, file.text)? {
-        let Value::Table(keys) = value else { return Err(file.without_table(&table)) };
+        let Value::Table(keys) = value else {
+            return Err(file.without_table(&table));
+        };
         if TABLES.iter().all(|(known, _)| *known != table) {
             return Err(file.unknown_table(&table));
         }
@@ -26,7 +31,11 @@ pub(super) fn read(path: &Path) -> Outcome<(Table, Sources)> {
             file.check_type(setting, &value)?;
             setting.put(&mut found, value);
             let line = line_of(file.text, &table, &key);
-            let source = Source::File { path: path.to_owned(), line, setting: setting.name() };
+            let source = Source::File {
+                path: path.to_owned(),
+                line,
+                setting: setting.name(),
+            };
             sources.add(setting.flag, source);
         }
     }
@@ -43,23 +52,36 @@ impl File<'_> {
     fn without_table(&self, key: &str) -> Failure {
         let place = self.place("", key);
         match settings::by_flag(key) {
-            Some(Setting { table, key: new, .. }) => {
-                usage(format_args!("{place}: {key} is now `{new}` in the table [{table}]"))
-            }
-            None => usage(format_args!("{place}: {key} is not a setting; settings are in the tables {}", tables())),
+            Some(Setting {
+                table, key: new, ..
+            }) => usage(format_args!(
+                "{place}: {key} is now `{new}` in the table [{table}]"
+            )),
+            None => usage(format_args!(
+                "{place}: {key} is not a setting; settings are in the tables {}",
+                tables()
+            )),
         }
     }
 
     fn unknown_table(&self, table: &str) -> Failure {
         let place = self.place(table, "");
-        usage(format_args!("{place}: [{table}] is not a table of settings; known are {}", tables()))
+        usage(format_args!(
+            "{place}: [{table}] is not a table of settings; known are {}",
+            tables()
+        ))
     }
 
     fn unknown_key(&self, table: &str, key: &str) -> Failure {
         let place = self.place(table, key);
-        let known = settings::SETTINGS.iter().filter(|setting| setting.table == table);
+        let known = settings::SETTINGS
+            .iter()
+            .filter(|setting| setting.table == table);
         let known: Vec<&str> = known.map(|setting| setting.key).collect();
-        usage(format_args!("{place}: {key} is not a setting of [{table}]; known are {}", known.join(", ")))
+        usage(format_args!(
+            "{place}: {key} is not a setting of [{table}]; known are {}",
+            known.join(", ")
+        ))
     }
 
     /// Refuses a value of another type than the setting's.
@@ -68,7 +90,14 @@ impl File<'_> {
         setting.put(&mut alone, value.clone());
         let place = || self.place(setting.table, setting.key);
         let typed = alone.try_into::<Config>();
-        typed.map(drop).map_err(|error| usage(format_args!("{}: {}: {}", place(), setting.name(), error.message())))
+        typed.map(drop).map_err(|error| {
+            usage(format_args!(
+                "{}: {}: {}",
+                place(),
+                setting.name(),
+                error.message()
+            ))
+        })
     }
 
     fn place(&self, table: &str, key: &str) -> String {
@@ -85,12 +114,18 @@ fn tables() -> String {
 fn line_of(text: &str, table: &str, key: &str) -> Option<usize> {
     let mut current = "";
     for (index, line) in text.lines().map(str::trim_start).enumerate() {
-        let heading = line.strip_prefix('[').and_then(|rest| rest.split(']').next());
+        let heading = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.split(']').next());
         current = heading.map_or(current, str::trim);
         let is_heading = key.is_empty() && heading.is_some() && current == table;
         let is_key = !key.is_empty() && current == table && begins_with_key(line, key);
-        let dotted = line.strip_prefix(table).map(str::trim_start).and_then(|rest| rest.strip_prefix('.'));
-        let is_dotted = current.is_empty() && dotted.is_some_and(|rest| begins_with_key(rest.trim_start(), key));
+        let dotted = line
+            .strip_prefix(table)
+            .map(str::trim_start)
+            .and_then(|rest| rest.strip_prefix('.'));
+        let is_dotted = current.is_empty()
+            && dotted.is_some_and(|rest| begins_with_key(rest.trim_start(), key));
         if is_heading || is_key || is_dotted {
             return Some(index + 1);
         }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use super::{Config, Source, Sources, file, usage};
 use crate::failure::{Explain, FailureKind, Outcome};
 
-/// A configuration or URL file is never larger than a page or two; this keeps a wrong path from being read into memory.
+/// A configuration or URL file is never larger than a page or two; this keeps a wrong path from
+/// being read into memory.
 const MAX_FILE: u64 = 64 * 1024;
 
 /// The two ways to name the database are one setting: the nearer source wins whichever it uses.
@@ -41,18 +42,31 @@ impl Config {
 
     /// Lays `given` over the file, if there is one, over the defaults.
     pub(crate) fn layered(path: Option<&Path>, given: Given) -> Outcome<Self> {
-        let Given { settings, sources: nearer, warnings, .. } = given;
+        let Given {
+            settings,
+            sources: nearer,
+            warnings,
+            ..
+        } = given;
         let (mut layers, mut sources) = (toml::Table::new(), Sources::default());
         if let Some(path) = path {
             (layers, sources) = file::read(path)?;
         }
         if DATABASE_KEYS.iter().any(|key| settings.contains_key(*key)) {
-            DATABASE_KEYS.iter().for_each(|key| drop(layers.remove(*key)));
+            DATABASE_KEYS
+                .iter()
+                .for_each(|key| drop(layers.remove(*key)));
         }
         lay_over(&mut layers, settings);
         sources.extend(nearer);
-        let config: Self = layers.try_into().map_err(|error: toml::de::Error| usage(error.message()))?;
-        let mut config = Self { sources, warnings, ..config };
+        let config: Self = layers
+            .try_into()
+            .map_err(|error: toml::de::Error| usage(error.message()))?;
+        let mut config = Self {
+            sources,
+            warnings,
+            ..config
+        };
         config.check()?;
         config.warn_of_open_password();
         Ok(config)
@@ -81,17 +95,28 @@ fn lay_over(layers: &mut toml::Table, nearer: toml::Table) {
 
 pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Outcome<T> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line = error
+            .span()
+            .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let line = line.map(|line| format!(" line {line}")).unwrap_or_default();
-        usage(format_args!("{}{line}: {}", path.display(), error.message()))
+        usage(format_args!(
+            "{}{line}: {}",
+            path.display(),
+            error.message()
+        ))
     })
 }
 
 /// Reads a text file that has no reason to be large.
 pub(crate) fn read_small(path: &Path) -> Outcome<String> {
-    let size = fs::metadata(path).explain(FailureKind::Usage, path.display())?.len();
+    let size = fs::metadata(path)
+        .explain(FailureKind::Usage, path.display())?
+        .len();
     if size > MAX_FILE {
-        return Err(usage(format_args!("{}: {size} bytes, at most {MAX_FILE} expected", path.display())));
+        return Err(usage(format_args!(
+            "{}: {size} bytes, at most {MAX_FILE} expected",
+            path.display()
+        )));
     }
     fs::read_to_string(path).explain(FailureKind::Usage, path.display())
 }

@@ -1,15 +1,17 @@
-//! One setting: its flag, its environment variable, its key in the file and its paragraph in the sample file.
+//! One setting: its flag, its environment variable, its key in the file and its paragraph in the
+//! sample file.
 
 use clap::builder::{
-    BoolValueParser, NonEmptyStringValueParser, PossibleValuesParser, RangedI64ValueParser, StringValueParser,
-    TypedValueParser, ValueParser,
+    BoolValueParser, NonEmptyStringValueParser, PossibleValuesParser, RangedI64ValueParser,
+    StringValueParser, TypedValueParser, ValueParser,
 };
 use toml::Value;
 
 use super::Bytes;
 use crate::listen::ListenAddress;
 
-/// The definition of a setting. Its default is the value of its field in [`super::Config::default`].
+/// The definition of a setting. Its default is the value of its field in
+/// [`super::Config::default`].
 #[derive(Debug)]
 pub(crate) struct Setting {
     /// The table of the file.
@@ -33,10 +35,11 @@ pub(crate) struct Setting {
 /// What a variable that is set and empty means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Empty {
-    /// The variable counts as not set: the value of the file or the default, which takes its place, opens nothing.
+    /// The variable counts as not set: the value of the file or the default, which takes its place,
+    /// opens nothing.
     Unset,
-    /// The variable is refused: whoever empties it may mean to close what the default leaves open, and without its
-    /// database or data folder a second log would be made.
+    /// The variable is refused: whoever empties it may mean to close what the default leaves open,
+    /// and without its database or data folder a second log would be made.
     Refused,
 }
 
@@ -65,8 +68,22 @@ pub(crate) enum Kind {
 
 impl Setting {
     /// Defines a setting without an example, whose empty variable is refused.
-    pub(super) const fn new(table: &'static str, key: &'static str, flag: &'static str, kind: Kind) -> Self {
-        Self { table, key, flag, kind, help: "", text: "", example: None, empty: Empty::Refused }
+    pub(super) const fn new(
+        table: &'static str,
+        key: &'static str,
+        flag: &'static str,
+        kind: Kind,
+    ) -> Self {
+        Self {
+            table,
+            key,
+            flag,
+            kind,
+            help: "",
+            text: "",
+            example: None,
+            empty: Empty::Refused,
+        }
     }
 
     /// Sets the line of `--help`.
@@ -81,12 +98,18 @@ impl Setting {
 
     /// Sets the value that the sample file shows.
     pub(super) const fn example(self, example: &'static str) -> Self {
-        Self { example: Some(example), ..self }
+        Self {
+            example: Some(example),
+            ..self
+        }
     }
 
     /// Treats an empty variable as not set.
     pub(super) const fn empty_is_unset(self) -> Self {
-        Self { empty: Empty::Unset, ..self }
+        Self {
+            empty: Empty::Unset,
+            ..self
+        }
     }
 
     /// Returns its name in the file, for messages.
@@ -96,7 +119,10 @@ impl Setting {
 
     /// Returns the environment variable.
     pub(crate) fn variable(&self) -> String {
-        format!("TREEHEAD_{}", self.flag.to_uppercase().replace(['-', '.'], "_"))
+        format!(
+            "TREEHEAD_{}",
+            self.flag.to_uppercase().replace(['-', '.'], "_")
+        )
     }
 
     /// Returns the value of this setting in a table by flags, if it has one.
@@ -113,7 +139,9 @@ impl Setting {
             settings.insert(self.flag.to_owned(), value);
             return;
         };
-        let inner = settings.entry(table).or_insert_with(|| Value::Table(toml::Table::new()));
+        let inner = settings
+            .entry(table)
+            .or_insert_with(|| Value::Table(toml::Table::new()));
         if let Value::Table(inner) = inner {
             inner.insert(key.to_owned(), value);
         }
@@ -121,12 +149,20 @@ impl Setting {
 
     /// Defines the flag. Its values are TOML values.
     pub(crate) fn arg(&self) -> clap::Arg {
-        let arg = clap::Arg::new(self.flag).long(self.flag).env(self.variable()).help(self.help);
-        let arg = arg.value_name(self.kind.placeholder()).value_parser(self.kind.parser());
+        let arg = clap::Arg::new(self.flag)
+            .long(self.flag)
+            .env(self.variable())
+            .help(self.help);
+        let arg = arg
+            .value_name(self.kind.placeholder())
+            .value_parser(self.kind.parser());
         // A URL may hold a password.
         let arg = arg.hide_env_values(self.flag == "database");
         match self.kind {
-            Kind::Switch => arg.num_args(0..=1).require_equals(true).default_missing_value("true"),
+            Kind::Switch => arg
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true"),
             Kind::List(_) => arg.value_delimiter(',').action(clap::ArgAction::Append),
             _ => arg,
         }
@@ -157,16 +193,24 @@ impl Kind {
         let text = StringValueParser::new();
         match self {
             Self::Text(_) | Self::List(_) => ValueParser::new(text.map(Value::String)),
-            Self::File | Self::Folder => ValueParser::new(NonEmptyStringValueParser::new().map(Value::String)),
-            Self::Address => {
-                ValueParser::new(text.try_map(|text| text.parse::<ListenAddress>().map(|_| Value::String(text))))
+            Self::File | Self::Folder => {
+                ValueParser::new(NonEmptyStringValueParser::new().map(Value::String))
             }
-            Self::Size => ValueParser::new(text.try_map(|text| text.parse::<Bytes>().map(|_| Value::String(text)))),
-            Self::Number(_) => ValueParser::new(RangedI64ValueParser::<i64>::new().range(0..).map(Value::Integer)),
+            Self::Address => ValueParser::new(
+                text.try_map(|text| text.parse::<ListenAddress>().map(|_| Value::String(text))),
+            ),
+            Self::Size => ValueParser::new(
+                text.try_map(|text| text.parse::<Bytes>().map(|_| Value::String(text))),
+            ),
+            Self::Number(_) => ValueParser::new(
+                RangedI64ValueParser::<i64>::new()
+                    .range(0..)
+                    .map(Value::Integer),
+            ),
             Self::Switch => ValueParser::new(BoolValueParser::new().map(Value::Boolean)),
-            Self::Word(_, words) => {
-                ValueParser::new(PossibleValuesParser::new(words.iter().copied()).map(Value::String))
-            }
+            Self::Word(_, words) => ValueParser::new(
+                PossibleValuesParser::new(words.iter().copied()).map(Value::String),
+            ),
         }
     }
 }

@@ -150,5 +150,7 @@ pub(crate) fn by_flag(flag: &str) -> Option<&'static Setting> {
 
 /// Returns the setting with this table and key in the file.
 pub(super) fn by_key(table: &str, key: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.table == table && setting.key == key)
+    SETTINGS
+        .iter()
+        .find(|setting| setting.table == table && setting.key == key)
 }

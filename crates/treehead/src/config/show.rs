@@ -1,4 +1,5 @@
-//! Texts made from the definitions of the settings: the sample file, and the values that count with their sources.
+//! Texts made from the definitions of the settings: the sample file, and the values that count with
+//! their sources.
 
 use std::fmt::Write;
 
@@ -47,8 +48,8 @@ pub(super) fn sample_text() -> Outcome<String> {
     Ok(text)
 }
 
-/// `treehead config show`: prints every value and where it comes from, as a file that may be read with `--config` where
-/// no password is masked.
+/// `treehead config show`: prints every value and where it comes from, as a file that may be read
+/// with `--config` where no password is masked.
 pub(crate) fn show(config: &Config) -> Outcome<()> {
     let values = values(config)?;
     let mut text = String::new();
@@ -57,7 +58,12 @@ pub(crate) fn show(config: &Config) -> Outcome<()> {
         for setting in of_table(table) {
             let source = source(config, setting);
             let _ = match setting.value(&values) {
-                Some(value) => writeln!(text, "{} = {}  # {source}", setting.key, masked(config, setting, value)),
+                Some(value) => writeln!(
+                    text,
+                    "{} = {}  # {source}",
+                    setting.key,
+                    masked(config, setting, value)
+                ),
                 None => writeln!(text, "#{} is not set", setting.key),
             };
         }
@@ -70,7 +76,9 @@ pub(crate) fn show(config: &Config) -> Outcome<()> {
 }
 
 fn of_table(table: &str) -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().filter(move |setting| setting.table == table)
+    SETTINGS
+        .iter()
+        .filter(move |setting| setting.table == table)
 }
 
 /// Returns the values of a configuration in a table by flags.
@@ -91,7 +99,13 @@ fn source(config: &Config, setting: &Setting) -> String {
         None => "default".to_owned(),
         Some(Source::Flag(flag)) => format!("flag {flag}"),
         Some(Source::Variable(name)) => format!("environment variable {name}"),
-        Some(Source::File { path, line: Some(line), .. }) => format!("{} line {line}", path.display()),
-        Some(Source::File { path, line: None, .. }) => path.display().to_string(),
+        Some(Source::File {
+            path,
+            line: Some(line),
+            ..
+        }) => format!("{} line {line}", path.display()),
+        Some(Source::File {
+            path, line: None, ..
+        }) => path.display().to_string(),
     }
 }

@@ -12,15 +12,27 @@ pub(crate) enum Source {
     /// In the environment; the variable.
     Variable(String),
     /// In the configuration file.
-    File { path: PathBuf, line: Option<usize>, setting: String },
+    File {
+        path: PathBuf,
+        line: Option<usize>,
+        setting: String,
+    },
 }
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Flag(name) | Self::Variable(name) => f.write_str(name),
-            Self::File { path, line: Some(line), setting } => write!(f, "{} line {line}: {setting}", path.display()),
-            Self::File { path, line: None, setting } => write!(f, "{}: {setting}", path.display()),
+            Self::File {
+                path,
+                line: Some(line),
+                setting,
+            } => write!(f, "{} line {line}: {setting}", path.display()),
+            Self::File {
+                path,
+                line: None,
+                setting,
+            } => write!(f, "{}: {setting}", path.display()),
         }
     }
 }

@@ -9,15 +9,24 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 }
 
 fn given(text: &str) -> Given {
-    Given { settings: toml::from_str(text).unwrap(), ..Given::default() }
+    Given {
+        settings: toml::from_str(text).unwrap(),
+        ..Given::default()
+    }
 }
 
 #[test]
 fn algorithms_are_named_as_in_rekor() {
-    let config = Config::layered(None, given("client-signing-algorithms = [\"ed25519-ph\"]")).unwrap();
+    let config =
+        Config::layered(None, given("client-signing-algorithms = [\"ed25519-ph\"]")).unwrap();
     assert_eq!(config.client_signing_algorithms, ["ed25519-ph"]);
-    let failure = Config::layered(None, given("client-signing-algorithms = [\"md5\"]")).unwrap_err();
-    assert!(failure.to_string().starts_with("client-signing-algorithms: \"md5\" is not a signing algorithm"));
+    let failure =
+        Config::layered(None, given("client-signing-algorithms = [\"md5\"]")).unwrap_err();
+    assert!(
+        failure
+            .to_string()
+            .starts_with("client-signing-algorithms: \"md5\" is not a signing algorithm")
+    );
 }
 
 #[test]
@@ -26,8 +35,14 @@ fn kinds_and_operations_are_named_as_in_rekor() {
     let config = Config::layered(None, given(text)).unwrap();
     assert_ne!(config.operations().unwrap(), server::Operations::default());
     for (text, wanted) in [
-        ("enabled-entry-types = [\"x\"]", "enabled-entry-types: \"x\" is not a kind of entries; known are "),
-        ("enabled-api-endpoints = [\"x\"]", "enabled-api-endpoints: \"x\" is not an operation; known are getLogInfo, "),
+        (
+            "enabled-entry-types = [\"x\"]",
+            "enabled-entry-types: \"x\" is not a kind of entries; known are ",
+        ),
+        (
+            "enabled-api-endpoints = [\"x\"]",
+            "enabled-api-endpoints: \"x\" is not an operation; known are getLogInfo, ",
+        ),
     ] {
         let failure = Config::layered(None, given(text)).unwrap_err().to_string();
         assert!(failure.starts_with(wanted), "{failure}");
@@ -47,7 +62,13 @@ fn nearer_source_wins() {
 fn settings_of_one_table_may_come_from_several_sources() {
     let file = file("duplicates.v1 = \"stored\"");
     let config = Config::layered(Some(file.path()), given("duplicates.v2 = \"conflict\"")).unwrap();
-    assert_eq!(config.duplicates, Duplicates { v1: OnDuplicate::Stored, v2: OnDuplicate::Conflict });
+    assert_eq!(
+        config.duplicates,
+        Duplicates {
+            v1: OnDuplicate::Stored,
+            v2: OnDuplicate::Conflict
+        }
+    );
 }
 
 #[test]
@@ -55,24 +76,51 @@ fn nearer_database_wins_in_either_form() {
     let file = file("database.url = \"postgres://far/x\"");
     let url_file = self::file("postgres://u:secret@near/x\nnote");
     let path = url_file.path().display();
-    let config = Config::layered(Some(file.path()), given(&format!("database-file = \"{path}\""))).unwrap();
-    assert_eq!(config.database_url().unwrap().unwrap().secret(), "postgres://u:secret@near/x");
+    let config = Config::layered(
+        Some(file.path()),
+        given(&format!("database-file = \"{path}\"")),
+    )
+    .unwrap();
+    assert_eq!(
+        config.database_url().unwrap().unwrap().secret(),
+        "postgres://u:secret@near/x"
+    );
 }
 
 #[test]
 fn two_databases_at_once_are_refused() {
     let both = given("database = \"postgres://a/b\"\ndatabase-file = \"c\"");
-    assert!(Config::layered(None, both).unwrap_err().to_string().contains("database is given as well"));
+    assert!(
+        Config::layered(None, both)
+            .unwrap_err()
+            .to_string()
+            .contains("database is given as well")
+    );
 }
 
 #[test]
 fn unknown_keys_and_tables_are_refused_with_their_place() {
     for (text, wanted) in [
-        ("# one\n[server]\nlisten-on = 1\n", " line 3: listen-on is not a setting of [server]; known are listen, "),
-        ("# one\nserver.listen-on = 1\n", " line 2: listen-on is not a setting of [server]; known are listen, "),
-        ("# one\n\n[servers]\n", " line 3: [servers] is not a table of settings; known are [log], [keys], "),
-        ("port = 1\n", " line 1: port is not a setting; settings are in the tables [log], [keys], "),
-        ("[limits]\nmax-connections = \"many\"", " line 2: limits.max-connections: invalid type: "),
+        (
+            "# one\n[server]\nlisten-on = 1\n",
+            " line 3: listen-on is not a setting of [server]; known are listen, ",
+        ),
+        (
+            "# one\nserver.listen-on = 1\n",
+            " line 2: listen-on is not a setting of [server]; known are listen, ",
+        ),
+        (
+            "# one\n\n[servers]\n",
+            " line 3: [servers] is not a table of settings; known are [log], [keys], ",
+        ),
+        (
+            "port = 1\n",
+            " line 1: port is not a setting; settings are in the tables [log], [keys], ",
+        ),
+        (
+            "[limits]\nmax-connections = \"many\"",
+            " line 2: limits.max-connections: invalid type: ",
+        ),
     ] {
         let file = file(text);
         let refused = Config::from_file(file.path()).unwrap_err().to_string();
@@ -83,12 +131,16 @@ fn unknown_keys_and_tables_are_refused_with_their_place() {
 #[test]
 fn each_flat_key_of_earlier_releases_is_refused_with_its_new_name() {
     // [duplicates] was a table already.
-    let flat = SETTINGS.iter().filter(|setting| setting.table != "duplicates");
+    let flat = SETTINGS
+        .iter()
+        .filter(|setting| setting.table != "duplicates");
     let mut refused_keys = 0;
     for setting in flat {
         let file = file(&format!("# one\n{} = \"x\"\n", setting.flag));
         let refused = Config::from_file(file.path()).unwrap_err().to_string();
-        let Setting { table, key, flag, .. } = setting;
+        let Setting {
+            table, key, flag, ..
+        } = setting;
         let wanted = format!(" line 2: {flag} is now `{key}` in the table [{table}]");
         assert!(refused.ends_with(&wanted), "{refused}");
         refused_keys += 1;
@@ -100,7 +152,10 @@ fn each_flat_key_of_earlier_releases_is_refused_with_its_new_name() {
 fn the_sample_is_made_from_the_definitions() {
     let sample = show::sample_text().unwrap();
     let stored = include_str!("../../../../deploy/treehead.toml");
-    assert_eq!(stored, sample, "write the output of `treehead config sample` into deploy/treehead.toml");
+    assert_eq!(
+        stored, sample,
+        "write the output of `treehead config sample` into deploy/treehead.toml"
+    );
 }
 
 #[test]
@@ -115,10 +170,19 @@ fn the_sample_names_every_setting_with_its_default() {
     let mut named = 0;
     for setting in &SETTINGS {
         let shown = &sample[setting.table][setting.key];
-        assert!(!setting.help.is_empty() && !setting.text.is_empty(), "{}", setting.flag);
+        assert!(
+            !setting.help.is_empty() && !setting.text.is_empty(),
+            "{}",
+            setting.flag
+        );
         match setting.value(&defaults) {
             Some(default) => assert_eq!(shown, default, "{}", setting.flag),
-            None => assert_eq!(shown.to_string(), setting.example.unwrap(), "{}", setting.flag),
+            None => assert_eq!(
+                shown.to_string(),
+                setting.example.unwrap(),
+                "{}",
+                setting.flag
+            ),
         }
         let mut alone = toml::Table::new();
         setting.put(&mut alone, shown.clone());
@@ -135,7 +199,8 @@ fn every_field_is_the_value_of_a_setting() {
     for field in fields.keys().filter(|field| *field != "duplicates") {
         assert!(by_flag(field).is_some(), "{field}");
     }
-    let flags: std::collections::BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.flag).collect();
+    let flags: std::collections::BTreeSet<&str> =
+        SETTINGS.iter().map(|setting| setting.flag).collect();
     assert_eq!(flags.len(), SETTINGS.len());
 }
 
@@ -172,6 +237,9 @@ fn bad_values_are_refused() {
         let file = file(text);
         let refused = Config::from_file(file.path()).unwrap_err().to_string();
         let is_by_value = !refused.contains("is now") && !refused.contains("is not a setting; ");
-        assert!(is_by_value || text.starts_with("duplicates"), "{text}: {refused}");
+        assert!(
+            is_by_value || text.starts_with("duplicates"),
+            "{text}: {refused}"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The other side of `stands.rs`: clients that mean harm, all from one address, in a process of their
-//! own with as many open files as it may have.
+//! The other side of `stands.rs`: clients that mean harm, all from one address, in a process of
+//! their own with as many open files as it may have.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -45,8 +45,13 @@ pub(crate) enum Attack {
 }
 
 impl Attack {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::SilentHttp2, Self::Idle, Self::SlowBodies, Self::SlowChunks, Self::Searches];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::SilentHttp2,
+        Self::Idle,
+        Self::SlowBodies,
+        Self::SlowChunks,
+        Self::Searches,
+    ];
 
     /// How many clients attack at once.
     fn clients(self) -> usize {
@@ -60,12 +65,22 @@ impl Attack {
     }
 
     async fn once(self, stream: &mut TcpStream) -> std::io::Result<()> {
-        let post = "POST /api/v1/log/entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+        let post =
+            "POST /api/v1/log/entries HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
         match self {
             Self::SilentHttp2 => answer_pings(stream).await,
             Self::Idle => drain(stream).await,
-            Self::SlowBodies => drip(stream, &format!("{post}Content-Length: 65536\r\n\r\n"), " ").await,
-            Self::SlowChunks => drip(stream, &format!("{post}Transfer-Encoding: chunked\r\n\r\n"), "1\r\n \r\n").await,
+            Self::SlowBodies => {
+                drip(stream, &format!("{post}Content-Length: 65536\r\n\r\n"), " ").await
+            }
+            Self::SlowChunks => {
+                drip(
+                    stream,
+                    &format!("{post}Transfer-Encoding: chunked\r\n\r\n"),
+                    "1\r\n \r\n",
+                )
+                .await
+            }
             Self::Searches => search(stream).await,
         }
     }
@@ -78,7 +93,8 @@ impl Attackers {
     /// Starts them and waits until all their clients have begun.
     pub(crate) fn start(attacks: &[Attack], server: SocketAddr) -> Self {
         let names: Vec<String> = attacks.iter().map(|attack| format!("{attack:?}")).collect();
-        // Elsewhere they would have processors of their own, so here they get what the server leaves.
+        // Elsewhere they would have processors of their own, so here they get what the server
+        // leaves.
         let mut child = with_many_files(Path::new("nice"))
             .args(["-n", "19"])
             .arg(std::env::current_exe().unwrap())
@@ -89,7 +105,10 @@ impl Attackers {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains(BEGUN)), "they have begun");
+        assert!(
+            lines.any(|line| line.unwrap().contains(BEGUN)),
+            "they have begun"
+        );
         Self(child)
     }
 }
@@ -104,21 +123,32 @@ impl Drop for Attackers {
 /// A command with as many open files as this process may give it.
 pub(crate) fn with_many_files(program: &Path) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""]).arg(program);
+    command
+        .args(["-c", "ulimit -n \"$(ulimit -Hn)\"; exec \"$0\" \"$@\""])
+        .arg(program);
     command
 }
 
 #[test]
 #[ignore = "the process that attacks: started by the tests of stands.rs"]
 fn attack() {
-    let Ok(asked) = std::env::var(VARIABLE) else { return };
+    let Ok(asked) = std::env::var(VARIABLE) else {
+        return;
+    };
     let (names, server) = asked.split_once(' ').unwrap();
     let server: SocketAddr = server.parse().unwrap();
-    let attacks = Attack::ALL.into_iter().filter(|attack| names.split(',').any(|name| name == format!("{attack:?}")));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let attacks = Attack::ALL
+        .into_iter()
+        .filter(|attack| names.split(',').any(|name| name == format!("{attack:?}")));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         for attack in attacks {
-            let first: Vec<_> = (0..attack.clients()).map(|_| tokio::spawn(client(attack, server))).collect();
+            let first: Vec<_> = (0..attack.clients())
+                .map(|_| tokio::spawn(client(attack, server)))
+                .collect();
             // Each has connected once, or was turned away.
             for begun in first {
                 begun.await.unwrap();
@@ -173,7 +203,9 @@ async fn drip(stream: &mut TcpStream, head: &str, piece: &str) -> std::io::Resul
 async fn answer_pings(stream: &mut TcpStream) -> std::io::Result<()> {
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await?;
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).await?;
@@ -181,15 +213,20 @@ async fn answer_pings(stream: &mut TcpStream) -> std::io::Result<()> {
         let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
         stream.read_exact(&mut payload).await?;
         if flags == 0 && kind == SETTINGS {
-            stream.write_all(&[0, 0, 0, SETTINGS, 1, 0, 0, 0, 0]).await?;
+            stream
+                .write_all(&[0, 0, 0, SETTINGS, 1, 0, 0, 0, 0])
+                .await?;
         } else if flags == 0 && kind == PING {
-            stream.write_all(&[&[0, 0, 8, PING, 1, 0, 0, 0, 0], &payload[..]].concat()).await?;
+            stream
+                .write_all(&[&[0, 0, 8, PING, 1, 0, 0, 0, 0], &payload[..]].concat())
+                .await?;
         }
     }
 }
 
 async fn search(stream: &mut TcpStream) -> std::io::Result<()> {
-    let target = "/api/v1/index/search?kind=dsse&issuer=https://token.actions.githubusercontent.com";
+    let target =
+        "/api/v1/index/search?kind=dsse&issuer=https://token.actions.githubusercontent.com";
     let request = format!("GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     drain(stream).await

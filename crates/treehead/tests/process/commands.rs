@@ -13,15 +13,23 @@ fn version_names_the_release() {
     let output = program::run(&["--version"]);
     assert!(output.status.success());
     let text = program::text(&output.stdout);
-    assert!(text.starts_with(concat!("treehead ", env!("CARGO_PKG_VERSION"))), "{text}");
+    assert!(
+        text.starts_with(concat!("treehead ", env!("CARGO_PKG_VERSION"))),
+        "{text}"
+    );
 }
 
 #[test]
 fn help_shows_defaults_and_no_secret() {
     let mut command = program::program();
-    command.args(["serve", "--help"]).env("TREEHEAD_DATABASE", "postgres://u:secret@h/d");
+    command
+        .args(["serve", "--help"])
+        .env("TREEHEAD_DATABASE", "postgres://u:secret@h/d");
     let text = program::text(&command.output().unwrap().stdout);
-    assert!(text.contains("[default: 127.0.0.1:3000]") && text.contains("TREEHEAD_METRICS_LISTEN"), "{text}");
+    assert!(
+        text.contains("[default: 127.0.0.1:3000]") && text.contains("TREEHEAD_METRICS_LISTEN"),
+        "{text}"
+    );
     assert!(!text.contains("secret"), "{text}");
 }
 
@@ -31,23 +39,36 @@ fn config_check_says_what_is_wrong_and_where() {
     let check = |path: &Path| program::run(&["config", "check", &path.display().to_string()]);
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/treehead.toml");
     assert!(check(&sample).status.success());
-    let bad = program::file(folder.path(), "bad.toml", "[server]\nlisten-on = \"127.0.0.1:1\"\n");
+    let bad = program::file(
+        folder.path(),
+        "bad.toml",
+        "[server]\nlisten-on = \"127.0.0.1:1\"\n",
+    );
     let refused = program::refusal(&check(&bad), 2);
-    assert!(refused.contains("line 2") && refused.contains("listen-on"), "{refused}");
+    assert!(
+        refused.contains("line 2") && refused.contains("listen-on"),
+        "{refused}"
+    );
     program::refusal(&check(&folder.path().join("absent.toml")), 2);
 }
 
 #[test]
 fn json_logs_are_json_line_by_line() {
     let storage = Storage::sqlite();
-    let mut server = Server::start(storage.serve().args(["--log-format", "json", "--log-level", "debug"]));
+    let mut server =
+        Server::start(
+            storage
+                .serve()
+                .args(["--log-format", "json", "--log-level", "debug"]),
+        );
     entries::log(server.api, &Author::new("json").sign("one"));
     server.signal("TERM");
     assert_eq!(server.wait(), Some(0));
     let log = server.log();
     assert!(log.lines().count() > 1, "{log}");
     for line in log.lines() {
-        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        serde_json::from_str::<serde_json::Value>(line)
+            .unwrap_or_else(|error| panic!("{error}: {line}"));
     }
 }
 
@@ -56,23 +77,39 @@ fn metrics_of_the_alerts_and_the_guide_exist() {
     let storage = Storage::sqlite();
     let server = Server::start(&mut storage.serve());
     let author = Author::new("metrics");
-    let too_large = author.sign_with("large", &large_keys::certificate(&author, &"a".repeat(60_000)));
-    assert_eq!(http::post(server.api, "/api/v1/log/entries", &too_large.json).status, 400);
+    let too_large = author.sign_with(
+        "large",
+        &large_keys::certificate(&author, &"a".repeat(60_000)),
+    );
+    assert_eq!(
+        http::post(server.api, "/api/v1/log/entries", &too_large.json).status,
+        400
+    );
     http::post(server.api, "/api/v1/log/entries", &author.sign("one").json);
     let shown = http::get(server.metrics, "/metrics").body;
-    let texts =
-        [include_str!("../../../../deploy/prometheus-alerts.yml"), include_str!("../../../../docs/OPERATING.md")];
-    let named = texts.iter().flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
+    let texts = [
+        include_str!("../../../../deploy/prometheus-alerts.yml"),
+        include_str!("../../../../docs/OPERATING.md"),
+    ];
+    let named = texts
+        .iter()
+        .flat_map(|text| text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_'));
     let named = named.filter(|word| word.starts_with("treehead_") || word.starts_with("rekor_"));
     for name in named.filter(|name| !NOT_SEEN_IN_A_QUIET_SERVER.contains(name)) {
         // A histogram's series have names of their own.
-        let family = ["_bucket", "_count", "_sum"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        assert!(shown.contains(&format!("# TYPE {family} ")), "{name}: {shown}");
+        let family = ["_bucket", "_count", "_sum"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .unwrap_or(name);
+        assert!(
+            shown.contains(&format!("# TYPE {family} ")),
+            "{name}: {shown}"
+        );
     }
 }
 
-/// Families without a sample are not shown; these have none before something is turned away or missing, or a witness
-/// is asked; the last one is the witness's own.
+/// Families without a sample are not shown; these have none before something is turned away or
+/// missing, or a witness is asked; the last one is the witness's own.
 const NOT_SEEN_IN_A_QUIET_SERVER: [&str; 4] = [
     "treehead_http_refused_total",
     "treehead_attestations_unavailable_total",
@@ -96,7 +133,10 @@ fn fsck_names_what_differs_and_fails() {
     let output = program::run(&["fsck", "--data-dir", &storage.data().display().to_string()]);
     assert_eq!(output.status.code(), Some(9), "{output:?}");
     let findings = program::text(&output.stdout);
-    assert!(findings.lines().next().unwrap().contains("index_key"), "{findings}");
+    assert!(
+        findings.lines().next().unwrap().contains("index_key"),
+        "{findings}"
+    );
     assert!(program::text(&output.stderr).contains("treehead: "));
 }
 
@@ -104,11 +144,19 @@ fn fsck_names_what_differs_and_fails() {
 fn fsck_makes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("absent");
-    program::refusal(&program::run(&["fsck", "--data-dir", &data.display().to_string()]), 6);
+    program::refusal(
+        &program::run(&["fsck", "--data-dir", &data.display().to_string()]),
+        6,
+    );
     assert!(!data.exists());
 
-    let Some(storage) = Storage::postgres() else { return };
-    let refused = program::refusal(&program::run(&["fsck", "--database", &storage.url().unwrap()]), 4);
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
+    let refused = program::refusal(
+        &program::run(&["fsck", "--database", &storage.url().unwrap()]),
+        4,
+    );
     assert!(refused.contains("no log"), "{refused}");
     storage.execute("DO $$ BEGIN IF EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public') THEN RAISE EXCEPTION 'tables'; END IF; END $$");
 }

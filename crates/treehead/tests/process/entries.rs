@@ -38,8 +38,15 @@ impl Author {
     pub(crate) fn new(name: &str) -> Self {
         // Unwrap safety: a SHA-256 digest is a valid scalar but for a chance of 2^-32.
         let key = SigningKey::from_slice(&tlog::sha256(name.as_bytes()).0).unwrap();
-        let public_pem = key.verifying_key().to_public_key_pem(LineEnding::LF).unwrap();
-        Self { name: name.to_owned(), key, public_pem }
+        let public_pem = key
+            .verifying_key()
+            .to_public_key_pem(LineEnding::LF)
+            .unwrap();
+        Self {
+            name: name.to_owned(),
+            key,
+            public_pem,
+        }
     }
 
     pub(crate) fn key(&self) -> &SigningKey {
@@ -55,7 +62,8 @@ impl Author {
         self.sign_with(artifact, &self.public_pem)
     }
 
-    /// The same with another PEM, such as a certificate over the key. Artifacts of two authors differ.
+    /// The same with another PEM, such as a certificate over the key. Artifacts of two authors
+    /// differ.
     pub(crate) fn sign_with(&self, artifact: &str, pem: &str) -> Proposal {
         let artifact = format!("{} by {}", artifact, self.name);
         let artifact_hash = tlog::sha256(artifact.as_bytes()).to_string();
@@ -71,7 +79,10 @@ impl Author {
                 },
             },
         });
-        Proposal { json: json.to_string(), artifact_hash }
+        Proposal {
+            json: json.to_string(),
+            artifact_hash,
+        }
     }
 }
 
@@ -84,10 +95,17 @@ pub(crate) fn log(server: SocketAddr, proposal: &Proposal) -> Acknowledged {
 
 /// Reads a 201.
 pub(crate) fn acknowledged(answer: &http::Answer, proposal: &Proposal) -> Acknowledged {
-    let Value::Object(entries) = answer.json() else { panic!("{answer:?}") };
+    let Value::Object(entries) = answer.json() else {
+        panic!("{answer:?}")
+    };
     let (uuid, entry) = entries.into_iter().next().unwrap();
     let log_index = entry["logIndex"].as_u64().unwrap();
-    Acknowledged { uuid, log_index, entry, artifact_hash: proposal.artifact_hash.clone() }
+    Acknowledged {
+        uuid,
+        log_index,
+        entry,
+        artifact_hash: proposal.artifact_hash.clone(),
+    }
 }
 
 /// It is there under its UUID, its log index and its index keys, as it was acknowledged.
@@ -98,12 +116,16 @@ pub(crate) fn assert_logged(server: SocketAddr, author: &Author, wanted: &Acknow
 /// All entries of one author; the key they share is searched once.
 pub(crate) fn assert_all_logged(server: SocketAddr, author: &Author, all: &[Acknowledged]) {
     let key = BASE64_STANDARD.encode(author.public_pem());
-    let by_key = search(server, &json!({"publicKey": {"format": "x509", "content": key}}));
+    let by_key = search(
+        server,
+        &json!({"publicKey": {"format": "x509", "content": key}}),
+    );
     for wanted in all {
         let uuid = &wanted.uuid;
-        for path in
-            [format!("/api/v1/log/entries/{uuid}"), format!("/api/v1/log/entries?logIndex={}", wanted.log_index)]
-        {
+        for path in [
+            format!("/api/v1/log/entries/{uuid}"),
+            format!("/api/v1/log/entries?logIndex={}", wanted.log_index),
+        ] {
             let answer = http::get(server, &path);
             assert_eq!(answer.status, 200, "{path}: {answer:?}");
             let found = &answer.json()[uuid];
@@ -111,9 +133,15 @@ pub(crate) fn assert_all_logged(server: SocketAddr, author: &Author, all: &[Ackn
                 assert_eq!(found[member], wanted.entry[member], "{path}: {member}");
             }
         }
-        let by_hash = search(server, &json!({"hash": format!("sha256:{}", wanted.artifact_hash)}));
+        let by_hash = search(
+            server,
+            &json!({"hash": format!("sha256:{}", wanted.artifact_hash)}),
+        );
         assert_eq!(by_hash, json!([uuid]), "by the artifact's hash");
-        assert!(by_key.as_array().unwrap().contains(&json!(uuid)), "by the key: {uuid} is not in {by_key}");
+        assert!(
+            by_key.as_array().unwrap().contains(&json!(uuid)),
+            "by the key: {uuid} is not in {by_key}"
+        );
     }
 }
 

@@ -18,7 +18,15 @@ fn makes_everything_and_says_where_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
     // No flags but free ports.
-    command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"]).current_dir(folder.path());
+    command
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--metrics-listen",
+            "127.0.0.1:0",
+        ])
+        .current_dir(folder.path());
     let server = Server::start(&mut command);
     let data = folder.path().join("treehead-data").canonicalize().unwrap();
     assert_eq!(mode(&data), 0o700);
@@ -31,21 +39,34 @@ fn makes_everything_and_says_where_it_is() {
         &format!("{}/treehead.db", data.display()),
         &format!("{}/log-key.pem", data.display()),
     ] {
-        assert!(server.banner.contains(wanted), "{wanted}: {}", server.banner);
+        assert!(
+            server.banner.contains(wanted),
+            "{wanted}: {}",
+            server.banner
+        );
     }
     let log = http::get(server.api, "/api/v1/log").json();
     assert!(server.banner.contains(log["treeID"].as_str().unwrap()));
     let pem = http::get(server.api, "/api/v1/log/publicKey").body;
     assert!(server.banner.contains(&pem), "{}", server.banner);
     assert_eq!(http::get(server.api, "/readyz").status, 200);
-    assert!(http::get(server.metrics, "/metrics").body.contains("treehead_"));
+    assert!(
+        http::get(server.metrics, "/metrics")
+            .body
+            .contains("treehead_")
+    );
     server.stop();
 }
 
 #[test]
 fn printed_curl_lines_work_as_pasted() {
     for tool in ["curl", "openssl", "bash"] {
-        let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().unwrap().status.success();
+        let found = Command::new("sh")
+            .args(["-c", &format!("command -v {tool}")])
+            .output()
+            .unwrap()
+            .status
+            .success();
         if !found {
             assert!(std::env::var_os("CI").is_none(), "{tool} is missing");
             println!("passed over: {tool} is missing");
@@ -58,7 +79,10 @@ fn printed_curl_lines_work_as_pasted() {
     let (_, block) = printed.split_once("With curl:\n").unwrap();
     let (block, _) = block.split_once("\n\nWith rekor-cli:").unwrap();
     let output = Command::new("bash").args(["-c", block]).output().unwrap();
-    assert!(program::text(&output.stdout).contains("signedEntryTimestamp"), "{output:?}");
+    assert!(
+        program::text(&output.stdout).contains("signedEntryTimestamp"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -71,7 +95,11 @@ fn second_start_finds_the_same_log() {
     first.stop();
 
     let second = Server::start(&mut storage.serve());
-    assert!(second.banner.contains("opened the log"), "{}", second.banner);
+    assert!(
+        second.banner.contains("opened the log"),
+        "{}",
+        second.banner
+    );
     assert_eq!(http::get(second.api, "/api/v1/log/publicKey").body, key);
     entries::assert_logged(second.api, &author, &logged);
     second.stop();
@@ -87,14 +115,23 @@ fn init_makes_a_log_once() {
     assert!(program::text(&output.stdout).contains("log.example"));
     let key = std::fs::read(storage.data().join("log-key.pem")).unwrap();
 
-    let again = program::refusal(&program::run(&["init", "--data-dir", &data, "--name", "other.example"]), 6);
+    let again = program::refusal(
+        &program::run(&["init", "--data-dir", &data, "--name", "other.example"]),
+        6,
+    );
     assert!(again.contains("log.example"), "{again}");
-    assert_eq!(std::fs::read(storage.data().join("log-key.pem")).unwrap(), key);
+    assert_eq!(
+        std::fs::read(storage.data().join("log-key.pem")).unwrap(),
+        key
+    );
 
     // The name was given once; it need not be given again.
     let server = Server::start(&mut storage.serve());
     assert!(
-        http::get(server.api, "/api/v1/log").json()["signedTreeHead"].as_str().unwrap().starts_with("log.example - ")
+        http::get(server.api, "/api/v1/log").json()["signedTreeHead"]
+            .as_str()
+            .unwrap()
+            .starts_with("log.example - ")
     );
     server.stop();
 }
@@ -118,25 +155,46 @@ fn a_key_without_a_log_is_taken_only_if_it_is_named() {
 #[test]
 fn flag_goes_before_environment_before_file() {
     let storage = Storage::sqlite();
-    let file = program::file(storage.folder(), "treehead.toml", "log.name = \"file.example\"\n");
+    let file = program::file(
+        storage.folder(),
+        "treehead.toml",
+        "log.name = \"file.example\"\n",
+    );
     let cases: [(&[&str], Option<&str>, &str); 3] = [
-        (&["--name", "flag.example"], Some("variable.example"), "flag.example"),
+        (
+            &["--name", "flag.example"],
+            Some("variable.example"),
+            "flag.example",
+        ),
         (&[], Some("variable.example"), "variable.example"),
         (&[], None, "file.example"),
     ];
     for (flags, variable, name) in cases {
         let mut command = program();
-        command.arg("init").arg("--data-dir").arg(storage.folder().join(name)).arg("--config").arg(&file).args(flags);
+        command
+            .arg("init")
+            .arg("--data-dir")
+            .arg(storage.folder().join(name))
+            .arg("--config")
+            .arg(&file)
+            .args(flags);
         variable.map(|variable| command.env("TREEHEAD_NAME", variable));
         let output = command.output().unwrap();
         let shown = program::text(&output.stdout);
-        assert!(shown.lines().any(|line| line.split_whitespace().eq(["name", name])), "{output:?}");
+        assert!(
+            shown
+                .lines()
+                .any(|line| line.split_whitespace().eq(["name", name])),
+            "{output:?}"
+        );
     }
 }
 
 #[test]
 fn settings_that_postgres_lacks_are_named_once_a_start() {
-    let Some(storage) = Storage::postgres() else { return };
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
     let author = Author::new("settings");
     for (setting, lines) in [("off", 1), ("on", 0)] {
         storage.execute(&format!(
@@ -147,7 +205,12 @@ fn settings_that_postgres_lacks_are_named_once_a_start() {
         entries::log(server.api, &author.sign(setting));
         // Said last; the test server has it as Postgres comes.
         server.wait_for_log("set max_wal_size = 16GB");
-        assert_eq!(server.log().matches("set wal_compression = on").count(), lines, "{}", server.log());
+        assert_eq!(
+            server.log().matches("set wal_compression = on").count(),
+            lines,
+            "{}",
+            server.log()
+        );
         server.stop();
     }
 }
@@ -155,11 +218,21 @@ fn settings_that_postgres_lacks_are_named_once_a_start() {
 #[test]
 fn a_read_only_server_makes_no_log_and_takes_nothing() {
     let data = tempfile::tempdir().unwrap();
-    let refused = program::refusal(&program::serve(data.path()).arg("--read-only").output().unwrap(), 6);
+    let refused = program::refusal(
+        &program::serve(data.path())
+            .arg("--read-only")
+            .output()
+            .unwrap(),
+        6,
+    );
     assert!(refused.contains("there is no log to serve"), "{refused}");
     Server::start(&mut program::serve(data.path())).stop();
     let server = Server::start(program::serve(data.path()).env("TREEHEAD_READ_ONLY", "true"));
-    let answer = http::post(server.api, "/api/v1/log/entries", &Author::new("a").sign("x").json);
+    let answer = http::post(
+        server.api,
+        "/api/v1/log/entries",
+        &Author::new("a").sign("x").json,
+    );
     assert_eq!(answer.status, 501, "{}", answer.body);
     assert_eq!(http::get(server.api, "/readyz").json()["readOnly"], true);
     assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 0);

@@ -78,8 +78,23 @@ pub(crate) fn answer(mut stream: TcpStream) -> io::Result<Answer> {
     let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "the answer is cut off");
     let text = String::from_utf8(bytes).map_err(io::Error::other)?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(cut)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(cut)?;
-    let answer = Answer { status, head: head.to_owned(), body: body.to_owned() };
-    let length: usize = answer.header("content-length").and_then(|length| length.parse().ok()).ok_or_else(cut)?;
-    if answer.body.len() < length { Err(cut()) } else { Ok(answer) }
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .ok_or_else(cut)?;
+    let answer = Answer {
+        status,
+        head: head.to_owned(),
+        body: body.to_owned(),
+    };
+    let length: usize = answer
+        .header("content-length")
+        .and_then(|length| length.parse().ok())
+        .ok_or_else(cut)?;
+    if answer.body.len() < length {
+        Err(cut())
+    } else {
+        Ok(answer)
+    }
 }

@@ -1,4 +1,5 @@
-//! `kill -9` in the middle of concurrent writers: what was acknowledged is there afterwards, and nothing else is amiss.
+//! `kill -9` in the middle of concurrent writers: what was acknowledged is there afterwards, and
+//! nothing else is amiss.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Sender, channel};
@@ -12,7 +13,8 @@ use crate::program::Server;
 const WRITERS: usize = 16;
 /// Rounds of an ordinary run; `TREEHEAD_KILL_ROUNDS` asks for more.
 const ROUNDS: usize = 3;
-/// Entries before the first kill; a prime more for each later one, so that the kill meets ever other moments.
+/// Entries before the first kill; a prime more for each later one, so that the kill meets ever
+/// other moments.
 const FIRST_KILL: usize = 48;
 
 /// One writer over all rounds.
@@ -37,7 +39,8 @@ fn nothing_acknowledged_is_lost_on_postgres() {
 }
 
 fn kill_rounds(storage: &Storage) {
-    let rounds = std::env::var("TREEHEAD_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let rounds =
+        std::env::var("TREEHEAD_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
     let mut checked = vec![0; WRITERS];
     for round in 0..rounds {
@@ -47,7 +50,11 @@ fn kill_rounds(storage: &Storage) {
 
         let server = Server::start(&mut storage.serve());
         for (writer, checked) in writers.iter().zip(&mut checked) {
-            entries::assert_all_logged(server.api, &writer.author, &writer.acknowledged[*checked..]);
+            entries::assert_all_logged(
+                server.api,
+                &writer.author,
+                &writer.acknowledged[*checked..],
+            );
             *checked = writer.acknowledged.len();
         }
         storage.assert_in_order();
@@ -73,19 +80,30 @@ fn write_until_killed(writers: &mut [Writer], server: &mut Server, kill_after: u
             scope.spawn(move || writer.write(api, &sender));
         }
         drop(sender);
-        assert_eq!(ticks.iter().take(kill_after).count(), kill_after, "all writers ended before the kill");
+        assert_eq!(
+            ticks.iter().take(kill_after).count(),
+            kill_after,
+            "all writers ended before the kill"
+        );
         server.kill();
     });
 }
 
 fn each(writers: &mut [Writer], act: impl Fn(&mut Writer) + Sync) {
     let act = &act;
-    thread::scope(|scope| writers.iter_mut().for_each(|writer| drop(scope.spawn(move || act(writer)))));
+    thread::scope(|scope| {
+        writers
+            .iter_mut()
+            .for_each(|writer| drop(scope.spawn(move || act(writer))))
+    });
 }
 
 fn assert_indexes_are_distinct(writers: &[Writer]) {
-    let mut indexes: Vec<u64> =
-        writers.iter().flat_map(|writer| &writer.acknowledged).map(|entry| entry.log_index).collect();
+    let mut indexes: Vec<u64> = writers
+        .iter()
+        .flat_map(|writer| &writer.acknowledged)
+        .map(|entry| entry.log_index)
+        .collect();
     let all = indexes.len();
     indexes.sort_unstable();
     indexes.dedup();
@@ -95,7 +113,12 @@ fn assert_indexes_are_distinct(writers: &[Writer]) {
 impl Writer {
     fn new(number: usize) -> Self {
         let author = Author::new(&format!("writer {number}"));
-        Self { author, written: 0, acknowledged: Vec::new(), unanswered: None }
+        Self {
+            author,
+            written: 0,
+            acknowledged: Vec::new(),
+            unanswered: None,
+        }
     }
 
     /// Writes until the server is gone.
@@ -106,7 +129,8 @@ impl Writer {
             match http::try_post(server, "/api/v1/log/entries", &proposal.json) {
                 Ok(answer) => {
                     assert_eq!(answer.status, 201, "{answer:?}");
-                    self.acknowledged.push(entries::acknowledged(&answer, &proposal));
+                    self.acknowledged
+                        .push(entries::acknowledged(&answer, &proposal));
                     // Nobody counts any more once the kill is on its way.
                     let _ = ticks.send(());
                 }
@@ -118,9 +142,12 @@ impl Writer {
         }
     }
 
-    /// What got no answer is either new now, or a duplicate of what is in the log; either way it is there afterwards.
+    /// What got no answer is either new now, or a duplicate of what is in the log; either way it is
+    /// there afterwards.
     fn ask_again(&mut self, server: SocketAddr) {
-        let Some(proposal) = self.unanswered.take() else { return };
+        let Some(proposal) = self.unanswered.take() else {
+            return;
+        };
         let answer = http::post(server, "/api/v1/log/entries", &proposal.json);
         let entry = match answer.status {
             201 => entries::acknowledged(&answer, &proposal),

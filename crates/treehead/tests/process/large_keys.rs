@@ -15,7 +15,10 @@ const ENTRIES_EACH: usize = 5;
 
 #[test]
 fn fail_nobody_elses_round() {
-    for storage in [Some(Storage::sqlite()), Storage::postgres()].into_iter().flatten() {
+    for storage in [Some(Storage::sqlite()), Storage::postgres()]
+        .into_iter()
+        .flatten()
+    {
         let server = Server::start(&mut storage.serve());
         thread::scope(|scope| {
             for number in 0..WRITERS {
@@ -28,12 +31,16 @@ fn fail_nobody_elses_round() {
                     }
                 });
             }
-            for email in [format!("{}@example.com", "a".repeat(10_000)), "a\0b@example.com".to_owned()] {
+            for email in [
+                format!("{}@example.com", "a".repeat(10_000)),
+                "a\0b@example.com".to_owned(),
+            ] {
                 let api = server.api;
                 scope.spawn(move || {
                     let author = Author::new(&email);
                     for entry in 0..ENTRIES_EACH {
-                        let proposal = author.sign_with(&format!("large {entry}"), &certificate(&author, &email));
+                        let proposal = author
+                            .sign_with(&format!("large {entry}"), &certificate(&author, &email));
                         let answer = http::post(api, "/api/v1/log/entries", &proposal.json);
                         assert_eq!(answer.status, 201, "{answer:?}");
                     }

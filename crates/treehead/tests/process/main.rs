@@ -1,6 +1,13 @@
-//! The real program as a process: started, stopped, killed, put beside another, and driven over plain HTTP.
-#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
-#![expect(clippy::print_stdout, reason = "says what was passed over, and how much was tried")]
+//! The real program as a process: started, stopped, killed, put beside another, and driven over
+//! plain HTTP.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something unexpected happens"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "says what was passed over, and how much was tried"
+)]
 
 mod attack;
 mod auditor;

@@ -24,21 +24,36 @@ struct Database {
 
 impl Storage {
     pub(crate) fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), postgres: None }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            postgres: None,
+        }
     }
 
     /// None, said on stdout, where no test server is set up; where one is demanded that fails.
     pub(crate) fn postgres() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("TREEHEAD_TEST_POSTGRES") else {
-            let demanded = ["CI", "TREEHEAD_REQUIRE_POSTGRES"].iter().any(|name| std::env::var_os(name).is_some());
-            assert!(!demanded, "TREEHEAD_TEST_POSTGRES is not set: scripts/test sets it up");
+            let demanded = ["CI", "TREEHEAD_REQUIRE_POSTGRES"]
+                .iter()
+                .any(|name| std::env::var_os(name).is_some());
+            assert!(
+                !demanded,
+                "TREEHEAD_TEST_POSTGRES is not set: scripts/test sets it up"
+            );
             println!("passed over: TREEHEAD_TEST_POSTGRES is not set; scripts/test sets it up");
             return None;
         };
-        let name = format!("treehead_process_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "treehead_process_{}_{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         execute_postgres(&server, &format!("CREATE DATABASE {name}"));
-        Some(Self { folder: tempfile::tempdir().unwrap(), postgres: Some(Database { server, name }) })
+        Some(Self {
+            folder: tempfile::tempdir().unwrap(),
+            postgres: Some(Database { server, name }),
+        })
     }
 
     /// A folder that is there.
@@ -75,7 +90,11 @@ impl Storage {
         self.url().map(|url| command.args(["--database", &url]));
         let output = command.output().unwrap();
         let text = program::text(&output.stdout);
-        assert!(output.status.success() && text.contains("in order"), "{text}{}", program::text(&output.stderr));
+        assert!(
+            output.status.success() && text.contains("in order"),
+            "{text}{}",
+            program::text(&output.stderr)
+        );
     }
 
     /// Changes the database behind the program's back.
@@ -89,8 +108,10 @@ impl Storage {
 
 impl Database {
     fn url(&self) -> String {
-        let (start, options) =
-            self.server.split_once('?').map_or((self.server.as_str(), ""), |(start, rest)| (start, rest));
+        let (start, options) = self
+            .server
+            .split_once('?')
+            .map_or((self.server.as_str(), ""), |(start, rest)| (start, rest));
         let (start, _) = start.rsplit_once('/').unwrap();
         let mark = if options.is_empty() { "" } else { "?" };
         format!("{start}/{}{mark}{options}", self.name)
@@ -99,7 +120,10 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        execute_postgres(&self.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name));
+        execute_postgres(
+            &self.server,
+            &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name),
+        );
     }
 }
 
@@ -111,7 +135,9 @@ fn execute_postgres(url: &str, sql: &str) {
 pub(crate) fn try_execute(url: &str, sql: &str) -> Result<(), String> {
     runtime().block_on(async {
         let mut connection = PgConnection::connect(url).await.unwrap();
-        let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+        let done = sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await;
         connection.close().await.unwrap();
         done.map(drop).map_err(|error| error.to_string())
     })
@@ -119,12 +145,20 @@ pub(crate) fn try_execute(url: &str, sql: &str) -> Result<(), String> {
 
 fn execute_sqlite(path: &Path, sql: &str) {
     runtime().block_on(async {
-        let mut connection = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        let mut connection = SqliteConnection::connect(&format!("sqlite://{}", path.display()))
+            .await
+            .unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut connection)
+            .await
+            .unwrap();
         connection.close().await.unwrap();
     });
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }

@@ -26,7 +26,16 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 /// `serve` on free ports, with this data folder.
 pub(crate) fn serve(data: &Path) -> Command {
     let mut command = program();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir"]).arg(data);
+    command
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--metrics-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ])
+        .arg(data);
     command
 }
 
@@ -35,12 +44,16 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A refusal: that exit code, nothing on stdout, and one line on stderr beside the log lines, which is returned.
+/// A refusal: that exit code, nothing on stdout, and one line on stderr beside the log lines, which
+/// is returned.
 pub(crate) fn refusal(output: &Output, code: i32) -> String {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
     assert_eq!(text(&output.stdout), "");
-    let lines: Vec<&str> = stderr.lines().filter(|line| line.starts_with("treehead: ")).collect();
+    let lines: Vec<&str> = stderr
+        .lines()
+        .filter(|line| line.starts_with("treehead: "))
+        .collect();
     assert_eq!(lines.len(), 1, "{stderr}");
     assert_eq!(stderr.lines().last(), lines.first().copied());
     lines[0].to_owned()
@@ -72,13 +85,21 @@ impl Server {
 
     /// Starts with this as its stderr, which nobody follows, and waits until it listens.
     pub(crate) fn start_on(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
-        let child = command.stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
         Self::listening(child, Arc::default()).unwrap_or_else(|output| panic!("{output:?}"))
     }
 
     /// Starts and waits until it listens or ends.
     pub(crate) fn try_start(command: &mut Command) -> Result<Self, Output> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let logged = Arc::new(Log::default());
         let stderr = follow(child.stderr.take().unwrap(), {
             let logged = Arc::clone(&logged);
@@ -89,26 +110,48 @@ impl Server {
         });
         Self::listening(child, Arc::clone(&logged)).map_err(|output| {
             stderr.join().unwrap();
-            Output { stderr: logged.text.lock().unwrap().clone().into_bytes(), ..output }
+            Output {
+                stderr: logged.text.lock().unwrap().clone().into_bytes(),
+                ..output
+            }
         })
     }
 
     fn listening(mut child: Child, logged: Arc<Log>) -> Result<Self, Output> {
         let (sender, lines) = channel();
-        follow(child.stdout.take().unwrap(), move |line| drop(sender.send(line)));
+        follow(child.stdout.take().unwrap(), move |line| {
+            drop(sender.send(line))
+        });
         let mut banner = String::new();
         let address = |banner: &str, label: &str| -> Option<SocketAddr> {
             let line = banner.lines().find(|line| line.starts_with(label))?;
-            line.split_once("http://")?.1.trim_end_matches("/metrics").parse().ok()
+            line.split_once("http://")?
+                .1
+                .trim_end_matches("/metrics")
+                .parse()
+                .ok()
         };
         while let Ok(line) = lines.recv() {
             banner.push_str(&line);
             if let Some(metrics) = address(&banner, "metrics") {
-                let api = address(&banner, "API").or_else(|| address(&banner, "witness  ")).unwrap();
-                return Ok(Self { child, api, metrics, banner, lines, logged });
+                let api = address(&banner, "API")
+                    .or_else(|| address(&banner, "witness  "))
+                    .unwrap();
+                return Ok(Self {
+                    child,
+                    api,
+                    metrics,
+                    banner,
+                    lines,
+                    logged,
+                });
             }
         }
-        Err(Output { status: child.wait().unwrap(), stdout: banner.into_bytes(), stderr: Vec::new() })
+        Err(Output {
+            status: child.wait().unwrap(),
+            stdout: banner.into_bytes(),
+            stderr: Vec::new(),
+        })
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -128,7 +171,10 @@ impl Server {
 
     /// Sends a signal by its name, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status().unwrap();
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{name} {}", self.id())])
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
@@ -156,8 +202,11 @@ impl Server {
     /// Waits until a log line holds this text.
     pub(crate) fn wait_for_log(&self, wanted: &str) {
         let held = self.logged.text.lock().unwrap();
-        let (held, waited) =
-            self.logged.changed.wait_timeout_while(held, http::PATIENCE, |text| !text.contains(wanted)).unwrap();
+        let (held, waited) = self
+            .logged
+            .changed
+            .wait_timeout_while(held, http::PATIENCE, |text| !text.contains(wanted))
+            .unwrap();
         assert!(!waited.timed_out(), "{wanted:?} is not in {held}");
     }
 

@@ -1,4 +1,5 @@
-//! Two roles of Postgres, as `docs/OPERATING.md` makes them: one owns the tables, the other may only add to them.
+//! Two roles of Postgres, as `docs/OPERATING.md` makes them: one owns the tables, the other may
+//! only add to them.
 
 use std::process::Output;
 
@@ -15,14 +16,19 @@ const BEFORE: &str = "treehead_before";
 
 #[test]
 fn a_role_that_may_only_add_serves_what_another_one_migrated() {
-    let Some(storage) = Storage::postgres() else { return };
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
     let roles = Roles::new(&storage);
     let owner = roles.url(OWNER);
     let server = roles.url(SERVER);
 
     // Nothing is there: the role is told what to run.
     let refused = refusal(&serve(&storage, &server).output().unwrap(), 4);
-    assert!(refused.contains("treehead migrate") && !refused.contains("secret"), "{refused}");
+    assert!(
+        refused.contains("treehead migrate") && !refused.contains("secret"),
+        "{refused}"
+    );
 
     let migrated = migrate(&owner);
     assert!(migrated.status.success(), "{migrated:?}");
@@ -35,7 +41,9 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
     first.stop();
 
     // The schema of an older release: likewise.
-    storage.execute("CREATE TABLE newest AS SELECT * FROM _sqlx_migrations ORDER BY version DESC LIMIT 1");
+    storage.execute(
+        "CREATE TABLE newest AS SELECT * FROM _sqlx_migrations ORDER BY version DESC LIMIT 1",
+    );
     storage.execute("DELETE FROM _sqlx_migrations WHERE version = (SELECT version FROM newest)");
     let refused = refusal(&serve(&storage, &server).output().unwrap(), 4);
     assert!(refused.contains("treehead migrate"), "{refused}");
@@ -44,11 +52,18 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
     let second = Server::start(&mut serve(&storage, &server));
     entries::assert_logged(second.api, &author, &logged);
     // No notice of tables that are there already.
-    assert!(!second.log().contains("_sqlx_migrations"), "{}", second.log());
+    assert!(
+        !second.log().contains("_sqlx_migrations"),
+        "{}",
+        second.log()
+    );
 
     // The owner rotates while the server runs; the server finishes the frozen tree.
-    let rotated =
-        program::program().args(["rotate", "--database", &owner, "--data-dir"]).arg(storage.data()).output().unwrap();
+    let rotated = program::program()
+        .args(["rotate", "--database", &owner, "--data-dir"])
+        .arg(storage.data())
+        .output()
+        .unwrap();
     assert!(rotated.status.success(), "{rotated:?}");
     entries::log(second.api, &author.sign("two"));
     second.stop();
@@ -60,7 +75,9 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
 
 #[test]
 fn a_database_that_one_role_served_is_handed_over_to_two() {
-    let Some(storage) = Storage::postgres() else { return };
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
     let roles = Roles::new(&storage);
     let first = Server::start(&mut serve(&storage, &roles.url(BEFORE)));
     let author = Author::new("handed over");
@@ -73,7 +90,11 @@ fn a_database_that_one_role_served_is_handed_over_to_two() {
     entries::assert_logged(second.api, &author, &logged);
     entries::log(second.api, &author.sign("two"));
     second.wait_for_log("serving");
-    assert!(!second.log().contains("permission denied"), "{}", second.log());
+    assert!(
+        !second.log().contains("permission denied"),
+        "{}",
+        second.log()
+    );
     second.stop();
     assert_may_only_add(&server);
     let migrated = migrate(&roles.url(OWNER));
@@ -89,7 +110,10 @@ fn assert_may_only_add(server: &str) {
         "INSERT INTO _sqlx_migrations SELECT * FROM _sqlx_migrations",
     ] {
         let refused = postgres::try_execute(server, statement).unwrap_err();
-        assert!(refused.contains("permission denied") || refused.contains("must be owner"), "{statement}: {refused}");
+        assert!(
+            refused.contains("permission denied") || refused.contains("must be owner"),
+            "{statement}: {refused}"
+        );
     }
     postgres::try_execute(server, "UPDATE server SET name = name; DELETE FROM server").unwrap();
 }
@@ -113,7 +137,14 @@ struct Roles<'a> {
 impl<'a> Roles<'a> {
     fn new(storage: &'a Storage) -> Self {
         let url = storage.url().unwrap();
-        let database = url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+        let database = url
+            .rsplit('/')
+            .next()
+            .unwrap()
+            .split('?')
+            .next()
+            .unwrap()
+            .to_owned();
         let roles = Self { storage, database };
         storage.execute(&roles.renamed(&format!(
             "CREATE ROLE {BEFORE} LOGIN; GRANT CREATE ON DATABASE treehead TO {BEFORE}; \
@@ -121,7 +152,10 @@ impl<'a> Roles<'a> {
         )));
         storage.execute(&roles.block(0));
         for role in [BEFORE, OWNER, SERVER] {
-            storage.execute(&format!("ALTER ROLE {} PASSWORD 'secret'", roles.renamed(role)));
+            storage.execute(&format!(
+                "ALTER ROLE {} PASSWORD 'secret'",
+                roles.renamed(role)
+            ));
         }
         roles
     }
@@ -135,9 +169,14 @@ impl<'a> Roles<'a> {
 
     /// The guide's statements after the migration, which it gives to psql one by one.
     fn grants(&self) -> Vec<String> {
-        let statements = GUIDE.split(" -c '").skip(1).filter_map(|rest| rest.split('\'').next());
+        let statements = GUIDE
+            .split(" -c '")
+            .skip(1)
+            .filter_map(|rest| rest.split('\'').next());
         let statements = statements.filter(|statement| statement.contains("log_server"));
-        statements.map(|statement| self.renamed(statement)).collect()
+        statements
+            .map(|statement| self.renamed(statement))
+            .collect()
     }
 
     fn renamed(&self, text: &str) -> String {
@@ -161,8 +200,9 @@ impl Drop for Roles<'_> {
     fn drop(&mut self) {
         for role in [SERVER, OWNER, BEFORE] {
             let role = self.renamed(role);
-            self.storage
-                .execute(&format!("REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}"));
+            self.storage.execute(&format!(
+                "REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}; DROP ROLE {role}"
+            ));
         }
     }
 }

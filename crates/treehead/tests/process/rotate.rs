@@ -1,4 +1,5 @@
-//! Rotation while servers run and clients write: no write fails, nothing is lost, and the old keys are needed no more.
+//! Rotation while servers run and clients write: no write fails, nothing is lost, and the old keys
+//! are needed no more.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -28,8 +29,13 @@ fn no_write_fails_on_sqlite() {
 
 #[test]
 fn no_write_fails_on_postgres_with_two_servers() {
-    let Some(storage) = Storage::postgres() else { return };
-    let servers = vec![Server::start(&mut storage.serve()), Server::start(&mut storage.serve())];
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
+    let servers = vec![
+        Server::start(&mut storage.serve()),
+        Server::start(&mut storage.serve()),
+    ];
     rotate_among_writers(&storage, servers);
 }
 
@@ -43,24 +49,36 @@ fn rotate_among_writers(storage: &Storage, servers: Vec<Server>) {
             let (done, written, addresses) = (&done, &written, &addresses);
             move || write_until(number, addresses[number % addresses.len()], done, written)
         };
-        let writers: Vec<_> = (0..WRITERS).map(|number| scope.spawn(write(number))).collect();
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|number| scope.spawn(write(number)))
+            .collect();
         for rotation in 1..=ROTATIONS {
             wait_for(&written, rotation * BETWEEN);
             let output = rotate(storage, &storage.data(), &[]).output().unwrap();
             let (stdout, stderr) = (program::text(&output.stdout), program::text(&output.stderr));
             assert!(output.status.success(), "{stdout}{stderr}");
-            assert!(stdout.contains("rotated localhost") && stdout.contains("may be destroyed"), "{stdout}");
+            assert!(
+                stdout.contains("rotated localhost") && stdout.contains("may be destroyed"),
+                "{stdout}"
+            );
         }
         let all = written.load(Ordering::Relaxed);
         wait_for(&written, all + BETWEEN);
         done.store(true, Ordering::Relaxed);
-        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+        writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap())
+            .collect()
     });
     let all: usize = written_by.iter().map(|(_, entries)| entries.len()).sum();
     let (elapsed, servers_count) = (started.elapsed(), servers.len());
     println!(
         "{}: {all} entries in {elapsed:?} ({:.0} writes/s) by {servers_count} servers, {ROTATIONS} rotations, no failed write",
-        if storage.url().is_some() { "postgres" } else { "sqlite" },
+        if storage.url().is_some() {
+            "postgres"
+        } else {
+            "sqlite"
+        },
         all as f64 / elapsed.as_secs_f64(),
     );
     for server in &servers {
@@ -103,7 +121,8 @@ fn wait_for(written: &AtomicUsize, count: usize) {
     }
 }
 
-/// Everything that was acknowledged is there, at log indexes without a gap, in as many shards as there were rotations and one.
+/// Everything that was acknowledged is there, at log indexes without a gap, in as many shards as
+/// there were rotations and one.
 fn assert_whole(server: SocketAddr, written_by: &[(Author, Vec<Acknowledged>)]) {
     let mut indexes = Vec::new();
     for (author, acknowledged) in written_by {
@@ -115,14 +134,24 @@ fn assert_whole(server: SocketAddr, written_by: &[(Author, Vec<Acknowledged>)]) 
     let log = http::get(server, "/api/v1/log").json();
     let frozen = log["inactiveShards"].as_array().unwrap();
     assert_eq!(frozen.len(), ROTATIONS);
-    let size: u64 = frozen.iter().chain([&log]).map(|shard| shard["treeSize"].as_u64().unwrap()).sum();
+    let size: u64 = frozen
+        .iter()
+        .chain([&log])
+        .map(|shard| shard["treeSize"].as_u64().unwrap())
+        .sum();
     assert_eq!(size, indexes.len() as u64);
     for shard in frozen {
         let tree = shard["treeID"].as_str().unwrap();
         let key = http::get(server, &format!("/api/v1/log/publicKey?treeID={tree}"));
         assert_eq!(key.status, 200, "{key:?}");
-        let path = format!("/api/v1/log/proof?firstSize=1&lastSize={}&treeID={tree}", shard["treeSize"]);
-        assert_eq!(http::get(server, &path).json()["rootHash"], shard["rootHash"]);
+        let path = format!(
+            "/api/v1/log/proof?firstSize=1&lastSize={}&treeID={tree}",
+            shard["treeSize"]
+        );
+        assert_eq!(
+            http::get(server, &path).json()["rootHash"],
+            shard["rootHash"]
+        );
     }
 }
 
@@ -133,7 +162,8 @@ fn rotate(storage: &Storage, data: &Path, more: &[&str]) -> Command {
     command
 }
 
-/// As after a run that ended with the freeze: the key that it opened the new tree with is still registered.
+/// As after a run that ended with the freeze: the key that it opened the new tree with is still
+/// registered.
 const UNTOLD: &str = "INSERT INTO next_key (name, spki)
     SELECT t.name, k.spki FROM tree t JOIN tree_key k ON k.tree_id = t.tree_id AND k.role = 'log' WHERE t.state = 'active'";
 
@@ -155,22 +185,51 @@ fn tell_of_a_rotation(storage: &Storage) {
     let rotated = |more: &[&str], code| {
         let output = rotate(storage, &storage.data(), more).output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
-        let frozen = http::get(server.api, "/api/v1/log").json()["inactiveShards"].as_array().unwrap().len();
-        (program::text(&output.stdout), frozen, program::text(&output.stderr))
+        let frozen = http::get(server.api, "/api/v1/log").json()["inactiveShards"]
+            .as_array()
+            .unwrap()
+            .len();
+        (
+            program::text(&output.stdout),
+            frozen,
+            program::text(&output.stderr),
+        )
     };
     let (first, frozen, _) = rotated(&[], 0);
     assert_eq!(frozen, 1);
     let told = &first[first.find("rotated localhost:").unwrap()..];
-    let key = storage.data().join("keys/log-key-2.pem").display().to_string();
-    let absent = storage.data().join("keys/log-key-3.pem").display().to_string();
-    let no_key = program::file(storage.folder(), "no-key.pem", "no key").display().to_string();
+    let key = storage
+        .data()
+        .join("keys/log-key-2.pem")
+        .display()
+        .to_string();
+    let absent = storage
+        .data()
+        .join("keys/log-key-3.pem")
+        .display()
+        .to_string();
+    let no_key = program::file(storage.folder(), "no-key.pem", "no key")
+        .display()
+        .to_string();
     let named = ["--next-key", &key, "--origin", "new.example"];
-    for more in [&[][..], &named, &["--next-key", &absent], &["--next-key", &no_key]] {
+    for more in [
+        &[][..],
+        &named,
+        &["--next-key", &absent],
+        &["--next-key", &no_key],
+    ] {
         storage.execute(UNTOLD);
         let (again, frozen, why) = rotated(more, 11);
         assert_eq!(frozen, 1, "{more:?}: {again}");
-        assert!(again.starts_with("An earlier run ended") && again.ends_with(told), "{again}");
-        assert_eq!(why.contains("--origin new.example is not used"), more == named, "{why}");
+        assert!(
+            again.starts_with("An earlier run ended") && again.ends_with(told),
+            "{again}"
+        );
+        assert_eq!(
+            why.contains("--origin new.example is not used"),
+            more == named,
+            "{why}"
+        );
     }
     assert!(!Path::new(&absent).exists());
     // Once it is told, the next run begins another one; so does one that names another key.
@@ -187,7 +246,13 @@ fn tell_of_a_rotation(storage: &Storage) {
 fn another_log(storage: &Storage) -> PathBuf {
     let data = storage.folder().join("another");
     let key = data.join("ed25519.pem");
-    let arguments = ["init", "--data-dir", data.to_str().unwrap(), "--ed25519-key", key.to_str().unwrap()];
+    let arguments = [
+        "init",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--ed25519-key",
+        key.to_str().unwrap(),
+    ];
     let output = program::run(&arguments);
     assert!(output.status.success(), "{output:?}");
     data
@@ -198,11 +263,20 @@ fn settings_that_do_not_do_are_refused_before_anything_is_frozen() {
     let storage = Storage::sqlite();
     let output = program::run(&["init", "--data-dir", storage.data().to_str().unwrap()]);
     assert!(output.status.success(), "{output:?}");
-    let another = another_log(&storage).join("ed25519.pem").display().to_string();
+    let another = another_log(&storage)
+        .join("ed25519.pem")
+        .display()
+        .to_string();
     let absent = storage.folder().join("absent").display().to_string();
-    let settings = [("--ed25519-key", &absent, 5), ("--ed25519-key", &another, 5), ("--witness-policy", &absent, 2)];
+    let settings = [
+        ("--ed25519-key", &absent, 5),
+        ("--ed25519-key", &another, 5),
+        ("--witness-policy", &absent, 2),
+    ];
     for (flag, file, code) in settings {
-        let output = rotate(&storage, &storage.data(), &[flag, file]).output().unwrap();
+        let output = rotate(&storage, &storage.data(), &[flag, file])
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert!(output.stdout.is_empty(), "{output:?}");
     }
@@ -214,31 +288,70 @@ fn below_an_address_another_origin_is_asked_for() {
     let storage = Storage::sqlite();
     Server::start(storage.serve().args(["--name", "192.168.1.4"])).stop();
     let refused = program::refusal(&rotate(&storage, &storage.data(), &[]).output().unwrap(), 2);
-    assert!(refused.contains("shard2.192.168.1.4") && refused.contains("--origin"), "{refused}");
+    assert!(
+        refused.contains("shard2.192.168.1.4") && refused.contains("--origin"),
+        "{refused}"
+    );
     assert!(!storage.data().join("keys/log-key-2.pem").exists());
-    let rotated = rotate(&storage, &storage.data(), &["--origin", "two.example"]).output().unwrap();
+    let rotated = rotate(&storage, &storage.data(), &["--origin", "two.example"])
+        .output()
+        .unwrap();
     assert!(rotated.status.success(), "{rotated:?}");
 }
 
 #[test]
 fn a_server_that_lacks_the_key_is_named_and_waited_for() {
-    let Some(storage) = Storage::postgres() else { return };
-    let (here, there) = (storage.folder().join("here"), storage.folder().join("there"));
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
+    let (here, there) = (
+        storage.folder().join("here"),
+        storage.folder().join("there"),
+    );
     let first = Server::start(&mut storage.serve_with(&here));
-    let second = Server::start(storage.serve_with(&there).arg("--key").arg(here.join("log-key.pem")));
-    let mut rotation = rotate(&storage, &here, &["--origin", "two.example"]).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(rotation.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let waiting = lines.find(|line| line.starts_with("waiting for 1 of 2 servers")).unwrap();
-    assert!(waiting.contains(&format!("process {}", second.id())), "{waiting}");
+    let second = Server::start(
+        storage
+            .serve_with(&there)
+            .arg("--key")
+            .arg(here.join("log-key.pem")),
+    );
+    let mut rotation = rotate(&storage, &here, &["--origin", "two.example"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(rotation.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    let waiting = lines
+        .find(|line| line.starts_with("waiting for 1 of 2 servers"))
+        .unwrap();
+    assert!(
+        waiting.contains(&format!("process {}", second.id())),
+        "{waiting}"
+    );
     let log = |server: &Server| http::get(server.api, "/api/v1/log").json();
-    assert!(log(&first)["inactiveShards"].is_null(), "nothing has changed yet");
+    assert!(
+        log(&first)["inactiveShards"].is_null(),
+        "nothing has changed yet"
+    );
     fs::create_dir_all(there.join("keys")).unwrap();
-    fs::copy(here.join("keys/log-key-2.pem"), there.join("keys/any-name.pem")).unwrap();
+    fs::copy(
+        here.join("keys/log-key-2.pem"),
+        there.join("keys/any-name.pem"),
+    )
+    .unwrap();
     let rest: Vec<String> = lines.collect();
     assert!(rotation.wait().unwrap().success(), "{rest:?}");
-    assert!(rest.iter().any(|line| line.contains("v2 origin two.example")), "{rest:?}");
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("v2 origin two.example")),
+        "{rest:?}"
+    );
     for server in [first, second] {
-        entries::log(server.api, &Author::new("both").sign(&server.id().to_string()));
+        entries::log(
+            server.api,
+            &Author::new("both").sign(&server.id().to_string()),
+        );
         assert_eq!(log(&server)["inactiveShards"].as_array().unwrap().len(), 1);
         server.stop();
     }
@@ -246,18 +359,46 @@ fn a_server_that_lacks_the_key_is_named_and_waited_for() {
 
 #[test]
 fn a_server_that_lacks_the_key_all_the_same_stops_and_names_it() {
-    let Some(storage) = Storage::postgres() else { return };
-    let (here, there) = (storage.folder().join("here"), storage.folder().join("there"));
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
+    let (here, there) = (
+        storage.folder().join("here"),
+        storage.folder().join("there"),
+    );
     let first = Server::start(&mut storage.serve_with(&here));
-    let mut second = Server::start(storage.serve_with(&there).arg("--key").arg(here.join("log-key.pem")));
+    let mut second = Server::start(
+        storage
+            .serve_with(&there)
+            .arg("--key")
+            .arg(here.join("log-key.pem")),
+    );
     // As if it did not live: the rotation does not see it.
-    storage.execute(&format!("UPDATE server SET name = '-' WHERE place LIKE '%process {},%'", second.id()));
+    storage.execute(&format!(
+        "UPDATE server SET name = '-' WHERE place LIKE '%process {},%'",
+        second.id()
+    ));
     let output = rotate(&storage, &here, &[]).output().unwrap();
     let text = program::text(&output.stdout);
-    assert!(output.status.success(), "{text}{}", program::text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        program::text(&output.stderr)
+    );
     assert_eq!(second.wait(), Some(5));
-    let log_id = text.lines().find_map(|line| line.split_once("log ID ")).unwrap().1.split(',').next().unwrap();
+    let log_id = text
+        .lines()
+        .find_map(|line| line.split_once("log ID "))
+        .unwrap()
+        .1
+        .split(',')
+        .next()
+        .unwrap();
     let said = second.log();
-    assert!(said.contains(&format!("needs the key with log ID {log_id}")) && said.contains("there/keys"), "{said}");
+    assert!(
+        said.contains(&format!("needs the key with log ID {log_id}"))
+            && said.contains("there/keys"),
+        "{said}"
+    );
     first.stop();
 }

@@ -1,4 +1,5 @@
-//! No log line hurts, whatever stderr is: a full disk, a pipe that nobody reads, a pipe whose reader is gone.
+//! No log line hurts, whatever stderr is: a full disk, a pipe that nobody reads, a pipe whose
+//! reader is gone.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -23,8 +24,12 @@ fn full() -> File {
 /// The sample of a metric without labels.
 fn metric(server: &Server, name: &str) -> u64 {
     let text = http::get(server.metrics, "/metrics").body;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.unwrap_or_else(|| panic!("{name}: {text}")).parse().unwrap()
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name}: {text}"))
+        .parse()
+        .unwrap()
 }
 
 const DROPPED: &str = "treehead_log_lines_dropped_total";
@@ -54,8 +59,9 @@ fn a_database_that_was_busy_is_written_to_again_though_nobody_could_be_told() {
     entries::log(server.api, &author.sign("before"));
     drop(server.stderr());
     let busy = author.sign("while another program holds the database");
-    let answer =
-        holding(&storage.data().join("treehead.db"), || http::post(server.api, "/api/v1/log/entries", &busy.json));
+    let answer = holding(&storage.data().join("treehead.db"), || {
+        http::post(server.api, "/api/v1/log/entries", &busy.json)
+    });
     assert_eq!(answer.status, 503, "{answer:?}");
     entries::log(server.api, &busy);
     assert_eq!(http::get(server.api, "/readyz").status, 200);
@@ -67,9 +73,19 @@ fn a_database_that_was_busy_is_written_to_again_though_nobody_could_be_told() {
 
 /// Holds the right to write to a SQLite file meanwhile.
 fn holding<T>(file: &Path, work: impl FnOnce() -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut connection = runtime.block_on(SqliteConnection::connect(&format!("sqlite://{}", file.display()))).unwrap();
-    runtime.block_on(connection.execute("BEGIN IMMEDIATE")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut connection = runtime
+        .block_on(SqliteConnection::connect(&format!(
+            "sqlite://{}",
+            file.display()
+        )))
+        .unwrap();
+    runtime
+        .block_on(connection.execute("BEGIN IMMEDIATE"))
+        .unwrap();
     let outcome = work();
     runtime.block_on(connection.execute("ROLLBACK")).unwrap();
     runtime.block_on(connection.close()).unwrap();
@@ -112,7 +128,13 @@ fn ask_often(server: SocketAddr, path: &str) {
         });
         let mut answers = Vec::new();
         stream.read_to_end(&mut answers).unwrap();
-        assert_eq!(String::from_utf8(answers).unwrap().matches("HTTP/1.1 404").count(), REQUESTS);
+        assert_eq!(
+            String::from_utf8(answers)
+                .unwrap()
+                .matches("HTTP/1.1 404")
+                .count(),
+            REQUESTS
+        );
     });
 }
 
@@ -120,12 +142,27 @@ fn ask_often(server: SocketAddr, path: &str) {
 fn a_witness_whose_log_cannot_be_written_serves_and_stops() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("witness");
-    let output = program::run(&["witness", "init", "--name", "witness.example", "--data-dir", data.to_str().unwrap()]);
+    let output = program::run(&[
+        "witness",
+        "init",
+        "--name",
+        "witness.example",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]);
     assert!(output.status.success(), "{output:?}");
     let logs = program::file(folder.path(), "logs", "");
     let serve = || {
         let mut command = program::program();
-        command.args(["witness", "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir"]);
+        command.args([
+            "witness",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--metrics-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ]);
         command.arg(&data).arg("--logs").arg(&logs);
         command
     };
@@ -149,7 +186,9 @@ fn commands_end_as_usual() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data").display().to_string();
     let out = folder.path().join("trust").display().to_string();
-    let bad = program::file(folder.path(), "bad.toml", "logging.level = \"warning\"\n").display().to_string();
+    let bad = program::file(folder.path(), "bad.toml", "logging.level = \"warning\"\n")
+        .display()
+        .to_string();
     let witness = folder.path().join("witness").display().to_string();
     let commands: [(&[&str], i32); 12] = [
         (&["--version"], 0),
@@ -161,16 +200,37 @@ fn commands_end_as_usual() {
         (&["init", "--data-dir", &data], 0),
         (&["fsck", "--data-dir", &data], 0),
         (&["trust", "export", "--data-dir", &data, "--out", &out], 0),
-        (&["serve", "--data-dir", &data, "--listen", "192.0.2.1:1"], 7),
-        (&["witness", "init", "--name", "witness.example", "--data-dir", &witness], 0),
+        (
+            &["serve", "--data-dir", &data, "--listen", "192.0.2.1:1"],
+            7,
+        ),
+        (
+            &[
+                "witness",
+                "init",
+                "--name",
+                "witness.example",
+                "--data-dir",
+                &witness,
+            ],
+            0,
+        ),
         (&["witness", "vkey", "--data-dir", &witness], 0),
     ];
     for (arguments, code) in commands {
-        let output = program::program().args(arguments).stderr(full()).output().unwrap();
+        let output = program::program()
+            .args(arguments)
+            .stderr(full())
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     }
     // What nobody can read was not done.
-    let help = program::program().arg("--help").stdout(full()).output().unwrap();
+    let help = program::program()
+        .arg("--help")
+        .stdout(full())
+        .output()
+        .unwrap();
     assert_eq!(help.status.code(), Some(1), "{help:?}");
 }
 
@@ -184,11 +244,17 @@ fn a_rotation_whose_log_cannot_be_written_is_one_rotation() {
     };
     program::run(&["init", "--data-dir", storage.data().to_str().unwrap()]);
     // Nobody would learn of it: nothing is frozen.
-    assert_eq!(rotate().stdout(full()).output().unwrap().status.code(), Some(1));
+    assert_eq!(
+        rotate().stdout(full()).output().unwrap().status.code(),
+        Some(1)
+    );
     assert_eq!(trees(&storage), 1);
     let output = rotate().stderr(full()).output().unwrap();
     let told = program::text(&output.stdout);
-    assert!(output.status.success() && told.contains("may be destroyed"), "{told}");
+    assert!(
+        output.status.success() && told.contains("may be destroyed"),
+        "{told}"
+    );
     assert_eq!(trees(&storage), 2);
     storage.assert_in_order();
 }

@@ -39,7 +39,9 @@ fn a_later_signal_ends_at_once() {
     let mut server = Server::start(&mut storage.serve());
     let mut stream = http::connect(server.api).unwrap();
     // Never finished: without the later signal the stop would wait for it.
-    stream.write_all(http::head("POST", "/api/v1/log/entries", 1000).as_bytes()).unwrap();
+    stream
+        .write_all(http::head("POST", "/api/v1/log/entries", 1000).as_bytes())
+        .unwrap();
     assert_eq!(http::get(server.api, "/healthz").status, 200);
     server.signal("TERM");
     server.wait_for_log(STOPPING);
@@ -57,7 +59,9 @@ fn two_signals_at_once_are_one() {
     let proposal = Author::new("two signals").sign("half");
     let mut stream = http::connect(server.api).unwrap();
     let (first, rest) = proposal.json.split_at(proposal.json.len() / 2);
-    stream.write_all(http::head("POST", "/api/v1/log/entries", proposal.json.len()).as_bytes()).unwrap();
+    stream
+        .write_all(http::head("POST", "/api/v1/log/entries", proposal.json.len()).as_bytes())
+        .unwrap();
     stream.write_all(first.as_bytes()).unwrap();
     assert_eq!(http::get(server.api, "/healthz").status, 200);
     server.signal("TERM");

@@ -17,17 +17,20 @@ const ENTRIES_EACH: usize = 12;
 /// Starts both in the same moment.
 fn start_both(storage: &Storage, folders: [&Path; 2]) -> [Result<Server, std::process::Output>; 2] {
     thread::scope(|scope| {
-        let threads = folders.map(|folder| scope.spawn(move || Server::try_start(&mut storage.serve_with(folder))));
+        let threads = folders
+            .map(|folder| scope.spawn(move || Server::try_start(&mut storage.serve_with(folder))));
         threads.map(|thread| thread.join().unwrap())
     })
 }
 
 #[test]
 fn with_one_key_file_both_write_one_log() {
-    let Some(storage) = Storage::postgres() else { return };
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
     let data = storage.data();
-    let [first, second] =
-        start_both(&storage, [&data, &data]).map(|server| server.unwrap_or_else(|output| panic!("{output:?}")));
+    let [first, second] = start_both(&storage, [&data, &data])
+        .map(|server| server.unwrap_or_else(|output| panic!("{output:?}")));
     let known = |server: &Server| http::get(server.api, "/api/v1/log/publicKey").body;
     assert_eq!(known(&first), known(&second));
     storage
@@ -37,7 +40,9 @@ fn with_one_key_file_both_write_one_log() {
     let servers = [first.api, second.api];
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let writers: Vec<_> = (0..WRITERS).map(|number| scope.spawn(move || write(number, servers))).collect();
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|number| scope.spawn(move || write(number, servers)))
+            .collect();
         let auditor = &mut auditor;
         let done = &done;
         let audit = scope.spawn(move || {
@@ -47,7 +52,9 @@ fn with_one_key_file_both_write_one_log() {
                 }
             }
         });
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        writers
+            .into_iter()
+            .for_each(|writer| writer.join().unwrap());
         done.store(true, Ordering::Relaxed);
         audit.join().unwrap();
     });
@@ -73,7 +80,9 @@ fn write(number: usize, servers: [SocketAddr; 2]) {
 #[test]
 fn with_two_key_files_one_says_why_it_stops() {
     for _ in 0..3 {
-        let Some(storage) = Storage::postgres() else { return };
+        let Some(storage) = Storage::postgres() else {
+            return;
+        };
         let folders = [storage.folder().join("a"), storage.folder().join("b")];
         let mut started = start_both(&storage, [&folders[0], &folders[1]]).into_iter();
         let (server, output) = match (started.next().unwrap(), started.next().unwrap()) {
@@ -81,7 +90,12 @@ fn with_two_key_files_one_says_why_it_stops() {
             (Ok(_), Ok(_)) => panic!("both serve, each with a key of its own"),
             (Err(one), Err(other)) => panic!("{one:?} {other:?}"),
         };
-        let log_id = server.banner.lines().find_map(|line| line.trim().strip_prefix("log ID")).unwrap().trim();
+        let log_id = server
+            .banner
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("log ID"))
+            .unwrap()
+            .trim();
         let refused = program::refusal(&output, 5);
         assert!(refused.contains(log_id), "{refused}");
         entries::log(server.api, &Author::new("winner").sign("one"));

@@ -1,4 +1,5 @@
-//! Witnesses as processes: two organisations that witness each other, a witness that is killed, servers that share a log.
+//! Witnesses as processes: two organisations that witness each other, a witness that is killed,
+//! servers that share a log.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -9,8 +10,8 @@ use std::thread;
 
 use ring::rand::SystemRandom;
 use tlog::{
-    AddCheckpoint, Checkpoint, Edge, Hash, KeyAlgorithm, Note, NoteKey, SigningKey, TileId, TileTree, TreeSize,
-    WitnessKey, WitnessPolicy,
+    AddCheckpoint, Checkpoint, Edge, Hash, KeyAlgorithm, Note, NoteKey, SigningKey, TileId,
+    TileTree, TreeSize, WitnessKey, WitnessPolicy,
 };
 
 use crate::entries::{self, Author};
@@ -27,7 +28,14 @@ struct Organisation {
 impl Organisation {
     fn new(folder: &Path, name: &str) -> Self {
         let folder = folder.join(name);
-        let output = program::run(&["witness", "init", "--name", name, "--data-dir", folder.to_str().unwrap()]);
+        let output = program::run(&[
+            "witness",
+            "init",
+            "--name",
+            name,
+            "--data-dir",
+            folder.to_str().unwrap(),
+        ]);
         let vkey = program::text(&output.stdout).trim().to_owned();
         assert_eq!(vkey.parse::<WitnessKey>().unwrap().name(), name);
         let again = program::run(&["witness", "vkey", "--data-dir", folder.to_str().unwrap()]);
@@ -38,7 +46,15 @@ impl Organisation {
     fn serve(&self, logs: &str) -> Server {
         let logs = program::file(&self.folder, "logs", logs);
         let mut command = program::program();
-        command.args(["witness", "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data-dir"]);
+        command.args([
+            "witness",
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--metrics-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ]);
         Server::start(command.arg(&self.folder).arg("--logs").arg(logs))
     }
 
@@ -50,11 +66,17 @@ impl Organisation {
 /// Makes a log and returns the vkeys of its two keys, a line each.
 fn init(name: &str, mut command: Command, data: &Path) -> String {
     let ed25519 = data.with_extension("ed25519.pem");
-    let output = command.args(["--name", name, "--ed25519-key"]).arg(&ed25519).output().unwrap();
+    let output = command
+        .args(["--name", name, "--ed25519-key"])
+        .arg(&ed25519)
+        .output()
+        .unwrap();
     assert!(output.status.success(), "{output:?}");
     let vkey = |path: &Path, algorithm| {
         let key = ledger::key_file::read(path, algorithm, &SystemRandom::new()).unwrap();
-        NoteKey::new(name, key.verifying_key().clone()).unwrap().to_string()
+        NoteKey::new(name, key.verifying_key().clone())
+            .unwrap()
+            .to_string()
     };
     let log_key = vkey(&data.join("log-key.pem"), KeyAlgorithm::EcdsaP256);
     format!("{log_key}\n{}\n", vkey(&ed25519, KeyAlgorithm::Ed25519))
@@ -62,7 +84,9 @@ fn init(name: &str, mut command: Command, data: &Path) -> String {
 
 fn serve(mut command: Command, data: &Path, policy: &str) -> Server {
     let policy = program::file(data.parent().unwrap(), "policy", policy);
-    command.arg("--ed25519-key").arg(data.with_extension("ed25519.pem"));
+    command
+        .arg("--ed25519-key")
+        .arg(data.with_extension("ed25519.pem"));
     Server::start(command.arg("--witness-policy").arg(policy))
 }
 
@@ -74,7 +98,10 @@ fn init_sqlite(data: &Path) -> Command {
 
 /// What a witness shows to monitors, if it has seen the log.
 fn watched(witness: SocketAddr, origin: &str) -> Option<Note> {
-    let answer = http::get(witness, &format!("/{}/checkpoint", tlog::sha256(origin.as_bytes())));
+    let answer = http::get(
+        witness,
+        &format!("/{}/checkpoint", tlog::sha256(origin.as_bytes())),
+    );
     (answer.status == 200).then(|| Note::parse(&answer.body).unwrap())
 }
 
@@ -88,26 +115,49 @@ fn two_organisations_witness_each_other() {
             init(name, init_sqlite(&data.join("log")), &data.join("log"))
         })
         .to_vec();
-    let (witness_alpha, witness_beta) =
-        (Organisation::new(&alpha, "witness.alpha.example"), Organisation::new(&beta, "witness.beta.example"));
+    let (witness_alpha, witness_beta) = (
+        Organisation::new(&alpha, "witness.alpha.example"),
+        Organisation::new(&beta, "witness.beta.example"),
+    );
     let (at_alpha, at_beta) = (witness_alpha.serve(&logs[1]), witness_beta.serve(&logs[0]));
     let author = Author::new("a");
     for (data, witness, at, vkeys, origin) in [
-        (&alpha, &witness_beta, &at_beta, &logs[0], "log.alpha.example"),
-        (&beta, &witness_alpha, &at_alpha, &logs[1], "log.beta.example"),
+        (
+            &alpha,
+            &witness_beta,
+            &at_beta,
+            &logs[0],
+            "log.alpha.example",
+        ),
+        (
+            &beta,
+            &witness_alpha,
+            &at_alpha,
+            &logs[1],
+            "log.beta.example",
+        ),
     ] {
-        let server = serve(program::serve(&data.join("log")), &data.join("log"), &witness.policy(at.api));
+        let server = serve(
+            program::serve(&data.join("log")),
+            &data.join("log"),
+            &witness.policy(at.api),
+        );
         for n in 0..3 {
             entries::log(server.api, &author.sign(&format!("{origin} {n}")));
         }
         let log_line: String = vkeys.lines().map(|vkey| format!("log {vkey}\n")).collect();
-        let policy = WitnessPolicy::parse(&format!("{log_line}{}", witness.policy(at.api))).unwrap();
+        let policy =
+            WitnessPolicy::parse(&format!("{log_line}{}", witness.policy(at.api))).unwrap();
         let note = watched(at.api, origin).unwrap();
         policy.verify(&note).unwrap();
         assert_eq!(Checkpoint::parse(note.text()).unwrap().size, TreeSize(3));
         // A restart goes on from there, and shows what was published.
         server.stop();
-        let server = serve(program::serve(&data.join("log")), &data.join("log"), &witness.policy(at.api));
+        let server = serve(
+            program::serve(&data.join("log")),
+            &data.join("log"),
+            &witness.policy(at.api),
+        );
         entries::log(server.api, &author.sign(&format!("{origin} again")));
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 4);
         server.stop();
@@ -125,10 +175,24 @@ fn what_a_witness_needs_is_said() {
     let absent = program::run(&["witness", "vkey", "--data-dir", data]);
     assert!(program::refusal(&absent, 5).contains("treehead witness init"));
     let made = Organisation::new(folder.path(), "w.example");
-    let again = program::run(&["witness", "init", "--name", "other", "--data-dir", made.folder.to_str().unwrap()]);
-    assert!(program::refusal(&again, 5).contains(&made.vkey), "nothing is replaced");
+    let again = program::run(&[
+        "witness",
+        "init",
+        "--name",
+        "other",
+        "--data-dir",
+        made.folder.to_str().unwrap(),
+    ]);
+    assert!(
+        program::refusal(&again, 5).contains(&made.vkey),
+        "nothing is replaced"
+    );
     let bad = program::file(folder.path(), "policy", "witness w nonsense\nquorum w\n");
-    let output = program::serve(&folder.path().join("log")).arg("--witness-policy").arg(bad).output().unwrap();
+    let output = program::serve(&folder.path().join("log"))
+        .arg("--witness-policy")
+        .arg(bad)
+        .output()
+        .unwrap();
     assert!(program::refusal(&output, 2).contains("line 1"));
 }
 
@@ -147,11 +211,16 @@ impl TwoFaced {
     fn new() -> Self {
         let rng = SystemRandom::new();
         let pkcs8 = SigningKey::generate_ed25519_pkcs8(&rng).unwrap();
-        Self { key: SigningKey::from_pkcs8(&pkcs8, &rng).unwrap(), leaves: Vec::new() }
+        Self {
+            key: SigningKey::from_pkcs8(&pkcs8, &rng).unwrap(),
+            leaves: Vec::new(),
+        }
     }
 
     fn vkey(&self) -> String {
-        NoteKey::new(ORIGIN, self.key.verifying_key().clone()).unwrap().to_string()
+        NoteKey::new(ORIGIN, self.key.verifying_key().clone())
+            .unwrap()
+            .to_string()
     }
 
     /// A request for the tree that has this leaf next.
@@ -163,8 +232,15 @@ impl TwoFaced {
         let tiles: HashMap<TileId, Arc<TileTree>> = edge.tiles().into_iter().collect();
         let proof = tlog::consistency_proof(old_size, edge.size(), &tiles).unwrap();
         let checkpoint = Checkpoint::new(ORIGIN, edge.size(), edge.root());
-        let checkpoint = checkpoint.sign(ORIGIN, &self.key, &SystemRandom::new()).unwrap();
-        AddCheckpoint { old_size, proof, checkpoint: Note::parse(&checkpoint).unwrap() }.to_string()
+        let checkpoint = checkpoint
+            .sign(ORIGIN, &self.key, &SystemRandom::new())
+            .unwrap();
+        AddCheckpoint {
+            old_size,
+            proof,
+            checkpoint: Note::parse(&checkpoint).unwrap(),
+        }
+        .to_string()
     }
 
     fn root_with(&self, next: Hash) -> Hash {
@@ -175,24 +251,33 @@ impl TwoFaced {
     }
 }
 
-/// Killed while both trees of one size are before it, wherever it is in its work: one of them at most is ever cosigned.
+/// Killed while both trees of one size are before it, wherever it is in its work: one of them at
+/// most is ever cosigned.
 #[test]
 fn a_killed_witness_never_signs_two_roots_of_one_size() {
-    let rounds = std::env::var("TREEHEAD_KILL_ROUNDS").map_or(KILLS, |rounds| rounds.parse().unwrap());
+    let rounds =
+        std::env::var("TREEHEAD_KILL_ROUNDS").map_or(KILLS, |rounds| rounds.parse().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let organisation = Organisation::new(folder.path(), "witness.example");
     let key: WitnessKey = organisation.vkey.parse().unwrap();
     let mut log = TwoFaced::new();
     let mut cosigned = 0;
     for round in 0..rounds {
-        let faces = [format!("left {round}"), format!("right {round}")].map(|leaf| tlog::leaf_hash(leaf.as_bytes()));
+        let faces = [format!("left {round}"), format!("right {round}")]
+            .map(|leaf| tlog::leaf_hash(leaf.as_bytes()));
         let mut answers = Vec::new();
         let mut ask = |at: SocketAddr, kill: Option<&mut Server>| {
             let asked: Vec<_> = faces
                 .iter()
                 .map(|&face| {
                     let body = log.request(face);
-                    thread::spawn(move || (face, body.clone(), http::try_post(at, "/add-checkpoint", &body)))
+                    thread::spawn(move || {
+                        (
+                            face,
+                            body.clone(),
+                            http::try_post(at, "/add-checkpoint", &body),
+                        )
+                    })
                 })
                 .collect();
             if let Some(server) = kill {
@@ -222,13 +307,19 @@ fn a_killed_witness_never_signs_two_roots_of_one_size() {
                     );
                     cosigned += 1;
                 }
-                409 => assert_eq!(tlog::parse_cosigned_size(&answer.body), Some(TreeSize(log.leaves.len() as u64 + 1))),
+                409 => assert_eq!(
+                    tlog::parse_cosigned_size(&answer.body),
+                    Some(TreeSize(log.leaves.len() as u64 + 1))
+                ),
                 _ => panic!("{answer:?}"),
             }
         }
         // What is remembered is what was cosigned; the log goes on with that face.
         let shown = Checkpoint::parse(watched(server.api, ORIGIN).unwrap().text()).unwrap();
-        let face = faces.into_iter().find(|&face| log.root_with(face) == shown.root).unwrap();
+        let face = faces
+            .into_iter()
+            .find(|&face| log.root_with(face) == shown.root)
+            .unwrap();
         assert_eq!(kept.unwrap_or(face), face);
         log.leaves.push(face);
         server.stop();
@@ -238,10 +329,16 @@ fn a_killed_witness_never_signs_two_roots_of_one_size() {
 
 #[test]
 fn servers_on_one_postgres_publish_one_at_a_time() {
-    let Some(storage) = Storage::postgres() else { return };
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
     let data = storage.data();
     let mut command = program::program();
-    command.arg("init").arg("--data-dir").arg(&data).args(["--database", &storage.url().unwrap()]);
+    command
+        .arg("init")
+        .arg("--data-dir")
+        .arg(&data)
+        .args(["--database", &storage.url().unwrap()]);
     let vkeys = init("log.shared.example", command, &data);
     let organisation = Organisation::new(storage.folder(), "witness.example");
     let witness = organisation.serve(&vkeys);
@@ -258,7 +355,9 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
                 let mut seen = 0;
                 for n in 0..20 {
                     entries::log(api, &author.sign(&format!("entry {n}")));
-                    let size = http::get(api, "/api/v1/log").json()["treeSize"].as_u64().unwrap();
+                    let size = http::get(api, "/api/v1/log").json()["treeSize"]
+                        .as_u64()
+                        .unwrap();
                     assert!(size > seen, "the published size only grows");
                     seen = size;
                 }
@@ -266,7 +365,8 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
         }
     });
     // No two of them asked the witness for one size at cross purposes.
-    let shown = Checkpoint::parse(watched(witness.api, "log.shared.example").unwrap().text()).unwrap();
+    let shown =
+        Checkpoint::parse(watched(witness.api, "log.shared.example").unwrap().text()).unwrap();
     assert_eq!(shown.size, TreeSize(60));
     for server in servers {
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 60);

@@ -1,5 +1,6 @@
-//! Alpine packages: three gzip members in a row. The first is a tar archive with the signature, the second one with
-//! `.PKGINFO`, the third one holds the files. The signature is over the second, which has the digest of the third.
+//! Alpine packages: three gzip members in a row. The first is a tar archive with the signature, the
+//! second one with `.PKGINFO`, the third one holds the files. The signature is over the second,
+//! which has the digest of the third.
 
 use std::io::{self, Read};
 
@@ -11,11 +12,11 @@ use super::pkginfo::{InfoError, PackageInfo};
 use pki::pem;
 use pki::{TooCostly, Work};
 
-/// Bytes of the first member, decompressed, and of `.PKGINFO`: Rekor's `max_apk_metadata_size`. Packages have some
-/// hundred bytes in both.
+/// Bytes of the first member, decompressed, and of `.PKGINFO`: Rekor's `max_apk_metadata_size`.
+/// Packages have some hundred bytes in both.
 const MAX_METADATA_BYTES: u64 = 1024 * 1024;
-/// Bytes of the second member, decompressed. Beside `.PKGINFO` it holds the install scripts, some KiB in practice. As
-/// a bomb, 4 MiB take 5 ms.
+/// Bytes of the second member, decompressed. Beside `.PKGINFO` it holds the install scripts, some
+/// KiB in practice. As a bomb, 4 MiB take 5 ms.
 const MAX_CONTROL_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What the log takes from a package.
@@ -53,30 +54,39 @@ const SIGNATURE: &str = "signature.tar.gz";
 const CONTROL: &str = "control.tar.gz";
 
 impl Package {
-    /// Reads a package and checks that its data are those that its `.PKGINFO` names. The signature is not verified.
+    /// Reads a package and checks that its data are those that its `.PKGINFO` names. The signature
+    /// is not verified.
     pub(super) fn read(package: &[u8], work: &mut Work) -> Result<Self, PackageError> {
-        // As if both were as large as they may be: how large they are is known when they are decompressed.
+        // As if both were as large as they may be: how large they are is known when they are
+        // decompressed.
         work.take_inflating(0, MAX_METADATA_BYTES + MAX_CONTROL_BYTES)?;
         let (mut signature, mut info) = (None, None);
-        let after_signature = read_member(package, SIGNATURE, MAX_METADATA_BYTES, |name, contents| {
-            if signature.is_none() && name.starts_with(b".SIGN") {
-                signature = Some(contents(".SIGN")?);
-            }
-            Ok(())
-        })?;
+        let after_signature =
+            read_member(package, SIGNATURE, MAX_METADATA_BYTES, |name, contents| {
+                if signature.is_none() && name.starts_with(b".SIGN") {
+                    signature = Some(contents(".SIGN")?);
+                }
+                Ok(())
+            })?;
         let signature = signature.ok_or(PackageError::NoSignature)?;
-        let data = read_member(after_signature, CONTROL, MAX_CONTROL_BYTES, |name, contents| {
-            if name == b".PKGINFO" {
-                info = Some(PackageInfo::parse(&contents(".PKGINFO")?, work)?);
-            }
-            Ok(())
-        })?;
+        let data = read_member(
+            after_signature,
+            CONTROL,
+            MAX_CONTROL_BYTES,
+            |name, contents| {
+                if name == b".PKGINFO" {
+                    info = Some(PackageInfo::parse(&contents(".PKGINFO")?, work)?);
+                }
+                Ok(())
+            },
+        )?;
         let info = info.ok_or(PackageError::NoInfo)?;
         work.take_hashing(after_signature.len())?;
         check_data(&info, data)?;
         let control = &after_signature[..after_signature.len() - data.len()];
         Ok(Self {
-            signature: pem::decode(&signature).map_or_else(|| signature.clone(), |(block, _)| block.bytes),
+            signature: pem::decode(&signature)
+                .map_or_else(|| signature.clone(), |(block, _)| block.bytes),
             control_sha1: digest::digest(&SHA1_FOR_LEGACY_USE_ONLY, control),
             info,
         })
@@ -86,7 +96,8 @@ impl Package {
 /// Reads the contents of the file that is being visited, named for messages.
 type Contents<'c> = &'c mut dyn FnMut(&'static str) -> Result<Vec<u8>, PackageError>;
 
-/// Visits the files of the tar archive in the gzip member that `bytes` begin with; what follows that member.
+/// Visits the files of the tar archive in the gzip member that `bytes` begin with; what follows
+/// that member.
 fn read_member<'b>(
     bytes: &'b [u8],
     member: &'static str,
@@ -99,7 +110,8 @@ fn read_member<'b>(
     // An archive may end before its member does.
     let mut decompressed = archive.into_inner();
     let drained = visited.and_then(|()| {
-        io::copy(&mut decompressed, &mut io::sink()).map_err(|error| PackageError::Unreadable(member, error))
+        io::copy(&mut decompressed, &mut io::sink())
+            .map_err(|error| PackageError::Unreadable(member, error))
     });
     // What was cut off is malformed too, but that is not what is wrong with it.
     match (decompressed.limit(), drained) {
@@ -135,10 +147,14 @@ fn visit_files(
 
 fn check_data(info: &PackageInfo, data: &[u8]) -> Result<(), PackageError> {
     let claimed = info.get("datahash");
-    let claimed = hex::decode(claimed).map_err(|_| PackageError::NoHash(pki::quoted(claimed).into_owned()))?;
+    let claimed = hex::decode(claimed)
+        .map_err(|_| PackageError::NoHash(pki::quoted(claimed).into_owned()))?;
     let computed = tlog::sha256(data).0;
     match computed[..] == claimed[..] {
         true => Ok(()),
-        false => Err(PackageError::Hash { computed: hex::encode(computed), claimed: hex::encode(claimed) }),
+        false => Err(PackageError::Hash {
+            computed: hex::encode(computed),
+            claimed: hex::encode(claimed),
+        }),
     }
 }

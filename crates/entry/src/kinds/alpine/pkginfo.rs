@@ -1,7 +1,8 @@
 //! `.PKGINFO`, read as Rekor reads it: as an INI file in the dialect of Go's `gopkg.in/ini.v1`.
 //!
-//! The values become leaf bytes, so quotes, comments, continued lines and sections have to mean here what they mean
-//! there, although no package has been seen with them. No crate reads that dialect.
+//! The values become leaf bytes, so quotes, comments, continued lines and sections have to mean
+//! here what they mean there, although no package has been seen with them. No crate reads that
+//! dialect.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +41,10 @@ impl PackageInfo {
     pub(super) fn parse(bytes: &[u8], work: &mut Work) -> Result<Self, InfoError> {
         work.take_lines(bytes)?;
         let text = jcs::lossy(without_mark(bytes));
-        let mut lines = Lines { rest: &text, number: 0 };
+        let mut lines = Lines {
+            rest: &text,
+            number: 0,
+        };
         let mut values = BTreeMap::new();
         let mut is_wanted = true;
         let mut numbered = 0;
@@ -49,7 +53,9 @@ impl PackageInfo {
             match line.as_bytes().first() {
                 None | Some(b'#' | b';') => {}
                 Some(b'[') => {
-                    let end = line.rfind(']').ok_or(InfoError::UnclosedSection(lines.number))?;
+                    let end = line
+                        .rfind(']')
+                        .ok_or(InfoError::UnclosedSection(lines.number))?;
                     if end == 1 {
                         return Err(InfoError::EmptySection(lines.number));
                     }
@@ -67,7 +73,8 @@ impl PackageInfo {
                     }
                     if is_wanted {
                         // Two names that differ in the file must not be one in the entry.
-                        if name.contains(char::REPLACEMENT_CHARACTER) && values.contains_key(&name) {
+                        if name.contains(char::REPLACEMENT_CHARACTER) && values.contains_key(&name)
+                        {
                             return Err(InfoError::AmbiguousName(lines.number));
                         }
                         values.insert(name, value);
@@ -120,15 +127,21 @@ fn name(line: &str, number: usize) -> Result<(String, &str), InfoError> {
         b'"' => "\"",
         b'`' => "`",
         _ => {
-            let at = line.find(DELIMITERS).ok_or(InfoError::NoDelimiter(number))?;
+            let at = line
+                .find(DELIMITERS)
+                .ok_or(InfoError::NoDelimiter(number))?;
             return match at {
                 0 => Err(InfoError::EmptyName(number)),
                 at => Ok((line[..at].trim().to_owned(), &line[at + 1..])),
             };
         }
     };
-    let (name, rest) = line[quote.len()..].split_once(quote).ok_or(InfoError::UnclosedQuote(number))?;
-    let at = rest.find(DELIMITERS).ok_or(InfoError::NoDelimiter(number))?;
+    let (name, rest) = line[quote.len()..]
+        .split_once(quote)
+        .ok_or(InfoError::UnclosedQuote(number))?;
+    let at = rest
+        .find(DELIMITERS)
+        .ok_or(InfoError::NoDelimiter(number))?;
     Ok((name.trim().to_owned(), &rest[at + 1..]))
 }
 
@@ -159,7 +172,8 @@ fn value(text: &str, lines: &mut Lines<'_>) -> Result<String, InfoError> {
     Ok(without_quotes(line).to_owned())
 }
 
-/// A quoted value that does not end in its first line. Where a backslash ends the line of the quote, it goes on.
+/// A quoted value that does not end in its first line. Where a backslash ends the line of the
+/// quote, it goes on.
 fn quoted_lines(begun: &str, quote: &str, lines: &mut Lines<'_>) -> Result<String, InfoError> {
     let mut value = begun.to_owned();
     while let Some(line) = lines.next() {
@@ -174,7 +188,8 @@ fn quoted_lines(begun: &str, quote: &str, lines: &mut Lines<'_>) -> Result<Strin
     Err(InfoError::UnclosedQuote(lines.number))
 }
 
-/// A value whose line ends with a backslash: it goes on in the next line, and ends with an empty one.
+/// A value whose line ends with a backslash: it goes on in the next line, and ends with an empty
+/// one.
 fn continued_lines(begun: &str, lines: &mut Lines<'_>) -> String {
     let mut value = begun.to_owned();
     while let Some(line) = lines.next() {
@@ -194,7 +209,9 @@ fn continued_lines(begun: &str, lines: &mut Lines<'_>) -> String {
 /// Without the quotes around it, if there are no others of their kind in it.
 fn without_quotes(text: &str) -> &str {
     for quote in ['\'', '"'] {
-        if let Some(inner) = text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote))
+        if let Some(inner) = text
+            .strip_prefix(quote)
+            .and_then(|text| text.strip_suffix(quote))
             && !inner.contains(quote)
         {
             return inner;
@@ -208,7 +225,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Vec<(String, String)> {
-        PackageInfo::parse(text.as_bytes(), &mut Work::of_request(0)).unwrap().0.into_iter().collect()
+        PackageInfo::parse(text.as_bytes(), &mut Work::of_request(0))
+            .unwrap()
+            .0
+            .into_iter()
+            .collect()
     }
 
     #[test]
@@ -221,8 +242,14 @@ mod tests {
             ("a = b # c\nd = e;f\n", "a=b d=e"),
             ("a = 'b c'\nd = \"e\"\nf = 'g'h'\n", "a=b c d=e f='g'h'"),
             ("a = b\\\n  c \\\n d\ne = f\n", "a=bc d e=f"),
-            ("a = \"\"\"b # c\n d\"\"\" x\ne = `f`g`\n", "a=b # c\n d e=f`g"),
-            ("\"a=b\" = c\n`d:e`:f\n\"\"\"g\"h\"\"\" = i\n", "a=b=c d:e=f g\"h=i"),
+            (
+                "a = \"\"\"b # c\n d\"\"\" x\ne = `f`g`\n",
+                "a=b # c\n d e=f`g",
+            ),
+            (
+                "\"a=b\" = c\n`d:e`:f\n\"\"\"g\"h\"\"\" = i\n",
+                "a=b=c d:e=f g\"h=i",
+            ),
             ("- = a\n- = b\n", "#1=a #2=b"),
             ("a = b\n[s]\na = c\n[DEFAULT]\nd = e\n", "a=b d=e"),
             ("a =\nb = \n", "a= b="),
@@ -232,7 +259,10 @@ mod tests {
             ("", ""),
         ];
         for (text, expected) in cases {
-            let read: Vec<String> = parse(text).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let read: Vec<String> = parse(text)
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             assert_eq!(read.join(" "), expected, "{text:?}");
         }
     }
@@ -250,7 +280,11 @@ mod tests {
             ("\"a\" b\n", InfoError::NoDelimiter(1)),
         ];
         for (text, expected) in cases {
-            assert_eq!(PackageInfo::parse(text.as_bytes(), &mut Work::of_request(0)), Err(expected), "{text:?}");
+            assert_eq!(
+                PackageInfo::parse(text.as_bytes(), &mut Work::of_request(0)),
+                Err(expected),
+                "{text:?}"
+            );
         }
     }
 
@@ -262,6 +296,11 @@ mod tests {
             PackageInfo::parse(b"\xffa = 1\n\xfea = 2\n", &mut Work::of_request(0)),
             Err(InfoError::AmbiguousName(2))
         );
-        assert_eq!(PackageInfo::parse(b"a = 1\na = 2\n", &mut Work::of_request(0)).unwrap().get("a"), "2");
+        assert_eq!(
+            PackageInfo::parse(b"a = 1\na = 2\n", &mut Work::of_request(0))
+                .unwrap()
+                .get("a"),
+            "2"
+        );
     }
 }

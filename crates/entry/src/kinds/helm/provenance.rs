@@ -1,4 +1,5 @@
-//! Helm provenance files: clear-signed text of two YAML documents, the chart's metadata and the digests of files.
+//! Helm provenance files: clear-signed text of two YAML documents, the chart's metadata and the
+//! digests of files.
 
 use std::fmt;
 
@@ -12,9 +13,11 @@ use pki::pgp::ClearSigned;
 
 /// Bytes of a provenance file. Beside the signature it has the `Chart.yaml`, which has some KiB.
 const MAX_BYTES: usize = 1024 * 1024;
-/// Bytes of the document with the digests. Helm writes one line of 100. Read, each byte may take a hundred of memory.
+/// Bytes of the document with the digests. Helm writes one line of 100. Read, each byte may take a
+/// hundred of memory.
 const MAX_SUMS_BYTES: usize = 16 * 1024;
-/// Brackets that open a list or a map in that document; Helm writes none. The parser goes over all that are open for each token.
+/// Brackets that open a list or a map in that document; Helm writes none. The parser goes over all
+/// that are open for each token.
 const MAX_BRACKETS: usize = 128;
 const SEPARATOR: &[u8] = b"\n...\n";
 /// The digest that stored entries may have.
@@ -36,45 +39,64 @@ impl Provenance {
                 bytes.len()
             )));
         }
-        let signed = ClearSigned::parse(bytes)?.ok_or_else(|| refuse("unable to decode provenance file"))?;
+        let signed =
+            ClearSigned::parse(bytes)?.ok_or_else(|| refuse("unable to decode provenance file"))?;
         let sums = second_document(signed.text()).ok_or_else(|| {
-            refuse("error occurred parsing message block: message block must have at least two parts")
+            refuse(
+                "error occurred parsing message block: message block must have at least two parts",
+            )
         })?;
-        let brackets = sums.iter().filter(|byte| matches!(byte, b'[' | b'{')).count();
+        let brackets = sums
+            .iter()
+            .filter(|byte| matches!(byte, b'[' | b'{'))
+            .count();
         if sums.len() > MAX_SUMS_BYTES || brackets > MAX_BRACKETS {
-            return Err(refuse("the list of digests in the provenance file is too large"));
+            return Err(refuse(
+                "the list of digests in the provenance file is too large",
+            ));
         }
         // The text of a YAML error repeats the document.
-        let sums = Sums::parse(sums)
-            .ok_or_else(|| refuse("error occurred parsing message block: error occurred parsing SumCollection"))?;
-        let Some(First(first)) = sums.files else { return Err(refuse("unable to locate chart hash")) };
+        let sums = Sums::parse(sums).ok_or_else(|| {
+            refuse("error occurred parsing message block: error occurred parsing SumCollection")
+        })?;
+        let Some(First(first)) = sums.files else {
+            return Err(refuse("unable to locate chart hash"));
+        };
         let first = first.ok_or_else(|| refuse("no checksums found"))?;
         match first.split_once(':') {
-            Some((algorithm, value)) if !value.contains(':') => {
-                Ok(Self { algorithm: algorithm.to_owned(), value: value.to_owned(), signed })
-            }
+            Some((algorithm, value)) if !value.contains(':') => Ok(Self {
+                algorithm: algorithm.to_owned(),
+                value: value.to_owned(),
+                signed,
+            }),
             _ => Err(refuse("invalid hash found in Provenance file")),
         }
     }
 
-    /// Checks that the digest is one that a stored entry may have. As in Rekor its value is not looked at.
+    /// Checks that the digest is one that a stored entry may have. As in Rekor its value is not
+    /// looked at.
     pub(super) fn check_algorithm(&self) -> Result<(), Refusal> {
         match self.algorithm == ALGORITHM {
             true => Ok(()),
-            false => artifact::refuse(&["chart.hash.algorithm in body should be one of [sha256]".to_owned()]),
+            false => artifact::refuse(&[
+                "chart.hash.algorithm in body should be one of [sha256]".to_owned()
+            ]),
         }
     }
 }
 
 /// What stands between the first two separators.
 fn second_document(text: &[u8]) -> Option<&[u8]> {
-    let find = |text: &[u8]| text.windows(SEPARATOR.len()).position(|window| window == SEPARATOR);
+    let find = |text: &[u8]| {
+        text.windows(SEPARATOR.len())
+            .position(|window| window == SEPARATOR)
+    };
     let rest = &text[find(text)? + SEPARATOR.len()..];
     Some(&rest[..find(rest).unwrap_or(rest.len())])
 }
 
-/// What the second document says, read as Rekor reads it: as JSON, so that names are matched without regard to case and scalars
-/// are texts.
+/// What the second document says, read as Rekor reads it: as JSON, so that names are matched
+/// without regard to case and scalars are texts.
 #[derive(Default)]
 struct Sums {
     files: Option<First>,
@@ -83,7 +105,10 @@ struct Sums {
 impl Sums {
     /// Parses the first YAML document of `yaml`.
     fn parse(yaml: &[u8]) -> Option<Self> {
-        serde_norway::Deserializer::from_slice(yaml).next()?.deserialize_any(SumsVisitor).ok()
+        serde_norway::Deserializer::from_slice(yaml)
+            .next()?
+            .deserialize_any(SumsVisitor)
+            .ok()
     }
 }
 
@@ -115,7 +140,8 @@ impl<'de> Visitor<'de> for SumsVisitor {
     }
 }
 
-/// Of a map of texts the value of the first name, and of that the last one. Rekor takes any of the names, another one each time.
+/// Of a map of texts the value of the first name, and of that the last one. Rekor takes any of the
+/// names, another one each time.
 struct First(Option<String>);
 
 impl<'de> Deserialize<'de> for First {
@@ -192,12 +218,17 @@ mod tests {
     use super::*;
 
     fn first(yaml: &str) -> Option<Option<String>> {
-        Sums::parse(yaml.as_bytes())?.files.map(|First(first)| first)
+        Sums::parse(yaml.as_bytes())?
+            .files
+            .map(|First(first)| first)
     }
 
     #[test]
     fn the_first_file_counts() {
-        assert_eq!(first("files:\n  b: x:1\n  a: y:2\nimages:\n  c: z\n"), Some(Some("x:1".to_owned())));
+        assert_eq!(
+            first("files:\n  b: x:1\n  a: y:2\nimages:\n  c: z\n"),
+            Some(Some("x:1".to_owned()))
+        );
         assert_eq!(first("files: {}\n"), Some(None));
         assert_eq!(first("images: {}\n"), None);
         assert_eq!(first("files:\n  a: [1]\n"), None);
@@ -207,13 +238,30 @@ mod tests {
     #[test]
     fn it_is_read_as_json() {
         let x1 = || Some(Some("x:1".to_owned()));
-        assert_eq!(first("files:\n  a: y:2\n  b: z:3\n  a: x:1\n"), x1(), "one name twice");
+        assert_eq!(
+            first("files:\n  a: y:2\n  b: z:3\n  a: x:1\n"),
+            x1(),
+            "one name twice"
+        );
         assert_eq!(first("Files: {a: 'x:1'}\n"), x1());
         assert_eq!(first("files: {5: 'x:1', true: 7, x: ~}\n1.5: []\n"), x1());
-        assert_eq!(first("files: {a: 'x:1'}\n---\nfiles: {a: 'y:2'}\n"), x1(), "a second document");
-        assert_eq!(first("files:\n  a: |\n    x:1"), x1(), "a block that ends with the text");
+        assert_eq!(
+            first("files: {a: 'x:1'}\n---\nfiles: {a: 'y:2'}\n"),
+            x1(),
+            "a second document"
+        );
+        assert_eq!(
+            first("files:\n  a: |\n    x:1"),
+            x1(),
+            "a block that ends with the text"
+        );
         assert_eq!(first("files: {a: ~}\n"), Some(Some(String::new())));
-        for refused in ["~: 1\nfiles: {a: b}", "[a]: 1\nfiles: {a: b}", "files: {~: b}", "files: {a: b}\nimages: x"] {
+        for refused in [
+            "~: 1\nfiles: {a: b}",
+            "[a]: 1\nfiles: {a: b}",
+            "files: {~: b}",
+            "files: {a: b}\nimages: x",
+        ] {
             assert!(Sums::parse(refused.as_bytes()).is_none(), "{refused}");
         }
         assert!(Sums::parse(b"files: ~\nimages: ~").is_some_and(|sums| sums.files.is_none()));
@@ -221,19 +269,25 @@ mod tests {
 
     #[test]
     fn documents_are_split() {
-        assert_eq!(second_document(b"a: b\n...\nfiles: c"), Some(&b"files: c"[..]));
+        assert_eq!(
+            second_document(b"a: b\n...\nfiles: c"),
+            Some(&b"files: c"[..])
+        );
         assert_eq!(second_document(b"a\n...\nb\n...\nc"), Some(&b"b"[..]));
         assert_eq!(second_document(b"a\n..."), None);
         assert_eq!(second_document(b"a\n....\nb"), None);
     }
 
-    /// Rekor v1.5.4 logged any, v1.6.1 only what its own schema admits when the entry is read again.
+    /// Rekor v1.5.4 logged any, v1.6.1 only what its own schema admits when the entry is read
+    /// again.
     #[test]
     fn only_sha256_can_be_logged() {
         let signed = include_str!("../../../../../fuzz/seeds/helm/signed");
         let check = |algorithm: &str| {
             let text = signed.replace("sha256:", &format!("{algorithm}:"));
-            Provenance::parse(text.as_bytes()).unwrap().check_algorithm()
+            Provenance::parse(text.as_bytes())
+                .unwrap()
+                .check_algorithm()
         };
         assert_eq!(check("sha256"), Ok(()));
         for algorithm in ["sha512", "SHA256", "sha-256", "foo"] {

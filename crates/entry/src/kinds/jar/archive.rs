@@ -1,10 +1,10 @@
 //! ZIP archives, as JAR files are: read in place, one file at a time.
 //!
-//! Why not with the `zip` crate: it makes some 400 bytes of every file's name before it can be asked how many there are,
-//! and of two files with one name it shows only the second. Here an archive that two readers may read differently is
-//! refused: with a name twice, files that overlap, names, methods or sizes that differ between directory and file, bytes after
-//! its end.
-//! Encryption, ZIP64 and several disks are not read.
+//! Why not with the `zip` crate: it makes some 400 bytes of every file's name before it can be
+//! asked how many there are, and of two files with one name it shows only the second. Here an
+//! archive that two readers may read differently is refused: with a name twice, files that overlap,
+//! names, methods or sizes that differ between directory and file, bytes after its end. Encryption,
+//! ZIP64 and several disks are not read.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -69,7 +69,9 @@ impl<'a> Archive<'a> {
         let mut by_name = HashMap::with_capacity(capacity);
         let mut extents = Vec::with_capacity(capacity);
         for at in 0..end.files {
-            let (file, extent) = directory.file(end.archive).ok_or(ArchiveError::Malformed("its directory"))?;
+            let (file, extent) = directory
+                .file(end.archive)
+                .ok_or(ArchiveError::Malformed("its directory"))?;
             let (file, extent) = (file?, extent);
             if by_name.insert(file.name, at).is_some() {
                 return Err(ArchiveError::Twice(shown(file.name)));
@@ -78,7 +80,9 @@ impl<'a> Archive<'a> {
             extents.push(extent);
         }
         if !directory.0.is_empty() {
-            return Err(ArchiveError::Malformed("its directory has more files than it says"));
+            return Err(ArchiveError::Malformed(
+                "its directory has more files than it says",
+            ));
         }
         extents.sort_unstable();
         if extents.windows(2).any(|pair| pair[0].1 > pair[1].0) {
@@ -98,7 +102,11 @@ impl<'a> Archive<'a> {
 
 impl File<'_> {
     /// Hands the contents to `sink`, piece by piece, and checks their size and CRC.
-    pub(super) fn decompress(&self, work: &mut Work, mut sink: impl FnMut(&[u8])) -> Result<(), ArchiveError> {
+    pub(super) fn decompress(
+        &self,
+        work: &mut Work,
+        mut sink: impl FnMut(&[u8]),
+    ) -> Result<(), ArchiveError> {
         work.take_inflating(self.compressed.len(), self.size)?;
         let mut crc = Crc::new();
         let mut size = 0_u64;
@@ -110,12 +118,18 @@ impl File<'_> {
         match self.method {
             STORED => see(self.compressed),
             // One byte more than it may be, so that too many are noticed.
-            _ => pieces(DeflateDecoder::new(self.compressed).take(self.size + 1), &mut see)
-                .map_err(|error| ArchiveError::Undecodable(shown(self.name), error.to_string()))?,
+            _ => pieces(
+                DeflateDecoder::new(self.compressed).take(self.size + 1),
+                &mut see,
+            )
+            .map_err(|error| ArchiveError::Undecodable(shown(self.name), error.to_string()))?,
         }
         match size == self.size && crc.sum() == self.crc {
             true => Ok(()),
-            false => Err(ArchiveError::Undecodable(shown(self.name), "its size or its checksum is another".to_owned())),
+            false => Err(ArchiveError::Undecodable(
+                shown(self.name),
+                "its size or its checksum is another".to_owned(),
+            )),
         }
     }
 
@@ -146,30 +160,38 @@ struct End<'a> {
 }
 
 impl<'a> End<'a> {
-    /// Finds the end by its comment, which is the last thing in the file and has its length before it.
+    /// Finds the end by its comment, which is the last thing in the file and has its length before
+    /// it.
     fn find(bytes: &'a [u8]) -> Result<Self, ArchiveError> {
         let longest = bytes.len().min(END_BYTES + 0xffff);
-        let at = (END_BYTES..=longest).map(|length| bytes.len() - length).find(|at| {
-            let comment = bytes.len() - at - END_BYTES;
-            bytes[*at..].starts_with(END) && usize::from(u16_at(&bytes[at + 20..])) == comment
-        });
+        let at = (END_BYTES..=longest)
+            .map(|length| bytes.len() - length)
+            .find(|at| {
+                let comment = bytes.len() - at - END_BYTES;
+                bytes[*at..].starts_with(END) && usize::from(u16_at(&bytes[at + 20..])) == comment
+            });
         let at = at.ok_or(ArchiveError::Malformed("it has no end"))?;
         let mut fields = Fields(&bytes[at + END.len()..]);
-        let (disk, start_disk, on_disk, files) = (fields.u16(), fields.u16(), fields.u16(), fields.u16());
+        let (disk, start_disk, on_disk, files) =
+            (fields.u16(), fields.u16(), fields.u16(), fields.u16());
         let (size, offset) = (fields.u32(), fields.u32());
         let files = usize::from(files.unwrap_or(0));
         if disk != Some(0) || start_disk != Some(0) || on_disk.map(usize::from) != Some(files) {
             return Err(ArchiveError::Unsupported("it has several disks"));
         }
         if files > MAX_FILES || offset == Some(u32::MAX) {
-            return Err(ArchiveError::Unsupported("ZIP64 and archives of more than 65,534 files are not taken"));
+            return Err(ArchiveError::Unsupported(
+                "ZIP64 and archives of more than 65,534 files are not taken",
+            ));
         }
         let directory = size.and_then(|size| at.checked_sub(size as usize));
         let start = offset.and_then(|offset| directory?.checked_sub(offset as usize));
         match (directory, start) {
-            (Some(directory), Some(start)) => {
-                Ok(Self { archive: &bytes[start..directory], directory: &bytes[directory..at], files })
-            }
+            (Some(directory), Some(start)) => Ok(Self {
+                archive: &bytes[start..directory],
+                directory: &bytes[directory..at],
+                files,
+            }),
             _ => Err(ArchiveError::Malformed("its directory is outside it")),
         }
     }
@@ -203,7 +225,8 @@ impl<'a> Fields<'a> {
         if fields.bytes(4)? != DIRECTORY_ENTRY {
             return None;
         }
-        let (_versions, flags, method, _time) = (fields.u32()?, fields.u16()?, fields.u16()?, fields.u32()?);
+        let (_versions, flags, method, _time) =
+            (fields.u32()?, fields.u16()?, fields.u16()?, fields.u32()?);
         let numbers = fields.0.get(..12)?;
         let (crc, compressed, size) = (fields.u32()?, fields.u32()?, fields.u32()?);
         let (name, extra, comment) = (fields.u16()?, fields.u16()?, fields.u16()?);
@@ -217,7 +240,8 @@ impl<'a> Fields<'a> {
             return None;
         }
         let (flags_here, method_here) = (u16_at(&header.0[2..]), u16_at(&header.0[4..]));
-        // Who reads from the front goes by the local header, unless checksum and sizes follow the contents.
+        // Who reads from the front goes by the local header, unless checksum and sizes follow the
+        // contents.
         let has_numbers_after = flags_here & NUMBERS_AFTER != 0;
         if method_here != method || !(has_numbers_after || header.0[10..22] == *numbers) {
             return None;
@@ -228,10 +252,18 @@ impl<'a> Fields<'a> {
         }
         local.bytes(usize::from(local_extra))?;
         let contents = local.bytes(compressed as usize)?;
-        let file = File { name, method, crc, compressed: contents, size: u64::from(size) };
+        let file = File {
+            name,
+            method,
+            crc,
+            compressed: contents,
+            size: u64::from(size),
+        };
         let file = match (flags & 1, method) {
             (0, STORED | DEFLATED) => Ok(file),
-            (0, _) => Err(ArchiveError::Unsupported("unsupported compression algorithm")),
+            (0, _) => Err(ArchiveError::Unsupported(
+                "unsupported compression algorithm",
+            )),
             _ => Err(ArchiveError::Unsupported("encrypted files are not taken")),
         };
         Some((file, (offset, archive.len() - local.0.len())))

@@ -1,4 +1,5 @@
-//! Manifests and signature files of JAR archives: sections of attributes, as Rekor's library (relic) reads them.
+//! Manifests and signature files of JAR archives: sections of attributes, as Rekor's library
+//! (relic) reads them.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +20,8 @@ pub(super) struct Manifest<'m> {
     by_name: Vec<usize>,
 }
 
-/// Sections of one file. One with a name and a digest has 50 bytes at least, so that the 1 MiB that a manifest may have holds
-/// 21,000.
+/// Sections of one file. One with a name and a digest has 50 bytes at least, so that the 1 MiB that
+/// a manifest may have holds 21,000.
 const MAX_SECTIONS: usize = 20_000;
 /// Attributes of one section. Those in use have up to a hundred.
 const MAX_ATTRIBUTES: usize = 4_096;
@@ -43,7 +44,11 @@ pub(crate) enum ManifestError {
     #[error("only an MD5 digest, which proves nothing")]
     OnlyMd5,
     #[error("{name} mismatch: manifest {claimed} != calculated {calculated}")]
-    Mismatch { name: String, claimed: String, calculated: String },
+    Mismatch {
+        name: String,
+        claimed: String,
+        calculated: String,
+    },
     #[error("manifest signature: {0}")]
     Whole(Box<ManifestError>),
     #[error("manifest main attributes signature: {0}")]
@@ -52,7 +57,9 @@ pub(crate) enum ManifestError {
     NoSection(String),
     #[error("manifest signature over section {0:?}: {1}")]
     Section(String, Box<ManifestError>),
-    #[error("manifest has more than {MAX_SECTIONS} sections, or more than {MAX_ATTRIBUTES} attributes in one")]
+    #[error(
+        "manifest has more than {MAX_SECTIONS} sections, or more than {MAX_ATTRIBUTES} attributes in one"
+    )]
     TooMany,
     #[error(transparent)]
     TooCostly(#[from] TooCostly),
@@ -78,12 +85,19 @@ impl<'m> Manifest<'m> {
         }
         let mut by_name: Vec<usize> = (0..named.len()).collect();
         by_name.sort_by(|one, other| named[*one].0.cmp(&named[*other].0));
-        Ok(Self { whole, main, named, by_name })
+        Ok(Self {
+            whole,
+            main,
+            named,
+            by_name,
+        })
     }
 
     /// The position of the section that counts for this name.
     fn position(&self, name: &[u8]) -> Option<usize> {
-        let after = self.by_name.partition_point(|at| self.named[*at].0.as_slice() <= name);
+        let after = self
+            .by_name
+            .partition_point(|at| self.named[*at].0.as_slice() <= name);
         let at = *self.by_name.get(after.checked_sub(1)?)?;
         (self.named[at].0 == name).then_some(at)
     }
@@ -92,16 +106,24 @@ impl<'m> Manifest<'m> {
     pub(super) fn sections(&self) -> impl Iterator<Item = (&[u8], &'m [u8])> {
         let counts = |at: &usize, name: &[u8]| self.position(name) == Some(*at);
         let numbered = self.named.iter().enumerate();
-        numbered.filter(move |(at, (name, _))| counts(at, name)).map(|(_, (name, section))| (&name[..], *section))
+        numbered
+            .filter(move |(at, (name, _))| counts(at, name))
+            .map(|(_, (name, section))| (&name[..], *section))
     }
 
-    /// Checks that this signature file has the digest of the whole `manifest`, or where it does not name one, those of
-    /// its main attributes and of every section that this names.
-    pub(super) fn verify(&self, manifest: &Manifest<'_>, work: &mut Work) -> Result<(), ManifestError> {
+    /// Checks that this signature file has the digest of the whole `manifest`, or where it does not
+    /// name one, those of its main attributes and of every section that this names.
+    pub(super) fn verify(
+        &self,
+        manifest: &Manifest<'_>,
+        work: &mut Work,
+    ) -> Result<(), ManifestError> {
         let main = Attributes::parse(self.main)?;
         match Digests::of(&main, "-digest-manifest") {
             Ok(digests) => {
-                return digests.check(manifest.whole, work).map_err(|error| ManifestError::Whole(Box::new(error)));
+                return digests
+                    .check(manifest.whole, work)
+                    .map_err(|error| ManifestError::Whole(Box::new(error)));
             }
             Err(ManifestError::NoDigests) => {}
             Err(error) => return Err(ManifestError::Whole(Box::new(error))),
@@ -110,7 +132,9 @@ impl<'m> Manifest<'m> {
             .and_then(|digests| digests.check(manifest.main, work))
             .map_err(|error| ManifestError::Main(Box::new(error)))?;
         for (name, section) in self.sections() {
-            let at = manifest.position(name).ok_or_else(|| ManifestError::NoSection(shown(name)))?;
+            let at = manifest
+                .position(name)
+                .ok_or_else(|| ManifestError::NoSection(shown(name)))?;
             Digests::of(&Attributes::parse(section)?, "-digest")
                 .and_then(|digests| digests.check(manifest.named[at].1, work))
                 .map_err(|error| ManifestError::Section(shown(name), Box::new(error)))?;
@@ -126,8 +150,13 @@ fn sections(mut rest: &[u8]) -> Result<Vec<&[u8]>, ManifestError> {
     let mut ends = [&b"\r\n\r\n"[..], &b"\n\n"[..]].into_iter();
     let mut end = ends.next();
     while !rest.is_empty() {
-        let Some(pattern) = end else { return Err(ManifestError::LineEndings) };
-        let Some(at) = rest.windows(pattern.len()).position(|window| window == pattern) else {
+        let Some(pattern) = end else {
+            return Err(ManifestError::LineEndings);
+        };
+        let Some(at) = rest
+            .windows(pattern.len())
+            .position(|window| window == pattern)
+        else {
             end = ends.next();
             continue;
         };
@@ -148,7 +177,10 @@ impl Attributes {
     pub(super) fn parse(section: &[u8]) -> Result<Self, ManifestError> {
         let mut unfolded: Vec<u8> = Vec::with_capacity(section.len());
         for line in section.split_inclusive(|byte| *byte == b'\n') {
-            let line = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(line);
+            let line = line
+                .strip_suffix(b"\r\n")
+                .or(line.strip_suffix(b"\n"))
+                .unwrap_or(line);
             match line.strip_prefix(b" ") {
                 // A line that begins with a blank continues the one before.
                 Some(continued) if !unfolded.is_empty() => {
@@ -160,8 +192,14 @@ impl Attributes {
             unfolded.push(b'\n');
         }
         let mut attributes = BTreeMap::new();
-        for line in unfolded.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-            let colon = line.iter().position(|byte| *byte == b':').ok_or(ManifestError::Malformed)?;
+        for line in unfolded
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            let colon = line
+                .iter()
+                .position(|byte| *byte == b':')
+                .ok_or(ManifestError::Malformed)?;
             let name = String::from_utf8_lossy(line[..colon].trim_ascii()).to_ascii_lowercase();
             attributes.insert(name, line[colon + 1..].trim_ascii().to_vec());
             if attributes.len() > MAX_ATTRIBUTES {
@@ -188,12 +226,15 @@ struct Claim {
 }
 
 impl Digests {
-    /// The claims of all attributes whose name ends so. MD5 counts for nothing; beside another digest it does no harm.
+    /// The claims of all attributes whose name ends so. MD5 counts for nothing; beside another
+    /// digest it does no harm.
     pub(super) fn of(attributes: &Attributes, suffix: &str) -> Result<Self, ManifestError> {
         let mut claims: Vec<Claim> = Vec::new();
         let mut has_md5 = false;
         for (name, value) in &attributes.0 {
-            let Some(hash) = name.strip_suffix(suffix) else { continue };
+            let Some(hash) = name.strip_suffix(suffix) else {
+                continue;
+            };
             let algorithm = match hash.replacen('-', "", 1).as_str() {
                 "sha1" => &digest::SHA1_FOR_LEGACY_USE_ONLY,
                 "sha224" => &digest::SHA224,
@@ -204,12 +245,19 @@ impl Digests {
                     has_md5 = true;
                     continue;
                 }
-                _ => return Err(ManifestError::UnknownDigest(shown(hash.to_ascii_uppercase().as_bytes()))),
+                _ => {
+                    return Err(ManifestError::UnknownDigest(shown(
+                        hash.to_ascii_uppercase().as_bytes(),
+                    )));
+                }
             };
             let value = (name.clone(), value.clone());
             match claims.iter_mut().find(|claim| claim.algorithm == algorithm) {
                 Some(claim) => claim.values.push(value),
-                None => claims.push(Claim { algorithm, values: vec![value] }),
+                None => claims.push(Claim {
+                    algorithm,
+                    values: vec![value],
+                }),
             }
         }
         match (claims.is_empty(), has_md5) {
@@ -226,16 +274,27 @@ impl Digests {
 
     /// Contexts of these hash functions.
     pub(super) fn contexts(&self) -> Vec<Context> {
-        self.0.iter().map(|claim| Context::new(claim.algorithm)).collect()
+        self.0
+            .iter()
+            .map(|claim| Context::new(claim.algorithm))
+            .collect()
     }
 
     /// Checks the claims against what these contexts hashed.
     pub(super) fn finish(&self, contexts: Vec<Context>) -> Result<(), ManifestError> {
         for (claim, context) in self.0.iter().zip(contexts) {
             let calculated = STANDARD.encode(context.finish());
-            if let Some((name, claimed)) = claim.values.iter().find(|(_, value)| *value != calculated.as_bytes()) {
+            if let Some((name, claimed)) = claim
+                .values
+                .iter()
+                .find(|(_, value)| *value != calculated.as_bytes())
+            {
                 let (name, claimed) = (shown(name.as_bytes()), shown(claimed));
-                return Err(ManifestError::Mismatch { name, claimed, calculated });
+                return Err(ManifestError::Mismatch {
+                    name,
+                    claimed,
+                    calculated,
+                });
             }
         }
         Ok(())
@@ -244,7 +303,9 @@ impl Digests {
     fn check(&self, contents: &[u8], work: &mut Work) -> Result<(), ManifestError> {
         work.take_hashing_by(contents.len() as u64, self.len())?;
         let mut contexts = self.contexts();
-        contexts.iter_mut().for_each(|context| context.update(contents));
+        contexts
+            .iter_mut()
+            .for_each(|context| context.update(contents));
         self.finish(contexts)
     }
 }
@@ -256,11 +317,20 @@ mod tests {
     #[test]
     fn sections_end_with_empty_lines() {
         let lengths = |text: &'static str| {
-            sections(text.as_bytes()).map(|sections| sections.iter().map(|section| section.len()).collect::<Vec<_>>())
+            sections(text.as_bytes()).map(|sections| {
+                sections
+                    .iter()
+                    .map(|section| section.len())
+                    .collect::<Vec<_>>()
+            })
         };
         assert_eq!(lengths("A: b\r\n\r\nName: c\r\n\r\n"), Ok(vec![8, 11]));
         assert_eq!(lengths("A: b\n\nName: c\n\n"), Ok(vec![6, 9]));
-        assert_eq!(lengths("A: b\n\nB: c\r\n\r\nName: d\n\n"), Ok(vec![14, 9]), "the first kind of end goes first");
+        assert_eq!(
+            lengths("A: b\n\nB: c\r\n\r\nName: d\n\n"),
+            Ok(vec![14, 9]),
+            "the first kind of end goes first"
+        );
         assert_eq!(lengths(""), Ok(vec![]));
         for text in ["A: b\r\n", "A: b", "A: b\n\n\n\n", "A: b\r\n\r\nB: c\r\n"] {
             assert_eq!(lengths(text), Err(ManifestError::LineEndings), "{text:?}");
@@ -269,7 +339,8 @@ mod tests {
 
     #[test]
     fn attributes_are_unfolded() {
-        let attributes = Attributes::parse(b"Name: a\r\n b\r\n  c\r\nX:y\nNAME2 : z\nx: w\n").unwrap();
+        let attributes =
+            Attributes::parse(b"Name: a\r\n b\r\n  c\r\nX:y\nNAME2 : z\nx: w\n").unwrap();
         assert_eq!(attributes.get("name"), b"ab c");
         assert_eq!(attributes.get("x"), b"w");
         assert_eq!(attributes.get("name2"), b"z");
@@ -279,18 +350,36 @@ mod tests {
 
     #[test]
     fn digests_by_name() {
-        let digests = |text: &str| Digests::of(&Attributes::parse(text.as_bytes()).unwrap(), "-digest");
+        let digests =
+            |text: &str| Digests::of(&Attributes::parse(text.as_bytes()).unwrap(), "-digest");
         let hash = STANDARD.encode(digest::digest(&digest::SHA256, b"x"));
-        assert_eq!(digests(&format!("SHA-256-Digest: {hash}\nSha256-Digest: {hash}\n")).unwrap().len(), 1);
         assert_eq!(
-            digests(&format!("SHA-256-Digest: {hash}\nMD5-Digest: x\n")).unwrap().check(b"x", &mut Work::of_request(0)),
+            digests(&format!("SHA-256-Digest: {hash}\nSha256-Digest: {hash}\n"))
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(
+            digests(&format!("SHA-256-Digest: {hash}\nMD5-Digest: x\n"))
+                .unwrap()
+                .check(b"x", &mut Work::of_request(0)),
             Ok(())
         );
-        let error =
-            digests(&format!("SHA-256-Digest: {hash}\n")).unwrap().check(b"y", &mut Work::of_request(0)).unwrap_err();
-        assert!(error.to_string().starts_with(&format!("sha-256-digest mismatch: manifest {hash} != calculated ")));
-        assert_eq!(digests("MD5-Digest: x\n").err(), Some(ManifestError::OnlyMd5));
+        let error = digests(&format!("SHA-256-Digest: {hash}\n"))
+            .unwrap()
+            .check(b"y", &mut Work::of_request(0))
+            .unwrap_err();
+        assert!(error.to_string().starts_with(&format!(
+            "sha-256-digest mismatch: manifest {hash} != calculated "
+        )));
+        assert_eq!(
+            digests("MD5-Digest: x\n").err(),
+            Some(ManifestError::OnlyMd5)
+        );
         assert_eq!(digests("A: b\n").err(), Some(ManifestError::NoDigests));
-        assert_eq!(digests("Foo-Digest: b\n").err(), Some(ManifestError::UnknownDigest("FOO".to_owned())));
+        assert_eq!(
+            digests("Foo-Digest: b\n").err(),
+            Some(ManifestError::UnknownDigest("FOO".to_owned()))
+        );
     }
 }

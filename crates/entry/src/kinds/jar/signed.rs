@@ -1,5 +1,5 @@
-//! Signed JAR archives: a manifest with the digests of files, a signature file with digests of the manifest, and a
-//! signature block, which is PKCS#7 over the signature file.
+//! Signed JAR archives: a manifest with the digests of files, a signature file with digests of the
+//! manifest, and a signature block, which is PKCS#7 over the signature file.
 
 use super::super::Purpose;
 use super::archive::{Archive, ArchiveError, File, shown};
@@ -8,8 +8,8 @@ use crate::refusal::Refusal;
 use pki::pkcs7::{Pkcs7Error, SignedData};
 use pki::{TooCostly, Work};
 
-/// Bytes of a file directly in META-INF that has a dot in its name, decompressed: Rekor's `max_jar_metadata_size`. The
-/// manifest of 8,000 class files has that many.
+/// Bytes of a file directly in META-INF that has a dot in its name, decompressed: Rekor's
+/// `max_jar_metadata_size`. The manifest of 8,000 class files has that many.
 const MAX_METADATA_BYTES: u64 = 1024 * 1024;
 
 /// Why an archive is refused.
@@ -44,7 +44,11 @@ pub(crate) enum JarError {
 }
 
 /// The contents of the signature block of an archive that it verifies.
-pub(super) fn verified_block(bytes: &[u8], purpose: Purpose<'_>, work: &mut Work) -> Result<Vec<u8>, Refusal> {
+pub(super) fn verified_block(
+    bytes: &[u8],
+    purpose: Purpose<'_>,
+    work: &mut Work,
+) -> Result<Vec<u8>, Refusal> {
     let archive = Archive::read(bytes).map_err(Refusal::invalid)?;
     let metadata = Metadata::find(&archive).map_err(Refusal::invalid)?;
     let block = metadata.block.contents(work).map_err(Refusal::invalid)?;
@@ -77,19 +81,25 @@ struct Metadata<'f, 'a> {
 }
 
 impl<'f, 'a> Metadata<'f, 'a> {
-    /// Finds them; each has to be the only one of its kind. Rekor checks the block that has the name of the signature
-    /// file, and logs the first one, which may be another: by that, anybody could be made a signer.
+    /// Finds them; each has to be the only one of its kind. Rekor checks the block that has the
+    /// name of the signature file, and logs the first one, which may be another: by that, anybody
+    /// could be made a signer.
     fn find(archive: &'f Archive<'a>) -> Result<Self, JarError> {
         let (mut manifests, mut signature_files, mut blocks) = (Vec::new(), Vec::new(), Vec::new());
         for file in archive.files() {
-            let Some((base, extension)) = metadata_name(file.name) else { continue };
+            let Some((base, extension)) = metadata_name(file.name) else {
+                continue;
+            };
             if file.size > MAX_METADATA_BYTES {
                 return Err(JarError::MetadataSize(file.size));
             }
             match extension.as_slice() {
                 b"MF" if base == b"MANIFEST" => manifests.push(file),
                 b"SF" => signature_files.push((file, base)),
-                extension if base.starts_with(b"SIG-") || [&b"RSA"[..], b"DSA", b"EC"].contains(&extension) => {
+                extension
+                    if base.starts_with(b"SIG-")
+                        || [&b"RSA"[..], b"DSA", b"EC"].contains(&extension) =>
+                {
                     blocks.push((file, base));
                 }
                 _ => {}
@@ -107,7 +117,11 @@ impl<'f, 'a> Metadata<'f, 'a> {
         };
         match &blocks[..] {
             [] => Err(JarError::NoBlock(shown(name))),
-            [(block, base)] if base == name => Ok(Self { manifest, signature_file, block }),
+            [(block, base)] if base == name => Ok(Self {
+                manifest,
+                signature_file,
+                block,
+            }),
             _ => Err(JarError::StrangeBlock(shown(name))),
         }
     }
@@ -116,25 +130,37 @@ impl<'f, 'a> Metadata<'f, 'a> {
 /// Base and extension, in upper case, of the name of a file directly in META-INF.
 fn metadata_name(name: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let name = name.to_ascii_uppercase();
-    let name = name.strip_prefix(b"META-INF/").filter(|name| !name.contains(&b'/'))?;
+    let name = name
+        .strip_prefix(b"META-INF/")
+        .filter(|name| !name.contains(&b'/'))?;
     let dot = name.iter().rposition(|byte| *byte == b'.')?;
     Some((name[..dot].to_vec(), name[dot + 1..].to_vec()))
 }
 
-/// Checks every file that the manifest names, but for those with an attribute `Magic`. Files that it does not name are
-/// not signed, and nobody says so.
-fn verify_files(archive: &Archive<'_>, manifest: &Manifest<'_>, work: &mut Work) -> Result<(), JarError> {
+/// Checks every file that the manifest names, but for those with an attribute `Magic`. Files that
+/// it does not name are not signed, and nobody says so.
+fn verify_files(
+    archive: &Archive<'_>,
+    manifest: &Manifest<'_>,
+    work: &mut Work,
+) -> Result<(), JarError> {
     for (name, section) in manifest.sections() {
         let attributes = Attributes::parse(section)?;
         if !attributes.get("magic").is_empty() {
             continue;
         }
-        let file = archive.file(name).ok_or_else(|| JarError::NoFile(shown(name)))?;
+        let file = archive
+            .file(name)
+            .ok_or_else(|| JarError::NoFile(shown(name)))?;
         let wrong = |error| JarError::File(shown(name), error);
         let digests = Digests::of(&attributes, "-digest").map_err(wrong)?;
         work.take_hashing_by(file.size, digests.len())?;
         let mut contexts = digests.contexts();
-        file.decompress(work, |piece| contexts.iter_mut().for_each(|context| context.update(piece)))?;
+        file.decompress(work, |piece| {
+            contexts
+                .iter_mut()
+                .for_each(|context| context.update(piece))
+        })?;
         digests.finish(contexts).map_err(wrong)?;
     }
     Ok(())

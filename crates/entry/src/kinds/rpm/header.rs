@@ -1,8 +1,8 @@
 //! RPM headers: an index of tags and a store of their values.
 //!
-//! Why not with the `rpm` crate: it indexes the store with offsets as they come and adds sizes without a check, so that
-//! a few bytes stop it, and it copies what it reads. Here a header is a view of the package, and only what is asked for
-//! is looked at.
+//! Why not with the `rpm` crate: it indexes the store with offsets as they come and adds sizes
+//! without a check, so that a few bytes stop it, and it copies what it reads. Here a header is a
+//! view of the package, and only what is asked for is looked at.
 
 const MAGIC: &[u8] = &[0x8e, 0xad, 0xe8, 1];
 const INTRO_BYTES: usize = 16;
@@ -63,7 +63,9 @@ pub(super) enum Padding {
 impl<'a> Header<'a> {
     /// The header that `bytes` begin with, and what follows it.
     pub(super) fn read(bytes: &'a [u8], padding: Padding) -> Result<(Self, &'a [u8]), HeaderError> {
-        let (intro, rest) = bytes.split_at_checked(INTRO_BYTES).ok_or(HeaderError::End)?;
+        let (intro, rest) = bytes
+            .split_at_checked(INTRO_BYTES)
+            .ok_or(HeaderError::End)?;
         if !intro.starts_with(MAGIC) {
             return Err(HeaderError::Magic);
         }
@@ -71,19 +73,30 @@ impl<'a> Header<'a> {
         if entries > MAX_ENTRIES {
             return Err(HeaderError::TooManyEntries);
         }
-        let (index, rest) = rest.split_at_checked(entries * ENTRY_BYTES).ok_or(HeaderError::End)?;
+        let (index, rest) = rest
+            .split_at_checked(entries * ENTRY_BYTES)
+            .ok_or(HeaderError::End)?;
         let mut size = number(&intro[12..]) as usize;
         if padding == Padding::ToEight {
             size = size.next_multiple_of(8);
         }
         let (store, rest) = rest.split_at_checked(size).ok_or(HeaderError::End)?;
         let whole = &bytes[..bytes.len() - rest.len()];
-        Ok((Self { whole, index: index.as_chunks().0, store }, rest))
+        Ok((
+            Self {
+                whole,
+                index: index.as_chunks().0,
+                store,
+            },
+            rest,
+        ))
     }
 
     /// The bytes of a tag, if it is there and they are bytes.
     pub(super) fn binary(&self, tag: u32) -> Result<Option<&'a [u8]>, HeaderError> {
-        let Some(entry) = self.entry(tag)? else { return Ok(None) };
+        let Some(entry) = self.entry(tag)? else {
+            return Ok(None);
+        };
         match entry.kind {
             BINARY => entry.bytes(1).map(Some),
             _ => Err(HeaderError::Type(tag)),
@@ -92,11 +105,17 @@ impl<'a> Header<'a> {
 
     /// The first string of a tag, if there is one.
     pub(super) fn string(&self, tag: u32) -> Result<Option<&'a [u8]>, HeaderError> {
-        let Some(entry) = self.entry(tag)? else { return Ok(None) };
+        let Some(entry) = self.entry(tag)? else {
+            return Ok(None);
+        };
         match (entry.kind, entry.count) {
             (STRING | STRING_ARRAY | LOCALIZED_STRING, 0) => Err(HeaderError::Truncated(tag)),
             (STRING | STRING_ARRAY | LOCALIZED_STRING, _) => {
-                let end = entry.store.iter().position(|byte| *byte == 0).ok_or(HeaderError::Truncated(tag))?;
+                let end = entry
+                    .store
+                    .iter()
+                    .position(|byte| *byte == 0)
+                    .ok_or(HeaderError::Truncated(tag))?;
                 Ok(Some(&entry.store[..end]))
             }
             _ => Err(HeaderError::Type(tag)),
@@ -105,7 +124,9 @@ impl<'a> Header<'a> {
 
     /// The first number of a tag, if there is one.
     pub(super) fn number(&self, tag: u32) -> Result<Option<u64>, HeaderError> {
-        let Some(entry) = self.entry(tag)? else { return Ok(None) };
+        let Some(entry) = self.entry(tag)? else {
+            return Ok(None);
+        };
         let size = match entry.kind {
             INT8 => 1,
             INT16 => 2,
@@ -114,15 +135,29 @@ impl<'a> Header<'a> {
             _ => return Err(HeaderError::Type(tag)),
         };
         let numbers = entry.bytes(size)?;
-        Ok(numbers.get(..size).map(|bytes| bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))))
+        Ok(numbers.get(..size).map(|bytes| {
+            bytes
+                .iter()
+                .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        }))
     }
 
     /// The last entry with a tag.
     fn entry(&self, tag: u32) -> Result<Option<Entry<'a>>, HeaderError> {
-        let Some(entry) = self.index.iter().rfind(|entry| number(&entry[..4]) == tag) else { return Ok(None) };
+        let Some(entry) = self.index.iter().rfind(|entry| number(&entry[..4]) == tag) else {
+            return Ok(None);
+        };
         let offset = number(&entry[8..12]) as usize;
-        let store = self.store.get(offset..).ok_or(HeaderError::Truncated(tag))?;
-        Ok(Some(Entry { tag, kind: number(&entry[4..8]), count: number(&entry[12..]), store }))
+        let store = self
+            .store
+            .get(offset..)
+            .ok_or(HeaderError::Truncated(tag))?;
+        Ok(Some(Entry {
+            tag,
+            kind: number(&entry[4..8]),
+            count: number(&entry[12..]),
+            store,
+        }))
     }
 }
 
@@ -130,13 +165,17 @@ impl<'a> Entry<'a> {
     /// All values, of so many bytes each.
     fn bytes(&self, size: usize) -> Result<&'a [u8], HeaderError> {
         let length = (self.count as usize).checked_mul(size);
-        length.and_then(|length| self.store.get(..length)).ok_or(HeaderError::Truncated(self.tag))
+        length
+            .and_then(|length| self.store.get(..length))
+            .ok_or(HeaderError::Truncated(self.tag))
     }
 }
 
 /// Big-endian, of four bytes.
 fn number(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
+    bytes
+        .iter()
+        .fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
 #[cfg(test)]
@@ -148,15 +187,25 @@ mod tests {
         bytes.extend([0; 4]);
         bytes.extend((entries.len() as u32).to_be_bytes());
         bytes.extend((store.len() as u32).to_be_bytes());
-        bytes.extend(entries.iter().flatten().flat_map(|number| number.to_be_bytes()));
+        bytes.extend(
+            entries
+                .iter()
+                .flatten()
+                .flat_map(|number| number.to_be_bytes()),
+        );
         bytes.extend(store);
         bytes
     }
 
     #[test]
     fn values_by_type() {
-        let entries =
-            [[1, STRING, 0, 1], [2, INT16, 2, 2], [3, BINARY, 6, 2], [1, STRING_ARRAY, 0, 1], [4, INT64, 0, 0]];
+        let entries = [
+            [1, STRING, 0, 1],
+            [2, INT16, 2, 2],
+            [3, BINARY, 6, 2],
+            [1, STRING_ARRAY, 0, 1],
+            [4, INT64, 0, 0],
+        ];
         let bytes = header(&entries, b"a\0\0\x01\0\x02xy");
         let (header, rest) = Header::read(&bytes, Padding::None).unwrap();
         assert_eq!((header.whole, rest), (&bytes[..], &[][..]));
@@ -182,12 +231,20 @@ mod tests {
         for entry in cases {
             let bytes = header(&[entry], b"abcd");
             let (header, _) = Header::read(&bytes, Padding::None).unwrap();
-            let results = [header.string(1).is_ok(), header.binary(1).is_ok(), header.number(1).is_ok()];
+            let results = [
+                header.string(1).is_ok(),
+                header.binary(1).is_ok(),
+                header.number(1).is_ok(),
+            ];
             assert_eq!(results, [false; 3], "{entry:?}");
         }
         let whole = header(&[[1, STRING, 0, 1]], b"a\0");
         for length in 0..whole.len() {
-            assert_eq!(Header::read(&whole[..length], Padding::None).err(), Some(HeaderError::End), "{length}");
+            assert_eq!(
+                Header::read(&whole[..length], Padding::None).err(),
+                Some(HeaderError::End),
+                "{length}"
+            );
         }
         for at in 8..16 {
             let mut huge = whole.clone();

@@ -1,5 +1,6 @@
-//! RPM packages: a lead that nobody reads, a header with signatures and digests, a header with everything about the
-//! package, the payload. Signatures are over the second header alone, or over that and the payload.
+//! RPM packages: a lead that nobody reads, a header with signatures and digests, a header with
+//! everything about the package, the payload. Signatures are over the second header alone, or over
+//! that and the payload.
 
 use std::collections::BTreeMap;
 
@@ -62,7 +63,9 @@ pub(crate) enum PackageError {
     Signature(pgp::Error),
     #[error(transparent)]
     TooCostly(#[from] TooCostly),
-    #[error("the payload is covered by no signature, neither by one of its own nor by a digest in the signed header")]
+    #[error(
+        "the payload is covered by no signature, neither by one of its own nor by a digest in the signed header"
+    )]
     PayloadNotSigned,
 }
 
@@ -70,7 +73,11 @@ impl<'a> Package<'a> {
     /// Tells the parts apart and checks the digest of the header.
     pub(super) fn read(bytes: &'a [u8], work: &mut Work) -> Result<Self, PackageError> {
         let Some((lead, rest)) = bytes.split_at_checked(LEAD_BYTES) else {
-            return Err(PackageError::Lead(if bytes.is_empty() { "EOF" } else { "unexpected EOF" }));
+            return Err(PackageError::Lead(if bytes.is_empty() {
+                "EOF"
+            } else {
+                "unexpected EOF"
+            }));
         };
         if !lead.starts_with(LEAD_MAGIC) {
             return Err(PackageError::Magic);
@@ -84,31 +91,55 @@ impl<'a> Package<'a> {
         ];
         for (tag, name, algorithm) in claims {
             // Who names the better one is not asked for the other.
-            if let Some(claimed) = signatures.string(tag)?.filter(|claimed| !claimed.is_empty()) {
+            if let Some(claimed) = signatures
+                .string(tag)?
+                .filter(|claimed| !claimed.is_empty())
+            {
                 return match is_digest(algorithm, header.whole, claimed) {
-                    true => Ok(Self { signatures, header, payload }),
+                    true => Ok(Self {
+                        signatures,
+                        header,
+                        payload,
+                    }),
                     false => Err(PackageError::HeaderDigest(name)),
                 };
             }
         }
-        Ok(Self { signatures, header, payload })
+        Ok(Self {
+            signatures,
+            header,
+            payload,
+        })
     }
 
-    /// Checks every digest and every signature. At least one signature has to cover the payload, by itself or by a
-    /// digest in the header that it covers: Rekor also takes packages whose payload anybody can exchange.
+    /// Checks every digest and every signature. At least one signature has to cover the payload, by
+    /// itself or by a digest in the header that it covers: Rekor also takes packages whose payload
+    /// anybody can exchange.
     pub(super) fn verify(&self, key: &pgp::Key, work: &mut Work) -> Result<(), PackageError> {
         work.take_hashing(self.payload.len() + self.header.whole.len() + self.payload.len())?;
         let has_digest = self.check_payload_digest()?;
         self.check_md5()?;
         let mut is_covered = None;
-        let tags = [(RSA_OVER_HEADER, false), (DSA_OVER_HEADER, false), (RSA_OVER_ALL, true), (DSA_OVER_ALL, true)];
+        let tags = [
+            (RSA_OVER_HEADER, false),
+            (DSA_OVER_HEADER, false),
+            (RSA_OVER_ALL, true),
+            (DSA_OVER_ALL, true),
+        ];
         for (tag, covers_payload) in tags {
-            let Some(signature) = self.signatures.binary(tag)? else { continue };
-            let signed = if covers_payload { &[self.header.whole, self.payload][..] } else { &[self.header.whole] };
-            key.verify_packet(signature, signed, work).map_err(|error| match error {
-                pgp::Error::UnknownSigner(Some(id)) => PackageError::UnknownKey(id),
-                error => PackageError::Signature(error),
-            })?;
+            let Some(signature) = self.signatures.binary(tag)? else {
+                continue;
+            };
+            let signed = if covers_payload {
+                &[self.header.whole, self.payload][..]
+            } else {
+                &[self.header.whole]
+            };
+            key.verify_packet(signature, signed, work)
+                .map_err(|error| match error {
+                    pgp::Error::UnknownSigner(Some(id)) => PackageError::UnknownKey(id),
+                    error => PackageError::Signature(error),
+                })?;
             is_covered = Some(is_covered == Some(true) || covers_payload || has_digest);
         }
         match is_covered {
@@ -120,10 +151,19 @@ impl<'a> Package<'a> {
 
     /// What an entry says of the package, by the names that Rekor uses.
     pub(super) fn facts(&self) -> Result<BTreeMap<String, String>, PackageError> {
-        let text = |tag| Ok(jcs::lossy(self.header.string(tag)?.ok_or(HeaderError::Missing(tag))?));
+        let text = |tag| {
+            Ok(jcs::lossy(
+                self.header.string(tag)?.ok_or(HeaderError::Missing(tag))?,
+            ))
+        };
         let mut facts: BTreeMap<String, String> = [
             ("Name", text(NAME)),
-            ("Epoch", self.header.number(EPOCH).map(|epoch| epoch.unwrap_or(0).to_string())),
+            (
+                "Epoch",
+                self.header
+                    .number(EPOCH)
+                    .map(|epoch| epoch.unwrap_or(0).to_string()),
+            ),
             ("Version", text(VERSION)),
             ("Release", text(RELEASE)),
             ("Architecture", text(ARCHITECTURE)),
@@ -161,11 +201,19 @@ impl<'a> Package<'a> {
 
     /// Checks the MD5 of header and payload, if there is one: entries repeat it.
     fn check_md5(&self) -> Result<(), PackageError> {
-        let Some(claimed) = self.signatures.binary(MD5_OF_ALL).ok().flatten().filter(|claimed| !claimed.is_empty())
+        let Some(claimed) = self
+            .signatures
+            .binary(MD5_OF_ALL)
+            .ok()
+            .flatten()
+            .filter(|claimed| !claimed.is_empty())
         else {
             return Ok(());
         };
-        let computed = Md5::new().chain_update(self.header.whole).chain_update(self.payload).finalize();
+        let computed = Md5::new()
+            .chain_update(self.header.whole)
+            .chain_update(self.payload)
+            .finalize();
         match computed[..] == *claimed {
             true => Ok(()),
             false => Err(PackageError::Md5),

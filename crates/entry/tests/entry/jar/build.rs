@@ -44,13 +44,19 @@ impl Jar {
             manifest.extend(b"\r\n");
         }
         let whole = STANDARD.encode(digest::digest(&digest::SHA256, &manifest));
-        let signature_file =
-            [attribute("Signature-Version", "1.0"), attribute("SHA-256-Digest-Manifest", &whole), b"\r\n".to_vec()];
+        let signature_file = [
+            attribute("Signature-Version", "1.0"),
+            attribute("SHA-256-Digest-Manifest", &whole),
+            b"\r\n".to_vec(),
+        ];
         Self {
             signer: Signer::new("signer"),
             manifest,
             signature_file: signature_file.concat(),
-            beside: files.iter().map(|(name, contents)| ((*name).to_owned(), contents.to_vec())).collect(),
+            beside: files
+                .iter()
+                .map(|(name, contents)| ((*name).to_owned(), contents.to_vec()))
+                .collect(),
         }
     }
 
@@ -61,7 +67,10 @@ impl Jar {
             ("META-INF/S.SF".to_owned(), self.signature_file.clone()),
         ];
         files.extend(self.beside.iter().cloned());
-        files.push(("META-INF/S.EC".to_owned(), self.block(std::slice::from_ref(&self.signer.certificate))));
+        files.push((
+            "META-INF/S.EC".to_owned(),
+            self.block(std::slice::from_ref(&self.signer.certificate)),
+        ));
         files
     }
 
@@ -81,7 +90,11 @@ fn attribute(name: &str, value: &str) -> Vec<u8> {
     let line = format!("{name}: {value}");
     let mut lines = line.as_bytes().chunks(70);
     let first = lines.next().unwrap_or_default().to_vec();
-    lines.fold(first, |folded, line| [&folded[..], b"\r\n ", line].concat()).into_iter().chain(*b"\r\n").collect()
+    lines
+        .fold(first, |folded, line| [&folded[..], b"\r\n ", line].concat())
+        .into_iter()
+        .chain(*b"\r\n")
+        .collect()
 }
 
 /// Somebody with a key and a certificate for it.
@@ -98,11 +111,17 @@ impl Signer {
         let key = KeyPair::try_from(PKCS8).unwrap();
         let mut params = CertificateParams::new([]).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
         params.serial_number = Some(7_u64.into());
         let certificate = params.self_signed(&key).unwrap();
         // Its signature is another one each time.
-        Self { certificate: certificate.der().to_vec(), pem: certificate.pem(), key }
+        Self {
+            certificate: certificate.der().to_vec(),
+            pem: certificate.pem(),
+            key,
+        }
     }
 
     pub(super) fn pem(&self) -> &str {
@@ -113,8 +132,14 @@ impl Signer {
     pub(super) fn info(&self, content: &[u8]) -> Vec<u8> {
         let certificate = x509_cert::Certificate::from_der(&self.certificate).unwrap();
         let issuer = certificate.tbs_certificate().issuer().to_der().unwrap();
-        let serial = certificate.tbs_certificate().serial_number().to_der().unwrap();
-        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, self.key.serialized_der()).unwrap();
+        let serial = certificate
+            .tbs_certificate()
+            .serial_number()
+            .to_der()
+            .unwrap();
+        let key =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, self.key.serialized_der())
+                .unwrap();
         let signature = key.sign(&SystemRandom::new(), content).unwrap();
         der(
             0x30,
@@ -143,7 +168,13 @@ pub(super) fn signed_data(certificates: &[&[u8]], infos: &[Vec<u8>]) -> Vec<u8> 
             &der(0x31, &infos),
         ],
     );
-    der(0x30, &[&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 7, 2], &der(0xa0, &[&data])])
+    der(
+        0x30,
+        &[
+            &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 7, 2],
+            &der(0xa0, &[&data]),
+        ],
+    )
 }
 
 /// An element with these contents, one after the other.
@@ -154,7 +185,13 @@ pub(super) fn der(tag: u8, contents: &[&[u8]]) -> Vec<u8> {
         0..=0x7f => vec![tag, length as u8],
         0x80..=0xff => vec![tag, 0x81, length as u8],
         0x100..=0xffff => vec![tag, 0x82, (length >> 8) as u8, length as u8],
-        _ => vec![tag, 0x83, (length >> 16) as u8, (length >> 8) as u8, length as u8],
+        _ => vec![
+            tag,
+            0x83,
+            (length >> 16) as u8,
+            (length >> 8) as u8,
+            length as u8,
+        ],
     };
     [header, contents].concat()
 }
@@ -190,15 +227,26 @@ pub(super) fn archive(files: &[u8], directory: &[(&str, &[u8], usize)]) -> Vec<u
 }
 
 pub(super) fn local_file(name: &str, contents: &[u8]) -> Vec<u8> {
-    [b"PK\x03\x04", &header(name, contents)[..], name.as_bytes(), &deflate(contents)].concat()
+    [
+        b"PK\x03\x04",
+        &header(name, contents)[..],
+        name.as_bytes(),
+        &deflate(contents),
+    ]
+    .concat()
 }
 
-/// The fields that directory and local header have in common, from the version to the length of the extra field.
+/// The fields that directory and local header have in common, from the version to the length of the
+/// extra field.
 fn header(name: &str, contents: &[u8]) -> Vec<u8> {
     let mut crc = Crc::new();
     crc.update(contents);
     let mut bytes = vec![20, 0, 0, 0, 8, 0, 0, 0, 0, 0];
-    for number in [crc.sum(), deflate(contents).len() as u32, contents.len() as u32] {
+    for number in [
+        crc.sum(),
+        deflate(contents).len() as u32,
+        contents.len() as u32,
+    ] {
         bytes.extend(number.to_le_bytes());
     }
     bytes.extend((name.len() as u16).to_le_bytes());

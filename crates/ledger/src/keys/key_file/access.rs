@@ -6,15 +6,16 @@ use std::path::Path;
 
 /// Permission bits of everybody but owner and group: none is allowed.
 const OTHERS: u32 = 0o007;
-/// Permission bits with which the group changes or runs a file. Its read bit is always allowed: that is how Kubernetes and
-/// systemd hand a secret over to a process that does not run as root.
+/// Permission bits with which the group changes or runs a file. Its read bit is always allowed:
+/// that is how Kubernetes and systemd hand a secret over to a process that does not run as root.
 const GROUP_CHANGES: u32 = 0o030;
 const GROUP_WRITES: u32 = 0o020;
 
 /// Whether nobody else can have read or changed a key file.
 ///
-/// Kubernetes makes all files of a volume with `fsGroup` writable by that group, at each mount. So the group may write where
-/// the owner is root or this process's user: nobody else can have given the group that right.
+/// Kubernetes makes all files of a volume with `fsGroup` writable by that group, at each mount. So
+/// the group may write where the owner is root or this process's user: nobody else can have given
+/// the group that right.
 pub(super) fn is_private(file: &Metadata) -> bool {
     let group_changes = file.mode() & GROUP_CHANGES != 0;
     let is_ours = file.uid() == 0 || effective_user() == Some(file.uid());
@@ -26,7 +27,9 @@ pub(crate) fn warn_of_writers(path: &Path) {
     let mode = fs::metadata(path).map_or(0, |file| file.mode() & 0o7777);
     if mode & GROUP_WRITES != 0 {
         let shown = path.display();
-        tracing::warn!("the group of the key file {shown} may change it (mode {mode:04o}); chmod 640 {shown}");
+        tracing::warn!(
+            "the group of the key file {shown} may change it (mode {mode:04o}); chmod 640 {shown}"
+        );
     }
 }
 

@@ -9,7 +9,10 @@ fn log_id(key: &SigningKey) -> tlog::Hash {
 }
 
 fn names(folder: &Path) -> Vec<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
 }
 
 fn write(path: &Path, text: &str) {
@@ -21,13 +24,21 @@ fn write(path: &Path, text: &str) {
 fn is_made_once_with_mode_0600() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
-    assert!(matches!(read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()), Err(KeyFileError::Missing(_))));
-    let (made, origin) = read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
+    assert!(matches!(
+        read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+        Err(KeyFileError::Missing(_))
+    ));
+    let (made, origin) =
+        read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
     assert_eq!(origin, KeyOrigin::Made);
     let bytes = fs::read(&path).unwrap();
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(
+        fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
 
-    let (found, origin) = read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
+    let (found, origin) =
+        read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
     assert_eq!((origin, log_id(&found)), (KeyOrigin::Found, log_id(&made)));
     assert_eq!(fs::read(&path).unwrap(), bytes);
     assert_eq!(names(folder.path()), ["key.pem"]);
@@ -40,11 +51,19 @@ fn many_at_once_end_with_one_key() {
     let made: Vec<_> = thread::scope(|scope| {
         let start = || read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
     let first = log_id(&made[0].0);
     assert!(made.iter().all(|(key, _)| log_id(key) == first));
-    assert_eq!(made.iter().filter(|(_, origin)| *origin == KeyOrigin::Made).count(), 1);
+    assert_eq!(
+        made.iter()
+            .filter(|(_, origin)| *origin == KeyOrigin::Made)
+            .count(),
+        1
+    );
     assert_eq!(names(folder.path()), ["key.pem"]);
 }
 
@@ -52,7 +71,11 @@ fn many_at_once_end_with_one_key() {
 fn what_is_there_is_never_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
-    for text in ["", "no key", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"] {
+    for text in [
+        "",
+        "no key",
+        "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+    ] {
         write(&path, text);
         assert!(
             matches!(
@@ -129,7 +152,10 @@ fn keys_of_openssl_are_taken_if_they_are_p256() {
     assert!(read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).is_ok());
     write(&path, &pem(ED25519));
     assert!(read(&path, KeyAlgorithm::Ed25519, &SystemRandom::new()).is_ok());
-    assert!(matches!(read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()), Err(KeyFileError::Unusable { .. })));
+    assert!(matches!(
+        read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+        Err(KeyFileError::Unusable { .. })
+    ));
 }
 
 #[test]
@@ -139,7 +165,8 @@ fn a_key_is_taken_however_its_text_stands_in_the_file() {
     let (plain, wide) = (pem(P256), pem(&P256.replace('\n', "")));
     write(&path, &plain);
     let log_id = log_id(&read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap());
-    let parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+    let parameters =
+        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     let public = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
     for text in [
         format!("{plain}\n\n"),
@@ -158,7 +185,12 @@ fn a_key_is_taken_however_its_text_stands_in_the_file() {
     ] {
         write(&path, &text);
         let key = read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new());
-        assert_eq!(key.map(|key| self::log_id(&key)).map_err(|error| error.to_string()), Ok(log_id), "{text}");
+        assert_eq!(
+            key.map(|key| self::log_id(&key))
+                .map_err(|error| error.to_string()),
+            Ok(log_id),
+            "{text}"
+        );
     }
     write(&path, &format!("\n# Ed25519\n{}\n\n", pem(ED25519)));
     read(&path, KeyAlgorithm::Ed25519, &SystemRandom::new()).unwrap();
@@ -169,13 +201,20 @@ fn a_key_that_is_not_taken_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     let convert = format!("`openssl pkey -in {} -out NEW-FILE`", path.display());
-    let headers = "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,E2AD6E4B084095600EC8867B0A1A0107\n\n";
+    let headers =
+        "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,E2AD6E4B084095600EC8867B0A1A0107\n\n";
     let other = SEC1.replace("oUQDQgAE", "oUQDQgAF");
     for (text, wanted) in [
-        (SEC1.replacen('\n', &format!("\n{headers}"), 1), convert.as_str()),
+        (
+            SEC1.replacen('\n', &format!("\n{headers}"), 1),
+            convert.as_str(),
+        ),
         (pem(P256).replace("PRIVATE", "ENCRYPTED PRIVATE"), &convert),
         (format!("{}{SEC1}", pem(P256)), "more than one private key"),
-        (pem(P256).replace("PRIVATE", "OPENSSH PRIVATE"), "another kind: OPENSSH PRIVATE KEY"),
+        (
+            pem(P256).replace("PRIVATE", "OPENSSH PRIVATE"),
+            "another kind: OPENSSH PRIVATE KEY",
+        ),
         (pem(P256).replace("PRIVATE", "PUBLIC"), "only PUBLIC KEY"),
         (pem(P256).replace("-----END", "----END"), "no END line"),
         (pem(P256).replace("MIGH", "MI*H"), "base64"),
@@ -184,7 +223,9 @@ fn a_key_that_is_not_taken_is_explained() {
         ("x".repeat(20_000), "larger than 16384 bytes"),
     ] {
         write(&path, &text);
-        let error = read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap_err().to_string();
+        let error = read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(wanted), "{error}");
     }
 }

@@ -9,10 +9,15 @@ use crate::store::{StoreError, StoreResult};
 
 /// What sqlx makes of a URL. The error names no part of it.
 pub(super) fn parse(url: &str) -> StoreResult<PgConnectOptions> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| StoreError::Unusable(format!("the database URL cannot be used: {error}")))?;
+    let options = PgConnectOptions::from_str(url).map_err(|error| {
+        StoreError::Unusable(format!("the database URL cannot be used: {error}"))
+    })?;
     // sqlx looks the brackets of an IPv6 address up as a part of a host name.
-    let address = options.get_host().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).map(str::to_owned);
+    let address = options
+        .get_host()
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .map(str::to_owned);
     Ok(match address {
         Some(address) => options.host(&address),
         None => options,
@@ -29,7 +34,9 @@ pub(super) fn advise(options: &PgConnectOptions) {
 fn advice(options: &PgConnectOptions) -> Option<String> {
     let host = options.get_host();
     // Without a host sqlx takes the folder of the socket, if there is one.
-    let is_here = host == "localhost" || host.starts_with('/') || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let is_here = host == "localhost"
+        || host.starts_with('/')
+        || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     let is_verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyFull);
     if is_here || is_verified || options.get_socket().is_some() {
         return None;
@@ -59,8 +66,14 @@ mod tests {
     #[test]
     fn an_ipv6_address_is_taken_out_of_its_brackets() {
         let options = parse("postgres://u@[2001:db8::1]:5433/d").unwrap();
-        assert_eq!((options.get_host(), options.get_port()), ("2001:db8::1", 5433));
-        assert_eq!(parse("postgres://u@db.example.org/d").unwrap().get_host(), "db.example.org");
+        assert_eq!(
+            (options.get_host(), options.get_port()),
+            ("2001:db8::1", 5433)
+        );
+        assert_eq!(
+            parse("postgres://u@db.example.org/d").unwrap().get_host(),
+            "db.example.org"
+        );
     }
 
     #[test]
@@ -76,7 +89,11 @@ mod tests {
             ("postgres:///d?host=/run/postgresql", false),
             ("postgres://u@%2Frun%2Fpostgresql/d", false),
         ] {
-            assert_eq!(advice(&parse(url).unwrap()).is_some(), is_warned_of, "{url}");
+            assert_eq!(
+                advice(&parse(url).unwrap()).is_some(),
+                is_warned_of,
+                "{url}"
+            );
         }
     }
 }

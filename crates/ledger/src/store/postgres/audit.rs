@@ -13,7 +13,8 @@ use crate::store::encoding::{HashRows, assign_found, counts_of, expected_rows, t
 use crate::store::records::{AuditRecord, TileRecord};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 
-/// Counting 100 million rows takes minutes; more than an hour means a database that does not answer.
+/// Counting 100 million rows takes minutes; more than an hour means a database that does not
+/// answer.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 const ENTRIES: &str =
@@ -49,9 +50,18 @@ pub(super) async fn entries(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<AuditEntry>> {
-    let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
-    let records: Vec<AuditRecord> = query.fetch_all(&mut *connection).await.map_err(error::of_read)?;
-    let mut entries: Vec<AuditEntry> = records.into_iter().map(AuditRecord::into_audit).collect::<StoreResult<_>>()?;
+    let query = sqlx::query_as(ENTRIES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
+    let records: Vec<AuditRecord> = query
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
+    let mut entries: Vec<AuditEntry> = records
+        .into_iter()
+        .map(AuditRecord::into_audit)
+        .collect::<StoreResult<_>>()?;
     let (leaves, keys) = expected_rows(&entries)?;
     let leaves = found(connection, LEAF_ROWS, tree, leaves).await?;
     let keys = found(connection, INDEX_KEY_ROWS, tree, keys).await?;
@@ -66,11 +76,16 @@ async fn found(
     tree: TreeId,
     wanted: HashRows,
 ) -> StoreResult<HashRows> {
-    let (hashes, indexes): (Vec<Key16>, Vec<i64>) =
-        wanted.into_iter().map(|(hash, index)| (Key16(hash), index)).unzip();
+    let (hashes, indexes): (Vec<Key16>, Vec<i64>) = wanted
+        .into_iter()
+        .map(|(hash, index)| (Key16(hash), index))
+        .unzip();
     let query = sqlx::query_as(sql).bind(tree.0).bind(hashes).bind(indexes);
     let rows: Vec<(Key16, i64)> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    Ok(rows.into_iter().map(|(hash, index)| (hash.0, index)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(hash, index)| (hash.0, index))
+        .collect())
 }
 
 const TILES: &str = "SELECT index, root, hashes FROM tile
@@ -83,13 +98,20 @@ pub(super) async fn tiles(
     from: u64,
     limit: u32,
 ) -> StoreResult<Vec<FullTile>> {
-    let query = sqlx::query_as(TILES).bind(tree.0).bind(i16::from(level)).bind(to_sql(from)?).bind(i64::from(limit));
+    let query = sqlx::query_as(TILES)
+        .bind(tree.0)
+        .bind(i16::from(level))
+        .bind(to_sql(from)?)
+        .bind(i64::from(limit));
     let records: Vec<TileRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    records.into_iter().map(|record| record.into_full_tile(level)).collect()
+    records
+        .into_iter()
+        .map(|record| record.into_full_tile(level))
+        .collect()
 }
 
-/// One statement, so one snapshot: a round that commits meanwhile is in all of it or in none. For each table, rows below the
-/// size and rows at or beyond the newest head's.
+/// One statement, so one snapshot: a round that commits meanwhile is in all of it or in none. For
+/// each table, rows below the size and rows at or beyond the newest head's.
 const COUNTS: &str = "WITH newest AS MATERIALIZED (SELECT coalesce(max(size), 0) AS size FROM head WHERE tree_id = $1)
     SELECT t.below, t.beyond FROM newest n, LATERAL (
         SELECT 1, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
@@ -106,7 +128,11 @@ const COUNTS: &str = "WITH newest AS MATERIALIZED (SELECT coalesce(max(size), 0)
             FROM attestation WHERE tree_id = $1
     ) AS t(place, below, beyond) ORDER BY t.place";
 
-pub(super) async fn counts(connection: &mut PgConnection, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
+pub(super) async fn counts(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    size: TreeSize,
+) -> StoreResult<AuditCounts> {
     let size = to_sql(size.0)?;
     let work = async {
         let mut transaction = connection.begin().await?;
@@ -123,7 +149,11 @@ pub(super) async fn counts(connection: &mut PgConnection, tree: TreeId, size: Tr
     };
     let rows = match tokio::time::timeout(COUNT_TIMEOUT, work).await {
         Ok(rows) => rows.map_err(error::of_read)?,
-        Err(_) => return Err(StoreError::Unavailable("counting took more than an hour".to_owned())),
+        Err(_) => {
+            return Err(StoreError::Unavailable(
+                "counting took more than an hour".to_owned(),
+            ));
+        }
     };
     counts_of(&rows)
 }

@@ -7,7 +7,9 @@ use super::error;
 use super::key16::Key16;
 use super::reads::entry_ref;
 use crate::TreeId;
-use crate::store::encoding::{HashRows, check_round, index_key_rows, leaf_rows, pack_hashes, to_sql};
+use crate::store::encoding::{
+    HashRows, check_round, index_key_rows, leaf_rows, pack_hashes, to_sql,
+};
 use crate::store::{Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, TimestampRow};
 
 /// Whether the transaction holds the tree's lock already.
@@ -72,11 +74,20 @@ impl<'r> Rows<'r> {
             round,
             prev_size,
             size: to_sql(round.head.size.0)?,
-            leaf_hashes: entries.iter().map(|entry| bytes(&entry.leaf_hash)).collect(),
+            leaf_hashes: entries
+                .iter()
+                .map(|entry| bytes(&entry.leaf_hash))
+                .collect(),
             kinds: entries.iter().map(|entry| entry.kind.as_str()).collect(),
-            attested: entries.iter().map(|entry| entry.attestation.is_some()).collect(),
+            attested: entries
+                .iter()
+                .map(|entry| entry.attestation.is_some())
+                .collect(),
             bodies: entries.iter().map(|entry| entry.body.as_slice()).collect(),
-            index_keys: entries.iter().map(|entry| entry.index_keys.packed()).collect(),
+            index_keys: entries
+                .iter()
+                .map(|entry| entry.index_keys.packed())
+                .collect(),
             leaves: leaf_rows(prev_size, entries).into(),
             keys: index_key_rows(prev_size, entries).into(),
             attestations: Attestations::of(prev_size, round),
@@ -88,11 +99,12 @@ impl<'r> Rows<'r> {
 
 /// What the database may be asked to do with a round, in one statement and so in one transaction.
 ///
-/// `guard` decides on one snapshot; `new_head` is the compare-and-set; everything else hangs on its row. The newest head must
-/// be the one that the round was made for: after that snapshot only the primary key can tell, and does. `stored` are leaves of
-/// the round that are in the tree already: there must be none, and if that head is the newest one, no more can come. `SELECT … FROM head`
-/// never sees the row of `new_head` itself. Who holds the tree's lock must not ask for it again: while others wait for it, even
-/// the holder is refused its weaker form.
+/// `guard` decides on one snapshot; `new_head` is the compare-and-set; everything else hangs on its
+/// row. The newest head must be the one that the round was made for: after that snapshot only the
+/// primary key can tell, and does. `stored` are leaves of the round that are in the tree already:
+/// there must be none, and if that head is the newest one, no more can come. `SELECT … FROM head`
+/// never sees the row of `new_head` itself. Who holds the tree's lock must not ask for it again:
+/// while others wait for it, even the holder is refused its weaker form.
 const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
         SELECT
             EXISTS (
@@ -172,10 +184,20 @@ impl Answer {
         Ok(match self {
             Self { done: true, .. } => Commit::Done,
             Self { ours: false, .. } => Commit::NotOurs,
-            Self { skew, .. } if skew.saturating_abs() > MAX_CLOCK_SKEW_MILLIS => Commit::ClockSkew(skew),
+            Self { skew, .. } if skew.saturating_abs() > MAX_CLOCK_SKEW_MILLIS => {
+                Commit::ClockSkew(skew)
+            }
             // A leaf of another tree than ours, of a database that went back, is no duplicate.
-            Self { current: true, stored_indexes: Some(indexes), stored_hashes: Some(hashes), .. } => {
-                let stored = indexes.into_iter().zip(&hashes).map(|(index, hash)| entry_ref(index, hash));
+            Self {
+                current: true,
+                stored_indexes: Some(indexes),
+                stored_hashes: Some(hashes),
+                ..
+            } => {
+                let stored = indexes
+                    .into_iter()
+                    .zip(&hashes)
+                    .map(|(index, hash)| entry_ref(index, hash));
                 Commit::Duplicates(stored.collect::<StoreResult<_>>()?)
             }
             _ => Commit::LostRace,
@@ -186,11 +208,20 @@ impl Answer {
 /// Prepares [`COMMIT_ROUND`], so that a commit is one message and one answer.
 pub(super) async fn prepare(connection: &mut PgConnection) -> StoreResult<()> {
     use sqlx::{Executor, SqlSafeStr};
-    connection.prepare(COMMIT_ROUND.into_sql_str()).await.map(|_| ()).map_err(error::of_read)
+    connection
+        .prepare(COMMIT_ROUND.into_sql_str())
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
-/// Runs the statement. Whether it also commits depends on the transaction it is in, and so does the meaning of an error.
-pub(super) async fn run(connection: &mut PgConnection, rows: &Rows<'_>, lock: Lock) -> Result<Answer, sqlx::Error> {
+/// Runs the statement. Whether it also commits depends on the transaction it is in, and so does the
+/// meaning of an error.
+pub(super) async fn run(
+    connection: &mut PgConnection,
+    rows: &Rows<'_>,
+    lock: Lock,
+) -> Result<Answer, sqlx::Error> {
     let (round, head) = (rows.round, &rows.round.head);
     let query = sqlx::query_as(COMMIT_ROUND)
         .bind(round.tree_id.0)
@@ -229,15 +260,23 @@ const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_
     WHERE r.leaf_index < (SELECT h.size FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1)
     ON CONFLICT DO NOTHING";
 
-/// Dies before the answer: all are stored or none; they are facts, and storing them again changes nothing.
+/// Dies before the answer: all are stored or none; they are facts, and storing them again changes
+/// nothing.
 pub(super) async fn put_timestamps(
     connection: &mut PgConnection,
     tree: TreeId,
     timestamps: &[TimestampRow],
 ) -> StoreResult<()> {
     let rows = Timestamps::of(timestamps)?;
-    let query = sqlx::query(PUT_TIMESTAMPS).bind(tree.0).bind(rows.indexes).bind(rows.signatures);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+    let query = sqlx::query(PUT_TIMESTAMPS)
+        .bind(tree.0)
+        .bind(rows.indexes)
+        .bind(rows.signatures);
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
 fn bytes(hash: &Hash) -> &[u8] {
@@ -246,7 +285,10 @@ fn bytes(hash: &Hash) -> &[u8] {
 
 impl From<HashRows> for KeyColumns {
     fn from(rows: HashRows) -> Self {
-        let (hashes, indexes) = rows.into_iter().map(|(hash, index)| (Key16(hash), index)).unzip();
+        let (hashes, indexes) = rows
+            .into_iter()
+            .map(|(hash, index)| (Key16(hash), index))
+            .unzip();
         Self { hashes, indexes }
     }
 }
@@ -279,12 +321,16 @@ impl<'r> Tiles<'r> {
 }
 
 impl<'r> Timestamps<'r> {
-    /// In order of index, so that two servers that store the same ones cannot wait for each other in a circle.
+    /// In order of index, so that two servers that store the same ones cannot wait for each other
+    /// in a circle.
     fn of(timestamps: &'r [TimestampRow]) -> StoreResult<Self> {
         let mut sorted: Vec<&TimestampRow> = timestamps.iter().collect();
         sorted.sort_by_key(|row| row.leaf_index);
         Ok(Self {
-            indexes: sorted.iter().map(|row| to_sql(row.leaf_index.0)).collect::<StoreResult<_>>()?,
+            indexes: sorted
+                .iter()
+                .map(|row| to_sql(row.leaf_index.0))
+                .collect::<StoreResult<_>>()?,
             signatures: sorted.iter().map(|row| &*row.signature).collect(),
         })
     }

@@ -1,7 +1,8 @@
 //! Catches the warning that a commit may come with.
 //!
-//! A commit whose wait for a synchronous standby was cancelled succeeds *with a WARNING*: it is durable here and perhaps
-//! nowhere else. sqlx hands notices out as `tracing` events only, so the commit runs under a subscriber that keeps them.
+//! A commit whose wait for a synchronous standby was cancelled succeeds *with a WARNING*: it is
+//! durable here and perhaps nowhere else. sqlx hands notices out as `tracing` events only, so the
+//! commit runs under a subscriber that keeps them.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,8 @@ use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 /// Target of sqlx's events for notices.
 const NOTICE_TARGET: &str = "sqlx::postgres::notice";
 
-/// Catches warnings. Lives as long as the connection, so that `tracing` does not re-evaluate all call sites every round.
+/// Catches warnings. Lives as long as the connection, so that `tracing` does not re-evaluate all
+/// call sites every round.
 pub(super) struct NoticeTrap {
     dispatch: Dispatch,
     caught: Caught,
@@ -25,7 +27,12 @@ type Caught = Arc<Mutex<Option<String>>>;
 impl NoticeTrap {
     pub(super) fn new() -> Self {
         let caught = Caught::default();
-        Self { dispatch: Dispatch::new(Trap { caught: caught.clone() }), caught }
+        Self {
+            dispatch: Dispatch::new(Trap {
+                caught: caught.clone(),
+            }),
+            caught,
+        }
     }
 
     /// Runs a future; returns its output and the last warning that the server sent meanwhile.

@@ -15,9 +15,15 @@ use crate::store::{PublicationRow, Publisher, StoreError, StoreResult};
 const NEWEST: &str = "SELECT prev_size, size, root, time, checkpoint FROM publication
     WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1";
 
-pub(super) async fn newest(connection: &mut PgConnection, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
-    let row: Option<PublicationRecord> =
-        sqlx::query_as(NEWEST).bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+pub(super) async fn newest(
+    connection: &mut PgConnection,
+    tree: TreeId,
+) -> StoreResult<Option<PublicationRow>> {
+    let row: Option<PublicationRecord> = sqlx::query_as(NEWEST)
+        .bind(tree.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
     row.map(PublicationRecord::into_publication).transpose()
 }
 
@@ -30,9 +36,14 @@ pub(super) async fn page(
     from: Option<TreeSize>,
     limit: u32,
 ) -> StoreResult<Vec<PublicationRow>> {
-    let query = sqlx::query_as(PAGE).bind(tree.0).bind(prev_size_to_sql(from)?).bind(i64::from(limit));
+    let query = sqlx::query_as(PAGE)
+        .bind(tree.0)
+        .bind(prev_size_to_sql(from)?)
+        .bind(i64::from(limit));
     let rows: Vec<PublicationRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    rows.into_iter().map(PublicationRecord::into_publication).collect()
+    rows.into_iter()
+        .map(PublicationRecord::into_publication)
+        .collect()
 }
 
 /// The compare-and-set.
@@ -43,8 +54,9 @@ const PUBLISH: &str = "INSERT INTO publication (tree_id, prev_size, size, root, 
     ), -1)
     ON CONFLICT DO NOTHING";
 
-/// A direct connection that holds a lock of its session while it has the right to publish. It is taken out for each call and
-/// put back after an answer: one whose call failed is closed, which gives the right back.
+/// A direct connection that holds a lock of its session while it has the right to publish. It is
+/// taken out for each call and put back after an answer: one whose call failed is closed, which
+/// gives the right back.
 pub(super) struct PostgresPublisher(Option<PgConnection>);
 
 impl PostgresPublisher {
@@ -53,14 +65,23 @@ impl PostgresPublisher {
     }
 
     fn take(&mut self) -> StoreResult<PgConnection> {
-        self.0.take().ok_or_else(|| StoreError::Unavailable("the publisher's connection is gone".to_owned()))
+        self.0
+            .take()
+            .ok_or_else(|| StoreError::Unavailable("the publisher's connection is gone".to_owned()))
     }
 
-    /// The right to publish a tree is the lock of its ID; the lock of the rounds is that of its negative.
+    /// The right to publish a tree is the lock of its ID; the lock of the rounds is that of its
+    /// negative.
     async fn lock(&mut self, query: &'static str, tree: TreeId) -> StoreResult<bool> {
         let mut connection = self.take()?;
         let query = sqlx::query_scalar(query).bind(tree.0);
-        let answer = bounded(async { query.fetch_one(&mut connection).await.map_err(error::of_read) }).await?;
+        let answer = bounded(async {
+            query
+                .fetch_one(&mut connection)
+                .await
+                .map_err(error::of_read)
+        })
+        .await?;
         self.0 = Some(connection);
         Ok(answer)
     }
@@ -73,7 +94,9 @@ impl Publisher for PostgresPublisher {
     }
 
     async fn release(&mut self, tree: TreeId) -> StoreResult<()> {
-        self.lock("SELECT pg_advisory_unlock($1)", tree).await.map(drop)
+        self.lock("SELECT pg_advisory_unlock($1)", tree)
+            .await
+            .map(drop)
     }
 
     async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool> {

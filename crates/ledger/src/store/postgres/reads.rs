@@ -13,12 +13,17 @@ use crate::store::encoding::{dense, from_sql, hash, prefix, tile_name, to_sql, u
 use crate::store::records::{EntryRecord, HeadRecord};
 use crate::store::{EntryRef, HeadRow, StoreError, StoreResult, StoredEntry};
 
-const NEWEST_HEAD: &str =
-    "SELECT prev_size, size, root, time FROM head WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1";
+const NEWEST_HEAD: &str = "SELECT prev_size, size, root, time FROM head WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1";
 
-pub(super) async fn newest_head(connection: &mut PgConnection, tree: TreeId) -> StoreResult<Option<HeadRow>> {
-    let head: Option<HeadRecord> =
-        sqlx::query_as(NEWEST_HEAD).bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+pub(super) async fn newest_head(
+    connection: &mut PgConnection,
+    tree: TreeId,
+) -> StoreResult<Option<HeadRow>> {
+    let head: Option<HeadRecord> = sqlx::query_as(NEWEST_HEAD)
+        .bind(tree.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
     head.map(HeadRecord::into_head).transpose()
 }
 
@@ -31,7 +36,10 @@ pub(super) async fn heads(
     from: TreeSize,
     limit: u32,
 ) -> StoreResult<Vec<HeadRow>> {
-    let query = sqlx::query_as(HEADS).bind(tree.0).bind(to_sql(from.0)?).bind(i64::from(limit));
+    let query = sqlx::query_as(HEADS)
+        .bind(tree.0)
+        .bind(to_sql(from.0)?)
+        .bind(i64::from(limit));
     let heads: Vec<HeadRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     heads.into_iter().map(HeadRecord::into_head).collect()
 }
@@ -44,9 +52,15 @@ pub(super) async fn leaf_hashes(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<Hash>> {
-    let query = sqlx::query_as(LEAF_HASHES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let query = sqlx::query_as(LEAF_HASHES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    dense(&range, rows, "entry")?.iter().map(|bytes| hash(bytes, "entry.leaf_hash")).collect()
+    dense(&range, rows, "entry")?
+        .iter()
+        .map(|bytes| hash(bytes, "entry.leaf_hash"))
+        .collect()
 }
 
 const TILE_ROOTS: &str = "SELECT index, root FROM tile
@@ -65,7 +79,10 @@ pub(super) async fn tile_roots(
         .bind(to_sql(range.end)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
     let table = format!("tile level {level} index");
-    dense(&range, rows, &table)?.iter().map(|bytes| hash(bytes, "tile.root")).collect()
+    dense(&range, rows, &table)?
+        .iter()
+        .map(|bytes| hash(bytes, "tile.root"))
+        .collect()
 }
 
 const FULL_TILES: &str = "SELECT t.hashes
@@ -81,12 +98,21 @@ pub(super) async fn full_tiles(
     tiles: &[TileId],
 ) -> StoreResult<Vec<Vec<Hash>>> {
     let levels: Vec<i16> = tiles.iter().map(|tile| i16::from(tile.level)).collect();
-    let indexes: Vec<i64> = tiles.iter().map(|tile| to_sql(tile.index)).collect::<StoreResult<_>>()?;
-    let query = sqlx::query_scalar(FULL_TILES).bind(tree.0).bind(levels).bind(indexes);
+    let indexes: Vec<i64> = tiles
+        .iter()
+        .map(|tile| to_sql(tile.index))
+        .collect::<StoreResult<_>>()?;
+    let query = sqlx::query_scalar(FULL_TILES)
+        .bind(tree.0)
+        .bind(levels)
+        .bind(indexes);
     let rows: Vec<Option<Vec<u8>>> = query.fetch_all(connection).await.map_err(error::of_read)?;
     let hashes = rows.into_iter().zip(tiles).map(|(row, &tile)| match row {
         Some(bytes) => unpack_hashes(&bytes, tile),
-        None => Err(StoreError::Damaged(format!("{} is missing", tile_name(tile)))),
+        None => Err(StoreError::Damaged(format!(
+            "{} is missing",
+            tile_name(tile)
+        ))),
     });
     hashes.collect()
 }
@@ -109,10 +135,21 @@ pub(super) async fn find_leaves(
     let wanted: HashSet<&Hash> = leaf_hashes.iter().collect();
     let prefixes: BTreeSet<[u8; 16]> = leaf_hashes.iter().map(prefix).collect();
     let prefixes: Vec<Key16> = prefixes.into_iter().map(Key16).collect();
-    let query = sqlx::query_as(FIND_LEAVES).bind(tree.0).bind(prefixes).bind(to_sql(size.0)?);
+    let query = sqlx::query_as(FIND_LEAVES)
+        .bind(tree.0)
+        .bind(prefixes)
+        .bind(to_sql(size.0)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    let found = rows.iter().map(|(index, leaf_hash)| entry_ref(*index, leaf_hash));
-    found.filter(|found| found.as_ref().map_or(true, |entry| wanted.contains(&entry.leaf_hash))).collect()
+    let found = rows
+        .iter()
+        .map(|(index, leaf_hash)| entry_ref(*index, leaf_hash));
+    found
+        .filter(|found| {
+            found
+                .as_ref()
+                .map_or(true, |entry| wanted.contains(&entry.leaf_hash))
+        })
+        .collect()
 }
 
 const ENTRIES: &str =
@@ -137,9 +174,15 @@ pub(super) async fn entries(
     size: TreeSize,
 ) -> StoreResult<Vec<StoredEntry>> {
     // An index beyond 63 bits is no entry's.
-    let indexes: BTreeSet<i64> = indexes.iter().filter_map(|index| i64::try_from(index.0).ok()).collect();
+    let indexes: BTreeSet<i64> = indexes
+        .iter()
+        .filter_map(|index| i64::try_from(index.0).ok())
+        .collect();
     let indexes = Vec::from_iter(indexes);
-    let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(indexes).bind(to_sql(size.0)?);
+    let query = sqlx::query_as(ENTRIES)
+        .bind(tree.0)
+        .bind(indexes)
+        .bind(to_sql(size.0)?);
     let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     entries.into_iter().map(EntryRecord::into_stored).collect()
 }
@@ -152,7 +195,10 @@ pub(super) async fn bodies(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<Vec<u8>>> {
-    let query = sqlx::query_as(BODIES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let query = sqlx::query_as(BODIES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
     dense(&range, rows, "body")
 }

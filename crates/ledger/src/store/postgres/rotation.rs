@@ -21,15 +21,32 @@ const STANDING: &str = "SELECT t.state, h.prev_size, h.size, h.root, h.time
     ) AS h ON true
     WHERE t.tree_id = $1";
 
-type StandingRecord = (String, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<i64>);
+type StandingRecord = (
+    String,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<i64>,
+);
 
-pub(super) async fn standing(connection: &mut PgConnection, tree: TreeId) -> StoreResult<Option<Standing>> {
+pub(super) async fn standing(
+    connection: &mut PgConnection,
+    tree: TreeId,
+) -> StoreResult<Option<Standing>> {
     let query = sqlx::query_as(STANDING).bind(tree.0);
-    let record: Option<StandingRecord> = query.fetch_optional(connection).await.map_err(error::of_read)?;
+    let record: Option<StandingRecord> = query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
     record
         .map(|(name, prev_size, size, root, time)| {
-            let head = HeadRecord::of_columns(prev_size, size, root, time).map(HeadRecord::into_head).transpose()?;
-            Ok(Standing { state: state(&name)?, head })
+            let head = HeadRecord::of_columns(prev_size, size, root, time)
+                .map(HeadRecord::into_head)
+                .transpose()?;
+            Ok(Standing {
+                state: state(&name)?,
+                head,
+            })
         })
         .transpose()
 }
@@ -38,37 +55,75 @@ const REGISTER: &str = "INSERT INTO next_key (name, spki)
     SELECT $1, $2 WHERE NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = $2)
     ON CONFLICT (name) DO UPDATE SET spki = excluded.spki";
 
-pub(super) async fn register(connection: &mut PgConnection, name: &str, spki: &[u8]) -> StoreResult<bool> {
+pub(super) async fn register(
+    connection: &mut PgConnection,
+    name: &str,
+    spki: &[u8],
+) -> StoreResult<bool> {
     let query = sqlx::query(REGISTER).bind(name).bind(spki);
-    query.execute(connection).await.map(|done| done.rows_affected() > 0).map_err(error::of_commit)
+    query
+        .execute(connection)
+        .await
+        .map(|done| done.rows_affected() > 0)
+        .map_err(error::of_commit)
 }
 
-pub(super) async fn next_key(connection: &mut PgConnection, name: &str) -> StoreResult<Option<Vec<u8>>> {
+pub(super) async fn next_key(
+    connection: &mut PgConnection,
+    name: &str,
+) -> StoreResult<Option<Vec<u8>>> {
     let query = sqlx::query_scalar("SELECT spki FROM next_key WHERE name = $1").bind(name);
-    query.fetch_optional(connection).await.map_err(error::of_read)
+    query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)
 }
 
-pub(super) async fn forget_next_key(connection: &mut PgConnection, name: &str, spki: &[u8]) -> StoreResult<()> {
-    let query = sqlx::query("DELETE FROM next_key WHERE name = $1 AND spki = $2").bind(name).bind(spki);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+pub(super) async fn forget_next_key(
+    connection: &mut PgConnection,
+    name: &str,
+    spki: &[u8],
+) -> StoreResult<()> {
+    let query = sqlx::query("DELETE FROM next_key WHERE name = $1 AND spki = $2")
+        .bind(name)
+        .bind(spki);
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_commit)
 }
 
 const NOTE_SERVER: &str = "INSERT INTO server (server_id, name, place, log_ids, seen)
     VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
     ON CONFLICT (server_id) DO UPDATE SET log_ids = excluded.log_ids, seen = excluded.seen";
 
-pub(super) async fn note_server(connection: &mut PgConnection, server: &ServerRow) -> StoreResult<()> {
+pub(super) async fn note_server(
+    connection: &mut PgConnection,
+    server: &ServerRow,
+) -> StoreResult<()> {
     let query = sqlx::query(NOTE_SERVER)
         .bind(&server.server_id)
         .bind(&server.name)
         .bind(&server.place)
         .bind(pack_log_ids(&server.log_ids));
-    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
-pub(super) async fn forget_server(connection: &mut PgConnection, server_id: &str) -> StoreResult<()> {
+pub(super) async fn forget_server(
+    connection: &mut PgConnection,
+    server_id: &str,
+) -> StoreResult<()> {
     let query = sqlx::query("DELETE FROM server WHERE server_id = $1").bind(server_id);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
 const SERVERS: &str = "WITH gone AS (
@@ -77,7 +132,11 @@ const SERVERS: &str = "WITH gone AS (
     SELECT server_id, name, place, log_ids FROM server
     WHERE name = $1 AND seen >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $2 ORDER BY server_id";
 
-pub(super) async fn servers(connection: &mut PgConnection, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>> {
+pub(super) async fn servers(
+    connection: &mut PgConnection,
+    name: &str,
+    age: Duration,
+) -> StoreResult<Vec<ServerRow>> {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 100);
     let query = sqlx::query_as(SERVERS).bind(name).bind(millis);
     let records: Vec<ServerRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
@@ -99,10 +158,16 @@ const CLOSE: &str = "INSERT INTO head (tree_id, prev_size, size, root, time)
     ) AS n
     RETURNING prev_size, size, root, time";
 
-/// The lock first, and everything else in later statements: their snapshots are younger than it. A round that decided on an older
-/// snapshot and comes for the lock after this transaction gets the lock, but not the place in `head`.
-pub(super) async fn freeze(connection: &mut PgConnection, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
-    let mut transaction = bounded(async { connection.begin().await.map_err(error::of_read) }).await?;
+/// The lock first, and everything else in later statements: their snapshots are younger than it. A
+/// round that decided on an older snapshot and comes for the lock after this transaction gets the
+/// lock, but not the place in `head`.
+pub(super) async fn freeze(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    next: &TreeRow,
+) -> StoreResult<Freeze> {
+    let mut transaction =
+        bounded(async { connection.begin().await.map_err(error::of_read) }).await?;
     let Some(last) = bounded(close_and_open(&mut transaction, tree, next)).await? else {
         bounded(async { transaction.rollback().await.map_err(error::of_read) }).await?;
         return Ok(Freeze::Refused);
@@ -113,21 +178,55 @@ pub(super) async fn freeze(connection: &mut PgConnection, tree: TreeId, next: &T
 }
 
 /// What a freeze does before it is committed; returns the last head, none if it must not be.
-async fn close_and_open(transaction: &mut PgConnection, tree: TreeId, next: &TreeRow) -> StoreResult<Option<HeadRow>> {
+async fn close_and_open(
+    transaction: &mut PgConnection,
+    tree: TreeId,
+    next: &TreeRow,
+) -> StoreResult<Option<HeadRow>> {
     let lock = sqlx::query("SELECT pg_advisory_xact_lock(-$1)").bind(tree.0);
-    lock.execute(&mut *transaction).await.map_err(error::of_read)?;
-    let next_log_key = next.keys.iter().find(|key| key.role == KeyRole::Log).map(|key| key.spki.as_slice());
-    let query = sqlx::query_scalar(MAY_FREEZE).bind(tree.0).bind(next_log_key);
-    let first: Option<i64> = query.fetch_optional(&mut *transaction).await.map_err(error::of_read)?;
+    lock.execute(&mut *transaction)
+        .await
+        .map_err(error::of_read)?;
+    let next_log_key = next
+        .keys
+        .iter()
+        .find(|key| key.role == KeyRole::Log)
+        .map(|key| key.spki.as_slice());
+    let query = sqlx::query_scalar(MAY_FREEZE)
+        .bind(tree.0)
+        .bind(next_log_key);
+    let first: Option<i64> = query
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(error::of_read)?;
     let Some(first) = first else { return Ok(None) };
     let close = sqlx::query_as(CLOSE).bind(tree.0);
-    let last: HeadRecord = close.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
+    let last: HeadRecord = close
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(error::of_read)?;
     let last: HeadRow = last.into_head()?;
-    let update = sqlx::query(FREEZE).bind(tree.0).bind(next.created_at.max(last.time));
-    update.execute(&mut *transaction).await.map_err(error::of_read)?;
+    let update = sqlx::query(FREEZE)
+        .bind(tree.0)
+        .bind(next.created_at.max(last.time));
+    update
+        .execute(&mut *transaction)
+        .await
+        .map_err(error::of_read)?;
     let first_log_index = from_sql(first, "tree.first_log_index")? + last.size.0;
-    if !trees::create(&mut *transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
-        return Err(StoreError::Data(format!("the tree ID {} is taken", next.tree_id)));
+    if !trees::create(
+        &mut *transaction,
+        &TreeRow {
+            first_log_index,
+            ..next.clone()
+        },
+    )
+    .await?
+    {
+        return Err(StoreError::Data(format!(
+            "the tree ID {} is taken",
+            next.tree_id
+        )));
     }
     Ok(Some(last))
 }
@@ -146,25 +245,50 @@ pub(super) async fn unsigned(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<LeafIndex>> {
-    let query = sqlx::query_scalar(UNSIGNED).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let query = sqlx::query_scalar(UNSIGNED)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
     let indexes: Vec<i64> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    indexes.into_iter().map(|index| from_sql(index, "entry.leaf_index").map(LeafIndex)).collect()
+    indexes
+        .into_iter()
+        .map(|index| from_sql(index, "entry.leaf_index").map(LeafIndex))
+        .collect()
 }
 
 const KEEP_FINAL: &str = "INSERT INTO final_checkpoint (tree_id, checkpoint_v1, checkpoint_v2)
     SELECT tree_id, $2, $3 FROM tree WHERE tree_id = $1 AND state = 'frozen' ON CONFLICT DO NOTHING";
 
-pub(super) async fn keep_final(connection: &mut PgConnection, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()> {
-    let query = sqlx::query(KEEP_FINAL).bind(tree.0).bind(&last.checkpoint_v1).bind(&last.checkpoint_v2);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+pub(super) async fn keep_final(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    last: &FinalCheckpoint,
+) -> StoreResult<()> {
+    let query = sqlx::query(KEEP_FINAL)
+        .bind(tree.0)
+        .bind(&last.checkpoint_v1)
+        .bind(&last.checkpoint_v2);
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_commit)
 }
 
 pub(super) async fn final_checkpoint(
     connection: &mut PgConnection,
     tree: TreeId,
 ) -> StoreResult<Option<FinalCheckpoint>> {
-    let query = sqlx::query_as("SELECT checkpoint_v1, checkpoint_v2 FROM final_checkpoint WHERE tree_id = $1");
-    let texts: Option<(String, String)> =
-        query.bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
-    Ok(texts.map(|(checkpoint_v1, checkpoint_v2)| FinalCheckpoint { checkpoint_v1, checkpoint_v2 }))
+    let query = sqlx::query_as(
+        "SELECT checkpoint_v1, checkpoint_v2 FROM final_checkpoint WHERE tree_id = $1",
+    );
+    let texts: Option<(String, String)> = query
+        .bind(tree.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
+    Ok(texts.map(|(checkpoint_v1, checkpoint_v2)| FinalCheckpoint {
+        checkpoint_v1,
+        checkpoint_v2,
+    }))
 }

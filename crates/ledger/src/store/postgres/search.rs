@@ -24,9 +24,10 @@ const NEWEST_WITH_KEY: &str = "SELECT array_agg(leaf_index) FROM (
     ORDER BY of_key.leaf_index DESC LIMIT $5
 ) AS newest";
 
-/// The same; an entry has one kind. Only the index of kinds has this order, so that no plan goes along the primary key, where it
-/// would read all entries of other kinds. In this form Postgres begins at the bound, ends where the kind does, and knows no bound
-/// below: the caller drops what is beyond its range.
+/// The same; an entry has one kind. Only the index of kinds has this order, so that no plan goes
+/// along the primary key, where it would read all entries of other kinds. In this form Postgres
+/// begins at the bound, ends where the kind does, and knows no bound below: the caller drops what
+/// is beyond its range.
 const NEWEST_OF_KIND: &str = "SELECT array_agg(leaf_index) FROM (
     SELECT of_kind.leaf_index FROM unnest($2::text[]) AS wanted CROSS JOIN LATERAL (
         SELECT leaf_index FROM entry
@@ -46,7 +47,10 @@ pub(super) async fn newest(
 ) -> StoreResult<Vec<u64>> {
     let (from, below) = (to_sql(range.start)?, to_sql(range.end)?);
     let query = match condition {
-        Condition::Keys(texts) => sqlx::query_scalar(NEWEST_WITH_KEY).bind(tree.0).bind(hashes(texts)).bind(from),
+        Condition::Keys(texts) => sqlx::query_scalar(NEWEST_WITH_KEY)
+            .bind(tree.0)
+            .bind(hashes(texts))
+            .bind(from),
         Condition::Kinds(tags) => sqlx::query_scalar(NEWEST_OF_KIND).bind(tree.0).bind(tags),
     };
     let query = query.bind(below).bind(i64::from(limit));
@@ -79,14 +83,17 @@ pub(super) async fn meeting(
     indexes: &[u64],
 ) -> StoreResult<Vec<u64>> {
     let query = match condition {
-        Condition::Keys(texts) => sqlx::query_scalar(WITH_KEY).bind(tree.0).bind(hashes(texts)),
+        Condition::Keys(texts) => sqlx::query_scalar(WITH_KEY)
+            .bind(tree.0)
+            .bind(hashes(texts)),
         Condition::Kinds(tags) => sqlx::query_scalar(OF_KIND).bind(tree.0).bind(tags),
     };
     let query = query.bind(sql_indexes(indexes)?);
     leaf_indexes(query.fetch_one(connection).await.map_err(error::of_read)?)
 }
 
-const FOUND: &str = "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, NULL::bytea AS index_keys
+const FOUND: &str =
+    "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, NULL::bytea AS index_keys
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
         SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
@@ -106,15 +113,26 @@ pub(super) async fn found(
     indexes: &[u64],
     conditions: &[Condition],
 ) -> StoreResult<Vec<FoundEntry>> {
-    let asks_for_keys = conditions.iter().any(|condition| matches!(condition, Condition::Keys(_)));
-    let statement = if asks_for_keys { FOUND_WITH_KEYS } else { FOUND };
-    let rows = sqlx::query_as(statement).bind(tree.0).bind(sql_indexes(indexes)?);
+    let asks_for_keys = conditions
+        .iter()
+        .any(|condition| matches!(condition, Condition::Keys(_)));
+    let statement = if asks_for_keys {
+        FOUND_WITH_KEYS
+    } else {
+        FOUND
+    };
+    let rows = sqlx::query_as(statement)
+        .bind(tree.0)
+        .bind(sql_indexes(indexes)?);
     let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
     into_found(rows, conditions)
 }
 
 fn hashes(texts: &[String]) -> Vec<Key16> {
-    key_hashes(texts).into_iter().map(|hash| Key16(hash.0)).collect()
+    key_hashes(texts)
+        .into_iter()
+        .map(|hash| Key16(hash.0))
+        .collect()
 }
 
 fn sql_indexes(indexes: &[u64]) -> StoreResult<Vec<i64>> {
@@ -123,7 +141,11 @@ fn sql_indexes(indexes: &[u64]) -> StoreResult<Vec<i64>> {
 
 /// An array of leaf indexes; of no rows there is none.
 fn leaf_indexes(array: Option<Vec<i64>>) -> StoreResult<Vec<u64>> {
-    array.unwrap_or_default().into_iter().map(|index| from_sql(index, "leaf_index")).collect()
+    array
+        .unwrap_or_default()
+        .into_iter()
+        .map(|index| from_sql(index, "leaf_index"))
+        .collect()
 }
 
 /// The newest rows of each key.
@@ -146,21 +168,38 @@ pub(super) async fn search_each(
     queries: &[KeyQuery],
     limit: u32,
 ) -> StoreResult<Vec<Page>> {
-    let hashes: Vec<Key16> = queries.iter().map(|query| Key16(IndexKeyHash::of(&query.key).0)).collect();
-    let from: Vec<i64> = queries.iter().map(|query| to_sql(query.range.start)).collect::<StoreResult<_>>()?;
-    let below: Vec<i64> = queries.iter().map(|query| to_sql(query.range.end)).collect::<StoreResult<_>>()?;
-    let rows = sqlx::query_as(EACH_KEY).bind(tree.0).bind(hashes).bind(from).bind(below).bind(i64::from(limit));
+    let hashes: Vec<Key16> = queries
+        .iter()
+        .map(|query| Key16(IndexKeyHash::of(&query.key).0))
+        .collect();
+    let from: Vec<i64> = queries
+        .iter()
+        .map(|query| to_sql(query.range.start))
+        .collect::<StoreResult<_>>()?;
+    let below: Vec<i64> = queries
+        .iter()
+        .map(|query| to_sql(query.range.end))
+        .collect::<StoreResult<_>>()?;
+    let rows = sqlx::query_as(EACH_KEY)
+        .bind(tree.0)
+        .bind(hashes)
+        .bind(from)
+        .bind(below)
+        .bind(i64::from(limit));
     let rows: Vec<PlacedRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
     let mut rows = rows.into_iter().peekable();
     let mut pages = Vec::with_capacity(queries.len());
     for (query, place) in queries.iter().zip(1..) {
-        let of_query = std::iter::from_fn(|| rows.next_if(|row| row.place == place)).map(|row| row.found).collect();
+        let of_query = std::iter::from_fn(|| rows.next_if(|row| row.place == place))
+            .map(|row| row.found)
+            .collect();
         pages.push(key_page(of_query, query, limit)?);
     }
     Ok(pages)
 }
 
-/// Times never go back along a tree, so the first entry of a time is found by halving: a look-up for each bit of the size.
+/// Times never go back along a tree, so the first entry of a time is found by halving: a look-up
+/// for each bit of the size.
 const FIRST_AT: &str = "WITH RECURSIVE half(low, high) AS (
     SELECT 0::bigint, $3::bigint
     UNION ALL
@@ -178,8 +217,15 @@ pub(super) async fn first_at(
     time: i64,
     size: TreeSize,
 ) -> StoreResult<LeafIndex> {
-    let query = sqlx::query_scalar(FIRST_AT).bind(tree.0).bind(time).bind(to_sql(size.0)?);
-    let first: Option<i64> = query.fetch_optional(connection).await.map_err(error::of_read)?;
-    let first = first.ok_or_else(|| StoreError::Damaged(format!("table entry: one below {size} is missing")))?;
+    let query = sqlx::query_scalar(FIRST_AT)
+        .bind(tree.0)
+        .bind(time)
+        .bind(to_sql(size.0)?);
+    let first: Option<i64> = query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
+    let first = first
+        .ok_or_else(|| StoreError::Damaged(format!("table entry: one below {size} is missing")))?;
     Ok(LeafIndex(from_sql(first, "entry.leaf_index")?))
 }

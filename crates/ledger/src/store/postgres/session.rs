@@ -15,11 +15,12 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 /// Migrations that were applied.
 const APPLIED: &str = "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version";
 
-/// The server gives a statement up after this. A round of 1,024 entries takes 30 ms on a small machine; ten seconds is an
-/// overloaded disk.
+/// The server gives a statement up after this. A round of 1,024 entries takes 30 ms on a small
+/// machine; ten seconds is an overloaded disk.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The client gives an answer up after this: later than the server, so that the server's own answer is heard if it can be.
+/// The client gives an answer up after this: later than the server, so that the server's own answer
+/// is heard if it can be.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Longest wait for the tree's lock, or for another server's round in flight.
@@ -37,18 +38,22 @@ const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// A connection of the pool lives this long, so that one to a server that lost its role goes away.
 const MAX_CONNECTION_LIFETIME: Duration = Duration::from_secs(10 * 60);
 
-/// A connection of the pool that was idle for longer is tried before it is used: its server may have been restarted.
+/// A connection of the pool that was idle for longer is tried before it is used: its server may
+/// have been restarted.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// Memory of the writer's statement: a round's arrays (8 MiB of bodies and what goes with them) stay out of temporary files.
+/// Memory of the writer's statement: a round's arrays (8 MiB of bodies and what goes with them)
+/// stay out of temporary files.
 const WRITER_WORK_MEM: &str = "32MB";
 
-/// Oldest server that is tried. All that is used here came with 12, so that one gets this answer and not a riddle.
+/// Oldest server that is tried. All that is used here came with 12, so that one gets this answer
+/// and not a riddle.
 const OLDEST_SERVER: u32 = 130_000;
 
-/// Settings that fix the plans of the few statements there are: look-ups by primary key in the order that they come in.
-/// A statement planned while the tables of a new log are small would otherwise go on reading them whole when they are not.
-/// For the same reason the statements themselves say `LATERAL (… LIMIT 1)` or `OFFSET 0`, which no plan may pull apart.
+/// Settings that fix the plans of the few statements there are: look-ups by primary key in the
+/// order that they come in. A statement planned while the tables of a new log are small would
+/// otherwise go on reading them whole when they are not. For the same reason the statements
+/// themselves say `LATERAL (… LIMIT 1)` or `OFFSET 0`, which no plan may pull apart.
 const PLANS: [(&str, &str); 7] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -59,10 +64,9 @@ const PLANS: [(&str, &str); 7] = [
     ("jit", "off"),
 ];
 
-/// The same, which servers before 14 do not have. No two rows of a list are looked up alike, so that nothing is gained by keeping
-/// what was found.
-const WITHOUT_MEMOIZE: &str =
-    "SELECT set_config('enable_memoize', 'off', false) FROM pg_settings WHERE name = 'enable_memoize'";
+/// The same, which servers before 14 do not have. No two rows of a list are looked up alike, so
+/// that nothing is gained by keeping what was found.
+const WITHOUT_MEMOIZE: &str = "SELECT set_config('enable_memoize', 'off', false) FROM pg_settings WHERE name = 'enable_memoize'";
 
 /// Options of all connections, from the URL.
 pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
@@ -78,7 +82,10 @@ pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
         .options(PLANS)
         .options([("statement_timeout", STATEMENT_TIMEOUT.as_millis())])
         .options([("lock_timeout", LOCK_TIMEOUT.as_millis())])
-        .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT.as_millis())])
+        .options([(
+            "idle_in_transaction_session_timeout",
+            IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
+        )])
         .options([("tcp_user_timeout", DEAD_CLIENT_TIMEOUT.as_millis())])
         .options([
             ("tcp_keepalives_idle", dead_client / 2),
@@ -102,7 +109,8 @@ fn pool_of(connections: u32, options: &PgConnectOptions) -> PgPool {
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
         .max_lifetime(MAX_CONNECTION_LIFETIME)
-        // sqlx would ask before each query whether the server is still there, which costs as much as the query.
+        // sqlx would ask before each query whether the server is still there, which costs as much
+        // as the query.
         .test_before_acquire(false)
         .after_connect(|connection, _| Box::pin(async move { without_memoize(connection).await }))
         .before_acquire(|connection, state| {
@@ -123,8 +131,8 @@ pub(super) async fn writer(options: &PgConnectOptions) -> StoreResult<PgConnecti
     Ok(connection)
 }
 
-/// Looks at the server and brings the schema up to date unless it is: once per start. sqlx holds an advisory lock meanwhile, so
-/// that of several servers one does it.
+/// Looks at the server and brings the schema up to date unless it is: once per start. sqlx holds an
+/// advisory lock meanwhile, so that of several servers one does it.
 ///
 /// A schema that is up to date is only read, so a role without the right to change it will do.
 pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
@@ -147,7 +155,8 @@ pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
     connection.close().await.map_err(error::of_read)
 }
 
-/// A role that may not change the schema is the usual case where two roles are used, so its way out is named.
+/// A role that may not change the schema is the usual case where two roles are used, so its way out
+/// is named.
 fn not_migrated(applied: &[Applied], error: MigrateError) -> StoreError {
     let (MigrateError::Execute(inner) | MigrateError::ExecuteMigration(inner, _)) = &error else {
         return schema::of_migration(error, error::of_read);
@@ -175,11 +184,17 @@ pub(super) async fn check_schema(options: &PgConnectOptions) -> StoreResult<()> 
 
 async fn applied(connection: &mut PgConnection) -> StoreResult<Vec<Applied>> {
     let is_there = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL");
-    let is_there: bool = is_there.fetch_one(&mut *connection).await.map_err(error::of_read)?;
+    let is_there: bool = is_there
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
     if !is_there {
         return Ok(Vec::new());
     }
-    sqlx::query_as(APPLIED).fetch_all(connection).await.map_err(error::of_read)
+    sqlx::query_as(APPLIED)
+        .fetch_all(connection)
+        .await
+        .map_err(error::of_read)
 }
 
 /// Waits for an answer no longer than [`ANSWER_TIMEOUT`].
@@ -191,7 +206,9 @@ pub(super) async fn bounded<T>(answer: impl Future<Output = StoreResult<T>>) -> 
 }
 
 /// As [`bounded`], for what may have been durable before the answer was lost.
-pub(super) async fn bounded_commit<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> StoreResult<T> {
+pub(super) async fn bounded_commit<T>(
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> StoreResult<T> {
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
         Ok(answer) => answer.map_err(error::of_commit),
         Err(_) => Err(StoreError::UnknownOutcome(no_answer())),
@@ -203,7 +220,11 @@ fn no_answer() -> String {
 }
 
 async fn without_memoize(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query(WITHOUT_MEMOIZE).persistent(false).execute(connection).await.map(|_| ())
+    sqlx::query(WITHOUT_MEMOIZE)
+        .persistent(false)
+        .execute(connection)
+        .await
+        .map(|_| ())
 }
 
 async fn connect(options: &PgConnectOptions) -> StoreResult<PgConnection> {
@@ -214,7 +235,10 @@ async fn connect(options: &PgConnectOptions) -> StoreResult<PgConnection> {
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
         Ok(connection) => connection.map_err(|error: sqlx::Error| error::of_read(error)),
-        Err(_) => Err(StoreError::Unavailable(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()))),
+        Err(_) => Err(StoreError::Unavailable(format!(
+            "no connection within {} s",
+            CONNECT_TIMEOUT.as_secs()
+        ))),
     }
 }
 
@@ -234,16 +258,22 @@ const PRIMARY: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_
 
 async fn check_primary(connection: &mut PgConnection) -> StoreResult<()> {
     let (standby, read_only, asynchronous, no_fsync): (bool, bool, bool, bool) =
-        sqlx::query_as(PRIMARY).fetch_one(connection).await.map_err(error::of_read)?;
+        sqlx::query_as(PRIMARY)
+            .fetch_one(connection)
+            .await
+            .map_err(error::of_read)?;
     if standby {
-        return Err(StoreError::Unusable("the database is a standby: the log must write to the primary".to_owned()));
+        return Err(StoreError::Unusable(
+            "the database is a standby: the log must write to the primary".to_owned(),
+        ));
     }
     if read_only {
         return Err(StoreError::Unusable("the database is read-only".to_owned()));
     }
     if asynchronous {
         return Err(StoreError::Unusable(
-            "synchronous_commit is off: the database would acknowledge entries that it may lose".to_owned(),
+            "synchronous_commit is off: the database would acknowledge entries that it may lose"
+                .to_owned(),
         ));
     }
     if no_fsync {

@@ -1,21 +1,26 @@
-//! Settings of the database server that cost a log dearly as they come: each is named once, at the start.
+//! Settings of the database server that cost a log dearly as they come: each is named once, at the
+//! start.
 
 use sqlx::PgConnection;
 
 use super::error;
 use crate::store::StoreResult;
 
-/// Least `max_wal_size` that nothing is said of. The first change of a page after a checkpoint writes the whole page into the WAL,
-/// and hashes as keys change another page each time: with a checkpoint every gigabyte, as Postgres comes, that is up to 19 KB of
-/// WAL an entry; with one in 16 GiB most changes find their page written already.
+/// Least `max_wal_size` that nothing is said of. The first change of a page after a checkpoint
+/// writes the whole page into the WAL, and hashes as keys change another page each time: with a
+/// checkpoint every gigabyte, as Postgres comes, that is up to 19 KB of WAL an entry; with one in
+/// 16 GiB most changes find their page written already.
 const MAX_WAL_SIZE_GIB: i64 = 16;
 
-const SETTINGS: &str = "SELECT pg_size_bytes(current_setting('max_wal_size')), current_setting('wal_compression')";
+const SETTINGS: &str =
+    "SELECT pg_size_bytes(current_setting('max_wal_size')), current_setting('wal_compression')";
 
 /// Warns of each setting that is missing; `docs/OPERATING.md` says more.
 pub(super) async fn advise(connection: &mut PgConnection) -> StoreResult<()> {
-    let (max_wal_size, wal_compression): (i64, String) =
-        sqlx::query_as(SETTINGS).fetch_one(connection).await.map_err(error::of_read)?;
+    let (max_wal_size, wal_compression): (i64, String) = sqlx::query_as(SETTINGS)
+        .fetch_one(connection)
+        .await
+        .map_err(error::of_read)?;
     for advice in advice(max_wal_size, &wal_compression) {
         tracing::warn!("{advice}");
     }
@@ -47,7 +52,10 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_named() {
         let stock = advice(1 << 30, "off");
-        assert!(stock[1].contains("is 1024 MB: set max_wal_size = 16GB"), "{stock:?}");
+        assert!(
+            stock[1].contains("is 1024 MB: set max_wal_size = 16GB"),
+            "{stock:?}"
+        );
         assert!(stock[0].contains("set wal_compression = on"), "{stock:?}");
         assert_eq!(stock.len(), 2);
         assert_eq!(advice((16 << 30) - 1, "lz4").len(), 1);

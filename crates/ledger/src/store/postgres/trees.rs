@@ -14,11 +14,15 @@ const TREES: &str =
     ORDER BY t.created, k.role DESC, k.spki";
 
 pub(super) async fn all(connection: &mut PgConnection) -> StoreResult<Vec<TreeRow>> {
-    let records: Vec<TreeRecord> = sqlx::query_as(TREES).fetch_all(connection).await.map_err(error::of_read)?;
+    let records: Vec<TreeRecord> = sqlx::query_as(TREES)
+        .fetch_all(connection)
+        .await
+        .map_err(error::of_read)?;
     into_trees(records)
 }
 
-/// One statement, so one transaction. Of two servers that start at once, one waits for the other here and finds its tree.
+/// One statement, so one transaction. Of two servers that start at once, one waits for the other
+/// here and finds its tree.
 const CREATE: &str = "WITH new_tree AS (
         INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, apis, state,
             created_at, frozen_at)
@@ -31,7 +35,8 @@ const CREATE: &str = "WITH new_tree AS (
     )
     SELECT EXISTS (SELECT FROM new_tree)";
 
-/// Dies before the answer: the tree is there with its keys, or nothing is; the next start sees which.
+/// Dies before the answer: the tree is there with its keys, or nothing is; the next start sees
+/// which.
 pub(super) async fn create(connection: &mut PgConnection, tree: &TreeRow) -> StoreResult<bool> {
     let roles: Vec<&str> = tree.keys.iter().map(|key| role_name(key.role)).collect();
     let spkis: Vec<&[u8]> = tree.keys.iter().map(|key| key.spki.as_slice()).collect();
@@ -48,16 +53,25 @@ pub(super) async fn create(connection: &mut PgConnection, tree: &TreeRow) -> Sto
         .bind(tree.frozen_at)
         .bind(roles)
         .bind(spkis);
-    let created: bool = query.fetch_one(&mut *connection).await.map_err(error::of_commit)?;
+    let created: bool = query
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(error::of_commit)?;
     if created || name_or_id_taken(connection, tree).await? {
         return Ok(created);
     }
-    Err(StoreError::Data(format!("another tree has an origin of {:?}", tree.name)))
+    Err(StoreError::Data(format!(
+        "another tree has an origin of {:?}",
+        tree.name
+    )))
 }
 
-const TAKEN: &str = "SELECT EXISTS (SELECT FROM tree WHERE tree_id = $1 OR (name = $2 AND state = 'active'))";
+const TAKEN: &str =
+    "SELECT EXISTS (SELECT FROM tree WHERE tree_id = $1 OR (name = $2 AND state = 'active'))";
 
 async fn name_or_id_taken(connection: &mut PgConnection, tree: &TreeRow) -> StoreResult<bool> {
-    let query = sqlx::query_scalar(TAKEN).bind(tree.tree_id.0).bind(&tree.name);
+    let query = sqlx::query_scalar(TAKEN)
+        .bind(tree.tree_id.0)
+        .bind(&tree.name);
     query.fetch_one(connection).await.map_err(error::of_read)
 }

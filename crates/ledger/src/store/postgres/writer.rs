@@ -13,10 +13,13 @@ use super::notice::NoticeTrap;
 use super::session::{bounded, bounded_commit};
 use super::{commit, error, publications, reads, rotation, session};
 use crate::TreeId;
-use crate::store::{Commit, EntryRef, HeadRow, PublicationRow, Read, Round, Standing, StoreError, StoreResult, Writer};
+use crate::store::{
+    Commit, EntryRef, HeadRow, PublicationRow, Read, Round, Standing, StoreError, StoreResult,
+    Writer,
+};
 
-/// A direct connection. It is taken out for each call and put back after an answer: one whose call failed or was dropped half
-/// way is not used again, and closing it rolls back.
+/// A direct connection. It is taken out for each call and put back after an answer: one whose call
+/// failed or was dropped half way is not used again, and closing it rolls back.
 pub(super) struct PostgresWriter {
     connection: Option<PgConnection>,
     section: Section,
@@ -36,18 +39,34 @@ impl PostgresWriter {
     pub(super) async fn connect(options: &PgConnectOptions) -> StoreResult<Self> {
         let mut connection = session::writer(options).await?;
         bounded(commit::prepare(&mut connection)).await?;
-        Ok(Self { connection: Some(connection), section: Section::Shared, notices: NoticeTrap::new() })
+        Ok(Self {
+            connection: Some(connection),
+            section: Section::Shared,
+            notices: NoticeTrap::new(),
+        })
     }
 
     fn take(&mut self) -> StoreResult<PgConnection> {
-        self.connection.take().ok_or_else(|| StoreError::Unavailable("the writer's connection is gone".to_owned()))
+        self.connection
+            .take()
+            .ok_or_else(|| StoreError::Unavailable("the writer's connection is gone".to_owned()))
     }
 
     /// Commits by the statement itself.
-    async fn commit_at_once(&mut self, mut connection: PgConnection, rows: &commit::Rows<'_>) -> StoreResult<Commit> {
+    async fn commit_at_once(
+        &mut self,
+        mut connection: PgConnection,
+        rows: &commit::Rows<'_>,
+    ) -> StoreResult<Commit> {
         // Died here: the database decides. It commits the whole statement or nothing of it.
-        let (answer, warning) =
-            self.notices.watch(bounded_commit(commit::run(&mut connection, rows, Lock::Free))).await;
+        let (answer, warning) = self
+            .notices
+            .watch(bounded_commit(commit::run(
+                &mut connection,
+                rows,
+                Lock::Free,
+            )))
+            .await;
         let outcome = answer?.into_commit()?;
         certain(&outcome, warning)?;
         self.connection = Some(connection);
@@ -55,11 +74,23 @@ impl PostgresWriter {
     }
 
     /// Commits the transaction that holds the lock.
-    async fn commit_exclusive(&mut self, mut connection: PgConnection, rows: &commit::Rows<'_>) -> StoreResult<Commit> {
+    async fn commit_exclusive(
+        &mut self,
+        mut connection: PgConnection,
+        rows: &commit::Rows<'_>,
+    ) -> StoreResult<Commit> {
         // Died here: nothing is stored, whatever this statement did; COMMIT was not sent.
-        let run = async { commit::run(&mut connection, rows, Lock::Held).await.map_err(error::of_read)?.into_commit() };
+        let run = async {
+            commit::run(&mut connection, rows, Lock::Held)
+                .await
+                .map_err(error::of_read)?
+                .into_commit()
+        };
         let outcome = bounded(run).await;
-        if matches!(outcome, Err(StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Conflict(_))) {
+        if matches!(
+            outcome,
+            Err(StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Conflict(_))
+        ) {
             // Closing the connection rolls back as well, but not before the server notices.
             let _ = bounded(end(&mut connection)).await;
         }
@@ -77,7 +108,10 @@ impl PostgresWriter {
             }
         }
         // Died here: the database decides.
-        let (answer, warning) = self.notices.watch(bounded_commit(connection.execute("COMMIT"))).await;
+        let (answer, warning) = self
+            .notices
+            .watch(bounded_commit(connection.execute("COMMIT")))
+            .await;
         answer?;
         certain(&Commit::Done, warning)?;
         self.connection = Some(connection);
@@ -88,9 +122,9 @@ impl PostgresWriter {
 /// A commit that came with a warning may not be where it has to be.
 fn certain(outcome: &Commit, warning: Option<String>) -> StoreResult<()> {
     match warning {
-        Some(warning) if *outcome == Commit::Done => {
-            Err(StoreError::UnknownOutcome(format!("the commit came with a warning: {warning}")))
-        }
+        Some(warning) if *outcome == Commit::Done => Err(StoreError::UnknownOutcome(format!(
+            "the commit came with a warning: {warning}"
+        ))),
         Some(warning) => {
             tracing::warn!(%warning, "the database warns");
             Ok(())
@@ -100,14 +134,25 @@ fn certain(outcome: &Commit, warning: Option<String>) -> StoreResult<()> {
 }
 
 async fn end(connection: &mut PgConnection) -> StoreResult<()> {
-    connection.execute("ROLLBACK").await.map(|_| ()).map_err(error::of_read)
+    connection
+        .execute("ROLLBACK")
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
-/// Waits for the lock. The snapshot of this statement is older than the lock: read in later statements.
+/// Waits for the lock. The snapshot of this statement is older than the lock: read in later
+/// statements.
 async fn begin_exclusive(connection: &mut PgConnection, tree: TreeId) -> StoreResult<()> {
-    connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED").await.map_err(error::of_read)?;
+    connection
+        .execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+        .await
+        .map_err(error::of_read)?;
     let lock = sqlx::query("SELECT pg_advisory_xact_lock(-$1)").bind(tree.0);
-    lock.execute(connection).await.map(|_| ()).map_err(error::of_read)
+    lock.execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
 #[async_trait]
@@ -171,7 +216,12 @@ impl Read for PostgresWriter {
         own!(self, connection => reads::leaf_hashes(connection, tree, range))
     }
 
-    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+    async fn tile_roots(
+        &mut self,
+        tree: TreeId,
+        level: u8,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Hash>> {
         own!(self, connection => reads::tile_roots(connection, tree, level, range))
     }
 
@@ -179,7 +229,12 @@ impl Read for PostgresWriter {
         own!(self, connection => reads::full_tiles(connection, tree, tiles))
     }
 
-    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+    async fn find_leaves(
+        &mut self,
+        tree: TreeId,
+        leaf_hashes: &[Hash],
+        size: TreeSize,
+    ) -> StoreResult<Vec<EntryRef>> {
         own!(self, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
     }
 }

@@ -8,7 +8,9 @@ use tlog::{FullTile, TreeSize};
 use super::error;
 use super::reads::{json_hex, json_list};
 use crate::TreeId;
-use crate::store::encoding::{HashRows, PREFIX_BYTES, assign_found, counts_of, expected_rows, to_sql};
+use crate::store::encoding::{
+    HashRows, PREFIX_BYTES, assign_found, counts_of, expected_rows, to_sql,
+};
 use crate::store::records::{AuditRecord, TileRecord};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 
@@ -33,9 +35,18 @@ pub(super) async fn entries(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<AuditEntry>> {
-    let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
-    let records: Vec<AuditRecord> = query.fetch_all(&mut *connection).await.map_err(error::of_read)?;
-    let mut entries: Vec<AuditEntry> = records.into_iter().map(AuditRecord::into_audit).collect::<StoreResult<_>>()?;
+    let query = sqlx::query_as(ENTRIES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
+    let records: Vec<AuditRecord> = query
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
+    let mut entries: Vec<AuditEntry> = records
+        .into_iter()
+        .map(AuditRecord::into_audit)
+        .collect::<StoreResult<_>>()?;
     let (leaves, keys) = expected_rows(&entries)?;
     let leaves = found(connection, LEAF_ROWS, tree, leaves).await?;
     let keys = found(connection, INDEX_KEY_ROWS, tree, keys).await?;
@@ -50,13 +61,21 @@ async fn found(
     tree: TreeId,
     wanted: HashRows,
 ) -> StoreResult<HashRows> {
-    let wanted = json_list(wanted.into_iter().map(|(hash, index)| format!("[{},{index}]", json_hex(hash))));
+    let wanted = json_list(
+        wanted
+            .into_iter()
+            .map(|(hash, index)| format!("[{},{index}]", json_hex(hash))),
+    );
     let query = sqlx::query_as(sql).bind(tree.0).bind(wanted);
     let rows: Vec<(Vec<u8>, i64)> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    let keyed = rows.into_iter().map(|(hash, index)| match <[u8; PREFIX_BYTES]>::try_from(hash) {
-        Ok(hash) => Ok((hash, index)),
-        Err(_) => Err(StoreError::Damaged(format!("a hash row of leaf index {index}"))),
-    });
+    let keyed = rows
+        .into_iter()
+        .map(|(hash, index)| match <[u8; PREFIX_BYTES]>::try_from(hash) {
+            Ok(hash) => Ok((hash, index)),
+            Err(_) => Err(StoreError::Damaged(format!(
+                "a hash row of leaf index {index}"
+            ))),
+        });
     keyed.collect()
 }
 
@@ -70,13 +89,20 @@ pub(super) async fn tiles(
     from: u64,
     limit: u32,
 ) -> StoreResult<Vec<FullTile>> {
-    let query = sqlx::query_as(TILES).bind(tree.0).bind(level).bind(to_sql(from)?).bind(limit);
+    let query = sqlx::query_as(TILES)
+        .bind(tree.0)
+        .bind(level)
+        .bind(to_sql(from)?)
+        .bind(limit);
     let records: Vec<TileRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    records.into_iter().map(|record| record.into_full_tile(level)).collect()
+    records
+        .into_iter()
+        .map(|record| record.into_full_tile(level))
+        .collect()
 }
 
-/// One statement, so one snapshot: a round that commits meanwhile is in all of it or in none. For each table, rows below the
-/// size and rows at or beyond the newest head's.
+/// One statement, so one snapshot: a round that commits meanwhile is in all of it or in none. For
+/// each table, rows below the size and rows at or beyond the newest head's.
 const COUNTS: &str = "WITH newest(size) AS (SELECT coalesce(max(size), 0) FROM head WHERE tree_id = ?1)
     SELECT count(*) FILTER (WHERE leaf_index < ?2), count(*) FILTER (WHERE leaf_index >= (SELECT size FROM newest))
         FROM entry WHERE tree_id = ?1

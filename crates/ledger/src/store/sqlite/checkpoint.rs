@@ -1,15 +1,18 @@
 //! Checkpoints: copying what rounds wrote from the WAL into the file, beside the rounds.
 //!
-//! Left to itself SQLite copies within the commit that made the WAL long enough, and all who wait for that round, and for the next
-//! one, wait for the disk. A passive checkpoint on another connection holds up no writer. It cannot let the WAL begin anew while rounds
-//! go on behind it; that stays the business of [`super::session`]'s automatic checkpoint, which by then has little to copy.
+//! Left to itself SQLite copies within the commit that made the WAL long enough, and all who wait
+//! for that round, and for the next one, wait for the disk. A passive checkpoint on another
+//! connection holds up no writer. It cannot let the WAL begin anew while rounds go on behind it;
+//! that stays the business of [`super::session`]'s automatic checkpoint, which by then has little
+//! to copy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sqlx::sqlite::SqlitePool;
 
-/// Entries between two checkpoints: in a large log each changes three to four pages that no other one does, so some 16 MiB.
+/// Entries between two checkpoints: in a large log each changes three to four pages that no other
+/// one does, so some 16 MiB.
 const ENTRIES: usize = 1_024;
 
 /// Checkpoints of one file. Cheap to clone.
@@ -23,7 +26,11 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn new(connections: SqlitePool) -> Self {
-        Self { connections, entries: Arc::default(), under_way: Arc::default() }
+        Self {
+            connections,
+            entries: Arc::default(),
+            under_way: Arc::default(),
+        }
     }
 
     /// Notes a round, and begins a checkpoint if enough were written and none is under way.
@@ -34,11 +41,15 @@ impl Checkpoints {
         if waiting < ENTRIES {
             return;
         }
-        let Some(under_way) = self.begin() else { return };
+        let Some(under_way) = self.begin() else {
+            return;
+        };
         self.entries.store(0, Ordering::Relaxed);
         let connections = self.connections.clone();
         tokio::spawn(async move {
-            let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&connections).await;
+            let outcome = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                .execute(&connections)
+                .await;
             drop(under_way);
             if let Err(error) = outcome {
                 tracing::debug!(%error, "a checkpoint of the database's WAL");

@@ -1,4 +1,5 @@
-//! What a failure of SQLite means for the caller. Result codes: <https://www.sqlite.org/rescode.html>
+//! What a failure of SQLite means for the caller. Result codes:
+//! <https://www.sqlite.org/rescode.html>
 
 use sqlx::Error;
 
@@ -16,15 +17,20 @@ const CONSTRAINT_UNIQUE: i32 = CONSTRAINT | (8 << 8);
 
 /// A failure of a statement that stores nothing, or of one inside a transaction before its COMMIT.
 ///
-/// A full disk is [`StoreError::Unavailable`]: it is no entry's fault, and halving the round finds no culprit.
+/// A full disk is [`StoreError::Unavailable`]: it is no entry's fault, and halving the round finds
+/// no culprit.
 pub(super) fn of_read(error: Error) -> StoreError {
     let text = error.to_string();
     match (code(&error), &error) {
         (Some(code), _) => of_code(code, text),
         (None, Error::Encode(_) | Error::InvalidArgument(_)) => StoreError::Data(text),
-        (None, Error::Decode(_) | Error::ColumnDecode { .. } | Error::ColumnNotFound(_) | Error::RowNotFound) => {
-            StoreError::Damaged(text)
-        }
+        (
+            None,
+            Error::Decode(_)
+            | Error::ColumnDecode { .. }
+            | Error::ColumnNotFound(_)
+            | Error::RowNotFound,
+        ) => StoreError::Damaged(text),
         (None, _) => StoreError::Unavailable(text),
     }
 }
@@ -32,15 +38,18 @@ pub(super) fn of_read(error: Error) -> StoreError {
 /// A failure of opening: what is no database, or cannot be read at all, is not this log's.
 pub(super) fn of_open(error: Error) -> StoreError {
     match code(&error).map(primary) {
-        Some(NOT_A_DATABASE) => StoreError::Unusable("the file is not an SQLite database".to_owned()),
+        Some(NOT_A_DATABASE) => {
+            StoreError::Unusable("the file is not an SQLite database".to_owned())
+        }
         _ => of_read(error),
     }
 }
 
 /// A failure of COMMIT.
 ///
-/// The pages go to the WAL before they are synced: after a failed write or sync the commit record may be in the file and come
-/// to life when the file is opened next, unless a later commit overwrites it. Only a lock that was not had is certain.
+/// The pages go to the WAL before they are synced: after a failed write or sync the commit record
+/// may be in the file and come to life when the file is opened next, unless a later commit
+/// overwrites it. Only a lock that was not had is certain.
 pub(super) fn of_commit(error: Error) -> StoreError {
     match code(&error).map(primary) {
         Some(BUSY | LOCKED) => StoreError::Conflict(error.to_string()),

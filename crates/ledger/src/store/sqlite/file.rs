@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::store::{StoreError, StoreResult};
 
-/// The file behind a path at one moment. After a backup was put in its place, an open connection would go on writing to the
-/// old file, which has no name any more: acknowledged entries would be gone with the process.
+/// The file behind a path at one moment. After a backup was put in its place, an open connection
+/// would go on writing to the old file, which has no name any more: acknowledged entries would be
+/// gone with the process.
 pub(super) struct FileIdentity {
     path: PathBuf,
     device_and_inode: (u64, u64),
@@ -14,7 +15,10 @@ pub(super) struct FileIdentity {
 
 impl FileIdentity {
     pub(super) fn of(path: &Path) -> StoreResult<Self> {
-        Ok(Self { path: path.to_owned(), device_and_inode: device_and_inode(path)? })
+        Ok(Self {
+            path: path.to_owned(),
+            device_and_inode: device_and_inode(path)?,
+        })
     }
 
     /// Fails if the path leads to another file now. One `stat`, a microsecond.
@@ -22,11 +26,16 @@ impl FileIdentity {
         if device_and_inode(&self.path)? == self.device_and_inode {
             return Ok(());
         }
-        Err(StoreError::Unavailable(format!("{} was replaced while it was open", self.path.display())))
+        Err(StoreError::Unavailable(format!(
+            "{} was replaced while it was open",
+            self.path.display()
+        )))
     }
 }
 
 fn device_and_inode(path: &Path) -> StoreResult<(u64, u64)> {
-    let metadata = path.metadata().map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
+    let metadata = path
+        .metadata()
+        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
     Ok((metadata.dev(), metadata.ino()))
 }

@@ -14,9 +14,15 @@ use crate::store::{PublicationRow, Publisher, StoreResult};
 const NEWEST: &str = "SELECT prev_size, size, root, time, checkpoint FROM publication
     WHERE tree_id = ?1 ORDER BY prev_size DESC LIMIT 1";
 
-pub(super) async fn newest(connection: &mut SqliteConnection, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
-    let row: Option<PublicationRecord> =
-        sqlx::query_as(NEWEST).bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+pub(super) async fn newest(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+) -> StoreResult<Option<PublicationRow>> {
+    let row: Option<PublicationRecord> = sqlx::query_as(NEWEST)
+        .bind(tree.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
     row.map(PublicationRecord::into_publication).transpose()
 }
 
@@ -29,9 +35,14 @@ pub(super) async fn page(
     from: Option<TreeSize>,
     limit: u32,
 ) -> StoreResult<Vec<PublicationRow>> {
-    let query = sqlx::query_as(PAGE).bind(tree.0).bind(prev_size_to_sql(from)?).bind(limit);
+    let query = sqlx::query_as(PAGE)
+        .bind(tree.0)
+        .bind(prev_size_to_sql(from)?)
+        .bind(limit);
     let rows: Vec<PublicationRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    rows.into_iter().map(PublicationRecord::into_publication).collect()
+    rows.into_iter()
+        .map(PublicationRecord::into_publication)
+        .collect()
 }
 
 /// The compare-and-set.
@@ -65,7 +76,10 @@ impl Publisher for SqlitePublisher {
             .bind(publication.time)
             .bind(&publication.checkpoint);
         // Died here: the WAL holds the whole row or does not.
-        let done = query.execute(&mut *connection).await.map_err(error::of_commit)?;
+        let done = query
+            .execute(&mut *connection)
+            .await
+            .map_err(error::of_commit)?;
         Ok(done.rows_affected() == 1)
     }
 }

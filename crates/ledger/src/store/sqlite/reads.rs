@@ -1,7 +1,8 @@
 //! Queries of the read path, one statement each, on whatever connection they are given.
 //!
-//! Lists go in as one JSON text: a statement per row, or a text per length of a list, would cost more than all the rest.
-//! `CROSS JOIN` keeps SQLite to the order written: the list first, then look-ups by primary key.
+//! Lists go in as one JSON text: a statement per row, or a text per length of a list, would cost
+//! more than all the rest. `CROSS JOIN` keeps SQLite to the order written: the list first, then
+//! look-ups by primary key.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
@@ -15,12 +16,17 @@ use crate::store::encoding::{dense, from_sql, hash, prefix, tile_name, to_sql, u
 use crate::store::records::{EntryRecord, HeadRecord};
 use crate::store::{EntryRef, HeadRow, StoreError, StoreResult, StoredEntry};
 
-const NEWEST_HEAD: &str =
-    "SELECT prev_size, size, root, time FROM head WHERE tree_id = ?1 ORDER BY prev_size DESC LIMIT 1";
+const NEWEST_HEAD: &str = "SELECT prev_size, size, root, time FROM head WHERE tree_id = ?1 ORDER BY prev_size DESC LIMIT 1";
 
-pub(super) async fn newest_head(connection: &mut SqliteConnection, tree: TreeId) -> StoreResult<Option<HeadRow>> {
-    let head: Option<HeadRecord> =
-        sqlx::query_as(NEWEST_HEAD).bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
+pub(super) async fn newest_head(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+) -> StoreResult<Option<HeadRow>> {
+    let head: Option<HeadRecord> = sqlx::query_as(NEWEST_HEAD)
+        .bind(tree.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
     head.map(HeadRecord::into_head).transpose()
 }
 
@@ -33,7 +39,10 @@ pub(super) async fn heads(
     from: TreeSize,
     limit: u32,
 ) -> StoreResult<Vec<HeadRow>> {
-    let query = sqlx::query_as(HEADS).bind(tree.0).bind(to_sql(from.0)?).bind(limit);
+    let query = sqlx::query_as(HEADS)
+        .bind(tree.0)
+        .bind(to_sql(from.0)?)
+        .bind(limit);
     let heads: Vec<HeadRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     heads.into_iter().map(HeadRecord::into_head).collect()
 }
@@ -46,9 +55,15 @@ pub(super) async fn leaf_hashes(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<Hash>> {
-    let query = sqlx::query_as(LEAF_HASHES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let query = sqlx::query_as(LEAF_HASHES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    dense(&range, rows, "entry")?.iter().map(|bytes| hash(bytes, "entry.leaf_hash")).collect()
+    dense(&range, rows, "entry")?
+        .iter()
+        .map(|bytes| hash(bytes, "entry.leaf_hash"))
+        .collect()
 }
 
 const TILE_ROOTS: &str = "SELECT \"index\", root FROM tile
@@ -60,10 +75,17 @@ pub(super) async fn tile_roots(
     level: u8,
     range: Range<u64>,
 ) -> StoreResult<Vec<Hash>> {
-    let query = sqlx::query_as(TILE_ROOTS).bind(tree.0).bind(level).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let query = sqlx::query_as(TILE_ROOTS)
+        .bind(tree.0)
+        .bind(level)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
     let table = format!("tile level {level} index");
-    dense(&range, rows, &table)?.iter().map(|bytes| hash(bytes, "tile.root")).collect()
+    dense(&range, rows, &table)?
+        .iter()
+        .map(|bytes| hash(bytes, "tile.root"))
+        .collect()
 }
 
 const FULL_TILES: &str = "SELECT t.hashes FROM json_each(?2) w
@@ -75,12 +97,19 @@ pub(super) async fn full_tiles(
     tree: TreeId,
     tiles: &[TileId],
 ) -> StoreResult<Vec<Vec<Hash>>> {
-    let wanted = json_list(tiles.iter().map(|tile| format!("[{},{}]", tile.level, tile.index)));
+    let wanted = json_list(
+        tiles
+            .iter()
+            .map(|tile| format!("[{},{}]", tile.level, tile.index)),
+    );
     let query = sqlx::query_scalar(FULL_TILES).bind(tree.0).bind(wanted);
     let rows: Vec<Option<Vec<u8>>> = query.fetch_all(connection).await.map_err(error::of_read)?;
     let hashes = rows.into_iter().zip(tiles).map(|(row, &tile)| match row {
         Some(bytes) => unpack_hashes(&bytes, tile),
-        None => Err(StoreError::Damaged(format!("{} is missing", tile_name(tile)))),
+        None => Err(StoreError::Damaged(format!(
+            "{} is missing",
+            tile_name(tile)
+        ))),
     });
     hashes.collect()
 }
@@ -98,10 +127,21 @@ pub(super) async fn find_leaves(
     let wanted: HashSet<&Hash> = leaf_hashes.iter().collect();
     let prefixes: BTreeSet<[u8; 16]> = leaf_hashes.iter().map(prefix).collect();
     let prefixes = json_list(prefixes.into_iter().map(json_hex));
-    let query = sqlx::query_as(FIND_LEAVES).bind(tree.0).bind(prefixes).bind(to_sql(size.0)?);
+    let query = sqlx::query_as(FIND_LEAVES)
+        .bind(tree.0)
+        .bind(prefixes)
+        .bind(to_sql(size.0)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    let found = rows.iter().map(|(index, leaf_hash)| entry_ref(*index, leaf_hash));
-    found.filter(|found| found.as_ref().map_or(true, |entry| wanted.contains(&entry.leaf_hash))).collect()
+    let found = rows
+        .iter()
+        .map(|(index, leaf_hash)| entry_ref(*index, leaf_hash));
+    found
+        .filter(|found| {
+            found
+                .as_ref()
+                .map_or(true, |entry| wanted.contains(&entry.leaf_hash))
+        })
+        .collect()
 }
 
 const ENTRIES: &str =
@@ -120,9 +160,14 @@ pub(super) async fn entries(
     size: TreeSize,
 ) -> StoreResult<Vec<StoredEntry>> {
     // An index beyond 63 bits is no entry's, and no integer in SQLite's JSON.
-    let indexes = indexes.iter().filter(|index| i64::try_from(index.0).is_ok());
+    let indexes = indexes
+        .iter()
+        .filter(|index| i64::try_from(index.0).is_ok());
     let wanted = json_list(indexes.map(LeafIndex::to_string));
-    let query = sqlx::query_as(ENTRIES).bind(tree.0).bind(wanted).bind(to_sql(size.0)?);
+    let query = sqlx::query_as(ENTRIES)
+        .bind(tree.0)
+        .bind(wanted)
+        .bind(to_sql(size.0)?);
     let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     entries.into_iter().map(EntryRecord::into_stored).collect()
 }
@@ -135,7 +180,10 @@ pub(super) async fn bodies(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<Vec<u8>>> {
-    let query = sqlx::query_as(BODIES).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let query = sqlx::query_as(BODIES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
     let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
     dense(&range, rows, "body")
 }

@@ -18,15 +18,32 @@ const STANDING: &str = "SELECT t.state, h.prev_size, h.size, h.root, h.time
     FROM tree t LEFT JOIN head h ON h.tree_id = t.tree_id
     WHERE t.tree_id = ?1 ORDER BY h.prev_size DESC LIMIT 1";
 
-type StandingRecord = (String, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<i64>);
+type StandingRecord = (
+    String,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<i64>,
+);
 
-pub(super) async fn standing(connection: &mut SqliteConnection, tree: TreeId) -> StoreResult<Option<Standing>> {
+pub(super) async fn standing(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+) -> StoreResult<Option<Standing>> {
     let query = sqlx::query_as(STANDING).bind(tree.0);
-    let record: Option<StandingRecord> = query.fetch_optional(connection).await.map_err(error::of_read)?;
+    let record: Option<StandingRecord> = query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
     record
         .map(|(name, prev_size, size, root, time)| {
-            let head = HeadRecord::of_columns(prev_size, size, root, time).map(HeadRecord::into_head).transpose()?;
-            Ok(Standing { state: state(&name)?, head })
+            let head = HeadRecord::of_columns(prev_size, size, root, time)
+                .map(HeadRecord::into_head)
+                .transpose()?;
+            Ok(Standing {
+                state: state(&name)?,
+                head,
+            })
         })
         .transpose()
 }
@@ -35,25 +52,53 @@ const REGISTER: &str = "INSERT INTO next_key (name, spki)
     SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = ?2)
     ON CONFLICT (name) DO UPDATE SET spki = excluded.spki";
 
-pub(super) async fn register(connection: &mut SqliteConnection, name: &str, spki: &[u8]) -> StoreResult<bool> {
+pub(super) async fn register(
+    connection: &mut SqliteConnection,
+    name: &str,
+    spki: &[u8],
+) -> StoreResult<bool> {
     let query = sqlx::query(REGISTER).bind(name).bind(spki);
-    query.execute(connection).await.map(|done| done.rows_affected() > 0).map_err(error::of_commit)
+    query
+        .execute(connection)
+        .await
+        .map(|done| done.rows_affected() > 0)
+        .map_err(error::of_commit)
 }
 
-pub(super) async fn next_key(connection: &mut SqliteConnection, name: &str) -> StoreResult<Option<Vec<u8>>> {
+pub(super) async fn next_key(
+    connection: &mut SqliteConnection,
+    name: &str,
+) -> StoreResult<Option<Vec<u8>>> {
     let query = sqlx::query_scalar("SELECT spki FROM next_key WHERE name = ?1").bind(name);
-    query.fetch_optional(connection).await.map_err(error::of_read)
+    query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)
 }
 
-pub(super) async fn forget_next_key(connection: &mut SqliteConnection, name: &str, spki: &[u8]) -> StoreResult<()> {
-    let query = sqlx::query("DELETE FROM next_key WHERE name = ?1 AND spki = ?2").bind(name).bind(spki);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+pub(super) async fn forget_next_key(
+    connection: &mut SqliteConnection,
+    name: &str,
+    spki: &[u8],
+) -> StoreResult<()> {
+    let query = sqlx::query("DELETE FROM next_key WHERE name = ?1 AND spki = ?2")
+        .bind(name)
+        .bind(spki);
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_commit)
 }
 
-const NOTE_SERVER: &str = "INSERT INTO server (server_id, name, place, log_ids, seen) VALUES (?1, ?2, ?3, ?4, ?5)
+const NOTE_SERVER: &str =
+    "INSERT INTO server (server_id, name, place, log_ids, seen) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (server_id) DO UPDATE SET log_ids = excluded.log_ids, seen = excluded.seen";
 
-pub(super) async fn note_server(connection: &mut SqliteConnection, server: &ServerRow) -> StoreResult<()> {
+pub(super) async fn note_server(
+    connection: &mut SqliteConnection,
+    server: &ServerRow,
+) -> StoreResult<()> {
     let now = reads::now_millis(connection).await?;
     let query = sqlx::query(NOTE_SERVER)
         .bind(&server.server_id)
@@ -61,16 +106,26 @@ pub(super) async fn note_server(connection: &mut SqliteConnection, server: &Serv
         .bind(&server.place)
         .bind(pack_log_ids(&server.log_ids))
         .bind(now);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
-pub(super) async fn forget_server(connection: &mut SqliteConnection, server_id: &str) -> StoreResult<()> {
+pub(super) async fn forget_server(
+    connection: &mut SqliteConnection,
+    server_id: &str,
+) -> StoreResult<()> {
     let query = sqlx::query("DELETE FROM server WHERE server_id = ?1").bind(server_id);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_read)
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_read)
 }
 
-const SERVERS: &str =
-    "SELECT server_id, name, place, log_ids FROM server WHERE name = ?1 AND seen >= ?2 ORDER BY server_id";
+const SERVERS: &str = "SELECT server_id, name, place, log_ids FROM server WHERE name = ?1 AND seen >= ?2 ORDER BY server_id";
 
 pub(super) async fn servers(
     connection: &mut SqliteConnection,
@@ -79,8 +134,12 @@ pub(super) async fn servers(
 ) -> StoreResult<Vec<ServerRow>> {
     let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 100);
     let now = reads::now_millis(connection).await?;
-    let forget = sqlx::query("DELETE FROM server WHERE seen < ?1").bind(now.saturating_sub(100 * millis));
-    forget.execute(&mut *connection).await.map_err(error::of_read)?;
+    let forget =
+        sqlx::query("DELETE FROM server WHERE seen < ?1").bind(now.saturating_sub(100 * millis));
+    forget
+        .execute(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
     let query = sqlx::query_as(SERVERS).bind(name).bind(now - millis);
     let records: Vec<ServerRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     records.into_iter().map(ServerRecord::into_server).collect()
@@ -91,27 +150,67 @@ const MAY_FREEZE: &str = "SELECT t.first_log_index FROM tree t JOIN next_key k U
 
 const FREEZE: &str = "UPDATE tree SET state = 'frozen', frozen_at = ?2 WHERE tree_id = ?1";
 
-const CLOSE: &str = "INSERT INTO head (tree_id, prev_size, size, root, time) VALUES (?1, ?2, ?2, ?3, ?4)";
+const CLOSE: &str =
+    "INSERT INTO head (tree_id, prev_size, size, root, time) VALUES (?1, ?2, ?2, ?3, ?4)";
 
 /// The transaction holds the file's lock, so nothing else is under way.
-pub(super) async fn freeze(connection: &mut SqliteConnection, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_read)?;
-    let next_log_key = next.keys.iter().find(|key| key.role == KeyRole::Log).map(|key| key.spki.as_slice());
-    let query = sqlx::query_scalar(MAY_FREEZE).bind(tree.0).bind(next_log_key);
-    let first: Option<i64> = query.fetch_optional(&mut *transaction).await.map_err(error::of_read)?;
+pub(super) async fn freeze(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    next: &TreeRow,
+) -> StoreResult<Freeze> {
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(error::of_read)?;
+    let next_log_key = next
+        .keys
+        .iter()
+        .find(|key| key.role == KeyRole::Log)
+        .map(|key| key.spki.as_slice());
+    let query = sqlx::query_scalar(MAY_FREEZE)
+        .bind(tree.0)
+        .bind(next_log_key);
+    let first: Option<i64> = query
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(error::of_read)?;
     let Some(first) = first else {
         transaction.rollback().await.map_err(error::of_read)?;
         return Ok(Freeze::Refused);
     };
     let newest = reads::newest_head(&mut transaction, tree).await?;
     let last = HeadRow::last_after(newest);
-    let close = sqlx::query(CLOSE).bind(tree.0).bind(to_sql(last.size.0)?).bind(last.root.0.to_vec()).bind(last.time);
-    close.execute(&mut *transaction).await.map_err(error::of_read)?;
-    let update = sqlx::query(FREEZE).bind(tree.0).bind(next.created_at.max(last.time));
-    update.execute(&mut *transaction).await.map_err(error::of_read)?;
+    let close = sqlx::query(CLOSE)
+        .bind(tree.0)
+        .bind(to_sql(last.size.0)?)
+        .bind(last.root.0.to_vec())
+        .bind(last.time);
+    close
+        .execute(&mut *transaction)
+        .await
+        .map_err(error::of_read)?;
+    let update = sqlx::query(FREEZE)
+        .bind(tree.0)
+        .bind(next.created_at.max(last.time));
+    update
+        .execute(&mut *transaction)
+        .await
+        .map_err(error::of_read)?;
     let first_log_index = from_sql(first, "tree.first_log_index")? + last.size.0;
-    if !trees::insert(&mut transaction, &TreeRow { first_log_index, ..next.clone() }).await? {
-        return Err(StoreError::Data(format!("another tree has the ID or an origin of {}", next.origin_v1)));
+    if !trees::insert(
+        &mut transaction,
+        &TreeRow {
+            first_log_index,
+            ..next.clone()
+        },
+    )
+    .await?
+    {
+        return Err(StoreError::Data(format!(
+            "another tree has the ID or an origin of {}",
+            next.origin_v1
+        )));
     }
     // Died here: the WAL holds the whole commit record or does not.
     transaction.commit().await.map_err(error::of_commit)?;
@@ -131,9 +230,15 @@ pub(super) async fn unsigned(
     tree: TreeId,
     range: Range<u64>,
 ) -> StoreResult<Vec<LeafIndex>> {
-    let query = sqlx::query_scalar(UNSIGNED).bind(tree.0).bind(to_sql(range.start)?).bind(to_sql(range.end)?);
+    let query = sqlx::query_scalar(UNSIGNED)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
     let indexes: Vec<i64> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    indexes.into_iter().map(|index| from_sql(index, "entry.leaf_index").map(LeafIndex)).collect()
+    indexes
+        .into_iter()
+        .map(|index| from_sql(index, "entry.leaf_index").map(LeafIndex))
+        .collect()
 }
 
 const KEEP_FINAL: &str = "INSERT INTO final_checkpoint (tree_id, checkpoint_v1, checkpoint_v2)
@@ -144,16 +249,31 @@ pub(super) async fn keep_final(
     tree: TreeId,
     last: &FinalCheckpoint,
 ) -> StoreResult<()> {
-    let query = sqlx::query(KEEP_FINAL).bind(tree.0).bind(&last.checkpoint_v1).bind(&last.checkpoint_v2);
-    query.execute(connection).await.map(|_| ()).map_err(error::of_commit)
+    let query = sqlx::query(KEEP_FINAL)
+        .bind(tree.0)
+        .bind(&last.checkpoint_v1)
+        .bind(&last.checkpoint_v2);
+    query
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(error::of_commit)
 }
 
 pub(super) async fn final_checkpoint(
     connection: &mut SqliteConnection,
     tree: TreeId,
 ) -> StoreResult<Option<FinalCheckpoint>> {
-    let query = sqlx::query_as("SELECT checkpoint_v1, checkpoint_v2 FROM final_checkpoint WHERE tree_id = ?1");
-    let texts: Option<(String, String)> =
-        query.bind(tree.0).fetch_optional(connection).await.map_err(error::of_read)?;
-    Ok(texts.map(|(checkpoint_v1, checkpoint_v2)| FinalCheckpoint { checkpoint_v1, checkpoint_v2 }))
+    let query = sqlx::query_as(
+        "SELECT checkpoint_v1, checkpoint_v2 FROM final_checkpoint WHERE tree_id = ?1",
+    );
+    let texts: Option<(String, String)> = query
+        .bind(tree.0)
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
+    Ok(texts.map(|(checkpoint_v1, checkpoint_v2)| FinalCheckpoint {
+        checkpoint_v1,
+        checkpoint_v2,
+    }))
 }

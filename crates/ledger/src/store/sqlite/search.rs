@@ -40,8 +40,16 @@ pub(super) async fn newest(
     let (from, below) = (to_sql(range.start)?, to_sql(range.end)?);
     let mut newest = Vec::new();
     for text in texts {
-        let query = sqlx::query_scalar(statement).bind(tree.0).bind(text).bind(from).bind(below).bind(limit);
-        let of_text: String = query.fetch_one(&mut *connection).await.map_err(error::of_read)?;
+        let query = sqlx::query_scalar(statement)
+            .bind(tree.0)
+            .bind(text)
+            .bind(from)
+            .bind(below)
+            .bind(limit);
+        let of_text: String = query
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(error::of_read)?;
         newest.extend(leaf_indexes(&of_text)?);
     }
     newest.sort_unstable_by_key(|index| std::cmp::Reverse(*index));
@@ -50,11 +58,13 @@ pub(super) async fn newest(
     Ok(newest)
 }
 
-const WITH_KEY: &str = "SELECT json_group_array(candidate.value) FROM json_each(?3) candidate WHERE EXISTS (
+const WITH_KEY: &str =
+    "SELECT json_group_array(candidate.value) FROM json_each(?3) candidate WHERE EXISTS (
     SELECT 1 FROM json_each(?2) wanted CROSS JOIN index_key k
         ON k.tree_id = ?1 AND k.key_hash = unhex(wanted.value) AND k.leaf_index = candidate.value)";
 
-const OF_KIND: &str = "SELECT json_group_array(candidate.value) FROM json_each(?3) candidate WHERE EXISTS (
+const OF_KIND: &str =
+    "SELECT json_group_array(candidate.value) FROM json_each(?3) candidate WHERE EXISTS (
     SELECT 1 FROM json_each(?2) wanted CROSS JOIN entry e
         ON e.tree_id = ?1 AND e.leaf_index = candidate.value AND e.kind = wanted.value)";
 
@@ -69,7 +79,10 @@ pub(super) async fn meeting(
         Condition::Keys(texts) => (WITH_KEY, json_texts(&hex_hashes(texts))),
         Condition::Kinds(tags) => (OF_KIND, json_texts(tags)),
     };
-    let query = sqlx::query_scalar(statement).bind(tree.0).bind(texts).bind(json_indexes(indexes));
+    let query = sqlx::query_scalar(statement)
+        .bind(tree.0)
+        .bind(texts)
+        .bind(json_indexes(indexes));
     let meeting: String = query.fetch_one(connection).await.map_err(error::of_read)?;
     leaf_indexes(&meeting)
 }
@@ -89,9 +102,17 @@ pub(super) async fn found(
     indexes: &[u64],
     conditions: &[Condition],
 ) -> StoreResult<Vec<FoundEntry>> {
-    let asks_for_keys = conditions.iter().any(|condition| matches!(condition, Condition::Keys(_)));
-    let statement = if asks_for_keys { FOUND_WITH_KEYS } else { FOUND };
-    let rows = sqlx::query_as(statement).bind(tree.0).bind(json_indexes(indexes));
+    let asks_for_keys = conditions
+        .iter()
+        .any(|condition| matches!(condition, Condition::Keys(_)));
+    let statement = if asks_for_keys {
+        FOUND_WITH_KEYS
+    } else {
+        FOUND
+    };
+    let rows = sqlx::query_as(statement)
+        .bind(tree.0)
+        .bind(json_indexes(indexes));
     let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
     into_found(rows, conditions)
 }
@@ -114,14 +135,28 @@ pub(super) async fn search_each(
     for query in queries {
         let hash = IndexKeyHash::of(&query.key).0.to_vec();
         let (from, below) = (to_sql(query.range.start)?, to_sql(query.range.end)?);
-        let rows = sqlx::query_as(OF_ONE_KEY).bind(tree.0).bind(hash).bind(from).bind(below).bind(limit);
-        pages.push(key_page(rows.fetch_all(&mut *connection).await.map_err(error::of_read)?, query, limit)?);
+        let rows = sqlx::query_as(OF_ONE_KEY)
+            .bind(tree.0)
+            .bind(hash)
+            .bind(from)
+            .bind(below)
+            .bind(limit);
+        pages.push(key_page(
+            rows.fetch_all(&mut *connection)
+                .await
+                .map_err(error::of_read)?,
+            query,
+            limit,
+        )?);
     }
     Ok(pages)
 }
 
 fn hex_hashes(texts: &[String]) -> Vec<String> {
-    key_hashes(texts).into_iter().map(|hash| hex::encode(hash.0)).collect()
+    key_hashes(texts)
+        .into_iter()
+        .map(|hash| hex::encode(hash.0))
+        .collect()
 }
 
 /// Hashes in hexadecimal or tags of kinds, neither of which has a character that JSON escapes.
@@ -135,11 +170,18 @@ fn json_indexes(indexes: &[u64]) -> String {
 
 fn leaf_indexes(json: &str) -> StoreResult<Vec<u64>> {
     let damaged = |_| StoreError::Damaged(format!("leaf indexes are {json:.64}"));
-    let indexes = json.trim_start_matches('[').trim_end_matches(']').split(',').filter(|index| !index.is_empty());
-    indexes.map(|index| index.parse().map_err(damaged)).collect()
+    let indexes = json
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .split(',')
+        .filter(|index| !index.is_empty());
+    indexes
+        .map(|index| index.parse().map_err(damaged))
+        .collect()
 }
 
-/// Times never go back along a tree, so the first entry of a time is found by halving: a look-up for each bit of the size.
+/// Times never go back along a tree, so the first entry of a time is found by halving: a look-up
+/// for each bit of the size.
 const FIRST_AT: &str = "WITH RECURSIVE half(low, high) AS (
     SELECT 0, ?3
     UNION ALL
@@ -155,8 +197,15 @@ pub(super) async fn first_at(
     time: i64,
     size: TreeSize,
 ) -> StoreResult<LeafIndex> {
-    let query = sqlx::query_scalar(FIRST_AT).bind(tree.0).bind(time).bind(to_sql(size.0)?);
-    let first: Option<i64> = query.fetch_optional(connection).await.map_err(error::of_read)?;
-    let first = first.ok_or_else(|| StoreError::Damaged(format!("table entry: one below {size} is missing")))?;
+    let query = sqlx::query_scalar(FIRST_AT)
+        .bind(tree.0)
+        .bind(time)
+        .bind(to_sql(size.0)?);
+    let first: Option<i64> = query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
+    let first = first
+        .ok_or_else(|| StoreError::Damaged(format!("table entry: one below {size} is missing")))?;
     Ok(LeafIndex(from_sql(first, "entry.leaf_index")?))
 }

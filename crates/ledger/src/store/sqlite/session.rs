@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::fs::OpenOptions;
 use tokio::time::Instant;
@@ -20,17 +22,20 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 /// Versions that were applied.
 const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 
-/// Page cache of a reader, KiB: the inner pages of all b-trees. The leaves come from the system's cache.
+/// Page cache of a reader, KiB: the inner pages of all b-trees. The leaves come from the system's
+/// cache.
 const READER_CACHE_KIB: u32 = 2 * 1024;
 
-/// Page cache of the writer, KiB: with those of readers and searches at most 22 MiB, well below the 40 MiB of an idle server.
+/// Page cache of the writer, KiB: with those of readers and searches at most 22 MiB, well below the
+/// 40 MiB of an idle server.
 const WRITER_CACHE_KIB: u32 = 8 * 1024;
 
-/// Pages in the WAL before the writer itself checkpoints, so that the WAL begins anew: 128 MiB. Most of them were copied beside the
-/// rounds by then ([`super::checkpoint`]).
+/// Pages in the WAL before the writer itself checkpoints, so that the WAL begins anew: 128 MiB.
+/// Most of them were copied beside the rounds by then ([`super::checkpoint`]).
 const CHECKPOINT_PAGES: u32 = 32_000;
 
-/// The WAL file is cut back to this size, bytes, after a checkpoint: it has room for all those pages, and keeps it.
+/// The WAL file is cut back to this size, bytes, after a checkpoint: it has room for all those
+/// pages, and keeps it.
 const WAL_SIZE_LIMIT: u32 = 136 * 1024 * 1024;
 
 /// Between two attempts to open a file that somebody else is opening.
@@ -39,10 +44,19 @@ const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The connection for the rare writes is closed when it was idle for this long.
 const SIDE_WRITER_IDLE: Duration = Duration::from_secs(60);
 
-/// Makes the file with mode 0600; SQLite gives its WAL the same mode. An existing file is left as it is.
+/// Makes the file with mode 0600; SQLite gives its WAL the same mode. An existing file is left as
+/// it is.
 pub(super) async fn create_file(path: &Path) -> StoreResult<()> {
-    let opened = OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(path).await;
-    opened.map(|_| ()).map_err(|error| StoreError::Unusable(format!("{}: {error}", path.display())))
+    let opened = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .await;
+    opened
+        .map(|_| ())
+        .map_err(|error| StoreError::Unusable(format!("{}: {error}", path.display())))
 }
 
 /// Options of all connections.
@@ -67,8 +81,8 @@ fn kib(size: u32) -> String {
     format!("-{size}")
 }
 
-/// The pool for reads: its connections refuse to write. They are not opened read-only, because the WAL's index is shared
-/// memory that every connection must be able to set up.
+/// The pool for reads: its connections refuse to write. They are not opened read-only, because the
+/// WAL's index is shared memory that every connection must be able to set up.
 pub(super) fn readers(options: &SqliteConnectOptions) -> SqlitePool {
     pool_of(READ_CONNECTIONS, options)
 }
@@ -79,7 +93,10 @@ pub(super) fn searchers(options: &SqliteConnectOptions) -> SqlitePool {
 }
 
 fn pool_of(connections: u32, options: &SqliteConnectOptions) -> SqlitePool {
-    let options = options.clone().pragma("query_only", "ON").pragma("cache_size", kib(READER_CACHE_KIB));
+    let options = options
+        .clone()
+        .pragma("query_only", "ON")
+        .pragma("cache_size", kib(READER_CACHE_KIB));
     SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(CONNECT_TIMEOUT)
@@ -103,7 +120,9 @@ pub(super) fn side_writer(options: &SqliteConnectOptions) -> SqlitePool {
 
 /// The sequencer's connection.
 pub(super) async fn writer(options: &SqliteConnectOptions) -> StoreResult<SqliteConnection> {
-    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_read)?;
+    let mut connection = SqliteConnection::connect_with(options)
+        .await
+        .map_err(error::of_read)?;
     check_journal(&mut connection).await?;
     Ok(connection)
 }
@@ -118,8 +137,8 @@ pub(super) async fn check_schema(options: &SqliteConnectOptions) -> StoreResult<
     patiently(options, |options| Box::pin(check_schema_once(options))).await
 }
 
-/// Tries again while somebody else opens or closes the file: SQLite does not wait for that by itself, as the first connection
-/// switches to WAL and the last one puts the WAL away.
+/// Tries again while somebody else opens or closes the file: SQLite does not wait for that by
+/// itself, as the first connection switches to WAL and the last one puts the WAL away.
 async fn patiently<'o>(
     options: &'o SqliteConnectOptions,
     attempt: fn(&'o SqliteConnectOptions) -> BoxFuture<'o, StoreResult<()>>,
@@ -127,9 +146,13 @@ async fn patiently<'o>(
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match attempt(options).await {
-            Err(StoreError::Conflict(_)) if Instant::now() < deadline => tokio::time::sleep(BUSY_PAUSE).await,
+            Err(StoreError::Conflict(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(BUSY_PAUSE).await
+            }
             Err(StoreError::Conflict(_)) => {
-                return Err(StoreError::Unavailable("another process holds the database".to_owned()));
+                return Err(StoreError::Unavailable(
+                    "another process holds the database".to_owned(),
+                ));
             }
             outcome => return outcome,
         }
@@ -138,9 +161,14 @@ async fn patiently<'o>(
 
 /// One transaction that holds the file's lock: sqlx itself takes no lock here.
 async fn migrate_once(options: &SqliteConnectOptions) -> StoreResult<()> {
-    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
+    let mut connection = SqliteConnection::connect_with(options)
+        .await
+        .map_err(error::of_open)?;
     check_journal(&mut connection).await?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_open)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(error::of_open)?;
     MIGRATIONS
         .run_direct(None, &mut *transaction, false)
         .await
@@ -150,17 +178,29 @@ async fn migrate_once(options: &SqliteConnectOptions) -> StoreResult<()> {
 }
 
 async fn check_schema_once(options: &SqliteConnectOptions) -> StoreResult<()> {
-    let mut connection = SqliteConnection::connect_with(options).await.map_err(error::of_open)?;
-    let is_there = sqlx::query_scalar("SELECT count(*) > 0 FROM sqlite_master WHERE name = '_sqlx_migrations'");
-    let applied = match is_there.fetch_one(&mut connection).await.map_err(error::of_open)? {
+    let mut connection = SqliteConnection::connect_with(options)
+        .await
+        .map_err(error::of_open)?;
+    let is_there = sqlx::query_scalar(
+        "SELECT count(*) > 0 FROM sqlite_master WHERE name = '_sqlx_migrations'",
+    );
+    let applied = match is_there
+        .fetch_one(&mut connection)
+        .await
+        .map_err(error::of_open)?
+    {
         false => Vec::new(),
-        true => sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await.map_err(error::of_open)?,
+        true => sqlx::query_scalar(APPLIED)
+            .fetch_all(&mut connection)
+            .await
+            .map_err(error::of_open)?,
     };
     connection.close().await.map_err(error::of_read)?;
     schema::check(&MIGRATIONS, &applied)
 }
 
-/// Network file systems and some others cannot do WAL: SQLite then silently stays with another journal.
+/// Network file systems and some others cannot do WAL: SQLite then silently stays with another
+/// journal.
 async fn check_journal(connection: &mut SqliteConnection) -> StoreResult<()> {
     let query = sqlx::query_scalar("PRAGMA journal_mode");
     let mode: String = query.fetch_one(connection).await.map_err(error::of_open)?;

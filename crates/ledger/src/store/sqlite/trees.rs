@@ -14,7 +14,10 @@ const TREES: &str =
     ORDER BY t.created, k.role DESC, k.spki";
 
 pub(super) async fn all(connection: &mut SqliteConnection) -> StoreResult<Vec<TreeRow>> {
-    let records: Vec<TreeRecord> = sqlx::query_as(TREES).fetch_all(connection).await.map_err(error::of_read)?;
+    let records: Vec<TreeRecord> = sqlx::query_as(TREES)
+        .fetch_all(connection)
+        .await
+        .map_err(error::of_read)?;
     into_trees(records)
 }
 
@@ -25,18 +28,31 @@ const CREATE: &str =
 
 const CREATE_KEY: &str = "INSERT INTO tree_key (tree_id, role, spki) VALUES (?1, ?2, ?3)";
 
-const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND state = 'active'))";
+const TAKEN: &str =
+    "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND state = 'active'))";
 
-/// Dies before COMMIT returned: the tree is there with its keys, or nothing is; the next start sees which.
+/// Dies before COMMIT returned: the tree is there with its keys, or nothing is; the next start sees
+/// which.
 pub(super) async fn create(connection: &mut SqliteConnection, tree: &TreeRow) -> StoreResult<bool> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(error::of_read)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(error::of_read)?;
     if !insert(&mut transaction, tree).await? {
-        let query = sqlx::query_scalar(TAKEN).bind(tree.tree_id.0).bind(&tree.name);
-        let taken: bool = query.fetch_one(&mut *transaction).await.map_err(error::of_read)?;
+        let query = sqlx::query_scalar(TAKEN)
+            .bind(tree.tree_id.0)
+            .bind(&tree.name);
+        let taken: bool = query
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(error::of_read)?;
         transaction.rollback().await.map_err(error::of_read)?;
         return match taken {
             true => Ok(false),
-            false => Err(StoreError::Data(format!("another tree has an origin of {:?}", tree.name))),
+            false => Err(StoreError::Data(format!(
+                "another tree has an origin of {:?}",
+                tree.name
+            ))),
         };
     }
     transaction.commit().await.map_err(error::of_commit)?;
@@ -56,13 +72,22 @@ pub(super) async fn insert(connection: &mut SqliteConnection, tree: &TreeRow) ->
         .bind(state_name(tree.state))
         .bind(tree.created_at)
         .bind(tree.frozen_at);
-    let inserted = insert.execute(&mut *connection).await.map_err(error::of_read)?;
+    let inserted = insert
+        .execute(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
     if inserted.rows_affected() == 0 {
         return Ok(false);
     }
     for key in &tree.keys {
-        let insert = sqlx::query(CREATE_KEY).bind(tree.tree_id.0).bind(role_name(key.role)).bind(&key.spki);
-        insert.execute(&mut *connection).await.map_err(error::of_read)?;
+        let insert = sqlx::query(CREATE_KEY)
+            .bind(tree.tree_id.0)
+            .bind(role_name(key.role))
+            .bind(&key.spki);
+        insert
+            .execute(&mut *connection)
+            .await
+            .map_err(error::of_read)?;
     }
     Ok(true)
 }

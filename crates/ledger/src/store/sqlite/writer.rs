@@ -13,10 +13,13 @@ use super::file::FileIdentity;
 use super::{commit, error, publications, reads, rotation, session};
 use crate::TreeId;
 use crate::store::encoding::check_round;
-use crate::store::{Commit, EntryRef, HeadRow, PublicationRow, Read, Round, Standing, StoreError, StoreResult, Writer};
+use crate::store::{
+    Commit, EntryRef, HeadRow, PublicationRow, Read, Round, Standing, StoreError, StoreResult,
+    Writer,
+};
 
-/// A connection that may write. It is taken out for each call and put back after an answer: one whose call failed or was
-/// dropped half way is not used again, and closing it rolls back.
+/// A connection that may write. It is taken out for each call and put back after an answer: one
+/// whose call failed or was dropped half way is not used again, and closing it rolls back.
 pub(super) struct SqliteWriter {
     connection: Option<SqliteConnection>,
     section: Section,
@@ -34,22 +37,38 @@ enum Section {
 }
 
 impl SqliteWriter {
-    pub(super) async fn connect(options: &SqliteConnectOptions, checkpoints: Checkpoints) -> StoreResult<Self> {
-        // Looked at before it is opened: a file put in its place in between is noticed at the first round.
+    pub(super) async fn connect(
+        options: &SqliteConnectOptions,
+        checkpoints: Checkpoints,
+    ) -> StoreResult<Self> {
+        // Looked at before it is opened: a file put in its place in between is noticed at the first
+        // round.
         let file = FileIdentity::of(options.get_filename())?;
         let connection = Some(session::writer(options).await?);
-        Ok(Self { connection, section: Section::Shared, file, checkpoints })
+        Ok(Self {
+            connection,
+            section: Section::Shared,
+            file,
+            checkpoints,
+        })
     }
 
     fn take(&mut self) -> StoreResult<SqliteConnection> {
-        self.connection.take().ok_or_else(|| StoreError::Unavailable("the writer's connection is gone".to_owned()))
+        self.connection
+            .take()
+            .ok_or_else(|| StoreError::Unavailable("the writer's connection is gone".to_owned()))
     }
 }
 
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
-/// Writes a round in the open transaction and ends it; see [`Writer::commit`] for when an exclusive section goes on.
-async fn finish(connection: &mut SqliteConnection, round: &Round, section: Section) -> StoreResult<Commit> {
+/// Writes a round in the open transaction and ends it; see [`Writer::commit`] for when an exclusive
+/// section goes on.
+async fn finish(
+    connection: &mut SqliteConnection,
+    round: &Round,
+    section: Section,
+) -> StoreResult<Commit> {
     // Died here: the transaction was not committed, nothing is stored.
     let outcome = commit::rows(connection, round).await;
     if outcome.is_err() {
@@ -59,9 +78,17 @@ async fn finish(connection: &mut SqliteConnection, round: &Round, section: Secti
     let outcome = outcome?;
     match outcome {
         // Died here: the WAL holds the whole commit record or does not.
-        Commit::Done => connection.execute("COMMIT").await.map_err(error::of_commit).map(|_| ())?,
+        Commit::Done => connection
+            .execute("COMMIT")
+            .await
+            .map_err(error::of_commit)
+            .map(|_| ())?,
         Commit::Duplicates(_) if section == Section::Exclusive => {}
-        _ => connection.execute("ROLLBACK").await.map_err(error::of_read).map(|_| ())?,
+        _ => connection
+            .execute("ROLLBACK")
+            .await
+            .map_err(error::of_read)
+            .map(|_| ())?,
     }
     Ok(outcome)
 }
@@ -107,7 +134,10 @@ impl Writer for SqliteWriter {
     async fn abandon(&mut self) -> StoreResult<()> {
         if mem::take(&mut self.section) == Section::Exclusive {
             let mut connection = self.take()?;
-            connection.execute("ROLLBACK").await.map_err(error::of_read)?;
+            connection
+                .execute("ROLLBACK")
+                .await
+                .map_err(error::of_read)?;
             self.connection = Some(connection);
         }
         Ok(())
@@ -143,7 +173,12 @@ impl Read for SqliteWriter {
         own!(self, connection => reads::leaf_hashes(connection, tree, range))
     }
 
-    async fn tile_roots(&mut self, tree: TreeId, level: u8, range: Range<u64>) -> StoreResult<Vec<Hash>> {
+    async fn tile_roots(
+        &mut self,
+        tree: TreeId,
+        level: u8,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Hash>> {
         own!(self, connection => reads::tile_roots(connection, tree, level, range))
     }
 
@@ -151,7 +186,12 @@ impl Read for SqliteWriter {
         own!(self, connection => reads::full_tiles(connection, tree, tiles))
     }
 
-    async fn find_leaves(&mut self, tree: TreeId, leaf_hashes: &[Hash], size: TreeSize) -> StoreResult<Vec<EntryRef>> {
+    async fn find_leaves(
+        &mut self,
+        tree: TreeId,
+        leaf_hashes: &[Hash],
+        size: TreeSize,
+    ) -> StoreResult<Vec<EntryRef>> {
         own!(self, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
     }
 }
