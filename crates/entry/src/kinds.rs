@@ -7,10 +7,10 @@ mod alpine;
 mod artifact;
 mod cose;
 mod dsse;
-pub(crate) mod dsse_v002;
+mod dsse_v002;
 mod hash;
 mod hashedrekord;
-pub(crate) mod hashedrekord_v002;
+mod hashedrekord_v002;
 mod helm;
 mod intoto_v001;
 mod intoto_v002;
@@ -20,13 +20,12 @@ mod rfc3161;
 mod rpm;
 mod tuf;
 
-use serde_json::value::RawValue;
+use pki::{Work, quoted};
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
+use sigstore_protobuf_specs::dev::sigstore::rekor::v2::create_entry_request::Spec;
 
-use crate::policy::Policy;
+use crate::kind::{Kind, Proposal, split_tag, unknown_version};
 use crate::refusal::Refusal;
-use pki::UnixSeconds;
-use pki::Work;
-use pki::quoted;
 
 /// Every kind in every version that this log takes.
 static REGISTRY: &[&dyn Kind] = &[
@@ -69,89 +68,6 @@ pub fn is_readable(kind: &str, artifact: &[u8], work: &mut Work) -> bool {
     }
 }
 
-/// One kind in one version.
-pub(crate) trait Kind: Sync {
-    /// Kind and version, `hashedrekord:0.0.1`.
-    fn tag(&self) -> &'static str;
-
-    /// Its name, `hashedrekord`.
-    fn name(&self) -> &'static str {
-        split(self.tag()).0
-    }
-
-    /// What a check of it may cost beyond its length.
-    fn weight(&self) -> Weight {
-        Weight::Light
-    }
-
-    /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. MUST
-    /// NOT take longer than in proportion to the length of `spec`: it runs where requests are read.
-    fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal>;
-
-    /// The index keys that follow from the `spec` of leaf bytes, in any case; None if this kind's
-    /// do not.
-    fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal>;
-}
-
-/// What a check may cost, whatever the length of what is checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
-    /// In proportion to the length: some signatures, some hashes.
-    Light,
-    /// Much more: what is packed is unpacked, keys come in rings.
-    Heavy,
-}
-
-/// What a client submitted as `spec`, decoded and unchecked.
-pub(crate) trait Proposal: Send {
-    /// Checks the signature and everything else that `purpose` asks for, and makes it canonical.
-    /// MUST take from `work` before it does anything that may cost more than in proportion to the
-    /// length of what was submitted.
-    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal>;
-}
-
-/// What a proposal is checked for.
-#[derive(Clone, Copy)]
-pub(crate) enum Purpose<'p> {
-    /// To be appended: the policy admits it, nothing is missing, and the leaf has room.
-    Insert {
-        policy: &'p Policy,
-        now: UnixSeconds,
-        max_leaf_bytes: usize,
-    },
-    /// To be found: what Rekor's `retrieve` checks, so that the form in which an entry is stored
-    /// may be enough.
-    LookUp { now: UnixSeconds },
-}
-
-impl Purpose<'_> {
-    /// Refuses an entry whose leaf bytes hold base64 of so many bytes, if that alone is too much.
-    /// MUST be asked before anything that takes long.
-    pub(crate) fn admit_leaf_with(self, bytes: usize) -> Result<(), Refusal> {
-        match self {
-            Purpose::Insert { max_leaf_bytes, .. } if bytes.div_ceil(3) * 4 > max_leaf_bytes => {
-                Err(Refusal::Invalid(format!(
-                    "the entry has more than {} bytes, this log takes at most {max_leaf_bytes}: most often because of the \
-                     key, which should go without the signatures of others (gpg --export --armor --export-options \
-                     export-minimal) and without certificates that are not needed",
-                    bytes.div_ceil(3) * 4
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A checked entry.
-pub(crate) struct Canonical {
-    /// RFC 8785 form of `{"apiVersion":…,"kind":…,"spec":…}`.
-    pub(crate) leaf_bytes: Vec<u8>,
-    /// Search keys, in any case and perhaps repeated.
-    pub(crate) index_keys: Vec<String>,
-    /// Bytes to keep beside the entry.
-    pub(crate) attestation: Option<Vec<u8>>,
-}
-
 /// The name of a kind that the registry has.
 pub(crate) struct KindName<'n>(&'n str);
 
@@ -172,22 +88,28 @@ impl<'n> KindName<'n> {
         let name = self.0;
         let kind = REGISTRY
             .iter()
-            .find(|kind| split(kind.tag()) == (name, version))
+            .find(|kind| split_tag(kind.tag()) == (name, version))
             .copied();
         kind.ok_or_else(|| unknown_version(name, &quoted(version)))
     }
 }
 
-/// What Rekor says of a kind that does not have this version.
-fn unknown_version(name: &str, version: &str) -> Refusal {
-    Refusal::Invalid(format!(
-        "{name} implementation for version '{version}' not found: unable to locate entry for version {version}"
-    ))
-}
-
-/// Name and version of a tag.
-fn split(tag: &'static str) -> (&'static str, &'static str) {
-    tag.split_once(':').unwrap_or((tag, ""))
+/// Returns the kind of a request of Rekor v2 and the unchecked proposal in it.
+pub(crate) fn of_v2_request(
+    request: CreateEntryRequest,
+) -> Result<(&'static dyn Kind, Box<dyn Proposal>), Refusal> {
+    match request.spec {
+        Some(Spec::HashedRekordRequestV002(request)) => Ok((
+            &hashedrekord_v002::V002,
+            Box::new(hashedrekord_v002::Request(request)),
+        )),
+        Some(Spec::DsseRequestV002(request)) => {
+            Ok((&dsse_v002::V002, Box::new(dsse_v002::Request(request))))
+        }
+        None => Err(Refusal::Invalid(
+            "invalid type, must be either hashedrekord or dsse".to_owned(),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +119,7 @@ mod tests {
     #[test]
     fn every_kind_is_found_by_its_tag() {
         for kind in REGISTRY {
-            let (name, version) = split(kind.tag());
+            let (name, version) = split_tag(kind.tag());
             assert_eq!(
                 KindName::new(name)
                     .unwrap()

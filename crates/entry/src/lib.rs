@@ -7,7 +7,10 @@
 //! Pure: no I/O, clock, randomness or async. Absent by design: whether a certificate is trusted,
 //! expired or revoked, which no log judges; and any look at the network.
 
+mod algorithms;
 mod envelope;
+mod index_keys;
+mod kind;
 mod kinds;
 mod member;
 mod policy;
@@ -17,9 +20,11 @@ mod stages;
 mod statement;
 mod v2;
 
-pub use kinds::{Weight, is_readable, kind_names, kind_tags};
+pub use algorithms::{DEFAULT_ALGORITHMS, UnknownAlgorithm};
+pub use kind::Weight;
+pub use kinds::{is_readable, kind_names, kind_tags};
 pub use pki::{UnixSeconds, Work};
-pub use policy::{DEFAULT_ALGORITHMS, Policy, UnknownAlgorithm, UnknownKind};
+pub use policy::{Policy, UnknownKind};
 pub use refusal::Refusal;
 pub use search::{Attribute, KEY_FORMATS, key_search_key};
 pub use stages::{ProposedEntry, VerifiedEntry, index_keys_of_leaf};

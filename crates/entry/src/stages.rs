@@ -1,11 +1,11 @@
 //! The stages of an entry: proposed, verified, leaf bytes.
 
-use std::collections::HashSet;
-
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 
 use crate::envelope::{Envelope, require_object};
-use crate::kinds::{Kind, KindName, Proposal, Purpose, Weight};
+use crate::index_keys::{bounded, lower_case};
+use crate::kind::{Kind, Proposal, Purpose, Weight};
+use crate::kinds::{self, KindName};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::v2;
@@ -64,7 +64,7 @@ impl ProposedEntry {
     }
 
     fn from_v2_request(request: CreateEntryRequest, bytes: usize) -> Result<Self, Refusal> {
-        let (kind, proposal) = v2::proposal(request)?;
+        let (kind, proposal) = kinds::of_v2_request(request)?;
         Ok(Self {
             kind,
             proposal,
@@ -105,7 +105,7 @@ impl ProposedEntry {
             max_leaf_bytes,
         } = self;
         let purpose = Purpose::Insert {
-            policy,
+            algorithms: policy.algorithms(),
             now,
             max_leaf_bytes,
         };
@@ -196,64 +196,4 @@ pub fn index_keys_of_leaf(leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, Refu
         .in_version(version)?
         .index_keys_of_leaf(spec)?;
     Ok(keys.map(lower_case))
-}
-
-/// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, each
-/// with three digests and a package URL, which is two keys; and a thousand of certificates and
-/// materials. Each is a row; a round of the ledger takes 8,192.
-pub(crate) const MAX_INDEX_KEYS: usize = 6_144;
-/// Bytes of all of them together: an eighth of what a round of the ledger takes.
-const MAX_INDEX_KEY_BYTES: usize = 1024 * 1024;
-
-pub(crate) fn too_many_index_keys() -> Refusal {
-    Refusal::Invalid(format!(
-        "the entry has more than {MAX_INDEX_KEYS} index keys, the limit"
-    ))
-}
-
-/// The keys of an entry that is to be appended.
-fn bounded(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
-    let keys = lower_case(keys);
-    let bytes: usize = keys.iter().map(String::len).sum();
-    match keys.len() {
-        ..=MAX_INDEX_KEYS if bytes <= MAX_INDEX_KEY_BYTES => Ok(keys),
-        ..=MAX_INDEX_KEYS => Err(Refusal::Invalid(format!(
-            "the index keys of the entry have {bytes} bytes, the limit is {MAX_INDEX_KEY_BYTES}"
-        ))),
-        _ => Err(too_many_index_keys()),
-    }
-}
-
-/// Each key once, in lower case, in the order of first appearance.
-fn lower_case(keys: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::with_capacity(keys.len());
-    keys.into_iter()
-        .map(|key| lower_case_text(&key))
-        .filter(|key| seen.insert(key.clone()))
-        .collect()
-}
-
-/// Each letter becomes one letter, wherever it stands: U+0130 an `i` without a dot of its own, a
-/// capital sigma at the end of a word the common small one. [`str::to_lowercase`] does neither.
-fn lower_case_text(text: &str) -> String {
-    text.chars()
-        .filter_map(|letter| letter.to_lowercase().next())
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_in_lower_case_as_in_go_and_each_once() {
-        let keys = [
-            "\u{130}STANBUL@Example.com",
-            "istanbul@example.com",
-            "\u{39f}\u{3a3}",
-            "\u{1e9e}",
-        ];
-        let lower = ["istanbul@example.com", "\u{3bf}\u{3c3}", "\u{df}"];
-        assert_eq!(lower_case(keys.map(str::to_owned).to_vec()), lower);
-    }
 }

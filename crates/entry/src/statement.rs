@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::index_keys::{MAX_INDEX_KEYS, too_many_index_keys};
 use crate::refusal::Refusal;
 use crate::search;
-use crate::stages::{MAX_INDEX_KEYS, too_many_index_keys};
 use pki::go_json::{self, Error, Value};
 
 /// The type of a payload that is a statement.

@@ -11,10 +11,8 @@ mod wire;
 
 use serde_json::value::RawValue;
 use sigstore_protobuf_specs::dev::sigstore::common::v1::{self, HashOutput};
-use sigstore_protobuf_specs::dev::sigstore::rekor::v2::create_entry_request::Spec;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{self as rekor, CreateEntryRequest};
 
-use crate::kinds::{Kind, Proposal, dsse_v002, hashedrekord_v002};
 use crate::refusal::Refusal;
 use pki::digest::{Digest, HashAlgorithm};
 
@@ -22,24 +20,6 @@ pub(crate) use wire::from_protobuf;
 
 /// Signatures of an envelope, and verifiers of a request, as in Rekor.
 pub(crate) const MAX_LIST: usize = 10;
-
-/// The kind of a request and what it proposes, nothing of which is checked yet.
-pub(crate) fn proposal(
-    request: CreateEntryRequest,
-) -> Result<(&'static dyn Kind, Box<dyn Proposal>), Refusal> {
-    match request.spec {
-        Some(Spec::HashedRekordRequestV002(request)) => Ok((
-            &hashedrekord_v002::V002,
-            Box::new(hashedrekord_v002::Request(request)),
-        )),
-        Some(Spec::DsseRequestV002(request)) => {
-            Ok((&dsse_v002::V002, Box::new(dsse_v002::Request(request))))
-        }
-        None => Err(Refusal::Invalid(
-            "invalid type, must be either hashedrekord or dsse".to_owned(),
-        )),
-    }
-}
 
 /// A request in JSON. No body is a request without members.
 pub(crate) fn from_json(json: &[u8]) -> Result<CreateEntryRequest, Refusal> {

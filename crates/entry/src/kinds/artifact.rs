@@ -1,11 +1,10 @@
 //! The artifact of a kind that takes it whole: `{"hash":{"algorithm":…,"value":…},"content":…}`.
 
+use crate::kind::Purpose;
 use crate::member::Member;
 use crate::refusal::Refusal;
 use pki::Work;
 use pki::digest::{Digest, HashAlgorithm};
-
-use super::Purpose;
 
 /// An artifact as submitted, and the SHA-256 that it is said to have.
 pub(super) struct Artifact {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{DsseRequestV002, spec};
 use sigstore_protobuf_specs::io::intoto::Envelope;
 
-use super::{Canonical, Kind, Proposal, Purpose, unknown_version};
+use crate::kind::{Canonical, Kind, Proposal, Purpose, unknown_version};
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
 use crate::v2::signer::{Scheme, Signer, missing};
@@ -90,8 +90,8 @@ impl Request {
                     "an Ed25519 signature of an envelope is PKIX_ED25519".to_owned(),
                 ));
             }
-            if let Purpose::Insert { policy, .. } = purpose
-                && !signer.is_admitted(policy)
+            if let Purpose::Insert { algorithms, .. } = purpose
+                && !signer.is_admitted(algorithms)
             {
                 return Err(Refusal::Invalid("an algorithm is not admitted".to_owned()));
             }

@@ -1,7 +1,7 @@
 //! What the leaf bytes of several kinds hold instead of a client's bytes: hashes, and of keys their
 //! names in the index.
 
-use super::Canonical;
+use crate::kind::Canonical;
 use crate::member::Member;
 use crate::refusal::Refusal;
 use crate::search;

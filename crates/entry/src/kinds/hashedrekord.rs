@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
-use super::{Canonical, Kind, Proposal, Purpose};
+use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
 use crate::refusal::Refusal;
 use crate::search;
@@ -56,8 +56,8 @@ impl Proposal for Spec {
                 }
                 error => Refusal::Invalid(format!("verifying signature: {error}")),
             })?;
-        if let Purpose::Insert { policy, .. } = purpose
-            && !policy.admits(key.public_key().kind(), digest.algorithm())
+        if let Purpose::Insert { algorithms, .. } = purpose
+            && !algorithms.admits(key.public_key().kind(), digest.algorithm())
         {
             return Err(Refusal::invalid(SignatureError::NotAllowed));
         }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{HashedRekordRequestV002, spec};
 
-use super::{Canonical, Kind, Proposal, Purpose, unknown_version};
+use crate::kind::{Canonical, Kind, Proposal, Purpose, unknown_version};
 use crate::refusal::Refusal;
 use crate::v2::signer::{Scheme, Signer, missing};
 use crate::v2::{self, digest_key, hash_name};
@@ -62,8 +62,8 @@ impl Request {
                 "an Ed25519 signature over a digest is PKIX_ED25519_PH".to_owned(),
             ));
         };
-        if let Purpose::Insert { policy, .. } = purpose
-            && !signer.is_admitted(policy)
+        if let Purpose::Insert { algorithms, .. } = purpose
+            && !signer.is_admitted(algorithms)
         {
             return Err(Refusal::Invalid("the algorithm is not admitted".to_owned()));
         }

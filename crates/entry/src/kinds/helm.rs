@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::artifact;
-use super::{Canonical, Kind, Proposal, Purpose, Weight};
+use crate::kind::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
 use crate::refusal::Refusal;
 use crate::search;

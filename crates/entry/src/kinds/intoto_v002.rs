@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::hash::{CommittedHash, found_by, index_keys_of_key, not_insertable, validated};
-use super::{Canonical, Kind, Proposal, Purpose};
+use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};

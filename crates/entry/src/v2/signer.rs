@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use sigstore_protobuf_specs::dev::sigstore::common::v1::PublicKeyDetails;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{Verifier, verifier};
 
-use crate::policy::Policy;
+use crate::algorithms::Algorithms;
 use crate::refusal::Refusal;
 use crate::search;
 use pki::digest::HashAlgorithm;
@@ -141,11 +141,11 @@ impl Signer {
         self.scheme
     }
 
-    /// Whether the log's policy admits the algorithm.
-    pub(crate) fn is_admitted(&self, policy: &Policy) -> bool {
+    /// Whether its algorithm is one of these.
+    pub(crate) fn is_admitted(&self, algorithms: &Algorithms) -> bool {
         match self.scheme {
-            Scheme::Digest(hash) => policy.admits(self.public_key().kind(), hash),
-            Scheme::Message => policy.admits_ed25519(),
+            Scheme::Digest(hash) => algorithms.admits(self.public_key().kind(), hash),
+            Scheme::Message => algorithms.admits_ed25519(),
         }
     }
 

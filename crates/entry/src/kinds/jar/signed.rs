@@ -1,9 +1,9 @@
 //! Signed JAR archives: a manifest with the digests of files, a signature file with digests of the
 //! manifest, and a signature block, which is PKCS#7 over the signature file.
 
-use super::super::Purpose;
 use super::archive::{Archive, ArchiveError, File, shown};
 use super::manifest::{Attributes, Digests, Manifest, ManifestError};
+use crate::kind::Purpose;
 use crate::refusal::Refusal;
 use pki::pkcs7::{Pkcs7Error, SignedData};
 use pki::{TooCostly, Work};

@@ -1,0 +1,104 @@
+//! One kind of entries: what it implements, and what a check is for and makes.
+//!
+//! The kinds are in `kinds/`, and [`crate::kinds`] is their registry.
+
+use pki::{UnixSeconds, Work};
+use serde_json::value::RawValue;
+
+use crate::algorithms::Algorithms;
+use crate::refusal::Refusal;
+
+/// One kind in one version.
+pub(crate) trait Kind: Sync {
+    /// Kind and version, `hashedrekord:0.0.1`.
+    fn tag(&self) -> &'static str;
+
+    /// Its name, `hashedrekord`.
+    fn name(&self) -> &'static str {
+        split_tag(self.tag()).0
+    }
+
+    /// What a check of it may cost beyond its length.
+    fn weight(&self) -> Weight {
+        Weight::Light
+    }
+
+    /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. MUST
+    /// NOT take longer than in proportion to the length of `spec`: it runs where requests are read.
+    fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal>;
+
+    /// The index keys that follow from the `spec` of leaf bytes, in any case; None if this kind's
+    /// do not.
+    fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal>;
+}
+
+/// What a check may cost, whatever the length of what is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// In proportion to the length: some signatures, some hashes.
+    Light,
+    /// Much more: what is packed is unpacked, keys come in rings.
+    Heavy,
+}
+
+/// What a client submitted as `spec`, decoded and unchecked.
+pub(crate) trait Proposal: Send {
+    /// Checks the signature and everything else that `purpose` asks for, and makes it canonical.
+    /// MUST take from `work` before it does anything that may cost more than in proportion to the
+    /// length of what was submitted.
+    fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal>;
+}
+
+/// What a proposal is checked for.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'p> {
+    /// To be appended: the policy admits it, nothing is missing, and the leaf has room.
+    Insert {
+        algorithms: &'p Algorithms,
+        now: UnixSeconds,
+        max_leaf_bytes: usize,
+    },
+    /// To be found: what Rekor's `retrieve` checks, so that the form in which an entry is stored
+    /// may be enough.
+    LookUp { now: UnixSeconds },
+}
+
+impl Purpose<'_> {
+    /// Refuses an entry whose leaf bytes hold base64 of so many bytes, if that alone is too much.
+    /// MUST be asked before anything that takes long.
+    pub(crate) fn admit_leaf_with(self, bytes: usize) -> Result<(), Refusal> {
+        match self {
+            Purpose::Insert { max_leaf_bytes, .. } if bytes.div_ceil(3) * 4 > max_leaf_bytes => {
+                Err(Refusal::Invalid(format!(
+                    "the entry has more than {} bytes, this log takes at most {max_leaf_bytes}: most often because of the \
+                     key, which should go without the signatures of others (gpg --export --armor --export-options \
+                     export-minimal) and without certificates that are not needed",
+                    bytes.div_ceil(3) * 4
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A checked entry.
+pub(crate) struct Canonical {
+    /// RFC 8785 form of `{"apiVersion":…,"kind":…,"spec":…}`.
+    pub(crate) leaf_bytes: Vec<u8>,
+    /// Search keys, in any case and perhaps repeated.
+    pub(crate) index_keys: Vec<String>,
+    /// Bytes to keep beside the entry.
+    pub(crate) attestation: Option<Vec<u8>>,
+}
+
+/// What Rekor says of a kind that does not have this version.
+pub(crate) fn unknown_version(name: &str, version: &str) -> Refusal {
+    Refusal::Invalid(format!(
+        "{name} implementation for version '{version}' not found: unable to locate entry for version {version}"
+    ))
+}
+
+/// Name and version of a tag.
+pub(crate) fn split_tag(tag: &'static str) -> (&'static str, &'static str) {
+    tag.split_once(':').unwrap_or((tag, ""))
+}
