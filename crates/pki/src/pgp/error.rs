@@ -1,7 +1,11 @@
 //! What is wrong with OpenPGP data.
 
-use super::key_packet::{MAX_RSA_BITS, MIN_RSA_BITS};
 use crate::work::TooCostly;
+
+/// Longest RSA modulus, as for x509 keys. GnuPG makes none above 4,096.
+pub(super) const MAX_RSA_BITS: u16 = 8192;
+/// Shortest RSA modulus, Go's limit since 1.24.
+pub(super) const MIN_RSA_BITS: u16 = 1024;
 
 /// What is wrong with OpenPGP data, in the words of Rekor's library where it has some. The kind of
 /// fault decides how much is passed over: a packet, a key, or nothing.

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use pgp::packet::{PacketHeader, PublicKey};
 use pgp::types::{Mpi, SignatureBytes, Tag, VerifyingKey};
 
-use super::error::Error;
+use super::error::{Error, MAX_RSA_BITS, MIN_RSA_BITS};
 use super::numbers::{NistKey, RsaKey, RsaScheme};
 use super::packet::{self, split, split_integer};
 use super::signature_packet::{
@@ -14,10 +14,6 @@ use super::subpackets;
 use crate::public_key::Curve;
 use crate::work::Work;
 
-/// Longest RSA modulus, as for x509 keys. GnuPG makes none above 4,096.
-pub(super) const MAX_RSA_BITS: u16 = 8192;
-/// Shortest RSA modulus, Go's limit since 1.24.
-pub(super) const MIN_RSA_BITS: u16 = 1024;
 /// Longest RSA exponent in bytes, as in Rekor.
 const MAX_EXPONENT: usize = 3;
 
