@@ -18,7 +18,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use crate::public_url::{PublicUrl, PublicUrlError};
+use crate::public_url::{PublicUrl, PublicUrlError, without_credentials};
 use crate::route::{Access, Route};
 
 const ANY_ORIGIN: HeaderValue = HeaderValue::from_static("*");
@@ -46,7 +46,7 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        let refused = || OriginError(text.to_owned());
+        let refused = || OriginError(without_credentials(text));
         let url = text.parse().map_err(|_: PublicUrlError| refused())?;
         let origin = PublicUrl::to_string(&url);
         let usual_port = if origin.starts_with("https:") {

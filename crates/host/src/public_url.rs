@@ -53,7 +53,7 @@ impl FromStr for PublicUrl {
     type Err = PublicUrlError;
 
     fn from_str(text: &str) -> Result<Self, PublicUrlError> {
-        let refused = || PublicUrlError(text.to_owned());
+        let refused = || PublicUrlError(without_credentials(text));
         let uri: Uri = text.parse().map_err(|_| refused())?;
         let scheme = match uri.scheme_str() {
             Some("https") => "https",
@@ -75,6 +75,17 @@ impl FromStr for PublicUrl {
             host: authority.host().to_ascii_lowercase(),
             port: authority.port_u16(),
         })
+    }
+}
+
+/// Hides the user name and the password of a text that may be a URL.
+pub(crate) fn without_credentials(text: &str) -> String {
+    let Some((before, after)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    match before.split_once("://") {
+        Some((scheme, _)) => format!("{scheme}://…@{after}"),
+        None => format!("…@{after}"),
     }
 }
 
@@ -115,6 +126,25 @@ mod tests {
             "https://rekor.example.org:70000",
         ] {
             assert!(refused.parse::<PublicUrl>().is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn refusals_show_no_password() {
+        for (refused, shown) in [
+            (
+                "https://user:secret@log.example.org",
+                "https://…@log.example.org",
+            ),
+            (
+                "https://user:sec@ret/@log.example.org/x",
+                "https://…@log.example.org/x",
+            ),
+            ("user:secret@log.example.org", "…@log.example.org"),
+        ] {
+            let error = refused.parse::<PublicUrl>().unwrap_err().to_string();
+            assert!(error.contains(&format!("{shown:?}")), "{error}");
+            assert!(!error.contains("sec"), "{error}");
         }
     }
 
