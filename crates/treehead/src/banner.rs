@@ -1,4 +1,4 @@
-//! What a start says on stdout: where everything is, and lines to try it with.
+//! The text that a start prints on stdout: where everything is, and lines to try it with.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
@@ -7,12 +7,13 @@ use std::path::Path;
 use std::thread;
 
 use ledger::TreeId;
+use server::trust::PublicUrl;
 use tlog::VerifyingKey;
 
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::version::VERSION;
 
-/// What is known about a log once it is open.
+/// Facts about an open log.
 pub(crate) struct Facts<'a> {
     pub name: &'a str,
     pub tree_id: TreeId,
@@ -20,16 +21,16 @@ pub(crate) struct Facts<'a> {
     pub key_path: &'a Path,
     /// The database, without its password.
     pub database: &'a dyn Display,
-    /// Whether this start made the log.
+    /// Whether this start created the log.
     pub history: History,
 }
 
-/// Whether this start made the log.
+/// Whether this start created the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum History {
-    /// It did.
+    /// This start created the log.
     New,
-    /// The log was there.
+    /// The log existed.
     Known,
 }
 
@@ -38,8 +39,7 @@ pub(crate) fn print(text: impl Display) -> Outcome<()> {
     writeln!(io::stdout(), "{text}").explain(FailureKind::Other, "stdout")
 }
 
-/// Writes a text to stdout beside whatever follows: a server serves whether or not anybody reads
-/// where it is.
+/// Writes a text to stdout in the background: a server must serve even if nobody reads its stdout.
 pub(crate) fn show(text: String) -> Outcome<()> {
     let write = move || {
         if let Err(error) = print(text) {
@@ -56,7 +56,7 @@ pub(crate) fn show(text: String) -> Outcome<()> {
 impl Display for Facts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let made = match self.history {
-            History::New => "made a new log",
+            History::New => "created a new log",
             History::Known => "opened the log",
         };
         writeln!(f, "treehead {VERSION} {made}:")?;
@@ -69,12 +69,12 @@ impl Display for Facts<'_> {
         if self.history == History::New {
             writeln!(
                 f,
-                "Keep a copy of the log key in a safe place: nobody can go on with this log without it."
+                "Keep a copy of the log key in a safe place: without it nobody can continue this log."
             )?;
             if self.name == ledger::DEFAULT_NAME {
                 writeln!(
                     f,
-                    "This name is for trying things out. A log's name is given once, when it is made, and never changes:"
+                    "This name is for trying things out. A log's name is given once, when the log is created, and never changes:"
                 )?;
                 writeln!(
                     f,
@@ -86,19 +86,20 @@ impl Display for Facts<'_> {
     }
 }
 
-/// Where the server listens. Programs may read the addresses from these two lines.
+/// Returns where the server listens. Programs may read the addresses from these two lines.
 pub(crate) fn listening(api: SocketAddr, metrics: SocketAddr) -> String {
     format!("API      http://{api}\nmetrics  http://{metrics}/metrics")
 }
 
-/// Where a witness listens, likewise.
+/// Returns where a witness listens, likewise.
 pub(crate) fn witness_listening(witness: SocketAddr, metrics: SocketAddr) -> String {
     format!("witness  http://{witness}\nmetrics  http://{metrics}/metrics")
 }
 
-/// Three ways to log an entry. Each block can be pasted into any shell as it is, makes a throw-away
-/// key in a folder of its own, and needs no network but the log.
-pub(crate) fn examples(api: SocketAddr) -> String {
+/// Returns three ways to log an entry. Each block can be pasted into any shell as it is, creates a
+/// throw-away key in a folder of its own, and needs no network but the log. cosign signs where the
+/// trust material of the log sends it: at `public_url`.
+pub(crate) fn examples(api: SocketAddr, public_url: &PublicUrl) -> String {
     let url = client_url(api);
     let signed =
         "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out hello.key &&
@@ -121,17 +122,20 @@ With rekor-cli:
  {signed} &&
  rekor-cli upload --rekor_server {url} --artifact hello.txt --signature hello.sig --public-key hello.pub --pki-format x509)
 
-With cosign:
+With cosign 3, which signs at {public_url}:
 
 (cd "$(mktemp -d)" && date > hello.txt && export COSIGN_PASSWORD= &&
+ curl -sS -O {url}/trust/signing_config.v0.2.json -O {url}/trust/trusted_root.json &&
  cosign generate-key-pair &&
- cosign sign-blob --yes --key cosign.key --use-signing-config=false --rekor-url {url} --bundle hello.bundle hello.txt)
+ cosign sign-blob --yes --key cosign.key --signing-config signing_config.v0.2.json --trusted-root trusted_root.json \
+  --bundle hello.bundle hello.txt &&
+ cosign verify-blob --key cosign.pub --trusted-root trusted_root.json --bundle hello.bundle hello.txt)
 "#
     )
 }
 
-/// Clients hold the log's name against the host they were told, so a server on this machine is
-/// `localhost`.
+/// Returns the URL for clients on this machine. They compare the log's name with the host of the
+/// URL, so a server on this machine is `localhost`.
 fn client_url(api: SocketAddr) -> String {
     let ip = api.ip();
     let is_here = ip.is_loopback() || ip.is_unspecified();
@@ -161,8 +165,10 @@ mod tests {
 
     #[test]
     fn examples_name_the_log() {
-        let text = examples("127.0.0.1:3210".parse().unwrap());
-        assert_eq!(text.matches("http://localhost:3210").count(), 3);
+        let public_url = PublicUrl::https("log.example.org");
+        let text = examples("127.0.0.1:3210".parse().unwrap(), &public_url);
+        assert_eq!(text.matches("http://localhost:3210").count(), 4);
+        assert!(text.contains("signs at https://log.example.org:"));
         assert!(text.contains(r#"'{"apiVersion":"0.0.1","kind":"hashedrekord","#));
     }
 }

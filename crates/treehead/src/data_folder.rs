@@ -8,24 +8,24 @@ use ledger::key_file;
 
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
-/// What is in it belongs to the server alone.
+/// Mode of a new data folder: only the server itself may look into it.
 const FOLDER_MODE: u32 = 0o700;
-/// Everybody may make, replace and remove files.
+/// Mode bit by which every user may create, replace and remove files.
 const OTHERS_WRITE: u32 = 0o002;
-/// The group or everybody may do anything at all.
+/// Mode bits by which the group or every user may do anything at all.
 const OTHERS_LOOK: u32 = 0o077;
 const LOCK_NAME: &str = "treehead.lock";
 const DATABASE_NAME: &str = "treehead.db";
 
-/// Held as long as this lives. The kernel lets go of it however the process ends, so no stale lock
-/// is left.
+/// The lock, held until this value is dropped. The kernel releases it however the process ends, so no
+/// stale lock remains.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     _file: File,
 }
 
-/// Makes the folder, with those above it, unless it is there, and returns its absolute path.
-pub(crate) fn make(folder: &Path) -> Outcome<PathBuf> {
+/// Creates the folder and its parents where they are absent, and returns its absolute path.
+pub(crate) fn create(folder: &Path) -> Outcome<PathBuf> {
     let refused = |error| {
         Failure::new(
             FailureKind::Other,
@@ -40,11 +40,12 @@ pub(crate) fn make(folder: &Path) -> Outcome<PathBuf> {
     folder.canonicalize().map_err(refused)
 }
 
-/// Warns of a folder in which others may replace or see files.
+/// Warns of a folder in which others may replace or see files: whoever replaces the database, or
+/// puts a key into `keys`, decides what the log signs.
 ///
-/// Whoever replaces the database, or puts a key into `keys`, decides what the log signs. It is no
-/// refusal: volumes of containers are often open to everybody inside, where nobody else is.
-pub(crate) fn check(folder: &Path) -> Outcome<()> {
+/// Such a folder is not refused, because volumes of containers are often open to every user of a
+/// container that has only one.
+pub(crate) fn warn_of_exposure(folder: &Path) -> Outcome<()> {
     let metadata = folder
         .metadata()
         .explain(FailureKind::Other, folder.display())?;
@@ -58,7 +59,7 @@ pub(crate) fn check(folder: &Path) -> Outcome<()> {
     let owner = metadata.uid();
     if owner != 0 && key_file::effective_user() != Some(owner) {
         tracing::warn!(
-            "the data folder {} belongs to user {owner}, who can change all that is in it",
+            "the data folder {} belongs to user {owner}, who can change everything in it",
             folder.display()
         );
     }
@@ -76,15 +77,15 @@ fn exposure(mode: u32) -> Option<&'static str> {
     }
 }
 
-/// Where the SQLite database is.
+/// Returns the path of the SQLite database.
 pub(crate) fn database(folder: &Path) -> PathBuf {
     folder.join(DATABASE_NAME)
 }
 
-/// Takes the lock, or says who must be stopped first.
+/// Takes the lock. If another process holds it, the failure names the file to look for.
 pub(crate) fn lock(folder: &Path) -> Outcome<FolderLock> {
     let path = folder.join(LOCK_NAME);
-    // It would be made wherever the link leads, and lock another folder's server out.
+    // A link would lock the folder that it leads to.
     if path.is_symlink() {
         return Err(Failure::new(
             FailureKind::Other,
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn folder_is_private_and_locked_once() {
         let parent = tempfile::tempdir().unwrap();
-        let folder = make(&parent.path().join("a/b")).unwrap();
+        let folder = create(&parent.path().join("a/b")).unwrap();
         assert_eq!(
             folder.metadata().unwrap().permissions().mode() & 0o777,
             FOLDER_MODE
@@ -137,7 +138,7 @@ mod tests {
     fn a_folder_that_is_there_keeps_its_mode() {
         let parent = tempfile::tempdir().unwrap();
         std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o750)).unwrap();
-        make(parent.path()).unwrap();
+        create(parent.path()).unwrap();
         assert_eq!(
             parent.path().metadata().unwrap().permissions().mode() & 0o777,
             0o750

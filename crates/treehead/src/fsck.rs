@@ -8,20 +8,20 @@ use ledger::fsck::{Progress, Report};
 use ledger::store::{Store, TreeRow};
 
 use crate::config::Config;
+use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
-use crate::open::{self, Place};
 use crate::{log_lines, logging, runtime};
 
 /// Compares all trees, or those of the log that `--name` says.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
-    let place = Place::existing(config)?;
-    runtime()?.block_on(check(config, &place))
+    let database = Database::existing(config)?;
+    runtime()?.block_on(check(config, &database))
 }
 
-async fn check(config: &Config, place: &Place) -> Outcome<()> {
-    let unreadable = |error| open::of_store(place, &error);
-    let store = place.open_existing().await?;
+async fn check(config: &Config, database: &Database) -> Outcome<()> {
+    let unreadable = |error| database.failure(&error);
+    let store = database.open_existing().await?;
     let mut trees = store.trees().await.map_err(unreadable)?;
     if let Some(name) = &config.name {
         trees.retain(|tree| tree.name == *name);
@@ -34,7 +34,7 @@ async fn check(config: &Config, place: &Place) -> Outcome<()> {
             .unwrap_or_default();
         return Err(Failure::new(
             FailureKind::Log,
-            format_args!("{place} holds no log{which}"),
+            format_args!("{database} holds no log{which}"),
         ));
     }
     let mut differences = 0;
@@ -46,11 +46,11 @@ async fn check(config: &Config, place: &Place) -> Outcome<()> {
         0 => Ok(()),
         1 => Err(Failure::new(
             FailureKind::Differs,
-            format_args!("{place}: 1 difference"),
+            format_args!("{database}: 1 difference"),
         )),
         many => Err(Failure::new(
             FailureKind::Differs,
-            format_args!("{place}: {many} differences"),
+            format_args!("{database}: {many} differences"),
         )),
     }
 }

@@ -1,64 +1,57 @@
 //! `treehead init`: the first start without serving.
 
+use std::fmt;
+
 use crate::banner::{self, Facts, History};
 use crate::config::Config;
+use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
-use crate::open::{self, Place};
-use crate::{logging, new_log, runtime};
+use crate::key_files::KeyFiles;
+use crate::{create_log, logging, open_log, runtime};
 
-/// Makes a new log, or refuses and leaves all as it is.
+/// Creates a new log. If one exists, this fails and changes nothing.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
-    // Before anything is made.
+    // Before anything is created.
     config.name_of_new_log()?;
-    let place = Place::claim(config)?;
-    runtime()?.block_on(init(config, &place))
+    let database = Database::claim(config)?;
+    let key_files = KeyFiles::locate(config)?;
+    runtime()?.block_on(init(config, &database, &key_files))
 }
 
-async fn init(config: &Config, place: &Place) -> Outcome<()> {
-    let key_path = open::key_path(config)?;
-    let failed = |error| open::of_open(place, &key_path, &error);
-    let store = place.open().await?;
-    if let Some(tree) = ledger::active_trees(store.as_ref())
-        .await
-        .map_err(|error| open::of_store(place, &error))?
-        .first()
-    {
-        return Err(exists(
-            place,
-            format_args!("the log {:?} (tree {})", tree.name, tree.tree_id),
-        ));
+async fn init(config: &Config, database: &Database, key_files: &KeyFiles) -> Outcome<()> {
+    let store = database.open().await?;
+    let active = ledger::active_trees(store.as_ref()).await;
+    let active = active.map_err(|error| database.failure(&error))?;
+    if let Some(tree) = active.first() {
+        let log = format_args!("the log {:?} (tree {})", tree.name, tree.tree_id);
+        return Err(exists(database, log));
     }
-    new_log::unexplained_key(config, place, &key_path)?;
-    let made = new_log::make(store.as_ref(), config, place, &key_path).await?;
-    if made.history == History::Known {
-        return Err(exists(
-            place,
-            "a log that another process made in this moment",
-        ));
+    create_log::check_unnamed_key(database, key_files)?;
+    let created = create_log::create(store.as_ref(), config, database, key_files).await?;
+    if created.history == History::Known {
+        let log = "a log that another process created at this moment";
+        return Err(exists(database, log));
     }
-    let tree = ledger::find_log(store.as_ref(), config.name.as_deref())
-        .await
-        .map_err(failed)?;
-    let tree = tree.ok_or_else(|| {
-        Failure::new(
-            FailureKind::DatabaseUnusable,
-            format_args!("{place}: the new log is gone"),
-        )
+    let found = ledger::find_log(store.as_ref(), config.name.as_deref()).await;
+    let found = found.map_err(|error| open_log::failure(database, key_files.log(), &error))?;
+    let tree = found.ok_or_else(|| {
+        let gone = format_args!("{database}: the new log is gone");
+        Failure::new(FailureKind::DatabaseUnusable, gone)
     })?;
     banner::print(Facts {
         name: &tree.name,
         tree_id: tree.tree_id,
-        key: made.key.verifying_key(),
-        key_path: &key_path,
-        database: place,
+        key: &created.log_key,
+        key_path: key_files.log(),
+        database,
         history: History::New,
     })
 }
 
-fn exists(place: &Place, what: impl std::fmt::Display) -> Failure {
+fn exists(database: &Database, log: impl fmt::Display) -> Failure {
     Failure::new(
         FailureKind::Log,
-        format_args!("{place} holds {what} already; `treehead serve` serves it"),
+        format_args!("{database} holds {log} already; `treehead serve` serves it"),
     )
 }

@@ -1,15 +1,14 @@
 //! `treehead migrate`: brings the schema up to date, with a database role that may change it.
 
 use crate::config::Config;
+use crate::database::Database;
 use crate::failure::Outcome;
-use crate::open::Place;
 use crate::{banner, logging, runtime};
 
-/// Migrates, and makes no log. A SQLite database must be there, and no server may use it.
+/// Migrates the schema and creates no log. A SQLite database must exist, and no server may use it.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
-    Place::existing(config)?;
-    let place = Place::claim(config)?;
-    runtime()?.block_on(place.open())?;
-    banner::print(format_args!("{place}: the schema is up to date"))
+    let database = Database::claim_existing(config)?;
+    runtime()?.block_on(database.open())?;
+    banner::print(format_args!("{database}: the schema is up to date"))
 }

@@ -54,7 +54,7 @@ impl Identity {
             KeyAlgorithm::Ed25519,
             &SystemRandom::new(),
         )
-        .map_err(of_key)?;
+        .map_err(key_failure)?;
         Ok(Self {
             name: name.trim_end().to_owned(),
             key,
@@ -70,7 +70,7 @@ impl Identity {
 /// Makes what is missing and replaces nothing. The name comes last: if we die before it, `init` may
 /// be run again.
 fn init(flags: &WitnessInit) -> Outcome<()> {
-    let folder = data_folder::make(&flags.folder.data_dir)?;
+    let folder = data_folder::create(&flags.folder.data_dir)?;
     let path = folder.join(NAME_NAME);
     if path.exists() {
         let which = Identity::read(&folder)?.vkey()?;
@@ -84,7 +84,7 @@ fn init(flags: &WitnessInit) -> Outcome<()> {
         KeyAlgorithm::Ed25519,
         &SystemRandom::new(),
     )
-    .map_err(of_key)?;
+    .map_err(key_failure)?;
     let identity = Identity {
         name: flags.name.clone(),
         key,
@@ -106,8 +106,8 @@ async fn serve_witness(flags: &WitnessServe) -> Outcome<()> {
     let WitnessFolder { data_dir } = &flags.folder;
     let identity = Identity::read(data_dir)?;
     let vkey = identity.vkey()?;
-    let folder = data_folder::make(data_dir)?;
-    data_folder::check(&folder)?;
+    let folder = data_folder::create(data_dir)?;
+    data_folder::warn_of_exposure(&folder)?;
     // Two processes on one state would race each other's memory of it, and a copied folder is a
     // second witness.
     let _lock = data_folder::lock(&folder)?;
@@ -138,9 +138,9 @@ async fn serve_witness(flags: &WitnessServe) -> Outcome<()> {
     notify::ready();
     let role = witness::role(witness, registry).explain(FailureKind::Other, "metrics")?;
     let served = host::serve(listener, metrics_listener, role, stop.cancelled(), async {});
-    served.await.map_err(|error| serve::of_serve(&error))
+    served.await.map_err(|error| serve::serve_failure(&error))
 }
 
-fn of_key(error: KeyFileError) -> Failure {
+fn key_failure(error: KeyFileError) -> Failure {
     Failure::new(FailureKind::Key, error)
 }

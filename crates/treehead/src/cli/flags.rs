@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use crate::config::{SETTINGS, Setting, TABLES};
+use crate::config::{Setting, TABLES, of_table};
 
 /// The flag of the configuration file.
 pub(super) const FILE: &str = "config";
@@ -18,9 +18,7 @@ pub(super) fn with_settings(command: Command, path: &str) -> Command {
     };
     let mut command = command;
     for (table, heading) in TABLES {
-        let settings = SETTINGS
-            .iter()
-            .filter(|setting| setting.table == table && takes(setting));
+        let settings = of_table(table).filter(|setting| takes(setting));
         command = command.args(settings.map(|setting| arg(setting, path).help_heading(heading)));
     }
     command.arg(file())

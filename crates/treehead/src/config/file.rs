@@ -74,10 +74,9 @@ impl File<'_> {
 
     fn unknown_key(&self, table: &str, key: &str) -> Failure {
         let place = self.place(table, key);
-        let known = settings::SETTINGS
-            .iter()
-            .filter(|setting| setting.table == table);
-        let known: Vec<&str> = known.map(|setting| setting.key).collect();
+        let known: Vec<&str> = settings::of_table(table)
+            .map(|setting| setting.key)
+            .collect();
         usage(format_args!(
             "{place}: {key} is not a setting of [{table}]; known are {}",
             known.join(", ")

@@ -157,7 +157,7 @@ impl Setting {
             .value_name(self.kind.placeholder())
             .value_parser(self.kind.parser());
         // A URL may hold a password.
-        let arg = arg.hide_env_values(self.flag == "database");
+        let arg = arg.hide_env_values(matches!(self.kind, Kind::Text("URL")));
         match self.kind {
             Kind::Switch => arg
                 .num_args(0..=1)

@@ -5,6 +5,9 @@ use super::setting::{Kind, Setting};
 const APIS: Kind = Kind::Word("APIS", &["v1", "v2", "both"]);
 const ANSWER: Kind = Kind::Word("ANSWER", &["conflict", "stored"]);
 const FORMAT: Kind = Kind::Word("FORMAT", &["text", "json"]);
+const NAMES: Kind = Kind::List("NAMES");
+const COUNT: Kind = Kind::Number("COUNT");
+const SECONDS: Kind = Kind::Number("SECONDS");
 
 /// The tables of the file, with their headings in `--help`.
 pub(crate) const TABLES: [(&str, &str); 10] = [
@@ -23,119 +26,291 @@ pub(crate) const TABLES: [(&str, &str); 10] = [
 /// Every setting. A new one is a row here and a field of [`super::Config`].
 pub(crate) static SETTINGS: [Setting; 31] = [
     Setting::new("log", "name", "name", Kind::Text("NAME"))
-        .help("Name of the log: the host name that clients use. Given when the log is created, never changes [default for a new log: localhost]")
-        .text("The name of the log, given once, when it is created: it is in every checkpoint and never\nchanges. Use the host name under which clients reach the log, in lower case, without scheme, port\nor path. Without it a new log is called `localhost`, which is for trying things out only.")
+        .help(
+            "Name of the log: the host name that clients use. Given when the log is created, never \
+             changes [default for a new log: localhost]",
+        )
+        .text(
+            "The name of the log, given once, when it is created: it is in every checkpoint and \
+             never changes. Use the host name under which clients reach the log, in lower case, \
+             without scheme, port or path. Without it a new log is called `localhost`, which is for \
+             trying things out only. Later starts need no name; a start with another name is \
+             refused.",
+        )
         .example("\"log.example.org\""),
     Setting::new("log", "apis", "apis", APIS)
-        .help("APIs by which the log accepts entries. Given when the log is created, never changes [default for a new log: both]")
-        .text("The APIs by which the log accepts entries, given once, when it is created: v1, v2 or both (the\ndefault). A log for v1 alone accepts entries of up to 1 MiB and has no tiles. A log for v2 alone\nsuits readers of tiles that cannot parse the kinds of v1.")
+        .help(
+            "APIs by which the log accepts entries. Given when the log is created, never changes \
+             [default for a new log: both]",
+        )
+        .text(
+            "The APIs by which the log accepts entries, given once, when it is created: v1, v2 or \
+             both (the default). A log for v1 alone accepts entries of up to 1 MiB and has no \
+             tiles. A log for v2 alone suits readers of tiles that cannot parse the kinds of v1.",
+        )
         .example("\"both\""),
     Setting::new("keys", "log", "key", Kind::File)
-        .help("File of the log's private key, created with the log [default: log-key.pem in the data folder]")
-        .text("The log's private key: ECDSA P-256 in PEM, readable by nobody but its owner and group. Created at\nthe first start, never overwritten. Default: log-key.pem in the data folder. Keep a copy of it\napart from the copies of the database.")
+        .help(
+            "File of the log's private key, created with the log [default: log-key.pem in the data \
+             folder]",
+        )
+        .text(
+            "The log's private key: ECDSA P-256 in PEM, readable by nobody but its owner and group. \
+             Created at the first start, never overwritten. Default: log-key.pem in the data \
+             folder. Keep a copy of it apart from the copies of the database.",
+        )
         .example("\"/etc/treehead/log-key.pem\""),
     Setting::new("keys", "folder", "key-dir", Kind::Folder)
         .help("Folder of further log keys, which rotations create [default: keys in the data folder]")
-        .text("Folder of further log keys, files that end in .pem: `treehead rotate` puts the next key there.\nDefault: keys in the data folder.")
+        .text(
+            "Folder of further log keys, files that end in .pem: `treehead rotate` puts the next \
+             key there, and running servers read it from there. Default: keys in the data folder.",
+        )
         .example("\"/etc/treehead/keys\""),
     Setting::new("keys", "ed25519", "ed25519-key", Kind::File)
-        .help("File of a second, Ed25519 key that witnesses ask for, created with the log [default: none]")
-        .text("A second, Ed25519 key. It adds the line to v2 checkpoints that C2SP witnesses ask for. Only a log\nthat is created with such a key can have one: the first start creates the file if it does not\nexist, and every later start needs it.")
+        .help(
+            "File of a second, Ed25519 key that witnesses ask for, created with the log [default: \
+             none]",
+        )
+        .text(
+            "A second, Ed25519 key. It adds the line to v2 checkpoints that C2SP witnesses ask for. \
+             Only a log that is created with such a key can have one: the first start creates the \
+             file if it does not exist, and every later start needs it.",
+        )
         .example("\"/etc/treehead/log-ed25519-key.pem\""),
     Setting::new("database", "data-dir", "data-dir", Kind::Folder)
         .help("Folder of the SQLite database, the log key and further keys")
-        .text("Folder of the SQLite database, the log key and the lock that keeps a second server off; created\nwith mode 0700. With Postgres the log key is in it all the same, unless `keys.log` says otherwise."),
+        .text(
+            "Folder of the SQLite database, the log key and the lock that keeps a second server \
+             off; created with mode 0700. With Postgres the log key is in it all the same, unless \
+             `keys.log` says otherwise.",
+        ),
     Setting::new("database", "url", "database", Kind::Text("URL"))
-        .help("Postgres database to use instead of SQLite, postgres://…; one with a password belongs into a file")
-        .text("Postgres instead of SQLite: the URL of the primary itself, without a pooler in between. Any number\nof servers may share it.")
+        .help(
+            "Postgres database to use instead of SQLite, postgres://…; a URL with a password \
+             belongs into a file",
+        )
+        .text(
+            "Postgres instead of SQLite: the URL of the primary itself, without a pooler in \
+             between. Any number of servers may share it, and start at the same time.",
+        )
         .example("\"postgres://treehead@db.example.org/treehead?sslmode=verify-full\""),
     Setting::new("database", "url-file", "database-file", Kind::File)
         .help("File that holds the URL of the Postgres database")
-        .text("A file whose first line is that URL, for a URL with a password. Only one of the two.")
+        .text(
+            "A file whose first line is that URL, for a URL with a password. Only one of the two.",
+        )
         .example("\"/run/credentials/treehead.service/database-url\""),
     Setting::new("server", "listen", "listen", Kind::Address)
         .help("Host and port of the API, or :3000 for every address")
-        .text("Host and port; \":3000\" is every address of the machine. The server speaks plain HTTP, and everyone\nwho reaches it may write: where clients are on other machines, put a proxy in front of it that\ndoes TLS and decides who may write.")
+        .text(
+            "Host and port; \":3000\" is every address of the machine, and port 0 a free port, \
+             which is printed. The server speaks plain HTTP, and everyone who reaches it may write: \
+             where clients are on other machines, put a proxy in front of it that does TLS and \
+             decides who may write.",
+        )
         .empty_is_unset(),
     Setting::new("server", "metrics-listen", "metrics-listen", Kind::Address)
         .help("Host and port of the Prometheus metrics")
-        .text("Prometheus metrics, on a listener of their own.")
+        .text("Prometheus metrics, on a listener of their own, so that no proxy rule can leak them.")
         .empty_is_unset(),
     Setting::new("server", "read-only", "read-only", Kind::Switch)
         .help("Refuse every write, by whichever API it comes")
-        .text("Refuse every write: by v1, batches, v2 and gRPC. For this server, not for the log: others may write\nto the same database."),
-    Setting::new("server", "enabled-api-endpoints", "enabled-api-endpoints", Kind::List("NAMES"))
-        .help("Operations of the APIs that are served, comma-separated [default: all]")
-        .text("Operations that are served, by their operationId in /swagger.json; gRPC's CreateEntry is\ncreateEntry. Default: all; others are answered with 501. This list shows single entries and proofs\nto clients of v1 that know what they ask for, and nothing else.")
-        .example("[\"getLogInfo\", \"getPublicKey\", \"getLogProof\", \"getLogEntryByIndex\", \"getLogEntryByUUID\"]"),
+        .text(
+            "Refuse every write: by v1, batches, v2 and gRPC. For this server, not for the log: \
+             others may write to the same database. A read-only server still signs what reads \
+             need, and it never creates a log.",
+        ),
+    Setting::new(
+        "server",
+        "enabled-api-endpoints",
+        "enabled-api-endpoints",
+        NAMES,
+    )
+    .help("Operations of the APIs that are served, comma-separated [default: all]")
+    .text(
+        "Operations that are served, by their operationId in /swagger.json; gRPC's CreateEntry is \
+         createEntry. Default: all; others are answered with 501. Documents and probes are always \
+         served. This list shows single entries and proofs to clients of v1 that know what they \
+         ask for, and nothing else.",
+    )
+    .example(
+        "[\"getLogInfo\", \"getPublicKey\", \"getLogProof\", \"getLogEntryByIndex\", \"getLogEntryByUUID\"]",
+    ),
     Setting::new("server", "public", "public", Kind::Switch)
         .help("Anybody may read this log: web pages of all origins too")
-        .text("Anybody may read this log: then web pages of all origins may read it through their visitors'\nbrowsers, and shared caches may keep its tiles. It opens nothing: who reaches the server is a\nmatter of the network and the proxy."),
-    Setting::new("server", "cors-origins", "cors-origins", Kind::List("ORIGINS"))
-        .help("Origins of web pages that may read and write, comma-separated")
-        .text("Origins of web pages that may read and write through a browser, such as\n\"https://search.example.org\". Default: none. A browser that writes for any other page gets 403."),
-    Setting::new("server", "stop-grace-seconds", "stop-grace-seconds", Kind::Number("SECONDS"))
-        .help("How long a stop waits for accepted requests")
-        .text("How long a stop waits for requests that were accepted. TimeoutStopSec of the service must be\nlonger.")
-        .empty_is_unset(),
-    Setting::new("entries", "enabled-types", "enabled-entry-types", Kind::List("NAMES"))
+        .text(
+            "Anybody may read this log: then web pages of all origins may read it through their \
+             visitors' browsers, and shared caches may keep its tiles. It opens nothing: who \
+             reaches the server is a matter of the network and the proxy.",
+        ),
+    Setting::new(
+        "server",
+        "cors-origins",
+        "cors-origins",
+        Kind::List("ORIGINS"),
+    )
+    .help("Origins of web pages that may read and write, comma-separated")
+    .text(
+        "Origins of web pages that may read and write through a browser, such as \
+         \"https://search.example.org\". Default: none. A browser that writes for any other page \
+         gets 403.",
+    ),
+    Setting::new(
+        "server",
+        "stop-grace-seconds",
+        "stop-grace-seconds",
+        SECONDS,
+    )
+    .help("How long a stop waits for accepted requests")
+    .text(
+        "How long a stop waits for accepted requests. A second signal ends the process at once. \
+         TimeoutStopSec of the service must be longer.",
+    )
+    .empty_is_unset(),
+    Setting::new("entries", "enabled-types", "enabled-entry-types", NAMES)
         .help("Kinds of entries that are accepted, comma-separated [default: all]")
-        .text("Kinds of entries that are accepted, by Rekor's names. Default: all. Entries that are logged already\nstay, and can be looked up.")
+        .text(
+            "Kinds of entries that are accepted, by Rekor's names. Default: all. Entries that are \
+             logged already stay, and can be looked up.",
+        )
         .example("[\"hashedrekord\"]"),
-    Setting::new("entries", "client-signing-algorithms", "client-signing-algorithms", Kind::List("NAMES"))
-        .help("Signing algorithms of clients that are accepted, comma-separated")
-        .text("Signing algorithms of clients that are accepted, by Rekor's names; this is Rekor's default. Rekor\nalso knows ecdsa-sha2-256-nistp384 and ecdsa-sha2-256-nistp521."),
+    Setting::new(
+        "entries",
+        "client-signing-algorithms",
+        "client-signing-algorithms",
+        NAMES,
+    )
+    .help("Signing algorithms of clients that are accepted, comma-separated")
+    .text(
+        "Signing algorithms of clients that are accepted, by Rekor's names; this is Rekor's \
+         default. Rekor also knows ecdsa-sha2-256-nistp384 and ecdsa-sha2-256-nistp521.",
+    ),
     Setting::new("duplicates", "v1", "duplicates.v1", ANSWER)
-        .help("Answer of the v1 API to an entry that is there already")
-        .text("The answer to an entry that the log has already: \"conflict\" is 409 that says where it is, \"stored\"\nis 201 with the stored entry and a fresh proof. For v1, as Rekor v1 does:")
+        .help("Answer of the v1 API to an entry that the log has already")
+        .text(
+            "The answer to an entry that the log has already: \"conflict\" is 409 that says where \
+             it is, \"stored\" is 201 with the stored entry and a fresh proof. For v1, as Rekor v1 \
+             does:",
+        )
         .empty_is_unset(),
     Setting::new("duplicates", "v2", "duplicates.v2", ANSWER)
-        .help("Answer of the v2 API to an entry that is there already")
-        .text("For v2, where a client that timed out and tries again has no other way to its proof:")
+        .help("Answer of the v2 API to an entry that the log has already")
+        .text(
+            "For v2, where a client that timed out and tries again has no other way to its proof:",
+        )
         .empty_is_unset(),
     Setting::new("limits", "max-body-bytes", "max-body-bytes", Kind::Size)
         .help("Largest request body, such as 48MiB")
-        .text("Larger request bodies get 413. 48 MiB, which may also be written \"48MiB\".")
+        .text(
+            "Larger request bodies get 413. 48 MiB, which may also be written \"48MiB\", is the \
+             base64 of a package of some 35 MB.",
+        )
         .empty_is_unset(),
-    Setting::new("limits", "max-body-bytes-in-flight", "max-body-bytes-in-flight", Kind::Size)
-        .help("All request bodies at work together")
-        .text("All request bodies at work and what is decoded from them, together: bounds memory whatever arrives\nat once. 192 MiB.")
-        .empty_is_unset(),
-    Setting::new("limits", "max-attestation-bytes", "max-attestation-bytes", Kind::Size)
-        .help("Largest attestation that is kept beside its entry; 0 keeps none")
-        .text("Attestations (payloads of intoto, messages of cose) of up to this size are kept and shown with\ntheir entries. 100 KiB; 0: none."),
-    Setting::new("limits", "max-connections", "max-connections", Kind::Number("COUNT"))
+    Setting::new(
+        "limits",
+        "max-body-bytes-in-flight",
+        "max-body-bytes-in-flight",
+        Kind::Size,
+    )
+    .help("All request bodies at work together")
+    .text(
+        "All request bodies at work and what is decoded from them, together: bounds memory \
+         whatever arrives at once. Requests wait for their share, and get 503 if that takes too \
+         long. 192 MiB; at least what one body of the largest size needs.",
+    )
+    .empty_is_unset(),
+    Setting::new(
+        "limits",
+        "max-attestation-bytes",
+        "max-attestation-bytes",
+        Kind::Size,
+    )
+    .help("Largest attestation that is kept beside its entry; 0 keeps none")
+    .text(
+        "Attestations (payloads of intoto, messages of cose) of up to this size are kept and shown \
+         with their entries. Entries with larger ones are accepted without them. 100 KiB; 0: none; \
+         at most 1 MiB.",
+    ),
+    Setting::new("limits", "max-connections", "max-connections", COUNT)
         .help("Open connections to the API")
         .text("Open connections; for one more the longest idle one is closed.")
         .empty_is_unset(),
-    Setting::new("limits", "max-connections-per-address", "max-connections-per-address", Kind::Number("COUNT"))
-        .help("Open connections to the API from one address")
-        .text("Open connections from one IPv4 address or one /64 network of IPv6. Behind a proxy, from which all\nconnections come: as max-connections.")
-        .empty_is_unset(),
+    Setting::new(
+        "limits",
+        "max-connections-per-address",
+        "max-connections-per-address",
+        COUNT,
+    )
+    .help("Open connections to the API from one address")
+    .text(
+        "Open connections from one IPv4 address or one /64 network of IPv6. For one more an idle \
+         one of that address is closed; if all are at work, the new one gets 503. Behind a proxy, \
+         from which all connections come: as max-connections.",
+    )
+    .empty_is_unset(),
     Setting::new("witness", "policy", "witness-policy", Kind::File)
-        .help("File of the witness policy (C2SP tlog-policy): a head is published once its quorum has cosigned it")
-        .text("C2SP tlog-policy: no head is published before this file's quorum has cosigned it.\ndeploy/witness-policy is a sample.")
+        .help(
+            "File of the witness policy (C2SP tlog-policy): a head is published once its quorum has \
+             cosigned it",
+        )
+        .text(
+            "C2SP tlog-policy: no head is published before this file's quorum has cosigned it, and \
+             writes get 503 if that takes 10 s. Once a log has a policy, it always needs one; \
+             `quorum none` disables it. deploy/witness-policy is a sample.",
+        )
         .example("\"/etc/treehead/witness-policy\""),
-    Setting::new("witness", "fail-open-seconds", "witness-fail-open-seconds", Kind::Number("SECONDS"))
-        .help("Publish a head without its quorum after this many seconds [default: never]")
-        .text("After how many seconds (1 to 10) a head is published without its quorum. Without this line: never.")
-        .example("8"),
+    Setting::new(
+        "witness",
+        "fail-open-seconds",
+        "witness-fail-open-seconds",
+        SECONDS,
+    )
+    .help("Publish a head without its quorum after this many seconds [default: never]")
+    .text(
+        "After how many seconds (1 to 10) a head is published without its quorum. Without this \
+         line: never.",
+    )
+    .example("8"),
     Setting::new("trust", "public-url", "public-url", Kind::Text("URL"))
-        .help("URL at which clients reach the log [default: https:// and its name, for localhost http:// and the port]")
-        .text("Where clients reach the log, without a path: /trust/… and `treehead trust export` tell it to them.\nDefault: https:// and its name; for localhost http:// and the port of `server.listen`.")
+        .help(
+            "URL at which clients reach the log [default: https:// and its name, for localhost \
+             http:// and the port]",
+        )
+        .text(
+            "Where clients reach the log, without a path: /trust/… and `treehead trust export` tell \
+             it to them. Default: https:// and its name; for localhost http:// and the port of \
+             `server.listen`.",
+        )
         .example("\"https://log.example.org\"")
         .empty_is_unset(),
     Setting::new("trust", "trusted-root-base", "trusted-root-base", Kind::File)
-        .help("trusted_root.json with certificate and time-stamp authorities, to which this log is added")
-        .text("The services of others, as `cosign trusted-root create` writes them; this log is added to the file.")
+        .help(
+            "trusted_root.json with certificate and time-stamp authorities, to which this log is \
+             added",
+        )
+        .text(
+            "The services of others, as `cosign trusted-root create` writes them; this log is added \
+             to the file. Read at the start.",
+        )
         .example("\"/etc/treehead/trusted_root.json\""),
-    Setting::new("trust", "signing-config-base", "signing-config-base", Kind::File)
-        .help("signing_config.v0.2.json with the URLs of those services, to which this log is added")
-        .text("The URLs of those services, as `cosign signing-config create` writes them; likewise.")
-        .example("\"/etc/treehead/signing_config.v0.2.json\""),
+    Setting::new(
+        "trust",
+        "signing-config-base",
+        "signing-config-base",
+        Kind::File,
+    )
+    .help(
+        "signing_config.v0.2.json with the URLs of those services, to which this log is added",
+    )
+    .text(
+        "The URLs of those services, as `cosign signing-config create` writes them; likewise. If \
+         it names a time-stamp authority, clients are sent to the v2 API.",
+    )
+    .example("\"/etc/treehead/signing_config.v0.2.json\""),
     Setting::new("logging", "format", "log-format", FORMAT)
         .help("Log format (stderr)")
-        .text("The form of log lines on stderr: text or json.")
+        .text("The form of log lines on stderr: text for people, json for machines.")
         .empty_is_unset(),
     Setting::new("logging", "level", "log-level", Kind::Text("LEVEL"))
         .help("error, warn, info, debug, trace or off, or a list such as info,sqlx=warn")
@@ -150,7 +325,12 @@ pub(crate) fn by_flag(flag: &str) -> Option<&'static Setting> {
 
 /// Returns the setting with this table and key in the file.
 pub(super) fn by_key(table: &str, key: &str) -> Option<&'static Setting> {
+    of_table(table).find(|setting| setting.key == key)
+}
+
+/// Returns the settings of a table of the file.
+pub(crate) fn of_table(table: &str) -> impl Iterator<Item = &'static Setting> {
     SETTINGS
         .iter()
-        .find(|setting| setting.table == table && setting.key == key)
+        .filter(move |setting| setting.table == table)
 }

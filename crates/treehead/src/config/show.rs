@@ -6,7 +6,7 @@ use std::fmt::Write;
 use toml::{Table, Value};
 
 use super::setting::Setting;
-use super::settings::{SETTINGS, TABLES};
+use super::settings::{TABLES, of_table};
 use super::{Config, Source};
 use crate::banner::print;
 use crate::failure::{Explain, FailureKind, Outcome};
@@ -25,6 +25,9 @@ const SAMPLE_HEAD: &str = "\
 # where there is no default.
 ";
 
+/// Columns of the sample file.
+const SAMPLE_WIDTH: usize = 100;
+
 /// `treehead config sample`: prints the sample file.
 pub(crate) fn sample() -> Outcome<()> {
     print(sample_text()?.trim_end())
@@ -40,12 +43,25 @@ pub(super) fn sample_text() -> Outcome<String> {
         for setting in of_table(table) {
             let default = setting.value(&defaults).map(ToString::to_string);
             let shown = default.unwrap_or_else(|| setting.example.unwrap_or_default().to_owned());
-            let _ = write!(text, "\n# {}\n", setting.text.replace('\n', "\n# "));
+            let _ = write!(text, "\n{}", comment(setting.text));
             let _ = writeln!(text, "# --{}, {}", setting.flag, setting.variable());
             let _ = writeln!(text, "#{} = {shown}", setting.key);
         }
     }
     Ok(text)
+}
+
+/// Breaks a paragraph into the lines of a comment.
+fn comment(paragraph: &str) -> String {
+    let (mut text, mut line) = (String::new(), "#".to_owned());
+    for word in paragraph.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > SAMPLE_WIDTH {
+            text = text + &line + "\n";
+            line = "#".to_owned();
+        }
+        line = line + " " + word;
+    }
+    text + &line + "\n"
 }
 
 /// `treehead config show`: prints every value and where it comes from, as a file that may be read
@@ -73,12 +89,6 @@ pub(crate) fn show(config: &Config) -> Outcome<()> {
         let _ = writeln!(text, "# warning: {warning}");
     }
     print(text.trim_end())
-}
-
-fn of_table(table: &str) -> impl Iterator<Item = &'static Setting> {
-    SETTINGS
-        .iter()
-        .filter(move |setting| setting.table == table)
 }
 
 /// Returns the values of a configuration in a table by flags.

@@ -33,7 +33,7 @@ fn makes_everything_and_says_where_it_is() {
     assert_eq!(mode(&data.join("log-key.pem")), 0o600);
     assert_eq!(mode(&data.join("treehead.db")), 0o600);
     for wanted in [
-        "made a new log",
+        "created a new log",
         "localhost",
         "--name",
         &format!("{}/treehead.db", data.display()),
@@ -216,16 +216,16 @@ fn settings_that_postgres_lacks_are_named_once_a_start() {
 }
 
 #[test]
-fn a_read_only_server_makes_no_log_and_takes_nothing() {
-    let data = tempfile::tempdir().unwrap();
-    let refused = program::refusal(
-        &program::serve(data.path())
-            .arg("--read-only")
-            .output()
-            .unwrap(),
-        6,
-    );
-    assert!(refused.contains("there is no log to serve"), "{refused}");
+fn a_read_only_server_creates_nothing_and_accepts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let absent = folder.path().join("absent");
+    for data in [folder.path(), &absent] {
+        let mut command = program::serve(data);
+        let refused = program::refusal(&command.arg("--read-only").output().unwrap(), 6);
+        assert!(refused.contains("there is no log in "), "{refused}");
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    }
+    let data = folder;
     Server::start(&mut program::serve(data.path())).stop();
     let server = Server::start(program::serve(data.path()).env("TREEHEAD_READ_ONLY", "true"));
     let answer = http::post(

@@ -78,7 +78,7 @@ fn apis_never_change() {
             6,
         );
         assert!(
-            refused.contains("was made with --apis v2, not both"),
+            refused.contains("was created with --apis v2, not both"),
             "{refused}"
         );
         let server = Server::start(&mut storage.serve());

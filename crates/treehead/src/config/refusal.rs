@@ -1,0 +1,28 @@
+//! The refusal of a setting, with the place where it was given.
+
+use std::fmt;
+use std::path::Path;
+
+use super::Config;
+use crate::failure::{Failure, FailureKind};
+
+impl Config {
+    /// Refuses a setting. The message names the flag, the variable or the line of the file that
+    /// gave it.
+    pub(super) fn wrong(&self, setting: &str, why: impl fmt::Display) -> Failure {
+        match self.sources.get(setting) {
+            Some(source) => usage(format_args!("{source}: {why}")),
+            None => usage(format_args!("{setting}: {why}")),
+        }
+    }
+
+    /// Refuses the content of the file that a setting names.
+    pub(super) fn wrong_file(&self, setting: &str, path: &Path, why: impl fmt::Display) -> Failure {
+        self.wrong(setting, format_args!("{}: {why}", path.display()))
+    }
+}
+
+/// Refuses the settings.
+pub(super) fn usage(message: impl fmt::Display) -> Failure {
+    Failure::new(FailureKind::Usage, message)
+}

@@ -1,0 +1,113 @@
+//! The database of a log, before it is opened and while it is.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ledger::store::postgres::PostgresStore;
+use ledger::store::sqlite::SqliteStore;
+use ledger::store::{Store, StoreError};
+
+use crate::config::Config;
+use crate::data_folder::{self, FolderLock};
+use crate::database_url::DatabaseUrl;
+use crate::failure::{Explain, Failure, FailureKind, Outcome};
+
+/// Where a log is stored. `Display` shows no password.
+#[derive(Debug)]
+pub(crate) enum Database {
+    /// A file in the data folder.
+    Sqlite {
+        /// The file; absent before the first start.
+        file: PathBuf,
+        /// Keeps another server off. Commands that only read hold no lock.
+        _lock: Option<FolderLock>,
+    },
+    /// A database server.
+    Postgres(DatabaseUrl),
+}
+
+impl Database {
+    /// Claims the database for a server. With SQLite this creates and locks the data folder.
+    pub(crate) fn claim(config: &Config) -> Outcome<Self> {
+        if let Some(url) = config.database_url()? {
+            // The keys may be in it.
+            if config.data_dir.is_dir() {
+                data_folder::warn_of_exposure(&config.data_dir)?;
+            }
+            return Ok(Self::Postgres(url));
+        }
+        let folder = data_folder::create(&config.data_dir)?;
+        data_folder::warn_of_exposure(&folder)?;
+        let lock = data_folder::lock(&folder)?;
+        Ok(Self::Sqlite {
+            file: data_folder::database(&folder),
+            _lock: Some(lock),
+        })
+    }
+
+    /// Claims a database that exists. If the SQLite file is absent, this fails and creates nothing.
+    pub(crate) fn claim_existing(config: &Config) -> Outcome<Self> {
+        Self::existing(config)?;
+        Self::claim(config)
+    }
+
+    /// Returns a database that exists, without creating or locking anything.
+    pub(crate) fn existing(config: &Config) -> Outcome<Self> {
+        if let Some(url) = config.database_url()? {
+            return Ok(Self::Postgres(url));
+        }
+        let file = std::path::absolute(data_folder::database(&config.data_dir));
+        let file = file.explain(FailureKind::Log, config.data_dir.display())?;
+        let absent = format_args!("there is no log in {}", file.display());
+        file.metadata().explain(FailureKind::Log, absent)?;
+        Ok(Self::Sqlite { file, _lock: None })
+    }
+
+    /// Connects, creating a database file where there is none, and brings the schema up to date.
+    pub(crate) async fn open(&self) -> Outcome<Arc<dyn Store>> {
+        let opened = match self {
+            Self::Sqlite { file, .. } => SqliteStore::open(file).await.map(shared),
+            Self::Postgres(url) => PostgresStore::connect(url.secret()).await.map(shared),
+        };
+        opened.map_err(|error| self.failure(&error))
+    }
+
+    /// Connects to a database that exists, and changes nothing.
+    pub(crate) async fn open_existing(&self) -> Outcome<Arc<dyn Store>> {
+        let opened = match self {
+            Self::Sqlite { file, .. } => SqliteStore::open_existing(file).await.map(shared),
+            Self::Postgres(url) => {
+                let connected = PostgresStore::connect_existing(url.secret()).await;
+                connected.map(shared)
+            }
+        };
+        opened.map_err(|error| self.failure(&error))
+    }
+
+    /// Maps a database error to the message and exit code of the process.
+    pub(crate) fn failure(&self, error: &StoreError) -> Failure {
+        let kind = match error {
+            StoreError::Unavailable(_)
+            | StoreError::UnknownOutcome(_)
+            | StoreError::Conflict(_) => FailureKind::DatabaseUnavailable,
+            StoreError::Data(_) | StoreError::Damaged(_) | StoreError::Unusable(_) => {
+                FailureKind::DatabaseUnusable
+            }
+        };
+        Failure::new(kind, format_args!("{self}: {error}"))
+    }
+}
+
+fn shared(store: impl Store) -> Arc<dyn Store> {
+    Arc::new(store)
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { file, .. } => write!(f, "{} (SQLite)", file.display()),
+            Self::Postgres(url) => write!(f, "{url}"),
+        }
+    }
+}
