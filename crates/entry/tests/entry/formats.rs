@@ -16,7 +16,7 @@ const NOW: UnixSeconds = UnixSeconds(0);
 /// Format, key, signature.
 type Case = (&'static str, &'static str, &'static str);
 
-const TAKEN: [Case; 25] = [
+const TAKEN: [Case; 27] = [
     ("pgp", "ed25519.key", "ed25519.asc"),
     ("pgp", "ed25519.key", "ed25519.text.sig"),
     ("pgp", "nistp256.key", "nistp256.asc"),
@@ -36,6 +36,9 @@ const TAKEN: [Case; 25] = [
     ("pgp", "old-rsa.key", "rsa-sha1.asc"),
     ("pgp", "old-dsa.key", "dsa-sha1.asc"),
     ("pgp", "old-dsa.key", "dsa-sha256.asc"),
+    // A hash that is shorter than the curve (made with go-crypto 1.4.1).
+    ("pgp", "nistp384-sha256.key", "nistp384-sha256.asc"),
+    ("pgp", "nistp521-sha256.key", "nistp521-sha256.asc"),
     // What v1.5.4 takes and v1.5.3 refused.
     ("pgp", "superseded.key", "before-revocation.asc"),
     ("minisign", "minisign.pub", "message.minisig"),

@@ -93,28 +93,28 @@ pub(super) struct NistKey<'k> {
 }
 
 impl NistKey<'_> {
-    /// Whether it verifies a signature over a digest. One that is shorter than the curve is refused
-    /// (RFC 9580 section 5.2.3.2).
+    /// Whether it verifies a signature over a digest of any length. RFC 9580 section 5.2.3.2 forbids
+    /// digests that are shorter than the curve; Go takes them, and hardware signers make them.
     pub(super) fn verifies(
         &self,
         digest: &[u8],
         signature: &SignatureBytes,
         work: &mut Work,
     ) -> Result<bool, Error> {
-        let (coordinate_bytes, shortest_digest) = match self.curve {
+        let coordinate_bytes = match self.curve {
             Curve::P224 => return Ok(false),
-            Curve::P256 => (32, 32),
-            Curve::P384 => (48, 48),
-            Curve::P521 => (66, 64),
+            Curve::P256 => 32,
+            Curve::P384 => 48,
+            Curve::P521 => 66,
         };
         work.take_signature(KeyKind::Ecdsa(self.curve))?;
         let hash = match digest.len() {
-            length if length < shortest_digest => return Ok(false),
-            32 => HashAlgorithm::Sha256,
-            48 => HashAlgorithm::Sha384,
-            64 => HashAlgorithm::Sha512,
-            _ => return Ok(false),
+            ..=32 => HashAlgorithm::Sha256,
+            33..=48 => HashAlgorithm::Sha384,
+            _ => HashAlgorithm::Sha512,
         };
+        // ECDSA takes a digest for a number, which is the same with zeros before it.
+        let digest = padded(digest, hash.digest_length());
         let is_uncompressed = self.point.len() == 1 + 2 * coordinate_bytes && self.point[0] == 4;
         let key = ecdsa_algorithm(self.curve, hash)
             .filter(|_| is_uncompressed)
@@ -128,7 +128,9 @@ impl NistKey<'_> {
             return Ok(false);
         };
         let signature = asn1_of_raw_pair(&[r, s].concat());
-        let digest = Digest::from_bytes(hash, digest.to_vec()).and_then(|digest| imported(&digest));
+        let digest = digest
+            .and_then(|digest| Digest::from_bytes(hash, digest))
+            .and_then(|digest| imported(&digest));
         let verified = signature
             .zip(digest)
             .map(|(signature, digest)| key.verify_digest_sig(&digest, &signature));
