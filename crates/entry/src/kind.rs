@@ -2,7 +2,7 @@
 //!
 //! The kinds are in `kinds/`, and [`crate::kinds`] is their registry.
 
-use pki::{UnixSeconds, Work};
+use pki::{Key, UnixSeconds, Work};
 use serde_json::value::RawValue;
 
 use crate::algorithms::Algorithms;
@@ -64,21 +64,43 @@ pub(crate) enum Purpose<'p> {
 }
 
 impl Purpose<'_> {
+    /// Parses a key whose canonical form the leaf bytes will hold in base64. A key that is too long
+    /// for them is refused before the signatures in it are checked.
+    pub(crate) fn parse_key<K: Key>(self, key: &[u8], work: &mut Work) -> Result<K, Refusal> {
+        let Purpose::Insert { max_leaf_bytes, .. } = self else {
+            return Ok(K::parse(key, work)?);
+        };
+        let most = max_leaf_bytes / 4 * 3;
+        match K::parse_within(key, most, work) {
+            Err(pki::Error::TooLong) => Err(too_large(most + 1, max_leaf_bytes)),
+            parsed => Ok(parsed?),
+        }
+    }
+
     /// Refuses an entry whose leaf bytes hold base64 of so many bytes, if that alone is too much.
-    /// MUST be asked before anything that takes long.
+    /// MUST be called before anything that takes long.
     pub(crate) fn admit_leaf_with(self, bytes: usize) -> Result<(), Refusal> {
         match self {
-            Purpose::Insert { max_leaf_bytes, .. } if bytes.div_ceil(3) * 4 > max_leaf_bytes => {
-                Err(Refusal::Invalid(format!(
-                    "the entry has more than {} bytes, this log takes at most {max_leaf_bytes}: most often because of the \
-                     key, which should go without the signatures of others (gpg --export --armor --export-options \
-                     export-minimal) and without certificates that are not needed",
-                    bytes.div_ceil(3) * 4
-                )))
+            Purpose::Insert { max_leaf_bytes, .. } if base64_length(bytes) > max_leaf_bytes => {
+                Err(too_large(bytes, max_leaf_bytes))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses an entry whose leaf bytes hold base64 of so many bytes.
+fn too_large(bytes: usize, max_leaf_bytes: usize) -> Refusal {
+    Refusal::Invalid(format!(
+        "the entry has more than {} bytes, this log takes at most {max_leaf_bytes}: most often because of the \
+         key, which should go without the signatures of others (gpg --export --armor --export-options \
+         export-minimal) and without certificates that are not needed",
+        base64_length(bytes)
+    ))
+}
+
+fn base64_length(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 4
 }
 
 /// A checked entry.

@@ -12,6 +12,9 @@ pub enum Error {
     /// It cannot be read, or does not verify.
     #[error("{0}")]
     Invalid(String),
+    /// The canonical form of a key is longer than the caller has room for.
+    #[error("the key is too long")]
+    TooLong,
 }
 
 impl Error {

@@ -13,6 +13,13 @@ pub trait Key: Sized {
     /// checks what a key says of itself, and MUST bound its memory before it allocates.
     fn parse(key: &[u8], work: &mut Work) -> Result<Self, Error>;
 
+    /// Parses a key as [`Key::parse`] does, but MAY refuse one with [`Error::TooLong`] before it
+    /// checks what the key says of itself, if the canonical form would have more than `most` bytes.
+    fn parse_within(key: &[u8], most: usize, work: &mut Work) -> Result<Self, Error> {
+        let _ = most;
+        Self::parse(key, work)
+    }
+
     /// The bytes that every equivalent key becomes, which parse to an equal key.
     fn canonical(&self) -> &[u8];
 

@@ -113,6 +113,10 @@ impl Key {
 
 impl format::Key for Key {
     fn parse(key: &[u8], work: &mut Work) -> Result<Self, crate::Error> {
+        Self::parse_within(key, usize::MAX, work)
+    }
+
+    fn parse_within(key: &[u8], most: usize, work: &mut Work) -> Result<Self, crate::Error> {
         const BEGIN: &[u8] = b"-----BEGIN PGP";
         if key.len() > MAX_KEY_BYTES {
             return Err(too_large("key", key.len(), MAX_KEY_BYTES));
@@ -122,17 +126,14 @@ impl format::Key for Key {
                 "unable to read PGP public key: EOF".to_owned(),
             ));
         }
+        // Armor makes four bytes of three.
+        let mut budget = Budget::of_one_key(most / 4 * 3, work);
         let entities = match key.starts_with(BEGIN) {
-            true => read_armored(key, work)?,
+            true => read_armored(key, &mut budget)?,
             false => {
                 let mut entities = Vec::new();
-                keyring::read(key, &mut Budget::of_one_key(work), &mut entities).map_err(
-                    |error| {
-                        crate::Error::Invalid(format!(
-                            "error reading binary PGP public key: {error}"
-                        ))
-                    },
-                )?;
+                keyring::read(key, &mut budget, &mut entities)
+                    .map_err(|error| unreadable("error reading binary PGP public key", error))?;
                 entities
             }
         };
@@ -155,8 +156,7 @@ impl format::Key for Key {
 }
 
 /// The keys of all armored blocks. A block that does not end is passed over.
-fn read_armored(key: &[u8], work: &mut Work) -> Result<Vec<Entity>, crate::Error> {
-    let mut budget = Budget::of_one_key(work);
+fn read_armored(key: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Entity>, crate::Error> {
     let mut entities = Vec::new();
     let (mut from, mut at, mut blocks) = (0, 0, 0);
     for line in key.split_inclusive(|byte| *byte == b'\n') {
@@ -185,13 +185,19 @@ fn read_armored(key: &[u8], work: &mut Work) -> Result<Vec<Entity>, crate::Error
         block
             .bytes
             .ok_or_else(|| Error::structure("armor invalid"))
-            .and_then(|bytes| keyring::read(&bytes, &mut budget, &mut entities))
-            .map_err(|error| {
-                crate::Error::Invalid(format!("error reading PGP public key: {error}"))
-            })?;
+            .and_then(|bytes| keyring::read(&bytes, budget, &mut entities))
+            .map_err(|error| unreadable("error reading PGP public key", error))?;
         from = at;
     }
     Ok(entities)
+}
+
+/// The refusal of a key ring.
+fn unreadable(what: &str, error: Error) -> crate::Error {
+    match error {
+        Error::TooLong => crate::Error::TooLong,
+        error => crate::Error::Invalid(format!("{what}: {error}")),
+    }
 }
 
 /// A detached signature, or several.

@@ -164,7 +164,7 @@ impl Work {
 /// are taken.
 fn rsa(modulus_bytes: usize) -> u64 {
     let bytes = modulus_bytes as u64;
-    10_000 + bytes * bytes / 4
+    10_000 + 3 * bytes * bytes / 8
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ struct Spec {
 
 impl Proposal for Spec {
     fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
-        let key = pgp::Key::parse(&self.public_key, work)?;
+        let key: pgp::Key = purpose.parse_key(&self.public_key, work)?;
         purpose.admit_leaf_with(key.canonical().len())?;
         let provenance = Provenance::parse(&self.provenance)?;
         provenance.signed.verify(&key, work)?;

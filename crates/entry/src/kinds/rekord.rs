@@ -161,7 +161,7 @@ impl Spec {
         work: &mut Work,
     ) -> Result<Canonical, Refusal> {
         let signature = S::parse(&self.signature)?;
-        let key = S::Key::parse(&self.public_key, work)?;
+        let key: S::Key = purpose.parse_key(&self.public_key, work)?;
         purpose.admit_leaf_with(key.canonical().len() + signature.canonical().len())?;
         signature.verify(&self.content, &key, work)?;
         Ok(Canonical {

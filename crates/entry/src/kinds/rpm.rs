@@ -72,7 +72,7 @@ struct Spec {
 impl Proposal for Spec {
     fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal> {
         self.package.require_content(purpose, "package")?;
-        let key = pgp::Key::parse(&self.public_key, work)?;
+        let key: pgp::Key = purpose.parse_key(&self.public_key, work)?;
         purpose.admit_leaf_with(key.canonical().len())?;
         let hash = self.package.sha256(work)?;
         let package = Package::read(&self.package.content, work).map_err(Refusal::invalid)?;

@@ -10,14 +10,17 @@ pub(super) const MAX_PACKETS: usize = 10_000;
 /// What reading may still cost.
 pub(super) struct Budget<'w> {
     packets: usize,
+    /// The most bytes that the canonical packets of all keys may have.
+    most: usize,
     /// Pays for the signatures by which the key speaks for itself.
     pub(super) work: &'w mut Work,
 }
 
 impl<'w> Budget<'w> {
-    pub(super) fn of_one_key(work: &'w mut Work) -> Self {
+    pub(super) fn of_one_key(most: usize, work: &'w mut Work) -> Self {
         Self {
             packets: MAX_PACKETS,
+            most,
             work,
         }
     }
@@ -28,6 +31,15 @@ impl<'w> Budget<'w> {
             what: "packets",
             limit: MAX_PACKETS,
         })?;
+        Ok(())
+    }
+
+    /// Refuses keys that are certain to have so many bytes in their canonical packets, if those are
+    /// too many. MUST be asked before signatures are checked.
+    pub(super) fn check_length(&self, bytes: usize) -> Result<(), Error> {
+        if bytes > self.most {
+            return Err(Error::TooLong);
+        }
         Ok(())
     }
 }

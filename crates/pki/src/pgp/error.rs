@@ -31,6 +31,9 @@ pub enum Error {
         /// The most that is read.
         limit: usize,
     },
+    /// The canonical form of the keys is longer than the caller has room for.
+    #[error("openpgp: the key is too long")]
+    TooLong,
     /// A secret key, which its owner must not hand out.
     #[error("this is a private key; export the public key, and consider this one disclosed")]
     PrivateKey,

@@ -55,11 +55,13 @@ pub(super) fn read(
         rest: bytes,
         unread: None,
         unsupported_key: None,
+        kept: 0,
         budget,
     };
     let mut count = 0;
     let mut passed_over = None;
     loop {
+        let kept_before = packets.kept;
         match packets.entity() {
             Ok(Some(entity)) => {
                 entities.push(entity);
@@ -68,6 +70,7 @@ pub(super) fn read(
             Ok(None) => break,
             Err(error @ (Error::Unsupported(_) | Error::Structure(_))) => {
                 passed_over = Some(error);
+                packets.kept = kept_before;
                 packets.skip_to_next_key()?;
             }
             Err(error) => return Err(error),
@@ -211,6 +214,9 @@ struct Packets<'a, 'b, 'w> {
     unread: Option<Item>,
     /// Why the first primary key that was passed over was.
     unsupported_key: Option<Error>,
+    /// Bytes of the signatures that the canonical form will have, if the key that is being read is
+    /// whole.
+    kept: usize,
     budget: &'b mut Budget<'w>,
 }
 
@@ -317,6 +323,7 @@ impl Packets<'_, '_, '_> {
             }
             _ => {}
         }
+        self.keep(&entity.revocations)?;
         for revocation in &entity.revocations {
             entity
                 .primary
@@ -330,8 +337,18 @@ impl Packets<'_, '_, '_> {
         Ok(())
     }
 
+    /// Counts signatures that the canonical form will have. MUST be called before they are checked.
+    fn keep(&mut self, signatures: &[SignaturePacket]) -> Result<(), Error> {
+        self.kept += length(signatures);
+        self.budget.check_length(self.kept)
+    }
+
     /// The signatures of a user ID. It is kept if the key itself made one of them.
     fn user_id(&mut self, entity: &mut Entity, text: Vec<u8>) -> Result<(), Error> {
+        // Of two with one text the later one counts.
+        let earlier = entity.user_ids.iter().position(|other| other.text == text);
+        let replaced = earlier.map_or(0, |at| length(&entity.user_ids[at].signatures));
+        let mut kept = self.kept - replaced;
         let mut user_id = UserId {
             text,
             signatures: Vec::new(),
@@ -345,7 +362,9 @@ impl Packets<'_, '_, '_> {
             {
                 return Err(Error::structure("user ID signature with wrong type"));
             }
+            kept += signature.canonical.len();
             if signature.names(&entity.primary.fingerprint, entity.primary.id) {
+                self.budget.check_length(kept)?;
                 verify_user_id(&entity.primary, &user_id.text, &signature, self.budget.work)?;
                 is_certified = true;
                 let at = user_id.signatures.len();
@@ -363,12 +382,8 @@ impl Packets<'_, '_, '_> {
         if !is_certified {
             return Ok(());
         }
-        // Of two with one text the later one counts.
-        match entity
-            .user_ids
-            .iter()
-            .position(|other| other.text == user_id.text)
-        {
+        self.kept = kept;
+        match earlier {
             Some(at) => entity.user_ids[at] = user_id,
             None if entity.user_ids.len() == MAX_USER_IDS => {
                 return Err(Error::TooMany {
@@ -388,6 +403,9 @@ impl Packets<'_, '_, '_> {
         while let Some(signature) = self.next_signature()? {
             if signature.kind != SUBKEY_BINDING && signature.kind != SUBKEY_REVOCATION {
                 return Err(Error::structure("subkey signature with wrong type"));
+            }
+            if signature.kind == SUBKEY_REVOCATION {
+                self.keep(std::slice::from_ref(&signature))?;
             }
             verify_subkey(&entity.primary, &key, &signature, self.budget.work)?;
             if signature.kind == SUBKEY_REVOCATION {
@@ -414,6 +432,12 @@ impl Packets<'_, '_, '_> {
         });
         Ok(())
     }
+}
+
+/// Bytes that these signatures have in the canonical form, without their packets' headers.
+fn length(signatures: &[SignaturePacket]) -> usize {
+    let lengths = signatures.iter().map(|signature| signature.canonical.len());
+    lengths.sum()
 }
 
 /// What a packet is; none if it means nothing anywhere.

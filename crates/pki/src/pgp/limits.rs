@@ -134,7 +134,7 @@ fn read(bytes: &[u8]) -> Result<Vec<Entity>, Error> {
     let mut entities = Vec::new();
     keyring::read(
         bytes,
-        &mut Budget::of_one_key(&mut Work::of_request(bytes.len())),
+        &mut Budget::of_one_key(usize::MAX, &mut Work::of_request(bytes.len())),
         &mut entities,
     )
     .map(|()| entities)
@@ -184,11 +184,41 @@ fn checks_are_counted() {
     let mut work = Work::of_request(0);
     let outcome = keyring::read(
         &alone.repeat(1_000),
-        &mut Budget::of_one_key(&mut work),
+        &mut Budget::of_one_key(usize::MAX, &mut work),
         &mut Vec::new(),
     );
     assert!(matches!(outcome, Err(Error::TooCostly(_))), "{outcome:?}");
     assert!(work.is_exhausted() && work.spent() <= work.limit());
+}
+
+/// Whether they are self-signatures, revocations of the key or revocations of a subkey.
+#[test]
+fn signatures_are_not_checked_if_the_key_is_too_long_with_them() {
+    let (smith, subkey) = (Smith::new(1), Smith::new(2));
+    let both = [smith.to_be_hashed(), subkey.to_be_hashed()].concat();
+    let revocation = |kind, data: &[u8]| written(packet::SIGNATURE, &smith.sign(kind, data, &[]));
+    let (packet, user_id) = (smith.packet(packet::PUBLIC_KEY), smith.user_id(b"x"));
+    let of_user_id = smith.certification(b"x").repeat(250);
+    let of_key = revocation(0x20, &smith.to_be_hashed()).repeat(250);
+    let bound = smith.subkey(&subkey);
+    let of_subkey = revocation(0x28, &both).repeat(250);
+    for key in [
+        [packet.clone(), user_id.clone(), of_user_id],
+        [packet.clone(), of_key, user_id.clone()],
+        [smith.alone(), bound, of_subkey],
+    ] {
+        let key = key.concat();
+        let read = |most| {
+            let mut work = Work::of_accepted();
+            let mut budget = Budget::of_one_key(most, &mut work);
+            let outcome = keyring::read(&key, &mut budget, &mut Vec::new());
+            (outcome, work.spent())
+        };
+        let (outcome, spent) = read(2_000);
+        assert_eq!(outcome, Err(Error::TooLong));
+        assert!(spent < 2_000_000, "{spent}");
+        assert_eq!(read(key.len()).0, Ok(()));
+    }
 }
 
 #[test]
