@@ -12,41 +12,6 @@ use http::Method;
 use crate::path;
 use crate::trust::Document;
 
-/// An operation. An operation that has several paths is one all the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operation {
-    GetLogInfo,
-    GetPublicKey,
-    GetLogProof,
-    CreateLogEntry,
-    GetLogEntryByIndex,
-    GetLogEntryByUuid,
-    SearchLogQuery,
-    SearchIndex,
-    SearchEntries,
-    CreateLogEntries,
-    CreateEntry,
-    GetEntryByLeafHash,
-    GetEntryByIndex,
-    GetConsistencyProof,
-    GetCheckpoint,
-    GetTile,
-    GetEntryBundle,
-    GetTrustedRoot,
-    GetSigningConfig,
-    GetTrustConfig,
-    GetCheckpointVkey,
-    GetLogPublicKeys,
-    Home,
-    Docs,
-    Swagger,
-    Ping,
-    Healthz,
-    Readyz,
-    GrpcHealth,
-    GrpcReflection,
-}
-
 /// The API that an operation belongs to, which decides how it is routed and how it refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
@@ -80,265 +45,83 @@ struct Row {
     grpc: Option<&'static str>,
 }
 
-const fn get(
-    operation: Operation,
-    id: &'static str,
-    title: &'static str,
-    api: Api,
-    paths: &'static [&'static str],
-) -> Row {
-    Row {
-        operation,
-        id,
-        title,
-        api,
-        access: Access::Read,
-        method: Method::GET,
-        paths,
-        grpc: None,
-    }
-}
-
-const fn post(
-    operation: Operation,
-    id: &'static str,
-    title: &'static str,
-    api: Api,
-    access: Access,
-    paths: &'static [&'static str],
-) -> Row {
-    Row {
-        operation,
-        id,
-        title,
-        api,
-        access,
-        method: Method::POST,
-        paths,
-        grpc: None,
-    }
-}
-
-const fn over_grpc(operation: Operation, id: &'static str, path: &'static str) -> Row {
-    let (api, access, grpc) = (Api::Probes, Access::Read, Some(path));
-    Row {
-        operation,
-        id,
-        title: "",
-        api,
-        access,
-        method: Method::POST,
-        paths: &[],
-        grpc,
-    }
-}
-
 const ENTRIES: &str = "/api/v1/log/entries";
 const BY_UUID: &str = "/api/v1/log/entries/{entryUUID}";
 const RETRIEVE: &str = "/api/v1/log/entries/retrieve";
 const BATCH: &str = "/api/v1/log/entries/batch";
 const ENTRIES_V2: &str = "/api/v2/log/entries";
+const BUNDLES: [&str; 2] = ["/api/v2/tile/entries/{*N}", "/tile/entries/{*N}"];
 const TRUSTED_ROOT: &str = Document::TrustedRoot.path();
 const SIGNING_CONFIG: &str = Document::SigningConfig.path();
 const TRUST_CONFIG: &str = Document::TrustConfig.path();
 const VKEYS: &str = Document::CheckpointVkey.path();
 const LOG_KEYS: &str = Document::LogPublicKey.path();
+const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
-/// All operations, in the order of [`Operation`].
-static TABLE: [Row; 30] = {
-    use Access::{Read, Write};
-    use Api::{Pages, Probes, Tiles, Trust, V1, V2};
-    use Operation as Op;
-    [
-        get(
-            Op::GetLogInfo,
-            "getLogInfo",
-            "Get Log Info",
-            V1,
-            &["/api/v1/log"],
-        ),
-        get(
-            Op::GetPublicKey,
-            "getPublicKey",
-            "Get Public Key",
-            V1,
-            &["/api/v1/log/publicKey"],
-        ),
-        get(
-            Op::GetLogProof,
-            "getLogProof",
-            "Get Log Proof",
-            V1,
-            &["/api/v1/log/proof"],
-        ),
-        post(
-            Op::CreateLogEntry,
-            "createLogEntry",
-            "Create Entry",
-            V1,
-            Write,
-            &[ENTRIES],
-        ),
-        get(
-            Op::GetLogEntryByIndex,
-            "getLogEntryByIndex",
-            "Get Log Entry by Index",
-            V1,
-            &[ENTRIES],
-        ),
-        // To Rekor's router a GET of the other two paths is one of the entry with the ID
-        // `retrieve`, or `batch`.
-        get(
-            Op::GetLogEntryByUuid,
-            "getLogEntryByUUID",
-            "Get Log Entry by UUID",
-            V1,
-            &[BY_UUID, RETRIEVE, BATCH],
-        ),
-        post(
-            Op::SearchLogQuery,
-            "searchLogQuery",
-            "Search Log Query",
-            V1,
-            Read,
-            &[RETRIEVE],
-        ),
-        post(
-            Op::SearchIndex,
-            "searchIndex",
-            "Search Index",
-            V1,
-            Read,
-            &["/api/v1/index/retrieve"],
-        ),
-        get(
-            Op::SearchEntries,
-            "searchEntries",
-            "Search Entries",
-            V1,
-            &["/api/v1/index/search"],
-        ),
-        post(
-            Op::CreateLogEntries,
-            "createLogEntries",
-            "Create Entries",
-            V1,
-            Write,
-            &[BATCH],
-        ),
-        Row {
-            operation: Op::CreateEntry,
-            id: "createEntry",
-            title: "CreateEntry",
-            api: V2,
-            access: Write,
-            method: Method::POST,
-            paths: &[ENTRIES_V2],
-            grpc: Some("/dev.sigstore.rekor.v2.Rekor/CreateEntry"),
-        },
-        get(
-            Op::GetEntryByLeafHash,
-            "getEntryByLeafHash",
-            "GetEntryByLeafHash",
-            V2,
-            &[ENTRIES_V2],
-        ),
-        get(
-            Op::GetEntryByIndex,
-            "getEntryByIndex",
-            "GetEntryByIndex",
-            V2,
-            &["/api/v2/log/entries/{index}"],
-        ),
-        get(
-            Op::GetConsistencyProof,
-            "getConsistencyProof",
-            "GetConsistencyProof",
-            V2,
-            &["/api/v2/log/proof/consistency"],
-        ),
-        get(
-            Op::GetCheckpoint,
-            "getCheckpoint",
-            "GetCheckpoint",
-            Tiles,
-            &["/api/v2/checkpoint", "/checkpoint"],
-        ),
-        get(
-            Op::GetTile,
-            "getTile",
-            "GetTile",
-            Tiles,
-            &["/api/v2/tile/{L}/{*N}", "/tile/{L}/{*N}"],
-        ),
-        get(
-            Op::GetEntryBundle,
-            "getEntryBundle",
-            "GetEntryBundle",
-            Tiles,
-            &["/api/v2/tile/entries/{*N}", "/tile/entries/{*N}"],
-        ),
-        get(
-            Op::GetTrustedRoot,
-            "getTrustedRoot",
-            "Get Trusted Root",
-            Trust,
-            &[TRUSTED_ROOT],
-        ),
-        get(
-            Op::GetSigningConfig,
-            "getSigningConfig",
-            "Get Signing Config",
-            Trust,
-            &[SIGNING_CONFIG],
-        ),
-        get(
-            Op::GetTrustConfig,
-            "getTrustConfig",
-            "Get Trust Config",
-            Trust,
-            &[TRUST_CONFIG],
-        ),
-        get(
-            Op::GetCheckpointVkey,
-            "getCheckpointVkey",
-            "Get Checkpoint Vkey",
-            Trust,
-            &[VKEYS],
-        ),
-        get(
-            Op::GetLogPublicKeys,
-            "getLogPublicKeys",
-            "Get Log Public Keys",
-            Trust,
-            &[LOG_KEYS],
-        ),
-        get(Op::Home, "home", "", Pages, &["/"]),
-        get(Op::Docs, "docs", "", Pages, &["/docs"]),
-        get(Op::Swagger, "swagger", "", Pages, &["/swagger.json"]),
-        get(Op::Ping, "ping", "", Probes, &["/ping"]),
-        get(Op::Healthz, "healthz", "", Probes, &["/healthz"]),
-        get(Op::Readyz, "readyz", "", Probes, &["/readyz"]),
-        over_grpc(Op::GrpcHealth, "grpcHealth", "/grpc.health.v1.Health/Check"),
-        over_grpc(
-            Op::GrpcReflection,
-            "grpcReflection",
-            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
-        ),
-    ]
-};
+/// Defines [`Operation`] and, in the same order, its rows in [`TABLE`].
+macro_rules! operations {
+    ($(
+        $name:ident $id:literal $title:literal $api:ident $access:ident $method:ident
+        $paths:expr $(, grpc $grpc:expr)?;
+    )*) => {
+        /// An operation. An operation that has several paths is one all the same.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Operation {
+            $($name,)*
+        }
 
-// A row is found by the number of its operation.
-const _: () = {
-    let mut number = 0;
-    while number < TABLE.len() {
-        assert!(
-            TABLE[number].operation as usize == number,
-            "TABLE is in the order of Operation"
-        );
-        number += 1;
-    }
-};
+        static TABLE: &[Row] = &[$(Row {
+            operation: Operation::$name,
+            id: $id,
+            title: $title,
+            api: Api::$api,
+            access: Access::$access,
+            method: Method::$method,
+            paths: &$paths,
+            grpc: [$($grpc)?].first().copied(),
+        },)*];
+    };
+}
+
+operations! {
+    // name, ID, title, API, access, method, paths
+    GetLogInfo "getLogInfo" "Get Log Info" V1 Read GET ["/api/v1/log"];
+    GetPublicKey "getPublicKey" "Get Public Key" V1 Read GET ["/api/v1/log/publicKey"];
+    GetLogProof "getLogProof" "Get Log Proof" V1 Read GET ["/api/v1/log/proof"];
+    CreateLogEntry "createLogEntry" "Create Entry" V1 Write POST [ENTRIES];
+    GetLogEntryByIndex "getLogEntryByIndex" "Get Log Entry by Index" V1 Read GET [ENTRIES];
+    // To Rekor's router a GET of the last two paths is one of the entry with the ID `retrieve`, or
+    // `batch`.
+    GetLogEntryByUuid "getLogEntryByUUID" "Get Log Entry by UUID" V1 Read GET
+        [BY_UUID, RETRIEVE, BATCH];
+    SearchLogQuery "searchLogQuery" "Search Log Query" V1 Read POST [RETRIEVE];
+    SearchIndex "searchIndex" "Search Index" V1 Read POST ["/api/v1/index/retrieve"];
+    SearchEntries "searchEntries" "Search Entries" V1 Read GET ["/api/v1/index/search"];
+    CreateLogEntries "createLogEntries" "Create Entries" V1 Write POST [BATCH];
+    CreateEntry "createEntry" "CreateEntry" V2 Write POST
+        [ENTRIES_V2], grpc "/dev.sigstore.rekor.v2.Rekor/CreateEntry";
+    GetEntryByLeafHash "getEntryByLeafHash" "GetEntryByLeafHash" V2 Read GET [ENTRIES_V2];
+    GetEntryByIndex "getEntryByIndex" "GetEntryByIndex" V2 Read GET ["/api/v2/log/entries/{index}"];
+    GetConsistencyProof "getConsistencyProof" "GetConsistencyProof" V2 Read GET
+        ["/api/v2/log/proof/consistency"];
+    GetCheckpoint "getCheckpoint" "GetCheckpoint" Tiles Read GET
+        ["/api/v2/checkpoint", "/checkpoint"];
+    GetTile "getTile" "GetTile" Tiles Read GET ["/api/v2/tile/{L}/{*N}", "/tile/{L}/{*N}"];
+    GetEntryBundle "getEntryBundle" "GetEntryBundle" Tiles Read GET BUNDLES;
+    GetTrustedRoot "getTrustedRoot" "Get Trusted Root" Trust Read GET [TRUSTED_ROOT];
+    GetSigningConfig "getSigningConfig" "Get Signing Config" Trust Read GET [SIGNING_CONFIG];
+    GetTrustConfig "getTrustConfig" "Get Trust Config" Trust Read GET [TRUST_CONFIG];
+    GetCheckpointVkey "getCheckpointVkey" "Get Checkpoint Vkey" Trust Read GET [VKEYS];
+    GetLogPublicKeys "getLogPublicKeys" "Get Log Public Keys" Trust Read GET [LOG_KEYS];
+    Home "home" "" Pages Read GET ["/"];
+    Docs "docs" "" Pages Read GET ["/docs"];
+    Swagger "swagger" "" Pages Read GET ["/swagger.json"];
+    Ping "ping" "" Probes Read GET ["/ping"];
+    Healthz "healthz" "" Probes Read GET ["/healthz"];
+    Readyz "readyz" "" Probes Read GET ["/readyz"];
+    GrpcHealth "grpcHealth" "" Probes Read POST [], grpc "/grpc.health.v1.Health/Check";
+    GrpcReflection "grpcReflection" "" Probes Read POST [], grpc REFLECTION;
+}
 
 impl Operation {
     /// Returns all operations.
