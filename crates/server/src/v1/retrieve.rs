@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use entry::{ProposedEntry, Refusal, UnixSeconds, Weight};
 use http::StatusCode;
 use ledger::{LoggedEntry, ReadError, Shards, TreeId};
@@ -28,62 +28,11 @@ const ENTRY: BodyName = BodyName("entry");
 
 type Items<T> = FirstItems<T, MAX_RETRIEVE>;
 
-/// Why nothing is retrieved. An entry that is not there is left out and no error.
-#[derive(Debug)]
-pub(crate) enum RetrieveError {
-    /// The body does not arrive, parse or validate.
-    Body(ApiError),
-    /// An entry ID names a tree that cannot be.
-    InvalidId(String),
-    /// More than [`MAX_RETRIEVE`] over all lists.
-    TooMany,
-    /// A proposed entry is not one.
-    Entry { position: usize, refusal: Refusal },
-    /// The database.
-    Read(ReadError),
-}
-
-impl IntoResponse for RetrieveError {
-    fn into_response(self) -> Response {
-        let error = match self {
-            Self::Body(error) => error,
-            Self::InvalidId(id) => {
-                ApiError::handler(StatusCode::BAD_REQUEST, format!("invalid entryID {id}"))
-            }
-            Self::TooMany => {
-                let message = format!("more than max allowed {MAX_RETRIEVE} entries in request");
-                ApiError::handler(StatusCode::UNPROCESSABLE_ENTITY, message)
-            }
-            Self::Entry { position, refusal } => refusal_on_retrieve(position, refusal),
-            Self::Read(error) => error.into(),
-        };
-        error.into_response()
-    }
-}
-
-impl From<host::Refusal> for RetrieveError {
-    fn from(refusal: host::Refusal) -> Self {
-        Self::Body(refusal.into())
-    }
-}
-
-impl From<ApiError> for RetrieveError {
-    fn from(error: ApiError) -> Self {
-        Self::Body(error)
-    }
-}
-
-impl From<ReadError> for RetrieveError {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-/// The handler.
+/// The handler. An entry that is absent is left out of the answer, which is no error.
 pub(crate) async fn retrieve(
     State(app): State<Arc<App>>,
     request: http::Request<Body>,
-) -> Result<Response, RetrieveError> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let now = app.now();
@@ -100,7 +49,7 @@ pub(crate) async fn retrieve(
     )
     .await?;
     let look =
-        async |shards: Shards| Ok::<_, RetrieveError>((wanted.find(&app, &shards).await?, shards));
+        async |shards: Shards| Ok::<_, ApiError>((wanted.find(&app, &shards).await?, shards));
     let (found, shards) = lookup::until(&app, look, |(found, _)| wanted.is_complete(found)).await?;
     let mut answer = Vec::with_capacity(found.len());
     for (_, entry) in &found {
@@ -130,7 +79,7 @@ impl Work for Request {
 }
 
 impl Request {
-    fn parse(body: &[u8]) -> Result<Self, RetrieveError> {
+    fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let members = ENTRY.parse(body, &["entries", "entryUUIDs", "logIndexes"])?;
         let raw_entries: Option<Items<&RawValue>> = ENTRY.member(&members, "entries")?;
         let raw_ids: Option<Items<Option<String>>> = ENTRY.member(&members, "entryUUIDs")?;
@@ -146,7 +95,7 @@ impl Request {
             .transpose()?
             .unwrap_or_default();
         if entries.len() + ids.len() + log_indexes.len() > MAX_RETRIEVE {
-            return Err(RetrieveError::TooMany);
+            return Err(too_many());
         }
         Ok(Self {
             proposed: entries,
@@ -155,11 +104,11 @@ impl Request {
         })
     }
 
-    fn check(self, now: UnixSeconds) -> Result<Query, RetrieveError> {
+    fn check(self, now: UnixSeconds) -> Result<Query, ApiError> {
         let proposed = self.proposed.into_iter().enumerate();
         let proposed = proposed.map(|(position, entry)| match entry.leaf_bytes_for_lookup(now) {
             Ok(leaf_bytes) => Ok(tlog::leaf_hash(&leaf_bytes)),
-            Err(refusal) => Err(RetrieveError::Entry { position, refusal }),
+            Err(refusal) => Err(refusal_on_retrieve(position, refusal)),
         });
         Ok(Query {
             proposed: proposed.collect::<Result<_, _>>()?,
@@ -179,12 +128,12 @@ struct Query {
 
 impl Query {
     /// What to look for, in the order of the answer: long IDs, short IDs, proposals, log indexes.
-    fn wanted(&self) -> Result<Wanted, RetrieveError> {
+    fn wanted(&self) -> Result<Wanted, ApiError> {
         let (mut long, mut short) = (Vec::new(), Vec::new());
         for (text, id) in &self.ids {
             match id.tree.map(TreePrefix::tree_id) {
                 None => short.push(Sought::Anywhere(id.leaf_hash)),
-                Some(None) => return Err(RetrieveError::InvalidId(text.clone())),
+                Some(None) => return Err(invalid_id(text)),
                 Some(Some(tree)) => long.push(Sought::Tree(tree, id.leaf_hash)),
             }
         }
@@ -300,16 +249,16 @@ impl Sought {
     }
 }
 
-fn parse_entries(raw: &[&RawValue]) -> Result<Vec<ProposedEntry>, RetrieveError> {
+fn parse_entries(raw: &[&RawValue]) -> Result<Vec<ProposedEntry>, ApiError> {
     raw.iter()
         .enumerate()
         .map(|(position, raw)| {
             // Rekor's decoder stumbles over it, before anything is validated.
             if raw.get() == "null" {
-                return Err(ENTRY.refuse("kind in body is required").into());
+                return Err(ENTRY.refuse("kind in body is required"));
             }
             ProposedEntry::from_json(raw.get().as_bytes())
-                .map_err(|refusal| RetrieveError::Entry { position, refusal })
+                .map_err(|refusal| refusal_on_retrieve(position, refusal))
         })
         .collect()
 }
@@ -348,6 +297,16 @@ fn parse_indexes(raw: Items<Option<i64>>) -> Result<Vec<u64>, ApiError> {
         .collect()
 }
 
+fn too_many() -> ApiError {
+    let message = format!("more than max allowed {MAX_RETRIEVE} entries in request");
+    ApiError::handler(StatusCode::UNPROCESSABLE_ENTITY, message)
+}
+
+/// The refusal of an entry ID that names a tree which cannot be.
+fn invalid_id(id: &str) -> ApiError {
+    ApiError::handler(StatusCode::BAD_REQUEST, format!("invalid entryID {id}"))
+}
+
 fn refusal_on_retrieve(position: usize, refusal: Refusal) -> ApiError {
     match refusal {
         Refusal::Json(reason) => ENTRY.refuse(reason),
@@ -366,10 +325,11 @@ fn refusal_on_retrieve(position: usize, refusal: Refusal) -> ApiError {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
+    use axum::response::IntoResponse as _;
 
     use super::*;
 
-    fn parse(body: &str) -> Result<Query, RetrieveError> {
+    fn parse(body: &str) -> Result<Query, ApiError> {
         Request::parse(body.as_bytes()).and_then(|request| request.check(UnixSeconds(0)))
     }
 
