@@ -216,6 +216,17 @@ pub(crate) async fn frequent_keys_are_found_together(database: &Database) {
         "{}",
         first.down_to
     );
+    // Reading the entries that were found is bounded as well.
+    let long = Query {
+        conditions: &conditions[..1],
+        limit: 1_000,
+        ..query
+    };
+    let first = search(store, tree, &long, late).await.unwrap();
+    let last = first.entries.last().map(|entry| entry.leaf_index);
+    assert_eq!(first.entries.len(), 256);
+    assert_eq!(first.down_to, ROUNDS * 1024 - 512);
+    assert_eq!(last, Some(LeafIndex(first.down_to)));
 }
 
 /// Few enough texts that all kinds of meeting occur: a key is on half of the entries, on a tenth,
