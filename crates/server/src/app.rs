@@ -8,9 +8,9 @@ use host::{Bodies, Budget, Cors, Observer, RequestIds};
 use ledger::Ledger;
 use tokio::sync::Semaphore;
 
-use crate::admission::Operations;
 use crate::attestations::Attestations;
 use crate::cached::{GzipBundles, HeadsText};
+use crate::enabled::Operations;
 use crate::limits::{
     ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT,
 };

@@ -9,6 +9,7 @@ mod answer;
 mod app;
 mod attestations;
 mod cached;
+mod enabled;
 mod failure;
 mod health;
 mod intake;
@@ -28,8 +29,7 @@ mod v1;
 mod v2;
 mod verification;
 
-pub use admission::{Operations, UnknownOperation};
-pub use host::{Limits, Origin, OriginError, ServeError};
+pub use enabled::{Operations, UnknownOperation};
 pub use router::router;
 pub use serve::serve;
 pub use settings::{BuildInfo, Duplicates, OnDuplicate, Settings};

@@ -2,14 +2,10 @@
 
 use std::num::NonZeroUsize;
 
-pub use host::limits::{
-    DEFAULT_BODY_BYTES, DEFAULT_BODY_BYTES_IN_FLIGHT, DEFAULT_CONNECTIONS,
-    DEFAULT_CONNECTIONS_PER_ADDRESS, DEFAULT_STOP_GRACE,
-};
 use host::{Limits, Origin};
 use prometheus::Registry;
 
-use crate::admission::Operations;
+use crate::enabled::Operations;
 use crate::trust::TrustSettings;
 
 /// Default for [`Settings::attestation_bytes`], Rekor's: 100 KiB.
