@@ -16,7 +16,7 @@ use crate::limits::{
     Limits, REQUEST_TIMEOUT, SMALL_BODY_BYTES, SMALL_SHARE, WORKING_FACTOR,
 };
 use crate::memory::{Memory, Room};
-use crate::metrics::Metrics;
+use crate::metrics::BodyBytes;
 use crate::peer::Address;
 use crate::receive::{Failure, Pieces, Receiver};
 use crate::refusal::{Reason, Refusal};
@@ -64,11 +64,15 @@ impl Admitted {
     }
 
     /// Decodes the body, drops it, and gives its part of the room back.
-    pub fn decode<T>(self, decode: impl FnOnce(&[u8]) -> T) -> Decoded<T> {
+    ///
+    /// # Errors
+    ///
+    /// Those of `decode`; then all of the room is given back.
+    pub fn decode<T, E>(self, decode: impl FnOnce(&[u8]) -> Result<T, E>) -> Result<Decoded<T>, E> {
         let Self { bytes, mut room } = self;
-        let value = decode(&bytes);
+        let value = decode(&bytes)?;
         room.shrink_to(bytes.len() as u64 * (WORKING_FACTOR - 1));
-        Decoded { value, room }
+        Ok(Decoded { value, room })
     }
 }
 
@@ -80,7 +84,7 @@ fn is_large(declared: Option<u64>) -> bool {
 
 impl Bodies {
     /// Makes the memory for bodies, within `limits`.
-    pub fn new(limits: &Limits, metrics: &Metrics) -> Self {
+    pub fn new(limits: &Limits, metrics: &BodyBytes) -> Self {
         let working = |bytes: u64| bytes.saturating_mul(WORKING_FACTOR);
         let small = (limits.body_bytes_in_flight / SMALL_SHARE).max(working(SMALL_BODY_BYTES));
         let large = limits
@@ -88,10 +92,9 @@ impl Bodies {
             .saturating_sub(small)
             .max(working(limits.body_bytes));
         metrics
-            .body_bytes_limit
+            .limit
             .set(i64::try_from(small.saturating_add(large)).unwrap_or(i64::MAX));
-        let memory =
-            |all, largest| Memory::new(all, working(largest), metrics.body_bytes_in_flight.clone());
+        let memory = |all, largest| Memory::new(all, working(largest), metrics.in_flight.clone());
         Self {
             limit: limits.body_bytes,
             small: memory(small, SMALL_BODY_BYTES),
@@ -291,13 +294,13 @@ mod tests {
 
     const LIMIT: u64 = 200 * 1024;
 
-    fn bodies() -> (Bodies, Metrics) {
+    fn bodies() -> (Bodies, BodyBytes) {
         let limits = Limits {
             body_bytes: LIMIT,
             body_bytes_in_flight: 4 * LIMIT,
             ..Limits::default()
         };
-        let metrics = Metrics::new(&prometheus::Registry::new(), [], &[]).expect("fresh names");
+        let metrics = BodyBytes::new(&prometheus::Registry::new()).expect("fresh names");
         (Bodies::new(&limits, &metrics), metrics)
     }
 
@@ -325,14 +328,16 @@ mod tests {
             .expect("exactly the limit");
         assert_eq!(admitted.bytes().len() as u64, LIMIT);
         let held = |factor: u64| i64::try_from(factor * LIMIT).expect("small");
-        assert_eq!(metrics.body_bytes_in_flight.get(), held(WORKING_FACTOR));
-        let decoded = admitted.decode(<[u8]>::len);
+        assert_eq!(metrics.in_flight.get(), held(WORKING_FACTOR));
+        let decoded = admitted
+            .decode(|bytes| Ok::<_, ()>(bytes.len()))
+            .expect("decoded");
         assert_eq!(
-            (decoded.value as u64, metrics.body_bytes_in_flight.get()),
+            (decoded.value as u64, metrics.in_flight.get()),
             (LIMIT, held(WORKING_FACTOR - 1))
         );
         drop(decoded);
-        assert_eq!(metrics.body_bytes_in_flight.get(), 0);
+        assert_eq!(metrics.in_flight.get(), 0);
     }
 
     #[tokio::test]
@@ -349,7 +354,7 @@ mod tests {
             .await
             .expect_err("over the limit");
         assert_eq!(refusal.message, expected);
-        assert_eq!(metrics.body_bytes_in_flight.get(), 0);
+        assert_eq!(metrics.in_flight.get(), 0);
     }
 
     #[tokio::test]
@@ -376,7 +381,7 @@ mod tests {
         assert_eq!(small.bytes().len(), 1024);
         drop(held);
         assert!(third.await.is_ok(), "their room came back");
-        assert!(metrics.body_bytes_in_flight.get() <= metrics.body_bytes_limit.get());
+        assert!(metrics.in_flight.get() <= metrics.limit.get());
     }
 
     #[tokio::test(start_paused = true)]
@@ -389,7 +394,7 @@ mod tests {
             tokio::pin!(reading);
             assert!(futures_util::poll!(&mut reading).is_pending());
             let step = i64::try_from(WORKING_FACTOR * BODY_STEP_BYTES).expect("small");
-            assert_eq!(metrics.body_bytes_in_flight.get(), step);
+            assert_eq!(metrics.in_flight.get(), step);
             assert!(
                 reading.await.expect_err("it sends nothing").status == StatusCode::REQUEST_TIMEOUT
             );
@@ -420,9 +425,9 @@ mod tests {
     async fn what_was_reserved_and_not_sent_is_given_back_at_once() {
         let (bodies, metrics) = bodies();
         let admitted = bodies.read(&head(None), pieces(1)).await.expect("small");
-        assert_eq!(metrics.body_bytes_in_flight.get(), 2 * 1024);
+        assert_eq!(metrics.in_flight.get(), 2 * 1024);
         drop(admitted);
-        assert_eq!(metrics.body_bytes_in_flight.get(), 0);
+        assert_eq!(metrics.in_flight.get(), 0);
     }
 
     #[tokio::test]

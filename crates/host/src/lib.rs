@@ -37,7 +37,7 @@ pub use fair::{Pool, Rule, Taken};
 pub use health::healthz;
 pub use limits::Limits;
 pub use memory::Room;
-pub use metrics::{Metrics, SECONDS, method_label, refused_requests};
+pub use metrics::{BodyBytes, Metrics, SECONDS, method_label, refused_requests};
 pub use observe::{Observer, RequestIds};
 pub use peer::{Address, Peer};
 pub use public_url::{PublicUrl, PublicUrlError};

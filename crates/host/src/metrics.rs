@@ -45,6 +45,38 @@ pub fn refused_requests(own: &[Reason]) -> prometheus::Result<IntCounterVec> {
     Ok(refused)
 }
 
+/// The metrics of the memory that request bodies take.
+#[derive(Clone, Debug)]
+pub struct BodyBytes {
+    /// Bytes of request bodies that are being received or worked on.
+    pub(crate) in_flight: IntGauge,
+    /// The most that `in_flight` may be.
+    pub(crate) limit: IntGauge,
+}
+
+impl BodyBytes {
+    /// Registers the metrics.
+    ///
+    /// # Errors
+    ///
+    /// A name is taken in `registry`: two servers share it.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let bytes = Self {
+            in_flight: IntGauge::new(
+                "treehead_http_body_bytes_in_flight",
+                "Bytes set aside for request bodies being received or worked on",
+            )?,
+            limit: IntGauge::new(
+                "treehead_http_body_bytes_limit",
+                "Most bytes set aside for request bodies being received or worked on",
+            )?,
+        };
+        registry.register(Box::new(bytes.in_flight.clone()))?;
+        registry.register(Box::new(bytes.limit.clone()))?;
+        Ok(bytes)
+    }
+}
+
 /// The metrics of requests.
 #[derive(Debug)]
 pub struct Metrics {
@@ -52,10 +84,8 @@ pub struct Metrics {
     requests: IntCounterVec,
     /// Requests turned away, by [`Reason`].
     pub refused: IntCounterVec,
-    /// Request bodies being received or worked on, in bytes.
-    pub body_bytes_in_flight: IntGauge,
-    /// The most that the former may be.
-    pub body_bytes_limit: IntGauge,
+    /// Memory of request bodies.
+    pub body_bytes: BodyBytes,
     /// Requests being worked on.
     pub requests_in_flight: IntGauge,
     /// Requests that ended in a bug of ours.
@@ -89,14 +119,7 @@ impl Metrics {
             )?,
             requests: IntCounterVec::new(requests, &["operation", "access", "code"])?,
             refused: refused_requests(reasons)?,
-            body_bytes_in_flight: IntGauge::new(
-                "treehead_http_body_bytes_in_flight",
-                "Bytes set aside for request bodies being received or worked on",
-            )?,
-            body_bytes_limit: IntGauge::new(
-                "treehead_http_body_bytes_limit",
-                "Most bytes set aside for request bodies being received or worked on",
-            )?,
+            body_bytes: BodyBytes::new(registry)?,
             requests_in_flight: IntGauge::new(
                 "treehead_http_requests_in_flight",
                 "Requests being worked on",
@@ -123,8 +146,6 @@ impl Metrics {
         registry.register(Box::new(self.durations.clone()))?;
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.refused.clone()))?;
-        registry.register(Box::new(self.body_bytes_in_flight.clone()))?;
-        registry.register(Box::new(self.body_bytes_limit.clone()))?;
         registry.register(Box::new(self.requests_in_flight.clone()))?;
         registry.register(Box::new(self.panics.clone()))
     }

@@ -83,7 +83,7 @@ impl App {
             attestations: Attestations::up_to(
                 settings.attestation_bytes.min(MAX_ATTESTATION_BYTES),
             ),
-            bodies: Bodies::new(&settings.limits, &metrics.http),
+            bodies: Bodies::new(&settings.limits, &metrics.http.body_bytes),
             answers: Budget::new(
                 ANSWER_BYTES_IN_FLIGHT,
                 metrics.answer_bytes_in_flight.clone(),

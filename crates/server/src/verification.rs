@@ -10,6 +10,7 @@ use std::time::Duration;
 use entry::{ProposedEntry, Weight};
 use host::limits::{ADMISSION_WAIT, LARGE_ADMISSION_WAIT, SMALL_BODY_BYTES};
 use host::{Address, Admitted, Decoded, Pool, Refusal, Rule, Taken};
+use prometheus::Histogram;
 use tokio::time::{Instant, timeout};
 
 use crate::limits::LIGHT_BODY_BYTES;
@@ -129,15 +130,9 @@ impl Verifier {
         E: Send + 'static,
     {
         let (length, address) = (body.bytes().len() as u64, body.address());
-        let decode = move || {
-            let Decoded { value, room } = body.decode(decode);
-            value.map(|value| Decoded { value, room })
-        };
-        let check = move |Decoded { value, room }: Decoded<D>| {
-            let outcome = check(value);
-            drop(room);
-            outcome
-        };
+        let decode = move || body.decode(decode);
+        // The room is held until the check returned.
+        let check = move |Decoded { value, room: _room }| check(value);
         self.run_in_turn(Came::Alone(address), length, decode, check)
             .await
     }
@@ -180,33 +175,29 @@ impl Verifier {
         E: Send + 'static,
     {
         let histogram = self.metrics.verification.clone();
-        let decode = move || {
-            let started = Instant::now();
-            (decode(), started.elapsed())
-        };
-        let check = move |(decoded, decoding): (Result<D, E>, Duration)| {
-            let started = Instant::now();
-            let outcome = decoded.and_then(check);
-            histogram.observe((decoding + started.elapsed()).as_secs_f64());
-            outcome
-        };
-        if length > SMALL_BODY_BYTES {
-            return self
-                .on_a_thread(&self.large, came, move || check(decode()))
-                .await;
-        }
         if length > LIGHT_BODY_BYTES {
-            return self
-                .on_a_thread(&self.small, came, move || check(decode()))
-                .await;
+            let lane = if length > SMALL_BODY_BYTES {
+                &self.large
+            } else {
+                &self.small
+            };
+            let work = move || timed(&histogram, || decode().and_then(check));
+            return self.on_a_thread(lane, came, work).await;
         }
         let place = self.light.place(came).await;
+        let started = Instant::now();
         let decoded = decode();
-        match decoded.0.as_ref().map_or(Weight::Light, Work::weight) {
-            Weight::Light => Ok(check(decoded)),
+        let weight = decoded.as_ref().map_or(Weight::Light, Work::weight);
+        let work = move || decoded.and_then(check);
+        match weight {
+            Weight::Light => {
+                let outcome = work();
+                histogram.observe(started.elapsed().as_secs_f64());
+                Ok(outcome)
+            }
             Weight::Heavy => {
                 drop(place);
-                self.on_a_thread(&self.small, came, move || check(decoded))
+                self.on_a_thread(&self.small, came, move || timed(&histogram, work))
                     .await
             }
         }
@@ -231,6 +222,14 @@ impl Verifier {
             Refusal::unknown()
         })
     }
+}
+
+/// Runs work and records the time that it took.
+fn timed<T>(histogram: &Histogram, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let outcome = work();
+    histogram.observe(started.elapsed().as_secs_f64());
+    outcome
 }
 
 #[cfg(test)]

@@ -15,6 +15,6 @@ mod witness;
 
 pub use client::{Client, ClientError};
 pub use logs::{Logs, LogsError};
-pub use routes::{role, router};
+pub use routes::role;
 pub use state::{Cosigned, State, StateError};
 pub use witness::{Outcome, Refusal, Witness};

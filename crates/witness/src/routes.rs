@@ -2,26 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use host::{Limits, Role, refused_requests};
+use host::{Bodies, BodyBytes, Limits, Role, refused_requests};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use prometheus::{IntCounterVec, Opts, Registry};
-use tokio::time::timeout;
 
 use crate::{Outcome, Refusal, StateError, Witness};
 
 /// Largest request: 63 lines of proof are 3 KiB; the rest is for a checkpoint with many
 /// cosignatures.
-const MAX_BODY_BYTES: usize = 64 * 1024;
-/// Longest wait for the whole of a request.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_BODY_BYTES: u64 = 64 * 1024;
 
 /// What may come of a checkpoint that is brought here.
 const RESULTS: [&str; 10] = [
@@ -41,78 +36,99 @@ struct App {
     witness: Witness,
     /// Origins by the hex SHA-256 that monitors ask for.
     origins: HashMap<String, String>,
-    requests: IntCounterVec,
+    bodies: Bodies,
+    /// Checkpoints by result.
+    results: IntCounterVec,
+    /// Requests turned away to keep a bound.
+    refused: IntCounterVec,
 }
 
-/// `POST /add-checkpoint` and, for monitors, `GET /<hex SHA-256 of the origin>/checkpoint`.
+/// Returns the witness as a role for a host: `POST /add-checkpoint` and, for monitors,
+/// `GET /<hex SHA-256 of the origin>/checkpoint`.
 ///
 /// Fails if the registry has the metrics of a witness already.
-pub fn router(witness: Witness, metrics: &Registry) -> Result<Router, prometheus::Error> {
-    let requests = IntCounterVec::new(
+pub fn role(witness: Witness, metrics: Registry) -> Result<Role, prometheus::Error> {
+    let limits = Limits {
+        body_bytes: MAX_BODY_BYTES,
+        ..Limits::default()
+    };
+    let refused = refused_requests(&[])?;
+    metrics.register(Box::new(refused.clone()))?;
+    let origins = witness.logs().origins().map(|origin| {
+        let hash = tlog::sha256(origin.as_bytes());
+        (hash.to_string(), origin.to_owned())
+    });
+    let app = App {
+        origins: origins.collect(),
+        witness,
+        bodies: Bodies::new(&limits, &BodyBytes::new(&metrics)?),
+        results: result_counter(&metrics)?,
+        refused: refused.clone(),
+    };
+    let router = Router::new()
+        .route("/add-checkpoint", post(add_checkpoint))
+        .route("/{origin}/checkpoint", get(checkpoint))
+        .with_state(Arc::new(app));
+    Ok(Role {
+        router,
+        beside_metrics: Router::new(),
+        probe_paths: &[],
+        metrics,
+        refused,
+        limits,
+    })
+}
+
+fn result_counter(metrics: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let results = IntCounterVec::new(
         Opts::new(
             "treehead_witness_add_checkpoint_total",
             "Checkpoints brought to this witness, by result.",
         ),
         &["result"],
     )?;
-    metrics.register(Box::new(requests.clone()))?;
-    // One that is born with its first failure shows no increase.
+    metrics.register(Box::new(results.clone()))?;
+    // A series that begins with its first failure shows no increase.
     for result in RESULTS {
-        drop(requests.with_label_values(&[result]));
+        drop(results.with_label_values(&[result]));
     }
-    let origins = witness.logs().origins().map(|origin| {
-        (
-            tlog::sha256(origin.as_bytes()).to_string(),
-            origin.to_owned(),
-        )
-    });
-    let app = App {
-        origins: origins.collect(),
-        witness,
-        requests,
-    };
-    Ok(Router::new()
-        .route("/add-checkpoint", post(add_checkpoint))
-        .route("/{origin}/checkpoint", get(checkpoint))
-        .with_state(Arc::new(app)))
+    Ok(results)
 }
 
-/// Returns the witness as a role for a host: [`router`] with nothing beside its metrics.
-///
-/// Fails if the registry has the metrics of a witness already.
-pub fn role(witness: Witness, metrics: Registry) -> Result<Role, prometheus::Error> {
-    let refused = refused_requests(&[])?;
-    metrics.register(Box::new(refused.clone()))?;
-    Ok(Role {
-        router: router(witness, &metrics)?,
-        beside_metrics: Router::new(),
-        probe_paths: &[],
-        metrics,
-        refused,
-        limits: Limits::default(),
-    })
-}
-
-async fn add_checkpoint(State(app): State<Arc<App>>, body: Body) -> Response {
-    let (result, response) = match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
-        Err(_) => ("slow", StatusCode::REQUEST_TIMEOUT.into_response()),
-        Ok(Err(_)) => ("too_large", StatusCode::PAYLOAD_TOO_LARGE.into_response()),
-        Ok(Ok(body)) => {
-            let outcome = match std::str::from_utf8(&body) {
-                Ok(body) => app.witness.add_checkpoint(body).await,
-                Err(_) => Ok(Outcome::Refused(Refusal::Malformed)),
-            };
-            match outcome {
-                Ok(Outcome::Cosigned(line)) => {
-                    ("cosigned", text(StatusCode::OK, format!("{line}\n")))
-                }
-                Ok(Outcome::Refused(refusal)) => refused(refusal),
-                Err(error) => ("failed", unavailable(&error)),
-            }
-        }
+async fn add_checkpoint(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let (result, response) = match app.bodies.read(&head, body).await {
+        Ok(body) => judge(&app.witness, body.bytes()).await,
+        Err(refusal) => turned_away(&app, refusal),
     };
-    app.requests.with_label_values(&[result]).inc();
+    app.results.with_label_values(&[result]).inc();
     response
+}
+
+async fn judge(witness: &Witness, body: &[u8]) -> (&'static str, Response) {
+    let outcome = match std::str::from_utf8(body) {
+        Ok(body) => witness.add_checkpoint(body).await,
+        Err(_) => Ok(Outcome::Refused(Refusal::Malformed)),
+    };
+    match outcome {
+        Ok(Outcome::Cosigned(line)) => ("cosigned", text(StatusCode::OK, format!("{line}\n"))),
+        Ok(Outcome::Refused(refusal)) => refused(refusal),
+        Err(error) => ("failed", unavailable(&error)),
+    }
+}
+
+/// Answers a request whose body was not received.
+fn turned_away(app: &App, refusal: host::Refusal) -> (&'static str, Response) {
+    if let Some(reason) = refusal.reason {
+        app.refused.with_label_values(&[reason.label()]).inc();
+    }
+    let result = match refusal.status {
+        StatusCode::REQUEST_TIMEOUT => "slow",
+        StatusCode::PAYLOAD_TOO_LARGE => "too_large",
+        StatusCode::SERVICE_UNAVAILABLE => "failed",
+        _ => "malformed",
+    };
+    (result, refusal.into_response())
 }
 
 async fn checkpoint(State(app): State<Arc<App>>, Path(origin): Path<String>) -> Response {

@@ -60,7 +60,9 @@ impl World {
         let logs = Logs::parse(&format!("# ours\n\n{vkey}\n{vkey} {ORIGIN} - 17\n")).unwrap();
         let state = State::open(&self.path()).await.unwrap();
         let witness = Witness::new(NAME, self.witness_key(), logs, state, clock).unwrap();
-        witness::router(witness, &prometheus::Registry::new()).unwrap()
+        witness::role(witness, prometheus::Registry::new())
+            .unwrap()
+            .router
     }
 
     fn path(&self) -> std::path::PathBuf {
