@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use host::JSON;
+use host::{JSON, PublicUrl};
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 
 use crate::app::App;
-use crate::trust::PublicUrl;
 
 const HOME: &str = include_str!("../pages/index.html");
 const DOCS: &str = include_str!("../pages/docs.html");

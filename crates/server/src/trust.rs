@@ -8,7 +8,7 @@
 mod documents;
 mod others;
 
-pub use host::{PublicUrl, PublicUrlError};
+use host::PublicUrl;
 
 pub use documents::{Document, TrustError, TrustMaterial};
 pub use others::{Others, OthersError};

@@ -20,10 +20,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::handler::Handler;
+use axum::handler::Handler as _;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use host::{Reason, has_body, patience};
 use http::header::{ALLOW, CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA};
 use http::{HeaderValue, Method, StatusCode};
@@ -84,29 +84,22 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 
 fn route(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
     use Operation as Op;
+    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
+    let method = operation.method_filter();
     match operation {
-        Op::GetLogInfo => handled(app, operation, log::info),
-        Op::GetPublicKey => handled(app, operation, log::public_key),
-        Op::GetLogProof => handled(app, operation, log::proof),
-        Op::CreateLogEntry => handled(app, operation, entries::create),
-        Op::GetLogEntryByIndex => handled(app, operation, entries::by_index),
-        Op::GetLogEntryByUuid => handled(app, operation, entries::by_uuid),
-        Op::SearchLogQuery => handled(app, operation, retrieve::retrieve),
-        Op::SearchIndex => handled(app, operation, index::search),
-        Op::SearchEntries => handled(app, operation, search::search),
-        Op::CreateLogEntries => handled(app, operation, batch::create),
+        Op::GetLogInfo => on(method, log::info.layer(layer)),
+        Op::GetPublicKey => on(method, log::public_key.layer(layer)),
+        Op::GetLogProof => on(method, log::proof.layer(layer)),
+        Op::CreateLogEntry => on(method, entries::create.layer(layer)),
+        Op::GetLogEntryByIndex => on(method, entries::by_index.layer(layer)),
+        Op::GetLogEntryByUuid => on(method, entries::by_uuid.layer(layer)),
+        Op::SearchLogQuery => on(method, retrieve::retrieve.layer(layer)),
+        Op::SearchIndex => on(method, index::search.layer(layer)),
+        Op::SearchEntries => on(method, search::search.layer(layer)),
+        Op::CreateLogEntries => on(method, batch::create.layer(layer)),
         // Of other APIs.
         _ => MethodRouter::new(),
     }
-}
-
-fn handled<T: 'static, H: Handler<T, Arc<App>>>(
-    app: &Arc<App>,
-    operation: Operation,
-    handler: H,
-) -> MethodRouter<Arc<App>> {
-    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
-    MethodRouter::new().on(operation.method_filter(), handler.layer(layer))
 }
 
 /// The value of `Allow` for a path with these operations.

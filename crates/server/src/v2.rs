@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::handler::Handler;
+use axum::handler::Handler as _;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter};
+use axum::routing::{MethodFilter, MethodRouter, on};
 use host::{Access, method_label, patience};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderValue, Method};
@@ -71,25 +71,18 @@ pub(crate) fn http_routes(app: &Arc<App>) -> Router {
 
 fn route(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
     use Operation as Op;
+    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
+    let method = operation.method_filter();
     match operation {
-        Op::CreateEntry => handled(app, operation, entries::create),
-        Op::GetEntryByLeafHash => handled(app, operation, entries::by_leaf_hash),
-        Op::GetEntryByIndex => handled(app, operation, entries::by_index),
-        Op::GetConsistencyProof => handled(app, operation, entries::consistency),
-        Op::GetCheckpoint => handled(app, operation, tiles::checkpoint),
-        Op::GetTile | Op::GetEntryBundle => handled(app, operation, tiles::tile),
+        Op::CreateEntry => on(method, entries::create.layer(layer)),
+        Op::GetEntryByLeafHash => on(method, entries::by_leaf_hash.layer(layer)),
+        Op::GetEntryByIndex => on(method, entries::by_index.layer(layer)),
+        Op::GetConsistencyProof => on(method, entries::consistency.layer(layer)),
+        Op::GetCheckpoint => on(method, tiles::checkpoint.layer(layer)),
+        Op::GetTile | Op::GetEntryBundle => on(method, tiles::tile.layer(layer)),
         // Of other APIs.
         _ => MethodRouter::new(),
     }
-}
-
-fn handled<T: 'static, H: Handler<T, Arc<App>>>(
-    app: &Arc<App>,
-    operation: Operation,
-    handler: H,
-) -> MethodRouter<Arc<App>> {
-    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
-    MethodRouter::new().on(operation.method_filter(), handler.layer(layer))
 }
 
 /// The services of gRPC.

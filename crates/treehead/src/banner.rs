@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 
+use host::PublicUrl;
 use ledger::TreeId;
-use server::trust::PublicUrl;
 use tlog::VerifyingKey;
 
 use crate::failure::{Explain, FailureKind, Outcome};

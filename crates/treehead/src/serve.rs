@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use host::PublicUrl;
 use host::ServeError;
 use ledger::Fatal;
 use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
-use server::trust::{PublicUrl, TrustSettings};
+use server::trust::TrustSettings;
 use tokio::net::TcpListener;
 
 use crate::banner::{self, Facts, History};

@@ -1,5 +1,6 @@
 //! The documents themselves.
 
+use host::PublicUrl;
 use ledger::store::{KeyRole, MAX_CLOCK_SKEW_MILLIS, TreeRow, TreeState};
 use prost_types::Timestamp;
 use serde::Serialize;
@@ -11,8 +12,8 @@ use sigstore_protobuf_specs::dev::sigstore::trustroot::v1::{
 };
 use tlog::{KeyError, NoteError, NoteKey, VerifyingKey};
 
+use super::TrustSettings;
 use super::others::any;
-use super::{PublicUrl, TrustSettings};
 
 /// The specification has newer names for it; sigstore-go and sigstore-python read this one only.
 pub(super) const TRUSTED_ROOT_TYPE: &str =

@@ -25,7 +25,7 @@ pub(crate) struct Served {
     metrics: SocketAddr,
     pub(crate) ledger: Ledger,
     pub(crate) stop: oneshot::Sender<()>,
-    pub(crate) done: JoinHandle<Result<(), server::ServeError>>,
+    pub(crate) done: JoinHandle<Result<(), host::ServeError>>,
     pub(crate) folder: TempDir,
 }
 
@@ -297,7 +297,7 @@ async fn a_stop_does_not_wait_for_ever() {
         .expect("it stops")
         .expect("no panic");
     assert!(
-        matches!(outcome, Err(server::ServeError::Unfinished(_))),
+        matches!(outcome, Err(host::ServeError::Unfinished(_))),
         "{outcome:?}"
     );
 }

@@ -4,11 +4,12 @@ use std::str::FromStr as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use host::PublicUrl;
 use ledger::store::{KeyRole, KeyRow, TreeRow, TreeState};
 use ledger::{Apis, TreeId};
 use ring::rand::SystemRandom;
 use serde_json::{Value, json};
-use server::trust::{Document, Others, PublicUrl, TrustMaterial, TrustSettings};
+use server::trust::{Document, Others, TrustMaterial, TrustSettings};
 use sigstore_protobuf_specs::dev::sigstore::trustroot::v1::{
     ClientTrustConfig, SigningConfig, TrustedRoot,
 };

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use server::trust::{Others, PublicUrl, PublicUrlError, TrustSettings};
+use host::{PublicUrl, PublicUrlError};
+use server::trust::{Others, TrustSettings};
 use tlog::WitnessPolicy;
 
 use super::{Config, read_small};
@@ -45,9 +46,9 @@ impl Config {
     }
 
     /// Returns the origins of web pages that may write.
-    pub(crate) fn cors_origins(&self) -> Outcome<Vec<server::Origin>> {
+    pub(crate) fn cors_origins(&self) -> Outcome<Vec<host::Origin>> {
         let origins = self.cors_origins.iter().map(|origin| origin.parse());
-        let origins: Result<_, server::OriginError> = origins.collect();
+        let origins: Result<_, host::OriginError> = origins.collect();
         origins.map_err(|error| {
             let remedy = "public = true lets pages of all origins read";
             self.wrong("cors-origins", format_args!("{error}; {remedy}"))
