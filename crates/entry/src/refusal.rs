@@ -45,3 +45,9 @@ impl From<pki::Error> for Refusal {
         Self::invalid(error)
     }
 }
+
+impl From<pki::TooCostly> for Refusal {
+    fn from(error: pki::TooCostly) -> Self {
+        Self::invalid(error)
+    }
+}

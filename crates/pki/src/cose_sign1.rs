@@ -92,7 +92,7 @@ impl Sign1 {
             external,
             &self.payload,
         );
-        work.take_hashing(signed.len()).map_err(Error::invalid)?;
+        work.take_hashing(signed.len())?;
         let digest = Digest::sha256(&signed);
         let verified = match algorithm {
             ES256 => verifier

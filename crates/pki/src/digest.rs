@@ -2,55 +2,10 @@
 
 use aws_lc_rs::digest;
 
-/// A hash function that an entry may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HashAlgorithm {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-}
+use crate::error::Error;
 
-impl HashAlgorithm {
-    /// By the name that entries use, `sha256`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "sha256" => Some(Self::Sha256),
-            "sha384" => Some(Self::Sha384),
-            "sha512" => Some(Self::Sha512),
-            _ => None,
-        }
-    }
-
-    /// The name that entries use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "sha256",
-            Self::Sha384 => "sha384",
-            Self::Sha512 => "sha512",
-        }
-    }
-
-    /// The name that refusals use, `SHA-256`.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Sha256 => "SHA-256",
-            Self::Sha384 => "SHA-384",
-            Self::Sha512 => "SHA-512",
-        }
-    }
-
-    /// Length of a digest in bytes.
-    pub fn digest_length(self) -> usize {
-        match self {
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
-        }
-    }
-}
+pub use crate::algorithms::HashAlgorithm;
+pub use crate::error::DigestError;
 
 /// A digest that the client computed. Its length is that of its algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,31 +14,18 @@ pub struct Digest {
     bytes: Vec<u8>,
 }
 
-/// Why a text is no digest. Texts are Rekor's.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DigestError {
-    /// The text has not two digits for each byte of a digest.
-    #[error("invalid value for hash")]
-    Length,
-    /// This byte is no hexadecimal digit.
-    #[error("encoding/hex: invalid byte: U+{:04X} '{}'", .0, char::from(*.0))]
-    Hex(u8),
-}
-
 impl Digest {
     /// From hexadecimal digits of either case.
-    pub fn from_hex(algorithm: HashAlgorithm, digits: &str) -> Result<Self, DigestError> {
+    pub fn from_hex(algorithm: HashAlgorithm, digits: &str) -> Result<Self, Error> {
         if digits.len() != algorithm.digest_length() * 2 {
-            return Err(DigestError::Length);
+            return Err(DigestError::Length.into());
         }
         match hex::decode(digits) {
             Ok(bytes) => Ok(Self { algorithm, bytes }),
-            Err(_) => Err(DigestError::Hex(
-                digits
-                    .bytes()
-                    .find(|byte| !byte.is_ascii_hexdigit())
-                    .unwrap_or_default(),
-            )),
+            Err(_) => {
+                let first = digits.bytes().find(|byte| !byte.is_ascii_hexdigit());
+                Err(DigestError::Hex(first.unwrap_or_default()).into())
+            }
         }
     }
 

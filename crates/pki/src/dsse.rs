@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::general_purpose::GeneralPurpose;
 
+use crate::algorithms::KeyKind;
 use crate::base64::BASE64;
 use crate::digest::Digest;
 use crate::error::Error;
 use crate::go_json;
-use crate::public_key::{KeyKind, SignatureError};
 use crate::work::Work;
 use crate::x509::Key;
 
@@ -106,7 +106,7 @@ impl Opened {
 
     /// The checks of this envelope's signatures.
     pub fn checks<'o, 'w>(&'o self, work: &'w mut Work) -> Result<Checks<'o, 'w>, Error> {
-        work.take_hashing(self.pae.len()).map_err(Error::invalid)?;
+        work.take_hashing(self.pae.len())?;
         Ok(Checks {
             opened: self,
             digest: Digest::sha256(&self.pae),
@@ -149,7 +149,7 @@ impl Checks<'_, '_> {
             _ => key.verify_digest(&self.digest, signature, self.work),
         };
         match verified {
-            Err(SignatureError::TooCostly(error)) => Err(Error::invalid(error)),
+            Err(error @ Error::TooCostly(_)) => Err(error),
             verified => Ok(verified.is_ok()),
         }
     }

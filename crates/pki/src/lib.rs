@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, clock, randomness or async.
 
+mod algorithms;
 pub mod base64;
 mod cose_headers;
 pub mod cose_sign1;

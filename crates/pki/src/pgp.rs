@@ -8,15 +8,19 @@
 mod armor;
 mod budget;
 mod clear_signed;
-mod error;
+pub(crate) mod error;
 #[cfg(test)]
 mod hostile;
+mod key_material;
 mod key_packet;
 mod keyring;
 #[cfg(test)]
 mod limits;
+mod low_s;
 mod numbers;
 mod packet;
+mod reader;
+mod self_signatures;
 mod signature_packet;
 mod stream;
 mod subpackets;
@@ -79,8 +83,8 @@ impl Key {
         packets: &[u8],
         parts: &[&[u8]],
         work: &mut Work,
-    ) -> Result<(), Error> {
-        verify::detached(&self.entities, packets, parts, work)
+    ) -> Result<(), crate::Error> {
+        Ok(verify::detached(&self.entities, packets, parts, work)?)
     }
 
     /// Checks the one signature packet in `packet` over `parts`, one after the other.
@@ -89,7 +93,7 @@ impl Key {
         packet: &[u8],
         parts: &[&[u8]],
         work: &mut Work,
-    ) -> Result<(), Error> {
+    ) -> Result<(), crate::Error> {
         match packet::read(packet)? {
             Some((
                 packet::Packet {
@@ -99,15 +103,13 @@ impl Key {
                 [],
             )) => SignaturePacket::of_message(&body)?,
             Some((_, [])) => {
-                return Err(Error::structure("no supported PGP signature packet found"));
+                return Err(Error::structure("no supported PGP signature packet found").into());
             }
             _ => {
-                return Err(Error::structure(
-                    "trailing garbage after PGP signature packet",
-                ));
+                return Err(Error::structure("trailing garbage after PGP signature packet").into());
             }
         };
-        verify::detached(&self.entities, packet, parts, work)
+        Ok(verify::detached(&self.entities, packet, parts, work)?)
     }
 }
 
@@ -132,7 +134,7 @@ impl format::Key for Key {
             true => read_armored(key, &mut budget)?,
             false => {
                 let mut entities = Vec::new();
-                keyring::read(key, &mut budget, &mut entities)
+                reader::read(key, &mut budget, &mut entities)
                     .map_err(|error| unreadable("error reading binary PGP public key", error))?;
                 entities
             }
@@ -166,16 +168,17 @@ fn read_armored(key: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Entity>, crat
         }
         blocks += 1;
         if blocks > MAX_BLOCKS {
-            return Err(crate::Error::invalid(Error::TooMany {
+            return Err(Error::TooMany {
                 what: "armored blocks",
                 limit: MAX_BLOCKS,
-            }));
+            }
+            .into());
         }
         let block = armor::decode(&key[from..at]).ok_or_else(|| {
             crate::Error::Invalid("invalid PGP public key provided: EOF".to_owned())
         })?;
         if block.label == PRIVATE_KEY.as_bytes() {
-            return Err(crate::Error::invalid(Error::PrivateKey));
+            return Err(Error::PrivateKey.into());
         }
         if block.label != PUBLIC_KEY.as_bytes() {
             return Err(crate::Error::Invalid(
@@ -185,7 +188,7 @@ fn read_armored(key: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Entity>, crat
         block
             .bytes
             .ok_or_else(|| Error::structure("armor invalid"))
-            .and_then(|bytes| keyring::read(&bytes, budget, &mut entities))
+            .and_then(|bytes| reader::read(&bytes, budget, &mut entities))
             .map_err(|error| unreadable("error reading PGP public key", error))?;
         from = at;
     }
@@ -249,7 +252,6 @@ impl format::Signature for Signature {
 
     fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), crate::Error> {
         key.verify_packets(&self.packets, &[message], work)
-            .map_err(crate::Error::invalid)
     }
 }
 

@@ -7,28 +7,23 @@
 //! nested, and certificates need not be trusted, valid or of any use.
 
 mod algorithm;
+pub(crate) mod error;
 mod revocation;
 mod signer;
 
 use std::collections::BTreeSet;
 
+use crate::error::Error;
 use crate::pem;
 use crate::work::Work;
 use crate::x509::certificate::Certificate;
 use crate::x509::chain;
 use crate::x509::der::{Element, Elements, OBJECT_IDENTIFIER, SEQUENCE, SET, constructed};
+use crate::x509::error::ChainError;
+use error::{MAX_BYTES, MAX_CERTIFICATES, MAX_SIGNERS};
 use signer::Signer;
 
-pub use signer::SignerError;
-
-/// Bytes of one structure. Leaf bytes hold base64 of its base64, so that the ledger's 65,535 would
-/// refuse one of 37,000.
-const MAX_BYTES: usize = 64 * 1024;
-/// Certificates in one structure: twice the ten of a chain, for signer and time stamper. Each is
-/// parsed.
-const MAX_CERTIFICATES: usize = 20;
-/// Signers of one structure, each of which costs a signature check or two. JAR archives have one.
-const MAX_SIGNERS: usize = 10;
+pub use error::{Pkcs7Error, SignerError};
 
 const LABEL: &str = "PKCS7";
 const CERTIFICATE: &str = "CERTIFICATE";
@@ -49,79 +44,39 @@ pub struct SignedData<'a> {
     signers: Vec<Signer<'a>>,
 }
 
-/// Why signed data are refused.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Pkcs7Error {
-    /// It is no signed data.
-    #[error("pkcs7: malformed signed data: {0}")]
-    Malformed(&'static str),
-    /// It has so many bytes.
-    #[error("pkcs7: {0} bytes are too many, the limit is {MAX_BYTES}")]
-    TooLarge(usize),
-    /// It has more certificates than are read.
-    #[error("pkcs7: more than {MAX_CERTIFICATES} certificates")]
-    TooManyCertificates,
-    /// It has more signers than are checked.
-    #[error("pkcs7: more than {MAX_SIGNERS} signers")]
-    TooManySigners,
-    /// No signer is in it.
-    #[error("pkcs7 contains no signatures")]
-    NotSigned,
-    /// It contains another content than the one that was given.
-    #[error("pkcs7: internal and external content were both provided but are not equal")]
-    OtherContent,
-    /// The content is absent.
-    #[error("pkcs7: missing content")]
-    NoContent,
-    /// No certificate is in it.
-    #[error("unable to extract public key from certificate inside PKCS7 bundle")]
-    NoCertificate,
-    /// A certificate cannot be read.
-    #[error("{0}")]
-    Certificate(String),
-    /// The first certificate is a stranger's.
-    #[error("pkcs7: the first certificate is neither the signer's nor leads to it: {0}")]
-    StrangeCertificate(chain::ChainError),
-    /// A signer's signature does not count.
-    #[error(transparent)]
-    Signer(#[from] signer::SignerError),
-}
-
 impl<'a> SignedData<'a> {
     /// Reads DER, after which zeros may follow.
-    pub fn from_der(der: &'a [u8]) -> Result<Self, Pkcs7Error> {
+    pub fn from_der(der: &'a [u8]) -> Result<Self, Error> {
         if der.len() > MAX_BYTES {
-            return Err(Pkcs7Error::TooLarge(der.len()));
+            return Err(Pkcs7Error::TooLarge(der.len()).into());
         }
         let mut outer = Elements(der);
         let content_info = outer
             .read(SEQUENCE)
             .ok_or(Pkcs7Error::Malformed("not DER"))?;
         if outer.0.iter().any(|byte| *byte != 0) {
-            return Err(Pkcs7Error::Malformed(
-                "trailing garbage after PKCS#7 structure",
-            ));
+            return Err(Pkcs7Error::Malformed("trailing garbage after PKCS#7 structure").into());
         }
         Self::from_content_info(content_info)
     }
 
     /// Reads the contents of a `ContentInfo`.
-    pub fn from_content_info(contents: &'a [u8]) -> Result<Self, Pkcs7Error> {
+    pub fn from_content_info(contents: &'a [u8]) -> Result<Self, Error> {
         let mut fields = Elements(contents);
         if fields.object_identifier() != Some(SIGNED_DATA) {
-            return Err(Pkcs7Error::Malformed("of another content type"));
+            return Err(Pkcs7Error::Malformed("of another content type").into());
         }
         let data = fields
             .inside(constructed(0))
             .and_then(|mut fields| Some((fields.inside(SEQUENCE)?, fields)));
         let Some((mut data, Elements([]))) = data else {
-            return Err(Pkcs7Error::Malformed("no content"));
+            return Err(Pkcs7Error::Malformed("no content").into());
         };
         let signed = Self::read(&mut data).ok_or(Pkcs7Error::Malformed(
             "its fields are not those of RFC 5652",
         ))?;
         if signed.signers.len() > MAX_SIGNERS {
-            return Err(Pkcs7Error::TooManySigners);
+            return Err(Pkcs7Error::TooManySigners.into());
         }
         Ok(signed)
     }
@@ -177,12 +132,12 @@ impl<'a> SignedData<'a> {
     /// Checks every signature over `content`, and every time stamp of one. The first certificate,
     /// which stands for all of them in an entry, has to be a signer's or one that leads to a
     /// signer's: a stranger's would make the entry say that the stranger signed.
-    pub fn verify(&self, content: &[u8], work: &mut Work) -> Result<(), Pkcs7Error> {
+    pub fn verify(&self, content: &[u8], work: &mut Work) -> Result<(), Error> {
         if self.content.is_some_and(|within| within != content) {
-            return Err(Pkcs7Error::OtherContent);
+            return Err(Pkcs7Error::OtherContent.into());
         }
         if self.signers.is_empty() {
-            return Err(Pkcs7Error::NotSigned);
+            return Err(Pkcs7Error::NotSigned.into());
         }
         let encoded = self.certificates()?;
         let certificates = encoded
@@ -192,23 +147,30 @@ impl<'a> SignedData<'a> {
             .map_err(|error| Pkcs7Error::Certificate(error.to_string()))?;
         let mut signed_by = BTreeSet::new();
         for signer in &self.signers {
-            signed_by.insert(signer.verify(content, &certificates, work)?);
-            signer.verify_time(&certificates, work)?;
+            let at = signer
+                .verify(content, &certificates, work)
+                .map_err(Pkcs7Error::from)?;
+            signed_by.insert(at);
+            signer
+                .verify_time(&certificates, work)
+                .map_err(Pkcs7Error::from)?;
         }
         // Once for each certificate, however many signers name it.
         let mut strange = None;
         for at in signed_by {
             strange = strange.or(leads_to_first(at, &encoded, work).err());
         }
-        strange.map_or(Ok(()), |error| Err(Pkcs7Error::StrangeCertificate(error)))
+        strange.map_or(Ok(()), |error| {
+            Err(Pkcs7Error::StrangeCertificate(error).into())
+        })
     }
 
     /// Checks every signature over the content that is there, each by the certificate that its
     /// signer names.
-    pub fn verify_attached(&self, work: &mut Work) -> Result<(), Pkcs7Error> {
+    pub fn verify_attached(&self, work: &mut Work) -> Result<(), Error> {
         let content = self.content.ok_or(Pkcs7Error::NoContent)?;
         if self.signers.is_empty() {
-            return Err(Pkcs7Error::NotSigned);
+            return Err(Pkcs7Error::NotSigned.into());
         }
         let encoded = self.certificates()?;
         // One that is no certificate matters only if it is the signer's.
@@ -217,13 +179,15 @@ impl<'a> SignedData<'a> {
             .filter_map(|der| Certificate::from_der(der).ok())
             .collect();
         for signer in &self.signers {
-            signer.verify(content, &certificates, work)?;
+            signer
+                .verify(content, &certificates, work)
+                .map_err(Pkcs7Error::from)?;
         }
         Ok(())
     }
 
     /// PEM of the first certificate, the canonical form of the key.
-    pub fn key(&self) -> Result<Vec<u8>, Pkcs7Error> {
+    pub fn key(&self) -> Result<Vec<u8>, Error> {
         let certificates = self.certificates()?;
         let first = certificates.first().ok_or(Pkcs7Error::NoCertificate)?;
         let mut text = Vec::new();
@@ -285,7 +249,7 @@ fn leads_to_first(
     signer: usize,
     certificates: &[&[u8]],
     work: &mut Work,
-) -> Result<(), chain::ChainError> {
+) -> Result<(), ChainError> {
     if signer == 0 {
         return Ok(());
     }

@@ -5,7 +5,8 @@ use ed25519_dalek::ed25519::signature::digest::{
     FixedOutput, HashMarker, Output, OutputSizeUser, Update,
 };
 
-use crate::digest::{Digest, HashAlgorithm};
+use crate::algorithms::HashAlgorithm;
+use crate::digest::Digest;
 
 /// A "hasher" that has already hashed: finalising gives the digest that the client computed.
 pub(crate) struct Prehash([u8; 64]);

@@ -195,7 +195,7 @@ impl format::Signature for Signature {
                     .to_owned(),
             ));
         }
-        work.take_hashing(message.len()).map_err(Error::invalid)?;
+        work.take_hashing(message.len())?;
         work.take_signature(key.key.kind())
             .map_err(Error::invalid)?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, message);

@@ -6,8 +6,9 @@ use der::asn1::UintRef;
 use der::{Decode, Reader, SliceReader};
 use spki::SubjectPublicKeyInfoRef;
 
+use crate::algorithms::{Curve, KeyKind};
 use crate::digest::sha256;
-use crate::public_key::{Curve, KeyKind, PublicKey};
+use crate::public_key::PublicKey;
 
 /// `SHA256:` and base64 of the hash of the key in the SSH wire format (RFC 4253 section 6.6, RFC
 /// 5656 section 3.1, RFC 8709 section 4); none for a key that SSH does not know.

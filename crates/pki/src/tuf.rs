@@ -169,7 +169,7 @@ impl Root {
             .ok_or_else(|| Error::Invalid(format!("tuf: unknown role {:?}", quoted(name))))?;
         let mut verified: BTreeSet<&[u8]> = BTreeSet::new();
         if let Some(message) = &document.message {
-            work.take_hashing(message.len()).map_err(Error::invalid)?;
+            work.take_hashing(message.len())?;
             let digest = Digest::sha256(message);
             for signature in document
                 .signatures

@@ -8,7 +8,7 @@
 //! The prices are estimates, meant as upper bounds. `scripts/prices` counts instructions beside
 //! them with valgrind.
 
-use crate::public_key::{Curve, KeyKind};
+use crate::algorithms::{Curve, KeyKind};
 
 /// Work that any request may cause: with what is not counted, 20 ms. Of the signatures that keys
 /// and certificates check, this buys 30 with P-521 or 200 with P-256.

@@ -3,6 +3,7 @@
 pub(crate) mod certificate;
 pub(crate) mod chain;
 pub(crate) mod der;
+pub(crate) mod error;
 mod extensions;
 mod fulcio;
 mod name;
@@ -16,12 +17,11 @@ use crate::digest::Digest;
 use crate::error::{Error, quoted};
 use crate::format;
 use crate::pem::{self, Block};
-use crate::public_key::{PublicKey, SignatureError};
+use crate::public_key::PublicKey;
 use crate::work::Work;
 use certificate::Certificate;
 
-pub use certificate::CertificateError;
-pub use chain::ChainError;
+pub use error::{CertificateError, ChainError};
 pub use fulcio::Claims;
 pub use signature::Signature;
 
@@ -105,12 +105,12 @@ impl Key {
         digest: &Digest,
         signature: &[u8],
         work: &mut Work,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), Error> {
         if signature.is_empty() {
-            return Err(VerifyError::Empty);
+            return Err(empty_signature());
         }
         chain::verify(&self.chain, chain::Hashes::Sha2, work)?;
-        Ok(self.public_key.verify_digest(digest, signature, work)?)
+        self.public_key.verify_digest(digest, signature, work)
     }
 
     /// Checks a signature over `message`, otherwise as [`Key::verify_digest`].
@@ -119,16 +119,16 @@ impl Key {
         message: &[u8],
         signature: &[u8],
         work: &mut Work,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), Error> {
         if signature.is_empty() {
-            return Err(VerifyError::Empty);
+            return Err(empty_signature());
         }
         chain::verify(&self.chain, chain::Hashes::Sha2, work)?;
-        Ok(self.public_key.verify_message(message, signature, work)?)
+        self.public_key.verify_message(message, signature, work)
     }
 
     fn from_spki(spki: &[u8]) -> Result<Self, Error> {
-        let public_key = PublicKey::from_spki(spki).map_err(Error::invalid)?;
+        let public_key = PublicKey::from_spki(spki)?;
         let mut canonical = Vec::new();
         pem::encode(PUBLIC_KEY, spki, &mut canonical);
         Ok(Self {
@@ -144,14 +144,14 @@ impl Key {
         let mut canonical = Vec::new();
         let mut leaf = None;
         for der in &certificates {
-            let certificate = Certificate::from_der(der).map_err(Error::invalid)?;
+            let certificate = Certificate::from_der(der)?;
             pem::encode(CERTIFICATE, der, &mut canonical);
             leaf.get_or_insert(certificate);
         }
         let leaf = leaf.ok_or_else(|| Error::Invalid("no certificate".to_owned()))?;
         let claims = Some(leaf.extensions.claims.claims());
         let subjects = leaf.extensions.subjects.into_list();
-        let public_key = leaf.public_key.map_err(Error::invalid)?;
+        let public_key = leaf.public_key?;
         let chain = if certificates.len() > 1 {
             certificates
         } else {
@@ -185,20 +185,6 @@ impl format::Key for Key {
     }
 }
 
-/// Why a signature by an x509 key does not count.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VerifyError {
-    /// The signature is empty.
-    #[error("X509 signature has not been initialized")]
-    Empty,
-    /// The certificates are no chain.
-    #[error(transparent)]
-    Chain(#[from] chain::ChainError),
-    /// The signature does not verify.
-    #[error(transparent)]
-    Signature(#[from] SignatureError),
-}
-
 /// Whether the contents of a `Name` are ones that Go reads.
 pub(crate) fn is_name(contents: &[u8]) -> bool {
     name::is_well_formed(contents)
@@ -213,7 +199,7 @@ pub(crate) fn is_time(elements: &mut der::Elements<'_>) -> bool {
 fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     // The first is parsed before a second is looked for: what is wrong with it is the better
     // message.
-    Certificate::from_der(&first.bytes).map_err(Error::invalid)?;
+    Certificate::from_der(&first.bytes)?;
     let mut blocks = vec![first.bytes];
     while !rest.is_empty() {
         if blocks.len() == MAX_CERTIFICATES {
@@ -227,6 +213,10 @@ fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>,
         rest = after;
     }
     Ok(blocks)
+}
+
+fn empty_signature() -> Error {
+    Error::Invalid("X509 signature has not been initialized".to_owned())
 }
 
 fn bounded(block: Block<'_>) -> Result<Block<'_>, Error> {

@@ -17,7 +17,7 @@ use crate::v2::{self, MAX_LIST, digest_key, hash_name};
 use pki::Work;
 use pki::digest::{Digest, HashAlgorithm};
 use pki::dsse::likely_first;
-use pki::public_key::{KeyKind, SignatureError};
+use pki::public_key::KeyKind;
 
 /// `dsse:0.0.2`.
 pub(crate) struct V002;
@@ -97,8 +97,7 @@ impl Request {
             }
             signers.push(signer);
         }
-        work.take_hashing(envelope.payload.len())
-            .map_err(Refusal::invalid)?;
+        work.take_hashing(envelope.payload.len())?;
         let payload_hash = Digest::of(HashAlgorithm::Sha256, &envelope.payload);
         let signed = Signed::new(&envelope, &signers, work)?;
         let mut signatures = signed.pairs(&envelope, &signers, work)?;
@@ -145,7 +144,7 @@ impl Signed {
         for signer in signers {
             match signer.scheme() {
                 Scheme::Digest(hash) if digests.iter().all(|digest| digest.algorithm() != hash) => {
-                    work.take_hashing(message.len()).map_err(Refusal::invalid)?;
+                    work.take_hashing(message.len())?;
                     digests.push(Digest::of(hash, &message));
                 }
                 Scheme::Digest(_) | Scheme::Message => {}
@@ -225,7 +224,7 @@ impl Signed {
             },
         };
         match verified {
-            Err(SignatureError::TooCostly(error)) => Err(Refusal::invalid(error)),
+            Err(error @ pki::Error::TooCostly(_)) => Err(error.into()),
             verified => Ok(verified.is_ok()),
         }
     }

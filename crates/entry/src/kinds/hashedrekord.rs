@@ -13,7 +13,7 @@ use crate::search;
 use pki::Work;
 use pki::digest::{Digest, HashAlgorithm};
 use pki::public_key::SignatureError;
-use pki::x509::{Key, VerifyError};
+use pki::x509::Key;
 
 /// `hashedrekord:0.0.1`.
 pub(super) struct V001;
@@ -51,9 +51,7 @@ impl Proposal for Spec {
         purpose.admit_leaf_with(key.canonical().len())?;
         key.verify_digest(&digest, &self.signature, work)
             .map_err(|error| match error {
-                VerifyError::Signature(SignatureError::NotAllowed) => {
-                    Refusal::invalid(SignatureError::NotAllowed)
-                }
+                pki::Error::Signature(SignatureError::NotAllowed) => error.into(),
                 error => Refusal::Invalid(format!("verifying signature: {error}")),
             })?;
         if let Purpose::Insert { algorithms, .. } = purpose
@@ -123,7 +121,7 @@ impl Spec {
     }
 
     fn digest(&self) -> Result<Digest, Refusal> {
-        Digest::from_hex(self.algorithm, &self.value).map_err(Refusal::invalid)
+        Ok(Digest::from_hex(self.algorithm, &self.value)?)
     }
 
     /// Members are in the order of RFC 8785, and no value needs an escape: base64, hexadecimal

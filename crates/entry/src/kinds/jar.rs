@@ -61,11 +61,8 @@ impl Proposal for Spec {
         self.archive.require_content(purpose, "archive")?;
         let hash = self.archive.sha256(work)?;
         let block = signed::verified_block(&self.archive.content, purpose, work)?;
-        let signed_data = SignedData::from_der(&block).map_err(Refusal::invalid)?;
-        let (key, signature) = (
-            signed_data.key().map_err(Refusal::invalid)?,
-            signed_data.detached(),
-        );
+        let signed_data = SignedData::from_der(&block)?;
+        let (key, signature) = (signed_data.key()?, signed_data.detached());
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&hash, &signature, &key),
             index_keys: index_keys(&signature, format!("sha256:{hash}")),

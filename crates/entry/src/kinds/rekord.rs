@@ -97,8 +97,7 @@ impl Proposal for Spec {
                 "entry not insertable into log: missing data content".to_owned(),
             ));
         }
-        work.take_hashing(self.content.len())
-            .map_err(Refusal::invalid)?;
+        work.take_hashing(self.content.len())?;
         let computed = tlog::sha256(&self.content).to_string();
         if let Some(given) = &self.hash
             && *given != computed

@@ -5,8 +5,9 @@ use ed25519_dalek::{Signer, SigningKey};
 
 use super::budget::{Budget, MAX_PACKETS};
 use super::error::Error;
-use super::keyring::{self, Entity, MAX_SUBKEYS, MAX_USER_IDS};
+use super::keyring::Entity;
 use super::packet;
+use super::reader::{self, MAX_SUBKEYS, MAX_USER_IDS};
 use super::signature_packet::SignaturePacket;
 use super::verify::MAX_SIGNATURES;
 use crate::work::Work;
@@ -132,7 +133,7 @@ fn written(tag: u8, contents: &[u8]) -> Vec<u8> {
 
 fn read(bytes: &[u8]) -> Result<Vec<Entity>, Error> {
     let mut entities = Vec::new();
-    keyring::read(
+    reader::read(
         bytes,
         &mut Budget::of_one_key(usize::MAX, &mut Work::of_request(bytes.len())),
         &mut entities,
@@ -182,7 +183,7 @@ fn checks_are_counted() {
     let alone = Smith::new(1).alone();
     assert_eq!(read(&alone.repeat(100)).unwrap().len(), 100);
     let mut work = Work::of_request(0);
-    let outcome = keyring::read(
+    let outcome = reader::read(
         &alone.repeat(1_000),
         &mut Budget::of_one_key(usize::MAX, &mut work),
         &mut Vec::new(),
@@ -211,7 +212,7 @@ fn signatures_are_not_checked_if_the_key_is_too_long_with_them() {
         let read = |most| {
             let mut work = Work::of_accepted();
             let mut budget = Budget::of_one_key(most, &mut work);
-            let outcome = keyring::read(&key, &mut budget, &mut Vec::new());
+            let outcome = reader::read(&key, &mut budget, &mut Vec::new());
             (outcome, work.spent())
         };
         let (outcome, spent) = read(2_000);

@@ -7,8 +7,9 @@ use pgp::crypto::hash::HashAlgorithm as PgpHash;
 use pgp::types::{Mpi, SignatureBytes};
 
 use super::error::Error;
-use crate::digest::{Digest, HashAlgorithm};
-use crate::public_key::{Curve, KeyKind, ecdsa_algorithm, imported, rsa_algorithm};
+use crate::algorithms::{Curve, HashAlgorithm, KeyKind};
+use crate::digest::Digest;
+use crate::public_key::algorithm::{ecdsa_algorithm, imported, rsa_algorithm};
 use crate::signature::{asn1_of_pair, asn1_of_raw_pair};
 use crate::work::Work;
 

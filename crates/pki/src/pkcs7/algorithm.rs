@@ -3,14 +3,14 @@
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::ParsedPublicKey;
 
-use crate::public_key::KeyKind;
+use crate::algorithms::KeyKind;
 use crate::signature::is_asn1_pair;
 use crate::work::Work;
 use crate::x509::certificate::Certificate;
 use crate::x509::chain::pss_algorithm;
 use crate::x509::der::{Element, Elements, SEQUENCE};
 
-use super::signer::SignerError;
+use super::error::SignerError;
 
 /// `AlgorithmIdentifier`: an object identifier and perhaps one parameter.
 pub(super) struct Identifier<'a> {

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest::{self, Digest};
 
-use crate::work::{TooCostly, Work};
+use crate::work::Work;
 use crate::x509::certificate::Certificate;
 use crate::x509::der::{
     Element, Elements, GENERALIZED_TIME, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, SET, UTC_TIME,
@@ -10,6 +10,7 @@ use crate::x509::der::{
 };
 
 use super::algorithm::Identifier;
+use super::error::SignerError;
 use super::{SignedData, element, only};
 
 // Identifiers of attributes: `messageDigest`, `signingTime` and `countersignature` (PKCS#9),
@@ -31,50 +32,6 @@ pub(super) struct Signer<'a> {
     signature_algorithm: Identifier<'a>,
     signature: &'a [u8],
     unsigned_attributes: &'a [u8],
-}
-
-/// Why a signature does not count.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignerError {
-    /// A hash function that is not known.
-    #[error("pkcs7: unsupported hash algorithm")]
-    Hash,
-    /// The signed attributes name no digest of the content.
-    #[error("attribute not found: messageDigest")]
-    NoDigest,
-    /// The signed attributes name another digest.
-    #[error("pkcs7: content digest does not match")]
-    OtherDigest,
-    /// The certificate with this serial number is absent.
-    #[error("certificate missing from signedData: serial={0}")]
-    NoCertificate(String),
-    /// A key of an algorithm that is not known.
-    #[error("unsupported public key algorithm")]
-    Key,
-    /// A key of another algorithm than the signature.
-    #[error("incorrect key type for signature")]
-    OtherKey,
-    /// A hash function that does not go with the signature.
-    #[error("signature type does not match digest type")]
-    OtherHash,
-    /// The signature does not verify.
-    #[error("pkcs7: the signature does not verify")]
-    Signature,
-    /// The time stamp cannot be read.
-    #[error("pkcs7: the time stamp is malformed")]
-    MalformedTime,
-    /// The time stamp has not exactly one signer.
-    #[error("timestamp should have exactly one SignerInfo")]
-    TimeSigners,
-    /// The time stamp is one of another signature.
-    #[error("verifying timestamp imprint: pkcs9: digest check failed")]
-    Imprint,
-    /// The time stamp's own signature does not count.
-    #[error("verifying timestamp: {0}")]
-    Time(Box<SignerError>),
-    /// The check would cost too much.
-    #[error(transparent)]
-    TooCostly(#[from] TooCostly),
 }
 
 impl<'a> Signer<'a> {

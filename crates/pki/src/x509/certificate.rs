@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::der::{Elements, INTEGER, SEQUENCE, constructed, context};
+use super::error::CertificateError;
 use super::extensions::Extensions;
 use super::{name, time};
-use crate::public_key::{KeyError, PublicKey};
+use crate::error::KeyError;
+use crate::public_key::PublicKey;
 
 /// A certificate, borrowed from its DER. Nothing is verified.
 pub(crate) struct Certificate<'a> {
@@ -34,17 +36,6 @@ pub(crate) enum Version {
     V1,
     V2,
     V3,
-}
-
-/// Why DER is no certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CertificateError {
-    /// It breaks RFC 5280.
-    #[error("x509: malformed certificate: {0}")]
-    Not(&'static str),
-    /// Its key is refused.
-    #[error("x509: {0}")]
-    Key(KeyError),
 }
 
 /// The fields of a certificate before any of them is looked into.
@@ -77,7 +68,7 @@ impl<'a> Certificate<'a> {
         else {
             return Err(CertificateError::Not("malformed validity"));
         };
-        let public_key = match PublicKey::from_spki(parts.public_key_info) {
+        let public_key = match PublicKey::parse(parts.public_key_info) {
             Err(error @ (KeyError::Malformed | KeyError::UnknownCurve)) => {
                 return Err(CertificateError::Key(error));
             }

@@ -11,10 +11,12 @@
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{self as aws, ParsedPublicKey, VerificationAlgorithm};
 
-use super::certificate::{Certificate, CertificateError, Version};
+use super::certificate::{Certificate, Version};
 use super::der::Elements;
-use crate::digest::HashAlgorithm;
-use crate::public_key::{Curve, KeyKind, SignatureError, ecdsa_algorithm, rsa_algorithm};
+use super::error::{CertificateError, ChainError};
+use crate::algorithms::{Curve, HashAlgorithm, KeyKind};
+use crate::error::Error;
+use crate::public_key::algorithm::{ecdsa_algorithm, rsa_algorithm};
 use crate::signature::is_asn1_pair;
 use crate::work::{TooCostly, Work};
 
@@ -43,29 +45,6 @@ pub(crate) enum Hashes {
     /// Also SHA-1, by which authorities signed until 2016: for chains that show who belongs
     /// together, not who is trusted.
     Sha1Too,
-}
-
-/// Why certificates are no chain.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChainError {
-    /// A certificate cannot be read.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// A critical extension is not known.
-    #[error("x509: unhandled critical extension")]
-    UnknownCritical,
-    /// A certificate was not valid when the leaf became valid.
-    #[error("x509: certificate has expired or is not yet valid")]
-    Expired,
-    /// No way leads from the leaf to the last certificate.
-    #[error("x509: certificate signed by unknown authority")]
-    UnknownAuthority,
-    /// A certificate has policy rules.
-    #[error("x509: chains with policy mappings or policy constraints are not verified here")]
-    PolicyRules,
-    /// The check would cost too much.
-    #[error(transparent)]
-    TooCostly(#[from] TooCostly),
 }
 
 /// Verifies that the first certificate leads to the last one, over any of those between, as of the
@@ -255,7 +234,7 @@ fn is_signed_by(
     work.take_hashing(child.signed.len())?;
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, child.signed);
     match key.verify_hash(&hash, child.signature, work) {
-        Err(SignatureError::TooCostly(error)) => Err(error),
+        Err(Error::TooCostly(error)) => Err(error),
         verified => Ok(verified.is_ok()),
     }
 }

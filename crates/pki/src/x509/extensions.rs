@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use super::certificate::CertificateError;
 use super::der::{
     BOOLEAN, Elements, INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, context,
     is_integer,
 };
+use super::error::CertificateError;
 use super::fulcio::ClaimExtensions;
 use super::name_constraints::NameConstraints;
 use super::subjects::Subjects;

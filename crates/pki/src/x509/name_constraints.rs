@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::certificate::CertificateError;
 use super::der::{Elements, SEQUENCE, constructed, context};
+use super::error::CertificateError;
 use super::subjects::{self, Subjects};
 use super::uri;
 use crate::work::{TooCostly, Work};

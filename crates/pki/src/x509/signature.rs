@@ -22,6 +22,5 @@ impl format::Signature for Signature {
 
     fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Error> {
         key.verify_message(message, &self.0, work)
-            .map_err(Error::invalid)
     }
 }

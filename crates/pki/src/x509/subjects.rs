@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::certificate::CertificateError;
 use super::der::{Elements, OBJECT_IDENTIFIER, SEQUENCE, constructed, context};
+use super::error::CertificateError;
 use super::{name, uri};
 
 /// `1.3.6.1.4.1.57264.1.7`, the one OtherName that names a subject: the user name of Fulcio's

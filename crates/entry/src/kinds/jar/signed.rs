@@ -5,7 +5,7 @@ use super::archive::{Archive, ArchiveError, File, shown};
 use super::manifest::{Attributes, Digests, Manifest, ManifestError};
 use crate::kind::Purpose;
 use crate::refusal::Refusal;
-use pki::pkcs7::{Pkcs7Error, SignedData};
+use pki::pkcs7::SignedData;
 use pki::{TooCostly, Work};
 
 /// Bytes of a file directly in META-INF that has a dot in its name, decompressed: Rekor's
@@ -32,7 +32,7 @@ pub(crate) enum JarError {
     #[error("JAR contains a signature block that is not the one of META-INF/{0}.SF")]
     StrangeBlock(String),
     #[error(transparent)]
-    Signature(#[from] Pkcs7Error),
+    Signature(#[from] pki::Error),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]
@@ -52,7 +52,7 @@ pub(super) fn verified_block(
     let archive = Archive::read(bytes).map_err(Refusal::invalid)?;
     let metadata = Metadata::find(&archive).map_err(Refusal::invalid)?;
     let block = metadata.block.contents(work).map_err(Refusal::invalid)?;
-    let signed = SignedData::from_der(&block).map_err(Refusal::invalid)?;
+    let signed = SignedData::from_der(&block)?;
     // PEM of the block is base64, too.
     purpose.admit_leaf_with(signed.detached().len())?;
     verify(&archive, &metadata, &signed, work).map_err(Refusal::invalid)?;

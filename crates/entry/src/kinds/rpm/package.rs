@@ -60,7 +60,7 @@ pub(crate) enum PackageError {
     #[error("keyid {0:08x} not found")]
     UnknownKey(u64),
     #[error(transparent)]
-    Signature(pgp::Error),
+    Signature(pki::Error),
     #[error(transparent)]
     TooCostly(#[from] TooCostly),
     #[error(
@@ -137,7 +137,9 @@ impl<'a> Package<'a> {
             };
             key.verify_packet(signature, signed, work)
                 .map_err(|error| match error {
-                    pgp::Error::UnknownSigner(Some(id)) => PackageError::UnknownKey(id),
+                    pki::Error::Pgp(pgp::Error::UnknownSigner(Some(id))) => {
+                        PackageError::UnknownKey(id)
+                    }
                     error => PackageError::Signature(error),
                 })?;
             is_covered = Some(is_covered == Some(true) || covers_payload || has_digest);
