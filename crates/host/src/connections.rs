@@ -7,7 +7,8 @@
 //! connection is closed for it. An address that has all the connections it may have gives up its
 //! own.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -120,33 +121,95 @@ pub(crate) struct Most {
 pub(crate) struct Connections {
     most: Most,
     counts: Counts,
+    started: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Numbers connections, and the moments in which they became idle.
-    next_number: u64,
+    last_number: u64,
     open: HashMap<u64, Connection>,
     addresses: HashMap<Address, Peers>,
-    /// The idle ones, the longest idle one first, by the number of the moment.
-    idle: BTreeMap<u64, u64>,
-}
-
-#[derive(Debug)]
-struct Connection {
-    address: Address,
-    requests_at_work: usize,
-    /// Since when it is idle, by number and by clock.
-    idle_since: Option<(u64, Instant)>,
-    evicted: CancellationToken,
+    /// The order of a search for the longest idle connection of all.
+    filed: BTreeSet<Filed>,
 }
 
 /// The connections of one address.
 #[derive(Debug, Default)]
 struct Peers {
     open: usize,
-    idle: BTreeSet<u64>,
+    filed: BTreeSet<Filed>,
+}
+
+/// The place of a connection in the order of a search for the longest idle one.
+///
+/// Most requests leave the order as it is, because they would take the lock twice otherwise. So a
+/// connection is filed under a moment that is not later than the end of its last request. A search
+/// that comes across a connection with a later request files it anew. One that is at work it takes
+/// out of the order, and the end of that connection's request puts it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Filed {
+    /// See [`Activity::idle_since`].
+    moment: u64,
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Connection {
+    address: Address,
+    /// `None` if a search found it at work.
+    filed: Option<Filed>,
+    activity: Arc<Activity>,
+    evicted: CancellationToken,
+}
+
+/// When a connection was last at work. Moments are nanoseconds since `started`.
+#[derive(Debug)]
+struct Activity {
+    started: Instant,
+    requests_at_work: AtomicUsize,
+    idle_since: AtomicU64,
+    /// A search has found the connection at work and taken it out of the order.
+    is_unfiled: AtomicBool,
+}
+
+impl Activity {
+    fn new(started: Instant) -> Self {
+        Self {
+            started,
+            requests_at_work: AtomicUsize::new(0),
+            idle_since: AtomicU64::new(moment(started)),
+            is_unfiled: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the moment since when no request is at work, or `None` while one is.
+    fn idle_since(&self) -> Option<u64> {
+        // The moment is written before the last request counts as ended.
+        let is_idle = self.requests_at_work.load(Ordering::SeqCst) == 0;
+        is_idle.then(|| self.idle_since.load(Ordering::Relaxed))
+    }
+
+    fn begin_request(&self) {
+        self.requests_at_work.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns whether the connection became idle and must be filed.
+    ///
+    /// A search writes `is_unfiled` and then reads `requests_at_work`; this writes and reads them
+    /// the other way round. In the one order of both (`SeqCst`) at least one of the two sees what
+    /// the other wrote, so no idle connection stays out of the order.
+    fn end_request(&self) -> bool {
+        self.idle_since
+            .store(moment(self.started), Ordering::Relaxed);
+        let was_last = self.requests_at_work.fetch_sub(1, Ordering::SeqCst) == 1;
+        was_last && self.is_unfiled.load(Ordering::SeqCst)
+    }
+}
+
+/// Returns the nanoseconds from `started` to now; they suffice for 584 years.
+fn moment(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Connections {
@@ -154,58 +217,50 @@ impl Connections {
         Arc::new(Self {
             most,
             counts,
+            started: Instant::now(),
             state: Mutex::default(),
         })
     }
 
-    /// Takes a connection, and closes another for it if that is necessary.
+    /// Admits a connection, and closes another for it if that is necessary.
     ///
     /// # Errors
     ///
     /// All connections that could make room are at work.
     pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<ConnectionPermit, Closed> {
         let mut state = self.lock();
-        let peers = state.addresses.get(&address);
-        let is_address_full = peers.is_some_and(|peers| peers.open >= self.most.per_address);
-        if is_address_full {
-            let own = peers.and_then(|peers| peers.idle.first().copied());
+        let of_address = state.addresses.get(&address).map_or(0, |peers| peers.open);
+        if of_address >= self.most.per_address {
+            let own = state.longest_idle(Some(address));
             self.make_room(&mut state, own, Closed::ForSameAddress, Closed::AddressFull)?;
         }
         if state.open.len() >= self.most.all {
-            let any = state.idle.keys().next().copied();
+            let any = state.longest_idle(None);
             self.make_room(&mut state, any, Closed::ForNewcomer, Closed::Full)?;
         }
+        let activity = Arc::new(Activity::new(self.started));
         let evicted = CancellationToken::new();
-        let number = state.number();
-        let connection = Connection {
-            address,
-            requests_at_work: 0,
-            idle_since: None,
-            evicted: evicted.clone(),
-        };
-        state.open.insert(number, connection);
-        state.addresses.entry(address).or_default().open += 1;
-        state.becomes_idle(number);
+        let number = state.insert(address, Arc::clone(&activity), evicted.clone());
         drop(state);
         self.counts.open.inc();
         Ok(ConnectionPermit {
             connections: Arc::clone(self),
             address,
             number,
+            activity,
             evicted,
         })
     }
 
-    /// Closes the connection that is idle since this moment.
+    /// Closes this connection.
     fn make_room(
         &self,
         state: &mut State,
-        idle_since: Option<u64>,
+        idle: Option<u64>,
         closed: Closed,
         refused: Closed,
     ) -> Result<(), Closed> {
-        let number = idle_since.and_then(|moment| state.idle.get(&moment).copied());
-        match number.and_then(|number| state.remove(number)) {
+        match idle.and_then(|number| state.remove(number)) {
             Some(connection) => {
                 connection.evicted.cancel();
                 self.counts.closed(closed);
@@ -225,38 +280,85 @@ impl Connections {
 }
 
 impl State {
-    fn number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
+    fn insert(
+        &mut self,
+        address: Address,
+        activity: Arc<Activity>,
+        evicted: CancellationToken,
+    ) -> u64 {
+        self.last_number += 1;
+        let number = self.last_number;
+        let connection = Connection {
+            address,
+            filed: None,
+            activity,
+            evicted,
+        };
+        self.open.insert(number, connection);
+        self.addresses.entry(address).or_default().open += 1;
+        self.file_if_idle(number);
+        number
     }
 
-    fn becomes_idle(&mut self, number: u64) {
-        let moment = self.number();
-        let Some(connection) = self.open.get_mut(&number) else {
-            return;
-        };
-        connection.idle_since = Some((moment, Instant::now()));
-        self.idle.insert(moment, number);
-        if let Some(peers) = self.addresses.get_mut(&connection.address) {
-            peers.idle.insert(moment);
+    /// Returns the number of the longest idle connection, of one address or of all, or `None` if
+    /// all are at work. All searches together take at most as many steps as there were requests and
+    /// admissions.
+    fn longest_idle(&mut self, address: Option<Address>) -> Option<u64> {
+        loop {
+            let order = match address {
+                Some(address) => &self.addresses.get(&address)?.filed,
+                None => &self.filed,
+            };
+            let first = *order.first()?;
+            let connection = self.open.get(&first.number)?;
+            if connection.activity.idle_since() == Some(first.moment) {
+                return Some(first.number);
+            }
+            connection.activity.is_unfiled.store(true, Ordering::SeqCst);
+            self.unfile(first.number);
+            self.file_if_idle(first.number);
         }
     }
 
-    fn becomes_busy(&mut self, number: u64) {
+    /// Files a connection that is not filed, unless it is at work: then the end of its last request
+    /// does.
+    fn file_if_idle(&mut self, number: u64) {
         let Some(connection) = self.open.get_mut(&number) else {
             return;
         };
-        let Some((moment, _)) = connection.idle_since.take() else {
+        let Some(moment) = connection.activity.idle_since() else {
             return;
         };
-        self.idle.remove(&moment);
+        if connection.filed.is_some() {
+            return;
+        }
+        let filed = Filed { moment, number };
+        connection
+            .activity
+            .is_unfiled
+            .store(false, Ordering::SeqCst);
+        connection.filed = Some(filed);
+        self.filed.insert(filed);
         if let Some(peers) = self.addresses.get_mut(&connection.address) {
-            peers.idle.remove(&moment);
+            peers.filed.insert(filed);
+        }
+    }
+
+    fn unfile(&mut self, number: u64) {
+        let Some(connection) = self.open.get_mut(&number) else {
+            return;
+        };
+        let Some(filed) = connection.filed.take() else {
+            return;
+        };
+        self.filed.remove(&filed);
+        if let Some(peers) = self.addresses.get_mut(&connection.address) {
+            peers.filed.remove(&filed);
         }
     }
 
     fn remove(&mut self, number: u64) -> Option<Connection> {
-        self.becomes_busy(number);
+        self.unfile(number);
         let connection = self.open.remove(&number)?;
         if let Some(peers) = self.addresses.get_mut(&connection.address) {
             peers.open -= 1;
@@ -274,6 +376,7 @@ pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
     address: Address,
     number: u64,
+    activity: Arc<Activity>,
     evicted: CancellationToken,
 }
 
@@ -292,30 +395,24 @@ impl ConnectionPermit {
     pub(crate) async fn idle_for(&self, limit: Duration) {
         let from = Instant::now();
         loop {
-            let idle_since = self
-                .connections
-                .lock()
-                .open
-                .get(&self.number)
-                .and_then(|it| it.idle_since);
             let now = Instant::now();
-            let until = match idle_since {
-                Some((_, since)) if since.max(from) + limit <= now => return,
-                Some((_, since)) => since.max(from) + limit,
+            let until = match self.activity.idle_since() {
+                Some(moment) => {
+                    let since = self.activity.started + Duration::from_nanos(moment);
+                    since.max(from) + limit
+                }
                 None => now + limit,
             };
+            if until <= now {
+                return;
+            }
             sleep_until(until).await;
         }
     }
 
     /// Counts the connection as at work until the return value is dropped.
     pub(crate) fn begin_request(self: &Arc<Self>) -> AtWork {
-        let mut state = self.connections.lock();
-        if let Some(connection) = state.open.get_mut(&self.number) {
-            connection.requests_at_work += 1;
-            state.becomes_busy(self.number);
-        }
-        drop(state);
+        self.activity.begin_request();
         AtWork(Arc::clone(self))
     }
 
@@ -343,21 +440,19 @@ impl Drop for AtWork {
         let ConnectionPermit {
             connections,
             number,
+            activity,
             ..
         } = &*self.0;
-        let mut state = connections.lock();
-        let Some(connection) = state.open.get_mut(number) else {
-            return;
-        };
-        connection.requests_at_work -= 1;
-        if connection.requests_at_work == 0 {
-            state.becomes_idle(*number);
+        if activity.end_request() {
+            connections.lock().file_if_idle(*number);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
     use crate::peer::tests::address;
 
@@ -372,14 +467,16 @@ mod tests {
         place.evicted.is_cancelled()
     }
 
-    #[test]
-    fn the_longest_idle_connection_goes_for_a_newcomer() {
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_connection_goes_for_a_newcomer() {
         let connections = connections(3, 3);
         let admit = |text| Arc::new(connections.admit(address(text)).expect("somebody is idle"));
         let [first, second, third] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(admit);
         let at_work = second.begin_request();
+        advance(Duration::from_millis(1)).await;
         // Idle again, and so the one that is idle for the shortest time.
         drop(first.begin_request());
+        advance(Duration::from_millis(1)).await;
         let fourth = admit("192.0.2.4");
         assert_eq!(
             [&first, &second, &third].map(|place| is_evicted(place)),
@@ -402,7 +499,7 @@ mod tests {
         drop((second, fourth, fifth));
         assert_eq!(connections.counts.open.get(), 0);
         let state = connections.lock();
-        assert!(state.open.is_empty() && state.idle.is_empty() && state.addresses.is_empty());
+        assert!(state.open.is_empty() && state.filed.is_empty() && state.addresses.is_empty());
     }
 
     #[test]
@@ -417,6 +514,43 @@ mod tests {
         assert_eq!(many().err(), Some(Closed::AddressFull));
         drop(at_work);
         assert!(many().is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_a_search_found_at_work_is_found_idle_again() {
+        let connections = connections(2, 2);
+        let admit = |text| connections.admit(address(text)).map(Arc::new);
+        let first = admit("192.0.2.1").expect("room");
+        let second = admit("192.0.2.1").expect("room");
+        let at_work = [first.begin_request(), second.begin_request()];
+        assert_eq!(admit("192.0.2.1").err(), Some(Closed::AddressFull));
+        assert_eq!(admit("192.0.2.2").err(), Some(Closed::Full));
+        assert!(connections.lock().filed.is_empty());
+        let [of_first, of_second] = at_work;
+        advance(Duration::from_millis(1)).await;
+        drop(of_second);
+        advance(Duration::from_millis(1)).await;
+        drop(of_first);
+        let third = admit("192.0.2.2").expect("the second is idle for longer");
+        assert!(is_evicted(&second) && !is_evicted(&first) && !is_evicted(&third));
+    }
+
+    #[test]
+    fn threads_that_work_while_others_search_leave_every_connection_filed() {
+        let connections = connections(4, 4);
+        let place = || Arc::new(connections.admit(address("192.0.2.1")).expect("room"));
+        let permits = [(); 4].map(|()| place());
+        std::thread::scope(|scope| {
+            for permit in &permits {
+                scope.spawn(|| (0..20_000).for_each(|_| drop(permit.begin_request())));
+            }
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    connections.lock().longest_idle(None);
+                }
+            });
+        });
+        assert_eq!(connections.lock().filed.len(), permits.len());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! same, to the one that was served longest ago. So an address with a thousand requests in line
 //! delays the single request of another by one turn, and not by a thousand.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -72,18 +73,29 @@ impl Pool {
     /// Takes units if that is possible now.
     pub fn try_take(self: &Arc<Self>, address: Address, units: u64) -> Option<Taken> {
         let mut state = self.lock();
-        let account = state.accounts.get(&address);
-        let (held, is_in_line) = account.map_or((0, false), |account| {
-            (account.held, !account.line.is_empty())
-        });
-        if is_in_line || !self.rule.allows(held, units, state.free) {
-            return None;
+        let free = state.free;
+        let number = state.next_number;
+        // One look-up: every request comes here.
+        match state.accounts.entry(address) {
+            Entry::Vacant(vacant) if self.rule.allows(0, units, free) => {
+                vacant.insert(Account {
+                    held: units,
+                    served: number,
+                    line: BTreeMap::new(),
+                });
+            }
+            Entry::Occupied(mut account)
+                if account.get().line.is_empty()
+                    && self.rule.allows(account.get().held, units, free) =>
+            {
+                let account = account.get_mut();
+                account.held += units;
+                account.served = number;
+            }
+            _ => return None,
         }
         state.free -= units;
-        let number = state.number();
-        let account = state.accounts.entry(address).or_default();
-        account.held += units;
-        account.served = number;
+        state.next_number += 1;
         drop(state);
         Some(Taken {
             pool: Arc::clone(self),
@@ -133,11 +145,19 @@ impl Pool {
     fn give_back(&self, address: Address, units: u64) {
         let mut state = self.lock();
         state.free += units;
-        if let Some(account) = state.accounts.get_mut(&address) {
-            account.held -= units;
+        if let Entry::Occupied(mut account) = state.accounts.entry(address) {
+            account.get_mut().held -= units;
+            if account.get().is_unused() {
+                account.remove();
+            }
         }
         state.hand_out(self.rule);
-        state.forget_if_unused(address);
+    }
+}
+
+impl Account {
+    fn is_unused(&self) -> bool {
+        self.held == 0 && self.line.is_empty()
     }
 }
 
@@ -185,11 +205,8 @@ impl State {
     }
 
     fn forget_if_unused(&mut self, address: Address) {
-        if self
-            .accounts
-            .get(&address)
-            .is_some_and(|account| account.held == 0 && account.line.is_empty())
-        {
+        let account = self.accounts.get(&address);
+        if account.is_some_and(Account::is_unused) {
             self.accounts.remove(&address);
         }
     }
