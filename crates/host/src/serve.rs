@@ -214,8 +214,13 @@ impl Listening {
                 turn_away(stream);
                 continue;
             };
-            let connection = connection::serve(stream, Peer(peer), place, shared.clone());
-            let given_up = given_up.clone();
+            // Tokens of their own: each poll of a connection locks them.
+            let shared = Shared {
+                stop: stop.child_token(),
+                ..shared.clone()
+            };
+            let connection = connection::serve(stream, Peer(peer), place, shared);
+            let given_up = given_up.child_token();
             tasks.spawn(async move {
                 // How a connection ends is its client's business: resets and time-outs are daily
                 // bread.
