@@ -1,4 +1,4 @@
-//! What the figures depend on beside the server.
+//! Facts about the machine that the figures depend on.
 
 use std::{fs, thread};
 

@@ -1,4 +1,4 @@
-//! The most memory that processes hold while a run lasts.
+//! The peak memory of processes during a run.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::process::Process;
 
-/// How often it is read: that costs some 30 ms of CPU time for a Postgres.
+/// How often it is read. One reading of a Postgres costs some 30 ms of CPU time.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads on a thread beside the run.
@@ -18,7 +18,7 @@ pub(crate) struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// Begins.
+    /// Begins to read.
     pub(crate) fn start(processes: Vec<Process>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -36,7 +36,7 @@ impl MemoryWatch {
         Self { stop, thread }
     }
 
-    /// Ends, after one more look. KiB for each process.
+    /// Reads once more and ends. Returns KiB for each process.
     pub(crate) fn finish(self) -> Result<Vec<u64>> {
         drop(self.stop);
         self.thread.join().ok().context("reading memory panicked")?

@@ -1,4 +1,4 @@
-//! Says how far long preparations are, on standard error and only where that is a terminal.
+//! Shows the progress of long preparations on stderr, if that is a terminal.
 
 use std::time::Duration;
 
@@ -7,14 +7,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// How often the bar is drawn: steps themselves only count, since there are some 50,000 a second.
 const REDRAW: Duration = Duration::from_millis(200);
 
-/// Goes away when it is dropped.
+/// A bar, removed when it is dropped.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar for `count` steps.
+    /// Shows a bar for `count` steps.
     pub(crate) fn new(what: &'static str, count: usize) -> Self {
         let bar = ProgressBar::new(count as u64).with_message(what);
-        // A template that does not parse would fail every test here; the default bar does as well.
+        // A template that does not parse would fail every test here; the default bar is good
+        // enough.
         if let Ok(style) =
             ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}, {eta} left")
         {
@@ -24,7 +25,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// One step is done.
+    /// Counts one step.
     pub(crate) fn step(&self) {
         self.0.inc(1);
     }

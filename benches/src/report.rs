@@ -8,25 +8,25 @@ use crate::load::Tally;
 
 /// One row: a work, or a part of a mix.
 pub(crate) struct Row<'a> {
-    /// Of all rows of this invocation.
+    /// Label of all rows of this invocation.
     pub(crate) label: &'a str,
-    /// What was done.
+    /// Name of the work.
     pub(crate) work: String,
     /// Connections.
     pub(crate) connections: usize,
-    /// Requests a second that were due; `None`: closed loop.
+    /// Requests a second that were due; None for a closed loop.
     pub(crate) rate: Option<u32>,
-    /// From first request to last answer.
+    /// Time from the first request to the last answer.
     pub(crate) elapsed: Duration,
-    /// What came back.
+    /// The answers.
     pub(crate) tally: &'a Tally,
-    /// Answers of it that were verified.
+    /// Number of verified answers.
     pub(crate) verified: usize,
-    /// Of each process; `None` in rows that share the run of the row above.
+    /// Usage of each process; None in rows that share the run of the row above.
     pub(crate) used: Option<&'a [Used]>,
 }
 
-/// What a process used in one run.
+/// Usage of a process in one run.
 pub(crate) struct Used {
     /// The process.
     pub(crate) name: String,
@@ -34,11 +34,11 @@ pub(crate) struct Used {
     pub(crate) cpu: Duration,
     /// CPU time for each good answer of the run, of all its works.
     pub(crate) cpu_each: Duration,
-    /// Most memory.
+    /// Peak memory.
     pub(crate) peak_kib: u64,
 }
 
-/// The heading, with columns for these processes.
+/// Returns the heading, with columns for these processes.
 pub(crate) fn heading<'a>(processes: impl Iterator<Item = &'a str> + Clone) -> String {
     let mut columns: Vec<String> = [
         "log",
@@ -65,7 +65,7 @@ pub(crate) fn heading<'a>(processes: impl Iterator<Item = &'a str> + Clone) -> S
 }
 
 impl Row<'_> {
-    /// For the table.
+    /// Returns the row of the table.
     pub(crate) fn markdown(&self, processes: usize) -> String {
         let Self {
             label,
@@ -105,7 +105,7 @@ impl Row<'_> {
         format!("| {} |", cells.join(" | "))
     }
 
-    /// The same with all digits. Times are in microseconds.
+    /// Returns the row as JSON with all digits. Times are in microseconds.
     pub(crate) fn json(&self) -> Value {
         let latency = |share| {
             self.tally
@@ -136,7 +136,7 @@ impl Row<'_> {
 }
 
 impl Used {
-    /// `cpu` over `answers` good answers.
+    /// Returns `cpu` divided by the number of good answers.
     pub(crate) fn new(name: &str, cpu: Duration, answers: usize, peak_kib: u64) -> Self {
         Self {
             name: name.to_owned(),

@@ -1,21 +1,21 @@
-//! Why the program ends: one clear line on stderr and an exit code for scripts and service
-//! managers.
+//! The reason why the program ends: one clear line on stderr, and an exit code for scripts and
+//! service managers.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// A reason to end with another status than 0.
+/// A reason to end with a status other than 0.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: FailureKind,
     message: String,
 }
 
-/// What the exit code says. The numbers are documented in `docs/OPERATING.md` and never change
+/// The meaning of the exit code. The numbers are documented in `docs/OPERATING.md` and never change
 /// their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// Anything that has no number of its own.
+    /// Any failure that has no number of its own.
     Other = 1,
     /// Wrong flags, environment or configuration file.
     Usage = 2,
@@ -23,10 +23,9 @@ pub(crate) enum FailureKind {
     DatabaseUnavailable = 3,
     /// The database answers but cannot be used: newer schema, damaged data.
     DatabaseUnusable = 4,
-    /// The log key is missing, unreadable, readable by others, or not the one of the stored log.
+    /// The log key is missing, unreadable, readable by others, or not the key of the stored log.
     Key = 5,
-    /// The database holds a log of another name, or holds a log already where a new one was asked
-    /// for.
+    /// The database holds a log of another name, or a log exists although a new one was asked for.
     Log = 6,
     /// A listen address cannot be used.
     Address = 7,
@@ -34,13 +33,13 @@ pub(crate) enum FailureKind {
     InUse = 8,
     /// `fsck` found differences.
     Differs = 9,
-    /// A part of the program ended although it must not: a bug. Started again, it is whole.
+    /// A part of the program ended although it must not: a bug. A restart repairs it.
     Bug = 10,
-    /// `rotate` told of an earlier rotation instead.
+    /// `rotate` reported an earlier rotation instead.
     NotRotated = 11,
 }
 
-/// Result of everything the program does.
+/// Result of every step of the program.
 pub(crate) type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
@@ -51,13 +50,13 @@ impl Failure {
         }
     }
 
-    /// The status the process ends with.
+    /// Returns the status that the process ends with.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)
     }
 }
 
-/// Turns an error into a [`Failure`] of a kind, with what was being done in front.
+/// Turns an error into a [`Failure`] of a kind. The message begins with what the program was doing.
 pub(crate) trait Explain<T> {
     fn explain(self, kind: FailureKind, doing: impl fmt::Display) -> Outcome<T>;
 }
@@ -68,7 +67,7 @@ impl<T, E: fmt::Display> Explain<T> for Result<T, E> {
     }
 }
 
-/// One line, whatever a library put into its text.
+/// Prints one line, even if a library put several into its text.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = self

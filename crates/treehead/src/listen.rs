@@ -1,4 +1,4 @@
-//! Where a listener is to be: `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000`, or `:3000` for all
+//! Addresses of listeners: `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000`, or `:3000` for all
 //! addresses of the machine.
 
 use std::fmt;
@@ -28,7 +28,7 @@ enum Host {
 }
 
 impl ListenAddress {
-    /// This machine alone can reach it.
+    /// Returns an address that only this machine can reach.
     pub(crate) const fn local(port: u16) -> Self {
         Self {
             host: Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -36,12 +36,12 @@ impl ListenAddress {
         }
     }
 
-    /// The port; 0 takes a free one.
+    /// Returns the port; 0 stands for a free one.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Whether no two listeners can have these addresses at once.
+    /// Returns whether two listeners cannot have these addresses at the same time.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         let same_host = self.host == other.host || self.host.is_all() || other.host.is_all();
         self.port != 0 && self.port == other.port && same_host
@@ -64,8 +64,8 @@ impl ListenAddress {
         outcome.explain(FailureKind::Address, doing)
     }
 
-    /// Addresses to try, in this order. IPv4 goes first, because a server on `localhost` is looked
-    /// for at 127.0.0.1.
+    /// Returns the addresses to try, in this order. IPv4 comes first, because clients look for
+    /// `localhost` at 127.0.0.1.
     async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let with_port = |ip: IpAddr| SocketAddr::new(ip, self.port);
         match &self.host {
@@ -92,7 +92,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()
     }?;
-    // The port of a server that stopped a moment ago.
+    // The port may belong to a server that stopped a moment ago.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(host::limits::BACKLOG)
@@ -108,7 +108,7 @@ impl Host {
     }
 }
 
-/// Why a text is no address to listen on, and what to write.
+/// The reason why a text is not an address to listen on, with the correct form.
 #[derive(Debug)]
 pub(crate) struct ListenError(String);
 
@@ -127,7 +127,7 @@ impl FromStr for ListenAddress {
         let refused = |message: String| Err(ListenError(message));
         if let Some((_, rest)) = text.split_once("://") {
             let rest = rest.split('/').next().unwrap_or_default();
-            return refused(format!("no scheme and no path belong to it: write {rest}"));
+            return refused(format!("it has no scheme and no path: write {rest}"));
         }
         if text.parse::<Ipv6Addr>().is_ok() {
             return refused(format!(
@@ -136,13 +136,13 @@ impl FromStr for ListenAddress {
         }
         let Some((host, port)) = text.rsplit_once(':') else {
             let is_port = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            return refused(match is_port {
-                true => format!(
-                    "the host is missing: write 127.0.0.1:{text}, or :{text} for all addresses"
-                ),
-                false => format!(
-                    "a host and a port are wanted, such as 127.0.0.1:{EXAMPLE_PORT} or :{EXAMPLE_PORT}"
-                ),
+            return refused(if is_port {
+                format!("the host is missing: write 127.0.0.1:{text}, or :{text} for all addresses")
+            } else {
+                format!(
+                    "a host and a port are expected, such as 127.0.0.1:{EXAMPLE_PORT} or \
+                     :{EXAMPLE_PORT}"
+                )
             });
         };
         let Ok(port) = port.parse() else {
@@ -164,13 +164,14 @@ impl FromStr for ListenAddress {
         match host {
             Some(host) => Ok(Self { host, port }),
             None => refused(format!(
-                "the host is an IP address, one of IPv6 in brackets, or a host name, such as 127.0.0.1:{port} or [::1]:{port}"
+                "the host is an IP address, one of IPv6 in brackets, or a host name, such as \
+                 127.0.0.1:{port} or [::1]:{port}"
             )),
         }
     }
 }
 
-/// The port in messages: Rekor's.
+/// The port in messages, which is Rekor's.
 const EXAMPLE_PORT: u16 = 3000;
 
 fn host_of(text: &str) -> Option<Host> {
@@ -206,8 +207,9 @@ impl TryFrom<String> for ListenAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-            .map_err(|error: ListenError| format!("{text:?} is no address to listen on: {error}"))
+        text.parse().map_err(|error: ListenError| {
+            format!("{text:?} is not an address to listen on: {error}")
+        })
     }
 }
 
@@ -254,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn one_port_is_not_for_two_listeners() {
+    fn two_listeners_cannot_share_a_port() {
         for (one, other, excludes) in [
             ("127.0.0.1:3000", "127.0.0.1:3000", true),
             ("0.0.0.0:3000", "127.0.0.1:3000", true),
@@ -272,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_and_all_addresses_are_listened_on() {
+    async fn listeners_open_on_names_and_on_all_addresses() {
         let local = parsed("localhost:0").bind("listen").await.unwrap();
         assert!(local.local_addr().unwrap().ip().is_loopback());
         let all = parsed(":0").bind("listen").await.unwrap();

@@ -1,4 +1,5 @@
-//! Tells a service manager how far we are (sd_notify(3)); does nothing where none asks for it.
+//! Reports to a service manager that the server is ready or stops (sd_notify(3)). Does nothing if
+//! no service manager asks for it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -7,16 +8,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// A service manager takes a message at once. One that hangs holds up a start, or a stop, no longer
-/// than this.
+/// A service manager accepts a message at once. If it hangs, a start or stop waits no longer than
+/// this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Requests are answered from now on.
+/// Reports that requests are answered from now on.
 pub(crate) fn ready() {
     send("READY=1");
 }
 
-/// Accepted requests are being finished.
+/// Reports that accepted requests are being finished.
 pub(crate) fn stopping() {
     send("STOPPING=1");
 }
@@ -26,11 +27,11 @@ fn send(state: &str) {
         return;
     };
     if let Err(error) = send_to(&address, state) {
-        tracing::warn!(%error, state, "the service manager cannot be told");
+        tracing::warn!(%error, state, "the service manager cannot be notified");
     }
 }
 
-/// The address is a path, or the name of an abstract socket after an `@`.
+/// Sends a state. The address is a path, or the name of an abstract socket after an `@`.
 fn send_to(address: &OsStr, state: &str) -> io::Result<()> {
     let address = match address.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,

@@ -1,9 +1,9 @@
-//! Which build this is.
+//! The version of this build.
 
-/// Version and, where the build knew it, the revision: `0.1.0 (0123456789ab)`.
+/// Version, and the revision if the build knew it: `0.1.0 (0123456789ab)`.
 pub(crate) const VERSION: &str = env!("TREEHEAD_VERSION");
 
-/// The same for metrics and pages.
+/// Returns version and revision for metrics and pages.
 pub(crate) fn build_info() -> server::BuildInfo {
     server::BuildInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -28,22 +28,22 @@ pub(crate) struct Setting {
     pub text: &'static str,
     /// The value that the sample file shows where there is no default, as TOML.
     pub example: Option<&'static str>,
-    /// What an empty environment variable means.
+    /// The meaning of an empty environment variable.
     pub empty: Empty,
 }
 
-/// What a variable that is set and empty means.
+/// The meaning of a variable that is set and empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Empty {
-    /// The variable counts as not set: the value of the file or the default, which takes its place,
+    /// The variable counts as not set. The value of the file or the default takes its place, and it
     /// opens nothing.
     Unset,
-    /// The variable is refused: whoever empties it may mean to close what the default leaves open,
-    /// and without its database or data folder a second log would be made.
+    /// The variable is refused. An operator who empties it may want to close what the default
+    /// leaves open, and without its database or data folder the server would create a second log.
     Refused,
 }
 
-/// The form of a value.
+/// The form of the values of a setting.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// A text; the placeholder in the help.

@@ -1,5 +1,5 @@
-//! The other side of `stands.rs`: clients that mean harm, all from one address, in a process of
-//! their own with as many open files as it may have.
+//! The clients of `stands.rs` that attack, all from one address, in a process of their own with as
+//! many open files as allowed.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -11,28 +11,28 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// Where they come from.
+/// The address that they come from.
 const ADDRESS: &str = "127.0.0.2:0";
 
-/// What a client does that was closed on: it comes again after this.
+/// A client whose connection was closed connects again after this time.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Between two bytes of the slow ones.
+/// Time between two bytes of the slow clients.
 const DRIP: Duration = Duration::from_secs(4);
 
-/// An attack ends by itself if nobody ends it.
+/// Longest attack, if nobody ends it before.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Names the attacks for the other process, and the server.
+/// The variables that name the attacks and the server for the other process.
 const VARIABLE: &str = "TREEHEAD_TEST_ATTACK";
 
-/// What that process says when it has begun.
+/// The line that this process prints when it has begun.
 const BEGUN: &str = "attacking";
 
 /// An attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attack {
-    /// Connections of HTTP/2 that only answer pings.
+    /// HTTP/2 connections that only answer pings.
     SilentHttp2,
     /// Connections that send nothing.
     Idle,
@@ -53,7 +53,7 @@ impl Attack {
         Self::Searches,
     ];
 
-    /// How many clients attack at once.
+    /// Returns how many clients attack at once.
     fn clients(self) -> usize {
         match self {
             Self::SilentHttp2 => 4_600,
@@ -86,15 +86,14 @@ impl Attack {
     }
 }
 
-/// Attacks that go on until it is dropped.
+/// Attacks that last until this value is dropped.
 pub(crate) struct Attackers(Child);
 
 impl Attackers {
-    /// Starts them and waits until all their clients have begun.
+    /// Starts the attacks and waits until all their clients have begun.
     pub(crate) fn start(attacks: &[Attack], server: SocketAddr) -> Self {
         let names: Vec<String> = attacks.iter().map(|attack| format!("{attack:?}")).collect();
-        // Elsewhere they would have processors of their own, so here they get what the server
-        // leaves.
+        // Real attackers have processors of their own, so these get what the server leaves.
         let mut child = with_many_files(Path::new("nice"))
             .args(["-n", "19"])
             .arg(std::env::current_exe().unwrap())
@@ -120,7 +119,7 @@ impl Drop for Attackers {
     }
 }
 
-/// A command with as many open files as this process may give it.
+/// Returns a command with as many open files as this process may give it.
 pub(crate) fn with_many_files(program: &Path) -> Command {
     let mut command = Command::new("sh");
     command
@@ -149,7 +148,7 @@ fn attack() {
             let first: Vec<_> = (0..attack.clients())
                 .map(|_| tokio::spawn(client(attack, server)))
                 .collect();
-            // Each has connected once, or was turned away.
+            // Each client has connected once, or was refused.
             for begun in first {
                 begun.await.unwrap();
             }
@@ -159,13 +158,13 @@ fn attack() {
     });
 }
 
-/// Connects, and goes on by itself.
+/// Connects and attacks, again and again.
 async fn client(attack: Attack, server: SocketAddr) {
     let mut connected = connect(server).await;
     tokio::spawn(async move {
         loop {
             if let Ok(stream) = &mut connected {
-                // How it ends is the server's business.
+                // The server decides how a connection ends.
                 drop(attack.once(stream).await);
             }
             if attack != Attack::Searches || connected.is_err() {
@@ -188,7 +187,7 @@ async fn drain(stream: &mut TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads until the server closes; sends a piece now and then meanwhile.
+/// Reads until the server closes, and sends a piece now and then.
 async fn drip(stream: &mut TcpStream, head: &str, piece: &str) -> std::io::Result<()> {
     stream.write_all(head.as_bytes()).await?;
     loop {
@@ -199,7 +198,7 @@ async fn drip(stream: &mut TcpStream, head: &str, piece: &str) -> std::io::Resul
     }
 }
 
-/// The handshake of HTTP/2, and then nothing but answers to pings.
+/// Does the handshake of HTTP/2, and then only answers pings.
 async fn answer_pings(stream: &mut TcpStream) -> std::io::Result<()> {
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;

@@ -1,4 +1,4 @@
-//! Starts the program and reads what it says.
+//! Starts the program and reads its output.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,7 @@ use std::thread;
 
 use crate::http;
 
-/// The program with nothing of this process's environment.
+/// Returns the program without the environment of this process.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_treehead"));
     command.env_clear().stdin(Stdio::null());
@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()
 }
 
-/// `serve` on free ports, with this data folder.
+/// Returns `serve` on free ports, with this data folder.
 pub(crate) fn serve(data: &Path) -> Command {
     let mut command = program();
     command
@@ -39,13 +39,13 @@ pub(crate) fn serve(data: &Path) -> Command {
     command
 }
 
-/// What an ended process said and how it ended.
+/// The output of a process that ended, and its status.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A refusal: that exit code, nothing on stdout, and one line on stderr beside the log lines, which
-/// is returned.
+/// Asserts a refusal: this exit code, no output on stdout, and one line on stderr beside the log
+/// lines. Returns that line.
 pub(crate) fn refusal(output: &Output, code: i32) -> String {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
@@ -59,12 +59,12 @@ pub(crate) fn refusal(output: &Output, code: i32) -> String {
     lines[0].to_owned()
 }
 
-/// A server that runs. Killed when it goes out of scope.
+/// A running server. It is killed when this value is dropped.
 pub(crate) struct Server {
     child: Child,
     pub api: SocketAddr,
     pub metrics: SocketAddr,
-    /// What it printed up to the line with its metrics address.
+    /// The output up to the line with its metrics address.
     pub banner: String,
     lines: Receiver<String>,
     logged: Arc<Log>,
@@ -78,12 +78,13 @@ struct Log {
 }
 
 impl Server {
-    /// Starts and waits until it listens; fails with what it said if it ends before.
+    /// Starts the server and waits until it listens. If it ends before, this fails and shows its
+    /// output.
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::try_start(command).unwrap_or_else(|output| panic!("{output:?}"))
     }
 
-    /// Starts with this as its stderr, which nobody follows, and waits until it listens.
+    /// Starts the server with this stderr, which nobody reads, and waits until it listens.
     pub(crate) fn start_on(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
         let child = command
             .stdout(Stdio::piped())
@@ -93,7 +94,7 @@ impl Server {
         Self::listening(child, Arc::default()).unwrap_or_else(|output| panic!("{output:?}"))
     }
 
-    /// Starts and waits until it listens or ends.
+    /// Starts the server and waits until it listens or ends.
     pub(crate) fn try_start(command: &mut Command) -> Result<Self, Output> {
         let mut child = command
             .stdout(Stdio::piped())
@@ -158,12 +159,12 @@ impl Server {
         self.child.id()
     }
 
-    /// The reading end of its stderr, if that is a pipe that nobody follows.
+    /// Returns the reading end of its stderr, if that is a pipe that nobody reads.
     pub(crate) fn stderr(&mut self) -> Option<ChildStderr> {
         self.child.stderr.take()
     }
 
-    /// SIGKILL, and waits for the end.
+    /// Sends SIGKILL and waits for the end.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -178,23 +179,23 @@ impl Server {
         assert!(status.success());
     }
 
-    /// Waits for the end and returns the exit code; none for a signal.
+    /// Waits for the end and returns the exit code, or None after a signal.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
-    /// Whether it has ended.
+    /// Returns whether the server has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// SIGTERM; the process must end with 0.
+    /// Sends SIGTERM. The process must end with 0.
     pub(crate) fn stop(mut self) {
         self.signal("TERM");
         assert_eq!(self.wait(), Some(0), "{}", self.log());
     }
 
-    /// All that it logged.
+    /// Returns all log lines.
     pub(crate) fn log(&self) -> String {
         self.logged.text.lock().unwrap().clone()
     }
@@ -210,7 +211,7 @@ impl Server {
         assert!(!waited.timed_out(), "{wanted:?} is not in {held}");
     }
 
-    /// What it printed after the addresses, up to a line with this text.
+    /// Returns the output after the addresses, up to a line with this text.
     pub(crate) fn printed_until(&self, wanted: &str) -> String {
         let mut printed = String::new();
         while !printed.contains(wanted) {
@@ -222,7 +223,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -241,7 +242,7 @@ fn follow(
     })
 }
 
-/// A file that holds this text.
+/// Creates a file with this text.
 pub(crate) fn file(folder: &Path, name: impl AsRef<OsStr>, text: &str) -> std::path::PathBuf {
     let path = folder.join(name.as_ref());
     std::fs::write(&path, text).unwrap();
