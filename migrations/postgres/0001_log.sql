@@ -1,7 +1,9 @@
 -- The log: trees, their heads, tiles and entries.
 --
--- Rows are only ever inserted. Every column of every table is immutable, with one exception: tree.state goes once from
--- 'active' to 'frozen'. Erasing body.body or an attestation, where a policy asks, is the only other change ever to be made.
+-- Rows are only ever inserted. Every column of every table is immutable, with these exceptions: tree.state goes once from
+-- 'active' to 'frozen', and tree.frozen_at is set with it. body.body or attestation.data may be erased where a policy asks.
+-- The tables next_key and server only coordinate servers.
+--
 -- A row of head, inserted under the key of its predecessor's size, is the compare-and-set between servers: whoever inserts
 -- it has sequenced the entries prev_size .. size, and inserts their rows in the same statement.
 --
@@ -15,7 +17,10 @@ CREATE TABLE tree (
     origin_v2       text    NOT NULL UNIQUE,
     first_log_index bigint  NOT NULL CHECK (first_log_index >= 0),
     max_leaf_bytes  bigint  NOT NULL CHECK (max_leaf_bytes > 0),
+    apis            text    NOT NULL CHECK (apis IN ('v1', 'v2', 'both')), -- by which it takes entries
     state           text    NOT NULL CHECK (state IN ('active', 'frozen')),
+    created_at      bigint  NOT NULL CHECK (created_at >= 0), -- Unix seconds; the key of the tree signs nothing before
+    frozen_at       bigint,                                 -- Unix seconds, set once with state = 'frozen'
     created         bigint  GENERATED ALWAYS AS IDENTITY    -- orders the trees, oldest first
 );
 CREATE UNIQUE INDEX tree_active_name ON tree (name) WHERE state = 'active';
@@ -27,13 +32,36 @@ CREATE TABLE tree_key (
     PRIMARY KEY (tree_id, role, spki)
 );
 
+-- The last row of a frozen tree adds nothing (size = prev_size). No other row does. It takes the place that any later round
+-- would have to take, so none can commit, however old its snapshot is.
 CREATE TABLE head (
     tree_id   bigint NOT NULL,
     prev_size bigint NOT NULL CHECK (prev_size >= 0),
-    size      bigint NOT NULL CHECK (size > prev_size),
+    size      bigint NOT NULL CHECK (size >= prev_size),
     time      bigint NOT NULL,                              -- Unix seconds
     root      bytea  NOT NULL CHECK (octet_length(root) = 32),
     PRIMARY KEY (tree_id, prev_size)
+);
+
+-- Published heads of trees that have a witness policy.
+--
+-- A row, inserted under the key of its predecessor's size, is the compare-and-set between publishers: the published size only
+-- grows, and every server shows the checkpoint that is stored here. A tree without rows is published as it is integrated.
+CREATE TABLE publication (
+    tree_id    bigint NOT NULL,
+    prev_size  bigint NOT NULL CHECK (prev_size >= -1),    -- -1 for the first: the head that was shown before the policy
+    size       bigint NOT NULL CHECK (size > prev_size),
+    time       bigint NOT NULL,                            -- integrated time of the head, Unix seconds
+    root       bytea  NOT NULL CHECK (octet_length(root) = 32),
+    checkpoint text   NOT NULL,                            -- the v2 signed note with its cosignatures
+    PRIMARY KEY (tree_id, prev_size)
+);
+
+-- The last checkpoints of a frozen tree. Their row says that all signed entry timestamps of the tree are stored.
+CREATE TABLE final_checkpoint (
+    tree_id       bigint NOT NULL PRIMARY KEY,
+    checkpoint_v1 text   NOT NULL,
+    checkpoint_v2 text   NOT NULL
 );
 
 -- Full tiles only: the right edge follows from the last leaf hashes and tile roots.
@@ -54,15 +82,20 @@ CREATE TABLE entry (
     time       bigint NOT NULL,                             -- Unix seconds
     leaf_hash  bytea  NOT NULL CHECK (octet_length(leaf_hash) = 32),
     kind       text   NOT NULL,
+    attested   boolean NOT NULL,                            -- stored with an attestation, so that a lost row of it shows
+    index_keys bytea  NOT NULL,                             -- full texts, as crates/ledger/src/store/packed_keys.rs packs them
     PRIMARY KEY (tree_id, leaf_index)
 );
 
--- Apart from entry, so that it can be moved or erased without touching the tree.
+-- Search by kind, newest first: a rare kind is found without reading the entries of all others. Integrated times need no
+-- index, because they never go back along a tree.
+CREATE INDEX entry_kind ON entry (tree_id, kind, leaf_index);
+
+-- Apart from entry, so that it can be moved or erased without touching the tree and its search.
 CREATE TABLE body (
     tree_id    bigint NOT NULL,
     leaf_index bigint NOT NULL,
     body       bytea  NOT NULL,
-    index_keys bytea  NOT NULL,                             -- full key texts, each behind its length (4 bytes, big-endian)
     PRIMARY KEY (tree_id, leaf_index)
 );
 
@@ -73,6 +106,7 @@ CREATE TABLE signed_entry_timestamp (
     PRIMARY KEY (tree_id, leaf_index)
 );
 
+-- An attestation that is erased keeps its row, with empty data: a lost one has no row.
 CREATE TABLE attestation (
     tree_id    bigint NOT NULL,
     leaf_index bigint NOT NULL,
@@ -95,4 +129,19 @@ CREATE TABLE index_key (
     key_hash   uuid   NOT NULL,                             -- first 16 bytes of SHA-256(key text)
     leaf_index bigint NOT NULL,
     PRIMARY KEY (tree_id, key_hash, leaf_index)
+);
+
+-- The log key of the tree that the next rotation opens. Another registration replaces the row; the rotation removes it.
+CREATE TABLE next_key (
+    name text NOT NULL PRIMARY KEY,                         -- of the log
+    spki bytea NOT NULL                                      -- DER SubjectPublicKeyInfo
+);
+
+-- Servers that live, and the log keys that each of them holds. Rows are updated and removed.
+CREATE TABLE server (
+    server_id text   NOT NULL PRIMARY KEY,                 -- random, one process
+    name      text   NOT NULL,                             -- of the log
+    place     text   NOT NULL,                             -- for people: host and process
+    log_ids   bytea  NOT NULL,                             -- of its keys, 32 bytes each
+    seen      bigint NOT NULL                              -- Unix milliseconds, of the database's clock
 );

@@ -1,11 +1,14 @@
 -- The log: trees, their heads, tiles and entries.
 --
--- Rows are only ever inserted. Every column of every table is immutable, with one exception: tree.state goes once from
--- 'active' to 'frozen'. Erasing body.body or an attestation, where a policy asks, is the only other change ever to be made.
+-- Rows are only ever inserted. Every column of every table is immutable, with these exceptions: tree.state goes once from
+-- 'active' to 'frozen', and tree.frozen_at is set with it. body.body or attestation.data may be erased where a policy asks.
+-- The tables next_key and server only coordinate servers.
+--
 -- A row of head, inserted under the key of its predecessor's size, is the compare-and-set between writers: whoever inserts
 -- it has sequenced the entries prev_size .. size, and inserts their rows in the same transaction.
 --
--- WITHOUT ROWID where rows are narrow (one b-tree instead of two); wide rows would spill into overflow pages there.
+-- WITHOUT ROWID where rows are narrow (one b-tree instead of two). The inner pages of such a table hold whole rows, so wide
+-- rows would make its b-tree deep.
 
 CREATE TABLE tree (
     tree_id         INTEGER NOT NULL CHECK (tree_id > 0),
@@ -14,7 +17,10 @@ CREATE TABLE tree (
     origin_v2       TEXT    NOT NULL UNIQUE,
     first_log_index INTEGER NOT NULL CHECK (first_log_index >= 0),
     max_leaf_bytes  INTEGER NOT NULL CHECK (max_leaf_bytes > 0),
+    apis            TEXT    NOT NULL CHECK (apis IN ('v1', 'v2', 'both')), -- by which it takes entries
     state           TEXT    NOT NULL CHECK (state IN ('active', 'frozen')),
+    created_at      INTEGER NOT NULL CHECK (created_at >= 0), -- Unix seconds; the key of the tree signs nothing before
+    frozen_at       INTEGER,                                -- Unix seconds, set once with state = 'frozen'
     created         INTEGER PRIMARY KEY AUTOINCREMENT,      -- orders the trees, oldest first
     UNIQUE (tree_id)
 ) STRICT;
@@ -27,14 +33,37 @@ CREATE TABLE tree_key (
     PRIMARY KEY (tree_id, role, spki)
 ) STRICT, WITHOUT ROWID;
 
+-- The last row of a frozen tree adds nothing (size = prev_size). No other row does. (Postgres needs it: it takes the place
+-- that any later round would have to take. Here it keeps both databases alike.)
 CREATE TABLE head (
     tree_id   INTEGER NOT NULL,
     prev_size INTEGER NOT NULL CHECK (prev_size >= 0),
-    size      INTEGER NOT NULL CHECK (size > prev_size),
+    size      INTEGER NOT NULL CHECK (size >= prev_size),
     time      INTEGER NOT NULL,                             -- Unix seconds
     root      BLOB    NOT NULL CHECK (length(root) = 32),
     PRIMARY KEY (tree_id, prev_size)
 ) STRICT, WITHOUT ROWID;
+
+-- Published heads of trees that have a witness policy.
+--
+-- A row, inserted under the key of its predecessor's size, is the compare-and-set between publishers: the published size only
+-- grows, and a restart shows the checkpoint that is stored here. A tree without rows is published as it is integrated.
+CREATE TABLE publication (
+    tree_id    INTEGER NOT NULL,
+    prev_size  INTEGER NOT NULL CHECK (prev_size >= -1),    -- -1 for the first: the head that was shown before the policy
+    size       INTEGER NOT NULL CHECK (size > prev_size),
+    time       INTEGER NOT NULL,                            -- integrated time of the head, Unix seconds
+    root       BLOB    NOT NULL CHECK (length(root) = 32),
+    checkpoint TEXT    NOT NULL,                            -- the v2 signed note with its cosignatures
+    PRIMARY KEY (tree_id, prev_size)
+) STRICT;
+
+-- The last checkpoints of a frozen tree. Their row says that all signed entry timestamps of the tree are stored.
+CREATE TABLE final_checkpoint (
+    tree_id       INTEGER NOT NULL PRIMARY KEY,
+    checkpoint_v1 TEXT    NOT NULL,
+    checkpoint_v2 TEXT    NOT NULL
+) STRICT;
 
 -- Full tiles only: the right edge follows from the last leaf hashes and tile roots.
 CREATE TABLE tile (
@@ -52,14 +81,19 @@ CREATE TABLE entry (
     time       INTEGER NOT NULL,                            -- Unix seconds
     leaf_hash  BLOB    NOT NULL CHECK (length(leaf_hash) = 32),
     kind       TEXT    NOT NULL,
+    attested   INTEGER NOT NULL CHECK (attested IN (0, 1)), -- stored with an attestation, so that a lost row of it shows
+    index_keys BLOB    NOT NULL,                            -- full texts, as crates/ledger/src/store/packed_keys.rs packs them
     PRIMARY KEY (tree_id, leaf_index)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
--- Apart from entry, so that it can be moved or erased without touching the tree.
+-- Search by kind, newest first: a rare kind is found without reading the entries of all others. Integrated times need no
+-- index, because they never go back along a tree.
+CREATE INDEX entry_kind ON entry (tree_id, kind, leaf_index);
+
+-- Apart from entry, so that it can be moved or erased without touching the tree and its search.
 CREATE TABLE body (
     tree_id    INTEGER NOT NULL,
     leaf_index INTEGER NOT NULL,
-    index_keys BLOB    NOT NULL,                            -- full key texts, each behind its length (4 bytes, big-endian)
     body       BLOB    NOT NULL,
     PRIMARY KEY (tree_id, leaf_index)
 ) STRICT;
@@ -71,6 +105,7 @@ CREATE TABLE signed_entry_timestamp (
     PRIMARY KEY (tree_id, leaf_index)
 ) STRICT, WITHOUT ROWID;
 
+-- An attestation that is erased keeps its row, with empty data: a lost one has no row.
 CREATE TABLE attestation (
     tree_id    INTEGER NOT NULL,
     leaf_index INTEGER NOT NULL,
@@ -93,3 +128,18 @@ CREATE TABLE index_key (
     leaf_index INTEGER NOT NULL,
     PRIMARY KEY (tree_id, key_hash, leaf_index)
 ) STRICT, WITHOUT ROWID;
+
+-- The log key of the tree that the next rotation opens. Another registration replaces the row; the rotation removes it.
+CREATE TABLE next_key (
+    name TEXT NOT NULL PRIMARY KEY,                         -- of the log
+    spki BLOB NOT NULL                                      -- DER SubjectPublicKeyInfo
+) STRICT;
+
+-- Servers that live, and the log keys that each of them holds. Rows are updated and removed.
+CREATE TABLE server (
+    server_id TEXT    NOT NULL PRIMARY KEY,                 -- random, one process
+    name      TEXT    NOT NULL,                             -- of the log
+    place     TEXT    NOT NULL,                             -- for people: host and process
+    log_ids   BLOB    NOT NULL,                             -- of its keys, 32 bytes each
+    seen      INTEGER NOT NULL                              -- Unix milliseconds
+) STRICT;

@@ -61,13 +61,13 @@ END $$;
 SELECT tree_id AS tree FROM tree \gset
 
 \echo entries and bodies
-INSERT INTO body (tree_id, leaf_index, body, index_keys)
+INSERT INTO body (tree_id, leaf_index, body)
   SELECT :tree, i, convert_to(format('{"apiVersion":"0.0.1","kind":"%s","spec":{"data":{"hash":{"algorithm":"sha256","value":"%s"}},"made-up":"%s"}}',
-    split_part(pg_temp.kind_of(i, :entries), ':', 1), pg_temp.digest_of('artifact ' || i), repeat('x', 400)), 'UTF8'),
-    pg_temp.packed(pg_temp.keys_of(i))
+    split_part(pg_temp.kind_of(i, :entries), ':', 1), pg_temp.digest_of('artifact ' || i), repeat('x', 400)), 'UTF8')
   FROM generate_series(0, :entries::bigint - 1) AS i;
-INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind)
-  SELECT tree_id, leaf_index, 1700000000 + leaf_index / 10, sha256('\x00'::bytea || body), pg_temp.kind_of(leaf_index, :entries)
+INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested, index_keys)
+  SELECT tree_id, leaf_index, 1700000000 + leaf_index / 10, sha256('\x00'::bytea || body), pg_temp.kind_of(leaf_index, :entries),
+    false, pg_temp.packed(pg_temp.keys_of(leaf_index))
   FROM body ORDER BY leaf_index;
 
 \echo index keys

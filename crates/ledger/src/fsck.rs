@@ -251,7 +251,7 @@ impl Check<'_> {
                 let derived: BTreeSet<String> = derived.iter().map(|key| lower_case(key)).collect();
                 if derived.iter().map(String::as_str).collect::<BTreeSet<_>>() != stored {
                     self.report.add(format!(
-                        "table body: the index keys of leaf index {at} do not follow from its body"
+                        "table entry: the index keys of leaf index {at} do not follow from its body"
                     ));
                 }
             }

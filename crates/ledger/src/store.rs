@@ -422,7 +422,7 @@ pub struct AuditEntry {
     pub kind: String,
     /// Table `body`; none where the row is missing.
     pub body: Option<Vec<u8>>,
-    /// Full key texts stored beside the entry.
+    /// Table `entry`: the full key texts.
     pub index_keys: Vec<String>,
     /// Table `leaf`: the row that `leaf_hash` calls for, if it is there. (A row under another hash
     /// cannot be looked up by its index; it shows in [`AuditCounts::leaves`].)

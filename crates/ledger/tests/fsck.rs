@@ -206,8 +206,7 @@ async fn an_erased_attestation_is_no_damage() {
 }
 
 #[tokio::test]
-async fn damage_of_one_body_is_one_finding_per_table() {
-    let findings =
-        findings_after("UPDATE body SET index_keys = zeroblob(0) WHERE leaf_index = 3").await;
+async fn lost_key_texts_are_one_finding_per_table() {
+    let findings = findings_after("UPDATE entry SET index_keys = x'01' WHERE leaf_index = 3").await;
     assert_eq!(findings.len(), 2, "{findings:?}");
 }

@@ -29,8 +29,7 @@ pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> Vec<u8> {
     packed
 }
 
-/// First byte of packed keys. A form without it, of earlier days, began with the length of the
-/// first key in 4 bytes, big-endian, and so with 0.
+/// First byte of packed keys, so that another form can be told from this one.
 const PACKED_FORM: u8 = 1;
 
 /// What most digests among the keys follow.
@@ -95,35 +94,30 @@ impl PackedKey<'_> {
     }
 }
 
-/// Takes the first key off packed ones.
-type Split = for<'p> fn(&'p [u8]) -> Option<(PackedKey<'p>, &'p [u8])>;
-
-/// Packed keys, one after the other.
-fn packed_keys(packed: &[u8], leaf_index: u64) -> impl Iterator<Item = StoreResult<PackedKey<'_>>> {
-    let (mut rest, split): (_, Split) = match packed.split_first() {
-        Some((&PACKED_FORM, rest)) => (rest, split_key),
-        _ => (packed, split_key_of_old),
-    };
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let Some((key, after)) = split(rest) else {
-            rest = &[];
-            return Some(Err(StoreError::Damaged(format!(
-                "body.index_keys of leaf index {leaf_index}"
-            ))));
-        };
-        rest = after;
-        Some(Ok(key))
-    })
+/// The keys in a stored value.
+fn packed_keys(packed: &[u8], leaf_index: u64) -> StoreResult<Vec<PackedKey<'_>>> {
+    split_keys(packed)
+        .ok_or_else(|| StoreError::Damaged(format!("entry.index_keys of leaf index {leaf_index}")))
 }
 
-/// The texts of packed keys.
+/// The same; none where the value is damaged.
+fn split_keys(packed: &[u8]) -> Option<Vec<PackedKey<'_>>> {
+    let (&PACKED_FORM, mut rest) = packed.split_first()? else {
+        return None;
+    };
+    let mut keys = Vec::new();
+    while !rest.is_empty() {
+        let (key, after) = split_key(rest)?;
+        keys.push(key);
+        rest = after;
+    }
+    Some(keys)
+}
+
+/// The texts in a stored value.
 pub(crate) fn unpack_keys(packed: &[u8], leaf_index: u64) -> StoreResult<Vec<String>> {
-    packed_keys(packed, leaf_index)
-        .map(|key| Ok(key?.to_text()))
-        .collect()
+    let keys = packed_keys(packed, leaf_index)?;
+    Ok(keys.iter().map(PackedKey::to_text).collect())
 }
 
 /// The first key, and what follows it.
@@ -140,23 +134,10 @@ fn split_key(packed: &[u8]) -> Option<(PackedKey<'_>, &[u8])> {
     Some((PackedKey { text, bytes }, rest))
 }
 
-/// The same in the form without [`PACKED_FORM`].
-fn split_key_of_old(packed: &[u8]) -> Option<(PackedKey<'_>, &[u8])> {
-    let (length, rest) = packed.split_first_chunk()?;
-    let (text, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-    Some((
-        PackedKey {
-            text: str::from_utf8(text).ok()?,
-            bytes: &[],
-        },
-        rest,
-    ))
-}
-
 /// Whether an entry with these packed keys has one of the texts of each condition that asks for
 /// keys.
 pub(crate) fn meets(packed: &[u8], conditions: &[Condition], leaf_index: u64) -> StoreResult<bool> {
-    let keys: Vec<PackedKey<'_>> = packed_keys(packed, leaf_index).collect::<StoreResult<_>>()?;
+    let keys = packed_keys(packed, leaf_index)?;
     Ok(conditions.iter().all(|condition| match condition {
         Condition::Keys(texts) => texts.iter().any(|text| keys.iter().any(|key| key.is(text))),
         Condition::Kinds(_) => true,
@@ -227,24 +208,12 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_earlier_days_are_read() {
-        assert_eq!(
-            unpack_keys(b"\0\0\0\x05key 1\0\0\0\0\0\0\0\x01\x01", 0).unwrap(),
-            ["key 1", "", "\x01"]
-        );
-        assert_eq!(unpack_keys(&[], 0).unwrap(), Vec::<String>::new());
-    }
-
-    #[test]
     fn damaged_keys_are_noticed() {
-        let old = [
-            &[0, 0, 0][..],
-            &[0, 0, 0, 2, b'a'],
-            &[0, 0, 0, 1, 0xff],
-            &[0, 0, 0, 0, 9],
-        ];
-        let new = [
-            &[1, 0][..],
+        for damaged in [
+            &[][..],
+            &[0],
+            &[2, 1, 0],
+            &[1, 0],
             &[1, 1],
             &[1, 1, 1],
             &[1, 3, b'a'],
@@ -252,8 +221,7 @@ mod tests {
             &[1, 0x80],
             &[1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0],
             &[1, 0xff, 0xff, 0xff, 0xff, 0x7f],
-        ];
-        for damaged in old.into_iter().chain(new) {
+        ] {
             assert!(
                 matches!(unpack_keys(damaged, 7), Err(StoreError::Damaged(_))),
                 "{damaged:?}"

@@ -178,7 +178,7 @@ impl EntryRecord {
 pub(crate) struct AuditRecord {
     #[sqlx(flatten)]
     entry: EntryRecord,
-    index_keys: Option<Vec<u8>>,
+    index_keys: Vec<u8>,
 }
 
 impl AuditRecord {
@@ -191,7 +191,7 @@ impl AuditRecord {
             time: self.entry.time,
             kind: self.entry.kind,
             body: self.entry.body,
-            index_keys: unpack_keys(&self.index_keys.unwrap_or_default(), leaf_index)?,
+            index_keys: unpack_keys(&self.index_keys, leaf_index)?,
             leaf_rows: Vec::new(),
             index_key_rows: Vec::new(),
             signed_entry_timestamp: self.entry.signature,
@@ -237,14 +237,14 @@ fn attestation(digest: Option<Vec<u8>>, data: Option<Vec<u8>>) -> StoreResult<Op
     }
 }
 
-/// A row of `entry` that a search found, with the key texts if they are still to be compared.
+/// A row of `entry` that a search found, with its packed key texts.
 #[derive(FromRow)]
 pub(crate) struct FoundRecord {
     leaf_index: i64,
     leaf_hash: Vec<u8>,
     time: i64,
     kind: String,
-    index_keys: Option<Vec<u8>>,
+    index_keys: Vec<u8>,
 }
 
 /// The same, of one of several searches.
@@ -265,9 +265,7 @@ pub(crate) fn into_found(
     for row in rows {
         let leaf_index = from_sql(row.leaf_index, "entry.leaf_index")?;
         // Key texts that share 16 bytes of their SHA-256 are not the same.
-        if let Some(packed) = row.index_keys
-            && !meets(&packed, conditions, leaf_index)?
-        {
+        if !meets(&row.index_keys, conditions, leaf_index)? {
             continue;
         }
         let leaf_hash = hash(&row.leaf_hash, "entry.leaf_hash")?;

@@ -4,7 +4,11 @@ use sqlx::migrate::{MigrateError, Migrator};
 
 use super::{StoreError, StoreResult};
 
-/// A migration that was applied, as sqlx keeps it.
+/// The migrations that were applied, in the table of the library that applies them.
+pub(super) const APPLIED: &str =
+    "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version";
+
+/// A migration that was applied.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct Applied {
     pub version: i64,
@@ -12,17 +16,36 @@ pub(super) struct Applied {
     pub success: bool,
 }
 
-/// Whether the migrations that were applied, ascending, are those of this release, and each as it
-/// is here.
-pub(super) fn is_current(migrations: &Migrator, applied: &[Applied]) -> bool {
-    let is_applied = |applied: &Applied, version: i64, checksum: &[u8]| {
-        applied.success && applied.version == version && applied.checksum == checksum
-    };
-    applied.len() == migrations.iter().count()
-        && migrations
+/// Fails unless each of the migrations that were applied, ascending, is one of this release: then
+/// those that are missing may follow.
+pub(super) fn check_known(migrations: &Migrator, applied: &[Applied]) -> StoreResult<()> {
+    for applied in applied {
+        let version = applied.version;
+        let known = migrations
             .iter()
-            .zip(applied)
-            .all(|(known, applied)| is_applied(applied, known.version, &known.checksum))
+            .find(|migration| migration.version == version);
+        let refusal = match known {
+            None => format!(
+                "the database has schema version {version}, which this release does not know"
+            ),
+            Some(known) if known.checksum != applied.checksum => format!(
+                "the database was made by a development version of this program that no release can read (its schema \
+                 version {version} is another one): keep it with the program that made it, and start a new log in another \
+                 data folder or database"
+            ),
+            Some(_) if !applied.success => {
+                format!("schema version {version} of the database was applied in part")
+            }
+            Some(_) => continue,
+        };
+        return Err(StoreError::Unusable(refusal));
+    }
+    Ok(())
+}
+
+/// Whether no migration is missing, where all that were applied are known.
+pub(super) fn is_current(migrations: &Migrator, applied: &[Applied]) -> bool {
+    applied.len() == migrations.iter().count()
 }
 
 /// The version of the schema of this release.
@@ -34,49 +57,28 @@ pub(super) fn newest(migrations: &Migrator) -> i64 {
         .unwrap_or(0)
 }
 
-/// Compares the versions that were applied, ascending, with those that this release knows. Both
-/// databases keep them in a table that sqlx made.
-pub(super) fn check(migrations: &Migrator, applied: &[i64]) -> StoreResult<()> {
-    let known: Vec<i64> = migrations
-        .iter()
-        .map(|migration| migration.version)
-        .collect();
-    if let Some(version) = applied.iter().find(|version| !known.contains(version)) {
-        return Err(unknown_version(*version));
+/// Fails unless the migrations that were applied, ascending, are exactly those of this release.
+pub(super) fn check(migrations: &Migrator, applied: &[Applied]) -> StoreResult<()> {
+    check_known(migrations, applied)?;
+    let Some(last) = applied.last() else {
+        return Err(StoreError::Unusable("the database holds no log".to_owned()));
+    };
+    if is_current(migrations, applied) {
+        return Ok(());
     }
-    match known.last() {
-        _ if applied.is_empty() => {
-            Err(StoreError::Unusable("the database holds no log".to_owned()))
-        }
-        Some(newest) if applied.last() != Some(newest) => Err(StoreError::Unusable(format!(
-            "the database has an older schema than this release (version {}, not {newest}): starting the server brings it up to date",
-            applied.last().unwrap_or(&0)
-        ))),
-        _ => Ok(()),
-    }
+    Err(StoreError::Unusable(format!(
+        "the database has an older schema than this release (version {}, not {}): starting the server brings it up to date",
+        last.version,
+        newest(migrations)
+    )))
 }
 
-/// A later release was here.
-fn unknown_version(version: i64) -> StoreError {
-    StoreError::Unusable(format!(
-        "the database has schema version {version}, which this release does not know"
-    ))
-}
-
-/// Why the schema could not be brought up to date; the database's own errors as `of_database` takes
-/// them.
+/// Maps an error of the library that migrates; `of_database` maps those of the database itself.
 pub(super) fn of_migration(
     error: MigrateError,
     of_database: fn(sqlx::Error) -> StoreError,
 ) -> StoreError {
     match error {
-        MigrateError::VersionMissing(version) => unknown_version(version),
-        MigrateError::VersionMismatch(version) => StoreError::Unusable(format!(
-            "schema version {version} of the database is not the one of this release"
-        )),
-        MigrateError::Dirty(version) => StoreError::Unusable(format!(
-            "schema version {version} of the database was applied in part"
-        )),
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
             of_database(error)
         }
@@ -91,16 +93,28 @@ mod tests {
     static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
     #[test]
-    fn only_the_schema_of_this_release_will_do() {
-        let known: Vec<i64> = MIGRATIONS
-            .iter()
-            .map(|migration| migration.version)
-            .collect();
+    fn only_the_schema_of_this_release_is_taken() {
+        let known = MIGRATIONS.iter().map(|migration| Applied {
+            version: migration.version,
+            checksum: migration.checksum.to_vec(),
+            success: true,
+        });
+        let known: Vec<Applied> = known.collect();
         check(&MIGRATIONS, &known).unwrap();
-        let later: Vec<i64> = known.iter().copied().chain([9_999]).collect();
+
+        let mut later = known.clone();
+        later.push(Applied {
+            version: 9_999,
+            ..known[0].clone()
+        });
+        let mut older = later.clone();
+        older[0].checksum = b"another".to_vec();
+        let mut broken = known.clone();
+        broken[0].success = false;
         for (applied, wanted) in [
             (&later[..], "9999"),
-            (&known[..known.len() - 1], ""),
+            (&older[..], "start a new log"),
+            (&broken[..], "in part"),
             (&[][..], "no log"),
         ] {
             let StoreError::Unusable(text) = check(&MIGRATIONS, applied).unwrap_err() else {

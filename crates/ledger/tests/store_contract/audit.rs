@@ -96,7 +96,7 @@ pub(crate) async fn missing_and_stray_rows_show(database: &Database) {
             && shown[0].body.is_some()
     );
     assert!(
-        shown[1].leaf_rows.len() == 1 && shown[1].body.is_none() && shown[1].index_keys.is_empty()
+        shown[1].leaf_rows.len() == 1 && shown[1].body.is_none() && !shown[1].index_keys.is_empty()
     );
     let counts = store.audit_counts(tree, TreeSize(2)).await.unwrap();
     let expected = AuditCounts {

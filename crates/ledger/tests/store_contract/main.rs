@@ -78,6 +78,7 @@ on_every_backend! {
     rounds::a_database_that_went_back_takes_nothing,
     schema::migrations_run_twice_and_at_once,
     schema::a_newer_schema_is_refused,
+    schema::the_schema_of_a_development_version_is_refused,
     searches::keys_are_found_all_together_newest_first,
     searches::a_hash_without_its_text_is_not_found,
     searches::keys_looked_up_at_once_are_found_as_alone,

@@ -51,6 +51,16 @@ pub(crate) async fn a_newer_schema_is_refused(database: &Database) {
     }
 }
 
+pub(crate) async fn the_schema_of_a_development_version_is_refused(database: &Database) {
+    database
+        .execute("UPDATE _sqlx_migrations SET checksum = '' WHERE version = 1")
+        .await;
+    match open(database.store.backend(), database.address()).await {
+        Err(StoreError::Unusable(text)) => assert!(text.contains("start a new log"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn open(backend: &str, address: &str) -> StoreResult<()> {
     match backend {
         "sqlite" => SqliteStore::open(Path::new(address)).await.map(|_| ()),

@@ -19,10 +19,10 @@ const COUNT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 const ENTRIES: &str =
     "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data,
-        b.index_keys
+        e.index_keys
     FROM entry e
     LEFT JOIN LATERAL (
-        SELECT body, index_keys FROM body WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
+        SELECT body FROM body WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
     ) AS b ON true
     LEFT JOIN LATERAL (
         SELECT signature FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1

@@ -115,15 +115,15 @@ const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
             coalesce((
                 SELECT h.size = $5 AND h.root = $6 FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1
             ), $5 = 0) AS follows,
-            CASE WHEN $27 THEN true ELSE pg_try_advisory_xact_lock_shared(-$1) END AS unlocked
+            CASE WHEN $10 THEN true ELSE pg_try_advisory_xact_lock_shared(-$1) END AS unlocked
     ), stored AS MATERIALIZED (
         SELECT l.leaf_index, e.leaf_hash
-        FROM unnest($14::uuid[]) AS wanted
+        FROM unnest($16::uuid[]) AS wanted
         CROSS JOIN LATERAL (
             SELECT leaf_index FROM leaf WHERE tree_id = $1 AND hash_prefix = wanted AND leaf_index < $5 OFFSET 0
         ) AS l
         CROSS JOIN LATERAL (
-            SELECT leaf_hash FROM entry WHERE tree_id = $1 AND leaf_index = l.leaf_index AND leaf_hash = ANY ($10) LIMIT 1
+            SELECT leaf_hash FROM entry WHERE tree_id = $1 AND leaf_index = l.leaf_index AND leaf_hash = ANY ($11) LIMIT 1
         ) AS e
     ), new_head AS (
         INSERT INTO head (tree_id, prev_size, size, root, time)
@@ -132,34 +132,34 @@ const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
         ON CONFLICT DO NOTHING
         RETURNING tree_id
     ), new_entry AS (
-        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested)
-        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind, r.attested
-        FROM new_head n, unnest($10::bytea[], $11::text[], $28::boolean[])
-            WITH ORDINALITY AS r(leaf_hash, kind, attested, place)
+        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested, index_keys)
+        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind, r.attested, r.index_keys
+        FROM new_head n, unnest($11::bytea[], $12::text[], $13::boolean[], $14::bytea[])
+            WITH ORDINALITY AS r(leaf_hash, kind, attested, index_keys, place)
     ), new_body AS (
-        INSERT INTO body (tree_id, leaf_index, body, index_keys)
-        SELECT n.tree_id, $5 + r.place - 1, r.body, r.index_keys
-        FROM new_head n, unnest($12::bytea[], $13::bytea[]) WITH ORDINALITY AS r(body, index_keys, place)
+        INSERT INTO body (tree_id, leaf_index, body)
+        SELECT n.tree_id, $5 + r.place - 1, r.body
+        FROM new_head n, unnest($15::bytea[]) WITH ORDINALITY AS r(body, place)
     ), new_leaf AS (
         INSERT INTO leaf (tree_id, hash_prefix, leaf_index)
         SELECT n.tree_id, r.hash_prefix, r.leaf_index
-        FROM new_head n, unnest($14::uuid[], $15::bigint[]) AS r(hash_prefix, leaf_index)
+        FROM new_head n, unnest($16::uuid[], $17::bigint[]) AS r(hash_prefix, leaf_index)
     ), new_index_key AS (
         INSERT INTO index_key (tree_id, key_hash, leaf_index)
         SELECT n.tree_id, r.key_hash, r.leaf_index
-        FROM new_head n, unnest($16::uuid[], $17::bigint[]) AS r(key_hash, leaf_index)
+        FROM new_head n, unnest($18::uuid[], $19::bigint[]) AS r(key_hash, leaf_index)
     ), new_attestation AS (
         INSERT INTO attestation (tree_id, leaf_index, digest, data)
         SELECT n.tree_id, r.leaf_index, r.digest, r.data
-        FROM new_head n, unnest($18::bigint[], $19::bytea[], $20::bytea[]) AS r(leaf_index, digest, data)
+        FROM new_head n, unnest($20::bigint[], $21::bytea[], $22::bytea[]) AS r(leaf_index, digest, data)
     ), new_tile AS (
         INSERT INTO tile (tree_id, level, index, root, hashes)
         SELECT n.tree_id, r.level, r.index, r.root, r.hashes
-        FROM new_head n, unnest($21::smallint[], $22::bigint[], $23::bytea[], $24::bytea[]) AS r(level, index, root, hashes)
+        FROM new_head n, unnest($23::smallint[], $24::bigint[], $25::bytea[], $26::bytea[]) AS r(level, index, root, hashes)
     ), new_timestamp AS (
         INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
         SELECT n.tree_id, r.leaf_index, r.signature
-        FROM new_head n, unnest($25::bigint[], $26::bytea[]) AS r(leaf_index, signature)
+        FROM new_head n, unnest($27::bigint[], $28::bytea[]) AS r(leaf_index, signature)
         ON CONFLICT DO NOTHING
     )
     SELECT g.ours, g.skew, g.follows AND g.unlocked AS current, EXISTS (SELECT FROM new_head) AS done,
@@ -224,34 +224,34 @@ pub(super) async fn run(
 ) -> Result<Answer, sqlx::Error> {
     let (round, head) = (rows.round, &rows.round.head);
     let query = sqlx::query_as(COMMIT_ROUND)
-        .bind(round.tree_id.0)
-        .bind(&round.log_key_spki)
-        .bind(round.local_millis)
-        .bind(MAX_CLOCK_SKEW_MILLIS)
-        .bind(rows.prev_size)
-        .bind(bytes(&round.prev_root))
-        .bind(rows.size)
-        .bind(bytes(&head.root))
-        .bind(head.time)
-        .bind(&rows.leaf_hashes)
-        .bind(&rows.kinds)
-        .bind(&rows.bodies)
-        .bind(&rows.index_keys)
-        .bind(&rows.leaves.hashes)
-        .bind(&rows.leaves.indexes)
-        .bind(&rows.keys.hashes)
-        .bind(&rows.keys.indexes)
-        .bind(&rows.attestations.indexes)
-        .bind(&rows.attestations.digests)
-        .bind(&rows.attestations.data)
-        .bind(&rows.tiles.levels)
-        .bind(&rows.tiles.indexes)
-        .bind(&rows.tiles.roots)
-        .bind(&rows.tiles.hashes)
-        .bind(&rows.timestamps.indexes)
-        .bind(&rows.timestamps.signatures)
-        .bind(lock == Lock::Held)
-        .bind(&rows.attested);
+        .bind(round.tree_id.0) // $1 tree
+        .bind(&round.log_key_spki) // $2 log key
+        .bind(round.local_millis) // $3 local clock
+        .bind(MAX_CLOCK_SKEW_MILLIS) // $4 largest skew
+        .bind(rows.prev_size) // $5 previous size
+        .bind(bytes(&round.prev_root)) // $6 previous root
+        .bind(rows.size) // $7 size
+        .bind(bytes(&head.root)) // $8 root
+        .bind(head.time) // $9 time
+        .bind(lock == Lock::Held) // $10 whether the lock is held
+        .bind(&rows.leaf_hashes) // $11 entry: leaf_hash
+        .bind(&rows.kinds) // $12 entry: kind
+        .bind(&rows.attested) // $13 entry: attested
+        .bind(&rows.index_keys) // $14 entry: index_keys
+        .bind(&rows.bodies) // $15 body: body
+        .bind(&rows.leaves.hashes) // $16 leaf: hash_prefix
+        .bind(&rows.leaves.indexes) // $17 leaf: leaf_index
+        .bind(&rows.keys.hashes) // $18 index_key: key_hash
+        .bind(&rows.keys.indexes) // $19 index_key: leaf_index
+        .bind(&rows.attestations.indexes) // $20 attestation: leaf_index
+        .bind(&rows.attestations.digests) // $21 attestation: digest
+        .bind(&rows.attestations.data) // $22 attestation: data
+        .bind(&rows.tiles.levels) // $23 tile: level
+        .bind(&rows.tiles.indexes) // $24 tile: index
+        .bind(&rows.tiles.roots) // $25 tile: root
+        .bind(&rows.tiles.hashes) // $26 tile: hashes
+        .bind(&rows.timestamps.indexes) // $27 signed_entry_timestamp: leaf_index
+        .bind(&rows.timestamps.signatures); // $28 signed_entry_timestamp: signature
     query.fetch_one(connection).await
 }
 

@@ -156,7 +156,8 @@ const ENTRIES: &str =
     "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
-        SELECT * FROM entry WHERE tree_id = $1 AND leaf_index = wanted AND leaf_index < $3 LIMIT 1
+        SELECT leaf_index, leaf_hash, time, kind, attested FROM entry
+        WHERE tree_id = $1 AND leaf_index = wanted AND leaf_index < $3 LIMIT 1
     ) AS e
     LEFT JOIN LATERAL (SELECT body FROM body WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1) AS b ON true
     LEFT JOIN LATERAL (

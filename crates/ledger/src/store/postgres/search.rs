@@ -93,18 +93,11 @@ pub(super) async fn meeting(
 }
 
 const FOUND: &str =
-    "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, NULL::bytea AS index_keys
+    "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
+        SELECT leaf_hash, time, kind, index_keys FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS e";
-
-const FOUND_WITH_KEYS: &str = "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
-    FROM unnest($2::bigint[]) AS wanted
-    CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
-    ) AS e
-    CROSS JOIN LATERAL (SELECT index_keys FROM body WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1) AS b";
 
 /// The entries at some leaf indexes, but for those that have the hash of a key and not its text.
 pub(super) async fn found(
@@ -113,15 +106,7 @@ pub(super) async fn found(
     indexes: &[u64],
     conditions: &[Condition],
 ) -> StoreResult<Vec<FoundEntry>> {
-    let asks_for_keys = conditions
-        .iter()
-        .any(|condition| matches!(condition, Condition::Keys(_)));
-    let statement = if asks_for_keys {
-        FOUND_WITH_KEYS
-    } else {
-        FOUND
-    };
-    let rows = sqlx::query_as(statement)
+    let rows = sqlx::query_as(FOUND)
         .bind(tree.0)
         .bind(sql_indexes(indexes)?);
     let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
@@ -149,7 +134,7 @@ fn leaf_indexes(array: Option<Vec<i64>>) -> StoreResult<Vec<u64>> {
 }
 
 /// The newest rows of each key.
-const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
+const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
     FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS wanted(key_hash, first, below, place)
     CROSS JOIN LATERAL (
         SELECT leaf_index FROM index_key
@@ -157,9 +142,8 @@ const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, 
         ORDER BY leaf_index DESC LIMIT $5
     ) AS k
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1
+        SELECT leaf_hash, time, kind, index_keys FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1
     ) AS e
-    CROSS JOIN LATERAL (SELECT index_keys FROM body WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1) AS b
     ORDER BY wanted.place, k.leaf_index DESC";
 
 pub(super) async fn search_each(

@@ -7,13 +7,10 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, address, error, settings};
-use crate::store::schema::Applied;
+use crate::store::schema::{APPLIED, Applied};
 use crate::store::{SEARCH_CONNECTIONS, StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
-
-/// Migrations that were applied.
-const APPLIED: &str = "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version";
 
 /// The server gives a statement up after this. A round of 1,024 entries takes 30 ms on a small
 /// machine; ten seconds is an overloaded disk.
@@ -147,6 +144,7 @@ pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
     bounded(check_primary(&mut connection)).await?;
     bounded(settings::advise(&mut connection)).await?;
     let applied = bounded(applied(&mut connection)).await?;
+    schema::check_known(&MIGRATIONS, &applied)?;
     if !schema::is_current(&MIGRATIONS, &applied) {
         // Closing the connection is what gives the lock back after an error.
         let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
@@ -178,8 +176,7 @@ pub(super) async fn check_schema(options: &PgConnectOptions) -> StoreResult<()> 
     check_version(&connection)?;
     let applied = bounded(applied(&mut connection)).await?;
     connection.close().await.map_err(error::of_read)?;
-    let versions: Vec<i64> = applied.iter().map(|applied| applied.version).collect();
-    schema::check(&MIGRATIONS, &versions)
+    schema::check(&MIGRATIONS, &applied)
 }
 
 async fn applied(connection: &mut PgConnection) -> StoreResult<Vec<Applied>> {

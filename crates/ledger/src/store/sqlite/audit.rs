@@ -16,7 +16,7 @@ use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 
 const ENTRIES: &str =
     "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data,
-        b.index_keys
+        e.index_keys
     FROM entry e
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index
     LEFT JOIN signed_entry_timestamp s ON s.tree_id = ?1 AND s.leaf_index = e.leaf_index

@@ -29,12 +29,18 @@ const IS_OURS: &str = "SELECT EXISTS (
 static INSERT_ENTRY: Insert = LazyLock::new(|| {
     texts(
         "entry",
-        &["leaf_index", "time", "leaf_hash", "kind", "attested"],
+        &[
+            "leaf_index",
+            "time",
+            "leaf_hash",
+            "kind",
+            "attested",
+            "index_keys",
+        ],
         "",
     )
 });
-static INSERT_BODY: Insert =
-    LazyLock::new(|| texts("body", &["leaf_index", "index_keys", "body"], ""));
+static INSERT_BODY: Insert = LazyLock::new(|| texts("body", &["leaf_index", "body"], ""));
 static INSERT_LEAF: Insert = LazyLock::new(|| texts("leaf", &["hash_prefix", "leaf_index"], ""));
 static INSERT_INDEX_KEY: Insert =
     LazyLock::new(|| texts("index_key", &["key_hash", "leaf_index"], ""));
@@ -130,6 +136,7 @@ async fn insert_entries(connection: &mut SqliteConnection, round: &Round) -> Sto
                 .bind(entry.leaf_hash.0.to_vec())
                 .bind(entry.kind.clone())
                 .bind(attested)
+                .bind(entry.index_keys.packed().to_vec())
         },
     )
     .await
@@ -140,12 +147,7 @@ async fn insert_entries(connection: &mut SqliteConnection, round: &Round) -> Sto
         &INSERT_BODY,
         tree,
         &entries,
-        |query, (index, entry)| {
-            query
-                .bind(*index)
-                .bind(entry.index_keys.packed().to_vec())
-                .bind(entry.body.clone())
-        },
+        |query, (index, entry)| query.bind(*index).bind(entry.body.clone()),
     )
     .await
     .map_err(error::of_read)?;

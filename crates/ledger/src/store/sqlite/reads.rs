@@ -150,7 +150,7 @@ const ENTRIES: &str =
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index
     LEFT JOIN signed_entry_timestamp s ON s.tree_id = ?1 AND s.leaf_index = e.leaf_index
     LEFT JOIN attestation a ON a.tree_id = ?1 AND a.leaf_index = e.leaf_index
-    WHERE e.tree_id = ?1 AND e.leaf_index IN (SELECT value FROM json_each(?2)) AND e.leaf_index < ?3
+    WHERE e.tree_id = ?1 AND e.leaf_index IN (SELECT value FROM json_each(?2) WHERE value < ?3)
     ORDER BY e.leaf_index";
 
 pub(super) async fn entries(

@@ -87,13 +87,8 @@ pub(super) async fn meeting(
     leaf_indexes(&meeting)
 }
 
-const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, NULL AS index_keys
+const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
     FROM json_each(?2) wanted CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value";
-
-const FOUND_WITH_KEYS: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
-    FROM json_each(?2) wanted
-    CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value
-    CROSS JOIN body b ON b.tree_id = ?1 AND b.leaf_index = wanted.value";
 
 /// The entries at some leaf indexes, but for those that have the hash of a key and not its text.
 pub(super) async fn found(
@@ -102,15 +97,7 @@ pub(super) async fn found(
     indexes: &[u64],
     conditions: &[Condition],
 ) -> StoreResult<Vec<FoundEntry>> {
-    let asks_for_keys = conditions
-        .iter()
-        .any(|condition| matches!(condition, Condition::Keys(_)));
-    let statement = if asks_for_keys {
-        FOUND_WITH_KEYS
-    } else {
-        FOUND
-    };
-    let rows = sqlx::query_as(statement)
+    let rows = sqlx::query_as(FOUND)
         .bind(tree.0)
         .bind(json_indexes(indexes));
     let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
@@ -118,10 +105,8 @@ pub(super) async fn found(
 }
 
 /// The newest entries of a key.
-const OF_ONE_KEY: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, b.index_keys
-    FROM index_key k
-    CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
-    CROSS JOIN body b ON b.tree_id = ?1 AND b.leaf_index = k.leaf_index
+const OF_ONE_KEY: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
+    FROM index_key k CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
     WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index >= ?3 AND k.leaf_index < ?4
     ORDER BY k.leaf_index DESC LIMIT ?5";
 

@@ -15,12 +15,10 @@ use tokio::time::Instant;
 
 use super::chunks::PREPARED_STATEMENTS;
 use super::{BUSY_TIMEOUT, CONNECT_TIMEOUT, READ_CONNECTIONS, error};
+use crate::store::schema::{APPLIED, Applied};
 use crate::store::{SEARCH_CONNECTIONS, StoreError, StoreResult, schema};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
-
-/// Versions that were applied.
-const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 
 /// Page cache of a reader, KiB: the inner pages of all b-trees. The leaves come from the system's
 /// cache.
@@ -169,6 +167,7 @@ async fn migrate_once(options: &SqliteConnectOptions) -> StoreResult<()> {
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(error::of_open)?;
+    schema::check_known(&MIGRATIONS, &applied(&mut transaction).await?)?;
     MIGRATIONS
         .run_direct(None, &mut *transaction, false)
         .await
@@ -181,22 +180,27 @@ async fn check_schema_once(options: &SqliteConnectOptions) -> StoreResult<()> {
     let mut connection = SqliteConnection::connect_with(options)
         .await
         .map_err(error::of_open)?;
-    let is_there = sqlx::query_scalar(
-        "SELECT count(*) > 0 FROM sqlite_master WHERE name = '_sqlx_migrations'",
-    );
-    let applied = match is_there
-        .fetch_one(&mut connection)
-        .await
-        .map_err(error::of_open)?
-    {
-        false => Vec::new(),
-        true => sqlx::query_scalar(APPLIED)
-            .fetch_all(&mut connection)
-            .await
-            .map_err(error::of_open)?,
-    };
+    let applied = applied(&mut connection).await?;
     connection.close().await.map_err(error::of_read)?;
     schema::check(&MIGRATIONS, &applied)
+}
+
+/// The migrations that were applied; none in a new file.
+async fn applied(connection: &mut SqliteConnection) -> StoreResult<Vec<Applied>> {
+    let query = sqlx::query_scalar(
+        "SELECT count(*) > 0 FROM sqlite_master WHERE name = '_sqlx_migrations'",
+    );
+    let is_there: bool = query
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(error::of_open)?;
+    if !is_there {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(APPLIED)
+        .fetch_all(connection)
+        .await
+        .map_err(error::of_open)
 }
 
 /// Network file systems and some others cannot do WAL: SQLite then silently stays with another
