@@ -9,7 +9,7 @@ use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
 use crate::heads::tile_set::describe;
 use crate::reading::search::lower_case;
-use crate::store::encoding::prefix;
+use crate::store::hash_rows::prefix;
 use crate::store::{AuditCounts, AuditEntry, HeadRow, Store, StoreError, TreeRow};
 use crate::{IndexKeyHash, Tree, timestamps};
 

@@ -1,7 +1,6 @@
 //! The index keys of one entry, as they are stored.
 
-use super::StoreResult;
-use super::encoding::key_hashes;
+use super::error::StoreResult;
 use super::packed_keys::{pack_keys, unpack_keys};
 use crate::IndexKeyHash;
 
@@ -36,4 +35,15 @@ impl IndexKeys {
     pub fn hashes(&self) -> &[IndexKeyHash] {
         &self.hashes
     }
+}
+
+/// The distinct hashes of some keys, ascending.
+pub(crate) fn key_hashes<T: AsRef<str>>(keys: &[T]) -> Vec<IndexKeyHash> {
+    let mut hashes: Vec<IndexKeyHash> = keys
+        .iter()
+        .map(|key| IndexKeyHash::of(key.as_ref()))
+        .collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes
 }

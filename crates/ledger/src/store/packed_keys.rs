@@ -1,6 +1,7 @@
 //! The index keys of an entry as the one value in which they are stored.
 
-use super::{Condition, StoreError, StoreResult};
+use super::error::{StoreError, StoreResult};
+use super::search::Condition;
 
 /// Key texts as bytes: client text is never text to the database (it may hold U+0000) and never
 /// indexed as such (it may be longer than a page).

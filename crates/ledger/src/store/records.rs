@@ -3,13 +3,14 @@
 use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
 
-use super::encoding::{apis, from_sql, full_tile, hash, role, state, unpack_log_ids};
+use super::audit::AuditEntry;
+use super::encoding::{apis, full_tile, hash, role, state, unpack_log_ids};
+use super::error::{StoreError, StoreResult};
+use super::numbers::from_sql;
 use super::packed_keys::{meets, unpack_keys};
 use super::rotation::ServerRow;
-use super::{
-    Attestation, AuditEntry, Condition, FoundEntry, HeadRow, KeyQuery, KeyRow, Page,
-    PublicationRow, StoreError, StoreResult, StoredEntry, TreeRow,
-};
+use super::rows::{Attestation, HeadRow, KeyRow, PublicationRow, StoredEntry, TreeRow};
+use super::search::{Condition, FoundEntry, KeyQuery, Page};
 use crate::TreeId;
 
 /// A row of `head`.

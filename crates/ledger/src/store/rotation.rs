@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tlog::{Hash, LeafIndex};
 
-use super::{HeadRow, StoreResult, TreeRow, TreeState};
+use super::error::StoreResult;
+use super::rows::{HeadRow, TreeRow, TreeState};
 use crate::TreeId;
 
 /// A tree's state and its newest head, of one moment. A frozen tree's head is its last.

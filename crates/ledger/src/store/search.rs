@@ -8,10 +8,11 @@
 use std::cmp::Reverse;
 use std::ops::Range;
 
-use tlog::{Hash, LeafIndex};
+use async_trait::async_trait;
+use tlog::{Hash, LeafIndex, TreeSize};
 use tokio::time::Instant;
 
-use super::{Store, StoreResult};
+use super::error::StoreResult;
 use crate::TreeId;
 
 /// Connections that only searches use. A search has one of them at a time, so that so many run at
@@ -110,10 +111,51 @@ pub struct FoundEntry {
     pub kind: String,
 }
 
+/// Look-ups of searches, which have connections of their own but for [`Search::search_each`]. Keys
+/// are compared by their hashes unless it says otherwise.
+#[async_trait]
+pub trait Search: Send + Sync {
+    /// Leaf indexes in `range` of the newest entries that meet `condition`, newest first, at most
+    /// `limit`.
+    async fn newest(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        range: Range<u64>,
+        limit: u32,
+    ) -> StoreResult<Vec<u64>>;
+    /// Those of `indexes` whose entries meet `condition`, in their order.
+    async fn meeting(
+        &self,
+        tree: TreeId,
+        condition: &Condition,
+        indexes: &[u64],
+    ) -> StoreResult<Vec<u64>>;
+    /// The entries at `indexes`, in any order; those whose full key texts do not meet `conditions`
+    /// are left out. Kinds are not compared.
+    async fn found(
+        &self,
+        tree: TreeId,
+        indexes: &[u64],
+        conditions: &[Condition],
+    ) -> StoreResult<Vec<FoundEntry>>;
+    /// For each of `queries`, at most 64, the page that [`search`] gives for this key alone with
+    /// this limit. One round trip where the database is not in this process.
+    async fn search_each(
+        &self,
+        tree: TreeId,
+        queries: &[KeyQuery],
+        limit: u32,
+    ) -> StoreResult<Vec<Page>>;
+    /// The first leaf index below `size` whose entry was integrated at `time` (Unix seconds) or
+    /// later; `size` if there is none.
+    async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
+}
+
 /// Some of the entries that `query` looks for, newest first. A call that is not at the end leads
 /// on: [`Page::down_to`] is below the end of the range. Hits are compared with the full key texts.
 pub async fn search(
-    store: &dyn Store,
+    store: &dyn Search,
     tree: TreeId,
     query: &Query<'_>,
     bound: Bound,
@@ -154,7 +196,7 @@ struct ReadFound {
 /// Reads the entries at these indexes, the newest first. An entry that has a key's hash and not its
 /// text is left out. No further statement begins after `until`.
 async fn read_found(
-    store: &dyn Store,
+    store: &dyn Search,
     tree: TreeId,
     query: &Query<'_>,
     indexes: &[u64],
@@ -179,7 +221,7 @@ async fn read_found(
 
 /// A way down the entries of one condition.
 struct Walk<'q> {
-    store: &'q dyn Store,
+    store: &'q dyn Search,
     tree: TreeId,
     /// The condition whose entries are the candidates; none where any entry is one.
     along: Option<&'q Condition>,
@@ -224,7 +266,7 @@ impl Step {
 impl<'q> Walk<'q> {
     /// Chooses the condition that leads down furthest with the same number of entries.
     async fn begin(
-        store: &'q dyn Store,
+        store: &'q dyn Search,
         tree: TreeId,
         query: &Query<'q>,
         look_ups: u32,

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
+use tlog::{FullTile, LeafIndex, TreeSize};
 
+use super::delegated_reads::delegate_reads;
 use super::{
-    AuditCounts, AuditEntry, Condition, EntryRef, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, Page, PublicationRow, Publisher, Read, Rotation, ServerRow, Standing, Store,
+    Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
+    KeyQuery, Page, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
     StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
 };
 use crate::TreeId;
@@ -167,6 +168,17 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => reads::bodies(connection, tree, range))
     }
 
+    async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => commit::put_timestamps(connection, tree, timestamps))
+    }
+
+    async fn now_millis(&self) -> StoreResult<i64> {
+        pooled!(self.readers, connection => reads::now_millis(connection))
+    }
+}
+
+#[async_trait]
+impl Search for SqliteStore {
     async fn newest(
         &self,
         tree: TreeId,
@@ -207,15 +219,10 @@ impl Store for SqliteStore {
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
         pooled!(self.searchers, connection => search::first_at(connection, tree, time, size))
     }
+}
 
-    async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
-        pooled!(self.side_writer, connection => commit::put_timestamps(connection, tree, timestamps))
-    }
-
-    async fn now_millis(&self) -> StoreResult<i64> {
-        pooled!(self.readers, connection => reads::now_millis(connection))
-    }
-
+#[async_trait]
+impl Audit for SqliteStore {
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
         pooled!(self.readers, connection => audit::entries(connection, tree, range))
     }
@@ -282,43 +289,11 @@ struct SqliteReader {
     pool: SqlitePool,
 }
 
-#[async_trait]
-impl Read for SqliteReader {
-    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
-        pooled!(self.pool, connection => rotation::standing(connection, tree))
-    }
-
-    async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
-        pooled!(self.pool, connection => reads::newest_head(connection, tree))
-    }
-
-    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
-        pooled!(self.pool, connection => publications::newest(connection, tree))
-    }
-
-    async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
-        pooled!(self.pool, connection => reads::leaf_hashes(connection, tree, range))
-    }
-
-    async fn tile_roots(
-        &mut self,
-        tree: TreeId,
-        level: u8,
-        range: Range<u64>,
-    ) -> StoreResult<Vec<Hash>> {
-        pooled!(self.pool, connection => reads::tile_roots(connection, tree, level, range))
-    }
-
-    async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
-        pooled!(self.pool, connection => reads::full_tiles(connection, tree, tiles))
-    }
-
-    async fn find_leaves(
-        &mut self,
-        tree: TreeId,
-        leaf_hashes: &[Hash],
-        size: TreeSize,
-    ) -> StoreResult<Vec<EntryRef>> {
-        pooled!(self.pool, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
-    }
+/// Runs one query of a reader on a connection of its pool.
+macro_rules! on_pool {
+    ($reader:expr, $connection:ident => $query:expr) => {
+        pooled!($reader.pool, $connection => $query)
+    };
 }
+
+delegate_reads!(SqliteReader, on_pool);

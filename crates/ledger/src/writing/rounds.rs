@@ -12,7 +12,7 @@ use crate::heads::head::Integrated;
 use crate::heads::went_back::PublishError;
 use crate::metrics::Metrics;
 use crate::reading::reader::Reader;
-use crate::store::{Commit, EntryRow, Round, Store, StoreError, Writer};
+use crate::store::{Commit, EntryRow, Round, Store, StoreError, TreeLock, Writer};
 use crate::timestamps::Timestamps;
 
 /// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
@@ -43,17 +43,10 @@ pub(super) struct Rounds {
     parts: Parts,
     /// `None` until the first round and after every error.
     writer: Option<Box<dyn Writer>>,
-    approach: Approach,
-}
-
-/// How a round begins.
-#[derive(Clone, Copy)]
-enum Approach {
-    /// On the head that is known here: usual, and one statement.
-    Optimistic,
-    /// Under the tree's lock, because another server came first the last time: sent on the known
-    /// head it would be sent twice.
-    Exclusive,
+    /// Whether the next round begins by taking the tree's lock. Usually it does not: it is one
+    /// statement on the head that is known here. It does after a round that found another server's
+    /// head first: sent on the known head, it would be sent twice.
+    next: TreeLock,
 }
 
 impl Rounds {
@@ -61,7 +54,7 @@ impl Rounds {
         Self {
             parts,
             writer: None,
-            approach: Approach::Optimistic,
+            next: TreeLock::Free,
         }
     }
 
@@ -78,9 +71,9 @@ impl Rounds {
             return Err(RoundError::Frozen);
         }
         let before = self.parts.heads.integrated();
-        let outcome = match self.approach {
-            Approach::Exclusive => self.exclusive(rows).await,
-            Approach::Optimistic => match self.optimistic(rows).await {
+        let outcome = match self.next {
+            TreeLock::Held => self.exclusive(rows).await,
+            TreeLock::Free => match self.optimistic(rows).await {
                 Ok(Some(places)) => Ok(places),
                 Ok(None) => {
                     self.parts.metrics.lost_races.inc();
@@ -134,10 +127,10 @@ impl Rounds {
             writer.begin_exclusive(self.parts.heads.tree().id).await?;
             let known = self.parts.heads.integrated();
             let base = self.parts.heads.follow(writer.as_mut()).await?;
-            self.approach = if base.size == known.size {
-                Approach::Optimistic
+            self.next = if base.size == known.size {
+                TreeLock::Free
             } else {
-                Approach::Exclusive
+                TreeLock::Held
             };
             if self.parts.heads.is_frozen() {
                 return Err(RoundError::Frozen);

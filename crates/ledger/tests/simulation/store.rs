@@ -700,93 +700,6 @@ impl Store for SimStore {
         }))
     }
 
-    async fn newest(
-        &self,
-        tree: TreeId,
-        condition: &Condition,
-        range: Range<u64>,
-        limit: u32,
-    ) -> StoreResult<Vec<u64>> {
-        let indexes: Vec<u64> = range.rev().collect();
-        let mut meeting = self.meeting(tree, condition, &indexes).await?;
-        meeting.truncate(limit as usize);
-        Ok(meeting)
-    }
-
-    async fn meeting(
-        &self,
-        tree: TreeId,
-        condition: &Condition,
-        indexes: &[u64],
-    ) -> StoreResult<Vec<u64>> {
-        Ok(self.with(|state| {
-            let entries = &state.tables.of(tree).entries;
-            let meets = |index: &&u64| match (condition, &entries[**index as usize].0) {
-                (Condition::Keys(texts), row) => row
-                    .index_keys
-                    .texts()
-                    .unwrap()
-                    .iter()
-                    .any(|text| texts.contains(text)),
-                (Condition::Kinds(tags), row) => tags.contains(&row.kind),
-            };
-            indexes.iter().filter(meets).copied().collect()
-        }))
-    }
-
-    async fn found(
-        &self,
-        tree: TreeId,
-        indexes: &[u64],
-        _: &[Condition],
-    ) -> StoreResult<Vec<FoundEntry>> {
-        Ok(self.with(|state| {
-            let entry = |&index: &u64| {
-                let (row, time) = &state.tables.of(tree).entries[index as usize];
-                let (leaf_hash, kind) = (row.leaf_hash, row.kind.clone());
-                FoundEntry {
-                    leaf_index: LeafIndex(index),
-                    leaf_hash,
-                    time: *time,
-                    kind,
-                }
-            };
-            indexes.iter().map(entry).collect()
-        }))
-    }
-
-    async fn search_each(
-        &self,
-        tree: TreeId,
-        queries: &[KeyQuery],
-        limit: u32,
-    ) -> StoreResult<Vec<Page>> {
-        let mut pages = Vec::with_capacity(queries.len());
-        for query in queries {
-            let conditions = [Condition::Keys(vec![query.key.clone()])];
-            let indexes = self
-                .newest(tree, &conditions[0], query.range.clone(), limit)
-                .await?;
-            let last = indexes
-                .last()
-                .copied()
-                .filter(|_| indexes.len() == limit as usize);
-            let entries = self.found(tree, &indexes, &conditions).await?;
-            pages.push(Page {
-                entries,
-                down_to: last.unwrap_or(query.range.start),
-            });
-        }
-        Ok(pages)
-    }
-
-    async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
-        Ok(self.with(|state| {
-            let entries = state.tables.of(tree).entries.iter().take(size.0 as usize);
-            LeafIndex(entries.filter(|(_, integrated)| *integrated < time).count() as u64)
-        }))
-    }
-
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()> {
         self.pause().await;
         self.with(|state| {
@@ -806,7 +719,40 @@ impl Store for SimStore {
     async fn now_millis(&self) -> StoreResult<i64> {
         Ok(self.with(|state| state.millis))
     }
+}
 
+/// The simulation does not search: the contract of searches is tested on the databases themselves.
+#[async_trait]
+impl Search for SimStore {
+    async fn newest(
+        &self,
+        _: TreeId,
+        _: &Condition,
+        _: Range<u64>,
+        _: u32,
+    ) -> StoreResult<Vec<u64>> {
+        unreachable!()
+    }
+
+    async fn meeting(&self, _: TreeId, _: &Condition, _: &[u64]) -> StoreResult<Vec<u64>> {
+        unreachable!()
+    }
+
+    async fn found(&self, _: TreeId, _: &[u64], _: &[Condition]) -> StoreResult<Vec<FoundEntry>> {
+        unreachable!()
+    }
+
+    async fn search_each(&self, _: TreeId, _: &[KeyQuery], _: u32) -> StoreResult<Vec<Page>> {
+        unreachable!()
+    }
+
+    async fn first_at(&self, _: TreeId, _: i64, _: TreeSize) -> StoreResult<LeafIndex> {
+        unreachable!()
+    }
+}
+
+#[async_trait]
+impl Audit for SimStore {
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
         Ok(self.with(|state| {
             range

@@ -9,7 +9,9 @@ use tlog::{FullTile, TreeSize};
 use super::error;
 use super::key16::Key16;
 use crate::TreeId;
-use crate::store::encoding::{HashRows, assign_found, counts_of, expected_rows, to_sql};
+use crate::store::audit::{assign_found, counts_of, expected_rows};
+use crate::store::hash_rows::HashRows;
+use crate::store::numbers::to_sql;
 use crate::store::records::{AuditRecord, TileRecord};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 

@@ -7,19 +7,10 @@ use super::error;
 use super::key16::Key16;
 use super::reads::entry_ref;
 use crate::TreeId;
-use crate::store::encoding::{
-    HashRows, check_round, index_key_rows, leaf_rows, pack_hashes, to_sql,
-};
-use crate::store::{Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, TimestampRow};
-
-/// Whether the transaction holds the tree's lock already.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
-    /// It does.
-    Held,
-    /// It must not be held by anybody else.
-    Free,
-}
+use crate::store::encoding::{check_round, pack_hashes};
+use crate::store::hash_rows::{HashRows, index_key_rows, leaf_rows};
+use crate::store::numbers::to_sql;
+use crate::store::{Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, TimestampRow, TreeLock};
 
 /// A round in the shape of its statement's parameters. Bodies are borrowed.
 pub(super) struct Rows<'r> {
@@ -215,12 +206,12 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> StoreResult<()> {
         .map_err(error::of_read)
 }
 
-/// Runs the statement. Whether it also commits depends on the transaction it is in, and so does the
-/// meaning of an error.
+/// Runs the statement. If the connection does not hold the tree's lock, nobody else may. Whether the
+/// statement also commits depends on the transaction it is in, and so does the meaning of an error.
 pub(super) async fn run(
     connection: &mut PgConnection,
     rows: &Rows<'_>,
-    lock: Lock,
+    lock: TreeLock,
 ) -> Result<Answer, sqlx::Error> {
     let (round, head) = (rows.round, &rows.round.head);
     let query = sqlx::query_as(COMMIT_ROUND)
@@ -233,7 +224,7 @@ pub(super) async fn run(
         .bind(rows.size) // $7 size
         .bind(bytes(&head.root)) // $8 root
         .bind(head.time) // $9 time
-        .bind(lock == Lock::Held) // $10 whether the lock is held
+        .bind(lock == TreeLock::Held) // $10 whether the lock is held
         .bind(&rows.leaf_hashes) // $11 entry: leaf_hash
         .bind(&rows.kinds) // $12 entry: kind
         .bind(&rows.attested) // $13 entry: attested

@@ -8,7 +8,7 @@ use tlog::TreeSize;
 use super::session::{bounded, bounded_commit};
 use super::{error, session};
 use crate::TreeId;
-use crate::store::encoding::{prev_size_to_sql, to_sql};
+use crate::store::numbers::{prev_size_to_sql, to_sql};
 use crate::store::records::PublicationRecord;
 use crate::store::{PublicationRow, Publisher, StoreError, StoreResult};
 

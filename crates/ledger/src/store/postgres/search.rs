@@ -9,7 +9,8 @@ use tlog::{LeafIndex, TreeSize};
 
 use super::error;
 use super::key16::Key16;
-use crate::store::encoding::{from_sql, key_hashes, to_sql};
+use crate::store::index_keys::key_hashes;
+use crate::store::numbers::{from_sql, to_sql};
 use crate::store::records::{FoundRecord, PlacedRecord, into_found, key_page};
 use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
 use crate::{IndexKeyHash, TreeId};

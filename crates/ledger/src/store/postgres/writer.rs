@@ -1,38 +1,24 @@
 //! The sequencer's connection.
 
 use std::mem;
-use std::ops::Range;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Executor, PgConnection};
-use tlog::{Hash, TileId, TreeSize};
 
-use super::commit::Lock;
 use super::notice::NoticeTrap;
 use super::session::{bounded, bounded_commit};
 use super::{commit, error, publications, reads, rotation, session};
 use crate::TreeId;
-use crate::store::{
-    Commit, EntryRef, HeadRow, PublicationRow, Read, Round, Standing, StoreError, StoreResult,
-    Writer,
-};
+use crate::store::delegated_reads::delegate_reads;
+use crate::store::{Commit, Round, StoreError, StoreResult, TreeLock, Writer};
 
 /// A direct connection. It is taken out for each call and put back after an answer: one whose call
 /// failed or was dropped half way is not used again, and closing it rolls back.
 pub(super) struct PostgresWriter {
     connection: Option<PgConnection>,
-    section: Section,
+    lock: TreeLock,
     notices: NoticeTrap,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Section {
-    /// Each statement is its own transaction.
-    #[default]
-    Shared,
-    /// In a transaction that holds the tree's lock.
-    Exclusive,
 }
 
 impl PostgresWriter {
@@ -41,7 +27,7 @@ impl PostgresWriter {
         bounded(commit::prepare(&mut connection)).await?;
         Ok(Self {
             connection: Some(connection),
-            section: Section::Shared,
+            lock: TreeLock::Free,
             notices: NoticeTrap::new(),
         })
     }
@@ -64,7 +50,7 @@ impl PostgresWriter {
             .watch(bounded_commit(commit::run(
                 &mut connection,
                 rows,
-                Lock::Free,
+                TreeLock::Free,
             )))
             .await;
         let outcome = answer?.into_commit()?;
@@ -81,7 +67,7 @@ impl PostgresWriter {
     ) -> StoreResult<Commit> {
         // Died here: nothing is stored, whatever this statement did; COMMIT was not sent.
         let run = async {
-            commit::run(&mut connection, rows, Lock::Held)
+            commit::run(&mut connection, rows, TreeLock::Held)
                 .await
                 .map_err(error::of_read)?
                 .into_commit()
@@ -98,7 +84,7 @@ impl PostgresWriter {
             Commit::Done => {}
             duplicates @ Commit::Duplicates(_) => {
                 self.connection = Some(connection);
-                self.section = Section::Exclusive;
+                self.lock = TreeLock::Held;
                 return Ok(duplicates);
             }
             refused => {
@@ -160,25 +146,25 @@ impl Writer for PostgresWriter {
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
         let connection = self.take()?;
         let rows = commit::Rows::of(round)?;
-        match mem::take(&mut self.section) {
-            Section::Shared => self.commit_at_once(connection, &rows).await,
-            Section::Exclusive => self.commit_exclusive(connection, &rows).await,
+        match mem::take(&mut self.lock) {
+            TreeLock::Free => self.commit_at_once(connection, &rows).await,
+            TreeLock::Held => self.commit_exclusive(connection, &rows).await,
         }
     }
 
     async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()> {
-        if self.section == Section::Exclusive {
+        if self.lock == TreeLock::Held {
             self.abandon().await?;
         }
         let mut connection = self.take()?;
         bounded(begin_exclusive(&mut connection, tree)).await?;
         self.connection = Some(connection);
-        self.section = Section::Exclusive;
+        self.lock = TreeLock::Held;
         Ok(())
     }
 
     async fn abandon(&mut self) -> StoreResult<()> {
-        if mem::take(&mut self.section) == Section::Exclusive {
+        if mem::take(&mut self.lock) == TreeLock::Held {
             let mut connection = self.take()?;
             bounded(end(&mut connection)).await?;
             self.connection = Some(connection);
@@ -198,43 +184,4 @@ macro_rules! own {
     }};
 }
 
-#[async_trait]
-impl Read for PostgresWriter {
-    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
-        own!(self, connection => rotation::standing(connection, tree))
-    }
-
-    async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
-        own!(self, connection => reads::newest_head(connection, tree))
-    }
-
-    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
-        own!(self, connection => publications::newest(connection, tree))
-    }
-
-    async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
-        own!(self, connection => reads::leaf_hashes(connection, tree, range))
-    }
-
-    async fn tile_roots(
-        &mut self,
-        tree: TreeId,
-        level: u8,
-        range: Range<u64>,
-    ) -> StoreResult<Vec<Hash>> {
-        own!(self, connection => reads::tile_roots(connection, tree, level, range))
-    }
-
-    async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
-        own!(self, connection => reads::full_tiles(connection, tree, tiles))
-    }
-
-    async fn find_leaves(
-        &mut self,
-        tree: TreeId,
-        leaf_hashes: &[Hash],
-        size: TreeSize,
-    ) -> StoreResult<Vec<EntryRef>> {
-        own!(self, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
-    }
-}
+delegate_reads!(PostgresWriter, own);

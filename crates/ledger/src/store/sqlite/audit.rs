@@ -8,9 +8,9 @@ use tlog::{FullTile, TreeSize};
 use super::error;
 use super::reads::{json_hex, json_list};
 use crate::TreeId;
-use crate::store::encoding::{
-    HashRows, PREFIX_BYTES, assign_found, counts_of, expected_rows, to_sql,
-};
+use crate::store::audit::{assign_found, counts_of, expected_rows};
+use crate::store::hash_rows::{HashRows, PREFIX_BYTES};
+use crate::store::numbers::to_sql;
 use crate::store::records::{AuditRecord, TileRecord};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 

@@ -8,7 +8,9 @@ use tlog::{Hash, TreeSize};
 use super::chunks::{Insert, insert, texts};
 use super::{error, reads};
 use crate::TreeId;
-use crate::store::encoding::{HashRows, index_key_rows, leaf_rows, pack_hashes, to_sql};
+use crate::store::encoding::pack_hashes;
+use crate::store::hash_rows::{HashRows, index_key_rows, leaf_rows};
+use crate::store::numbers::to_sql;
 use crate::store::{Attestation, Commit, EntryRow, Round, StoreResult, TimestampRow};
 
 /// The compare-and-set: inserts the head if the tree is ours and the newest head is the one that

@@ -7,7 +7,7 @@ use tlog::TreeSize;
 
 use super::error;
 use crate::TreeId;
-use crate::store::encoding::{prev_size_to_sql, to_sql};
+use crate::store::numbers::{prev_size_to_sql, to_sql};
 use crate::store::records::PublicationRecord;
 use crate::store::{PublicationRow, Publisher, StoreResult};
 

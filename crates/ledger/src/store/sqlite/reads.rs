@@ -12,7 +12,9 @@ use tlog::{Hash, LeafIndex, TileId, TreeSize};
 
 use super::error;
 use crate::TreeId;
-use crate::store::encoding::{dense, from_sql, hash, prefix, tile_name, to_sql, unpack_hashes};
+use crate::store::encoding::{hash, tile_name, unpack_hashes};
+use crate::store::hash_rows::prefix;
+use crate::store::numbers::{dense, from_sql, to_sql};
 use crate::store::records::{EntryRecord, HeadRecord};
 use crate::store::{EntryRef, HeadRow, StoreError, StoreResult, StoredEntry};
 

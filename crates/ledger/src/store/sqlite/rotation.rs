@@ -8,7 +8,8 @@ use tlog::LeafIndex;
 
 use super::{error, reads, trees};
 use crate::TreeId;
-use crate::store::encoding::{from_sql, pack_log_ids, state, to_sql};
+use crate::store::encoding::{pack_log_ids, state};
+use crate::store::numbers::{from_sql, to_sql};
 use crate::store::records::{HeadRecord, ServerRecord};
 use crate::store::rotation::{FinalCheckpoint, Freeze, ServerRow, Standing};
 use crate::store::{HeadRow, KeyRole, StoreError, StoreResult, TreeRow};

@@ -3,7 +3,8 @@
 use sqlx::{Connection, SqliteConnection};
 
 use super::error;
-use crate::store::encoding::{role_name, state_name, to_sql};
+use crate::store::encoding::{role_name, state_name};
+use crate::store::numbers::to_sql;
 use crate::store::records::{TreeRecord, into_trees};
 use crate::store::{StoreError, StoreResult, TreeRow};
 

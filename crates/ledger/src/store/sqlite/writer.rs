@@ -1,39 +1,27 @@
 //! The sequencer's connection.
 
 use std::mem;
-use std::ops::Range;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Executor, SqliteConnection};
-use tlog::{Hash, TileId, TreeSize};
 
 use super::checkpoint::Checkpoints;
 use super::file::FileIdentity;
 use super::{commit, error, publications, reads, rotation, session};
 use crate::TreeId;
+use crate::store::delegated_reads::delegate_reads;
 use crate::store::encoding::check_round;
-use crate::store::{
-    Commit, EntryRef, HeadRow, PublicationRow, Read, Round, Standing, StoreError, StoreResult,
-    Writer,
-};
+use crate::store::{Commit, Round, StoreError, StoreResult, TreeLock, Writer};
 
 /// A connection that may write. It is taken out for each call and put back after an answer: one
 /// whose call failed or was dropped half way is not used again, and closing it rolls back.
 pub(super) struct SqliteWriter {
     connection: Option<SqliteConnection>,
-    section: Section,
+    /// The file's write lock, of all trees: SQLite has one.
+    lock: TreeLock,
     file: FileIdentity,
     checkpoints: Checkpoints,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Section {
-    /// No transaction is open.
-    #[default]
-    Shared,
-    /// In a transaction that holds the file's write lock (of all trees: SQLite has one).
-    Exclusive,
 }
 
 impl SqliteWriter {
@@ -47,7 +35,7 @@ impl SqliteWriter {
         let connection = Some(session::writer(options).await?);
         Ok(Self {
             connection,
-            section: Section::Shared,
+            lock: TreeLock::Free,
             file,
             checkpoints,
         })
@@ -67,7 +55,7 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 async fn finish(
     connection: &mut SqliteConnection,
     round: &Round,
-    section: Section,
+    lock: TreeLock,
 ) -> StoreResult<Commit> {
     // Died here: the transaction was not committed, nothing is stored.
     let outcome = commit::rows(connection, round).await;
@@ -83,7 +71,7 @@ async fn finish(
             .await
             .map_err(error::of_commit)
             .map(|_| ())?,
-        Commit::Duplicates(_) if section == Section::Exclusive => {}
+        Commit::Duplicates(_) if lock == TreeLock::Held => {}
         _ => connection
             .execute("ROLLBACK")
             .await
@@ -100,8 +88,8 @@ impl Writer for SqliteWriter {
         check_round(round)?;
         // A round must not go to a file that nobody will open again.
         self.file.check()?;
-        let section = mem::take(&mut self.section);
-        if section == Section::Shared {
+        let lock = mem::take(&mut self.lock);
+        if lock == TreeLock::Free {
             match connection.execute(BEGIN).await {
                 Ok(_) => {}
                 Err(error) if error::is_busy(&error) => {
@@ -111,10 +99,10 @@ impl Writer for SqliteWriter {
                 Err(error) => return Err(error::of_read(error)),
             }
         }
-        let outcome = finish(&mut connection, round, section).await?;
+        let outcome = finish(&mut connection, round, lock).await?;
         match outcome {
             Commit::Done => self.checkpoints.committed(round.entries.len()),
-            Commit::Duplicates(_) => self.section = section,
+            Commit::Duplicates(_) => self.lock = lock,
             _ => {}
         }
         self.connection = Some(connection);
@@ -127,12 +115,12 @@ impl Writer for SqliteWriter {
         self.file.check()?;
         connection.execute(BEGIN).await.map_err(error::of_read)?;
         self.connection = Some(connection);
-        self.section = Section::Exclusive;
+        self.lock = TreeLock::Held;
         Ok(())
     }
 
     async fn abandon(&mut self) -> StoreResult<()> {
-        if mem::take(&mut self.section) == Section::Exclusive {
+        if mem::take(&mut self.lock) == TreeLock::Held {
             let mut connection = self.take()?;
             connection
                 .execute("ROLLBACK")
@@ -155,43 +143,4 @@ macro_rules! own {
     }};
 }
 
-#[async_trait]
-impl Read for SqliteWriter {
-    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
-        own!(self, connection => rotation::standing(connection, tree))
-    }
-
-    async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
-        own!(self, connection => reads::newest_head(connection, tree))
-    }
-
-    async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>> {
-        own!(self, connection => publications::newest(connection, tree))
-    }
-
-    async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>> {
-        own!(self, connection => reads::leaf_hashes(connection, tree, range))
-    }
-
-    async fn tile_roots(
-        &mut self,
-        tree: TreeId,
-        level: u8,
-        range: Range<u64>,
-    ) -> StoreResult<Vec<Hash>> {
-        own!(self, connection => reads::tile_roots(connection, tree, level, range))
-    }
-
-    async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>> {
-        own!(self, connection => reads::full_tiles(connection, tree, tiles))
-    }
-
-    async fn find_leaves(
-        &mut self,
-        tree: TreeId,
-        leaf_hashes: &[Hash],
-        size: TreeSize,
-    ) -> StoreResult<Vec<EntryRef>> {
-        own!(self, connection => reads::find_leaves(connection, tree, leaf_hashes, size))
-    }
-}
+delegate_reads!(SqliteWriter, own);

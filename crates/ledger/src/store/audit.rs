@@ -1,0 +1,148 @@
+//! The part of the contract that fsck needs: everything that is stored, table by table.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use tlog::{FullTile, Hash, LeafIndex, TreeSize};
+
+use super::error::{StoreError, StoreResult};
+use super::hash_rows::{HashRows, prefix};
+use super::index_keys::key_hashes;
+use super::numbers::{from_sql, to_sql};
+use super::rows::Attestation;
+use crate::{IndexKeyHash, TreeId};
+
+/// Reads of an audit. Pages are short reads; the counts walk whole tables.
+#[async_trait]
+pub trait Audit: Send + Sync {
+    /// Everything stored of the entries in `range` (below the size fsck works at),
+    /// ascending. Entries that are not there are left out.
+    async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>>;
+    /// The full tiles stored of one level from `from` on, ascending, at most `limit`.
+    async fn audit_tiles(
+        &self,
+        tree: TreeId,
+        level: u8,
+        from: u64,
+        limit: u32,
+    ) -> StoreResult<Vec<FullTile>>;
+    /// Rows of each table for leaf indexes below `size`, and rows of any table that
+    /// belong to no entry below it although no head covers them (must be 0 where no commit runs).
+    async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts>;
+}
+
+/// All that is stored of one entry, table by table, for fsck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Table `entry`.
+    pub leaf_index: LeafIndex,
+    /// Table `entry`.
+    pub leaf_hash: Hash,
+    /// Table `entry`.
+    pub time: i64,
+    /// Table `entry`.
+    pub kind: String,
+    /// Table `body`; none where the row is missing.
+    pub body: Option<Vec<u8>>,
+    /// Table `entry`: the full key texts.
+    pub index_keys: Vec<String>,
+    /// Table `leaf`: the row that `leaf_hash` calls for, if it is there. (A row under another hash
+    /// cannot be looked up by its index; it shows in [`AuditCounts::leaves`].)
+    pub leaf_rows: Vec<[u8; 16]>,
+    /// Table `index_key`: the rows that `index_keys` call for, as far as they are there, ascending.
+    /// (Others show in [`AuditCounts::index_keys`].)
+    pub index_key_rows: Vec<IndexKeyHash>,
+    /// Table `signed_entry_timestamp`.
+    pub signed_entry_timestamp: Option<Vec<u8>>,
+    /// Table `entry`: whether it was stored with an attestation.
+    pub attested: bool,
+    /// Table `attestation`. One that was erased has no data.
+    pub attestation: Option<Attestation>,
+}
+
+/// Row counts for fsck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditCounts {
+    /// Rows of `entry` below the size.
+    pub entries: u64,
+    /// Rows of `body` below the size.
+    pub bodies: u64,
+    /// Rows of `leaf` below the size.
+    pub leaves: u64,
+    /// Rows of `index_key` below the size.
+    pub index_keys: u64,
+    /// Rows of `signed_entry_timestamp` below the size.
+    pub timestamps: u64,
+    /// Rows of `attestation` below the size.
+    pub attestations: u64,
+    /// Rows of any of these tables at or beyond the newest head's size.
+    pub beyond_newest_head: u64,
+}
+
+/// The rows of the hash tables that an entry calls for, still to be looked up.
+pub(crate) fn expected_rows(entries: &[AuditEntry]) -> StoreResult<(HashRows, HashRows)> {
+    let (mut leaves, mut keys) = (HashRows::new(), HashRows::new());
+    for entry in entries {
+        let index = to_sql(entry.leaf_index.0)?;
+        leaves.push((prefix(&entry.leaf_hash), index));
+        keys.extend(
+            key_hashes(&entry.index_keys)
+                .into_iter()
+                .map(|key| (key.0, index)),
+        );
+    }
+    Ok((leaves, keys))
+}
+
+/// Puts rows that were found to the entries they belong to. `entries` MUST be ascending.
+pub(crate) fn assign_found(entries: &mut [AuditEntry], leaves: HashRows, keys: HashRows) {
+    for (row, index) in leaves {
+        if let Some(entry) = entry_at(entries, index) {
+            entry.leaf_rows.push(row);
+        }
+    }
+    for (row, index) in keys {
+        if let Some(entry) = entry_at(entries, index) {
+            entry.index_key_rows.push(IndexKeyHash(row));
+        }
+    }
+    for entry in entries {
+        entry.index_key_rows.sort_unstable();
+    }
+}
+
+fn entry_at(entries: &mut [AuditEntry], index: i64) -> Option<&mut AuditEntry> {
+    let at = entries
+        .binary_search_by_key(&u64::try_from(index).ok()?, |entry| entry.leaf_index.0)
+        .ok()?;
+    entries.get_mut(at)
+}
+
+/// The counts of the six tables of entries: rows below a size, and rows at or beyond the newest
+/// head's.
+pub(crate) fn counts_of(rows: &[(i64, i64)]) -> StoreResult<AuditCounts> {
+    let &[
+        entries,
+        bodies,
+        leaves,
+        index_keys,
+        timestamps,
+        attestations,
+    ] = rows
+    else {
+        return Err(StoreError::Damaged(format!(
+            "{} counts instead of 6",
+            rows.len()
+        )));
+    };
+    let count = |(below, _): (i64, i64)| from_sql(below, "count");
+    Ok(AuditCounts {
+        entries: count(entries)?,
+        bodies: count(bodies)?,
+        leaves: count(leaves)?,
+        index_keys: count(index_keys)?,
+        timestamps: count(timestamps)?,
+        attestations: count(attestations)?,
+        beyond_newest_head: from_sql(rows.iter().map(|(_, beyond)| beyond).sum(), "count")?,
+    })
+}

@@ -1,0 +1,63 @@
+//! Sizes and indexes in SQL, which knows signed 64-bit integers only.
+
+use std::ops::Range;
+
+use tlog::TreeSize;
+
+use super::error::{StoreError, StoreResult};
+
+/// A size, index or id as SQL keeps it: both databases know signed 64-bit integers only.
+pub(crate) fn to_sql(value: u64) -> StoreResult<i64> {
+    i64::try_from(value).map_err(|_| StoreError::Data(format!("{value} does not fit in 63 bits")))
+}
+
+/// The other way round; `column` names what is damaged.
+pub(crate) fn from_sql(value: i64, column: &str) -> StoreResult<u64> {
+    u64::try_from(value).map_err(|_| StoreError::Damaged(format!("{column} is {value}")))
+}
+
+/// `publication.prev_size`: -1 stands for none.
+pub(crate) fn prev_size_to_sql(prev_size: Option<TreeSize>) -> StoreResult<i64> {
+    prev_size.map_or(Ok(-1), |size| to_sql(size.0))
+}
+
+/// Checks that rows read for `range` are exactly its indexes, in order.
+pub(crate) fn dense<T>(
+    range: &Range<u64>,
+    rows: Vec<(i64, T)>,
+    table: &str,
+) -> StoreResult<Vec<T>> {
+    let mut found = Vec::with_capacity(rows.len());
+    let mut rows = rows.into_iter();
+    for index in range.clone() {
+        match rows.next() {
+            Some((stored, value)) if u64::try_from(stored) == Ok(index) => found.push(value),
+            _ => return Err(StoreError::Damaged(format!("{table} {index} is missing"))),
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_noticed() {
+        assert_eq!(
+            dense(&(3..5), vec![(3, 'a'), (4, 'b')], "entry").unwrap(),
+            ['a', 'b']
+        );
+        for rows in [
+            vec![],
+            vec![(3, 'a')],
+            vec![(4, 'b')],
+            vec![(3, 'a'), (5, 'c')],
+        ] {
+            assert!(matches!(
+                dense(&(3..5), rows, "entry"),
+                Err(StoreError::Damaged(_))
+            ));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Rows as they are stored and as reads return them.
+
+use std::sync::Arc;
+
+use tlog::{FullTile, Hash, LeafIndex, TreeSize};
+
+use super::index_keys::IndexKeys;
+use crate::{Apis, TreeId};
+
+/// A tree as the transaction that created it stored it. None of this ever changes, except `state`
+/// and `frozen_at` (at rotation).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TreeRow {
+    /// Identity of the tree, 1 ..= i64::MAX.
+    pub tree_id: TreeId,
+    /// The log's name: signer name of v1 checkpoints.
+    pub name: String,
+    /// Origin line of v1 checkpoints: `<name> - <tree id>`.
+    pub origin_v1: String,
+    /// Origin line of v2 checkpoints, unique per tree.
+    pub origin_v2: String,
+    /// Sum of the lengths of all earlier shards of this log.
+    pub first_log_index: u64,
+    /// Largest leaf in bytes that this tree takes.
+    pub max_leaf_bytes: u32,
+    /// The APIs by which it takes entries.
+    pub apis: Apis,
+    /// Whether the tree still takes entries.
+    pub state: TreeState,
+    /// When the tree was made, Unix seconds: its key signs nothing before.
+    pub created_at: i64,
+    /// When the tree stopped taking entries, Unix seconds; set together with [`TreeState::Frozen`].
+    pub frozen_at: Option<i64>,
+    /// DER SubjectPublicKeyInfo of each key with its role.
+    pub keys: Vec<KeyRow>,
+}
+
+/// Whether a tree takes entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TreeState {
+    /// Takes entries.
+    Active,
+    /// Rotated out; read only for ever.
+    Frozen,
+}
+
+/// A public key of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// What it signs.
+    pub role: KeyRole,
+    /// DER SubjectPublicKeyInfo.
+    pub spki: Vec<u8>,
+}
+
+/// What a key of a tree signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRole {
+    /// ECDSA P-256: both checkpoint texts and the signed entry timestamps.
+    Log,
+    /// Ed25519: a second line below the v2 checkpoint text.
+    Cosigner,
+}
+
+/// A tree head as stored. Heads are append-only and are the history of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeadRow {
+    /// Size of the head before this one; 0 for the first.
+    pub prev_size: TreeSize,
+    /// Size of this head, > `prev_size`; equal only in the last head of a frozen tree, which adds
+    /// nothing.
+    pub size: TreeSize,
+    /// Root hash at `size`.
+    pub root: Hash,
+    /// Integrated time of the round, Unix seconds.
+    pub time: i64,
+}
+
+impl HeadRow {
+    /// The last head of a tree that is frozen after `newest`: it adds nothing.
+    pub(crate) fn last_after(newest: Option<Self>) -> Self {
+        match newest {
+            Some(newest) => Self {
+                prev_size: newest.size,
+                ..newest
+            },
+            None => Self {
+                prev_size: TreeSize(0),
+                size: TreeSize(0),
+                root: tlog::EMPTY_ROOT,
+                time: 0,
+            },
+        }
+    }
+}
+
+/// A published head of a tree that has a witness policy. Publications are append-only, and each is
+/// larger than the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicationRow {
+    /// Size of the publication before this one; none for the first.
+    pub prev_size: Option<TreeSize>,
+    /// Size of this one.
+    pub size: TreeSize,
+    /// Root hash at `size`.
+    pub root: Hash,
+    /// Integrated time of the head, Unix seconds.
+    pub time: i64,
+    /// The v2 signed note with its cosignatures, as it is shown.
+    pub checkpoint: String,
+}
+
+/// One entry to be stored with its round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryRow {
+    /// Leaf hash of `body`.
+    pub leaf_hash: Hash,
+    /// Kind and version tag, such as `hashedrekord:0.0.1`; opaque here.
+    pub kind: String,
+    /// The leaf bytes.
+    pub body: Vec<u8>,
+    /// What it is found by.
+    pub index_keys: IndexKeys,
+    /// An attestation to keep beside the entry.
+    pub attestation: Option<Attestation>,
+}
+
+/// Bytes kept beside an entry, outside the tree, bound to it by their digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attestation {
+    /// SHA-256 of `data`.
+    pub digest: Hash,
+    /// The bytes. Empty only where they were erased.
+    pub data: Vec<u8>,
+}
+
+impl Attestation {
+    /// Whether a policy had its bytes erased: then its row is still there.
+    pub(crate) fn is_erased(&self) -> bool {
+        self.data.is_empty()
+    }
+}
+
+/// A signed entry timestamp to be stored; the first one stored for a leaf index wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimestampRow {
+    /// Whose.
+    pub leaf_index: LeafIndex,
+    /// Signature bytes (ASN.1 DER for ECDSA).
+    pub signature: Arc<[u8]>,
+}
+
+/// A sealed round: everything one commit stores. Facts only, no signature of this round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// The tree.
+    pub tree_id: TreeId,
+    /// SPKI of the key this process will sign the head with; a round of a foreign key must not
+    /// commit.
+    pub log_key_spki: Vec<u8>,
+    /// Root at `head.prev_size`. A round commits only onto the newest stored head, and only if that
+    /// has this root: a database that went back must not be built upon.
+    pub prev_root: Hash,
+    /// The new head; `entries` have leaf indexes `head.prev_size .. head.size`, in order.
+    pub head: HeadRow,
+    /// The entries. Never empty.
+    pub entries: Vec<Arc<EntryRow>>,
+    /// Tiles that became full in this round.
+    pub full_tiles: Vec<FullTile>,
+    /// Signed entry timestamps of earlier rounds.
+    pub timestamps: Vec<TimestampRow>,
+    /// Local clock, Unix milliseconds, for the comparison with the database's.
+    pub local_millis: i64,
+}
+
+/// Outcome of a commit that the database answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The round is durable.
+    Done,
+    /// The round follows the newest stored head, but these of its leaves are stored below that.
+    /// Nothing was stored.
+    Duplicates(Vec<EntryRef>),
+    /// The newest stored head is not `head.prev_size` with `prev_root`, or somebody holds the
+    /// tree's lock. Nothing was stored.
+    LostRace,
+    /// Database and local clock differ by this many milliseconds (> `MAX_CLOCK_SKEW_MILLIS`).
+    /// Nothing was stored.
+    ClockSkew(i64),
+    /// The tree is not active, or `log_key_spki` is not its log key. Nothing was stored.
+    NotOurs,
+}
+
+/// No round commits while database and local clock differ by more (design §4, step 9).
+pub const MAX_CLOCK_SKEW_MILLIS: i64 = 2_000;
+
+/// A stored entry as reads return it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// Position in its tree.
+    pub leaf_index: LeafIndex,
+    /// Leaf hash.
+    pub leaf_hash: Hash,
+    /// Integrated time, Unix seconds.
+    pub time: i64,
+    /// Kind and version tag.
+    pub kind: String,
+    /// The leaf bytes.
+    pub body: Vec<u8>,
+    /// Stored signed entry timestamp, where one is.
+    pub signed_entry_timestamp: Option<Vec<u8>>,
+    /// Whether it was stored with an attestation.
+    pub attested: bool,
+    /// Stored attestation, where one is. One that was erased has no data.
+    pub attestation: Option<Attestation>,
+}
+
+/// Where an entry is, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryRef {
+    /// Position in its tree.
+    pub leaf_index: LeafIndex,
+    /// Leaf hash.
+    pub leaf_hash: Hash,
+}
