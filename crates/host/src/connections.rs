@@ -5,7 +5,8 @@
 //! and idle otherwise, also while its client sends headers. There are fewer places for requests
 //! than for connections, so somebody is always idle, and a newcomer never waits: the longest idle
 //! connection is closed for it. An address that has all the connections it may have gives up its
-//! own.
+//! own, and only so many a second: clients that were closed on and come again at once cost little
+//! more than the accept, so the clients of other addresses do not wait behind them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,6 +17,7 @@ use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::limits::REPLACED_PER_SECOND;
 use crate::peer::Address;
 
 /// Why the server closed a connection, or did not take it.
@@ -29,6 +31,8 @@ pub(crate) enum Closed {
     ForSameAddress,
     /// Not taken: all connections of its address are at work.
     AddressFull,
+    /// Not taken: its address has all its connections, and gave up as many as it may this second.
+    AddressRate,
     /// Not taken: all connections are at work.
     Full,
     /// It was open for as long as an HTTP/2 connection may be.
@@ -38,11 +42,12 @@ pub(crate) enum Closed {
 }
 
 impl Closed {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Idle,
         Self::ForNewcomer,
         Self::ForSameAddress,
         Self::AddressFull,
+        Self::AddressRate,
         Self::Full,
         Self::Age,
         Self::Stalled,
@@ -54,6 +59,7 @@ impl Closed {
             Self::ForNewcomer => "for-newcomer",
             Self::ForSameAddress => "for-same-address",
             Self::AddressFull => "address-full",
+            Self::AddressRate => "address-rate",
             Self::Full => "full",
             Self::Age => "age",
             Self::Stalled => "stalled",
@@ -139,6 +145,37 @@ struct State {
 struct Peers {
     open: usize,
     filed: BTreeSet<Filed>,
+    replaced: Replaced,
+}
+
+/// The connections that an address gave up for its own newcomers, within a second.
+#[derive(Debug)]
+struct Replaced {
+    since: Instant,
+    count: u32,
+}
+
+impl Default for Replaced {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            count: 0,
+        }
+    }
+}
+
+impl Replaced {
+    /// Counts one more, unless there were [`REPLACED_PER_SECOND`] of them within this second.
+    fn count_one(&mut self) -> bool {
+        if self.since.elapsed() >= Duration::from_secs(1) {
+            *self = Self::default();
+        }
+        let has_room = self.count < REPLACED_PER_SECOND;
+        if has_room {
+            self.count += 1;
+        }
+        has_room
+    }
 }
 
 /// The place of a connection in the order of a search for the longest idle one.
@@ -229,8 +266,17 @@ impl Connections {
     /// All connections that could make room are at work.
     pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<ConnectionPermit, Closed> {
         let mut state = self.lock();
-        let of_address = state.addresses.get(&address).map_or(0, |peers| peers.open);
-        if of_address >= self.most.per_address {
+        let full = state
+            .addresses
+            .get_mut(&address)
+            .filter(|peers| peers.open >= self.most.per_address);
+        if let Some(peers) = full {
+            // An address that may have all connections is a proxy's: nobody else waits behind it.
+            let is_limited = self.most.per_address < self.most.all;
+            if is_limited && !peers.replaced.count_one() {
+                self.counts.closed(Closed::AddressRate);
+                return Err(Closed::AddressRate);
+            }
             let own = state.longest_idle(Some(address));
             self.make_room(&mut state, own, Closed::ForSameAddress, Closed::AddressFull)?;
         }
@@ -551,6 +597,29 @@ mod tests {
             });
         });
         assert_eq!(connections.lock().filed.len(), permits.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_replaces_so_many_connections_a_second() {
+        let second = Duration::from_secs(1);
+        let replace = |connections: &Arc<Connections>| {
+            let admitted = connections.admit(address("192.0.2.1"));
+            admitted.map(std::mem::forget).err()
+        };
+        let limited = connections(10, 2);
+        let proxy = connections(2, 2);
+        for _ in 0..2 + REPLACED_PER_SECOND {
+            assert_eq!(replace(&limited), None);
+            assert_eq!(replace(&proxy), None);
+        }
+        assert_eq!(replace(&limited), Some(Closed::AddressRate));
+        assert_eq!(replace(&proxy), None, "it may have all connections");
+        assert!(
+            limited.admit(address("192.0.2.2")).is_ok(),
+            "another address"
+        );
+        advance(second).await;
+        assert_eq!(replace(&limited), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -154,6 +154,12 @@ pub const CONNECTIONS_PER_SPARE: u64 = 32;
 /// places for requests.
 pub const CONNECTIONS_PER_PROBE: u64 = 64;
 
+/// Connections that an address which has all that it may have replaces within a second by new ones;
+/// more are turned away. One costs some 0.1 ms (a task, and the preface of HTTP/2), so that this is
+/// a fortieth of a core. An address with fewer connections gets new ones without a limit, and so does
+/// a proxy that may have all of them.
+pub const REPLACED_PER_SECOND: u32 = 256;
+
 /// Connections to the metrics at once: scrapers, probes, and a curious operator. Idle ones make
 /// room.
 pub const METRICS_CONNECTIONS: usize = 64;
