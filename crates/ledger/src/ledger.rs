@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TilePath, TreeSize};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -22,7 +23,7 @@ use crate::store::{EntryRef, TreeRow};
 use crate::tasks::Fatal;
 use crate::tree::Tree;
 use crate::writing::append::{AppendError, Appended, NewEntry, NoPlace};
-use crate::writing::queue::Patience;
+use crate::writing::queue::{BEHIND_OTHERS_PAUSE, Patience};
 use crate::writing::seal::Freshness;
 
 /// One open log. Cheap to clone.
@@ -201,10 +202,16 @@ impl Ledger {
         self.counted(self.append_or_find(entry, Patience::Waits).await)
     }
 
-    /// The same for one of many entries, which does not take the turn of single ones: in a full
-    /// queue it fails at once with [`AppendError::Busy`].
-    pub async fn append_unless_busy(&self, entry: NewEntry) -> Result<Appended, AppendError> {
-        self.counted(self.append_or_find(entry, Patience::None).await)
+    /// Appends one of many entries, which does not take the turn of single ones: while the queue is
+    /// full it waits outside. If the queue is still full at `until`, it fails with
+    /// [`AppendError::Busy`].
+    pub async fn append_behind_others(
+        &self,
+        entry: NewEntry,
+        until: Instant,
+    ) -> Result<Appended, AppendError> {
+        let patience = Patience::BehindOthers(until);
+        self.counted(self.append_or_find(entry, patience).await)
     }
 
     fn counted(&self, outcome: Result<Appended, AppendError>) -> Result<Appended, AppendError> {
@@ -245,6 +252,10 @@ impl Ledger {
                 Err(NoPlace::Frozen) => {
                     let moved = self.inner.log.move_on(shard.id()).await;
                     moved.map_err(|error| AppendError::Unavailable(error.to_string()))?;
+                    continue;
+                }
+                Err(NoPlace::Error(AppendError::Busy { .. })) if patience.tries_again() => {
+                    sleep(BEHIND_OTHERS_PAUSE).await;
                     continue;
                 }
                 Err(NoPlace::Error(error)) => return Err(error),

@@ -44,10 +44,6 @@ pub const PLACE_INDEX_KEYS: usize = ledger::MAX_ROUND_INDEX_KEYS / ledger::MAX_R
 /// [`REQUEST_TIMEOUT`]: host::limits::REQUEST_TIMEOUT
 pub const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long an entry of a batch waits before it tries again to get into a full queue: the ledger
-/// works off a round in less.
-pub const BATCH_PAUSE: Duration = Duration::from_millis(50);
-
 /// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
 pub const MAX_SEARCH_HITS: u32 = 10_000;
 

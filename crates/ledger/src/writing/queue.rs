@@ -27,8 +27,11 @@ pub const MAX_WAITING_BYTES: usize = MAX_QUEUED_BYTES;
 /// two for its check, a round and the way. A queue of four rounds drains in well under a second, so
 /// an entry waits longer only for a database that does not write.
 pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(3);
+/// Pause of an entry that lets others go first: the sequencer works off a round in less.
+pub(crate) const BEHIND_OTHERS_PAUSE: Duration = Duration::from_millis(50);
 /// When a client that waited in vain should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 /// An entry on its way, and the caller that waits for it.
 pub(super) struct Submission {
     pub(super) row: Arc<EntryRow>,
@@ -41,8 +44,16 @@ pub(super) struct Submission {
 pub(crate) enum Patience {
     /// It waits for its turn, in the order in which entries came, for [`MAX_QUEUE_WAIT`].
     Waits,
-    /// It fails: the log is busy.
-    None,
+    /// It lets entries that wait go first, and tries again every [`BEHIND_OTHERS_PAUSE`] until this
+    /// moment. Then it fails: the log is busy.
+    BehindOthers(Instant),
+}
+
+impl Patience {
+    /// Whether an entry that found the queue full tries again.
+    pub(crate) fn tries_again(self) -> bool {
+        matches!(self, Self::BehindOthers(until) if Instant::now() < until)
+    }
 }
 
 /// The way into the sequencer.

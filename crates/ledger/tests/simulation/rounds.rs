@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use ledger::store::Attestation;
-use ledger::{AppendError, Appended, MAX_QUEUE_WAIT, MAX_ROUND_INDEX_KEYS, NewEntry};
+use ledger::{AppendError, Appended, Ledger, MAX_QUEUE_WAIT, MAX_ROUND_INDEX_KEYS, NewEntry};
 use ring::rand::SystemRandom;
 use tlog::{LeafIndex, SigningKey};
 use tokio::time::Instant;
 
-use crate::{entry, open, run};
+use crate::{entry, open, run, settings};
 
 /// An entry of 1 MiB: 31 fill the queue, 7 a round.
 fn large(n: u64) -> NewEntry {
@@ -30,7 +30,10 @@ fn the_queue_is_bounded_and_what_left_it_makes_room() {
         for turn in 0..3 {
             let writers = (0..40).map(|n| {
                 let (ledger, entry) = (ledger.clone(), large(turn * 40 + n));
-                tokio::spawn(async move { ledger.append_unless_busy(entry).await })
+                tokio::spawn(async move {
+                    let at_once = Instant::now();
+                    ledger.append_behind_others(entry, at_once).await
+                })
             });
             let mut busy = 0;
             for writer in writers.collect::<Vec<_>>() {
@@ -50,6 +53,34 @@ fn the_queue_is_bounded_and_what_left_it_makes_room() {
             rounds.iter().all(|head| head.size.0 - head.prev_size.0 < 8),
             "{rounds:?}"
         );
+    });
+}
+
+/// An entry that waits behind others is not refused, so it is not counted as refused either.
+#[test]
+fn entries_behind_others_wait_outside_a_full_queue() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let settings = settings(&store, &pkcs8);
+        let metrics = settings.metrics.clone();
+        let ledger = Ledger::open(settings).await.unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let writers = (0..70).map(|n| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move { ledger.append_behind_others(large(n), until).await })
+        });
+        for writer in writers.collect::<Vec<_>>() {
+            let appended = writer.await.unwrap();
+            assert!(matches!(appended, Ok(Appended::Sequenced(_))));
+        }
+        let families = metrics.gather();
+        let errors = families
+            .iter()
+            .find(|family| family.name() == "treehead_append_errors_total");
+        let counted = errors.map(|family| family.get_metric());
+        let counted = counted.unwrap_or_default().iter();
+        let counted: f64 = counted.map(|metric| metric.get_counter().get_value()).sum();
+        assert_eq!(counted, 0.0);
     });
 }
 

@@ -22,7 +22,7 @@ use ledger::{AppendError, Appended, LoggedEntry, NewEntry, Shards};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
@@ -35,8 +35,8 @@ use crate::app::App;
 use crate::attestations::Attestations;
 use crate::intake;
 use crate::limits::{
-    BATCH_PAUSE, BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED,
-    PLACE_BYTES, PLACE_INDEX_KEYS,
+    BATCH_PLACES, BATCH_TIMEOUT, MAX_BATCH, MAX_BATCH_AHEAD, MAX_BATCH_QUEUED, PLACE_BYTES,
+    PLACE_INDEX_KEYS,
 };
 use crate::operation::Operation;
 use crate::verification::Came;
@@ -177,14 +177,11 @@ impl Batch {
         placed: Result<Placed, CreateError>,
     ) -> Result<LoggedEntry, CreateError> {
         let (entry, _places) = placed?;
-        let appended = loop {
-            match self.app.ledger.append_unless_busy(entry.clone()).await {
-                Err(AppendError::Busy { .. }) if Instant::now() < self.deadline => {
-                    sleep(BATCH_PAUSE).await
-                }
-                outcome => break outcome.map_err(CreateError::Append)?,
-            }
-        };
+        let ledger = &self.app.ledger;
+        let appended = ledger
+            .append_behind_others(entry, self.deadline)
+            .await
+            .map_err(CreateError::Append)?;
         // It is not shown, and may be large.
         let entry = match appended {
             Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry {
