@@ -138,6 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn swagger_lists_the_refusals_of_the_table() {
+        let document: Value = serde_json::from_str(SWAGGER).expect("JSON");
+        for operation in documented() {
+            let method = operation.method().as_str().to_lowercase();
+            let responses = &document["paths"][path(operation)][method]["responses"];
+            let lists = |status: &str| responses.get(status).is_some();
+            assert_eq!(lists("501"), operation.is_switchable(), "{operation:?}");
+            let writes = operation.access() == host::Access::Write;
+            assert_eq!(lists("403"), writes, "{operation:?}");
+        }
+    }
+
+    #[test]
     fn pages_name_the_address_that_they_were_reached_at() {
         for (public, host, expected) in [
             (
