@@ -1,4 +1,4 @@
-//! The cost of one submission before the ledger: JSON, signature, canonical leaf bytes, index keys.
+//! What one submission costs before the ledger: JSON, signature, canonical leaf bytes, index keys.
 
 #![expect(
     clippy::expect_used,
@@ -20,7 +20,7 @@ use ring::digest::{SHA256, SHA384, digest};
 use serde_json::json;
 
 const ARTIFACT: &[u8] = b"artifact";
-/// The extensions that Fulcio puts into a certificate for a workflow.
+/// What Fulcio puts into a certificate for a workflow.
 const SUBJECT: &str =
     "https://github.com/example/project/.github/workflows/release.yml@refs/heads/main";
 /// The PKCS#8 form of an Ed25519 key, before its 32 bytes (RFC 8410 section 7).
@@ -28,7 +28,7 @@ const ED25519_PKCS8: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
 ];
 
-/// A key with an artifact and its signature.
+/// A key with what it signed.
 struct Signed {
     name: &'static str,
     key: KeyPair,
@@ -51,7 +51,7 @@ fn submissions(c: &mut Criterion) {
             group.bench_function(format!("{} {signer}", signed.name), |b| {
                 b.iter(|| verify(black_box(&body), &policy))
             });
-            // The same without the signature check, as fsck does it.
+            // The same without the signature: what fsck does.
             if signed.name == "P-256" {
                 group.bench_function(format!("index keys of leaf, {signer}"), |b| {
                     b.iter(|| index_keys_of_leaf(black_box(&leaf)));

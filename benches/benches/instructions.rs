@@ -1,9 +1,8 @@
-//! The hashing core again, to count its instructions: `instructions CASE TIMES` does the work of a
-//! case that many times.
+//! The hashing core once more, for counting its instructions: `instructions CASE TIMES` does the
+//! work of a case so many times.
 //!
-//! Everything else is the same in each run, so the difference of two runs is the work alone.
-//! scripts/instructions runs this. Without arguments, as `cargo bench` runs it, it does each case
-//! once.
+//! Everything is the same in each run, so the difference of two runs is the work alone. Run by
+//! scripts/instructions; without arguments, as `cargo bench` runs it, it does each case once.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -14,13 +13,13 @@ use tlog::{
     inclusion_proof, leaf_hash, tiles_for_consistency, tiles_for_inclusion,
 };
 
-/// The size of a leaf, as in the criterion benches.
+/// As in the criterion benches.
 const LEAF_BYTES: usize = 600;
 const BATCH: usize = 4096;
 /// Leaves before the batch: enough for a partial tile at each of two levels.
 const LOG: u64 = 10_000;
 const LARGE_LOG: TreeSize = TreeSize(1_000_000);
-/// Proofs at a time: enough for short and long ones.
+/// Proofs at a time, so that short and long ones are among them.
 const PROOFS: u64 = 64;
 const STRIDE: u64 = 611_953;
 
@@ -63,7 +62,7 @@ fn run(case: &str, times: u32) {
     }
 }
 
-/// Computes the new root and the full tiles from leaf bytes.
+/// From leaf bytes to the new root and the tiles that became full.
 fn append(times: u32) {
     let mut edge = Edge::empty();
     edge.append(&(0..LOG).map(hash).collect::<Vec<_>>());
@@ -83,13 +82,12 @@ fn discard<T>(value: T) {
     black_box(value);
 }
 
-/// Step through the log by which no two consecutive proofs share a tile.
+/// Steps through the log so that no two proofs in a row share a tile.
 fn places() -> impl Iterator<Item = u64> {
     (1..=PROOFS).map(|number| number * STRIDE % LARGE_LOG.0)
 }
 
-/// The tiles of all proofs. Their content is arbitrary, because making a proof does not depend on
-/// it.
+/// The tiles of all proofs. What is in them is made up: a proof does not look.
 fn tiles(needed: impl Fn(u64) -> Vec<TileId>) -> HashMap<TileId, Arc<TileTree>> {
     let ids = places().flat_map(needed);
     ids.filter_map(|id| {

@@ -1,7 +1,7 @@
 //! The hashing core: leaves, nodes, batch appends, tiles, proofs.
 //!
 //! Each `ring` line is plain SHA-256 over exactly the inputs that the line beside it hashes,
-//! prefixes included and laid out beforehand. The difference is our own cost.
+//! prefixes included and laid out beforehand: what is above it is our own cost.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -21,9 +21,9 @@ use tlog::{
 const LEAF_BYTES: usize = 600;
 /// Leaves before the batch, within a tile at every level.
 const LOG: u64 = 100_000;
-/// Leaves of the log that proofs are made for.
+/// Leaves of the log whose proofs are made.
 const LARGE_LOG: u64 = 1_000_000;
-/// Step through a log by which no two consecutive proofs share a tile.
+/// Steps through a log so that no two proofs in a row share a tile.
 const STRIDE: u64 = 611_953;
 
 fn hashes(c: &mut Criterion) {
@@ -50,7 +50,7 @@ fn hashes(c: &mut Criterion) {
     group.finish();
 }
 
-/// Computes the new root and the full tiles from leaf bytes.
+/// From leaf bytes to the new root and the tiles that became full.
 fn append(c: &mut Criterion) {
     let mut log = Log::default();
     let before: Vec<Hash> = (0..LOG).map(|index| leaf_hash(&leaf(index))).collect();
@@ -59,7 +59,7 @@ fn append(c: &mut Criterion) {
     edge.append(&before);
 
     let mut group = c.benchmark_group("append leaves of 600 bytes");
-    // One batch a sample: on a busy machine nothing interrupted the fastest samples
+    // One batch a sample: on a busy machine the fastest ones are those that nothing interrupted
     // (scripts/hashing).
     group
         .sampling_mode(SamplingMode::Flat)
@@ -112,8 +112,8 @@ fn append(c: &mut Criterion) {
     group.finish();
 }
 
-/// The cost of a round of one entry at the right edge, by how full the tile is, and the one-time
-/// cost of a cached tile.
+/// What a round of one entry pays at the right edge, by how full the tile is; and what a cached
+/// tile costs once.
 fn tiles(c: &mut Criterion) {
     let hashes: Vec<Hash> = (0..TILE_WIDTH as u64)
         .map(|index| leaf_hash(&leaf(index)))
@@ -212,8 +212,8 @@ fn node_input(left: &Hash, right: &Hash) -> [u8; 65] {
     input
 }
 
-/// The least hashing that an append can do: each perfect subtree once when it is complete, and for
-/// the root one node less than there are perfect subtrees. Keeps the hashed inputs.
+/// The least that an append can hash: each perfect subtree once when it is complete, and for the
+/// root one node less than there are perfect subtrees. Keeps what it hashed.
 #[derive(Clone, Default)]
 struct Log {
     subtrees: Vec<(u32, Hash)>,

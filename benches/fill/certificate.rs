@@ -13,21 +13,21 @@ use rcgen::{
 
 const COMMIT: &str = "4ac5941ce272e4f72eda5412c9da0ba9a4a3a664";
 const ISSUER: &str = "https://token.actions.githubusercontent.com";
-/// Bytes of a serial number: as many as Fulcio uses, and the most that RFC 5280 allows.
+/// Bytes of a serial number: what Fulcio uses, and the most that RFC 5280 allows.
 const SERIAL_BYTES: usize = 20;
 
-/// One signer's certificate. Each entry has it with another serial number.
+/// One signer's certificate, of which each entry has another edition.
 pub(crate) struct Certificate {
     der: Vec<u8>,
-    /// Position of the serial number.
+    /// Where the serial number begins.
     serial_at: usize,
 }
 
 impl Certificate {
-    /// Creates the certificate for a workflow of the project of this number.
+    /// For a workflow of the project of this number.
     pub(crate) fn new(project: u64, key: &SigningKey) -> Result<Self> {
         let key = CertificateKey::new(key);
-        // This value is found again below, so it must be unique.
+        // Found again below: it must be like nothing else.
         let serial = &tlog::sha256(&key.point).0[..SERIAL_BYTES];
         let issuer = Issuer::new(issuer(), &key);
         let der = params(project, serial)?
@@ -42,8 +42,8 @@ impl Certificate {
         Ok(Self { der, serial_at })
     }
 
-    /// Returns the certificate with another serial number, in PEM. It is not signed again, because
-    /// a log does not check its signature.
+    /// With another serial number, in PEM. Its signature is not made anew: nobody who takes entries
+    /// looks at it.
     pub(crate) fn pem(&self, serial: &[u8; 32]) -> String {
         let mut der = self.der.clone();
         der[self.serial_at..self.serial_at + SERIAL_BYTES].copy_from_slice(&positive(serial));
@@ -89,7 +89,7 @@ fn params(project: u64, serial: &[u8]) -> Result<CertificateParams> {
     Ok(params)
 }
 
-/// Fulcio's claims about a workflow (its oid-info.md): the first six as plain bytes, the others as
+/// What Fulcio says of a workflow (its oid-info.md): the first six as plain bytes, the others as
 /// UTF8String.
 fn claims(project: u64, repository: &str, workflow: &str) -> Vec<CustomExtension> {
     let name = format!("example/project-{project}");
@@ -136,7 +136,7 @@ fn claims(project: u64, repository: &str, workflow: &str) -> Vec<CustomExtension
         .collect()
 }
 
-/// Returns a list of one signed certificate timestamp (RFC 6962 section 3.3) with arbitrary bytes.
+/// A list of one signed certificate timestamp (RFC 6962 section 3.3), its bytes made up.
 fn timestamps(seed: &[u8]) -> CustomExtension {
     let made_up: Vec<u8> = (0_u8..4)
         .flat_map(|part| tlog::sha256(&[seed, &[part]].concat()).0)

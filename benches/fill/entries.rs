@@ -1,8 +1,8 @@
-//! Entries of `hashedrekord` 0.0.1 with ECDSA P-256, whose hashes and signatures are random.
+//! Entries of `hashedrekord` 0.0.1 with ECDSA P-256, all of whose hashes and signatures are made
+//! up.
 //!
-//! A signature is not read again once its entry is in the log, so only its length matters.
-//! Everything else must equal the output of `entry`; that is checked for every signer with an entry
-//! that it did sign.
+//! Nothing reads a signature again once an entry is in the log, so only its length counts. That all
+//! else is what `entry` writes is checked, for every signer, with an entry that it did sign.
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
@@ -15,12 +15,12 @@ use p256::pkcs8::{EncodePublicKey, LineEnding};
 
 use crate::certificate::Certificate;
 
-/// Number of signers, as in the load generator: few enough that their index keys have many hits, as
-/// those of build machines.
+/// As many as the load generator has: few enough that their index keys have many hits, as build
+/// machines have.
 const SIGNERS: u64 = 64;
 const KIND: &str = "hashedrekord:0.0.1";
 
-/// How entries name their signers.
+/// What entries name their signers by.
 #[derive(Clone, Copy)]
 pub(crate) enum Verifiers {
     /// One public key a signer, as a build machine has it.
@@ -29,7 +29,7 @@ pub(crate) enum Verifiers {
     Certificates,
 }
 
-/// An endless, numbered list of entries, which follows from the seed.
+/// An endless, numbered list of entries; the seed decides it.
 pub(crate) struct Entries {
     seed: u64,
     signers: Vec<Signer>,
@@ -47,7 +47,7 @@ enum Verifier {
 }
 
 impl Entries {
-    /// Fails if `entry` would write another leaf than this generator, or other index keys.
+    /// Fails where `entry` would write another leaf than this generator, or with other index keys.
     pub(crate) fn new(seed: u64, verifiers: Verifiers) -> Result<Self> {
         let signers = (0..SIGNERS)
             .map(|number| Signer::new(seed, number, verifiers))
@@ -55,7 +55,7 @@ impl Entries {
         Ok(Self { seed, signers })
     }
 
-    /// Returns the entry of this number.
+    /// The entry of this number.
     pub(crate) fn entry(&self, number: u64) -> NewEntry {
         let [artifact, r, s, serial] = [0, 1, 2, 3].map(|part| made_up(self.seed, number, part));
         self.signers[(number % SIGNERS) as usize].entry(&artifact, &signature(&r, &s), &serial)
@@ -87,7 +87,7 @@ impl Signer {
 
         let verified = ProposedEntry::from_json(&write(&signer).leaf_bytes)?
             .verify(&Policy::default(), UnixSeconds(0))?;
-        // The verifier's hash stands before them, the artifact's after them.
+        // Before them is the verifier's hash, behind them the artifact's.
         let [_, subjects @ .., _] = verified.index_keys() else {
             anyhow::bail!("an entry without index keys")
         };
@@ -131,7 +131,7 @@ impl Signer {
     }
 }
 
-/// Returns 32 bytes that look random.
+/// 32 bytes that cannot be told from random ones.
 fn made_up(seed: u64, number: u64, part: u8) -> [u8; 32] {
     let mut input = [part; 17];
     input[..8].copy_from_slice(&seed.to_be_bytes());
@@ -139,7 +139,7 @@ fn made_up(seed: u64, number: u64, part: u8) -> [u8; 32] {
     tlog::sha256(&input).0
 }
 
-/// Returns an ECDSA signature in DER.
+/// The DER form of an ECDSA signature.
 fn signature(r: &[u8; 32], s: &[u8; 32]) -> Vec<u8> {
     let mut der = vec![0x30, 0];
     for scalar in [r, s] {

@@ -1,4 +1,4 @@
-//! Opens or creates the log that `treehead serve` opens with the same settings.
+//! Opens the log that `treehead serve` opens with the same settings, or makes it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::DirBuilderExt;
@@ -14,7 +14,7 @@ use ledger::{KeyRing, Ledger, Settings, SystemClock};
 use ring::rand::SystemRandom;
 use tlog::KeyAlgorithm;
 
-/// The place of the log, by treehead's flags and environment variables.
+/// Where the log is, in treehead's flags and environment.
 #[derive(clap::Args)]
 pub(crate) struct Place {
     /// Folder for the SQLite database and the log key
@@ -33,7 +33,7 @@ pub(crate) struct Place {
         hide_env_values = true
     )]
     database: Option<String>,
-    /// File of the log's private key, created if it is absent [default: log-key.pem in the data
+    /// File of the log's private key, made if it is absent [default: log-key.pem in the data
     /// folder]
     #[arg(long, env = "TREEHEAD_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
@@ -49,7 +49,7 @@ pub(crate) struct Log {
     _lock: Option<File>,
 }
 
-/// Opens the log. Fails if a server has the SQLite database open.
+/// Fails where a server has the SQLite database open.
 pub(crate) async fn open(place: &Place) -> Result<Log> {
     let folder = &place.data_dir;
     let shown = || folder.display().to_string();

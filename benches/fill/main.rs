@@ -1,8 +1,8 @@
-//! `treehead-fill`: fills a log to a given size, directly through the ledger.
+//! `treehead-fill`: makes a log as large as one is wanted, straight through the ledger.
 //!
-//! HTTP and the check of each entry's signature are left out, because only the resulting log is
-//! measured: its rows, indexes, tiles and signed entry timestamps are the same as `treehead serve`
-//! would have written.
+//! HTTP and the check of each entry's signature are left out, because what is measured is the log
+//! that is left behind: its rows, indexes, tiles and signed entry timestamps are those that
+//! `treehead serve` would have written.
 #![expect(
     clippy::print_stdout,
     reason = "a command-line program: the last line is its product"
@@ -25,27 +25,27 @@ use tokio::time::Instant;
 use crate::entries::{Entries, Verifiers};
 use crate::log::Place;
 
-/// Appends that wait at the same time: while one round commits, the next one fills.
+/// Appends that wait at once: while one round commits, the next one fills.
 const IN_FLIGHT: usize = 2 * MAX_ROUND_ENTRIES;
-/// Entries between two updates of the bar: often enough to see, rare enough to cost nothing.
+/// Often enough for a bar, rare enough to cost nothing.
 const BAR_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The allocator of treehead, so that memory and speed are alike.
+/// treehead's own, so that memory and speed are alike.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Fills a log with random entries in the form in which clients write them.
+/// Fills a log with entries as clients would have written them, made up but for their form.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// Entries that the log has afterwards; existing entries count
+    /// Entries that the log has afterwards; it goes on from those that are there
     #[arg(long)]
     entries: u64,
-    /// Seed of the entries: the same seed gives the same entries
+    /// The same seed makes the same entries
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Use certificates such as Fulcio gives to a workflow, instead of keys
+    /// Signed with certificates such as Fulcio gives to a workflow, instead of keys
     #[arg(long)]
     certificates: bool,
 }
@@ -70,7 +70,7 @@ async fn main() -> Result<()> {
         &bar,
     )
     .await;
-    // Stores the waiting signed entry timestamps.
+    // Stores the signed entry timestamps that wait.
     log.ledger.stop().await;
     bar.finish_and_clear();
     filled?;
@@ -83,8 +83,8 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// Appends entries until the log has `size` of them. The entry at leaf index N is `entry(N)`. All
-/// have signed entry timestamps, the last of which are stored when the ledger stops.
+/// Appends entries until the log has `size` of them. The one at leaf index N is `entry(N)`; all of
+/// them have their signed entry timestamps, the last of which are stored when the ledger stops.
 async fn fill(
     ledger: &Ledger,
     size: u64,
@@ -92,8 +92,8 @@ async fn fill(
     bar: &ProgressBar,
 ) -> Result<()> {
     let mut next = ledger.head().size.0;
-    // Futures are first polled in the order in which they were pushed, and the first poll of an
-    // append queues it. So indexes follow numbers.
+    // First polled in the order they were pushed, and the first poll of an append is what queues
+    // it: indexes follow numbers.
     let mut in_flight = FuturesUnordered::new();
     loop {
         while next < size && in_flight.len() < IN_FLIGHT {
@@ -122,7 +122,7 @@ async fn append(ledger: &Ledger, number: u64, entry: NewEntry) -> Result<()> {
         entry.leaf_index
     );
     let ledger = ledger.clone();
-    // Signatures are most of the work, so each gets a task and all processors share it.
+    // Signatures are most of the work: a task each, so that all processors share it.
     tokio::spawn(async move { ledger.signed_entry_timestamp(&entry).map(drop) }).await??;
     Ok(())
 }

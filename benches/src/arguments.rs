@@ -47,10 +47,10 @@ The exit status is 1 if there was any error.";
 /// Loads a transparency log that speaks the Rekor v1 or v2 API, prints rate and latency, and checks
 /// what it answered.
 ///
-/// Entries are signed and facts about the log are fetched before the clock starts. Each --work is a
-/// run of its own with each number of connections. In a closed loop (the default) each connection
-/// sends its next request when the last one is answered; with --rate, requests are due at fixed
-/// times.
+/// Entries are signed, and what has to be known of the log is fetched, before the clock starts.
+/// Each --work is a run of its own with each number of connections. In a closed loop (the default)
+/// each connection sends its next request when the last one is answered; with --rate, requests are
+/// due at fixed times.
 #[derive(Parser)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Arguments {
@@ -94,20 +94,20 @@ pub(crate) struct Arguments {
     /// Which entries, tiles and sizes are read how often
     #[arg(long, value_enum, default_value = "uniform")]
     pub(crate) skew: Skew,
-    /// Random entries fetched from the log before the clock starts, ten at a time: entry-by-uuid,
-    /// entry-by-hash and search ask for them
+    /// Entries sampled from the log before the clock starts, at random: those that entry-by-uuid,
+    /// entry-by-hash and search ask for. Fetched ten at a time
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) known: u32,
     /// One of this many answers, chosen at random, is kept and verified
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) sample: u32,
-    /// Seed of all random choices except keys and artifacts
+    /// Decides all random choices but keys and artifacts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// PEM file of the log's public key [default: the answer of /api/v1/log/publicKey]
+    /// PEM file of the log's public key. Without it /api/v1/log/publicKey is asked
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
-    /// Path of the tiles below the log: /api/v2 for other logs of Rekor v2
+    /// Where tiles are, below the log: /api/v2 for other logs of Rekor v2
     #[arg(
         long,
         value_name = "PATH",
@@ -136,7 +136,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// Returns every work of any run.
+    /// All that any run does.
     pub(crate) fn all_works(&self) -> Vec<Work> {
         let mut all = Vec::new();
         let beside = self.beside.iter().flat_map(|beside| beside.mix.works());
@@ -148,8 +148,7 @@ impl Arguments {
         all
     }
 
-    /// Returns how many entries a mix needs in one run: all that can be due, or
-    /// [`Arguments::entries`].
+    /// Entries that a mix needs in one run: all that can be due, or [`Arguments::entries`].
     pub(crate) fn entries_for(&self, mix: &Mix, rate: Option<u32>) -> usize {
         if !mix.works().any(Work::writes) {
             return 0;
@@ -164,7 +163,7 @@ impl Arguments {
         })
     }
 
-    /// Returns the settings that the figures depend on, for the record.
+    /// What the figures depend on, for the record.
     pub(crate) fn settings(&self) -> serde_json::Value {
         serde_json::json!({
             "url": self.url.to_string(), "seconds": self.seconds, "entries": self.entries, "batch": self.batch,

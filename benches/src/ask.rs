@@ -1,4 +1,4 @@
-//! The requests of a run: the choice of the next one, and its bytes.
+//! The requests of a run: which is next, and its bytes.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::work::{Mix, Work};
 /// One request, by what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// Log this proposal by v1.
+    /// To log this proposal by v1.
     WriteV1(usize),
-    /// Log this proposal by v2.
+    /// To log this proposal by v2.
     WriteV2(usize),
-    /// Log `count` proposals in a batch.
+    /// To log `count` proposals.
     Batch {
-        /// Number of the first proposal.
+        /// The first of them.
         first: usize,
-        /// Number of proposals.
+        /// How many.
         count: usize,
     },
     /// The entry at this log index.
@@ -47,7 +47,7 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    /// Returns the status of a good answer.
+    /// The status of a good answer.
     pub(crate) fn good_status(self) -> u16 {
         match self {
             Self::WriteV1(_) | Self::WriteV2(_) => 201,
@@ -55,7 +55,7 @@ impl Ask {
         }
     }
 
-    /// Returns how many answers it counts for: the entries of a batch, otherwise one.
+    /// What it counts for: entries for a batch, else one.
     pub(crate) fn count(self) -> usize {
         if let Self::Batch { count, .. } = self {
             count
@@ -65,27 +65,27 @@ impl Ask {
     }
 }
 
-/// Creates the requests of a work.
+/// Makes the requests of a work.
 pub(crate) struct Source {
-    /// The kinds of request.
+    /// What to do.
     pub(crate) mix: Mix,
-    /// Which parts of the log are read how often.
+    /// What of the log's content to ask for.
     pub(crate) skew: Skew,
     /// Entries in a batch.
     pub(crate) batch: usize,
-    /// Path before `/checkpoint` and `/tile/…`.
+    /// What stands before `/checkpoint` and `/tile/…`.
     pub(crate) tiles_prefix: String,
-    /// The address of the log.
+    /// Where to.
     pub(crate) target: Target,
-    /// Facts about the log.
+    /// The log.
     pub(crate) known: Arc<Known>,
-    /// The entries to log.
+    /// What to log.
     pub(crate) proposals: Arc<Proposals>,
 }
 
 impl Source {
-    /// Chooses a request, and returns it with the part of the mix that it belongs to. Returns None
-    /// if the proposals are used up.
+    /// Chooses a request, and says which part of the mix it belongs to. `None`: the proposals are
+    /// used up.
     pub(crate) fn choose(&self, random: &mut Random) -> Option<(usize, Ask)> {
         let (part, work) = self.mix.pick(random);
         let mut known_entry = || self.skew.pick(self.known.entries.len() as u64, random) as usize;
@@ -114,8 +114,8 @@ impl Source {
         Some((part, ask))
     }
 
-    /// Returns a size below that of the head that is not a power of two. From such a proof the root
-    /// of the smaller tree follows, so its verification needs no second request.
+    /// Below the size of the head, and no power of two: from such a proof the root of the smaller
+    /// tree follows, so that its verification needs no second request.
     fn first_size(&self, random: &mut Random) -> u64 {
         loop {
             let size = self.skew.pick(self.head().size.0, random);
@@ -125,7 +125,7 @@ impl Source {
         }
     }
 
-    /// Writes the request into `request` and replaces its content. `body` is a scratch buffer.
+    /// Writes the request into `request`, over what was there. `body` is space to work in.
     pub(crate) fn write(&self, ask: Ask, request: &mut Vec<u8>, body: &mut Vec<u8>) {
         request.clear();
         body.clear();
@@ -151,7 +151,7 @@ impl Source {
             }
             Ask::Search(number) => {
                 body.extend_from_slice(br#"{"hash":"sha256:"#);
-                // Unwrap safety: Known::check refuses a search if an entry has no artifact.
+                // Unwrap safety: Known::check refuses a search where an entry has no artifact.
                 append_hex(
                     &self.entry(number).artifact.unwrap_or(tlog::EMPTY_ROOT).0,
                     body,
@@ -201,7 +201,7 @@ impl Source {
 
     fn get(&self, request: &mut Vec<u8>, path: std::fmt::Arguments<'_>) {
         let host = &self.target.host;
-        // Unwrap safety: writing into a Vec cannot fail.
+        // Unwrap safety: a Vec takes all that is written.
         #[expect(clippy::unwrap_used, reason = "see above")]
         write!(
             request,
@@ -213,7 +213,7 @@ impl Source {
     fn post(&self, path: &str, body: &[u8], request: &mut Vec<u8>) {
         let (host, length) = (&self.target.host, body.len());
         let head = "Accept: application/json\r\nContent-Type: application/json";
-        // Unwrap safety: writing into a Vec cannot fail.
+        // Unwrap safety: a Vec takes all that is written.
         #[expect(clippy::unwrap_used, reason = "see above")]
         write!(
             request,
@@ -224,7 +224,7 @@ impl Source {
     }
 
     fn head(&self) -> &HeadV1 {
-        // Unwrap safety: Survey::take fetches it if any work reads by v1.
+        // Unwrap safety: Survey::take asks for it if any work says that it reads by v1.
         #[expect(clippy::unwrap_used, reason = "see above")]
         self.known.v1.as_ref().unwrap()
     }

@@ -21,18 +21,18 @@ use crate::report::{self, Row, Used};
 use crate::verify::Verifier;
 use crate::work::{Mix, Work};
 
-/// Everything that all runs share.
+/// What all runs share.
 pub(crate) struct Bench {
     arguments: Arguments,
     target: Target,
     known: Arc<Known>,
-    /// The processes of the command line, and this one.
+    /// Those of the command line, and this one.
     processes: Vec<Process>,
     machine: Value,
 }
 
 impl Bench {
-    /// Fetches the facts about the log that the runs need.
+    /// Finds out what the runs have to know of the log.
     pub(crate) async fn prepare(arguments: Arguments) -> Result<Self> {
         let target = Target::new(&arguments.url)?;
         let survey = Survey {
@@ -59,8 +59,8 @@ impl Bench {
         })
     }
 
-    /// Does all runs. `print` gets the lines of the table, and of the errors below a row. Returns
-    /// the number of errors.
+    /// Does all runs; `print` takes the lines of the table, and of the errors below a row. Returns
+    /// how many errors there were.
     pub(crate) async fn run_all(&self, print: &mut dyn FnMut(String)) -> Result<usize> {
         if !self.arguments.no_heading {
             print(report::heading(
@@ -148,8 +148,8 @@ impl Bench {
         })
     }
 
-    /// Verifies the kept answers; a wrong answer counts as an error. Returns how many answers of
-    /// each part were right.
+    /// Checks what was kept; what is wrong counts as an error. Returns how many answers of each
+    /// part were right.
     async fn verify(&self, run: &mut Run, load: &Load) -> Result<Vec<usize>> {
         let mut verifier =
             Verifier::new(load.source.clone(), Connection::open(&self.target).await?);
@@ -168,7 +168,7 @@ impl Bench {
         Ok(verified)
     }
 
-    /// Prints a row for the run, and one for each part of a mix. Returns the number of errors.
+    /// A row for the run, and one for each part of a mix. Returns the number of errors.
     fn report(
         &self,
         run: &Run,

@@ -1,4 +1,4 @@
-//! One keep-alive HTTP/1.1 connection, as cheap as possible: the request is one write, the answer
+//! One keep-alive HTTP/1.1 connection, as cheap as it gets: the request is one write, the answer
 //! one or two reads.
 //!
 //! Absent, because no log needs it: pipelining, TLS, trailers with a meaning, interim answers.
@@ -8,23 +8,23 @@ use http::Uri;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Largest accepted answer: a batch of 1,000 entries of 4 KiB, and as much again.
+/// Largest answer taken: a batch of 1,000 entries of 4 KiB, and as much again.
 const MAX_ANSWER: usize = 8 << 20;
-/// First size of the read buffer. A tile or an entry with its proof comes in one read.
+/// Space to read into at first. A tile or an entry with its proof comes in one read.
 const BUFFER: usize = 16 << 10;
 /// Header lines of an answer at most; Rekor sends a dozen.
 const MAX_HEADERS: usize = 48;
 
-/// The address to connect to.
+/// Where to connect to.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: String,
-    /// The value of `Host`.
+    /// What goes into `Host`.
     pub(crate) host: String,
 }
 
 impl Target {
-    /// Parses `http://host[:port]`.
+    /// Takes `http://host[:port]`.
     pub(crate) fn new(url: &Uri) -> Result<Self> {
         ensure!(
             url.scheme_str() == Some("http"),
@@ -45,7 +45,7 @@ impl Target {
         })
     }
 
-    /// Returns a whole GET request.
+    /// A whole GET request.
     pub(crate) fn get(&self, path: &str, accept: &str) -> Vec<u8> {
         format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: {accept}\r\n\r\n",
@@ -54,7 +54,7 @@ impl Target {
         .into()
     }
 
-    /// Returns a whole POST request with a JSON body.
+    /// A whole POST request with a JSON body.
     pub(crate) fn post(&self, path: &str, body: &str) -> Vec<u8> {
         let (host, length) = (&self.host, body.len());
         let head = "Accept: application/json\r\nContent-Type: application/json";
@@ -70,7 +70,7 @@ pub(crate) struct Connection {
     filled: usize,
     /// The body of the last answer that came in chunks.
     unchunked: Vec<u8>,
-    /// Whether the server closes the connection, or the end of its answer is not certain.
+    /// The server said that it closes, or what it sent cannot be trusted to have ended.
     is_used_up: bool,
 }
 
@@ -108,14 +108,14 @@ impl Connection {
         })
     }
 
-    /// Sends one whole request and reads the whole answer. Connects again first if the connection
-    /// cannot be used any more.
+    /// Sends one whole request and reads the whole answer. Connects anew first if the last exchange
+    /// left no other way.
     pub(crate) async fn exchange(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         if self.is_used_up {
             self.stream = connect(&self.target).await?;
         }
-        // Until the answer has ended: a caller that gives up in between must not read the rest as
-        // the next answer.
+        // Until the answer has ended: whoever gives up in between must not read its rest as the
+        // next one.
         self.is_used_up = true;
         self.stream.write_all(request).await?;
         self.filled = 0;
@@ -214,7 +214,7 @@ async fn connect(target: &Target) -> Result<TcpStream> {
 }
 
 impl Head {
-    /// Returns None if more bytes have to come.
+    /// `None`: more of it has to come.
     fn parse(bytes: &[u8]) -> Result<Option<Self>> {
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut answer = httparse::Response::new(&mut headers);
@@ -258,8 +258,8 @@ mod tests {
 
     use super::*;
 
-    /// Starts a server that answers each connection's requests with these texts, each in two
-    /// halves, and then closes.
+    /// A server that answers each connection's requests with these texts, each in two halves, and
+    /// then closes.
     async fn serve(answers: &'static [&'static str]) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -289,7 +289,7 @@ mod tests {
         ])
         .await;
         let mut connection = Connection::open(&target).await.unwrap();
-        // The second round is on a new connection, because the server closes the first.
+        // The second round is on a new connection, since the server said that it closes.
         for _ in 0..2 {
             for (status, body) in [(200, "first"), (201, "second"), (404, "")] {
                 let answer = connection.exchange(&target.get("/", "*/*")).await.unwrap();

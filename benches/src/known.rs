@@ -1,4 +1,4 @@
-//! Facts about the log that a run needs, fetched over HTTP before the clock starts.
+//! What a run needs to know of the log, asked over HTTP before the clock starts.
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::work::Work;
 
 /// Connections that fetch the sample of entries.
 const FETCHERS: usize = 16;
-/// Log indexes in one `retrieve`: Rekor accepts no more.
+/// Log indexes in one `retrieve`: Rekor takes no more.
 const RETRIEVE: usize = 10;
 
 /// The log at the start of a run.
@@ -31,17 +31,18 @@ pub(crate) struct Known {
     pub(crate) v1: Option<HeadV1>,
     /// The tree as its tiles show it, if a work reads them.
     pub(crate) tiles: Option<Checkpoint>,
-    /// A sample of the entries, in the log's order, if a work asks for entries by facts about them.
+    /// A sample of the entries, in the log's order, if a work asks for entries by what is known of
+    /// them.
     pub(crate) entries: Vec<KnownEntry>,
 }
 
-/// Facts about an entry.
+/// What is known of an entry.
 pub(crate) struct KnownEntry {
-    /// Its index in the whole log.
+    /// In the whole log.
     pub(crate) log_index: u64,
     /// 16 hex digits of the tree ID and 64 of the leaf hash.
     pub(crate) uuid: String,
-    /// SHA-256 of its artifact, if it is a hashedrekord.
+    /// SHA-256 of what it is about, if it is a hashedrekord.
     pub(crate) artifact: Option<Hash>,
 }
 
@@ -52,23 +53,23 @@ impl KnownEntry {
     }
 }
 
-/// How to fetch the facts.
+/// How to ask.
 pub(crate) struct Survey<'a> {
-    /// The address of the log.
+    /// The log.
     pub(crate) target: &'a Target,
-    /// PEM file of its public key. Without it the log's own answer is used, which is good enough
-    /// for a measurement.
+    /// PEM file of its public key; without it the log is asked, which is good enough for the time
+    /// of a measurement.
     pub(crate) key_file: Option<&'a Path>,
-    /// Path before `/checkpoint` and `/tile/…`.
+    /// What stands before `/checkpoint` and `/tile/…`.
     pub(crate) tiles_prefix: &'a str,
-    /// Number of entries to sample.
+    /// How many entries to sample.
     pub(crate) entries: usize,
-    /// Seed of the sample.
+    /// Decides which.
     pub(crate) seed: u64,
 }
 
 impl Survey<'_> {
-    /// Fetches the facts that these works need.
+    /// Asks for what these works need.
     pub(crate) async fn take(&self, works: &[Work]) -> Result<Known> {
         let mut connection = Connection::open(self.target).await?;
         let key = self
@@ -170,7 +171,7 @@ impl Survey<'_> {
 }
 
 impl Known {
-    /// Refuses a work that finds nothing to do in this log.
+    /// Says which work finds nothing to do in this log.
     fn check(&self, works: &[Work]) -> Result<()> {
         for work in works {
             match work {
@@ -189,7 +190,7 @@ impl Known {
         Ok(())
     }
 
-    /// Returns the number of level-0 tiles with all their hashes.
+    /// Level-0 tiles with all their hashes.
     pub(crate) fn full_tiles(&self) -> u64 {
         self.tiles
             .as_ref()
@@ -197,7 +198,7 @@ impl Known {
     }
 }
 
-/// Returns the body of an answer that MUST be 200.
+/// The body of an answer that MUST be 200.
 pub(crate) async fn answer<'a>(connection: &'a mut Connection, request: &[u8]) -> Result<&'a [u8]> {
     let answer = connection.exchange(request).await?;
     let line = request
@@ -214,8 +215,8 @@ pub(crate) async fn answer<'a>(connection: &'a mut Connection, request: &[u8]) -
     Ok(answer.body)
 }
 
-/// Returns `count` random leaf indexes, ascending, all equally likely, some twice; or all indexes
-/// if there are no more.
+/// Random leaf indexes, ascending: `count` of them, each as likely as the other, some twice; all if
+/// there are no more.
 fn choose(size: u64, count: usize, seed: u64) -> Vec<u64> {
     if size <= count as u64 {
         return (0..size).collect();

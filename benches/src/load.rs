@@ -1,5 +1,5 @@
-//! One run: each of some connections sends its next request when its last one is answered and a
-//! request may start.
+//! One run: some connections, each sending its next request when its last one is answered and one
+//! may start.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,29 +16,29 @@ use crate::random::Random;
 use crate::refusals::refusals;
 use crate::schedule::{LATE, Schedule};
 
-/// A connection that fails this often in a row gives up: the server is gone.
+/// A connection that failed this often in a row gives up: the server is gone.
 const MAX_FAILURES: usize = 20;
-/// How long a run waits for the answers to its last requests. A server's own limit of a request is
-/// 60 s.
+/// Answers to the last requests are waited for this long. A server's own limit of a request is 60
+/// s.
 const PATIENCE: Duration = Duration::from_secs(70);
 /// Longest text of an error that is shown, in characters.
 const MAX_ERROR: usize = 300;
 
 /// A work with its connections.
 pub(crate) struct Load {
-    /// Creates the requests.
+    /// Makes the requests.
     pub(crate) source: Arc<Source>,
     /// Connections, one request in flight on each.
     pub(crate) connections: usize,
-    /// Requests a second; None for a closed loop.
+    /// Requests a second; `None`: closed loop.
     pub(crate) rate: Option<u32>,
     /// One of this many answers is kept.
     pub(crate) sample: u32,
-    /// Seed of the random choices.
+    /// Of the random choices.
     pub(crate) seed: u64,
 }
 
-/// The result of a work.
+/// What a work showed.
 pub(crate) struct Run {
     /// From the first request to the last answer.
     pub(crate) elapsed: Duration,
@@ -46,13 +46,13 @@ pub(crate) struct Run {
     pub(crate) parts: Vec<Tally>,
 }
 
-/// The outcome of some requests on some connections.
+/// What some connections saw of some requests.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// Good answers; entries for a batch.
     pub(crate) answered: usize,
     /// Time to the whole answer in microseconds, of good answers and of requests that were due and
-    /// never sent (for these up to the end). Ascending once the run is over.
+    /// never sent (for those: up to the end). Ascending once the run is over.
     pub(crate) latencies: Vec<u32>,
     /// Requests sent more than [`LATE`] after they were due.
     pub(crate) late: usize,
@@ -60,13 +60,12 @@ pub(crate) struct Tally {
     pub(crate) unsent: usize,
     /// Good answers kept, with what was asked.
     pub(crate) kept: Vec<(Ask, Vec<u8>)>,
-    /// Errors, and how often each occurred.
+    /// What went wrong, and how often.
     pub(crate) errors: BTreeMap<String, usize>,
     last: Option<Instant>,
 }
 
-/// Runs the first of `loads` for `time` or until its proposals are used up, and the others equally
-/// long.
+/// Runs the first of `loads` for `time` or until its proposals are used up, and the others as long.
 pub(crate) async fn run(target: &Target, loads: &[Load], time: Duration) -> Result<Vec<Run>> {
     let mut opened = Vec::new();
     for load in loads {
@@ -82,7 +81,7 @@ pub(crate) async fn run(target: &Target, loads: &[Load], time: Duration) -> Resu
         .map(|(load, connections)| start_load(load, connections, start, time))
         .collect();
     let mut runs = Vec::new();
-    // In this order: when the first is used up, the others end as well.
+    // In this order: when the first is used up, what runs beside ends as well.
     while !started.is_empty() {
         let (schedule, clients) = started.remove(0);
         let tallies = collect(clients, start + time + PATIENCE).await;
@@ -121,7 +120,7 @@ fn start_load(
     (schedule, clients)
 }
 
-/// Waits for all clients until `end`. A client that hangs counts as an error.
+/// Waits for all clients, until `end`; of those that hang, all that is known is that they do.
 async fn collect(mut clients: Clients, end: Instant) -> Vec<Vec<Tally>> {
     let mut tallies = Vec::new();
     loop {
@@ -214,7 +213,7 @@ impl Tally {
         *self.errors.entry(error).or_default() += 1;
     }
 
-    /// Returns the latency that this share of the requests stayed within, or None without requests.
+    /// The latency that this share of the requests stayed within; `None` if there were none.
     pub(crate) fn latency(&self, share: f64) -> Option<Duration> {
         let rank = (share * self.latencies.len() as f64).ceil() as usize;
         self.latencies
@@ -222,7 +221,7 @@ impl Tally {
             .map(|micros| Duration::from_micros(u64::from(*micros)))
     }
 
-    /// Returns the number of errors.
+    /// How often anything went wrong.
     pub(crate) fn failures(&self) -> usize {
         self.errors.values().sum()
     }
@@ -258,7 +257,7 @@ impl Run {
             .max()
             .unwrap_or(start);
         if let Some(first) = parts.first_mut() {
-            // Their part of the mix was not chosen yet.
+            // Which part of a mix they would have been was not chosen yet.
             let unsent = schedule.unsent(last);
             first.unsent = unsent.len();
             first.latencies.extend(unsent.into_iter().map(micros));
@@ -272,12 +271,12 @@ impl Run {
         }
     }
 
-    /// Returns the good answers of all parts.
+    /// Good answers of all parts.
     pub(crate) fn answered(&self) -> usize {
         self.parts.iter().map(|part| part.answered).sum()
     }
 
-    /// Returns all parts as one, without the kept answers.
+    /// All parts as one. The answers that were kept stay where they are.
     pub(crate) fn total(&self) -> Tally {
         let mut total = Tally::default();
         for part in &self.parts {
@@ -326,8 +325,8 @@ mod tests {
 
     const BODY: &str = r#"{"results":[{"status":201},{"status":503},{"status":201}]}"#;
 
-    /// Answers each request with `status` and a batch of three entries, two of them accepted. The
-    /// first answer comes after `stall`.
+    /// Answers each request with `status` and a body that is a batch of three, two of them taken;
+    /// the very first one not before `stall` has passed since it began.
     async fn serve(status: &'static str, stall: Duration) -> Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -337,8 +336,8 @@ mod tests {
                 tokio::spawn(async move {
                     let mut request = [0; 4096];
                     while let Ok(1..) = stream.read(&mut request).await {
-                        // This thread is busy rather than waiting, so that the due requests do not
-                        // get through.
+                        // A thread that is busy, not one that waits: the requests that are due must
+                        // not get through.
                         while start.elapsed() < stall {
                             tokio::task::yield_now().await;
                         }
@@ -392,8 +391,8 @@ mod tests {
         let total = runs[0].total();
         assert_eq!(total.answered + total.unsent, 100);
         assert_eq!(total.latencies.len(), 100);
-        // Request i was due at i ms and sent after 100 ms. Counted from when it was sent, it took
-        // next to no time.
+        // Request i was due at i ms and sent after 100 ms. From when it was sent, it would have
+        // taken next to nothing.
         assert!(
             total.latency(0.5) > Some(stall / 2 - LATE),
             "{:?}",

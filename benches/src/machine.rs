@@ -1,4 +1,4 @@
-//! Facts about the machine that the figures depend on.
+//! What the figures depend on beside the server.
 
 use std::{fs, thread};
 

@@ -1,5 +1,5 @@
-//! `treehead-bench`: loads a transparency log over HTTP, and verifies its answers. `--help`
-//! explains the flags.
+//! `treehead-bench`: loads a transparency log over HTTP, and checks what comes back. `--help` says
+//! how.
 #![expect(
     clippy::print_stdout,
     reason = "a command-line program: the table is its product"
@@ -29,7 +29,7 @@ use clap::Parser;
 use arguments::Arguments;
 use bench::Bench;
 
-// One thread keeps the server busy, and leaves it the other core.
+// One thread is enough to keep the server busy, and leaves it the other core.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let bench = Bench::prepare(Arguments::parse()).await?;

@@ -1,4 +1,4 @@
-//! The peak memory of processes during a run.
+//! The most memory that processes hold while a run lasts.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::process::Process;
 
-/// How often it is read. One reading of a Postgres costs some 30 ms of CPU time.
+/// How often it is read: that costs some 30 ms of CPU time for a Postgres.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads on a thread beside the run.
@@ -18,7 +18,7 @@ pub(crate) struct MemoryWatch {
 }
 
 impl MemoryWatch {
-    /// Begins to read.
+    /// Begins.
     pub(crate) fn start(processes: Vec<Process>) -> Self {
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -36,7 +36,7 @@ impl MemoryWatch {
         Self { stop, thread }
     }
 
-    /// Reads once more and ends. Returns KiB for each process.
+    /// Ends, after one more look. KiB for each process.
     pub(crate) fn finish(self) -> Result<Vec<u64>> {
         drop(self.stop);
         self.thread.join().ok().context("reading memory panicked")?

@@ -1,6 +1,7 @@
-//! CPU time and memory of processes, from `/proc` (Linux).
+//! What processes have used, from `/proc` (Linux).
 //!
-//! A process counts with all its descendants: Postgres is its postmaster and the backends below it.
+//! A process stands for itself and all its descendants: Postgres is its postmaster and the backends
+//! below it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result};
 /// Rust runs on.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// `name=pid`: a process and its name in the table.
+/// `name=pid`: a process and what it is called in the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     /// Such as `server`.
@@ -34,7 +35,7 @@ impl FromStr for Process {
 }
 
 impl Process {
-    /// Returns this process.
+    /// This one.
     pub(crate) fn own() -> Self {
         Self {
             name: "load".into(),
@@ -42,7 +43,7 @@ impl Process {
         }
     }
 
-    /// Returns user and system time until now, of all threads and of ended descendants. Fails if
+    /// User and system time until now, of all threads, and of descendants that have ended. Fails if
     /// the process is gone.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let stats = self.family()?;
@@ -50,13 +51,13 @@ impl Process {
         Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
     }
 
-    /// Returns the memory in KiB. Of a process without descendants it is the peak since its start
-    /// (`VmHWM`); with descendants it is the sum of their present shares (`Pss`, which counts
-    /// shared pages once), which takes a millisecond or two for each.
+    /// Most memory, in KiB. Of one process alone what was resident at any time since it started
+    /// (`VmHWM`); with descendants the sum of their shares now (`Pss`: what several map counts
+    /// once), a millisecond or two for each.
     pub(crate) fn peak_kib(&self) -> Result<u64> {
         match &*self.family()? {
             [(id, _)] => read_kib(*id, "status", "VmHWM:"),
-            // A process may have ended meanwhile.
+            // One that has ended since is no error.
             family => Ok(family
                 .iter()
                 .filter_map(|(id, _)| read_kib(*id, "smaps_rollup", "Pss:").ok())
@@ -64,7 +65,7 @@ impl Process {
         }
     }
 
-    /// Returns this process first, then its descendants.
+    /// This process first, then its descendants.
     fn family(&self) -> Result<Vec<(u32, Stat)>> {
         let own =
             Stat::read(self.id).with_context(|| format!("process {} ({})", self.id, self.name))?;
@@ -77,7 +78,7 @@ impl Process {
             else {
                 continue;
             };
-            // A process may have ended meanwhile.
+            // One that has ended since is no error.
             if let Ok(stat) = Stat::read(id) {
                 children.entry(stat.parent).or_default().push((id, stat));
             }
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn descendants_count() {
-        // A shell with a child that uses CPU time, reports it and waits.
+        // A shell with a child that uses CPU time, says so and waits.
         let script = "exec 3<&0; (i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; echo; read x <&3) & wait";
         let shell = Command::new("sh")
             .args(["-c", script])

@@ -1,4 +1,4 @@
-//! Shows the progress of long preparations on stderr, if that is a terminal.
+//! Says how far long preparations are, on standard error and only where that is a terminal.
 
 use std::time::Duration;
 
@@ -7,15 +7,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// How often the bar is drawn: steps themselves only count, since there are some 50,000 a second.
 const REDRAW: Duration = Duration::from_millis(200);
 
-/// A bar, removed when it is dropped.
+/// Goes away when it is dropped.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Shows a bar for `count` steps.
+    /// A bar for `count` steps.
     pub(crate) fn new(what: &'static str, count: usize) -> Self {
         let bar = ProgressBar::new(count as u64).with_message(what);
-        // A template that does not parse would fail every test here; the default bar is good
-        // enough.
+        // A template that does not parse would fail every test here; the default bar does as well.
         if let Ok(style) =
             ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}, {eta} left")
         {
@@ -25,7 +24,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// Counts one step.
+    /// One step is done.
     pub(crate) fn step(&self) {
         self.0.inc(1);
     }

@@ -1,7 +1,7 @@
 //! Entries to post: `hashedrekord` 0.0.1 or 0.0.2 with ECDSA P-256, signed before the clock starts.
 //!
-//! Only digest and signature of each are kept, some 110 bytes, because a run of minutes has
-//! millions. The JSON around them is written when it is sent, which costs 0.2 µs.
+//! What is kept of each is its digest and its signature, some 110 bytes: a run of minutes has
+//! millions. The JSON around them is put together when it is sent, which costs 0.2 µs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -41,7 +41,7 @@ struct Signed {
 }
 
 impl Proposals {
-    /// Signs `count` entries, each over an artifact that no other run has.
+    /// Signs `count` entries, each over an artifact of its own that no other run has.
     pub(crate) fn sign(count: usize) -> Result<Self> {
         let rng = SystemRandom::new();
         let mut run = [0; 16];
@@ -82,18 +82,18 @@ impl Proposals {
         })
     }
 
-    /// Hands out `count` entries by the number of the first, or None once fewer are left.
+    /// Hands out `count` entries by the number of the first; `None` once fewer are left.
     pub(crate) fn take(&self, count: usize) -> Option<usize> {
         let first = self.next.fetch_add(count, Ordering::Relaxed);
         (first + count <= self.signed.len()).then_some(first)
     }
 
-    /// Returns the SHA-256 of the artifact of an entry.
+    /// SHA-256 of the artifact that an entry is about.
     pub(crate) fn digest(&self, number: usize) -> Hash {
         self.signed[number].digest
     }
 
-    /// Appends the JSON of an entry in the form of v1.
+    /// Appends the JSON of an entry as v1 takes it.
     pub(crate) fn write_v1(&self, number: usize, json: &mut Vec<u8>) {
         let (signed, signer) = (&self.signed[number], &self.signers[number % SIGNERS]);
         json.extend_from_slice(
@@ -107,7 +107,7 @@ impl Proposals {
         json.extend_from_slice(br#""}}}}"#);
     }
 
-    /// Appends the JSON of an entry in the form of v2.
+    /// Appends the JSON of an entry as v2 takes it.
     pub(crate) fn write_v2(&self, number: usize, json: &mut Vec<u8>) {
         let (signed, signer) = (&self.signed[number], &self.signers[number % SIGNERS]);
         json.extend_from_slice(br#"{"hashedRekordRequestV002":{"digest":""#);
@@ -169,7 +169,7 @@ pub(crate) fn append_hex(bytes: &[u8], text: &mut Vec<u8>) {
 fn append_base64(bytes: &[u8], text: &mut Vec<u8>) {
     let start = text.len();
     text.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    // Unwrap safety: the space was just added.
+    // Unwrap safety: the space was just made.
     #[expect(clippy::unwrap_used, reason = "see above")]
     STANDARD.encode_slice(bytes, &mut text[start..]).unwrap();
 }

@@ -1,16 +1,16 @@
-//! Random choices of a run: cheap, and the same from the same seed.
+//! Choices that a run makes: cheap, and the same again from the same seed.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): one addition and a few shifts a number. Good enough to
 /// choose what to read.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Creates the sequence of this seed.
+    /// The sequence of this seed.
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// Returns the next 64 bits.
+    /// The next 64 bits.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -19,18 +19,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Returns a number below `end`, which MUST NOT be 0. Uniform except for 2^-64 × `end`.
+    /// A number below `end`, which MUST NOT be 0. Uniform but for 2^-64 × `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
-    /// Returns a number in 0.0 .. 1.0.
+    /// A number in 0.0 .. 1.0.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
-/// How often each of the items of a log is read, by their order.
+/// Which of the things that a log holds, in their order, are read how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Skew {
     /// All equally often.
@@ -41,7 +41,7 @@ pub(crate) enum Skew {
 }
 
 impl Skew {
-    /// Returns a position below `count`, which MUST NOT be 0; the highest is the newest.
+    /// A position below `count`, which MUST NOT be 0; the highest is the newest.
     pub(crate) fn pick(self, count: u64, random: &mut Random) -> u64 {
         match self {
             Self::Uniform => random.below(count),

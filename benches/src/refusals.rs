@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Returns a text for each entry of a batch of `count` that was refused or has no result.
+/// Returns a text for each entry of a batch of `count` that was refused, and for each that has no
+/// result.
 pub(crate) fn refusals(answer: &[u8], count: usize) -> Vec<String> {
     let results = match serde_json::from_slice::<Results>(answer) {
         Ok(answer) => answer.results,

@@ -8,25 +8,25 @@ use crate::load::Tally;
 
 /// One row: a work, or a part of a mix.
 pub(crate) struct Row<'a> {
-    /// Label of all rows of this invocation.
+    /// Of all rows of this invocation.
     pub(crate) label: &'a str,
-    /// Name of the work.
+    /// What was done.
     pub(crate) work: String,
     /// Connections.
     pub(crate) connections: usize,
-    /// Requests a second that were due; None for a closed loop.
+    /// Requests a second that were due; `None`: closed loop.
     pub(crate) rate: Option<u32>,
-    /// Time from the first request to the last answer.
+    /// From first request to last answer.
     pub(crate) elapsed: Duration,
-    /// The answers.
+    /// What came back.
     pub(crate) tally: &'a Tally,
-    /// Number of verified answers.
+    /// Answers of it that were verified.
     pub(crate) verified: usize,
-    /// Usage of each process; None in rows that share the run of the row above.
+    /// Of each process; `None` in rows that share the run of the row above.
     pub(crate) used: Option<&'a [Used]>,
 }
 
-/// Usage of a process in one run.
+/// What a process used in one run.
 pub(crate) struct Used {
     /// The process.
     pub(crate) name: String,
@@ -34,11 +34,11 @@ pub(crate) struct Used {
     pub(crate) cpu: Duration,
     /// CPU time for each good answer of the run, of all its works.
     pub(crate) cpu_each: Duration,
-    /// Peak memory.
+    /// Most memory.
     pub(crate) peak_kib: u64,
 }
 
-/// Returns the heading, with columns for these processes.
+/// The heading, with columns for these processes.
 pub(crate) fn heading<'a>(processes: impl Iterator<Item = &'a str> + Clone) -> String {
     let mut columns: Vec<String> = [
         "log",
@@ -65,7 +65,7 @@ pub(crate) fn heading<'a>(processes: impl Iterator<Item = &'a str> + Clone) -> S
 }
 
 impl Row<'_> {
-    /// Returns the row of the table.
+    /// For the table.
     pub(crate) fn markdown(&self, processes: usize) -> String {
         let Self {
             label,
@@ -105,7 +105,7 @@ impl Row<'_> {
         format!("| {} |", cells.join(" | "))
     }
 
-    /// Returns the row as JSON with all digits. Times are in microseconds.
+    /// The same with all digits. Times are in microseconds.
     pub(crate) fn json(&self) -> Value {
         let latency = |share| {
             self.tally
@@ -136,7 +136,7 @@ impl Row<'_> {
 }
 
 impl Used {
-    /// Returns `cpu` divided by the number of good answers.
+    /// `cpu` over `answers` good answers.
     pub(crate) fn new(name: &str, cpu: Duration, answers: usize, peak_kib: u64) -> Self {
         Self {
             name: name.to_owned(),

@@ -1,9 +1,9 @@
-//! The start times of requests.
+//! When requests start.
 //!
-//! Closed loop: a request starts whenever a connection is free. Fixed rate: request i is due at
-//! i/rate, whether or not earlier ones were answered. A free connection takes the next due request,
-//! and its latency counts from when it was due. So a server that stalls pays for every request that
-//! should have been sent meanwhile (no coordinated omission).
+//! Closed loop: whenever a connection is free. Fixed rate: request i is due at i/rate, whether or
+//! not the ones before it were answered; a free connection takes the next one that is due, and its
+//! latency counts from when it was due. So a server that stalls pays for all that should have been
+//! sent meanwhile (no coordinated omission).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -12,12 +12,11 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// A request that is sent later than this after it was due counts as late: no connection was free
-/// for it.
+/// Sent later than this after it was due, a request counts as late: no connection was free for it.
 pub(crate) const LATE: Duration = Duration::from_millis(1);
-/// Shortest pause of the thread that releases due requests: each costs some 10 µs of CPU.
+/// Shortest pause of the thread that releases what is due: it costs some 10 µs of CPU each time.
 const TICK: Duration = Duration::from_micros(100);
-/// Requests that were due within the run may still be sent this long after its end.
+/// What was due within the run may still be sent this long after its end, and then no more.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The start times of one run.
@@ -25,7 +24,7 @@ pub(crate) struct Schedule {
     start: Instant,
     time: Duration,
     stopped: AtomicBool,
-    /// None for a closed loop.
+    /// `None`: closed loop.
     fixed: Option<Fixed>,
 }
 
@@ -38,7 +37,7 @@ struct Fixed {
 }
 
 impl Schedule {
-    /// Creates a closed loop until `time` after `start`.
+    /// Whenever asked, until `time` after `start`.
     pub(crate) fn closed_loop(start: Instant, time: Duration) -> Self {
         Self {
             start,
@@ -48,8 +47,8 @@ impl Schedule {
         }
     }
 
-    /// Creates a schedule of `rate` (not 0) requests a second until `time` after `start`.
-    /// [`Schedule::pace`] MUST run on another thread.
+    /// `rate` (not 0) requests a second until `time` after `start`. [`Schedule::pace`] has to run
+    /// on a thread beside.
     pub(crate) fn fixed_rate(start: Instant, time: Duration, rate: u32) -> Self {
         let (released, taken) = (AtomicU64::new(0), AtomicU64::new(0));
         let fixed = Fixed {
@@ -66,8 +65,8 @@ impl Schedule {
         }
     }
 
-    /// Waits until a request may start. Returns the instant from which its latency counts, or None
-    /// if no request may start any more.
+    /// Waits until a request may start. The instant is the one from which its latency counts;
+    /// `None`: no more of them.
     pub(crate) async fn next(&self) -> Option<Instant> {
         let Some(fixed) = &self.fixed else {
             let now = Instant::now();
@@ -78,12 +77,12 @@ impl Schedule {
         Some(self.start + fixed.due_at(fixed.taken.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Returns whether requests have due times.
+    /// Whether requests have due times.
     pub(crate) fn is_fixed_rate(&self) -> bool {
         self.fixed.is_some()
     }
 
-    /// Ends the run: no request starts any more.
+    /// No request starts from now on.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
         if let Some(fixed) = &self.fixed {
@@ -91,7 +90,7 @@ impl Schedule {
         }
     }
 
-    /// Returns for each request that was due and never sent how long it has been due at `end`.
+    /// How long each request that was due and never sent has been due at `end`.
     pub(crate) fn unsent(&self, end: Instant) -> Vec<Duration> {
         let Some(fixed) = &self.fixed else {
             return Vec::new();
@@ -129,12 +128,12 @@ impl Schedule {
 }
 
 impl Fixed {
-    /// Returns when request `number` is due, after the start.
+    /// When request `number` is due, after the start.
     fn due_at(&self, number: u64) -> Duration {
         Duration::from_nanos((u128::from(number) * 1_000_000_000 / u128::from(self.rate)) as u64)
     }
 
-    /// Returns how many requests have a due time below `elapsed`.
+    /// How many are due before `elapsed` has passed: those with a due time below it.
     fn due_by(&self, elapsed: Duration) -> u64 {
         (elapsed.as_nanos() * u128::from(self.rate)).div_ceil(1_000_000_000) as u64
     }
@@ -174,7 +173,7 @@ mod tests {
         let start = Instant::now();
         let schedule = Schedule::fixed_rate(start, time, 1000);
         schedule.pace();
-        // Nobody took a request: they stay due, and count as unsent.
+        // Nobody took any: they stay due, and count as unsent.
         assert_eq!(runtime.block_on(schedule.next()), None);
         let end = start + Duration::from_millis(30);
         let waits: Vec<_> = schedule

@@ -1,6 +1,6 @@
-//! Verifies the answers of the log with nothing but its public key and its earlier answers.
+//! Verifies what the log answered, with nothing but its public key and what it said before.
 //!
-//! An answer must also match its request: the entry at that index, the ID of that artifact.
+//! An answer must also be one to what was asked: the entry at that index, the ID of that artifact.
 
 mod tiles;
 
@@ -32,7 +32,7 @@ impl Verifier {
         Self { source, tiles }
     }
 
-    /// Verifies one answer that has the right status.
+    /// Checks one answer of the status that it should have.
     ///
     /// Entries: inclusion proof and checkpoint, and of v1 entry ID and signed entry timestamp.
     /// Consistency: the proof, to the head at the start. Heads: the signature, and that the tree

@@ -1,4 +1,4 @@
-//! The work of a run: one kind of request, or several at random by weight.
+//! What a run does: one kind of request, or several at random by weight.
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,7 +40,7 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    /// Returns its name on the command line.
+    /// Its name on the command line.
     pub(crate) fn name(self) -> String {
         // Unwrap safety: no variant is skipped.
         self.to_possible_value()
@@ -48,12 +48,12 @@ impl Work {
             .unwrap_or_default()
     }
 
-    /// Returns whether it uses up signed entries.
+    /// Whether it uses up signed entries.
     pub(crate) fn writes(self) -> bool {
         matches!(self, Self::WriteV1 | Self::WriteV2 | Self::Batch)
     }
 
-    /// Returns whether it reads the head by v1.
+    /// Whether it reads what v1 says of the head.
     pub(crate) fn reads_v1(self) -> bool {
         matches!(
             self,
@@ -61,12 +61,12 @@ impl Work {
         ) || self.reads_known()
     }
 
-    /// Returns whether it asks for entries by facts about them.
+    /// Whether it asks for entries by what is known of them.
     pub(crate) fn reads_known(self) -> bool {
         matches!(self, Self::EntryByUuid | Self::EntryByHash | Self::Search)
     }
 
-    /// Returns whether it reads tlog-tiles.
+    /// Whether it reads tlog-tiles.
     pub(crate) fn reads_tiles(self) -> bool {
         matches!(self, Self::Checkpoint | Self::Tile | Self::EntriesBundle)
     }
@@ -79,12 +79,12 @@ pub(crate) struct Mix {
 }
 
 impl Mix {
-    /// The kinds of request in it, in the order of the command line.
+    /// The kinds of request in it; their order is that of the command line.
     pub(crate) fn works(&self) -> impl ExactSizeIterator<Item = Work> + '_ {
         self.parts.iter().map(|(work, _)| *work)
     }
 
-    /// Chooses a kind by weight, and returns it with its position in [`Mix::works`].
+    /// Chooses by weight; says which one of [`Mix::works`] it is, too.
     pub(crate) fn pick(&self, random: &mut Random) -> (usize, Work) {
         let mut parts = self.parts.iter().enumerate();
         if let [(work, _)] = *self.parts {
@@ -151,7 +151,7 @@ impl fmt::Display for Mix {
 /// `mix@rate`: a second work in the same run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Beside {
-    /// The kinds of request.
+    /// What it does.
     pub(crate) mix: Mix,
     /// Requests a second.
     pub(crate) rate: u32,

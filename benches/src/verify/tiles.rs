@@ -1,4 +1,4 @@
-//! Verifies tiles and bundles: each of their hashes must be in the tree of a checkpoint.
+//! Tiles and bundles: that each of their hashes is in the tree of a checkpoint.
 
 use std::collections::HashMap;
 use std::num::NonZeroU8;
@@ -10,7 +10,7 @@ use tlog::{Checkpoint, Hash, LeafIndex, TILE_WIDTH, TileId, TilePath, TileResour
 
 use crate::connection::{Connection, Target};
 
-/// Reads the tiles on the way from one tile to the root.
+/// Reads the tiles that lead from one to the root.
 pub(super) struct TileReader {
     connection: Connection,
     target: Target,
@@ -28,8 +28,9 @@ impl TileReader {
         }
     }
 
-    /// Checks that these are the hashes of the full level-0 tile `index` in the tree of `head`. The
-    /// other tiles are read from the log now; they must lead to the root of `head`.
+    /// Checks that these are the hashes of the full level-0 tile `index` in the tree of `head`.
+    /// Other tiles are the log's own, from now; what they lead to is the root of `head`, or the
+    /// check fails.
     pub(super) async fn verify(
         &mut self,
         index: u64,
@@ -62,8 +63,8 @@ impl TileReader {
         )?)
     }
 
-    /// Returns the tile with at least its first `width` hashes. A log may have dropped a partial
-    /// tile that has become full since.
+    /// The tile with at least its first `width` hashes. A log may have dropped a partial tile that
+    /// has been filled since.
     async fn fetch(&mut self, id: TileId, width: usize) -> Result<TileTree> {
         let partial = u8::try_from(width).ok().and_then(NonZeroU8::new);
         for partial in [partial, None] {
@@ -89,7 +90,7 @@ mod tests {
 
     use super::*;
 
-    /// Serves the tiles of a tree; of a partial tile all its hashes.
+    /// Serves the tiles of a tree; of partial ones all that there is.
     async fn serve(mut stream: TcpStream, leaves: &[Hash]) {
         let mut edge = Edge::empty();
         let full = edge.append(leaves);

@@ -4,8 +4,8 @@ use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
 
-/// Returns host and port as the client names them: the target of the request says it in HTTP/2, and
-/// to a proxy; else the header does.
+/// Returns host and port as the client names them. HTTP/2, and requests to a proxy, carry them in
+/// the target; other requests carry them in the header.
 pub fn authority(head: &Parts) -> Option<Authority> {
     let header = || {
         head.headers

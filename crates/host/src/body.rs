@@ -1,5 +1,5 @@
-//! Request bodies: admitted before they are read, bounded while they are, and counted until the
-//! work on them is done.
+//! Request bodies. A body is admitted before it is read, bounded while it is read, and counted
+//! until the work on it is done.
 
 use std::time::Duration;
 
@@ -21,29 +21,30 @@ use crate::peer::Address;
 use crate::receive::{Failure, Pieces, Receiver};
 use crate::refusal::{Reason, Refusal};
 
-/// A flag and a length before each message of gRPC.
+/// Length of the flag and the message length before each gRPC message.
 pub const FRAME_HEADER_BYTES: usize = 5;
 
-/// Takes bodies in within the limits. One per server.
+/// Reads request bodies within the limits. There is one per server.
 pub struct Bodies {
     limit: u64,
     small: Memory,
     large: Memory,
 }
 
-/// A body with its room, which is enough for the body and for what is decoded from it.
+/// A body with its room. The room is enough for the body and for the value decoded from it.
 #[derive(Debug)]
 pub struct Admitted {
     bytes: Bytes,
     room: Room,
 }
 
-/// What was decoded from a body that is not needed any more.
+/// A value decoded from a body, which was dropped.
 #[derive(Debug)]
 pub struct Decoded<T> {
     /// The value.
     pub value: T,
-    /// Its room: keep it as long as the value, or anything that was made from it, is worked on.
+    /// Its room. The caller MUST keep it as long as it works on the value, or on anything made from
+    /// it.
     pub room: Room,
 }
 
@@ -58,7 +59,7 @@ impl Admitted {
         self.room.address()
     }
 
-    /// The body and its room, which whoever keeps the one MUST keep.
+    /// Returns the body and its room. The caller MUST keep the room as long as the body.
     pub fn into_parts(self) -> (Bytes, Room) {
         (self.bytes, self.room)
     }
@@ -67,7 +68,7 @@ impl Admitted {
     ///
     /// # Errors
     ///
-    /// Those of `decode`; then all of the room is given back.
+    /// Returns the error of `decode`. Then the whole room is given back.
     pub fn decode<T, E>(self, decode: impl FnOnce(&[u8]) -> Result<T, E>) -> Result<Decoded<T>, E> {
         let Self { bytes, mut room } = self;
         let value = decode(&bytes)?;
@@ -76,8 +77,8 @@ impl Admitted {
     }
 }
 
-/// Whether a body of this length, or of an unknown one, is large: it waits in a line of its own,
-/// and longer.
+/// Whether a body of this length (`None`: unknown) is large. Large bodies wait in a line of their
+/// own, and longer.
 fn is_large(declared: Option<u64>) -> bool {
     declared.is_none_or(|length| length > SMALL_BODY_BYTES)
 }
@@ -102,7 +103,7 @@ impl Bodies {
         }
     }
 
-    /// Reads a whole body. It is refused from its `Content-Length` alone if that is over the limit.
+    /// Reads a whole body. If its `Content-Length` is over the limit, it is refused unread.
     ///
     /// # Errors
     ///
@@ -141,12 +142,12 @@ impl Bodies {
         }
     }
 
-    /// Reads a body of one gRPC frame, whose own header says how long it is:
+    /// Reads a body of one gRPC frame. The frame's header says how long it is:
     /// [`FRAME_HEADER_BYTES`], of which the last four are the length of the message that follows.
     ///
     /// # Errors
     ///
-    /// As [`Bodies::read`]; a body that is no whole frame is broken.
+    /// As [`Bodies::read`]. A body that is not one whole frame is broken.
     pub async fn read_frame(&self, head: &Parts, body: Body) -> Result<Admitted, Refusal> {
         let mut pieces = Pieces::of(body);
         let mut start = Vec::new();
@@ -173,7 +174,7 @@ impl Bodies {
         }
     }
 
-    /// What receives a body of this length, or of an unknown one.
+    /// Returns the receiver for a body of this length (`None`: unknown).
     fn receiver(&self, head: &Parts, declared: Option<u64>) -> Receiver<'_> {
         let (memory, patience) = match is_large(declared) {
             true => (&self.large, LARGE_ADMISSION_WAIT),
@@ -187,8 +188,8 @@ impl Bodies {
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message).because(Reason::BODY_TOO_LARGE)
     }
 
-    /// Drops the body of a request that is refused unread, so that a client that writes before it
-    /// reads sees why.
+    /// Drops the body of a request that was refused unread, so that a client that writes before it
+    /// reads receives the refusal.
     pub async fn discard(&self, request: Request<Body>) {
         let (head, body) = request.into_parts();
         if !body.is_end_stream() {
@@ -197,7 +198,7 @@ impl Bodies {
     }
 
     /// Drops what the client still sends, in bounds. A client that waits for `100 Continue` has
-    /// sent nothing and is not asked to.
+    /// sent nothing, and is not asked to.
     async fn discard_rest(&self, head: &Parts, mut body: Body) {
         if head.headers.contains_key(EXPECT) {
             return;
@@ -222,7 +223,7 @@ pub fn has_body(request: &Request<Body>) -> bool {
     !request.body().is_end_stream()
 }
 
-/// How long a request may take, but for sending its answer.
+/// Returns how long a request may take until its answer is sent.
 pub fn patience(request: &Request<Body>) -> Duration {
     match has_body(request) {
         true => patience_with(content_length(request.headers())),
@@ -230,7 +231,7 @@ pub fn patience(request: &Request<Body>) -> Duration {
     }
 }
 
-/// The same for one with a body of this length, or of an unknown one.
+/// Returns how long a request with a body of this length (`None`: unknown) may take.
 pub fn patience_with(declared: Option<u64>) -> Duration {
     if is_large(declared) {
         LARGE_REQUEST_TIMEOUT
@@ -239,8 +240,8 @@ pub fn patience_with(declared: Option<u64>) -> Duration {
     }
 }
 
-/// The length that is known before the body is read. Beside a transfer encoding it counts for
-/// nothing (RFC 9112 section 6.3): a client could declare one byte and send as many as it likes.
+/// Returns the length that is known before the body is read. Beside a transfer encoding it is
+/// ignored (RFC 9112 section 6.3): a client could declare one byte and send as many as it likes.
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     if headers.contains_key(TRANSFER_ENCODING) {
         return None;
@@ -275,7 +276,7 @@ fn broken_frame(failure: Failure) -> Refusal {
     }
 }
 
-/// Nothing is unpacked here, so an encoded body could only be misread.
+/// Refuses encoded bodies: nothing is unpacked here, so they could only be misread.
 fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     let is_plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(CONTENT_ENCODING).iter().all(is_plain) {

@@ -1,4 +1,4 @@
-//! A budget of bytes: who wants to hold memory takes a share of it first, and waits in line for it.
+//! A budget of bytes. A request takes a share before it holds memory, and waits in line for it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::refusal::{Reason, Refusal};
 /// Shares are counted in KiB, so that they fit the semaphore's 32 bits up to 4 TiB.
 const UNIT: u64 = 1024;
 
-/// Bytes that may be held at once, given out in the order asked for.
+/// Bytes that may be held at once. Shares are given out in the order of the requests.
 #[derive(Debug)]
 pub struct Budget {
     units: Arc<Semaphore>,
@@ -21,7 +21,7 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// A budget of `bytes`, at most 4 TiB; `held` shows what is given out.
+    /// Makes a budget of `bytes`, at most 4 TiB. `held` shows the bytes of all shares.
     pub fn new(bytes: u64, held: IntGauge) -> Self {
         let total = units(bytes);
         Self {
@@ -35,7 +35,7 @@ impl Budget {
     ///
     /// # Errors
     ///
-    /// 503 if it does not come free within [`ADMISSION_WAIT`].
+    /// 503 if the share does not become free within [`ADMISSION_WAIT`].
     pub async fn admit(&self, bytes: u64) -> Result<Share, Refusal> {
         let wanted = units(bytes).min(self.total);
         match timeout(
@@ -70,7 +70,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// Gives back what is beyond `bytes`.
+    /// Gives back all but `bytes`.
     pub fn shrink_to(&mut self, bytes: u64) {
         let surplus = self
             .permit

@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1 or, where it begins with HTTP/2's preface, HTTP/2 without TLS, which
+//! One connection. It is HTTP/1.1, or HTTP/2 without TLS if it begins with HTTP/2's preface, which
 //! gRPC needs.
 
 use std::convert::Infallible;
@@ -35,20 +35,20 @@ use crate::patience::Patient;
 use crate::peer::Peer;
 use crate::requests::Requests;
 
-/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+/// The first bytes of an HTTP/2 client (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Longest time that a connection which was told to end may take for what it has accepted.
+/// Longest time for the accepted requests of a connection that is being closed.
 const LAST_REQUESTS: Duration = LARGE_REQUEST_TIMEOUT.saturating_add(WRITE_TIMEOUT);
 
-/// What the connections of one listener share.
+/// State that the connections of one listener share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    /// What they serve.
+    /// The routes that they serve.
     pub(crate) router: Router,
     /// The places for their requests.
     pub(crate) requests: Arc<Requests>,
-    /// Once cancelled, connections end when what they accepted is answered.
+    /// Once cancelled, connections end when their accepted requests are answered.
     pub(crate) stop: CancellationToken,
 }
 
@@ -102,10 +102,10 @@ pub(crate) async fn serve(
     served
 }
 
-/// Reads on after the last answer. Bytes that come to a closed socket make the system reset the
+/// Reads on after the last answer. If bytes arrive at a closed socket, the system resets the
 /// connection, and the reset can destroy an answer that the client has not read (RFC 9112 section
-/// 9.6). A client or proxy that announces `Expect: 100-continue` and sends its body all the same is
-/// such a one.
+/// 9.6). It happens with a client or proxy that announces `Expect: 100-continue` and sends its body
+/// all the same.
 async fn linger(stream: &mut (impl AsyncRead + Unpin), client: &Client) {
     let mut rest = stream.take(LINGER_BYTES);
     let mut sink = tokio::io::sink();
@@ -129,7 +129,7 @@ fn count(error: &hyper::Error, permit: &ConnectionPermit) {
     }
 }
 
-/// The first bytes, as few as tell the protocol.
+/// Reads the first bytes, as few as are needed to tell the protocol.
 async fn beginning(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut bytes = [0; PREFACE.len()];
     let mut length = 0;
@@ -142,7 +142,7 @@ async fn beginning(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(bytes[..length].to_vec())
 }
 
-/// Serves HTTP/1.1, and shuts the writing half down in the end.
+/// Serves HTTP/1.1, and finally shuts down the writing half.
 async fn serve_http1<S>(io: &mut TokioIo<S>, client: &Arc<Client>) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -211,16 +211,16 @@ where
     }
 }
 
-/// How a connection ends by the server's will.
+/// How the server ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// What is at work is cut off.
+    /// Requests at work are cut off.
     AtOnce,
-    /// What was accepted is answered.
+    /// Accepted requests are answered.
     AfterRequests,
 }
 
-/// Runs a connection until it ends, or until `ends` says that it shall and it is without work.
+/// Runs a connection until it ends, or until `ends` is ready and no request is at work.
 async fn run<C: Future<Output = hyper::Result<()>>>(
     mut connection: Pin<&mut C>,
     ends: impl Future<Output = End>,
@@ -234,12 +234,12 @@ async fn run<C: Future<Output = hyper::Result<()>>>(
     graceful_shutdown(connection.as_mut());
     let farewell = async {
         if end == End::AfterRequests {
-            // A client that is silent does not confirm the end of an HTTP/2 connection.
+            // A silent client does not confirm the end of an HTTP/2 connection.
             let _: Result<(), _> = timeout(LAST_REQUESTS, permit.idle_for(FAREWELL)).await;
         }
     };
     tokio::select! {
-        // Polled once in any case: it writes the farewell.
+        // The connection is polled at least once, because that writes the farewell.
         biased;
         ended = connection => ended,
         () = farewell => Ok(()),
@@ -256,7 +256,7 @@ struct Client {
 }
 
 impl Client {
-    /// Answers a request; over HTTP/2 the answer must be taken with `patience`.
+    /// Answers a request. Over HTTP/2 the client must receive the answer within `patience`.
     async fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -302,7 +302,7 @@ impl Client {
 }
 
 /// Ends the connection unless the return value is dropped in time. Flow control may hold an answer
-/// back although the connection takes bytes: nobody polls its body then.
+/// back although the connection accepts bytes. Then nothing polls its body.
 fn stall_after(patience: Duration, stalled: CancellationToken) -> DropGuard {
     let taken = CancellationToken::new();
     let guard = taken.clone().drop_guard();
@@ -314,7 +314,7 @@ fn stall_after(patience: Duration, stalled: CancellationToken) -> DropGuard {
     guard
 }
 
-/// What a request holds until its answer is sent.
+/// The places that a request holds until its answer is sent.
 struct Held {
     _admitted: Taken,
     _at_work: AtWork,
@@ -327,7 +327,7 @@ struct Placed {
     _taken: Option<DropGuard>,
 }
 
-/// A piece of an answer. It may wait to be written long after the body came to its end.
+/// A piece of an answer. It may wait to be written long after the body ended.
 struct Piece {
     bytes: Bytes,
     _held: Arc<Held>,

@@ -1,12 +1,12 @@
-//! The open connections of a listener: how many there may be, and which one goes when another
-//! comes.
+//! The open connections of a listener: how many there may be, and which one is closed for a new
+//! one.
 //!
-//! A connection is at work while a request of it holds one of the listener's places for requests,
-//! and idle otherwise, also while its client sends headers. There are fewer places for requests
-//! than for connections, so somebody is always idle, and a newcomer never waits: the longest idle
-//! connection is closed for it. An address that has all the connections it may have gives up its
-//! own, and only so many a second: clients that were closed on and come again at once cost little
-//! more than the accept, so the clients of other addresses do not wait behind them.
+//! A connection is at work while a request of it holds one of the listener's places for requests.
+//! Otherwise it is idle, also while its client sends headers. There are fewer places for requests
+//! than for connections, so some connection is always idle and a new one never waits: the longest
+//! idle one is closed for it. An address at its limit replaces its own connections, and only so
+//! many a second. So clients that reconnect at once after they were closed cost little more than
+//! the accept, and the clients of other addresses do not wait behind them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -20,24 +20,25 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::REPLACED_PER_SECOND;
 use crate::peer::Address;
 
-/// Why the server closed a connection, or did not take it.
+/// Why the server closed or refused a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed {
-    /// No request came within the idle limit.
+    /// No request arrived within the idle limit.
     Idle,
-    /// The longest idle one of all, for a newcomer.
+    /// It was the longest idle one of all, and a new one needed its place.
     ForNewcomer,
-    /// The longest idle one of its address, for a newcomer of that address.
+    /// It was the longest idle one of its address, and a new one of that address needed its place.
     ForSameAddress,
-    /// Not taken: all connections of its address are at work.
+    /// Refused: all connections of its address are at work.
     AddressFull,
-    /// Not taken: its address has all its connections, and gave up as many as it may this second.
+    /// Refused: its address is at its limit, and replaced as many connections as it may this
+    /// second.
     AddressRate,
-    /// Not taken: all connections are at work.
+    /// Refused: all connections are at work.
     Full,
     /// It was open for as long as an HTTP/2 connection may be.
     Age,
-    /// Its client did not take an answer.
+    /// Its client did not receive an answer in time.
     Stalled,
 }
 
@@ -75,11 +76,11 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Makes metrics that nobody sees.
+    /// Makes metrics that are not registered.
     ///
     /// # Errors
     ///
-    /// None in practice: the names are valid.
+    /// Never fails in practice: the names are valid.
     pub(crate) fn new() -> prometheus::Result<Self> {
         let closed = Opts::new(
             "treehead_http_connections_closed_total",
@@ -95,11 +96,11 @@ impl Counts {
         })
     }
 
-    /// Shows them, and the limit beside them.
+    /// Registers them, and the limit beside them.
     ///
     /// # Errors
     ///
-    /// They are registered already.
+    /// A name is taken in `registry`.
     pub(crate) fn register(&self, registry: &Registry, most: Most) -> prometheus::Result<()> {
         let limit = IntGauge::new("treehead_http_connections_limit", "Most open connections")?;
         limit.set(i64::try_from(most.all).unwrap_or(i64::MAX));
@@ -148,7 +149,7 @@ struct Peers {
     replaced: Replaced,
 }
 
-/// The connections that an address gave up for its own newcomers, within a second.
+/// The connections of an address that were replaced by new ones of it within a second.
 #[derive(Debug)]
 struct Replaced {
     since: Instant,
@@ -165,7 +166,8 @@ impl Default for Replaced {
 }
 
 impl Replaced {
-    /// Counts one more, unless there were [`REPLACED_PER_SECOND`] of them within this second.
+    /// Counts one more and returns true, unless there were [`REPLACED_PER_SECOND`] within this
+    /// second.
     fn count_one(&mut self) -> bool {
         if self.since.elapsed() >= Duration::from_secs(1) {
             *self = Self::default();
@@ -271,7 +273,8 @@ impl Connections {
             .get_mut(&address)
             .filter(|peers| peers.open >= self.most.per_address);
         if let Some(peers) = full {
-            // An address that may have all connections is a proxy's: nobody else waits behind it.
+            // An address that may have all connections is a proxy's: no other address waits behind
+            // it.
             let is_limited = self.most.per_address < self.most.all;
             if is_limited && !peers.replaced.count_one() {
                 self.counts.closed(Closed::AddressRate);
@@ -416,7 +419,7 @@ impl State {
     }
 }
 
-/// The right to an open connection; free again on drop.
+/// The right to an open connection. It is given back on drop.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     connections: Arc<Connections>,
@@ -432,12 +435,12 @@ impl ConnectionPermit {
         self.address
     }
 
-    /// Ends when the permit was given to another connection.
+    /// Returns once another connection has got the permit.
     pub(crate) async fn evicted(&self) {
         self.evicted.cancelled().await;
     }
 
-    /// Ends when the connection has been idle for this long, counted from now.
+    /// Returns once the connection has been idle for this long, counted from now.
     pub(crate) async fn idle_for(&self, limit: Duration) {
         let from = Instant::now();
         loop {
@@ -462,7 +465,7 @@ impl ConnectionPermit {
         AtWork(Arc::clone(self))
     }
 
-    /// Counts that the server closes it.
+    /// Counts that the server closes the connection.
     pub(crate) fn closed(&self, why: Closed) {
         self.connections.counts.closed(why);
     }

@@ -1,7 +1,7 @@
 //! Cross-origin requests: which web pages a browser lets read from the server, and write to it.
 //!
-//! By default none. What is public is read by pages of all origins; pages of named origins may
-//! write too.
+//! By default no page may. Pages of all origins may read a public server; pages of named origins
+//! may write too.
 //!
 //! Written by hand: a stock layer answers a refused preflight, and the `Vary` of each answer,
 //! differently from the servers that clients know.
@@ -114,7 +114,8 @@ impl Cors {
         response
     }
 
-    /// Whether a request that writes may come from the page that its browser says, if it says one.
+    /// Whether a request that writes may come from the page that its browser names, if it names
+    /// one.
     pub fn may_write(&self, headers: &HeaderMap) -> bool {
         headers
             .get_all(ORIGIN)
@@ -126,7 +127,7 @@ impl Cors {
         self.origins.iter().any(|named| named.0 == origin)
     }
 
-    /// Whom an answer may be shown to, beside the page's own origin.
+    /// The pages that may read an answer, beside those of the server's own origin.
     fn allowed(&self, access: Access, origin: &HeaderValue) -> Option<HeaderValue> {
         match access {
             _ if self.names(origin) => Some(origin.clone()),
@@ -135,7 +136,7 @@ impl Cors {
         }
     }
 
-    /// 204 in any case; the permissions only if all that is asked for is allowed.
+    /// Returns 204 in any case, with the permissions only if the whole request is allowed.
     fn preflight(&self, path: &str, asked: &HeaderMap) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;

@@ -1,8 +1,8 @@
 //! A pool of units that no address can keep from the others.
 //!
-//! Where units are short, the next ones go to the address that holds least; of those that hold the
-//! same, to the one that was served longest ago. So an address with a thousand requests in line
-//! delays the single request of another by one turn, and not by a thousand.
+//! If units are short, the next ones go to the address that holds least. Among equals, they go to
+//! the one that was served longest ago. So an address with a thousand requests in line delays the
+//! single request of another by one turn, and not by a thousand.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -15,11 +15,11 @@ use crate::peer::Address;
 /// How much an address may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// All that is free. For what comes back soon, such as a turn on a core.
+    /// All that is free. For units that are given back soon, such as a turn on a core.
     TakeAll,
-    /// At most as much as is free before it takes more. One address alone comes to half of the pool
-    /// and n addresses to one part in n+1 each, so that a newcomer finds as much as each of them
-    /// has.
+    /// At most as much as is free before it takes more. One address alone gets up to half of the
+    /// pool, and n addresses get one part in n+1 each. So a new address finds as much as each of
+    /// the others has.
     LeaveRoom,
 }
 
@@ -45,7 +45,7 @@ struct Account {
     held: u64,
     /// Number of the last grant; 0 before the first.
     served: u64,
-    /// Who waits, by number.
+    /// Waiting callers by number.
     line: BTreeMap<u64, Waiter>,
 }
 
@@ -104,8 +104,8 @@ impl Pool {
         })
     }
 
-    /// Takes units, waiting for them in line. The caller MUST bound the wait: more than the rule
-    /// ever allows never comes. A dropped future leaves the line.
+    /// Takes units, and waits for them in line. The caller MUST bound the wait: more than the rule
+    /// ever allows is never granted. A dropped future leaves the line.
     pub async fn take(self: &Arc<Self>, address: Address, units: u64) -> Taken {
         if let Some(taken) = self.try_take(address, units) {
             return taken;
@@ -199,7 +199,7 @@ impl State {
             self.next_number += 1;
             self.free -= waiter.wanted;
             self.waiting -= 1;
-            // Whoever gave up in this moment gives it back: see `Waiting::drop`.
+            // A caller that gave up in this moment gives it back: see `Waiting::drop`.
             let _: Result<(), ()> = waiter.granted.send(());
         }
     }
@@ -240,7 +240,7 @@ impl Drop for Waiting<'_> {
             let left = account.and_then(|account| account.line.remove(&self.number));
             if left.is_some() {
                 state.waiting -= 1;
-                // The one behind it may want less.
+                // The next in line may want less.
                 state.hand_out(self.pool.rule);
                 state.forget_if_unused(self.address);
             }
@@ -252,7 +252,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Units that an address holds; given back on drop.
+/// Units that an address holds. They are given back on drop.
 #[derive(Debug)]
 pub struct Taken {
     pool: Arc<Pool>,
@@ -272,7 +272,7 @@ impl Taken {
         self.units += std::mem::take(&mut more.units);
     }
 
-    /// Gives back what is beyond so many units.
+    /// Gives back all but so many units.
     pub(crate) fn shrink_to(&mut self, units: u64) {
         let surplus = self.units.saturating_sub(units);
         self.units -= surplus;

@@ -1,4 +1,4 @@
-//! Whether the process lives.
+//! The probe of the process.
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};

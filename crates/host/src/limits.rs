@@ -1,5 +1,5 @@
-//! Every bound of a host: constants, each with where it comes from, and [`Limits`], which an
-//! operator may move.
+//! Every bound of a host: constants, each with its derivation, and [`Limits`], which an operator
+//! may change.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ pub const DEFAULT_CONNECTIONS_PER_ADDRESS: usize = DEFAULT_CONNECTIONS / 4;
 /// Default for [`Limits::stop_grace`].
 pub const DEFAULT_STOP_GRACE: Duration = Duration::from_secs(15);
 
-/// Read buffer of a connection, which bounds the request line and headers together (what was read
-/// beyond it with the last piece still counts as within). 431. With 1,000,000 bytes, as many
-/// servers take, [`DEFAULT_CONNECTIONS`] would be 4 GB of headers.
+/// Read buffer of a connection. It bounds the request line and headers together (bytes that were
+/// read beyond it with the last piece still count as within). 431. With 1,000,000 bytes, as many
+/// servers allow, [`DEFAULT_CONNECTIONS`] would be 4 GB of headers.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 /// Header lines of a request. 431.
@@ -33,32 +33,34 @@ pub const MAX_HEADERS: usize = 100;
 /// slow headers too.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time in which a client sends a body. What the server takes to make room does not count.
+/// Longest time in which a client sends a body. Waits of the server for memory do not count. 408.
 /// 408.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Longest pause between two pieces of a body: a sender that stalls gives its share back sooner.
+/// Longest pause between two pieces of a body, so that a stalled sender gives its share back soon.
+/// 408.
 /// 408.
 pub const BODY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Bytes a second that a body brings at least, on average after [`BODY_GRACE`]: a client on a line
-/// of 10 kbit/s still gets an entry in, and one that sends a byte now and then is gone after the
+/// Least rate of a body in bytes a second, on average after [`BODY_GRACE`]. A client on a line of
+/// 10 kbit/s can still send an entry. A client that sends a byte now and then is cut off after the
 /// grace. 408.
 pub const MIN_BODY_RATE: u64 = 1024;
 
-/// Time in which a body may bring nothing: a packet that is lost twice comes after a second and a
-/// half.
+/// Time in which no byte of a body need arrive: a packet that is lost twice arrives after a second
+/// and a half.
 pub const BODY_GRACE: Duration = Duration::from_secs(2);
 
-/// From the first time that a client did not take more of an answer to the end of it. Not renewed
-/// by what it takes meanwhile: a byte now and then would hold the room of an answer for ever.
+/// Time from the first moment in which a client accepts no more of an answer to the end of that
+/// answer. Bytes that it accepts meanwhile do not renew it: with a byte now and then it would hold
+/// the room of an answer for ever.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A whole request, body included, but for sending its answer: [`BODY_TIMEOUT`] and as much again
-/// for the work. 504.
+/// Longest time of a request with its body, without sending its answer: [`BODY_TIMEOUT`] and as
+/// much again for the work. 504.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The same for one with a large body: it may wait twice.
+/// Longest time of a request with a large body, which may wait twice.
 pub const LARGE_REQUEST_TIMEOUT: Duration = REQUEST_TIMEOUT
     .saturating_add(LARGE_ADMISSION_WAIT)
     .saturating_add(LARGE_ADMISSION_WAIT);
@@ -67,116 +69,114 @@ pub const LARGE_REQUEST_TIMEOUT: Duration = REQUEST_TIMEOUT
 /// check. 503.
 pub const ADMISSION_WAIT: Duration = Duration::from_secs(5);
 
-/// The same for one with a large body (above [`SMALL_BODY_BYTES`]), whose bytes meanwhile wait on
-/// the client's side: a check of a package of 30 MiB takes a second or two, so that some sixty that
-/// come at once are all answered.
+/// The same wait for a large body (above [`SMALL_BODY_BYTES`]), whose bytes meanwhile stay with the
+/// client. A check of a package of 30 MiB takes a second or two, so some sixty that arrive at once
+/// are all answered.
 pub const LARGE_ADMISSION_WAIT: Duration = Duration::from_secs(120);
 
-/// Memory that a body takes at most while it is worked on, in its own length: the body itself, and
-/// what is decoded from it (base64 of a package holds three quarters of its length). Then the body
-/// is dropped, before anything is unpacked or checked.
+/// Most memory of a body during the work on it, in multiples of its length: the body itself, and
+/// the value decoded from it (base64 of a package holds three quarters of its length). Then the
+/// body is dropped, before anything is unpacked or checked.
 pub const WORKING_FACTOR: u64 = 2;
 
-/// What a body gets before its first byte; then twice as much each time that it is full. An
-/// ordinary entry fits, and the bodies of 1,500 connections that send nothing have what is kept for
-/// small ones.
+/// Memory of a body before its first byte. It doubles each time that it is full. An ordinary entry
+/// fits in the first step, and the memory for small bodies is enough for 1,500 connections that
+/// send nothing.
 pub const BODY_STEP_BYTES: u64 = 4 * 1024;
 
 /// Bodies up to this size are admitted from a share of their own, so that a few large or slow
 /// uploads cannot keep ordinary entries (some 1 KiB, certificates included) out.
 pub const SMALL_BODY_BYTES: u64 = 64 * 1024;
 
-/// Part of all bytes in flight that is kept for small bodies: one in this many.
+/// One in this many of all bytes in flight is reserved for small bodies.
 pub const SMALL_SHARE: u64 = 8;
 
 /// A refused body is read and dropped up to this many times the body limit, so that a client that
-/// writes before it reads gets to see the refusal; then the connection is closed.
+/// writes before it reads receives the refusal. Then the connection is closed.
 pub const DISCARD_FACTOR: u64 = 2;
 
-/// … and no longer than this.
+/// Longest time in which a refused body is read and dropped.
 pub const DISCARD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A connection that the server closes is read for this many bytes after its last answer: twice the
-/// default limit of a body.
+/// Bytes that are read from a connection after its last answer before the server closes it: twice
+/// the default limit of a body.
 pub const LINGER_BYTES: u64 = 96 << 20;
 
-/// … and no longer than this: a client reads the answer within it, and one that is silent keeps its
-/// place for this long.
+/// Longest time for reading after the last answer. A client reads the answer within it, and a
+/// silent client keeps its place for this long.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Longest request id taken over from a client; a longer one is cut.
+/// Longest request id that is accepted from a client. A longer one is cut.
 pub const MAX_REQUEST_ID_BYTES: usize = 128;
 
-/// Streams of an HTTP/2 connection at once: as many as gRPC clients expect at least. All streams
-/// together take no more places than there are for requests.
+/// Most streams of an HTTP/2 connection at once, the least that gRPC clients expect. All streams
+/// together have no more places than there are for requests.
 pub const MAX_STREAMS: u32 = 100;
 
-/// What an HTTP/2 stream keeps of an answer that its client does not take. One such answer is cut
+/// Buffer of an HTTP/2 stream for an answer that its client does not accept. Such an answer is cut
 /// off after [`WRITE_TIMEOUT`].
 pub const STREAM_BUFFER_BYTES: usize = 64 * 1024;
 
-/// What an HTTP/2 connection sends ahead of what is read: HTTP/2's own default, so that all
+/// Bytes that an HTTP/2 client may send before they are read. It is HTTP/2's own default, so all
 /// connections together have 256 MiB waiting at worst, as much as in HTTP/1.1's buffers.
 pub const HTTP2_WINDOW_BYTES: u32 = 65_535;
 
-/// Silence after which an HTTP/2 connection is asked whether its client is still there, and the
-/// time for the answer.
+/// Silence after which an HTTP/2 connection is pinged, and the time for the answer.
 pub const PING_INTERVAL: Duration = Duration::from_secs(20);
 
-/// An HTTP/2 connection without a request for this long is told to end. Twice [`HEADER_TIMEOUT`],
-/// since gRPC clients keep one connection for all that they do; they connect anew without losing a
-/// request.
+/// An HTTP/2 connection without a request for this long is closed gracefully. It is twice
+/// [`HEADER_TIMEOUT`], because gRPC clients use one connection for all their requests. They
+/// reconnect without losing a request.
 pub const HTTP2_IDLE: Duration = Duration::from_secs(20);
 
-/// How long a connection without work that was told to end may take to confirm it: more than a
-/// round trip around the world, and short enough that a stop of the server takes less than a
-/// second.
+/// Time for a connection without work to confirm that it is being closed: more than a round trip
+/// around the world, and short enough that a stop of the server takes less than a second.
 pub const FAREWELL: Duration = Duration::from_millis(300);
 
-/// An HTTP/2 connection older than this is told to end, as gRPC servers do, so that load spreads
-/// again over several servers; its streams may finish.
+/// An HTTP/2 connection older than this is closed gracefully, as gRPC servers do, so that load
+/// spreads again over several servers. Its streams may finish.
 pub const HTTP2_AGE: Duration = Duration::from_secs(300);
 
 /// Pause after a failed accept (such as too many open files), so that the loop does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Connections that wait in the kernel until they are accepted: the default of `max-connections`,
-/// so that as many may come in one moment as are let in. The kernel takes no more than
+/// so that as many can arrive in one moment as may be open. The kernel allows no more than
 /// `net.core.somaxconn`, 4,096 since Linux 5.4.
 pub const BACKLOG: u32 = DEFAULT_CONNECTIONS as u32;
 
-/// One of this many connections is not for requests at work. Such a connection is idle by
-/// definition, so that the next client can have its place; twice as many as there are probes
+/// One in this many connections is not for requests at work. It is idle by definition, so the next
+/// client can have its place. There are twice as many of them as of probes
 /// ([`CONNECTIONS_PER_PROBE`]), which need no place for requests.
 pub const CONNECTIONS_PER_SPARE: u64 = 32;
 
-/// There is a place for one probe (`/healthz`, `/readyz`) in this many connections, beside the
-/// places for requests.
+/// One in this many connections has a place for a probe (`/healthz`, `/readyz`), beside the places
+/// for requests.
 pub const CONNECTIONS_PER_PROBE: u64 = 64;
 
-/// Connections that an address which has all that it may have replaces within a second by new ones;
-/// more are turned away. One costs some 0.1 ms (a task, and the preface of HTTP/2), so that this is
-/// a fortieth of a core. An address with fewer connections gets new ones without a limit, and so does
-/// a proxy that may have all of them.
+/// Connections that an address at its limit may replace by new ones within a second. Further new
+/// ones are refused. Each costs some 0.1 ms (a task, and the preface of HTTP/2), so all of them
+/// cost a fortieth of a core. An address below its limit may open connections at any rate, and so
+/// may a proxy whose limit is that of all connections.
 pub const REPLACED_PER_SECOND: u32 = 256;
 
-/// Connections to the metrics at once: scrapers, probes, and a curious operator. Idle ones make
-/// room.
+/// Most connections to the metrics at once: scrapers, probes, and a curious operator. Idle ones are
+/// closed for new ones.
 pub const METRICS_CONNECTIONS: usize = 64;
 
-/// Bounds that an operator may move. The others are constants.
+/// Bounds that an operator may change. The others are constants.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Larger request bodies get 413.
     pub body_bytes: u64,
-    /// All request bodies being received or worked on and what is decoded from them, together.
-    /// Requests wait for their share and get 503 when that takes too long. Raised to what one body
-    /// of the largest size needs if it is set lower.
+    /// Memory of all request bodies that are being received or worked on, with the values decoded
+    /// from them. Requests wait for their share, and get 503 if that takes too long. A lower value
+    /// is raised to what one body of the largest size needs.
     pub body_bytes_in_flight: u64,
-    /// Open connections. For one more the longest idle one is closed.
+    /// Most open connections. For one more the longest idle one is closed.
     pub connections: usize,
-    /// Open connections from one IPv4 address or one /64 network of IPv6. For one more the longest
-    /// idle one of that address is closed; if all are at work, the new one gets 503.
+    /// Most open connections from one IPv4 address or one /64 network of IPv6. For one more the
+    /// longest idle one of that address is closed. If all are at work, the new one gets 503.
     pub connections_per_address: usize,
     /// How long a stop waits for requests that were accepted.
     pub stop_grace: Duration,

@@ -1,11 +1,11 @@
-//! Memory for request bodies, taken as their bytes come.
+//! Memory for request bodies, taken as their bytes arrive.
 //!
-//! A body that grows holds memory while it waits for more. Two of them could wait for each other
-//! for ever; here they cannot. Beside the memory for everybody there is a reserve, as large as the
-//! largest body may need in all, and one body at a time has it. A body that gets no more of the
-//! rest waits for the reserve as well. The one that has the reserve never waits again, so it ends
-//! when its client has sent it, or is too slow, and its entry is checked: no check waits for the
-//! memory of bodies. Then the reserve goes to the next. So somebody always goes on, whatever the
+//! A body that grows holds memory while it waits for more, so two of them could wait for each other
+//! for ever. A reserve prevents that. It is as large as the largest body may need, beside the
+//! memory for all bodies, and one body at a time has it. A body that gets no more memory waits for
+//! the reserve as well. The body that has the reserve never waits again. It ends when its client
+//! has sent it or is too slow, and when its entry is checked; no check waits for the memory of
+//! bodies. Then the reserve goes to the next body. So some body always makes progress, whatever the
 //! others hold.
 
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::peer::Address;
 #[derive(Debug)]
 pub(crate) struct Memory {
     bytes: Arc<Pool>,
-    /// One unit, which stands for the whole reserve.
+    /// One unit, which is the whole reserve.
     reserve: Arc<Pool>,
     held: IntGauge,
 }
 
 impl Memory {
-    /// Makes a memory of `all` bytes for bodies that need up to `largest` each; `held` shows what
-    /// is given out.
+    /// Makes a memory of `all` bytes for bodies that need up to `largest` each. `held` shows the
+    /// bytes that are taken.
     pub(crate) fn new(all: u64, largest: u64, held: IntGauge) -> Self {
         Self {
             bytes: Pool::new(all.saturating_sub(largest), Rule::LeaveRoom),
@@ -35,7 +35,7 @@ impl Memory {
         }
     }
 
-    /// Makes room of nothing, which can grow.
+    /// Makes empty room, which can grow.
     pub(crate) fn room(&self, address: Address) -> Room {
         Room {
             address,
@@ -67,12 +67,12 @@ impl Memory {
     }
 }
 
-/// The memory of one body; given back on drop.
+/// The memory of one body. It is given back on drop.
 #[derive(Debug)]
 pub struct Room {
     address: Address,
     bytes: u64,
-    /// What of it is not from the reserve.
+    /// The part of it that is not from the reserve.
     shared: Option<Taken>,
     reserve: Option<Taken>,
     held: IntGauge,
@@ -84,7 +84,7 @@ impl Room {
         self.address
     }
 
-    /// Gives back what is beyond `bytes`, and the reserve if the rest suffices.
+    /// Gives back all but `bytes`, and the reserve if the rest is enough.
     pub(crate) fn shrink_to(&mut self, bytes: u64) {
         let less = self.bytes.saturating_sub(bytes);
         self.bytes -= less;

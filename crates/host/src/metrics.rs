@@ -10,10 +10,10 @@ use prometheus::{
 use crate::refusal::Reason;
 use crate::route::{Access, Route};
 
-/// Label of requests that no route took.
+/// Label of requests without a route.
 pub(crate) const UNMATCHED: &str = "unmatched";
 
-/// The answers that say that the server, and not the client, is at fault.
+/// The statuses of faults of the server, not of the client.
 const FAILURES: [StatusCode; 3] = [
     StatusCode::INTERNAL_SERVER_ERROR,
     StatusCode::SERVICE_UNAVAILABLE,
@@ -27,12 +27,12 @@ pub const SECONDS: [f64; 17] = [
     15.0, 60.0,
 ];
 
-/// Makes the counter of requests turned away. Each of the reasons that every role has, and of the
-/// role's `own`, begins at 0: a series that is born with its first refusal shows no increase.
+/// Makes the counter of refused requests. Each reason of every role, and each of the role's `own`,
+/// begins at 0, because a series that begins with its first refusal shows no increase.
 ///
 /// # Errors
 ///
-/// None in practice: the name is valid.
+/// Never fails in practice: the name is valid.
 pub fn refused_requests(own: &[Reason]) -> prometheus::Result<IntCounterVec> {
     let refused = Opts::new(
         "treehead_http_refused_total",
@@ -82,13 +82,13 @@ impl BodyBytes {
 pub struct Metrics {
     durations: HistogramVec,
     requests: IntCounterVec,
-    /// Requests turned away, by [`Reason`].
+    /// Requests refused to keep a bound, by [`Reason`].
     pub refused: IntCounterVec,
     /// Memory of request bodies.
     pub body_bytes: BodyBytes,
     /// Requests being worked on.
     pub requests_in_flight: IntGauge,
-    /// Requests that ended in a bug of ours.
+    /// Requests that ended in a bug of this program.
     pub panics: IntCounter,
 }
 
@@ -150,13 +150,13 @@ impl Metrics {
         registry.register(Box::new(self.panics.clone()))
     }
 
-    /// Counts a request that was turned away.
+    /// Counts a request that was refused to keep a bound.
     pub fn refused(&self, reason: Reason) {
         self.refused.with_label_values(&[reason.label()]).inc();
     }
 
-    /// Counts an answer. `route` is the one that took the request, if any; `method` MUST come from
-    /// a closed set.
+    /// Counts an answer. `route` is the route of the request, if any. `method` MUST come from a
+    /// closed set.
     pub fn answer(
         &self,
         route: Option<Route>,

@@ -1,5 +1,5 @@
-//! What is seen of each request: its id, its place among those in flight, one line in the access
-//! log, one observation.
+//! Observation of requests: the request id, the count of requests in flight, one line in the access
+//! log, and the metrics.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use crate::peer::Peer;
 use crate::refusal::Reason;
 use crate::route::{Outcome, Route, Visibility};
 
-/// The header that a request id is taken from, and sent back in: so a client can name its request
-/// to those who read the log.
+/// The header in which a request id is received and sent back, so that a client can name its
+/// request to the readers of the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Makes request ids.
@@ -40,9 +40,9 @@ impl RequestIds {
         }
     }
 
-    /// The client's id if it sent one of visible ASCII, cut to a length; else a new one. A proxy's
-    /// id thus goes through; one that a client made up can be confused with others of its own only,
-    /// as the address stands beside it in the log.
+    /// Returns the client's id, cut to a length, if it sent one of visible ASCII; else a new one.
+    /// So the id of a proxy is kept. A client that invents ids can confuse only its own requests,
+    /// because the log names the address beside the id.
     fn of(&self, headers: &HeaderMap) -> String {
         let sent = headers
             .get(&REQUEST_ID)
@@ -84,7 +84,7 @@ impl Observer {
         request: Request,
         next: impl FnOnce(Request) -> Answer,
     ) -> Response {
-        // On the level of errors, so that whatever is logged in it carries the id.
+        // The span has the level of errors, so that every line logged in it carries the id.
         let id = self.request_ids.of(request.headers());
         let span = tracing::error_span!("request", id);
         let seen = Seen::new(&self.metrics, &request);
@@ -124,7 +124,7 @@ impl Seen {
             metrics: Arc::clone(metrics),
             started: Instant::now(),
             method: request.method().clone(),
-            // Without the query, which may hold a key.
+            // The path is without the query, which may hold a key.
             path: request.uri().path().to_owned(),
             peer: request.extensions().get().map(|Peer(address)| *address),
             is_answered: false,

@@ -1,4 +1,4 @@
-//! A connection that gives up on a peer that takes too long to take what is written.
+//! A connection that gives up on a peer that does not read what is written.
 
 use std::future::Future as _;
 use std::io::{self, IoSlice};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// Fails writes with [`io::ErrorKind::TimedOut`] a time after the first one that had to wait,
+/// Fails writes with [`io::ErrorKind::TimedOut`] some time after the first one that had to wait,
 /// unless all was written and flushed meanwhile.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {

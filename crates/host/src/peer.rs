@@ -8,13 +8,13 @@ use http::Extensions;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// The address that limits per address count by: an IPv4 address, or the /64 network of an IPv6
-/// address, since whoever has one address of such a network has all of them.
+/// The address by which limits count: an IPv4 address, or the /64 network of an IPv6 address,
+/// because the owner of one address of such a network has all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Address(IpAddr);
 
 impl Address {
-    /// The one of a request without a [`Peer`], which came from this process.
+    /// The address of a request without a [`Peer`]: it is from this process.
     const OURS: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
     /// Returns the address that a request came from.

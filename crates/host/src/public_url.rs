@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use http::Uri;
 
-/// `http://` or `https://`, a host, and a port where it is not the usual one. No path: the first
-/// line of a v2 checkpoint is the host name alone, and clients compare the two.
+/// A URL of `http://` or `https://`, a host, and a port if it is not the usual one. It has no path:
+/// the first line of a v2 checkpoint is the host name alone, and clients compare the two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     scheme: &'static str,
@@ -78,7 +78,7 @@ impl FromStr for PublicUrl {
     }
 }
 
-/// Hides the user name and the password of a text that may be a URL.
+/// Hides the user name and the password in a text that may be a URL.
 pub(crate) fn without_credentials(text: &str) -> String {
     let Some((before, after)) = text.rsplit_once('@') else {
         return text.to_owned();

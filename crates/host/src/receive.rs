@@ -1,4 +1,4 @@
-//! Receiving a request body: in pieces, each in its time, into memory that grows with it.
+//! Receives a request body in pieces, each within its time, into memory that grows with the body.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use crate::limits::{
 use crate::memory::{Memory, Room};
 use crate::peer::Address;
 
-/// Why a body did not come in.
+/// Why a body was not received.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// It is longer than it may be. The rest was not read.
     TooLarge(Body),
     /// No memory came free in time. The rest was not read.
     NoRoom(Body),
-    /// It came too slowly.
+    /// It arrived too slowly.
     Slow,
-    /// It ended before its end.
+    /// It ended early.
     Broken,
 }
 
-/// A body that is being received, by what its client owes: a piece within [`BODY_PAUSE`], on
-/// average [`MIN_BODY_RATE`], all of it within [`BODY_TIMEOUT`]. While nobody asks for a piece no
-/// time runs.
+/// A body that is being received. Its client must send a piece within [`BODY_PAUSE`], on average
+/// [`MIN_BODY_RATE`], and all of it within [`BODY_TIMEOUT`]. The time runs only while a piece is
+/// awaited.
 pub(crate) struct Pieces {
     body: Body,
     received: u64,
@@ -36,7 +36,7 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Receives this body.
+    /// Makes the receiver of a body.
     pub(crate) fn of(body: Body) -> Self {
         Self {
             body,
@@ -45,7 +45,7 @@ impl Pieces {
         }
     }
 
-    /// Receives the next piece; none at the end.
+    /// Receives the next piece. Returns `None` at the end.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Pieces {
                 .map_err(|_| Failure::Slow)?;
             self.waited += started.elapsed();
             let Some(frame) = frame else { return Ok(None) };
-            // Trailers carry nothing here.
+            // Trailers are ignored.
             if let Ok(piece) = frame.map_err(|_| Failure::Broken)?.into_data() {
                 self.received += piece.len() as u64;
                 return Ok(Some(piece));
@@ -78,7 +78,7 @@ pub(crate) struct Receiver<'a> {
     memory: &'a Memory,
     room: Room,
     bytes: Vec<u8>,
-    /// What `room` was made for.
+    /// Bytes that `room` was made for.
     capacity: u64,
     /// How long it may still wait for memory.
     patience: Duration,
@@ -95,8 +95,8 @@ impl<'a> Receiver<'a> {
         }
     }
 
-    /// Receives a whole body of at most `most` bytes, which begins with `start`. Memory for its
-    /// first bytes is there before the client is asked for any (`100 Continue`).
+    /// Receives a whole body of at most `most` bytes, which begins with `start`. The memory for its
+    /// first bytes is taken before the client is asked for any (`100 Continue`).
     ///
     /// # Errors
     ///
@@ -137,8 +137,9 @@ impl<'a> Receiver<'a> {
         Ok((Bytes::from(self.bytes), self.room))
     }
 
-    /// Makes room for so many bytes; none if it did not come in time. Moving what is there takes
-    /// both, the old and the new: no more than [`WORKING_FACTOR`] times the new.
+    /// Makes room for so many bytes. Returns `None` if it did not become free in time. Moving the
+    /// bytes takes the old and the new memory at once, together at most [`WORKING_FACTOR`] times
+    /// the new.
     async fn grow(&mut self, capacity: u64) -> Option<()> {
         let started = Instant::now();
         let growing = self.memory.grow(&mut self.room, capacity * WORKING_FACTOR);

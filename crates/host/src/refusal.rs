@@ -11,8 +11,7 @@ pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The reason of a refusal that keeps a bound. A role may have reasons of its own; see
 /// [`crate::refused_requests`].
 ///
-/// In the extensions of an answer it makes [`crate::Observer`] count the request among the refused
-/// ones.
+/// In the extensions of an answer, it makes [`crate::Observer`] count the request as refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reason(&'static str);
 
@@ -25,13 +24,13 @@ impl Reason {
     pub const BODY_TIMEOUT: Self = Self("body-timeout");
     /// 503: no memory for an answer.
     pub const ANSWER_BUDGET: Self = Self("answer-budget");
-    /// 503: the listener works on as many requests as it may.
+    /// 503: the listener already works on as many requests as it may.
     pub const REQUESTS: Self = Self("requests");
     /// 504: it took too long.
     pub const TIMEOUT: Self = Self("timeout");
     /// 414.
     pub const URI: Self = Self("uri");
-    /// 400: the Host header is absent, malformed or there twice.
+    /// 400: the Host header is absent, malformed or repeated.
     pub const HOST: Self = Self("host");
     /// 417.
     pub const EXPECT: Self = Self("expect");
@@ -63,7 +62,7 @@ impl Reason {
     }
 }
 
-/// Why a request is not done. The text is for the client.
+/// A refusal of a request. The text is for the client.
 #[derive(Clone, Debug)]
 pub struct Refusal {
     /// HTTP status.
@@ -72,7 +71,7 @@ pub struct Refusal {
     pub message: String,
     /// Seconds to wait before the request is repeated, at least 1.
     pub retry_after_seconds: Option<u64>,
-    /// The bound that it keeps.
+    /// The bound that the refusal keeps.
     pub reason: Option<Reason>,
 }
 
@@ -83,7 +82,7 @@ struct Body<'a> {
 }
 
 impl Refusal {
-    /// Makes a refusal that a repetition would meet again.
+    /// Makes a refusal that a retry would get again.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -111,7 +110,7 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Unknown error")
     }
 
-    /// The same, counted among the requests turned away.
+    /// Returns the refusal, counted under a reason.
     pub fn because(self, reason: Reason) -> Self {
         Self {
             reason: Some(reason),
@@ -120,8 +119,8 @@ impl Refusal {
     }
 }
 
-/// One line that ends with a line end if the request may be repeated, and without one if not:
-/// clients know both forms.
+/// The body ends with a line end if the request may be retried, and without one if not. Clients
+/// know both forms.
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = Body {

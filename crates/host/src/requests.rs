@@ -1,4 +1,4 @@
-//! What stands before every request of a listener, whatever it serves: strict heads, and a place.
+//! Checks before every request of a listener, whatever it serves: a strict head, and a place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,8 +93,8 @@ impl Requests {
     }
 }
 
-/// Refuses heads that a proxy in front may read otherwise than this server, and expectations that
-/// nobody here meets.
+/// Refuses heads that a proxy in front may read differently from this server, and expectations that
+/// this server does not meet.
 fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     check_host(request)?;
     // RFC 9110 section 10.1.1. There is one expectation, in any case.
@@ -106,8 +106,8 @@ fn check_head<B>(request: &Request<B>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// RFC 9112 section 3.2: exactly one Host in HTTP/1.1, and a valid one. RFC 9113 section 8.3.1:
-/// where HTTP/2 has one beside `:authority`, they are the same.
+/// RFC 9112 section 3.2: HTTP/1.1 has exactly one Host, and a valid one. RFC 9113 section 8.3.1: if
+/// HTTP/2 has one beside `:authority`, they are equal.
 fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
     let refuse =
         |message: &str| Err(Refusal::new(StatusCode::BAD_REQUEST, message).because(Reason::HOST));

@@ -1,4 +1,4 @@
-//! What a router says of the request that it took.
+//! The route of a request, as its router reports it.
 
 use http::StatusCode;
 
@@ -21,17 +21,17 @@ impl Access {
     }
 }
 
-/// Where requests of a route stand in the access log.
+/// The level of a route's requests in the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Visibility {
     /// On the level INFO.
     Info,
-    /// On the level DEBUG: there are so many of them that they would fill the log.
+    /// On the level DEBUG: there are so many that they would fill the log.
     Debug,
 }
 
-/// The route that took a request, in the extensions of its answer: for metrics, the access log and
-/// CORS.
+/// The route of a request, in the extensions of its answer. Metrics, the access log and CORS read
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub struct Route {
     /// Name of the operation.
@@ -40,11 +40,11 @@ pub struct Route {
     pub path: &'static str,
     /// Whether the operation changes what is stored.
     pub access: Access,
-    /// Where its requests stand in the access log.
+    /// The level of its requests in the access log.
     pub visibility: Visibility,
 }
 
-/// The HTTP status that stands for an answer of gRPC, where all answers have 200; in the extensions
-/// of the answer.
+/// The HTTP status that an answer of gRPC corresponds to, in the extensions of the answer. All
+/// answers of gRPC have 200.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome(pub StatusCode);

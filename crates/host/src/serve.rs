@@ -23,7 +23,7 @@ use crate::metrics::refused_requests;
 use crate::peer::{Address, Peer};
 use crate::requests::Requests;
 
-/// The answer to a connection that is not taken.
+/// The answer to a refused connection.
 const TURNED_AWAY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n\
     Retry-After: 1\r\nConnection: close\r\nContent-Length: 45\r\n\r\n\
@@ -38,31 +38,31 @@ pub enum ServeError {
     /// A listener ended although nothing asked for it: a bug.
     #[error("{0} ended abnormally")]
     Ended(&'static str),
-    /// The grace of the stop ran out; the answers of some requests were cut off. What they appended
-    /// may be in the log.
+    /// The grace of the stop ran out, and the answers of some requests were cut off. The entries
+    /// that they appended may be in the log.
     #[error("some requests were not answered within the {0:?} that a stop waits")]
     Unfinished(Duration),
 }
 
-/// What is served.
+/// A role to serve, with its routes, metrics and limits.
 #[derive(Debug)]
 pub struct Role {
     /// The routes for clients.
     pub router: Router,
     /// The routes for operators beside `/metrics` and `/healthz`.
     pub beside_metrics: Router,
-    /// The paths of probes in `router`, for which requests have places of their own.
+    /// The paths of probes in `router`. Their requests have places of their own.
     pub probe_paths: &'static [&'static str],
-    /// Where the metrics of connections are registered, and what `/metrics` shows.
+    /// The registry for the metrics of connections. `/metrics` shows it.
     pub metrics: Registry,
-    /// Counts requests turned away, see [`crate::refused_requests`].
+    /// Counts refused requests, see [`crate::refused_requests`].
     pub refused: IntCounterVec,
     /// Bounds of connections.
     pub limits: Limits,
 }
 
-/// Serves a role until `shutdown` is ready. Then takes no more connections, finishes the requests
-/// that were accepted (in bounds), awaits `stopped`, and last of all ends the metrics.
+/// Serves a role until `shutdown` is ready. Then accepts no more connections, finishes the requests
+/// that were accepted (in bounds), awaits `stopped`, and finally ends the metrics.
 ///
 /// # Errors
 ///
@@ -108,7 +108,7 @@ fn connection_counts(registry: &Registry, limits: &Limits) -> prometheus::Result
     Ok(counts)
 }
 
-/// The listener of the metrics. What it turns away is not counted.
+/// Makes the listener of the metrics. Its refusals are not counted.
 fn metrics_listening(
     listener: TcpListener,
     registry: &Registry,
@@ -118,7 +118,7 @@ fn metrics_listening(
     registry.register(Box::new(
         prometheus::process_collector::ProcessCollector::for_self(),
     ))?;
-    // One scraper may be all that there is.
+    // One scraper may have all connections.
     let most = Most {
         all: METRICS_CONNECTIONS,
         per_address: METRICS_CONNECTIONS,
@@ -162,7 +162,7 @@ async fn listen(
         .is_ok_and(|drained| drained == Drained::Completely);
     stopped.await;
     stop_metrics.cancel();
-    // Nobody waits for the last scrape.
+    // The last scrape is not awaited.
     drop(metrics.await);
     if finished {
         Ok(())
@@ -222,8 +222,7 @@ impl Listening {
             let connection = connection::serve(stream, Peer(peer), place, shared);
             let given_up = given_up.child_token();
             tasks.spawn(async move {
-                // How a connection ends is its client's business: resets and time-outs are daily
-                // bread.
+                // Resets and time-outs of clients are ordinary.
                 if let Some(Err(error)) = given_up.run_until_cancelled(connection).await {
                     tracing::debug!(%error, %peer, "connection");
                 }
@@ -240,8 +239,8 @@ impl Listening {
         }
     }
 
-    /// The next connection. An accept fails for reasons that pass (a client that left, too many
-    /// open files).
+    /// Returns the next connection. An accept fails for reasons that pass (a client that left, too
+    /// many open files).
     async fn accept(&self) -> (TcpStream, std::net::SocketAddr) {
         loop {
             match self.listener.accept().await {
@@ -255,7 +254,7 @@ impl Listening {
     }
 }
 
-/// Says why a connection is not taken, as far as its socket takes it at once.
+/// Answers a refused connection, as far as its socket accepts the bytes at once.
 fn turn_away(stream: TcpStream) {
     let said = stream
         .into_std()

@@ -1,4 +1,4 @@
-//! Whether an operation may be done here: asked first by every API, before a body is read.
+//! Admission of operations. Every API checks it first, before a body is read.
 
 use host::Access;
 use http::HeaderMap;
@@ -6,24 +6,24 @@ use http::HeaderMap;
 use crate::app::App;
 use crate::operation::Operation;
 
-/// Why an operation is not done here.
+/// Why this server does not do an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed {
     /// The operator left it out of `enabled-api-endpoints`.
     SwitchedOff,
-    /// It writes, and this server only reads.
+    /// It writes, and this server is read-only.
     ReadOnly,
-    /// It writes, and comes from a web page that may not write.
+    /// It writes, and a browser sent it for a web page that may not write.
     ForeignPage,
 }
 
-/// What a browser is told that writes for a page of another origin.
+/// The refusal of a write that a browser sends for a page of another origin.
 pub(crate) const FOREIGN_PAGE: &str = "web pages of this origin may not write to this log";
 
-/// Lets an operation in, or says why not.
+/// Admits an operation, or returns why not.
 ///
-/// Browsers send some requests that write without asking first, so that CORS does not keep them
-/// out: what they name as the origin of the page does.
+/// Browsers send some writing requests without asking first, so CORS does not stop them. The origin
+/// of the page, which the browser names, does.
 pub(crate) fn admit(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), Closed> {
     if !app.operations.have(operation) {
         return Err(Closed::SwitchedOff);

@@ -4,7 +4,7 @@ use host::{Refusal, Share};
 
 use crate::app::App;
 
-/// The most that one entry of this log takes in an answer.
+/// Returns the most bytes of one entry of this log in an answer.
 pub(crate) fn entry_bytes(app: &App) -> u64 {
     let beyond_tiles = app
         .ledger
@@ -14,16 +14,16 @@ pub(crate) fn entry_bytes(app: &App) -> u64 {
     app.attestations.room_of_entry() + u64::from(beyond_tiles) * 4 / 3
 }
 
-/// Room for an answer of up to `bytes`, to be taken before the answer is made.
+/// Takes room for an answer of up to `bytes`. It MUST be taken before the answer is made.
 ///
 /// # Errors
 ///
-/// 503 if no room came free in time.
+/// 503 if no room becomes free in time.
 pub(crate) async fn room(app: &App, bytes: u64) -> Result<Share, Refusal> {
     app.answers.admit(bytes).await
 }
 
-/// The same for an answer of a search.
+/// Takes room for an answer of a search.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// A text that was made within `share`, of which it keeps its length.
+    /// Returns a text that was made within `share`, and keeps as much of the share as its length.
     pub(crate) fn new(text: String, mut share: Share) -> Self {
         share.shrink_to(text.len() as u64);
         Self {

@@ -1,4 +1,4 @@
-//! What every handler shares.
+//! The state that all handlers share.
 
 use std::sync::Arc;
 
@@ -25,9 +25,9 @@ use crate::verification::Verifier;
 pub(crate) struct App {
     /// The log.
     pub(crate) ledger: Ledger,
-    /// Which entries are admitted.
+    /// The policy that entries must meet.
     pub(crate) policy: Arc<entry::Policy>,
-    /// Which operations there are.
+    /// The operations that are switched on.
     pub(crate) operations: Operations,
     /// Whether every write is refused.
     pub(crate) read_only: bool,
@@ -35,19 +35,19 @@ pub(crate) struct App {
     pub(crate) cors: Cors,
     /// Which attestations are kept and shown.
     pub(crate) attestations: Attestations,
-    /// Takes request bodies in.
+    /// Reads request bodies.
     pub(crate) bodies: Bodies,
-    /// What answers of entries may take.
+    /// Memory for answers that show entries.
     pub(crate) answers: Budget,
-    /// What answers of searches may take.
+    /// Memory for answers of searches.
     pub(crate) search_answers: Budget,
-    /// What entry bundles may take.
+    /// Memory for entry bundles.
     pub(crate) bundles: Budget,
     /// Entry bundles that were compressed.
     pub(crate) gzip_bundles: GzipBundles,
     /// The newest heads as they are shown.
     pub(crate) log_info: HeadsText,
-    /// What is said of entries that are there already.
+    /// The answer to entries that are in the log already.
     pub(crate) duplicates: Duplicates,
     /// Runs checks.
     pub(crate) verifier: Verifier,
@@ -59,7 +59,7 @@ pub(crate) struct App {
     pub(crate) observer: Observer,
     /// The OpenAPI document.
     pub(crate) swagger: Bytes,
-    /// What the trust material says beside the trees.
+    /// The trust material beside the trees.
     pub(crate) trust: TrustSettings,
 }
 
@@ -111,7 +111,7 @@ impl App {
         })
     }
 
-    /// The time that expiry is judged by.
+    /// Returns the time for checks of expiry.
     pub(crate) fn now(&self) -> UnixSeconds {
         UnixSeconds(self.ledger.clock().unix_millis().div_euclid(1_000))
     }

@@ -1,4 +1,4 @@
-//! Which attestations are kept, and shown.
+//! The attestations that are kept and shown.
 
 use crate::limits::MAX_ENTRY_ANSWER_BYTES;
 
@@ -9,21 +9,21 @@ pub(crate) struct Attestations {
 }
 
 impl Attestations {
-    /// None at all: what those get to see who just sent an entry.
+    /// No attestations: the answer to a client that just sent an entry.
     pub(crate) const NONE: Self = Self { largest: 0 };
 
-    /// Those of up to so many bytes.
+    /// Attestations of up to so many bytes.
     pub(crate) fn up_to(largest: u64) -> Self {
         Self { largest }
     }
 
-    /// Whether this is one of them. One that was kept while more were is not shown either: answers
-    /// are made in room of a known size.
+    /// Whether this attestation is kept and shown. One that was kept under a larger limit is not
+    /// shown any more, because answers are made in room of a known size.
     pub(crate) fn takes(self, data: &[u8]) -> bool {
         data.len() as u64 <= self.largest && !data.is_empty()
     }
 
-    /// What an entry takes at most in an answer.
+    /// Returns the most bytes of an entry in an answer.
     pub(crate) fn room_of_entry(self) -> u64 {
         MAX_ENTRY_ANSWER_BYTES + self.largest.div_ceil(3) * 4
     }

@@ -60,8 +60,8 @@ impl GzipBundles {
         ))
     }
 
-    /// Returns the bundle in gzip, or nothing if a bug kept it from being made. Its room goes with
-    /// the work, which a client that leaves does not end.
+    /// Returns the bundle in gzip, or `None` if a bug kept it from being made. Its room is held by
+    /// the work, which continues when a client leaves.
     pub(crate) async fn of(
         &self,
         tree: TreeId,

@@ -8,17 +8,18 @@ use crate::operation::Operation;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operations(Vec<Operation>);
 
-/// A name that is not one of an operation.
+/// A name that is not the name of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not an operation; known are {known}", known = Operations::names().join(", "))]
 pub struct UnknownOperation(String);
 
 impl Operations {
-    /// Those with these names. All others that can be switched off are answered with 501.
+    /// Returns the operations with these names. The other operations that can be switched off are
+    /// answered with 501.
     ///
     /// # Errors
     ///
-    /// A name that is not one of [`Operations::names`].
+    /// A name is not one of [`Operations::names`].
     pub fn from_names<Name: AsRef<str>>(
         names: impl IntoIterator<Item = Name>,
     ) -> Result<Self, UnknownOperation> {
@@ -56,7 +57,7 @@ impl Operations {
 }
 
 impl Default for Operations {
-    /// All of them.
+    /// Returns all operations that can be switched off.
     fn default() -> Self {
         Self(switchable().collect())
     }

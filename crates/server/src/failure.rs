@@ -10,17 +10,17 @@ use ledger::{AppendError, ReadError};
 
 use crate::metrics;
 
-/// When to come back if the database is away: about as long as a restart takes.
+/// When a client should retry while the database is unavailable: about as long as its restart
+/// takes.
 const DATABASE_RETRY_SECONDS: u64 = 5;
 
-/// When to come back if the server is stopping: about as long as its restart takes.
+/// When a client should retry while the server is stopping: about as long as its restart takes.
 const STOPPING_RETRY_SECONDS: u64 = 5;
 
-/// When to come back to a log that cannot write until an operator acts.
+/// When a client should retry while the log cannot write until an operator acts.
 const OPERATOR_RETRY_SECONDS: u64 = 60;
 
-/// Returns what a client is told of a failed read, in Rekor's words; what failed goes to the log
-/// only.
+/// Returns the refusal of a failed read, in Rekor's words. The cause goes only to the log lines.
 pub(crate) fn read_failure(error: &ReadError) -> Refusal {
     match error {
         ReadError::Store(
@@ -50,8 +50,7 @@ pub(crate) fn read_failure(error: &ReadError) -> Refusal {
     }
 }
 
-/// Returns what a client is told of an entry that was not appended; why the log cannot write goes
-/// to the log lines only.
+/// Returns the refusal of an entry that was not appended. The cause goes only to the log lines.
 pub(crate) fn append_failure(error: AppendError) -> Refusal {
     match &error {
         AppendError::LeafTooLarge { .. } | AppendError::Refused(_) => {
@@ -65,7 +64,8 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
         }
     }
     match error {
-        // A third of the keys of people who sign one another's keys do not fit.
+        // The most frequent cause: a third of the keys of people who sign one another's keys do not
+        // fit.
         AppendError::LeafTooLarge { .. } => invalid_entry(format!(
             "{error}: most often because of the key, which should go without the signatures of others \
              (gpg --export --armor --export-options export-minimal) and without certificates that are not needed"

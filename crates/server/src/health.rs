@@ -1,4 +1,4 @@
-//! Whether the log can do its work. Whether the process lives is said by the host.
+//! The readiness probe: whether the log can do its work. The host has the probe of the process.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::limits::READY_TIMEOUT;
 pub(crate) const PATHS: &[&str] = &["/healthz", "/readyz"];
 
 const SERVING: &str = "{\"status\":\"SERVING\"}\n";
-/// Ready for all that a read-only server does.
+/// Ready for everything that a read-only server does.
 const SERVING_READS: &str = "{\"status\":\"SERVING\",\"readOnly\":true}\n";
 const NOT_SERVING: &str = "{\"status\":\"NOT_SERVING\"}\n";
 

@@ -1,7 +1,6 @@
-//! Intake of an entry, the same by every API: verify it, append it, prove it.
+//! Intake of an entry, the same for every API: verify it, append it, prove it.
 //!
-//! A batch goes the same way, but hands its entries to the ledger itself, so that single ones come
-//! first.
+//! A batch does the same, but appends its entries itself, so that single ones come first.
 
 use std::sync::Arc;
 
@@ -29,7 +28,7 @@ pub(crate) async fn append(app: &App, verified: VerifiedEntry) -> Result<Appende
     app.ledger.append(new_entry(app, verified)).await
 }
 
-/// Returns a verified entry as the ledger takes it: the one way into the log.
+/// Returns a verified entry in the ledger's form: the one way into the log.
 pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> NewEntry {
     let kind = verified.kind().to_owned();
     let (leaf_bytes, index_keys, attestation) = verified.into_parts();

@@ -1,14 +1,14 @@
-//! Every bound of the log's API that is not a setting, each with where it comes from. Those of
+//! Every bound of the log's API that is not a setting, each with its derivation. The bounds of
 //! connections, requests and bodies are in [`host::limits`].
 
 use std::time::Duration;
 
-/// Longest path and query together. An entry ID has 80 digits; what is longer than this is no
-/// request of this API. 414.
+/// Longest path and query together. An entry ID has 80 digits, so a longer target is not a request
+/// of this API. 414.
 pub const MAX_URI_BYTES: usize = 4 * 1024;
 
-/// Checks of bodies up to this size run in the request's own task, unless the kind is a heavy one:
-/// entries with a key (1 KiB) or a usual certificate (some 2 KiB). What is larger may take longer.
+/// Checks of bodies up to this size run in the request's own task, unless the kind is a heavy one.
+/// Entries with a key (1 KiB) or a usual certificate (some 2 KiB) fit; larger ones may take longer.
 pub const LIGHT_BODY_BYTES: u64 = 4 * 1024;
 
 /// Entries of one `retrieve`, over its three lists and in each, as in Rekor.
@@ -17,12 +17,12 @@ pub const MAX_RETRIEVE: usize = 10;
 /// Entries of one batch: about a round of the ledger, and an answer of 3 to 4 MB.
 pub const MAX_BATCH: usize = 1_000;
 
-/// Entries of one batch that are checked ahead of those that go into the queue, and results that
-/// are made at once: enough for all cores, of which all batches together take so many as one.
+/// Entries of one batch that are checked ahead of the queue, and results that are made at once.
+/// Enough to keep all cores busy. All batches together may use as many as one batch alone.
 pub const MAX_BATCH_AHEAD: usize = 64;
 
-/// Entries of one batch that are in the ledger's queue at once: a sixteenth of a round, so that a
-/// batch alone still fills rounds that cost less for their commit than for their entries.
+/// Entries of one batch that are in the ledger's queue at once: a sixteenth of a round. So a batch
+/// alone still fills rounds whose commit costs less than their entries.
 pub const MAX_BATCH_QUEUED: usize = ledger::MAX_ROUND_ENTRIES / 16;
 
 /// Places in the ledger's queue for entries of all batches together: an eighth of a round, in
@@ -30,15 +30,15 @@ pub const MAX_BATCH_QUEUED: usize = ledger::MAX_ROUND_ENTRIES / 16;
 /// each on Postgres), and finds the queue as empty as without them.
 pub const BATCH_PLACES: usize = ledger::MAX_ROUND_ENTRIES / 8;
 
-/// What of an entry one place holds; a larger one takes several.
+/// Bytes of an entry in one place. A larger entry takes several places.
 pub const PLACE_BYTES: usize = ledger::MAX_ROUND_BYTES / ledger::MAX_ROUND_ENTRIES;
 
-/// See [`PLACE_BYTES`].
+/// Index keys of an entry in one place. An entry with more takes several places.
 pub const PLACE_INDEX_KEYS: usize = ledger::MAX_ROUND_INDEX_KEYS / ledger::MAX_ROUND_ENTRIES;
 
-/// Entries of a batch go into the log until this long after the batch has arrived; those whose turn
-/// comes later get 503. With [`BODY_TIMEOUT`] before it and what an append may wait for witnesses
-/// after it, 10 s, that is [`REQUEST_TIMEOUT`].
+/// Entries of a batch go into the log until this long after the batch has arrived. Entries whose
+/// turn comes later get 503. [`BODY_TIMEOUT`] before it, and the longest wait of an append for
+/// witnesses after it, 10 s, add up to [`REQUEST_TIMEOUT`].
 ///
 /// [`BODY_TIMEOUT`]: host::limits::BODY_TIMEOUT
 /// [`REQUEST_TIMEOUT`]: host::limits::REQUEST_TIMEOUT
@@ -47,8 +47,8 @@ pub const BATCH_TIMEOUT: Duration = Duration::from_secs(20);
 /// Entry IDs in one answer of `index/retrieve`, newest first: 830 kB. Rekor has no limit.
 pub const MAX_SEARCH_HITS: u32 = 10_000;
 
-/// Hits of `index/retrieve` for which there is room at once. An artifact has a few entries; who
-/// finds more takes room for [`MAX_SEARCH_HITS`].
+/// Hits of `index/retrieve` for which room is taken first. An artifact has a few entries. A search
+/// that finds more takes room for [`MAX_SEARCH_HITS`].
 pub const FEW_SEARCH_HITS: u32 = 16;
 
 /// A search of `index/retrieve`, whose answer is whole or none. 503.
@@ -68,11 +68,11 @@ pub const DEFAULT_SEARCH_PAGE: u32 = 100;
 /// with their names.
 pub const HIT_ANSWER_BYTES: u64 = 256;
 
-/// Answers that show entries, being made or sent, together: slow readers could otherwise hold one
-/// of [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
+/// Memory of all answers that show entries, being made or sent. Without it slow readers could hold
+/// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
 pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
 
-/// The same for search results, apart from those, so that no entry waits for the room of a search:
+/// Memory of all search results. It is separate, so that no entry waits for the room of a search:
 /// twenty of the largest, or 600 pages. 503.
 pub const SEARCH_BYTES_IN_FLIGHT: u64 = 16 * 1024 * 1024;
 
@@ -103,5 +103,6 @@ pub const MAX_MESSAGE_BYTES: usize = 2 * MAX_URI_BYTES;
 /// 10 s that probes wait.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the health and reflection services of gRPC read in one message: the name of a service.
+/// Bytes that the health and reflection services of gRPC read in one message: the name of a
+/// service.
 pub const MAX_SERVICE_MESSAGE_BYTES: usize = 1_024;

@@ -7,7 +7,7 @@ use ledger::{ReadError, Shards};
 
 use crate::app::App;
 
-/// Returns what `look` finds in the known heads, or else in the newest ones.
+/// Returns the result of `look` in the known heads, or else in the newest ones.
 pub(crate) async fn find<T, E, Looking>(
     app: &App,
     look: impl Fn(Shards) -> Looking,
@@ -19,8 +19,8 @@ where
     until(app, look, Option::is_some).await
 }
 
-/// Returns what `look` finds in the known heads if that is all that was looked for, or else what it
-/// finds in the newest ones.
+/// Returns the result of `look` in the known heads if it is complete, or else the result in the
+/// newest ones.
 pub(crate) async fn until<T, E, Looking>(
     app: &App,
     look: impl Fn(Shards) -> Looking,

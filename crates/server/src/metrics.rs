@@ -1,6 +1,6 @@
-//! All metrics of the HTTP side, in one place. Those that begin with `rekor_` carry the names,
-//! labels and units of Rekor, so that its dashboards and probes carry over (times in nanoseconds);
-//! ours are in seconds and bytes.
+//! All metrics of the HTTP side. Metrics that begin with `rekor_` carry the names, labels and units
+//! of Rekor (times in nanoseconds), so that its dashboards and probes carry over. All others are in
+//! seconds and bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +19,9 @@ use crate::settings::BuildInfo;
 pub(crate) const SEARCHES: Reason = Reason::new("searches");
 /// 503: no turn for a costly check.
 pub(crate) const VERIFICATION: Reason = Reason::new("verification");
-/// 503: the sequencer's queue is full, and stayed so.
+/// 503: the sequencer's queue stayed full.
 pub(crate) const QUEUE: Reason = Reason::new("queue");
-/// 503: too much waits for witnesses.
+/// 503: too many entries wait for witnesses.
 pub(crate) const WITNESSES: Reason = Reason::new("witnesses");
 /// 503: the log is read-only.
 pub(crate) const READ_ONLY: Reason = Reason::new("read-only");
@@ -55,11 +55,11 @@ pub(crate) struct Metrics {
     qps_by_api: IntCounterVec,
     latency_by_api: HistogramVec,
     build_info: IntGaugeVec,
-    /// What every role counts of its requests.
+    /// The metrics that every role has of its requests.
     pub(crate) http: Arc<host::Metrics>,
     /// Answers that show entries or search results, being made or sent, in bytes.
     pub(crate) answer_bytes_in_flight: IntGauge,
-    /// What the last readiness probe was answered: 1 for ready.
+    /// The answer of the last readiness probe: 1 for ready.
     pub(crate) ready: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
     pub(crate) verification: Histogram,
@@ -141,7 +141,7 @@ impl Metrics {
             )?,
         };
         metrics.register(registry)?;
-        // Until the first probe nothing says otherwise.
+        // The server counts as ready until the first probe.
         metrics.ready.set(1);
         Ok(metrics)
     }
@@ -172,12 +172,12 @@ impl Metrics {
         self.build_info.with_label_values(&labels).set(1);
     }
 
-    /// An entry was given an index.
+    /// Counts an entry that was given an index.
     pub(crate) fn new_entry(&self) {
         self.new_entries.inc();
     }
 
-    /// An entry that came by the v2 API was given an index. It is one of all new entries too.
+    /// Counts an entry of the v2 API that was given an index. It is one of all new entries too.
     pub(crate) fn new_v2_entry(&self, kind: &str) {
         self.new_entries.inc();
         match kind.starts_with("dsse:") {
@@ -186,7 +186,7 @@ impl Metrics {
         }
     }
 
-    /// A request of the v2 API was answered. `method` MUST come from a closed set.
+    /// Counts an answer of the v2 API. `method` MUST come from a closed set.
     pub(crate) fn v2_answer(&self, status: StatusCode, method: &'static str, took: Duration) {
         self.v2_requests
             .with_label_values(&[status.as_str(), method])
@@ -196,7 +196,7 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// An operation of Rekor's API was answered.
+    /// Counts an answer of an operation of Rekor's API.
     pub(crate) fn api_answer(
         &self,
         path: &str,

@@ -34,7 +34,7 @@ struct Row {
     operation: Operation,
     /// Rekor's `operationId`, where Rekor has the operation.
     id: &'static str,
-    /// The operation as its API calls it in the answer of a server that does not have it.
+    /// The name of the operation in the answer of a server that does not have it.
     title: &'static str,
     api: Api,
     access: Access,
@@ -208,8 +208,8 @@ impl Operation {
         self.row().grpc
     }
 
-    /// Whether an operator may switch it off. Documents and probes say nothing of what is in the
-    /// log.
+    /// Whether an operator may switch it off. Documents and probes show nothing of the contents of
+    /// the log.
     pub(crate) fn is_switchable(self) -> bool {
         !matches!(self.api(), Api::Pages | Api::Probes)
     }

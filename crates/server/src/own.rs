@@ -19,7 +19,7 @@ use crate::trust::{Document, TrustError, TrustMaterial};
 use crate::v1::ApiError;
 use crate::{health, pages, v1};
 
-/// Trust material, documents and probes: what is not of Rekor's APIs.
+/// Returns the routes of trust material, documents and probes.
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for operation in Operation::of(&[Api::Trust, Api::Pages, Api::Probes]) {
@@ -32,8 +32,8 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
     router.with_state(Arc::clone(app))
 }
 
-/// The handlers of an operation; none where it is done elsewhere. Documents answer any method, as
-/// in Rekor.
+/// Returns the handlers of an operation, or `None` if it is done elsewhere. Documents answer any
+/// method, as in Rekor.
 fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
     let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };
     Some(match operation {
@@ -66,7 +66,7 @@ async fn operate(
     response
 }
 
-/// 404 for other methods, and so without `Allow`.
+/// Answers the heartbeat. Other methods get 404, and so no `Allow`.
 async fn ping(method: Method, uri: OriginalUri) -> Response {
     match method {
         Method::GET | Method::HEAD => pages::ping().await,
@@ -74,7 +74,7 @@ async fn ping(method: Method, uri: OriginalUri) -> Response {
     }
 }
 
-/// Answers a request that no route takes.
+/// Answers a request without a route.
 pub(crate) async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
     ApiError::framework(
         StatusCode::NOT_FOUND,
@@ -82,12 +82,12 @@ pub(crate) async fn not_found(OriginalUri(uri): OriginalUri) -> ApiError {
     )
 }
 
-/// Why a document cannot be given.
+/// Why a document cannot be shown.
 #[derive(Debug)]
 enum DocumentError {
     /// The database.
     Read(ReadError),
-    /// What is stored of the trees.
+    /// The stored trees.
     Trust(TrustError),
 }
 

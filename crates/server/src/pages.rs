@@ -1,7 +1,7 @@
 //! Documents for people and their tools: a home page, the API reference, its Swagger 2.0 form, and
 //! the heartbeat.
 //!
-//! They load nothing from anywhere else, and tell browsers so.
+//! They load nothing from elsewhere, and forbid browsers to do so.
 
 use std::sync::Arc;
 
@@ -22,8 +22,7 @@ const ADDRESS: &str = "http://HOST";
 /// The program's version in the OpenAPI document as it is stored.
 const VERSION: &str = "\"VERSION\"";
 
-/// Pages have a style sheet of their own within, and nothing else: no script, no form, no frame
-/// around them.
+/// Pages contain a style sheet, and nothing else: no script, no form, no frame around them.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
@@ -56,7 +55,7 @@ pub(crate) async fn ping() -> Response {
     ([(CONTENT_TYPE, "text/plain")], ".").into_response()
 }
 
-/// A page whose command lines run as they are read.
+/// Returns a page with command lines that run as written.
 fn page(text: &str, app: &App, head: &Parts) -> Response {
     let public = app
         .trust
@@ -75,10 +74,10 @@ fn page(text: &str, app: &App, head: &Parts) -> Response {
         .into_response()
 }
 
-/// Where whoever reads a page reached the log: at its public URL, which says the scheme, or else
-/// under the host that was asked, by plain HTTP.
+/// Returns the address at which the reader of a page reached the log: its public URL, which has the
+/// scheme, or else the host of the request, by plain HTTP.
 fn address(public: &str, host: Option<&str>) -> String {
-    // What stands in a page as it is: a client may send any text as its host.
+    // A client may send any text as its host, and the page shows it unescaped.
     let is_plain = |host: &&str| {
         host.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))

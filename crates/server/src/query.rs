@@ -1,22 +1,22 @@
-//! Query parameters with Rekor's rules: of a repeated key the last one counts, unknown keys are
-//! ignored, an empty value is the same as none.
+//! Query parameters with Rekor's rules: the last one of a repeated key counts, unknown keys are
+//! ignored, and an empty value is the same as an absent one.
 
 use std::borrow::Cow;
 
-/// The decoded key of a `key=value` pair.
+/// Returns the decoded key of a `key=value` pair.
 pub(crate) fn key_of(pair: &str) -> Cow<'_, str> {
     decode(pair.split_once('=').map_or(pair, |(key, _)| key))
 }
 
-/// The last value of `key`; none where it is absent or empty.
+/// Returns the last value of `key`, or `None` if it is absent or empty.
 pub(crate) fn last<'a>(query: Option<&'a str>, key: &str) -> Option<Cow<'a, str>> {
     let pair = query?.split('&').rev().find(|pair| key_of(pair) == key)?;
     let value = decode(pair.split_once('=')?.1);
     (!value.is_empty()).then_some(value)
 }
 
-/// Percent-decoding with `+` as space. What is no valid escape stays as it is; what is not UTF-8
-/// becomes U+FFFD.
+/// Decodes percent-encoding, with `+` as space. A text that is not a valid escape stays as it is,
+/// and bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains(['%', '+']) {
         return Cow::Borrowed(text);

@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::v1::ApiError;
 use crate::{own, path, v1, v2};
 
-/// The whole HTTP surface but for the metrics. The listening side is [`crate::serve`]'s business.
+/// Returns the whole HTTP surface except the metrics. [`crate::serve`] has the listening side.
 ///
 /// # Errors
 ///
@@ -29,8 +29,8 @@ pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router>
     Ok(routes(&Arc::new(App::new(ledger, settings)?)))
 }
 
-/// What a request goes through, outermost first: observation, CORS, panics, the length of the URI,
-/// the choice of the API.
+/// Returns the routes. A request passes, outermost first: observation, CORS, the guard against
+/// panics, the limit of the URI, the choice of the API.
 ///
 /// Plain calls, not layers: each layer would copy the request and box a future, and the two
 /// together cost more than most answers.
@@ -92,8 +92,8 @@ impl Apis {
     }
 }
 
-/// Cleans the path as Rekor's router does. Its home page and heartbeat sit before that router: the
-/// one is `/` alone, the other `/ping` in any case, neither with more slashes.
+/// Cleans the path as Rekor's router does. Rekor's home page and heartbeat are handled before that
+/// router: the one is `/` alone, the other `/ping` in any case, neither with more slashes.
 fn with_clean_path(mut request: Request<Body>) -> Request<Body> {
     let given = request.uri().path();
     let cleaned = if given.eq_ignore_ascii_case("/ping") {
@@ -116,7 +116,7 @@ fn with_clean_path(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// The panic itself was reported where it happened, by the process's hook.
+/// Answers a request that panicked. The process's hook reported the panic itself.
 fn panicked(metrics: &Metrics, panic: &(dyn std::any::Any + Send)) -> Response {
     let text = panic
         .downcast_ref::<String>()

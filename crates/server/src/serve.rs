@@ -12,8 +12,8 @@ use crate::health;
 use crate::router::routes;
 use crate::settings::Settings;
 
-/// Serves the log until `shutdown` is ready. Then takes no more connections, finishes the requests
-/// that were accepted (in bounds), stops the ledger, and last of all the metrics.
+/// Serves the log until `shutdown` is ready. Then accepts no more connections, finishes the
+/// requests that were accepted (in bounds), stops the ledger, and finally the metrics.
 ///
 /// # Errors
 ///

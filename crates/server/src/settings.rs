@@ -1,4 +1,4 @@
-//! What the binary decides for the server.
+//! The settings that the binary passes to the server.
 
 use std::num::NonZeroUsize;
 
@@ -20,34 +20,35 @@ pub const MAX_ATTESTATION_BYTES: u64 = 1024 * 1024;
 pub struct Settings {
     /// Bounds of connections, requests and bodies.
     pub limits: Limits,
-    /// Costly checks (bodies above 4 KiB, and kinds that are heavy whatever their length) at once,
-    /// and half as many of large bodies besides; light ones run where the request is handled.
+    /// Costly checks at once (bodies above 4 KiB, and kinds that are heavy whatever their length),
+    /// and half as many of large bodies besides. Light checks run where the request is handled.
     pub verifications: NonZeroUsize,
-    /// Attestations up to this size are kept beside their entries, and shown with them; larger ones
-    /// are neither, though the entry goes in all the same. 0: none are. At most
+    /// Attestations up to this size are kept beside their entries and shown with them. Larger ones
+    /// are not kept, though the entry is accepted. 0: no attestations. At most
+    /// [`MAX_ATTESTATION_BYTES`].
     /// [`MAX_ATTESTATION_BYTES`].
     pub attestation_bytes: u64,
-    /// Which entries are admitted.
+    /// The policy that entries must meet.
     pub policy: entry::Policy,
     /// Which operations of all APIs there are.
     pub operations: Operations,
-    /// Whether every write is refused. Of this server, not of the log: others may write to the same
-    /// database.
+    /// Whether this server refuses every write. Other servers may write to the same database.
     pub read_only: bool,
-    /// Whether anybody may read: then web pages of all origins do, and shared caches keep tiles.
+    /// Whether anybody may read. Then web pages of all origins may read, and shared caches may keep
+    /// tiles.
     pub public: bool,
     /// Web pages of these origins may read and write.
     pub cors_origins: Vec<Origin>,
-    /// What is said when an equal entry is in the log already.
+    /// The answer if an equal entry is in the log already.
     pub duplicates: Duplicates,
-    /// Where the metrics are registered, and what `/metrics` shows.
+    /// The registry of the metrics. `/metrics` shows it.
     pub metrics: Registry,
-    /// What `rekor_build_info` and the pages say.
+    /// The build that `rekor_build_info` and the pages show.
     pub build: BuildInfo,
-    /// What `/trust/…` says beside the trees.
+    /// The trust material beside the trees.
     pub trust: TrustSettings,
-    /// Tells the request ids this process makes from those of another: random text, some 8 letters
-    /// or digits.
+    /// Tells the request ids of this process from those of another: random text, some 8 letters or
+    /// digits.
     pub instance: String,
 }
 

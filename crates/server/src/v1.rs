@@ -161,8 +161,8 @@ async fn operate(
     response
 }
 
-/// What is said of an operation that is not done here. Rekor's own read-only server is one whose
-/// writing operation is switched off: its clients know that answer, and do not try again.
+/// Returns the refusal of an operation that this server does not do. Rekor's own read-only server
+/// is one whose writing operation is switched off. Its clients know that answer and do not retry.
 pub(crate) fn refusal(operation: Operation, closed: Closed) -> ApiError {
     match closed {
         Closed::SwitchedOff | Closed::ReadOnly => {

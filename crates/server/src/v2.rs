@@ -33,10 +33,10 @@ use error::Error;
 
 pub(crate) use grpc::is_grpc;
 
-/// What the paths of the API begin with.
+/// The beginning of the API's paths.
 const PREFIX: &str = "/api/v2";
 
-/// Whether a path, once it is clean, is one of v2's: then v2's rules hold for it as it was sent.
+/// Whether a cleaned path is one of v2's. Then v2's rules hold for the path as it was sent.
 pub(crate) fn is_ours(clean_path: &str) -> bool {
     let below = |prefix: &str| {
         clean_path
@@ -90,7 +90,7 @@ pub(crate) fn grpc_routes(app: &Arc<App>) -> Router {
     grpc::routes(app)
 }
 
-/// Whether the log speaks v2, and does this operation here.
+/// Checks that the log speaks v2, and that this server does the operation.
 fn admitted(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), Error> {
     if !app.ledger.tree().apis.takes_v2() {
         return Err(Error::v1_only());
@@ -137,8 +137,8 @@ async fn no_such_method(State(app): State<Arc<App>>, method: Method) -> Response
     finished(&app, &method, Instant::now(), error.into_response())
 }
 
-/// Counts an answer. One without a `Cache-Control` of its own must not be kept: entries come, and
-/// an index that is absent now may be there a moment later.
+/// Counts an answer. Answers without a `Cache-Control` of their own must not be cached: an index
+/// that is missing now may exist a moment later.
 fn finished(app: &App, method: &Method, started: Instant, mut response: Response) -> Response {
     response
         .headers_mut()
@@ -149,7 +149,7 @@ fn finished(app: &App, method: &Method, started: Instant, mut response: Response
     response
 }
 
-/// The panic itself was reported where it happened, by the process's hook.
+/// Answers a request that panicked. The process's hook reported the panic itself.
 fn panicked(metrics: &Metrics) -> Response {
     tracing::error!("a request ended in a bug");
     metrics.http.panics.inc();

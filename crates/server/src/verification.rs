@@ -1,8 +1,8 @@
-//! Where checks run: light ones in the request's own task; those of longer bodies, and of kinds
-//! that are heavy whatever their length, on a blocking thread, so many at once. Those of large
-//! bodies have turns of their own, so that an ordinary entry never waits behind a package. Where
-//! turns are short, they go round among the addresses that wait. Entries of batches come to all of
-//! this a few at a time, whatever batches there are, so that nobody waits behind a thousand.
+//! Where checks run. Light checks run in the request's own task. Checks of longer bodies, and of
+//! kinds that are heavy whatever their length, run on blocking threads, a bounded number at once.
+//! Large bodies have turns of their own, so that an ordinary entry never waits behind a package. If
+//! turns are short, they go round among the addresses that wait. Entries of all batches together
+//! are checked a few at a time, so that a single entry does not wait behind a thousand.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use tokio::time::{Instant, timeout};
 use crate::limits::LIGHT_BODY_BYTES;
 use crate::metrics::{self, Metrics};
 
-/// What was decoded from a body and is to be checked.
+/// A value decoded from a body, which is to be checked.
 pub(crate) trait Work: Send + 'static {
-    /// What that may cost beyond its length.
+    /// Returns the cost of the check beyond its length.
     fn weight(&self) -> Weight;
 }
 
@@ -34,12 +34,12 @@ impl<T: Work> Work for Decoded<T> {
     }
 }
 
-/// How a check comes to its turn, and from where: turns go round among addresses.
+/// How an entry was sent, and its address: turns go round among addresses.
 #[derive(Clone, Copy)]
 pub(crate) enum Came {
     /// In a request of its own.
     Alone(Address),
-    /// With others.
+    /// In a batch.
     InBatch(Address),
 }
 
@@ -53,9 +53,9 @@ pub(crate) struct Verifier {
 
 /// Checks of one weight.
 struct Lane {
-    /// Those at work. Light ones that came alone need none.
+    /// Turns of checks at work. A light check of a single entry needs no turn.
     turns: Arc<Pool>,
-    /// Those of batches, at work or waiting for a turn.
+    /// Places of checks from batches, at work or waiting for a turn.
     of_batches: Arc<Pool>,
     patience: Duration,
 }
@@ -70,14 +70,14 @@ impl Lane {
         }
     }
 
-    /// A place before the turns, where one is needed.
+    /// Takes a place before the turns, if the entry needs one.
     async fn place(&self, came: Came) -> Option<Taken> {
         match came {
             Came::Alone(_) => None,
             Came::InBatch(address) => {
                 let place = self.of_batches.take(address, 1).await;
-                // To the end of the line: who is woken by the one before it runs next, and would
-                // keep all others out.
+                // The task goes to the end of the line. Otherwise the task that was woken last
+                // would run next, and would keep all others out.
                 tokio::task::yield_now().await;
                 Some(place)
             }
@@ -100,9 +100,9 @@ impl Lane {
 }
 
 impl Verifier {
-    /// At most `at_once` costly checks of small bodies run at the same time, and half as many of
-    /// large ones: the other half of the cores is for everybody else. All batches together have as
-    /// many light ones.
+    /// Makes a verifier. At most `at_once` costly checks of small bodies run at the same time, and
+    /// half as many of large ones, so that half of the cores stay free for others. All batches
+    /// together have as many light ones.
     pub(crate) fn new(at_once: usize, metrics: Arc<Metrics>) -> Self {
         Self {
             light: Lane::new(at_once, ADMISSION_WAIT),
@@ -112,12 +112,12 @@ impl Verifier {
         }
     }
 
-    /// Decodes a body, drops it, and checks what was decoded; its room is given back when the check
-    /// returns, even if nobody waits for it any more.
+    /// Decodes a body, drops it, and checks the value. Its room is given back when the check
+    /// returns, even if its caller left.
     ///
     /// # Errors
     ///
-    /// 503 if no turn came in time, 500 if the check panicked.
+    /// 503 if no turn becomes free in time, 500 if the check panicked.
     pub(crate) async fn run<D, T, E>(
         &self,
         body: Admitted,
@@ -137,12 +137,12 @@ impl Verifier {
             .await
     }
 
-    /// A place among the light work of batches, for as long as it is held.
+    /// Takes a place among the light work of batches. It is kept as long as the return value.
     pub(crate) async fn place_in_batch(&self, address: Address) -> Option<Taken> {
         self.light.place(Came::InBatch(address)).await
     }
 
-    /// Runs what takes a batch apart, which is no check: a few milliseconds for a MiB.
+    /// Runs the work that splits a batch into its entries: a few milliseconds for a MiB.
     ///
     /// # Errors
     ///
@@ -156,12 +156,12 @@ impl Verifier {
             .await
     }
 
-    /// Decodes and checks an entry of this length. Its room is the caller's: the closures MUST hold
-    /// it, as they may outlive the request.
+    /// Decodes and checks an entry of this length. The closures MUST hold its room, because they
+    /// may outlive the request.
     ///
     /// # Errors
     ///
-    /// As [`Verifier::run`]; how long one of a batch waits behind others is up to the caller.
+    /// As [`Verifier::run`]. The caller bounds how long an entry of a batch waits behind others.
     pub(crate) async fn run_in_turn<D, T, E>(
         &self,
         came: Came,

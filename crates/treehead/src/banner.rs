@@ -69,14 +69,12 @@ impl Display for Facts<'_> {
         if self.history == History::New {
             writeln!(
                 f,
-                "Keep a copy of the log key in a safe place: without it nobody can continue this \
-                 log."
+                "Keep a copy of the log key in a safe place: without it nobody can continue this log."
             )?;
             if self.name == ledger::DEFAULT_NAME {
                 writeln!(
                     f,
-                    "This name is for trying things out. A log's name is given once, when the log \
-                     is created, and never changes:"
+                    "This name is for trying things out. A log's name is given once, when the log is created, and never changes:"
                 )?;
                 writeln!(
                     f,
@@ -153,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_get_a_host_that_they_can_reach() {
+    fn clients_are_told_a_host_that_they_can_reach() {
         for (api, url) in [
             ("127.0.0.1:3000", "http://localhost:3000"),
             ("0.0.0.0:3001", "http://localhost:3001"),

@@ -1,5 +1,5 @@
-//! The command line. A flag and its environment variable have one definition; each command has only
-//! the flags that it uses.
+//! The command line. A flag and its environment variable are one definition; a command takes only
+//! those that it uses.
 
 use std::path::PathBuf;
 
@@ -18,12 +18,12 @@ mod invocation;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub command: Command,
-    /// The settings that flags and environment variables gave.
+    /// The settings that flags and environment gave.
     #[arg(skip)]
     pub given: Given,
 }
 
-/// The commands.
+/// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the log; create it first if there is none
@@ -49,10 +49,10 @@ pub(crate) enum Command {
     Witness(WitnessCommand),
 }
 
-/// The commands about trust material.
+/// What to do with the trust material.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trust {
-    /// Write the files that `serve` answers below /trust/. May run beside `serve`
+    /// Write it into files, as `serve` answers it below /trust/. May run beside `serve`
     Export(Export),
 }
 
@@ -77,12 +77,12 @@ pub(crate) struct Export {
     pub out: PathBuf,
 }
 
-/// The commands about the configuration.
+/// What to do with the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Check a configuration file and the files that it names
     Check {
-        /// The file, read as `--config` reads it
+        /// The file, which is read as `--config` would read it
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
@@ -93,7 +93,7 @@ pub(crate) enum ConfigCommand {
     Sample,
 }
 
-/// The commands of the witness role.
+/// The witness role.
 #[derive(Debug, Subcommand)]
 pub(crate) enum WitnessCommand {
     /// Create a witness: its folder and its Ed25519 key; prints its vkey
@@ -104,7 +104,7 @@ pub(crate) enum WitnessCommand {
     Serve(WitnessServe),
 }
 
-/// The folder of a witness.
+/// Where a witness is.
 #[derive(Debug, Args)]
 pub(crate) struct WitnessFolder {
     /// Folder of its key and its state
@@ -132,8 +132,8 @@ pub(crate) struct WitnessInit {
 pub(crate) struct WitnessServe {
     #[command(flatten)]
     pub folder: WitnessFolder,
-    /// File with the vkey of each trusted log, one a line; if the log's origin is not the key's
-    /// name, the origin follows after a space
+    /// File with the vkey of each trusted log, one a line, and its origin after a space where that
+    /// is not the key's name
     #[arg(long, env = "TREEHEAD_WITNESS_LOGS", value_name = "FILE")]
     pub logs: PathBuf,
     /// Host and port of the witness
@@ -172,7 +172,7 @@ impl Cli {
         let matches = invocation::parse(command.clone())?;
         let given = Given {
             warnings: invocation::unknown_variables(&command),
-            ..invocation::given_settings(&matches)
+            ..invocation::given(&matches)
         };
         let cli = Self::from_arg_matches(&matches).explain(FailureKind::Usage, "flags")?;
         Ok(Self { given, ..cli })

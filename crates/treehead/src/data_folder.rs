@@ -17,8 +17,8 @@ const OTHERS_LOOK: u32 = 0o077;
 const LOCK_NAME: &str = "treehead.lock";
 const DATABASE_NAME: &str = "treehead.db";
 
-/// The lock, held until this value is dropped. The kernel releases it however the process ends, so
-/// no stale lock remains.
+/// The lock, held until this value is dropped. The kernel releases it however the process ends, so no
+/// stale lock remains.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     _file: File,
@@ -104,8 +104,7 @@ pub(crate) fn lock(folder: &Path) -> Outcome<FolderLock> {
         Err(TryLockError::WouldBlock) => Err(Failure::new(
             FailureKind::InUse,
             format_args!(
-                "another treehead is using {} (it holds {}): one server at a time on SQLite; \
-                 several servers need Postgres",
+                "another treehead is using {} (it holds {}): one server at a time on SQLite; several servers need Postgres",
                 folder.display(),
                 path.display()
             ),

@@ -1,11 +1,11 @@
-//! The URL of a database, which is never shown with its password.
+//! Where a database is, without ever showing the password.
 
 use std::fmt;
 
 use ledger::store::postgres::PostgresStore;
 use serde::{Deserialize, Serialize};
 
-/// Parameters of a URL that sqlx reads, except `options[…]` and its second spellings.
+/// Parameters of a URL that sqlx reads, but for `options[…]` and its second spellings.
 const PARAMETERS: [&str; 13] = [
     "application_name",
     "dbname",
@@ -22,27 +22,25 @@ const PARAMETERS: [&str; 13] = [
     "user",
 ];
 
-/// A Postgres URL, which may hold a password. `Debug` and `Display` leave out password and
-/// parameters.
+/// A Postgres URL, which may hold a password. `Debug` and `Display` leave password and parameters
+/// out.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// Checks that this is a Postgres URL. A SQLite database has no URL, because it is always in
-    /// the data folder, with its lock beside it.
+    /// Only a Postgres URL names a database: SQLite is what the data folder holds, with its lock
+    /// beside it.
     pub(crate) fn check(&self) -> Result<(), String> {
         if !self.0.starts_with("postgres://") && !self.0.starts_with("postgresql://") {
             return Err(format!(
-                "must start with postgres:// (got {self}); for SQLite leave it out and give \
-                 data-dir"
+                "must start with postgres:// (got {self}); for SQLite leave it out and give data-dir"
             ));
         }
         let parts = self.parts();
         if parts.is_unclear() {
             return Err(format!(
-                "{self} has an '@' after its host: a password with /, ? or # in it spells them \
-                 %2F, %3F, %23"
+                "{self} has an '@' after its host: a password with /, ? or # in it spells them %2F, %3F, %23"
             ));
         }
         if parts.host.contains(',') {
@@ -52,13 +50,13 @@ impl DatabaseUrl {
         PostgresStore::check_url(&self.0).map_err(|error| format!("{self}: {error}"))
     }
 
-    /// Refuses unknown parameters. sqlx would skip them and log their values: `sslmod=verify-full`
-    /// would connect without TLS, and `pasword=…` would be in the log.
+    /// sqlx would pass over a name that it does not know, and log its value: `sslmod=verify-full`
+    /// would connect without TLS, `pasword=…` would be in the log.
     fn check_parameters(&self) -> Result<(), String> {
         for (name, _) in self.parts().parameters() {
             if !is_parameter(name) {
                 let known = PARAMETERS.join(", ");
-                // After an unescaped `?` in a password, the name is the rest of the password.
+                // An unescaped `?` in a password would make a name of the rest of it.
                 let is_name = name
                     .bytes()
                     .all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'-'));
@@ -71,7 +69,7 @@ impl DatabaseUrl {
         Ok(())
     }
 
-    /// Returns whether the URL holds a password, in whichever part.
+    /// Whether there is a password in it, wherever it stands.
     pub(crate) fn has_password(&self) -> bool {
         let parts = self.parts();
         let in_parameters = parts.parameters().any(|(name, _)| name == "password");
@@ -81,7 +79,7 @@ impl DatabaseUrl {
                 .is_some_and(|credentials| credentials.contains(':'))
     }
 
-    /// Returns the whole URL. It MUST NOT be printed.
+    /// The whole URL. Not for printing.
     pub(crate) fn secret(&self) -> &str {
         &self.0
     }
@@ -90,7 +88,7 @@ impl DatabaseUrl {
         let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let (path, query) = tail.split_at(tail.find(['?', '#']).unwrap_or(tail.len()));
-        // The last `@`, because a password may hold an unescaped one and must not leak its end.
+        // The last `@`: a password with an unescaped one must not leak its end.
         let (credentials, host) = match authority.rsplit_once('@') {
             Some((credentials, host)) => (Some(credentials), host),
             None => (None, authority),
@@ -115,8 +113,8 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Returns whether a part that would be shown may be the rest of a password with an unescaped
-    /// `/`, `?` or `#`.
+    /// Whether a part that is shown may be the rest of a password with an unescaped `/`, `?` or `#`
+    /// in it.
     fn is_unclear(&self) -> bool {
         let (query, fragment) = self.query.split_once('#').unwrap_or((self.query, ""));
         let is_in_query =
@@ -124,8 +122,8 @@ impl<'a> Parts<'a> {
         self.path.contains('@') || fragment.contains('@') || is_in_query
     }
 
-    /// Returns the host, without the part after its colon if that is not a port: it may be the
-    /// password of a URL whose host was forgotten.
+    /// The host, without a port that is none: it may be the password of a URL whose host was
+    /// forgotten.
     fn host_shown(&self) -> String {
         match self.host.rsplit_once(':') {
             Some((host, port))

@@ -1,21 +1,21 @@
-//! The reason why the program ends: one clear line on stderr, and an exit code for scripts and
-//! service managers.
+//! Why the program ends: one clear line on stderr and an exit code for scripts and service
+//! managers.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// A reason to end with a status other than 0.
+/// A reason to end with another status than 0.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: FailureKind,
     message: String,
 }
 
-/// The meaning of the exit code. The numbers are documented in `docs/OPERATING.md` and never change
+/// What the exit code says. The numbers are documented in `docs/OPERATING.md` and never change
 /// their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// Any failure that has no number of its own.
+    /// Anything that has no number of its own.
     Other = 1,
     /// Wrong flags, environment or configuration file.
     Usage = 2,
@@ -23,9 +23,10 @@ pub(crate) enum FailureKind {
     DatabaseUnavailable = 3,
     /// The database answers but cannot be used: newer schema, damaged data.
     DatabaseUnusable = 4,
-    /// The log key is missing, unreadable, readable by others, or not the key of the stored log.
+    /// The log key is missing, unreadable, readable by others, or not the one of the stored log.
     Key = 5,
-    /// The database holds a log of another name, or a log exists although a new one was asked for.
+    /// The database holds a log of another name, or holds a log already where a new one was asked
+    /// for.
     Log = 6,
     /// A listen address cannot be used.
     Address = 7,
@@ -33,13 +34,13 @@ pub(crate) enum FailureKind {
     InUse = 8,
     /// `fsck` found differences.
     Differs = 9,
-    /// A part of the program ended although it must not: a bug. A restart repairs it.
+    /// A part of the program ended although it must not: a bug. Started again, it is whole.
     Bug = 10,
-    /// `rotate` reported an earlier rotation instead.
+    /// `rotate` told of an earlier rotation instead.
     NotRotated = 11,
 }
 
-/// Result of every step of the program.
+/// Result of everything the program does.
 pub(crate) type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
@@ -50,13 +51,13 @@ impl Failure {
         }
     }
 
-    /// Returns the status that the process ends with.
+    /// The status the process ends with.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)
     }
 }
 
-/// Turns an error into a [`Failure`] of a kind. The message begins with what the program was doing.
+/// Turns an error into a [`Failure`] of a kind, with what was being done in front.
 pub(crate) trait Explain<T> {
     fn explain(self, kind: FailureKind, doing: impl fmt::Display) -> Outcome<T>;
 }
@@ -67,7 +68,7 @@ impl<T, E: fmt::Display> Explain<T> for Result<T, E> {
     }
 }
 
-/// Prints one line, even if a library put several into its text.
+/// One line, whatever a library put into its text.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = self

@@ -12,7 +12,7 @@ use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::{log_lines, logging, runtime};
 
-/// Compares all trees, or the trees of the log that `--name` names.
+/// Compares all trees, or those of the log that `--name` says.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
     let database = Database::existing(config)?;
@@ -71,7 +71,7 @@ async fn check_tree(
     report
 }
 
-/// Prints the differences and a summary. Returns the number of differences.
+/// Writes what differs and a last line; returns how much differs.
 fn print(tree: &TreeRow, report: &Report) -> io::Result<u64> {
     let mut out = io::stdout().lock();
     let name = &report.name;
@@ -103,7 +103,7 @@ fn print(tree: &TreeRow, report: &Report) -> io::Result<u64> {
     Ok(differences)
 }
 
-/// The progress: a bar on a terminal, otherwise a line at every tenth of the work.
+/// How far it is: a bar on a terminal, else a line at every tenth of the way.
 struct Shown {
     bar: ProgressBar,
     name: String,
@@ -134,7 +134,7 @@ impl Shown {
         let Progress { done, total } = progress;
         self.bar.set_length(total);
         self.bar.set_position(done);
-        // In 128 bits, because ten times a tree size may not fit into 64.
+        // In 128 bits: ten times a tree size may not fit into 64.
         let tenths =
             u64::try_from(u128::from(done) * 10 / u128::from(total.max(1))).unwrap_or(u64::MAX);
         if self.bar.is_hidden() && tenths >= self.next_tenth {

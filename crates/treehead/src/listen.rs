@@ -1,4 +1,4 @@
-//! Addresses of listeners: `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000`, or `:3000` for all
+//! Where a listener is to be: `127.0.0.1:3000`, `[::1]:3000`, `localhost:3000`, or `:3000` for all
 //! addresses of the machine.
 
 use std::fmt;
@@ -28,7 +28,7 @@ enum Host {
 }
 
 impl ListenAddress {
-    /// Returns an address that only this machine can reach.
+    /// This machine alone can reach it.
     pub(crate) const fn local(port: u16) -> Self {
         Self {
             host: Host::Address(IpAddr::V4(Ipv4Addr::LOCALHOST)),
@@ -36,12 +36,12 @@ impl ListenAddress {
         }
     }
 
-    /// Returns the port; 0 stands for a free one.
+    /// The port; 0 takes a free one.
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    /// Returns whether two listeners cannot have these addresses at the same time.
+    /// Whether no two listeners can have these addresses at once.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         let same_host = self.host == other.host || self.host.is_all() || other.host.is_all();
         self.port != 0 && self.port == other.port && same_host
@@ -64,8 +64,8 @@ impl ListenAddress {
         outcome.explain(FailureKind::Address, doing)
     }
 
-    /// Returns the addresses to try, in this order. IPv4 comes first, because clients look for
-    /// `localhost` at 127.0.0.1.
+    /// Addresses to try, in this order. IPv4 goes first, because a server on `localhost` is looked
+    /// for at 127.0.0.1.
     async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let with_port = |ip: IpAddr| SocketAddr::new(ip, self.port);
         match &self.host {
@@ -92,7 +92,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     } else {
         TcpSocket::new_v6()
     }?;
-    // The port may belong to a server that stopped a moment ago.
+    // The port of a server that stopped a moment ago.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(host::limits::BACKLOG)
@@ -108,7 +108,7 @@ impl Host {
     }
 }
 
-/// The reason why a text is not an address to listen on, with the correct form.
+/// Why a text is no address to listen on, and what to write.
 #[derive(Debug)]
 pub(crate) struct ListenError(String);
 
@@ -127,7 +127,7 @@ impl FromStr for ListenAddress {
         let refused = |message: String| Err(ListenError(message));
         if let Some((_, rest)) = text.split_once("://") {
             let rest = rest.split('/').next().unwrap_or_default();
-            return refused(format!("it has no scheme and no path: write {rest}"));
+            return refused(format!("no scheme and no path belong to it: write {rest}"));
         }
         if text.parse::<Ipv6Addr>().is_ok() {
             return refused(format!(
@@ -136,13 +136,13 @@ impl FromStr for ListenAddress {
         }
         let Some((host, port)) = text.rsplit_once(':') else {
             let is_port = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            return refused(if is_port {
-                format!("the host is missing: write 127.0.0.1:{text}, or :{text} for all addresses")
-            } else {
-                format!(
-                    "a host and a port are expected, such as 127.0.0.1:{EXAMPLE_PORT} or \
-                     :{EXAMPLE_PORT}"
-                )
+            return refused(match is_port {
+                true => format!(
+                    "the host is missing: write 127.0.0.1:{text}, or :{text} for all addresses"
+                ),
+                false => format!(
+                    "a host and a port are wanted, such as 127.0.0.1:{EXAMPLE_PORT} or :{EXAMPLE_PORT}"
+                ),
             });
         };
         let Ok(port) = port.parse() else {
@@ -164,14 +164,13 @@ impl FromStr for ListenAddress {
         match host {
             Some(host) => Ok(Self { host, port }),
             None => refused(format!(
-                "the host is an IP address, one of IPv6 in brackets, or a host name, such as \
-                 127.0.0.1:{port} or [::1]:{port}"
+                "the host is an IP address, one of IPv6 in brackets, or a host name, such as 127.0.0.1:{port} or [::1]:{port}"
             )),
         }
     }
 }
 
-/// The port in messages, which is Rekor's.
+/// The port in messages: Rekor's.
 const EXAMPLE_PORT: u16 = 3000;
 
 fn host_of(text: &str) -> Option<Host> {
@@ -207,9 +206,8 @@ impl TryFrom<String> for ListenAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map_err(|error: ListenError| {
-            format!("{text:?} is not an address to listen on: {error}")
-        })
+        text.parse()
+            .map_err(|error: ListenError| format!("{text:?} is no address to listen on: {error}"))
     }
 }
 
@@ -256,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn two_listeners_cannot_share_a_port() {
+    fn one_port_is_not_for_two_listeners() {
         for (one, other, excludes) in [
             ("127.0.0.1:3000", "127.0.0.1:3000", true),
             ("0.0.0.0:3000", "127.0.0.1:3000", true),
@@ -274,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn listeners_open_on_names_and_on_all_addresses() {
+    async fn names_and_all_addresses_are_listened_on() {
         let local = parsed("localhost:0").bind("listen").await.unwrap();
         assert!(local.local_addr().unwrap().ip().is_loopback());
         let all = parsed(":0").bind("listen").await.unwrap();

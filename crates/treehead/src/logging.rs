@@ -1,4 +1,4 @@
-//! Structured log lines on stderr; stdout is for the results of commands.
+//! Structured log lines on stderr; stdout is for what a command was asked for.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal};
@@ -14,7 +14,7 @@ use crate::config::{Config, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::log_lines::{self, LogLines};
 
-/// Starts logging for the whole process. MUST be called once.
+/// Starts logging for the whole process. Call once.
 pub(crate) fn start(config: &Config) -> Outcome<()> {
     start_with(config.log_format, &config.log_level)?;
     for warning in &config.warnings {
@@ -23,13 +23,13 @@ pub(crate) fn start(config: &Config) -> Outcome<()> {
     Ok(())
 }
 
-/// Starts logging for a command that has no [`Config`].
+/// The same for a command without that configuration.
 pub(crate) fn start_with(format: LogFormat, level: &str) -> Outcome<()> {
     let builder: SubscriberBuilder<DefaultFields, Format, EnvFilter, LogLines> =
         tracing_subscriber::fmt()
             .with_env_filter(filter(level).explain(FailureKind::Usage, "log-level")?)
             .with_writer(LogLines)
-            // It would report errors by `eprintln!`, which panics if stderr cannot be written.
+            // It would complain by `eprintln!`, which panics where stderr cannot be written.
             .log_internal_errors(false);
     match format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
@@ -42,9 +42,10 @@ pub(crate) fn start_with(format: LogFormat, level: &str) -> Outcome<()> {
     .explain(FailureKind::Other, "logging")
 }
 
-/// Parses the value of `log-level`. The error says what is wrong with it.
+/// Reads the value of `log-level`, or says why it is none.
 pub(crate) fn filter(levels: &str) -> Result<EnvFilter, String> {
-    // The filter takes any other word for the name of a module, and would log that module alone.
+    // The filter takes any other word for the name of a module, and then logs nothing but that
+    // module.
     let is_unknown = |word: &&str| {
         word.contains(' ') || !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err()
     };
@@ -56,8 +57,8 @@ pub(crate) fn filter(levels: &str) -> Result<EnvFilter, String> {
     EnvFilter::try_new(levels).map_err(|error| format!("{levels:?}: {error}"))
 }
 
-/// Reports panics as log lines. The standard hook writes to stderr itself, and so waits for a
-/// reader that may be absent.
+/// Has panics reported as all else is: the standard hook writes to stderr itself, and waits for
+/// whoever does not read it.
 pub(crate) fn report_panics() {
     panic::set_hook(Box::new(|panic| {
         let thread = thread::current();
@@ -79,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_levels_are_refused() {
+    fn a_word_that_is_no_level_is_refused() {
         for level in [
             "info",
             "WARN",

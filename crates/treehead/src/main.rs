@@ -1,5 +1,5 @@
-//! treehead: a transparency log in one binary. This crate only connects the others: settings, key
-//! files, commands, log lines and signals.
+//! treehead: a transparency log in one binary. Only wiring: what the commands do is in the crates
+//! beside this one.
 
 use std::panic;
 use std::process::ExitCode;
@@ -32,7 +32,7 @@ mod version;
 mod witness_role;
 mod witnesses;
 
-/// The allocators of libc are slower and fragment under many threads.
+/// musl's own allocator is slow and fragments under many threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -67,8 +67,7 @@ fn run(cli: Cli) -> Outcome<()> {
     }
 }
 
-/// Creates as many worker threads as there are processors, because signature checks take most of
-/// their time.
+/// Worker threads as many as there are processors: signature checks are what they do most.
 fn runtime() -> Outcome<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -1,5 +1,4 @@
-//! Reports to a service manager that the server is ready or stops (sd_notify(3)). Does nothing if
-//! no service manager asks for it.
+//! Tells a service manager how far we are (sd_notify(3)); does nothing where none asks for it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -8,16 +7,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
-/// A service manager accepts a message at once. If it hangs, a start or stop waits no longer than
-/// this.
+/// A service manager takes a message at once. One that hangs holds up a start, or a stop, no longer
+/// than this.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Reports that requests are answered from now on.
+/// Requests are answered from now on.
 pub(crate) fn ready() {
     send("READY=1");
 }
 
-/// Reports that accepted requests are being finished.
+/// Accepted requests are being finished.
 pub(crate) fn stopping() {
     send("STOPPING=1");
 }
@@ -27,11 +26,11 @@ fn send(state: &str) {
         return;
     };
     if let Err(error) = send_to(&address, state) {
-        tracing::warn!(%error, state, "the service manager cannot be notified");
+        tracing::warn!(%error, state, "the service manager cannot be told");
     }
 }
 
-/// Sends a state. The address is a path, or the name of an abstract socket after an `@`.
+/// The address is a path, or the name of an abstract socket after an `@`.
 fn send_to(address: &OsStr, state: &str) -> io::Result<()> {
     let address = match address.as_bytes().strip_prefix(b"@") {
         Some(name) => SocketAddr::from_abstract_name(name)?,

@@ -77,8 +77,7 @@ impl Rotation<'_> {
             && let Some(final_head) = self.unreported(store.as_ref(), &trees).await?
         {
             print(
-                "An earlier run ended before it could report its rotation. No other rotation \
-                 begins.",
+                "An earlier run ended before it could report its rotation. No other rotation begins.",
             )?;
             let flags = self.flags;
             self.conclude(store, frozen, &final_head, active).await?;

@@ -21,7 +21,7 @@ use crate::key_files::KeyFiles;
 use crate::open_log::{self, Log};
 use crate::{log_lines, logging, notify, runtime, stop, version};
 
-/// Serves until SIGTERM or SIGINT, and then finishes accepted requests.
+/// Serves until SIGTERM or SIGINT; then finishes what was accepted.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
     let database = if config.read_only {
@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Config) -> Outcome<()> {
 
 async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Outcome<()> {
     let stop = stop::on_signal()?;
-    // Before the log is created, so that a wrong file or a taken port leaves nothing behind.
+    // Before the log is created, so that a wrong file or a port that is taken leaves nothing behind.
     let others = config.others()?;
     let api = config.listen.bind("listen").await?;
     let metrics = config.metrics_listen.bind("metrics-listen").await?;
@@ -43,18 +43,17 @@ async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Ou
     log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
     let log = open_log::open_or_create(config, database, key_files, registry.clone()).await?;
     let mut settings = server_settings(config, registry)?;
-    settings.trust = config.trust(others, &log.ledger.tree().name, local_address(&api)?.port())?;
+    settings.trust = config.trust(others, &log.ledger.tree().name, bound(&api)?.port())?;
     let listening = Listening {
-        api: local_address(&api)?,
-        metrics: local_address(&metrics)?,
+        api: bound(&api)?,
+        metrics: bound(&metrics)?,
     };
     banner::show(banner_of(&log, database, &listening, &settings.trust))?;
-    let (name, size) = (&log.ledger.tree().name, log.ledger.head().size.0);
-    tracing::info!(name, size, %database, "serving");
+    tracing::info!(name = log.ledger.tree().name, size = log.ledger.head().size.0, %database, "serving");
     if config.read_only {
         tracing::info!("read-only: every write is refused");
     } else {
-        warn_of_open_api(local_address(&api)?);
+        warn_of_open_api(bound(&api)?);
     }
     notify::ready();
     let (ledger, fatal) = (log.ledger.clone(), OnceLock::new());
@@ -64,7 +63,7 @@ async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Ou
             reason = ledger.fatal() => drop(fatal.set(reason)),
         }
     };
-    // This stops the ledger too, between the last answer and the last scrape.
+    // Stops the ledger too, between the last answer and the last scrape.
     let served = server::serve(api, metrics, log.ledger, settings, ends).await;
     match fatal.get() {
         Some(fatal) => Err(fatal_failure(key_files.folder(), fatal)),
@@ -98,14 +97,13 @@ fn fatal_failure(key_folder: &Path, fatal: &Fatal) -> Failure {
 fn warn_of_open_api(api: SocketAddr) {
     if !api.ip().is_loopback() {
         tracing::warn!(
-            "everyone who can reach {api} may write to this log, and no entry can be removed: let \
-             only a proxy that decides who may write reach it (deploy/README.md), or listen on \
-             127.0.0.1"
+            "everyone who can reach {api} may write to this log, and no entry can be removed: let only a proxy that decides \
+             who may write reach it (deploy/README.md), or listen on 127.0.0.1"
         );
     }
 }
 
-fn local_address(listener: &TcpListener) -> Outcome<SocketAddr> {
+fn bound(listener: &TcpListener) -> Outcome<SocketAddr> {
     listener
         .local_addr()
         .explain(FailureKind::Address, "listen")

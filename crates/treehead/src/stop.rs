@@ -1,5 +1,5 @@
-//! Signals. The first SIGTERM or SIGINT asks for a graceful stop; a later one ends the process at
-//! once. SIGHUP changes nothing.
+//! Signals. SIGTERM and SIGINT: the first asks for a graceful stop, one that comes later ends the
+//! process at once. SIGHUP changes nothing.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use crate::{log_lines, notify};
 /// Shells and service managers read 128 + 2 as "ended by SIGINT".
 const ENDED_BY_LATER_SIGNAL: i32 = 130;
 
-/// Signals within this time after the first belong to the same request to stop: a supervisor that
-/// signals the process and its group, or a wrapper that passes on a terminal's Ctrl-C, sends two
-/// within milliseconds. A person who loses patience takes longer.
+/// Signals within this time after the first are the same request to stop: a supervisor that signals
+/// the process and its group, or a terminal's Ctrl-C that a wrapper passes on, sends two within
+/// milliseconds. Whoever loses patience takes longer.
 const SAME_MOMENT: Duration = Duration::from_secs(1);
 
-/// Returns a token that the first signal cancels. The end of the task that waits for signals
-/// cancels it as well, because a program without that task could not be stopped. Needs the runtime.
+/// A token that the first signal cancels, and so does the end of the task that waits for it: a
+/// program that heard no signal any more could not be stopped. Needs the runtime.
 pub(crate) fn on_signal() -> Outcome<CancellationToken> {
     let token = CancellationToken::new();
     tokio::spawn(Signals::listen()?.watch(token.clone().drop_guard()));
@@ -54,7 +54,7 @@ impl Signals {
                 self.next().await;
             }
         };
-        // The time-out ends this loop.
+        // Ends with the time: the loop does not.
         let _: Result<(), _> = timeout(SAME_MOMENT, same_moment).await;
         self.next().await;
         tracing::warn!("ended by a later signal");
@@ -62,15 +62,13 @@ impl Signals {
         std::process::exit(ENDED_BY_LATER_SIGNAL);
     }
 
-    /// Waits for a signal that asks for a stop.
+    /// Waits for a signal that asks for the end.
     async fn next(&mut self) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    tracing::info!("SIGHUP changes nothing: settings are read at a start");
-                }
+                _ = self.hangup.recv() => tracing::info!("SIGHUP changes nothing: settings are read at a start"),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! `treehead trust export`: writes the trust material that clients need into files. Changes nothing
-//! in the log, needs no key, and may run beside `serve`.
+//! `treehead trust export`: what clients have to trust, as files. Changes nothing in the log, needs
+//! no key, and may run beside `serve`.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::{banner, logging, runtime};
 
-/// Writes every document into `folder`, replaces older ones, and prints the names of the files.
+/// Writes every document into `folder`, over older ones, and names them on stdout.
 pub(crate) fn export(config: &Config, folder: &Path) -> Outcome<()> {
     logging::start(config)?;
     let others = config.others()?;

@@ -1,9 +1,9 @@
-//! The version of this build.
+//! Which build this is.
 
-/// Version, and the revision if the build knew it: `0.1.0 (0123456789ab)`.
+/// Version and, where the build knew it, the revision: `0.1.0 (0123456789ab)`.
 pub(crate) const VERSION: &str = env!("TREEHEAD_VERSION");
 
-/// Returns version and revision for metrics and pages.
+/// The same for metrics and pages.
 pub(crate) fn build_info() -> server::BuildInfo {
     server::BuildInfo {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,4 +1,4 @@
-//! `treehead witness`: the role of a witness, in a folder that it shares with no log.
+//! `treehead witness`: the role of a witness, in a folder of its own that no log shares.
 
 use std::fs;
 use std::io::Write;
@@ -43,7 +43,7 @@ impl Identity {
     fn read(folder: &Path) -> Outcome<Self> {
         let path = folder.join(NAME_NAME);
         let name = fs::read_to_string(&path).map_err(|error| {
-            let what = "there is no witness here; `treehead witness init` creates one";
+            let what = "there is no witness here; `treehead witness init` makes one";
             Failure::new(
                 FailureKind::Key,
                 format_args!("{}: {error}: {what}", path.display()),
@@ -67,8 +67,8 @@ impl Identity {
     }
 }
 
-/// Creates missing files and replaces none. The name is written last: if we die before that, `init`
-/// may be run again.
+/// Makes what is missing and replaces nothing. The name comes last: if we die before it, `init` may
+/// be run again.
 fn init(flags: &WitnessInit) -> Outcome<()> {
     let folder = data_folder::create(&flags.folder.data_dir)?;
     let path = folder.join(NAME_NAME);
@@ -108,7 +108,7 @@ async fn serve_witness(flags: &WitnessServe) -> Outcome<()> {
     let vkey = identity.vkey()?;
     let folder = data_folder::create(data_dir)?;
     data_folder::warn_of_exposure(&folder)?;
-    // Two processes on one state would each remember a state of its own. A copied folder is a
+    // Two processes on one state would race each other's memory of it, and a copied folder is a
     // second witness.
     let _lock = data_folder::lock(&folder)?;
     let logs =

@@ -1,4 +1,4 @@
-//! Connects the ledger to the witnesses of its policy.
+//! From the witness policy to the ledger's way to its witnesses.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use witness::Client;
 use crate::config::Config;
 use crate::failure::{Explain, FailureKind, Outcome};
 
-/// Returns how heads are witnessed. Without a policy they are not.
+/// How heads are witnessed; none without a policy.
 pub(crate) fn witnessing(config: &Config) -> Outcome<Option<Witnessing>> {
     let Some(policy) = config.witness_policy()? else {
         return Ok(None);
@@ -28,7 +28,7 @@ pub(crate) fn witnessing(config: &Config) -> Outcome<Option<Witnessing>> {
     }))
 }
 
-/// The HTTP client, as the transport of the ledger. Neither crate knows the other.
+/// The ledger knows no HTTP, the client no ledger.
 struct Http(Client);
 
 #[async_trait]
@@ -50,11 +50,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sample_policy_is_valid() {
+    fn the_sample_policy_is_one() {
         let policy = WitnessPolicy::parse(include_str!("../../../deploy/witness-policy")).unwrap();
         assert_eq!(policy.witnesses().len(), 3);
         assert!(policy.is_quorum(&[0, 2].into()) && !policy.is_quorum(&[1, 2].into()));
-        // The first URL alone, because it is not https: this machine may have no root certificates.
+        // No https: this machine may have no root certificates.
         Client::new(
             policy
                 .witnesses()

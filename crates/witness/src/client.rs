@@ -1,4 +1,4 @@
-//! Carries checkpoints to witnesses.
+//! The client that sends checkpoints to witnesses.
 
 use std::time::Duration;
 
@@ -13,17 +13,17 @@ use hyper_util::rt::TokioExecutor;
 
 /// Longest wait for a connection, TLS apart.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// An idle connection is kept this long for the next head.
+/// An idle connection stays open this long for the next head.
 const KEEP_IDLE: Duration = Duration::from_secs(60);
 /// Largest answer that is read: a cosignature has some 200 bytes.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
-/// Speaks HTTP/1.1 to witnesses and keeps connections open. Follows no redirects: a witness is
-/// where its operator says.
+/// A client of witnesses over HTTP/1.1, which keeps connections open. It follows no redirects: the
+/// operator sets the address of a witness.
 #[derive(Clone)]
 pub struct Client {
     plain: HttpClient<HttpConnector, Full<Bytes>>,
-    /// None where no witness has an https URL.
+    /// `None` if no witness has an https URL.
     tls: Option<HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>>,
 }
 
@@ -39,11 +39,11 @@ pub enum ClientError {
 }
 
 impl Client {
-    /// A client for these submission prefixes.
+    /// Makes a client for these submission prefixes.
     ///
-    /// An https witness is trusted to be who its URL says if its certificate leads to a root of the
-    /// system (or of the file that `SSL_CERT_FILE` names). That is not what its cosignatures rest
-    /// on: those are verified with its key.
+    /// An https witness must show a certificate that leads to a root of the system (or of the file
+    /// that `SSL_CERT_FILE` names). Its cosignatures do not depend on that: they are verified with
+    /// its key.
     pub fn new<'u>(
         submission_prefixes: impl IntoIterator<Item = &'u str>,
     ) -> Result<Self, ClientError> {
@@ -70,8 +70,8 @@ impl Client {
         })
     }
 
-    /// POSTs the body of an `add-checkpoint`; returns status and body (empty where it is no text).
-    /// The caller bounds the time.
+    /// POSTs the body of an `add-checkpoint`. Returns the status and the body (empty if it is not
+    /// text). The caller bounds the time.
     pub async fn add_checkpoint(
         &self,
         submission_prefix: &str,
@@ -103,7 +103,7 @@ fn connector() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
     connector.set_nodelay(true);
-    // The TLS connector hands it https URLs.
+    // The TLS connector passes https URLs to it.
     connector.enforce_http(false);
     connector
 }
@@ -119,7 +119,7 @@ fn add_checkpoint_url(submission_prefix: &str) -> Result<Uri, ClientError> {
     }
 }
 
-/// The client's own text says only that it failed.
+/// Returns the error with its cause, because the client's own text says only that it failed.
 fn with_cause(error: &hyper_util::client::legacy::Error) -> String {
     match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),

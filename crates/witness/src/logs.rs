@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tlog::NoteKey;
 
-/// Most keys in a list: an operator writes it by hand.
+/// Most keys in a list, which an operator writes by hand.
 const MAX_KEYS: usize = 10_000;
 
 /// Origins, each with the keys that are trusted for it.
@@ -13,20 +13,20 @@ pub struct Logs {
     keys: HashMap<String, Vec<NoteKey>>,
 }
 
-/// What is wrong with a list of logs, and in which line.
+/// The fault in a list of logs, and its line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {problem}")]
 pub struct LogsError {
     /// 1 for the first.
     pub line: usize,
-    /// What is wrong there.
+    /// The fault.
     pub problem: &'static str,
 }
 
 impl Logs {
-    /// Reads a list: a vkey a line, and after a space the origin where that is not the name of the
-    /// key, as with Rekor v1. Empty lines and lines that begin with `#` do not count. Several keys
-    /// of one origin stand in several lines.
+    /// Reads a list: a vkey a line, followed by a space and the origin if that is not the name of
+    /// the key, as with Rekor v1. Empty lines and lines that begin with `#` are ignored. Several
+    /// keys of one origin have a line each.
     pub fn parse(text: &str) -> Result<Self, LogsError> {
         let mut logs = Self::default();
         for (number, line) in text
@@ -56,12 +56,12 @@ impl Logs {
         Ok(logs)
     }
 
-    /// The keys of an origin; none if it is not known.
+    /// Returns the keys of an origin, or `None` if it is not known.
     pub fn keys(&self, origin: &str) -> Option<&[NoteKey]> {
         self.keys.get(origin).map(Vec::as_slice)
     }
 
-    /// The origins, in no order.
+    /// Returns the origins, in no order.
     pub fn origins(&self) -> impl Iterator<Item = &str> {
         self.keys.keys().map(String::as_str)
     }

@@ -18,7 +18,7 @@ use crate::{Outcome, Refusal, StateError, Witness};
 /// cosignatures.
 const MAX_BODY_BYTES: u64 = 64 * 1024;
 
-/// What may come of a checkpoint that is brought here.
+/// The results of a request to add a checkpoint.
 const RESULTS: [&str; 10] = [
     "cosigned",
     "malformed",
@@ -169,7 +169,7 @@ fn text(status: StatusCode, body: String) -> Response {
     (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], body).into_response()
 }
 
-/// What is wrong inside goes to the log only.
+/// Answers 503. The error goes only to the log lines.
 fn unavailable(error: &StateError) -> Response {
     tracing::error!(%error, "the state of the witness cannot be used");
     (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "5")]).into_response()

@@ -1,4 +1,4 @@
-//! What a witness must never forget: of each origin, the checkpoint that it cosigned last.
+//! The durable state of a witness: the last cosigned checkpoint of each origin.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,8 +14,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/witness");
 /// Longest wait for the turn of a request.
 const TURN: Duration = Duration::from_secs(5);
 
-/// The state in one SQLite file: WAL, `synchronous = FULL`, so that a commit is on disk when it
-/// returns. One process uses it (the lock on the data folder is the binary's business).
+/// The state in one SQLite file with WAL and `synchronous = FULL`, so that a commit is on disk when
+/// it returns. One process uses it; the binary locks the data folder.
 #[derive(Clone, Debug)]
 pub struct State {
     pool: SqlitePool,
@@ -30,7 +30,7 @@ pub struct Cosigned {
     pub root: Hash,
     /// The signed note as the log gave it.
     pub checkpoint: String,
-    /// When it was cosigned, in Unix seconds; none where an older version cosigned it.
+    /// When it was cosigned, in Unix seconds. `None` if an older version cosigned it.
     pub time: Option<u64>,
 }
 
@@ -51,7 +51,7 @@ pub enum StateError {
 type StateResult<T> = Result<T, StateError>;
 
 impl State {
-    /// Opens the file, which is made if it does not exist (its folder MUST).
+    /// Opens the file, and makes it if it does not exist. Its folder MUST exist.
     pub async fn open(path: &Path) -> StateResult<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -70,7 +70,7 @@ impl State {
         Ok(Self { pool })
     }
 
-    /// The checkpoint of an origin that was cosigned last.
+    /// Returns the checkpoint of an origin that was cosigned last.
     pub async fn last(&self, origin: &str) -> StateResult<Option<Cosigned>> {
         let query =
             sqlx::query_as("SELECT size, root, checkpoint, time FROM cosigned WHERE origin = ?1")
@@ -96,10 +96,11 @@ impl State {
         .transpose()
     }
 
-    /// Moves an origin on from `last` to `next`, in one statement; false, and nothing is stored, if
-    /// `last` is not the last one any more. Durable on return.
+    /// Advances an origin from `last` to `next`, in one statement. If `last` is not the last one
+    /// any more, returns false and stores nothing. Durable on return.
     ///
-    /// Dies in this: the row is the old one or the new one. Nothing was signed for the new one yet.
+    /// If the process dies in this, the row is the old one or the new one. Nothing was signed for
+    /// the new one yet.
     pub async fn advance(
         &self,
         origin: &str,

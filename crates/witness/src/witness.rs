@@ -1,4 +1,4 @@
-//! What a witness does with a checkpoint.
+//! The decisions of a witness about a checkpoint.
 
 use ring::rand::SystemRandom;
 use tlog::{
@@ -8,10 +8,10 @@ use tlog::{
 
 use crate::{Cosigned, Logs, State, StateError};
 
-/// How often a request is judged anew because another one of the same log came first.
+/// How often a request is checked again because another request of the same log came first.
 const MAX_TURNS: u32 = 4;
 
-/// A witness: its key, the logs that it trusts, and what it cosigned.
+/// A witness: its key, the logs that it trusts, and the checkpoints that it cosigned.
 pub struct Witness {
     name: String,
     key: SigningKey,
@@ -21,12 +21,12 @@ pub struct Witness {
     rng: SystemRandom,
 }
 
-/// What came of an `add-checkpoint`.
+/// The outcome of an `add-checkpoint`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The cosignature. The state that it states is durable.
     Cosigned(NoteSignature),
-    /// None, and the state is as it was.
+    /// The checkpoint is refused, and the state did not change.
     Refused(Refusal),
 }
 
@@ -39,14 +39,15 @@ pub enum Refusal {
     /// The origin is not one of the trusted logs. 404.
     #[error("unknown log")]
     UnknownOrigin,
-    /// No signature by a key that is trusted for the origin, or one that does not verify. 403.
+    /// No signature is by a key that is trusted for the origin, or a signature of such a key does
+    /// not verify. 403.
     #[error("not signed by a trusted key of the log")]
     Untrusted,
     /// The old size is larger than the checkpoint's. 400.
     #[error("the old size is larger than the size of the checkpoint")]
     OldSize,
-    /// The old size is not the size that was cosigned last, which this is; or another root was
-    /// cosigned at that size. 409.
+    /// The old size differs from the size that was cosigned last, which is the value; or another
+    /// root was cosigned at that size. 409.
     #[error("the size cosigned last is {0}")]
     Conflict(TreeSize),
     /// The checkpoint does not extend the one cosigned last. 422.
@@ -55,7 +56,7 @@ pub enum Refusal {
 }
 
 impl Witness {
-    /// A witness. The key MUST be Ed25519 and its own: the signed message does not name the
+    /// Makes a witness. The key MUST be Ed25519 and its own: the signed message does not name the
     /// witness.
     pub fn new(
         name: &str,
@@ -75,7 +76,7 @@ impl Witness {
         })
     }
 
-    /// The logs.
+    /// Returns the logs.
     pub fn logs(&self) -> &Logs {
         &self.logs
     }
@@ -95,7 +96,8 @@ impl Witness {
         let Some(keys) = self.logs.keys(origin) else {
             return refused(Refusal::UnknownOrigin);
         };
-        // No signature verifies against a trusted key, or that of a trusted key does not verify:
+        // No signature verifies against a trusted key, or the signature of a trusted key does not
+        // verify: 403.
         // 403.
         if note.verify(keys).is_err() {
             return refused(Refusal::Untrusted);
@@ -117,13 +119,13 @@ impl Witness {
             let (size, root) = last
                 .as_ref()
                 .map_or((TreeSize(0), EMPTY_ROOT), |last| (last.size, last.root));
-            // The old size must match the size of the latest checkpoint that was cosigned: 409 with
-            // that size.
+            // The old size must match the size of the latest cosigned checkpoint: 409 with that
+            // size.
             if request.old_size != size {
                 return refused(Refusal::Conflict(size));
             }
             // The proof must lead from there to the checkpoint, and be empty from 0 and from its
-            // own size: 422. Of the same size the root must be the same: 409.
+            // own size: 422. At the same size the root must be the same: 409.
             if tlog::verify_consistency(size, &root, next.size, &next.root, &request.proof).is_err()
             {
                 tracing::warn!(origin, last = size.0, size = next.size.0, root = %next.root, "a log contradicts itself");
@@ -134,8 +136,9 @@ impl Witness {
                     Refusal::Inconsistent
                 });
             }
-            // Durable before anything is signed. Dies here: the log asks again with the size that
-            // it learns of, and gets a cosignature over this very root.
+            // The state is durable before anything is signed. If the process dies here, the log
+            // asks again with the size that it learns of, and gets a cosignature over this very
+            // root.
             if self.state.advance(origin, last.as_ref(), &next).await? {
                 return Ok(Outcome::Cosigned(self.cosign(note.text(), time)?));
             }
@@ -144,8 +147,8 @@ impl Witness {
         refused(Refusal::Conflict(newest))
     }
 
-    /// The checkpoint of an origin that was cosigned last, with the cosignature that was given (one
-    /// of now if an older version gave it, which did not keep its time); none if there is none.
+    /// Returns the checkpoint of an origin that was cosigned last, with the cosignature that was
+    /// given. An older version did not keep the time of its cosignature; then it has one of now.
     pub async fn checkpoint(&self, origin: &str) -> Result<Option<Note>, StateError> {
         let Some(last) = self.state.last(origin).await? else {
             return Ok(None);

@@ -21,26 +21,26 @@ pub(super) const TRUSTED_ROOT_TYPE: &str =
 pub(super) const SIGNING_CONFIG_TYPE: &str = "application/vnd.dev.sigstore.signingconfig.v0.2+json";
 const TRUST_CONFIG_TYPE: &str = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json";
 
-/// How far an entry's time may lie outside of its tree's times, which another clock gave.
+/// How far an entry's time may be outside its tree's times, which another clock gave.
 const WINDOW_SLACK_SECONDS: i64 = MAX_CLOCK_SKEW_MILLIS / 1_000;
 
 /// One of the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
-    /// Keys of all trees, and what others run: a Sigstore `TrustedRoot`.
+    /// Keys of all trees and of the services of others: a Sigstore `TrustedRoot`.
     TrustedRoot,
     /// Where clients sign: a Sigstore `SigningConfig`.
     SigningConfig,
     /// Both in one, a Sigstore `ClientTrustConfig`: sigstore-python reads only this.
     TrustConfig,
-    /// C2SP vkeys of v2 checkpoints, one a line, newest tree first; of one tree the log key first.
+    /// C2SP vkeys of v2 checkpoints, one a line, the newest tree first and in it the log key first.
     CheckpointVkey,
     /// PEM of the log keys, newest tree first.
     LogPublicKey,
 }
 
 impl Document {
-    /// All of them.
+    /// All documents.
     pub const ALL: [Self; 5] = [
         Self::TrustedRoot,
         Self::SigningConfig,
@@ -49,7 +49,8 @@ impl Document {
         Self::LogPublicKey,
     ];
 
-    /// The name of its file: that of its target in a TUF repository, where Sigstore gives it one.
+    /// Returns the name of its file: the name of its target in a TUF repository, if Sigstore
+    /// defines one.
     pub fn file_name(self) -> &'static str {
         self.path().trim_start_matches("/trust/")
     }
@@ -74,10 +75,10 @@ impl Document {
     }
 }
 
-/// Why there are none.
+/// Why the documents cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// No tree takes entries.
+    /// No tree accepts entries.
     #[error("the log has no active tree")]
     NoActiveTree,
     /// A stored key.
@@ -85,7 +86,7 @@ pub enum TrustError {
     Key {
         /// Its tree.
         tree: ledger::TreeId,
-        /// What is wrong.
+        /// The fault.
         source: KeyError,
     },
     /// A tree without log key.
@@ -96,7 +97,7 @@ pub enum TrustError {
     Origin {
         /// Its tree.
         tree: ledger::TreeId,
-        /// What is wrong.
+        /// The fault.
         source: NoteError,
     },
 }
@@ -116,7 +117,7 @@ struct Shard<'a> {
 }
 
 impl TrustMaterial {
-    /// Of the trees of one log, oldest first.
+    /// Makes the documents from the trees of one log, oldest first.
     pub fn new(trees: &[TreeRow], settings: &TrustSettings) -> Result<Self, TrustError> {
         let active = trees
             .iter()
@@ -182,11 +183,11 @@ impl<'a> Shard<'a> {
         }
     }
 
-    /// The log under each name that a client may look for.
+    /// Returns the log under each name that a client may look for.
     ///
-    /// sigstore-go compares the origin of a v2 checkpoint with the host of `baseUrl`; of several
-    /// instances of one log ID it takes the last. sigstore-js takes any whose `baseUrl` holds the
-    /// name of the key that signed the checkpoint, which in v1 is the log's name, whatever the
+    /// sigstore-go compares the origin of a v2 checkpoint with the host of `baseUrl`, and uses the
+    /// last of several instances of one log ID. sigstore-js uses any instance whose `baseUrl` holds
+    /// the name of the key that signed the checkpoint; in v1 that is the log's name, whatever the
     /// tree.
     fn instances(&self, url: &PublicUrl) -> impl Iterator<Item = TransparencyLogInstance> {
         let of_v2 = url.with_host(&self.tree.origin_v2);
@@ -208,18 +209,18 @@ impl<'a> Shard<'a> {
                 key_details: PublicKeyDetails::PkixEcdsaP256Sha256.into(),
                 valid_for: Some(window(self.tree)),
             }),
-            // Of an ECDSA key the note key hash is SHA-256(SPKI): one ID for v1 and v2.
+            // The note key hash of an ECDSA key is SHA-256(SPKI): one ID for v1 and v2.
             log_id: Some(LogId {
                 key_id: key.key_hash().0.to_vec(),
             }),
-            // It would say the same; older clients refuse what they do not know.
+            // It would say the same, and older clients refuse fields that they do not know.
             checkpoint_key_id: None,
             operator: String::new(),
         })
     }
 }
 
-/// From when to when a tree took entries.
+/// Returns from when to when a tree accepted entries.
 fn window(tree: &TreeRow) -> TimeRange {
     let at = |seconds: i64| Timestamp { seconds, nanos: 0 };
     TimeRange {
@@ -239,7 +240,7 @@ fn trusted_root(shards: &[Shard<'_>], url: &PublicUrl, settings: &TrustSettings)
     root.tlogs
         .retain(|other| ours.iter().all(|log| log.log_id != other.log_id));
     root.tlogs.extend(ours);
-    // Stable: of one tree the v2 instance stays last.
+    // The sort is stable, so the v2 instance of a tree stays last.
     root.tlogs.sort_by_key(|log| {
         log.public_key
             .as_ref()
@@ -260,8 +261,8 @@ fn signing_config(active: &TreeRow, url: &PublicUrl, settings: &TrustSettings) -
         valid_for: Some(window(active)),
         operator: active.name.clone(),
     };
-    // The first tree is read under the log's own name, wherever that leads; each later one under a
-    // host name of its own.
+    // The first tree is read under the log's own name. Each later one is read under a host name of
+    // its own.
     let v2_url = if active.origin_v2 == active.name {
         url.clone()
     } else {

@@ -1,6 +1,6 @@
-//! What others run and clients need beside a log: certificate authorities and their transparency
-//! logs, time-stamp authorities, identity providers. Read from the documents that their operators
-//! (or `cosign trusted-root create` and `cosign signing-config create`) write.
+//! The services of others that clients need beside a log: certificate authorities and their
+//! transparency logs, time-stamp authorities, identity providers. They are read from the documents
+//! that their operators (or `cosign trusted-root create` and `cosign signing-config create`) write.
 
 use sigstore_protobuf_specs::dev::sigstore::trustroot::v1::{
     ServiceConfiguration, ServiceSelector, SigningConfig, TrustedRoot,
@@ -14,8 +14,8 @@ const TRUSTED_ROOT_TYPES: [&str; 3] = [
     "application/vnd.dev.sigstore.trustedroot.v0.2+json",
 ];
 
-/// Trust material to which this log's is added. Its Rekor logs stay trusted, but are not signed
-/// with.
+/// Trust material to which this log's is added. Its Rekor logs stay trusted, but clients do not
+/// sign with them.
 #[derive(Clone, Debug, Default)]
 pub struct Others {
     pub(super) trusted_root: TrustedRoot,
@@ -30,7 +30,7 @@ pub enum OthersError {
     Json {
         /// Which document.
         what: &'static str,
-        /// What is wrong.
+        /// The fault.
         source: serde_json::Error,
     },
     /// Another document, or another version of it.
@@ -44,7 +44,7 @@ pub enum OthersError {
 }
 
 impl Others {
-    /// Takes the contents of a `trusted_root.json`.
+    /// Adds the contents of a `trusted_root.json`.
     pub fn with_trusted_root(self, json: &str) -> Result<Self, OthersError> {
         const WHAT: &str = "trusted root";
         let trusted_root: TrustedRoot = serde_json::from_str(json)
@@ -61,7 +61,7 @@ impl Others {
         })
     }
 
-    /// Takes the contents of a `signing_config.v0.2.json`.
+    /// Adds the contents of a `signing_config.v0.2.json`.
     pub fn with_signing_config(self, json: &str) -> Result<Self, OthersError> {
         const WHAT: &str = "signing config";
         let mut signing_config: SigningConfig = serde_json::from_str(json)
@@ -72,8 +72,8 @@ impl Others {
                 media_type: signing_config.media_type,
             });
         }
-        // sigstore-go wants a selector wherever there are services, sigstore-js wants services
-        // wherever there is one.
+        // sigstore-go requires a selector where there are services, and sigstore-js requires
+        // services where there is a selector.
         signing_config.tsa_config = match signing_config.tsa_urls.is_empty() {
             true => None,
             false => signing_config.tsa_config.or(Some(any())),
@@ -90,7 +90,7 @@ impl Others {
     }
 }
 
-/// The one selector that all clients take.
+/// The one selector that all clients accept.
 pub(super) fn any() -> ServiceConfiguration {
     ServiceConfiguration {
         selector: ServiceSelector::Any.into(),

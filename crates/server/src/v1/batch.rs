@@ -1,12 +1,12 @@
-//! `POST /api/v1/log/entries/batch`, ours: up to [`MAX_BATCH`] proposed entries in one request,
-//! each answered on its own.
+//! `POST /api/v1/log/entries/batch`, which Rekor does not have: up to [`MAX_BATCH`] proposed
+//! entries in one request, each answered on its own.
 //!
-//! Each entry goes the way of one that is sent alone, by the same rules. Checks run ahead on all
-//! cores; what is checked goes into the ledger's queue in the order of the request, a part at a
-//! time; when the last one is in the log, all are proved in one head. All batches together take so
-//! many cores' worth of checks and so many places of the queue as one does: that is what keeps a
-//! writer of single entries from waiting behind thousands. A client that leaves ends the work; what
-//! is in the queue by then goes into the log.
+//! Each entry is handled like one that is sent alone, by the same rules. Checks run ahead on all
+//! cores. Checked entries go into the ledger's queue in the order of the request, some at a time.
+//! When the last one is in the log, all are proved in one head. All batches together have as many
+//! checks and places in the queue as one batch alone, so a writer of single entries does not wait
+//! behind thousands. If the client leaves, the work ends; entries that are in the queue by then go
+//! into the log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,33 +44,33 @@ use crate::verification::Came;
 /// The name of the body in messages.
 const PROPOSED_ENTRIES: BodyName = BodyName("proposedEntries");
 
-/// What surrounds the results in the answer.
+/// The text before and after the results in the answer.
 const ANSWER: [&str; 2] = ["{\"results\":[", "]}\n"];
 
-/// When to come back with an entry whose turn did not come in time.
+/// When a client should retry an entry whose turn did not come in time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The result of one entry, as JSON.
 #[derive(Serialize)]
 struct Item<'a> {
-    /// What the status of the answer would be, had the entry been sent alone.
+    /// The status of the answer if the entry were sent alone.
     status: u16,
-    /// Its body, where that is the entry, …
+    /// The body of that answer if it is the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<&'a LogEntry>,
-    /// … or an error.
+    /// The body of that answer if it is an error.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a ApiError>,
-    /// Its `Location`, where the entry was in the log already.
+    /// The `Location` of that answer if the entry was in the log already.
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<&'a str>,
-    /// Its `Retry-After`, in seconds.
+    /// The `Retry-After` of that answer, in seconds.
     #[serde(rename = "retryAfter", skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
 }
 
-/// The handler. What is refused as a whole leaves nothing in the log; but 503 for want of room for
-/// the answer, and a time-out, may come when entries are in it.
+/// The handler. A batch that is refused as a whole leaves no entry in the log. But with 503 for
+/// lack of room for the answer, or with a time-out, entries may be in the log.
 pub(crate) async fn create(
     State(app): State<Arc<App>>,
     request: Request,
@@ -99,9 +99,9 @@ pub(crate) async fn create(
 #[derive(Clone)]
 struct Batch {
     app: Arc<App>,
-    /// Held until the answer is made: it is room for the entries in all their forms.
+    /// Room for the entries in all their forms. It is held until the answer is made.
     room: Arc<Room>,
-    /// When entries whose turn has not come are given up.
+    /// When entries whose turn has not come are refused.
     deadline: Instant,
 }
 
@@ -159,8 +159,9 @@ impl Batch {
         Ok(intake::new_entry(&app, verified))
     }
 
-    /// Takes places for an entry. One after the other: so entries get their indexes in the order of
-    /// the request, and of equal ones the first is the new one.
+    /// Takes places for an entry. It runs for one entry after the other, so that entries get their
+    /// indexes in the order of the request, and the first one of equal entries is the new one. A
+    /// full queue or a rotation may change the order.
     async fn place(self, checked: Result<NewEntry, CreateError>) -> Result<Placed, CreateError> {
         let entry = checked?;
         let all = Arc::clone(&self.app.batch_places);
@@ -170,8 +171,8 @@ impl Batch {
         }
     }
 
-    /// Appends an entry. While single ones fill the queue it waits outside, so that their turn
-    /// comes first.
+    /// Appends an entry. While single ones fill the queue, it waits outside, so that they come
+    /// first.
     async fn append(
         &self,
         placed: Result<Placed, CreateError>,
@@ -182,7 +183,7 @@ impl Batch {
             .append_behind_others(entry, self.deadline)
             .await
             .map_err(CreateError::Append)?;
-        // It is not shown, and may be large.
+        // The attestation is not shown, and may be large.
         let entry = match appended {
             Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry {
                 attestation: None,
@@ -204,7 +205,8 @@ impl Batch {
 /// An entry with its places in the ledger's queue.
 type Placed = (NewEntry, OwnedSemaphorePermit);
 
-/// The texts of the proposed entries. They are parts of the body, which goes with the last of them.
+/// Returns the texts of the proposed entries. They are slices of the body, which is freed with the
+/// last of them.
 fn entries(body: &Bytes) -> Result<Vec<Bytes>, ApiError> {
     let members = PROPOSED_ENTRIES.parse(body, &["entries"])?;
     let raw: Option<FirstItems<&RawValue, MAX_BATCH>> =
@@ -217,8 +219,8 @@ fn entries(body: &Bytes) -> Result<Vec<Bytes>, ApiError> {
         .collect())
 }
 
-/// How many places an entry takes: one for each part that it has of what a round of the ledger
-/// holds, at most all.
+/// Returns how many places an entry takes: one for each part that it has of an average entry in a
+/// full round, at most all.
 fn places(entry: &NewEntry) -> u32 {
     let keys: usize = entry.index_keys.iter().map(String::len).sum();
     let attestation = entry
@@ -232,8 +234,8 @@ fn places(entry: &NewEntry) -> u32 {
     u32::try_from(places.clamp(1, BATCH_PLACES)).unwrap_or(u32::MAX)
 }
 
-/// All results, with all proofs of one tree in one head: that of the moment when the last entry is
-/// in the log.
+/// Returns all results. All proofs of one tree are in one head: that of the moment when the last
+/// entry is in the log.
 async fn answer(
     app: &Arc<App>,
     address: Address,
@@ -273,7 +275,7 @@ async fn answer(
     Ok(text_within(room, text))
 }
 
-/// The result of an entry that is in the log.
+/// Returns the result of an entry that is in the log.
 async fn result(
     app: Arc<App>,
     address: Address,
@@ -297,7 +299,7 @@ async fn result(
     })
 }
 
-/// The result of any other.
+/// Returns the result of any other entry.
 fn refusal(app: &App, error: CreateError) -> String {
     let (error, location) = error.into_parts();
     if let Some(reason) = error.refused() {
@@ -319,8 +321,8 @@ fn text(item: &Item<'_>) -> String {
     serde_json::to_string(item).unwrap_or_else(|_| "{}".to_owned())
 }
 
-/// The answer. Each result is dropped once it is in there, so that two of them are held at most,
-/// and not all twice.
+/// Joins the results. Each result is dropped once it is copied, so that at most two results are
+/// held twice, and not all.
 fn joined(results: Vec<String>) -> String {
     let [before, after] = ANSWER;
     let length =
@@ -337,7 +339,7 @@ fn joined(results: Vec<String>) -> String {
     text
 }
 
-/// Work on any core, which ends when nobody waits for it. A panic is that entry's alone.
+/// Runs work on any core. It ends when its caller is dropped. A panic fails only that entry.
 async fn on_a_task<T, E>(
     app: &App,
     work: impl Future<Output = Result<T, E>> + Send + 'static,

@@ -1,7 +1,7 @@
-//! E-mail addresses as a search term: what RFC 5322 section 3.4 calls a mailbox, `addr-spec` or
-//! `Name <addr-spec>`.
+//! E-mail addresses as a search term: a mailbox of RFC 5322 section 3.4, `addr-spec` or `Name
+//! <addr-spec>`.
 
-/// Whether `text` is one mailbox. Comments and obsolete forms are not taken.
+/// Whether `text` is one mailbox. Comments and obsolete forms are refused.
 pub(crate) fn is_mailbox(text: &str) -> bool {
     let text = text.trim();
     match text.strip_suffix('>').and_then(|text| text.split_once('<')) {

@@ -1,4 +1,4 @@
-//! Single entries: taking one in, showing one.
+//! Single entries: accepting one, showing one.
 
 use std::sync::Arc;
 
@@ -27,25 +27,25 @@ use crate::{intake, lookup, query};
 /// The name of the body in messages.
 const PROPOSED_ENTRY: BodyName = BodyName("proposedEntry");
 
-/// Why an entry was not taken in.
+/// Why an entry was not accepted.
 #[derive(Debug)]
 pub(crate) enum CreateError {
-    /// This log takes entries by the other API.
+    /// This log accepts entries by the other API only.
     V2Only,
-    /// The body did not arrive.
+    /// The body was not received.
     Body(ApiError),
-    /// It is not an entry that this log admits.
+    /// It is not an entry that this log accepts.
     Refused(Refusal),
     /// It is in the log already.
     Duplicate { entry_id: String, location: String },
-    /// The log did not take it.
+    /// The log did not append it.
     Append(AppendError),
-    /// It was taken, but its proof could not be made.
+    /// It was appended, but its proof could not be made.
     Read(ReadError),
 }
 
 impl CreateError {
-    /// What is said, and where the entry is if it is in the log already.
+    /// Returns the error, and the location of the entry if it is in the log already.
     pub(crate) fn into_parts(self) -> (ApiError, Option<String>) {
         match self {
             Self::V2Only => {
@@ -125,7 +125,7 @@ pub(crate) async fn create(
     created(&app, &uri, &entry).await.map_err(CreateError::Read)
 }
 
-/// The body of a request that brings entries, if this log takes them by this API.
+/// Reads the body of a request that sends entries, if this log accepts them by this API.
 pub(crate) async fn read_body(app: &App, request: Request) -> Result<Admitted, CreateError> {
     if !app.ledger.tree().apis.takes_v1() {
         return Err(CreateError::V2Only);
@@ -134,12 +134,12 @@ pub(crate) async fn read_body(app: &App, request: Request) -> Result<Admitted, C
     Ok(app.bodies.read(&head, body).await?)
 }
 
-/// The entry to answer with; counts those that are new. `uri` is what the entry's location is
-/// below.
+/// Returns the entry to answer with, and counts it if it is new. The entry's location is below
+/// `uri`.
 ///
 /// # Errors
 ///
-/// It was in the log already, and this log answers that with a conflict.
+/// The entry was in the log already, and this log answers that with a conflict.
 pub(crate) fn admitted(
     app: &App,
     appended: Appended,
@@ -161,7 +161,7 @@ pub(crate) fn admitted(
     }
 }
 
-/// An entry as it is shown, with its proof in `head`.
+/// Returns an entry as it is shown, with its proof in `head`.
 pub(crate) async fn shown(
     app: &App,
     head: &Arc<Head>,
@@ -201,8 +201,8 @@ pub(crate) async fn by_index(
 
 /// `GET /api/v1/log/entries/{entryUUID}`.
 pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, ApiError> {
-    // The route has the ID in its last segment; decoding is lenient, what is no hex digit then
-    // fails the pattern.
+    // The route has the ID in its last segment. Decoding is lenient, because a character that is
+    // not a hex digit fails the pattern.
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
     let text = query::decode(segment);
     let id = EntryId::parse(&text).ok_or_else(|| {
@@ -232,8 +232,8 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
     let proof = intake::prove(app, entry).await?;
     let entry = with_proof(app, entry, &proof, Attestations::NONE)?;
     let mut response = json(StatusCode::CREATED, &entry);
-    // Clients use it as the key of the answer: without the quotes that a conditional request would
-    // need.
+    // Clients use it as the key of the answer, so it is without the quotes that a conditional
+    // request would need.
     if let Ok(etag) = HeaderValue::from_str(entry.id()) {
         response.headers_mut().insert(ETAG, etag);
     }
@@ -249,7 +249,7 @@ async fn entry_at(app: &App, shards: Shards, log_index: u64) -> Result<Option<Fo
     Ok(entry.map(|entry| (Arc::clone(head), entry)))
 }
 
-/// Looks in the tree that is named; else in the active one, then in the others, oldest first.
+/// Looks in the named tree, or else in the active one and then in the others, oldest first.
 async fn entry_with_hash(
     app: &App,
     shards: Shards,
@@ -268,7 +268,8 @@ async fn entry_with_hash(
     Ok(None)
 }
 
-/// Shows an entry. One that the log does not have is 404 without a body and without a content type.
+/// Shows an entry. If the log does not have it, the answer is 404 without a body and without a
+/// content type.
 async fn show(app: &App, room: Share, found: Option<Found>) -> Result<Response, ApiError> {
     let Some((head, entry)) = found else {
         return Ok(StatusCode::NOT_FOUND.into_response());
@@ -280,7 +281,7 @@ async fn show(app: &App, room: Share, found: Option<Found>) -> Result<Response, 
 }
 
 fn set_location(response: &mut Response, location: &str) {
-    // A request target is visible ASCII, and so is what follows from it; a byte that is not would
+    // A request target is visible ASCII, and so is the location made from it. Any other byte would
     // only lose the header.
     if let Ok(location) = HeaderValue::from_str(location) {
         response.headers_mut().insert(LOCATION, location);

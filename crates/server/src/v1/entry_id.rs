@@ -15,23 +15,24 @@ const TREE_ID_DIGITS: usize = 16;
 /// An entry ID as a client wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EntryId {
-    /// The tree it names, if it names one.
+    /// The tree that it names, if it names one.
     pub(crate) tree: Option<TreePrefix>,
     /// The leaf hash.
     pub(crate) leaf_hash: Hash,
 }
 
-/// The first 16 digits of a long entry ID; not every value is a tree ID.
+/// The first 16 digits of a long entry ID. Not every value is a tree ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TreePrefix(pub(crate) u64);
 
 impl TreePrefix {
-    /// The tree ID; none for 0, and at 2^63 and above.
+    /// Returns the tree ID, or `None` for 0 and for 2^63 and above.
     pub(crate) fn tree_id(self) -> Option<TreeId> {
         i64::try_from(self.0).ok().filter(|id| *id > 0).map(TreeId)
     }
 
-    /// Why this is no tree ID, in the words of Rekor v1.6.1. `id` is the entry ID as it was sent.
+    /// Returns why this is not a tree ID, in the words of Rekor v1.6.1. `id` is the entry ID as it
+    /// was sent.
     pub(crate) fn fault(self, id: &str) -> String {
         let digits = &id[..TREE_ID_DIGITS];
         match self.0 {
@@ -44,7 +45,7 @@ impl TreePrefix {
 }
 
 impl EntryId {
-    /// Parses an ID; none if it does not match [`PATTERN`].
+    /// Parses an ID. Returns `None` if it does not match [`PATTERN`].
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (prefix, digits) = match text.len() {
             LEAF_HASH_DIGITS => (None, text),
@@ -71,7 +72,7 @@ impl EntryId {
     }
 }
 
-/// The ID that every answer uses: 80 lower-case digits.
+/// Returns the ID that every answer uses: 80 lower-case digits.
 pub(crate) fn entry_id(tree: TreeId, leaf_hash: &Hash) -> String {
     format!("{:016x}{leaf_hash}", tree.0)
 }

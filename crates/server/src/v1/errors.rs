@@ -35,7 +35,7 @@ pub(crate) enum Validation {
     TooFewItems = 612,
 }
 
-/// Who would have written this answer in Rekor.
+/// The part of Rekor that would have written the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Producer {
     /// Final newline.

@@ -44,7 +44,7 @@ pub(crate) async fn search(
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let search = app.verifier.run(body, Search::parse, Ok).await??;
-    // Each answer says of all other entries that they do not match: it needs the newest head.
+    // Each answer implies that no other entry matches, so it needs the newest head.
     let shards = app.ledger.newest_shards().await?;
     let (hits, room) = search.run(&app, &shards).await?;
     let shown = hits.iter().take(MAX_SEARCH_HITS as usize);
@@ -132,7 +132,7 @@ impl Search {
         Ok(Self { operator, terms })
     }
 
-    /// What an entry has to have: one key of each list.
+    /// Returns the keys that an entry must have: one of each list.
     fn keys(&self) -> Vec<Vec<String>> {
         match self.operator {
             Operator::Or => vec![self.terms.concat()],
@@ -140,7 +140,8 @@ impl Search {
         }
     }
 
-    /// The matching entries, newest first, up to one more than is shown, and room to show them.
+    /// Returns the matching entries, newest first, up to one more than is shown, and room to show
+    /// them.
     async fn run(&self, app: &App, shards: &Shards) -> Result<(Vec<Hit>, Share), ApiError> {
         let mut room = search_room(app, ID_ANSWER_BYTES * u64::from(FEW_SEARCH_HITS)).await?;
         let mut hits = Vec::new();
@@ -224,7 +225,7 @@ impl PublicKey {
     }
 }
 
-/// A text member; none where it is absent or empty.
+/// Returns a text member, or `None` if it is absent or empty.
 fn text(members: &Members<'_>, name: &str) -> Result<Option<String>, ApiError> {
     Ok(QUERY
         .member::<String>(members, name)?
@@ -239,7 +240,8 @@ fn at_most_subject_chars(name: &str, text: Option<&str>) -> Result<(), ApiError>
     Ok(())
 }
 
-/// `<algorithm>:<hex>` in lower case; the algorithm follows from the length where it is not given.
+/// Returns `<algorithm>:<hex>` in lower case. If the algorithm is not given, it follows from the
+/// length.
 fn hash_key(hash: &str) -> Result<String, ApiError> {
     let (prefix, digits) = hash
         .split_once(':')

@@ -1,6 +1,6 @@
-//! JSON bodies of the search operations, read with the leniency of Rekor's decoder: member names in
-//! any case, of a repeated name the last one counts, `null` is the same as absent, unknown members
-//! and bytes after the first value are ignored.
+//! JSON bodies of the search operations. They are read with the leniency of Rekor's decoder: member
+//! names may have any case, the last one of a repeated name counts, `null` is the same as absent,
+//! and unknown members and bytes after the first value are ignored.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use serde_json::value::RawValue;
 
 use super::errors::{ApiError, Validation};
 
-/// The known members of a JSON object, unparsed. Others are skipped, so that they cost no memory.
+/// The known members of a JSON object, unparsed. Others are skipped and cost no memory.
 #[derive(Debug)]
 pub(crate) struct Members<'a> {
     names: &'static [&'static str],
     values: Vec<Option<&'a RawValue>>,
 }
 
-/// The first `MOST` items of a list: what follows is read and costs no memory.
+/// The first `MOST` items of a list. Further items are read and cost no memory.
 #[derive(Debug)]
 pub(crate) struct FirstItems<T, const MOST: usize> {
     items: Vec<T>,
@@ -26,12 +26,12 @@ pub(crate) struct FirstItems<T, const MOST: usize> {
 }
 
 impl<T, const MOST: usize> FirstItems<T, MOST> {
-    /// Whether the list has none.
+    /// Whether the list is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// The items of a list that has neither too few nor too many; `list` is its name in the
+    /// Returns the items of a list that has neither too few nor too many. `list` is its name in the
     /// message.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl<T, const MOST: usize> FirstItems<T, MOST> {
 pub(crate) struct BodyName(pub(crate) &'static str);
 
 impl BodyName {
-    /// Parses a body; `null` is an object without members.
+    /// Parses a body. `null` is an object without members.
     ///
     /// # Errors
     ///
@@ -78,7 +78,8 @@ impl BodyName {
             .map_err(|error| self.refuse(error))
     }
 
-    /// The value of a member, if it is there and not null. `name` MUST be one of those parsed for.
+    /// Returns the value of a member, if it is present and not null. `name` MUST be one of the
+    /// names that were parsed for.
     ///
     /// # Errors
     ///
@@ -97,14 +98,14 @@ impl BodyName {
             .map_err(|error| self.refuse(format_args!("{name}: {error}")))
     }
 
-    /// 400 for a body that cannot be bound. Rekor leaves the place of the name empty.
+    /// Returns the 400 for a body that cannot be bound. Rekor leaves the place of the name empty.
     pub(crate) fn refuse(self, reason: impl fmt::Display) -> ApiError {
         let message = format!("parsing {} body from \"\" failed, because {reason}", self.0);
         ApiError::framework(StatusCode::BAD_REQUEST, message)
     }
 }
 
-/// Names to look out for; finds the place of one, and the values of all.
+/// Finds the place of a known name, and the values of all known names.
 #[derive(Clone, Copy)]
 struct Names(&'static [&'static str]);
 

@@ -4,10 +4,10 @@ use http::Uri;
 
 use crate::query;
 
-/// `Location` of an entry that came in at `uri`: the path of the request, a slash and the entry ID;
-/// the query is kept, but for `apiKey`, which is a secret.
+/// Returns the `Location` of an entry that was sent to `uri`: the path of the request, a slash and
+/// the entry ID. The query is kept, except `apiKey`, which is a secret.
 ///
-/// Leading slashes become one, so that no client takes the first segment for a host.
+/// Leading slashes become one, so that no client reads the first segment as a host.
 pub(crate) fn location(uri: &Uri, entry_id: &str) -> String {
     let mut location = format!("/{}/{entry_id}", uri.path().trim_start_matches('/'));
     let mut separator = '?';

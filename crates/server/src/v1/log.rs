@@ -17,14 +17,14 @@ use super::wire::{ConsistencyProof, LogInfo, json, json_bytes, json_text};
 use crate::app::App;
 use crate::lookup;
 
-/// Why a proof of consistency is not given.
+/// Why a consistency proof is refused.
 #[derive(Debug)]
 pub(crate) enum ProofError {
     /// A parameter does not bind.
     Parameter(ApiError),
     /// `firstSize` is beyond `lastSize`.
     Order { first: u64, last: u64 },
-    /// The tree ID is none.
+    /// The tree ID is not valid.
     InvalidTree(String),
     /// The log has no such tree.
     UnknownTree(i64),
@@ -66,12 +66,13 @@ impl From<ReadError> for ProofError {
     }
 }
 
-/// Why the public key is not given.
+/// Why the public key is refused.
 #[derive(Debug)]
 pub(crate) enum PublicKeyError {
     /// A parameter does not bind.
     Parameter(ApiError),
-    /// The log has no such tree. In the type the client asked for, although it is JSON.
+    /// The log has no such tree. The refusal has the type that the client asked for, although it is
+    /// JSON.
     UnknownTree(AnswerType),
 }
 
@@ -90,7 +91,7 @@ impl IntoResponse for PublicKeyError {
     }
 }
 
-/// `GET /api/v1/log`: the newest head, and the last ones of frozen shards.
+/// `GET /api/v1/log`: the newest head, and the last heads of frozen shards.
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let shards = app.ledger.newest_shards().await?;
     let text = app
@@ -121,7 +122,7 @@ pub(crate) async fn public_key(
     })
 }
 
-/// `GET /api/v1/log/proof`: the consistency of two sizes of a tree.
+/// `GET /api/v1/log/proof`: the consistency proof between two sizes of a tree.
 pub(crate) async fn proof(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,

@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::errors::ApiError;
 
-/// What a request without a `Content-Type` is taken for.
+/// The media type of a request without a `Content-Type`.
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// The one type of request bodies.
@@ -15,7 +15,7 @@ const REQUEST_TYPE: &str = "application/json";
 ///
 /// # Errors
 ///
-/// 400 for a header that is no media type, 415 for any type but JSON.
+/// 400 for a header that is not a media type, 415 for any type but JSON.
 pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let raw = headers
         .get(CONTENT_TYPE)
@@ -40,11 +40,11 @@ pub(crate) fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-/// The best of `offers` for this `Accept`; the first one where the header is absent.
+/// Returns the best of `offers` for this `Accept`, or the first one if the header is absent.
 ///
 /// # Errors
 ///
-/// 406 if none is acceptable.
+/// 406 if no offer is acceptable.
 pub(crate) fn negotiate(
     headers: &HeaderMap,
     offers: &'static [&'static str],
@@ -102,7 +102,7 @@ impl Range {
     }
 }
 
-/// Parses one range; none for an empty one. A quality that is no number counts as 0.
+/// Parses one range. Returns `None` for an empty one. A quality that is not a number counts as 0.
 fn range(text: &str) -> Option<Range> {
     let mut parts = text.split(';').map(str::trim);
     let value = parts.next().filter(|value| !value.is_empty())?.to_owned();
@@ -119,8 +119,8 @@ fn range(text: &str) -> Option<Range> {
     })
 }
 
-/// The lower-cased type without its parameters, or the reason why the text is none (RFC 2045
-/// section 5.1).
+/// Returns the lower-cased type without its parameters, or the reason why the text is not a type
+/// (RFC 2045 section 5.1).
 fn media_type(text: &str) -> Result<String, &'static str> {
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let essence = essence.trim().to_ascii_lowercase();
@@ -171,7 +171,7 @@ fn parameters_are_valid(text: &str) -> bool {
     true
 }
 
-/// What follows a parameter value.
+/// The text after a parameter value.
 fn after_value(value: &str) -> Option<&str> {
     let Some(quoted) = value.strip_prefix('"') else {
         let end = value.find(|c| !is_token(c)).unwrap_or(value.len());

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::errors::{ApiError, Validation};
 use crate::query::last;
 
-/// An integer of at least `minimum`; none where it is absent.
+/// Returns an integer of at least `minimum`, or `None` if it is absent.
 ///
 /// # Errors
 ///
@@ -42,7 +42,8 @@ pub(crate) fn required_integer(
     })
 }
 
-/// The `treeID` parameter as text that matches `^[0-9]+$` (else 605); none where it is absent.
+/// Returns the `treeID` parameter as text that matches `^[0-9]+$` (else 605), or `None` if it is
+/// absent.
 pub(crate) fn tree_id(query: Option<&str>) -> Result<Option<Cow<'_, str>>, ApiError> {
     let value = last(query, "treeID");
     if value

@@ -28,7 +28,7 @@ const ENTRY: BodyName = BodyName("entry");
 
 type Items<T> = FirstItems<T, MAX_RETRIEVE>;
 
-/// The handler. An entry that is absent is left out of the answer, which is no error.
+/// The handler. An entry that is absent is left out of the answer; that is not an error.
 pub(crate) async fn retrieve(
     State(app): State<Arc<App>>,
     request: http::Request<Body>,
@@ -61,7 +61,7 @@ pub(crate) async fn retrieve(
     Ok(json_within(room, &answer))
 }
 
-/// A query as it was sent, each part valid by itself; the proposals are still to be checked.
+/// A query as it was sent. Each part is valid by itself, and the proposals are not checked yet.
 struct Request {
     ids: Vec<(String, EntryId)>,
     proposed: Vec<ProposedEntry>,
@@ -127,7 +127,8 @@ struct Query {
 }
 
 impl Query {
-    /// What to look for, in the order of the answer: long IDs, short IDs, proposals, log indexes.
+    /// Returns what to look for, in the order of the answer: long IDs, short IDs, proposals, log
+    /// indexes.
     fn wanted(&self) -> Result<Wanted, ApiError> {
         let (mut long, mut short) = (Vec::new(), Vec::new());
         for (text, id) in &self.ids {
@@ -160,12 +161,12 @@ enum Sought {
     Index(u64),
 }
 
-/// What may be found, in the order of the answer.
+/// The entries to look for, in the order of the answer.
 #[derive(Debug)]
 struct Wanted(Vec<Sought>);
 
 impl Wanted {
-    /// The most that can be found.
+    /// Returns the most entries that can be found.
     fn most(&self, shards: &Shards) -> usize {
         let each = |place: &Sought| {
             if matches!(place, Sought::Anywhere(_)) {
@@ -177,13 +178,13 @@ impl Wanted {
         self.0.iter().map(each).sum()
     }
 
-    /// Whether there is something for each.
+    /// Whether an entry was found for each.
     fn is_complete(&self, found: &[(usize, LoggedEntry)]) -> bool {
         (0..self.0.len()).all(|number| found.iter().any(|(of, _)| *of == number))
     }
 
-    /// The entries, each with the number of what was wanted, in that order; of several trees the
-    /// active one first.
+    /// Returns the entries, each with the number of its place in the list, in that order. If
+    /// several trees have one, that of the active tree is first.
     async fn find(
         &self,
         app: &App,
@@ -220,7 +221,7 @@ impl Wanted {
                 continue;
             }
             let indexes: Vec<LeafIndex> = here.iter().map(|(_, index)| *index).collect();
-            // They come in this order; one that is left out has no entry of its index here.
+            // The entries are in this order. An index without an entry is left out.
             let mut entries = app
                 .ledger
                 .entries(head, &indexes)
@@ -253,7 +254,7 @@ fn parse_entries(raw: &[&RawValue]) -> Result<Vec<ProposedEntry>, ApiError> {
     raw.iter()
         .enumerate()
         .map(|(position, raw)| {
-            // Rekor's decoder stumbles over it, before anything is validated.
+            // Rekor's decoder fails on it before anything is validated.
             if raw.get() == "null" {
                 return Err(ENTRY.refuse("kind in body is required"));
             }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/index/search`, which Rekor does not have: the entries of which several things hold,
+//! `GET /api/v1/index/search`, which Rekor does not have: the entries that meet several conditions,
 //! newest first, in pages.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::query::decode;
 /// Digits of the digests that are searched for, by the name of the parameter.
 const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
 
-/// Says what a cursor holds, should that ever change.
+/// The first byte of a cursor: the version of its format.
 const CURSOR_VERSION: u8 = 1;
 
 /// The handler.
@@ -34,7 +34,7 @@ pub(crate) async fn search(
 ) -> Result<Response, ApiError> {
     let request = Request::parse(query.as_deref().unwrap_or_default())?;
     let room = search_room(&app, HIT_ANSWER_BYTES * u64::from(request.limit)).await?;
-    // Each answer says of all other entries that they do not match: it needs the newest head.
+    // Each answer implies that no other entry matches, so it needs the newest head.
     let shards = app.ledger.newest_shards().await?;
     let hits = app
         .ledger
@@ -47,14 +47,14 @@ pub(crate) async fn search(
 #[derive(Debug, PartialEq, Eq)]
 struct Request {
     search: Search,
-    /// Where the page before it ended.
+    /// Where the previous page ended.
     below: Option<u64>,
     limit: u32,
 }
 
 impl Request {
     /// Parses a query. A parameter without a value counts as absent, as everywhere in this API.
-    /// Unknown ones are refused here: without a misspelt condition, what is found would be too
+    /// Unknown ones are refused here, because a search without a misspelt condition would find too
     /// much.
     fn parse(query: &str) -> Result<Self, ApiError> {
         let mut request = Self {
@@ -88,8 +88,8 @@ impl Request {
         Ok(request)
     }
 
-    /// Adds a condition of which there may be several, all of which have to hold; false if it is
-    /// none.
+    /// Adds a condition. There may be several, and all must hold. Returns false if the parameter is
+    /// not a condition.
     fn add_condition(&mut self, name: &str, value: &str) -> Result<bool, ApiError> {
         let texts = if let Some(attribute) = Attribute::ALL
             .into_iter()
@@ -112,7 +112,7 @@ impl Request {
         Ok(true)
     }
 
-    /// Sets what there is one of.
+    /// Sets a parameter that may be given once.
     fn set(&mut self, name: &str, value: &str) -> Result<(), ApiError> {
         match name {
             "kind" => self.search.kinds = kinds(value)?,
@@ -147,7 +147,7 @@ fn hex_digits<'v>(name: &str, value: &'v str, digits: usize) -> Result<&'v str, 
     Err(ApiError::validation(Validation::Pattern, message))
 }
 
-/// The tags of a kind: of one version if it is named, of all if not.
+/// Returns the tags of a kind: of one version if it is named, else of all versions.
 fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
     let is_meant = |tag: &&str| *tag == value || tag.split(':').next() == Some(value);
     let tags: Vec<String> = entry::kind_tags()
@@ -164,8 +164,8 @@ fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
     Ok(tags)
 }
 
-/// Unix seconds, from those or from RFC 3339; what is within a second counts as its end, as no
-/// entry is between two.
+/// Parses Unix seconds or RFC 3339. A fraction of a second is rounded up, because entries have
+/// whole seconds.
 fn seconds(name: &str, value: &str) -> Result<i64, ApiError> {
     if let Ok(seconds) = value.parse() {
         return Ok(seconds);
@@ -188,7 +188,7 @@ fn limit(value: &str) -> Result<u32, ApiError> {
     }
 }
 
-/// A cursor is the log index that a page came down to: what is appended later is above it.
+/// Makes a cursor: the log index that a page reached. Entries that are appended later are above it.
 fn cursor(below: u64) -> String {
     let mut bytes = vec![CURSOR_VERSION];
     bytes.extend_from_slice(&below.to_be_bytes());
@@ -211,7 +211,7 @@ fn open_cursor(text: &str) -> Result<u64, ApiError> {
 /// The answer.
 #[derive(Serialize)]
 struct Page {
-    /// Leads to the next page; absent where there is none.
+    /// Leads to the next page. Absent on the last page.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
     entries: Vec<Entry>,

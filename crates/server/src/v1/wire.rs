@@ -1,4 +1,5 @@
-//! The JSON of the answers: members in Rekor's order, compact, one final newline, nothing added.
+//! The JSON of the answers. Members are in Rekor's order, compact, with one final newline; no
+//! member is added.
 
 use std::sync::Arc;
 
@@ -19,13 +20,13 @@ use super::errors::ApiError;
 use crate::answer::Kept;
 use crate::attestations::Attestations;
 
-/// The most that the other members of an entry take, with all names: entry ID, log ID and root hash
-/// have 208 digits, three numbers 60, the signed entry timestamp 96 characters, names and
-/// punctuation some 250.
+/// Most bytes of the other members of an entry, with all names: entry ID, log ID and root hash have
+/// 208 digits, three numbers 60, the signed entry timestamp 96 characters, names and punctuation
+/// some 250.
 const FIELDS_BYTES: u64 = 1024;
 
-/// What most answers fit in, so that they are written in one place: an entry signed with a key, its
-/// proof in a tree of 10^6.
+/// Bytes that most answers fit in, so that they are written without moving: an entry signed with a
+/// key, and its proof in a tree of 10^6.
 const USUAL_TEXT_BYTES: usize = 4 * 1024;
 
 /// One entry with its proof: an object whose only member is named by the entry ID.
@@ -131,7 +132,7 @@ impl Serialize for LogEntry {
 /// `GET /api/v1/log`.
 #[derive(Serialize)]
 pub(crate) struct LogInfo {
-    /// Oldest first; `null`, as Rekor writes it, where there is none.
+    /// Oldest first. If there are no frozen shards, `null`, as Rekor writes it.
     #[serde(rename = "inactiveShards")]
     inactive_shards: Option<Vec<ShardInfo>>,
     #[serde(flatten)]
@@ -197,10 +198,11 @@ impl ConsistencyProof {
     }
 }
 
-/// The most that an entry without its attestation takes in an answer, with its proof in `head`.
+/// Returns the most bytes of an entry in an answer, without its attestation and with its proof in
+/// `head`.
 pub(crate) fn most_bytes(entry: &LoggedEntry, head: &Head) -> u64 {
-    // Hashes from leaf to root, and at the right edge one for each level at most; in quotes, with a
-    // comma.
+    // Hashes from leaf to root, and at the right edge at most one for each level, each in quotes
+    // and with a comma.
     let proof = 67 * u64::from(64 - head.size.0.leading_zeros());
     // A line end is two characters.
     let checkpoint = 2 * head.checkpoint_v1.len() as u64;
@@ -221,7 +223,7 @@ pub(crate) fn json_bytes(value: &impl Serialize) -> Result<Bytes, ApiError> {
     text(value).map(Bytes::from)
 }
 
-/// A successful answer in JSON that was written before.
+/// Returns a successful answer of JSON that was written before.
 pub(crate) fn json_text(text: Bytes) -> Response {
     ([(CONTENT_TYPE, JSON)], text).into_response()
 }

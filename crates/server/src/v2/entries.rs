@@ -1,4 +1,4 @@
-//! Entries: taking one in, showing one, and the proof that the log only grew.
+//! Entries: accepting one, showing one, and the proof that the log only grew.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub(crate) async fn by_index(
     shard: Shard,
     index: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
-    // What is no UTF-8 once it is decoded is no number either.
+    // A text that is not UTF-8 once it is decoded is not a number either.
     let index = index.map(|Path(index)| index).unwrap_or_default();
     let index = LeafIndex(number("index", Some(&index))?);
     let room = room(&app, entry_bytes(&app)).await?;

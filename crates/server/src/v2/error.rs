@@ -12,10 +12,10 @@ use tonic::{Code, Status};
 use crate::admission::FOREIGN_PAGE;
 use crate::failure::{append_failure, read_failure};
 
-/// Where an equal entry is, in an answer that refuses a duplicate.
+/// The header that names an equal entry, in an answer that refuses a duplicate.
 const X_LOG_INDEX: &str = "x-log-index";
 
-/// What Rekor v2 says of a frozen log, in plain text.
+/// Rekor v2's answer of a frozen log, in plain text.
 const FROZEN: &str = "This log has been frozen, please switch to the latest log.\n";
 
 /// An error of the v2 API.
@@ -48,17 +48,17 @@ impl Error {
         }
     }
 
-    /// 400: the request is not one that can be done.
+    /// 400: the request is not valid.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
     }
 
-    /// 404 for what is not there.
+    /// 404: not found.
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, message)
     }
 
-    /// 501 for a method that a route does not have, as Rekor v2 answers.
+    /// 501: the route does not have this method. Rekor v2 answers the same.
     pub(crate) fn method() -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -78,7 +78,7 @@ impl Error {
         }
     }
 
-    /// 501 for an operation that this server does not have, in the words of gRPC.
+    /// 501: this server does not have the operation, in the words of gRPC.
     pub(crate) fn switched_off(method: &str) -> Self {
         Self::new(
             StatusCode::NOT_IMPLEMENTED,
@@ -87,13 +87,13 @@ impl Error {
         )
     }
 
-    /// 403: a browser writes for a web page that may not.
+    /// 403: a browser writes for a web page that may not write.
     pub(crate) fn foreign_page() -> Self {
         Self::new(StatusCode::FORBIDDEN, Code::PermissionDenied, FOREIGN_PAGE)
     }
 
-    /// 405: the tree of this host name takes no entries any more, or this server takes none. Rekor
-    /// v2 with `--read-only` answers the same.
+    /// 405: the tree of this host name accepts no entries any more, or this server accepts none.
+    /// Rekor v2 with `--read-only` answers the same.
     pub(crate) fn frozen() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

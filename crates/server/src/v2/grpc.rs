@@ -1,8 +1,8 @@
 //! Rekor v2 over gRPC: `dev.sigstore.rekor.v2.Rekor/CreateEntry`, with the health and reflection
 //! services.
 //!
-//! The one method is unary, so its body is one frame: a flag, a length, a message. It is read here,
-//! within the limits that all request bodies have, and not by tonic, which knows nothing of them.
+//! The one method is unary, so its body is one frame: a flag, a length, a message. It is read here
+//! within the limits of all request bodies, and not by tonic, which does not know them.
 
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value.as_bytes().starts_with(GRPC.as_bytes()))
 }
 
-/// The services. What they do not have is `Unimplemented`.
+/// Returns the services. Other methods are `Unimplemented`.
 pub(super) fn routes(app: &Arc<App>) -> Router {
     let mut services = tonic::service::Routes::builder();
     services
@@ -79,7 +79,7 @@ pub(super) fn routes(app: &Arc<App>) -> Router {
     router.layer(from_fn(name_route))
 }
 
-/// tonic waits for a request for as long as its client likes: it ends here in any case.
+/// tonic waits for a request as long as its client likes, so the wait is bounded here.
 async fn with_end(request: Request) -> Request {
     request.map(|body| Body::from_stream(body.into_data_stream().take_until(sleep(BODY_TIMEOUT))))
 }
@@ -93,7 +93,7 @@ async fn name_route(request: Request, next: Next) -> Response {
     response
 }
 
-/// The health service: whoever answers is serving, as `/healthz`.
+/// The health service. A server that answers is serving, as with `/healthz`.
 struct Alive;
 
 #[tonic::async_trait]
@@ -112,7 +112,7 @@ impl Health for Alive {
         }
     }
 
-    /// The status never changes: nothing to watch.
+    /// The status never changes, so there is nothing to watch.
     async fn watch(
         &self,
         _: tonic::Request<HealthCheckRequest>,
@@ -141,7 +141,7 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
         return Err(Error::frozen());
     }
     let body = app.bodies.read_frame(&head, body).await?;
-    // Reading has bounds of its own, and said how large the body is.
+    // Reading has bounds of its own, and returned the size of the body.
     let patience = patience_with(Some(body.bytes().len() as u64));
     let (entry, proof) = timeout(patience, accept(app, body, from_frame))
         .await
@@ -177,7 +177,7 @@ fn framed(entry: &TransparencyLogEntry) -> Response {
     response
 }
 
-/// The generated messages, and the one service, which is generated nowhere.
+/// Returns the generated messages and the one service, which is written by hand.
 fn descriptors() -> FileDescriptorSet {
     let request = CreateEntryRequest::default().descriptor();
     let answer = TransparencyLogEntry::default().descriptor();

@@ -1,4 +1,4 @@
-//! Which tree a request of v2 is for: to v2 each tree is a log of its own, read under the host name
+//! The tree that a v2 request is for. To v2 each tree is a log of its own, read under the host name
 //! that is its origin.
 
 use std::convert::Infallible;
@@ -11,7 +11,7 @@ use ledger::{Head, ReadError, Shards, Tree};
 
 use crate::app::App;
 
-/// The tree whose v2 origin is the host name that the request was sent to; under any other name the
+/// Returns the tree whose v2 origin is the host name of the request, or under any other name the
 /// active one.
 pub(crate) struct Shard {
     host: Option<Authority>,
@@ -30,13 +30,13 @@ impl Shard {
         Ok(self.head_in(&app.ledger.newest_shards().await?))
     }
 
-    /// Whether it takes no entries any more.
+    /// Whether it accepts no entries any more.
     pub(super) fn is_frozen(&self, app: &App) -> bool {
         let shards = app.ledger.shards();
         self.among(&shards).tree.id != shards.active().tree.id
     }
 
-    /// Whether it is this tree by name. Under any other name the active tree is another one after a
+    /// Whether the name selects this tree. Under any other name, the active tree changes with a
     /// rotation.
     pub(super) fn is_named(&self, tree: &Tree) -> bool {
         self.host

@@ -20,24 +20,25 @@ use crate::lookup;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const NOTE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// The next checkpoint may be there at any time; and under a name that is no tree's, the next tree.
+/// The next checkpoint may be published at any time, and under a name that is not a tree's, the
+/// next tree may follow.
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A week, as Rekor v2's buckets say.
 const FOR_GOOD: Lifetime = Lifetime {
     public: HeaderValue::from_static("public, max-age=604800, immutable"),
     private: HeaderValue::from_static("private, max-age=604800, immutable"),
 };
-/// A partial one does not change either, but soon nobody asks for that width any more.
+/// A partial tile does not change either, but soon no client asks for that width any more.
 const FOR_AN_HOUR: Lifetime = Lifetime {
     public: HeaderValue::from_static("public, max-age=3600, immutable"),
     private: HeaderValue::from_static("private, max-age=3600, immutable"),
 };
 
-/// How long a tile may be kept.
+/// How long a tile may be cached.
 struct Lifetime {
-    /// Of a log that anybody may read: also by a cache that several clients share.
+    /// In a public log, also by a cache that several clients share.
     public: HeaderValue,
-    /// Of any other.
+    /// In any other log.
     private: HeaderValue,
 }
 
@@ -133,7 +134,7 @@ async fn resource(app: &App, shard: &Shard, path: TilePath) -> Result<(Arc<Tree>
     lookup::find(app, look).await?.ok_or_else(absent)
 }
 
-/// How long what was found may be kept, and by whom.
+/// Returns how long a resource may be cached, and by whom.
 fn lifetime(app: &App, shard: &Shard, tree: &Tree, path: TilePath) -> HeaderValue {
     if !shard.is_named(tree) {
         return NO_CACHE;

@@ -1,4 +1,4 @@
-//! A `TransparencyLogEntry` as Rekor v2 writes it: as a message, and in protobuf's JSON.
+//! A `TransparencyLogEntry` as Rekor v2 writes it: as a protobuf message, and in protobuf's JSON.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,8 +10,9 @@ use sigstore_protobuf_specs::dev::sigstore::rekor::v1::{
 };
 use tlog::Hash;
 
-/// An entry with its proof. Size, root and checkpoint all come from the proof's head. Indexes are
-/// those in the tree: to v2 each tree is a log. Neither time nor promise, as in Rekor v2.
+/// Returns an entry with its proof. Size, root and checkpoint all belong to the proof's head.
+/// Indexes are those in the tree, because to v2 each tree is a log. As in Rekor v2, there is
+/// neither a time nor an inclusion promise.
 pub(crate) fn log_entry(entry: &LoggedEntry, proof: &InclusionProof) -> TransparencyLogEntry {
     let InclusionProof { head, hashes } = proof;
     let (kind, version) = entry.kind.split_once(':').unwrap_or((&entry.kind, ""));
@@ -40,13 +41,13 @@ pub(crate) fn log_entry(entry: &LoggedEntry, proof: &InclusionProof) -> Transpar
     }
 }
 
-/// Sizes and indexes fit in 63 bits, which the database holds them to.
+/// The database ensures that sizes and indexes fit in 63 bits.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The same in JSON: members in the order of their numbers, those that are unset as well, 64-bit
-/// numbers as texts.
+/// Writes the same in JSON: members are in the order of their numbers, unset members are written as
+/// well, and 64-bit numbers are texts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LogEntry<'a> {

@@ -1,4 +1,4 @@
-//! The flags that are settings. Each command has the tables of settings that it uses.
+//! The flags that are settings: a command takes the tables of settings that it uses.
 
 use clap::{Arg, Command};
 
@@ -7,13 +7,13 @@ use crate::config::{Setting, TABLES, of_table};
 /// The flag of the configuration file.
 pub(super) const FILE: &str = "config";
 
-/// Adds the settings to the commands that use any. `path` is the path of the parent command.
+/// Adds the settings to the commands that use any. `path` is the path of the command above.
 pub(super) fn with_settings(command: Command, path: &str) -> Command {
     let command = command.mut_subcommands(|subcommand| {
         let path = format!("{path} {}", subcommand.get_name());
         with_settings(subcommand, &path)
     });
-    let Some(takes) = settings_of(path) else {
+    let Some(takes) = taken(path) else {
         return command;
     };
     let mut command = command;
@@ -24,8 +24,8 @@ pub(super) fn with_settings(command: Command, path: &str) -> Command {
     command.arg(file())
 }
 
-/// Returns which settings a command has.
-fn settings_of(path: &str) -> Option<fn(&Setting) -> bool> {
+/// Returns which settings a command takes.
+fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
     match path {
         " serve" | " config show" => Some(|_| true),
         " init" => Some(|setting| ["log", "keys", "database", "logging"].contains(&setting.table)),
@@ -54,8 +54,7 @@ fn arg(setting: &Setting, path: &str) -> Arg {
     setting.arg()
 }
 
-/// Returns whether a setting is the log's name. Commands for existing logs need it only to choose a
-/// log.
+/// A command for a log that exists only needs to know which one is meant.
 fn is_log_name(setting: &Setting) -> bool {
     setting.flag == "name"
 }

@@ -1,5 +1,5 @@
-//! The command line and the environment: defaults in the help, sources of settings, readable
-//! refusals.
+//! The command line and the environment as they were given: defaults in the help, sources of
+//! settings, readable refusals.
 
 use std::env;
 
@@ -12,7 +12,7 @@ use super::flags::FILE;
 use crate::config::{self, Config, Empty, Given, SETTINGS, Source};
 use crate::failure::{Failure, FailureKind, Outcome};
 
-/// Prefix of all variables of the program.
+/// All variables of the program begin with this.
 const PREFIX: &str = "TREEHEAD_";
 
 /// Parses the command line and the environment. Ends the process after `--help` and `--version`.
@@ -32,7 +32,7 @@ pub(super) fn parse(command: Command) -> Outcome<ArgMatches> {
     {
         let code = error.exit_code();
         match error.print() {
-            // The help that was asked for could not be printed.
+            // Whoever asked for help does not get it.
             Err(error) if code == 0 => {
                 return Err(Failure::new(
                     FailureKind::Other,
@@ -49,11 +49,11 @@ pub(super) fn parse(command: Command) -> Outcome<ArgMatches> {
         let why = format_args!("{name} is set and empty: unset it, or give it a value");
         return Err(Failure::new(FailureKind::Usage, why));
     }
-    parsed.map_err(|error| Failure::new(FailureKind::Usage, explain(&command, &arguments, &error)))
+    parsed
+        .map_err(|error| Failure::new(FailureKind::Usage, explained(&command, &arguments, &error)))
 }
 
-/// Removes the variables that are set and empty from the definitions, because clap would read them
-/// as values.
+/// The definitions without the variables that are set and empty, which clap would read as values.
 fn without_empty(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         if is_empty(&arg) {
@@ -65,10 +65,10 @@ fn without_empty(command: Command) -> Command {
     command.mut_subcommands(without_empty)
 }
 
-/// Returns the first empty variable that the invoked command would read although it may not be
-/// empty. A flag overrides its variable.
+/// The first variable that the invoked command would read, and that may not be empty. A flag goes
+/// before its variable.
 fn refused_empty(command: &Command, arguments: &[String]) -> Option<String> {
-    let (_, command) = find_invoked(command, arguments);
+    let (_, command) = invoked(command, arguments);
     let is_refused = |arg: &&clap::Arg| {
         let long = arg.get_long().unwrap_or_default();
         let may_be_empty =
@@ -84,7 +84,7 @@ fn is_empty(arg: &clap::Arg) -> bool {
         .is_some_and(|value| value.is_empty())
 }
 
-/// Adds each default to its help, so that a default is written in one place.
+/// The definitions with each default in its help, so that a default is written in one place.
 pub(super) fn with_defaults(command: Command) -> Command {
     let defaults = toml::Table::try_from(Config::default()).unwrap_or_default();
     with_defaults_of(command, &defaults)
@@ -96,7 +96,7 @@ fn with_defaults_of(command: Command, defaults: &toml::Table) -> Command {
         match arg.get_long().and_then(|long| setting(defaults, long)) {
             Some(default) if !has_its_own => {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-                arg.help(format!("{help} [default: {}]", default_text(default)))
+                arg.help(format!("{help} [default: {}]", shown(default)))
             }
             _ => arg,
         }
@@ -104,7 +104,7 @@ fn with_defaults_of(command: Command, defaults: &toml::Table) -> Command {
     command.mut_subcommands(|subcommand| with_defaults_of(subcommand, defaults))
 }
 
-fn default_text(default: &toml::Value) -> String {
+fn shown(default: &toml::Value) -> String {
     match default {
         toml::Value::String(text) => text.clone(),
         toml::Value::Array(list) => list
@@ -116,7 +116,7 @@ fn default_text(default: &toml::Value) -> String {
     }
 }
 
-/// Returns the value of a key, which may be within a table: `duplicates.v1`.
+/// The value of a key, which may be one of a table: `duplicates.v1`.
 fn setting<'a>(settings: &'a toml::Table, key: &str) -> Option<&'a toml::Value> {
     match key.split_once('.') {
         Some((table, key)) => settings.get(table)?.get(key),
@@ -125,7 +125,7 @@ fn setting<'a>(settings: &'a toml::Table, key: &str) -> Option<&'a toml::Value> 
 }
 
 /// Returns the settings that the invoked command was given, with their sources.
-pub(super) fn given_settings(matches: &ArgMatches) -> Given {
+pub(super) fn given(matches: &ArgMatches) -> Given {
     let mut matches = matches;
     while let Some((_, inner)) = matches.subcommand() {
         matches = inner;
@@ -157,7 +157,7 @@ fn variable(arg: &clap::Arg) -> String {
         .into_owned()
 }
 
-/// Returns a warning for each variable that looks like a setting and is not one.
+/// A warning for each variable that looks like a setting and is none.
 pub(super) fn unknown_variables(command: &Command) -> Vec<String> {
     let known = variables(command);
     let given = env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -165,7 +165,7 @@ pub(super) fn unknown_variables(command: &Command) -> Vec<String> {
         name.starts_with(PREFIX) && !known.contains(name) && !is_of_kubernetes(name)
     });
     unknown
-        .map(|name| format!("the environment variable {name} is not a setting and is ignored"))
+        .map(|name| format!("the environment variable {name} is no setting and is ignored"))
         .collect()
 }
 
@@ -184,10 +184,9 @@ fn variables(command: &Command) -> Vec<String> {
         .collect()
 }
 
-/// Returns the message of an error without the usage that follows it, and the command that prints
-/// the help.
-fn explain(command: &Command, arguments: &[String], error: &clap::Error) -> String {
-    let (path, invoked) = find_invoked(command, arguments);
+/// What is wrong, without the usage that follows it, and where the help is.
+fn explained(command: &Command, arguments: &[String], error: &clap::Error) -> String {
+    let (path, invoked) = invoked(command, arguments);
     let text = error.render().to_string();
     let wrong = text
         .split("\n\nUsage:")
@@ -208,8 +207,8 @@ fn explain(command: &Command, arguments: &[String], error: &clap::Error) -> Stri
     format!("{wrong} (see {path} --help)")
 }
 
-/// Returns the invoked command with its full name.
-fn find_invoked<'a>(command: &'a Command, arguments: &[String]) -> (String, &'a Command) {
+/// The command that the arguments lead to, and how it is called.
+fn invoked<'a>(command: &'a Command, arguments: &[String]) -> (String, &'a Command) {
     let mut path = command.get_name().to_owned();
     let mut command = command;
     for argument in arguments.iter().skip(1) {
@@ -222,8 +221,7 @@ fn find_invoked<'a>(command: &'a Command, arguments: &[String]) -> (String, &'a 
     (path, command)
 }
 
-/// Returns the variable that gave the value of an argument, which clap shows as `--listen
-/// <ADDRESS>`.
+/// The variable that gave the value of an argument, which clap shows as `--listen <ADDRESS>`.
 fn variable_of(command: &Command, arguments: &[String], shown: &str) -> Option<String> {
     let flag = shown.split([' ', '=']).next()?;
     let arg = command

@@ -1,4 +1,4 @@
-//! Sizes as people write them: `50331648` or `48MiB`.
+//! A size as people write it: `50331648` or `48MiB`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 #[serde(transparent)]
 pub(crate) struct Bytes(pub u64);
 
-/// Units in capitals, each with its number of bytes.
+/// Units in capitals, and the bytes of one.
 const UNITS: [(&str, u64); 8] = [
     ("", 1),
     ("B", 1),
@@ -26,8 +26,8 @@ impl FromStr for Bytes {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        const WANTED: &str = "a number of bytes is expected, alone or with KiB, MiB, GiB, kB, MB \
-                              or GB, such as 48MiB";
+        const WANTED: &str =
+            "a number of bytes is wanted, alone or with KiB, MiB, GiB, kB, MB or GB, such as 48MiB";
         let text = text.trim();
         let (number, unit) = text.split_at(
             text.find(|c: char| !c.is_ascii_digit())
@@ -67,7 +67,7 @@ impl de::Visitor<'_> for Visitor {
     fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Bytes, E> {
         u64::try_from(bytes)
             .map(Bytes)
-            .map_err(|_| E::custom("a size is not negative"))
+            .map_err(|_| E::custom("a size is no negative number"))
     }
 
     fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Bytes, E> {

@@ -1,4 +1,4 @@
-//! Checks the values of a configuration, and the files that it names.
+//! Whether the values of a configuration make sense, and whether the files that it names are there.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -8,17 +8,17 @@ use crate::banner::print;
 use crate::failure::Outcome;
 use crate::logging;
 
-/// Largest value of `max-body-bytes`, 1 GiB: memory for a whole body is reserved at once if its
+/// Most that `max-body-bytes` may be, 1 GiB: room for a whole body is taken at once where its
 /// length is declared.
 const MAX_BODY_BYTES: u64 = 1024 * 1024 * 1024;
-/// Largest value of `max-connections`: as many descriptors as Linux gives one process
+/// Most that `max-connections` may be: as many descriptors as Linux gives one process
 /// (`fs.nr_open`).
 const MAX_CONNECTIONS: usize = 1024 * 1024;
-/// Allowed values of `witness-fail-open-seconds`. After the last one writes are refused anyway.
+/// Later than that, writes are refused anyway.
 const FAIL_OPEN_SECONDS: RangeInclusive<u64> = 1..=ledger::MAX_UNPUBLISHED_TIME.as_secs();
 
-/// `config check`: prints that the file is in order, or fails and names the fault and its place.
-/// Prints a warning for settings that only some commands would refuse.
+/// `config check`: says on stdout that the file is in order, or fails with what is wrong and where.
+/// It warns of what only some commands would refuse.
 pub(crate) fn check_file(path: &Path) -> Outcome<()> {
     let config = Config::from_file(path)?;
     for warning in config.check_surroundings()? {
@@ -28,7 +28,7 @@ pub(crate) fn check_file(path: &Path) -> Outcome<()> {
 }
 
 impl Config {
-    /// Checks the values alone, without reading files.
+    /// Looks at the values alone.
     pub(super) fn check(&self) -> Outcome<()> {
         if self.database.is_some() && self.database_file.is_some() {
             return Err(self.wrong(
@@ -60,7 +60,7 @@ impl Config {
             .map_err(|why| self.wrong("log-level", why))
     }
 
-    /// Refuses empty lists: they would refuse every entry or every request, which nobody means.
+    /// A list of nothing would refuse every entry or every request, which nobody means.
     fn check_lists(&self) -> Outcome<()> {
         let lists = [
             (
@@ -134,13 +134,13 @@ impl Config {
         if self.witness_policy.is_none() {
             return Err(self.wrong(
                 "witness-fail-open-seconds",
-                "this needs a witness-policy with a quorum",
+                "there is no witness-policy, whose quorum it is about",
             ));
         }
         Ok(())
     }
 
-    /// Checks what a start of `serve` would find as well: the named files, and whether a new log
+    /// Looks at what `serve` would find besides: the files that are named, and whether a new log
     /// could have the name. Returns the warnings.
     fn check_surroundings(&self) -> Outcome<Vec<String>> {
         let mut warnings = Vec::new();
@@ -155,10 +155,10 @@ impl Config {
         if let Some(folder) = &self.key_dir {
             let shown = folder.display();
             if !folder.exists() {
-                let absent = format_args!("{shown} does not exist; `treehead rotate` creates it");
+                let absent = format_args!("{shown} is not there; `treehead rotate` makes it");
                 warnings.push(self.wrong("key-dir", absent).to_string());
             } else if !folder.is_dir() {
-                return Err(self.wrong("key-dir", format_args!("{shown} is not a folder")));
+                return Err(self.wrong("key-dir", format_args!("{shown} is no folder")));
             }
         }
         Ok(warnings)

@@ -10,7 +10,7 @@ use super::settings::{self, TABLES};
 use super::{Config, Source, Sources, usage};
 use crate::failure::{Failure, Outcome};
 
-/// Reads a file. Returns its settings in a table by flags, and the place of each.
+/// Reads a file. Returns its settings in a table by flags, and where each one is.
 pub(super) fn read(path: &Path) -> Outcome<(Table, Sources)> {
     let file = File {
         path,

@@ -1,4 +1,4 @@
-//! Combines the file, the environment and the flags into one configuration.
+//! From the file, the environment and the flags to one configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,24 +6,23 @@ use std::path::{Path, PathBuf};
 use super::{Config, Source, Sources, file, usage};
 use crate::failure::{Explain, FailureKind, Outcome};
 
-/// Largest configuration or URL file. Such a file has a few pages; the limit keeps the content of a
-/// wrong path out of memory.
+/// A configuration or URL file is never larger than a page or two; this keeps a wrong path from
+/// being read into memory.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// The two ways to name the database count as one setting: a source overrides the sources below it,
-/// whichever of the two it uses.
+/// The two ways to name the database are one setting: the nearer source wins whichever it uses.
 const DATABASE_KEYS: [&str; 2] = ["database", "database-file"];
 
-/// The settings that flags and environment variables gave.
+/// The settings that flags and environment gave.
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     /// The configuration file.
     pub file: Option<PathBuf>,
     /// The given settings, and no others, in a table by flags.
     pub settings: toml::Table,
-    /// Where each setting was given.
+    /// Where each of them was given.
     pub sources: Sources,
-    /// Warnings about the environment.
+    /// Oddities of the environment.
     pub warnings: Vec<String>,
 }
 
@@ -36,12 +35,12 @@ impl Given {
 }
 
 impl Config {
-    /// Reads a file alone and checks its keys, types and values.
+    /// Reads a file by itself: keys, types and whether the values make sense.
     pub(super) fn from_file(path: &Path) -> Outcome<Self> {
         Self::layered(Some(path), Given::default())
     }
 
-    /// Lays `given` over the file, if there is one, and both over the defaults.
+    /// Lays `given` over the file, if there is one, over the defaults.
     pub(crate) fn layered(path: Option<&Path>, given: Given) -> Outcome<Self> {
         let Given {
             settings,
@@ -73,21 +72,18 @@ impl Config {
         Ok(config)
     }
 
-    /// Warns of a password on the command line: every user of a machine can read the arguments of
-    /// its processes.
+    /// Arguments are in the list of processes, which every user of a machine can read.
     fn warn_of_open_password(&mut self) {
         let is_flag = matches!(self.sources.get("database"), Some(Source::Flag(_)));
         if is_flag && self.database.as_ref().is_some_and(|url| url.has_password()) {
-            let warning = "--database has a password in it, which every user of this machine can \
-                           read in the list of processes: put the URL into a file and name it with \
-                           --database-file";
+            let warning = "--database has a password in it, which every user of this machine can read in the list of \
+                           processes: put the URL into a file and name it with --database-file";
             self.warnings.push(warning.to_owned());
         }
     }
 }
 
-/// Overrides the values of `layers` with those of `nearer`, also within tables. All other values
-/// stay.
+/// What `nearer` does not give stays, also within tables.
 fn lay_over(layers: &mut toml::Table, nearer: toml::Table) {
     for (key, value) in nearer {
         match (layers.get_mut(&key), value) {
@@ -111,7 +107,7 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> 
     })
 }
 
-/// Reads a small text file.
+/// Reads a text file that has no reason to be large.
 pub(crate) fn read_small(path: &Path) -> Outcome<String> {
     let size = fs::metadata(path)
         .explain(FailureKind::Usage, path.display())?

@@ -28,22 +28,22 @@ pub(crate) struct Setting {
     pub text: &'static str,
     /// The value that the sample file shows where there is no default, as TOML.
     pub example: Option<&'static str>,
-    /// The meaning of an empty environment variable.
+    /// What an empty environment variable means.
     pub empty: Empty,
 }
 
-/// The meaning of a variable that is set and empty.
+/// What a variable that is set and empty means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Empty {
-    /// The variable counts as not set. The value of the file or the default takes its place, and it
+    /// The variable counts as not set: the value of the file or the default, which takes its place,
     /// opens nothing.
     Unset,
-    /// The variable is refused. An operator who empties it may want to close what the default
-    /// leaves open, and without its database or data folder the server would create a second log.
+    /// The variable is refused: whoever empties it may mean to close what the default leaves open,
+    /// and without its database or data folder a second log would be made.
     Refused,
 }
 
-/// The form of the values of a setting.
+/// The form of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     /// A text; the placeholder in the help.

@@ -33,8 +33,8 @@ pub(crate) static SETTINGS: [Setting; 31] = [
         .text(
             "The name of the log, given once, when it is created: it is in every checkpoint and \
              never changes. Use the host name under which clients reach the log, in lower case, \
-             without scheme, port or path. Without it a new log is called `localhost`, which is \
-             for trying things out only. Later starts need no name; a start with another name is \
+             without scheme, port or path. Without it a new log is called `localhost`, which is for \
+             trying things out only. Later starts need no name; a start with another name is \
              refused.",
         )
         .example("\"log.example.org\""),
@@ -55,16 +55,13 @@ pub(crate) static SETTINGS: [Setting; 31] = [
              folder]",
         )
         .text(
-            "The log's private key: ECDSA P-256 in PEM, readable by nobody but its owner and \
-             group. Created at the first start, never overwritten. Default: log-key.pem in the \
-             data folder. Keep a copy of it apart from the copies of the database.",
+            "The log's private key: ECDSA P-256 in PEM, readable by nobody but its owner and group. \
+             Created at the first start, never overwritten. Default: log-key.pem in the data \
+             folder. Keep a copy of it apart from the copies of the database.",
         )
         .example("\"/etc/treehead/log-key.pem\""),
     Setting::new("keys", "folder", "key-dir", Kind::Folder)
-        .help(
-            "Folder of further log keys, which rotations create [default: keys in the data \
-             folder]",
-        )
+        .help("Folder of further log keys, which rotations create [default: keys in the data folder]")
         .text(
             "Folder of further log keys, files that end in .pem: `treehead rotate` puts the next \
              key there, and running servers read it from there. Default: keys in the data folder.",
@@ -76,9 +73,9 @@ pub(crate) static SETTINGS: [Setting; 31] = [
              none]",
         )
         .text(
-            "A second, Ed25519 key. It adds the line to v2 checkpoints that C2SP witnesses ask \
-             for. Only a log that is created with such a key can have one: the first start creates \
-             the file if it does not exist, and every later start needs it.",
+            "A second, Ed25519 key. It adds the line to v2 checkpoints that C2SP witnesses ask for. \
+             Only a log that is created with such a key can have one: the first start creates the \
+             file if it does not exist, and every later start needs it.",
         )
         .example("\"/etc/treehead/log-ed25519-key.pem\""),
     Setting::new("database", "data-dir", "data-dir", Kind::Folder)
@@ -108,16 +105,14 @@ pub(crate) static SETTINGS: [Setting; 31] = [
         .help("Host and port of the API, or :3000 for every address")
         .text(
             "Host and port; \":3000\" is every address of the machine, and port 0 a free port, \
-             which is printed. The server speaks plain HTTP, and everyone who reaches it may \
-             write: where clients are on other machines, put a proxy in front of it that does TLS \
-             and decides who may write.",
+             which is printed. The server speaks plain HTTP, and everyone who reaches it may write: \
+             where clients are on other machines, put a proxy in front of it that does TLS and \
+             decides who may write.",
         )
         .empty_is_unset(),
     Setting::new("server", "metrics-listen", "metrics-listen", Kind::Address)
         .help("Host and port of the Prometheus metrics")
-        .text(
-            "Prometheus metrics, on a listener of their own, so that no proxy rule can leak them.",
-        )
+        .text("Prometheus metrics, on a listener of their own, so that no proxy rule can leak them.")
         .empty_is_unset(),
     Setting::new("server", "read-only", "read-only", Kind::Switch)
         .help("Refuse every write, by whichever API it comes")
@@ -140,8 +135,7 @@ pub(crate) static SETTINGS: [Setting; 31] = [
          ask for, and nothing else.",
     )
     .example(
-        "[\"getLogInfo\", \"getPublicKey\", \"getLogProof\", \"getLogEntryByIndex\", \
-         \"getLogEntryByUUID\"]",
+        "[\"getLogInfo\", \"getPublicKey\", \"getLogProof\", \"getLogEntryByIndex\", \"getLogEntryByUUID\"]",
     ),
     Setting::new("server", "public", "public", Kind::Switch)
         .help("Anybody may read this log: web pages of all origins too")
@@ -257,8 +251,8 @@ pub(crate) static SETTINGS: [Setting; 31] = [
     .empty_is_unset(),
     Setting::new("witness", "policy", "witness-policy", Kind::File)
         .help(
-            "File of the witness policy (C2SP tlog-policy): a head is published once its quorum \
-             has cosigned it",
+            "File of the witness policy (C2SP tlog-policy): a head is published once its quorum has \
+             cosigned it",
         )
         .text(
             "C2SP tlog-policy: no head is published before this file's quorum has cosigned it, and \
@@ -284,34 +278,31 @@ pub(crate) static SETTINGS: [Setting; 31] = [
              http:// and the port]",
         )
         .text(
-            "Where clients reach the log, without a path: /trust/… and `treehead trust export` \
-             tell it to them. Default: https:// and its name; for localhost http:// and the port \
-             of `server.listen`.",
+            "Where clients reach the log, without a path: /trust/… and `treehead trust export` tell \
+             it to them. Default: https:// and its name; for localhost http:// and the port of \
+             `server.listen`.",
         )
         .example("\"https://log.example.org\"")
         .empty_is_unset(),
+    Setting::new("trust", "trusted-root-base", "trusted-root-base", Kind::File)
+        .help(
+            "trusted_root.json with certificate and time-stamp authorities, to which this log is \
+             added",
+        )
+        .text(
+            "The services of others, as `cosign trusted-root create` writes them; this log is added \
+             to the file. Read at the start.",
+        )
+        .example("\"/etc/treehead/trusted_root.json\""),
     Setting::new(
         "trust",
-        "trusted-root-base",
-        "trusted-root-base",
+        "signing-config-base",
+        "signing-config-base",
         Kind::File,
     )
     .help(
-        "trusted_root.json with certificate and time-stamp authorities, to which this log is \
-             added",
+        "signing_config.v0.2.json with the URLs of those services, to which this log is added",
     )
-    .text(
-        "The services of others, as `cosign trusted-root create` writes them; this log is \
-             added to the file. Read at the start.",
-    )
-    .example("\"/etc/treehead/trusted_root.json\""),
-    Setting::new(
-        "trust",
-        "signing-config-base",
-        "signing-config-base",
-        Kind::File,
-    )
-    .help("signing_config.v0.2.json with the URLs of those services, to which this log is added")
     .text(
         "The URLs of those services, as `cosign signing-config create` writes them; likewise. If \
          it names a time-stamp authority, clients are sent to the v2 API.",

@@ -1,5 +1,5 @@
-//! Texts from the definitions of the settings: the sample file, and the values in force with their
-//! sources.
+//! Texts made from the definitions of the settings: the sample file, and the values that count with
+//! their sources.
 
 use std::fmt::Write;
 
@@ -64,8 +64,8 @@ fn comment(paragraph: &str) -> String {
     text + &line + "\n"
 }
 
-/// `treehead config show`: prints every value and where it comes from. The output can be read with
-/// `--config` if no password is masked in it.
+/// `treehead config show`: prints every value and where it comes from, as a file that may be read
+/// with `--config` where no password is masked.
 pub(crate) fn show(config: &Config) -> Outcome<()> {
     let values = values(config)?;
     let mut text = String::new();
@@ -96,8 +96,7 @@ fn values(config: &Config) -> Outcome<Table> {
     Table::try_from(config).explain(FailureKind::Other, "settings")
 }
 
-/// Returns a value as it may be shown: the database URL without its password, and without its
-/// parameters, which may hold one.
+/// Hides the password of the database's URL, and the parameters, which may hold one.
 fn masked(config: &Config, setting: &Setting, value: &Value) -> String {
     match &config.database {
         Some(url) if setting.flag == "database" => Value::String(url.to_string()).to_string(),

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 /// Where a setting was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// On the command line, by this flag with its dashes.
+    /// On the command line; the flag with its dashes.
     Flag(String),
-    /// In this environment variable.
+    /// In the environment; the variable.
     Variable(String),
     /// In the configuration file.
     File {
@@ -42,17 +42,17 @@ impl fmt::Display for Source {
 pub(crate) struct Sources(BTreeMap<String, Source>);
 
 impl Sources {
-    /// Adds the source of a setting. It replaces an earlier one.
+    /// Adds a setting, whose source is nearer than those of a file.
     pub(crate) fn add(&mut self, setting: &str, source: Source) {
         self.0.insert(setting.to_owned(), source);
     }
 
-    /// Adds sources that override those of the file.
+    /// Adds nearer sources.
     pub(super) fn extend(&mut self, nearer: Self) {
         self.0.extend(nearer.0);
     }
 
-    /// Returns the source of a setting, if the setting was given.
+    /// The source of a setting that was given.
     pub(crate) fn get(&self, setting: &str) -> Option<&Source> {
         self.0.get(setting)
     }

@@ -1,4 +1,4 @@
-//! Settings whose values are words from a fixed list.
+//! Settings that are one of a few words.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +41,7 @@ impl From<OnDuplicate> for server::OnDuplicate {
     }
 }
 
-/// The APIs by which a log accepts entries.
+/// By which APIs a log takes entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Apis {
@@ -63,7 +63,7 @@ impl From<Apis> for ledger::Apis {
     }
 }
 
-/// The form of log lines.
+/// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LogFormat {

@@ -1,5 +1,5 @@
-//! The clients of `stands.rs` that attack, all from one address, in a process of their own with as
-//! many open files as allowed.
+//! The other side of `stands.rs`: clients that mean harm, all from one address, in a process of
+//! their own with as many open files as it may have.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -11,28 +11,28 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// The address that they come from.
+/// Where they come from.
 const ADDRESS: &str = "127.0.0.2:0";
 
-/// A client whose connection was closed connects again after this time.
+/// What a client does that was closed on: it comes again after this.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Time between two bytes of the slow clients.
+/// Between two bytes of the slow ones.
 const DRIP: Duration = Duration::from_secs(4);
 
-/// Longest attack, if nobody ends it before.
+/// An attack ends by itself if nobody ends it.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// The variables that name the attacks and the server for the other process.
+/// Names the attacks for the other process, and the server.
 const VARIABLE: &str = "TREEHEAD_TEST_ATTACK";
 
-/// The line that this process prints when it has begun.
+/// What that process says when it has begun.
 const BEGUN: &str = "attacking";
 
 /// An attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Attack {
-    /// HTTP/2 connections that only answer pings.
+    /// Connections of HTTP/2 that only answer pings.
     SilentHttp2,
     /// Connections that send nothing.
     Idle,
@@ -53,7 +53,7 @@ impl Attack {
         Self::Searches,
     ];
 
-    /// Returns how many clients attack at once.
+    /// How many clients attack at once.
     fn clients(self) -> usize {
         match self {
             Self::SilentHttp2 => 4_600,
@@ -86,14 +86,15 @@ impl Attack {
     }
 }
 
-/// Attacks that last until this value is dropped.
+/// Attacks that go on until it is dropped.
 pub(crate) struct Attackers(Child);
 
 impl Attackers {
-    /// Starts the attacks and waits until all their clients have begun.
+    /// Starts them and waits until all their clients have begun.
     pub(crate) fn start(attacks: &[Attack], server: SocketAddr) -> Self {
         let names: Vec<String> = attacks.iter().map(|attack| format!("{attack:?}")).collect();
-        // Real attackers have processors of their own, so these get what the server leaves.
+        // Elsewhere they would have processors of their own, so here they get what the server
+        // leaves.
         let mut child = with_many_files(Path::new("nice"))
             .args(["-n", "19"])
             .arg(std::env::current_exe().unwrap())
@@ -119,7 +120,7 @@ impl Drop for Attackers {
     }
 }
 
-/// Returns a command with as many open files as this process may give it.
+/// A command with as many open files as this process may give it.
 pub(crate) fn with_many_files(program: &Path) -> Command {
     let mut command = Command::new("sh");
     command
@@ -148,7 +149,7 @@ fn attack() {
             let first: Vec<_> = (0..attack.clients())
                 .map(|_| tokio::spawn(client(attack, server)))
                 .collect();
-            // Each client has connected once, or was refused.
+            // Each has connected once, or was turned away.
             for begun in first {
                 begun.await.unwrap();
             }
@@ -158,13 +159,13 @@ fn attack() {
     });
 }
 
-/// Connects and attacks, again and again.
+/// Connects, and goes on by itself.
 async fn client(attack: Attack, server: SocketAddr) {
     let mut connected = connect(server).await;
     tokio::spawn(async move {
         loop {
             if let Ok(stream) = &mut connected {
-                // The server decides how a connection ends.
+                // How it ends is the server's business.
                 drop(attack.once(stream).await);
             }
             if attack != Attack::Searches || connected.is_err() {
@@ -187,7 +188,7 @@ async fn drain(stream: &mut TcpStream) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Reads until the server closes, and sends a piece now and then.
+/// Reads until the server closes; sends a piece now and then meanwhile.
 async fn drip(stream: &mut TcpStream, head: &str, piece: &str) -> std::io::Result<()> {
     stream.write_all(head.as_bytes()).await?;
     loop {
@@ -198,7 +199,7 @@ async fn drip(stream: &mut TcpStream, head: &str, piece: &str) -> std::io::Resul
     }
 }
 
-/// Does the handshake of HTTP/2, and then only answers pings.
+/// The handshake of HTTP/2, and then nothing but answers to pings.
 async fn answer_pings(stream: &mut TcpStream) -> std::io::Result<()> {
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;

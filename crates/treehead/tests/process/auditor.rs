@@ -1,5 +1,5 @@
-//! An auditor that trusts nothing: it collects heads from any server of a log, proves each
-//! consistent with the previous one, and at the end recomputes all of them from the entries.
+//! Trusts nothing: collects heads from any server of a log, proves each consistent with the one
+//! before, and at the end recomputes all of them from the entries.
 
 use std::net::SocketAddr;
 
@@ -10,10 +10,10 @@ use tlog::{Audit, Checkpoint, Hash, NoteKey, TreeSize, VerifyingKey};
 
 use crate::http;
 
-/// Number of entries of one `retrieve`.
+/// Entries of one `retrieve`.
 const PAGE: u64 = 10;
 
-/// Knows the origin and public key of a log, and the heads that the log showed.
+/// Knows a log by its origin and public key, and what it said so far.
 pub(crate) struct Auditor {
     origin: String,
     key: NoteKey,
@@ -21,8 +21,8 @@ pub(crate) struct Auditor {
 }
 
 impl Auditor {
-    /// Takes name, tree and key from a server. Every later head must be of that tree and signed by
-    /// that key.
+    /// Takes name, tree and key from a server; every later head must be of that tree and by that
+    /// key.
     pub(crate) fn new(server: SocketAddr) -> Self {
         let pem = http::get(server, "/api/v1/log/publicKey").body;
         let body: String = pem
@@ -48,8 +48,8 @@ impl Auditor {
         }
     }
 
-    /// Fetches the head of a server and proves it consistent with the last head, whichever server
-    /// showed it.
+    /// Fetches the head of a server and proves it consistent with the last one seen, from whichever
+    /// server.
     pub(crate) fn look(&mut self, server: SocketAddr) -> TreeSize {
         let log = http::get(server, "/api/v1/log").json();
         let note = log["signedTreeHead"].as_str().unwrap();
@@ -72,7 +72,7 @@ impl Auditor {
         head.size
     }
 
-    /// Recomputes every collected head from the leaf bytes that the server shows.
+    /// Recomputes every head that was seen from the leaf bytes that the server shows.
     pub(crate) fn recompute(&self, server: SocketAddr) {
         let mut audit = Audit::new();
         for (size, root) in &self.heads {

@@ -1,4 +1,4 @@
-//! Commands other than `serve`.
+//! The commands that serve nothing.
 
 use std::path::Path;
 
@@ -34,7 +34,7 @@ fn help_shows_defaults_and_no_secret() {
 }
 
 #[test]
-fn config_check_names_the_fault_and_its_line() {
+fn config_check_says_what_is_wrong_and_where() {
     let folder = tempfile::tempdir().unwrap();
     let check = |path: &Path| program::run(&["config", "check", &path.display().to_string()]);
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/treehead.toml");
@@ -108,8 +108,8 @@ fn metrics_of_the_alerts_and_the_guide_exist() {
     }
 }
 
-/// Metrics without a sample are not shown. The first three get one when a request is refused, an
-/// attestation is missing or a witness is asked; the last one belongs to the witness role.
+/// Families without a sample are not shown; these have none before something is turned away or
+/// missing, or a witness is asked; the last one is the witness's own.
 const NOT_SEEN_IN_A_QUIET_SERVER: [&str; 4] = [
     "treehead_http_refused_total",
     "treehead_attestations_unavailable_total",
@@ -141,7 +141,7 @@ fn fsck_names_what_differs_and_fails() {
 }
 
 #[test]
-fn fsck_creates_nothing() {
+fn fsck_makes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("absent");
     program::refusal(

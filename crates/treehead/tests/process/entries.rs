@@ -1,4 +1,4 @@
-//! Signed entries, and checks that the log still has them.
+//! Signed entries, and whether the log still has them.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ pub(crate) struct Author {
     public_pem: String,
 }
 
-/// A proposed entry with the values that it must be found by.
+/// A proposed entry with what it must be found by.
 pub(crate) struct Proposal {
     pub json: String,
     pub artifact_hash: String,
@@ -34,9 +34,9 @@ pub(crate) struct Acknowledged {
 }
 
 impl Author {
-    /// Creates an author. The same name gives the same key.
+    /// The same name gives the same key.
     pub(crate) fn new(name: &str) -> Self {
-        // Unwrap safety: a SHA-256 digest is a valid scalar except with probability 2^-32.
+        // Unwrap safety: a SHA-256 digest is a valid scalar but for a chance of 2^-32.
         let key = SigningKey::from_slice(&tlog::sha256(name.as_bytes()).0).unwrap();
         let public_pem = key
             .verifying_key()
@@ -57,13 +57,13 @@ impl Author {
         &self.public_pem
     }
 
-    /// Returns a hashedrekord over this artifact.
+    /// A hashedrekord over this artifact.
     pub(crate) fn sign(&self, artifact: &str) -> Proposal {
         self.sign_with(artifact, &self.public_pem)
     }
 
-    /// Returns a hashedrekord with another PEM, such as a certificate over the key. Artifacts of
-    /// two authors differ.
+    /// The same with another PEM, such as a certificate over the key. Artifacts of two authors
+    /// differ.
     pub(crate) fn sign_with(&self, artifact: &str, pem: &str) -> Proposal {
         let artifact = format!("{} by {}", artifact, self.name);
         let artifact_hash = tlog::sha256(artifact.as_bytes()).to_string();
@@ -86,7 +86,7 @@ impl Author {
     }
 }
 
-/// Logs an entry. Fails on any answer other than 201.
+/// Logs it; anything but 201 fails.
 pub(crate) fn log(server: SocketAddr, proposal: &Proposal) -> Acknowledged {
     let answer = http::post(server, "/api/v1/log/entries", &proposal.json);
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -108,13 +108,12 @@ pub(crate) fn acknowledged(answer: &http::Answer, proposal: &Proposal) -> Acknow
     }
 }
 
-/// Asserts that the entry is found under its UUID, its log index and its index keys, as it was
-/// acknowledged.
+/// It is there under its UUID, its log index and its index keys, as it was acknowledged.
 pub(crate) fn assert_logged(server: SocketAddr, author: &Author, wanted: &Acknowledged) {
     assert_all_logged(server, author, std::slice::from_ref(wanted));
 }
 
-/// Asserts the same for all entries of one author. The key that they share is searched once.
+/// All entries of one author; the key they share is searched once.
 pub(crate) fn assert_all_logged(server: SocketAddr, author: &Author, all: &[Acknowledged]) {
     let key = BASE64_STANDARD.encode(author.public_pem());
     let by_key = search(

@@ -1,4 +1,4 @@
-//! The files and the output of the first start, and what later starts find.
+//! What the first start makes and says, and what later starts find.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -14,7 +14,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn the_first_start_creates_everything_and_prints_where_it_is() {
+fn makes_everything_and_says_where_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
     // No flags but free ports.
@@ -107,7 +107,7 @@ fn second_start_finds_the_same_log() {
 }
 
 #[test]
-fn init_creates_a_log_once() {
+fn init_makes_a_log_once() {
     let storage = Storage::sqlite();
     let data = storage.data().display().to_string();
     let output = program::run(&["init", "--data-dir", &data, "--name", "log.example"]);
@@ -137,7 +137,7 @@ fn init_creates_a_log_once() {
 }
 
 #[test]
-fn a_key_without_a_log_is_used_only_if_it_is_named() {
+fn a_key_without_a_log_is_taken_only_if_it_is_named() {
     let storage = Storage::sqlite();
     let data = storage.data().display().to_string();
     program::run(&["init", "--data-dir", &data]);
@@ -153,7 +153,7 @@ fn a_key_without_a_log_is_used_only_if_it_is_named() {
 }
 
 #[test]
-fn flags_override_variables_and_variables_override_the_file() {
+fn flag_goes_before_environment_before_file() {
     let storage = Storage::sqlite();
     let file = program::file(
         storage.folder(),
@@ -191,7 +191,7 @@ fn flags_override_variables_and_variables_override_the_file() {
 }
 
 #[test]
-fn a_start_names_missing_settings_of_postgres_once() {
+fn settings_that_postgres_lacks_are_named_once_a_start() {
     let Some(storage) = Storage::postgres() else {
         return;
     };
@@ -203,7 +203,7 @@ fn a_start_names_missing_settings_of_postgres_once() {
         let server = Server::start(&mut storage.serve());
         // The sequencer's connection is another one.
         entries::log(server.api, &author.sign(setting));
-        // This warning comes last; the test server has the default of Postgres.
+        // Said last; the test server has it as Postgres comes.
         server.wait_for_log("set max_wal_size = 16GB");
         assert_eq!(
             server.log().matches("set wal_compression = on").count(),

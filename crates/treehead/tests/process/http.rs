@@ -1,4 +1,4 @@
-//! One request on one connection, simple enough to see what a killed server leaves of an answer.
+//! One request on one connection: small enough to see what a killed server leaves of it.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longest time for an answer. A test that reaches it fails.
+/// Longer than any answer takes; a test that meets it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A whole answer.
@@ -62,8 +62,7 @@ pub(crate) fn connect(server: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Returns the request line and headers of a request with a body of this length, or without a body
-/// for 0.
+/// Request line and headers of a request with a body of that many bytes; none for 0.
 pub(crate) fn head(method: &str, path: &str, length: usize) -> String {
     let body = match length {
         0 => String::new(),
@@ -72,7 +71,7 @@ pub(crate) fn head(method: &str, path: &str, length: usize) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{body}\r\n")
 }
 
-/// Reads the whole answer.
+/// Reads the answer to its end.
 pub(crate) fn answer(mut stream: TcpStream) -> io::Result<Answer> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

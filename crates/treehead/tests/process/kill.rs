@@ -1,5 +1,5 @@
-//! `kill -9` among concurrent writers: acknowledged entries exist afterwards, and `fsck` finds no
-//! difference.
+//! `kill -9` in the middle of concurrent writers: what was acknowledged is there afterwards, and
+//! nothing else is amiss.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Sender, channel};
@@ -13,16 +13,16 @@ use crate::program::Server;
 const WRITERS: usize = 16;
 /// Rounds of an ordinary run; `TREEHEAD_KILL_ROUNDS` asks for more.
 const ROUNDS: usize = 3;
-/// Entries before the first kill. Each later kill waits for a prime number more, so that it comes
-/// at another moment of a round.
+/// Entries before the first kill; a prime more for each later one, so that the kill meets ever
+/// other moments.
 const FIRST_KILL: usize = 48;
 
-/// One writer through all rounds.
+/// One writer over all rounds.
 struct Writer {
     author: Author,
     written: usize,
     acknowledged: Vec<Acknowledged>,
-    /// The entry that it had sent when the server died.
+    /// What it had sent when the server died.
     unanswered: Option<Proposal>,
 }
 
@@ -59,7 +59,7 @@ fn kill_rounds(storage: &Storage) {
         }
         storage.assert_in_order();
         assert_indexes_are_distinct(&writers);
-        // The server is killed once more, while idle.
+        // Killed once more, while idle.
     }
     let server = Server::start(&mut storage.serve());
     for writer in &writers {
@@ -71,7 +71,7 @@ fn kill_rounds(storage: &Storage) {
     storage.assert_in_order();
 }
 
-/// Kills the server after this number of acknowledged entries, while all writers write.
+/// Kills the server once that many entries were acknowledged, while all writers write.
 fn write_until_killed(writers: &mut [Writer], server: &mut Server, kill_after: usize) {
     let (sender, ticks) = channel();
     thread::scope(|scope| {
@@ -131,7 +131,7 @@ impl Writer {
                     assert_eq!(answer.status, 201, "{answer:?}");
                     self.acknowledged
                         .push(entries::acknowledged(&answer, &proposal));
-                    // After the kill nobody counts any more.
+                    // Nobody counts any more once the kill is on its way.
                     let _ = ticks.send(());
                 }
                 Err(_) => {
@@ -142,8 +142,8 @@ impl Writer {
         }
     }
 
-    /// An entry without an answer is either new now or a duplicate of a logged entry. In both cases
-    /// it exists afterwards.
+    /// What got no answer is either new now, or a duplicate of what is in the log; either way it is
+    /// there afterwards.
     fn ask_again(&mut self, server: SocketAddr) {
         let Some(proposal) = self.unanswered.take() else {
             return;

@@ -1,4 +1,4 @@
-//! Entries whose index keys are too large for a database index, among others.
+//! Entries whose index keys no database index could hold, in the midst of others.
 
 use std::thread;
 
@@ -14,7 +14,7 @@ const WRITERS: usize = 8;
 const ENTRIES_EACH: usize = 5;
 
 #[test]
-fn do_not_fail_the_round_of_others() {
+fn fail_nobody_elses_round() {
     for storage in [Some(Storage::sqlite()), Storage::postgres()]
         .into_iter()
         .flatten()
@@ -52,7 +52,7 @@ fn do_not_fail_the_round_of_others() {
     }
 }
 
-/// Returns a certificate over the author's key for this address.
+/// A certificate over the author's key for this address.
 pub(crate) fn certificate(author: &Author, email: &str) -> String {
     let der = author.key().to_pkcs8_der().unwrap();
     let key = KeyPair::try_from(der.as_bytes()).unwrap();

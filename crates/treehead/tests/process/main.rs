@@ -1,5 +1,5 @@
-//! The real program as a process: started, stopped, killed, run beside another, and used over plain
-//! HTTP.
+//! The real program as a process: started, stopped, killed, put beside another, and driven over
+//! plain HTTP.
 #![expect(
     clippy::unwrap_used,
     reason = "a test ends where something unexpected happens"

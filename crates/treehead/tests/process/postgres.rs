@@ -1,4 +1,4 @@
-//! One database for each test, on either backend.
+//! A database of its own for each test, on either backend.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection};
 
 use crate::program;
 
-/// The storage of a test's log, removed when it is dropped.
+/// Where a test keeps its log. Gone with it.
 pub(crate) struct Storage {
     folder: tempfile::TempDir,
     postgres: Option<Database>,
@@ -30,7 +30,7 @@ impl Storage {
         }
     }
 
-    /// Returns None and prints so if no test server is set up. Fails if one is required.
+    /// None, said on stdout, where no test server is set up; where one is demanded that fails.
     pub(crate) fn postgres() -> Option<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("TREEHEAD_TEST_POSTGRES") else {
@@ -56,34 +56,34 @@ impl Storage {
         })
     }
 
-    /// Returns a folder that exists.
+    /// A folder that is there.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Returns the data folder of the only server, or of the first.
+    /// The data folder of the only server, or of the first.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder().join("data")
     }
 
-    /// Returns the database URL, unless the storage is SQLite.
+    /// The database URL, if it is not SQLite.
     pub(crate) fn url(&self) -> Option<String> {
         self.postgres.as_ref().map(Database::url)
     }
 
-    /// Returns `serve` with this storage and data folder.
+    /// `serve` with this storage and data folder.
     pub(crate) fn serve_with(&self, data: &Path) -> Command {
         let mut command = program::serve(data);
         self.url().map(|url| command.args(["--database", &url]));
         command
     }
 
-    /// Returns `serve` with this storage.
+    /// `serve` with this storage.
     pub(crate) fn serve(&self) -> Command {
         self.serve_with(&self.data())
     }
 
-    /// Asserts that `fsck` finds no difference.
+    /// `fsck` finds nothing.
     pub(crate) fn assert_in_order(&self) {
         let mut command = program::program();
         command.arg("fsck").arg("--data-dir").arg(self.data());
@@ -131,7 +131,7 @@ fn execute_postgres(url: &str, sql: &str) {
     try_execute(url, sql).unwrap();
 }
 
-/// Runs statements as the role of this URL. The error comes from the database.
+/// Runs statements as the role of this URL; the error is the database's.
 pub(crate) fn try_execute(url: &str, sql: &str) -> Result<(), String> {
     runtime().block_on(async {
         let mut connection = PgConnection::connect(url).await.unwrap();

@@ -1,4 +1,4 @@
-//! Starts the program and reads its output.
+//! Starts the program and reads what it says.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,7 @@ use std::thread;
 
 use crate::http;
 
-/// Returns the program without the environment of this process.
+/// The program with nothing of this process's environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_treehead"));
     command.env_clear().stdin(Stdio::null());
@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
     program().args(arguments).output().unwrap()
 }
 
-/// Returns `serve` on free ports, with this data folder.
+/// `serve` on free ports, with this data folder.
 pub(crate) fn serve(data: &Path) -> Command {
     let mut command = program();
     command
@@ -39,13 +39,13 @@ pub(crate) fn serve(data: &Path) -> Command {
     command
 }
 
-/// The output of a process that ended, and its status.
+/// What an ended process said and how it ended.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// Asserts a refusal: this exit code, no output on stdout, and one line on stderr beside the log
-/// lines. Returns that line.
+/// A refusal: that exit code, nothing on stdout, and one line on stderr beside the log lines, which
+/// is returned.
 pub(crate) fn refusal(output: &Output, code: i32) -> String {
     let stderr = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{stderr}");
@@ -59,12 +59,12 @@ pub(crate) fn refusal(output: &Output, code: i32) -> String {
     lines[0].to_owned()
 }
 
-/// A running server. It is killed when this value is dropped.
+/// A server that runs. Killed when it goes out of scope.
 pub(crate) struct Server {
     child: Child,
     pub api: SocketAddr,
     pub metrics: SocketAddr,
-    /// The output up to the line with its metrics address.
+    /// What it printed up to the line with its metrics address.
     pub banner: String,
     lines: Receiver<String>,
     logged: Arc<Log>,
@@ -78,13 +78,12 @@ struct Log {
 }
 
 impl Server {
-    /// Starts the server and waits until it listens. If it ends before, this fails and shows its
-    /// output.
+    /// Starts and waits until it listens; fails with what it said if it ends before.
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::try_start(command).unwrap_or_else(|output| panic!("{output:?}"))
     }
 
-    /// Starts the server with this stderr, which nobody reads, and waits until it listens.
+    /// Starts with this as its stderr, which nobody follows, and waits until it listens.
     pub(crate) fn start_on(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
         let child = command
             .stdout(Stdio::piped())
@@ -94,7 +93,7 @@ impl Server {
         Self::listening(child, Arc::default()).unwrap_or_else(|output| panic!("{output:?}"))
     }
 
-    /// Starts the server and waits until it listens or ends.
+    /// Starts and waits until it listens or ends.
     pub(crate) fn try_start(command: &mut Command) -> Result<Self, Output> {
         let mut child = command
             .stdout(Stdio::piped())
@@ -159,12 +158,12 @@ impl Server {
         self.child.id()
     }
 
-    /// Returns the reading end of its stderr, if that is a pipe that nobody reads.
+    /// The reading end of its stderr, if that is a pipe that nobody follows.
     pub(crate) fn stderr(&mut self) -> Option<ChildStderr> {
         self.child.stderr.take()
     }
 
-    /// Sends SIGKILL and waits for the end.
+    /// SIGKILL, and waits for the end.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -179,23 +178,23 @@ impl Server {
         assert!(status.success());
     }
 
-    /// Waits for the end and returns the exit code, or None after a signal.
+    /// Waits for the end and returns the exit code; none for a signal.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 
-    /// Returns whether the server has ended.
+    /// Whether it has ended.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Sends SIGTERM. The process must end with 0.
+    /// SIGTERM; the process must end with 0.
     pub(crate) fn stop(mut self) {
         self.signal("TERM");
         assert_eq!(self.wait(), Some(0), "{}", self.log());
     }
 
-    /// Returns all log lines.
+    /// All that it logged.
     pub(crate) fn log(&self) -> String {
         self.logged.text.lock().unwrap().clone()
     }
@@ -211,7 +210,7 @@ impl Server {
         assert!(!waited.timed_out(), "{wanted:?} is not in {held}");
     }
 
-    /// Returns the output after the addresses, up to a line with this text.
+    /// What it printed after the addresses, up to a line with this text.
     pub(crate) fn printed_until(&self, wanted: &str) -> String {
         let mut printed = String::new();
         while !printed.contains(wanted) {
@@ -223,7 +222,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The process may have ended already.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -242,7 +241,7 @@ fn follow(
     })
 }
 
-/// Creates a file with this text.
+/// A file that holds this text.
 pub(crate) fn file(folder: &Path, name: impl AsRef<OsStr>, text: &str) -> std::path::PathBuf {
     let path = folder.join(name.as_ref());
     std::fs::write(&path, text).unwrap();

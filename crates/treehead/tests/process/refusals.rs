@@ -1,4 +1,4 @@
-//! A start that is refused prints the reason in one line and ends with its exit code.
+//! What does not start says why, in one line, with an exit code of its own.
 
 use std::fs;
 use std::net::TcpListener;
@@ -17,7 +17,7 @@ fn second_server_on_the_same_folder() {
         refused.contains(&storage.data().canonicalize().unwrap().display().to_string()),
         "{refused}"
     );
-    // The first server still serves, and when it is killed it leaves no lock behind.
+    // The first one is unharmed, and killed it leaves no lock behind.
     assert_eq!(http::get(server.api, "/readyz").status, 200);
     drop(server);
     Server::start(&mut storage.serve()).stop();
@@ -172,7 +172,7 @@ fn wrong_settings() {
 #[test]
 fn unreachable_database() {
     let storage = Storage::sqlite();
-    // A port that was bound and released: nothing listens there.
+    // Taken and let go: nothing listens there.
     let free = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -1,11 +1,11 @@
-//! A running server whose database is replaced by an older copy.
+//! A running server whose database is put back to an older copy.
 
 use crate::entries::{self, Author};
 use crate::http;
 use crate::postgres::Storage;
 use crate::program::Server;
 
-/// Number of entries in the older copy, and after it.
+/// Entries in the older copy, and after it.
 const BEFORE: u64 = 5;
 const AFTER: u64 = 4;
 
@@ -22,7 +22,7 @@ fn goes_read_only_and_names_both_heads_on_postgres() {
 }
 
 #[test]
-fn a_replaced_database_file_is_not_written_to() {
+fn a_file_put_in_the_place_of_the_database_is_not_written_to() {
     let storage = Storage::sqlite();
     let author = Author::new("replaced");
     let server = Server::start(&mut storage.serve());
@@ -32,7 +32,7 @@ fn a_replaced_database_file_is_not_written_to() {
     entries::log(server.api, &author.sign("two"));
     std::fs::rename(&copy, storage.data().join("treehead.db")).unwrap();
     let before = std::fs::read(storage.data().join("treehead.db")).unwrap();
-    // A write to the replaced file would be acknowledged and lost.
+    // What went into the file that is gone would be acknowledged and lost.
     let refused = http::post(
         server.api,
         "/api/v1/log/entries",
@@ -84,7 +84,7 @@ fn put_back(storage: &Storage) {
     assert!(refused.body.contains("read-only"), "{refused:?}");
     server.wait_for_log(&old_head);
     server.wait_for_log(&new_head);
-    // It stays read-only, refuses writes, and reports that to monitoring.
+    // It stays so, takes nothing, and says so to whoever watches.
     assert_eq!(
         http::post(server.api, "/api/v1/log/entries", &entry(100).json).status,
         503
@@ -96,7 +96,7 @@ fn put_back(storage: &Storage) {
         metrics.contains("treehead_read_only 1\n") && metrics.contains("treehead_ready 0\n"),
         "{metrics}"
     );
-    // Entries of both heads are shown as before.
+    // What both heads hold is shown as before.
     before
         .iter()
         .for_each(|entry| entries::assert_logged(server.api, &author, entry));

@@ -1,4 +1,4 @@
-//! Two roles of Postgres, as `docs/OPERATING.md` creates them: one owns the tables, the other may
+//! Two roles of Postgres, as `docs/OPERATING.md` makes them: one owns the tables, the other may
 //! only add to them.
 
 use std::process::Output;
@@ -23,7 +23,7 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
     let owner = roles.url(OWNER);
     let server = roles.url(SERVER);
 
-    // The database is empty, so the message names the command to run.
+    // Nothing is there: the role is told what to run.
     let refused = refusal(&serve(&storage, &server).output().unwrap(), 4);
     assert!(
         refused.contains("treehead migrate") && !refused.contains("secret"),
@@ -40,7 +40,7 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
     let logged = entries::log(first.api, &author.sign("one"));
     first.stop();
 
-    // The same with the schema of an older release.
+    // The schema of an older release: likewise.
     storage.execute(
         "CREATE TABLE newest AS SELECT * FROM _sqlx_migrations ORDER BY version DESC LIMIT 1",
     );
@@ -51,7 +51,7 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
 
     let second = Server::start(&mut serve(&storage, &server));
     entries::assert_logged(second.api, &author, &logged);
-    // There is no notice about existing tables.
+    // No notice of tables that are there already.
     assert!(
         !second.log().contains("_sqlx_migrations"),
         "{}",
@@ -128,8 +128,7 @@ fn migrate(url: &str) -> Output {
     program::run(&["migrate", "--database", url])
 }
 
-/// The guide's roles under names that no other test uses, because roles belong to the whole
-/// database server.
+/// The guide's roles under names that no other test has, because roles belong to the whole server.
 struct Roles<'a> {
     storage: &'a Storage,
     database: String,
@@ -161,14 +160,14 @@ impl<'a> Roles<'a> {
         roles
     }
 
-    /// Returns one of the guide's blocks of statements for the administrator.
+    /// One of the guide's blocks of statements, for its administrator.
     fn block(&self, number: usize) -> String {
         let (_, rest) = GUIDE.split_once("### Two roles").unwrap();
         let block = rest.split("```sql\n").nth(number + 1).unwrap();
         self.renamed(block.split_once("```").unwrap().0)
     }
 
-    /// Returns the guide's statements after the migration, which it gives to psql one by one.
+    /// The guide's statements after the migration, which it gives to psql one by one.
     fn grants(&self) -> Vec<String> {
         let statements = GUIDE
             .split(" -c '")

@@ -1,5 +1,5 @@
 //! Rotation while servers run and clients write: no write fails, nothing is lost, and the old keys
-//! are no longer needed.
+//! are needed no more.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -121,8 +121,8 @@ fn wait_for(written: &AtomicUsize, count: usize) {
     }
 }
 
-/// Asserts that every acknowledged entry exists, at log indexes without a gap, in one shard more
-/// than there were rotations.
+/// Everything that was acknowledged is there, at log indexes without a gap, in as many shards as
+/// there were rotations and one.
 fn assert_whole(server: SocketAddr, written_by: &[(Author, Vec<Acknowledged>)]) {
     let mut indexes = Vec::new();
     for (author, acknowledged) in written_by {
@@ -162,24 +162,24 @@ fn rotate(storage: &Storage, data: &Path, more: &[&str]) -> Command {
     command
 }
 
-/// Restores the state after a run that ended with the freeze: the key of the new tree is still
+/// As after a run that ended with the freeze: the key that it opened the new tree with is still
 /// registered.
 const UNTOLD: &str = "INSERT INTO next_key (name, spki)
     SELECT t.name, k.spki FROM tree t JOIN tree_key k ON k.tree_id = t.tree_id AND k.role = 'log' WHERE t.state = 'active'";
 
 #[test]
-fn an_unreported_rotation_is_reported_and_not_repeated_on_sqlite() {
-    report_a_rotation_later(&Storage::sqlite());
+fn a_rotation_that_nobody_was_told_of_is_told_and_not_repeated_on_sqlite() {
+    tell_of_a_rotation(&Storage::sqlite());
 }
 
 #[test]
-fn an_unreported_rotation_is_reported_and_not_repeated_on_postgres() {
+fn a_rotation_that_nobody_was_told_of_is_told_and_not_repeated_on_postgres() {
     if let Some(storage) = Storage::postgres() {
-        report_a_rotation_later(&storage);
+        tell_of_a_rotation(&storage);
     }
 }
 
-fn report_a_rotation_later(storage: &Storage) {
+fn tell_of_a_rotation(storage: &Storage) {
     let server = Server::start(&mut storage.serve());
     entries::log(server.api, &Author::new("untold").sign("one"));
     let rotated = |more: &[&str], code| {
@@ -242,7 +242,7 @@ fn report_a_rotation_later(storage: &Storage) {
     storage.assert_in_order();
 }
 
-/// Returns the data folder of another log, with keys of its own.
+/// The data folder of a log with keys of its own.
 fn another_log(storage: &Storage) -> PathBuf {
     let data = storage.folder().join("another");
     let key = data.join("ed25519.pem");
@@ -259,7 +259,7 @@ fn another_log(storage: &Storage) -> PathBuf {
 }
 
 #[test]
-fn unusable_settings_are_refused_before_anything_is_frozen() {
+fn settings_that_do_not_do_are_refused_before_anything_is_frozen() {
     let storage = Storage::sqlite();
     let output = program::run(&["init", "--data-dir", storage.data().to_str().unwrap()]);
     assert!(output.status.success(), "{output:?}");
@@ -284,7 +284,7 @@ fn unusable_settings_are_refused_before_anything_is_frozen() {
 }
 
 #[test]
-fn a_log_named_by_an_address_needs_an_origin_to_rotate() {
+fn below_an_address_another_origin_is_asked_for() {
     let storage = Storage::sqlite();
     Server::start(storage.serve().args(["--name", "192.168.1.4"])).stop();
     let refused = program::refusal(&rotate(&storage, &storage.data(), &[]).output().unwrap(), 2);
@@ -300,7 +300,7 @@ fn a_log_named_by_an_address_needs_an_origin_to_rotate() {
 }
 
 #[test]
-fn a_rotation_names_and_awaits_a_server_that_lacks_the_key() {
+fn a_server_that_lacks_the_key_is_named_and_waited_for() {
     let Some(storage) = Storage::postgres() else {
         return;
     };
@@ -358,7 +358,7 @@ fn a_rotation_names_and_awaits_a_server_that_lacks_the_key() {
 }
 
 #[test]
-fn a_server_that_lacks_the_next_key_stops_and_names_it() {
+fn a_server_that_lacks_the_key_all_the_same_stops_and_names_it() {
     let Some(storage) = Storage::postgres() else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Settings as people give them: refusals and their words, and warnings.
+//! Settings as people give them: what is refused, with which words, and what is warned of.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use crate::postgres::Storage;
 use crate::program::{self, Server, program, refusal};
 
 #[test]
-fn a_new_log_needs_a_host_name() {
+fn a_log_is_not_made_under_a_url() {
     let storage = Storage::sqlite();
     let data = storage.data().display().to_string();
     for name in [
@@ -35,7 +35,7 @@ fn a_new_log_needs_a_host_name() {
 }
 
 #[test]
-fn an_existing_log_keeps_another_name() {
+fn a_log_that_has_such_a_name_is_served_all_the_same() {
     let storage = Storage::sqlite();
     Server::start(&mut storage.serve()).stop();
     let name = "https://log.example.org";
@@ -48,7 +48,7 @@ fn an_existing_log_keeps_another_name() {
 }
 
 #[test]
-fn an_empty_variable_is_unset_if_the_default_opens_nothing() {
+fn a_variable_that_is_empty_is_not_set_where_the_default_opens_nothing() {
     let storage = Storage::sqlite();
     let mut command = storage.serve();
     for name in [
@@ -61,23 +61,19 @@ fn an_empty_variable_is_unset_if_the_default_opens_nothing() {
     ] {
         command.env(format!("TREEHEAD_{name}"), "");
     }
-    // The flag overrides it.
+    // The flag goes before it.
     let server = Server::start(
         command
             .env("TREEHEAD_DATA_DIR", "")
             .env("TREEHEAD_LISTEN", ""),
     );
     server.wait_for_log("serving");
-    assert!(
-        !server.log().contains("is not a setting"),
-        "{}",
-        server.log()
-    );
+    assert!(!server.log().contains("is no setting"), "{}", server.log());
     server.stop();
 }
 
 #[test]
-fn other_empty_variables_are_refused() {
+fn a_variable_that_is_empty_makes_no_second_log_and_opens_nothing() {
     let storage = Storage::sqlite();
     for name in [
         "NAME",
@@ -118,7 +114,7 @@ fn other_empty_variables_are_refused() {
         .current_dir(storage.folder())
         .env("TREEHEAD_DATA_DIR", "");
     assert!(refusal(&command.output().unwrap(), 2).contains("TREEHEAD_DATA_DIR is set and empty"));
-    // A required flag as well.
+    // A required flag, too.
     let mut command = program();
     command
         .args(["witness", "init"])
@@ -137,7 +133,7 @@ fn other_empty_variables_are_refused() {
 }
 
 #[test]
-fn unknown_variables_are_warned_of() {
+fn a_variable_that_is_no_setting_is_warned_of() {
     let storage = Storage::sqlite();
     let mut command = storage.serve();
     // The last two are what Kubernetes gives a pod beside a service called treehead.
@@ -222,7 +218,7 @@ fn a_refusal_names_the_source_of_the_setting() {
 }
 
 #[test]
-fn sizes_and_addresses_are_read_as_people_write_them() {
+fn sizes_and_addresses_are_taken_as_people_write_them() {
     let storage = Storage::sqlite();
     let mut command = program();
     command.args([
@@ -257,7 +253,7 @@ fn a_pod_with_fs_group_starts_a_second_time() {
 }
 
 #[test]
-fn a_world_writable_data_folder_is_warned_of_and_served() {
+fn a_data_folder_that_everybody_may_change_is_warned_of_and_served() {
     let storage = Storage::sqlite();
     fs::create_dir(storage.data()).unwrap();
     fs::set_permissions(storage.data(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -267,7 +263,7 @@ fn a_world_writable_data_folder_is_warned_of_and_served() {
 }
 
 #[test]
-fn a_listener_that_other_machines_reach_is_warned_of() {
+fn a_listener_that_others_reach_is_warned_of() {
     let storage = Storage::sqlite();
     let mut command = program();
     command
@@ -313,7 +309,7 @@ fn a_password_on_the_command_line_is_warned_of() {
 }
 
 #[test]
-fn config_check_finds_what_a_start_would_refuse() {
+fn config_check_finds_what_a_start_would() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").display().to_string();
     let cases = [
@@ -329,7 +325,7 @@ fn config_check_finds_what_a_start_would_refuse() {
                 "keys.folder = \"{}/treehead.toml\"",
                 folder.path().display()
             ),
-            "is not a folder",
+            "is no folder",
         ),
         (
             "server.listen = \"127.0.0.1:2112\"".to_owned(),
@@ -375,7 +371,7 @@ fn config_check_finds_what_a_start_would_refuse() {
 }
 
 #[test]
-fn config_check_warns_of_a_name_that_only_existing_logs_may_have() {
+fn config_check_warns_of_what_a_log_that_is_there_may_have() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").display().to_string();
     let text = format!("log.name = \"LOG.example.org\"\nkeys.folder = \"{absent}\"\n");
@@ -448,13 +444,13 @@ fn config_show_prints_every_value_and_its_source() {
 }
 
 #[test]
-fn the_former_flag_names_the_command_config_check() {
+fn config_check_is_a_command_now() {
     let refused = refusal(&program::run(&["config", "--check", "x.toml"]), 2);
     assert!(refused.contains("treehead config check FILE"), "{refused}");
 }
 
 #[test]
-fn help_has_headings_and_only_the_flags_of_the_command() {
+fn help_has_headings_and_only_what_a_command_uses() {
     // Without the line breaks, which depend on the widths of the flags.
     let help = |arguments: &[&str]| {
         let text = program::text(&program::run(arguments).stdout);

@@ -1,10 +1,10 @@
 //! A server under attack from one address still serves the others.
 //!
-//! An ordinary run is short and asserts figures that also hold on a busy machine and in a debug
-//! build. With `TREEHEAD_STAND_SECONDS` each attack lasts that long and the strict figures are
-//! asserted. `TREEHEAD_STAND_PROGRAM` names a release build to try instead; `TREEHEAD_STAND_FLAGS`
-//! gives other flags for `serve`, for example those of a log with a million entries. See
-//! docs/PERFORMANCE.md, "Under attack".
+//! An ordinary run is short and asserts what holds on a busy machine, in a debug build as well.
+//! With `TREEHEAD_STAND_SECONDS` each attack lasts that long and the strict figures are asserted;
+//! `TREEHEAD_STAND_PROGRAM` names a release build to try instead, `TREEHEAD_STAND_FLAGS` other
+//! flags for `serve`, such as those of a log with a million entries. See docs/PERFORMANCE.md,
+//! "Under attack".
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,21 +20,21 @@ use crate::http;
 use crate::postgres::Storage;
 use crate::program::Server;
 
-/// The figures that hold under attack.
+/// What holds under attack.
 struct Figures {
     /// How long each attack is watched.
     seconds: u64,
     /// The slowest `/healthz`.
     probe: Duration,
-    /// The 99th percentile of reads and of writes.
+    /// The slowest of 99 in 100 reads, and of 99 in 100 writes.
     p99: Duration,
-    /// How many of 100 requests succeed.
+    /// Requests of 100 that succeed.
     succeed: usize,
-    /// Peak memory of the server.
+    /// Most memory that the server ever held.
     mebibytes: u64,
 }
 
-/// Figures of a debug build, while other tests run.
+/// A debug build, while other tests run.
 const ORDINARY: Figures = Figures {
     seconds: 3,
     probe: Duration::from_secs(5),
@@ -43,7 +43,7 @@ const ORDINARY: Figures = Figures {
     mebibytes: 400,
 };
 
-/// Figures of a release build that has the machine for itself.
+/// A release build that has the machine for itself.
 fn strict(seconds: u64) -> Figures {
     let milliseconds = Duration::from_millis;
     Figures {
@@ -93,7 +93,7 @@ fn a_server_under_attack_from_one_address_serves_the_others() {
     assert!(http::connect(address).is_err());
 }
 
-/// Watches the server under these attacks, and returns the figures that do not hold.
+/// Watches the server under these attacks, and returns what does not hold.
 fn watch(server: &Server, attacks: &[Attack], figures: &Figures) -> Vec<String> {
     let attackers = Attackers::start(attacks, server.api);
     let (api, metrics, over) = (server.api, server.metrics, AtomicBool::new(false));
@@ -149,7 +149,7 @@ struct Timed {
     failed: usize,
 }
 
-/// Sends one request after the other, some 20 a second, each on a connection of its own.
+/// One request after the other, some 20 a second, each on a connection of its own.
 fn repeat(over: &AtomicBool, mut request: impl FnMut() -> bool) -> Timed {
     let mut timed = Timed::default();
     while !over.load(Ordering::Relaxed) {
@@ -178,7 +178,7 @@ fn is_ok(answer: std::io::Result<http::Answer>) -> bool {
     answer.is_ok_and(|answer| answer.status == 200)
 }
 
-/// Returns the peak memory of a process in KiB.
+/// KiB that a process had in memory when it had most.
 fn most_memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status

@@ -1,5 +1,5 @@
-//! No log line blocks or ends the server, whatever stderr is: a full disk, a pipe that nobody
-//! reads, a pipe whose reader is gone.
+//! No log line hurts, whatever stderr is: a full disk, a pipe that nobody reads, a pipe whose
+//! reader is gone.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -16,12 +16,12 @@ use crate::http;
 use crate::postgres::Storage;
 use crate::program::{self, Server};
 
-/// Opens a file whose every write fails, as on a full disk.
+/// As a file on a full disk: every write fails.
 fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").unwrap()
 }
 
-/// Returns the sample of a metric without labels.
+/// The sample of a metric without labels.
 fn metric(server: &Server, name: &str) -> u64 {
     let text = http::get(server.metrics, "/metrics").body;
     let line = text
@@ -44,7 +44,7 @@ fn a_server_whose_log_cannot_be_written_starts_serves_and_stops() {
     for path in ["/healthz", "/readyz"] {
         assert_eq!(http::get(server.api, path).status, 200, "{path}");
     }
-    // The first line was the report that the server serves.
+    // The line that says that it serves was the first.
     assert!(metric(&server, DROPPED) > 0);
     server.signal("TERM");
     assert_eq!(server.wait(), Some(0));
@@ -52,7 +52,7 @@ fn a_server_whose_log_cannot_be_written_starts_serves_and_stops() {
 }
 
 #[test]
-fn writes_resume_after_a_busy_database_although_no_log_line_could_be_written() {
+fn a_database_that_was_busy_is_written_to_again_though_nobody_could_be_told() {
     let storage = Storage::sqlite();
     let mut server = Server::start_on(&mut storage.serve(), Stdio::piped());
     let author = Author::new("reader gone");
@@ -71,7 +71,7 @@ fn writes_resume_after_a_busy_database_although_no_log_line_could_be_written() {
     storage.assert_in_order();
 }
 
-/// Holds the write lock of a SQLite file while `work` runs.
+/// Holds the right to write to a SQLite file meanwhile.
 fn holding<T>(file: &Path, work: impl FnOnce() -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -92,8 +92,7 @@ fn holding<T>(file: &Path, work: impl FnOnce() -> T) -> T {
     outcome
 }
 
-/// Number of requests: their 10,000 log lines of some 700 bytes are more than the pipe and all
-/// buffers hold.
+/// Requests whose lines are more than the pipe and all buffers hold: 10,000 of some 700 bytes.
 const REQUESTS: usize = 10_000;
 
 #[test]
@@ -169,10 +168,10 @@ fn a_witness_whose_log_cannot_be_written_serves_and_stops() {
     };
     for stderr in [Stdio::piped(), full().into()] {
         let mut server = Server::start_on(&mut serve(), stderr);
-        // If stderr is a pipe, its reader ends here.
+        // Where it is a pipe, its reader goes away here.
         drop(server.stderr());
         server.signal("HUP");
-        // The request is answered at once, with a log line that nobody reads.
+        // It is answered in a moment, with a line that nobody takes.
         while metric(&server, DROPPED) == 0 {
             thread::yield_now();
         }
@@ -181,7 +180,7 @@ fn a_witness_whose_log_cannot_be_written_serves_and_stops() {
     }
 }
 
-/// Every command ends with the same exit code as if its log could be written.
+/// Every command ends with the code that it has where its log can be written.
 #[test]
 fn commands_end_as_usual() {
     let folder = tempfile::tempdir().unwrap();
@@ -226,7 +225,7 @@ fn commands_end_as_usual() {
             .unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     }
-    // A command whose output cannot be read must not succeed.
+    // What nobody can read was not done.
     let help = program::program()
         .arg("--help")
         .stdout(full())
@@ -244,7 +243,7 @@ fn a_rotation_whose_log_cannot_be_written_is_one_rotation() {
         command
     };
     program::run(&["init", "--data-dir", storage.data().to_str().unwrap()]);
-    // Nobody would learn of the rotation, so nothing is frozen.
+    // Nobody would learn of it: nothing is frozen.
     assert_eq!(
         rotate().stdout(full()).output().unwrap().status.code(),
         Some(1)
@@ -260,7 +259,7 @@ fn a_rotation_whose_log_cannot_be_written_is_one_rotation() {
     storage.assert_in_order();
 }
 
-/// Returns the number of trees of the log, as `fsck` counts them.
+/// How many trees the log has, as `fsck` sees it.
 fn trees(storage: &Storage) -> usize {
     let output = program::run(&["fsck", "--data-dir", storage.data().to_str().unwrap()]);
     program::text(&output.stdout).matches("in order").count()

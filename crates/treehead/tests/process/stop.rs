@@ -7,7 +7,7 @@ use crate::http;
 use crate::postgres::Storage;
 use crate::program::Server;
 
-/// The log line of the first signal.
+/// What the log says when the first signal arrived.
 const STOPPING: &str = "stopping";
 
 #[test]
@@ -19,7 +19,7 @@ fn an_accepted_request_is_finished() {
         let mut stream = http::connect(server.api).unwrap();
         let (first, rest) = proposal.json.split_at(proposal.json.len() / 2);
         let head = http::head("POST", "/api/v1/log/entries", proposal.json.len());
-        // After a whole answer on another connection, the server has accepted this one.
+        // A whole answer on the same server: the accepting side has seen the connection before it.
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(first.as_bytes()).unwrap();
         assert_eq!(http::get(server.api, "/healthz").status, 200);
@@ -38,14 +38,14 @@ fn a_later_signal_ends_at_once() {
     let storage = Storage::sqlite();
     let mut server = Server::start(&mut storage.serve());
     let mut stream = http::connect(server.api).unwrap();
-    // This request is never finished, so without the later signal the stop would wait for it.
+    // Never finished: without the later signal the stop would wait for it.
     stream
         .write_all(http::head("POST", "/api/v1/log/entries", 1000).as_bytes())
         .unwrap();
     assert_eq!(http::get(server.api, "/healthz").status, 200);
     server.signal("TERM");
     server.wait_for_log(STOPPING);
-    // A signal within a second of the first counts as the same.
+    // Those within a second of the first are taken for the same.
     while !server.has_ended() {
         server.signal("TERM");
     }
@@ -53,7 +53,7 @@ fn a_later_signal_ends_at_once() {
 }
 
 #[test]
-fn two_signals_at_once_count_as_one() {
+fn two_signals_at_once_are_one() {
     let storage = Storage::sqlite();
     let mut server = Server::start(&mut storage.serve());
     let proposal = Author::new("two signals").sign("half");

@@ -10,7 +10,7 @@ use crate::program::{self, Server};
 const NO_TSA: &str = r#"{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
     "caUrls":[{"url":"https://ca.example","majorApiVersion":1,"validFor":{"start":"2026-01-01T00:00:00Z"},"operator":"o"}]}"#;
 
-/// Returns `trust export` for this log.
+/// `trust export` of this log.
 fn export(storage: &Storage) -> Command {
     let mut command = program::program();
     command
@@ -57,7 +57,7 @@ fn the_exported_files_are_what_the_server_answers() {
 }
 
 #[test]
-fn a_wrong_base_is_refused_before_a_log_is_created() {
+fn a_wrong_base_is_refused_before_a_log_is_made() {
     let storage = Storage::sqlite();
     let folder = tempfile::tempdir().unwrap();
     let base = program::file(folder.path(), "base.json", NO_TSA);

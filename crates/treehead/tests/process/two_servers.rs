@@ -14,7 +14,7 @@ use crate::program::{self, Server};
 const WRITERS: usize = 16;
 const ENTRIES_EACH: usize = 12;
 
-/// Starts both servers at the same moment.
+/// Starts both in the same moment.
 fn start_both(storage: &Storage, folders: [&Path; 2]) -> [Result<Server, std::process::Output>; 2] {
     thread::scope(|scope| {
         let threads = folders
@@ -78,7 +78,7 @@ fn write(number: usize, servers: [SocketAddr; 2]) {
 }
 
 #[test]
-fn with_two_key_files_one_stops_and_names_the_reason() {
+fn with_two_key_files_one_says_why_it_stops() {
     for _ in 0..3 {
         let Some(storage) = Storage::postgres() else {
             return;

@@ -19,7 +19,7 @@ use crate::http;
 use crate::postgres::Storage;
 use crate::program::{self, Server};
 
-/// A witness in a folder that `init` created.
+/// A witness in a folder, made by `init`.
 struct Organisation {
     folder: PathBuf,
     vkey: String,
@@ -63,7 +63,7 @@ impl Organisation {
     }
 }
 
-/// Creates a log and returns the vkeys of its two keys, one a line.
+/// Makes a log and returns the vkeys of its two keys, a line each.
 fn init(name: &str, mut command: Command, data: &Path) -> String {
     let ed25519 = data.with_extension("ed25519.pem");
     let output = command
@@ -96,7 +96,7 @@ fn init_sqlite(data: &Path) -> Command {
     command
 }
 
-/// Returns the checkpoint that a witness shows to monitors, if it has seen the log.
+/// What a witness shows to monitors, if it has seen the log.
 fn watched(witness: SocketAddr, origin: &str) -> Option<Note> {
     let answer = http::get(
         witness,
@@ -151,7 +151,7 @@ fn two_organisations_witness_each_other() {
         let note = watched(at.api, origin).unwrap();
         policy.verify(&note).unwrap();
         assert_eq!(Checkpoint::parse(note.text()).unwrap().size, TreeSize(3));
-        // A restart continues from there, and shows what was published.
+        // A restart goes on from there, and shows what was published.
         server.stop();
         let server = serve(
             program::serve(&data.join("log")),
@@ -162,14 +162,14 @@ fn two_organisations_witness_each_other() {
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 4);
         server.stop();
     }
-    // Neither witness knows the log of its own organisation.
+    // Neither knows its own log.
     assert!(watched(at_alpha.api, "log.alpha.example").is_none());
     at_alpha.stop();
     at_beta.stop();
 }
 
 #[test]
-fn a_witness_names_what_it_lacks() {
+fn what_a_witness_needs_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().to_str().unwrap();
     let absent = program::run(&["witness", "vkey", "--data-dir", data]);
@@ -223,7 +223,7 @@ impl TwoFaced {
             .to_string()
     }
 
-    /// Returns a request for the tree whose next leaf is this one.
+    /// A request for the tree that has this leaf next.
     fn request(&self, next: Hash) -> String {
         let mut edge = Edge::empty();
         edge.append(&self.leaves);
@@ -251,8 +251,8 @@ impl TwoFaced {
     }
 }
 
-/// The witness is killed at any moment while it is asked to cosign two trees of one size. It never
-/// cosigns more than one of them.
+/// Killed while both trees of one size are before it, wherever it is in its work: one of them at
+/// most is ever cosigned.
 #[test]
 fn a_killed_witness_never_signs_two_roots_of_one_size() {
     let rounds =
@@ -281,7 +281,7 @@ fn a_killed_witness_never_signs_two_roots_of_one_size() {
                 })
                 .collect();
             if let Some(server) = kill {
-                // At a later moment each time.
+                // A later moment each time.
                 (0..round * 40_000).for_each(|_| std::hint::spin_loop());
                 server.kill();
             }
@@ -314,7 +314,7 @@ fn a_killed_witness_never_signs_two_roots_of_one_size() {
                 _ => panic!("{answer:?}"),
             }
         }
-        // The witness remembers what it cosigned; the log continues with that tree.
+        // What is remembered is what was cosigned; the log goes on with that face.
         let shown = Checkpoint::parse(watched(server.api, ORIGIN).unwrap().text()).unwrap();
         let face = faces
             .into_iter()
@@ -364,7 +364,7 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
             });
         }
     });
-    // No two servers asked the witness to cosign different roots of one size.
+    // No two of them asked the witness for one size at cross purposes.
     let shown =
         Checkpoint::parse(watched(witness.api, "log.shared.example").unwrap().text()).unwrap();
     assert_eq!(shown.size, TreeSize(60));
