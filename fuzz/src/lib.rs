@@ -5,12 +5,14 @@ mod cost;
 mod envelopes;
 mod formats;
 mod packages;
+mod verdicts;
 mod witnesses;
 
 pub use cost::{assert_memory, refusal};
 pub use envelopes::{cose, dsse, intoto, rfc3161, tuf, tuf_key};
 pub use formats::{minisign, pgp, rekord, ssh};
 pub use packages::{alpine, helm, helm_provenance, is_accepted, jar, pkcs7, rpm, rpm_package};
+pub use verdicts::{Verdict, verdict, verdicts};
 pub use witnesses::{add_checkpoint, cosignature, witness_policy};
 
 use base64::Engine;

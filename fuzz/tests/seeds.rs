@@ -1,12 +1,14 @@
-//! The seeds hold the properties: what the fuzz targets check, without a fuzzer.
+//! The seeds, the stored corpus and the recorded requests hold the properties that the fuzz targets
+//! check, without a fuzzer.
 
 use std::fs;
 use std::path::Path;
 
-/// Every file of a folder of seeds, and of what made a fuzzer stop where it ran.
+/// Checks the property for every seed, for the corpus that a fuzzer left, and for inputs that made
+/// it stop.
 fn replay(target: &str, property: fn(&[u8]), fewest: usize) {
     let mut count = 0;
-    for folder in ["seeds", "artifacts"] {
+    for folder in ["seeds", "corpus", "artifacts"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join(folder)
             .join(target);
@@ -143,6 +145,41 @@ fn cosignature() {
 #[test]
 fn witness_policy() {
     replay("witness_policy", treehead_fuzz::witness_policy, 6);
+}
+
+#[test]
+fn verdict() {
+    replay("verdict", treehead_fuzz::verdict, 4);
+}
+
+/// Each recorded request as it is, and in two other ways of writing it.
+#[test]
+fn recorded_verdicts_do_not_depend_on_how_a_request_is_written() {
+    let count = treehead_fuzz::verdicts().len();
+    assert!(count >= 380, "{count}");
+    for number in 0..u16::try_from(count).expect("some hundreds") {
+        let chosen = number.to_be_bytes();
+        for choices in [vec![], vec![5; 64], chosen.repeat(500)] {
+            treehead_fuzz::verdict(&[&chosen[..], &choices].concat());
+        }
+    }
+}
+
+/// Requests of the kinds whose targets take whole entries.
+#[test]
+fn recorded_requests() {
+    for verdict in treehead_fuzz::verdicts() {
+        let request: serde_json::Value = serde_json::from_slice(&verdict.body).expect("JSON");
+        let property = match request["kind"].as_str() {
+            Some("hashedrekord") => treehead_fuzz::hashedrekord,
+            Some("rekord") => treehead_fuzz::rekord,
+            Some("dsse") => treehead_fuzz::dsse,
+            Some("intoto") => treehead_fuzz::intoto,
+            Some("rfc3161") => treehead_fuzz::rfc3161,
+            _ => continue,
+        };
+        property(&verdict.body);
+    }
 }
 
 /// A property that refuses all seeds checks nothing.
