@@ -1,4 +1,4 @@
-//! What an input may cost, whatever it is.
+//! Limits of work and memory for any input.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -30,7 +30,7 @@ pub(crate) fn verify(
     outcome
 }
 
-/// The same for bytes that are no entry.
+/// The same for bytes that are not an entry.
 pub(crate) fn within<T>(bytes: &[u8], read: impl FnOnce(&mut Work) -> T) -> T {
     let mut work = Work::of_request(bytes.len());
     let (outcome, peak) = peak_of(|| read(&mut work));

@@ -11,8 +11,8 @@ pub fn dsse(body: &[u8]) {
     found_by_its_leaf("dsse:0.0.1", body);
 }
 
-/// The same, of either version; and what is kept beside the entry is what its leaf bytes have the
-/// hash of.
+/// The same holds for either version; and the leaf bytes hold the hash of the bytes that are kept
+/// beside the entry.
 pub fn intoto(body: &[u8]) {
     for kind in ["intoto:0.0.1", "intoto:0.0.2"] {
         if let Some(entry) = found_by_its_leaf(kind, body) {
@@ -21,7 +21,7 @@ pub fn intoto(body: &[u8]) {
     }
 }
 
-/// The same, but that leaf bytes without the message find nothing.
+/// The same holds, except that leaf bytes without the message find nothing.
 pub fn cose(body: &[u8]) {
     let Some(entry) = accepted("cose:0.0.1", body) else {
         return;

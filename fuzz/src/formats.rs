@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::cost;
 
-/// What the tools signed that made the seeds.
+/// The message that the seeds sign.
 const MESSAGE: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/message");
-/// A key for each format, to verify what is taken for a signature.
+/// A key for each format, by which signatures are verified.
 const PGP_KEY: &[u8] = include_bytes!("../../crates/entry/tests/entry/pki/pgp/ed25519.key");
 const MINISIGN_KEY: &[u8] =
     include_bytes!("../../crates/entry/tests/entry/pki/minisign/minisign.pub");
@@ -37,8 +37,8 @@ pub fn rekord(body: &[u8]) {
     }
 }
 
-/// The same of what is taken for a PGP signature. A key ring is found by one search key, whether it
-/// is armored or not.
+/// The same holds for PGP signatures. A key ring is found by one search key, whether it is armored
+/// or not.
 pub fn pgp(bytes: &[u8]) {
     check_signature("pgp", PGP_KEY, bytes);
     if let Some(key) = check_key("pgp", bytes) {
@@ -58,7 +58,7 @@ pub fn pgp(bytes: &[u8]) {
     }
 }
 
-/// The same of minisign. A key is found by one search key, with a comment or without.
+/// The same holds for minisign. A key is found by one search key, with a comment or without.
 pub fn minisign(bytes: &[u8]) {
     check_signature("minisign", MINISIGN_KEY, bytes);
     let Some(key) = check_key("minisign", bytes) else {
@@ -70,7 +70,7 @@ pub fn minisign(bytes: &[u8]) {
     }
 }
 
-/// The same of SSH. A key is found by one search key, whatever stands around it.
+/// The same holds for SSH. A key is found by one search key, whatever stands around it.
 pub fn ssh(bytes: &[u8]) {
     check_signature("ssh", SSH_KEY, bytes);
     let Some(key) = check_key("ssh", bytes) else {

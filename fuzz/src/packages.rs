@@ -14,7 +14,7 @@ use crate::cost;
 /// The keys by which the seeds are signed.
 const ALPINE_KEY: &[u8] = include_bytes!("../keys/alpine.pub");
 const PGP_KEY: &[u8] = include_bytes!("../keys/pgp.asc");
-/// What the seeds of `pkcs7` sign.
+/// The files that the seeds of `pkcs7` sign.
 const MANIFEST: &[u8] = include_bytes!("../keys/MANIFEST.MF");
 const SIGNATURE_FILE: &[u8] = include_bytes!("../keys/TEST.SF");
 
@@ -26,7 +26,8 @@ pub fn alpine(package: &[u8]) {
     }
 }
 
-/// The same; and a second parser takes it for an archive of no fewer files than a signature needs.
+/// The same holds for archives; and a second parser reads an archive of at least as many files as a
+/// signature needs.
 pub fn jar(archive: &[u8]) {
     let Some(entry) = accepted("jar", archive) else {
         return;
@@ -54,7 +55,7 @@ pub fn pkcs7(block: &[u8]) {
     assert_eq!(signature_of(&canonical).as_ref(), Some(&signature));
 }
 
-/// As of Alpine packages.
+/// The same holds as for Alpine packages.
 pub fn rpm(package: &[u8]) {
     if let Some(entry) = accepted("rpm", package) {
         check_hash(&entry, "package", package);
@@ -66,12 +67,12 @@ pub fn helm(provenance: &[u8]) {
     accepted("helm", provenance);
 }
 
-/// What is read of a package behind its signature, which no fuzzer makes.
+/// Reads the parts of a package behind its signature, which no fuzzer gets past.
 pub fn rpm_package(package: &[u8]) {
     cost::within(package, |work| is_readable("rpm", package, work));
 }
 
-/// The same of provenance.
+/// Reads provenance behind its signature.
 pub fn helm_provenance(provenance: &[u8]) {
     cost::within(provenance, |work| is_readable("helm", provenance, work));
 }

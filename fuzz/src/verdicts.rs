@@ -42,13 +42,13 @@ pub fn verdict(choices: &[u8]) {
     assert_eq!(index_keys, verdict.index_keys, "{id}: {text}");
 }
 
-/// Returns the recorded requests that are JSON, but for those that `docs/KINDS.md` decides otherwise
-/// than Rekor.
+/// Returns the recorded requests that are JSON. Leaves out those that `docs/KINDS.md` decides
+/// otherwise than Rekor.
 pub fn verdicts() -> &'static [Verdict] {
     static VERDICTS: OnceLock<Vec<Verdict>> = OnceLock::new();
     VERDICTS.get_or_init(|| {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../tests/recordings/verdicts.jsonl.gz");
+        let file =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/recordings/verdicts.jsonl.gz");
         let file = std::fs::File::open(file).expect("the recordings of the repository");
         let lines = BufReader::new(GzDecoder::new(file)).lines();
         lines
@@ -79,8 +79,8 @@ fn read(line: &str) -> Option<Verdict> {
     })
 }
 
-/// The same JSON value written otherwise. Each byte decides about the next place where there is a
-/// choice; when they end, the rest stays as it is.
+/// Writes a JSON value in another way. Each byte of `choices` decides about the next place where
+/// there is a choice. When they end, the rest stays as it is.
 fn rewritten(json: &[u8], choices: &[u8]) -> Vec<u8> {
     let mut choices = choices.iter().copied();
     let mut written = Vec::with_capacity(2 * json.len());
@@ -95,11 +95,13 @@ fn rewritten(json: &[u8], choices: &[u8]) -> Vec<u8> {
             }
             b'"' => is_in_text = !is_in_text,
             // Four digits of an escape are among these, which stay what they are.
-            b'a'..=b'z' | b'A'..=b'Z' | b'+' if is_in_text && !is_escape(&written) => {
-                if choices.next().is_some_and(|choice| choice & 1 == 1) {
-                    written.extend(format!("\\u{byte:04x}").bytes());
-                    continue;
-                }
+            b'a'..=b'z' | b'A'..=b'Z' | b'+'
+                if is_in_text
+                    && !is_escape(&written)
+                    && choices.next().is_some_and(|choice| choice & 1 == 1) =>
+            {
+                written.extend(format!("\\u{byte:04x}").bytes());
+                continue;
             }
             _ => {}
         }

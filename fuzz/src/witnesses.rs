@@ -1,4 +1,4 @@
-//! What witnesses and logs send each other, and policies.
+//! Messages between witnesses and logs, and policies.
 
 use std::collections::HashSet;
 
