@@ -21,6 +21,14 @@ pub fn hashes(tile: &[u8]) -> Result<Vec<Hash>> {
 /// # Errors
 ///
 /// The bundle ends within an entry or within a length.
+///
+/// # Example
+///
+/// ```
+/// let hashes = client::tiles::bundle_hashes(b"\x00\x05first\x00\x06second")?;
+/// assert_eq!(hashes, [tlog::leaf_hash(b"first"), tlog::leaf_hash(b"second")]);
+/// # Ok::<(), client::VerifyError>(())
+/// ```
 pub fn bundle_hashes(mut bundle: &[u8]) -> Result<Vec<Hash>> {
     let mut hashes = Vec::with_capacity(TILE_WIDTH);
     while let Some((length, rest)) = bundle.split_first_chunk() {

@@ -219,13 +219,16 @@ struct Results<T> {
 /// Verifies a consistency proof from the tree of the first `first` leaves to `head`, without
 /// knowing the earlier root.
 ///
-/// `first` MUST NOT be 0 or a power of two. For other sizes the earlier root follows from the
-/// proof, and the proof shows that both roots follow from one list of hashes. A caller that knows
+/// The head MUST be one that [`LogKey::open_head`] returned, or one that the caller trusts as much.
+/// `first` MUST be smaller than its size, and neither 0 nor a power of two. For such sizes the
+/// earlier root follows from the proof: `Ok` means that some tree of `first` leaves is a prefix of
+/// the tree of `head`. It does not say that the log ever published that tree. A caller that knows
 /// the earlier root MUST use [`tlog::verify_consistency`] instead.
 ///
 /// # Errors
 ///
-/// The answer has another form, or the proof does not lead to the root of `head`.
+/// The answer has another form, or the proof does not lead to the root of `head`. A proof from a
+/// power of two is refused: it leaves out the earlier root.
 pub fn verify_consistency(first: u64, head: &HeadV1, answer: &[u8]) -> Result<()> {
     #[derive(Deserialize)]
     struct Proof {

@@ -1,4 +1,4 @@
-//! One kind of entries: what it implements, and what a check is for and makes.
+//! The traits of a kind of entries, the purpose of a check, and its result.
 //!
 //! The kinds are in `kinds/`, and [`crate::kinds`] is their registry.
 
@@ -18,38 +18,39 @@ pub(crate) trait Kind: Sync {
         split_tag(self.tag()).0
     }
 
-    /// What a check of it may cost beyond its length.
+    /// How much a check may cost beyond its length.
     fn weight(&self) -> Weight {
         Weight::Light
     }
 
-    /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. MUST
-    /// NOT take longer than in proportion to the length of `spec`: it runs where requests are read.
+    /// Decodes `spec`, which is a JSON object, and checks what Rekor calls field validation. Its
+    /// time MUST be proportional to the length of `spec`, because it runs on the thread that reads
+    /// requests.
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal>;
 
-    /// The index keys that follow from the `spec` of leaf bytes, in any case; None if this kind's
-    /// do not.
+    /// Returns the index keys that follow from the `spec` of leaf bytes, in any case. None if this
+    /// kind's keys do not follow from it.
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal>;
 }
 
-/// What a check may cost, whatever the length of what is checked.
+/// How much a check may cost, beyond the length of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
     /// In proportion to the length: some signatures, some hashes.
     Light,
-    /// Much more: what is packed is unpacked, keys come in rings.
+    /// Much more: archives are unpacked, and keys come in rings.
     Heavy,
 }
 
-/// What a client submitted as `spec`, decoded and unchecked.
+/// The `spec` that a client submitted, decoded and unchecked.
 pub(crate) trait Proposal: Send {
     /// Checks the signature and everything else that `purpose` asks for, and makes it canonical.
-    /// MUST take from `work` before it does anything that may cost more than in proportion to the
-    /// length of what was submitted.
+    /// MUST take from `work` before each step whose cost may grow faster than the length of the
+    /// request.
     fn check(self: Box<Self>, purpose: Purpose<'_>, work: &mut Work) -> Result<Canonical, Refusal>;
 }
 
-/// What a proposal is checked for.
+/// The purpose of a check.
 #[derive(Clone, Copy)]
 pub(crate) enum Purpose<'p> {
     /// To be appended: the policy admits it, nothing is missing, and the leaf has room.
@@ -58,8 +59,8 @@ pub(crate) enum Purpose<'p> {
         now: UnixSeconds,
         max_leaf_bytes: usize,
     },
-    /// To be found: what Rekor's `retrieve` checks, so that the form in which an entry is stored
-    /// may be enough.
+    /// To be found: checks as Rekor's `retrieve` does, which may be content with the form in which
+    /// an entry is stored.
     LookUp { now: UnixSeconds },
 }
 
@@ -113,14 +114,14 @@ pub(crate) struct Canonical {
     pub(crate) attestation: Option<Vec<u8>>,
 }
 
-/// What Rekor says of a kind that does not have this version.
+/// The refusal of a version that a kind does not have, in the words of Rekor.
 pub(crate) fn unknown_version(name: &str, version: &str) -> Refusal {
     Refusal::Invalid(format!(
         "{name} implementation for version '{version}' not found: unable to locate entry for version {version}"
     ))
 }
 
-/// Name and version of a tag.
+/// Splits a tag into name and version.
 pub(crate) fn split_tag(tag: &'static str) -> (&'static str, &'static str) {
     tag.split_once(':').unwrap_or((tag, ""))
 }

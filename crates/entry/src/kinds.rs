@@ -1,7 +1,7 @@
 //! The registry of kinds.
 //!
 //! A new kind is one file here and one line in [`REGISTRY`]; its version is part of its line, so
-//! that two versions of one kind are two lines. Nothing outside tells kinds apart.
+//! that two versions of one kind are two lines. No other module tells kinds apart.
 
 mod alpine;
 mod artifact;
@@ -27,7 +27,7 @@ use sigstore_protobuf_specs::dev::sigstore::rekor::v2::create_entry_request::Spe
 use crate::kind::{Kind, Proposal, split_tag, unknown_version};
 use crate::refusal::Refusal;
 
-/// Every kind in every version that this log takes.
+/// Every kind in every version that this log accepts.
 static REGISTRY: &[&dyn Kind] = &[
     &alpine::V001,
     &cose::V001,
@@ -45,12 +45,12 @@ static REGISTRY: &[&dyn Kind] = &[
     &tuf::V001,
 ];
 
-/// Kind and version of all, `hashedrekord:0.0.1`.
+/// Returns kind and version of all kinds, such as `hashedrekord:0.0.1`.
 pub fn kind_tags() -> impl Iterator<Item = &'static str> {
     REGISTRY.iter().map(|kind| kind.tag())
 }
 
-/// The names of all kinds, each once.
+/// Returns the names of all kinds, each once.
 pub fn kind_names() -> Vec<&'static str> {
     let mut names: Vec<&str> = REGISTRY.iter().map(|kind| kind.name()).collect();
     names.sort_unstable();
@@ -58,8 +58,8 @@ pub fn kind_names() -> Vec<&'static str> {
     names
 }
 
-/// Whether the artifact of a kind can be read, `helm` or `rpm`: everything that is done with it but
-/// for its signature. Behind that a fuzzer would hardly get.
+/// Whether the artifact of a kind (`helm` or `rpm`) can be read. Does everything that a check does
+/// but for the signature, which no fuzzer gets past.
 pub fn is_readable(kind: &str, artifact: &[u8], work: &mut Work) -> bool {
     match kind {
         "helm" => helm::is_readable(artifact),

@@ -1,4 +1,4 @@
-//! What may be logged: kinds, signature checks, canonical leaf bytes, index keys.
+//! The entries of the log: kinds, signature checks, canonical leaf bytes, index keys.
 //!
 //! An entry passes through typed stages: [`ProposedEntry`], parsed and unchecked;
 //! [`VerifiedEntry`], which only [`ProposedEntry::verify`] makes; leaf bytes. The behaviour is that

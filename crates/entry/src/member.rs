@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 use pki::base64::{decode_digits, decode_standard_base64};
 use pki::go_json::Value;
 
-/// The value of a member, of whatever type, or nothing where there is no such member.
+/// The value of a member, of any type. Empty if the member is absent.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Member<'a>(Option<&'a RawValue>);
 
@@ -100,8 +100,8 @@ impl<'a> Member<'a> {
     }
 }
 
-/// What is between the quotes of a JSON string, which the parser went over; NUL for what is not
-/// ASCII and for escapes that base64 has no use for.
+/// Returns the bytes between the quotes of a JSON string, which the parser checked already.
+/// Characters beyond ASCII and escapes that base64 has no use for become NUL.
 fn unescaped(json: &str) -> impl Iterator<Item = u8> {
     let mut bytes = json.bytes();
     std::iter::from_fn(move || match bytes.next()? {
@@ -123,7 +123,7 @@ fn unescaped(json: &str) -> impl Iterator<Item = u8> {
     })
 }
 
-/// The bytes of the base64 member `what`. An empty text is an absent one; CR and LF are skipped.
+/// Decodes the base64 member `what`. An empty text counts as absent. CR and LF are skipped.
 fn decode_base64(what: &str, text: &str) -> Result<Vec<u8>, Refusal> {
     decode_standard_base64(text).map_err(|at| {
         Refusal::Invalid(format!(

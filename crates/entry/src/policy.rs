@@ -1,10 +1,9 @@
-//! Which entries a log admits: by their kind (Rekor's `enabled_entry_types`) and by the algorithm of
-//! their signature.
+//! The entries that a log admits: by kind (Rekor's `enabled_entry_types`) and by signing algorithm.
 
 use crate::algorithms::{Algorithms, UnknownAlgorithm};
 use crate::kinds::kind_names;
 
-/// What a log admits, beyond the checks of each kind.
+/// The entries that a log admits, beyond the checks of each kind.
 #[derive(Clone, Debug)]
 pub struct Policy {
     algorithms: Algorithms,

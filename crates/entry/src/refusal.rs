@@ -23,7 +23,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// What the JSON parser says.
+    /// The error of the JSON parser.
     pub(crate) fn json(error: serde_json::Error) -> Self {
         Self::Json(error.to_string())
     }

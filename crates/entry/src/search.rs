@@ -1,7 +1,7 @@
-//! What entries are found by: Rekor's key texts, and those that only this log has.
+//! The key texts by which entries are found: Rekor's, and others that only this log has.
 //!
-//! Rekor's own key texts stay as Rekor writes them. What is added is `<attribute>=<value>`, made
-//! here and nowhere else: by certificates and kinds when an entry comes in, by
+//! Rekor's own key texts stay as Rekor writes them. The others have the form `<attribute>=<value>`
+//! and are made only here: for certificates and kinds when an entry is added, and by
 //! [`Attribute::key_texts`] when one is searched for. Like all key texts they are lower-cased on
 //! both sides. A key says what an entry claims; nothing but its signature is checked.
 
@@ -17,7 +17,7 @@ pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
 /// longer one could not be asked for.
 const MAX_VALUE_BYTES: usize = 2 * 1024;
 
-/// What an entry is found by beyond Rekor's keys.
+/// An attribute by which entries are found, beyond Rekor's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribute {
     /// Who issued the token behind a Fulcio certificate: `https://accounts.google.com`.
@@ -29,7 +29,7 @@ pub enum Attribute {
     Workflow,
     /// The source commit of a Fulcio certificate.
     Commit,
-    /// The name of a subject of an in-toto statement that is no package URL.
+    /// The name of a subject of an in-toto statement that is not a package URL.
     Subject,
     /// The package URL that is the name of a subject of an in-toto statement: without qualifiers
     /// and subpath, decoded, once with its version and once without, `pkg:npm/@scope/name@1.0.0`
@@ -60,12 +60,12 @@ impl Attribute {
         }
     }
 
-    /// The key texts of which an entry with this value has one. `subject` includes Rekor's own,
-    /// which are names as they stand in a certificate or a key.
+    /// Returns the key texts of which an entry with this value has one. `subject` includes Rekor's
+    /// own, which are names as they stand in a certificate or a key.
     ///
     /// # Errors
     ///
-    /// What `value` cannot be, for a person to read.
+    /// The value cannot be one of this attribute. The text says why, for a person.
     pub fn key_texts(self, value: &str) -> Result<Vec<String>, &'static str> {
         match self {
             Self::Subject => Ok([value.to_owned()]
@@ -99,8 +99,11 @@ impl Attribute {
     }
 }
 
-/// `hex(sha256(canonical key))`, the search key of a public key. Errors for a key that does not
-/// parse, and for a format that is none of [`KEY_FORMATS`].
+/// `hex(sha256(canonical key))`, the search key of a public key.
+///
+/// # Errors
+///
+/// The key does not parse, or the format is not one of [`KEY_FORMATS`].
 pub fn key_search_key(format: &str, key: &[u8]) -> Result<String, Refusal> {
     match format {
         "pgp" => search_key::<pgp::Key>(key),
@@ -137,7 +140,7 @@ pub(crate) fn key_names(key: &impl Key) -> Vec<String> {
     names
 }
 
-/// The keys of a name that a subject of an in-toto statement has, or of its URI; the most exact one
+/// Returns the keys of the name or URI of a subject in an in-toto statement, the most exact one
 /// first.
 pub(crate) fn subject_keys(name: &str) -> Vec<String> {
     if name.is_empty() || name.len() > MAX_VALUE_BYTES {
@@ -155,7 +158,7 @@ pub(crate) fn subject_keys(name: &str) -> Vec<String> {
     }
 }
 
-/// The keys of a Fulcio certificate's claims.
+/// Returns the keys of a Fulcio certificate's claims.
 fn claim_keys(claims: &Claims) -> Vec<String> {
     let file = |uri: &Option<String>| {
         let uri = without_scheme(uri.as_deref()?);
@@ -209,7 +212,7 @@ impl Purl {
         let path = text.strip_prefix("pkg:")?.trim_start_matches('/');
         let path = path.split(['?', '#']).next().unwrap_or_default();
         let name_at = path.rfind('/')? + 1;
-        // A scope that is written as it is spoken, `pkg:npm/@scope`, is no version.
+        // A scope that is not percent-encoded, `pkg:npm/@scope`, is not a version.
         let version_at = path[name_at..]
             .rfind('@')
             .map(|at| name_at + at)
@@ -233,7 +236,8 @@ impl Purl {
     }
 }
 
-/// Percent-decoded; what is no valid escape, or no UTF-8 then, stays as it is.
+/// Percent-decodes a text. Invalid escapes stay as they are, and so does a text that would not be
+/// UTF-8.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

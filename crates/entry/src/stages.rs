@@ -15,7 +15,7 @@ use pki::{TooCostly, UnixSeconds, Work};
 pub struct ProposedEntry {
     kind: &'static dyn Kind,
     proposal: Box<dyn Proposal>,
-    /// What checking it may cost.
+    /// The work that checking it may cause.
     work: Work,
     max_leaf_bytes: usize,
 }
@@ -73,12 +73,13 @@ impl ProposedEntry {
         })
     }
 
-    /// What a check of it may cost beyond its length: a heavy one belongs on a thread of its own.
+    /// Returns how much a check may cost beyond its length. A heavy check belongs on a thread of
+    /// its own.
     pub fn weight(&self) -> Weight {
         self.kind.weight()
     }
 
-    /// The same, to be refused early where its leaf bytes would certainly be more than these.
+    /// Limits the leaf bytes, so that an entry whose leaf would be longer is refused early.
     pub fn with_max_leaf_bytes(self, max_leaf_bytes: usize) -> Self {
         Self {
             max_leaf_bytes,
@@ -92,7 +93,7 @@ impl ProposedEntry {
         self.verify_counting(policy, now).0
     }
 
-    /// Verifies for insertion, and tells what work that was.
+    /// Verifies for insertion, and returns the work that was counted as well.
     pub fn verify_counting(
         self,
         policy: &Policy,
@@ -110,7 +111,7 @@ impl ProposedEntry {
             max_leaf_bytes,
         };
         let verified = verify(kind, proposal, policy, purpose, &mut work);
-        // Nothing that was left undone may make an entry of it.
+        // A check that was left out must not lead to an entry.
         (
             if work.is_exhausted() {
                 Err(Refusal::invalid(TooCostly))
@@ -174,8 +175,8 @@ impl VerifiedEntry {
         &self.index_keys
     }
 
-    /// What Rekor keeps beside the entry where attestation storage is on: not in the leaf bytes,
-    /// but bound to them by its SHA-256, which is in there.
+    /// Returns the bytes that Rekor keeps beside the entry if attestation storage is on. They are
+    /// not in the leaf bytes, which hold their SHA-256.
     pub fn attestation(&self) -> Option<&[u8]> {
         self.attestation.as_deref()
     }
@@ -186,8 +187,8 @@ impl VerifiedEntry {
     }
 }
 
-/// The index keys that follow from leaf bytes alone, for fsck: those of
-/// [`VerifiedEntry::index_keys`], in their order; none where the kind's keys do not follow from the
+/// Returns the index keys that follow from leaf bytes alone, for fsck: those of
+/// [`VerifiedEntry::index_keys`], in their order; None if the kind's keys do not follow from the
 /// body. No signature is checked. Errors for bytes that no entry of a registered kind has.
 pub fn index_keys_of_leaf(leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, Refusal> {
     let envelope = Envelope::from_json(leaf_bytes)?;

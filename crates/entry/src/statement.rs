@@ -12,16 +12,16 @@ use pki::go_json::{self, Error, Value};
 /// The type of a payload that is a statement.
 pub(crate) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 
-/// What of a statement becomes index keys.
+/// The digests of a statement that become index keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Digests {
-    /// Those of its subjects.
+    /// The digests of its subjects.
     Subjects,
-    /// Those of its subjects, and of the materials of SLSA provenance up to 0.2. Of a list that is
-    /// partly wrong there are none, as for the kind `intoto` in Rekor.
+    /// The digests of its subjects and of the materials of SLSA provenance up to 0.2. A list that
+    /// is partly malformed gives no digests, as for the kind `intoto` in Rekor.
     SubjectsAndMaterials,
-    /// The same, but a list that is partly wrong has those that can be read, as for the kind `dsse`
-    /// in Rekor since v1.6.
+    /// The same digests, but a list that is partly malformed gives those that can be read, as for
+    /// the kind `dsse` in Rekor since v1.6.
     Readable,
 }
 
@@ -34,8 +34,8 @@ impl Digests {
         self == Self::Readable
     }
 
-    /// What of the values decoded into one place is read: all of them, or where faults are passed
-    /// over those of the type that begins so.
+    /// Returns the values that are read: all of them, or only those that begin with `first` if
+    /// faults are skipped.
     fn read<'a>(self, value: &Value<'a>, first: char) -> Value<'a> {
         match self.pass_over_faults() {
             true => value.beginning_with(first),
@@ -44,9 +44,9 @@ impl Digests {
     }
 }
 
-/// `<algorithm>:<digest>` for each digest, as written, and what a subject's name is found by. What
-/// is no statement has none, as in Rekor. Members that are repeated are merged as Go merges them,
-/// so that what any of its clients reads is found.
+/// Returns `<algorithm>:<digest>` for each digest, as written, and the keys of the subjects' names.
+/// A payload that is not a statement has no keys, as in Rekor. Repeated members are merged as Go
+/// merges them, so that an entry is found by all that any client written in Go reads.
 pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>, Refusal> {
     let payload = String::from_utf8_lossy(payload);
     let mut keys = Vec::new();
@@ -74,16 +74,16 @@ pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>
     Ok(keys)
 }
 
-/// Whether names are keys, as those of subjects are.
+/// Whether the names in a list become keys. Only those of subjects do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
     Too,
     Left,
 }
 
-/// Why a list is given up.
+/// Why reading a list ends early.
 enum Stop {
-    /// It is not of the form that Rekor expects, and so ignored.
+    /// It does not have the form that Rekor expects, and is ignored.
     Malformed,
     Refused(Refusal),
 }
@@ -97,8 +97,8 @@ impl From<Error> for Stop {
     }
 }
 
-/// Adds the digests of a list of `{"digest":{algorithm: digest}}`. False if it is not of that form;
-/// where faults are passed over it never is.
+/// Adds the digests of a list of `{"digest":{algorithm: digest}}`. Returns false if the list has
+/// another form, unless faults are skipped.
 fn collect(
     list: &Value<'_>,
     names: Names,
@@ -120,7 +120,7 @@ fn collect(
     }
 }
 
-/// Adds the digests of one element, and what its name is found by.
+/// Adds the digests of one element, and the keys of its name.
 fn collect_item(
     item: &Value<'_>,
     names: Names,
@@ -129,12 +129,12 @@ fn collect_item(
 ) -> Result<(), Stop> {
     let [name, digest] = digests.read(item, '{').members(["name", "digest"])?;
     let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
-    // Not sought in the list: a name may be repeated as often as the payload has room for.
+    // A map, because a name may be repeated as often as the payload has room for.
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
     digests.read(&digest, '{').each_member(|algorithm, value| {
         let value = match Value::of(value).text() {
             Ok(value) => value,
-            // What is no text leaves the algorithm with nothing, as in Go.
+            // A value that is not a text leaves the digest empty, as in Go.
             Err(_) if digests.pass_over_faults() => Cow::Borrowed(""),
             Err(error) => return Err(Stop::from(error)),
         };

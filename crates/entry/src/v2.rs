@@ -1,5 +1,5 @@
-//! What the entries of Rekor v2 (`hashedrekord` and `dsse` in version 0.0.2) have in common:
-//! requests, their JSON, who signed.
+//! The parts that the entries of Rekor v2 share (`hashedrekord` and `dsse` in version 0.0.2):
+//! requests, their JSON, signers.
 //!
 //! A v2 request does not name its kind as a v1 entry does; it is a message of protobuf, in JSON or
 //! in its binary form.

@@ -63,7 +63,7 @@ pub enum Curve {
     P521,
 }
 
-/// What an algorithm policy sees of a key.
+/// The algorithm of a key, as policies name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// ECDSA on this curve.

@@ -1,4 +1,24 @@
 //! DSSE envelopes (<https://github.com/secure-systems-lab/dsse>), as Rekor reads and verifies them.
+//!
+//! ```
+//! use pki::Work;
+//! use pki::dsse::{self, Envelope, KeysTried};
+//!
+//! let envelope = Envelope::from_json(r#"{
+//!     "payloadType": "text/plain",
+//!     "payload": "YW4gYXJ0aWZhY3Q=",
+//!     "signatures": [{"sig": "MEYCIQCIFY4POEepxVDdRlf7rd9un6GkiHTiUtSXO0F9i0D3zwIhAPhxdqwQaJHrpNf42j7k45S77xMbxWB6DUH/1Xai1kLY"}]
+//! }"#)?;
+//! let pem = b"-----BEGIN PUBLIC KEY-----
+//! MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/RL3HoH6j0xlH96yYPoNMWBFweo0
+//! zohFVYFe146YvDI3VRqE0DKWyR90HNwg+q2VT9sDUPC5vUS6U2Tzev1d7A==
+//! -----END PUBLIC KEY-----
+//! ";
+//! let mut work = Work::of_request(1_000);
+//! let verified = dsse::verify(&envelope, &[pem], KeysTried::All, &mut work)?;
+//! assert_eq!(verified.payload(), b"an artifact");
+//! # Ok::<(), pki::Error>(())
+//! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -92,7 +112,7 @@ pub fn check_signature_count(count: usize) -> Result<(), Error> {
 
 /// An envelope whose payload and signatures are decoded.
 pub struct Opened {
-    /// What is signed; its end is the payload.
+    /// The bytes that are signed. They end with the payload.
     pae: Vec<u8>,
     payload_bytes: usize,
     signatures: Vec<Vec<u8>>,
@@ -104,7 +124,7 @@ impl Opened {
         &self.pae[self.pae.len() - self.payload_bytes..]
     }
 
-    /// The checks of this envelope's signatures.
+    /// Begins to check the signatures of this envelope: hashes the signed bytes once.
     pub fn checks<'o, 'w>(&'o self, work: &'w mut Work) -> Result<Checks<'o, 'w>, Error> {
         work.take_hashing(self.pae.len())?;
         Ok(Checks {
@@ -118,14 +138,14 @@ impl Opened {
 /// Checks the signatures of one envelope.
 pub struct Checks<'o, 'w> {
     opened: &'o Opened,
-    /// Of what is signed.
+    /// The digest of the signed bytes.
     digest: Digest,
     work: &'w mut Work,
 }
 
 impl Checks<'_, '_> {
-    /// The first of the signatures at `positions` that `key` verifies: a key accounts for one
-    /// signature, as in Rekor.
+    /// Returns the first of the signatures at `positions` that `key` verifies. A key accounts for
+    /// one signature, as in Rekor.
     pub fn find(
         &mut self,
         key: &Key,
@@ -155,8 +175,8 @@ impl Checks<'_, '_> {
     }
 }
 
-/// All positions in a list of so many, those first where a match is likely after one at `last`:
-/// signatures and keys stand in one order, or in opposite ones.
+/// Returns all positions in a list of so many. Those come first where a match is likely after one
+/// at `last`: signatures and keys stand in one order, or in opposite ones.
 pub fn likely_first(count: usize, last: Option<usize>) -> impl Iterator<Item = usize> {
     let likely = match last {
         None => [Some(0), count.checked_sub(1)],
@@ -170,7 +190,7 @@ pub fn likely_first(count: usize, last: Option<usize>) -> impl Iterator<Item = u
     first.chain((0..count).filter(move |position| !is_likely(position)))
 }
 
-/// Which of the keys have to verify a signature.
+/// The keys that have to verify a signature.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum KeysTried {
     /// All of them.
@@ -193,12 +213,12 @@ impl Verified<'_> {
         self.opened.payload()
     }
 
-    /// The keys that were tried, in their order.
+    /// Returns the keys that were tried, in their order.
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
 
-    /// Each signature as the envelope has it with the key that verifies it, by signature.
+    /// Returns each signature as the envelope has it, with the key that verifies it.
     pub fn keys_by_signature(&self) -> impl Iterator<Item = (&str, &Key)> {
         self.by_signature
             .iter()
@@ -273,17 +293,17 @@ pub fn verify<'e, Pem: AsRef<[u8]>>(
     })
 }
 
-/// Why an envelope is not verified, in Rekor's words.
+/// Returns the refusal of an envelope for this reason, in Rekor's words.
 pub fn unverified(reason: &Error) -> Error {
     Error::Invalid(format!("could not verify envelope: {reason}"))
 }
 
-/// What is no base64 in an envelope.
+/// The refusal of a field of an envelope that is not base64.
 pub fn bad_base64() -> Error {
     Error::Invalid("unable to base64 decode payload (is payload in the right format?)".to_owned())
 }
 
-/// Pre-authentication encoding: what the signatures of an envelope sign.
+/// Returns the pre-authentication encoding, which the signatures of an envelope sign.
 pub fn pae(payload_type: &str, payload: Vec<u8>) -> Vec<u8> {
     let mut pae = format!(
         "DSSEv1 {} {payload_type} {} ",

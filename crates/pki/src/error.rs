@@ -104,7 +104,7 @@ pub enum SignatureError {
     /// An Ed25519 signature does not verify.
     #[error("failed to verify signature")]
     Ed25519Message,
-    /// The key signs no packages.
+    /// Keys of this type do not sign packages.
     #[error("a key of this type signs no packages")]
     NotForPackages,
     /// No library here verifies this pair of key and hash (P-224, RSA-1024 with SHA-384), and no
@@ -116,15 +116,15 @@ pub enum SignatureError {
 /// Why a text is not a digest. The texts are Rekor's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DigestError {
-    /// The text has not two digits for each byte of a digest.
+    /// The text does not have two digits for each byte of the digest.
     #[error("invalid value for hash")]
     Length,
-    /// This byte is no hexadecimal digit.
+    /// This byte is not a hexadecimal digit.
     #[error("encoding/hex: invalid byte: U+{:04X} '{}'", .0, char::from(*.0))]
     Hex(u8),
 }
 
-/// The beginning of a client's text, for a message.
+/// Returns the beginning of a client's text, for a message.
 pub fn quoted(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_QUOTED) {
         Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),

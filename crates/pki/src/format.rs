@@ -7,26 +7,32 @@ use crate::error::Error;
 use crate::work::Work;
 use crate::x509::Claims;
 
-/// A public key as a client submitted it: parsed, nothing verified but what the key says of itself.
+/// A public key as a client submitted it: parsed, and verified only against its own signatures.
 pub trait Key: Sized {
-    /// Parses a key, or says what is wrong with it as Rekor does. MUST take from `work` before it
-    /// checks what a key says of itself, and MUST bound its memory before it allocates.
+    /// Parses a key. MUST take from `work` before it checks signatures in the key, and MUST bound
+    /// its memory before it allocates.
+    ///
+    /// # Errors
+    ///
+    /// The key is refused, in the words of Rekor.
     fn parse(key: &[u8], work: &mut Work) -> Result<Self, Error>;
 
     /// Parses a key as [`Key::parse`] does, but MAY refuse one with [`Error::TooLong`] before it
-    /// checks what the key says of itself, if the canonical form would have more than `most` bytes.
+    /// checks signatures in the key, if the canonical form would have more than `most` bytes.
     fn parse_within(key: &[u8], most: usize, work: &mut Work) -> Result<Self, Error> {
         let _ = most;
         Self::parse(key, work)
     }
 
-    /// The bytes that every equivalent key becomes, which parse to an equal key.
+    /// Returns the canonical form: the same bytes for every equivalent key, which parse to an equal
+    /// key.
     fn canonical(&self) -> &[u8];
 
-    /// The names in the key as they are written: e-mail addresses and the like.
+    /// Returns the names in the key as they are written, such as e-mail addresses.
     fn subjects(&self) -> &[String];
 
-    /// The claims of a Fulcio certificate about its signer. None where the key is no certificate.
+    /// Returns the claims of a Fulcio certificate about its signer. None if the key is not a
+    /// certificate.
     fn claims(&self) -> Option<&Claims> {
         None
     }
@@ -34,16 +40,19 @@ pub trait Key: Sized {
 
 /// A signature as a client submitted it: parsed, nothing verified.
 pub trait Signature: Sized {
-    /// The keys that can have made it.
+    /// The keys of this format.
     type Key: Key;
 
-    /// Parses a signature, or says what is wrong with it as Rekor does. MUST bound its work and
-    /// memory before it allocates.
+    /// Parses a signature. MUST bound its work and memory before it allocates.
+    ///
+    /// # Errors
+    ///
+    /// The signature is refused, in the words of Rekor.
     fn parse(signature: &[u8]) -> Result<Self, Error>;
 
-    /// The bytes that stand for it in an entry.
+    /// Returns the canonical form, which stands for the signature in an entry.
     fn canonical(&self) -> &[u8];
 
-    /// Checks that `key` made it over `message`.
+    /// Checks that `key` made this signature over `message`.
     fn verify(&self, message: &[u8], key: &Self::Key, work: &mut Work) -> Result<(), Error>;
 }

@@ -42,14 +42,14 @@ impl From<Error> for error::Error {
     }
 }
 
-/// All that is decoded into one place, in order; nothing where there is no such member.
+/// All values that are decoded into one place, in order. Empty if the member is absent.
 #[derive(Clone, Default)]
 pub struct Value<'a> {
     first: Option<&'a RawValue>,
     repeated: Vec<&'a RawValue>,
 }
 
-/// The members of the object `json` with these names; none of them if it is null.
+/// Returns the members of the object `json` with these names. All are empty if it is null.
 pub fn members<'a, const N: usize>(
     json: &'a str,
     names: [&str; N],
@@ -65,7 +65,7 @@ pub fn members<'a, const N: usize>(
 }
 
 impl<'a> Value<'a> {
-    /// One value.
+    /// A value that was there once.
     pub fn of(json: &'a RawValue) -> Self {
         Self {
             first: Some(json),
@@ -73,19 +73,19 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The last of the values, for what Go does not look into.
+    /// Returns the last of the values, for members that Go does not look into.
     pub fn last(&self) -> Option<&'a RawValue> {
         self.repeated.last().copied().or(self.first)
     }
 
-    /// The values of one type, which all begin so, and nulls.
+    /// Returns the values of one type, which all begin with `first`, and the nulls.
     pub fn beginning_with(&self, first: char) -> Self {
         self.all()
             .filter(|json| json.get().starts_with(first) || json.get() == "null")
             .collect()
     }
 
-    /// What is left in a list or a map: nothing of what was there before a null.
+    /// The values after the last null, which empties a list or a map.
     fn since_null(&self) -> Self {
         let nulls = self
             .all()
@@ -95,7 +95,7 @@ impl<'a> Value<'a> {
         self.all().skip(from).collect()
     }
 
-    /// The members with these names of a struct.
+    /// Returns the members of a struct with these names.
     pub fn members<const N: usize>(&self, names: [&str; N]) -> Result<[Value<'a>; N], Error> {
         let mut members = std::array::from_fn(|_| Value::default());
         for json in self.all() {
@@ -108,7 +108,7 @@ impl<'a> Value<'a> {
         Ok(members)
     }
 
-    /// The text; empty if there is none.
+    /// Returns the text, or an empty one if the member is absent.
     pub fn text(&self) -> Result<Cow<'a, str>, Error> {
         /// Borrows where nothing is escaped.
         #[derive(Deserialize)]
@@ -122,7 +122,7 @@ impl<'a> Value<'a> {
         Ok(text)
     }
 
-    /// The number or truth; 0 or false if there is none.
+    /// Returns the number or boolean, or 0 or false if the member is absent.
     pub fn scalar<T: DeserializeOwned + Default>(&self) -> Result<T, Error> {
         let mut scalar = T::default();
         for json in self.all() {

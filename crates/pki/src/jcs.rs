@@ -19,7 +19,7 @@ pub fn object(members: &BTreeMap<String, String>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// Bytes as text, as Go writes them into JSON: each byte that is no part of a character becomes
+/// Bytes as text, as Go writes them into JSON: each byte that is not part of a character becomes
 /// U+FFFD.
 pub fn lossy(mut bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());

@@ -21,8 +21,8 @@ pub struct Block<'a> {
     pub bytes: Vec<u8>,
 }
 
-/// The first block of `text`, and what follows the line it ends with. Text before it, and what
-/// begins like a block but is none, is skipped. None where no block is left.
+/// Returns the first block of `text`, and the text after the line that ends it. Skips text before
+/// it, also text that only begins like a block. None if no block is left.
 pub fn decode(text: &[u8]) -> Option<(Block<'_>, &[u8])> {
     let mut from = 0;
     loop {

@@ -49,7 +49,7 @@ const PUBLIC_KEY: &str = "PGP PUBLIC KEY BLOCK";
 const PRIVATE_KEY: &str = "PGP PRIVATE KEY BLOCK";
 const SIGNATURE: &str = "PGP SIGNATURE";
 
-/// A key ring as submitted: what each key says of itself is verified.
+/// A key ring as submitted. The self-signatures of each key are verified.
 pub struct Key {
     entities: Vec<Entity>,
     canonical: Vec<u8>,
@@ -63,7 +63,7 @@ impl Key {
             .iter()
             .for_each(|entity| entity.write(&mut packets));
         let user_ids = entities.iter().flat_map(|entity| &entity.user_ids);
-        // Names of old keys are in Latin-1, beside which the address is what it is.
+        // Names in old keys may be Latin-1. The address beside such a name can still be read.
         let texts = user_ids.map(|user_id| String::from_utf8_lossy(&user_id.text));
         let emails = texts
             .map(|text| email::of_user_id(&text).to_owned())
@@ -76,8 +76,12 @@ impl Key {
         }
     }
 
-    /// Checks signature packets over `parts`, one after the other: the first of them that a key of
-    /// this ring can have made. Errors if there is none.
+    /// Checks a stream of signature packets over the concatenation of `parts`. The first signature
+    /// that a key of this ring can have made decides.
+    ///
+    /// # Errors
+    ///
+    /// That signature does not verify, or the stream has no such signature.
     pub fn verify_packets(
         &self,
         packets: &[u8],
@@ -87,7 +91,7 @@ impl Key {
         Ok(verify::detached(&self.entities, packets, parts, work)?)
     }
 
-    /// Checks the one signature packet in `packet` over `parts`, one after the other.
+    /// Checks the only signature packet in `packet` over the concatenation of `parts`.
     pub fn verify_packet(
         &self,
         packet: &[u8],
@@ -157,7 +161,7 @@ impl format::Key for Key {
     }
 }
 
-/// The keys of all armored blocks. A block that does not end is passed over.
+/// Returns the keys of all armored blocks. Skips a block that does not end.
 fn read_armored(key: &[u8], budget: &mut Budget<'_>) -> Result<Vec<Entity>, crate::Error> {
     let mut entities = Vec::new();
     let (mut from, mut at, mut blocks) = (0, 0, 0);

@@ -173,7 +173,7 @@ impl<'a> SignedData<'a> {
             return Err(Pkcs7Error::NotSigned.into());
         }
         let encoded = self.certificates()?;
-        // One that is no certificate matters only if it is the signer's.
+        // An element that cannot be read matters only if it is the signer's certificate.
         let certificates: Vec<Certificate<'_>> = encoded
             .iter()
             .filter_map(|der| Certificate::from_der(der).ok())
@@ -186,7 +186,7 @@ impl<'a> SignedData<'a> {
         Ok(())
     }
 
-    /// PEM of the first certificate, the canonical form of the key.
+    /// Returns PEM of the first certificate, the canonical form of the key.
     pub fn key(&self) -> Result<Vec<u8>, Error> {
         let certificates = self.certificates()?;
         let first = certificates.first().ok_or(Pkcs7Error::NoCertificate)?;
@@ -195,7 +195,7 @@ impl<'a> SignedData<'a> {
         Ok(text)
     }
 
-    /// PEM without the content, the canonical form of the signature.
+    /// Returns PEM of the structure without its content, the canonical form of the signature.
     pub fn detached(&self) -> Vec<u8> {
         let certificates = self
             .certificates

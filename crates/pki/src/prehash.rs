@@ -36,7 +36,7 @@ impl Update for Prehash {
     fn update(&mut self, _: &[u8]) {}
 }
 
-/// Likewise.
+/// Required by the trait `Digest`.
 impl Default for Prehash {
     fn default() -> Self {
         Self([0; 64])

@@ -42,7 +42,8 @@ impl PublicKey {
         self.kind
     }
 
-    /// What tells it from other keys: its bytes in the encoding of its algorithm.
+    /// Returns the bytes of the key in the encoding of its algorithm. Different keys have different
+    /// bytes.
     pub fn bytes(&self) -> &[u8] {
         match &self.verifier {
             Verifier::AwsLc(key) => key.as_ref(),

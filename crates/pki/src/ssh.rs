@@ -28,11 +28,11 @@ const BLANKS: [char; 2] = [' ', '\t'];
 const LABEL: &str = "SSH SIGNATURE";
 const MAGIC: &[u8] = b"SSHSIG";
 const VERSION: u32 = 1;
-/// What `ssh-keygen -Y sign -n` has to name.
+/// The namespace that `ssh-keygen -Y sign -n` has to name.
 const NAMESPACE: &[u8] = b"file";
 /// The hash that every canonical signature names.
 const HASH: &[u8] = b"sha512";
-/// The other one that there is.
+/// The only other hash of the format.
 const OTHER_HASH: &[u8] = b"sha256";
 
 /// A public key.
@@ -42,8 +42,7 @@ pub struct Key {
 }
 
 impl format::Key for Key {
-    /// Takes the first line with a key. Lines that are no key and options before the key are passed
-    /// over.
+    /// Takes the first line with a key. Skips other lines, and options before the key.
     fn parse(key: &[u8], _: &mut Work) -> Result<Self, Error> {
         if key.len() > MAX_KEY_BYTES {
             return Err(Error::Invalid("http: request body too large".to_owned()));
@@ -110,7 +109,7 @@ impl Key {
     }
 }
 
-/// What follows the options at the beginning of a line, which may have blanks between quotes.
+/// Returns the rest of a line after its options, which may have blanks between quotes.
 fn after_options(line: &str) -> Option<&str> {
     let (mut is_quoted, mut before) = (false, ' ');
     for (at, letter) in line.char_indices() {

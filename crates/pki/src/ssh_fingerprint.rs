@@ -46,7 +46,7 @@ pub fn ssh_fingerprint(key: &PublicKey) -> Option<String> {
     }
 }
 
-/// What stands in the bit string of a key's `SubjectPublicKeyInfo`.
+/// Returns the contents of the bit string of a key's `SubjectPublicKeyInfo`.
 fn subject_key(key: &PublicKey) -> Option<&[u8]> {
     SubjectPublicKeyInfoRef::from_der(key.bytes())
         .ok()?

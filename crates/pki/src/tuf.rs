@@ -36,8 +36,8 @@ const MAX_ROLES: usize = 256;
 /// A document: parsed, nothing verified.
 pub struct Document {
     signatures: Vec<Signature>,
-    /// What is signed, in the form in which it is signed; none where it has none, so that no
-    /// signature verifies.
+    /// The signed part in its canonical form. None if it has no such form, so that no signature
+    /// verifies.
     message: Option<Vec<u8>>,
     canonical: Vec<u8>,
     /// Its role.

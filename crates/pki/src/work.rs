@@ -19,7 +19,7 @@ const PER_BYTE: u64 = 32;
 /// Hashing a byte, by the slowest of the hash functions in use (SHA-1 that looks for collisions,
 /// SHA-3).
 const HASHING: u64 = 4;
-/// The same by the fastest libraries: SHA-1, SHA-2 and MD5 without more.
+/// Hashing a byte with the fastest libraries: plain SHA-1, SHA-2 and MD5.
 const FAST_HASHING: u64 = 2;
 /// Decompressing: a byte that is read, and a byte that comes out and goes through CRC-32.
 const INFLATING_FROM: u64 = 6;
@@ -32,7 +32,19 @@ const LINE: u64 = 200;
 /// Going over a byte of JSON once more than its length pays for.
 const SCANNING: u64 = 2;
 
-/// What one request may still cost.
+/// The work that one request may still cause.
+///
+/// ```
+/// use pki::Work;
+///
+/// let mut work = Work::of_request(100);
+/// work.take_hashing(1_000_000)?;
+/// assert!(work.spent() < work.limit());
+/// // A gigabyte is more than a request of 100 bytes may hash.
+/// assert!(work.take_hashing(1_000_000_000).is_err());
+/// assert!(work.is_exhausted());
+/// # Ok::<(), pki::TooCostly>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Work {
     limit: u64,
@@ -58,7 +70,7 @@ impl Work {
         }
     }
 
-    /// For what the log accepted earlier: its work was bounded then, perhaps by a longer request.
+    /// Unlimited work, for an entry that the log accepted earlier: its work was bounded then.
     pub fn of_accepted() -> Self {
         Self {
             limit: u64::MAX,
@@ -77,13 +89,13 @@ impl Work {
         self.limit
     }
 
-    /// Whether some work was not done because it would have been too much. Whatever came of the
-    /// rest MUST NOT be accepted.
+    /// Whether some work was not done because it would have been too much. The result of the rest
+    /// MUST NOT be accepted.
     pub fn is_exhausted(&self) -> bool {
         self.is_exhausted
     }
 
-    /// Before work of this price. Once it is too much, everything is.
+    /// Takes the price of work that is about to be done. After the first failure every call fails.
     pub fn take(&mut self, price: u64) -> Result<(), TooCostly> {
         match self.spent.checked_add(price) {
             Some(spent) if spent <= self.limit && !self.is_exhausted => {
@@ -97,7 +109,7 @@ impl Work {
         }
     }
 
-    /// Before one signature is checked with a key of this kind.
+    /// Takes the price of checking one signature with a key of this kind.
     pub fn take_signature(&mut self, key: KeyKind) -> Result<(), TooCostly> {
         self.take(match key {
             KeyKind::Ecdsa(Curve::P256) => 80_000,
@@ -110,18 +122,19 @@ impl Work {
         })
     }
 
-    /// Before one RSASSA-PSS signature with a salt of any length is checked: in arithmetic that is
-    /// ten times slower.
+    /// Takes the price of checking one RSASSA-PSS signature with a salt of any length, whose
+    /// arithmetic is ten times slower.
     pub fn take_pss(&mut self, modulus_bytes: usize) -> Result<(), TooCostly> {
         self.take(10 * rsa(modulus_bytes))
     }
 
-    /// Before so many bytes are hashed.
+    /// Takes the price of hashing so many bytes.
     pub fn take_hashing(&mut self, bytes: usize) -> Result<(), TooCostly> {
         self.take(HASHING.saturating_mul(bytes as u64))
     }
 
-    /// Before so many bytes are hashed by so many of the fast hash functions, SHA-1 and SHA-2.
+    /// Takes the price of hashing so many bytes with so many of the fast hash functions, SHA-1 and
+    /// SHA-2.
     pub fn take_hashing_by(&mut self, bytes: u64, functions: usize) -> Result<(), TooCostly> {
         self.take(
             FAST_HASHING
@@ -130,7 +143,7 @@ impl Work {
         )
     }
 
-    /// Before `from` bytes are decompressed to `to` bytes.
+    /// Takes the price of decompressing `from` bytes to `to` bytes.
     pub fn take_inflating(&mut self, from: usize, to: u64) -> Result<(), TooCostly> {
         self.take(
             INFLATING_FROM
@@ -139,7 +152,8 @@ impl Work {
         )
     }
 
-    /// Before so many names are compared, of which the shorter ones have so many bytes together.
+    /// Takes the price of comparing so many pairs of names. `bytes` is the length of the shorter
+    /// name, summed over the pairs.
     pub fn take_comparisons(&mut self, count: u64, bytes: u64) -> Result<(), TooCostly> {
         self.take(
             COMPARISON
@@ -148,13 +162,13 @@ impl Work {
         )
     }
 
-    /// Before the lines of a text are read, each of which may give something a name.
+    /// Takes the price of reading the lines of a text, each of which may define a name.
     pub fn take_lines(&mut self, text: &[u8]) -> Result<(), TooCostly> {
         let lines = 1 + text.iter().filter(|byte| **byte == b'\n').count() as u64;
         self.take(LINE * lines)
     }
 
-    /// Before so many bytes of JSON are gone over again.
+    /// Takes the price of scanning so many bytes of JSON once more.
     pub fn take_scanning(&mut self, bytes: usize) -> Result<(), TooCostly> {
         self.take(SCANNING * bytes as u64)
     }

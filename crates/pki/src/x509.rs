@@ -1,4 +1,26 @@
 //! The PKI format `x509`: a public key, a certificate or a chain of certificates in PEM.
+//!
+//! ```
+//! use base64::Engine;
+//! use base64::engine::general_purpose::STANDARD;
+//! use pki::digest::Digest;
+//! use pki::public_key::{Curve, KeyKind};
+//! use pki::{Work, x509};
+//!
+//! let pem = b"-----BEGIN PUBLIC KEY-----
+//! MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/RL3HoH6j0xlH96yYPoNMWBFweo0
+//! zohFVYFe146YvDI3VRqE0DKWyR90HNwg+q2VT9sDUPC5vUS6U2Tzev1d7A==
+//! -----END PUBLIC KEY-----
+//! ";
+//! let signature = STANDARD.decode("MEUCIQCpUFN5omno+9EvttWEejbJ5cGblEu99n6w83oJW5ogGwIgdMy4IE7fxWobD5RJozMSoIRRVz7GZy0tCXeIQFZ2x8Y=")?;
+//!
+//! let key = x509::Key::from_pem(pem)?;
+//! assert_eq!(key.public_key().kind(), KeyKind::Ecdsa(Curve::P256));
+//! assert_eq!(key.canonical(), pem);
+//! let mut work = Work::of_request(pem.len() + signature.len());
+//! key.verify_digest(&Digest::sha256(b"an artifact"), &signature, &mut work)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub(crate) mod certificate;
 pub(crate) mod chain;
@@ -80,8 +102,8 @@ impl Key {
         Self::from_certificates(vec![certificate.to_vec()])
     }
 
-    /// The PEM that every equivalent input becomes: no text, no headers, 64 columns, LF, final
-    /// newline.
+    /// Returns the PEM that every equivalent input becomes: no text, no headers, 64 columns, LF,
+    /// final newline.
     pub fn canonical(&self) -> &[u8] {
         &self.canonical
     }
@@ -97,8 +119,8 @@ impl Key {
         &self.public_key
     }
 
-    /// Checks a signature over `digest` by the key, or by the leaf of the chain. A chain of two and
-    /// more certificates is verified first, as of the beginning of the leaf's validity, with its
+    /// Checks a signature over `digest` by the key, or by the leaf of the chain. A chain of two or
+    /// more certificates is verified first, as of the beginning of the leaf's validity and with its
     /// last certificate trusted.
     pub fn verify_digest(
         &self,
@@ -195,7 +217,7 @@ pub(crate) fn is_time(elements: &mut der::Elements<'_>) -> bool {
     time::read(elements).is_some()
 }
 
-/// What all blocks of a chain hold, the first of which is read already.
+/// Returns the contents of all blocks of a chain. The first block is read already.
 fn certificate_blocks(first: Block<'_>, mut rest: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
     // The first is parsed before a second is looked for: what is wrong with it is the better
     // message.

@@ -6,15 +6,15 @@ use crate::refusal::Refusal;
 use pki::Work;
 use pki::digest::{Digest, HashAlgorithm};
 
-/// An artifact as submitted, and the SHA-256 that it is said to have.
+/// An artifact as submitted, and the SHA-256 that the client claims.
 pub(super) struct Artifact {
     pub(super) content: Vec<u8>,
     claimed: Option<String>,
 }
 
 impl Artifact {
-    /// Decodes the member `name` of a spec; nothing where it is no object. What is wrong with its
-    /// fields is added to `faults`, named as Rekor names it.
+    /// Decodes the member `name` of a spec. None if it is not an object. Faults of its fields are
+    /// added to `faults`, in the words of Rekor.
     pub(super) fn decode(
         member: Member<'_>,
         name: &str,
@@ -46,8 +46,8 @@ impl Artifact {
         Ok(Some(Self { content, claimed }))
     }
 
-    /// Checks what Rekor checks when it reads a proposal: the hash is one, or the artifact is
-    /// there.
+    /// Checks what Rekor checks when it reads a proposal: the claimed hash is well-formed, or the
+    /// artifact is there.
     pub(super) fn validate(&self) -> Result<(), Refusal> {
         match &self.claimed {
             Some(value) => Digest::from_hex(HashAlgorithm::Sha256, value)
@@ -70,7 +70,8 @@ impl Artifact {
         }
     }
 
-    /// The artifact's SHA-256, in hexadecimal digits, which is the one it is said to have.
+    /// Returns the artifact's SHA-256 in hexadecimal digits. It MUST be the claimed one, if the
+    /// client claims one.
     pub(super) fn sha256(&self, work: &mut Work) -> Result<String, Refusal> {
         work.take_hashing(self.content.len())?;
         let computed = hex::encode(tlog::sha256(&self.content).0);
@@ -83,7 +84,7 @@ impl Artifact {
     }
 }
 
-/// Nothing, or a refusal that lists the faults of fields.
+/// Refuses with a list of the faults of fields, if there are any.
 pub(super) fn refuse(faults: &[String]) -> Result<(), Refusal> {
     match faults {
         [] => Ok(()),
@@ -103,7 +104,7 @@ pub(super) fn hash_key_of_leaf(hash: Member<'_>) -> Result<String, Refusal> {
     }
 }
 
-/// The bytes of a `publicKey` of kinds that know an object without a key from no object.
+/// Returns the bytes of a `publicKey`. None if it is not an object.
 pub(super) fn key_content(public_key: Member<'_>) -> Result<Option<Vec<u8>>, Refusal> {
     let content = public_key.object(["content"])?;
     content
@@ -111,7 +112,7 @@ pub(super) fn key_content(public_key: Member<'_>) -> Result<Option<Vec<u8>>, Ref
         .transpose()
 }
 
-/// The key, which is there, or one fault more.
+/// Returns the key. If it is absent, adds a fault.
 pub(super) fn require_key(key: Option<Vec<u8>>, faults: &mut Vec<String>) -> Vec<u8> {
     match &key {
         None => faults.push("publicKey in body is required".to_owned()),

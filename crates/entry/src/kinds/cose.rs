@@ -58,7 +58,7 @@ struct Data {
     aad: Vec<u8>,
     /// Of the form that leaf bytes have; ignored where there is a message.
     envelope_hash: Option<CommittedHash>,
-    /// Likewise.
+    /// The hash of the payload. As above.
     payload_hash: Option<CommittedHash>,
 }
 
@@ -130,8 +130,8 @@ impl Spec {
         })
     }
 
-    /// Why this is no entry, and not one that can be looked up either: leaf bytes do not hold the
-    /// message, and Rekor makes none without it.
+    /// Returns the refusal of a proposal that cannot be looked up either: leaf bytes do not hold
+    /// the message, and Rekor makes none without it.
     fn without_message(&self, purpose: Purpose<'_>) -> Refusal {
         let hash = self
             .data

@@ -45,7 +45,7 @@ enum Spec {
     Committed(Committed),
 }
 
-/// What a client proposes.
+/// The proposal of a client.
 struct Proposed {
     /// JSON; its very bytes are hashed.
     envelope: String,
@@ -53,7 +53,7 @@ struct Proposed {
     verifiers: Vec<Vec<u8>>,
 }
 
-/// What leaf bytes hold.
+/// The contents of leaf bytes.
 struct Committed {
     envelope_hash: CommittedHash,
     payload_hash: CommittedHash,
@@ -201,7 +201,7 @@ impl Committed {
     }
 }
 
-/// The keys of a proposal; what is no text, and an empty one, is none.
+/// Returns the keys of a proposal. Empty texts and values of other types are skipped.
 fn verifier_list(verifiers: Member<'_>) -> Result<Option<Vec<Vec<u8>>>, Refusal> {
     let Some(elements) = verifiers.elements("verifiers", dsse::MAX_SIGNATURES)? else {
         return Ok(None);

@@ -27,7 +27,7 @@ impl Kind for V002 {
         "dsse:0.0.2"
     }
 
-    /// It comes by the v2 API only, as to Rekor.
+    /// Refuses: as in Rekor, only the v2 API takes this version.
     fn decode(&self, _: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
         Err(unknown_version("dsse", "0.0.2"))
     }
@@ -41,12 +41,12 @@ impl Kind for V002 {
         for signature in entry.signatures {
             Signer::new(signature.verifier)?;
         }
-        // Some are of the payload, which is not kept.
+        // Some keys follow from the payload, which is not kept.
         Ok(None)
     }
 }
 
-/// What a client sent.
+/// The request of a client.
 pub(crate) struct Request(pub(crate) DsseRequestV002);
 
 impl Proposal for Request {
@@ -118,7 +118,7 @@ impl Request {
     }
 }
 
-/// What the signatures are over, hashed once for each hash in use.
+/// The signed bytes, hashed once for each hash function in use.
 struct Signed {
     message: Vec<u8>,
     digests: Vec<Digest>,

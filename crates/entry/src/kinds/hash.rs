@@ -1,5 +1,5 @@
-//! What the leaf bytes of several kinds hold instead of a client's bytes: hashes, and of keys their
-//! names in the index.
+//! Hashes that the leaf bytes of several kinds hold instead of the client's bytes, and the index
+//! keys of public keys.
 
 use crate::kind::Canonical;
 use crate::member::Member;
@@ -55,7 +55,7 @@ impl CommittedHash {
         &self.value
     }
 
-    /// What it is found by.
+    /// Returns the index key of the hash.
     pub(super) fn index_key(&self) -> String {
         format!("sha256:{}", self.value)
     }
@@ -68,9 +68,9 @@ impl CommittedHash {
     }
 }
 
-/// What a key is found by: its hash as Rekor names it in the index of envelopes, with `sha256:`, by
-/// which its own search for a public key does not find them; the bare hash, by which ours does; and
-/// the names in its certificate.
+/// Returns the index keys of a public key: its hash as Rekor names it in the index of envelopes,
+/// with `sha256:`, by which its own search for a public key does not find them; the bare hash, by
+/// which ours does; and the names in its certificate.
 pub(super) fn index_keys_of_key(key: &Key) -> Vec<String> {
     let hash = search::key_hash(key);
     [format!("sha256:{hash}"), hash]
@@ -95,7 +95,7 @@ pub(super) fn not_insertable(reason: &str) -> Refusal {
     Refusal::Invalid(format!("entry not insertable into log: {reason}"))
 }
 
-/// What a look-up needs of an entry.
+/// The part of an entry that a look-up needs.
 pub(super) fn found_by(leaf_bytes: Vec<u8>) -> Canonical {
     Canonical {
         leaf_bytes,

@@ -86,7 +86,7 @@ impl Spec {
             }
             None => None,
         };
-        // `data` without a `hash` is no data.
+        // `data` without a `hash` counts as absent.
         let [hash] = data.object(["hash"])?.unwrap_or_default();
         let hash = match hash.object(["algorithm", "value"])? {
             Some([algorithm, value]) => validate(algorithm.text()?, value.text()?),

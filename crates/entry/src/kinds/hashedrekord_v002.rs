@@ -20,7 +20,7 @@ impl Kind for V002 {
         "hashedrekord:0.0.2"
     }
 
-    /// It comes by the v2 API only, as to Rekor.
+    /// Refuses: as in Rekor, only the v2 API takes this version.
     fn decode(&self, _: &RawValue) -> Result<Box<dyn Proposal>, Refusal> {
         Err(unknown_version("hashedrekord", "0.0.2"))
     }
@@ -38,7 +38,7 @@ impl Kind for V002 {
     }
 }
 
-/// What a client sent.
+/// The request of a client.
 pub(crate) struct Request(pub(crate) HashedRekordRequestV002);
 
 impl Proposal for Request {

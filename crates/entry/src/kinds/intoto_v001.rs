@@ -42,7 +42,7 @@ struct Spec {
     envelope: String,
     /// Of the form that leaf bytes have; ignored where there is an envelope.
     hash: Option<CommittedHash>,
-    /// Likewise; early entries have none.
+    /// The hash of the payload. Early entries do not have it.
     payload_hash: Option<CommittedHash>,
 }
 

@@ -136,7 +136,7 @@ impl Spec {
     /// The envelope that is proposed.
     fn envelope(&self) -> Result<Envelope, Refusal> {
         let text = |bytes: &[u8]| {
-            // What is no text is no base64 either.
+            // A value that is not a text is not base64 either.
             String::from_utf8(bytes.to_vec()).map_err(|_| dsse::unverified(&dsse::bad_base64()))
         };
         let signatures = self.signatures.iter().map(|signature| {
@@ -195,8 +195,8 @@ impl Spec {
 /// How Rekor's messages name the envelope.
 const ENVELOPE: &str = "content.content.envelope.content.envelope";
 
-/// The signatures; elements that are no objects are none. An empty key counts as given, as in
-/// Rekor, and then does not parse.
+/// Returns the signatures. Elements that are not objects are skipped. An empty key counts as given,
+/// as in Rekor, and then does not parse.
 fn signature_list(
     signatures: Member<'_>,
     faults: &mut Vec<String>,

@@ -196,7 +196,7 @@ fn index_keys(key: &impl Key, hash: &str) -> Vec<String> {
     keys
 }
 
-/// The members of `signature`; no bytes where there are none.
+/// The members of `signature`. `content` is empty if it is absent.
 struct SignatureFields<'a> {
     format: Option<Cow<'a, str>>,
     content: Vec<u8>,
@@ -247,7 +247,7 @@ impl<'a> SignatureFields<'a> {
     }
 }
 
-/// The members of `data`; no content where there is none.
+/// The members of `data`. `content` is empty if it is absent.
 struct DataFields<'a> {
     has_hash: bool,
     algorithm: Option<Cow<'a, str>>,
@@ -289,7 +289,7 @@ impl<'a> DataFields<'a> {
     }
 }
 
-/// What Rekor calls field validation: all faults in one message.
+/// Checks the fields as Rekor does: all faults are in one message.
 fn validate(
     signature: Option<&SignatureFields<'_>>,
     data: Option<&DataFields<'_>>,

@@ -1,5 +1,5 @@
-//! Who signed, as a Rekor v2 request or leaf says: a key or one certificate, and the algorithm that
-//! it is used with.
+//! The signer in a Rekor v2 request or leaf: a key or one certificate, and the algorithm that it is
+//! used with.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use pki::digest::HashAlgorithm;
 use pki::public_key::{Curve, KeyKind, PublicKey};
 use pki::x509::Key;
 
-/// What a signature is made over.
+/// The input of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     /// A digest. Ed25519 is then Ed25519ph.
@@ -22,7 +22,7 @@ pub(crate) enum Scheme {
     Message,
 }
 
-/// The keys that an algorithm is for. Rekor v2 has more names than these and admits none of them.
+/// The algorithms with their keys. Rekor v2 has more names and admits none of the others.
 #[expect(
     deprecated,
     reason = "an operator may admit P-384 and P-521 with SHA-256, as on the v1 API"
@@ -92,8 +92,8 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// Parses what signed. `keyDetails` MUST be the key's: Rekor takes any with the same hash, and
-    /// then no client can verify the entry.
+    /// Parses a verifier. `keyDetails` MUST be those of the key: Rekor takes any with the same
+    /// hash, and then no client can verify the entry.
     pub(crate) fn new(verifier: Option<Verifier>) -> Result<Self, Refusal> {
         let verifier = verifier.ok_or_else(|| missing("a verifier"))?;
         let given = verifier
@@ -149,12 +149,12 @@ impl Signer {
         }
     }
 
-    /// The search keys of the key (that of its hash) and of the certificate's names.
+    /// Returns the search keys: the hash of the key, and the certificate's names.
     pub(crate) fn index_keys(&self) -> impl Iterator<Item = String> + '_ {
         std::iter::once(search::key_hash(&self.key)).chain(search::key_names(&self.key))
     }
 
-    /// The verifier as leaf bytes have it.
+    /// Writes the verifier as leaf bytes have it.
     pub(crate) fn write(&self, leaf: &mut String) {
         *leaf += r#"{"keyDetails":""#;
         *leaf += self.details.as_str_name();
@@ -171,14 +171,14 @@ impl Signer {
         *leaf += r#""}}"#;
     }
 
-    /// About how many bytes [`Signer::write`] writes.
+    /// Returns about how many bytes [`Signer::write`] writes.
     pub(crate) fn written_len(&self) -> usize {
         // PEM is base64 as well.
         100 + self.key.canonical().len()
     }
 }
 
-/// What a request has not.
+/// The refusal of a request without this part.
 pub(crate) fn missing(what: &str) -> Refusal {
     Refusal::Invalid(format!("{what} is missing"))
 }

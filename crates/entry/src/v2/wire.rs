@@ -28,7 +28,7 @@ pub(crate) fn from_protobuf(bytes: &[u8]) -> Result<CreateEntryRequest, Refusal>
     CreateEntryRequest::decode(bytes).map_err(|_| malformed())
 }
 
-/// How many fields a message has at `path`, in all messages on the way together. None if it is no
+/// Counts the fields of a message at `path`, over all messages on the way. None if it is not a
 /// message.
 fn count(mut message: &[u8], path: &[u32]) -> Option<usize> {
     const LENGTH_DELIMITED: u64 = 2;

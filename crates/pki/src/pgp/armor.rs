@@ -14,7 +14,7 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
-/// An armored block: its label, and what it holds unless that is no base64.
+/// An armored block: its label and its bytes. The bytes are None if they are not base64.
 pub(super) struct Block<'a> {
     pub(super) label: &'a [u8],
     pub(super) bytes: Option<Vec<u8>>,
@@ -121,7 +121,7 @@ mod tests {
         ] {
             assert_eq!(one(text), expected, "{text:?}");
         }
-        // A checksum of another length, or in a line with what it is of, is none.
+        // A checksum of another length, or in one line with the data, does not count.
         for body in ["A?EC\n", "AAEC\n=AAA\n", "AAEC=AAAA\n-----END PGP X-----\n"] {
             assert_eq!(
                 one(&format!("-----BEGIN PGP X-----\n\n{body}")),

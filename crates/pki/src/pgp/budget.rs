@@ -1,4 +1,4 @@
-//! What reading a submitted key may cost.
+//! The limits of reading a submitted key.
 
 use super::error::Error;
 use crate::work::Work;
@@ -7,7 +7,7 @@ use crate::work::Work;
 /// signatures.
 pub(super) const MAX_PACKETS: usize = 10_000;
 
-/// What reading may still cost.
+/// The packets, bytes and work that reading may still take.
 pub(super) struct Budget<'w> {
     packets: usize,
     /// The most bytes that the canonical packets of all keys may have.

@@ -28,7 +28,7 @@ pub struct ClearSigned {
 }
 
 impl ClearSigned {
-    /// Parses the first clear-signed message in `document`; none if there is none that is whole.
+    /// Parses the first clear-signed message in `document`. None if the document has no whole one.
     /// Errors if its signature cannot be read.
     pub fn parse(document: &[u8]) -> Result<Option<Self>, crate::Error> {
         let Some((text, signed, block)) = split(document) else {
@@ -109,7 +109,7 @@ fn beginning(document: &[u8]) -> Option<usize> {
     find(document, &[b"\n", BEGIN].concat()).map(|at| at + 1 + BEGIN.len())
 }
 
-/// What follows the headers, of which there may be none but `Hash`.
+/// Returns the text after the headers. The only header that may be there is `Hash`.
 fn after_headers(rest: &[u8]) -> Option<&[u8]> {
     let (suffix, mut rest) = line(rest);
     if !suffix.is_empty() {

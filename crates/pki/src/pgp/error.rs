@@ -1,4 +1,4 @@
-//! What is wrong with OpenPGP data.
+//! Why OpenPGP data are refused.
 
 use crate::work::TooCostly;
 
@@ -7,23 +7,23 @@ pub(super) const MAX_RSA_BITS: u16 = 8192;
 /// Shortest RSA modulus, Go's limit since 1.24.
 pub(super) const MIN_RSA_BITS: u16 = 1024;
 
-/// What is wrong with OpenPGP data, in the words of Rekor's library where it has some. The kind of
-/// fault decides how much is passed over: a packet, a key, or nothing.
+/// Why OpenPGP data are refused, in the words of Rekor's library where it has some. The kind of
+/// fault decides how much is skipped: a packet, a key, or nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// A packet of a version or algorithm that is not known. It is passed over.
+    /// A packet of an unknown version or algorithm. It is skipped.
     #[error("openpgp: unsupported feature: {0}")]
     Unsupported(String),
-    /// A key that breaks the rules. It is passed over if there is another in the key ring.
+    /// A key that breaks the rules. It is skipped if the key ring has another key.
     #[error("openpgp: invalid data: {0}")]
     Structure(String),
     /// Bytes that end too early.
     #[error("unexpected EOF")]
     End,
-    /// A packet that must not be passed over.
+    /// A packet that must not be skipped.
     #[error("openpgp: unknown critical packet type: {0}")]
     CriticalPacket(u8),
-    /// More than anybody needs.
+    /// More of something than is read.
     #[error("openpgp: more than {limit} {what}")]
     TooMany {
         /// The things that are too many.
@@ -37,8 +37,8 @@ pub enum Error {
     /// A secret key, which its owner must not hand out.
     #[error("this is a private key; export the public key, and consider this one disclosed")]
     PrivateKey,
-    /// A key whose signatures Rekor verifies and this log cannot. It must not be passed over: the
-    /// rest of the key ring would become another entry than in Rekor.
+    /// A key whose signatures Rekor verifies and this crate cannot. It must not be skipped, because
+    /// the rest of the key ring would become another entry than in Rekor.
     #[error("openpgp: signatures with {0} keys cannot be verified here")]
     Unverifiable(&'static str),
     /// An RSA key of so many bits.

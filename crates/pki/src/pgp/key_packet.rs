@@ -93,7 +93,7 @@ impl KeyPacket {
         packet::write(self.tag, &self.canonical, out);
     }
 
-    /// Section 5.2.4: what of a key is hashed.
+    /// Returns the bytes of a key that are hashed (section 5.2.4).
     pub(super) fn to_be_hashed(&self) -> Vec<u8> {
         to_be_hashed(self.version, &self.canonical)
     }
@@ -150,7 +150,7 @@ impl KeyPacket {
             }))
     }
 
-    /// What verifies a signature by this key.
+    /// Returns the numbers by which signatures of this key are verified.
     fn material(&self) -> Result<Material<'_>, Error> {
         let material = &self.canonical[self.material_at..];
         match self.algorithm {
@@ -216,8 +216,8 @@ impl KeyPacket {
         Ok(key.verify(signature.hash, digest, numbers).is_ok())
     }
 
-    /// What one check by the crate `pgp` costs: with its own arithmetic, that of RSA and DSA grows
-    /// with the square of the modulus, that of DSA also with its second number.
+    /// The price of one check by the crate `pgp`. With its arithmetic the cost of RSA and DSA grows
+    /// with the square of the modulus, for DSA also with its second number.
     fn price_of_library(&self) -> u64 {
         let modulus = u64::from(self.first_number_bits()).div_ceil(8);
         match self.algorithm {
@@ -235,7 +235,7 @@ impl KeyPacket {
     }
 }
 
-/// What verifies the signatures by a key.
+/// The numbers of a key, by the code that verifies with them.
 enum Material<'k> {
     Rsa(RsaKey<'k>),
     Nist(NistKey<'k>),

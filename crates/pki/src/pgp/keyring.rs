@@ -22,9 +22,9 @@ pub(super) struct Entity {
 /// A user ID that the key certifies.
 pub(super) struct UserId {
     pub(super) text: Vec<u8>,
-    /// Those of others as well, which are not verified.
+    /// The signatures on it. Those by other keys are not verified.
     pub(super) signatures: Vec<SignaturePacket>,
-    /// The newest of those by the key itself.
+    /// The newest signature by the key itself.
     pub(super) self_signature: Option<usize>,
     pub(super) revocations: Vec<usize>,
 }
@@ -74,7 +74,7 @@ impl Entity {
         primary
     }
 
-    /// What the primary key says of itself.
+    /// Returns the signature by which the primary key is judged.
     pub(super) fn self_signature(&self) -> Option<&SignaturePacket> {
         match self.primary.version {
             6 => self.direct.map(|at| &self.direct_signatures[at]),
@@ -82,7 +82,7 @@ impl Entity {
         }
     }
 
-    /// Of a version 6 key: checks what it says of itself.
+    /// Checks the newest self-signature of a version 6 key and selects it.
     pub(super) fn select_direct_signature(&mut self, work: &mut Work) -> Result<(), Error> {
         let mut newest = None;
         for (at, signature) in self.direct_signatures.iter().enumerate() {

@@ -310,7 +310,7 @@ fn a_key_that_breaks_the_rules_is_passed_over() {
         ),
         "no user ID"
     );
-    // A user ID that only another key certifies is none.
+    // A user ID that only another key certifies does not count.
     let foreign = [
         smith.alone(),
         written(packet::USER_ID, b"z"),

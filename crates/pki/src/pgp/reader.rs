@@ -49,7 +49,8 @@ pub(super) fn read(
             Err(error) => return Err(error),
         }
     }
-    // That a key is of an unknown kind says more than that what follows it is no key.
+    // A key of an unknown kind is a better reason than the packets after it, which are then not
+    // keys.
     match packets.unsupported_key.or(passed_over) {
         Some(error) if count == 0 => Err(error),
         _ => Ok(()),
@@ -294,7 +295,7 @@ fn length(signatures: &[SignaturePacket]) -> usize {
     lengths.sum()
 }
 
-/// What a packet is; none if it means nothing anywhere.
+/// Tells what a packet is. None for a packet that has no meaning anywhere.
 fn item(packet: &Packet<'_>) -> Result<Option<Item>, Error> {
     Ok(Some(match packet.tag {
         packet::PUBLIC_KEY | packet::PUBLIC_SUBKEY => {

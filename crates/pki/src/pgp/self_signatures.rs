@@ -1,4 +1,4 @@
-//! What a key says of itself (RFC 9580 section 5.2.4).
+//! Checks the signatures of a key over itself (RFC 9580 section 5.2.4).
 
 use super::error::Error;
 use super::key_packet::KeyPacket;
@@ -22,8 +22,8 @@ pub(super) fn verify_user_id(
     .map_err(|error| broken("user ID self-signature invalid", error))
 }
 
-/// What is wrong with a key that has a signature with this fault: nothing, if that is only unknown
-/// here.
+/// Returns the error of a key that has a signature with this fault. A fault that is a limit of this
+/// crate stays as it is.
 pub(super) fn broken(what: &str, error: Error) -> Error {
     match error {
         Error::Unverifiable(_) | Error::RsaSize(_) | Error::TooCostly(_) => error,

@@ -40,9 +40,9 @@ pub(super) struct SignaturePacket {
     pub(super) numbers: SignatureBytes,
     /// Bytes of the longest of them as it is written, zeros at its front included.
     pub(super) longest_number: usize,
-    /// Version 6: what is hashed before the data.
+    /// Version 6: the bytes that are hashed before the data.
     pub(super) salt: Vec<u8>,
-    /// What is hashed after the data.
+    /// The bytes that are hashed after the data.
     pub(super) suffix: Vec<u8>,
     /// The first two bytes of the digest.
     pub(super) hash_tag: [u8; 2],

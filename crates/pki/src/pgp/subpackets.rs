@@ -1,5 +1,4 @@
-//! What a signature says beside the signature (RFC 9580 section 5.2.3.7), read and written as Rekor
-//! v1.5.4 does.
+//! The subpackets of a signature (RFC 9580 section 5.2.3.7), read and written as Rekor v1.5.4 does.
 
 use super::error::Error;
 use super::packet::split;
@@ -45,7 +44,7 @@ pub(super) enum Area {
     Unhashed,
 }
 
-/// What the subpackets say.
+/// The claims in the subpackets.
 #[derive(Default)]
 pub(super) struct Claims {
     pub(super) created: Option<u32>,

@@ -1,4 +1,4 @@
-//! What is wrong with signed data.
+//! Why signed data are refused.
 
 use crate::work::TooCostly;
 use crate::x509::error::ChainError;
@@ -15,7 +15,7 @@ pub(super) const MAX_SIGNERS: usize = 10;
 /// Why signed data are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Pkcs7Error {
-    /// It is no signed data.
+    /// It is not signed data.
     #[error("pkcs7: malformed signed data: {0}")]
     Malformed(&'static str),
     /// It has so many bytes.

@@ -53,7 +53,7 @@ fn read_extensions(contents: &[u8]) -> Option<()> {
     })
 }
 
-/// Reads elements until there are none left; none if one of them cannot be read.
+/// Reads all elements. None if one of them cannot be read.
 fn each<'a>(contents: &'a [u8], read: impl Fn(&mut Elements<'a>) -> Option<()>) -> Option<()> {
     let mut elements = Elements(contents);
     while !elements.is_empty() {

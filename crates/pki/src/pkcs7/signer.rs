@@ -26,8 +26,7 @@ pub(super) struct Signer<'a> {
     issuer: &'a [u8],
     serial: &'a [u8],
     digest_algorithm: Identifier<'a>,
-    /// The contents of `signedAttrs`, empty where there are none: then the content itself is
-    /// signed.
+    /// The contents of `signedAttrs`. Empty if they are absent: then the content itself is signed.
     signed_attributes: &'a [u8],
     signature_algorithm: Identifier<'a>,
     signature: &'a [u8],
@@ -61,8 +60,8 @@ impl<'a> Signer<'a> {
         })
     }
 
-    /// Checks the signature over `content` by the certificate that it names, and tells which one
-    /// that is.
+    /// Checks the signature over `content` by the certificate that it names. Returns the position
+    /// of that certificate.
     pub(super) fn verify(
         &self,
         content: &[u8],
@@ -143,7 +142,8 @@ impl<'a> Signer<'a> {
         if imprint_of(self.signature, hash)?.as_ref() != imprint {
             return Err(SignerError::Imprint);
         }
-        // The stamper's certificate may be in either structure. One that cannot be read is none.
+        // The stamper's certificate may be in either structure. Certificates that cannot be read
+        // are skipped.
         let own = token
             .certificates()
             .map_err(|_| SignerError::MalformedTime)?;
@@ -177,8 +177,7 @@ fn are_attributes(contents: &[u8]) -> bool {
     true
 }
 
-/// The contents of the set of values of the first attribute of this kind; none where there is no
-/// such attribute.
+/// Returns the set of values of the first attribute of this kind. None if it is absent.
 fn attribute<'a>(attributes: &'a [u8], oid: &[u8]) -> Option<&'a [u8]> {
     let mut attributes = Elements(attributes);
     while !attributes.is_empty() {

@@ -21,7 +21,7 @@ const USER_PRESENT: u8 = 1;
 pub(super) struct PublicKey {
     /// As the key names it.
     type_name: String,
-    /// The same, but for a certificate that of its key.
+    /// The type of the key, also where `type_name` is the type of a certificate.
     key_type: String,
     numbers: Numbers,
 }
@@ -172,7 +172,7 @@ impl Point {
 
 impl PublicKey {
     /// Parses a key of RFC 4253 section 6.6 and its like, or a certificate of OpenSSH, which counts
-    /// as its key. DSA, which OpenSSH has given up, is none.
+    /// as its key. DSA keys, which OpenSSH has given up, are refused.
     pub(super) fn parse(blob: &[u8]) -> Result<Self, Error> {
         let mut fields = Reader(blob);
         let type_name = String::from_utf8_lossy(fields.string()?).into_owned();

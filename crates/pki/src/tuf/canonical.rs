@@ -27,7 +27,7 @@ enum Form {
     Signed,
 }
 
-/// Why there is no canonical form.
+/// Why a document has no canonical form.
 enum Fault {
     /// The form knows no numbers that are not whole.
     Number,

@@ -9,12 +9,12 @@ use crate::pem;
 use crate::public_key::{KeyKind, PublicKey};
 use crate::work::Work;
 
-/// What goes before the 65 bytes of a point on P-256 in a `SubjectPublicKeyInfo`.
+/// The bytes before the 65 bytes of a point on P-256 in a `SubjectPublicKeyInfo`.
 const P256_SPKI: &[u8] = &[
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
-/// What goes before the 32 bytes of an Ed25519 key in it.
+/// The bytes before the 32 bytes of an Ed25519 key in it.
 const ED25519_SPKI: &[u8] = &[
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
@@ -51,7 +51,7 @@ impl RoleKey {
             .ok_or_else(|| invalid("tuf: error unmarshalling key: invalid public key"))
     }
 
-    /// What tells it from other keys.
+    /// The bytes by which keys are told apart.
     pub(super) fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }

@@ -11,7 +11,7 @@ use crate::public_key::PublicKey;
 
 /// A certificate, borrowed from its DER. Nothing is verified.
 pub(crate) struct Certificate<'a> {
-    /// What the issuer signed: the element `tbsCertificate`.
+    /// The bytes that the issuer signed: the element `tbsCertificate`.
     pub(crate) signed: &'a [u8],
     /// The contents of `signatureAlgorithm`: an identifier and its parameters.
     pub(crate) signature_algorithm: &'a [u8],

@@ -48,7 +48,7 @@ pub(crate) enum Hashes {
 }
 
 /// Verifies that the first certificate leads to the last one, over any of those between, as of the
-/// beginning of its validity. Fewer than two certificates are no chain and pass.
+/// beginning of its validity. A list of fewer than two certificates passes.
 pub(crate) fn verify(chain: &[Vec<u8>], hashes: Hashes, work: &mut Work) -> Result<(), ChainError> {
     if chain.len() < 2 {
         return Ok(());
@@ -239,8 +239,8 @@ fn is_signed_by(
     }
 }
 
-/// The algorithm by which `child` says it is signed, for a key of this kind. SHA-1 is none, as in
-/// Go.
+/// The algorithm by which `child` says it is signed, for a key of this kind. SHA-1 does not count,
+/// as in Go.
 fn algorithm(child: &Certificate<'_>, key: KeyKind) -> Option<&'static dyn VerificationAlgorithm> {
     use HashAlgorithm::{Sha256, Sha384, Sha512};
     let mut fields = Elements(child.signature_algorithm);

@@ -1,9 +1,9 @@
-//! What is wrong with certificates.
+//! Why certificates are refused.
 
 use crate::error::KeyError;
 use crate::work::TooCostly;
 
-/// Why DER is no certificate.
+/// Why DER is not a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     /// It breaks RFC 5280.
@@ -14,7 +14,7 @@ pub enum CertificateError {
     Key(KeyError),
 }
 
-/// Why certificates are no chain.
+/// Why certificates are not a chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// A certificate cannot be read.
@@ -26,7 +26,7 @@ pub enum ChainError {
     /// A certificate was not valid when the leaf became valid.
     #[error("x509: certificate has expired or is not yet valid")]
     Expired,
-    /// No way leads from the leaf to the last certificate.
+    /// No path leads from the leaf to the last certificate.
     #[error("x509: certificate signed by unknown authority")]
     UnknownAuthority,
     /// A certificate has policy rules.

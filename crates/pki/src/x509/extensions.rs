@@ -18,7 +18,7 @@ const AUTHORITY_INFO_ACCESS: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 1, 1];
 /// Bit 5 of the key usage, as a bit of its first byte.
 const KEY_CERT_SIGN: u8 = 0x04;
 
-/// What the extensions of a certificate say.
+/// The extensions of a certificate.
 #[derive(Default)]
 pub(crate) struct Extensions<'a> {
     pub(super) subjects: Subjects,

@@ -265,8 +265,8 @@ fn is_domain(name: &str) -> bool {
             && name.split('.').all(|label| !label.is_empty()))
 }
 
-/// An e-mail address whose local part is made of atoms. Quoted ones, which Go reads too, are none
-/// here.
+/// Reads an e-mail address whose local part is made of atoms. Quoted local parts, which Go reads
+/// too, are refused.
 fn mailbox(email: &str) -> Option<Mailbox<'_>> {
     let (local, domain) = email.split_once('@')?;
     let is_atom = |atom: &str| {
@@ -278,8 +278,8 @@ fn mailbox(email: &str) -> Option<Mailbox<'_>> {
     (local.split('.').all(is_atom) && is_domain(domain)).then_some(Mailbox { local, domain })
 }
 
-/// Address and mask of a constraint, whose mask is ones and then zeros, and whose address is none
-/// of IPv4 in IPv6.
+/// Splits a constraint into address and mask. The mask MUST be ones and then zeros. The address
+/// MUST NOT be IPv4 in IPv6.
 fn network(contents: &[u8]) -> Option<(&[u8], &[u8])> {
     let (address, mask) = match contents.len() {
         8 | 32 => contents.split_at(contents.len() / 2),

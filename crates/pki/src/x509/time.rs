@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::der::{Elements, GENERALIZED_TIME, UTC_TIME};
 use crate::time::{number, unix_seconds};
 
-/// Reads a `Time` (RFC 5280 section 4.1.2.5) as the time since 1970; earlier ones are none here.
+/// Reads a `Time` (RFC 5280 section 4.1.2.5) as the time since 1970. Earlier times cannot be read.
 pub(super) fn read(elements: &mut Elements<'_>) -> Option<Duration> {
     let time = elements.any()?;
     let (year, rest) = match time.tag {

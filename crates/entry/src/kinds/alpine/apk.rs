@@ -19,7 +19,7 @@ const MAX_METADATA_BYTES: u64 = 1024 * 1024;
 /// KiB in practice. As a bomb, 4 MiB take 5 ms.
 const MAX_CONTROL_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What the log takes from a package.
+/// The parts of a package that become an entry.
 pub(super) struct Package {
     pub(super) signature: Vec<u8>,
     /// SHA-1 of the second member, as compressed, which is what is signed.
@@ -27,7 +27,7 @@ pub(super) struct Package {
     pub(super) info: PackageInfo,
 }
 
-/// Why bytes are no package.
+/// Why bytes are not a package.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PackageError {
     #[error("no signature detected in alpine package")]

@@ -112,7 +112,7 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// What follows a byte order mark.
+/// Returns the text after a byte order mark.
 fn without_mark(bytes: &[u8]) -> &[u8] {
     match bytes {
         [0xfe, 0xff, rest @ ..] | [0xff, 0xfe, rest @ ..] | [0xef, 0xbb, 0xbf, rest @ ..] => rest,
@@ -206,7 +206,7 @@ fn continued_lines(begun: &str, lines: &mut Lines<'_>) -> String {
     value
 }
 
-/// Without the quotes around it, if there are no others of their kind in it.
+/// Returns the text without the quotes around it, if it has no other quotes of their kind.
 fn without_quotes(text: &str) -> &str {
     for quote in ['\'', '"'] {
         if let Some(inner) = text

@@ -85,7 +85,7 @@ impl Provenance {
     }
 }
 
-/// What stands between the first two separators.
+/// Returns the text between the first two separators.
 fn second_document(text: &[u8]) -> Option<&[u8]> {
     let find = |text: &[u8]| {
         text.windows(SEPARATOR.len())
@@ -95,8 +95,8 @@ fn second_document(text: &[u8]) -> Option<&[u8]> {
     Some(&rest[..find(rest).unwrap_or(rest.len())])
 }
 
-/// What the second document says, read as Rekor reads it: as JSON, so that names are matched
-/// without regard to case and scalars are texts.
+/// The second document, read as Rekor does: as JSON, so that names are matched without regard to
+/// case and scalars are texts.
 #[derive(Default)]
 struct Sums {
     files: Option<First>,

@@ -44,7 +44,7 @@ pub(super) struct File<'a> {
     pub(super) size: u64,
 }
 
-/// Why bytes are no archive.
+/// Why bytes are not an archive.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ArchiveError {
     #[error("zip: not a valid zip file: {0}")]

@@ -146,7 +146,7 @@ impl<'m> Manifest<'m> {
 /// Sections with the empty lines that end them.
 fn sections(mut rest: &[u8]) -> Result<Vec<&[u8]>, ManifestError> {
     let mut sections = Vec::new();
-    // As long as there is an end of the first kind, one of the second is none.
+    // Line ends of the second kind do not count while the text has one of the first kind.
     let mut ends = [&b"\r\n\r\n"[..], &b"\n\n"[..]].into_iter();
     let mut end = ends.next();
     while !rest.is_empty() {
@@ -209,7 +209,7 @@ impl Attributes {
         Ok(Self(attributes))
     }
 
-    /// The value of a name in lower case, nothing where there is none.
+    /// Returns the value of a name, which is given in lower case. None if it is absent.
     pub(super) fn get(&self, name: &str) -> &[u8] {
         self.0.get(name).map_or(&[], Vec::as_slice)
     }

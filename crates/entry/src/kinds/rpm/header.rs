@@ -27,7 +27,7 @@ pub(super) struct Header<'a> {
     store: &'a [u8],
 }
 
-/// Why bytes are no header.
+/// Why bytes are not a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HeaderError {
     #[error("error reading RPM header: unexpected EOF")]
@@ -53,7 +53,7 @@ struct Entry<'a> {
     store: &'a [u8],
 }
 
-/// What follows a header on the next multiple of eight bytes, or at once.
+/// Where the part after a header begins: at the next multiple of eight bytes, or at once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Padding {
     ToEight,
@@ -61,7 +61,7 @@ pub(super) enum Padding {
 }
 
 impl<'a> Header<'a> {
-    /// The header that `bytes` begin with, and what follows it.
+    /// Returns the header that `bytes` begin with, and the bytes after it.
     pub(super) fn read(bytes: &'a [u8], padding: Padding) -> Result<(Self, &'a [u8]), HeaderError> {
         let (intro, rest) = bytes
             .split_at_checked(INTRO_BYTES)

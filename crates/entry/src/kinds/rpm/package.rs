@@ -90,7 +90,7 @@ impl<'a> Package<'a> {
             (SHA1_OF_HEADER, "SHA-1", &digest::SHA1_FOR_LEGACY_USE_ONLY),
         ];
         for (tag, name, algorithm) in claims {
-            // Who names the better one is not asked for the other.
+            // If the better digest is there, the other one is not looked at.
             if let Some(claimed) = signatures
                 .string(tag)?
                 .filter(|claimed| !claimed.is_empty())
@@ -151,7 +151,7 @@ impl<'a> Package<'a> {
         }
     }
 
-    /// What an entry says of the package, by the names that Rekor uses.
+    /// Returns the facts about the package that an entry has, by the names that Rekor uses.
     pub(super) fn facts(&self) -> Result<BTreeMap<String, String>, PackageError> {
         let text = |tag| {
             Ok(jcs::lossy(
