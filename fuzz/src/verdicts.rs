@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_rewritten_is_the_same_value() {
+    fn rewriting_keeps_the_value() {
         let json = br#"{"a\u00e9b":"x\"\\y+","c":[1,{"d":null}]}"#;
         let value: Value = serde_json::from_slice(json).unwrap();
         assert_eq!(rewritten(json, &[]), json);

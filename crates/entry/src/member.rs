@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_unicode_is_refused() {
+    fn text_that_is_not_unicode_is_refused() {
         let value: &RawValue = serde_json::from_str("\"\\ud800\"").unwrap();
         assert!(matches!(Member::of(value).text(), Err(Refusal::Json(_))));
     }

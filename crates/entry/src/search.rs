@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_what_is_stored() {
+    fn searches_use_the_key_texts_that_are_stored() {
         let texts = |attribute: Attribute, value| attribute.key_texts(value).unwrap();
         assert_eq!(
             texts(Attribute::Subject, "a.tgz"),

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_statement_has_no_keys() {
+    fn other_payloads_than_statements_have_no_keys() {
         for payload in [
             "",
             "text",
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_is_merged_and_null_empties_it() {
+    fn repeated_members_are_merged_and_null_empties_them() {
         for (payload, expected) in [
             (
                 r#"{"subject":[{"digest":{"a":"1"}}],"subject":[{"digest":{"b":"2"}}]}"#,

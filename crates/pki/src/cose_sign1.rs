@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tagged_message_is_refused() {
+    fn other_items_than_tagged_messages_are_refused() {
         let refusal = |bytes: &[u8]| Sign1::from_tagged(bytes).err().unwrap().to_string();
         assert_eq!(
             refusal(b"garbage"),

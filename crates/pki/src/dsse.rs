@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_envelope_is_refused() {
+    fn malformed_envelopes_are_refused() {
         for json in [
             "",
             "garbage",

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_that_is_no_character_is_replaced() {
+    fn each_invalid_byte_is_replaced() {
         assert_eq!(lossy(b"a\xe2\x82b\xff"), "a\u{fffd}\u{fffd}b\u{fffd}");
         assert_eq!(lossy("€".as_bytes()), "€");
     }

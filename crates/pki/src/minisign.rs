@@ -106,8 +106,7 @@ impl format::Signature for Signature {
     /// As Rekor: neither the key ID nor the signature over the trusted comment is looked at.
     fn verify(&self, message: &[u8], key: &Key, work: &mut Work) -> Result<(), Error> {
         work.take_hashing(message.len())?;
-        work.take_signature(KeyKind::Ed25519)
-            .map_err(Error::invalid)?;
+        work.take_signature(KeyKind::Ed25519)?;
         let signature = &self.bytes[10..];
         match self.bytes[1] {
             PREHASHED => verify_ed25519(&key.bytes, &Blake2b512::digest(message), signature),
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_not_parsed() {
+    fn oversized_input_is_not_parsed() {
         for refusal in [
             Key::parse(&[b'a'; MAX_BYTES + 1], &mut Work::of_request(0)).err(),
             Signature::parse(&[b'a'; MAX_BYTES + 1]).err(),

@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_block_is_skipped() {
+    fn text_that_is_not_a_block_is_skipped() {
         let block = Some(("A", vec![0, 1, 2], ""));
         for before in [
             "",

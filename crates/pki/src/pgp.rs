@@ -293,7 +293,7 @@ mod tests {
     use crate::format::{Key as _, Signature as _};
 
     #[test]
-    fn what_fits_no_entry_is_not_parsed() {
+    fn oversized_keys_and_signatures_are_not_parsed() {
         let key = Key::parse(&vec![b' '; MAX_KEY_BYTES + 1], &mut Work::of_request(0))
             .err()
             .unwrap();

@@ -195,8 +195,7 @@ impl format::Signature for Signature {
             ));
         }
         work.take_hashing(message.len())?;
-        work.take_signature(key.key.kind())
-            .map_err(Error::invalid)?;
+        work.take_signature(key.key.kind())?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, message);
         let mut signed = MAGIC.to_vec();
         for field in [NAMESPACE, b"", HASH, digest.as_ref()] {

@@ -363,7 +363,7 @@ mod tests {
 
     /// Leaf bytes have nothing but the canonical form.
     #[test]
-    fn what_a_document_says_is_what_its_canonical_form_says() {
+    fn documents_are_read_from_their_canonical_form() {
         for (members, version, role) in [
             (r#""version":7"#, 7, "root"),
             // Of names that Go takes for one the last one counts, and the canonical form has
@@ -397,7 +397,7 @@ mod tests {
 
     /// The canonical form of -0 is 0, which is another message.
     #[test]
-    fn what_was_not_signed_in_canonical_form_is_not_taken() {
+    fn signatures_over_other_forms_are_refused() {
         let refusal = Root::parse(root(r#""version":7,"x":-0"#).as_bytes(), &mut work())
             .err()
             .unwrap();

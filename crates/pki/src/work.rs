@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_once_is_too_much_for_ever() {
+    fn exhausted_work_stays_exhausted() {
         let mut work = Work::of_request(0);
         assert_eq!(work.take(BASE - 1), Ok(()));
         assert_eq!((work.take(2), work.spent()), (Err(TooCostly), BASE - 1));

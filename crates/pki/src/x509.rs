@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_fits_no_log_is_not_parsed() {
+    fn oversized_keys_and_certificates_are_not_parsed() {
         let refusal = |label, bytes: usize| {
             let mut text = Vec::new();
             pem::encode(label, &vec![0; bytes], &mut text);

@@ -94,7 +94,7 @@ fn signed_package_is_taken() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn refusals_say_why() {
     let whole = Package::new();
     assert!(refusal(b"").starts_with("'content' must be specified for package"));
     assert!(refusal(b"no gzip").starts_with("reading signature.tar.gz: "));
@@ -167,7 +167,7 @@ fn bombs_are_refused() {
 
 /// Who unpacks it makes a link or a folder, and sees no contents.
 #[test]
-fn what_is_no_regular_file_is_not_read() {
+fn only_regular_files_are_read() {
     let whole = Package::new();
     let archive = |kind: tar::EntryType, name: &str, contents: &[u8]| {
         let mut header = tar::Header::new_ustar();

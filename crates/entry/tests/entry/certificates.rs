@@ -14,7 +14,7 @@ const FULCIO_OTHER_NAME: [u64; 9] = [1, 3, 6, 1, 4, 1, 57264, 1, 7];
 /// They come from comparing 250,000 mutations of good ones. A log that takes one stops every reader
 /// in Go.
 #[test]
-fn what_go_refuses_is_refused() {
+fn certificates_that_go_refuses_are_refused() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/entry/refused");
     let mut count = 0;
     for file in std::fs::read_dir(folder).unwrap() {
@@ -113,7 +113,7 @@ fn only_the_one_other_name_of_fulcio_is_a_name() {
 }
 
 #[test]
-fn what_fulcio_says_of_a_signer_becomes_keys() {
+fn claims_of_fulcio_certificates_become_keys() {
     let claims = |claims: &[(u64, &[u8])]| {
         let mut params = CertificateParams::new([]).unwrap();
         let oid = |number| vec![1, 3, 6, 1, 4, 1, 57264, 1, number];

@@ -111,7 +111,7 @@ fn a_chain_leads_from_leaf_to_root() {
 }
 
 #[test]
-fn what_an_authority_must_be() {
+fn authorities_must_be_marked_as_such() {
     let root = Certified::root(authority("root"));
     let check = |change: fn(&mut CertificateParams), is_accepted: bool| {
         let mut params = authority("intermediate");

@@ -95,7 +95,7 @@ const REFUSED: [(Case, &str); 11] = [
 ];
 
 #[test]
-fn what_honest_tools_make_is_taken() {
+fn output_of_real_tools_is_accepted() {
     let larger_curves = [
         ("ssh", "ecdsab384.pub", "ecdsab384.sig"),
         ("ssh", "ecdsab521.pub", "ecdsab521.sig"),
@@ -131,7 +131,7 @@ fn canonical_forms_are_fixed_points() {
 }
 
 #[test]
-fn what_is_refused_says_why() {
+fn refusals_say_why() {
     for (case, reason) in REFUSED {
         assert_eq!(refusal(&proposal(case)), reason, "{case:?}");
     }

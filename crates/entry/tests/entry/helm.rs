@@ -47,7 +47,7 @@ fn signed_provenance_is_taken() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn refusals_say_why() {
     let seeds: [(&[u8], &str); 6] = [
         (b"x", "unable to decode provenance file"),
         (

@@ -53,7 +53,7 @@ fn archive_may_be_preceded() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn refusals_say_why() {
     assert_eq!(refusal(b"x"), "zip: not a valid zip file: it has no end");
     let whole = Jar::of(&[("a", b"one")]);
     let files = whole.files();
@@ -118,7 +118,7 @@ fn what_is_wrong_is_said() {
 
 /// Rekor logs the first block that it finds, whatever signature it verified.
 #[test]
-fn nobody_is_made_a_signer() {
+fn strangers_cannot_be_made_signers() {
     let whole = Jar::of(&[("a", b"one")]);
     let stranger = Jar {
         signer: Signer::new("stranger"),

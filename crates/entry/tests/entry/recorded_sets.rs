@@ -17,7 +17,7 @@ use crate::submission::NOW;
 const OTHERWISE_SINCE: [&str; 2] = ["cert-san-ip6-mapped", "cert-subject-universalstring"];
 
 #[test]
-fn what_agreed_with_rekor_still_does() {
+fn recorded_agreement_with_rekor_still_holds() {
     let Some(file) = golden::path("verdicts.jsonl.gz") else {
         return;
     };

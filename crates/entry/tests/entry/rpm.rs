@@ -42,7 +42,7 @@ fn signed_packages_are_taken() {
 }
 
 #[test]
-fn what_is_wrong_is_said() {
+fn refusals_say_why() {
     assert_eq!(refusal(b"x"), "error reading RPM lead: unexpected EOF");
     assert_eq!(refusal(&[0; 100]), "file is not an RPM");
     assert_eq!(

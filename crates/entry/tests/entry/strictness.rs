@@ -21,7 +21,7 @@ struct Case {
 }
 
 #[test]
-fn what_rekor_takes_is_the_same_here_and_what_is_refused_says_why() {
+fn accepted_cases_agree_with_rekor_and_refusals_say_why() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/entry/cases");
     let mut count = 0;
     for file in std::fs::read_dir(folder).unwrap() {

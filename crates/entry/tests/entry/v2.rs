@@ -159,7 +159,7 @@ fn one_request_in_many_spellings_is_one_leaf() {
 }
 
 #[test]
-fn what_is_not_as_protojson_has_it_is_refused() {
+fn json_that_protojson_refuses_is_refused() {
     let text = request(|bytes| STANDARD.encode(bytes)).to_string();
     for (from, to, reason) in [
         (

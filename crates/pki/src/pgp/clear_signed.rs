@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_none() {
+    fn incomplete_messages_are_not_found() {
         let end = "-----BEGIN PGP SIGNATURE-----\n\nAA==\n-----END PGP SIGNATURE-----";
         for document in [
             "".to_owned(),

@@ -266,7 +266,7 @@ fn signatures_of_a_message_are_counted() {
 }
 
 #[test]
-fn signatures_in_signatures_in_signatures_are_none() {
+fn signatures_nested_three_deep_are_refused() {
     let smith = Smith::new(1);
     let inner = smith.sign(0x19, b"", &[]);
     let middle = smith.sign(0x19, b"", &subpacket(32, &inner));
@@ -322,7 +322,7 @@ fn a_key_that_breaks_the_rules_is_passed_over() {
 
 /// RFC 9580 section 5.2.3.24.
 #[test]
-fn notations_that_nobody_knows_are_heeded() {
+fn unknown_critical_notations_are_refused() {
     let smith = Smith::new(1);
     let entities = read(&smith.alone()).unwrap();
     let notation = [&[0x80, 0, 0, 0, 0, 1, 0, 1][..], b"nv"].concat();

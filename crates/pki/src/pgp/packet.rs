@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_packets_are_read_back() {
         for length in [0, 1, 191, 192, 8383, 8384, 70_000] {
             let body = vec![7; length];
             let mut bytes = Vec::new();

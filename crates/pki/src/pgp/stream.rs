@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn other_packets_are_none_of_a_signature() {
+    fn other_packets_are_not_signatures() {
         let refused: [(u8, &[u8]); 9] = [
             (packet::MARKER, b"PGQ"),
             (packet::USER_ID, b"a"),

@@ -214,7 +214,7 @@ mod tests {
 
     /// Each of these was read by `net/url` and `crypto/x509` of Go 1.27 and written back unchanged.
     #[test]
-    fn what_go_writes_back_is_taken() {
+    fn uris_that_go_writes_back_are_accepted() {
         for uri in [
             "https://github.com/o/r/.github/workflows/x.yml@refs/heads/main",
             "https://github.com/o/r/.github/workflows/x.yml@refs/tags/v1.0+%231",
@@ -254,7 +254,7 @@ mod tests {
 
     /// Each of these was refused by Go 1.27 or written back otherwise.
     #[test]
-    fn what_go_refuses_or_writes_otherwise_is_not() {
+    fn uris_that_go_refuses_or_changes_are_refused() {
         for uri in [
             "#",
             "a#",

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_info_is_refused() {
+    fn malformed_package_infos_are_refused() {
         let cases = [
             ("a\n", InfoError::NoDelimiter(1)),
             ("\n= a\n", InfoError::EmptyName(2)),
