@@ -29,11 +29,11 @@ const MAX_CIRCLES: [(&str, usize); 9] = [
     ("client", 4),
     ("entry", 4),
     ("host", 4),
-    ("ledger", 6),
+    ("ledger", 5),
     ("pki", 4),
-    ("server", 6),
+    ("server", 4),
     ("tlog", 4),
-    ("treehead", 8),
+    ("treehead", 9),
     ("witness", 4),
 ];
 
