@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What a check is: one command, one line `ok …` or `FAIL …`, and a count of both. Sourced.
+# Checks: each is one command, prints one line `ok …` or `FAIL …`, and is counted. Sourced.
 
 passed=0
 failed=0
@@ -32,7 +32,7 @@ accepts() {
   if [ "$status" -eq 0 ]; then ok "$name"; else fail "$name"; fi
 }
 
-# says NAME PATTERN COMMAND...: it must succeed and print what matches the extended regular expression.
+# says NAME PATTERN COMMAND...: it must succeed, and its output must match the extended regular expression.
 says() {
   local name=$1 pattern=$2
   shift 2

@@ -5,7 +5,7 @@ cosign2() {
   "$COSIGN_2" "$@"
 }
 
-# An old bundle says "not here" to these clients' own trust: the log's key comes from a file, never from the network.
+# These clients' built-in trust does not know the log: its key comes from a file, never from the network.
 cosign2_verify() {
   SIGSTORE_REKOR_PUBLIC_KEY=log.pub cosign2 verify-blob "$@"
 }

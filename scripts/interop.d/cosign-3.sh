@@ -18,7 +18,7 @@ cosign3_other_key() {
     cosign3 verify-blob --key "c3-$1.pub" --signature-digest-algorithm "$2" --trusted-root trusted_root.json --bundle "c3-$1.bundle" c3.txt
 }
 
-# What tells a client about this log: which one to use, and which key to trust. Both cosign versions read them.
+# The files that lead a client to this log: where to sign, and which key to trust. Both cosign versions read them.
 trust_files() {
   echo "--- trust files"
   accepts "cosign 3 signing-config create" cosign3 signing-config create \
@@ -62,11 +62,11 @@ cosign_3_checks() {
   cosign3_other_key P-521 sha512
   openssl genpkey -quiet -algorithm ED25519 -out Ed25519.key
   accepts "cosign 3 import-key-pair, Ed25519" cosign3 import-key-pair --yes --key Ed25519.key --output-key-prefix c3-Ed25519
-  # The log takes Ed25519ph; cosign's verify-blob knows pure Ed25519 only, so this stops where cosign does.
+  # The log accepts Ed25519ph; cosign's verify-blob knows pure Ed25519 only, so this check stops there.
   says "cosign 3 sign-blob, Ed25519ph" 'Wrote bundle' \
     cosign3 sign-blob --yes --key c3-Ed25519.key --use-signing-config=false --rekor-url "$LOG_URL" --bundle c3-Ed25519.bundle c3.txt
 
-  # cosign 3 knows nothing of 409: it reports the duplicate, and what the log holds is unharmed.
+  # cosign 3 does not handle 409: it reports the duplicate, and the stored entry is unharmed.
   accepts "cosign 3 import-key-pair, RSA" cosign3 import-key-pair --yes --key rsa.key --output-key-prefix c3rsa
   says "cosign 3 sign-blob, RSA" 'Wrote bundle' \
     cosign3 sign-blob --yes --key c3rsa.key --use-signing-config=false --rekor-url "$LOG_URL" --bundle c3rsa.bundle c3.txt

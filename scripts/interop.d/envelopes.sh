@@ -32,7 +32,7 @@ envelope_checks() {
 
 searches() {
   local name
-  # Which Rekor itself never finds by their key.
+  # Rekor itself never finds these by their key.
   for name in dsse intoto intoto-old; do
     says "rekor-cli search by public key, $name" "$(cat $name.uuid)" rekor search --public-key envelope.pub
     says "rekor-cli search by the artifact that it is about, $name" "$(cat $name.uuid)" rekor search --artifact envelope.txt
@@ -43,7 +43,7 @@ searches() {
   says "rekor-cli search by a TUF root" "$(cat tuf-targets.uuid)" rekor search --public-key tuf-root.signed --pki-format tuf
 }
 
-# What is kept beside the leaf.
+# The attestation that is kept beside the leaf.
 attestations() {
   local name
   for name in intoto intoto-old; do
@@ -129,7 +129,7 @@ flip_last_byte() {
   { head -c -1 "$1" && printf '%b' "\\x$(printf %x $((last ^ 1)))"; } >"$1.flipped"
 }
 
-# These send what the client would refuse itself.
+# These send requests that the client itself would refuse.
 
 # send_envelope dsse|intoto|intoto-old ENVELOPE
 send_envelope() {

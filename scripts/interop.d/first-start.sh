@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# The lines that the first start prints, pasted into a shell as they are. Sourced by backend.
+# Pastes the lines that the first start prints into a shell, as they are. Sourced by backend.
 
-# pasted NAME: the block that is printed below the heading that begins with `With NAME`.
+# pasted NAME: prints the block below the heading that begins with `With NAME`.
 pasted() {
   awk -v heading="With $1" 'index($0, heading) == 1 {found = 1; next} found && /^$/ && block {exit} found && NF {block = 1; print}' "$LOG_OUTPUT"
 }

@@ -111,7 +111,7 @@ tamper() {
   esac
 }
 
-# send KIND: the artifact as it is, without a client that looks at it first.
+# send KIND: sends the artifact without a client that checks it first.
 send() {
   local content key=pgp.asc
   [ "$1" != alpine ] || key=alpine.pub

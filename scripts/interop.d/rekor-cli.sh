@@ -94,7 +94,7 @@ rekor_cli_checks() {
   says "rekor-cli logproof" '"Hashes":\["[0-9a-f]{64}"' rekor logproof --first-size 2 --last-size 6
   refuses "rekor-cli logproof beyond the log" '\[400\].*was greater than what is currently observable' rekor logproof --first-size 2 --last-size 123456789
 
-  # The client has no command for a batch, but verifies what came in one.
+  # The client has no command for a batch, but verifies the entries of one.
   for more in 1 2 3; do
     echo "part $more, $BACKEND" >part$more.txt
     sign p256.key part$more.txt part$more.sig
@@ -124,7 +124,7 @@ send_batch() {
     jq -r '[.results[].status] | join(" ")'
 }
 
-# Changes the root in each checkpoint that rekor-cli keeps in its home: the log as another world line would have it.
+# Changes the root in each checkpoint that rekor-cli keeps in its home, as if it had seen another history of the log.
 forge_state() {
   local state=$HOME/.rekor/state.json other
   other=$(printf 'A%.0s' {1..43})=

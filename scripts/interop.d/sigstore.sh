@@ -10,7 +10,7 @@ js() {
   "$NODE" "$JS_CLIENT" "$@"
 }
 
-# Its commands take one file with both documents, and no other.
+# Its commands accept only one file with both documents.
 python() {
   "$SIGSTORE_PYTHON" --trust-config "$trust/trust_config.json" "$@"
 }

@@ -45,7 +45,7 @@ tessera_reads() {
   done
   run timeout 60 "$PEERS/bin/hammer" --log_url=http://127.0.0.1:3000/ --log_public_key="$(cat "$folder/key-1")" --show_ui=false \
     --max_read_ops=100 --num_readers_random=3 --num_readers_full=1 --max_runtime=10s
-  # It ends with an error because its time is up; what it found would be said before that.
+  # It ends with an error because its time is up; it would print its findings before that.
   if grep -qiE 'inconsistent|mismatch|invalid|failed to (fetch|get)' <<<"$output"; then fail "tessera hammer finds nothing"; else ok "tessera hammer finds nothing"; fi
   accepts "tessera mirrors the log" timeout 120 "$PEERS/bin/mirror" --source_url=http://127.0.0.1:3000/ --storage_dir="$folder/mirror"
   accepts "tessera fsck of the mirror" timeout 120 "$PEERS/bin/fsck" --storage_url="file://$folder/mirror/" \

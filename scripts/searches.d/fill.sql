@@ -2,8 +2,8 @@
 --   psql -v entries=1000000 -v signer=HEX -f fill.sql
 -- `signer` is the SHA-256 of a public key in PEM, the one of every 256th entry.
 --
--- Each leaf is what its hash says, and tiles, head and index keys are those of the leaves, so that a server opens the log and
--- serves it. Only signed entry timestamps are absent: the server signs them when an entry is first read.
+-- Hashes, tiles, head and index keys are those of the leaves, so a server can open the log and
+-- serve it. Only signed entry timestamps are absent: the server signs them when an entry is first read.
 --
 -- Of eight entries two have one of 64 keys, as build machines have, and the name `build@example.com`. Six are a workflow's: one
 -- issuer, one of 1,000 repositories, ten entries to a commit; of these one is a DSSE envelope whose statement names

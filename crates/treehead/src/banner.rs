@@ -106,7 +106,7 @@ pub(crate) fn examples(api: SocketAddr, public_url: &PublicUrl) -> String {
  openssl pkey -in hello.key -pubout -out hello.pub &&
  openssl dgst -sha256 -sign hello.key -out hello.sig hello.txt";
     format!(
-        r#"Try it: paste any of these blocks into a shell.
+        r#"Try it: paste any of these blocks into a shell. cosign signs at {public_url}.
 
 With curl:
 
@@ -122,7 +122,7 @@ With rekor-cli:
  {signed} &&
  rekor-cli upload --rekor_server {url} --artifact hello.txt --signature hello.sig --public-key hello.pub --pki-format x509)
 
-With cosign 3, which signs at {public_url}:
+With cosign 3:
 
 (cd "$(mktemp -d)" && date > hello.txt && export COSIGN_PASSWORD= &&
  curl -sS -O {url}/trust/signing_config.v0.2.json -O {url}/trust/trusted_root.json &&
@@ -168,7 +168,7 @@ mod tests {
         let public_url = PublicUrl::https("log.example.org");
         let text = examples("127.0.0.1:3210".parse().unwrap(), &public_url);
         assert_eq!(text.matches("http://localhost:3210").count(), 4);
-        assert!(text.contains("signs at https://log.example.org:"));
+        assert!(text.contains("signs at https://log.example.org.\n"));
         assert!(text.contains(r#"'{"apiVersion":"0.0.1","kind":"hashedrekord","#));
     }
 }
