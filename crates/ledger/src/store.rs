@@ -27,6 +27,7 @@ pub use rows::{
 pub use search::{
     Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Search, search,
 };
+pub use usage::{PoolUsage, Usage};
 
 mod audit;
 mod connections;
@@ -44,6 +45,7 @@ mod rows;
 mod schema;
 mod search;
 pub mod sqlite;
+pub(crate) mod usage;
 
 /// A database that holds trees: its connections, and what is read and written beside rounds. The
 /// parts that searches, an audit and a rotation need are traits of their own.
@@ -53,6 +55,8 @@ pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
     fn backend(&self) -> &'static str;
     /// Whether other processes may append to this database; if so, heads are polled.
     fn is_shared(&self) -> bool;
+    /// Returns the use of the database at this moment, for metrics. Asks no server.
+    fn usage(&self) -> Usage;
     /// A reader, from the pool. Cheap; holds no transaction between calls.
     fn reader(&self) -> Box<dyn Read>;
     /// A new connection for the sequencer, outside the pool. MUST fail on a standby.

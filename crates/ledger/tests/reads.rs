@@ -87,6 +87,30 @@ fn counted(metrics: &Registry) -> (u64, u64) {
 }
 
 #[tokio::test]
+async fn the_use_of_the_database_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, key) = (folder.path().join("log.sqlite"), key());
+    fill(&file, &key).await;
+    let (ledger, metrics) = open(&file, &key).await;
+    entry(&ledger, 0).await.unwrap();
+    let families = metrics.gather();
+    let values = |name: &str| -> Vec<i64> {
+        let family = families.iter().find(|family| family.name() == name);
+        let samples = family.unwrap().get_metric().iter();
+        samples
+            .map(|sample| sample.get_gauge().get_value() as i64)
+            .collect()
+    };
+    // By pool and state: reads busy and idle, searches busy and idle.
+    let connections = values("treehead_database_connections");
+    assert_eq!(connections.len(), 4);
+    let of_reads = connections[0] + connections[1];
+    assert!(of_reads >= 1, "a read was made: {connections:?}");
+    assert_eq!(values("treehead_database_connections_limit"), [4, 3]);
+    assert!(values("treehead_sqlite_wal_bytes")[0] > 0);
+}
+
+#[tokio::test]
 async fn an_entry_is_kept_once_nothing_about_it_changes() {
     let folder = tempfile::tempdir().unwrap();
     let (file, key) = (folder.path().join("log.sqlite"), key());

@@ -19,7 +19,7 @@ use crate::open::Settings;
 use crate::open_error::OpenError;
 use crate::reading::reader::Reader;
 use crate::reading::search::Turns;
-use crate::store::{ServerRow, Store, TreeRow, TreeState};
+use crate::store::{ServerRow, Store, TreeRow, TreeState, usage};
 use crate::tasks::Tasks;
 use crate::timestamps::Timestamps;
 use crate::tree::Tree;
@@ -69,8 +69,9 @@ impl Parts {
             metrics,
             ..
         } = settings;
-        let metrics =
-            Metrics::register(&metrics).map_err(|error| OpenError::System(error.to_string()))?;
+        let taken = |error: prometheus::Error| OpenError::System(error.to_string());
+        usage::register(&store, &metrics).map_err(taken)?;
+        let metrics = Metrics::register(&metrics).map_err(taken)?;
         begin_at_zero(
             &metrics,
             witnessing.as_ref().map(|witnessing| &witnessing.policy),

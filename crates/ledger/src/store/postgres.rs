@@ -16,8 +16,8 @@ use tlog::{FullTile, LeafIndex, TreeSize};
 use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, Page, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
-    StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+    KeyQuery, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
+    StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
 };
 use crate::TreeId;
 
@@ -120,6 +120,16 @@ impl Store for PostgresStore {
 
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            pools: vec![
+                PoolUsage::of("reads", &self.pool),
+                PoolUsage::of("searches", &self.searches),
+            ],
+            wal_bytes: None,
+        }
     }
 
     fn reader(&self) -> Box<dyn Read> {

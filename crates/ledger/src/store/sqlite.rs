@@ -16,8 +16,8 @@ use tlog::{FullTile, LeafIndex, TreeSize};
 use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, Page, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
-    StoreResult, StoredEntry, TimestampRow, TreeRow, Writer,
+    KeyQuery, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
+    StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
 };
 use crate::TreeId;
 
@@ -116,6 +116,16 @@ impl Store for SqliteStore {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn usage(&self) -> Usage {
+        Usage {
+            pools: vec![
+                PoolUsage::of("reads", &self.readers),
+                PoolUsage::of("searches", &self.searchers),
+            ],
+            wal_bytes: file::wal_bytes(self.options.get_filename()),
+        }
     }
 
     fn reader(&self) -> Box<dyn Read> {

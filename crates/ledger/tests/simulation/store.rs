@@ -591,6 +591,10 @@ impl State {
 
 #[async_trait]
 impl Store for SimStore {
+    fn usage(&self) -> Usage {
+        Usage::default()
+    }
+
     fn backend(&self) -> &'static str {
         "simulation"
     }

@@ -1,5 +1,6 @@
-//! Which file a connection has open.
+//! The file that a connection has open, and its WAL.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,17 @@ impl FileIdentity {
             "{} was replaced while it was open",
             self.path.display()
         )))
+    }
+}
+
+/// Returns the bytes of a file's WAL; 0 without a WAL, `None` if it cannot be read.
+pub(super) fn wal_bytes(path: &Path) -> Option<u64> {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    match Path::new(&wal).metadata() {
+        Ok(metadata) => Some(metadata.len()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(0),
+        Err(_) => None,
     }
 }
 
