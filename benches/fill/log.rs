@@ -88,6 +88,7 @@ pub(crate) async fn open(place: &Place) -> Result<Log> {
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),
+        rng: SystemRandom::new(),
         metrics: prometheus::Registry::new(),
     };
     Ok(Log {

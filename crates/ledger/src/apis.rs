@@ -1,8 +1,8 @@
-//! Which of Rekor's APIs a tree takes entries by.
+//! The APIs of Rekor through which a tree accepts entries.
 
 use std::fmt;
 
-/// Chosen when the tree is made, and never changed.
+/// The APIs of a tree: chosen when the tree is created, and never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Apis {
     /// Rekor v1 alone. The tree has no tiles, and so its leaves may be larger.
@@ -14,7 +14,7 @@ pub enum Apis {
 }
 
 impl Apis {
-    /// The name in the database and the configuration.
+    /// Returns the name in the database and the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::V1 => "v1",
@@ -30,12 +30,12 @@ impl Apis {
             .find(|apis| apis.name() == name)
     }
 
-    /// Whether entries come in by the v1 API.
+    /// Returns whether the v1 API accepts entries.
     pub fn takes_v1(self) -> bool {
         self != Self::V2
     }
 
-    /// Whether entries come in by the v2 API, and tiles are served.
+    /// Returns whether the v2 API accepts entries and tiles are served.
     pub fn takes_v2(self) -> bool {
         self != Self::V1
     }

@@ -2,34 +2,31 @@
 //!
 //! May run beside a server: it works below the head that is newest when it starts, in short reads.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
-use crate::heads::tile_set::describe;
-use crate::reading::search::lower_case;
-use crate::store::hash_rows::prefix;
-use crate::store::{AuditCounts, AuditEntry, HeadRow, Store, StoreError, TreeRow};
-use crate::{IndexKeyHash, Tree, timestamps};
+use crate::Tree;
+use crate::store::{AuditCounts, Store, StoreError, TreeRow};
+use heads::Heads;
 
+mod entries;
 mod frozen;
+mod heads;
 
 /// Entries of one read: with bodies of at most 64 KiB and attestations of at most 1 MiB, at most 68
 /// MiB; with attestations of 100 KiB, the default, at most 11 MiB.
 const PAGE_ENTRIES: u64 = 64;
-/// Heads of one read.
-const PAGE_HEADS: u32 = 1_024;
 /// Findings kept word for word; more are counted.
 const MAX_FINDINGS: usize = 1_000;
 /// Levels of tiles that a tree of 2^63 leaves can have.
 const TILE_LEVELS: u8 = 8;
 
-/// The index keys that follow from an entry's kind and leaf bytes: none where they do not, an error
-/// where the leaf bytes are not of that kind.
+/// Derives the index keys of an entry from its kind and leaf bytes. Returns `None` if they do not
+/// follow from them, and an error if the leaf bytes are not of that kind.
 pub type DeriveKeys<'a> = &'a (dyn Fn(&str, &[u8]) -> Result<Option<Vec<String>>, String> + Sync);
 
-/// How far an fsck is.
+/// Progress of an fsck.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// Entries compared.
@@ -38,7 +35,7 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// What an fsck found.
+/// The result of an fsck.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// Name of the log.
@@ -47,16 +44,16 @@ pub struct Report {
     pub size: TreeSize,
     /// The recomputed root at that size.
     pub root: Hash,
-    /// What differs: table, row and how. At most 1,000.
+    /// Each difference: table, row and how it differs. At most 1,000.
     pub findings: Vec<String>,
     /// Findings beyond those.
     pub more_findings: u64,
-    /// Attestations whose bytes were erased, which is no finding.
+    /// Attestations whose bytes were erased, which is not a finding.
     pub erased_attestations: u64,
 }
 
 impl Report {
-    /// Whether everything agrees.
+    /// Returns whether everything agrees.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
     }
@@ -70,16 +67,16 @@ impl Report {
     }
 }
 
-/// Compares everything stored of one tree. An `Err` means that it could not be read; what differs
-/// is in the report.
+/// Compares everything stored of one tree. Differences are in the report; an `Err` means that the
+/// tree could not be read.
 pub async fn fsck(
     store: &dyn Store,
     tree: &TreeRow,
     derive_keys: DeriveKeys<'_>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, StoreError> {
-    // First: a server beside this may finish a frozen tree at any time, and what it signs then is
-    // not seen on every page.
+    // This is read first, because a server may finish a frozen tree at any time, and pages that
+    // were read before would lack the timestamps that it stores then.
     let kept = store.final_checkpoint(tree.tree_id).await?;
     let newest = store.reader().newest_head(tree.tree_id).await?;
     let size = newest.map_or(TreeSize(0), |head| head.size);
@@ -175,110 +172,6 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Compares tables `entry`, `body`, `leaf` and `attestation`; returns the leaf hash that the
-    /// tree is recomputed from.
-    fn entry(&mut self, entry: &AuditEntry) -> Hash {
-        let at = entry.leaf_index;
-        let leaf_hash = match &entry.body {
-            Some(body) => tlog::leaf_hash(body),
-            None => {
-                self.report
-                    .add(format!("table body: leaf index {at} is missing"));
-                entry.leaf_hash
-            }
-        };
-        if leaf_hash != entry.leaf_hash {
-            let stored = entry.leaf_hash;
-            self.report.add(format!(
-                "table entry: leaf index {at} has leaf hash {stored}, its body gives {leaf_hash}"
-            ));
-        }
-        if entry.leaf_rows.as_slice() != [prefix(&leaf_hash)] {
-            self.report.add(format!(
-                "table leaf: leaf index {at} is not found under its leaf hash"
-            ));
-        }
-        if entry.time < self.last_time {
-            self.report.add(format!(
-                "table entry: the time of leaf index {at} is before that of its predecessor"
-            ));
-        }
-        self.last_time = self.last_time.max(entry.time);
-        self.attestation(entry);
-        leaf_hash
-    }
-
-    fn attestation(&mut self, entry: &AuditEntry) {
-        let at = entry.leaf_index;
-        self.expected.attestations += u64::from(entry.attestation.is_some());
-        match &entry.attestation {
-            None if !entry.attested => {}
-            None => self
-                .report
-                .add(format!("table attestation: leaf index {at} is missing")),
-            Some(_) if !entry.attested => {
-                self.report.add(format!(
-                    "table attestation: leaf index {at} was stored without one"
-                ));
-            }
-            Some(stored) if stored.is_erased() => self.report.erased_attestations += 1,
-            Some(stored) if tlog::sha256(&stored.data) != stored.digest => {
-                self.report.add(format!(
-                    "table attestation: the digest of leaf index {at} does not fit its data"
-                ));
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// Compares the key texts with what follows from the body, and table `index_key` with the key
-    /// texts.
-    fn keys(&mut self, entry: &AuditEntry) {
-        let at = entry.leaf_index;
-        let stored: BTreeSet<&str> = entry.index_keys.iter().map(String::as_str).collect();
-        let hashes: BTreeSet<IndexKeyHash> =
-            stored.iter().map(|key| IndexKeyHash::of(key)).collect();
-        self.expected.index_keys += hashes.len() as u64;
-        if hashes != entry.index_key_rows.iter().copied().collect() {
-            self.report.add(format!(
-                "table index_key: the rows of leaf index {at} are not those of its keys"
-            ));
-        }
-        let Some(body) = &entry.body else { return };
-        match (self.derive_keys)(&entry.kind, body) {
-            Ok(None) => {}
-            Ok(Some(derived)) => {
-                let derived: BTreeSet<String> = derived.iter().map(|key| lower_case(key)).collect();
-                if derived.iter().map(String::as_str).collect::<BTreeSet<_>>() != stored {
-                    self.report.add(format!(
-                        "table entry: the index keys of leaf index {at} do not follow from its body"
-                    ));
-                }
-            }
-            Err(reason) => {
-                self.report.add(format!(
-                    "table body: leaf index {at} is not an entry of kind {}: {reason}",
-                    entry.kind
-                ));
-            }
-        }
-    }
-
-    fn timestamp(&mut self, entry: &AuditEntry, tree: &Tree) {
-        let Some(signature) = &entry.signed_entry_timestamp else {
-            return;
-        };
-        self.expected.timestamps += 1;
-        let Some(body) = &entry.body else { return };
-        let payload = timestamps::payload(tree, entry.leaf_index, entry.time, body);
-        if tree.log_key.verify(payload.as_bytes(), signature).is_err() {
-            self.report.add(format!(
-                "table signed_entry_timestamp: leaf index {} does not verify",
-                entry.leaf_index
-            ));
-        }
-    }
-
     async fn tile(&mut self, tile: &FullTile) -> Result<(), StoreError> {
         let (level, index) = (tile.id.level, tile.id.index);
         let stored = self
@@ -299,63 +192,6 @@ impl Check<'_> {
         if let Some(finding) = finding {
             self.report
                 .add(format!("table tile: level {level} index {index} {finding}"));
-        }
-        Ok(())
-    }
-
-    /// The head whose round gave the entry its index, and its time, must agree.
-    async fn head_of(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
-        while self
-            .heads
-            .current
-            .is_none_or(|head| head.size.0 <= entry.leaf_index.0)
-        {
-            match self
-                .heads
-                .next(self.store, self.tree, &mut self.report)
-                .await?
-            {
-                Some(head) => self.heads.current = Some(head),
-                None => return Ok(()),
-            }
-        }
-        if let Some(head) = self.heads.current
-            && head.time != entry.time
-        {
-            let at = entry.leaf_index;
-            self.report.add(format!(
-                "table entry: leaf index {at} and the head of its round have different times"
-            ));
-        }
-        Ok(())
-    }
-
-    async fn root_at_size(&mut self) -> Result<(), StoreError> {
-        if let Some(head) = self.heads.current
-            && head.size == self.audit.size()
-        {
-            let root = self.audit.root();
-            if head.root != root {
-                let stored = describe(head.size, &head.root);
-                self.report.add(format!(
-                    "table head: {stored}, but its entries give root {root}"
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Heads that the entries did not reach.
-    async fn finish_heads(&mut self) -> Result<(), StoreError> {
-        while let Some(head) = self
-            .heads
-            .next(self.store, self.tree, &mut self.report)
-            .await?
-        {
-            self.report.add(format!(
-                "table head: there are no entries up to {}",
-                describe(head.size, &head.root)
-            ));
         }
         Ok(())
     }
@@ -414,69 +250,5 @@ impl Check<'_> {
             ));
         }
         Ok(())
-    }
-}
-
-/// The stored heads in order, read in pages, each checked against its predecessor.
-struct Heads {
-    page: std::vec::IntoIter<HeadRow>,
-    /// Size of the last head given out: where the next must begin.
-    reached: TreeSize,
-    last_time: i64,
-    end: TreeSize,
-    current: Option<HeadRow>,
-}
-
-impl Heads {
-    fn new(end: TreeSize) -> Self {
-        Self {
-            page: Vec::new().into_iter(),
-            reached: TreeSize(0),
-            last_time: i64::MIN,
-            end,
-            current: None,
-        }
-    }
-
-    async fn next(
-        &mut self,
-        store: &dyn Store,
-        tree: &TreeRow,
-        report: &mut Report,
-    ) -> Result<Option<HeadRow>, StoreError> {
-        if self.page.len() == 0 && self.reached < self.end {
-            self.page = store
-                .heads(tree.tree_id, self.reached, PAGE_HEADS)
-                .await?
-                .into_iter();
-        }
-        let head = loop {
-            match self.page.next() {
-                // The last head of a frozen tree, which is looked at by itself.
-                Some(head) if head.prev_size == head.size && head.size == self.end => continue,
-                Some(head) if head.size <= self.end => break head,
-                Some(head) if head.prev_size < self.end => {
-                    let found = describe(head.size, &head.root);
-                    report.add(format!(
-                        "table head: {found} begins below the newest head and ends beyond it"
-                    ));
-                }
-                // What came after this began.
-                _ => return Ok(None),
-            }
-        };
-        if head.prev_size != self.reached {
-            let (at, reached) = (head.prev_size, self.reached);
-            report.add(format!("table head: the head after size {reached} is missing; the next one follows size {at}"));
-        }
-        if head.time < self.last_time {
-            report.add(format!(
-                "table head: the time of {} is before its predecessor's",
-                describe(head.size, &head.root)
-            ));
-        }
-        self.reached = head.size;
-        self.last_time = self.last_time.max(head.time);
-        Ok(Some(head))
     }
 }

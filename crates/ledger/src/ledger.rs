@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TilePath, TreeSize};
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -22,9 +20,8 @@ use crate::shards::shard::{Parts, Shard};
 use crate::store::{EntryRef, TreeRow};
 use crate::tasks::Fatal;
 use crate::tree::Tree;
-use crate::writing::append::{AppendError, Appended, NewEntry, NoPlace};
-use crate::writing::queue::{BEHIND_OTHERS_PAUSE, Patience};
-use crate::writing::seal::Freshness;
+
+mod append;
 
 /// One open log. Cheap to clone.
 #[derive(Clone)]
@@ -45,12 +42,11 @@ impl Drop for Inner {
 impl Ledger {
     /// Opens the log, creating its tree in an empty database, and starts the sequencer.
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
-        let rng = SystemRandom::new();
-        let active = find_or_create_tree(&settings, &rng).await?;
+        let active = find_or_create_tree(&settings).await?;
         let mut rows = settings.store.trees().await?;
         rows.retain(|row| row.name == active.name);
-        // Those of before: should the log be rotated in this moment, it moves on to what came
-        // after.
+        // Only the trees before it: if the log is rotated at this moment, it moves on to the later
+        // ones by itself.
         let before = rows
             .iter()
             .position(|row| row.tree_id == active.tree_id)
@@ -73,44 +69,44 @@ impl Ledger {
             move || ended.is_cancelled()
         };
         tasks.spawn(
-            "what shows that this server lives",
+            "the task that shows that this server lives",
             has_ended.clone(),
             Arc::clone(&log).show_presence(),
         );
-        log.be_seen().await;
+        log.wait_for_neighbours().await;
         if log.parts.store.is_shared() {
             tasks.spawn(
-                "what looks for other servers",
+                "the task that looks for other servers",
                 has_ended,
-                Arc::clone(&log).look_around(),
+                Arc::clone(&log).look_for_neighbours(),
             );
         }
         Ok(ledger)
     }
 
-    /// The active tree.
+    /// Returns the active tree.
     pub fn tree(&self) -> Arc<Tree> {
         Arc::clone(self.active().heads.tree())
     }
 
-    /// The clock that entries are dated by.
+    /// Returns the clock that entries are dated by.
     pub fn clock(&self) -> &dyn Clock {
         self.inner.log.parts.clock.as_ref()
     }
 
-    /// All trees of this log as they are stored now, oldest first.
+    /// Returns all trees of this log as they are stored now, oldest first.
     pub async fn trees(&self) -> Result<Vec<TreeRow>, ReadError> {
         let mut trees = self.inner.log.parts.store.trees().await?;
         trees.retain(|tree| tree.name == self.tree().name);
         Ok(trees)
     }
 
-    /// The published head of the active tree as this process knows it.
+    /// Returns the published head of the active tree as this process knows it.
     pub fn head(&self) -> Arc<Head> {
         self.active().heads.published()
     }
 
-    /// The published head of a tree of this log.
+    /// Returns the published head of a tree of this log.
     pub fn head_of(&self, tree: TreeId) -> Option<Arc<Head>> {
         self.inner
             .log
@@ -118,25 +114,25 @@ impl Ledger {
             .map(|shard| shard.heads.published())
     }
 
-    /// The published heads of all shards as this process knows them.
+    /// Returns the published heads of all shards as this process knows them.
     pub fn shards(&self) -> Shards {
         self.inner.log.shards()
     }
 
-    /// The newest head of the active tree, with one read of the database that all waiting requests
+    /// Returns the newest head of the active tree, with one read of the database that all waiting requests
     /// share where other servers write to it. Call it before any answer that says "absent" or "too
     /// large", and for tree heads and checkpoints.
     pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
         self.inner.log.newest_head().await
     }
 
-    /// All shards, with the newest head of the active one; see [`Ledger::newest_head`].
+    /// Returns all shards, with the newest head of the active one; see [`Ledger::newest_head`].
     pub async fn newest_shards(&self) -> Result<Shards, ReadError> {
         self.inner.log.newest_head().await?;
         Ok(self.shards())
     }
 
-    /// Waits until this server cannot go on; says why.
+    /// Waits until this server cannot go on. Returns the reason.
     pub async fn fatal(&self) -> Fatal {
         self.inner.log.parts.tasks.wait_fatal().await
     }
@@ -145,7 +141,7 @@ impl Ledger {
         Arc::clone(&self.inner.log.active().shard)
     }
 
-    /// The shard that a head belongs to.
+    /// Returns the shard that a head belongs to.
     fn shard_of(&self, head: &Head) -> Result<Arc<Shard>, ReadError> {
         self.shard(head.tree.id)
     }
@@ -155,13 +151,13 @@ impl Ledger {
         self.inner.log.shard_of(tree).ok_or_else(absent)
     }
 
-    /// Why the log is read-only, if it is.
+    /// Returns why the log is read-only, if it is.
     pub fn read_only(&self) -> Option<String> {
         self.active().heads.read_only().map(str::to_owned)
     }
 
-    /// All tasks at work, database reachable, head loaded, its checkpoint verifies, log not
-    /// read-only.
+    /// Fails with the reason if the server is not ready. It is ready while all tasks run, the
+    /// database answers, the published checkpoint verifies and the log is not read-only.
     pub async fn ready(&self) -> Result<(), String> {
         let active = self.inner.log.active();
         let heads = &active.shard.heads;
@@ -196,94 +192,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Appends an entry; returns once it is durable and below the published head. In a full queue
-    /// it waits for its turn, up to [`crate::MAX_QUEUE_WAIT`].
-    pub async fn append(&self, entry: NewEntry) -> Result<Appended, AppendError> {
-        self.counted(self.append_or_find(entry, Patience::Waits).await)
-    }
-
-    /// Appends one of many entries, which does not take the turn of single ones: while the queue is
-    /// full it waits outside. If the queue is still full at `until`, it fails with
-    /// [`AppendError::Busy`].
-    pub async fn append_behind_others(
-        &self,
-        entry: NewEntry,
-        until: Instant,
-    ) -> Result<Appended, AppendError> {
-        let patience = Patience::BehindOthers(until);
-        self.counted(self.append_or_find(entry, patience).await)
-    }
-
-    fn counted(&self, outcome: Result<Appended, AppendError>) -> Result<Appended, AppendError> {
-        match &outcome {
-            Ok(Appended::Sequenced(_)) => {}
-            Ok(Appended::Duplicate(_)) => self.inner.log.parts.metrics.duplicates.inc(),
-            Err(error) => self
-                .inner
-                .log
-                .parts
-                .metrics
-                .append_errors
-                .with_label_values(&[error.reason()])
-                .inc(),
-        }
-        outcome
-    }
-
-    async fn append_or_find(
-        &self,
-        entry: NewEntry,
-        patience: Patience,
-    ) -> Result<Appended, AppendError> {
-        let row = Arc::new(entry.into_row());
-        loop {
-            let active = self.inner.log.active();
-            let shard = &active.shard;
-            let limit = shard.heads.tree().max_leaf_bytes;
-            if row.body.len() > limit as usize {
-                return Err(AppendError::LeafTooLarge {
-                    got: row.body.len(),
-                    limit,
-                });
-            }
-            let place = match active.queue.submit(Arc::clone(&row), patience).await {
-                Ok(place) => place,
-                // It is certain that the frozen tree does not have it.
-                Err(NoPlace::Frozen) => {
-                    let moved = self.inner.log.move_on(shard.id()).await;
-                    moved.map_err(|error| AppendError::Unavailable(error.to_string()))?;
-                    continue;
-                }
-                Err(NoPlace::Error(AppendError::Busy { .. })) if patience.tries_again() => {
-                    sleep(BEHIND_OTHERS_PAUSE).await;
-                    continue;
-                }
-                Err(NoPlace::Error(error)) => return Err(error),
-            };
-            shard.heads.wait_published(place.leaf_index).await?;
-            return match place.freshness {
-                Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
-                    tree: shard.id(),
-                    leaf_index: place.leaf_index,
-                    leaf_hash: row.leaf_hash,
-                    time,
-                    kind: row.kind.clone(),
-                    signed_entry_timestamp: None,
-                    body: row.body.as_slice().into(),
-                    attestation: row.attestation.clone(),
-                })),
-                Freshness::Recovered => read_back(shard, place.leaf_index)
-                    .await
-                    .map(Appended::Sequenced),
-                Freshness::Duplicate => read_back(shard, place.leaf_index)
-                    .await
-                    .map(Appended::Duplicate),
-            };
-        }
-    }
-
-    /// Entries by leaf index, in the order asked for, those at or beyond `head`'s size left out,
-    /// duplicates kept.
+    /// Returns entries by leaf index, in the order of `indexes`. Indexes at or beyond the size of
+    /// `head` are left out; an index that is given twice is returned twice.
     pub async fn entries(
         &self,
         head: &Head,
@@ -292,14 +202,14 @@ impl Ledger {
         self.shard_of(head)?.reader.entries.get(head, indexes).await
     }
 
-    /// The signed entry timestamp of an entry: the first one that was made stays. It is made when
-    /// it is first asked for, on the task that asks, and stored later.
+    /// Returns the signed entry timestamp of an entry. The first one that was made stays. It is made
+    /// in the first task that asks for it, and stored later.
     pub fn signed_entry_timestamp(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, ReadError> {
         Ok(self.shard(entry.tree)?.timestamps.get_or_sign(entry)?)
     }
 
-    /// The bytes of a tile or entry bundle as of `head`; none where `head` does not have all of it.
-    /// Any width that the tile ever had is there.
+    /// Returns the bytes of a tile or entry bundle as of `head`, in any width that it ever had;
+    /// `None` if it reaches beyond `head`.
     pub async fn tile_resource(
         &self,
         head: &Head,
@@ -308,7 +218,7 @@ impl Ledger {
         self.shard_of(head)?.reader.tile_resource(head, path).await
     }
 
-    /// Where these leaf hashes are below `head`; absent ones are left out.
+    /// Returns the places of leaf hashes below `head`. Absent ones are left out.
     pub async fn find_leaves(
         &self,
         head: &Head,
@@ -321,9 +231,9 @@ impl Ledger {
             .await
     }
 
-    /// The newest entries of `shards` that `search` looks for, below the log index `below` if there
-    /// is one, at most `limit` (at least 1). One bounded piece of work, in one shard:
-    /// [`Hits::rest`] says where the next one begins.
+    /// Returns the newest entries of `shards` that `search` looks for, below the log index `below`
+    /// if there is one, at most `limit` (at least 1). A call is one bounded piece of work in one
+    /// shard; [`Hits::rest`] is where the next one begins.
     pub async fn search(
         &self,
         shards: &Shards,
@@ -352,7 +262,7 @@ impl Ledger {
         Ok(hits)
     }
 
-    /// The inclusion proof of a leaf in `head`, verified before it is returned.
+    /// Returns the inclusion proof of a leaf in `head`, which was verified.
     pub async fn inclusion_proof(
         &self,
         head: &Arc<Head>,
@@ -365,8 +275,8 @@ impl Ledger {
             .await
     }
 
-    /// The consistency proof between two sizes up to `head`. Verified before it is returned where
-    /// `second` is the size of `head`; the roots of other sizes are the client's to compare.
+    /// Returns the consistency proof between two sizes up to `head`. It was verified if `second` is
+    /// the size of `head`; the client compares the roots of other sizes.
     pub async fn consistency_proof(
         &self,
         head: &Arc<Head>,
@@ -379,8 +289,9 @@ impl Ledger {
             .await
     }
 
-    /// Stops taking entries, finishes the queue, stores what signed entry timestamps wait, tries
-    /// once more to publish what waits for witnesses. Appends then answer `Stopping`.
+    /// Accepts no more entries, finishes the queue, stores the signed entry timestamps that wait,
+    /// and tries once more to publish heads that wait for witnesses. Appends then fail with
+    /// [`AppendError::Stopping`](crate::AppendError::Stopping).
     pub async fn stop(&self) {
         let log = &self.inner.log;
         log.active().stop().await;
@@ -392,18 +303,7 @@ impl Ledger {
             .forget_server(&log.parts.server.server_id)
             .await
         {
-            tracing::warn!(%error, "this server cannot be forgotten");
+            tracing::warn!(%error, "the row of this server cannot be removed");
         }
     }
-}
-
-async fn read_back(shard: &Shard, leaf_index: LeafIndex) -> Result<LoggedEntry, AppendError> {
-    let stored = shard
-        .reader
-        .entries
-        .get(&shard.heads.published(), &[leaf_index])
-        .await;
-    let stored = stored.map_err(|error| AppendError::Unavailable(error.to_string()))?;
-    let absent = || AppendError::Unavailable(format!("entry {leaf_index} cannot be read back"));
-    stored.into_iter().next().ok_or_else(absent)
 }

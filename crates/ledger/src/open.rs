@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ring::rand::SecureRandom;
+use ring::rand::SystemRandom;
 use tlog::SigningKey;
 
 use crate::apis::Apis;
@@ -13,36 +13,35 @@ use crate::open_error::OpenError;
 use crate::shards::trees::{DEFAULT_NAME, create_tree, find_log};
 use crate::store::{Store, TreeRow};
 
-/// What a log needs to run.
+/// The settings of a log.
 pub struct Settings {
     /// The database.
     pub store: Arc<dyn Store>,
-    /// Name of the log: MUST equal the stored one where the database holds a log; none takes the
-    /// only one there. An empty database gets a new tree of this name ([`DEFAULT_NAME`] if none).
+    /// Name of the log. It MUST equal the stored one if the database holds a log; `None` takes the
+    /// only log there. An empty database gets a new tree of this name, or of [`DEFAULT_NAME`].
     pub name: Option<String>,
-    /// The P-256 log keys: that of the active tree, those of frozen trees that are not finished,
-    /// the next one. A new log takes the first.
+    /// The P-256 log keys: the key of the active tree, keys of frozen trees that are not finished,
+    /// the next key. A new log takes the first.
     pub keys: KeyRing,
-    /// Where this server is, for people: what a rotation calls it.
+    /// Host and process of this server, by which a rotation names it to people.
     pub place: String,
-    /// The Ed25519 key of a second line below the v2 text: MUST be there for a tree that was made
-    /// with one, and only then.
+    /// The Ed25519 key of a second line below the v2 text. It MUST be given for a tree that was
+    /// created with one, and only then.
     pub cosigner: Option<SigningKey>,
-    /// Publishes with witnesses. None publishes what is integrated; a tree that was ever published
-    /// with witnesses needs it.
+    /// The witnesses of published heads. `None` publishes each head as it is integrated; a tree
+    /// that was ever published with witnesses needs it.
     pub witnessing: Option<Witnessing>,
     /// Wall clock.
     pub clock: Arc<dyn Clock>,
-    /// Where the `treehead_…` metrics of the ledger are registered.
+    /// Random numbers, for tree IDs and signatures.
+    pub rng: SystemRandom,
+    /// The registry of the `treehead_…` metrics of the ledger.
     pub metrics: prometheus::Registry,
 }
 
 /// Returns the active tree of the log that the settings name. In an empty database it creates that
 /// tree first.
-pub(crate) async fn find_or_create_tree(
-    settings: &Settings,
-    rng: &dyn SecureRandom,
-) -> Result<TreeRow, OpenError> {
+pub(crate) async fn find_or_create_tree(settings: &Settings) -> Result<TreeRow, OpenError> {
     if let Some(row) = find_log(settings.store.as_ref(), settings.name.as_deref()).await? {
         return Ok(row);
     }
@@ -58,10 +57,10 @@ pub(crate) async fn find_or_create_tree(
         Apis::Both,
         key.verifying_key(),
         cosigner,
-        rng,
+        &settings.rng,
     )
     .await?;
-    // Ours, or the one of a server that started at the same moment: then the key decides.
+    // This may be the tree of a server that started at the same moment; then the key decides.
     let row = find_log(settings.store.as_ref(), settings.name.as_deref()).await?;
     row.ok_or_else(|| OpenError::System("the new tree cannot be read".into()))
 }

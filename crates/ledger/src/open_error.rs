@@ -1,4 +1,4 @@
-//! Why a log cannot be opened.
+//! The reasons why a log cannot be opened.
 
 use tlog::Hash;
 
@@ -61,7 +61,7 @@ pub enum OpenError {
         name: String,
         /// Its tree.
         tree: TreeId,
-        /// What it was made with.
+        /// The key that it was created with, as text.
         wanted: String,
     },
     /// No signature is asked for by a second key that is not Ed25519.
@@ -72,7 +72,7 @@ pub enum OpenError {
         "the witness policy cannot be met: the witnesses that have a URL do not make its quorum"
     )]
     Quorum,
-    /// Publishing at once would let out what no witness has seen.
+    /// Without its policy, heads that no witness has seen would be published.
     #[error(
         "the log was published with witnesses: it needs its witness policy (one with `quorum none` asks for no cosignatures)"
     )]

@@ -1,7 +1,7 @@
-//! Rotation, step by step, for the program that drives it: register the next key, wait for the
+//! The steps of a rotation, for the program that drives it: register the next key, wait for the
 //! servers, freeze, finish.
 //!
-//! Servers that run need nothing of this: they notice.
+//! Servers that run notice a rotation by themselves and call nothing here.
 
 use ring::rand::SecureRandom;
 use tlog::{Hash, KeyAlgorithm, VerifyingKey};
@@ -18,7 +18,7 @@ use crate::store::{
 };
 use crate::{TreeId, check_name};
 
-/// Why a log is not rotated.
+/// The reason why a log is not rotated.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
     /// The key or the origin cannot be used, or the database fails.
@@ -40,14 +40,14 @@ impl From<StoreError> for RotateError {
     }
 }
 
-/// The v2 origin of the `number`th tree of a log (the first is 1) where none is given: a host name
+/// Returns the default v2 origin of the `number`th tree of a log (the first is 1): a host name
 /// below that of the log.
 pub fn default_origin(name: &str, number: usize) -> String {
     format!("shard{number}.{name}")
 }
 
-/// Registers `key` as that of the log's next tree. It MUST be durable before: from now on servers
-/// look for it.
+/// Registers `key` as the key of the log's next tree. Its file MUST be durable before, because
+/// servers look for it from now on.
 pub async fn register(
     store: &dyn Store,
     name: &str,
@@ -62,16 +62,16 @@ pub async fn register(
     }
 }
 
-/// Log ID of the registered key.
+/// Returns the log ID of the registered key.
 pub async fn registered(store: &dyn Store, name: &str) -> StoreResult<Option<Hash>> {
     Ok(store.next_key(name).await?.map(|spki| tlog::sha256(&spki)))
 }
 
-/// The last head of the newest frozen tree, if whoever rotated the log was not told that it is done
-/// (see [`told`]).
+/// Returns the last head of the newest frozen tree, if that rotation was not reported to the
+/// operator yet (see [`mark_reported`]).
 ///
 /// `trees` are those of the log, oldest first.
-pub async fn untold(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Option<HeadRow>> {
+pub async fn unreported(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Option<HeadRow>> {
     let [.., frozen, active] = trees else {
         return Ok(None);
     };
@@ -82,10 +82,10 @@ pub async fn untold(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Option<
     }
 }
 
-/// Notes that whoever rotated the log to the tree `next` knows that it is done. Until then a
-/// rotation is not begun but reported: its command may have ended with the freeze, and is run
-/// again.
-pub async fn told(store: &dyn Store, next: &TreeRow) -> StoreResult<()> {
+/// Notes that the rotation to the tree `next` was reported to the operator. Until then, a command
+/// that is run again reports that rotation and begins no other, because the first command may have
+/// ended right after the freeze.
+pub async fn mark_reported(store: &dyn Store, next: &TreeRow) -> StoreResult<()> {
     for key in next.keys.iter().filter(|key| key.role == KeyRole::Log) {
         store.forget_next_key(&next.name, &key.spki).await?;
     }
@@ -98,7 +98,7 @@ fn is_log_key(tree: &TreeRow, spki: &[u8]) -> bool {
         .any(|key| key.role == KeyRole::Log && key.spki == spki)
 }
 
-/// The servers of the log that live: whether each holds the key, and who it is.
+/// Returns the servers of the log that are alive, each with the keys that it holds.
 pub async fn servers(store: &dyn Store, name: &str) -> StoreResult<Vec<ServerRow>> {
     store.servers(name, LIVES_FOR).await
 }
@@ -134,7 +134,7 @@ pub async fn freeze(
         .collect(),
         ..tree.clone()
     };
-    let last = match freeze_surely(store, tree.tree_id, &next).await? {
+    let last = match freeze_with_retry(store, tree.tree_id, &next).await? {
         Freeze::Done(last) => last,
         Freeze::Refused => {
             let opened = store
@@ -159,9 +159,9 @@ pub async fn freeze(
     ))
 }
 
-/// A freeze whose answer was lost is asked for again: that waits for the lock, and so for the end
-/// of the first one, and is refused if it was done. Whether by us, the trees say.
-async fn freeze_surely(store: &dyn Store, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
+/// Freezes the tree, again if the answer was lost: the second attempt waits for the lock, and so
+/// for the end of the first one, and is refused if the tree is frozen. The trees show who froze it.
+async fn freeze_with_retry(store: &dyn Store, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
     match store.freeze(tree, next).await {
         Err(lost @ (StoreError::UnknownOutcome(_) | StoreError::Unavailable(_))) => {
             tracing::warn!(error = %lost, "the outcome of the freeze is unknown; asking again");
@@ -171,14 +171,14 @@ async fn freeze_surely(store: &dyn Store, tree: TreeId, next: &TreeRow) -> Store
     }
 }
 
-/// The last checkpoints of a frozen tree, once all its signed entry timestamps are stored: its key
-/// is then needed no more.
+/// Returns the last checkpoints of a frozen tree once all its signed entry timestamps are stored.
+/// Its key is not needed any more then.
 pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<FinalCheckpoint>> {
     store.final_checkpoint(tree.tree_id).await
 }
 
-/// Finishes a frozen tree with the keys given, as servers that run do by themselves. What is to be
-/// witnessed is left to them.
+/// Finishes a frozen tree with the given keys, as servers that run do by themselves. Heads that
+/// need witnesses are left to the servers.
 pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoint, OpenError> {
     let parts = Parts::new(settings, &tree.name)?;
     let shard = parts.open(tree).await?;

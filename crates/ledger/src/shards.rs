@@ -1,4 +1,4 @@
-//! What a request sees of a log: the published head of each shard.
+//! The view of a log that a request has: the published head of each shard.
 
 pub(crate) mod active;
 pub(crate) mod finish;
@@ -27,7 +27,7 @@ impl Shards {
         Self { frozen, active }
     }
 
-    /// Whether these are the very same heads.
+    /// Returns whether both are the very same heads.
     pub fn is(&self, other: &Self) -> bool {
         let same_frozen = self.frozen.len() == other.frozen.len()
             && self
@@ -38,39 +38,39 @@ impl Shards {
         same_frozen && Arc::ptr_eq(&self.active, &other.active)
     }
 
-    /// The shard that takes entries.
+    /// Returns the shard that accepts entries.
     pub fn active(&self) -> &Arc<Head> {
         &self.active
     }
 
-    /// The others, oldest first. Their heads are their last.
+    /// Returns the frozen shards, oldest first, each with its last head.
     pub fn frozen(&self) -> &[Arc<Head>] {
         &self.frozen
     }
 
-    /// All of them, the active one first, then as they were made: the order in which Rekor looks
+    /// Returns all shards, the active one first, then oldest first: the order in which Rekor looks
     /// for an entry.
     pub fn active_first(&self) -> impl Iterator<Item = &Arc<Head>> {
         [&self.active].into_iter().chain(&self.frozen)
     }
 
-    /// All of them, newest first.
+    /// Returns all shards, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Head>> {
         [&self.active].into_iter().chain(self.frozen.iter().rev())
     }
 
-    /// The shard of this tree.
+    /// Returns the shard of this tree.
     pub fn of_tree(&self, tree: TreeId) -> Option<&Arc<Head>> {
         self.active_first().find(|head| head.tree.id == tree)
     }
 
-    /// The shard whose v2 origin is `name`; host names know no case.
+    /// Returns the shard whose v2 origin is `name`, compared without case as host names are.
     pub fn of_origin_v2(&self, name: &str) -> Option<&Arc<Head>> {
         self.active_first()
             .find(|head| head.tree.origin_v2.eq_ignore_ascii_case(name))
     }
 
-    /// Where the entry of this log index is, if a published head covers it.
+    /// Returns the shard and leaf index of a log index, if a published head covers it.
     pub fn find(&self, log_index: u64) -> Option<(&Arc<Head>, LeafIndex)> {
         self.newest_first().find_map(|head| {
             let leaf_index = log_index.checked_sub(head.tree.first_log_index)?;

@@ -1,5 +1,5 @@
-//! The tasks that live as long as the log. Nobody does the work of one that is gone, so its end is
-//! the end of the server.
+//! The tasks that run as long as the log. No other task takes over the work of one that ended, so
+//! its end is the end of the server.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Why this server cannot go on with its log, until it is started anew.
+/// The reason why this server cannot continue until it is restarted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fatal {
     /// The log was rotated to a key that this server lacks; the text has its log ID.
@@ -39,8 +39,8 @@ impl Tasks {
     {
         let tasks = self.clone();
         tokio::spawn(async move {
-            // Nothing goes on after the panic that could see what it left half done but reads and
-            // the stop.
+            // After the panic only reads and the stop continue, and neither depends on the state
+            // that it left half done.
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             if ended.is_err() || !may_end() {
                 tracing::error!(
@@ -52,7 +52,7 @@ impl Tasks {
         })
     }
 
-    /// This server cannot go on. The first reason counts.
+    /// Notes that this server cannot continue. The first reason counts.
     pub(crate) fn fail(&self, reason: Fatal) {
         self.fatal.send_if_modified(|fatal| {
             let is_first = fatal.is_none();
@@ -61,12 +61,12 @@ impl Tasks {
         });
     }
 
-    /// Why the server cannot go on, if so.
+    /// Returns why the server cannot continue, if so.
     pub(crate) fn fatal(&self) -> Option<Fatal> {
         self.fatal.borrow().clone()
     }
 
-    /// Waits until the server cannot go on.
+    /// Waits until the server cannot continue.
     pub(crate) async fn wait_fatal(&self) -> Fatal {
         let mut fatal = self.fatal.subscribe();
         match fatal

@@ -33,6 +33,7 @@ async fn an_entry_is_shown_without_an_attestation_that_is_not_the_stored_one() {
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),
+        rng,
         metrics: metrics.clone(),
     };
     let ledger = Ledger::open(settings).await.unwrap();

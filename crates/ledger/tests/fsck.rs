@@ -72,6 +72,7 @@ async fn findings_after(sql: &'static str) -> Vec<String> {
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),
+        rng,
         metrics: prometheus::Registry::new(),
     });
     let ledger = ledger.await.unwrap();

@@ -77,6 +77,7 @@ impl World {
                 fail_open_after,
             }),
             clock: Arc::new(SimClock(self.store.clone())),
+            rng: SystemRandom::new(),
             metrics: prometheus::Registry::new(),
         }
     }

@@ -23,6 +23,7 @@ async fn open(file: &Path, key: &[u8]) -> (Ledger, Registry) {
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),
+        rng: SystemRandom::new(),
         metrics: metrics.clone(),
     };
     (Ledger::open(settings).await.unwrap(), metrics)

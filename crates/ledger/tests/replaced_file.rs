@@ -20,6 +20,7 @@ async fn open(file: &Path) -> Ledger {
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),
+        rng,
         metrics: prometheus::Registry::new(),
     };
     Ledger::open(settings).await.unwrap()

@@ -73,6 +73,7 @@ fn settings(store: &SimStore, pkcs8: &[u8]) -> Settings {
         cosigner: None,
         witnessing: None,
         clock: Arc::new(SimClock(store.clone())),
+        rng: SystemRandom::new(),
         metrics: prometheus::Registry::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! The messages of C2SP tlog-witness: a log hands a witness a checkpoint with the proof that it
+//! The messages of C2SP tlog-witness: a log sends a witness a checkpoint, with the proof that it
 //! extends the last one.
 
 use std::fmt;
@@ -11,14 +11,14 @@ use crate::{Hash, Note, NoteError, TreeSize};
 /// Most hashes of a proof in a request.
 pub const MAX_WITNESS_PROOF: usize = 63;
 
-/// The body of `add-checkpoint`. Formatting gives the very text that was parsed.
+/// The body of `add-checkpoint`. Formatting returns exactly the text that was parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddCheckpoint {
     /// Size of the checkpoint that the witness cosigned last; 0 if it never did.
     pub old_size: TreeSize,
     /// Consistency proof from `old_size` (RFC 6962 section 2.1.2).
     pub proof: Vec<Hash>,
-    /// The checkpoint as a signed note; its text is still to be read.
+    /// The checkpoint as a signed note, whose text is not read yet.
     pub checkpoint: Note,
 }
 
@@ -43,7 +43,7 @@ pub enum AddCheckpointError {
 }
 
 impl AddCheckpoint {
-    /// Reads a body, in the one form that each part has.
+    /// Reads a body. Each part has exactly one accepted form.
     pub fn parse(body: &str) -> Result<Self, AddCheckpointError> {
         let (header, checkpoint) = body
             .split_once("\n\n")
@@ -79,7 +79,7 @@ impl fmt::Display for AddCheckpoint {
     }
 }
 
-/// The body of a conflict (`text/x.tlog.size`): the size that the witness cosigned last.
+/// Returns the body of a conflict (`text/x.tlog.size`): the size that the witness cosigned last.
 pub fn parse_cosigned_size(body: &str) -> Option<TreeSize> {
     parse_size(body.strip_suffix('\n')?)
 }

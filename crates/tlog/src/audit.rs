@@ -1,9 +1,9 @@
-//! Re-derives a whole log from its leaves.
+//! Derives a whole log again from its leaves.
 
 use crate::{EMPTY_ROOT, FullTile, Hash, TILE_HEIGHT, TILE_WIDTH, TileId, TreeSize, node_hash};
 
-/// An auditor of a whole log: takes the leaf hashes in order, gives every full tile and the root at
-/// any size it passes.
+/// An auditor of a whole log. It takes the leaf hashes in order, and returns every full tile and
+/// the root at each size.
 ///
 /// It shares nothing with [`crate::Edge`] but the hash of a node, so that an error in one of them
 /// shows. Bounded: at most 256 hashes a tile level and one for each bit of the size.
@@ -18,18 +18,18 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// At the empty tree.
+    /// Starts at the empty tree.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Leaves taken.
+    /// Returns the number of leaves so far.
     pub fn size(&self) -> TreeSize {
         self.size
     }
 
-    /// Takes the next leaf and returns the tiles that it fills, lower levels first: most often
-    /// none.
+    /// Takes the next leaf and returns the tiles that it fills, lower levels first. Most leaves
+    /// fill no tile.
     ///
     /// The size MUST stay within [`crate::MAX_TREE_SIZE`].
     pub fn push(&mut self, leaf_hash: Hash) -> Vec<FullTile> {
@@ -54,7 +54,7 @@ impl Audit {
         full
     }
 
-    /// Root hash at the present size.
+    /// Returns the root hash at the current size.
     pub fn root(&self) -> Hash {
         let set = self
             .frontier
@@ -66,8 +66,8 @@ impl Audit {
             .unwrap_or(EMPTY_ROOT)
     }
 
-    /// Adds a node to the last tile of a level. It is the root of the tile below it, which with
-    /// that is complete.
+    /// Adds a node to the last tile of a level. The node is the root of the tile below, which is
+    /// complete.
     fn push_to_tile(&mut self, level: usize, node: Hash) -> Option<FullTile> {
         if self.partial.len() == level {
             self.partial.push(Vec::with_capacity(TILE_WIDTH));

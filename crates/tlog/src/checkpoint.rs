@@ -14,18 +14,18 @@ pub struct Checkpoint {
     pub size: TreeSize,
     /// Root hash.
     pub root: Hash,
-    /// Further lines, none of them empty: other logs write some (older Rekor a `Timestamp: `), this
-    /// one none.
+    /// Further lines, each not empty. Other logs write some (older versions of Rekor a `Timestamp:
+    /// `), this log writes none.
     pub extensions: Vec<String>,
 }
 
-/// Why a checkpoint could not be made, read or believed.
+/// The reason why a checkpoint could not be made, read or verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckpointError {
-    /// Not the text of a checkpoint: what is wrong.
+    /// Not the text of a checkpoint, with the fault.
     #[error("not a checkpoint: {0}")]
     Text(&'static str),
-    /// It is one, of another log.
+    /// A checkpoint of another log.
     #[error("a checkpoint of another origin")]
     Origin,
     /// The note around it.
@@ -34,7 +34,7 @@ pub enum CheckpointError {
 }
 
 impl Checkpoint {
-    /// A checkpoint without extension lines.
+    /// Makes a checkpoint without extension lines.
     pub fn new(origin: impl Into<String>, size: TreeSize, root: Hash) -> Self {
         Self {
             origin: origin.into(),
@@ -44,7 +44,7 @@ impl Checkpoint {
         }
     }
 
-    /// The signed text: three lines, and the extension lines.
+    /// Returns the signed text: three lines, and the extension lines.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{}\n{}\n{}\n",
@@ -59,11 +59,11 @@ impl Checkpoint {
         text
     }
 
-    /// The signed note, with one signature line by `signer_name`: on v1 the `<name>` of the origin,
-    /// on v2 the origin itself.
+    /// Returns the signed note, with one signature line by `signer_name`: on v1 the `<name>` of the
+    /// origin, on v2 the origin itself.
     ///
-    /// What is signed can be read back: an origin that is no line or a size that is too large is
-    /// refused.
+    /// Every signed note can be read back: an origin that is not one line, or a size that is too
+    /// large, is refused.
     pub fn sign(
         &self,
         signer_name: &str,
@@ -77,7 +77,7 @@ impl Checkpoint {
         Ok(crate::sign_note(&text, signer_name, key, rng)?)
     }
 
-    /// Reads the text of a checkpoint, in the one form that each part has.
+    /// Reads the text of a checkpoint. Each part has exactly one accepted form.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text
             .strip_suffix('\n')
@@ -107,8 +107,8 @@ impl Checkpoint {
         })
     }
 
-    /// Reads a signed checkpoint and verifies it: of `origin`, signed by one or more of `keys` (see
-    /// [`Note::verify`]).
+    /// Reads a signed checkpoint and verifies that it is of `origin` and signed by one or more of
+    /// `keys` (see [`Note::verify`]).
     pub fn open(note: &str, origin: &str, keys: &[NoteKey]) -> Result<Self, CheckpointError> {
         let note = Note::parse(note)?;
         note.verify(keys)?;
@@ -121,16 +121,16 @@ impl Checkpoint {
     }
 }
 
-/// A decimal without sign or leading zeros, at most [`MAX_TREE_SIZE`].
+/// Reads a decimal without sign or leading zeros, at most [`MAX_TREE_SIZE`].
 pub(crate) fn parse_size(line: &str) -> Option<TreeSize> {
     let canonical = line == "0" || !line.starts_with(['0', '+']);
     let size = TreeSize(line.parse().ok()?);
     (canonical && size <= MAX_TREE_SIZE).then_some(size)
 }
 
-/// 32 bytes in standard base64 with padding and no stray bits.
+/// Reads 32 bytes in standard base64 with padding and no stray bits.
 pub(crate) fn parse_root(line: &str) -> Option<Hash> {
-    // Before the decoding: no allocation for a line of any length.
+    // The length is checked first, so that no line of any length is allocated for.
     if line.len() != 44 {
         return None;
     }

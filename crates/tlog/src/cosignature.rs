@@ -1,5 +1,5 @@
-//! C2SP tlog-cosignature, version 1 with Ed25519: what a witness signs over a checkpoint, with the
-//! time at which it did.
+//! C2SP tlog-cosignature, version 1 with Ed25519: the signature of a witness over a checkpoint and
+//! the time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,16 +15,16 @@ use crate::{
 
 /// Type byte of C2SP signed-note.
 const TYPE_COSIGNATURE: u8 = 0x04;
-/// Type byte of a plain Ed25519 key, under which several witnesses hand out the key that they
-/// cosign with.
+/// Type byte of a plain Ed25519 key, with which several witnesses publish the key that they cosign
+/// with.
 const TYPE_ED25519: u8 = 0x01;
 /// Bytes of the time before the signature.
 const TIME_BYTES: usize = 8;
 /// Bytes of an Ed25519 signature.
 const SIGNATURE_BYTES: usize = 64;
 
-/// The Ed25519 key of a witness under its name; as text a C2SP vkey of type 0x04. One of type 0x01
-/// is read as well.
+/// The Ed25519 key of a witness under its name. Its text is a C2SP vkey of type 0x04; type 0x01 is
+/// read as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WitnessKey {
     name: String,
@@ -32,7 +32,7 @@ pub struct WitnessKey {
 }
 
 impl WitnessKey {
-    /// A key under a name. [`NoteError::Vkey`] unless it is an Ed25519 key.
+    /// Puts a key under a name. Fails with [`NoteError::Vkey`] unless it is an Ed25519 key.
     pub fn new(name: &str, key: VerifyingKey) -> Result<Self, NoteError> {
         check_key_name(name)?;
         match key.algorithm() {
@@ -44,28 +44,28 @@ impl WitnessKey {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &VerifyingKey {
         &self.key
     }
 
-    /// First four bytes of SHA-256(name ‖ 0x0A ‖ 0x04 ‖ key).
+    /// Returns the first four bytes of SHA-256(name ‖ 0x0A ‖ 0x04 ‖ key).
     pub fn key_id(&self) -> [u8; 4] {
         key_id(&self.name, &self.typed_key())
     }
 
-    /// Whether a line names this key.
+    /// Returns whether a line names this key.
     pub fn is_named_by(&self, line: &NoteSignature) -> bool {
         line.name == self.name && line.key_id == self.key_id()
     }
 
-    /// Verifies a line that names this key over the text of a note; returns when it was signed,
-    /// Unix seconds.
+    /// Verifies a line that names this key over the text of a note. Returns the time of the
+    /// signature, Unix seconds.
     pub fn verify(&self, text: &str, line: &NoteSignature) -> Result<u64, NoteError> {
         if !self.is_named_by(line) {
             return Err(NoteError::Unverified);
@@ -85,7 +85,8 @@ impl WitnessKey {
         Ok(time)
     }
 
-    /// When the newest cosignature by this key in a note was made; `None` if there is none.
+    /// Returns the time of the newest cosignature by this key in a note; `None` if there is no such
+    /// cosignature.
     ///
     /// One line of this key that does not verify fails the note, as it does for every known key.
     pub fn cosigned(&self, note: &Note) -> Result<Option<u64>, NoteError> {
@@ -108,8 +109,8 @@ fn key_id(name: &str, typed_key: &[u8]) -> [u8; 4] {
     [a, b, c, d]
 }
 
-/// Cosigns the text of a checkpoint: states that at `time` this was the largest tree that the
-/// witness had seen of its origin.
+/// Cosigns the text of a checkpoint. The cosignature states that at `time` this was the largest
+/// tree of its origin that the witness had seen.
 ///
 /// The caller MUST have made that state durable before.
 pub fn cosign(
@@ -132,8 +133,8 @@ pub fn cosign(
     })
 }
 
-/// Reads signature lines without the note that they belong to, as a witness answers: one at least,
-/// each with its newline.
+/// Reads signature lines without their note, as a witness returns them: at least one, each with its
+/// newline.
 pub fn parse_signature_lines(lines: &str) -> Result<Vec<NoteSignature>, NoteError> {
     let lines = lines.strip_suffix('\n').ok_or(NoteError::Malformed)?;
     if lines.split('\n').count() > MAX_NOTE_SIGNATURES {
@@ -149,8 +150,8 @@ fn signed_message(text: &str, time: u64) -> String {
 impl FromStr for WitnessKey {
     type Err = NoteError;
 
-    /// Reads a vkey of type 0x04, or of type 0x01, which is the same key: the lines of its
-    /// cosignatures name it as 0x04.
+    /// Reads a vkey of type 0x04 or 0x01. Both are the same key, and the lines of its cosignatures
+    /// name it as 0x04.
     fn from_str(vkey: &str) -> Result<Self, NoteError> {
         let mut parts = vkey.splitn(3, '+');
         let (Some(name), Some(named_id), Some(typed_key)) =

@@ -1,4 +1,4 @@
-//! The right edge of a tree: all that is needed to append to it and to compute its root.
+//! The right edge of a tree: everything that an append and the root need.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,30 +14,30 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     size: TreeSize,
-    // The last level has a hash, those below may have none.
+    // The last level has a hash; the levels below it may be empty.
     levels: Vec<Option<Arc<TileTree>>>,
 }
 
-/// The hashes given do not have the shape of a right edge of that size.
+/// The hashes do not have the shape of the right edge of a tree of that size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EdgeShapeError {
-    /// Too few or too many hashes.
+    /// A level has too few or too many hashes.
     #[error("level {level} of the right edge has {got} hashes instead of {want}")]
     Level {
-        /// Which level.
+        /// The level.
         level: usize,
-        /// Hashes it should have.
+        /// Number of hashes that it should have.
         want: usize,
-        /// Hashes it has.
+        /// Number of hashes that it has.
         got: usize,
     },
-    /// No tree can be as large.
+    /// The size is larger than any tree can be.
     #[error("a tree of {0} leaves is larger than any can be")]
     TooLarge(TreeSize),
 }
 
 impl Edge {
-    /// The edge of the empty tree.
+    /// Returns the edge of the empty tree.
     pub fn empty() -> Self {
         Self {
             size: TreeSize(0),
@@ -45,9 +45,8 @@ impl Edge {
         }
     }
 
-    /// The partial tile of each level in a tree of `size` with its width, level 0 first; levels
-    /// whose partial tile is empty are listed with width 0, up to the highest level that has any
-    /// hash.
+    /// Returns the partial tile of each level in a tree of `size` with its width, level 0 first, up
+    /// to the highest level that has any hash. Empty partial tiles are listed with width 0.
     pub fn shape(size: TreeSize) -> Vec<(TileId, usize)> {
         (0..TILE_LEVELS)
             .take_while(|level| nodes_at(size, *level) > 0)
@@ -61,8 +60,8 @@ impl Edge {
             .collect()
     }
 
-    /// An edge from its hashes, level 0 first, in the shape that [`Edge::shape`] gives. The caller
-    /// MUST compare the root with that of the tree head before it extends the tree.
+    /// Makes an edge of its hashes, level 0 first, in the shape that [`Edge::shape`] returns. The
+    /// caller MUST compare the root with that of the tree head before it extends the tree.
     pub fn new(size: TreeSize, levels: Vec<Vec<Hash>>) -> Result<Self, EdgeShapeError> {
         if size > MAX_TREE_SIZE {
             return Err(EdgeShapeError::TooLarge(size));
@@ -84,12 +83,13 @@ impl Edge {
         Ok(Self { size, levels })
     }
 
-    /// Leaves of the tree.
+    /// Returns the number of leaves of the tree.
     pub fn size(&self) -> TreeSize {
         self.size
     }
 
-    /// Root hash of the tree: at most one hash for each set bit of the size.
+    /// Returns the root hash of the tree, which takes at most one hash for each set bit of the
+    /// size.
     pub fn root(&self) -> Hash {
         let mut root: Option<Hash> = None;
         for tile in self.levels.iter().flatten() {
@@ -119,7 +119,7 @@ impl Edge {
         full
     }
 
-    /// The partial tiles with their trees, one for each level that has any hash.
+    /// Returns the partial tiles with their trees, one for each level that has any hash.
     pub fn tiles(&self) -> Vec<(TileId, Arc<TileTree>)> {
         let ids = Self::shape(self.size).into_iter().map(|(id, _)| id);
         ids.zip(&self.levels)
@@ -127,7 +127,8 @@ impl Edge {
             .collect()
     }
 
-    /// Appends the nodes of one level to its partial tile; those that it fills go to `full`.
+    /// Appends the nodes of one level to its partial tile. Tiles that become full are added to
+    /// `full`.
     fn append_level(&mut self, level: u8, mut new: &[Hash], full: &mut Vec<FullTile>) {
         let place = usize::from(level);
         if self.levels.len() == place {
@@ -168,20 +169,20 @@ impl Tiles for Edge {
     }
 }
 
-/// The tile with new hashes, of which there is one at least and room for all.
+/// Returns the tile with new hashes. There is at least one, and the tile has room for all.
 fn extended(tile: &TileTree, new: &[Hash]) -> TileTree {
     // Unwrap safety: the one error is a wrong width, and `append_level` cuts the hashes to fit.
     #[expect(clippy::unwrap_used, reason = "see above")]
     tile.extended(new).unwrap()
 }
 
-/// The tile of the last 0 to 255 hashes of a level.
+/// Returns the tile of the last 0 to 255 hashes of a level.
 fn partial_tile(hashes: &[Hash]) -> Option<Arc<TileTree>> {
-    // The one error there can be is that there are no hashes, which is no tile.
+    // The only possible error is an empty list, which makes no tile.
     TileTree::new(hashes).ok().map(Arc::new)
 }
 
-/// Root of a level that has the hashes of `tile` and after them one more node.
+/// Returns the root of a level that has the hashes of `tile`, followed by one more node.
 fn root_with_last(tile: &TileTree, last: Hash) -> Hash {
     let mut end = tile.width();
     let mut root = last;

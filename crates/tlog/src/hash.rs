@@ -14,7 +14,7 @@ pub const EMPTY_ROOT: Hash = Hash([
     0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ]);
 
-/// Domain separation of RFC 6962 section 2.1: no leaf can pass for a node.
+/// Domain separation of RFC 6962 section 2.1, so that no leaf hashes like a node.
 const LEAF_PREFIX: u8 = 0x00;
 const NODE_PREFIX: u8 = 0x01;
 /// Bytes that SHA-256 takes at a time (FIPS 180-4).
@@ -57,8 +57,8 @@ impl AsRef<[u8]> for Hash {
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; 64];
-        // At once: an answer shows some twenty hashes, and digit by digit the formatter takes
-        // microseconds for them.
+        // Written at once: an answer shows some twenty hashes, and digit by digit the formatter
+        // takes microseconds for them.
         hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
         f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
     }
@@ -84,8 +84,7 @@ impl fmt::Display for TreeSize {
 
 /// SHA-256(0x00 ‖ leaf bytes), RFC 6962 section 2.1.
 pub fn leaf_hash(leaf_bytes: &[u8]) -> Hash {
-    // The first block is put together here, so that ring hashes the others where they are and
-    // copies none.
+    // The first block is assembled here, so that ring hashes all other blocks in place.
     let mut block = [LEAF_PREFIX; SHA256_BLOCK];
     let (first, rest) = leaf_bytes.split_at(leaf_bytes.len().min(SHA256_BLOCK - 1));
     let end = 1 + first.len();

@@ -17,9 +17,9 @@ const P256_SPKI_PREFIX: [u8; 27] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
     0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
 ];
-/// The two coordinates after it.
+/// Bytes of the two coordinates after it.
 const P256_COORDINATES: usize = 64;
-/// The same for Ed25519 (RFC 8410).
+/// The algorithm identifier of Ed25519 (RFC 8410).
 const ED25519_SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
@@ -45,7 +45,7 @@ pub struct VerifyingKey {
     algorithm: KeyAlgorithm,
 }
 
-/// What a log key signs with.
+/// The algorithm of a log key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyAlgorithm {
     /// ECDSA on P-256 over SHA-256, signatures as ASN.1 DER.
@@ -54,7 +54,7 @@ pub enum KeyAlgorithm {
     Ed25519,
 }
 
-/// A key that cannot be used.
+/// A key cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Neither ECDSA P-256 nor Ed25519, or damaged.
@@ -67,20 +67,20 @@ pub enum KeyError {
 #[error("signature does not verify")]
 pub struct SignatureError;
 
-/// Nothing was signed or generated.
+/// The source of randomness failed, so nothing was signed or generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the source of randomness failed")]
 pub struct RandomnessError;
 
 impl SigningKey {
-    /// A new P-256 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
+    /// Generates a P-256 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
     pub fn generate_p256_pkcs8(rng: &dyn SecureRandom) -> Result<Vec<u8>, RandomnessError> {
         let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, rng)
             .map_err(|_| RandomnessError)?;
         Ok(document.as_ref().to_vec())
     }
 
-    /// A new Ed25519 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
+    /// Generates an Ed25519 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
     pub fn generate_ed25519_pkcs8(rng: &dyn SecureRandom) -> Result<Vec<u8>, RandomnessError> {
         Ok(Ed25519KeyPair::generate_pkcs8(rng)
             .map_err(|_| RandomnessError)?
@@ -88,9 +88,9 @@ impl SigningKey {
             .to_vec())
     }
 
-    /// Reads PKCS#8 DER of an ECDSA P-256 or Ed25519 key. A P-256 key must hold its public key, as
-    /// those of OpenSSL, Go and [`Self::generate_p256_pkcs8`] do; where an Ed25519 key does it must
-    /// match.
+    /// Reads PKCS#8 DER of an ECDSA P-256 or Ed25519 key. A P-256 key must contain its public key,
+    /// as the keys of OpenSSL, Go and [`Self::generate_p256_pkcs8`] do. If an Ed25519 key contains
+    /// one, it must match.
     pub fn from_pkcs8(der: &[u8], rng: &dyn SecureRandom) -> Result<Self, KeyError> {
         if let Ok(pair) = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, der, rng) {
             // ring writes the uncompressed point, of which the prefix has the first byte.
@@ -110,7 +110,7 @@ impl SigningKey {
         })
     }
 
-    /// Its public half.
+    /// Returns the public half.
     pub fn verifying_key(&self) -> &VerifyingKey {
         &self.public
     }
@@ -137,8 +137,8 @@ impl fmt::Debug for SigningKey {
 
 impl VerifyingKey {
     /// Reads a DER SubjectPublicKeyInfo of an ECDSA P-256 (named curve, uncompressed) or Ed25519
-    /// key, in the one form that DER has for it. That a P-256 point lies on its curve is checked
-    /// when a signature is.
+    /// key, in its only DER form. Whether a P-256 point lies on its curve is checked when a
+    /// signature is verified.
     pub fn from_spki(der: &[u8]) -> Result<Self, KeyError> {
         let is = |prefix: &[u8], length| {
             der.strip_prefix(prefix)
@@ -157,27 +157,28 @@ impl VerifyingKey {
         })
     }
 
-    /// An Ed25519 key from its 32 bytes.
+    /// Makes an Ed25519 key of its 32 bytes.
     pub fn from_ed25519(key: &[u8]) -> Result<Self, KeyError> {
         Self::from_spki(&[&ED25519_SPKI_PREFIX, key].concat())
     }
 
-    /// What it verifies.
+    /// Returns the algorithm of its signatures.
     pub fn algorithm(&self) -> KeyAlgorithm {
         self.algorithm
     }
 
-    /// DER SubjectPublicKeyInfo.
+    /// Returns the DER SubjectPublicKeyInfo.
     pub fn spki(&self) -> &[u8] {
         &self.spki
     }
 
-    /// Rekor v1's log ID: SHA-256 of the SPKI. For ECDSA also the untruncated C2SP key ID.
+    /// Returns the log ID of Rekor v1: SHA-256 of the SPKI. For ECDSA it is also the untruncated
+    /// C2SP key ID.
     pub fn log_id(&self) -> Hash {
         sha256(&self.spki)
     }
 
-    /// PEM `PUBLIC KEY`, 64 columns, one final newline.
+    /// Returns PEM `PUBLIC KEY` with 64 columns and one final newline.
     pub fn to_pem(&self) -> String {
         let mut pem = String::from("-----BEGIN PUBLIC KEY-----\n");
         for line in self.spki.chunks(PEM_COLUMNS / 4 * 3) {
@@ -188,7 +189,7 @@ impl VerifyingKey {
         pem
     }
 
-    /// Verifies what [`SigningKey::sign`] made.
+    /// Verifies a signature of [`SigningKey::sign`].
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let algorithm: &dyn VerificationAlgorithm = match self.algorithm {
             KeyAlgorithm::EcdsaP256 => &ECDSA_P256_SHA256_ASN1,
@@ -199,7 +200,7 @@ impl VerifyingKey {
             .map_err(|_| SignatureError)
     }
 
-    /// The key without its SPKI frame: the uncompressed point, or the 32 bytes of Ed25519.
+    /// Returns the key without its SPKI frame: the uncompressed point, or the 32 bytes of Ed25519.
     pub(crate) fn raw(&self) -> &[u8] {
         let frame = match self.algorithm {
             // The last byte of the prefix, 0x04, belongs to the point.

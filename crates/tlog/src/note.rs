@@ -12,19 +12,19 @@ use crate::{Hash, KeyAlgorithm, RandomnessError, SigningKey, VerifyingKey, sha25
 pub const MAX_NOTE_BYTES: usize = 1_000_000;
 /// Most signatures that are read, likewise; C2SP asks for 16 at least.
 pub const MAX_NOTE_SIGNATURES: usize = 100;
-/// Longest key name: that of a host name (RFC 1035), which the names of logs and witnesses begin
-/// with, or are.
+/// Longest key name: the length of a host name (RFC 1035), because the names of logs and witnesses
+/// are host names or begin with one.
 pub const MAX_KEY_NAME_BYTES: usize = 255;
 
-/// How every signature line begins: an em dash and a space.
+/// The beginning of every signature line: an em dash and a space.
 const SIGNATURE_PREFIX: &str = "— ";
 /// Type bytes of C2SP signed-note.
 const TYPE_ED25519: u8 = 0x01;
 const TYPE_ECDSA: u8 = 0x02;
 
-/// A signed note that was read, its signatures unchecked until [`Note::verify`].
+/// A signed note that was read. Its signatures are not checked before [`Note::verify`].
 ///
-/// Formatting gives the very text that was parsed.
+/// Formatting returns exactly the text that was parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     text: String,
@@ -38,11 +38,11 @@ pub struct NoteSignature {
     pub name: String,
     /// First bytes of the hash of the key, see [`NoteKey::key_id`].
     pub key_id: [u8; 4],
-    /// What follows the key ID: the signature, of a form that depends on the key.
+    /// The bytes after the key ID: the signature, in a form that depends on the key.
     pub signature: Vec<u8>,
 }
 
-/// A public key under the name by which it signs notes; as text a C2SP vkey, `<name>+<key
+/// A public key under the name by which it signs notes. Its text is a C2SP vkey, `<name>+<key
 /// ID>+<base64 of type and key>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteKey {
@@ -50,7 +50,7 @@ pub struct NoteKey {
     key: VerifyingKey,
 }
 
-/// Why a note could not be made, read or believed.
+/// The reason why a note could not be made, read or verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// Larger than [`MAX_NOTE_BYTES`].
@@ -77,13 +77,13 @@ pub enum NoteError {
     /// No line names a known key.
     #[error("no signature by a known key")]
     Unverified,
-    /// Nothing was signed.
+    /// Signing failed.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),
 }
 
-/// Signs `text` (which MUST end with a newline and hold no blank line at its end) as a note with
-/// one signature line of `name`.
+/// Signs `text` as a note with one signature line of `name`. The text MUST end with a newline and
+/// not with a blank line.
 pub fn sign_note(
     text: &str,
     name: &str,
@@ -96,7 +96,7 @@ pub fn sign_note(
 }
 
 impl Note {
-    /// A note without signatures yet.
+    /// Makes a note that has no signatures yet.
     pub fn new(text: &str) -> Result<Self, NoteError> {
         check_size(text)?;
         if !text.ends_with('\n')
@@ -131,8 +131,8 @@ impl Note {
         Ok(parsed)
     }
 
-    /// Adds a signature line after those there are. The log's own line MUST be the first: clients
-    /// take it for the log's.
+    /// Signs the note and adds a signature line at the end. The log's own line MUST be the first,
+    /// because clients take the first line as the log's.
     pub fn sign(
         &mut self,
         name: &str,
@@ -148,7 +148,7 @@ impl Note {
         })
     }
 
-    /// Adds a signature line that somebody else made, after those there are.
+    /// Adds a signature line of another signer at the end.
     pub fn add(&mut self, line: NoteSignature) -> Result<(), NoteError> {
         if self.signatures.len() == MAX_NOTE_SIGNATURES {
             return Err(NoteError::TooManySignatures);
@@ -157,19 +157,19 @@ impl Note {
         Ok(())
     }
 
-    /// The signed text, its final newline included.
+    /// Returns the signed text with its final newline.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The signature lines, in order.
+    /// Returns the signature lines, in order.
     pub fn signatures(&self) -> &[NoteSignature] {
         &self.signatures
     }
 
-    /// Verifies the lines of the keys given, of which there MUST be one at least, and returns those
-    /// keys in the order of `keys`. Lines of other keys are passed over; one line of a known key
-    /// that does not verify fails the note.
+    /// Verifies the signature lines of `keys`, and returns those keys that signed, in the order of
+    /// `keys`. At least one of them MUST have signed. Lines of other keys are ignored. One line of
+    /// a known key that does not verify fails the note.
     pub fn verify<'k>(&self, keys: &'k [NoteKey]) -> Result<Vec<&'k NoteKey>, NoteError> {
         let mut verified = Vec::new();
         for key in keys {
@@ -236,7 +236,7 @@ impl fmt::Display for NoteSignature {
 }
 
 impl NoteKey {
-    /// A key under a name.
+    /// Puts a key under a name.
     pub fn new(name: &str, key: VerifyingKey) -> Result<Self, NoteError> {
         check_key_name(name)?;
         Ok(Self {
@@ -245,17 +245,18 @@ impl NoteKey {
         })
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key.
+    /// Returns the key.
     pub fn key(&self) -> &VerifyingKey {
         &self.key
     }
 
-    /// The hash that identifies the key under this name; untruncated it is the log ID of Rekor v2.
+    /// Returns the hash that identifies the key under this name. Untruncated, it is the log ID of
+    /// Rekor v2.
     ///
     /// ECDSA: SHA-256(SPKI), the name does not count. Ed25519: SHA-256(name ‖ 0x0A ‖ 0x01 ‖ key).
     pub fn key_hash(&self) -> Hash {
@@ -267,7 +268,7 @@ impl NoteKey {
         }
     }
 
-    /// Its first four bytes, which stand before the signature in a note.
+    /// Returns the first four bytes of the hash, which precede the signature in a note.
     pub fn key_id(&self) -> [u8; 4] {
         let [a, b, c, d, ..] = self.key_hash().0;
         [a, b, c, d]
@@ -334,7 +335,8 @@ fn check_size(note: &str) -> Result<(), NoteError> {
     }
 }
 
-/// C2SP: not empty, no Unicode space, no `+`. A control character cannot stand in a note either.
+/// Checks a key name. C2SP: not empty, no Unicode space, no `+`. A note cannot contain a control
+/// character either.
 pub(crate) fn check_key_name(name: &str) -> Result<(), NoteError> {
     let is_bad = |c: char| c.is_whitespace() || c.is_control() || c == '+';
     if name.is_empty() || name.len() > MAX_KEY_NAME_BYTES || name.contains(is_bad) {

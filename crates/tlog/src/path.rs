@@ -9,19 +9,19 @@ use crate::TileId;
 /// Highest tile level that a path can name (C2SP tlog-tiles).
 const MAX_PATH_LEVEL: u8 = 63;
 
-/// `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`, without a leading slash.
+/// A path `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`, without a leading slash.
 ///
-/// Parsing accepts exactly what formatting writes: one path for one resource.
+/// Parsing accepts exactly the texts that formatting writes, so each resource has one path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TilePath {
-    /// What is there.
+    /// The resource at the path.
     pub resource: TileResource,
-    /// `Some(W)`: the partial one with its first W (1 ..= 255) hashes or entries. `None`: the full
-    /// one.
+    /// `Some(W)`: the partial resource with its first W (1 ..= 255) hashes or entries. `None`: the
+    /// full one.
     pub partial: Option<NonZeroU8>,
 }
 
-/// What a tile path names.
+/// A resource that a tile path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TileResource {
     /// The hashes of a tile, 32 bytes each. A parsed level is 0 ..= 63.
@@ -30,7 +30,7 @@ pub enum TileResource {
     Entries(u64),
 }
 
-/// A text that is not a tile path in its one form.
+/// A text is not a tile path in its only form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a tile path")]
 pub struct TilePathError;
@@ -80,7 +80,7 @@ impl fmt::Display for TilePath {
     }
 }
 
-/// Groups of three digits, all but the last after an `x`: 1234067 is `x001/x234/067`.
+/// Writes groups of three digits, all but the last after an `x`: 1234067 is `x001/x234/067`.
 fn write_index(f: &mut fmt::Formatter<'_>, index: u64) -> fmt::Result {
     // 2^64 - 1 has seven groups.
     for group in (1..7).rev() {
@@ -117,7 +117,7 @@ fn parse_index(path: &str) -> Result<u64, TilePathError> {
     Ok(index)
 }
 
-/// A decimal of at most three digits without leading zeros or sign.
+/// Reads a decimal of at most three digits without leading zeros or sign.
 fn parse_decimal(text: &str) -> Result<u8, TilePathError> {
     let canonical = text == "0" || !text.starts_with(['0', '+']);
     if canonical {

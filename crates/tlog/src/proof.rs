@@ -1,7 +1,7 @@
 //! Inclusion and consistency proofs (RFC 6962 section 2.1.1 and 2.1.2), made from tiles.
 //!
-//! Two steps, so that the reads between them stay out of here: `tiles_for_…` says which tiles,
-//! `…_proof` computes from them.
+//! A proof takes two steps, so that the reads between them are left to the caller: `tiles_for_…`
+//! lists the tiles, `…_proof` computes the proof from them.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,10 +16,10 @@ pub const MAX_INCLUSION_PROOF: usize = 63;
 /// Longest consistency proof.
 pub const MAX_CONSISTENCY_PROOF: usize = 64;
 
-/// Tiles by identity. A tile may be wider than the tree size in question asks for: its first hashes
-/// count.
+/// Tiles by identity. A tile may be wider than it is in the tree of the proof; then its first
+/// hashes count.
 pub trait Tiles {
-    /// The tile, if it is there.
+    /// Returns the tile, if it is there.
     fn tile(&self, id: TileId) -> Option<&TileTree>;
 }
 
@@ -29,7 +29,7 @@ impl Tiles for HashMap<TileId, Arc<TileTree>> {
     }
 }
 
-/// Why a proof could not be made or does not verify.
+/// The reason why a proof could not be made or does not verify.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// Leaf index or sizes out of range.
@@ -38,7 +38,7 @@ pub enum ProofError {
     /// A tile that the proof needs is absent or too narrow.
     #[error("tile level {} index {} is missing or too narrow", .0.level, .0.index)]
     MissingTile(TileId),
-    /// Wrong number of hashes.
+    /// The proof has a wrong number of hashes.
     #[error("the proof has {got} hashes instead of {want}")]
     Length {
         /// Expected.
@@ -46,7 +46,7 @@ pub enum ProofError {
         /// Found.
         got: usize,
     },
-    /// The computed root is another.
+    /// The proof leads to another root.
     #[error("the proof leads to root {computed}, not to {expected}")]
     RootMismatch {
         /// From the proof.
@@ -56,9 +56,9 @@ pub enum ProofError {
     },
 }
 
-/// Every tile that [`inclusion_proof`] reads, the partial ones of `size` included, each once; none
-/// for an index or size out of range. How wide each must be at least: [`TileId::width_at`] of
-/// `size`.
+/// Lists every tile that [`inclusion_proof`] reads, each once, with the partial tiles of `size`.
+/// The list is empty for an index or size out of range. Each tile must be at least as wide as
+/// [`TileId::width_at`] of `size`.
 pub fn tiles_for_inclusion(index: LeafIndex, size: TreeSize) -> Vec<TileId> {
     check_inclusion_range(index, size).map_or_else(
         |_| Vec::new(),
@@ -66,8 +66,8 @@ pub fn tiles_for_inclusion(index: LeafIndex, size: TreeSize) -> Vec<TileId> {
     )
 }
 
-/// Every tile that [`consistency_proof`] reads, the partial ones of `second` included, each once;
-/// none for sizes out of range.
+/// Lists every tile that [`consistency_proof`] reads, each once, with the partial tiles of
+/// `second`. The list is empty for sizes out of range.
 pub fn tiles_for_consistency(first: TreeSize, second: TreeSize) -> Vec<TileId> {
     check_consistency_range(first, second).map_or_else(
         |_| Vec::new(),
@@ -75,7 +75,7 @@ pub fn tiles_for_consistency(first: TreeSize, second: TreeSize) -> Vec<TileId> {
     )
 }
 
-/// Every tile that [`root_at`] reads, each once; none for a size out of range.
+/// Lists every tile that [`root_at`] reads, each once. The list is empty for a size out of range.
 pub fn tiles_for_root(size: TreeSize) -> Vec<TileId> {
     if size > MAX_TREE_SIZE {
         Vec::new()
@@ -84,7 +84,7 @@ pub fn tiles_for_root(size: TreeSize) -> Vec<TileId> {
     }
 }
 
-/// Inclusion proof, leaf to root (RFC 6962 section 2.1.1).
+/// Returns the inclusion proof, leaf to root (RFC 6962 section 2.1.1).
 pub fn inclusion_proof(
     index: LeafIndex,
     size: TreeSize,
@@ -94,7 +94,8 @@ pub fn inclusion_proof(
     range_roots(inclusion_ranges(index, size), tiles)
 }
 
-/// Consistency proof in RFC 6962 order (section 2.1.2); empty when `first` is 0 or equals `second`.
+/// Returns the consistency proof in the order of RFC 6962 section 2.1.2; empty when `first` is 0 or
+/// equals `second`.
 pub fn consistency_proof(
     first: TreeSize,
     second: TreeSize,
@@ -104,7 +105,8 @@ pub fn consistency_proof(
     range_roots(consistency_ranges(first, second), tiles)
 }
 
-/// Root of the tree of `size`, from the tiles of that or a larger one (RFC 6962 section 2.1).
+/// Returns the root of the tree of `size`, from its tiles or those of a larger tree (RFC 6962
+/// section 2.1).
 pub fn root_at(size: TreeSize, tiles: &impl Tiles) -> Result<Hash, ProofError> {
     match size {
         TreeSize(0) => Ok(EMPTY_ROOT),
@@ -141,7 +143,7 @@ fn too_large(size: TreeSize) -> ProofError {
     ProofError::OutOfRange(format!("tree size {size} is larger than any can be"))
 }
 
-/// PATH(m, D[n]) of RFC 6962 section 2.1.1 as the leaf ranges whose roots it lists.
+/// Returns PATH(m, D[n]) of RFC 6962 section 2.1.1 as the leaf ranges whose roots it lists.
 fn inclusion_ranges(LeafIndex(index): LeafIndex, TreeSize(size): TreeSize) -> Vec<Range<u64>> {
     let mut path = Vec::with_capacity(MAX_INCLUSION_PROOF);
     let mut tree = 0..size;
@@ -159,7 +161,8 @@ fn inclusion_ranges(LeafIndex(index): LeafIndex, TreeSize(size): TreeSize) -> Ve
     path
 }
 
-/// SUBPROOF(m, D[n], true) of RFC 6962 section 2.1.2 as the leaf ranges whose roots it lists.
+/// Returns SUBPROOF(m, D[n], true) of RFC 6962 section 2.1.2 as the leaf ranges whose roots it
+/// lists.
 fn consistency_ranges(TreeSize(first): TreeSize, TreeSize(second): TreeSize) -> Vec<Range<u64>> {
     let mut path = Vec::with_capacity(MAX_CONSISTENCY_PROOF);
     if first == 0 {
@@ -176,8 +179,7 @@ fn consistency_ranges(TreeSize(first): TreeSize, TreeSize(second): TreeSize) -> 
             tree.start = middle;
         }
     }
-    // From the left edge of the whole tree on it is the first tree itself, whose root the verifier
-    // has.
+    // A range that begins at the left edge is the first tree itself, whose root the verifier has.
     if tree.start > 0 {
         path.push(tree);
     }
@@ -185,14 +187,14 @@ fn consistency_ranges(TreeSize(first): TreeSize, TreeSize(second): TreeSize) -> 
     path
 }
 
-/// Where RFC 6962 splits a tree of at least two leaves: the left part has the largest power of two
-/// below its size.
+/// Returns the size of the left part into which RFC 6962 splits a tree of at least two leaves: the
+/// largest power of two below its size.
 fn middle(tree: &Range<u64>) -> u64 {
     tree.start + (1 << (tree.end - tree.start - 1).ilog2())
 }
 
-/// The perfect subtrees of a range that [`middle`] made, right to left, each as its height and
-/// position at that height.
+/// Returns the perfect subtrees of a range that [`middle`] made, right to left, each as its height
+/// and its position at that height.
 fn perfect_subtrees(range: &Range<u64>) -> impl Iterator<Item = (u32, u64)> + use<> {
     let start = range.start;
     let mut left = range.end - range.start;
@@ -204,7 +206,8 @@ fn perfect_subtrees(range: &Range<u64>) -> impl Iterator<Item = (u32, u64)> + us
     })
 }
 
-/// Where the root of a perfect subtree is looked up: the tile, and within it height and position.
+/// Returns the place of the root of a perfect subtree: the tile, and the height and position within
+/// it.
 fn tile_place(height: u32, position: u64) -> (TileId, u32, usize) {
     let within = height % TILE_HEIGHT;
     let bits = TILE_HEIGHT - within;
@@ -262,7 +265,7 @@ fn range_roots(ranges: Vec<Range<u64>>, tiles: &impl Tiles) -> Result<Vec<Hash>,
         .collect()
 }
 
-/// MTH of a leaf range, folded from its perfect subtrees.
+/// Returns MTH of a leaf range, folded from its perfect subtrees.
 fn range_root(range: Range<u64>, tiles: &mut LastTile<'_, impl Tiles>) -> Result<Hash, ProofError> {
     let mut root = None;
     for (height, position) in perfect_subtrees(&range) {

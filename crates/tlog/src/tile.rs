@@ -13,8 +13,8 @@ pub const TILE_WIDTH: usize = 1 << TILE_HEIGHT;
 /// Tile levels of the largest tree: sizes have 64 bits, a level spans 8.
 pub(crate) const TILE_LEVELS: u8 = 8;
 
-/// Which tile: at level 0 its hashes are leaf hashes, at level L roots of the full tiles of level L
-/// - 1.
+/// The identity of a tile. At level 0 its hashes are leaf hashes, at level L roots of the full
+/// tiles of level L - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TileId {
     /// 0 ..= 7.
@@ -26,7 +26,7 @@ pub struct TileId {
 /// A tile with all its 256 hashes: written once, never changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FullTile {
-    /// Which.
+    /// Its identity.
     pub id: TileId,
     /// Root of its 256 hashes.
     pub root: Hash,
@@ -46,17 +46,18 @@ pub struct TileTree {
     width: usize,
 }
 
-/// A tile has 1 to 256 hashes.
+/// A tile cannot have that many hashes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a tile has 1 to 256 hashes, not {0}")]
 pub struct TileWidthError(pub usize);
 
-/// RFC 6962 as rs_merkle wants it; its own default hasher has no prefixes.
+/// The hashing of RFC 6962 for rs_merkle, whose own default hasher has no prefixes.
 #[derive(Clone)]
 struct Rfc6962;
 
 impl TileId {
-    /// Hashes that this tile has in a tree of `size`: 0 (absent) to 256 (full).
+    /// Returns the number of hashes that this tile has in a tree of `size`: 0 (absent) to 256
+    /// (full).
     pub fn width_at(self, size: TreeSize) -> usize {
         let width = TILE_WIDTH as u64;
         let nodes = nodes_at(size, self.level);
@@ -86,8 +87,8 @@ impl TileTree {
         })
     }
 
-    /// The tree with more hashes after its own, together at most 256. Hashes only the nodes above
-    /// the new ones.
+    /// Returns the tile with more hashes after its own, together at most 256. Only the nodes above
+    /// the new hashes are computed.
     pub(crate) fn extended(&self, new: &[Hash]) -> Result<Self, TileWidthError> {
         let width = self.width + new.len();
         if new.is_empty() || width > TILE_WIDTH {
@@ -101,7 +102,8 @@ impl TileTree {
         for height in 0..TILE_HEIGHT {
             let first_new = self.width >> height;
             if first_new % 2 == 1 {
-                // A right node, whose left sibling is here: all below that was complete.
+                // A right node, whose left sibling is known: everything below that sibling was
+                // complete.
                 layers.resize_with(layers.len().max(height as usize + 1), Vec::new);
                 let sibling = self.layer(height).get(first_new - 1);
                 layers[height as usize].extend(sibling.map(|hash| (first_new - 1, *hash)));
@@ -111,7 +113,7 @@ impl TileTree {
             .map_err(|_| TileWidthError(width))?;
         let mut nodes = Vec::with_capacity(2 * width);
         for (height, layer) in (0..).zip(new.layers()) {
-            // What is left of the nodes that were hashed now is complete, and stays.
+            // The nodes to the left of the new ones are complete, and stay.
             let kept = layer.first().map_or(0, |(index, _)| *index);
             nodes.extend(self.layer(height).iter().take(kept));
             nodes.extend(layer.iter().map(|(_, hash)| *hash));
@@ -122,30 +124,30 @@ impl TileTree {
         })
     }
 
-    /// How many hashes it has, 1 to 256.
+    /// Returns the number of hashes, 1 to 256.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// The hashes, in order.
+    /// Returns the hashes, in order.
     pub fn hashes(&self) -> impl ExactSizeIterator<Item = Hash> + '_ {
         self.layer(0).iter().map(|hash| Hash(*hash))
     }
 
-    /// The hashes, in order, 32 bytes each: the tile as C2SP tlog-tiles wants it.
+    /// Returns the hashes, in order, 32 bytes each: the tile in the form of C2SP tlog-tiles.
     pub fn bytes(&self) -> &[u8] {
         self.layer(0).as_flattened()
     }
 
-    /// Root of the hashes: by look-up.
+    /// Returns the root of the hashes, by look-up.
     pub fn root(&self) -> Hash {
         self.nodes
             .last()
             .map_or(crate::EMPTY_ROOT, |root| Hash(*root))
     }
 
-    /// Root of the `position`th perfect subtree of 2^`height` hashes, by look-up; `None` where the
-    /// tile has not all of them.
+    /// Returns the root of the `position`th perfect subtree of 2^`height` hashes, by look-up;
+    /// `None` if the tile does not have all of them.
     pub fn subtree_root(&self, height: u32, position: usize) -> Option<Hash> {
         let end = position
             .checked_add(1)?
@@ -156,7 +158,7 @@ impl TileTree {
         self.layer(height).get(position).map(|hash| Hash(*hash))
     }
 
-    /// The nodes of a height; none above the root.
+    /// Returns the nodes of a height; none above the root.
     fn layer(&self, height: u32) -> &[[u8; 32]] {
         let length = |height: u32| self.width.div_ceil(1 << height);
         if height > TILE_HEIGHT || (height > 0 && length(height - 1) == 1) {
@@ -193,15 +195,15 @@ impl Hasher for Rfc6962 {
     }
 }
 
-/// Roots of full tiles below `level` (leaf hashes for 0) in a tree of `size`.
+/// Returns the number of full tiles below `level` (leaf hashes for 0) in a tree of `size`.
 pub(crate) fn nodes_at(size: TreeSize, level: u8) -> u64 {
     size.0
         .checked_shr(u32::from(level) * TILE_HEIGHT)
         .unwrap_or(0)
 }
 
-/// Root of a full tile of which no tree is wanted: of 4,096 leaves in one batch the trees would
-/// take a tenth of the time.
+/// Returns the root of a full tile without building its tree, which would take a tenth of the time
+/// of a batch of 4,096 leaves.
 pub(crate) fn full_tile_root(hashes: &[Hash; TILE_WIDTH]) -> Hash {
     let mut layer = *hashes;
     let mut width = TILE_WIDTH;

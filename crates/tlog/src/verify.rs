@@ -113,8 +113,8 @@ pub fn verify_consistency(
     check_at_root(&nodes, proof)
 }
 
-/// The RFC's fn and sn: at one height, the position of the node on the path and that of the last
-/// node of the tree.
+/// The RFC's fn and sn: at one height, the position of the node on the path and the position of the
+/// last node of the tree.
 struct Nodes {
     first: u64,
     second: u64,

@@ -1,4 +1,4 @@
-//! C2SP tlog-policy: which logs and witnesses are trusted, and whose cosignatures make a quorum.
+//! C2SP tlog-policy: the trusted logs and witnesses, and the cosignatures that make a quorum.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -8,7 +8,7 @@ use crate::{Note, NoteError, NoteKey, WitnessKey};
 /// Most logs, witnesses and groups each; C2SP asks for 32 at least. Bounds the depth of groups too.
 pub const MAX_POLICY_ITEMS: usize = 128;
 
-/// A policy that was read.
+/// A parsed policy.
 #[derive(Clone, Debug)]
 pub struct WitnessPolicy {
     logs: Vec<PolicyLog>,
@@ -21,7 +21,7 @@ pub struct WitnessPolicy {
 pub struct PolicyLog {
     /// Its key, whose name is the log's origin.
     pub key: NoteKey,
-    /// Where it is.
+    /// Its URL.
     pub url: Option<String>,
 }
 
@@ -36,8 +36,8 @@ pub struct PolicyWitness {
     pub url: Option<String>,
 }
 
-/// What makes a checkpoint witnessed. Each name is a member of one group at most, so this is a
-/// tree.
+/// The condition under which a checkpoint is witnessed. Each name is a member of one group at most,
+/// so this is a tree.
 #[derive(Clone, Debug)]
 enum Rule {
     None,
@@ -49,12 +49,12 @@ enum Rule {
     },
 }
 
-/// What is wrong with a policy, and in which line.
+/// The fault of a policy, and its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
     /// 1 for the first; 0 for the policy as a whole.
     pub line: usize,
-    /// What is wrong there.
+    /// The fault.
     pub problem: String,
 }
 
@@ -69,10 +69,10 @@ impl fmt::Display for PolicyError {
 
 impl std::error::Error for PolicyError {}
 
-/// Why a checkpoint is not what a policy asks for.
+/// The reason why a checkpoint does not meet a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UntrustedError {
-    /// A signature of a known key does not verify, or none of a log of the policy is there.
+    /// A signature of a known key does not verify, or no log of the policy signed.
     #[error(transparent)]
     Note(#[from] NoteError),
     /// The cosignatures do not make the quorum.
@@ -81,7 +81,7 @@ pub enum UntrustedError {
 }
 
 impl WitnessPolicy {
-    /// Reads a policy. The first line that is wrong is named.
+    /// Reads a policy. The error names the first line that is wrong.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let mut reader = Reader::default();
         for (number, line) in text.split('\n').enumerate() {
@@ -104,23 +104,23 @@ impl WitnessPolicy {
         })
     }
 
-    /// The logs, in the order of their lines.
+    /// Returns the logs, in the order of their lines.
     pub fn logs(&self) -> &[PolicyLog] {
         &self.logs
     }
 
-    /// The witnesses, in the order of their lines.
+    /// Returns the witnesses, in the order of their lines.
     pub fn witnesses(&self) -> &[PolicyWitness] {
         &self.witnesses
     }
 
-    /// Whether cosignatures of the witnesses at these positions make the quorum.
+    /// Returns whether cosignatures of the witnesses at these positions make the quorum.
     pub fn is_quorum(&self, cosigned: &HashSet<usize>) -> bool {
         self.quorum.is_met(cosigned)
     }
 
-    /// Whether a checkpoint is signed by one of the policy's logs under its own origin and cosigned
-    /// by a quorum.
+    /// Verifies that a checkpoint is signed by one of the policy's logs under its own origin, and
+    /// cosigned by a quorum.
     pub fn verify(&self, checkpoint: &Note) -> Result<(), UntrustedError> {
         let origin = checkpoint.text().split('\n').next().unwrap_or_default();
         let keys: Vec<NoteKey> = self
@@ -160,7 +160,7 @@ impl Rule {
     }
 }
 
-/// What was read so far.
+/// The definitions that were read so far.
 #[derive(Default)]
 struct Reader {
     logs: Vec<PolicyLog>,

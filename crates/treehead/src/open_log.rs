@@ -8,6 +8,7 @@ use ledger::key_file::KeyOrigin;
 use ledger::store::{Store, TreeRow};
 use ledger::{Ledger, OpenError, Settings, SystemClock};
 use prometheus::Registry;
+use ring::rand::SystemRandom;
 use tlog::VerifyingKey;
 
 use crate::banner::History;
@@ -68,6 +69,7 @@ pub(crate) async fn open_or_create(
         cosigner: ed25519,
         witnessing: witnesses::witnessing(config)?,
         clock: Arc::new(SystemClock),
+        rng: SystemRandom::new(),
         metrics,
     };
     let ledger = Ledger::open(settings).await.map_err(|error| match error {

@@ -101,7 +101,7 @@ impl Rotation<'_> {
     /// nothing if `--next-key` names the file of another key than that run used, because that asks
     /// for another rotation. A file that would have to be created asks for none.
     async fn unreported(&self, store: &dyn Store, trees: &[TreeRow]) -> Outcome<Option<HeadRow>> {
-        let found = rotation::untold(store, trees).await;
+        let found = rotation::unreported(store, trees).await;
         let final_head = found.map_err(|error| self.database.failure(&error))?;
         let Some(named) = self.named_next_key() else {
             return Ok(final_head);
@@ -124,7 +124,7 @@ impl Rotation<'_> {
         next: &TreeRow,
     ) -> Outcome<()> {
         report(frozen, final_head, next)?;
-        let noted = rotation::told(store.as_ref(), next).await;
+        let noted = rotation::mark_reported(store.as_ref(), next).await;
         noted.map_err(|error| self.database.failure(&error))?;
         let tree = frozen.tree_id;
         match self.finish(store, frozen).await {
@@ -248,6 +248,7 @@ impl Rotation<'_> {
             cosigner: self.cosigner,
             witnessing: self.witnessing,
             clock: Arc::new(SystemClock),
+            rng: SystemRandom::new(),
             metrics: prometheus::Registry::new(),
         };
         let finished = rotation::finish(settings, frozen).await;

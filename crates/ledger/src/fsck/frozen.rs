@@ -1,5 +1,5 @@
-//! What holds of a frozen tree: its last head adds nothing, and once its last checkpoints are kept,
-//! they state that head and all its signed entry timestamps are stored.
+//! Checks of a frozen tree: its last head adds nothing. Once its last checkpoints are stored, they
+//! state that head, and all its signed entry timestamps are stored.
 
 use tlog::{Checkpoint, NoteKey};
 
@@ -9,7 +9,7 @@ use crate::heads::tile_set::describe;
 use crate::store::{FinalCheckpoint, StoreError, TreeState};
 
 impl Check<'_> {
-    /// `kept` was there before the first page was read.
+    /// Checks the end of a tree. `kept` was read before the first page.
     pub(super) async fn frozen(
         &mut self,
         tree: Option<&Tree>,
@@ -27,7 +27,7 @@ impl Check<'_> {
                 ));
                 return Ok(());
             }
-            // Frozen since this began.
+            // The tree was frozen after this fsck began.
             (TreeState::Active, Some(_)) => return Ok(()),
             (TreeState::Frozen, None) => {
                 self.report.add(

@@ -64,7 +64,7 @@ pub(crate) enum NotPublished {
     Stopping,
     /// The log waits for its witnesses.
     Waiting {
-        /// When to try again.
+        /// The time after which to try again.
         retry_after: Duration,
     },
 }

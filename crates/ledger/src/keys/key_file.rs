@@ -26,7 +26,7 @@ const MODE: u32 = 0o600;
 /// being read into memory.
 const MAX_BYTES: u64 = 16 * 1024;
 
-/// Where a key came from.
+/// The origin of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyOrigin {
     /// This call made it. It is durable.
@@ -46,7 +46,7 @@ pub enum KeyFileError {
     Io {
         /// Which file.
         path: PathBuf,
-        /// What happened.
+        /// The error of the system.
         error: io::Error,
     },
     /// Its permissions are too wide.
@@ -62,7 +62,7 @@ pub enum KeyFileError {
     Unusable {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of the file.
         why: String,
     },
     /// The random source failed.
@@ -81,7 +81,7 @@ pub fn read(
     Ok(key)
 }
 
-/// The same without the warning, for a file that is looked at time and again.
+/// Reads the key without the warning, for a file that is read time and again.
 pub(crate) fn read_again(
     path: &Path,
     algorithm: KeyAlgorithm,

@@ -13,7 +13,7 @@ use super::key_file;
 /// Key files that are read of one folder: a log that rotates twice a year has as many after 30
 /// years.
 const MAX_KEY_FILES: usize = 64;
-/// What a key file's name ends in.
+/// The extension of a key file.
 const EXTENSION: &str = "pem";
 
 /// Log keys, by log ID.

@@ -1,9 +1,9 @@
-//! Look-ups that share queries: while some are under way, those that come wait, and go together
-//! with the next query.
+//! Look-ups that share queries: keys that arrive while queries are under way wait, and the next query
+//! looks them up together.
 //!
-//! No timer: a look-up that comes alone goes alone and at once; where many come, queries grow by
-//! themselves. What one query costs a database beside its rows (a round trip, two wake-ups, a
-//! statement to bind and start) is then paid once for many.
+//! There is no timer. A key that arrives alone is looked up alone and at once; under load, queries
+//! grow by themselves. The fixed cost of a query (a round trip, two wake-ups, a statement to bind and
+//! start) is then paid once for many keys.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -16,50 +16,50 @@ use tokio::time::timeout;
 
 use crate::store::{StoreError, StoreResult};
 
-/// Look-ups of one query: of entries some 100 KB, a millisecond of a database's time.
+/// Keys of one query: for entries some 100 KB, a millisecond of a database's time.
 pub(crate) const MAX_TOGETHER: usize = 64;
 
 /// Queries of one kind under way at once. More than one, so that a query that waits for the disk
-/// holds up few; few, so that those that come meanwhile go together.
+/// delays few keys; few, so that keys that arrive meanwhile share a query.
 pub(crate) const MAX_UNDER_WAY: usize = 2;
 
-/// Longest wait for an answer: a query that the database gives up takes 10 s, and one turn may be
+/// Longest wait for an answer: a query that the database gives up takes 10 s, and another query may be
 /// before it. Then 503, not a queue behind a database that hangs.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// A kind of look-up.
 pub(crate) trait LookUp: Send + Sync + 'static {
-    /// What is looked up.
+    /// The key of one look-up.
     type Key: Clone + Send + Sync + 'static;
-    /// What is found.
+    /// The result of one look-up.
     type Answer: Send + 'static;
-    /// Look-ups of one query at most.
+    /// Most keys of one query.
     const TOGETHER: usize = MAX_TOGETHER;
 
-    /// One answer for each of `keys`, which are at most [`MAX_TOGETHER`], in their order. Each MUST
-    /// be what a query of that key alone would give. Fails with [`StoreError::Damaged`] or
-    /// [`StoreError::Data`] where one of them is the reason.
+    /// Returns one answer for each of `keys`, in their order; there are at most [`MAX_TOGETHER`].
+    /// Each answer MUST be the one that a query of that key alone would give. Fails with
+    /// [`StoreError::Damaged`] or [`StoreError::Data`] if one of the keys causes that.
     fn look_up(
         &self,
         keys: &[Self::Key],
     ) -> impl Future<Output = StoreResult<Vec<Self::Answer>>> + Send;
 }
 
-/// The look-ups of one kind.
+/// Batches the look-ups of one kind.
 pub(crate) struct Batched<L: LookUp> {
     shared: Arc<Shared<L>>,
 }
 
 struct Shared<L: LookUp> {
     look_up: L,
-    /// Look-ups of each query.
+    /// Observes the number of keys of each query.
     together: Histogram,
     queue: Mutex<Queue<L>>,
 }
 
 struct Queue<L: LookUp> {
     waiting: VecDeque<Waiter<L>>,
-    /// Tasks that make queries.
+    /// Workers that run.
     under_way: usize,
 }
 
@@ -83,29 +83,29 @@ impl<L: LookUp> Batched<L> {
         }
     }
 
-    /// Looks a key up in a query that begins after this call. A caller that goes away stops nobody
-    /// else.
+    /// Looks a key up in a query that begins after this call. A caller that goes away affects no
+    /// other.
     pub(crate) async fn get(&self, key: L::Key) -> StoreResult<L::Answer> {
         let (answer, answered) = oneshot::channel();
-        let is_one_more = {
+        let starts_worker = {
             let mut queue = self.shared.lock();
             queue.waiting.push_back(Waiter { key, answer });
-            let is_one_more = queue.under_way < MAX_UNDER_WAY;
-            queue.under_way += usize::from(is_one_more);
-            is_one_more
+            let starts_worker = queue.under_way < MAX_UNDER_WAY;
+            queue.under_way += usize::from(starts_worker);
+            starts_worker
         };
-        if is_one_more {
+        if starts_worker {
             tokio::spawn(
-                Turn {
+                Worker {
                     shared: Arc::clone(&self.shared),
-                    ends: Ends::Badly,
+                    end: End::Abnormal,
                 }
                 .run(),
             );
         }
         let lost = |_| {
             Err(StoreError::Unavailable(
-                "a look-up came to no end".to_owned(),
+                "a look-up ended without an answer".to_owned(),
             ))
         };
         match timeout(MAX_WAIT, answered).await {
@@ -124,16 +124,16 @@ impl<L: LookUp> Shared<L> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn serve(&self, waiters: Vec<Waiter<L>>) {
+    async fn answer_all(&self, waiters: Vec<Waiter<L>>) {
         let keys: Vec<L::Key> = waiters.iter().map(|waiter| waiter.key.clone()).collect();
         self.together.observe(keys.len() as f64);
         match self.look_up.look_up(&keys).await {
             Ok(answers) => {
                 for (waiter, answer) in waiters.into_iter().zip(answers) {
-                    waiter.tell(Ok(answer));
+                    waiter.reply(Ok(answer));
                 }
             }
-            // One of them is the reason, and fails alone.
+            // One of the keys causes it, and fails alone.
             Err(StoreError::Damaged(_) | StoreError::Data(_)) if waiters.len() > 1 => {
                 for waiter in waiters {
                     let answer = self
@@ -142,74 +142,74 @@ impl<L: LookUp> Shared<L> {
                         .await;
                     let missing =
                         || StoreError::Unavailable("a look-up was not answered".to_owned());
-                    waiter.tell(answer.and_then(|mut answers| answers.pop().ok_or_else(missing)));
+                    waiter.reply(answer.and_then(|mut answers| answers.pop().ok_or_else(missing)));
                 }
             }
             Err(error) => waiters
                 .into_iter()
-                .for_each(|waiter| waiter.tell(Err(error.clone()))),
+                .for_each(|waiter| waiter.reply(Err(error.clone()))),
         }
     }
 }
 
 impl<L: LookUp> Waiter<L> {
-    /// Tells who asked, unless it has gone.
-    fn tell(self, answer: StoreResult<L::Answer>) {
+    /// Sends the answer to the caller, unless it went away.
+    fn reply(self, answer: StoreResult<L::Answer>) {
         let _: Result<(), _> = self.answer.send(answer);
     }
 }
 
-/// One of the tasks that make queries, until nobody waits.
-struct Turn<L: LookUp> {
+/// A task that makes queries until no key waits.
+struct Worker<L: LookUp> {
     shared: Arc<Shared<L>>,
-    ends: Ends,
+    end: End,
 }
 
 #[derive(PartialEq, Eq)]
-enum Ends {
-    Well,
+enum End {
+    Normal,
     /// By a panic, or with the runtime.
-    Badly,
+    Abnormal,
 }
 
-impl<L: LookUp> Turn<L> {
+impl<L: LookUp> Worker<L> {
     async fn run(mut self) {
         loop {
-            // Whoever is about to ask does so before the next query begins, and goes along.
+            // Lets callers that are about to look up a key join the next query.
             tokio::task::yield_now().await;
             let Some(waiters) = self.next() else { return };
-            self.shared.serve(waiters).await;
+            self.shared.answer_all(waiters).await;
         }
     }
 
-    /// Those who go next; none ends the turn.
+    /// Returns the waiters of the next query; `None` ends the worker.
     fn next(&mut self) -> Option<Vec<Waiter<L>>> {
         let mut queue = self.shared.lock();
         let mut next = Vec::with_capacity(queue.waiting.len().min(L::TOGETHER));
         while next.len() < L::TOGETHER
             && let Some(waiter) = queue.waiting.pop_front()
         {
-            // Nobody looks up what nobody waits for any more.
+            // A key whose caller went away is not looked up.
             if !waiter.answer.is_closed() {
                 next.push(waiter);
             }
         }
         if next.is_empty() {
             queue.under_way -= 1;
-            self.ends = Ends::Well;
+            self.end = End::Normal;
             return None;
         }
         Some(next)
     }
 }
 
-impl<L: LookUp> Drop for Turn<L> {
+impl<L: LookUp> Drop for Worker<L> {
     fn drop(&mut self) {
-        if self.ends == Ends::Badly {
+        if self.end == End::Abnormal {
             let mut queue = self.shared.lock();
             queue.under_way -= 1;
             if queue.under_way == 0 {
-                // Else they would wait for the next one who comes.
+                // Otherwise they would wait until another key arrives.
                 queue.waiting.clear();
             }
         }
@@ -225,8 +225,8 @@ mod tests {
 
     use super::*;
 
-    /// Doubles numbers, a query for each permit; notes the keys of each query. 13 is damaged, 99 is
-    /// a bug, and at 50 and above the database is away.
+    /// Doubles numbers, one query for each permit, and notes the keys of each query. 13 is damaged, 99
+    /// panics, and from 50 on the database is unavailable.
     struct Doubles {
         permits: Arc<Semaphore>,
         queries: Queries,
@@ -268,14 +268,14 @@ mod tests {
         (Batched::new(look_up, together), permits, queries)
     }
 
-    /// Has the queries under way that may be, each of one key: 0, 1, ….
+    /// Starts as many queries as may be under way, each of one key: 0, 1, ….
     async fn busy(batched: &Batched<Doubles>) -> Vec<impl Future<Output = StoreResult<u64>>> {
         let mut first: Vec<_> = (0..MAX_UNDER_WAY as u64)
             .map(|key| Box::pin(batched.get(key)))
             .collect();
         for waiter in &mut first {
             assert!(poll!(waiter).is_pending());
-            // It waits for others once, and there are none.
+            // The worker yields once before its query.
             for _ in 0..3 {
                 tokio::task::yield_now().await;
             }
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_that_come_while_others_are_under_way_go_together() {
+    async fn keys_that_arrive_while_queries_are_under_way_share_one() {
         let (batched, permits, queries) = doubles();
         let first = busy(&batched).await;
         let mut others = pin!(join_all((20..30).map(|key| batched.get(key))));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_damaged_fails_alone() {
+    async fn a_damaged_row_fails_its_key_alone() {
         let (batched, permits, _) = doubles();
         let first = busy(&batched).await;
         let mut others = pin!(join_all([12, 13, 14].map(|key| batched.get(key))));
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_query_that_fails_fails_its_own_and_nobody_else() {
+    async fn a_failed_query_fails_only_its_own_keys() {
         let (batched, permits, _) = doubles();
         permits.add_permits(100);
         for key in [50, 99] {
@@ -345,14 +345,14 @@ mod tests {
             );
             assert_eq!(batched.get(3).await.unwrap(), 6, "after {key}");
         }
-        // A bug of every task that there may be leaves nobody waiting.
+        // A panic of all workers leaves no caller waiting.
         let answers = join_all((0..10).map(|_| batched.get(99))).await;
         assert!(answers.iter().all(Result::is_err));
         assert_eq!(batched.get(4).await.unwrap(), 8);
     }
 
     #[tokio::test]
-    async fn who_goes_away_stops_nobody_and_is_not_looked_up() {
+    async fn a_caller_that_goes_away_affects_no_other() {
         let (batched, permits, queries) = doubles();
         let first = busy(&batched).await;
         let mut gone = Box::pin(batched.get(21));

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::Shards;
 use super::active::Active;
 use super::finish::finish_patiently;
-use super::presence::Company;
+use super::presence::Neighbours;
 use super::shard::{Parts, Shard};
 use crate::heads::follow::PAUSE_AFTER_ERROR;
 use crate::heads::head::Head;
@@ -19,17 +19,17 @@ use crate::reading::entry::ReadError;
 use crate::store::{StoreError, TreeRow};
 use crate::tasks::Fatal;
 
-/// The task of a frozen tree, which returns when it is done.
-const FINISHING: &str = "what finishes a frozen tree";
+/// Name of the task of a frozen tree, which returns when the tree is finished.
+const FINISHING: &str = "the task that finishes a frozen tree";
 
 /// All shards of one log, and what opening another one needs.
 pub(crate) struct Log {
     pub(crate) parts: Parts,
     list: RwLock<Arc<ShardList>>,
-    /// Whoever holds it moves the log on to the next tree.
+    /// Held by the task that moves the log on to the next tree.
     moving: Mutex<()>,
-    pub(crate) company: Company,
-    /// All tasks end with it.
+    pub(crate) neighbours: Neighbours,
+    /// Cancelled when the log ends, and all its tasks with it.
     pub(crate) ended: CancellationToken,
 }
 
@@ -66,7 +66,7 @@ impl Log {
             parts,
             list: RwLock::new(Arc::new(list)),
             moving: Mutex::new(()),
-            company: Company::default(),
+            neighbours: Neighbours::default(),
             ended,
         });
         for shard in shards {
@@ -76,25 +76,25 @@ impl Log {
         Ok(log)
     }
 
-    /// The shards of this moment.
+    /// Returns the shards of this moment.
     pub(crate) fn list(&self) -> Arc<ShardList> {
         // The list is replaced whole, so a panic elsewhere does not spoil it.
         Arc::clone(&self.list.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The shard that takes entries.
+    /// Returns the shard that accepts entries.
     pub(crate) fn active(&self) -> Arc<Active> {
         Arc::clone(&self.list().active)
     }
 
-    /// The shard of this tree.
+    /// Returns the shard of this tree.
     pub(crate) fn shard_of(&self, tree: TreeId) -> Option<Arc<Shard>> {
         let list = self.list();
         let mut all = list.frozen.iter().chain([&list.active.shard]);
         all.find(|shard| shard.id() == tree).cloned()
     }
 
-    /// Published heads of all shards.
+    /// Returns the published heads of all shards.
     pub(crate) fn shards(&self) -> Shards {
         let list = self.list();
         Shards::new(
@@ -106,8 +106,8 @@ impl Log {
         )
     }
 
-    /// Leaves the tree `from`, which is frozen: opens the trees that came after it and writes to
-    /// the active one from now on. Done already if another task was faster.
+    /// Leaves the tree `from`, which is frozen: opens the later trees and writes to the active one
+    /// from now on. Does nothing if another task was faster.
     ///
     /// Dies here: nothing was changed that is not in the database.
     pub(crate) async fn move_on(self: &Arc<Self>, from: TreeId) -> Result<(), OpenError> {
@@ -187,10 +187,12 @@ impl Log {
             };
             log.ended.run_until_cancelled(moved).await;
         };
-        // Returns when it is done.
-        self.parts
-            .tasks
-            .spawn("what moves the log on to its next tree", || true, moves_on);
+        // It may return: it does once the log has moved on.
+        self.parts.tasks.spawn(
+            "the task that moves the log on to its next tree",
+            || true,
+            moves_on,
+        );
     }
 
     /// Finishes the shard that was active until now behind everything else; its publisher ends with

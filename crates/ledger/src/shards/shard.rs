@@ -58,7 +58,6 @@ pub(crate) struct Parts {
 impl Parts {
     /// Makes the parts that the settings of a log name.
     pub(crate) fn new(settings: Settings, name: &str) -> Result<Self, OpenError> {
-        let rng = SystemRandom::new();
         let Settings {
             store,
             keys,
@@ -66,6 +65,7 @@ impl Parts {
             cosigner,
             witnessing,
             clock,
+            rng,
             metrics,
             ..
         } = settings;

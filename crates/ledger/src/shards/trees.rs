@@ -61,7 +61,7 @@ pub async fn create_tree(
     Ok(store.create_tree(&row).await?)
 }
 
-/// Active trees, one per log.
+/// Returns the active trees, one per log.
 pub async fn active_trees(store: &dyn Store) -> Result<Vec<TreeRow>, StoreError> {
     Ok(store
         .trees()
@@ -71,7 +71,8 @@ pub async fn active_trees(store: &dyn Store) -> Result<Vec<TreeRow>, StoreError>
         .collect())
 }
 
-/// The active tree of the log of that name, or of the only log there is. None in an empty database.
+/// Returns the active tree of the log of that name, or of the only log there is; `None` in an empty
+/// database.
 pub async fn find_log(store: &dyn Store, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
     choose(active_trees(store).await?, name)
 }

@@ -31,7 +31,7 @@ pub trait Audit: Send + Sync {
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts>;
 }
 
-/// All that is stored of one entry, table by table, for fsck.
+/// Everything stored of one entry, table by table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
     /// Table `entry`.
@@ -42,7 +42,7 @@ pub struct AuditEntry {
     pub time: i64,
     /// Table `entry`.
     pub kind: String,
-    /// Table `body`; none where the row is missing.
+    /// Table `body`; `None` if the row is missing.
     pub body: Option<Vec<u8>>,
     /// Table `entry`: the full key texts.
     pub index_keys: Vec<String>,
@@ -60,7 +60,7 @@ pub struct AuditEntry {
     pub attestation: Option<Attestation>,
 }
 
-/// Row counts for fsck.
+/// Row counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuditCounts {
     /// Rows of `entry` below the size.
@@ -79,7 +79,7 @@ pub struct AuditCounts {
     pub beyond_newest_head: u64,
 }
 
-/// The rows of the hash tables that an entry calls for, still to be looked up.
+/// Returns the rows that the tables `leaf` and `index_key` must have for some entries.
 pub(crate) fn expected_rows(entries: &[AuditEntry]) -> StoreResult<(HashRows, HashRows)> {
     let (mut leaves, mut keys) = (HashRows::new(), HashRows::new());
     for entry in entries {
@@ -94,7 +94,7 @@ pub(crate) fn expected_rows(entries: &[AuditEntry]) -> StoreResult<(HashRows, Ha
     Ok((leaves, keys))
 }
 
-/// Puts rows that were found to the entries they belong to. `entries` MUST be ascending.
+/// Adds the rows that were found to their entries. `entries` MUST be ascending.
 pub(crate) fn assign_found(entries: &mut [AuditEntry], leaves: HashRows, keys: HashRows) {
     for (row, index) in leaves {
         if let Some(entry) = entry_at(entries, index) {
@@ -118,8 +118,8 @@ fn entry_at(entries: &mut [AuditEntry], index: i64) -> Option<&mut AuditEntry> {
     entries.get_mut(at)
 }
 
-/// The counts of the six tables of entries: rows below a size, and rows at or beyond the newest
-/// head's.
+/// Reads the counts of the six tables of entries. Each has rows below a size, and rows at or beyond
+/// the size of the newest head.
 pub(crate) fn counts_of(rows: &[(i64, i64)]) -> StoreResult<AuditCounts> {
     let &[
         entries,

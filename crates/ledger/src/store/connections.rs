@@ -15,26 +15,28 @@ use crate::TreeId;
 /// Every query that could show an entry takes the size below which leaf indexes may be shown.
 #[async_trait]
 pub trait Read: Send {
-    /// State and newest head of one moment, none if there is no such tree.
+    /// Returns the state and the newest head of one moment; `None` if there is no such tree.
     async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>>;
-    /// The newest head, none for an empty tree.
+    /// Returns the newest head; `None` for an empty tree.
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>>;
-    /// The newest publication, none for a tree that never had a witness policy.
+    /// Returns the newest publication; `None` for a tree that never had a witness policy.
     async fn newest_publication(&mut self, tree: TreeId) -> StoreResult<Option<PublicationRow>>;
-    /// Leaf hashes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
+    /// Returns the leaf hashes of `range`, at most 256. Fails with
+    /// [`StoreError::Damaged`](super::StoreError::Damaged) if one is missing.
     async fn leaf_hashes(&mut self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Hash>>;
-    /// Roots of the full tiles `range` of `level`, all of them or [`StoreError::Damaged`]. At most
-    /// 256.
+    /// Returns the roots of the full tiles `range` of `level`, at most 256. Fails with
+    /// [`StoreError::Damaged`](super::StoreError::Damaged) if one is missing.
     async fn tile_roots(
         &mut self,
         tree: TreeId,
         level: u8,
         range: Range<u64>,
     ) -> StoreResult<Vec<Hash>>;
-    /// The 256 hashes of each full tile asked for, in order, all of them or
-    /// [`StoreError::Damaged`].
+    /// Returns the 256 hashes of each of `tiles`, in order. Fails with
+    /// [`StoreError::Damaged`](super::StoreError::Damaged) if one is missing.
     async fn full_tiles(&mut self, tree: TreeId, tiles: &[TileId]) -> StoreResult<Vec<Vec<Hash>>>;
-    /// Which of these leaf hashes are stored below `size`, compared in full. Any order.
+    /// Returns those of the leaf hashes that are stored below `size`, in any order. Hashes are
+    /// compared in full.
     async fn find_leaves(
         &mut self,
         tree: TreeId,
@@ -56,18 +58,17 @@ pub(crate) enum TreeLock {
 /// The sequencer's own connection.
 #[async_trait]
 pub trait Writer: Read {
-    /// Commits a round in one statement (or one transaction) and returns its outcome.
+    /// Commits a round in one statement or one transaction, and returns its outcome.
     ///
     /// Dies before the database made it durable: nothing is stored. Dies after: all of it is
-    /// stored, and the caller learns that by looking its leaves up. Ends an exclusive section,
-    /// whatever the outcome, but for [`Commit::Duplicates`]: the rest of the round may follow in
-    /// the same section.
+    /// stored, and the caller learns that by looking its leaves up. Every outcome ends an exclusive
+    /// section except [`Commit::Duplicates`]: the rest of the round may follow in the same section.
     ///
-    /// MUST answer [`StoreError::UnknownOutcome`] whenever it cannot know. After any error the
-    /// writer is spent.
+    /// MUST return [`StoreError::UnknownOutcome`](super::StoreError::UnknownOutcome) whenever it
+    /// cannot know. After any error the writer cannot be used again.
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit>;
 
-    /// Enters an exclusive section: waits (bounded) for the tree's lock and keeps everybody else's
+    /// Enters an exclusive section: waits for the tree's lock, with a bound, and keeps all other
     /// rounds out until the next [`Writer::commit`] or [`Writer::abandon`]. Reads inside it see
     /// every round that was committed before.
     async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()>;
@@ -79,18 +80,18 @@ pub trait Writer: Read {
 /// A publisher's connection.
 #[async_trait]
 pub trait Publisher: Send {
-    /// Takes the right to publish heads of a tree, which one process at a time has; false, without
-    /// waiting, while another has it. It is given back by [`Publisher::release`], and when the
-    /// connection ends for whatever reason.
+    /// Takes the right to publish heads of a tree, which one process at a time has. Returns false,
+    /// without waiting, while another process has it. [`Publisher::release`] gives it back, and so
+    /// does any end of the connection.
     async fn claim(&mut self, tree: TreeId) -> StoreResult<bool>;
 
     /// Gives the right back.
     async fn release(&mut self, tree: TreeId) -> StoreResult<()>;
 
-    /// Stores a publication if the newest one is still the one of `prev_size`; false if it is not,
-    /// and then nothing is stored.
+    /// Stores a publication if the newest one is still the one of `prev_size`. Otherwise it stores
+    /// nothing and returns false.
     ///
-    /// Dies before the answer: it is stored or not, and [`Read::newest_publication`] tells. After
-    /// any error the connection is spent.
+    /// Dies before the answer: it is stored or not, as [`Read::newest_publication`] shows. After
+    /// any error the connection cannot be used again.
     async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool>;
 }

@@ -1,4 +1,5 @@
-//! How both backends write what SQL has no type for, and check what they read back.
+//! Values that SQL has no type for: how both backends write them, and check them when they are
+//! read.
 
 use tlog::{FullTile, Hash, TILE_WIDTH, TileId};
 
@@ -7,7 +8,7 @@ use super::numbers::to_sql;
 use super::rows::{KeyRole, Round, TreeState};
 use crate::Apis;
 
-/// A hash column.
+/// Reads a hash column.
 pub(crate) fn hash(bytes: &[u8], column: &str) -> StoreResult<Hash> {
     let bytes = bytes
         .try_into()
@@ -15,7 +16,7 @@ pub(crate) fn hash(bytes: &[u8], column: &str) -> StoreResult<Hash> {
     Ok(Hash(bytes))
 }
 
-/// Log IDs as one value.
+/// Packs log IDs into one value.
 pub(crate) fn pack_log_ids(log_ids: &[Hash]) -> Vec<u8> {
     log_ids.iter().flat_map(|log_id| log_id.0).collect()
 }
@@ -31,7 +32,7 @@ pub(crate) fn unpack_log_ids(bytes: &[u8]) -> StoreResult<Vec<Hash>> {
     }
 }
 
-/// The 256 hashes of a tile as one value.
+/// Packs the 256 hashes of a tile into one value.
 pub(crate) fn pack_hashes(hashes: &[Hash]) -> StoreResult<Vec<u8>> {
     if hashes.len() != TILE_WIDTH {
         return Err(StoreError::Data(format!(
@@ -55,7 +56,7 @@ pub(crate) fn unpack_hashes(bytes: &[u8], tile: TileId) -> StoreResult<Vec<Hash>
     Ok(hashes.iter().copied().map(Hash).collect())
 }
 
-/// How errors name a row of `tile`.
+/// Returns the name of a row of `tile` in errors.
 pub(crate) fn tile_name(tile: TileId) -> String {
     format!("tile level {} index {}", tile.level, tile.index)
 }

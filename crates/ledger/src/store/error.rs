@@ -18,7 +18,7 @@ pub enum StoreError {
     /// A serialization failure or deadlock: nothing was stored, the same round may be tried again.
     #[error("transaction conflict: {0}")]
     Conflict(String),
-    /// What is stored breaks an invariant.
+    /// Stored data breaks an invariant.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
     /// The schema is unknown to this release, or another database than expected answered.

@@ -4,8 +4,8 @@ use super::error::StoreResult;
 use super::packed_keys::{pack_keys, unpack_keys};
 use crate::IndexKeyHash;
 
-/// Index keys in the form of their columns: made where an entry is proposed, on any core, so that a
-/// round has only to gather.
+/// Index keys in the form of their columns. They are made in the task of each request, on any core,
+/// so that a round only collects them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IndexKeys {
     packed: Vec<u8>,
@@ -13,7 +13,8 @@ pub struct IndexKeys {
 }
 
 impl IndexKeys {
-    /// Of full texts, lower-cased and distinct. They may hold any character, U+0000 too.
+    /// Packs and hashes full texts, which are lower-cased and distinct. They may contain any
+    /// character, even U+0000.
     pub fn of<T: AsRef<str>>(texts: &[T]) -> Self {
         Self {
             packed: pack_keys(texts),
@@ -21,23 +22,23 @@ impl IndexKeys {
         }
     }
 
-    /// The full texts.
+    /// Returns the full texts.
     pub fn texts(&self) -> StoreResult<Vec<String>> {
         unpack_keys(&self.packed, 0)
     }
 
-    /// The full texts as one value of bytes.
+    /// Returns the full texts as one value of bytes.
     pub fn packed(&self) -> &[u8] {
         &self.packed
     }
 
-    /// Their distinct hashes, ascending.
+    /// Returns their distinct hashes, ascending.
     pub fn hashes(&self) -> &[IndexKeyHash] {
         &self.hashes
     }
 }
 
-/// The distinct hashes of some keys, ascending.
+/// Returns the distinct hashes of some keys, ascending.
 pub(crate) fn key_hashes<T: AsRef<str>>(keys: &[T]) -> Vec<IndexKeyHash> {
     let mut hashes: Vec<IndexKeyHash> = keys
         .iter()

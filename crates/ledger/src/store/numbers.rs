@@ -6,17 +6,17 @@ use tlog::TreeSize;
 
 use super::error::{StoreError, StoreResult};
 
-/// A size, index or id as SQL keeps it: both databases know signed 64-bit integers only.
+/// Converts a size, index or ID to an integer of SQL.
 pub(crate) fn to_sql(value: u64) -> StoreResult<i64> {
     i64::try_from(value).map_err(|_| StoreError::Data(format!("{value} does not fit in 63 bits")))
 }
 
-/// The other way round; `column` names what is damaged.
+/// Converts an integer of SQL back. `column` is named in the error.
 pub(crate) fn from_sql(value: i64, column: &str) -> StoreResult<u64> {
     u64::try_from(value).map_err(|_| StoreError::Damaged(format!("{column} is {value}")))
 }
 
-/// `publication.prev_size`: -1 stands for none.
+/// Converts `publication.prev_size`, where -1 stands for `None`.
 pub(crate) fn prev_size_to_sql(prev_size: Option<TreeSize>) -> StoreResult<i64> {
     prev_size.map_or(Ok(-1), |size| to_sql(size.0))
 }

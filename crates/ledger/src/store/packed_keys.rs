@@ -1,10 +1,10 @@
-//! The index keys of an entry as the one value in which they are stored.
+//! The index keys of an entry, packed into the one value in which they are stored.
 
 use super::error::{StoreError, StoreResult};
 use super::search::Condition;
 
-/// Key texts as bytes: client text is never text to the database (it may hold U+0000) and never
-/// indexed as such (it may be longer than a page).
+/// Packs key texts into bytes. A client's text is never text to the database, because it may
+/// contain U+0000, and is never indexed, because it may be longer than a page.
 ///
 /// Most keys are digests in hexadecimal, which as bytes are half as long, so that an eighth more
 /// entries fit on a page. After [`PACKED_FORM`] each key is two parts behind their lengths
@@ -33,10 +33,10 @@ pub(crate) fn pack_keys<T: AsRef<str>>(keys: &[T]) -> Vec<u8> {
 /// First byte of packed keys, so that another form can be told from this one.
 const PACKED_FORM: u8 = 1;
 
-/// What most digests among the keys follow.
+/// The text before most digests among the keys.
 const FREQUENT_TEXT: &str = "sha256:";
 
-/// A text, and the lower-case hexadecimal digits at its end, in pairs.
+/// Splits a key into a text and the pairs of lower-case hexadecimal digits at its end.
 fn split_digits(key: &str) -> (&str, &str) {
     let digits = key
         .bytes()
@@ -54,7 +54,7 @@ fn push_length(packed: &mut Vec<u8>, mut length: usize) {
     packed.push(length as u8);
 }
 
-/// A length, and what follows it.
+/// Splits off a length.
 fn split_length(packed: &[u8]) -> Option<(usize, &[u8])> {
     let mut length = 0;
     for (place, byte) in packed.iter().enumerate().take(LENGTH_BYTES) {
@@ -66,10 +66,10 @@ fn split_length(packed: &[u8]) -> Option<(usize, &[u8])> {
     None
 }
 
-/// Bytes of the longest length: 35 bits, no key comes near.
+/// Bytes of the longest length: 35 bits, far more than any key.
 const LENGTH_BYTES: usize = 5;
 
-/// One of packed keys: a text, and bytes that follow it in lower-case hexadecimal.
+/// A packed key: a text, and bytes that follow it in lower-case hexadecimal.
 struct PackedKey<'p> {
     text: &'p str,
     bytes: &'p [u8],
@@ -82,7 +82,7 @@ impl PackedKey<'_> {
         key
     }
 
-    /// Whether it is this text. A search compares thousands, so nothing is unpacked for it.
+    /// Returns whether it is this text. A search compares thousands, so nothing is unpacked.
     fn is(&self, key: &str) -> bool {
         let digits = key
             .strip_prefix(self.text)
@@ -95,13 +95,13 @@ impl PackedKey<'_> {
     }
 }
 
-/// The keys in a stored value.
+/// Splits a stored value into its keys.
 fn packed_keys(packed: &[u8], leaf_index: u64) -> StoreResult<Vec<PackedKey<'_>>> {
     split_keys(packed)
         .ok_or_else(|| StoreError::Damaged(format!("entry.index_keys of leaf index {leaf_index}")))
 }
 
-/// The same; none where the value is damaged.
+/// Splits a stored value into its keys; `None` if it is damaged.
 fn split_keys(packed: &[u8]) -> Option<Vec<PackedKey<'_>>> {
     let (&PACKED_FORM, mut rest) = packed.split_first()? else {
         return None;
@@ -115,13 +115,13 @@ fn split_keys(packed: &[u8]) -> Option<Vec<PackedKey<'_>>> {
     Some(keys)
 }
 
-/// The texts in a stored value.
+/// Returns the texts in a stored value.
 pub(crate) fn unpack_keys(packed: &[u8], leaf_index: u64) -> StoreResult<Vec<String>> {
     let keys = packed_keys(packed, leaf_index)?;
     Ok(keys.iter().map(PackedKey::to_text).collect())
 }
 
-/// The first key, and what follows it.
+/// Splits off the first key; `None` if it is damaged.
 fn split_key(packed: &[u8]) -> Option<(PackedKey<'_>, &[u8])> {
     let (text, rest) = match split_length(packed)? {
         (0, rest) => (FREQUENT_TEXT, rest),
@@ -135,8 +135,7 @@ fn split_key(packed: &[u8]) -> Option<(PackedKey<'_>, &[u8])> {
     Some((PackedKey { text, bytes }, rest))
 }
 
-/// Whether an entry with these packed keys has one of the texts of each condition that asks for
-/// keys.
+/// Returns whether an entry with these packed keys has one of the texts of each condition on keys.
 pub(crate) fn meets(packed: &[u8], conditions: &[Condition], leaf_index: u64) -> StoreResult<bool> {
     let keys = packed_keys(packed, leaf_index)?;
     Ok(conditions.iter().all(|condition| match condition {

@@ -1,4 +1,4 @@
-//! Rows as both databases hand them out, and their way into the contract's types.
+//! Rows as both databases return them, and their conversion to the types of the contract.
 
 use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
@@ -23,7 +23,7 @@ pub(crate) struct HeadRecord {
 }
 
 impl HeadRecord {
-    /// From columns of an outer join.
+    /// Makes a record from the columns of an outer join.
     pub(crate) fn of_columns(
         prev_size: Option<i64>,
         size: Option<i64>,
@@ -248,16 +248,16 @@ pub(crate) struct FoundRecord {
     index_keys: Vec<u8>,
 }
 
-/// The same, of one of several searches.
+/// A row that one of several searches found.
 #[derive(FromRow)]
 pub(crate) struct PlacedRecord {
-    /// Which, from 1.
+    /// Number of the search, from 1.
     pub(crate) place: i64,
     #[sqlx(flatten)]
     pub(crate) found: FoundRecord,
 }
 
-/// The entries of rows, but for those whose key texts do not meet `conditions`.
+/// Returns the entries of rows, without those whose key texts do not meet `conditions`.
 pub(crate) fn into_found(
     rows: Vec<FoundRecord>,
     conditions: &[Condition],
@@ -280,7 +280,7 @@ pub(crate) fn into_found(
     Ok(entries)
 }
 
-/// The page that all rows of a key in its range, or the newest `limit` of them, make.
+/// Returns the page of a key from its rows in the range: all of them, or the newest `limit`.
 pub(crate) fn key_page(rows: Vec<FoundRecord>, query: &KeyQuery, limit: u32) -> StoreResult<Page> {
     let last = rows
         .last()

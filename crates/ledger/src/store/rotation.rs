@@ -16,24 +16,24 @@ use crate::TreeId;
 pub struct Standing {
     /// Whether the tree takes entries.
     pub state: TreeState,
-    /// The newest head, none for a tree that never had one.
+    /// The newest head; `None` for an empty tree.
     pub head: Option<HeadRow>,
 }
 
-/// A server that showed that it lives.
+/// The row of a server that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerRow {
     /// Random, one per process.
     pub server_id: String,
     /// The log that it serves.
     pub name: String,
-    /// Where it is, for people.
+    /// Host and process, for people.
     pub place: String,
     /// Log IDs of all keys that it holds.
     pub log_ids: Vec<Hash>,
 }
 
-/// The last texts of a frozen tree.
+/// The last checkpoints of a frozen tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FinalCheckpoint {
     /// The v1 signed note.
@@ -52,26 +52,26 @@ pub enum Freeze {
     Refused,
 }
 
-/// What rotation asks of a database.
+/// The queries of a rotation.
 #[async_trait]
 pub trait Rotation: Send + Sync {
     /// Registers the log key of the tree that the next rotation of log `name` opens, in place of
-    /// one registered before. False, and nothing is stored, if it is the key of a tree already:
-    /// that is decided where it is stored, since a rotation that another run has finished meanwhile
-    /// MUST NOT look as if nobody had been told of it.
+    /// one that was registered before. If it is the key of a tree already, nothing is stored and it
+    /// returns false. The database decides that, because a rotation that another run has finished
+    /// meanwhile MUST NOT look as if it had not been reported.
     async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool>;
-    /// The registered key. Once a rotation has opened the tree of this key, it stays registered
-    /// until it is forgotten.
+    /// Returns the registered key. It stays registered after a rotation opened its tree, until it
+    /// is removed.
     async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>>;
-    /// Forgets the registered key if it is this one.
+    /// Removes the registered key if it is this one.
     async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()>;
 
-    /// Notes that a server lives now, by the database's clock.
+    /// Stores or renews the row of a server, by the database's clock.
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()>;
-    /// Forgets a server that ends.
+    /// Removes the row of a server that stops.
     async fn forget_server(&self, server_id: &str) -> StoreResult<()>;
-    /// Servers of log `name` that were noted within `age`, by ID. Forgets those of any log that
-    /// were not for much longer.
+    /// Returns the servers of log `name` whose rows are not older than `age`, by ID. Removes rows
+    /// of any log that are much older.
     async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>>;
 
     /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state
@@ -81,19 +81,19 @@ pub trait Rotation: Send + Sync {
     /// unless its last head is of a later time (a round that committed while this waited for the
     /// lock): then that is.
     ///
-    /// Once it is durable no round of `tree` commits, however old the snapshot that it decides on:
-    /// it would need the same place.
+    /// Once it is durable no round of `tree` commits, however old its snapshot is, because the
+    /// round would need the same place.
     ///
-    /// Dies before the answer: all of it is there or nothing; the trees say which. Fails with
-    /// [`super::StoreError::Data`] where an origin is taken.
+    /// Dies before the answer: all of it is stored or nothing, as the trees show. Fails with
+    /// [`super::StoreError::Data`] if another tree has an origin of `next`.
     async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze>;
 
-    /// Leaf indexes in `range` that have no stored signed entry timestamp, ascending. At most 1,024
-    /// are looked at.
+    /// Returns the leaf indexes in `range` that have no stored signed entry timestamp, ascending.
+    /// It looks at 1,024 at most.
     async fn unsigned(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<LeafIndex>>;
-    /// Keeps the last checkpoints of a frozen tree; the first ones kept count. MUST be called only
-    /// once all signed entry timestamps are stored.
+    /// Stores the last checkpoints of a frozen tree; the first ones that are stored count. MUST be
+    /// called only once all signed entry timestamps are stored.
     async fn keep_final(&self, tree: TreeId, last: &FinalCheckpoint) -> StoreResult<()>;
-    /// The last checkpoints of a frozen tree, once they are kept.
+    /// Returns the last checkpoints of a frozen tree, once they are stored.
     async fn final_checkpoint(&self, tree: TreeId) -> StoreResult<Option<FinalCheckpoint>>;
 }

@@ -7,8 +7,7 @@ use tlog::{FullTile, Hash, LeafIndex, TreeSize};
 use super::index_keys::IndexKeys;
 use crate::{Apis, TreeId};
 
-/// A tree as the transaction that created it stored it. None of this ever changes, except `state`
-/// and `frozen_at` (at rotation).
+/// A stored tree. Nothing of it ever changes, except `state` and `frozen_at` at a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeRow {
     /// Identity of the tree, 1 ..= i64::MAX.
@@ -21,39 +20,40 @@ pub struct TreeRow {
     pub origin_v2: String,
     /// Sum of the lengths of all earlier shards of this log.
     pub first_log_index: u64,
-    /// Largest leaf in bytes that this tree takes.
+    /// Largest leaf that this tree accepts, in bytes.
     pub max_leaf_bytes: u32,
-    /// The APIs by which it takes entries.
+    /// The APIs through which it accepts entries.
     pub apis: Apis,
-    /// Whether the tree still takes entries.
+    /// Whether the tree still accepts entries.
     pub state: TreeState,
-    /// When the tree was made, Unix seconds: its key signs nothing before.
+    /// Time of creation, Unix seconds. The key of the tree signs nothing earlier.
     pub created_at: i64,
-    /// When the tree stopped taking entries, Unix seconds; set together with [`TreeState::Frozen`].
+    /// Time at which the tree stopped accepting entries, Unix seconds. Set together with
+    /// [`TreeState::Frozen`].
     pub frozen_at: Option<i64>,
     /// DER SubjectPublicKeyInfo of each key with its role.
     pub keys: Vec<KeyRow>,
 }
 
-/// Whether a tree takes entries.
+/// Whether a tree accepts entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TreeState {
-    /// Takes entries.
+    /// It accepts entries.
     Active,
-    /// Rotated out; read only for ever.
+    /// It was rotated out, and is read-only for ever.
     Frozen,
 }
 
 /// A public key of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRow {
-    /// What it signs.
+    /// The use of the key.
     pub role: KeyRole,
     /// DER SubjectPublicKeyInfo.
     pub spki: Vec<u8>,
 }
 
-/// What a key of a tree signs.
+/// The use of a key of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRole {
     /// ECDSA P-256: both checkpoint texts and the signed entry timestamps.
@@ -77,7 +77,7 @@ pub struct HeadRow {
 }
 
 impl HeadRow {
-    /// The last head of a tree that is frozen after `newest`: it adds nothing.
+    /// Returns the last head of a tree that is frozen after `newest`. It adds nothing.
     pub(crate) fn last_after(newest: Option<Self>) -> Self {
         match newest {
             Some(newest) => Self {
@@ -98,7 +98,7 @@ impl HeadRow {
 /// larger than the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicationRow {
-    /// Size of the publication before this one; none for the first.
+    /// Size of the publication before this one; `None` for the first.
     pub prev_size: Option<TreeSize>,
     /// Size of this one.
     pub size: TreeSize,
@@ -119,7 +119,7 @@ pub struct EntryRow {
     pub kind: String,
     /// The leaf bytes.
     pub body: Vec<u8>,
-    /// What it is found by.
+    /// The keys under which a search finds it.
     pub index_keys: IndexKeys,
     /// An attestation to keep beside the entry.
     pub attestation: Option<Attestation>,
@@ -135,7 +135,7 @@ pub struct Attestation {
 }
 
 impl Attestation {
-    /// Whether a policy had its bytes erased: then its row is still there.
+    /// Returns whether the bytes were erased on purpose. Their row stays.
     pub(crate) fn is_erased(&self) -> bool {
         self.data.is_empty()
     }
@@ -144,7 +144,7 @@ impl Attestation {
 /// A signed entry timestamp to be stored; the first one stored for a leaf index wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampRow {
-    /// Whose.
+    /// The entry that it belongs to.
     pub leaf_index: LeafIndex,
     /// Signature bytes (ASN.1 DER for ECDSA).
     pub signature: Arc<[u8]>,
@@ -181,7 +181,7 @@ pub enum Commit {
     /// The round follows the newest stored head, but these of its leaves are stored below that.
     /// Nothing was stored.
     Duplicates(Vec<EntryRef>),
-    /// The newest stored head is not `head.prev_size` with `prev_root`, or somebody holds the
+    /// The newest stored head is not `head.prev_size` with `prev_root`, or another server holds the
     /// tree's lock. Nothing was stored.
     LostRace,
     /// Database and local clock differ by this many milliseconds (> `MAX_CLOCK_SKEW_MILLIS`).
@@ -191,7 +191,7 @@ pub enum Commit {
     NotOurs,
 }
 
-/// No round commits while database and local clock differ by more (design §4, step 9).
+/// No round commits while the clocks of the database and of this server differ by more.
 pub const MAX_CLOCK_SKEW_MILLIS: i64 = 2_000;
 
 /// A stored entry as reads return it.
@@ -207,15 +207,15 @@ pub struct StoredEntry {
     pub kind: String,
     /// The leaf bytes.
     pub body: Vec<u8>,
-    /// Stored signed entry timestamp, where one is.
+    /// The stored signed entry timestamp, if there is one.
     pub signed_entry_timestamp: Option<Vec<u8>>,
     /// Whether it was stored with an attestation.
     pub attested: bool,
-    /// Stored attestation, where one is. One that was erased has no data.
+    /// The stored attestation, if there is one. An erased one has no data.
     pub attestation: Option<Attestation>,
 }
 
-/// Where an entry is, without its bytes.
+/// The place and hash of an entry, without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryRef {
     /// Position in its tree.

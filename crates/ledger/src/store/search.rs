@@ -1,9 +1,10 @@
-//! What a search asks a database for, and the walk that answers it a bounded piece at a time.
+//! Searches: the queries that a database answers, and the walk that puts them together in bounded
+//! pieces.
 //!
-//! A database lists the newest entries that meet one condition, and says which of some entries meet
-//! another one; both come from an index alone. The walk goes along the condition that is the rarest
-//! where it begins, looks its entries up under the other conditions, and stops at its bound: what
-//! it costs depends on the bound, not on the size of the log.
+//! A database lists the newest entries that meet one condition, and filters a list of entries by
+//! another condition. Both queries read an index alone. The walk follows the condition that is the
+//! rarest where it begins, looks its entries up under the other conditions, and stops at its bound.
+//! So its cost depends on the bound, not on the size of the log.
 
 use std::cmp::Reverse;
 use std::ops::Range;
@@ -15,31 +16,31 @@ use tokio::time::Instant;
 use super::error::StoreResult;
 use crate::TreeId;
 
-/// Connections that only searches use. A search has one of them at a time, so that so many run at
-/// once and nothing else waits for them. Two or three keep a small database busy, and a search of
-/// another statement is never far behind.
+/// Connections that only searches use, so that nothing else waits for a search. Each search uses
+/// one at a time, so this is also the number of searches that run at once. Two or three keep a
+/// small database busy.
 pub const SEARCH_CONNECTIONS: u32 = 3;
 
-/// Rows of each condition that a walk reads to find the one to go along, and the first candidates
-/// of that one. Fewer where looking them up under all the others would take more than half of what
-/// a call may do.
+/// Rows of each condition that a walk reads to find the rarest, which are also its first
+/// candidates. A walk reads fewer if looking them up under all other conditions would take more
+/// than half of the bound of a call.
 const PROBE: u32 = 128;
 
-/// And no fewer than these.
+/// The least number of those rows.
 const LEAST_PROBE: u32 = 16;
 
-/// Candidates grow by this from piece to piece: a walk that finds enough at once looks at few, one
-/// that finds nothing soon makes few statements.
+/// Factor by which the candidates grow from step to step: a walk that finds enough at once looks at
+/// few, and a walk that finds nothing soon makes few statements.
 const GROWTH: u32 = 4;
 
-/// Look-ups that a statement costs beside its rows, about (100 µs).
+/// The fixed cost of a statement, about 100 µs, in look-ups.
 const STATEMENT_LOOK_UPS: u32 = 64;
 
 /// Entries that one statement reads. It takes some 0.8 ms, and two seconds on a disk that takes 8 ms
 /// for each read.
 const FOUND_AT_ONCE: usize = 256;
 
-/// Something that an entry has to be. A list without texts is met by no entry.
+/// A condition on an entry. No entry meets an empty list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// One of these texts, each lower-cased, is among its index keys.
@@ -57,18 +58,18 @@ impl Condition {
     }
 }
 
-/// What is looked for in one tree.
+/// A search in one tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query<'q> {
-    /// All of these have to be met. None of them means any entry.
+    /// An entry must meet all of these. Every entry meets an empty list.
     pub conditions: &'q [Condition],
-    /// Leaf indexes to look at.
+    /// Leaf indexes to search.
     pub range: Range<u64>,
     /// Most entries to return, at least 1.
     pub limit: u32,
 }
 
-/// What one call of [`search`] may cost before it returns what it has.
+/// The cost after which a call of [`search`] returns the hits that it has.
 #[derive(Clone, Copy, Debug)]
 pub struct Bound {
     /// Entries looked up under one text of a condition, some 1.5 µs each. A call makes at least one
@@ -84,17 +85,17 @@ pub struct Bound {
 pub struct KeyQuery {
     /// Lower-cased.
     pub key: String,
-    /// Leaf indexes to look at.
+    /// Leaf indexes to search.
     pub range: Range<u64>,
 }
 
 /// A part of the hits, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Entries that are what was looked for.
+    /// Entries that the query looks for.
     pub entries: Vec<FoundEntry>,
-    /// All hits from this leaf index on, below the end of the range, are in `entries`. At the start
-    /// of the range, the search is at its end; else it goes on below this index.
+    /// All hits from this leaf index to the end of the range are in `entries`. At the start of the
+    /// range the search is complete; otherwise it continues below this index.
     pub down_to: u64,
 }
 
@@ -115,8 +116,8 @@ pub struct FoundEntry {
 /// are compared by their hashes unless it says otherwise.
 #[async_trait]
 pub trait Search: Send + Sync {
-    /// Leaf indexes in `range` of the newest entries that meet `condition`, newest first, at most
-    /// `limit`.
+    /// Returns the leaf indexes in `range` of the newest entries that meet `condition`, newest
+    /// first, at most `limit`.
     async fn newest(
         &self,
         tree: TreeId,
@@ -124,36 +125,36 @@ pub trait Search: Send + Sync {
         range: Range<u64>,
         limit: u32,
     ) -> StoreResult<Vec<u64>>;
-    /// Those of `indexes` whose entries meet `condition`, in their order.
+    /// Returns those of `indexes` whose entries meet `condition`, in their order.
     async fn meeting(
         &self,
         tree: TreeId,
         condition: &Condition,
         indexes: &[u64],
     ) -> StoreResult<Vec<u64>>;
-    /// The entries at `indexes`, in any order; those whose full key texts do not meet `conditions`
-    /// are left out. Kinds are not compared.
+    /// Returns the entries at `indexes`, in any order, without those whose full key texts do not
+    /// meet `conditions`. Kinds are not compared.
     async fn found(
         &self,
         tree: TreeId,
         indexes: &[u64],
         conditions: &[Condition],
     ) -> StoreResult<Vec<FoundEntry>>;
-    /// For each of `queries`, at most 64, the page that [`search`] gives for this key alone with
-    /// this limit. One round trip where the database is not in this process.
+    /// Returns for each of `queries`, at most 64, the page that [`search`] returns for this key
+    /// alone with this limit. One round trip if the database is not in this process.
     async fn search_each(
         &self,
         tree: TreeId,
         queries: &[KeyQuery],
         limit: u32,
     ) -> StoreResult<Vec<Page>>;
-    /// The first leaf index below `size` whose entry was integrated at `time` (Unix seconds) or
-    /// later; `size` if there is none.
+    /// Returns the first leaf index below `size` whose entry was integrated at `time` (Unix
+    /// seconds) or later; `size` if there is no such entry.
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
 }
 
-/// Some of the entries that `query` looks for, newest first. A call that is not at the end leads
-/// on: [`Page::down_to`] is below the end of the range. Hits are compared with the full key texts.
+/// Returns some of the entries that `query` looks for, newest first. Every call makes progress:
+/// [`Page::down_to`] is below the end of the range. Hits are compared with the full key texts.
 pub async fn search(
     store: &dyn Search,
     tree: TreeId,
@@ -187,14 +188,14 @@ pub async fn search(
     }
 }
 
-/// Entries that were read, and the index after which there was no time for more.
+/// Entries that were read, and the index at which the time was over.
 struct ReadFound {
     entries: Vec<FoundEntry>,
     stopped_at: Option<u64>,
 }
 
-/// Reads the entries at these indexes, the newest first. An entry that has a key's hash and not its
-/// text is left out. No further statement begins after `until`.
+/// Reads the entries at these indexes, the newest first, without those that have the hash of a key
+/// but not its text. No further statement begins after `until`.
 async fn read_found(
     store: &dyn Search,
     tree: TreeId,
@@ -219,13 +220,13 @@ async fn read_found(
     })
 }
 
-/// A way down the entries of one condition.
+/// A walk down the entries of one condition.
 struct Walk<'q> {
     store: &'q dyn Search,
     tree: TreeId,
-    /// The condition whose entries are the candidates; none where any entry is one.
+    /// The condition whose entries are the candidates; `None` if every entry is one.
     along: Option<&'q Condition>,
-    /// The other ones, the most selective first as far as that is known.
+    /// The other conditions, the most selective first as far as that is known.
     others: Vec<&'q Condition>,
     /// Candidates of the next step.
     size: u32,
@@ -233,7 +234,7 @@ struct Walk<'q> {
     first: Option<Step>,
 }
 
-/// Texts of some conditions, at least 1.
+/// Returns the number of texts of some conditions, at least 1.
 fn texts_of<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> u32 {
     let texts: usize = conditions
         .into_iter()
@@ -242,15 +243,15 @@ fn texts_of<'c>(conditions: impl IntoIterator<Item = &'c Condition>) -> u32 {
     u32::try_from(texts.max(1)).unwrap_or(u32::MAX)
 }
 
-/// A piece of a walk.
+/// One step of a walk.
 struct Step {
-    /// Newest first. All that are in the range, from `down_to` on.
+    /// All candidates of the range from `down_to` on, newest first.
     candidates: Vec<u64>,
     down_to: u64,
 }
 
 impl Step {
-    /// Of a list that was to have at most `size` indexes of `range`.
+    /// Makes a step of a list of at most `size` indexes of `range`.
     fn of(candidates: Vec<u64>, range: &Range<u64>, size: u32) -> Self {
         let last = candidates
             .last()
@@ -264,7 +265,7 @@ impl Step {
 }
 
 impl<'q> Walk<'q> {
-    /// Chooses the condition that leads down furthest with the same number of entries.
+    /// Begins with the condition whose newest entries, of the same number, reach down furthest.
     async fn begin(
         store: &'q dyn Search,
         tree: TreeId,
@@ -305,8 +306,7 @@ impl<'q> Walk<'q> {
         Ok(walk)
     }
 
-    /// The next candidates in `range`, of which those remain that meet the other conditions as
-    /// well.
+    /// Returns the next candidates in `range` that meet the other conditions as well.
     async fn step(&mut self, range: Range<u64>, left: &mut u32) -> StoreResult<Step> {
         let mut step = match self.first.take() {
             Some(first) => first,
@@ -326,7 +326,8 @@ impl<'q> Walk<'q> {
                 .meeting(self.tree, other, &step.candidates)
                 .await?;
             if step.candidates.is_empty() {
-                // Asked first from now on, it spares the others.
+                // The condition that no candidate meets is asked first from now on, which spares
+                // the others.
                 self.others[..=place].rotate_right(1);
             }
         }

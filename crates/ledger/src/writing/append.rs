@@ -53,23 +53,24 @@ pub enum Appended {
     Duplicate(LoggedEntry),
 }
 
-/// Why an entry was not appended. Nothing is stored unless it says that this is unknown.
+/// The reason why an entry was not appended. Nothing is stored unless the variant says that this is
+/// unknown.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {
     /// The queue is full, and stayed so for as long as an entry waits. 503 with `Retry-After`.
     #[error("the log is busy")]
     Busy {
-        /// When to try again.
+        /// The time after which to try again.
         retry_after: Duration,
     },
     /// The log waits for its witnesses; the entry may be stored, and a retry of the same entry is
     /// safe. 503 with `Retry-After`.
     #[error("the log waits for its witnesses")]
     Unpublished {
-        /// When to try again.
+        /// The time after which to try again.
         retry_after: Duration,
     },
-    /// The leaf bytes are larger than this tree takes. 400.
+    /// The leaf bytes are larger than this tree accepts. 400.
     #[error("the entry has {got} bytes, this log takes at most {limit}")]
     LeafTooLarge {
         /// Its size.
@@ -95,12 +96,12 @@ pub enum AppendError {
     Stopping,
 }
 
-/// Why a submission has no place in a tree.
+/// The reason why a submission has no place in a tree.
 #[derive(Clone, Debug)]
 pub(crate) enum NoPlace {
-    /// The tree is frozen and does not have it: it belongs into the next one.
+    /// The tree is frozen and does not have the entry, which belongs in the next tree.
     Frozen,
-    /// Whatever the client is told.
+    /// Any other failure, which the client gets.
     Error(AppendError),
 }
 

@@ -29,7 +29,7 @@ pub const MAX_WAITING_BYTES: usize = MAX_QUEUED_BYTES;
 pub const MAX_QUEUE_WAIT: Duration = Duration::from_secs(3);
 /// Pause of an entry that lets others go first: the sequencer works off a round in less.
 pub(crate) const BEHIND_OTHERS_PAUSE: Duration = Duration::from_millis(50);
-/// When a client that waited in vain should try again.
+/// The time after which a client that waited in vain should try again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// An entry on its way, and the caller that waits for it.
@@ -39,7 +39,7 @@ pub(super) struct Submission {
     _share: QueueShare,
 }
 
-/// Behaviour of an entry that finds the queue full.
+/// What an entry does that finds the queue full.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// It waits for its turn, in the order in which entries came, for [`MAX_QUEUE_WAIT`].

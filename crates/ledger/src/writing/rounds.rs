@@ -253,8 +253,8 @@ impl Parts {
                 Commit::NotOurs => return Err(RoundError::NotOurs),
             }
         };
-        // Dies here: the round is durable and nobody knows; a client that tries again gets the
-        // stored entry.
+        // Dies here: the round is durable, but no client has an answer. A client that tries again
+        // gets the stored entry.
         self.timestamps.mark_stored(&round.timestamps);
         self.metrics
             .round_entries

@@ -8,10 +8,10 @@ use tlog::{Edge, FullTile, Hash, LeafIndex};
 use crate::heads::head::Integrated;
 use crate::store::{EntryRef, EntryRow, HeadRow};
 
-/// A base that is dated further ahead of the local clock is not extended (design §4, step 9).
+/// A base that is dated further ahead of the local clock is not extended.
 pub(crate) const MAX_AHEAD_SECONDS: i64 = 5;
 
-/// Where an entry of a round ended up.
+/// The place of an entry of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) leaf_index: LeafIndex,
@@ -29,7 +29,7 @@ pub(crate) enum Freshness {
     Duplicate,
 }
 
-/// What a sealed round adds to the database, beside its head.
+/// The rows that a sealed round adds to the database, beside its head.
 pub(crate) struct NewRows {
     pub(crate) entries: Vec<Arc<EntryRow>>,
     pub(crate) full_tiles: Vec<FullTile>,

@@ -25,7 +25,7 @@ pub(crate) struct Sequencer {
     parts: Parts,
     rounds: Rounds,
     receiver: mpsc::Receiver<Submission>,
-    /// Taken from the queue, but too large for the round that it was taken for.
+    /// A submission that was taken from the queue but did not fit into its round.
     carried: Option<Submission>,
     stopping: CancellationToken,
 }

@@ -81,6 +81,7 @@ pub(crate) async fn open_log_by(clock: Arc<dyn Clock>, apis: Apis) -> (Ledger, S
         cosigner: None,
         witnessing: None,
         clock,
+        rng,
         metrics: metrics.clone(),
     })
     .await

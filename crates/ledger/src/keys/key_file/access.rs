@@ -1,4 +1,4 @@
-//! Who may read and change a key file.
+//! The users that may read and change a key file.
 
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -11,7 +11,7 @@ const OTHERS: u32 = 0o007;
 const GROUP_CHANGES: u32 = 0o030;
 const GROUP_WRITES: u32 = 0o020;
 
-/// Whether nobody else can have read or changed a key file.
+/// Returns whether only the owner can have read or changed a key file.
 ///
 /// Kubernetes makes all files of a volume with `fsGroup` writable by that group, at each mount. So
 /// the group may write where the owner is root or this process's user: nobody else can have given

@@ -10,15 +10,15 @@ const SEC1: &str = "EC PRIVATE KEY";
 /// All labels of private keys end in this.
 const PRIVATE: &str = "PRIVATE KEY";
 
-/// The algorithm identifier of PKCS#8 for keys on P-256 (RFC 5480): SEC 1 files are taken for no
-/// other curve.
+/// The algorithm identifier of PKCS#8 for keys on P-256 (RFC 5480), the only curve that SEC 1 files
+/// are read for.
 const P256_ALGORITHM: &[u8] =
     b"\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07";
 
 /// A block of a PEM file.
 struct Block<'a> {
     label: &'a str,
-    /// Lines with a colon before the data (RFC 1421): traditional encryption is told of there.
+    /// Lines with a colon before the data (RFC 1421), which declare traditional encryption.
     has_headers: bool,
     data: String,
 }

@@ -1,4 +1,4 @@
-//! Where a database URL leads, and how safely.
+//! Database URLs: reading them, and warning of a way that is not safe.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::store::{StoreError, StoreResult};
 
-/// What sqlx makes of a URL. The error names no part of it.
+/// Parses a URL. The error names no part of it.
 pub(super) fn parse(url: &str) -> StoreResult<PgConnectOptions> {
     let options = PgConnectOptions::from_str(url).map_err(|error| {
         StoreError::Unusable(format!("the database URL cannot be used: {error}"))

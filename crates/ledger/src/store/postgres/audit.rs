@@ -71,7 +71,7 @@ pub(super) async fn entries(
     Ok(entries)
 }
 
-/// Those of `wanted` that are there.
+/// Returns those of `wanted` that are stored.
 async fn found(
     connection: &mut PgConnection,
     sql: &'static str,

@@ -56,7 +56,8 @@ struct Timestamps<'r> {
 }
 
 impl<'r> Rows<'r> {
-    /// Everything that can be refused before anything is sent.
+    /// Prepares the parameters. Fails on data that the database cannot take, before anything is
+    /// sent.
     pub(super) fn of(round: &'r Round) -> StoreResult<Self> {
         check_round(round)?;
         let entries = &round.entries;
@@ -88,14 +89,15 @@ impl<'r> Rows<'r> {
     }
 }
 
-/// What the database may be asked to do with a round, in one statement and so in one transaction.
+/// Sequences a round in one statement, and so in one transaction.
 ///
-/// `guard` decides on one snapshot; `new_head` is the compare-and-set; everything else hangs on its
-/// row. The newest head must be the one that the round was made for: after that snapshot only the
-/// primary key can tell, and does. `stored` are leaves of the round that are in the tree already:
-/// there must be none, and if that head is the newest one, no more can come. `SELECT … FROM head`
-/// never sees the row of `new_head` itself. Who holds the tree's lock must not ask for it again:
-/// while others wait for it, even the holder is refused its weaker form.
+/// `guard` decides on one snapshot; `new_head` is the compare-and-set; everything else depends on
+/// its row. The newest head must be the one that the round was sealed on. A head that was committed
+/// after the snapshot is caught by the primary key. `stored` are the leaves of the round that are
+/// in the tree already. There must be none; if that head is the newest one, no more can appear.
+/// `SELECT … FROM head` never sees the row of `new_head` itself. A connection that holds the tree's
+/// lock must not ask for it again, because while others wait for the lock, even its holder is
+/// refused the weaker form.
 const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
         SELECT
             EXISTS (
@@ -158,7 +160,7 @@ const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
         (SELECT array_agg(leaf_hash ORDER BY leaf_index) FROM stored) AS stored_hashes
     FROM guard g";
 
-/// What [`COMMIT_ROUND`] answers.
+/// The answer to [`COMMIT_ROUND`].
 #[derive(sqlx::FromRow)]
 pub(super) struct Answer {
     ours: bool,
@@ -170,7 +172,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Its meaning.
+    /// Returns the outcome that the answer stands for.
     pub(super) fn into_commit(self) -> StoreResult<Commit> {
         Ok(match self {
             Self { done: true, .. } => Commit::Done,
@@ -312,8 +314,7 @@ impl<'r> Tiles<'r> {
 }
 
 impl<'r> Timestamps<'r> {
-    /// In order of index, so that two servers that store the same ones cannot wait for each other
-    /// in a circle.
+    /// Sorts by index, so that two servers that store the same rows cannot deadlock.
     fn of(timestamps: &'r [TimestampRow]) -> StoreResult<Self> {
         let mut sorted: Vec<&TimestampRow> = timestamps.iter().collect();
         sorted.sort_by_key(|row| row.leaf_index);

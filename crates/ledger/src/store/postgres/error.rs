@@ -1,4 +1,4 @@
-//! What a failure of Postgres or of the way to it means for the caller.
+//! Maps failures of Postgres, and of the connection to it, to errors of the store.
 
 use sqlx::Error;
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
@@ -40,7 +40,7 @@ pub(super) fn of_commit(error: Error) -> StoreError {
     }
 }
 
-/// Whether the role lacks the right to what was asked.
+/// Returns whether the role lacks a right that the statement needs.
 pub(super) fn is_not_permitted(error: &Error) -> bool {
     error
         .as_database_error()

@@ -176,7 +176,7 @@ pub(super) async fn entries(
     indexes: &[LeafIndex],
     size: TreeSize,
 ) -> StoreResult<Vec<StoredEntry>> {
-    // An index beyond 63 bits is no entry's.
+    // No entry has an index beyond 63 bits.
     let indexes: BTreeSet<i64> = indexes
         .iter()
         .filter_map(|index| i64::try_from(index.0).ok())
@@ -211,7 +211,7 @@ pub(super) async fn now_millis(connection: &mut PgConnection) -> StoreResult<i64
     query.fetch_one(connection).await.map_err(error::of_read)
 }
 
-/// A row of leaf index and leaf hash.
+/// Makes an entry reference from its columns.
 pub(super) fn entry_ref(index: i64, leaf_hash: &[u8]) -> StoreResult<EntryRef> {
     Ok(EntryRef {
         leaf_index: LeafIndex(from_sql(index, "entry.leaf_index")?),

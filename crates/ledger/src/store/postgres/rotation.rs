@@ -178,7 +178,8 @@ pub(super) async fn freeze(
     Ok(Freeze::Done(last))
 }
 
-/// What a freeze does before it is committed; returns the last head, none if it must not be.
+/// Makes the changes of a freeze, not committed yet. Returns the last head, or `None` if the tree
+/// may not be frozen.
 async fn close_and_open(
     transaction: &mut PgConnection,
     tree: TreeId,

@@ -15,7 +15,7 @@ use crate::store::records::{FoundRecord, PlacedRecord, into_found, key_page};
 use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
 use crate::{IndexKeyHash, TreeId};
 
-/// Each key has its newest rows looked up, so that the newest of all are among them.
+/// Looks up the newest rows of each key; the newest of all are among them.
 const NEWEST_WITH_KEY: &str = "SELECT array_agg(leaf_index) FROM (
     SELECT DISTINCT of_key.leaf_index FROM unnest($2::uuid[]) AS wanted CROSS JOIN LATERAL (
         SELECT leaf_index FROM index_key
@@ -25,10 +25,10 @@ const NEWEST_WITH_KEY: &str = "SELECT array_agg(leaf_index) FROM (
     ORDER BY of_key.leaf_index DESC LIMIT $5
 ) AS newest";
 
-/// The same; an entry has one kind. Only the index of kinds has this order, so that no plan goes
-/// along the primary key, where it would read all entries of other kinds. In this form Postgres
-/// begins at the bound, ends where the kind does, and knows no bound below: the caller drops what
-/// is beyond its range.
+/// Looks up the newest rows of each kind; an entry has one kind. Only the index of kinds has this
+/// order, so no plan walks the primary key, where it would read all entries of other kinds. In this
+/// form Postgres begins at the upper bound and stops at the end of the kind. It knows no lower
+/// bound, so the caller drops the indexes below its range.
 const NEWEST_OF_KIND: &str = "SELECT array_agg(leaf_index) FROM (
     SELECT of_kind.leaf_index FROM unnest($2::text[]) AS wanted CROSS JOIN LATERAL (
         SELECT leaf_index FROM entry
@@ -38,7 +38,7 @@ const NEWEST_OF_KIND: &str = "SELECT array_agg(leaf_index) FROM (
     ORDER BY of_kind.leaf_index DESC LIMIT $4
 ) AS newest";
 
-/// Leaf indexes of the newest entries of a condition.
+/// Returns the leaf indexes of the newest entries that meet a condition.
 pub(super) async fn newest(
     connection: &mut PgConnection,
     tree: TreeId,
@@ -76,7 +76,7 @@ const OF_KIND: &str = "SELECT array_agg(candidate ORDER BY place)
         ) AS of_kind LIMIT 1
     ) AS of_any";
 
-/// Those of some leaf indexes whose entries meet a condition.
+/// Returns those of some leaf indexes whose entries meet a condition.
 pub(super) async fn meeting(
     connection: &mut PgConnection,
     tree: TreeId,
@@ -100,7 +100,8 @@ const FOUND: &str =
         SELECT leaf_hash, time, kind, index_keys FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS e";
 
-/// The entries at some leaf indexes, but for those that have the hash of a key and not its text.
+/// Returns the entries at some leaf indexes, without those that have the hash of a key but not its
+/// text.
 pub(super) async fn found(
     connection: &mut PgConnection,
     tree: TreeId,
@@ -125,7 +126,7 @@ fn sql_indexes(indexes: &[u64]) -> StoreResult<Vec<i64>> {
     indexes.iter().map(|index| to_sql(*index)).collect()
 }
 
-/// An array of leaf indexes; of no rows there is none.
+/// Reads an array of leaf indexes, which is NULL if there are no rows.
 fn leaf_indexes(array: Option<Vec<i64>>) -> StoreResult<Vec<u64>> {
     array
         .unwrap_or_default()

@@ -1,18 +1,17 @@
 //! Checkpoints: copying what rounds wrote from the WAL into the file, beside the rounds.
 //!
-//! Left to itself SQLite copies within the commit that made the WAL long enough, and all who wait
-//! for that round, and for the next one, wait for the disk. A passive checkpoint on another
-//! connection holds up no writer. It cannot let the WAL begin anew while rounds go on behind it;
-//! that stays the business of [`super::session`]'s automatic checkpoint, which by then has little
-//! to copy.
+//! By itself SQLite copies within the commit that made the WAL long enough, and all callers of that
+//! round and of the next one wait for the disk. A passive checkpoint on another connection delays
+//! no writer. It cannot restart the WAL while rounds continue; that remains the task of the
+//! automatic checkpoint of [`super::session`], which by then has little to copy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use sqlx::sqlite::SqlitePool;
 
-/// Entries between two checkpoints: in a large log each changes three to four pages that no other
-/// one does, so some 16 MiB.
+/// Entries between two checkpoints. In a large log each entry changes three to four pages that no
+/// other entry changes, so these are some 16 MiB.
 const ENTRIES: usize = 1_024;
 
 /// Checkpoints of one file. Cheap to clone.
@@ -57,14 +56,14 @@ impl Checkpoints {
         });
     }
 
-    /// None while another checkpoint is under way.
+    /// Returns `None` while another checkpoint is under way.
     fn begin(&self) -> Option<UnderWay> {
         let is_first = !self.under_way.swap(true, Ordering::AcqRel);
         is_first.then(|| UnderWay(Arc::clone(&self.under_way)))
     }
 }
 
-/// A checkpoint under way. However its task ends, another may begin then.
+/// A checkpoint under way. Another one may begin when its task ends, however it ends.
 struct UnderWay(Arc<AtomicBool>);
 
 impl Drop for UnderWay {

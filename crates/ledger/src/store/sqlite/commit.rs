@@ -88,7 +88,7 @@ pub(super) async fn rows(connection: &mut SqliteConnection, round: &Round) -> St
     Ok(Commit::Done)
 }
 
-/// Why the round's head cannot follow; none if it can.
+/// Returns why the round's head cannot follow; `None` if it can.
 async fn why_not(connection: &mut SqliteConnection, round: &Round) -> StoreResult<Option<Commit>> {
     let query = sqlx::query_scalar(IS_OURS)
         .bind(round.tree_id.0)

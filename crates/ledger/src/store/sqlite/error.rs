@@ -1,4 +1,4 @@
-//! What a failure of SQLite means for the caller. Result codes:
+//! Maps failures of SQLite to errors of the store. Result codes:
 //! <https://www.sqlite.org/rescode.html>
 
 use sqlx::Error;
@@ -35,7 +35,7 @@ pub(super) fn of_read(error: Error) -> StoreError {
     }
 }
 
-/// A failure of opening: what is no database, or cannot be read at all, is not this log's.
+/// Maps a failure to open the file. A file that is not a database, or cannot be read, is unusable.
 pub(super) fn of_open(error: Error) -> StoreError {
     match code(&error).map(primary) {
         Some(NOT_A_DATABASE) => {
@@ -57,7 +57,7 @@ pub(super) fn of_commit(error: Error) -> StoreError {
     }
 }
 
-/// Whether somebody else holds the file's write lock.
+/// Returns whether another connection holds the file's write lock.
 pub(super) fn is_busy(error: &Error) -> bool {
     matches!(code(error).map(primary), Some(BUSY | LOCKED))
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::store::{StoreError, StoreResult};
 
-/// The file behind a path at one moment. After a backup was put in its place, an open connection
-/// would go on writing to the old file, which has no name any more: acknowledged entries would be
-/// gone with the process.
+/// The file behind a path at one moment. If a backup replaces the file, an open connection
+/// continues to write to the old file, which has no name any more. Acknowledged entries would be
+/// lost when the process ends.
 pub(super) struct FileIdentity {
     path: PathBuf,
     device_and_inode: (u64, u64),

@@ -161,7 +161,7 @@ pub(super) async fn entries(
     indexes: &[LeafIndex],
     size: TreeSize,
 ) -> StoreResult<Vec<StoredEntry>> {
-    // An index beyond 63 bits is no entry's, and no integer in SQLite's JSON.
+    // No entry has an index beyond 63 bits, and SQLite's JSON has no such integer.
     let indexes = indexes
         .iter()
         .filter(|index| i64::try_from(index.0).is_ok());

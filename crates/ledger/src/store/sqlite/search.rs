@@ -26,7 +26,7 @@ const NEWEST_OF_KIND: &str = "SELECT json_group_array(leaf_index) FROM (
     WHERE tree_id = ?1 AND kind = ?2 AND leaf_index >= ?3 AND leaf_index < ?4
     ORDER BY leaf_index DESC LIMIT ?5)";
 
-/// Leaf indexes of the newest entries of a condition.
+/// Returns the leaf indexes of the newest entries that meet a condition.
 pub(super) async fn newest(
     connection: &mut SqliteConnection,
     tree: TreeId,
@@ -69,7 +69,7 @@ const OF_KIND: &str =
     SELECT 1 FROM json_each(?2) wanted CROSS JOIN entry e
         ON e.tree_id = ?1 AND e.leaf_index = candidate.value AND e.kind = wanted.value)";
 
-/// Those of some leaf indexes whose entries meet a condition.
+/// Returns those of some leaf indexes whose entries meet a condition.
 pub(super) async fn meeting(
     connection: &mut SqliteConnection,
     tree: TreeId,
@@ -91,7 +91,8 @@ pub(super) async fn meeting(
 const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
     FROM json_each(?2) wanted CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value";
 
-/// The entries at some leaf indexes, but for those that have the hash of a key and not its text.
+/// Returns the entries at some leaf indexes, without those that have the hash of a key but not its
+/// text.
 pub(super) async fn found(
     connection: &mut SqliteConnection,
     tree: TreeId,

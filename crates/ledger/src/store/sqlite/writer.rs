@@ -57,7 +57,7 @@ async fn finish(
     round: &Round,
     lock: TreeLock,
 ) -> StoreResult<Commit> {
-    // Died here: the transaction was not committed, nothing is stored.
+    // Dies here: the transaction is not committed, so nothing is stored.
     let outcome = commit::rows(connection, round).await;
     if outcome.is_err() {
         // Closing the connection rolls back as well, but later.

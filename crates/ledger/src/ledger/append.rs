@@ -1,0 +1,113 @@
+//! Appending an entry: to the active tree, or to the next one if that is frozen meanwhile.
+
+use std::sync::Arc;
+
+use tlog::LeafIndex;
+use tokio::time::{Instant, sleep};
+
+use super::Ledger;
+use crate::reading::entry::LoggedEntry;
+use crate::shards::shard::Shard;
+use crate::writing::append::{AppendError, Appended, NewEntry, NoPlace};
+use crate::writing::queue::{BEHIND_OTHERS_PAUSE, Patience};
+use crate::writing::seal::Freshness;
+
+impl Ledger {
+    /// Appends an entry; returns once it is durable and below the published head. In a full queue
+    /// it waits for its turn, up to [`crate::MAX_QUEUE_WAIT`].
+    pub async fn append(&self, entry: NewEntry) -> Result<Appended, AppendError> {
+        self.counted(self.append_or_find(entry, Patience::Waits).await)
+    }
+
+    /// Appends one of many entries, which does not take the turn of single ones: while the queue is
+    /// full it waits outside. If the queue is still full at `until`, it fails with
+    /// [`AppendError::Busy`].
+    pub async fn append_behind_others(
+        &self,
+        entry: NewEntry,
+        until: Instant,
+    ) -> Result<Appended, AppendError> {
+        let patience = Patience::BehindOthers(until);
+        self.counted(self.append_or_find(entry, patience).await)
+    }
+
+    fn counted(&self, outcome: Result<Appended, AppendError>) -> Result<Appended, AppendError> {
+        match &outcome {
+            Ok(Appended::Sequenced(_)) => {}
+            Ok(Appended::Duplicate(_)) => self.inner.log.parts.metrics.duplicates.inc(),
+            Err(error) => self
+                .inner
+                .log
+                .parts
+                .metrics
+                .append_errors
+                .with_label_values(&[error.reason()])
+                .inc(),
+        }
+        outcome
+    }
+
+    async fn append_or_find(
+        &self,
+        entry: NewEntry,
+        patience: Patience,
+    ) -> Result<Appended, AppendError> {
+        let row = Arc::new(entry.into_row());
+        loop {
+            let active = self.inner.log.active();
+            let shard = &active.shard;
+            let limit = shard.heads.tree().max_leaf_bytes;
+            if row.body.len() > limit as usize {
+                return Err(AppendError::LeafTooLarge {
+                    got: row.body.len(),
+                    limit,
+                });
+            }
+            let place = match active.queue.submit(Arc::clone(&row), patience).await {
+                Ok(place) => place,
+                // The frozen tree certainly does not have the entry.
+                Err(NoPlace::Frozen) => {
+                    let moved = self.inner.log.move_on(shard.id()).await;
+                    moved.map_err(|error| AppendError::Unavailable(error.to_string()))?;
+                    continue;
+                }
+                Err(NoPlace::Error(AppendError::Busy { .. })) if patience.tries_again() => {
+                    sleep(BEHIND_OTHERS_PAUSE).await;
+                    continue;
+                }
+                Err(NoPlace::Error(error)) => return Err(error),
+            };
+            shard.heads.wait_published(place.leaf_index).await?;
+            return match place.freshness {
+                Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
+                    tree: shard.id(),
+                    leaf_index: place.leaf_index,
+                    leaf_hash: row.leaf_hash,
+                    time,
+                    kind: row.kind.clone(),
+                    signed_entry_timestamp: None,
+                    body: row.body.as_slice().into(),
+                    attestation: row.attestation.clone(),
+                })),
+                Freshness::Recovered => read_back(shard, place.leaf_index)
+                    .await
+                    .map(Appended::Sequenced),
+                Freshness::Duplicate => read_back(shard, place.leaf_index)
+                    .await
+                    .map(Appended::Duplicate),
+            };
+        }
+    }
+}
+
+/// Reads an entry that is stored already.
+async fn read_back(shard: &Shard, leaf_index: LeafIndex) -> Result<LoggedEntry, AppendError> {
+    let stored = shard
+        .reader
+        .entries
+        .get(&shard.heads.published(), &[leaf_index])
+        .await;
+    let stored = stored.map_err(|error| AppendError::Unavailable(error.to_string()))?;
+    let absent = || AppendError::Unavailable(format!("entry {leaf_index} cannot be read back"));
+    stored.into_iter().next().ok_or_else(absent)
+}
