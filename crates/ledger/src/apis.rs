@@ -23,7 +23,7 @@ impl Apis {
         }
     }
 
-    /// The other way round.
+    /// Reads the stored form back.
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::V1, Self::V2, Self::Both]
             .into_iter()

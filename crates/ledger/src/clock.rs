@@ -1,6 +1,6 @@
-//! Time as a parameter.
+//! The clock, which is a parameter.
 
-/// Wall clock.
+/// The wall clock.
 pub trait Clock: Send + Sync + 'static {
     /// Unix time in milliseconds.
     fn unix_millis(&self) -> i64;

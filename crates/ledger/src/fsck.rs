@@ -196,8 +196,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Full tiles that no head covers. The tile is read before the head that must cover it, as a
-    /// server may be writing.
+    /// Reports full tiles that no head covers. Each tile is read before the head that must cover
+    /// it, because a server may be writing.
     async fn stray_tiles(&mut self) -> Result<(), StoreError> {
         for level in 0..TILE_LEVELS {
             let full = |size: TreeSize| size.0.checked_shr(8 * (u32::from(level) + 1)).unwrap_or(0);

@@ -44,7 +44,7 @@ pub(crate) struct Heads {
 }
 
 impl Heads {
-    /// A tree whose stored head is `integrated`, and whose published head is `published`.
+    /// Makes the owner of a tree's heads, from its stored head and its published head.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         metrics: Metrics,

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_no_name_and_its_host_is_offered() {
+    fn a_url_is_refused_and_its_host_is_offered() {
         for given in [
             "https://log.example.org",
             "https://log.example.org/rekor",
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_name_is_refused() {
+    fn names_that_are_not_host_names_are_refused() {
         let long_label = "a".repeat(64);
         let long_name = ["a"; 128].join(".");
         for given in [

@@ -31,7 +31,7 @@ pub struct Settings {
     /// The witnesses of published heads. `None` publishes each head as it is integrated; a tree
     /// that was ever published with witnesses needs it.
     pub witnessing: Option<Witnessing>,
-    /// Wall clock.
+    /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Random numbers, for tree IDs and signatures.
     pub rng: SystemRandom,

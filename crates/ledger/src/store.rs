@@ -1,4 +1,4 @@
-//! Where a log lives: the contract that SQLite and Postgres fulfil.
+//! The storage of a log: the contract that SQLite and Postgres fulfil.
 //!
 //! A [`Store`] answers reads from any number of tasks. A [`Writer`] is the sequencer's own
 //! connection: the only way to add to a tree. No row is ever updated in the write path; the row of
@@ -51,49 +51,52 @@ pub(crate) mod usage;
 /// parts that searches, an audit and a rotation need are traits of their own.
 #[async_trait]
 pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
-    /// A short name of the backend for logs and metrics: `sqlite` or `postgres`.
+    /// Returns a short name of the backend for logs and metrics: `sqlite` or `postgres`.
     fn backend(&self) -> &'static str;
-    /// Whether other processes may append to this database; if so, heads are polled.
+    /// Returns whether other processes may append to this database. If so, heads are polled.
     fn is_shared(&self) -> bool;
     /// Returns the use of the database at this moment, for metrics. Asks no server.
     fn usage(&self) -> Usage;
-    /// A reader, from the pool. Cheap; holds no transaction between calls.
+    /// Returns a reader on the pool. It is cheap, and holds no transaction between calls.
     fn reader(&self) -> Box<dyn Read>;
-    /// A new connection for the sequencer, outside the pool. MUST fail on a standby.
+    /// Opens a connection for the sequencer, outside the pool. MUST fail on a standby.
     async fn writer(&self) -> StoreResult<Box<dyn Writer>>;
-    /// A new connection for a publisher, outside the pool where other processes may publish. MUST
+    /// Opens a connection for a publisher, outside the pool if other processes may publish. MUST
     /// fail on a standby.
     async fn publisher(&self) -> StoreResult<Box<dyn Publisher>>;
 
-    /// All trees, oldest first.
+    /// Returns all trees, oldest first.
     async fn trees(&self) -> StoreResult<Vec<TreeRow>>;
     /// Creates a tree with its keys in one transaction. Returns false, and stores nothing, if an
     /// active tree of that name or a tree of that ID exists.
     async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool>;
 
-    /// Heads with `prev_size >= from`, ascending, at most `limit`.
+    /// Returns heads with `prev_size >= from`, ascending, at most `limit`.
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>>;
-    /// Publications with a `prev_size` of `from` or more (`None`: all), ascending, at most `limit`.
+    /// Returns publications with a `prev_size` of `from` or more (`None`: all), ascending, at most
+    /// `limit`.
     async fn publications(
         &self,
         tree: TreeId,
         from: Option<TreeSize>,
         limit: u32,
     ) -> StoreResult<Vec<PublicationRow>>;
-    /// Entries at these indexes that are below `size`, in ascending order of index; absent ones are
-    /// left out.
+    /// Returns the entries at those of `indexes` that are below `size`, in ascending order. Absent
+    /// ones are left out.
     async fn entries(
         &self,
         tree: TreeId,
         indexes: &[LeafIndex],
         size: TreeSize,
     ) -> StoreResult<Vec<StoredEntry>>;
-    /// The leaf bytes of `range`, all of them or [`StoreError::Damaged`]. At most 256.
+    /// Returns the leaf bytes of `range`, at most 256. Fails with [`StoreError::Damaged`] if one is
+    /// missing.
     async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
-    /// Stores signed entry timestamps outside a round; the first one stored wins. Those at or
-    /// beyond the newest head's size are left out: a database that went back gives those places to
-    /// other entries.
+    /// Stores signed entry timestamps outside a round; the first one stored wins. Timestamps at or
+    /// beyond the newest head's size are left out, because a database that went back gives their
+    /// places to other entries.
     async fn put_timestamps(&self, tree: TreeId, timestamps: &[TimestampRow]) -> StoreResult<()>;
-    /// Database clock, Unix milliseconds; proves that the database answers.
+    /// Returns the database's clock, Unix milliseconds. An answer also proves that the database can
+    /// be reached.
     async fn now_millis(&self) -> StoreResult<i64>;
 }

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_bounded() {
+    fn the_timestamps_that_wait_are_bounded() {
         let waiting = Waiting::default();
         for index in 0..=MAX_WAITING as u64 {
             waiting.add(LeafIndex(index), vec![0]);

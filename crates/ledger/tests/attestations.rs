@@ -101,7 +101,7 @@ async fn shown(ledger: &Ledger) -> Vec<Option<Attestation>> {
     entries.into_iter().map(|entry| entry.attestation).collect()
 }
 
-/// What the counter has, by reason.
+/// The counter, by reason.
 fn unavailable(metrics: &Registry) -> Vec<(String, u64)> {
     let families = metrics.gather();
     let family = families

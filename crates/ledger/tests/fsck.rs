@@ -201,7 +201,7 @@ async fn every_kind_of_damage_is_named() {
 
 /// Erased as OPERATING says.
 #[tokio::test]
-async fn an_erased_attestation_is_no_damage() {
+async fn an_erased_attestation_is_not_reported() {
     let findings = findings_after("UPDATE attestation SET data = x'' WHERE leaf_index > 100").await;
     assert_eq!(findings, Vec::<String>::new());
 }

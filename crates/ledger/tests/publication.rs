@@ -369,8 +369,8 @@ fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
         let ledger = Ledger::open(without()).await.unwrap();
         ledger.append(entry(1)).await.unwrap();
         drop(ledger);
-        // Its first policy: what was let out before stays let out, although the witness does not
-        // answer.
+        // Its first policy: heads that were published before stay published, although the witness
+        // does not answer.
         world.witnesses.behave(0, Behaviour::Dead);
         let ledger = world.open("quorum w0").await;
         assert_eq!(ledger.head().size.0, 1);
@@ -521,7 +521,7 @@ fn the_last_texts_are_shown_with_the_last_head_only() {
 }
 
 #[test]
-fn what_another_server_published_of_a_frozen_tree_is_in_the_newest_shards() {
+fn the_newest_shards_have_heads_of_frozen_trees_that_others_published() {
     for seed in seeds() {
         run(seed, async |store| {
             let world = World::new(store.clone(), 1);

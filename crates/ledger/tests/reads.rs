@@ -148,7 +148,7 @@ async fn an_entry_is_kept_once_nothing_about_it_changes() {
 }
 
 #[tokio::test]
-async fn what_is_damaged_is_not_shown_and_fails_nobody_else() {
+async fn damaged_data_is_not_shown_and_fails_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (file, key) = (folder.path().join("log.sqlite"), key());
     fill(&file, &key).await;

@@ -36,7 +36,7 @@ impl Clock for SimClock {
     }
 }
 
-/// What the outside world has seen: it must stay true for ever.
+/// The facts that clients have seen. They must stay true for ever.
 #[derive(Default)]
 struct Witnessed {
     roots: BTreeMap<u64, Hash>,
@@ -132,7 +132,7 @@ fn seeds() -> Vec<u64> {
     }
 }
 
-/// Clients of one server: what they were told is recorded.
+/// Clients of one server, whose answers are recorded.
 async fn clients(ledger: &Ledger, numbers: Vec<u64>) -> Vec<(u64, Result<Appended, AppendError>)> {
     let largest = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = numbers
@@ -339,7 +339,7 @@ fn a_commit_whose_answer_was_lost_is_acknowledged_as_new() {
 }
 
 #[test]
-fn what_another_server_answered_is_in_the_newest_head() {
+fn the_newest_head_has_the_entries_of_other_servers() {
     run(1, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let (one, other) = (open(&store, &pkcs8).await, open(&store, &pkcs8).await);
@@ -371,7 +371,7 @@ fn a_server_asks_for_newer_heads_only_in_company() {
 }
 
 #[test]
-fn one_bad_entry_fails_nobody_else() {
+fn one_bad_entry_fails_alone() {
     run(7, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;
@@ -388,7 +388,7 @@ fn one_bad_entry_fails_nobody_else() {
 }
 
 #[test]
-fn a_sequencer_that_panicked_hangs_nobody_and_is_noticed() {
+fn a_sequencer_that_panicked_is_noticed_and_answers_every_caller() {
     run(2, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;
@@ -404,7 +404,7 @@ fn a_sequencer_that_panicked_hangs_nobody_and_is_noticed() {
 }
 
 #[test]
-fn what_is_damaged_is_not_answered_with() {
+fn damaged_data_is_not_answered_with() {
     run(4, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         clients(&open(&store, &pkcs8).await, (0..600).collect()).await;

@@ -10,7 +10,7 @@ use crate::store::{AuditEntry, HeadRow, Store, StoreError, TreeRow};
 const PAGE_HEADS: u32 = 1_024;
 
 impl Check<'_> {
-    /// The head whose round gave the entry its index, and its time, must agree.
+    /// Compares the time of an entry with the head of its round.
     pub(super) async fn head_of(&mut self, entry: &AuditEntry) -> Result<(), StoreError> {
         while self
             .heads
@@ -52,7 +52,7 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Heads that the entries did not reach.
+    /// Reports heads that the entries did not reach.
     pub(super) async fn finish_heads(&mut self) -> Result<(), StoreError> {
         while let Some(head) = self
             .heads

@@ -17,7 +17,7 @@ pub(crate) struct Integrated {
     pub(crate) root: Hash,
     /// Integrated time of its round, Unix seconds; 0 for an empty tree.
     pub(crate) time: i64,
-    /// What the next round appends to.
+    /// The right edge that the next round appends to.
     pub(crate) edge: Edge,
     /// The partial tiles of this size, decoded.
     edge_tiles: TileSet,

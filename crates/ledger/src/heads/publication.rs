@@ -1,4 +1,4 @@
-//! When a tree publishes its heads: at once, or once witnesses have cosigned them.
+//! The publication of heads: at once, or after witnesses have cosigned them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct Witnessing {
     pub fail_open_after: Option<Duration>,
 }
 
-/// When heads are published.
+/// The condition under which heads are published.
 pub(crate) enum Publication {
     /// As soon as they are integrated.
     AtOnce,

@@ -25,7 +25,8 @@ pub const MAX_UNPUBLISHED_ENTRIES: u64 = 100_000;
 /// Writes are refused while a head has waited this long without any publication. No write waits
 /// longer than this either.
 pub const MAX_UNPUBLISHED_TIME: Duration = Duration::from_secs(10);
-/// When a refused client should try again. Witnesses that answer do so in well under this time.
+/// The time after which a refused client should try again. Witnesses that answer do so in much
+/// less.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Pause after a failed attempt.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);

@@ -1,4 +1,4 @@
-//! The file of a key that signs: made once, never replaced.
+//! The file of a private key: made once, never replaced.
 //!
 //! A key that is made here is PKCS#8 PEM of ECDSA P-256 or Ed25519, mode 0600; one that is found
 //! may have any common form. Several processes may share the path and start at once: exactly one of

@@ -23,7 +23,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
-    /// The keys given, in this order.
+    /// Makes a ring of the given keys, in their order.
     pub fn new(keys: impl IntoIterator<Item = SigningKey>) -> Self {
         Self {
             held: RwLock::new(keys.into_iter().map(Arc::new).collect()),
@@ -31,15 +31,15 @@ impl KeyRing {
         }
     }
 
-    /// Also those of the files in `folder` that end in `.pem`, now and whenever [`KeyRing::look`]
-    /// is called. A folder that is not there is an empty one.
+    /// Adds the keys of all `.pem` files in `folder`, now and whenever [`KeyRing::look`] is called.
+    /// A folder that does not exist counts as empty.
     pub fn with_folder(mut self, folder: PathBuf, rng: &dyn SecureRandom) -> Self {
         self.folder = Some(folder);
         self.look(rng);
         self
     }
 
-    /// The key of this log ID.
+    /// Returns the key of this log ID.
     pub fn find(&self, log_id: &Hash) -> Option<Arc<SigningKey>> {
         self.read(|held| {
             held.iter()
@@ -48,12 +48,12 @@ impl KeyRing {
         })
     }
 
-    /// The first key: the one of a log that is made.
+    /// Returns the first key, which a new log takes.
     pub fn first(&self) -> Option<Arc<SigningKey>> {
         self.read(|held| held.first().cloned())
     }
 
-    /// Log IDs of all keys.
+    /// Returns the log IDs of all keys.
     pub fn log_ids(&self) -> Vec<Hash> {
         self.read(|held| {
             held.iter()
@@ -62,14 +62,13 @@ impl KeyRing {
         })
     }
 
-    /// The folder, if there is one.
+    /// Returns the folder, if there is one.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
     }
 
-    /// Looks into the folder for keys that came since. Keys are only added: one whose file is gone
-    /// stays until the process ends. A file that cannot be used is reported in the log, and left
-    /// out.
+    /// Adds new keys of the folder. A key whose file is removed stays until the process ends. A
+    /// file that cannot be used is left out, and reported in the log.
     pub fn look(&self, rng: &dyn SecureRandom) {
         let Some(folder) = &self.folder else { return };
         for path in key_files(folder) {
@@ -84,7 +83,7 @@ impl KeyRing {
         }
     }
 
-    /// Whether the key is new.
+    /// Adds a key. Returns whether it is new.
     fn add(&self, key: SigningKey) -> bool {
         let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
         let is_new = !held
@@ -102,7 +101,8 @@ impl KeyRing {
     }
 }
 
-/// Paths of the key files in a folder, by name. A folder that is not there is an empty one.
+/// Returns the paths of the key files in a folder, by name. A folder that does not exist counts as
+/// empty.
 pub fn key_files(folder: &Path) -> Vec<PathBuf> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_gets_no_turn_in_time_is_turned_away() {
+    async fn a_search_without_a_turn_in_time_is_refused() {
         let turns = Turns::new();
         let mut held = Vec::new();
         for _ in 0..SEARCH_CONNECTIONS {

@@ -15,10 +15,10 @@ use crate::{IndexKeyHash, TreeId};
 /// Reads of an audit. Pages are short reads; the counts walk whole tables.
 #[async_trait]
 pub trait Audit: Send + Sync {
-    /// Everything stored of the entries in `range` (below the size fsck works at),
-    /// ascending. Entries that are not there are left out.
+    /// Returns everything stored of the entries in `range`, ascending, below the size at which fsck
+    /// works. Missing entries are left out.
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>>;
-    /// The full tiles stored of one level from `from` on, ascending, at most `limit`.
+    /// Returns the stored full tiles of one level from `from` on, ascending, at most `limit`.
     async fn audit_tiles(
         &self,
         tree: TreeId,
@@ -26,8 +26,8 @@ pub trait Audit: Send + Sync {
         from: u64,
         limit: u32,
     ) -> StoreResult<Vec<FullTile>>;
-    /// Rows of each table for leaf indexes below `size`, and rows of any table that
-    /// belong to no entry below it although no head covers them (must be 0 where no commit runs).
+    /// Counts the rows of each table for leaf indexes below `size`, and the rows of all tables that
+    /// no head covers.
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts>;
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn pack_log_ids(log_ids: &[Hash]) -> Vec<u8> {
     log_ids.iter().flat_map(|log_id| log_id.0).collect()
 }
 
-/// The other way round.
+/// Reads the stored form back.
 pub(crate) fn unpack_log_ids(bytes: &[u8]) -> StoreResult<Vec<Hash>> {
     match bytes.as_chunks::<32>() {
         (log_ids, []) => Ok(log_ids.iter().copied().map(Hash).collect()),
@@ -43,7 +43,7 @@ pub(crate) fn pack_hashes(hashes: &[Hash]) -> StoreResult<Vec<u8>> {
     Ok(hashes.iter().flat_map(|hash| hash.0).collect())
 }
 
-/// The other way round.
+/// Reads the stored form back.
 pub(crate) fn unpack_hashes(bytes: &[u8], tile: TileId) -> StoreResult<Vec<Hash>> {
     let (hashes, rest) = bytes.as_chunks::<32>();
     if hashes.len() != TILE_WIDTH || !rest.is_empty() {
@@ -90,7 +90,7 @@ pub(crate) fn state_name(state: TreeState) -> &'static str {
     }
 }
 
-/// The other way round.
+/// Reads the stored form back.
 pub(crate) fn state(name: &str) -> StoreResult<TreeState> {
     match name {
         "active" => Ok(TreeState::Active),
@@ -112,7 +112,7 @@ pub(crate) fn role_name(role: KeyRole) -> &'static str {
     }
 }
 
-/// The other way round.
+/// Reads the stored form back.
 pub(crate) fn role(name: &str) -> StoreResult<KeyRole> {
     match name {
         "log" => Ok(KeyRole::Log),

@@ -87,7 +87,7 @@ pub(crate) struct TreeRecord {
     spki: Option<Vec<u8>>,
 }
 
-/// Trees with their keys, from rows in which those of one tree are neighbours.
+/// Returns trees with their keys, from rows in which those of one tree are neighbours.
 pub(crate) fn into_trees(records: Vec<TreeRecord>) -> StoreResult<Vec<TreeRow>> {
     let mut trees: Vec<TreeRow> = Vec::new();
     for record in records {
@@ -183,7 +183,7 @@ pub(crate) struct AuditRecord {
 }
 
 impl AuditRecord {
-    /// The entry; its rows in the hash tables are still to be looked up.
+    /// Returns the entry, whose rows in the hash tables are still to be looked up.
     pub(crate) fn into_audit(self) -> StoreResult<AuditEntry> {
         let leaf_index = from_sql(self.entry.leaf_index, "entry.leaf_index")?;
         Ok(AuditEntry {

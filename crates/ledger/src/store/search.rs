@@ -50,7 +50,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The texts of which an entry has one.
+    /// Returns the texts of which an entry has one.
     pub fn texts(&self) -> &[String] {
         match self {
             Self::Keys(texts) | Self::Kinds(texts) => texts,

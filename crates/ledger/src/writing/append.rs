@@ -146,7 +146,7 @@ impl AppendError {
         "stopping",
     ];
 
-    /// The metric's label.
+    /// Returns the label of the metric.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::Busy { .. } => "busy",

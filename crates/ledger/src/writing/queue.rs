@@ -39,7 +39,7 @@ pub(super) struct Submission {
     _share: QueueShare,
 }
 
-/// What an entry does that finds the queue full.
+/// The behaviour of an entry that finds the queue full.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
     /// It waits for its turn, in the order in which entries came, for [`MAX_QUEUE_WAIT`].

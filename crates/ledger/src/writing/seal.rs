@@ -44,7 +44,7 @@ pub(crate) struct Sealed {
 }
 
 impl Sealed {
-    /// The head that this round makes. MUST be called only after its commit returned.
+    /// Returns the head that this round makes. MUST be called only after its commit returned.
     pub(crate) fn into_integrated(self) -> (Integrated, Vec<Place>) {
         (
             Integrated::committed(self.edge, self.head.root, self.head.time),
@@ -53,8 +53,8 @@ impl Sealed {
     }
 }
 
-/// The integrated time of a round on `base` at `local_millis`, Unix seconds; `Err` with the seconds
-/// that `base` is ahead.
+/// Returns the integrated time of a round on `base` at `local_millis`, Unix seconds; `Err` with the
+/// seconds that `base` is ahead.
 pub(crate) fn integrated_time(base: &Integrated, local_millis: i64) -> Result<i64, i64> {
     let local = local_millis.div_euclid(1_000);
     if base.time - local > MAX_AHEAD_SECONDS {

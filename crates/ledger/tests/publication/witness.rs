@@ -11,7 +11,7 @@ use tlog::{AddCheckpoint, Checkpoint, EMPTY_ROOT, Hash, SigningKey, TreeSize, Wi
 
 use crate::store::SimStore;
 
-/// What a witness does.
+/// The behaviour of a witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Honest,

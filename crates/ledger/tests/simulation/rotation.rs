@@ -67,7 +67,7 @@ fn log_key(tree: &TreeRow) -> VerifyingKey {
     VerifyingKey::from_spki(&tree.keys[0].spki).unwrap()
 }
 
-/// What the outside world has seen.
+/// The facts that clients have seen.
 #[derive(Default)]
 struct Witnessed {
     roots: BTreeMap<(TreeId, u64), Hash>,
@@ -381,7 +381,7 @@ fn a_database_that_lost_a_rotation_makes_the_log_read_only() {
 }
 
 #[test]
-fn a_freeze_whose_answer_was_lost_is_told_as_what_it_was() {
+fn a_freeze_whose_answer_was_lost_is_looked_up() {
     for fault in [Fault::LostAfter, Fault::LostBefore, Fault::Refused] {
         run(1, async |store, _| {
             let keys = new_keys(2);

@@ -1,4 +1,4 @@
-//! What goes into the queue and into one round.
+//! The bounds of the queue and of a round.
 
 use std::time::Duration;
 
@@ -84,9 +84,10 @@ fn entries_behind_others_wait_outside_a_full_queue() {
     });
 }
 
-/// 31 entries are in the queue, as many wait, and whatever comes then is told to come back.
+/// 31 entries are in the queue, as many wait, and further ones are refused with a time to try
+/// again.
 #[test]
-fn what_finds_the_queue_full_waits_for_its_turn() {
+fn an_entry_that_finds_the_queue_full_waits_for_its_turn() {
     run(1, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;
@@ -113,7 +114,7 @@ fn what_finds_the_queue_full_waits_for_its_turn() {
 }
 
 #[test]
-fn what_waits_in_vain_is_told_to_come_back() {
+fn a_wait_in_vain_ends_with_a_time_to_try_again() {
     run(1, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;

@@ -10,7 +10,7 @@ use ledger::TreeId;
 use ledger::store::*;
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
-/// What a round's commit may do to the client.
+/// Faults of a round's commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     None,
@@ -51,7 +51,7 @@ pub(crate) struct Tables {
     none: Rows,
 }
 
-/// What is stored of one tree.
+/// The rows of one tree.
 #[derive(Clone, Default)]
 pub(crate) struct Rows {
     pub(crate) heads: Vec<HeadRow>,
@@ -114,19 +114,19 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     /// One commit in this many has a fault; 0 for none.
     pub(crate) fault_every: u64,
-    /// What the next commit does, whatever the seed says.
+    /// The fault of the next commit, whatever the seed says.
     pub(crate) next_fault: Option<Fault>,
     pub(crate) poison: Option<Hash>,
     pub(crate) millis: i64,
-    /// Whoever asks for a writer panics.
+    /// Asking for a writer panics.
     pub(crate) bug: bool,
-    /// Whoever asks for a writer waits for ever.
+    /// Asking for a writer waits for ever.
     pub(crate) hangs: bool,
     /// How often the newest head was asked for.
     pub(crate) asked: u64,
-    /// Who holds the lock of which tree.
+    /// The holder of the lock of each tree.
     locked_by: BTreeMap<i64, u64>,
-    /// Whose right it is to publish which tree.
+    /// The holder of the right to publish each tree.
     pub(crate) publishers: BTreeMap<i64, u64>,
     writers: u64,
 }

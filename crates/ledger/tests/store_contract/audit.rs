@@ -1,4 +1,4 @@
-//! What fsck gets to see.
+//! The reads of fsck.
 
 use ledger::store::{AuditCounts, Commit, IndexKeys};
 use tlog::{LeafIndex, TreeSize};

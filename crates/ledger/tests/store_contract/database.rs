@@ -44,7 +44,7 @@ impl Database {
         }
     }
 
-    /// None where no Postgres is set up and none is demanded.
+    /// `None` if no Postgres is set up and none is demanded.
     pub(crate) async fn postgres() -> Option<Self> {
         let (url, base, name) = new_postgres_database().await?;
         let store = Arc::new(PostgresStore::connect(&url).await.unwrap());

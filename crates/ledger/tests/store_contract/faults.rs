@@ -1,4 +1,4 @@
-//! What fails, and what is then stored: all or nothing.
+//! Failures of a commit, after which all of a round is stored or nothing.
 
 use std::task::Poll;
 

@@ -70,7 +70,7 @@ on_every_backend! {
     rotation::the_first_last_checkpoints_are_kept,
     rounds::a_round_comes_back_whole,
     rounds::a_full_round_comes_back_whole,
-    rounds::a_round_is_told_its_duplicates,
+    rounds::the_duplicates_of_a_round_are_listed,
     rounds::heads_are_the_history,
     rounds::the_first_timestamp_stored_wins,
     rounds::a_foreign_key_does_not_commit,

@@ -1,4 +1,4 @@
-//! What only a server can do to a commit.
+//! Failures of a commit that only a server can cause.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,8 +136,8 @@ async fn a_connection_killed_in_a_commit_leaves_the_outcome_unknown() {
     database.remove().await;
 }
 
-/// The same inside an exclusive section, before its COMMIT was sent: nothing can be stored, and the
-/// caller may know.
+/// The same failure inside an exclusive section, before its COMMIT was sent: nothing can be stored,
+/// and the caller may know.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_killed_before_commit_stored_nothing() {
     let Some(database) = Database::postgres().await else {
@@ -174,7 +174,7 @@ async fn kill_waiting(killer: &mut PgConnection) {
     }
 }
 
-/// What a cancelled wait for a synchronous standby looks like: the commit succeeds, with a warning.
+/// A cancelled wait for a synchronous standby: the commit succeeds, with a warning.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_with_a_warning_is_unknown() {
     let Some(database) = Database::postgres().await else {

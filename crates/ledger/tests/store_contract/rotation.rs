@@ -82,7 +82,7 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
     assert_eq!(
         store.next_key("a").await.unwrap().as_deref(),
         Some(NEXT_SPKI),
-        "nobody was told yet"
+        "not reported yet"
     );
     store.forget_next_key("a", NEXT_SPKI).await.unwrap();
     assert_eq!(store.next_key("a").await.unwrap(), None);

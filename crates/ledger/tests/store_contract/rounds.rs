@@ -1,4 +1,4 @@
-//! What a round stores, and when it does not.
+//! Rounds: the rows that they store, and the cases in which they store nothing.
 
 use std::sync::Arc;
 
@@ -74,8 +74,8 @@ pub(crate) async fn a_round_comes_back_whole(database: &Database) {
     );
 }
 
-/// Leaves that are there already: the round is told which, and stores nothing.
-pub(crate) async fn a_round_is_told_its_duplicates(database: &Database) {
+/// A round with leaves that are stored already stores nothing, and its outcome lists them.
+pub(crate) async fn the_duplicates_of_a_round_are_listed(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let mut other = store.writer().await.unwrap();

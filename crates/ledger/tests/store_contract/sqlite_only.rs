@@ -1,4 +1,4 @@
-//! What only a file can have wrong.
+//! Failures that only a file can have.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -22,7 +22,7 @@ async fn the_files_are_private() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_database_is_refused() {
+async fn a_file_that_is_not_a_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log.sqlite");
     std::fs::write(

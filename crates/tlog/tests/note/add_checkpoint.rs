@@ -104,7 +104,7 @@ fn a_conflict_says_a_size() {
 }
 
 proptest! {
-    /// What is read at all is written back unchanged.
+    /// Everything that can be read is written back unchanged.
     #[test]
     fn one_text_for_one_request(place in 0..EXAMPLE.len(), byte: u8) {
         let mut bytes = EXAMPLE.as_bytes().to_vec();

@@ -125,7 +125,7 @@ fn extension_lines_are_kept() {
 }
 
 #[test]
-fn what_could_not_be_read_is_not_signed() {
+fn a_checkpoint_that_could_not_be_read_back_is_not_signed() {
     let key = p256();
     let good = Checkpoint::new("log.example", TreeSize(1), EMPTY_ROOT);
     let sign = |checkpoint: &Checkpoint, name: &str| checkpoint.sign(name, &key, &rng());

@@ -42,7 +42,7 @@ fn each_byte_is_where_the_specification_has_it() {
 }
 
 #[test]
-fn what_the_second_implementation_signs_verifies() {
+fn signatures_of_the_second_implementation_verify() {
     use ed25519_dalek::Signer as _;
     let dalek = ed25519_dalek::SigningKey::from_bytes(&ED25519_SEED);
     for time in [0, 1, TIME, i64::MAX as u64] {
@@ -96,7 +96,7 @@ fn any_other_byte_fails() {
 /// The plain Ed25519 signature of the same key over the same text is no cosignature, nor the other
 /// way round.
 #[test]
-fn a_signature_of_the_log_is_no_cosignature() {
+fn a_signature_of_the_log_is_not_taken_as_a_cosignature() {
     let mut note = Note::new(TEXT).expect("a text");
     note.sign(NAME, &ed25519(), &rng()).expect("signed");
     assert_eq!(witness().cosigned(&note), Ok(None));

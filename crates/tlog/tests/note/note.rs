@@ -247,7 +247,7 @@ fn size_and_signatures_are_limited() {
 }
 
 #[test]
-fn what_could_not_be_read_is_not_signed() {
+fn a_checkpoint_that_could_not_be_read_back_is_not_signed() {
     for text in [
         "",
         "\n",

@@ -33,7 +33,7 @@ pub(crate) fn warn_of_writers(path: &Path) {
     }
 }
 
-/// The effective user ID of this process; none where `/proc` is not mounted.
+/// Returns the effective user ID of this process; `None` if `/proc` is not mounted.
 pub fn effective_user() -> Option<u32> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;

@@ -68,7 +68,7 @@ fn many_at_once_end_with_one_key() {
 }
 
 #[test]
-fn what_is_there_is_never_replaced() {
+fn an_existing_file_is_never_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     for text in [

@@ -86,7 +86,7 @@ impl Writer for SqliteWriter {
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
         let mut connection = self.take()?;
         check_round(round)?;
-        // A round must not go to a file that nobody will open again.
+        // A round must not go to a file that will never be opened again.
         self.file.check()?;
         let lock = mem::take(&mut self.lock);
         if lock == TreeLock::Free {
