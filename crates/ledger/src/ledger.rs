@@ -16,7 +16,7 @@ use crate::reading::entry::{InclusionProof, LoggedEntry, ReadError};
 use crate::reading::search::{Hits, Search};
 use crate::shards::Shards;
 use crate::shards::log::Log;
-use crate::shards::shard::{Parts, Shard};
+use crate::shards::shard::{LogParts, Shard};
 use crate::store::{EntryRef, TreeRow};
 use crate::tasks::Fatal;
 use crate::tree::Tree;
@@ -53,7 +53,7 @@ impl Ledger {
             .unwrap_or_default();
         rows.truncate(before);
         rows.push(active);
-        let parts = Parts::new(settings, &rows[before].name)?;
+        let parts = LogParts::new(settings, &rows[before].name)?;
         let ended = CancellationToken::new();
         let opened = Log::open(parts, &rows, ended.clone()).await;
         let log = opened.inspect_err(|_| ended.cancel())?;
@@ -119,9 +119,9 @@ impl Ledger {
         self.inner.log.shards()
     }
 
-    /// Returns the newest head of the active tree, with one read of the database that all waiting requests
-    /// share where other servers write to it. Call it before any answer that says "absent" or "too
-    /// large", and for tree heads and checkpoints.
+    /// Returns the newest head of the active tree, with one read of the database that all waiting
+    /// requests share where other servers write to it. Call it before any answer that says "absent"
+    /// or "too large", and for tree heads and checkpoints.
     pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
         self.inner.log.newest_head().await
     }
@@ -202,8 +202,8 @@ impl Ledger {
         self.shard_of(head)?.reader.entries.get(head, indexes).await
     }
 
-    /// Returns the signed entry timestamp of an entry. The first one that was made stays. It is made
-    /// in the first task that asks for it, and stored later.
+    /// Returns the signed entry timestamp of an entry. The first one that was made stays. It is
+    /// made in the first task that asks for it, and stored later.
     pub fn signed_entry_timestamp(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, ReadError> {
         Ok(self.shard(entry.tree)?.timestamps.get_or_sign(entry)?)
     }

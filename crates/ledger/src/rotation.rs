@@ -10,7 +10,7 @@ use crate::open::Settings;
 use crate::open_error::OpenError;
 use crate::shards::finish;
 use crate::shards::presence::LIVES_FOR;
-use crate::shards::shard::Parts;
+use crate::shards::shard::LogParts;
 use crate::shards::trees::random_tree_id;
 use crate::store::{
     FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreError, StoreResult,
@@ -180,7 +180,7 @@ pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<F
 /// Finishes a frozen tree with the given keys, as servers that run do by themselves. Heads that
 /// need witnesses are left to the servers.
 pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoint, OpenError> {
-    let parts = Parts::new(settings, &tree.name)?;
+    let parts = LogParts::new(settings, &tree.name)?;
     let shard = parts.open(tree).await?;
     let finished = finish::finish(&shard, parts.store.as_ref(), parts.clock.as_ref());
     finished

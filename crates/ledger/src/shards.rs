@@ -28,14 +28,9 @@ impl Shards {
     }
 
     /// Returns whether both are the very same heads.
-    pub fn is(&self, other: &Self) -> bool {
-        let same_frozen = self.frozen.len() == other.frozen.len()
-            && self
-                .frozen
-                .iter()
-                .zip(&other.frozen)
-                .all(|(one, other)| Arc::ptr_eq(one, other));
-        same_frozen && Arc::ptr_eq(&self.active, &other.active)
+    pub fn is_same(&self, other: &Self) -> bool {
+        let mut pairs = self.active_first().zip(other.active_first());
+        self.frozen.len() == other.frozen.len() && pairs.all(|(one, other)| Arc::ptr_eq(one, other))
     }
 
     /// Returns the shard that accepts entries.

@@ -24,7 +24,7 @@ impl HeadsText {
         write: impl FnOnce(&Shards) -> Result<Bytes, E>,
     ) -> Result<Bytes, E> {
         if let Some((of, text)) = &*self.0.read().unwrap_or_else(PoisonError::into_inner)
-            && of.is(shards)
+            && of.is_same(shards)
         {
             return Ok(text.clone());
         }

@@ -1,9 +1,9 @@
-//! Look-ups that share queries: keys that arrive while queries are under way wait, and the next query
-//! looks them up together.
+//! Look-ups that share queries: keys that arrive while queries are under way wait, and the next
+//! query looks them up together.
 //!
 //! There is no timer. A key that arrives alone is looked up alone and at once; under load, queries
-//! grow by themselves. The fixed cost of a query (a round trip, two wake-ups, a statement to bind and
-//! start) is then paid once for many keys.
+//! grow by themselves. The fixed cost of a query (a round trip, two wake-ups, a statement to bind
+//! and start) is then paid once for many keys.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -23,8 +23,8 @@ pub(crate) const MAX_TOGETHER: usize = 64;
 /// delays few keys; few, so that keys that arrive meanwhile share a query.
 pub(crate) const MAX_UNDER_WAY: usize = 2;
 
-/// Longest wait for an answer: a query that the database gives up takes 10 s, and another query may be
-/// before it. Then 503, not a queue behind a database that hangs.
+/// Longest wait for an answer: a query that the database gives up takes 10 s, and another query may
+/// be before it. Then 503, not a queue behind a database that hangs.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// A kind of look-up.
@@ -225,8 +225,8 @@ mod tests {
 
     use super::*;
 
-    /// Doubles numbers, one query for each permit, and notes the keys of each query. 13 is damaged, 99
-    /// panics, and from 50 on the database is unavailable.
+    /// Doubles numbers, one query for each permit, and notes the keys of each query. 13 is damaged,
+    /// 99 panics, and from 50 on the database is unavailable.
     struct Doubles {
         permits: Arc<Semaphore>,
         queries: Queries,

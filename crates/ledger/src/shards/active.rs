@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::shard::{Parts, Shard};
+use super::shard::{LogParts, Shard};
 use crate::writing::queue::Queue;
-use crate::writing::rounds::Parts as Writing;
+use crate::writing::rounds::TreeParts;
 use crate::writing::sequencer::sequencer;
 
 /// A tree with the tasks that write to it and follow it.
@@ -24,7 +24,7 @@ pub(crate) struct Active {
 
 impl Active {
     /// Starts the tasks.
-    pub(crate) fn start(shard: Arc<Shard>, parts: &Parts) -> Self {
+    pub(crate) fn start(shard: Arc<Shard>, parts: &LogParts) -> Self {
         let tasks = &parts.tasks;
         let stopping = CancellationToken::new();
         let (queue, sequencer) = sequencer(writing(&shard, parts), stopping.clone());
@@ -80,8 +80,8 @@ impl Active {
     }
 }
 
-fn writing(shard: &Shard, parts: &Parts) -> Writing {
-    Writing {
+fn writing(shard: &Shard, parts: &LogParts) -> TreeParts {
+    TreeParts {
         store: Arc::clone(&parts.store),
         clock: Arc::clone(&parts.clock),
         metrics: parts.metrics.clone(),

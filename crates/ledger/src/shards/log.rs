@@ -10,7 +10,7 @@ use super::Shards;
 use super::active::Active;
 use super::finish::finish_patiently;
 use super::presence::Neighbours;
-use super::shard::{Parts, Shard};
+use super::shard::{LogParts, Shard};
 use crate::heads::follow::PAUSE_AFTER_ERROR;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
@@ -24,7 +24,7 @@ const FINISHING: &str = "the task that finishes a frozen tree";
 
 /// All shards of one log, and what opening another one needs.
 pub(crate) struct Log {
-    pub(crate) parts: Parts,
+    pub(crate) parts: LogParts,
     list: RwLock<Arc<ShardList>>,
     /// Held by the task that moves the log on to the next tree.
     moving: Mutex<()>,
@@ -43,7 +43,7 @@ impl Log {
     /// Opens all shards of the log whose active tree is the last of `rows` (oldest first), and
     /// starts to write to that one.
     pub(crate) async fn open(
-        parts: Parts,
+        parts: LogParts,
         rows: &[TreeRow],
         ended: CancellationToken,
     ) -> Result<Arc<Self>, OpenError> {

@@ -1,5 +1,6 @@
-//! Each server keeps a row in the database that says which log keys it holds. A rotation waits until
-//! the rows of all live servers have the next key, and a server without a neighbour reads less.
+//! Each server keeps a row in the database that says which log keys it holds. A rotation waits
+//! until the rows of all live servers have the next key, and a server without a neighbour reads
+//! less.
 //!
 //! # When a server may assume that it is alone
 //!
@@ -98,7 +99,8 @@ impl Log {
                 .await
                 .unwrap_or_default();
             let is_only_one = matches!(&servers[..], [one] if one.server_id == own.server_id);
-            // A neighbour that has just left may have written until then, so its head is read first.
+            // A neighbour that has just left may have written until then, so its head is read
+            // first.
             let is_alone =
                 is_only_one && (self.neighbours.are_absent() || self.newest_head().await.is_ok());
             self.neighbours

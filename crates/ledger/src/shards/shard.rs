@@ -41,7 +41,7 @@ impl Shard {
 }
 
 /// The parts that all shards of a log share.
-pub(crate) struct Parts {
+pub(crate) struct LogParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -55,7 +55,7 @@ pub(crate) struct Parts {
     pub(crate) turns: Arc<Turns>,
 }
 
-impl Parts {
+impl LogParts {
     /// Makes the parts that the settings of a log name.
     pub(crate) fn new(settings: Settings, name: &str) -> Result<Self, OpenError> {
         let Settings {

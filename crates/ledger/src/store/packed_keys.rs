@@ -83,7 +83,7 @@ impl PackedKey<'_> {
     }
 
     /// Returns whether it is this text. A search compares thousands, so nothing is unpacked.
-    fn is(&self, key: &str) -> bool {
+    fn has_text(&self, key: &str) -> bool {
         let digits = key
             .strip_prefix(self.text)
             .filter(|digits| digits.len() == 2 * self.bytes.len());
@@ -139,7 +139,9 @@ fn split_key(packed: &[u8]) -> Option<(PackedKey<'_>, &[u8])> {
 pub(crate) fn meets(packed: &[u8], conditions: &[Condition], leaf_index: u64) -> StoreResult<bool> {
     let keys = packed_keys(packed, leaf_index)?;
     Ok(conditions.iter().all(|condition| match condition {
-        Condition::Keys(texts) => texts.iter().any(|text| keys.iter().any(|key| key.is(text))),
+        Condition::Keys(texts) => texts
+            .iter()
+            .any(|text| keys.iter().any(|key| key.has_text(text))),
         Condition::Kinds(_) => true,
     }))
 }

@@ -36,8 +36,8 @@ const GROWTH: u32 = 4;
 /// The fixed cost of a statement, about 100 µs, in look-ups.
 const STATEMENT_LOOK_UPS: u32 = 64;
 
-/// Entries that one statement reads. It takes some 0.8 ms, and two seconds on a disk that takes 8 ms
-/// for each read.
+/// Entries that one statement reads. It takes some 0.8 ms, and two seconds on a disk that takes 8
+/// ms for each read.
 const FOUND_AT_ONCE: usize = 256;
 
 /// A condition on an entry. No entry meets an empty list.

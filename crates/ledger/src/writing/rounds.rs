@@ -29,7 +29,7 @@ const MAX_EXCLUSIVE_ATTEMPTS: u32 = 3;
 
 /// The parts of one tree that rounds work with. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Parts {
+pub(crate) struct TreeParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
@@ -40,7 +40,7 @@ pub(crate) struct Parts {
 
 /// Commits the rounds of one tree.
 pub(super) struct Rounds {
-    parts: Parts,
+    parts: TreeParts,
     /// `None` until the first round and after every error.
     writer: Option<Box<dyn Writer>>,
     /// Whether the next round begins by taking the tree's lock. Usually it does not: it is one
@@ -50,7 +50,7 @@ pub(super) struct Rounds {
 }
 
 impl Rounds {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(parts: TreeParts) -> Self {
         Self {
             parts,
             writer: None,
@@ -200,7 +200,7 @@ impl Rounds {
     }
 }
 
-impl Parts {
+impl TreeParts {
     /// Finds out why the database refused a round as not ours. If the tree is frozen, the round can
     /// never be stored, so its entries may go into the next tree.
     async fn why_not_ours(&self) -> RoundError {

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::append::NoPlace;
 use super::queue::{Queue, Submission, row_bytes};
 use super::rounds::{
-    MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, Parts,
-    RoundError, Rounds,
+    MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, RoundError,
+    Rounds, TreeParts,
 };
 use crate::store::{EntryRow, StoreError, StoreResult, TimestampRow};
 
@@ -22,7 +22,7 @@ use crate::store::{EntryRow, StoreError, StoreResult, TimestampRow};
 const IDLE_FLUSH: Duration = Duration::from_secs(1);
 /// The sequencer of one tree.
 pub(crate) struct Sequencer {
-    parts: Parts,
+    parts: TreeParts,
     rounds: Rounds,
     receiver: mpsc::Receiver<Submission>,
     /// A submission that was taken from the queue but did not fit into its round.
@@ -32,7 +32,7 @@ pub(crate) struct Sequencer {
 
 /// Returns a queue and the sequencer behind it. The sequencer ends once `stopping` is cancelled and
 /// the queue is empty.
-pub(crate) fn sequencer(parts: Parts, stopping: CancellationToken) -> (Queue, Sequencer) {
+pub(crate) fn sequencer(parts: TreeParts, stopping: CancellationToken) -> (Queue, Sequencer) {
     let (queue, receiver) = Queue::new(
         Arc::clone(&parts.heads),
         parts.metrics.clone(),

@@ -208,8 +208,9 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> StoreResult<()> {
         .map_err(error::of_read)
 }
 
-/// Runs the statement. If the connection does not hold the tree's lock, nobody else may. Whether the
-/// statement also commits depends on the transaction it is in, and so does the meaning of an error.
+/// Runs the statement. If the connection does not hold the tree's lock, nobody else may. Whether
+/// the statement also commits depends on the transaction it is in, and so does the meaning of an
+/// error.
 pub(super) async fn run(
     connection: &mut PgConnection,
     rows: &Rows<'_>,
