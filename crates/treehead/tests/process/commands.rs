@@ -106,6 +106,12 @@ fn metrics_of_the_alerts_and_the_guide_exist() {
             "{name}: {shown}"
         );
     }
+    let guide = texts[1];
+    let families = shown.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names = families.filter_map(|family| family.split(' ').next());
+    let ours = names.filter(|name| name.starts_with("treehead_"));
+    let missing: Vec<&str> = ours.filter(|name| !guide.contains(name)).collect();
+    assert!(missing.is_empty(), "not in docs/OPERATING.md: {missing:?}");
 }
 
 /// Families without a sample are not shown; these have none before something is turned away or
