@@ -107,7 +107,9 @@ fn metrics_of_the_alerts_and_the_guide_exist() {
         );
     }
     let guide = texts[1];
-    let families = shown.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let families = shown
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
     let names = families.filter_map(|family| family.split(' ').next());
     let ours = names.filter(|name| name.starts_with("treehead_"));
     let missing: Vec<&str> = ours.filter(|name| !guide.contains(name)).collect();
