@@ -141,6 +141,10 @@ impl Heads {
     }
 
     /// Makes the log read-only and remembers the first reason.
+    ///
+    /// If this tree is a frozen one, writes go on in the active tree, and the server stays ready:
+    /// [`crate::Ledger::read_only`] and [`crate::Ledger::ready`] ask the active tree alone. Only
+    /// the metric and the log line report it.
     fn go_read_only(&self, reason: &WentBack) -> WentBack {
         let first = self.read_only.get_or_init(|| reason.0.clone());
         self.metrics.read_only.set(1);
@@ -151,7 +155,7 @@ impl Heads {
     /// Accepts a durable head that was built on `base`. Returns the newest integrated head
     /// afterwards: this one, or a larger one that a follower found meanwhile.
     ///
-    /// Dies before the swap: the head is durable and is found at the next start.
+    /// Dies here: the head is durable, and the next start finds it.
     pub(crate) async fn integrate(
         &self,
         base: &Arc<Integrated>,

@@ -120,8 +120,9 @@ impl Ledger {
     }
 
     /// Returns the newest head of the active tree, with one read of the database that all waiting
-    /// requests share where other servers write to it. Call it before any answer that says "absent"
-    /// or "too large", and for tree heads and checkpoints.
+    /// requests share where other servers write to it. A log that is read-only because its database
+    /// went back returns the head that it knows, without a read. Call it before any answer that
+    /// says "absent" or "too large", and for tree heads and checkpoints.
     pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
         self.inner.log.newest_head().await
     }

@@ -14,8 +14,8 @@ use tlog::LeafIndex;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
 
-/// The published heads of all shards of a log, of one moment. One borrow of it at the top of a
-/// handler is *the* state of the log for that request.
+/// One published head of each shard of a log; the list of shards is of one moment. A handler takes
+/// one, which is *the* state of the log for that request.
 #[derive(Clone)]
 pub struct Shards {
     frozen: Vec<Arc<Head>>,
@@ -38,7 +38,8 @@ impl Shards {
         &self.active
     }
 
-    /// Returns the frozen shards, oldest first, each with its last head.
+    /// Returns the heads of the frozen shards, oldest first. Each is the shard's last head, or with
+    /// a witness policy for a while an earlier one.
     pub fn frozen(&self) -> &[Arc<Head>] {
         &self.frozen
     }

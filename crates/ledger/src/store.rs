@@ -3,7 +3,7 @@
 //! A [`Store`] answers reads from any number of tasks. A [`Writer`] is the sequencer's own
 //! connection: the only way to add to a tree. No row is ever updated in the write path; the row of
 //! `head` that a round inserts, keyed by its predecessor's size, *is* the compare-and-set between
-//! replicas.
+//! servers.
 //!
 //! Absent on purpose: retries, caches, signatures, and any knowledge of what leaf bytes mean.
 

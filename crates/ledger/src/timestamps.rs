@@ -55,7 +55,9 @@ impl Timestamps {
     /// Returns the SET of an entry: the stored one, the one that waits to be stored, or a new one,
     /// which then waits.
     ///
-    /// MUST be called only for entries below a published head, as every [`LoggedEntry`] is.
+    /// MUST be called only for entries below a published head. Every [`LoggedEntry`] is, by
+    /// convention of its two makers: a read below a head, and an append that waited for its
+    /// publication.
     pub(crate) fn get_or_sign(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, SigningError> {
         let known = entry
             .signed_entry_timestamp

@@ -2,8 +2,8 @@
 //! is.
 //!
 //! Routing, the switch (`enabled-api-endpoints`), read-only, CORS, `Allow`, the labels of metrics
-//! and the test of the OpenAPI document read this table. A new route is a row here and a handler in
-//! the router of its API.
+//! and the test of the OpenAPI document read this table. A new route is a row here, a handler, and
+//! an arm of `route` in the router of its API.
 
 use axum::routing::MethodFilter;
 use host::{Access, Route, Visibility};

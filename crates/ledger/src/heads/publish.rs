@@ -20,7 +20,8 @@ use super::witnesses::WITNESS_TIMEOUT;
 use crate::store::{Publisher, StoreError};
 use crate::tasks::Tasks;
 
-/// Writes are refused while more entries than this wait to be published (design §4).
+/// Writes are refused while more entries than this wait to be published. They are durable, but
+/// nobody can prove them yet.
 pub const MAX_UNPUBLISHED_ENTRIES: u64 = 100_000;
 /// Writes are refused while a head has waited this long without any publication. No write waits
 /// longer than this either.
@@ -201,12 +202,11 @@ impl Heads {
         }
         let started = Instant::now();
         let head = self.sign(&integrated).map_err(PublishError::from)?;
-        // Dies from here on: witnesses may know a head that is durable and not published. The next
-        // attempt proves from there.
+        // Dies here: witnesses may know a head that is durable and not published. The next attempt
+        // proves from there.
         let head = self.cosigned(witnessed, head).await?;
         let row = publication_row(&head, Some(published.size));
-        // Dies before or in this: the database decides, and every server reads back what it
-        // decided.
+        // Dies here: the database decides, and every server reads back what it decided.
         if !publisher.publish(self.tree.id, &row).await? {
             // Another server published meanwhile, because our right was lost. Its publication
             // counts.

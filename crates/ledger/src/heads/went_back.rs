@@ -8,7 +8,8 @@ use crate::keys::signer::SigningError;
 use crate::open_error::OpenError;
 use crate::store::{HeadRow, StoreError};
 
-/// Why the log must not go on. The text names both heads.
+/// Why the log must not go on. The text names the known head, and the head that was found or the
+/// tree that is gone.
 #[derive(Clone, Debug)]
 pub(crate) struct WentBack(pub(crate) String);
 

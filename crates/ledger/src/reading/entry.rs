@@ -14,7 +14,7 @@ use crate::store::{Attestation, StoreError};
 pub struct LoggedEntry {
     /// Its tree.
     pub tree: TreeId,
-    /// Position in its tree.
+    /// Leaf index in its tree.
     pub leaf_index: LeafIndex,
     /// Leaf hash.
     pub leaf_hash: Hash,

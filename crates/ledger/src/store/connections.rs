@@ -60,8 +60,8 @@ pub(crate) enum TreeLock {
 pub trait Writer: Read {
     /// Commits a round in one statement or one transaction, and returns its outcome.
     ///
-    /// Dies before the database made it durable: nothing is stored. Dies after: all of it is
-    /// stored, and the caller learns that by looking its leaves up. Every outcome ends an exclusive
+    /// Dies here: nothing of it is stored, or all of it. The caller learns which by looking its
+    /// leaves up. Every outcome ends an exclusive
     /// section except [`Commit::Duplicates`]: the rest of the round may follow in the same section.
     ///
     /// MUST return [`StoreError::UnknownOutcome`](super::StoreError::UnknownOutcome) whenever it
@@ -91,7 +91,7 @@ pub trait Publisher: Send {
     /// Stores a publication if the newest one is still the one of `prev_size`. Otherwise it stores
     /// nothing and returns false.
     ///
-    /// Dies before the answer: it is stored or not, as [`Read::newest_publication`] shows. After
+    /// Dies here: it is stored or not, as [`Read::newest_publication`] shows. After
     /// any error the connection cannot be used again.
     async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool>;
 }

@@ -84,7 +84,7 @@ pub trait Rotation: Send + Sync {
     /// Once it is durable no round of `tree` commits, however old its snapshot is, because the
     /// round would need the same place.
     ///
-    /// Dies before the answer: all of it is stored or nothing, as the trees show. Fails with
+    /// Dies here: all of it is stored or nothing, as the trees show. Fails with
     /// [`super::StoreError::Data`] if another tree has an origin of `next`.
     async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze>;
 

@@ -18,7 +18,7 @@ pub struct TreeRow {
     pub origin_v1: String,
     /// Origin line of v2 checkpoints, unique per tree.
     pub origin_v2: String,
-    /// Sum of the lengths of all earlier shards of this log.
+    /// Sum of the sizes of all earlier shards of this log.
     pub first_log_index: u64,
     /// Largest leaf that this tree accepts, in bytes.
     pub max_leaf_bytes: u32,
@@ -197,7 +197,7 @@ pub const MAX_CLOCK_SKEW_MILLIS: i64 = 2_000;
 /// A stored entry as reads return it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEntry {
-    /// Position in its tree.
+    /// Leaf index in its tree.
     pub leaf_index: LeafIndex,
     /// Leaf hash.
     pub leaf_hash: Hash,
@@ -218,7 +218,7 @@ pub struct StoredEntry {
 /// The place and hash of an entry, without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryRef {
-    /// Position in its tree.
+    /// Leaf index in its tree.
     pub leaf_index: LeafIndex,
     /// Leaf hash.
     pub leaf_hash: Hash,

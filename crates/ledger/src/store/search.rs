@@ -102,7 +102,7 @@ pub struct Page {
 /// An entry that was found, without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundEntry {
-    /// Position in its tree.
+    /// Leaf index in its tree.
     pub leaf_index: LeafIndex,
     /// Leaf hash.
     pub leaf_hash: Hash,

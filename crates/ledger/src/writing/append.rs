@@ -78,7 +78,7 @@ pub enum AppendError {
         /// The limit.
         limit: u32,
     },
-    /// The log went read-only; the text names both heads. 503.
+    /// The log went read-only; the text names the heads that disagree. 503.
     #[error("the log is read-only: {0}")]
     ReadOnly(String),
     /// The clocks disagree too much to date entries. 503.

@@ -19,12 +19,13 @@ use crate::timestamps::Timestamps;
 pub const MAX_ROUND_ENTRIES: usize = 1_024;
 /// Bytes of one round.
 pub const MAX_ROUND_BYTES: usize = 8 << 20;
-/// Index keys of one round, each of which is a row: four times what a full round of `hashedrekord`
-/// has, and twice what the server lets one entry have.
+/// Index keys of one round, each of which is a row: four times as many as a full round of
+/// `hashedrekord` has, and more than the 6,144 of the largest entry that the server accepts.
 pub const MAX_ROUND_INDEX_KEYS: usize = 8_192;
 /// Signed entry timestamps stored along with a round.
 pub(super) const MAX_ROUND_TIMESTAMPS: usize = 4 * MAX_ROUND_ENTRIES;
-/// Attempts at one round in an exclusive section, after serialization failures.
+/// Attempts at one round in an exclusive section. One fails on a serialization failure, or if
+/// another head is newer all the same.
 const MAX_EXCLUSIVE_ATTEMPTS: u32 = 3;
 
 /// The parts of one tree that rounds work with. Cheap to clone.
@@ -234,8 +235,7 @@ impl TreeParts {
                 return Ok(Some(sealed.places));
             }
             let round = self.round_of(new, &sealed, base, local_millis);
-            // Dies before or in this commit: nothing, or all of the round, is stored; nothing of it
-            // is signed.
+            // Dies here: nothing of the round is stored, or all of it. Nothing of it is signed.
             match writer.commit(&round).await? {
                 Commit::Done => break (round, sealed),
                 Commit::Duplicates(found) if stored.is_empty() && !found.is_empty() => {

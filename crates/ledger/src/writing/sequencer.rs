@@ -20,6 +20,7 @@ use crate::store::{EntryRow, StoreError, StoreResult, TimestampRow};
 
 /// An idle log stores its waiting signed entry timestamps after this.
 const IDLE_FLUSH: Duration = Duration::from_secs(1);
+
 /// The sequencer of one tree.
 pub(crate) struct Sequencer {
     parts: TreeParts,

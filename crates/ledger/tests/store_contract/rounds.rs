@@ -125,7 +125,7 @@ pub(crate) async fn the_duplicates_of_a_round_are_listed(database: &Database) {
     assert_eq!(other.commit(&foreign).await.unwrap(), Commit::NotOurs);
 }
 
-/// The largest round of the design: 1,024 entries with 8 MiB of bodies.
+/// The largest round: 1,024 entries with 8 MiB of bodies.
 pub(crate) async fn a_full_round_comes_back_whole(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;

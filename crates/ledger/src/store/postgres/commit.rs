@@ -254,8 +254,7 @@ const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_
     WHERE r.leaf_index < (SELECT h.size FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1)
     ON CONFLICT DO NOTHING";
 
-/// Dies before the answer: all are stored or none; they are facts, and storing them again changes
-/// nothing.
+/// Dies here: all are stored or none. They are facts, so storing them again changes nothing.
 pub(super) async fn put_timestamps(
     connection: &mut PgConnection,
     tree: TreeId,

@@ -108,7 +108,7 @@ impl Publisher for PostgresPublisher {
             .bind(publication.root.0.as_slice())
             .bind(publication.time)
             .bind(&publication.checkpoint);
-        // Died here: the row is stored or not.
+        // Dies here: the row is stored or not.
         let done = bounded_commit(query.execute(&mut connection)).await?;
         self.0 = Some(connection);
         Ok(done.rows_affected() == 1)

@@ -173,7 +173,7 @@ pub(super) async fn freeze(
         bounded(async { transaction.rollback().await.map_err(error::of_read) }).await?;
         return Ok(Freeze::Refused);
     };
-    // Died here: the database decides.
+    // Dies here: the database decides.
     bounded_commit(transaction.commit()).await?;
     Ok(Freeze::Done(last))
 }

@@ -36,8 +36,7 @@ const CREATE: &str = "WITH new_tree AS (
     )
     SELECT EXISTS (SELECT FROM new_tree)";
 
-/// Dies before the answer: the tree is there with its keys, or nothing is; the next start sees
-/// which.
+/// Dies here: the tree is there with its keys, or nothing is. The next start sees which.
 pub(super) async fn create(connection: &mut PgConnection, tree: &TreeRow) -> StoreResult<bool> {
     let roles: Vec<&str> = tree.keys.iter().map(|key| role_name(key.role)).collect();
     let spkis: Vec<&[u8]> = tree.keys.iter().map(|key| key.spki.as_slice()).collect();

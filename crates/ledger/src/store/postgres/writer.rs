@@ -44,7 +44,7 @@ impl PostgresWriter {
         mut connection: PgConnection,
         rows: &commit::Rows<'_>,
     ) -> StoreResult<Commit> {
-        // Died here: the database decides. It commits the whole statement or nothing of it.
+        // Dies here: the database decides. It commits the whole statement or nothing of it.
         let (answer, warning) = self
             .notices
             .watch(bounded_commit(commit::run(
@@ -65,7 +65,7 @@ impl PostgresWriter {
         mut connection: PgConnection,
         rows: &commit::Rows<'_>,
     ) -> StoreResult<Commit> {
-        // Died here: nothing is stored, whatever this statement did; COMMIT was not sent.
+        // Dies here: nothing is stored, whatever this statement did; COMMIT was not sent.
         let run = async {
             commit::run(&mut connection, rows, TreeLock::Held)
                 .await
@@ -93,7 +93,7 @@ impl PostgresWriter {
                 return Ok(refused);
             }
         }
-        // Died here: the database decides.
+        // Dies here: the database decides.
         let (answer, warning) = self
             .notices
             .watch(bounded_commit(connection.execute("COMMIT")))

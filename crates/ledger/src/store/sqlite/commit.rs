@@ -237,8 +237,9 @@ async fn insert_timestamps(
     .map_err(error::of_read)
 }
 
-/// Stores timestamps outside a round. Dies before COMMIT returned: all are stored or none; they are
-/// facts, and storing them again changes nothing.
+/// Stores timestamps outside a round.
+///
+/// Dies here: all are stored or none. They are facts, so storing them again changes nothing.
 pub(super) async fn put_timestamps(
     connection: &mut SqliteConnection,
     tree: TreeId,

@@ -75,7 +75,7 @@ impl Publisher for SqlitePublisher {
             .bind(publication.root.0.as_slice())
             .bind(publication.time)
             .bind(&publication.checkpoint);
-        // Died here: the WAL holds the whole row or does not.
+        // Dies here: the WAL holds the whole row or does not.
         let done = query
             .execute(&mut *connection)
             .await

@@ -213,7 +213,7 @@ pub(super) async fn freeze(
             next.origin_v1
         )));
     }
-    // Died here: the WAL holds the whole commit record or does not.
+    // Dies here: the WAL holds the whole commit record or does not.
     transaction.commit().await.map_err(error::of_commit)?;
     Ok(Freeze::Done(last))
 }

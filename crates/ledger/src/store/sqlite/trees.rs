@@ -32,8 +32,7 @@ const CREATE_KEY: &str = "INSERT INTO tree_key (tree_id, role, spki) VALUES (?1,
 const TAKEN: &str =
     "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND state = 'active'))";
 
-/// Dies before COMMIT returned: the tree is there with its keys, or nothing is; the next start sees
-/// which.
+/// Dies here: the tree is there with its keys, or nothing is. The next start sees which.
 pub(super) async fn create(connection: &mut SqliteConnection, tree: &TreeRow) -> StoreResult<bool> {
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")

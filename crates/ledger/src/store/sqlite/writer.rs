@@ -65,7 +65,7 @@ async fn finish(
     }
     let outcome = outcome?;
     match outcome {
-        // Died here: the WAL holds the whole commit record or does not.
+        // Dies here: the WAL holds the whole commit record or does not.
         Commit::Done => connection
             .execute("COMMIT")
             .await
