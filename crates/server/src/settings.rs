@@ -26,7 +26,6 @@ pub struct Settings {
     /// Attestations up to this size are kept beside their entries and shown with them. Larger ones
     /// are not kept, though the entry is accepted. 0: no attestations. At most
     /// [`MAX_ATTESTATION_BYTES`].
-    /// [`MAX_ATTESTATION_BYTES`].
     pub attestation_bytes: u64,
     /// The policy that entries must meet.
     pub policy: entry::Policy,

@@ -17,8 +17,8 @@ const OTHERS_LOOK: u32 = 0o077;
 const LOCK_NAME: &str = "treehead.lock";
 const DATABASE_NAME: &str = "treehead.db";
 
-/// The lock, held until this value is dropped. The kernel releases it however the process ends, so no
-/// stale lock remains.
+/// The lock, held until this value is dropped. The kernel releases it however the process ends, so
+/// no stale lock remains.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
     _file: File,

@@ -111,8 +111,8 @@ impl KeyFiles {
         })
     }
 
-    /// Creates the keys of a new log, and returns them with the public log key. Key files that exist
-    /// are used as they are.
+    /// Creates the keys of a new log, and returns them with the public log key. Key files that
+    /// exist are used as they are.
     pub(crate) fn create(&self) -> Outcome<(Keys, VerifyingKey)> {
         let rng = SystemRandom::new();
         if let LogKeyFile::Default(path) = &self.log

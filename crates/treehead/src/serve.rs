@@ -35,7 +35,8 @@ pub(crate) fn run(config: &Config) -> Outcome<()> {
 
 async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Outcome<()> {
     let stop = stop::on_signal()?;
-    // Before the log is created, so that a wrong file or a port that is taken leaves nothing behind.
+    // Before the log is created, so that a wrong file or a port that is taken leaves nothing
+    // behind.
     let others = config.others()?;
     let api = config.listen.bind("listen").await?;
     let metrics = config.metrics_listen.bind("metrics-listen").await?;

@@ -94,8 +94,9 @@ pub(super) struct NistKey<'k> {
 }
 
 impl NistKey<'_> {
-    /// Whether it verifies a signature over a digest of any length. RFC 9580 section 5.2.3.2 forbids
-    /// digests that are shorter than the curve; Go takes them, and hardware signers make them.
+    /// Whether it verifies a signature over a digest of any length. RFC 9580 section 5.2.3.2
+    /// forbids digests that are shorter than the curve; Go takes them, and hardware signers make
+    /// them.
     pub(super) fn verifies(
         &self,
         digest: &[u8],

@@ -1,6 +1,7 @@
-//! JSON bodies of the search operations. They are read with the leniency of Rekor's decoder: member
-//! names may have any case, the last one of a repeated name counts, `null` is the same as absent,
-//! and unknown members and bytes after the first value are ignored.
+//! JSON bodies with named members: of searches, `retrieve` and batches. They are read with the
+//! leniency of Rekor's decoder: member names may have any case, the last one of a repeated name
+//! counts, `null` is the same as absent, and unknown members and bytes after the first value are
+//! ignored.
 
 use std::fmt;
 

@@ -11,8 +11,8 @@ use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
 
 impl Config {
-    /// Returns the database URL, from whichever of the two settings gives it. Without one the log is
-    /// in SQLite.
+    /// Returns the database URL, from whichever of the two settings gives it. Without one the log
+    /// is in SQLite.
     pub(crate) fn database_url(&self) -> Outcome<Option<DatabaseUrl>> {
         let Some(path) = &self.database_file else {
             return Ok(self.database.clone());
