@@ -163,12 +163,12 @@ impl Metrics {
             )?,
             round_seconds: histogram(
                 "treehead_round_seconds",
-                "Time from taking a round's entries to publishing its head.",
+                "Time of one commit of a round or of a part of it, until its head is integrated (without witnesses: published).",
                 prometheus::exponential_buckets(0.000_5, 2.0, 14)?,
             )?,
             lost_races: counter(
                 "treehead_lost_races_total",
-                "Rounds that another server's round came before.",
+                "Rounds that were sent twice: on a head that was no longer the newest, or while another server held the tree's lock. Low while servers write all the time, because rounds then begin with the lock.",
             )?,
             unknown_outcomes: counter(
                 "treehead_unknown_outcomes_total",
@@ -176,7 +176,7 @@ impl Metrics {
             )?,
             splits: counter(
                 "treehead_round_splits_total",
-                "Rounds split because the database refused their data.",
+                "Times that a round, or a part of one, was halved because the database refused its data.",
             )?,
             tile_cache: cache(
                 "treehead_tile_cache_total",
@@ -224,7 +224,7 @@ impl Metrics {
             )?,
             publication_seconds: histogram(
                 "treehead_publication_seconds",
-                "Time from signing a head to letting it out with its cosignatures.",
+                "Time from signing a head to publishing it with its cosignatures.",
                 prometheus::exponential_buckets(0.002, 2.0, 13)?,
             )?,
             witness_requests: registered(

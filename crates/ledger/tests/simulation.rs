@@ -38,12 +38,12 @@ impl Clock for SimClock {
 
 /// The facts that clients have seen. They must stay true for ever.
 #[derive(Default)]
-struct Witnessed {
+struct Seen {
     roots: BTreeMap<u64, Hash>,
     acknowledged: BTreeMap<LeafIndex, Hash>,
 }
 
-impl Witnessed {
+impl Seen {
     fn see_head(&mut self, ledger: &Ledger) {
         let head = ledger.head();
         let root = *self.roots.entry(head.size.0).or_insert(head.root);
@@ -87,7 +87,7 @@ fn entry(n: u64) -> NewEntry {
     }
 }
 
-async fn check(store: &SimStore, witnessed: &Witnessed) {
+async fn check(store: &SimStore, seen: &Seen) {
     let tree = store.trees().await.unwrap().remove(0);
     let report = fsck(store, &tree, &|_, _| Ok(None), &mut |_| {})
         .await
@@ -96,7 +96,7 @@ async fn check(store: &SimStore, witnessed: &Witnessed) {
     let entries = store.with(|state| state.tables.entries.clone());
     let distinct: BTreeSet<Hash> = entries.iter().map(|(row, _)| row.leaf_hash).collect();
     assert_eq!(distinct.len(), entries.len(), "equal leaves have one index");
-    for (index, leaf_hash) in &witnessed.acknowledged {
+    for (index, leaf_hash) in &seen.acknowledged {
         assert_eq!(
             entries[index.0 as usize].0.leaf_hash, *leaf_hash,
             "acknowledged entry {index} is lost"
@@ -105,7 +105,7 @@ async fn check(store: &SimStore, witnessed: &Witnessed) {
     let mut audit = tlog::Audit::new();
     for (row, _) in &entries {
         audit.push(row.leaf_hash);
-        if let Some(root) = witnessed.roots.get(&audit.size().0) {
+        if let Some(root) = seen.roots.get(&audit.size().0) {
             assert_eq!(
                 *root,
                 audit.root(),
@@ -172,7 +172,7 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
     for seed in seeds() {
         run(seed, async |store, seed| {
             let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
-            let mut witnessed = Witnessed::default();
+            let mut seen = Seen::default();
             let mut servers = vec![
                 open(&store, &pkcs8).await,
                 open(&store, &pkcs8).await,
@@ -198,26 +198,26 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
                                 logged.leaf_hash,
                                 tlog::leaf_hash(format!("leaf {n}").as_bytes())
                             );
-                            witnessed.see_entry(logged.leaf_index, logged.leaf_hash);
+                            seen.see_entry(logged.leaf_index, logged.leaf_hash);
                         }
                         Err(AppendError::Unavailable(_)) => {}
                         Err(error) => panic!("seed {seed} step {step}: {error}"),
                     }
                 }
                 for server in &servers {
-                    witnessed.see_head(server);
+                    seen.see_head(server);
                     assert_eq!(server.read_only(), None);
                 }
                 // One server dies without a word and starts again.
                 let victim = store.with(|state| state.rng.below(3)) as usize;
                 servers[victim] = open(&store, &pkcs8).await;
-                check(&store, &witnessed).await;
+                check(&store, &seen).await;
             }
-            assert!(!witnessed.acknowledged.is_empty());
+            assert!(!seen.acknowledged.is_empty());
             for server in servers {
                 server.stop().await;
             }
-            check(&store, &witnessed).await;
+            check(&store, &seen).await;
         });
     }
 }
@@ -383,7 +383,7 @@ fn one_bad_entry_fails_alone() {
                 other => panic!("{n}: {other:?}"),
             }
         }
-        check(&store, &Witnessed::default()).await;
+        check(&store, &Seen::default()).await;
     });
 }
 

@@ -47,7 +47,8 @@ impl Heads {
     pub(crate) async fn newest_head(&self) -> StoreResult<Arc<Head>> {
         if self.read_only().is_some() {
             // The database is no longer trusted. Published entries stay readable as far as they are
-            // still there.
+            // still there: an index beyond this head counts as absent, and an entry whose row was
+            // lost is an error.
             return Ok(self.published());
         }
         let ticket = self.refresh.tickets.fetch_add(1, Ordering::SeqCst) + 1;
@@ -75,12 +76,12 @@ impl Heads {
         let Publication::Witnessed(_) = &self.publication else {
             return self.follow_head(read).await;
         };
-        // Floor, publication, head, in this order, because each published head was integrated
-        // before.
-        let floor = self.published();
+        // Published head, publication, head, in this order, because each published head was
+        // integrated before.
+        let published = self.published();
         let publication = read.newest_publication(self.tree.id).await?;
         let newest = self.follow_head(read).await?;
-        self.accept_publication(&floor, publication, &newest, read)
+        self.accept_publication(&published, publication, &newest, read)
             .await?;
         Ok(newest)
     }
@@ -91,21 +92,21 @@ impl Heads {
     /// A database that went back makes the log read-only. Published entries stay readable as far as
     /// they are still there.
     async fn follow_head(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
-        // The floor is taken before the read: a round of this process may be integrated while the
-        // read is under way.
-        let floor = self.integrated();
+        // The known head is taken before the read, because a round of this process may be integrated
+        // while the read is under way.
+        let known = self.integrated();
         let Some(standing) = read.standing(self.tree.id).await? else {
-            return Err(self.refuse(&WentBack::gone(floor.view(), self.tree.id)));
+            return Err(self.refuse(&WentBack::gone(known.view(), self.tree.id)));
         };
         let head = match standing.head {
-            Some(row) if row.size > floor.size => self.accept(&floor, row, read).await,
-            Some(row) if row.size == floor.size && row.root == floor.root => Ok(self.integrated()),
-            None if floor.size == TreeSize(0) => Ok(self.integrated()),
-            Some(row) if row.size == floor.size => Err(self.refuse(&WentBack::fork(
-                floor.view(),
+            Some(row) if row.size > known.size => self.accept(&known, row, read).await,
+            Some(row) if row.size == known.size && row.root == known.root => Ok(self.integrated()),
+            None if known.size == TreeSize(0) => Ok(self.integrated()),
+            Some(row) if row.size == known.size => Err(self.refuse(&WentBack::fork(
+                known.view(),
                 &describe(row.size, &row.root),
             ))),
-            row => Err(self.refuse(&WentBack::smaller(floor.view(), row.as_ref()))),
+            row => Err(self.refuse(&WentBack::smaller(known.view(), row.as_ref()))),
         }?;
         if standing.state == TreeState::Frozen {
             // State and head come from one snapshot, so this head is the last.
@@ -117,10 +118,10 @@ impl Heads {
     /// Publishes here the head that another server published, or this one in a statement whose
     /// answer was lost.
     ///
-    /// `floor` was the published head before `row` was read, and `newest` was read after it.
+    /// `published` was the published head before `row` was read, and `newest` was read after it.
     async fn accept_publication(
         &self,
-        floor: &Head,
+        published: &Head,
         row: Option<PublicationRow>,
         newest: &Arc<Integrated>,
         read: &mut dyn Read,
@@ -129,15 +130,15 @@ impl Heads {
             .as_ref()
             .map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
         let Some(row) = row.filter(|row| {
-            row.size > floor.size || row.size == floor.size && row.root == floor.root
+            row.size > published.size || row.size == published.size && row.root == published.root
         }) else {
-            return Err(self.refuse(&WentBack::publication(floor.view(), &found)));
+            return Err(self.refuse(&WentBack::publication(published.view(), &found)));
         };
-        if row.size == floor.size {
+        if row.size == published.size {
             return Ok(());
         }
         let integrated = published_head(read, self.tree.id, &row, newest).await?;
-        self.check_extends(floor.view(), integrated.view(), read)
+        self.check_extends(published.view(), integrated.view(), read)
             .await?;
         self.check_extends(integrated.view(), newest.view(), read)
             .await?;
@@ -147,10 +148,10 @@ impl Heads {
     }
 
     /// Accepts a larger head. Its edge must reproduce its root, and its tiles must reproduce the
-    /// floor's root at the floor's size.
+    /// known head's root at the known head's size.
     async fn accept(
         &self,
-        floor: &Arc<Integrated>,
+        known: &Arc<Integrated>,
         row: HeadRow,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, PublishError> {
@@ -159,20 +160,20 @@ impl Heads {
             Ok(edge) => edge,
             Err(StoreError::Damaged(what)) => {
                 return Err(
-                    self.refuse(&WentBack::fork(floor.view(), &format!("{found} ({what})")))
+                    self.refuse(&WentBack::fork(known.view(), &format!("{found} ({what})")))
                 );
             }
             Err(error) => return Err(error.into()),
         };
         let Some(integrated) = Integrated::read_back(edge, row.root, row.time) else {
             return Err(self.refuse(&WentBack::fork(
-                floor.view(),
+                known.view(),
                 &format!("{found}, which its tiles do not reproduce"),
             )));
         };
-        self.check_extends(floor.view(), integrated.view(), read)
+        self.check_extends(known.view(), integrated.view(), read)
             .await?;
-        self.integrate(floor, integrated, read).await
+        self.integrate(known, integrated, read).await
     }
 
     /// Checks with tiles that are read now that `newer` extends `older`. If not, the log goes

@@ -23,7 +23,8 @@ pub(crate) struct Place {
 pub(crate) enum Freshness {
     /// It did, at this integrated time, Unix seconds.
     New { time: i64 },
-    /// It did, in a commit whose answer was lost.
+    /// It was not there before the commit, whose answer was lost, and is there now. Most often that
+    /// commit stored it; another server may have stored equal leaf bytes meanwhile.
     Recovered,
     /// Equal leaf bytes were there before.
     Duplicate,
@@ -38,7 +39,7 @@ pub(crate) struct NewRows {
 /// A round with its indexes, time and root, ready to commit.
 pub(crate) struct Sealed {
     pub(crate) head: HeadRow,
-    /// One for each proposal, in order.
+    /// One for each row, in order.
     pub(crate) places: Vec<Place>,
     edge: Edge,
 }
@@ -64,11 +65,11 @@ pub(crate) fn integrated_time(base: &Integrated, local_millis: i64) -> Result<i6
     }
 }
 
-/// Gives each proposal its place after `base`: the one of `stored`, the one of an equal proposal
-/// before it, or a new one.
+/// Gives each row its place after `base`: the one of `stored`, the one of an equal row before it,
+/// or a new one.
 pub(crate) fn seal(
     base: &Integrated,
-    proposals: &[Arc<EntryRow>],
+    rows: &[Arc<EntryRow>],
     stored: &[EntryRef],
     time: i64,
 ) -> (NewRows, Sealed) {
@@ -76,11 +77,11 @@ pub(crate) fn seal(
         .iter()
         .map(|entry| (entry.leaf_hash, entry.leaf_index))
         .collect();
-    let mut entries = Vec::with_capacity(proposals.len());
-    let mut places = Vec::with_capacity(proposals.len());
+    let mut entries = Vec::with_capacity(rows.len());
+    let mut places = Vec::with_capacity(rows.len());
     let mut next = base.size.0;
-    for proposal in proposals {
-        let place = match places_by_leaf.get(&proposal.leaf_hash) {
+    for row in rows {
+        let place = match places_by_leaf.get(&row.leaf_hash) {
             Some(&leaf_index) => Place {
                 leaf_index,
                 freshness: Freshness::Duplicate,
@@ -88,8 +89,8 @@ pub(crate) fn seal(
             None => {
                 let leaf_index = LeafIndex(next);
                 next += 1;
-                places_by_leaf.insert(proposal.leaf_hash, leaf_index);
-                entries.push(Arc::clone(proposal));
+                places_by_leaf.insert(row.leaf_hash, leaf_index);
+                entries.push(Arc::clone(row));
                 Place {
                     leaf_index,
                     freshness: Freshness::New { time },

@@ -69,13 +69,13 @@ fn log_key(tree: &TreeRow) -> VerifyingKey {
 
 /// The facts that clients have seen.
 #[derive(Default)]
-struct Witnessed {
+struct Seen {
     roots: BTreeMap<(TreeId, u64), Hash>,
     acknowledged: BTreeMap<(TreeId, LeafIndex), Hash>,
     answers: BTreeMap<Hash, (TreeId, LeafIndex)>,
 }
 
-impl Witnessed {
+impl Seen {
     fn see_heads(&mut self, ledger: &Ledger) {
         let shards = ledger.shards();
         for head in shards.active_first() {
@@ -179,7 +179,7 @@ fn rotations_among_writers_never_fork_and_never_lose() {
     for seed in seeds() {
         run(seed, async |store, _| {
             let keys = new_keys(ROTATIONS + 1);
-            let mut witnessed = Witnessed::default();
+            let mut seen = Seen::default();
             let mut servers = vec![
                 open(&store, &keys).await,
                 open(&store, &keys).await,
@@ -210,26 +210,26 @@ fn rotations_among_writers_never_fork_and_never_lose() {
                     rotation
                 );
                 for (n, answer) in a.into_iter().chain(b).chain(c) {
-                    witnessed.see_answer(n, answer);
+                    seen.see_answer(n, answer);
                 }
                 for server in &servers {
-                    witnessed.see_heads(server);
+                    seen.see_heads(server);
                     assert_eq!(server.read_only(), None);
                 }
                 // One server dies without a word and starts again.
                 let victim = store.with(|state| state.rng.below(3)) as usize;
                 servers[victim] = open(&store, &keys).await;
-                witnessed.check(&store).await;
+                seen.check(&store).await;
             }
             assert_eq!(store.trees().await.unwrap().len(), ROTATIONS + 1);
             store.with(|state| state.fault_every = 0);
             // Whoever is left finishes what is frozen.
             tokio::time::sleep(std::time::Duration::from_secs(5)).await;
             for server in servers {
-                witnessed.see_heads(&server);
+                seen.see_heads(&server);
                 server.stop().await;
             }
-            witnessed.check(&store).await;
+            seen.check(&store).await;
             for tree in store.trees().await.unwrap() {
                 if tree.state == TreeState::Frozen {
                     assert_finished(&store, &tree).await;

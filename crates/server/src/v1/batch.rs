@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
-use super::entries::{CreateError, admitted, read_body, shown};
+use super::entries::{CreateError, conflict_or_entry, read_body, shown};
 use super::errors::{ApiError, Validation};
 use super::json::{BodyName, FirstItems};
 use super::wire::{LogEntry, most_bytes, text_within};
@@ -194,7 +194,7 @@ impl Batch {
                 ..entry
             }),
         };
-        admitted(
+        conflict_or_entry(
             &self.app,
             entry,
             &Uri::from_static(Operation::CreateLogEntry.path()),

@@ -121,7 +121,7 @@ pub(crate) async fn create(
     let appended = intake::append(&app, verified)
         .await
         .map_err(CreateError::Append)?;
-    let entry = admitted(&app, appended, &uri)?;
+    let entry = conflict_or_entry(&app, appended, &uri)?;
     created(&app, &uri, &entry).await.map_err(CreateError::Read)
 }
 
@@ -140,7 +140,7 @@ pub(crate) async fn read_body(app: &App, request: Request) -> Result<Admitted, C
 /// # Errors
 ///
 /// The entry was in the log already, and this log answers that with a conflict.
-pub(crate) fn admitted(
+pub(crate) fn conflict_or_entry(
     app: &App,
     appended: Appended,
     uri: &Uri,
