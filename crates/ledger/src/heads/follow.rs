@@ -92,8 +92,8 @@ impl Heads {
     /// A database that went back makes the log read-only. Published entries stay readable as far as
     /// they are still there.
     async fn follow_head(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
-        // The known head is taken before the read, because a round of this process may be integrated
-        // while the read is under way.
+        // The known head is taken before the read, because a round of this process may be
+        // integrated while the read is under way.
         let known = self.integrated();
         let Some(standing) = read.standing(self.tree.id).await? else {
             return Err(self.refuse(&WentBack::gone(known.view(), self.tree.id)));
