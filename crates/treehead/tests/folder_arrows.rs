@@ -29,11 +29,11 @@ const MAX_CIRCLES: [(&str, usize); 9] = [
     ("client", 4),
     ("entry", 4),
     ("host", 4),
-    ("ledger", 5),
+    ("ledger", 4),
     ("pki", 4),
     ("server", 4),
     ("tlog", 4),
-    ("treehead", 9),
+    ("treehead", 4),
     ("witness", 4),
 ];
 

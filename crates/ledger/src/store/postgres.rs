@@ -38,15 +38,8 @@ mod writer;
 
 use publications::PostgresPublisher;
 use session::bounded;
+pub use session::{CONNECT_TIMEOUT, READ_CONNECTIONS};
 use writer::PostgresWriter;
-
-/// Connections for reads. With [`super::SEARCH_CONNECTIONS`] and the sequencer's a server has 11,
-/// so that eight servers fit in Postgres' default of 100.
-pub const READ_CONNECTIONS: u32 = 7;
-
-/// Longest wait for a connection, a new one or one of the pool. Readers then get 503 rather than a
-/// queue.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A log's database on Postgres. Cheap to clone.
 #[derive(Clone, Debug)]

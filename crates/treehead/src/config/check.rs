@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::{Bytes, Config};
+use super::bytes::Bytes;
+use super::fields::Config;
 use crate::banner::print;
 use crate::failure::Outcome;
 use crate::logging;

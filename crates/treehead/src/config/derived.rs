@@ -6,7 +6,8 @@ use host::{PublicUrl, PublicUrlError};
 use server::trust::{Others, TrustSettings};
 use tlog::WitnessPolicy;
 
-use super::{Config, read_small};
+use super::fields::Config;
+use super::layers::read_small;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
 

@@ -4,10 +4,12 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::fields::Config;
 use super::layers::{parse, read_small};
+use super::refusal::usage;
 use super::setting::Setting;
 use super::settings::{self, TABLES};
-use super::{Config, Source, Sources, usage};
+use super::source::{Source, Sources};
 use crate::failure::{Failure, Outcome};
 
 /// Reads a file. Returns its settings in a table by flags, and where each one is.

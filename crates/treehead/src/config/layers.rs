@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Config, Source, Sources, file, usage};
+use super::fields::Config;
+use super::file;
+use super::refusal::usage;
+use super::source::{Source, Sources};
 use crate::failure::{Explain, FailureKind, Outcome};
 
 /// A configuration or URL file is never larger than a page or two; this keeps a wrong path from

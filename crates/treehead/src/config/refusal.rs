@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::Config;
+use super::fields::Config;
 use crate::failure::{Failure, FailureKind};
 
 impl Config {

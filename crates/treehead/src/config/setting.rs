@@ -7,7 +7,7 @@ use clap::builder::{
 };
 use toml::Value;
 
-use super::Bytes;
+use super::bytes::Bytes;
 use crate::listen::ListenAddress;
 
 /// The definition of a setting. Its default is the value of its field in

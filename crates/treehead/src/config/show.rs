@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use toml::{Table, Value};
 
+use super::fields::Config;
 use super::setting::Setting;
 use super::settings::{TABLES, of_table};
-use super::{Config, Source};
+use super::source::Source;
 use crate::banner::print;
 use crate::failure::{Explain, FailureKind, Outcome};
 

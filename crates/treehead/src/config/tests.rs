@@ -1,5 +1,6 @@
 use std::fs;
 
+use super::values::{Duplicates, OnDuplicate};
 use super::*;
 
 fn file(text: &str) -> tempfile::NamedTempFile {

@@ -6,9 +6,17 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
-use super::{CONNECT_TIMEOUT, READ_CONNECTIONS, address, error, settings};
+use super::{address, error, settings};
 use crate::store::schema::{APPLIED, Applied};
 use crate::store::{SEARCH_CONNECTIONS, StoreError, StoreResult, schema};
+
+/// Connections for reads. With [`crate::store::SEARCH_CONNECTIONS`] and the sequencer's a server
+/// has 11, so that eight servers fit in Postgres' default of 100.
+pub const READ_CONNECTIONS: u32 = 7;
+
+/// Longest wait for a connection, a new one or one of the pool. Readers then get 503 rather than a
+/// queue.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 
