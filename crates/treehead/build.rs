@@ -9,6 +9,11 @@ const UNKNOWN: &str = "unknown";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // Linked into the static program by `docker/build`; cargo does not see it among the flags.
+    let memory = Path::new("../../docker/memory.c");
+    if memory.exists() {
+        println!("cargo:rerun-if-changed={}", memory.display());
+    }
     let revision = given("TREEHEAD_REVISION").or_else(checked_out_revision);
     let shown = revision
         .as_ref()
@@ -79,7 +84,14 @@ fn checked_out_revision() -> Option<String> {
         None => head.trim().to_owned(),
         Some(reference) => match read_watched(&common.join(reference)) {
             Some(commit) => commit.trim().to_owned(),
-            None => packed(&common, reference)?,
+            None => {
+                // The next commit creates the file of the reference.
+                println!(
+                    "cargo:rerun-if-changed={}",
+                    common.join("refs/heads").display()
+                );
+                packed(&common, reference)?
+            }
         },
     };
     let is_commit = commit.len() >= 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());

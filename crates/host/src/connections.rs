@@ -166,17 +166,12 @@ impl Default for Replaced {
 }
 
 impl Replaced {
-    /// Counts one more and returns true, unless there were [`REPLACED_PER_SECOND`] within this
-    /// second.
-    fn count_one(&mut self) -> bool {
+    /// Returns whether there were fewer than [`REPLACED_PER_SECOND`] within this second.
+    fn has_room(&mut self) -> bool {
         if self.since.elapsed() >= Duration::from_secs(1) {
             *self = Self::default();
         }
-        let has_room = self.count < REPLACED_PER_SECOND;
-        if has_room {
-            self.count += 1;
-        }
-        has_room
+        self.count < REPLACED_PER_SECOND
     }
 }
 
@@ -268,24 +263,11 @@ impl Connections {
     /// All connections that could make room are at work.
     pub(crate) fn admit(self: &Arc<Self>, address: Address) -> Result<ConnectionPermit, Closed> {
         let mut state = self.lock();
-        let full = state
-            .addresses
-            .get_mut(&address)
-            .filter(|peers| peers.open >= self.most.per_address);
-        if let Some(peers) = full {
-            // An address that may have all connections is a proxy's: no other address waits behind
-            // it.
-            let is_limited = self.most.per_address < self.most.all;
-            if is_limited && !peers.replaced.count_one() {
-                self.counts.closed(Closed::AddressRate);
-                return Err(Closed::AddressRate);
-            }
-            let own = state.longest_idle(Some(address));
-            self.make_room(&mut state, own, Closed::ForSameAddress, Closed::AddressFull)?;
-        }
-        if state.open.len() >= self.most.all {
-            let any = state.longest_idle(None);
-            self.make_room(&mut state, any, Closed::ForNewcomer, Closed::Full)?;
+        state.enter(address);
+        if let Err(refused) = self.make_room_for(&mut state, address) {
+            state.leave(address);
+            self.counts.closed(refused);
+            return Err(refused);
         }
         let activity = Arc::new(Activity::new(self.started));
         let evicted = CancellationToken::new();
@@ -301,26 +283,37 @@ impl Connections {
         })
     }
 
-    /// Closes this connection.
-    fn make_room(
-        &self,
-        state: &mut State,
-        idle: Option<u64>,
-        closed: Closed,
-        refused: Closed,
-    ) -> Result<(), Closed> {
-        match idle.and_then(|number| state.remove(number)) {
-            Some(connection) => {
-                connection.evicted.cancel();
-                self.counts.closed(closed);
-                self.counts.open.dec();
-                Ok(())
+    /// Closes the longest idle connections that a newcomer of this address, which is counted
+    /// already, needs the room of.
+    fn make_room_for(&self, state: &mut State, address: Address) -> Result<(), Closed> {
+        let peers = state.addresses.entry(address).or_default();
+        if peers.open > self.most.per_address {
+            // An address that may have all connections is a proxy's: no other address waits behind
+            // it.
+            let is_limited = self.most.per_address < self.most.all;
+            if is_limited && !peers.replaced.has_room() {
+                return Err(Closed::AddressRate);
             }
-            None => {
-                self.counts.closed(refused);
-                Err(refused)
-            }
+            let own = state.longest_idle(Some(address));
+            self.evict(state, own, Closed::ForSameAddress)
+                .ok_or(Closed::AddressFull)?;
+            state.addresses.entry(address).or_default().replaced.count += 1;
         }
+        if state.open.len() >= self.most.all {
+            let any = state.longest_idle(None);
+            self.evict(state, any, Closed::ForNewcomer)
+                .ok_or(Closed::Full)?;
+        }
+        Ok(())
+    }
+
+    /// Closes this connection, if there is one.
+    fn evict(&self, state: &mut State, idle: Option<u64>, why: Closed) -> Option<()> {
+        let connection = state.remove(idle?)?;
+        connection.evicted.cancel();
+        self.counts.closed(why);
+        self.counts.open.dec();
+        Some(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -344,9 +337,23 @@ impl State {
             evicted,
         };
         self.open.insert(number, connection);
-        self.addresses.entry(address).or_default().open += 1;
         self.file_if_idle(number);
         number
+    }
+
+    /// Counts a connection of an address.
+    fn enter(&mut self, address: Address) {
+        self.addresses.entry(address).or_default().open += 1;
+    }
+
+    /// Counts that a connection of an address is gone.
+    fn leave(&mut self, address: Address) {
+        if let Some(peers) = self.addresses.get_mut(&address) {
+            peers.open -= 1;
+            if peers.open == 0 {
+                self.addresses.remove(&address);
+            }
+        }
     }
 
     /// Returns the number of the longest idle connection, of one address or of all, or `None` if
@@ -409,12 +416,7 @@ impl State {
     fn remove(&mut self, number: u64) -> Option<Connection> {
         self.unfile(number);
         let connection = self.open.remove(&number)?;
-        if let Some(peers) = self.addresses.get_mut(&connection.address) {
-            peers.open -= 1;
-            if peers.open == 0 {
-                self.addresses.remove(&connection.address);
-            }
-        }
+        self.leave(connection.address);
         Some(connection)
     }
 }
@@ -611,6 +613,11 @@ mod tests {
         };
         let limited = connections(10, 2);
         let proxy = connections(2, 2);
+        let single = connections(10, 1);
+        for _ in 0..1 + REPLACED_PER_SECOND {
+            assert_eq!(replace(&single), None);
+        }
+        assert_eq!(replace(&single), Some(Closed::AddressRate));
         for _ in 0..2 + REPLACED_PER_SECOND {
             assert_eq!(replace(&limited), None);
             assert_eq!(replace(&proxy), None);
@@ -623,6 +630,21 @@ mod tests {
         );
         advance(second).await;
         assert_eq!(replace(&limited), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn attempts_that_replace_nothing_do_not_count_as_replaced() {
+        let connections = connections(10, 1);
+        let busy = connections.admit(address("192.0.2.1")).map(Arc::new);
+        let busy = busy.expect("the first");
+        let at_work = busy.begin_request();
+        for _ in 0..=REPLACED_PER_SECOND {
+            let refused = connections.admit(address("192.0.2.1")).err();
+            assert_eq!(refused, Some(Closed::AddressFull));
+        }
+        drop(at_work);
+        assert!(connections.admit(address("192.0.2.1")).is_ok());
+        assert!(is_evicted(&busy));
     }
 
     #[tokio::test(start_paused = true)]

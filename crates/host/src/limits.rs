@@ -33,12 +33,11 @@ pub const MAX_HEADERS: usize = 100;
 /// slow headers too.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longest time in which a client sends a body. Waits of the server for memory do not count. 408.
+/// Longest time in which a client sends a body. Waits of the server for memory do not count.
 /// 408.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest pause between two pieces of a body, so that a stalled sender gives its share back soon.
-/// 408.
 /// 408.
 pub const BODY_PAUSE: Duration = Duration::from_secs(5);
 

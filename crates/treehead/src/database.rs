@@ -48,7 +48,10 @@ impl Database {
 
     /// Claims a database that exists. If the SQLite file is absent, this fails and creates nothing.
     pub(crate) fn claim_existing(config: &Config) -> Outcome<Self> {
-        Self::existing(config)?;
+        // The URL may come from a pipe, which can be read only once.
+        if config.database.is_none() && config.database_file.is_none() {
+            Self::existing(config)?;
+        }
         Self::claim(config)
     }
 

@@ -98,7 +98,6 @@ impl Witness {
         };
         // No signature verifies against a trusted key, or the signature of a trusted key does not
         // verify: 403.
-        // 403.
         if note.verify(keys).is_err() {
             return refused(Refusal::Untrusted);
         }

@@ -245,7 +245,8 @@ pub(crate) struct FoundRecord {
     leaf_hash: Vec<u8>,
     time: i64,
     kind: String,
-    index_keys: Vec<u8>,
+    /// `None` where the search does not ask for keys.
+    index_keys: Option<Vec<u8>>,
 }
 
 /// A row that one of several searches found.
@@ -257,6 +258,12 @@ pub(crate) struct PlacedRecord {
     pub(crate) found: FoundRecord,
 }
 
+/// Tells whether a search of these conditions compares the key texts of the entries.
+pub(crate) fn ask_for_keys(conditions: &[Condition]) -> bool {
+    let is_of_keys = |condition: &Condition| matches!(condition, Condition::Keys(_));
+    conditions.iter().any(is_of_keys)
+}
+
 /// Returns the entries of rows, without those whose key texts do not meet `conditions`.
 pub(crate) fn into_found(
     rows: Vec<FoundRecord>,
@@ -266,7 +273,9 @@ pub(crate) fn into_found(
     for row in rows {
         let leaf_index = from_sql(row.leaf_index, "entry.leaf_index")?;
         // Key texts that share 16 bytes of their SHA-256 are not the same.
-        if !meets(&row.index_keys, conditions, leaf_index)? {
+        if let Some(keys) = &row.index_keys
+            && !meets(keys, conditions, leaf_index)?
+        {
             continue;
         }
         let leaf_hash = hash(&row.leaf_hash, "entry.leaf_hash")?;

@@ -12,9 +12,9 @@ use crate::listen::ListenAddress;
 
 /// The value of every setting.
 ///
-/// Each field belongs to the row of [`SETTINGS`](super::SETTINGS) whose flag has its name. The text of that row
-/// documents it, for operators and for readers of this file alike. Fields stand in the order of
-/// the rows.
+/// Each field belongs to the row of [`SETTINGS`](super::SETTINGS) whose flag has its name. The text
+/// of that row documents it, for operators and for readers of this file alike. Fields stand in the
+/// order of the rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {

@@ -11,7 +11,7 @@ use super::error;
 use super::key16::Key16;
 use crate::store::index_keys::key_hashes;
 use crate::store::numbers::{from_sql, to_sql};
-use crate::store::records::{FoundRecord, PlacedRecord, into_found, key_page};
+use crate::store::records::{FoundRecord, PlacedRecord, ask_for_keys, into_found, key_page};
 use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
 use crate::{IndexKeyHash, TreeId};
 
@@ -93,11 +93,12 @@ pub(super) async fn meeting(
     leaf_indexes(query.fetch_one(connection).await.map_err(error::of_read)?)
 }
 
-const FOUND: &str =
-    "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
+/// The key texts of an entry may have a megabyte, so they are read only for a search by keys ($3).
+const FOUND: &str = "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind, index_keys FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
+        SELECT leaf_hash, time, kind, CASE WHEN $3 THEN index_keys END AS index_keys
+        FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS e";
 
 /// Returns the entries at some leaf indexes, without those that have the hash of a key but not its
@@ -110,7 +111,8 @@ pub(super) async fn found(
 ) -> StoreResult<Vec<FoundEntry>> {
     let rows = sqlx::query_as(FOUND)
         .bind(tree.0)
-        .bind(sql_indexes(indexes)?);
+        .bind(sql_indexes(indexes)?)
+        .bind(ask_for_keys(conditions));
     let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
     into_found(rows, conditions)
 }

@@ -11,7 +11,7 @@ use super::error;
 use super::reads::json_list;
 use crate::store::index_keys::key_hashes;
 use crate::store::numbers::{from_sql, to_sql};
-use crate::store::records::{FoundRecord, into_found, key_page};
+use crate::store::records::{FoundRecord, ask_for_keys, into_found, key_page};
 use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
 use crate::{IndexKeyHash, TreeId};
 
@@ -88,7 +88,8 @@ pub(super) async fn meeting(
     leaf_indexes(&meeting)
 }
 
-const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
+/// The key texts of an entry may have a megabyte, so they are read only for a search by keys (?3).
+const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, CASE WHEN ?3 THEN e.index_keys END AS index_keys
     FROM json_each(?2) wanted CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value";
 
 /// Returns the entries at some leaf indexes, without those that have the hash of a key but not its
@@ -101,7 +102,8 @@ pub(super) async fn found(
 ) -> StoreResult<Vec<FoundEntry>> {
     let rows = sqlx::query_as(FOUND)
         .bind(tree.0)
-        .bind(json_indexes(indexes));
+        .bind(json_indexes(indexes))
+        .bind(ask_for_keys(conditions));
     let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
     into_found(rows, conditions)
 }
