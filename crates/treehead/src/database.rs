@@ -30,13 +30,29 @@ pub(crate) enum Database {
 impl Database {
     /// Claims the database for a server. With SQLite this creates and locks the data folder.
     pub(crate) fn claim(config: &Config) -> Outcome<Self> {
-        if let Some(url) = config.database_url()? {
-            // The keys may be in it.
-            if config.data_dir.is_dir() {
-                data_folder::warn_of_exposure(&config.data_dir)?;
-            }
-            return Ok(Self::Postgres(url));
+        match config.database_url()? {
+            Some(url) => Self::claim_postgres(config, url),
+            None => Self::claim_sqlite(config),
         }
+    }
+
+    /// Claims a database that exists. If the SQLite file is absent, this fails and creates nothing.
+    pub(crate) fn claim_existing(config: &Config) -> Outcome<Self> {
+        match Self::existing(config)? {
+            Self::Postgres(url) => Self::claim_postgres(config, url),
+            Self::Sqlite { .. } => Self::claim_sqlite(config),
+        }
+    }
+
+    fn claim_postgres(config: &Config, url: DatabaseUrl) -> Outcome<Self> {
+        // The keys may be in it.
+        if config.data_dir.is_dir() {
+            data_folder::warn_of_exposure(&config.data_dir)?;
+        }
+        Ok(Self::Postgres(url))
+    }
+
+    fn claim_sqlite(config: &Config) -> Outcome<Self> {
         let folder = data_folder::create(&config.data_dir)?;
         data_folder::warn_of_exposure(&folder)?;
         let lock = data_folder::lock(&folder)?;
@@ -44,15 +60,6 @@ impl Database {
             file: data_folder::database(&folder),
             _lock: Some(lock),
         })
-    }
-
-    /// Claims a database that exists. If the SQLite file is absent, this fails and creates nothing.
-    pub(crate) fn claim_existing(config: &Config) -> Outcome<Self> {
-        // The URL may come from a pipe, which can be read only once.
-        if config.database.is_none() && config.database_file.is_none() {
-            Self::existing(config)?;
-        }
-        Self::claim(config)
     }
 
     /// Returns a database that exists, without creating or locking anything.
