@@ -23,7 +23,7 @@ pub(crate) struct Cli {
     pub given: Given,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the log; create it first if there is none
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Witness(WitnessCommand),
 }
 
-/// What to do with the trust material.
+/// The command for the trust material.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trust {
     /// Write it into files, as `serve` answers it below /trust/. May run beside `serve`
@@ -77,7 +77,7 @@ pub(crate) struct Export {
     pub out: PathBuf,
 }
 
-/// What to do with the configuration.
+/// The command for the configuration.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Check a configuration file and the files that it names

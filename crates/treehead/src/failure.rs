@@ -11,7 +11,7 @@ pub(crate) struct Failure {
     message: String,
 }
 
-/// What the exit code says. The numbers are documented in `docs/OPERATING.md` and never change
+/// The reason that the exit code gives. The numbers are documented in `docs/OPERATING.md` and never change
 /// their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {

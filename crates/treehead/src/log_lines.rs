@@ -129,7 +129,7 @@ struct Waiting {
     urgency: Urgency,
     writer: Writer,
     dropped: u64,
-    /// Those of [`Self::dropped`] that no log line has told of.
+    /// The part of [`Self::dropped`] that no log line has reported.
     untold: u64,
     counter: Option<IntCounter>,
 }
@@ -269,7 +269,8 @@ impl Lines {
         );
     }
 
-    /// What waits is whole lines between any two calls, so a panic elsewhere does not spoil it.
+    /// The waiting bytes are whole lines between any two calls, so a panic elsewhere does not spoil
+    /// them.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }

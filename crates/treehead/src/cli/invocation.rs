@@ -184,7 +184,7 @@ fn variables(command: &Command) -> Vec<String> {
         .collect()
 }
 
-/// What is wrong, without the usage that follows it, and where the help is.
+/// Returns the error without the usage that follows it, and where the help is.
 fn explained(command: &Command, arguments: &[String], error: &clap::Error) -> String {
     let (path, invoked) = invoked(command, arguments);
     let text = error.render().to_string();

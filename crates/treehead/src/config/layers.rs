@@ -86,7 +86,7 @@ impl Config {
     }
 }
 
-/// What `nearer` does not give stays, also within tables.
+/// Merges two layers. A value that `nearer` does not give stays, also within tables.
 fn lay_over(layers: &mut toml::Table, nearer: toml::Table) {
     for (key, value) in nearer {
         match (layers.get_mut(&key), value) {

@@ -28,11 +28,11 @@ pub(crate) struct Setting {
     pub text: &'static str,
     /// The value that the sample file shows where there is no default, as TOML.
     pub example: Option<&'static str>,
-    /// What an empty environment variable means.
+    /// The meaning of an empty environment variable.
     pub empty: Empty,
 }
 
-/// What a variable that is set and empty means.
+/// The meaning of a variable that is set and empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Empty {
     /// The variable counts as not set: the value of the file or the default, which takes its place,
