@@ -1,4 +1,4 @@
--- The log: trees, their heads, tiles and entries.
+-- The ledger: the trees of its logs, their heads, tiles and entries.
 --
 -- Rows are only ever inserted. Every column of every table is immutable, with these exceptions: tree.state goes once from
 -- 'active' to 'frozen', and tree.frozen_at is set with it. body.body or attestation.data may be erased where a policy asks.
@@ -12,22 +12,21 @@
 
 CREATE TABLE tree (
     tree_id         bigint  NOT NULL PRIMARY KEY CHECK (tree_id > 0),
-    name            text    NOT NULL,
-    origin_v1       text    NOT NULL UNIQUE,
-    origin_v2       text    NOT NULL UNIQUE,
+    name            text    NOT NULL,                       -- of the ledger
+    api             text    NOT NULL,                       -- by which its log takes entries: v1, v2
+    origin          text    NOT NULL UNIQUE,                -- of its C2SP checkpoints
     first_log_index bigint  NOT NULL CHECK (first_log_index >= 0),
     max_leaf_bytes  bigint  NOT NULL CHECK (max_leaf_bytes > 0),
-    apis            text    NOT NULL CHECK (apis IN ('v1', 'v2', 'both')), -- by which it takes entries
     state           text    NOT NULL CHECK (state IN ('active', 'frozen')),
     created_at      bigint  NOT NULL CHECK (created_at >= 0), -- Unix seconds; the key of the tree signs nothing before
     frozen_at       bigint,                                 -- Unix seconds, set once with state = 'frozen'
     created         bigint  GENERATED ALWAYS AS IDENTITY    -- orders the trees, oldest first
 );
-CREATE UNIQUE INDEX tree_active_name ON tree (name) WHERE state = 'active';
+CREATE UNIQUE INDEX tree_active_log ON tree (name, api) WHERE state = 'active';
 
 CREATE TABLE tree_key (
     tree_id bigint  NOT NULL,
-    role    text    NOT NULL CHECK (role IN ('log', 'cosigner')),
+    role    text    NOT NULL CHECK (role IN ('log', 'checkpoint')),
     spki    bytea   NOT NULL,                               -- DER SubjectPublicKeyInfo
     PRIMARY KEY (tree_id, role, spki)
 );
@@ -53,15 +52,16 @@ CREATE TABLE publication (
     size       bigint NOT NULL CHECK (size > prev_size),
     time       bigint NOT NULL,                            -- integrated time of the head, Unix seconds
     root       bytea  NOT NULL CHECK (octet_length(root) = 32),
-    checkpoint text   NOT NULL,                            -- the v2 signed note with its cosignatures
+    checkpoint text   NOT NULL,                            -- the C2SP checkpoint with its cosignatures
     PRIMARY KEY (tree_id, prev_size)
 );
 
 -- The last checkpoints of a frozen tree. Their row says that all signed entry timestamps of the tree are stored.
 CREATE TABLE final_checkpoint (
-    tree_id       bigint NOT NULL PRIMARY KEY,
-    checkpoint_v1 text   NOT NULL,
-    checkpoint_v2 text   NOT NULL
+    tree_id          bigint NOT NULL PRIMARY KEY,
+    rekor_checkpoint text,                                 -- Rekor v1's signed note, in a log of that API
+    checkpoint       text   NOT NULL,                      -- the C2SP checkpoint with its cosignatures
+    freeze_note      text   NOT NULL                       -- says that the tree is frozen, signed by the log alone
 );
 
 -- Full tiles only: the right edge follows from the last leaf hashes and tile roots.
@@ -131,17 +131,19 @@ CREATE TABLE index_key (
     PRIMARY KEY (tree_id, key_hash, leaf_index)
 );
 
--- The log key of the tree that the next rotation opens. Another registration replaces the row; the rotation removes it.
+-- The log key of the tree that the next rotation of a log opens. Another registration replaces the row; the rotation removes it.
 CREATE TABLE next_key (
-    name text NOT NULL PRIMARY KEY,                         -- of the log
-    spki bytea NOT NULL                                      -- DER SubjectPublicKeyInfo
+    name text  NOT NULL,                                    -- of the ledger
+    api  text  NOT NULL,                                    -- of the log
+    spki bytea NOT NULL,                                    -- DER SubjectPublicKeyInfo
+    PRIMARY KEY (name, api)
 );
 
--- Servers that live, and the log keys that each of them holds. Rows are updated and removed.
+-- Servers that live, and the keys that each of them holds. Rows are updated and removed.
 CREATE TABLE server (
     server_id text   NOT NULL PRIMARY KEY,                 -- random, one process
-    name      text   NOT NULL,                             -- of the log
+    name      text   NOT NULL,                             -- of the ledger
     place     text   NOT NULL,                             -- for people: host and process
-    log_ids   bytea  NOT NULL,                             -- of its keys, 32 bytes each
+    keys      bytea  NOT NULL,                             -- SHA-256 of the SPKI of each, 32 bytes each
     seen      bigint NOT NULL                              -- Unix milliseconds, of the database's clock
 );

@@ -1,4 +1,4 @@
--- The log: trees, their heads, tiles and entries.
+-- The ledger: the trees of its logs, their heads, tiles and entries.
 --
 -- Rows are only ever inserted. Every column of every table is immutable, with these exceptions: tree.state goes once from
 -- 'active' to 'frozen', and tree.frozen_at is set with it. body.body or attestation.data may be erased where a policy asks.
@@ -12,23 +12,22 @@
 
 CREATE TABLE tree (
     tree_id         INTEGER NOT NULL CHECK (tree_id > 0),
-    name            TEXT    NOT NULL,
-    origin_v1       TEXT    NOT NULL UNIQUE,
-    origin_v2       TEXT    NOT NULL UNIQUE,
+    name            TEXT    NOT NULL,                       -- of the ledger
+    api             TEXT    NOT NULL,                       -- by which its log takes entries: v1, v2
+    origin          TEXT    NOT NULL UNIQUE,                -- of its C2SP checkpoints
     first_log_index INTEGER NOT NULL CHECK (first_log_index >= 0),
     max_leaf_bytes  INTEGER NOT NULL CHECK (max_leaf_bytes > 0),
-    apis            TEXT    NOT NULL CHECK (apis IN ('v1', 'v2', 'both')), -- by which it takes entries
     state           TEXT    NOT NULL CHECK (state IN ('active', 'frozen')),
     created_at      INTEGER NOT NULL CHECK (created_at >= 0), -- Unix seconds; the key of the tree signs nothing before
     frozen_at       INTEGER,                                -- Unix seconds, set once with state = 'frozen'
     created         INTEGER PRIMARY KEY AUTOINCREMENT,      -- orders the trees, oldest first
     UNIQUE (tree_id)
 ) STRICT;
-CREATE UNIQUE INDEX tree_active_name ON tree (name) WHERE state = 'active';
+CREATE UNIQUE INDEX tree_active_log ON tree (name, api) WHERE state = 'active';
 
 CREATE TABLE tree_key (
     tree_id INTEGER NOT NULL,
-    role    TEXT    NOT NULL CHECK (role IN ('log', 'cosigner')),
+    role    TEXT    NOT NULL CHECK (role IN ('log', 'checkpoint')),
     spki    BLOB    NOT NULL,                               -- DER SubjectPublicKeyInfo
     PRIMARY KEY (tree_id, role, spki)
 ) STRICT, WITHOUT ROWID;
@@ -54,15 +53,16 @@ CREATE TABLE publication (
     size       INTEGER NOT NULL CHECK (size > prev_size),
     time       INTEGER NOT NULL,                            -- integrated time of the head, Unix seconds
     root       BLOB    NOT NULL CHECK (length(root) = 32),
-    checkpoint TEXT    NOT NULL,                            -- the v2 signed note with its cosignatures
+    checkpoint TEXT    NOT NULL,                            -- the C2SP checkpoint with its cosignatures
     PRIMARY KEY (tree_id, prev_size)
 ) STRICT;
 
 -- The last checkpoints of a frozen tree. Their row says that all signed entry timestamps of the tree are stored.
 CREATE TABLE final_checkpoint (
-    tree_id       INTEGER NOT NULL PRIMARY KEY,
-    checkpoint_v1 TEXT    NOT NULL,
-    checkpoint_v2 TEXT    NOT NULL
+    tree_id          INTEGER NOT NULL PRIMARY KEY,
+    rekor_checkpoint TEXT,                                  -- Rekor v1's signed note, in a log of that API
+    checkpoint       TEXT    NOT NULL,                      -- the C2SP checkpoint with its cosignatures
+    freeze_note      TEXT    NOT NULL                       -- says that the tree is frozen, signed by the log alone
 ) STRICT;
 
 -- Full tiles only: the right edge follows from the last leaf hashes and tile roots.
@@ -129,17 +129,19 @@ CREATE TABLE index_key (
     PRIMARY KEY (tree_id, key_hash, leaf_index)
 ) STRICT, WITHOUT ROWID;
 
--- The log key of the tree that the next rotation opens. Another registration replaces the row; the rotation removes it.
+-- The log key of the tree that the next rotation of a log opens. Another registration replaces the row; the rotation removes it.
 CREATE TABLE next_key (
-    name TEXT NOT NULL PRIMARY KEY,                         -- of the log
-    spki BLOB NOT NULL                                      -- DER SubjectPublicKeyInfo
+    name TEXT NOT NULL,                                     -- of the ledger
+    api  TEXT NOT NULL,                                     -- of the log
+    spki BLOB NOT NULL,                                     -- DER SubjectPublicKeyInfo
+    PRIMARY KEY (name, api)
 ) STRICT;
 
--- Servers that live, and the log keys that each of them holds. Rows are updated and removed.
+-- Servers that live, and the keys that each of them holds. Rows are updated and removed.
 CREATE TABLE server (
     server_id TEXT    NOT NULL PRIMARY KEY,                 -- random, one process
-    name      TEXT    NOT NULL,                             -- of the log
+    name      TEXT    NOT NULL,                             -- of the ledger
     place     TEXT    NOT NULL,                             -- for people: host and process
-    log_ids   BLOB    NOT NULL,                             -- of its keys, 32 bytes each
+    keys      BLOB    NOT NULL,                             -- SHA-256 of the SPKI of each, 32 bytes each
     seen      INTEGER NOT NULL                              -- Unix milliseconds
 ) STRICT;

@@ -7,6 +7,7 @@ use std::ops::Range;
 use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
 use crate::Tree;
+use crate::api::Api;
 use crate::store::{AuditCounts, Store, StoreError, TreeRow};
 use heads::Heads;
 
@@ -38,7 +39,7 @@ pub struct Progress {
 /// The result of an fsck.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// Name of the log.
+    /// Name of the ledger.
     pub name: String,
     /// The size that was compared.
     pub size: TreeSize,
@@ -67,11 +68,12 @@ impl Report {
     }
 }
 
-/// Compares everything stored of one tree. Differences are in the report; an `Err` means that the
+/// Compares everything stored of one tree of a log of this API. Differences are in the report; an `Err` means that the
 /// tree could not be read.
 pub async fn fsck(
     store: &dyn Store,
     tree: &TreeRow,
+    api: &'static Api,
     derive_keys: DeriveKeys<'_>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, StoreError> {
@@ -91,6 +93,7 @@ pub async fn fsck(
     let mut check = Check {
         store,
         tree,
+        api,
         derive_keys,
         report,
         audit: Audit::new(),
@@ -119,6 +122,7 @@ pub async fn fsck(
 struct Check<'a> {
     store: &'a dyn Store,
     tree: &'a TreeRow,
+    api: &'static Api,
     derive_keys: DeriveKeys<'a>,
     report: Report,
     audit: Audit,
@@ -129,12 +133,9 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn keyed_tree(&mut self) -> Option<Tree> {
-        let tree = Tree::of(self.tree);
-        tree.inspect_err(|_| {
-            self.report
-                .add("table tree_key: there is no usable log key".into())
-        })
-        .ok()
+        let tree = Tree::of(self.tree, self.api);
+        tree.inspect_err(|error| self.report.add(error.to_string()))
+            .ok()
     }
 
     async fn page(&mut self, range: Range<u64>, tree: Option<&Tree>) -> Result<(), StoreError> {

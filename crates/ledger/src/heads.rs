@@ -37,8 +37,8 @@ pub(crate) struct Heads {
     publication: Publication,
     /// The newest published head.
     published: watch::Sender<Arc<Head>>,
-    /// Why the log is read-only. It stays so until the process ends, because a person has to look.
-    read_only: OnceLock<String>,
+    /// Why the log takes no more entries. It stays so until the process ends, because a person has to look.
+    halted: OnceLock<String>,
     /// Cancelled once the tree is frozen and its last head is known here.
     frozen: CancellationToken,
 }
@@ -62,7 +62,7 @@ impl Heads {
             integrated: watch::Sender::new(integrated),
             publication,
             published: watch::Sender::new(Arc::new(published)),
-            read_only: OnceLock::new(),
+            halted: OnceLock::new(),
             frozen: CancellationToken::new(),
         }
     }
@@ -82,9 +82,9 @@ impl Heads {
         self.integrated.borrow().clone()
     }
 
-    /// Returns why the log is read-only, if it is.
-    pub(crate) fn read_only(&self) -> Option<&str> {
-        self.read_only.get().map(String::as_str)
+    /// Returns why the log is read-only, if its database went back.
+    pub(crate) fn halted(&self) -> Option<&str> {
+        self.halted.get().map(String::as_str)
     }
 
     /// Whether the tree is frozen and its last head is known here.
@@ -119,17 +119,13 @@ impl Heads {
         self.metrics.head_time.set(head.time);
     }
 
-    /// Signs the final checkpoints of a frozen tree; see [`Head::sign_final`]. Checkpoints that
-    /// witnesses cosigned stay as they are.
-    pub(crate) fn sign_final(
+    /// Returns the final checkpoints of a frozen tree; see [`Head::sign_freeze`].
+    pub(crate) fn sign_freeze(
         &self,
         head: &Head,
         now_millis: i64,
     ) -> Result<FinalCheckpoint, SigningError> {
-        match &self.publication {
-            Publication::AtOnce => head.sign_final(now_millis, &self.signer),
-            Publication::Witnessed(_) => Ok(head.checkpoints()),
-        }
+        head.sign_freeze(now_millis, &self.signer)
     }
 
     /// Shows the stored final checkpoints of a frozen tree from now on. Its last head MUST be
@@ -143,10 +139,10 @@ impl Heads {
     /// Makes the log read-only and remembers the first reason.
     ///
     /// If this tree is a frozen one, writes go on in the active tree, and the server stays ready:
-    /// [`crate::Ledger::read_only`] and [`crate::Ledger::ready`] ask the active tree alone. Only
+    /// [`crate::Log::halted`] and [`crate::Ledger::ready`] ask the active tree alone. Only
     /// the metric and the log line report it.
-    fn go_read_only(&self, reason: &WentBack) -> WentBack {
-        let first = self.read_only.get_or_init(|| reason.0.clone());
+    fn halt(&self, reason: &WentBack) -> WentBack {
+        let first = self.halted.get_or_init(|| reason.0.clone());
         self.metrics.read_only.set(1);
         tracing::error!(reason = %first, "the log is read-only");
         WentBack(first.clone())

@@ -3,17 +3,21 @@
 //! Leaf bytes are opaque here: which kinds exist, who may submit and how an answer looks is
 //! somebody else's business.
 
-mod apis;
+mod api;
 mod clock;
 pub mod fsck;
 mod heads;
 mod ids;
 mod keys;
 mod ledger;
+mod log;
 mod metrics;
 mod names;
+mod neighbours;
 mod open;
 mod open_error;
+mod parts;
+mod presence;
 mod reading;
 pub mod rotation;
 mod shards;
@@ -23,7 +27,7 @@ mod timestamps;
 mod tree;
 mod writing;
 
-pub use apis::Apis;
+pub use api::{APIS, Api, HeadForm, MAX_BUNDLED_LEAF_BYTES, V1, V2};
 pub use clock::{Clock, SystemClock};
 pub use heads::head::Head;
 pub use heads::publication::Witnessing;
@@ -34,6 +38,7 @@ pub use keys::key_file;
 pub use keys::key_ring::{KeyRing, key_files};
 pub use keys::signer::SigningError;
 pub use ledger::Ledger;
+pub use log::Log;
 pub use names::{check_name, check_new_name};
 pub use open::Settings;
 pub use open_error::OpenError;
@@ -41,8 +46,7 @@ pub use reading::entry::{InclusionProof, LoggedEntry, ReadError};
 pub use reading::search::{Hit, Hits, Search};
 pub use shards::Shards;
 pub use shards::trees::{
-    DEFAULT_NAME, MAX_LEAF_BYTES, MAX_V1_LEAF_BYTES, active_trees, check_cosigner, create_tree,
-    find_log,
+    DEFAULT_NAME, NewLog, create_logs, find_ledger,
 };
 pub use tasks::Fatal;
 pub use tree::Tree;

@@ -1,4 +1,4 @@
-//! The ledger's metrics, all in one declaration.
+//! The metrics of a log, all in one declaration.
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
@@ -21,7 +21,7 @@ pub(crate) const WITNESS_RESULTS: [&str; 9] = [
 /// Why an entry is shown without its attestation.
 pub(crate) const UNAVAILABLE_REASONS: [&str; 3] = ["missing", "erased", "damaged"];
 
-/// All metrics of the ledger. The text of each is its HELP line. Seconds and bytes.
+/// All metrics of a log of the ledger. The text of each is its HELP line. Seconds and bytes.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     pub(crate) tree_size: IntGauge,
@@ -76,21 +76,23 @@ impl CacheMetric {
 }
 
 impl Metrics {
-    /// Declares and registers. Fails if the registry has them already.
-    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
-        let counter = |name: &str, help: &str| registered(registry, IntCounter::new(name, help)?);
+    /// Declares and registers the metrics of a log, under the label `log`. Fails if the registry has
+    /// them already.
+    pub(crate) fn register(registry: &Registry, log: &str) -> Result<Self, prometheus::Error> {
+        let opts = |name: &str, help: &str| Opts::new(name, help).const_label("log", log);
+        let gauge =
+            |name: &str, help: &str| registered(registry, IntGauge::with_opts(opts(name, help))?);
+        let counter =
+            |name: &str, help: &str| registered(registry, IntCounter::with_opts(opts(name, help))?);
         let labelled = |name: &str, help: &str, label: &str| {
             registered(
                 registry,
-                IntCounterVec::new(Opts::new(name, help), &[label])?,
+                IntCounterVec::new(opts(name, help), &[label])?,
             )
         };
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
-            registered(
-                registry,
-                Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?,
-            )
+            let opts = HistogramOpts::from(opts(name, help)).buckets(buckets);
+            registered(registry, Histogram::with_opts(opts)?)
         };
         let cache = |name: &str, help: &str| {
             let results = labelled(name, help, "result")?;
@@ -107,7 +109,7 @@ impl Metrics {
             )?,
             log_size: gauge(
                 "treehead_log_size",
-                "Entries of all shards below their published heads.",
+                "Entries of all trees of the log below their published heads.",
             )?,
             frozen_shards: gauge("treehead_frozen_shards", "Trees that were rotated out.")?,
             head_time: gauge(
@@ -193,10 +195,10 @@ impl Metrics {
             look_ups_together: registered(
                 registry,
                 HistogramVec::new(
-                    HistogramOpts::new(
+                    HistogramOpts::from(opts(
                         "treehead_look_ups_together",
                         "Look-ups that shared one query, by what was looked up.",
-                    )
+                    ))
                     .buckets(prometheus::exponential_buckets(1.0, 2.0, 7)?),
                     &["kind"],
                 )?,
@@ -230,7 +232,7 @@ impl Metrics {
             witness_requests: registered(
                 registry,
                 IntCounterVec::new(
-                    Opts::new(
+                    opts(
                         "treehead_witness_requests_total",
                         "Heads taken to a witness of the policy, by result.",
                     ),

@@ -1,72 +1,74 @@
-//! The reasons why a log cannot be opened.
+//! The reasons why a ledger cannot be created or opened.
 
-use tlog::Hash;
+use tlog::{Hash, KeyAlgorithm};
 
+use crate::api::Api;
 use crate::ids::TreeId;
 use crate::keys::signer::SigningError;
 use crate::store::StoreError;
 
-/// Why a log cannot be opened. One clear line each.
+/// Why a ledger cannot be created or opened. One clear line each.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The stored tree has another key.
+    /// The database holds no ledger.
+    #[error("the database holds no ledger")]
+    NoLedger,
+    /// A later release created a log in this database.
+    #[error("the ledger has a log of the API {0:?}, which this release does not know")]
+    UnknownApi(String),
+    /// A key of the active tree is absent.
     #[error(
-        "the key does not belong to this log: the log {name:?} (tree {tree}) needs the key with log ID {wanted}, {}", named(.got)
+        "no key here belongs to this log: the {api} log of {name:?} (tree {tree}) needs the key whose public half has SHA-256 {wanted}, {}", named(.got)
     )]
     WrongKey {
-        /// Name of the log.
+        /// API of the log.
+        api: &'static Api,
+        /// Name of the ledger.
         name: String,
         /// Its tree.
         tree: TreeId,
-        /// Log ID of its key.
+        /// SHA-256 of the SPKI of its key.
         wanted: Hash,
-        /// Log IDs of the keys given.
+        /// SHA-256 of the SPKI of each key that was given.
         got: Vec<Hash>,
     },
     /// A frozen tree whose key is needed once more.
     #[error(
-        "the log {name:?} was rotated, but not all of its tree {tree} is signed: that needs the key with log ID {wanted} once more"
+        "the {api} log of {name:?} was rotated, but not all of its tree {tree} is signed: that needs the key whose public half has SHA-256 {wanted} once more"
     )]
     Unfinished {
-        /// Name of the log.
+        /// API of the log.
+        api: &'static Api,
+        /// Name of the ledger.
         name: String,
         /// The frozen tree.
         tree: TreeId,
-        /// Log ID of its key.
+        /// SHA-256 of the SPKI of its key.
         wanted: Hash,
     },
-    /// The database holds other logs.
-    #[error("the database holds {held}, not {wanted:?}: a log's name never changes")]
+    /// The database holds other ledgers.
+    #[error("the database holds {held}, not {wanted:?}: a ledger's name never changes")]
     WrongName {
         /// Names it holds.
         held: String,
         /// Name asked for.
         wanted: String,
     },
-    /// No name was given and the database holds several logs.
+    /// No name was given and the database holds several ledgers.
     #[error("the database holds {0}: say which one with --name")]
     Ambiguous(String),
-    /// Rekor v1 clients verify signed entry timestamps only with ECDSA P-256.
-    #[error("the log key is not an ECDSA P-256 key")]
-    KeyNotP256,
-    /// The tree was made with another Ed25519 key than the one given, or without one.
-    #[error(
-        "the Ed25519 key does not belong to this log: the log {name:?} (tree {tree}) {wanted}; it is given once, when the log is made"
-    )]
-    WrongCosigner {
-        /// Name of the log.
-        name: String,
-        /// Its tree.
-        tree: TreeId,
-        /// The key that it was created with, as text.
-        wanted: String,
+    /// A log key of an algorithm that its log cannot have.
+    #[error("the log key of a {api} log is not {}", algorithms(.api))]
+    WrongAlgorithm {
+        /// API of the log.
+        api: &'static Api,
     },
-    /// No signature is asked for by a second key that is not Ed25519.
-    #[error("the second key of a log is an Ed25519 key")]
-    CosignerNotEd25519,
+    /// A log with heads in Rekor v1's form needs an Ed25519 key for its C2SP checkpoints.
+    #[error("a {0} log needs an Ed25519 key besides, which signs its C2SP checkpoints")]
+    NoCheckpointKey(&'static Api),
     /// Witnesses without URL cannot be asked.
     #[error(
         "the witness policy cannot be met: the witnesses that have a URL do not make its quorum"
@@ -103,9 +105,18 @@ pub enum OpenError {
     System(String),
 }
 
+/// Names the algorithms that a log key may have.
+fn algorithms(api: &Api) -> String {
+    let names = api.log_key.iter().map(|algorithm| match algorithm {
+        KeyAlgorithm::EcdsaP256 => "an ECDSA P-256 key",
+        KeyAlgorithm::Ed25519 => "an Ed25519 key",
+    });
+    names.collect::<Vec<_>>().join(" or ")
+}
+
 /// Names the keys that do not fit.
-fn named(log_ids: &[Hash]) -> String {
-    match log_ids {
+fn named(digests: &[Hash]) -> String {
+    match digests {
         [] => "and there is no key".to_owned(),
         [one] => format!("this one has {one}"),
         many => format!(

@@ -1,20 +1,26 @@
-//! The steps of a rotation, for the program that drives it: register the next key, wait for the
-//! servers, freeze, finish.
+//! The steps of a rotation of one log, for the program that drives it: register the next key, wait
+//! for the servers, freeze, finish.
 //!
-//! Servers that run notice a rotation by themselves and call nothing here.
+//! Servers that run notice a rotation by themselves and call nothing here. Until the freeze the
+//! only trace of a rotation is the registered key, so [`unregister`] takes all of it back.
+
+use std::sync::Arc;
 
 use ring::rand::SecureRandom;
-use tlog::{Hash, KeyAlgorithm, VerifyingKey};
+use tlog::{Hash, VerifyingKey};
 
+use crate::api::{Api, HeadForm};
+use crate::heads::publication::{Publication, Witnessing};
 use crate::open::Settings;
 use crate::open_error::OpenError;
+use crate::parts::{LedgerParts, LogParts};
+use crate::presence::LIVES_FOR;
 use crate::shards::finish;
-use crate::shards::presence::LIVES_FOR;
-use crate::shards::shard::LogParts;
-use crate::shards::trees::random_tree_id;
+use crate::shards::shard::Shard;
+use crate::shards::trees::{check_log_key, random_tree_id, tree_origin};
 use crate::store::{
-    FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Store, StoreError, StoreResult,
-    TreeRow, TreeState,
+    FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, LogName, ServerRow, Store, StoreError,
+    StoreResult, TreeRow, TreeState,
 };
 use crate::{TreeId, check_name};
 
@@ -24,14 +30,23 @@ pub enum RotateError {
     /// The key or the origin cannot be used, or the database fails.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Two logs under one key have one ID.
-    #[error("the key with log ID {0} is the key of a tree already: each tree has a key of its own")]
+    /// A key signs for one tree, in one form.
+    #[error(
+        "the key with SHA-256 {0} is the key of a tree already: each tree has a key of its own"
+    )]
     UsedKey(Hash),
     /// Another rotation came between.
     #[error(
-        "another rotation was faster, or registered another key: look at the log, then start again"
+        "another run of this command rotated the log, registered another key or aborted the \
+         rotation: look at the log, then start again"
     )]
     Overtaken,
+    /// Nothing can be taken back after the freeze.
+    #[error(
+        "the rotation cannot be aborted any more: the tree of the registered key is open, and a \
+         frozen tree takes no entries again"
+    )]
+    Frozen,
 }
 
 impl From<StoreError> for RotateError {
@@ -40,42 +55,78 @@ impl From<StoreError> for RotateError {
     }
 }
 
-/// Returns the default v2 origin of the `number`th tree of a log (the first is 1): a host name
-/// below that of the log.
-pub fn default_origin(name: &str, number: usize) -> String {
-    format!("shard{number}.{name}")
+/// Returns the default origin of the `number`th tree of a log whose first tree has the origin
+/// `first` (a number of 1): a host name below it.
+///
+/// The origin of a tree of Rekor v1 follows from its tree ID.
+pub fn default_origin(first: &str, number: usize) -> String {
+    format!("shard{number}.{first}")
 }
 
-/// Registers `key` as the key of the log's next tree. Its file MUST be durable before, because
-/// servers look for it from now on.
+/// Fails if `tree` could not be finished with these witnesses once it is frozen: their policy cannot
+/// be met, or there is none although the tree was published with witnesses. Changes nothing.
+pub async fn check_witnessing(
+    store: &dyn Store,
+    tree: &TreeRow,
+    witnessing: Option<&Witnessing>,
+) -> Result<(), OpenError> {
+    let published = store.reader().newest_publication(tree.tree_id).await?;
+    match Publication::new(witnessing.cloned())? {
+        Publication::AtOnce if published.is_some() => Err(OpenError::Witnessed),
+        Publication::AtOnce | Publication::Witnessed(_) => Ok(()),
+    }
+}
+
+/// Registers `key` as the key of the next tree of the log of `tree`, in place of one that was
+/// registered before. Its file MUST be durable before, because servers look for it from now on.
 pub async fn register(
     store: &dyn Store,
-    name: &str,
+    tree: &TreeRow,
     key: &VerifyingKey,
 ) -> Result<(), RotateError> {
-    if key.algorithm() != KeyAlgorithm::EcdsaP256 {
-        return Err(OpenError::KeyNotP256.into());
-    }
-    match store.register_next_key(name, key.spki()).await? {
+    check_log_key(api_of(tree)?, key)?;
+    match store.register_next_key(log_of(tree), key.spki()).await? {
         true => Ok(()),
-        false => Err(RotateError::UsedKey(key.log_id())),
+        false => Err(RotateError::UsedKey(tlog::sha256(key.spki()))),
     }
 }
 
-/// Returns the log ID of the registered key.
-pub async fn registered(store: &dyn Store, name: &str) -> StoreResult<Option<Hash>> {
-    Ok(store.next_key(name).await?.map(|spki| tlog::sha256(&spki)))
+/// Removes the registered key of the log of `tree`, so that no rotation is begun any more. Returns
+/// its SHA-256, or nothing if no key was registered. Durable on return.
+///
+/// Fails with [`RotateError::Frozen`], and changes nothing, if the tree of that key is open: that
+/// rotation is to be reported, not taken back.
+pub async fn unregister(store: &dyn Store, tree: &TreeRow) -> Result<Option<Hash>, RotateError> {
+    let Some(spki) = store.next_key(log_of(tree)).await? else {
+        return Ok(None);
+    };
+    let log = log_of(tree);
+    if store.withdraw_next_key(tree.tree_id, log, &spki).await? {
+        return Ok(Some(tlog::sha256(&spki)));
+    }
+    match store.next_key(log).await? {
+        Some(registered) if registered == spki => Err(RotateError::Frozen),
+        Some(_) => Err(RotateError::Overtaken),
+        // Another run aborted it, or reported it, at this moment.
+        None => Ok(None),
+    }
+}
+
+/// Returns SHA-256 of the SPKI of the registered key of the log of `tree`.
+pub async fn registered(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<Hash>> {
+    let registered = store.next_key(log_of(tree)).await?;
+    Ok(registered.map(|spki| tlog::sha256(&spki)))
 }
 
 /// Returns the last head of the newest frozen tree, if that rotation was not reported to the
 /// operator yet (see [`mark_reported`]).
 ///
-/// `trees` are those of the log, oldest first.
+/// `trees` are those of one log, oldest first.
 pub async fn unreported(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Option<HeadRow>> {
     let [.., frozen, active] = trees else {
         return Ok(None);
     };
-    let registered = store.next_key(&active.name).await?;
+    let registered = store.next_key(log_of(active)).await?;
     match registered.is_some_and(|spki| is_log_key(active, &spki)) {
         true => store.reader().newest_head(frozen.tree_id).await,
         false => Ok(None),
@@ -87,9 +138,20 @@ pub async fn unreported(store: &dyn Store, trees: &[TreeRow]) -> StoreResult<Opt
 /// ended right after the freeze.
 pub async fn mark_reported(store: &dyn Store, next: &TreeRow) -> StoreResult<()> {
     for key in next.keys.iter().filter(|key| key.role == KeyRole::Log) {
-        store.forget_next_key(&next.name, &key.spki).await?;
+        store.forget_next_key(log_of(next), &key.spki).await?;
     }
     Ok(())
+}
+
+fn log_of(tree: &TreeRow) -> LogName<'_> {
+    LogName {
+        name: &tree.name,
+        api: &tree.api,
+    }
+}
+
+fn api_of(tree: &TreeRow) -> Result<&'static Api, OpenError> {
+    Api::by_name(&tree.api).ok_or_else(|| OpenError::UnknownApi(tree.api.clone()))
 }
 
 fn is_log_key(tree: &TreeRow, spki: &[u8]) -> bool {
@@ -98,65 +160,70 @@ fn is_log_key(tree: &TreeRow, spki: &[u8]) -> bool {
         .any(|key| key.role == KeyRole::Log && key.spki == spki)
 }
 
-/// Returns the servers of the log that are alive, each with the keys that it holds.
+/// Returns the servers of the ledger `name` that are alive, each with the keys that it holds.
 pub async fn servers(store: &dyn Store, name: &str) -> StoreResult<Vec<ServerRow>> {
     store.servers(name, LIVES_FOR).await
 }
 
-/// Freezes `tree` and opens the next one. Durable on return.
+/// Freezes `tree` and opens the next one of its log. Durable on return.
+///
+/// `origin` is the C2SP origin of the next tree. It MUST be given, except in a log of Rekor v1,
+/// where the tree ID decides it.
 pub async fn freeze(
     store: &dyn Store,
     tree: &TreeRow,
     key: &VerifyingKey,
-    origin_v2: &str,
+    origin: Option<&str>,
     rng: &dyn SecureRandom,
 ) -> Result<(TreeRow, HeadRow), RotateError> {
-    check_name(origin_v2)?;
     let tree_id = random_tree_id(rng)?;
-    let others = tree
-        .keys
-        .iter()
-        .filter(|key| key.role != KeyRole::Log)
-        .cloned();
-    let next = TreeRow {
-        tree_id,
-        origin_v1: format!("{} - {tree_id}", tree.name),
-        origin_v2: origin_v2.to_owned(),
-        state: TreeState::Active,
-        created_at: store.now_millis().await?.div_euclid(1_000),
-        frozen_at: None,
-        keys: [KeyRow {
-            role: KeyRole::Log,
-            spki: key.spki().to_vec(),
-        }]
-        .into_iter()
-        .chain(others)
-        .collect(),
-        ..tree.clone()
-    };
+    let next = next_tree(store, tree, tree_id, key, origin).await?;
     let last = match freeze_with_retry(store, tree.tree_id, &next).await? {
         Freeze::Done(last) => last,
         Freeze::Refused => {
-            let opened = store
-                .trees()
-                .await?
-                .iter()
-                .any(|row| row.tree_id == tree_id);
-            let last = store
-                .reader()
-                .newest_head(tree.tree_id)
-                .await?
-                .filter(|_| opened);
-            last.ok_or(RotateError::Overtaken)?
+            let trees = store.trees().await?;
+            let is_open = trees.iter().any(|row| row.tree_id == tree_id);
+            let newest = store.reader().newest_head(tree.tree_id).await?;
+            newest.filter(|_| is_open).ok_or(RotateError::Overtaken)?
         }
     };
+    let first_log_index = tree.first_log_index + last.size.0;
     Ok((
         TreeRow {
-            first_log_index: tree.first_log_index + last.size.0,
+            first_log_index,
             ..next
         },
         last,
     ))
+}
+
+/// Returns the row of the tree that follows `tree`. It keeps all keys but the log key.
+async fn next_tree(
+    store: &dyn Store,
+    tree: &TreeRow,
+    tree_id: TreeId,
+    key: &VerifyingKey,
+    origin: Option<&str>,
+) -> Result<TreeRow, OpenError> {
+    let origin = match api_of(tree)?.heads {
+        HeadForm::RekorV1 => tree_origin(&tree.name, tree_id),
+        HeadForm::Checkpoint => {
+            let origin = origin.unwrap_or_default();
+            check_name(origin)?;
+            origin.to_owned()
+        }
+    };
+    let log_key = KeyRow::of(KeyRole::Log, key);
+    let others = tree.keys.iter().filter(|key| key.role != KeyRole::Log);
+    Ok(TreeRow {
+        tree_id,
+        origin,
+        state: TreeState::Active,
+        created_at: store.now_millis().await?.div_euclid(1_000),
+        frozen_at: None,
+        keys: [log_key].into_iter().chain(others.cloned()).collect(),
+        ..tree.clone()
+    })
 }
 
 /// Freezes the tree, again if the answer was lost: the second attempt waits for the lock, and so
@@ -180,9 +247,11 @@ pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<F
 /// Finishes a frozen tree with the given keys, as servers that run do by themselves. Heads that
 /// need witnesses are left to the servers.
 pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoint, OpenError> {
-    let parts = LogParts::new(settings, &tree.name)?;
-    let shard = parts.open(tree).await?;
-    let finished = finish::finish(&shard, parts.store.as_ref(), parts.clock.as_ref());
+    let api = api_of(tree)?;
+    let shared = Arc::new(LedgerParts::new(settings, &tree.name)?);
+    let parts = LogParts::new(&shared, api)?;
+    let shard = Shard::open(&parts, tree).await?;
+    let finished = finish::finish(&shard, shared.store.as_ref(), shared.clock.as_ref());
     finished
         .await
         .map_err(|error| OpenError::System(error.to_string()))

@@ -2,8 +2,7 @@
 
 pub(crate) mod active;
 pub(crate) mod finish;
-pub(crate) mod log;
-pub(crate) mod presence;
+pub(crate) mod open_log;
 pub(crate) mod shard;
 pub(crate) mod trees;
 
@@ -60,10 +59,10 @@ impl Shards {
         self.active_first().find(|head| head.tree.id == tree)
     }
 
-    /// Returns the shard whose v2 origin is `name`, compared without case as host names are.
-    pub fn of_origin_v2(&self, name: &str) -> Option<&Arc<Head>> {
+    /// Returns the shard whose origin is `name`, compared without case as host names are.
+    pub fn of_origin(&self, name: &str) -> Option<&Arc<Head>> {
         self.active_first()
-            .find(|head| head.tree.origin_v2.eq_ignore_ascii_case(name))
+            .find(|head| head.tree.origin.eq_ignore_ascii_case(name))
     }
 
     /// Returns the shard and leaf index of a log index, if a published head covers it.

@@ -19,7 +19,7 @@ pub(crate) use connections::TreeLock;
 pub use connections::{Publisher, Read, Writer};
 pub use error::{StoreError, StoreResult};
 pub use index_keys::IndexKeys;
-pub use rotation::{FinalCheckpoint, Freeze, Rotation, ServerRow, Standing};
+pub use rotation::{FinalCheckpoint, Freeze, LogName, Rotation, ServerRow, Standing};
 pub use rows::{
     Attestation, Commit, EntryRef, EntryRow, HeadRow, KeyRole, KeyRow, MAX_CLOCK_SKEW_MILLIS,
     PublicationRow, Round, StoredEntry, TimestampRow, TreeRow, TreeState,
@@ -67,9 +67,9 @@ pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
 
     /// Returns all trees, oldest first.
     async fn trees(&self) -> StoreResult<Vec<TreeRow>>;
-    /// Creates a tree with its keys in one transaction. Returns false, and stores nothing, if an
-    /// active tree of that name or a tree of that ID exists.
-    async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool>;
+    /// Creates trees with their keys in one transaction. Returns false, and stores nothing, if an
+    /// active tree of one of their logs, or a tree of one of their IDs, exists.
+    async fn create_trees(&self, trees: &[TreeRow]) -> StoreResult<bool>;
 
     /// Returns heads with `prev_size >= from`, ascending, at most `limit`.
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>>;

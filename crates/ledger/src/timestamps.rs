@@ -137,7 +137,7 @@ mod tests {
     use tlog::Hash;
 
     use super::*;
-    use crate::{Apis, TreeId};
+    use crate::{TreeId, V1};
 
     /// A payload recorded from Rekor v1.5.4: same text, so the same SHA-256.
     #[test]
@@ -159,14 +159,14 @@ mod tests {
         let tree = Tree {
             id: TreeId(4_112_233_445_566_778_899),
             name: "rekor.example.test".into(),
-            origin_v1: "rekor.example.test - 4112233445566778899".into(),
-            origin_v2: "rekor.example.test".into(),
+            api: &V1,
+            origin: "rekor.example.test/trees/4112233445566778899".into(),
             log_id: Hash(log_id),
             public_key_pem: String::new(),
             log_key: key.verifying_key().clone(),
+            checkpoint_key: key.verifying_key().clone(),
             first_log_index: 3,
             max_leaf_bytes: 65_535,
-            apis: Apis::Both,
         };
         let payload = payload(&tree, LeafIndex(55), 1_795_384_279, body.as_bytes());
         let digest = tlog::sha256(payload.as_bytes()).to_string();

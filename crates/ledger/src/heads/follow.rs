@@ -45,7 +45,7 @@ impl Refresh {
 impl Heads {
     /// Returns the newest head that the database had at some moment after this call began.
     pub(crate) async fn newest_head(&self) -> StoreResult<Arc<Head>> {
-        if self.read_only().is_some() {
+        if self.halted().is_some() {
             // The database is no longer trusted. Published entries stay readable as far as they are
             // still there: an index beyond this head counts as absent, and an entry whose row was
             // lost is an error.
@@ -208,7 +208,7 @@ impl Heads {
 
     /// Makes the log read-only and returns the error that says so.
     fn refuse(&self, reason: &WentBack) -> PublishError {
-        PublishError::WentBack(self.go_read_only(reason))
+        PublishError::WentBack(self.halt(reason))
     }
 
     /// Follows the database until the tree is frozen or the log is dropped.

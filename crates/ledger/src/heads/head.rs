@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use time::OffsetDateTime;
-use tlog::{Checkpoint, Edge, Hash, Note, NoteKey, NoteSignature, TreeSize};
+use tlog::{Checkpoint, Edge, Hash, Note, NoteSignature, TreeSize};
 
 use super::tile_set::{HeadView, TileSet, describe};
+use crate::api::HeadForm;
 use crate::keys::signer::{Signer, SigningError};
 use crate::store::{FinalCheckpoint, StoreError};
-use crate::tree::Tree;
+use crate::tree::{HeadText, Tree};
 
 /// A tree head that the database made durable. The only two ways to one are a commit that returned
 /// and a head that was read back and checked against its edge; only such a head can be signed.
@@ -60,15 +61,22 @@ pub struct Head {
     pub root: Hash,
     /// Integrated time of its round, Unix seconds; 0 for an empty tree.
     pub time: i64,
-    /// The v1 signed note of this head.
-    pub checkpoint_v1: String,
-    /// The v2 signed note of this head: the same size and root under the v2 origin.
-    pub checkpoint_v2: String,
+    /// The C2SP checkpoint of this head.
+    pub checkpoint: String,
+    /// Rekor v1's text of this head, in a log of that API.
+    pub rekor_checkpoint: Option<String>,
+    /// The note that says that the tree is frozen with this head, once the tree is finished.
+    pub freeze_note: Option<String>,
     integrated: Arc<Integrated>,
 }
 
 impl Head {
-    /// Signs an integrated head. Only this function and [`Head::sign_final`] sign checkpoints.
+    /// Returns the text that the API of the log shows with its answers.
+    pub fn shown_checkpoint(&self) -> &str {
+        self.rekor_checkpoint.as_deref().unwrap_or(&self.checkpoint)
+    }
+
+    /// Signs an integrated head. Only this function and [`Head::sign_freeze`] sign checkpoints.
     pub(crate) fn sign(
         tree: &Arc<Tree>,
         integrated: &Arc<Integrated>,
@@ -77,20 +85,28 @@ impl Head {
         let Integrated {
             size, root, time, ..
         } = **integrated;
-        let checkpoint = |origin: &str| Checkpoint::new(origin, size, root);
+        let rekor_checkpoint = match tree.api.heads {
+            HeadForm::RekorV1 => {
+                let checkpoint = Checkpoint::new(&*tree.rekor_origin(), size, root);
+                Some(signer.sign_rekor(&checkpoint, &tree.name)?)
+            }
+            HeadForm::Checkpoint => None,
+        };
+        let checkpoint = Checkpoint::new(tree.origin.as_str(), size, root);
         Ok(Self {
             tree: Arc::clone(tree),
             size,
             root,
             time,
-            checkpoint_v1: signer.sign_v1(&checkpoint(&tree.origin_v1), &tree.name)?,
-            checkpoint_v2: signer.sign_v2(&checkpoint(&tree.origin_v2))?,
+            checkpoint: signer.sign_checkpoint(&checkpoint)?,
+            rekor_checkpoint,
+            freeze_note: None,
             integrated: Arc::clone(integrated),
         })
     }
 
-    /// Returns the same head with the cosignatures after the log's own lines. `note` MUST be its v2
-    /// checkpoint.
+    /// Returns the same head with the cosignatures after the log's own lines. `note` MUST be its
+    /// C2SP checkpoint.
     pub(crate) fn with_cosignatures(
         self,
         mut note: Note,
@@ -98,29 +114,25 @@ impl Head {
     ) -> Result<Self, SigningError> {
         lines.into_iter().try_for_each(|line| note.add(line))?;
         Ok(Self {
-            checkpoint_v2: note.to_string(),
+            checkpoint: note.to_string(),
             ..self
         })
     }
 
-    /// Returns the same head with the v2 checkpoint that was published. That MUST state this head
+    /// Returns the same head with the C2SP checkpoint that was published. That MUST state this head
     /// and be signed by this log.
     pub(crate) fn with_stored(self, checkpoint: String) -> Result<Self, StoreError> {
+        let head = Self { checkpoint, ..self };
         let damaged = |what: String| {
-            StoreError::Damaged(format!("table publication: size {}: {what}", self.size))
+            StoreError::Damaged(format!("table publication: size {}: {what}", head.size))
         };
-        let origin = self.tree.origin_v2.as_str();
-        let key = NoteKey::new(origin, self.tree.log_key.clone())
-            .map_err(|error| damaged(error.to_string()))?;
-        let stored = Checkpoint::open(&checkpoint, origin, &[key])
-            .map_err(|error| damaged(error.to_string()))?;
-        if stored != Checkpoint::new(origin, self.size, self.root) {
-            return Err(damaged("its checkpoint states another head".to_owned()));
+        for text in head.tree.texts(None, &head.checkpoint) {
+            let stored = text.open().map_err(damaged)?;
+            if stored != Checkpoint::new(text.origin.as_str(), head.size, head.root) {
+                return Err(damaged("its checkpoint states another head".to_owned()));
+            }
         }
-        Ok(Self {
-            checkpoint_v2: checkpoint,
-            ..self
-        })
+        Ok(head)
     }
 
     /// Returns the last head of a frozen tree with its stored final checkpoints. These MUST state
@@ -133,21 +145,18 @@ impl Head {
         let Integrated {
             size, root, time, ..
         } = **integrated;
-        let FinalCheckpoint {
-            checkpoint_v1,
-            checkpoint_v2,
-        } = stored;
-        for (text, origin, signer) in [
-            (&checkpoint_v1, &tree.origin_v1, &tree.name),
-            (&checkpoint_v2, &tree.origin_v2, &tree.origin_v2),
-        ] {
+        if stored.rekor_checkpoint.is_some() != (tree.api.heads == HeadForm::RekorV1) {
+            let found = if stored.rekor_checkpoint.is_some() { "a" } else { "no" };
+            return Err(StoreError::Damaged(format!(
+                "table final_checkpoint: {found} checkpoint of Rekor v1 of a tree of the API {}",
+                tree.api
+            )));
+        }
+        for text in stored.texts(tree) {
             let damaged = |what: String| {
-                StoreError::Damaged(format!("table final_checkpoint: {origin:?}: {what}"))
+                StoreError::Damaged(format!("table final_checkpoint: {:?}: {what}", text.origin))
             };
-            let key = NoteKey::new(signer, tree.log_key.clone())
-                .map_err(|error| damaged(error.to_string()))?;
-            let stated = Checkpoint::open(text, origin, &[key])
-                .map_err(|error| damaged(error.to_string()))?;
+            let stated = text.open().map_err(damaged)?;
             if (stated.size, stated.root) != (size, root) {
                 let (stated, head) = (describe(stated.size, &stated.root), describe(size, &root));
                 return Err(damaged(format!(
@@ -160,8 +169,9 @@ impl Head {
             size,
             root,
             time,
-            checkpoint_v1,
-            checkpoint_v2,
+            checkpoint: stored.checkpoint,
+            rekor_checkpoint: stored.rekor_checkpoint,
+            freeze_note: Some(stored.freeze_note),
             integrated: Arc::clone(integrated),
         })
     }
@@ -171,34 +181,45 @@ impl Head {
         Self::stored_final(&self.tree, &self.integrated, stored.clone())
     }
 
-    /// Returns both checkpoints of this head as they are.
-    pub(crate) fn checkpoints(&self) -> FinalCheckpoint {
-        FinalCheckpoint {
-            checkpoint_v1: self.checkpoint_v1.clone(),
-            checkpoint_v2: self.checkpoint_v2.clone(),
-        }
-    }
-
-    /// Signs the final checkpoints of a frozen tree. The v2 checkpoint says in an extension line
-    /// that the log is frozen, as the freeze of Rekor v2 does. The v1 checkpoint stays as it was.
-    pub(crate) fn sign_final(
+    /// Returns the final checkpoints of a frozen tree whose last head this is.
+    ///
+    /// The checkpoints stay as they are, because cosignatures of some forms cover no extension line
+    /// (C2SP tlog-cosignature). That the tree is frozen is said by a note of its own: the
+    /// checkpoint with an extension line, signed by the log alone, as the freeze of Rekor v2 writes
+    /// it.
+    pub(crate) fn sign_freeze(
         &self,
         now_millis: i64,
         signer: &Signer,
     ) -> Result<FinalCheckpoint, SigningError> {
-        let mut checkpoint = Checkpoint::new(self.tree.origin_v2.as_str(), self.size, self.root);
+        let mut note = Checkpoint::new(self.tree.origin.as_str(), self.size, self.root);
         let date = unix_date(now_millis.div_euclid(1_000))?;
-        checkpoint
-            .extensions
+        note.extensions
             .push(format!("Log frozen \u{2014} {date}"));
         Ok(FinalCheckpoint {
-            checkpoint_v2: signer.sign_v2(&checkpoint)?,
-            ..self.checkpoints()
+            rekor_checkpoint: self.rekor_checkpoint.clone(),
+            checkpoint: self.checkpoint.clone(),
+            freeze_note: signer.sign_checkpoint(&note)?,
         })
+    }
+
+    /// Returns the signed texts of this head.
+    pub(crate) fn texts(&self) -> Vec<HeadText<'_>> {
+        self.tree
+            .texts(self.rekor_checkpoint.as_deref(), &self.checkpoint)
     }
 
     pub(crate) fn view(&self) -> HeadView<'_> {
         self.integrated.view()
+    }
+}
+
+impl FinalCheckpoint {
+    /// Returns the texts of a frozen tree, which all state its last head.
+    pub(crate) fn texts<'a>(&'a self, tree: &'a Tree) -> Vec<HeadText<'a>> {
+        let mut texts = tree.texts(self.rekor_checkpoint.as_deref(), &self.checkpoint);
+        texts.extend(tree.texts(None, &self.freeze_note));
+        texts
     }
 }
 

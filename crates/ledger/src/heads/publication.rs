@@ -143,6 +143,6 @@ pub(super) fn publication_row(head: &Head, prev_size: Option<TreeSize>) -> Publi
         size: head.size,
         root: head.root,
         time: head.time,
-        checkpoint: head.checkpoint_v2.clone(),
+        checkpoint: head.checkpoint.clone(),
     }
 }

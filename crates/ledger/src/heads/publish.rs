@@ -82,7 +82,7 @@ impl Heads {
         let may_end = {
             let (heads, stopping) = (Arc::clone(self), stopping.clone());
             let is_at_once = matches!(heads.publication, Publication::AtOnce);
-            move || is_at_once || stopping.is_cancelled() || heads.read_only().is_some()
+            move || is_at_once || stopping.is_cancelled() || heads.halted().is_some()
         };
         tasks.spawn(
             "the publisher",
@@ -123,7 +123,7 @@ impl Heads {
             () = witnessed.ended.cancelled() => {}
             () = sleep(MAX_UNPUBLISHED_TIME) => {}
         }
-        Err(match self.read_only() {
+        Err(match self.halted() {
             Some(reason) => NotPublished::ReadOnly(reason.to_owned()),
             None if witnessed.ended.is_cancelled() => NotPublished::Stopping,
             None => NotPublished::Waiting {
@@ -141,7 +141,7 @@ impl Heads {
         let _ended = witnessed.ended.clone().drop_guard();
         let mut publisher = None;
         let mut integrated = self.integrated.subscribe();
-        while self.read_only().is_none() {
+        while self.halted().is_none() {
             let published = self.published().size;
             tokio::select! {
                 biased;
@@ -224,7 +224,7 @@ impl Heads {
     async fn cosigned(&self, witnessed: &Witnessed, head: Head) -> Result<Head, Failure> {
         let damaged =
             |error: tlog::NoteError| PublishError::Store(StoreError::Damaged(error.to_string()));
-        let note = Note::parse(&head.checkpoint_v2).map_err(damaged)?;
+        let note = Note::parse(&head.checkpoint).map_err(damaged)?;
         let until_open = witnessed
             .fail_open_after
             .map(|after| after.saturating_sub(witnessed.waiting_time()));

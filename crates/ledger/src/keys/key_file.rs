@@ -7,7 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use pem_rfc7468::LineEnding;
@@ -17,7 +17,7 @@ use tlog::{KeyAlgorithm, SigningKey};
 mod access;
 mod pem;
 
-pub use access::effective_user;
+pub use access::{Owner, effective_user};
 pub(crate) use access::warn_of_writers;
 
 /// Only the owner reads and writes a key that is made here.
@@ -70,13 +70,14 @@ pub enum KeyFileError {
     Random,
 }
 
-/// Reads the key at `path`, and warns of a file that its group may change.
+/// Reads the key at `path`, which must have one of the algorithms, and warns of a file that its
+/// group may change.
 pub fn read(
     path: &Path,
-    algorithm: KeyAlgorithm,
+    algorithms: &[KeyAlgorithm],
     rng: &dyn SecureRandom,
 ) -> Result<SigningKey, KeyFileError> {
-    let key = read_again(path, algorithm, rng)?;
+    let key = read_again(path, algorithms, rng)?;
     warn_of_writers(path);
     Ok(key)
 }
@@ -84,7 +85,7 @@ pub fn read(
 /// Reads the key without the warning, for a file that is read time and again.
 pub(crate) fn read_again(
     path: &Path,
-    algorithm: KeyAlgorithm,
+    algorithms: &[KeyAlgorithm],
     rng: &dyn SecureRandom,
 ) -> Result<SigningKey, KeyFileError> {
     let io = |error: io::Error| match error.kind() {
@@ -121,34 +122,48 @@ pub(crate) fn read_again(
     }
     let shown = path.display().to_string();
     let der = pem::private_key(&String::from_utf8_lossy(&bytes), &shown).map_err(unusable)?;
-    let wrong = match algorithm {
-        KeyAlgorithm::EcdsaP256 => {
+    let wrong = match algorithms {
+        [KeyAlgorithm::EcdsaP256] => {
             "not an ECDSA P-256 key with its public half, the kind that Rekor's clients verify"
         }
-        KeyAlgorithm::Ed25519 => "not an Ed25519 key",
+        [KeyAlgorithm::Ed25519] => "not an Ed25519 key",
+        _ => "neither an Ed25519 key nor an ECDSA P-256 key with its public half",
     };
     let key = SigningKey::from_pkcs8(&der, rng).map_err(|_| unusable(wrong.to_owned()))?;
-    if key.verifying_key().algorithm() == algorithm {
+    if algorithms.contains(&key.verifying_key().algorithm()) {
         Ok(key)
     } else {
         Err(unusable(wrong.to_owned()))
     }
 }
 
-/// Reads the key at `path`, or makes it. On return the file and its name are durable.
+/// Reads the key at `path`, which must have one of the algorithms, or makes one of the first. On
+/// return the file and its name are durable.
 ///
 /// If we die before the link, a temporary file with a key that nobody used is left beside `path`;
 /// after it, the next start finds the key.
 pub fn read_or_make(
     path: &Path,
-    algorithm: KeyAlgorithm,
+    algorithms: &[KeyAlgorithm],
     rng: &dyn SecureRandom,
 ) -> Result<(SigningKey, KeyOrigin), KeyFileError> {
-    let origin = match fs::metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => make(path, algorithm, rng)?,
+    read_or_make_for(path, algorithms, None, rng)
+}
+
+/// As [`read_or_make`]; a new file is given to `owner`, which only root may do.
+pub fn read_or_make_for(
+    path: &Path,
+    algorithms: &[KeyAlgorithm],
+    owner: Option<Owner>,
+    rng: &dyn SecureRandom,
+) -> Result<(SigningKey, KeyOrigin), KeyFileError> {
+    let origin = match (fs::metadata(path), algorithms) {
+        (Err(error), [first, ..]) if error.kind() == ErrorKind::NotFound => {
+            make(path, *first, owner, rng)?
+        }
         _ => KeyOrigin::Found,
     };
-    let key = read(path, algorithm, rng)?;
+    let key = read(path, algorithms, rng)?;
     // Found keys too: the process that made it may not have come this far.
     sync_folder(path).map_err(|error| KeyFileError::Io {
         path: path.to_owned(),
@@ -162,6 +177,7 @@ pub fn read_or_make(
 fn make(
     path: &Path,
     algorithm: KeyAlgorithm,
+    owner: Option<Owner>,
     rng: &dyn SecureRandom,
 ) -> Result<KeyOrigin, KeyFileError> {
     let der = match algorithm {
@@ -180,7 +196,7 @@ fn make(
         path: path.to_owned(),
         error,
     };
-    let written = write_new(&temporary, pem.as_bytes()).and_then(|()| {
+    let written = write_new(&temporary, pem.as_bytes(), owner).and_then(|()| {
         match fs::hard_link(&temporary, path) {
             Ok(()) => Ok(KeyOrigin::Made),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(KeyOrigin::Found),
@@ -196,13 +212,17 @@ fn make(
     Ok(origin)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_new(path: &Path, bytes: &[u8], owner: Option<Owner>) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(MODE)
         .open(path)?;
     file.write_all(bytes)?;
+    // By its descriptor: whoever owns the folder may have put a link in the place of the name.
+    if let Some(Owner { user, group }) = owner {
+        fchown(&file, Some(user), Some(group))?;
+    }
     file.sync_all()
 }
 

@@ -1,5 +1,5 @@
-//! The log keys that a server holds: those it was given, and those of a folder, which may get
-//! another one while it runs.
+//! The signing keys that a server holds, of all its logs: the given ones, and those of a folder,
+//! which may get another one while the server runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,10 @@ const MAX_KEY_FILES: usize = 64;
 /// The extension of a key file.
 const EXTENSION: &str = "pem";
 
-/// Log keys, by log ID.
+/// The algorithms of the keys that a log may have.
+const ALGORITHMS: [KeyAlgorithm; 2] = [KeyAlgorithm::EcdsaP256, KeyAlgorithm::Ed25519];
+
+/// Signing keys, each found by the SHA-256 of its SPKI.
 pub struct KeyRing {
     held: RwLock<Vec<Arc<SigningKey>>>,
     folder: Option<PathBuf>,
@@ -39,27 +42,14 @@ impl KeyRing {
         self
     }
 
-    /// Returns the key of this log ID.
-    pub fn find(&self, log_id: &Hash) -> Option<Arc<SigningKey>> {
-        self.read(|held| {
-            held.iter()
-                .find(|key| key.verifying_key().log_id() == *log_id)
-                .cloned()
-        })
+    /// Returns the key whose SPKI has this SHA-256.
+    pub fn find(&self, digest: &Hash) -> Option<Arc<SigningKey>> {
+        self.read(|held| held.iter().find(|key| digest_of(key) == *digest).cloned())
     }
 
-    /// Returns the first key, which a new log takes.
-    pub fn first(&self) -> Option<Arc<SigningKey>> {
-        self.read(|held| held.first().cloned())
-    }
-
-    /// Returns the log IDs of all keys.
-    pub fn log_ids(&self) -> Vec<Hash> {
-        self.read(|held| {
-            held.iter()
-                .map(|key| key.verifying_key().log_id())
-                .collect()
-        })
+    /// Returns the SHA-256 of the SPKI of each key.
+    pub fn digests(&self) -> Vec<Hash> {
+        self.read(|held| held.iter().map(|key| digest_of(key)).collect())
     }
 
     /// Returns the folder, if there is one.
@@ -72,7 +62,7 @@ impl KeyRing {
     pub fn look(&self, rng: &dyn SecureRandom) {
         let Some(folder) = &self.folder else { return };
         for path in key_files(folder) {
-            match key_file::read_again(&path, KeyAlgorithm::EcdsaP256, rng) {
+            match key_file::read_again(&path, &ALGORITHMS, rng) {
                 Ok(key) => {
                     if self.add(key) {
                         key_file::warn_of_writers(&path);
@@ -99,6 +89,11 @@ impl KeyRing {
     fn read<T>(&self, f: impl FnOnce(&[Arc<SigningKey>]) -> T) -> T {
         f(&self.held.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Returns the SHA-256 of a key's SPKI.
+fn digest_of(key: &SigningKey) -> Hash {
+    tlog::sha256(key.verifying_key().spki())
 }
 
 /// Returns the paths of the key files in a folder, by name. A folder that does not exist counts as
@@ -135,19 +130,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let rng = SystemRandom::new();
         let ring = KeyRing::new([]).with_folder(folder.path().join("keys"), &rng);
-        assert!(ring.first().is_none());
+        assert!(ring.digests().is_empty());
         fs::create_dir(folder.path().join("keys")).unwrap();
         let path = folder.path().join("keys/one.pem");
-        let (key, _) = key_file::read_or_make(&path, KeyAlgorithm::EcdsaP256, &rng).unwrap();
+        let (key, _) = key_file::read_or_make(&path, &ALGORITHMS, &rng).unwrap();
         fs::write(folder.path().join("keys/broken.pem"), "no key").unwrap();
         fs::write(folder.path().join("keys/note.txt"), "no key").unwrap();
-        let log_id = key.verifying_key().log_id();
-        assert!(ring.find(&log_id).is_none());
+        let digest = digest_of(&key);
+        assert!(ring.find(&digest).is_none());
         ring.look(&rng);
         ring.look(&rng);
-        assert_eq!(ring.log_ids(), [log_id]);
+        assert_eq!(ring.digests(), [digest]);
         fs::remove_file(path).unwrap();
         ring.look(&rng);
-        assert!(ring.find(&log_id).is_some());
+        assert!(ring.find(&digest).is_some());
     }
 }

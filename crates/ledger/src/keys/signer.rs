@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ring::rand::SystemRandom;
-use tlog::{Checkpoint, CheckpointError, Note, NoteError, SigningKey};
+use tlog::{Checkpoint, CheckpointError, NoteError, SigningKey};
 
 use crate::ids::TreeId;
 
@@ -28,57 +28,47 @@ impl From<CheckpointError> for SigningError {
 #[derive(Clone)]
 pub(crate) struct Signer {
     tree: TreeId,
-    /// `None` in a frozen tree that is finished: its key is not needed any more.
-    key: Option<Arc<SigningKey>>,
-    /// Signs a second line below the v2 checkpoint.
-    cosigner: Option<Arc<SigningKey>>,
+    /// Absent in a frozen tree that is finished, which signs no more.
+    keys: Option<Keys>,
     rng: SystemRandom,
 }
 
+/// The signing keys of a tree.
+#[derive(Clone)]
+pub(crate) struct Keys {
+    /// The log key.
+    pub(crate) log: Arc<SigningKey>,
+    /// Signs C2SP checkpoints. It is the log key where the tree has no other.
+    pub(crate) checkpoint: Arc<SigningKey>,
+}
+
 impl Signer {
-    pub(crate) fn new(
-        tree: TreeId,
-        key: Option<Arc<SigningKey>>,
-        cosigner: Option<Arc<SigningKey>>,
-        rng: SystemRandom,
-    ) -> Self {
-        Self {
-            tree,
-            key,
-            cosigner,
-            rng,
-        }
+    pub(crate) fn new(tree: TreeId, keys: Option<Keys>, rng: SystemRandom) -> Self {
+        Self { tree, keys, rng }
     }
 
     /// Signs bytes with the log key.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
-        let signature = self.key()?.sign(message, &self.rng);
+        let signature = self.keys()?.log.sign(message, &self.rng);
         signature.map_err(|error| SigningError(error.to_string()))
     }
 
-    /// Signs a v1 checkpoint as `name`.
-    pub(crate) fn sign_v1(
+    /// Signs Rekor v1's text as `name`, with the log key.
+    pub(crate) fn sign_rekor(
         &self,
         checkpoint: &Checkpoint,
         name: &str,
     ) -> Result<String, SigningError> {
-        Ok(checkpoint.sign(name, self.key()?, &self.rng)?)
+        Ok(checkpoint.sign(name, &self.keys()?.log, &self.rng)?)
     }
 
-    /// Signs a v2 checkpoint as its origin: first with the log key, then with the cosigner's key if
-    /// there is one.
-    pub(crate) fn sign_v2(&self, checkpoint: &Checkpoint) -> Result<String, SigningError> {
-        let signed = checkpoint.sign(&checkpoint.origin, self.key()?, &self.rng)?;
-        let Some(cosigner) = &self.cosigner else {
-            return Ok(signed);
-        };
-        let mut note = Note::parse(&signed)?;
-        note.sign(&checkpoint.origin, cosigner, &self.rng)?;
-        Ok(note.to_string())
+    /// Signs a C2SP checkpoint as its origin.
+    pub(crate) fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Result<String, SigningError> {
+        Ok(checkpoint.sign(&checkpoint.origin, &self.keys()?.checkpoint, &self.rng)?)
     }
 
-    fn key(&self) -> Result<&SigningKey, SigningError> {
+    fn keys(&self) -> Result<&Keys, SigningError> {
         let absent = || SigningError(format!("the key of tree {} is not here", self.tree));
-        self.key.as_deref().ok_or_else(absent)
+        self.keys.as_ref().ok_or_else(absent)
     }
 }

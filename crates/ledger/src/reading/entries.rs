@@ -12,10 +12,12 @@ use tlog::{Hash, LeafIndex, TreeSize};
 
 use super::batched::{Batched, LookUp};
 use super::entry::{LoggedEntry, ReadError};
+use crate::api::HeadForm;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
 use crate::metrics::{CacheMetric, Metrics};
 use crate::store::{Attestation, EntryRef, Store, StoreResult, StoredEntry};
+use crate::tree::Tree;
 
 /// Bytes in the cache: 20,000 entries signed with a key, half as many with certificates.
 const CACHED_BYTES: u64 = 24 << 20;
@@ -28,6 +30,7 @@ const OVERHEAD_BYTES: usize = 256;
 /// Entries of one tree.
 pub(crate) struct Entries {
     tree: TreeId,
+    heads: HeadForm,
     cache: Cache<LeafIndex, LoggedEntry, ByLength>,
     by_index: Batched<ByIndex>,
     by_hash: Batched<ByHash>,
@@ -49,10 +52,12 @@ impl Weighter<LeafIndex, LoggedEntry> for ByLength {
 }
 
 impl Entries {
-    pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, metrics: &Metrics) -> Self {
+    pub(crate) fn new(store: &Arc<dyn Store>, tree: &Tree, metrics: &Metrics) -> Self {
+        let (tree, heads) = (tree.id, tree.api.heads);
         let together = |kind: &str| metrics.look_ups_together.with_label_values(&[kind]);
         Self {
             tree,
+            heads,
             cache: Cache::with_weighter(CACHED_ENTRIES, CACHED_BYTES, ByLength),
             by_index: Batched::new(
                 ByIndex {
@@ -99,9 +104,11 @@ impl Entries {
             .ok_or_else(missing)?;
         let entry = self.logged(&stored)?;
         // Only an entry that cannot change any more is cached. Until a signed entry timestamp is
-        // stored, another server may store a different one. An attestation may be erased on
+        // stored, where the log has them, another server may store a different one. An attestation may be erased on
         // request, and MUST NOT be shown from then on. (Old entries do not say that they have one.)
-        if entry.signed_entry_timestamp.is_some()
+        let is_signed =
+            self.heads == HeadForm::Checkpoint || entry.signed_entry_timestamp.is_some();
+        if is_signed
             && !stored.attested
             && stored.attestation.is_none()
         {

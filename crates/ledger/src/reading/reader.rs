@@ -11,9 +11,9 @@ use super::search::{Searcher, Turns};
 use super::tile_bytes::TileBytes;
 use super::tiles::TileCache;
 use crate::heads::head::Head;
-use crate::ids::TreeId;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::tree::Tree;
 
 /// Answers reads of one tree, each as of a head that the caller passes. It never asks for a head
 /// itself.
@@ -29,14 +29,14 @@ pub(crate) struct Reader {
 impl Reader {
     pub(crate) fn new(
         store: &Arc<dyn Store>,
-        tree: TreeId,
+        tree: &Tree,
         turns: &Arc<Turns>,
         metrics: &Metrics,
     ) -> Self {
         Self {
             entries: Entries::new(store, tree, metrics),
-            tiles: TileCache::new(store, tree, metrics),
-            searcher: Searcher::new(store, tree, turns, metrics),
+            tiles: TileCache::new(store, tree.id, metrics),
+            searcher: Searcher::new(store, tree.id, turns, metrics),
             tile_bytes: TileBytes::new(store, metrics),
         }
     }

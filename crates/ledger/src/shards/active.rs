@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::shard::{LogParts, Shard};
+use super::shard::Shard;
+use crate::parts::LogParts;
 use crate::writing::queue::Queue;
 use crate::writing::rounds::TreeParts;
 use crate::writing::sequencer::sequencer;
@@ -25,7 +26,7 @@ pub(crate) struct Active {
 impl Active {
     /// Starts the tasks.
     pub(crate) fn start(shard: Arc<Shard>, parts: &LogParts) -> Self {
-        let tasks = &parts.tasks;
+        let tasks = &parts.shared.tasks;
         let stopping = CancellationToken::new();
         let (queue, sequencer) = sequencer(writing(&shard, parts), stopping.clone());
         let may_end = {
@@ -82,8 +83,8 @@ impl Active {
 
 fn writing(shard: &Shard, parts: &LogParts) -> TreeParts {
     TreeParts {
-        store: Arc::clone(&parts.store),
-        clock: Arc::clone(&parts.clock),
+        store: Arc::clone(&parts.shared.store),
+        clock: Arc::clone(&parts.shared.clock),
         metrics: parts.metrics.clone(),
         heads: Arc::clone(&shard.heads),
         reader: Arc::clone(&shard.reader),

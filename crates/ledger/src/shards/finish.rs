@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tlog::LeafIndex;
 
 use super::shard::Shard;
+use crate::api::HeadForm;
 use crate::clock::Clock;
 use crate::heads::follow::PAUSE_AFTER_ERROR;
 use crate::heads::head::Head;
@@ -38,7 +39,7 @@ pub(crate) async fn finish(
     // Another server may have published the last head. It has to be the head here before any of it
     // is shown or signed.
     let head = heads.newest_head().await?;
-    if let Some(reason) = heads.read_only() {
+    if let Some(reason) = heads.halted() {
         return Err(StoreError::Unavailable(reason.to_owned()).into());
     }
     if head.size < heads.integrated().size {
@@ -48,12 +49,16 @@ pub(crate) async fn finish(
         heads.show_final(&stored)?;
         return Ok(stored);
     }
-    for start in (0..head.size.0).step_by(PAGE_ENTRIES as usize) {
-        let end = head.size.0.min(start + PAGE_ENTRIES);
+    let signed = match heads.tree().api.heads {
+        HeadForm::RekorV1 => head.size.0,
+        HeadForm::Checkpoint => 0,
+    };
+    for start in (0..signed).step_by(PAGE_ENTRIES as usize) {
+        let end = signed.min(start + PAGE_ENTRIES);
         store_timestamps(shard, store, &head, start..end).await?;
     }
-    let signed = heads.sign_final(&head, clock.unix_millis())?;
-    store.keep_final(tree, &signed).await?;
+    let last = heads.sign_freeze(&head, clock.unix_millis())?;
+    store.keep_final(tree, &last).await?;
     let stored = store.final_checkpoint(tree).await?;
     let stored = stored.ok_or_else(|| StoreError::Damaged(format!("tree {tree} is not frozen")))?;
     heads.show_final(&stored)?;

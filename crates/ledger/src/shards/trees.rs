@@ -1,131 +1,158 @@
-//! The trees of a log as they are stored: finding them, making the first.
+//! The trees of a ledger as they are stored: finding them, making the first of each log.
 
 use ring::rand::SecureRandom;
 use tlog::{KeyAlgorithm, VerifyingKey};
 
+use crate::api::{APIS, Api, HeadForm};
 use crate::open_error::OpenError;
-use crate::store::{KeyRole, KeyRow, Store, StoreError, TreeRow, TreeState};
-use crate::{Apis, TreeId, check_new_name};
+use crate::store::{KeyRole, KeyRow, Store, TreeRow, TreeState};
+use crate::{TreeId, check_new_name};
 
-/// The name of a log that was given none: clients accept it for `http://localhost:3000`.
+/// The name of a ledger that was given none: clients accept it for `http://localhost:3000`.
 pub const DEFAULT_NAME: &str = "localhost";
-/// Largest leaf of a tree that serves tiles: an entry bundle gives its length in 16 bits (C2SP
-/// tlog-tiles).
-pub const MAX_LEAF_BYTES: u32 = 65_535;
-/// Largest leaf of a tree without tiles: sixteen times that, an eighth of a round.
-pub const MAX_V1_LEAF_BYTES: u32 = 1024 * 1024;
 
-/// Creates the first tree of a log with its keys in one transaction. False if a log of that name
-/// exists already.
-pub async fn create_tree(
+/// A log that is to be created.
+#[derive(Debug)]
+pub struct NewLog {
+    /// The API by which it takes entries.
+    pub api: &'static Api,
+    /// Host name under which it is read, where that is not the ledger's name. Only a log whose heads
+    /// are C2SP checkpoints alone has one.
+    pub origin: Option<String>,
+    /// Its log key.
+    pub log_key: VerifyingKey,
+    /// Its Ed25519 key for C2SP checkpoints, which a log with heads in Rekor v1's form has.
+    pub checkpoint_key: Option<VerifyingKey>,
+}
+
+/// Creates the first trees of logs with their keys, in one transaction. Returns false, and creates
+/// nothing, if the ledger has one of the logs.
+pub async fn create_logs(
     store: &dyn Store,
     name: &str,
-    apis: Apis,
-    key: &VerifyingKey,
-    cosigner: Option<&VerifyingKey>,
+    logs: &[NewLog],
     rng: &dyn SecureRandom,
 ) -> Result<bool, OpenError> {
     check_new_name(name)?;
-    if key.algorithm() != KeyAlgorithm::EcdsaP256 {
-        return Err(OpenError::KeyNotP256);
+    let created_at = store.now_millis().await?.div_euclid(1_000);
+    let rows = logs.iter().map(|log| log.first_tree(name, created_at, rng));
+    let rows: Vec<TreeRow> = rows.collect::<Result<_, _>>()?;
+    Ok(store.create_trees(&rows).await?)
+}
+
+impl NewLog {
+    fn first_tree(
+        &self,
+        name: &str,
+        created_at: i64,
+        rng: &dyn SecureRandom,
+    ) -> Result<TreeRow, OpenError> {
+        check_log_key(self.api, &self.log_key)?;
+        let ed25519 = |key: &&VerifyingKey| key.algorithm() == KeyAlgorithm::Ed25519;
+        let checkpoint_key = match self.api.heads {
+            HeadForm::RekorV1 => {
+                let key = self.checkpoint_key.as_ref().filter(ed25519);
+                Some(key.ok_or(OpenError::NoCheckpointKey(self.api))?)
+            }
+            HeadForm::Checkpoint => None,
+        };
+        if let Some(origin) = &self.origin {
+            check_new_name(origin)?;
+        }
+        let tree_id = random_tree_id(rng)?;
+        let keys = [
+            Some(KeyRow::of(KeyRole::Log, &self.log_key)),
+            checkpoint_key.map(|key| KeyRow::of(KeyRole::Checkpoint, key)),
+        ];
+        Ok(TreeRow {
+            tree_id,
+            name: name.to_owned(),
+            api: self.api.name.to_owned(),
+            origin: match self.api.heads {
+                HeadForm::RekorV1 => tree_origin(name, tree_id),
+                HeadForm::Checkpoint => self.origin.clone().unwrap_or_else(|| name.to_owned()),
+            },
+            first_log_index: 0,
+            max_leaf_bytes: self.api.max_leaf_bytes,
+            state: TreeState::Active,
+            created_at,
+            frozen_at: None,
+            keys: keys.into_iter().flatten().collect(),
+        })
     }
-    if cosigner.is_some_and(|key| key.algorithm() != KeyAlgorithm::Ed25519) {
-        return Err(OpenError::CosignerNotEd25519);
+}
+
+impl KeyRow {
+    /// Makes the row of a public key.
+    pub(crate) fn of(role: KeyRole, key: &VerifyingKey) -> Self {
+        Self {
+            role,
+            spki: key.spki().to_vec(),
+        }
     }
-    let log_key = KeyRow {
-        role: KeyRole::Log,
-        spki: key.spki().to_vec(),
+}
+
+/// Fails if the log key of a log of this API cannot have the algorithm of `key`.
+pub(crate) fn check_log_key(api: &'static Api, key: &VerifyingKey) -> Result<(), OpenError> {
+    if api.takes_key(key.algorithm()) {
+        Ok(())
+    } else {
+        Err(OpenError::WrongAlgorithm { api })
+    }
+}
+
+/// Returns the origin of the C2SP checkpoints of a tree whose log has no host name of its own: the
+/// place at which the tree is read.
+pub(crate) fn tree_origin(name: &str, tree: TreeId) -> String {
+    format!("{name}/trees/{tree}")
+}
+
+/// Returns the active tree of each log of the ledger of that name, or of the only ledger there is,
+/// in the order of [`APIS`]; `None` in an empty database.
+pub async fn find_ledger(
+    store: &dyn Store,
+    name: Option<&str>,
+) -> Result<Option<Vec<TreeRow>>, OpenError> {
+    let trees = store.trees().await?;
+    let active = trees.into_iter();
+    let active = active.filter(|row| row.state == TreeState::Active);
+    choose(active.collect(), name)
+}
+
+fn choose(
+    mut active: Vec<TreeRow>,
+    name: Option<&str>,
+) -> Result<Option<Vec<TreeRow>>, OpenError> {
+    let mut names: Vec<&str> = active.iter().map(|row| row.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let held = || {
+        let held = names.iter().map(|name| format!("the ledger {name:?}"));
+        held.collect::<Vec<_>>().join(", ")
     };
-    let cosigner = cosigner.map(|key| KeyRow {
-        role: KeyRole::Cosigner,
-        spki: key.spki().to_vec(),
-    });
-    let tree_id = random_tree_id(rng)?;
-    let row = TreeRow {
-        tree_id,
-        name: name.to_owned(),
-        origin_v1: format!("{name} - {tree_id}"),
-        origin_v2: name.to_owned(),
-        first_log_index: 0,
-        max_leaf_bytes: if apis.takes_v2() {
-            MAX_LEAF_BYTES
-        } else {
-            MAX_V1_LEAF_BYTES
-        },
-        apis,
-        state: TreeState::Active,
-        created_at: store.now_millis().await?.div_euclid(1_000),
-        frozen_at: None,
-        keys: [log_key].into_iter().chain(cosigner).collect(),
-    };
-    Ok(store.create_tree(&row).await?)
-}
-
-/// Returns the active trees, one per log.
-pub async fn active_trees(store: &dyn Store) -> Result<Vec<TreeRow>, StoreError> {
-    Ok(store
-        .trees()
-        .await?
-        .into_iter()
-        .filter(|row| row.state == TreeState::Active)
-        .collect())
-}
-
-/// Returns the active tree of the log of that name, or of the only log there is; `None` in an empty
-/// database.
-pub async fn find_log(store: &dyn Store, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
-    choose(active_trees(store).await?, name)
-}
-
-fn choose(active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<TreeRow>, OpenError> {
-    let held = active
-        .iter()
-        .map(|row| format!("the log {:?}", row.name))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let (none_held, several) = (active.is_empty(), active.len() > 1);
-    match name {
-        _ if none_held => Ok(None),
-        None if several => Err(OpenError::Ambiguous(held)),
-        None => Ok(active.into_iter().next()),
-        Some(wanted) => match active.into_iter().find(|row| row.name == wanted) {
-            Some(row) => Ok(Some(row)),
-            None => Err(OpenError::WrongName {
-                held,
+    let name = match (name, &names[..]) {
+        (_, []) => return Ok(None),
+        (None, [only]) => (*only).to_owned(),
+        (None, _) => return Err(OpenError::Ambiguous(held())),
+        (Some(wanted), held) if held.contains(&wanted) => wanted.to_owned(),
+        (Some(wanted), _) => {
+            return Err(OpenError::WrongName {
+                held: held(),
                 wanted: wanted.to_owned(),
-            }),
-        },
-    }
+            });
+        }
+    };
+    active.retain(|row| row.name == name);
+    // A log of an API that this release does not know comes last.
+    let place = |row: &TreeRow| APIS.iter().position(|api| api.name == row.api);
+    active.sort_by_key(|row| place(row).unwrap_or(APIS.len()));
+    Ok(Some(active))
 }
 
-/// Positive and random, so that two logs never share entry IDs.
+/// Positive and random, so that two trees never share entry IDs.
 pub(crate) fn random_tree_id(rng: &dyn SecureRandom) -> Result<TreeId, OpenError> {
     let mut bytes = [0; 8];
     rng.fill(&mut bytes)
         .map_err(|_| OpenError::System("the system gives no random numbers".into()))?;
     Ok(TreeId((i64::from_be_bytes(bytes) & i64::MAX).max(1)))
-}
-
-/// Refuses another Ed25519 key than the tree's: it is given when the log is made, and never
-/// silently added, dropped or replaced.
-pub fn check_cosigner(row: &TreeRow, key: Option<&VerifyingKey>) -> Result<(), OpenError> {
-    let stored = row
-        .keys
-        .iter()
-        .find(|stored| stored.role == KeyRole::Cosigner);
-    if stored.map(|stored| stored.spki.as_slice()) == key.map(VerifyingKey::spki) {
-        return Ok(());
-    }
-    let wanted = match stored {
-        Some(stored) => format!(
-            "needs the one whose SPKI has SHA-256 {}",
-            tlog::sha256(&stored.spki)
-        ),
-        None => "was made without one".to_owned(),
-    };
-    Err(OpenError::WrongCosigner {
-        name: row.name.clone(),
-        tree: row.tree_id,
-        wanted,
-    })
 }

@@ -6,7 +6,6 @@ use tlog::{FullTile, Hash, TILE_WIDTH, TileId};
 use super::error::{StoreError, StoreResult};
 use super::numbers::to_sql;
 use super::rows::{KeyRole, Round, TreeState};
-use crate::Apis;
 
 /// Reads a hash column.
 pub(crate) fn hash(bytes: &[u8], column: &str) -> StoreResult<Hash> {
@@ -16,17 +15,17 @@ pub(crate) fn hash(bytes: &[u8], column: &str) -> StoreResult<Hash> {
     Ok(Hash(bytes))
 }
 
-/// Packs log IDs into one value.
-pub(crate) fn pack_log_ids(log_ids: &[Hash]) -> Vec<u8> {
-    log_ids.iter().flat_map(|log_id| log_id.0).collect()
+/// Packs the digests of keys into one value.
+pub(crate) fn pack_digests(digests: &[Hash]) -> Vec<u8> {
+    digests.iter().flat_map(|digest| digest.0).collect()
 }
 
 /// Reads the stored form back.
-pub(crate) fn unpack_log_ids(bytes: &[u8]) -> StoreResult<Vec<Hash>> {
+pub(crate) fn unpack_digests(bytes: &[u8]) -> StoreResult<Vec<Hash>> {
     match bytes.as_chunks::<32>() {
-        (log_ids, []) => Ok(log_ids.iter().copied().map(Hash).collect()),
+        (digests, []) => Ok(digests.iter().copied().map(Hash).collect()),
         _ => Err(StoreError::Damaged(format!(
-            "server.log_ids has {} bytes",
+            "server.keys has {} bytes",
             bytes.len()
         ))),
     }
@@ -99,16 +98,11 @@ pub(crate) fn state(name: &str) -> StoreResult<TreeState> {
     }
 }
 
-/// `tree.apis` as read.
-pub(crate) fn apis(name: &str) -> StoreResult<Apis> {
-    Apis::from_name(name).ok_or_else(|| StoreError::Damaged(format!("tree.apis is {name:?}")))
-}
-
 /// `tree_key.role` as stored.
 pub(crate) fn role_name(role: KeyRole) -> &'static str {
     match role {
         KeyRole::Log => "log",
-        KeyRole::Cosigner => "cosigner",
+        KeyRole::Checkpoint => "checkpoint",
     }
 }
 
@@ -116,7 +110,7 @@ pub(crate) fn role_name(role: KeyRole) -> &'static str {
 pub(crate) fn role(name: &str) -> StoreResult<KeyRole> {
     match name {
         "log" => Ok(KeyRole::Log),
-        "cosigner" => Ok(KeyRole::Cosigner),
+        "checkpoint" => Ok(KeyRole::Checkpoint),
         other => Err(StoreError::Damaged(format!("tree_key.role is {other:?}"))),
     }
 }

@@ -16,7 +16,7 @@ use tlog::{FullTile, LeafIndex, TreeSize};
 use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
+    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
     StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
 };
 use crate::TreeId;
@@ -143,8 +143,8 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => trees::all(connection))
     }
 
-    async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool> {
-        pooled!(self.pool, connection => trees::create(connection, tree))
+    async fn create_trees(&self, trees: &[TreeRow]) -> StoreResult<bool> {
+        pooled!(self.pool, connection => trees::create(connection, trees))
     }
 
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
@@ -255,16 +255,25 @@ impl Audit for PostgresStore {
 
 #[async_trait]
 impl Rotation for PostgresStore {
-    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool> {
-        pooled!(self.pool, connection => rotation::register(connection, name, spki))
+    async fn register_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<bool> {
+        pooled!(self.pool, connection => rotation::register(connection, log, spki))
     }
 
-    async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
-        pooled!(self.pool, connection => rotation::next_key(connection, name))
+    async fn next_key(&self, log: LogName<'_>) -> StoreResult<Option<Vec<u8>>> {
+        pooled!(self.pool, connection => rotation::next_key(connection, log))
     }
 
-    async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()> {
-        pooled!(self.pool, connection => rotation::forget_next_key(connection, name, spki))
+    async fn forget_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<()> {
+        pooled!(self.pool, connection => rotation::forget_next_key(connection, log, spki))
+    }
+
+    async fn withdraw_next_key(
+        &self,
+        tree: TreeId,
+        log: LogName<'_>,
+        spki: &[u8],
+    ) -> StoreResult<bool> {
+        pooled!(self.pool, connection => rotation::withdraw_next_key(connection, tree, log, spki))
     }
 
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {

@@ -4,7 +4,7 @@ use sqlx::FromRow;
 use tlog::{FullTile, LeafIndex, TileId, TreeSize};
 
 use super::audit::AuditEntry;
-use super::encoding::{apis, full_tile, hash, role, state, unpack_log_ids};
+use super::encoding::{full_tile, hash, role, state, unpack_digests};
 use super::error::{StoreError, StoreResult};
 use super::numbers::from_sql;
 use super::packed_keys::{meets, unpack_keys};
@@ -75,11 +75,10 @@ impl PublicationRecord {
 pub(crate) struct TreeRecord {
     tree_id: i64,
     name: String,
-    origin_v1: String,
-    origin_v2: String,
+    api: String,
+    origin: String,
     first_log_index: i64,
     max_leaf_bytes: i64,
-    apis: String,
     state: String,
     created_at: i64,
     frozen_at: Option<i64>,
@@ -110,13 +109,12 @@ fn into_tree(record: TreeRecord, key: Option<KeyRow>) -> StoreResult<TreeRow> {
     Ok(TreeRow {
         tree_id: TreeId(record.tree_id),
         name: record.name,
-        origin_v1: record.origin_v1,
-        origin_v2: record.origin_v2,
+        api: record.api,
+        origin: record.origin,
         first_log_index: from_sql(record.first_log_index, "tree.first_log_index")?,
         max_leaf_bytes: u32::try_from(record.max_leaf_bytes).map_err(|_| {
             StoreError::Damaged(format!("tree.max_leaf_bytes is {}", record.max_leaf_bytes))
         })?,
-        apis: apis(&record.apis)?,
         state: state(&record.state)?,
         created_at: record.created_at,
         frozen_at: record.frozen_at,
@@ -208,7 +206,7 @@ pub(crate) struct ServerRecord {
     server_id: String,
     name: String,
     place: String,
-    log_ids: Vec<u8>,
+    keys: Vec<u8>,
 }
 
 impl ServerRecord {
@@ -217,13 +215,13 @@ impl ServerRecord {
             server_id,
             name,
             place,
-            log_ids,
+            keys,
         } = self;
         Ok(ServerRow {
             server_id,
             name,
             place,
-            log_ids: unpack_log_ids(&log_ids)?,
+            keys: unpack_digests(&keys)?,
         })
     }
 }

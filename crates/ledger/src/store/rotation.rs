@@ -25,21 +25,32 @@ pub struct Standing {
 pub struct ServerRow {
     /// Random, one per process.
     pub server_id: String,
-    /// The log that it serves.
+    /// The ledger that it serves.
     pub name: String,
     /// Host and process, for people.
     pub place: String,
-    /// Log IDs of all keys that it holds.
-    pub log_ids: Vec<Hash>,
+    /// SHA-256 of the SPKI of each log key that it holds.
+    pub keys: Vec<Hash>,
+}
+
+/// Which log of a database: the name of its ledger, and its API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogName<'a> {
+    /// Name of the ledger.
+    pub name: &'a str,
+    /// Name of the API.
+    pub api: &'a str,
 }
 
 /// The last checkpoints of a frozen tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct FinalCheckpoint {
-    /// The v1 signed note.
-    pub checkpoint_v1: String,
-    /// The v2 signed note.
-    pub checkpoint_v2: String,
+    /// Rekor v1's signed note, in a log of that API.
+    pub rekor_checkpoint: Option<String>,
+    /// The C2SP checkpoint, with the cosignatures that it was published with.
+    pub checkpoint: String,
+    /// The note that says that the tree is frozen, signed by the log alone.
+    pub freeze_note: String,
 }
 
 /// Outcome of a freeze.
@@ -55,23 +66,32 @@ pub enum Freeze {
 /// The queries of a rotation.
 #[async_trait]
 pub trait Rotation: Send + Sync {
-    /// Registers the log key of the tree that the next rotation of log `name` opens, in place of
+    /// Registers the log key of the tree that the next rotation of a log opens, in place of
     /// one that was registered before. If it is the key of a tree already, nothing is stored and it
     /// returns false. The database decides that, because a rotation that another run has finished
     /// meanwhile MUST NOT look as if it had not been reported.
-    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool>;
+    async fn register_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<bool>;
     /// Returns the registered key. It stays registered after a rotation opened its tree, until it
     /// is removed.
-    async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>>;
+    async fn next_key(&self, log: LogName<'_>) -> StoreResult<Option<Vec<u8>>>;
     /// Removes the registered key if it is this one.
-    async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()>;
+    async fn forget_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<()>;
+    /// Removes the registered key if it is this one and no tree has it, under the lock of `tree`, the
+    /// active tree of the log. So a freeze is either durable before, and then nothing is removed, or
+    /// refused after it. Returns whether the key was removed. Durable on return.
+    async fn withdraw_next_key(
+        &self,
+        tree: TreeId,
+        log: LogName<'_>,
+        spki: &[u8],
+    ) -> StoreResult<bool>;
 
     /// Stores or renews the row of a server, by the database's clock.
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()>;
     /// Removes the row of a server that stops.
     async fn forget_server(&self, server_id: &str) -> StoreResult<()>;
-    /// Returns the servers of log `name` whose rows are not older than `age`, by ID. Removes rows
-    /// of any log that are much older.
+    /// Returns the servers of the ledger `name` whose rows are not older than `age`, by ID. Removes rows
+    /// of any ledger that are much older.
     async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>>;
 
     /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state
@@ -85,7 +105,7 @@ pub trait Rotation: Send + Sync {
     /// round would need the same place.
     ///
     /// Dies here: all of it is stored or nothing, as the trees show. Fails with
-    /// [`super::StoreError::Data`] if another tree has an origin of `next`.
+    /// [`super::StoreError::Data`] if another tree has the origin of `next`.
     async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze>;
 
     /// Returns the leaf indexes in `range` that have no stored signed entry timestamp, ascending.

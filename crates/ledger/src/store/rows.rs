@@ -1,29 +1,30 @@
 //! Rows as they are stored and as reads return them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tlog::{FullTile, Hash, LeafIndex, TreeSize};
 
+use super::encoding::role_name;
+use super::error::StoreError;
 use super::index_keys::IndexKeys;
-use crate::{Apis, TreeId};
+use crate::TreeId;
 
 /// A stored tree. Nothing of it ever changes, except `state` and `frozen_at` at a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeRow {
     /// Identity of the tree, 1 ..= i64::MAX.
     pub tree_id: TreeId,
-    /// The log's name: signer name of v1 checkpoints.
+    /// The ledger's name: signer name of Rekor v1's checkpoints.
     pub name: String,
-    /// Origin line of v1 checkpoints: `<name> - <tree id>`.
-    pub origin_v1: String,
-    /// Origin line of v2 checkpoints, unique per tree.
-    pub origin_v2: String,
+    /// Name of the API by which its log takes entries. A later release may know more of them.
+    pub api: String,
+    /// Origin line of C2SP checkpoints, unique per tree.
+    pub origin: String,
     /// Sum of the sizes of all earlier shards of this log.
     pub first_log_index: u64,
     /// Largest leaf that this tree accepts, in bytes.
     pub max_leaf_bytes: u32,
-    /// The APIs through which it accepts entries.
-    pub apis: Apis,
     /// Whether the tree still accepts entries.
     pub state: TreeState,
     /// Time of creation, Unix seconds. The key of the tree signs nothing earlier.
@@ -33,6 +34,11 @@ pub struct TreeRow {
     pub frozen_at: Option<i64>,
     /// DER SubjectPublicKeyInfo of each key with its role.
     pub keys: Vec<KeyRow>,
+}
+
+/// Returns the error of a tree whose origin another tree has.
+pub(super) fn origin_taken(tree: &TreeRow) -> StoreError {
+    StoreError::Data(format!("another tree has the origin {:?}", tree.origin))
 }
 
 /// Whether a tree accepts entries.
@@ -56,10 +62,16 @@ pub struct KeyRow {
 /// The use of a key of a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRole {
-    /// ECDSA P-256: both checkpoint texts and the signed entry timestamps.
+    /// Signs in the form of the log's API; see [`HeadForm`](crate::HeadForm).
     Log,
-    /// Ed25519: a second line below the v2 checkpoint text.
-    Cosigner,
+    /// Signs only the C2SP checkpoints of a log whose API has heads in a form of its own.
+    Checkpoint,
+}
+
+impl fmt::Display for KeyRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(role_name(*self))
+    }
 }
 
 /// A tree head as stored. Heads are append-only and are the history of the tree.

@@ -16,7 +16,7 @@ use tlog::{FullTile, LeafIndex, TreeSize};
 use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
+    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
     StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
 };
 use crate::TreeId;
@@ -148,8 +148,8 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => trees::all(connection))
     }
 
-    async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool> {
-        pooled!(self.side_writer, connection => trees::create(connection, tree))
+    async fn create_trees(&self, trees: &[TreeRow]) -> StoreResult<bool> {
+        pooled!(self.side_writer, connection => trees::create(connection, trees))
     }
 
     async fn heads(&self, tree: TreeId, from: TreeSize, limit: u32) -> StoreResult<Vec<HeadRow>> {
@@ -254,16 +254,25 @@ impl Audit for SqliteStore {
 
 #[async_trait]
 impl Rotation for SqliteStore {
-    async fn register_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<bool> {
-        pooled!(self.side_writer, connection => rotation::register(connection, name, spki))
+    async fn register_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<bool> {
+        pooled!(self.side_writer, connection => rotation::register(connection, log, spki))
     }
 
-    async fn next_key(&self, name: &str) -> StoreResult<Option<Vec<u8>>> {
-        pooled!(self.readers, connection => rotation::next_key(connection, name))
+    async fn next_key(&self, log: LogName<'_>) -> StoreResult<Option<Vec<u8>>> {
+        pooled!(self.readers, connection => rotation::next_key(connection, log))
     }
 
-    async fn forget_next_key(&self, name: &str, spki: &[u8]) -> StoreResult<()> {
-        pooled!(self.side_writer, connection => rotation::forget_next_key(connection, name, spki))
+    async fn forget_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => rotation::forget_next_key(connection, log, spki))
+    }
+
+    async fn withdraw_next_key(
+        &self,
+        _tree: TreeId,
+        log: LogName<'_>,
+        spki: &[u8],
+    ) -> StoreResult<bool> {
+        pooled!(self.side_writer, connection => rotation::withdraw_next_key(connection, log, spki))
     }
 
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {

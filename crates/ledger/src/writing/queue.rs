@@ -145,7 +145,7 @@ impl Queue {
         row: Arc<EntryRow>,
         patience: Patience,
     ) -> Result<Place, NoPlace> {
-        if let Some(reason) = self.heads.read_only() {
+        if let Some(reason) = self.heads.halted() {
             return Err(AppendError::ReadOnly(reason.to_owned()).into());
         }
         if self.stopping.is_cancelled() {

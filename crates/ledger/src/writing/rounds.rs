@@ -65,7 +65,7 @@ impl Rounds {
         &mut self,
         rows: &[Arc<EntryRow>],
     ) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
-        if let Some(reason) = self.parts.heads.read_only() {
+        if let Some(reason) = self.parts.heads.halted() {
             return Err(RoundError::ReadOnly(reason.to_owned()));
         }
         if self.parts.heads.is_frozen() {
@@ -206,7 +206,7 @@ impl TreeParts {
     /// never be stored, so its entries may go into the next tree.
     async fn why_not_ours(&self) -> RoundError {
         let newest = self.heads.newest_head().await;
-        if let Some(reason) = self.heads.read_only() {
+        if let Some(reason) = self.heads.halted() {
             return RoundError::ReadOnly(reason.to_owned());
         }
         match newest {

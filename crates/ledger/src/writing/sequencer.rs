@@ -119,7 +119,7 @@ impl Sequencer {
         // No head of a round guards them here: a database that went back would keep them for the
         // entries that come next.
         self.parts.heads.newest_head().await?;
-        if let Some(reason) = self.parts.heads.read_only() {
+        if let Some(reason) = self.parts.heads.halted() {
             return Err(StoreError::Unavailable(reason.to_owned()));
         }
         self.parts

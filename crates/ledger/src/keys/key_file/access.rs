@@ -11,6 +11,15 @@ const OTHERS: u32 = 0o007;
 const GROUP_CHANGES: u32 = 0o030;
 const GROUP_WRITES: u32 = 0o020;
 
+/// The user and the group to which a new file is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The user's ID.
+    pub user: u32,
+    /// The group's ID.
+    pub group: u32,
+}
+
 /// Returns whether only the owner can have read or changed a key file.
 ///
 /// Kubernetes makes all files of a volume with `fsGroup` writable by that group, at each mount. So

@@ -25,11 +25,11 @@ fn is_made_once_with_mode_0600() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     assert!(matches!(
-        read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+        read(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()),
         Err(KeyFileError::Missing(_))
     ));
     let (made, origin) =
-        read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
+        read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap();
     assert_eq!(origin, KeyOrigin::Made);
     let bytes = fs::read(&path).unwrap();
     assert_eq!(
@@ -38,7 +38,7 @@ fn is_made_once_with_mode_0600() {
     );
 
     let (found, origin) =
-        read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
+        read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap();
     assert_eq!((origin, log_id(&found)), (KeyOrigin::Found, log_id(&made)));
     assert_eq!(fs::read(&path).unwrap(), bytes);
     assert_eq!(names(folder.path()), ["key.pem"]);
@@ -49,7 +49,7 @@ fn many_at_once_end_with_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     let made: Vec<_> = thread::scope(|scope| {
-        let start = || read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
+        let start = || read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap();
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
         threads
             .into_iter()
@@ -79,7 +79,7 @@ fn an_existing_file_is_never_replaced() {
         write(&path, text);
         assert!(
             matches!(
-                read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+                read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()),
                 Err(KeyFileError::Unusable { .. })
             ),
             "{text}"
@@ -89,13 +89,13 @@ fn an_existing_file_is_never_replaced() {
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink(folder.path().join("nowhere"), &path).unwrap();
     assert!(
-        read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).is_err(),
+        read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).is_err(),
         "a dangling link is not replaced"
     );
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     assert!(matches!(
-        read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+        read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()),
         Err(KeyFileError::Unusable { why, .. }) if why == "not a file"
     ));
 }
@@ -104,7 +104,7 @@ fn an_existing_file_is_never_replaced() {
 fn an_exposed_key_is_refused_and_the_remedy_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
-    read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
+    read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap();
     for (mode, accepted) in [
         (0o600, true),
         (0o400, true),
@@ -128,7 +128,7 @@ fn a_group_may_not_write_a_key_that_belongs_to_a_third_user() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
-    read_or_make(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap();
+    read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap();
     std::os::unix::fs::chown(&path, Some(65_532), None).unwrap();
     assert!(may_be_read_with(&path, 0o640));
     assert!(!may_be_read_with(&path, 0o660));
@@ -136,7 +136,7 @@ fn a_group_may_not_write_a_key_that_belongs_to_a_third_user() {
 
 fn may_be_read_with(path: &Path, mode: u32) -> bool {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    let read = read(path, KeyAlgorithm::EcdsaP256, &SystemRandom::new());
+    let read = read(path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new());
     if let Err(error) = &read {
         assert!(error.to_string().contains("chmod 600"), "{mode:o} {error}");
     }
@@ -149,11 +149,11 @@ fn keys_of_openssl_are_taken_if_they_are_p256() {
     let path = folder.path().join("key.pem");
     // openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 / ed25519, throw-away.
     write(&path, &pem(P256));
-    assert!(read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).is_ok());
+    assert!(read(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).is_ok());
     write(&path, &pem(ED25519));
-    assert!(read(&path, KeyAlgorithm::Ed25519, &SystemRandom::new()).is_ok());
+    assert!(read(&path, &[KeyAlgorithm::Ed25519], &SystemRandom::new()).is_ok());
     assert!(matches!(
-        read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()),
+        read(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()),
         Err(KeyFileError::Unusable { .. })
     ));
 }
@@ -164,7 +164,7 @@ fn a_key_is_taken_however_its_text_stands_in_the_file() {
     let path = folder.path().join("key.pem");
     let (plain, wide) = (pem(P256), pem(&P256.replace('\n', "")));
     write(&path, &plain);
-    let log_id = log_id(&read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new()).unwrap());
+    let log_id = log_id(&read(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap());
     let parameters =
         "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
     let public = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n";
@@ -184,7 +184,7 @@ fn a_key_is_taken_however_its_text_stands_in_the_file() {
         format!("{public}{plain}"),
     ] {
         write(&path, &text);
-        let key = read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new());
+        let key = read(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new());
         assert_eq!(
             key.map(|key| self::log_id(&key))
                 .map_err(|error| error.to_string()),
@@ -193,7 +193,7 @@ fn a_key_is_taken_however_its_text_stands_in_the_file() {
         );
     }
     write(&path, &format!("\n# Ed25519\n{}\n\n", pem(ED25519)));
-    read(&path, KeyAlgorithm::Ed25519, &SystemRandom::new()).unwrap();
+    read(&path, &[KeyAlgorithm::Ed25519], &SystemRandom::new()).unwrap();
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_key_that_is_not_taken_is_explained() {
         ("x".repeat(20_000), "larger than 16384 bytes"),
     ] {
         write(&path, &text);
-        let error = read(&path, KeyAlgorithm::EcdsaP256, &SystemRandom::new())
+        let error = read(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new())
             .unwrap_err()
             .to_string();
         assert!(error.contains(wanted), "{error}");

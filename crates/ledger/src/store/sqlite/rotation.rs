@@ -8,10 +8,10 @@ use tlog::LeafIndex;
 
 use super::{error, reads, trees};
 use crate::TreeId;
-use crate::store::encoding::{pack_log_ids, state};
+use crate::store::encoding::{pack_digests, state};
 use crate::store::numbers::{from_sql, to_sql};
 use crate::store::records::{HeadRecord, ServerRecord};
-use crate::store::rotation::{FinalCheckpoint, Freeze, ServerRow, Standing};
+use crate::store::rotation::{FinalCheckpoint, Freeze, LogName, ServerRow, Standing};
 use crate::store::{HeadRow, KeyRole, StoreError, StoreResult, TreeRow};
 
 /// One statement, so one snapshot.
@@ -49,16 +49,19 @@ pub(super) async fn standing(
         .transpose()
 }
 
-const REGISTER: &str = "INSERT INTO next_key (name, spki)
-    SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = ?2)
-    ON CONFLICT (name) DO UPDATE SET spki = excluded.spki";
+const REGISTER: &str = "INSERT INTO next_key (name, api, spki)
+    SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = ?3)
+    ON CONFLICT (name, api) DO UPDATE SET spki = excluded.spki";
 
 pub(super) async fn register(
     connection: &mut SqliteConnection,
-    name: &str,
+    log: LogName<'_>,
     spki: &[u8],
 ) -> StoreResult<bool> {
-    let query = sqlx::query(REGISTER).bind(name).bind(spki);
+    let query = sqlx::query(REGISTER)
+        .bind(log.name)
+        .bind(log.api)
+        .bind(spki);
     query
         .execute(connection)
         .await
@@ -68,9 +71,11 @@ pub(super) async fn register(
 
 pub(super) async fn next_key(
     connection: &mut SqliteConnection,
-    name: &str,
+    log: LogName<'_>,
 ) -> StoreResult<Option<Vec<u8>>> {
-    let query = sqlx::query_scalar("SELECT spki FROM next_key WHERE name = ?1").bind(name);
+    let query = sqlx::query_scalar("SELECT spki FROM next_key WHERE name = ?1 AND api = ?2")
+        .bind(log.name)
+        .bind(log.api);
     query
         .fetch_optional(connection)
         .await
@@ -79,11 +84,12 @@ pub(super) async fn next_key(
 
 pub(super) async fn forget_next_key(
     connection: &mut SqliteConnection,
-    name: &str,
+    log: LogName<'_>,
     spki: &[u8],
 ) -> StoreResult<()> {
-    let query = sqlx::query("DELETE FROM next_key WHERE name = ?1 AND spki = ?2")
-        .bind(name)
+    let query = sqlx::query("DELETE FROM next_key WHERE name = ?1 AND api = ?2 AND spki = ?3")
+        .bind(log.name)
+        .bind(log.api)
         .bind(spki);
     query
         .execute(connection)
@@ -92,9 +98,29 @@ pub(super) async fn forget_next_key(
         .map_err(error::of_commit)
 }
 
+const WITHDRAW: &str = "DELETE FROM next_key WHERE name = ?1 AND api = ?2 AND spki = ?3
+    AND NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = ?3)";
+
+/// One statement, so under the file's lock.
+pub(super) async fn withdraw_next_key(
+    connection: &mut SqliteConnection,
+    log: LogName<'_>,
+    spki: &[u8],
+) -> StoreResult<bool> {
+    let query = sqlx::query(WITHDRAW)
+        .bind(log.name)
+        .bind(log.api)
+        .bind(spki);
+    query
+        .execute(connection)
+        .await
+        .map(|done| done.rows_affected() > 0)
+        .map_err(error::of_commit)
+}
+
 const NOTE_SERVER: &str =
-    "INSERT INTO server (server_id, name, place, log_ids, seen) VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT (server_id) DO UPDATE SET log_ids = excluded.log_ids, seen = excluded.seen";
+    "INSERT INTO server (server_id, name, place, keys, seen) VALUES (?1, ?2, ?3, ?4, ?5)
+    ON CONFLICT (server_id) DO UPDATE SET keys = excluded.keys, seen = excluded.seen";
 
 pub(super) async fn note_server(
     connection: &mut SqliteConnection,
@@ -105,7 +131,7 @@ pub(super) async fn note_server(
         .bind(&server.server_id)
         .bind(&server.name)
         .bind(&server.place)
-        .bind(pack_log_ids(&server.log_ids))
+        .bind(pack_digests(&server.keys))
         .bind(now);
     query
         .execute(connection)
@@ -126,7 +152,7 @@ pub(super) async fn forget_server(
         .map_err(error::of_read)
 }
 
-const SERVERS: &str = "SELECT server_id, name, place, log_ids FROM server WHERE name = ?1 AND seen >= ?2 ORDER BY server_id";
+const SERVERS: &str = "SELECT server_id, name, place, keys FROM server WHERE name = ?1 AND seen >= ?2 ORDER BY server_id";
 
 pub(super) async fn servers(
     connection: &mut SqliteConnection,
@@ -146,7 +172,7 @@ pub(super) async fn servers(
     records.into_iter().map(ServerRecord::into_server).collect()
 }
 
-const MAY_FREEZE: &str = "SELECT t.first_log_index FROM tree t JOIN next_key k USING (name)
+const MAY_FREEZE: &str = "SELECT t.first_log_index FROM tree t JOIN next_key k USING (name, api)
     WHERE t.tree_id = ?1 AND t.state = 'active' AND k.spki = ?2";
 
 const FREEZE: &str = "UPDATE tree SET state = 'frozen', frozen_at = ?2 WHERE tree_id = ?1";
@@ -209,8 +235,8 @@ pub(super) async fn freeze(
     .await?
     {
         return Err(StoreError::Data(format!(
-            "another tree has the ID or an origin of {}",
-            next.origin_v1
+            "another tree has the ID {} or the origin {:?}",
+            next.tree_id, next.origin
         )));
     }
     // Dies here: the WAL holds the whole commit record or does not.
@@ -242,8 +268,8 @@ pub(super) async fn unsigned(
         .collect()
 }
 
-const KEEP_FINAL: &str = "INSERT INTO final_checkpoint (tree_id, checkpoint_v1, checkpoint_v2)
-    SELECT tree_id, ?2, ?3 FROM tree WHERE tree_id = ?1 AND state = 'frozen' ON CONFLICT DO NOTHING";
+const KEEP_FINAL: &str = "INSERT INTO final_checkpoint (tree_id, rekor_checkpoint, checkpoint, freeze_note)
+    SELECT tree_id, ?2, ?3, ?4 FROM tree WHERE tree_id = ?1 AND state = 'frozen' ON CONFLICT DO NOTHING";
 
 pub(super) async fn keep_final(
     connection: &mut SqliteConnection,
@@ -252,8 +278,9 @@ pub(super) async fn keep_final(
 ) -> StoreResult<()> {
     let query = sqlx::query(KEEP_FINAL)
         .bind(tree.0)
-        .bind(&last.checkpoint_v1)
-        .bind(&last.checkpoint_v2);
+        .bind(&last.rekor_checkpoint)
+        .bind(&last.checkpoint)
+        .bind(&last.freeze_note);
     query
         .execute(connection)
         .await
@@ -266,15 +293,11 @@ pub(super) async fn final_checkpoint(
     tree: TreeId,
 ) -> StoreResult<Option<FinalCheckpoint>> {
     let query = sqlx::query_as(
-        "SELECT checkpoint_v1, checkpoint_v2 FROM final_checkpoint WHERE tree_id = ?1",
+        "SELECT rekor_checkpoint, checkpoint, freeze_note FROM final_checkpoint WHERE tree_id = ?1",
     );
-    let texts: Option<(String, String)> = query
+    query
         .bind(tree.0)
         .fetch_optional(connection)
         .await
-        .map_err(error::of_read)?;
-    Ok(texts.map(|(checkpoint_v1, checkpoint_v2)| FinalCheckpoint {
-        checkpoint_v1,
-        checkpoint_v2,
-    }))
+        .map_err(error::of_read)
 }

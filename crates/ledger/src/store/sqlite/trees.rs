@@ -6,10 +6,11 @@ use super::error;
 use crate::store::encoding::{role_name, state_name};
 use crate::store::numbers::to_sql;
 use crate::store::records::{TreeRecord, into_trees};
-use crate::store::{StoreError, StoreResult, TreeRow};
+use crate::store::rows::origin_taken;
+use crate::store::{StoreResult, TreeRow};
 
 const TREES: &str =
-    "SELECT t.tree_id, t.name, t.origin_v1, t.origin_v2, t.first_log_index, t.max_leaf_bytes, t.apis, t.state,
+    "SELECT t.tree_id, t.name, t.api, t.origin, t.first_log_index, t.max_leaf_bytes, t.state,
         t.created_at, t.frozen_at, k.role, k.spki
     FROM tree t LEFT JOIN tree_key k ON k.tree_id = t.tree_id
     ORDER BY t.created, k.role DESC, k.spki";
@@ -23,25 +24,32 @@ pub(super) async fn all(connection: &mut SqliteConnection) -> StoreResult<Vec<Tr
 }
 
 const CREATE: &str =
-    "INSERT INTO tree (tree_id, name, origin_v1, origin_v2, first_log_index, max_leaf_bytes, apis, state,
+    "INSERT INTO tree (tree_id, name, api, origin, first_log_index, max_leaf_bytes, state,
         created_at, frozen_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
 
 const CREATE_KEY: &str = "INSERT INTO tree_key (tree_id, role, spki) VALUES (?1, ?2, ?3)";
 
 const TAKEN: &str =
-    "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND state = 'active'))";
+    "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND api = ?3 AND state = 'active'))";
 
-/// Dies here: the tree is there with its keys, or nothing is. The next start sees which.
-pub(super) async fn create(connection: &mut SqliteConnection, tree: &TreeRow) -> StoreResult<bool> {
+/// Dies here: the trees are there with their keys, or nothing is. The next start sees which.
+pub(super) async fn create(
+    connection: &mut SqliteConnection,
+    trees: &[TreeRow],
+) -> StoreResult<bool> {
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
         .map_err(error::of_read)?;
-    if !insert(&mut transaction, tree).await? {
+    for tree in trees {
+        if insert(&mut transaction, tree).await? {
+            continue;
+        }
         let query = sqlx::query_scalar(TAKEN)
             .bind(tree.tree_id.0)
-            .bind(&tree.name);
+            .bind(&tree.name)
+            .bind(&tree.api);
         let taken: bool = query
             .fetch_one(&mut *transaction)
             .await
@@ -49,26 +57,23 @@ pub(super) async fn create(connection: &mut SqliteConnection, tree: &TreeRow) ->
         transaction.rollback().await.map_err(error::of_read)?;
         return match taken {
             true => Ok(false),
-            false => Err(StoreError::Data(format!(
-                "another tree has an origin of {:?}",
-                tree.name
-            ))),
+            false => Err(origin_taken(tree)),
         };
     }
     transaction.commit().await.map_err(error::of_commit)?;
     Ok(true)
 }
 
-/// Inserts the rows in the open transaction; false if its ID, its name or an origin is taken.
+/// Inserts the rows in the open transaction; false if its ID, its place as the active tree of its
+/// log, or its origin is taken.
 pub(super) async fn insert(connection: &mut SqliteConnection, tree: &TreeRow) -> StoreResult<bool> {
     let insert = sqlx::query(CREATE)
         .bind(tree.tree_id.0)
         .bind(&tree.name)
-        .bind(&tree.origin_v1)
-        .bind(&tree.origin_v2)
+        .bind(&tree.api)
+        .bind(&tree.origin)
         .bind(to_sql(tree.first_log_index)?)
         .bind(tree.max_leaf_bytes)
-        .bind(tree.apis.name())
         .bind(state_name(tree.state))
         .bind(tree.created_at)
         .bind(tree.frozen_at);

@@ -1,20 +1,19 @@
-//! A log as a list of shards: frozen trees, oldest first, and the active one; and the step from one
-//! to the next.
+//! An open log as a list of shards: frozen trees, oldest first, and the active one; and the step
+//! from one to the next.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
 use super::Shards;
 use super::active::Active;
 use super::finish::finish_patiently;
-use super::presence::Neighbours;
-use super::shard::{LogParts, Shard};
+use super::shard::Shard;
 use crate::heads::follow::PAUSE_AFTER_ERROR;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
 use crate::open_error::OpenError;
+use crate::parts::LogParts;
 use crate::reading::entry::ReadError;
 use crate::store::{StoreError, TreeRow};
 use crate::tasks::Fatal;
@@ -22,15 +21,12 @@ use crate::tasks::Fatal;
 /// Name of the task of a frozen tree, which returns when the tree is finished.
 const FINISHING: &str = "the task that finishes a frozen tree";
 
-/// All shards of one log, and what opening another one needs.
-pub(crate) struct Log {
+/// All shards of one log, and the parts to open another one.
+pub(crate) struct OpenLog {
     pub(crate) parts: LogParts,
     list: RwLock<Arc<ShardList>>,
     /// Held by the task that moves the log on to the next tree.
     moving: Mutex<()>,
-    pub(crate) neighbours: Neighbours,
-    /// Cancelled when the log ends, and all its tasks with it.
-    pub(crate) ended: CancellationToken,
 }
 
 /// The shards as of one moment.
@@ -39,22 +35,18 @@ pub(crate) struct ShardList {
     pub(crate) active: Arc<Active>,
 }
 
-impl Log {
+impl OpenLog {
     /// Opens all shards of the log whose active tree is the last of `rows` (oldest first), and
     /// starts to write to that one.
-    pub(crate) async fn open(
-        parts: LogParts,
-        rows: &[TreeRow],
-        ended: CancellationToken,
-    ) -> Result<Arc<Self>, OpenError> {
+    pub(crate) async fn open(parts: LogParts, rows: &[TreeRow]) -> Result<Arc<Self>, OpenError> {
         let (active, frozen) = rows
             .split_last()
             .ok_or_else(|| OpenError::System("the log has no tree".into()))?;
         let mut shards = Vec::with_capacity(frozen.len());
         for row in frozen {
-            shards.push(parts.open(row).await?);
+            shards.push(Shard::open(&parts, row).await?);
         }
-        let shard = parts.open(active).await?;
+        let shard = Shard::open(&parts, active).await?;
         shard.heads.show_in_metrics();
         parts.metrics.frozen_shards.set(shards.len() as i64);
         let active = Arc::new(Active::start(shard, &parts));
@@ -66,8 +58,6 @@ impl Log {
             parts,
             list: RwLock::new(Arc::new(list)),
             moving: Mutex::new(()),
-            neighbours: Neighbours::default(),
-            ended,
         });
         for shard in shards {
             log.finish(shard);
@@ -116,14 +106,15 @@ impl Log {
         if list.active.shard.id() != from {
             return Ok(());
         }
-        let rows = self.parts.store.trees().await?;
-        let name = &list.active.shard.heads.tree().name;
+        let rows = self.parts.shared.store.trees().await?;
+        let active = list.active.shard.heads.tree();
+        let is_ours = |row: &TreeRow| row.name == active.name && row.api == active.api.name;
         let later = rows
             .into_iter()
             .skip_while(|row| row.tree_id != from)
             .skip(1);
-        let later: Vec<TreeRow> = later.filter(|row| row.name == *name).collect();
-        self.parts.keys.look(&self.parts.rng);
+        let later: Vec<TreeRow> = later.filter(is_ours).collect();
+        self.parts.shared.keys.look(&self.parts.shared.rng);
         let mut shards = Vec::with_capacity(later.len());
         for row in &later {
             shards.push(self.open_next(row).await?);
@@ -138,6 +129,7 @@ impl Log {
             .filter(|shard| !shard.heads.is_frozen())
             .ok_or_else(gone)?;
         tracing::info!(
+            log = %self.parts.api,
             frozen = %from,
             size = list.active.shard.heads.integrated().size.0,
             tree = %next.id(),
@@ -167,9 +159,9 @@ impl Log {
     }
 
     async fn open_next(&self, row: &TreeRow) -> Result<Arc<Shard>, OpenError> {
-        let opened = self.parts.open(row).await;
+        let opened = Shard::open(&self.parts, row).await;
         if let Err(error @ (OpenError::WrongKey { .. } | OpenError::Unfinished { .. })) = &opened {
-            self.parts.tasks.fail(Fatal::LacksKey(error.to_string()));
+            self.parts.shared.tasks.fail(Fatal::LacksKey(error.to_string()));
         }
         opened
     }
@@ -185,10 +177,10 @@ impl Log {
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             };
-            log.ended.run_until_cancelled(moved).await;
+            log.parts.shared.ended.run_until_cancelled(moved).await;
         };
         // It may return: it does once the log has moved on.
-        self.parts.tasks.spawn(
+        self.parts.shared.tasks.spawn(
             "the task that moves the log on to its next tree",
             || true,
             moves_on,
@@ -200,9 +192,9 @@ impl Log {
     fn retire(&self, active: Arc<Active>) {
         active.retire();
         let (ended, store, clock) = (
-            self.ended.clone(),
-            Arc::clone(&self.parts.store),
-            Arc::clone(&self.parts.clock),
+            self.parts.shared.ended.clone(),
+            Arc::clone(&self.parts.shared.store),
+            Arc::clone(&self.parts.shared.clock),
         );
         let finish = async move {
             ended
@@ -213,23 +205,23 @@ impl Log {
                 ))
                 .await;
         };
-        self.parts.tasks.spawn(FINISHING, || true, finish);
+        self.parts.shared.tasks.spawn(FINISHING, || true, finish);
     }
 
     /// Finishes a shard that was frozen when it was opened, behind everything else.
     fn finish(&self, shard: Arc<Shard>) {
-        let (store, clock) = (Arc::clone(&self.parts.store), Arc::clone(&self.parts.clock));
-        let (ended, publishing) = (self.ended.clone(), self.ended.child_token());
+        let (store, clock) = (Arc::clone(&self.parts.shared.store), Arc::clone(&self.parts.shared.clock));
+        let (ended, publishing) = (self.parts.shared.ended.clone(), self.parts.shared.ended.child_token());
         shard
             .heads
-            .spawn_publisher(&self.parts.tasks, publishing.clone());
+            .spawn_publisher(&self.parts.shared.tasks, publishing.clone());
         let finish = async move {
             ended
                 .run_until_cancelled(finish_patiently(&shard, store.as_ref(), clock.as_ref()))
                 .await;
             publishing.cancel();
         };
-        self.parts.tasks.spawn(FINISHING, || true, finish);
+        self.parts.shared.tasks.spawn(FINISHING, || true, finish);
     }
 
     /// Reads what other servers have published of frozen trees whose last heads are not published
@@ -252,7 +244,7 @@ impl Log {
         loop {
             let active = self.active();
             let shard = &active.shard;
-            let head = if self.is_alone() {
+            let head = if self.parts.shared.is_alone() {
                 shard.heads.published()
             } else {
                 shard.heads.newest_head().await?

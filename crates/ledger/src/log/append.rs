@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tlog::LeafIndex;
 use tokio::time::{Instant, sleep};
 
-use super::Ledger;
+use super::Log;
 use crate::reading::entry::LoggedEntry;
 use crate::shards::shard::Shard;
 use crate::writing::append::{AppendError, Appended, NewEntry, NoPlace};
 use crate::writing::queue::{BEHIND_OTHERS_PAUSE, Patience};
 use crate::writing::seal::Freshness;
 
-impl Ledger {
+impl Log {
     /// Appends an entry; returns once it is durable and below the published head. In a full queue
     /// it waits for its turn, up to [`crate::MAX_QUEUE_WAIT`].
     pub async fn append(&self, entry: NewEntry) -> Result<Appended, AppendError> {
@@ -34,10 +34,9 @@ impl Ledger {
     fn counted(&self, outcome: Result<Appended, AppendError>) -> Result<Appended, AppendError> {
         match &outcome {
             Ok(Appended::Sequenced(_)) => {}
-            Ok(Appended::Duplicate(_)) => self.inner.log.parts.metrics.duplicates.inc(),
+            Ok(Appended::Duplicate(_)) => self.open.parts.metrics.duplicates.inc(),
             Err(error) => self
-                .inner
-                .log
+                .open
                 .parts
                 .metrics
                 .append_errors
@@ -54,7 +53,7 @@ impl Ledger {
     ) -> Result<Appended, AppendError> {
         let row = Arc::new(entry.into_row());
         loop {
-            let active = self.inner.log.active();
+            let active = self.open.active();
             let shard = &active.shard;
             let limit = shard.heads.tree().max_leaf_bytes;
             if row.body.len() > limit as usize {
@@ -67,7 +66,7 @@ impl Ledger {
                 Ok(place) => place,
                 // The frozen tree certainly does not have the entry.
                 Err(NoPlace::Frozen) => {
-                    let moved = self.inner.log.move_on(shard.id()).await;
+                    let moved = self.open.move_on(shard.id()).await;
                     moved.map_err(|error| AppendError::Unavailable(error.to_string()))?;
                     continue;
                 }

@@ -1,0 +1,204 @@
+//! A log as the server sees it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tlog::{Hash, LeafIndex, TilePath, TreeSize};
+
+use crate::api::Api;
+use crate::heads::head::Head;
+use crate::ids::TreeId;
+use crate::reading::entry::{InclusionProof, LoggedEntry, ReadError};
+use crate::reading::search::{Hits, Search};
+use crate::shards::Shards;
+use crate::shards::open_log::OpenLog;
+use crate::shards::shard::Shard;
+use crate::store::EntryRef;
+use crate::tree::Tree;
+
+mod append;
+
+/// One open log of a ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Log {
+    pub(crate) open: Arc<OpenLog>,
+}
+
+impl Log {
+    /// Returns the API by which the log takes entries.
+    pub fn api(&self) -> &'static Api {
+        self.open.parts.api
+    }
+
+    /// Returns the active tree.
+    pub fn tree(&self) -> Arc<Tree> {
+        Arc::clone(self.active().heads.tree())
+    }
+
+    /// Returns the published head of the active tree as this process knows it.
+    pub fn head(&self) -> Arc<Head> {
+        self.active().heads.published()
+    }
+
+    /// Returns the published head of a tree of this log.
+    pub fn head_of(&self, tree: TreeId) -> Option<Arc<Head>> {
+        self.open
+            .shard_of(tree)
+            .map(|shard| shard.heads.published())
+    }
+
+    /// Returns the published heads of all shards as this process knows them.
+    pub fn shards(&self) -> Shards {
+        self.open.shards()
+    }
+
+    /// Returns the newest head of the active tree, with one read of the database that all waiting
+    /// requests share where other servers write to it. A log that is read-only because its database
+    /// went back returns the head that it knows, without a read. Call it before any answer that
+    /// says "absent" or "too large", and for tree heads and checkpoints.
+    pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
+        self.open.newest_head().await
+    }
+
+    /// Returns all shards, with the newest head of the active one; see [`Log::newest_head`].
+    pub async fn newest_shards(&self) -> Result<Shards, ReadError> {
+        self.open.newest_head().await?;
+        Ok(self.shards())
+    }
+
+    fn active(&self) -> Arc<Shard> {
+        Arc::clone(&self.open.active().shard)
+    }
+
+    /// Returns the shard that a head belongs to.
+    fn shard_of(&self, head: &Head) -> Result<Arc<Shard>, ReadError> {
+        self.shard(head.tree.id)
+    }
+
+    fn shard(&self, tree: TreeId) -> Result<Arc<Shard>, ReadError> {
+        let absent = || ReadError::OutOfRange(format!("tree {tree} is not of this log"));
+        self.open.shard_of(tree).ok_or_else(absent)
+    }
+
+    /// Returns why the log is read-only, if its database went back.
+    pub fn halted(&self) -> Option<String> {
+        self.active().heads.halted().map(str::to_owned)
+    }
+
+    /// Fails with the reason if the log does not take entries, or if the published checkpoints do
+    /// not verify.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        let active = self.open.active();
+        if active.is_stopping() {
+            return Err("the log is stopping".to_owned());
+        }
+        let heads = &active.shard.heads;
+        if let Some(reason) = heads.halted() {
+            return Err(format!("the log is read-only: {reason}"));
+        }
+        let head = heads.published();
+        for text in head.texts() {
+            text.open().map_err(|reason| {
+                format!("the published checkpoint does not verify: {reason}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Returns entries by leaf index, in the order of `indexes`. Indexes at or beyond the size of
+    /// `head` are left out; an index that is given twice is returned twice.
+    pub async fn entries(
+        &self,
+        head: &Head,
+        indexes: &[LeafIndex],
+    ) -> Result<Vec<LoggedEntry>, ReadError> {
+        self.shard_of(head)?.reader.entries.get(head, indexes).await
+    }
+
+    /// Returns the signed entry timestamp of an entry. The first one that was made stays. It is
+    /// made in the first task that asks for it, and stored later.
+    pub fn signed_entry_timestamp(&self, entry: &LoggedEntry) -> Result<Arc<[u8]>, ReadError> {
+        Ok(self.shard(entry.tree)?.timestamps.get_or_sign(entry)?)
+    }
+
+    /// Returns the bytes of a tile or entry bundle as of `head`, in any width that it ever had;
+    /// `None` if it reaches beyond `head`.
+    pub async fn tile_resource(
+        &self,
+        head: &Head,
+        path: TilePath,
+    ) -> Result<Option<Bytes>, ReadError> {
+        self.shard_of(head)?.reader.tile_resource(head, path).await
+    }
+
+    /// Returns the places of leaf hashes below `head`. Absent ones are left out.
+    pub async fn find_leaves(
+        &self,
+        head: &Head,
+        leaf_hashes: &[Hash],
+    ) -> Result<Vec<EntryRef>, ReadError> {
+        self.shard_of(head)?
+            .reader
+            .entries
+            .find_leaves(head, leaf_hashes)
+            .await
+    }
+
+    /// Returns the newest entries of `shards` that `search` looks for, below the log index `below`
+    /// if there is one, at most `limit` (at least 1). A call is one bounded piece of work in one
+    /// shard; [`Hits::rest`] is where the next one begins.
+    pub async fn search(
+        &self,
+        shards: &Shards,
+        search: &Search,
+        below: Option<u64>,
+        limit: u32,
+    ) -> Result<Hits, ReadError> {
+        let begins_below =
+            |head: &&Arc<Head>| below.is_none_or(|below| head.tree.first_log_index < below);
+        let mut heads = shards
+            .newest_first()
+            .filter(|head| head.size.0 > 0)
+            .filter(begins_below);
+        let Some(head) = heads.next() else {
+            return Ok(Hits::default());
+        };
+        let mut hits = self
+            .shard_of(head)?
+            .reader
+            .searcher
+            .search(head, search, below, limit)
+            .await?;
+        if hits.rest.is_none() && heads.next().is_some() {
+            hits.rest = Some(head.tree.first_log_index);
+        }
+        Ok(hits)
+    }
+
+    /// Returns the inclusion proof of a leaf in `head`, which was verified.
+    pub async fn inclusion_proof(
+        &self,
+        head: &Arc<Head>,
+        index: LeafIndex,
+        leaf_hash: &Hash,
+    ) -> Result<InclusionProof, ReadError> {
+        self.shard_of(head)?
+            .reader
+            .inclusion_proof(head, index, leaf_hash)
+            .await
+    }
+
+    /// Returns the consistency proof between two sizes up to `head`. It was verified if `second` is
+    /// the size of `head`; the client compares the roots of other sizes.
+    pub async fn consistency_proof(
+        &self,
+        head: &Arc<Head>,
+        first: TreeSize,
+        second: TreeSize,
+    ) -> Result<Vec<Hash>, ReadError> {
+        self.shard_of(head)?
+            .reader
+            .consistency_proof(head, first, second)
+            .await
+    }
+}
