@@ -18,6 +18,7 @@ use went_back::{PublishError, WentBack};
 pub(crate) mod follow;
 pub(crate) mod head;
 pub(crate) mod load;
+pub(crate) mod poll;
 pub(crate) mod publication;
 pub(crate) mod publish;
 pub(crate) mod tile_set;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api::Api;
 use crate::clock::Clock;
+use crate::heads::poll::poll;
 use crate::ids::TreeId;
 use crate::log::Log;
 use crate::open::Settings;
@@ -46,7 +47,10 @@ impl Ledger {
     pub async fn open(settings: Settings) -> Result<Self, OpenError> {
         let active = find_ledger(settings.store.as_ref(), settings.name.as_deref()).await?;
         let active = active.ok_or(OpenError::NoLedger)?;
-        let name = active.first().map(|row| row.name.clone()).unwrap_or_default();
+        let name = active
+            .first()
+            .map(|row| row.name.clone())
+            .unwrap_or_default();
         let apis = settings.apis;
         let parts = Arc::new(LedgerParts::new(settings, &name)?);
         // Dropped if a log cannot be opened, which ends the tasks of the others.
@@ -62,8 +66,9 @@ impl Ledger {
             let open = OpenLog::open(LogParts::new(&parts, api)?, &rows).await?;
             inner.logs.push(Log { open });
         }
-        let logs = inner.logs.iter().map(|log| Arc::clone(&log.open));
-        Presence::new(&parts, logs.collect()).start().await?;
+        let logs: Vec<_> = inner.logs.iter().map(|log| Arc::clone(&log.open)).collect();
+        follow(&parts, logs.clone());
+        Presence::new(&parts, logs).start().await?;
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -86,7 +91,9 @@ impl Ledger {
 
     /// Returns the log that a tree belongs to.
     pub fn log_of(&self, tree: TreeId) -> Option<&Log> {
-        self.logs().iter().find(|log| log.open.shard_of(tree).is_some())
+        self.logs()
+            .iter()
+            .find(|log| log.open.shard_of(tree).is_some())
     }
 
     /// Returns the clock that entries are dated by.
@@ -138,6 +145,28 @@ impl Ledger {
             tracing::warn!(%error, "the row of this server cannot be removed");
         }
     }
+}
+
+/// Starts the task that follows the database for all logs.
+fn follow(parts: &Arc<LedgerParts>, logs: Vec<Arc<OpenLog>>) {
+    let (ended, store) = (parts.ended.clone(), Arc::clone(&parts.store));
+    let has_ended = {
+        let ended = ended.clone();
+        move || ended.is_cancelled()
+    };
+    let active = move || {
+        let active = logs.iter().map(|log| log.active());
+        active
+            .map(|active| Arc::clone(&active.shard.heads))
+            .collect()
+    };
+    let follow = async move {
+        ended
+            .run_until_cancelled(poll(store.as_ref(), active))
+            .await;
+    };
+    let tasks = &parts.tasks;
+    tasks.spawn("the follower of the database", has_ended, follow);
 }
 
 /// Returns the trees of a log up to its active one, oldest first. If the log is rotated at this

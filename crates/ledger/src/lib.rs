@@ -45,9 +45,7 @@ pub use open_error::OpenError;
 pub use reading::entry::{InclusionProof, LoggedEntry, ReadError};
 pub use reading::search::{Hit, Hits, Search};
 pub use shards::Shards;
-pub use shards::trees::{
-    DEFAULT_NAME, NewLog, create_logs, find_ledger,
-};
+pub use shards::trees::{DEFAULT_NAME, NewLog, create_logs, find_ledger};
 pub use tasks::Fatal;
 pub use tree::Tree;
 pub use writing::append::{AppendError, Appended, NewEntry};

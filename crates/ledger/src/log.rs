@@ -98,9 +98,8 @@ impl Log {
         }
         let head = heads.published();
         for text in head.texts() {
-            text.open().map_err(|reason| {
-                format!("the published checkpoint does not verify: {reason}")
-            })?;
+            text.open()
+                .map_err(|reason| format!("the published checkpoint does not verify: {reason}"))?;
         }
         Ok(())
     }

@@ -85,10 +85,7 @@ impl Metrics {
         let counter =
             |name: &str, help: &str| registered(registry, IntCounter::with_opts(opts(name, help))?);
         let labelled = |name: &str, help: &str, label: &str| {
-            registered(
-                registry,
-                IntCounterVec::new(opts(name, help), &[label])?,
-            )
+            registered(registry, IntCounterVec::new(opts(name, help), &[label])?)
         };
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
             let opts = HistogramOpts::from(opts(name, help)).buckets(buckets);

@@ -14,16 +14,18 @@ use super::load::{load_edge, published_head};
 use super::publication::Publication;
 use super::tile_set::{HeadView, describe, fresh_tiles};
 use super::went_back::{PublishError, WentBack};
-use crate::store::{HeadRow, PublicationRow, Read, StoreError, StoreResult, TreeState};
-
-/// How often a server looks for heads of other servers on the same database.
-const POLL_SHARED: Duration = Duration::from_millis(50);
-/// How often a server that has its database for itself checks that no older copy took the place of
-/// that database.
-const POLL_ALONE: Duration = Duration::from_secs(1);
+use crate::store::{HeadRow, PublicationRow, Read, Standing, StoreError, StoreResult, TreeState};
 
 /// A database that does not answer is asked, and complained about, no more often than this.
 pub(crate) const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// The heads of a tree that were known here before its standing was read.
+pub(super) struct Known {
+    integrated: Arc<Integrated>,
+    published: Arc<Head>,
+    /// The newest stored publication, of a tree with a witness policy.
+    publication: Option<PublicationRow>,
+}
 
 /// One read of the newest head, shared by all requests that wait for it.
 pub(super) struct Refresh {
@@ -67,39 +69,62 @@ impl Heads {
         }
     }
 
-    /// Reads the newest publication and the newest head, and accepts both; see
-    /// [`Heads::follow_head`] and [`Heads::accept_publication`].
+    /// Reads the newest publication and the newest head, and accepts both; see [`Heads::accept`].
     pub(crate) async fn follow(
         &self,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, PublishError> {
-        let Publication::Witnessed(_) = &self.publication else {
-            return self.follow_head(read).await;
-        };
-        // Published head, publication, head, in this order, because each published head was
-        // integrated before.
-        let published = self.published();
-        let publication = read.newest_publication(self.tree.id).await?;
-        let newest = self.follow_head(read).await?;
-        self.accept_publication(&published, publication, &newest, read)
-            .await?;
-        Ok(newest)
+        let known = self.known(read).await?;
+        let standing = read.standing(self.tree.id).await?;
+        self.accept(known, standing, read).await
     }
 
-    /// Reads the newest head and accepts it if it extends the newest integrated one. Returns the
-    /// newest integrated head.
+    /// Returns the heads that are known here, and then reads the newest publication. MUST be called
+    /// before the standing is read, because a round of this process may be integrated while that
+    /// read is under way; and each published head was integrated before.
+    pub(super) async fn known(&self, read: &mut dyn Read) -> StoreResult<Known> {
+        let (integrated, published) = (self.integrated(), self.published());
+        let publication = match &self.publication {
+            Publication::AtOnce => None,
+            Publication::Witnessed(_) => read.newest_publication(self.tree.id).await?,
+        };
+        Ok(Known {
+            integrated,
+            published,
+            publication,
+        })
+    }
+
+    /// Accepts a tree's newest head if it extends the newest integrated one, and a publication of
+    /// another server. Returns the newest integrated head.
     ///
     /// A database that went back makes the log read-only. Published entries stay readable as far as
     /// they are still there.
-    async fn follow_head(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, PublishError> {
-        // The known head is taken before the read, because a round of this process may be
-        // integrated while the read is under way.
-        let known = self.integrated();
-        let Some(standing) = read.standing(self.tree.id).await? else {
+    pub(super) async fn accept(
+        &self,
+        known: Known,
+        standing: Option<Standing>,
+        read: &mut dyn Read,
+    ) -> Result<Arc<Integrated>, PublishError> {
+        let newest = self.accept_head(&known.integrated, standing, read).await?;
+        if let Publication::Witnessed(_) = &self.publication {
+            self.accept_publication(&known.published, known.publication, &newest, read)
+                .await?;
+        }
+        Ok(newest)
+    }
+
+    async fn accept_head(
+        &self,
+        known: &Arc<Integrated>,
+        standing: Option<Standing>,
+        read: &mut dyn Read,
+    ) -> Result<Arc<Integrated>, PublishError> {
+        let Some(standing) = standing else {
             return Err(self.refuse(&WentBack::gone(known.view(), self.tree.id)));
         };
         let head = match standing.head {
-            Some(row) if row.size > known.size => self.accept(&known, row, read).await,
+            Some(row) if row.size > known.size => self.accept_larger(known, row, read).await,
             Some(row) if row.size == known.size && row.root == known.root => Ok(self.integrated()),
             None if known.size == TreeSize(0) => Ok(self.integrated()),
             Some(row) if row.size == known.size => Err(self.refuse(&WentBack::fork(
@@ -149,7 +174,7 @@ impl Heads {
 
     /// Accepts a larger head. Its edge must reproduce its root, and its tiles must reproduce the
     /// known head's root at the known head's size.
-    async fn accept(
+    async fn accept_larger(
         &self,
         known: &Arc<Integrated>,
         row: HeadRow,
@@ -209,23 +234,5 @@ impl Heads {
     /// Makes the log read-only and returns the error that says so.
     fn refuse(&self, reason: &WentBack) -> PublishError {
         PublishError::WentBack(self.halt(reason))
-    }
-
-    /// Follows the database until the tree is frozen or the log is dropped.
-    pub(crate) async fn poll(&self) {
-        let every = if self.store.is_shared() {
-            POLL_SHARED
-        } else {
-            POLL_ALONE
-        };
-        let mut ticks = tokio::time::interval(every);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while !self.is_frozen() {
-            ticks.tick().await;
-            if let Err(error) = self.newest_head().await {
-                tracing::warn!(%error, "cannot read the newest tree head");
-                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
-            }
-        }
     }
 }

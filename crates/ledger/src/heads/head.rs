@@ -146,7 +146,11 @@ impl Head {
             size, root, time, ..
         } = **integrated;
         if stored.rekor_checkpoint.is_some() != (tree.api.heads == HeadForm::RekorV1) {
-            let found = if stored.rekor_checkpoint.is_some() { "a" } else { "no" };
+            let found = if stored.rekor_checkpoint.is_some() {
+                "a"
+            } else {
+                "no"
+            };
             return Err(StoreError::Damaged(format!(
                 "table final_checkpoint: {found} checkpoint of Rekor v1 of a tree of the API {}",
                 tree.api
@@ -194,8 +198,7 @@ impl Head {
     ) -> Result<FinalCheckpoint, SigningError> {
         let mut note = Checkpoint::new(self.tree.origin.as_str(), self.size, self.root);
         let date = unix_date(now_millis.div_euclid(1_000))?;
-        note.extensions
-            .push(format!("Log frozen \u{2014} {date}"));
+        note.extensions.push(format!("Log frozen \u{2014} {date}"));
         Ok(FinalCheckpoint {
             rekor_checkpoint: self.rekor_checkpoint.clone(),
             checkpoint: self.checkpoint.clone(),

@@ -17,8 +17,8 @@ use tlog::{KeyAlgorithm, SigningKey};
 mod access;
 mod pem;
 
-pub use access::{Owner, effective_user};
 pub(crate) use access::warn_of_writers;
+pub use access::{Owner, effective_user};
 
 /// Only the owner reads and writes a key that is made here.
 const MODE: u32 = 0o600;

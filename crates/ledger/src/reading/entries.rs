@@ -108,10 +108,7 @@ impl Entries {
         // request, and MUST NOT be shown from then on. (Old entries do not say that they have one.)
         let is_signed =
             self.heads == HeadForm::Checkpoint || entry.signed_entry_timestamp.is_some();
-        if is_signed
-            && !stored.attested
-            && stored.attestation.is_none()
-        {
+        if is_signed && !stored.attested && stored.attestation.is_none() {
             self.cache.insert(index, entry.clone());
         }
         Ok(entry)

@@ -1,4 +1,4 @@
-//! The shard that takes entries: its sequencer and its follower at work.
+//! The shard that takes entries: its sequencer and its publisher at work.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +17,6 @@ pub(crate) struct Active {
     pub(crate) queue: Queue,
     stopping: CancellationToken,
     sequencer: Mutex<Option<JoinHandle<()>>>,
-    poller: JoinHandle<()>,
     /// Ends the publisher once nothing waits; after the sequencer.
     publishing: CancellationToken,
     publisher: Mutex<Option<JoinHandle<()>>>,
@@ -34,15 +33,6 @@ impl Active {
             move || stopping.is_cancelled()
         };
         let sequencer = tasks.spawn("the sequencer", may_end, sequencer.run());
-        let may_end = {
-            let heads = Arc::clone(&shard.heads);
-            move || heads.is_frozen()
-        };
-        let follow = {
-            let heads = Arc::clone(&shard.heads);
-            async move { heads.poll().await }
-        };
-        let poller = tasks.spawn("the follower of the database", may_end, follow);
         let publishing = CancellationToken::new();
         let publisher = shard.heads.spawn_publisher(tasks, publishing.clone());
         let (sequencer, publisher) = (Mutex::new(Some(sequencer)), Mutex::new(Some(publisher)));
@@ -51,7 +41,6 @@ impl Active {
             queue,
             stopping,
             sequencer,
-            poller,
             publishing,
             publisher,
         }
@@ -103,7 +92,6 @@ async fn end(task: &Mutex<Option<JoinHandle<()>>>) {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.poller.abort();
         self.stopping.cancel();
         self.publishing.cancel();
     }

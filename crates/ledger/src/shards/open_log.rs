@@ -161,7 +161,10 @@ impl OpenLog {
     async fn open_next(&self, row: &TreeRow) -> Result<Arc<Shard>, OpenError> {
         let opened = Shard::open(&self.parts, row).await;
         if let Err(error @ (OpenError::WrongKey { .. } | OpenError::Unfinished { .. })) = &opened {
-            self.parts.shared.tasks.fail(Fatal::LacksKey(error.to_string()));
+            self.parts
+                .shared
+                .tasks
+                .fail(Fatal::LacksKey(error.to_string()));
         }
         opened
     }
@@ -210,8 +213,14 @@ impl OpenLog {
 
     /// Finishes a shard that was frozen when it was opened, behind everything else.
     fn finish(&self, shard: Arc<Shard>) {
-        let (store, clock) = (Arc::clone(&self.parts.shared.store), Arc::clone(&self.parts.shared.clock));
-        let (ended, publishing) = (self.parts.shared.ended.clone(), self.parts.shared.ended.child_token());
+        let (store, clock) = (
+            Arc::clone(&self.parts.shared.store),
+            Arc::clone(&self.parts.shared.clock),
+        );
+        let (ended, publishing) = (
+            self.parts.shared.ended.clone(),
+            self.parts.shared.ended.child_token(),
+        );
         shard
             .heads
             .spawn_publisher(&self.parts.shared.tasks, publishing.clone());

@@ -119,10 +119,7 @@ pub async fn find_ledger(
     choose(active.collect(), name)
 }
 
-fn choose(
-    mut active: Vec<TreeRow>,
-    name: Option<&str>,
-) -> Result<Option<Vec<TreeRow>>, OpenError> {
+fn choose(mut active: Vec<TreeRow>, name: Option<&str>) -> Result<Option<Vec<TreeRow>>, OpenError> {
     let mut names: Vec<&str> = active.iter().map(|row| row.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();

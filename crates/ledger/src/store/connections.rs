@@ -15,8 +15,13 @@ use crate::TreeId;
 /// Every query that could show an entry takes the size below which leaf indexes may be shown.
 #[async_trait]
 pub trait Read: Send {
-    /// Returns the state and the newest head of one moment; `None` if there is no such tree.
-    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>>;
+    /// Returns the state and the newest head of each of `trees`, in their order; those of a tree are
+    /// of one moment. `None` where there is no such tree.
+    async fn standings(&mut self, trees: &[TreeId]) -> StoreResult<Vec<Option<Standing>>>;
+    /// Returns the state and the newest head of a tree; see [`Read::standings`].
+    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
+        Ok(self.standings(&[tree]).await?.pop().flatten())
+    }
     /// Returns the newest head; `None` for an empty tree.
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>>;
     /// Returns the newest publication; `None` for a tree that never had a witness policy.

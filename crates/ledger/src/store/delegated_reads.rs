@@ -6,11 +6,11 @@ macro_rules! delegate_reads {
     ($type:ty, $on_connection:ident) => {
         #[async_trait::async_trait]
         impl $crate::store::Read for $type {
-            async fn standing(
+            async fn standings(
                 &mut self,
-                tree: $crate::TreeId,
-            ) -> $crate::store::StoreResult<Option<$crate::store::Standing>> {
-                $on_connection!(self, connection => rotation::standing(connection, tree))
+                trees: &[$crate::TreeId],
+            ) -> $crate::store::StoreResult<Vec<Option<$crate::store::Standing>>> {
+                $on_connection!(self, connection => rotation::standings(connection, trees))
             }
 
             async fn newest_head(

@@ -16,8 +16,8 @@ use tlog::{FullTile, LeafIndex, TreeSize};
 use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
-    StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
+    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search,
+    ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
 };
 use crate::TreeId;
 

@@ -16,8 +16,8 @@ use tlog::{FullTile, LeafIndex, TreeSize};
 use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search, ServerRow, Store,
-    StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
+    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search,
+    ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
 };
 use crate::TreeId;
 
@@ -37,7 +37,7 @@ mod writer;
 
 use checkpoint::Checkpoints;
 use publications::SqlitePublisher;
-use writer::SqliteWriter;
+use writer::{SqliteWriter, Turn};
 
 /// Connections for reads, a thread each. Reads come from the page cache: more than a few only take
 /// memory.
@@ -59,6 +59,8 @@ pub struct SqliteStore {
     /// the file's lock.
     side_writer: SqlitePool,
     checkpoints: Checkpoints,
+    /// Whose round it is: that of one log at a time.
+    turn: Turn,
     options: SqliteConnectOptions,
 }
 
@@ -94,6 +96,7 @@ impl SqliteStore {
             searchers,
             side_writer,
             checkpoints,
+            turn: Turn::default(),
             options,
         }
     }
@@ -136,7 +139,7 @@ impl Store for SqliteStore {
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
         Ok(Box::new(
-            SqliteWriter::connect(&self.options, self.checkpoints.clone()).await?,
+            SqliteWriter::connect(&self.options, self.checkpoints.clone(), &self.turn).await?,
         ))
     }
 

@@ -49,7 +49,8 @@ fn many_at_once_end_with_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key.pem");
     let made: Vec<_> = thread::scope(|scope| {
-        let start = || read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap();
+        let start =
+            || read_or_make(&path, &[KeyAlgorithm::EcdsaP256], &SystemRandom::new()).unwrap();
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
         threads
             .into_iter()

@@ -1,5 +1,6 @@
 //! Rotation on Postgres.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -16,13 +17,14 @@ use crate::store::rotation::{FinalCheckpoint, Freeze, LogName, ServerRow, Standi
 use crate::store::{HeadRow, KeyRole, StoreError, StoreResult, TreeRow};
 
 /// One statement, so one snapshot.
-const STANDING: &str = "SELECT t.state, h.prev_size, h.size, h.root, h.time
+const STANDINGS: &str = "SELECT t.tree_id, t.state, h.prev_size, h.size, h.root, h.time
     FROM tree t LEFT JOIN LATERAL (
-        SELECT prev_size, size, root, time FROM head WHERE tree_id = $1 ORDER BY prev_size DESC LIMIT 1
+        SELECT prev_size, size, root, time FROM head WHERE tree_id = t.tree_id ORDER BY prev_size DESC LIMIT 1
     ) AS h ON true
-    WHERE t.tree_id = $1";
+    WHERE t.tree_id = ANY($1)";
 
 type StandingRecord = (
+    i64,
     String,
     Option<i64>,
     Option<i64>,
@@ -30,26 +32,26 @@ type StandingRecord = (
     Option<i64>,
 );
 
-pub(super) async fn standing(
+pub(super) async fn standings(
     connection: &mut PgConnection,
-    tree: TreeId,
-) -> StoreResult<Option<Standing>> {
-    let query = sqlx::query_as(STANDING).bind(tree.0);
-    let record: Option<StandingRecord> = query
-        .fetch_optional(connection)
-        .await
-        .map_err(error::of_read)?;
-    record
-        .map(|(name, prev_size, size, root, time)| {
-            let head = HeadRecord::of_columns(prev_size, size, root, time)
-                .map(HeadRecord::into_head)
-                .transpose()?;
-            Ok(Standing {
-                state: state(&name)?,
-                head,
-            })
-        })
-        .transpose()
+    trees: &[TreeId],
+) -> StoreResult<Vec<Option<Standing>>> {
+    let ids: Vec<i64> = trees.iter().map(|tree| tree.0).collect();
+    let query = sqlx::query_as(STANDINGS).bind(ids);
+    let records: Vec<StandingRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    let mut standings = HashMap::with_capacity(records.len());
+    for (tree, name, prev_size, size, root, time) in records {
+        let head = HeadRecord::of_columns(prev_size, size, root, time);
+        let standing = Standing {
+            state: state(&name)?,
+            head: head.map(HeadRecord::into_head).transpose()?,
+        };
+        standings.insert(TreeId(tree), standing);
+    }
+    Ok(trees
+        .iter()
+        .map(|tree| standings.get(tree).copied())
+        .collect())
 }
 
 const REGISTER: &str = "INSERT INTO next_key (name, api, spki)

@@ -78,8 +78,7 @@ pub(super) async fn insert(connection: &mut PgConnection, tree: &TreeRow) -> Sto
     Err(origin_taken(tree))
 }
 
-const TAKEN: &str =
-    "SELECT EXISTS (SELECT FROM tree WHERE tree_id = $1 OR (name = $2 AND api = $3 AND state = 'active'))";
+const TAKEN: &str = "SELECT EXISTS (SELECT FROM tree WHERE tree_id = $1 OR (name = $2 AND api = $3 AND state = 'active'))";
 
 async fn place_or_id_taken(connection: &mut PgConnection, tree: &TreeRow) -> StoreResult<bool> {
     let query = sqlx::query_scalar(TAKEN)

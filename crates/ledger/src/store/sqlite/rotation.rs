@@ -27,7 +27,18 @@ type StandingRecord = (
     Option<i64>,
 );
 
-pub(super) async fn standing(
+pub(super) async fn standings(
+    connection: &mut SqliteConnection,
+    trees: &[TreeId],
+) -> StoreResult<Vec<Option<Standing>>> {
+    let mut standings = Vec::with_capacity(trees.len());
+    for tree in trees {
+        standings.push(standing(connection, *tree).await?);
+    }
+    Ok(standings)
+}
+
+async fn standing(
     connection: &mut SqliteConnection,
     tree: TreeId,
 ) -> StoreResult<Option<Standing>> {

@@ -30,8 +30,7 @@ const CREATE: &str =
 
 const CREATE_KEY: &str = "INSERT INTO tree_key (tree_id, role, spki) VALUES (?1, ?2, ?3)";
 
-const TAKEN: &str =
-    "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND api = ?3 AND state = 'active'))";
+const TAKEN: &str = "SELECT EXISTS (SELECT 1 FROM tree WHERE tree_id = ?1 OR (name = ?2 AND api = ?3 AND state = 'active'))";
 
 /// Dies here: the trees are there with their keys, or nothing is. The next start sees which.
 pub(super) async fn create(

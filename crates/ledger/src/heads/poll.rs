@@ -1,0 +1,57 @@
+//! The poll of the database: one read for the active trees of all logs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Heads;
+use super::follow::PAUSE_AFTER_ERROR;
+use super::went_back::PublishError;
+use crate::store::Store;
+
+/// How often a server looks for heads of other servers on the same database.
+const POLL_SHARED: Duration = Duration::from_millis(50);
+/// How often a server that has its database for itself checks that no older copy took the place of
+/// that database.
+const POLL_ALONE: Duration = Duration::from_secs(1);
+
+/// Follows the database for ever. `active` returns the heads of the active trees of that moment.
+pub(crate) async fn poll(store: &dyn Store, active: impl Fn() -> Vec<Arc<Heads>>) {
+    let every = if store.is_shared() {
+        POLL_SHARED
+    } else {
+        POLL_ALONE
+    };
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let mut heads = active();
+        heads.retain(|heads| heads.halted().is_none() && !heads.is_frozen());
+        if let Err(error) = follow_all(store, &heads).await {
+            tracing::warn!(%error, "cannot read the newest tree heads");
+            tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+        }
+    }
+}
+
+/// Reads the newest head of each tree and accepts it. A tree whose head cannot be accepted keeps no
+/// other from being followed.
+async fn follow_all(store: &dyn Store, heads: &[Arc<Heads>]) -> Result<(), PublishError> {
+    if heads.is_empty() {
+        return Ok(());
+    }
+    let mut read = store.reader();
+    let mut known = Vec::with_capacity(heads.len());
+    for heads in heads {
+        known.push(heads.known(read.as_mut()).await?);
+    }
+    let trees: Vec<_> = heads.iter().map(|heads| heads.tree().id).collect();
+    let standings = read.standings(&trees).await?;
+    let mut outcome = Ok(());
+    for ((heads, known), standing) in heads.iter().zip(known).zip(standings) {
+        if let Err(error) = heads.accept(known, standing, read.as_mut()).await {
+            outcome = Err(error);
+        }
+    }
+    outcome
+}
