@@ -16,7 +16,7 @@ use crate::TreeId;
 
 pub use audit::{Audit, AuditCounts, AuditEntry};
 pub(crate) use connections::TreeLock;
-pub use connections::{Publisher, Read, Writer};
+pub use connections::{Publisher, Read, Turn, Writer};
 pub use error::{StoreError, StoreResult};
 pub use index_keys::IndexKeys;
 pub use rotation::{FinalCheckpoint, Freeze, LogName, Rotation, ServerRow, Standing};
@@ -59,6 +59,11 @@ pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
     fn usage(&self) -> Usage;
     /// Returns a reader on the pool. It is cheap, and holds no transaction between calls.
     fn reader(&self) -> Box<dyn Read>;
+    /// Waits until a sequencer of this process may write a round, and keeps all others out until the
+    /// result is dropped. A database that takes the rounds of several trees at once needs no turns.
+    async fn turn(&self) -> Turn {
+        Turn::default()
+    }
     /// Opens a connection for the sequencer, outside the pool. MUST fail on a standby.
     async fn writer(&self) -> StoreResult<Box<dyn Writer>>;
     /// Opens a connection for a publisher, outside the pool if other processes may publish. MUST
@@ -89,9 +94,10 @@ pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
         indexes: &[LeafIndex],
         size: TreeSize,
     ) -> StoreResult<Vec<StoredEntry>>;
-    /// Returns the leaf bytes of `range`, at most 256. Fails with [`StoreError::Damaged`] if one is
-    /// missing.
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
+    /// Returns the leaf bytes of `range`, at most 256; `None` for a leaf above
+    /// [`crate::MAX_BUNDLED_LEAF_BYTES`], which is not read. Fails with [`StoreError::Damaged`] if
+    /// one is missing.
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>>;
     /// Stores signed entry timestamps outside a round; the first one stored wins. Timestamps at or
     /// beyond the newest head's size are left out, because a database that went back gives their
     /// places to other entries.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tlog::{Hash, LeafIndex, ProofError};
 
+use crate::api::MAX_BUNDLED_LEAF_BYTES;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
 use crate::keys::signer::SigningError;
@@ -52,6 +53,17 @@ pub enum ReadError {
     /// A size or index beyond the head.
     #[error("{0}")]
     OutOfRange(String),
+    /// A leaf is larger than an entry bundle can hold (C2SP tlog-tiles).
+    #[error(
+        "tree {tree} has no entry bundle here: entry {leaf_index} is larger than the \
+         {MAX_BUNDLED_LEAF_BYTES} bytes that a bundle can hold"
+    )]
+    NotBundled {
+        /// Its tree.
+        tree: TreeId,
+        /// Its leaf index.
+        leaf_index: u64,
+    },
     /// Too many searches wait already.
     #[error("too many searches at once")]
     Busy,

@@ -91,6 +91,8 @@ impl TileBytes {
 
     /// Returns the first `width` entries below a level-0 tile, each behind its length. A body whose
     /// hash is not in the tile is never shown.
+    ///
+    /// Fails if an entry is too large for a bundle; its body is not even read.
     async fn entry_bundle(
         &self,
         tiles: &TileCache,
@@ -105,21 +107,21 @@ impl TileBytes {
             .bodies(head.tree.id, first..first + width as u64)
             .await?;
         let hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
-        let mut bundle = BytesMut::with_capacity(
-            bodies
-                .iter()
-                .map(|body| size_of::<u16>() + body.len())
-                .sum(),
-        );
+        let bytes = bodies.iter().flatten();
+        let bytes = bytes.map(|body| size_of::<u16>() + body.len());
+        let mut bundle = BytesMut::with_capacity(bytes.sum());
         for ((leaf_index, body), hash) in (first..).zip(&bodies).zip(hashes) {
-            let damaged =
-                |what| StoreError::Damaged(format!("table body: leaf index {leaf_index} {what}"));
+            let not_bundled = || ReadError::NotBundled {
+                tree: head.tree.id,
+                leaf_index,
+            };
+            let body = body.as_ref().ok_or_else(not_bundled)?;
             if tlog::leaf_hash(body) != hash {
-                return Err(damaged("does not have its leaf hash").into());
+                let what =
+                    format!("table body: leaf index {leaf_index} does not have its leaf hash");
+                return Err(StoreError::Damaged(what).into());
             }
-            bundle.put_u16(
-                u16::try_from(body.len()).map_err(|_| damaged("is too large for a bundle"))?,
-            );
+            bundle.put_u16(u16::try_from(body.len()).map_err(|_| not_bundled())?);
             bundle.put_slice(body);
         }
         Ok(bundle.freeze())

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use tlog::{Hash, TileId, TreeSize};
+use tokio::sync::OwnedMutexGuard;
 
 use super::error::StoreResult;
 use super::rotation::Standing;
@@ -58,6 +59,23 @@ pub(crate) enum TreeLock {
     Free,
     /// It does: an exclusive section is open.
     Held,
+}
+
+/// The right of one sequencer of this process to write a round.
+///
+/// A round is put together in its turn. Otherwise it would wait with the few entries that it began
+/// with while many more queue, and on SQLite inside the library, which asks for the file's lock
+/// after ever longer pauses.
+#[derive(Debug, Default)]
+pub struct Turn {
+    _held: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turn {
+    /// Returns the turn that the holder of this lock has.
+    pub(super) fn of(held: OwnedMutexGuard<()>) -> Self {
+        Self { _held: Some(held) }
+    }
 }
 
 /// The sequencer's own connection.

@@ -169,7 +169,7 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => reads::entries(connection, tree, indexes, size))
     }
 
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>> {
         pooled!(self.pool, connection => reads::bodies(connection, tree, range))
     }
 

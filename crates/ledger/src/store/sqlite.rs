@@ -7,11 +7,13 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tlog::{FullTile, LeafIndex, TreeSize};
+use tokio::sync::Mutex;
 
 use super::delegated_reads::delegate_reads;
 use super::{
@@ -37,7 +39,7 @@ mod writer;
 
 use checkpoint::Checkpoints;
 use publications::SqlitePublisher;
-use writer::{SqliteWriter, Turn};
+use writer::SqliteWriter;
 
 /// Connections for reads, a thread each. Reads come from the page cache: more than a few only take
 /// memory.
@@ -59,8 +61,8 @@ pub struct SqliteStore {
     /// the file's lock.
     side_writer: SqlitePool,
     checkpoints: Checkpoints,
-    /// Whose round it is: that of one log at a time.
-    turn: Turn,
+    /// Held by the log whose round is under way: the file takes one at a time.
+    turn: Arc<Mutex<()>>,
     options: SqliteConnectOptions,
 }
 
@@ -96,7 +98,7 @@ impl SqliteStore {
             searchers,
             side_writer,
             checkpoints,
-            turn: Turn::default(),
+            turn: Arc::default(),
             options,
         }
     }
@@ -137,9 +139,13 @@ impl Store for SqliteStore {
         })
     }
 
+    async fn turn(&self) -> Turn {
+        Turn::of(Arc::clone(&self.turn).lock_owned().await)
+    }
+
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
         Ok(Box::new(
-            SqliteWriter::connect(&self.options, self.checkpoints.clone(), &self.turn).await?,
+            SqliteWriter::connect(&self.options, self.checkpoints.clone()).await?,
         ))
     }
 
@@ -177,7 +183,7 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => reads::entries(connection, tree, indexes, size))
     }
 
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>> {
         pooled!(self.readers, connection => reads::bodies(connection, tree, range))
     }
 

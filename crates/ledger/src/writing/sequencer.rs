@@ -16,7 +16,7 @@ use super::rounds::{
     MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, RoundError,
     Rounds, TreeParts,
 };
-use crate::store::{EntryRow, StoreError, StoreResult, TimestampRow};
+use crate::store::{EntryRow, StoreError, StoreResult, TimestampRow, Turn};
 
 /// An idle log stores its waiting signed entry timestamps after this.
 const IDLE_FLUSH: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ pub(crate) fn sequencer(parts: TreeParts, stopping: CancellationToken) -> (Queue
 impl Sequencer {
     /// Runs rounds until it is stopped and the queue is empty.
     pub(crate) async fn run(mut self) {
-        while let Some(round) = self.next_round().await {
+        while let Some((round, _turn)) = self.next_round().await {
             let started = Instant::now();
             let entries = round.len();
             self.commit_or_split(round).await;
@@ -64,13 +64,14 @@ impl Sequencer {
         self.flush_timestamps().await;
     }
 
-    /// Waits for a first submission, then takes all that are queued, up to the bounds of a round.
-    /// Returns `None` at the end.
-    async fn next_round(&mut self) -> Option<Vec<Submission>> {
+    /// Waits for a first submission and for the turn of this log, then takes all that are queued, up
+    /// to the bounds of a round. Returns `None` at the end.
+    async fn next_round(&mut self) -> Option<(Vec<Submission>, Turn)> {
         let first = match self.carried.take() {
             Some(carried) => carried,
             None => self.next_submission().await?,
         };
+        let turn = self.parts.store.turn().await;
         let mut bytes = row_bytes(&first.row);
         let mut index_keys = first.row.index_keys.hashes().len();
         let mut round = vec![first];
@@ -86,7 +87,7 @@ impl Sequencer {
             }
             round.push(submission);
         }
-        Some(round)
+        Some((round, turn))
     }
 
     async fn next_submission(&mut self) -> Option<Submission> {

@@ -12,6 +12,7 @@ use tlog::{Hash, LeafIndex, TileId, TreeSize};
 
 use super::error;
 use crate::TreeId;
+use crate::api::MAX_BUNDLED_LEAF_BYTES;
 use crate::store::encoding::{hash, tile_name, unpack_hashes};
 use crate::store::hash_rows::prefix;
 use crate::store::numbers::{dense, from_sql, to_sql};
@@ -174,19 +175,21 @@ pub(super) async fn entries(
     entries.into_iter().map(EntryRecord::into_stored).collect()
 }
 
-const BODIES: &str = "SELECT leaf_index, body FROM body
+const BODIES: &str = "SELECT leaf_index, CASE WHEN length(body) <= ?4 THEN body END FROM body
     WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3 ORDER BY leaf_index";
 
 pub(super) async fn bodies(
     connection: &mut SqliteConnection,
     tree: TreeId,
     range: Range<u64>,
-) -> StoreResult<Vec<Vec<u8>>> {
+) -> StoreResult<Vec<Option<Vec<u8>>>> {
     let query = sqlx::query_as(BODIES)
         .bind(tree.0)
         .bind(to_sql(range.start)?)
-        .bind(to_sql(range.end)?);
-    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+        .bind(to_sql(range.end)?)
+        .bind(i64::from(MAX_BUNDLED_LEAF_BYTES));
+    let rows: Vec<(i64, Option<Vec<u8>>)> =
+        query.fetch_all(connection).await.map_err(error::of_read)?;
     dense(&range, rows, "body")
 }
 

@@ -1,12 +1,10 @@
 //! The sequencer's connection.
 
 use std::mem;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Executor, SqliteConnection};
-use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::checkpoint::Checkpoints;
 use super::file::FileIdentity;
@@ -16,21 +14,12 @@ use crate::store::delegated_reads::delegate_reads;
 use crate::store::encoding::check_round;
 use crate::store::{Commit, Round, StoreError, StoreResult, TreeLock, Writer};
 
-/// The right to write a round, which the logs of a file have in turn.
-///
-/// Without it a round would wait for the file's lock inside SQLite, which asks again after ever
-/// longer pauses, and a busy log could keep the other one out.
-pub(super) type Turn = Arc<Mutex<()>>;
-
 /// A connection that may write. It is taken out for each call and put back after an answer: one
 /// whose call failed or was dropped half way is not used again, and closing it rolls back.
 pub(super) struct SqliteWriter {
     connection: Option<SqliteConnection>,
     /// The file's write lock, of all trees: SQLite has one.
     lock: TreeLock,
-    turn: Turn,
-    /// The turn, while a transaction is open.
-    held: Option<OwnedMutexGuard<()>>,
     file: FileIdentity,
     checkpoints: Checkpoints,
 }
@@ -39,7 +28,6 @@ impl SqliteWriter {
     pub(super) async fn connect(
         options: &SqliteConnectOptions,
         checkpoints: Checkpoints,
-        turn: &Turn,
     ) -> StoreResult<Self> {
         // Looked at before it is opened: a file put in its place in between is noticed at the first
         // round.
@@ -48,19 +36,9 @@ impl SqliteWriter {
         Ok(Self {
             connection,
             lock: TreeLock::Free,
-            turn: Arc::clone(turn),
-            held: None,
             file,
             checkpoints,
         })
-    }
-
-    /// Opens a transaction when the turn comes.
-    async fn begin(&mut self, connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
-        connection.execute("BEGIN IMMEDIATE").await?;
-        self.held = Some(turn);
-        Ok(())
     }
 
     fn take(&mut self) -> StoreResult<SqliteConnection> {
@@ -69,6 +47,8 @@ impl SqliteWriter {
             .ok_or_else(|| StoreError::Unavailable("the writer's connection is gone".to_owned()))
     }
 }
+
+const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Writes a round in the open transaction and ends it; see [`Writer::commit`] for when an exclusive
 /// section goes on.
@@ -110,8 +90,8 @@ impl Writer for SqliteWriter {
         self.file.check()?;
         let lock = mem::take(&mut self.lock);
         if lock == TreeLock::Free {
-            match self.begin(&mut connection).await {
-                Ok(()) => {}
+            match connection.execute(BEGIN).await {
+                Ok(_) => {}
                 Err(error) if error::is_busy(&error) => {
                     self.connection = Some(connection);
                     return Ok(Commit::LostRace);
@@ -119,15 +99,10 @@ impl Writer for SqliteWriter {
                 Err(error) => return Err(error::of_read(error)),
             }
         }
-        // Dropped with the turn if the round fails or is dropped half way.
-        let turn = self.held.take();
         let outcome = finish(&mut connection, round, lock).await?;
         match outcome {
             Commit::Done => self.checkpoints.committed(round.entries.len()),
-            Commit::Duplicates(_) if lock == TreeLock::Held => {
-                self.lock = lock;
-                self.held = turn;
-            }
+            Commit::Duplicates(_) => self.lock = lock,
             _ => {}
         }
         self.connection = Some(connection);
@@ -138,8 +113,7 @@ impl Writer for SqliteWriter {
         self.abandon().await?;
         let mut connection = self.take()?;
         self.file.check()?;
-        let begun = self.begin(&mut connection).await;
-        begun.map_err(error::of_read)?;
+        connection.execute(BEGIN).await.map_err(error::of_read)?;
         self.connection = Some(connection);
         self.lock = TreeLock::Held;
         Ok(())
@@ -153,7 +127,6 @@ impl Writer for SqliteWriter {
                 .await
                 .map_err(error::of_read)?;
             self.connection = Some(connection);
-            self.held = None;
         }
         Ok(())
     }
