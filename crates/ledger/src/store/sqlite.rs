@@ -19,7 +19,7 @@ use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
     KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search,
-    ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
+    ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Turn, Usage, Writer,
 };
 use crate::TreeId;
 
