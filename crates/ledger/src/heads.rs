@@ -13,14 +13,14 @@ use crate::tree::Tree;
 use follow::Refresh;
 use head::{Head, Integrated};
 use publication::Publication;
-use went_back::{PublishError, WentBack};
+use went_back::{HeadError, WentBack};
 
 pub(crate) mod follow;
 pub(crate) mod head;
 pub(crate) mod load;
 pub(crate) mod poll;
 pub(crate) mod publication;
-pub(crate) mod publish;
+pub(crate) mod publisher;
 pub(crate) mod tile_set;
 pub(crate) mod went_back;
 pub(crate) mod witnesses;
@@ -158,7 +158,7 @@ impl Heads {
         base: &Arc<Integrated>,
         integrated: Integrated,
         read: &mut dyn Read,
-    ) -> Result<Arc<Integrated>, PublishError> {
+    ) -> Result<Arc<Integrated>, HeadError> {
         let integrated = Arc::new(integrated);
         // Signed before the swap, because signing may fail.
         let signed = match &self.publication {

@@ -18,7 +18,7 @@ use crate::open_error::OpenError;
 use crate::reading::search::Turns;
 use crate::store::{ServerRow, Store, usage};
 use crate::tasks::Tasks;
-use crate::writing::append::AppendError;
+use crate::writing::append_error::AppendError;
 use crate::writing::queue::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES};
 
 /// The parts that all logs of a ledger share.

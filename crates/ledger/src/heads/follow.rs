@@ -13,7 +13,7 @@ use super::head::{Head, Integrated};
 use super::load::{load_edge, published_head};
 use super::publication::Publication;
 use super::tile_set::{HeadView, describe, fresh_tiles};
-use super::went_back::{PublishError, WentBack};
+use super::went_back::{HeadError, WentBack};
 use crate::store::{HeadRow, PublicationRow, Read, Standing, StoreError, StoreResult, TreeState};
 
 /// A database that does not answer is asked, and complained about, no more often than this.
@@ -73,7 +73,7 @@ impl Heads {
     pub(crate) async fn follow(
         &self,
         read: &mut dyn Read,
-    ) -> Result<Arc<Integrated>, PublishError> {
+    ) -> Result<Arc<Integrated>, HeadError> {
         let known = self.known(read).await?;
         let standing = read.standing(self.tree.id).await?;
         self.accept(known, standing, read).await
@@ -105,7 +105,7 @@ impl Heads {
         known: Known,
         standing: Option<Standing>,
         read: &mut dyn Read,
-    ) -> Result<Arc<Integrated>, PublishError> {
+    ) -> Result<Arc<Integrated>, HeadError> {
         let newest = self.accept_head(&known.integrated, standing, read).await?;
         if let Publication::Witnessed(_) = &self.publication {
             self.accept_publication(&known.published, known.publication, &newest, read)
@@ -119,7 +119,7 @@ impl Heads {
         known: &Arc<Integrated>,
         standing: Option<Standing>,
         read: &mut dyn Read,
-    ) -> Result<Arc<Integrated>, PublishError> {
+    ) -> Result<Arc<Integrated>, HeadError> {
         let Some(standing) = standing else {
             return Err(self.refuse(&WentBack::gone(known.view(), self.tree.id)));
         };
@@ -150,7 +150,7 @@ impl Heads {
         row: Option<PublicationRow>,
         newest: &Arc<Integrated>,
         read: &mut dyn Read,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), HeadError> {
         let found = row
             .as_ref()
             .map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
@@ -179,7 +179,7 @@ impl Heads {
         known: &Arc<Integrated>,
         row: HeadRow,
         read: &mut dyn Read,
-    ) -> Result<Arc<Integrated>, PublishError> {
+    ) -> Result<Arc<Integrated>, HeadError> {
         let found = describe(row.size, &row.root);
         let edge = match load_edge(read, self.tree.id, row.size).await {
             Ok(edge) => edge,
@@ -208,7 +208,7 @@ impl Heads {
         older: HeadView<'_>,
         newer: HeadView<'_>,
         read: &mut dyn Read,
-    ) -> Result<(), PublishError> {
+    ) -> Result<(), HeadError> {
         let ids = tlog::tiles_for_consistency(older.size, newer.size);
         let tiles = match fresh_tiles(read, self.tree.id, newer, &ids).await {
             Ok(tiles) => tiles,
@@ -232,7 +232,7 @@ impl Heads {
     }
 
     /// Makes the log read-only and returns the error that says so.
-    fn refuse(&self, reason: &WentBack) -> PublishError {
-        PublishError::WentBack(self.halt(reason))
+    fn refuse(&self, reason: &WentBack) -> HeadError {
+        HeadError::WentBack(self.halt(reason))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Heads;
 use super::follow::PAUSE_AFTER_ERROR;
-use super::went_back::PublishError;
+use super::went_back::HeadError;
 use crate::store::Store;
 
 /// How often a server looks for heads of other servers on the same database.
@@ -36,7 +36,7 @@ pub(crate) async fn poll(store: &dyn Store, active: impl Fn() -> Vec<Arc<Heads>>
 
 /// Reads the newest head of each tree and accepts it. A tree whose head cannot be accepted keeps no
 /// other from being followed.
-async fn follow_all(store: &dyn Store, heads: &[Arc<Heads>]) -> Result<(), PublishError> {
+async fn follow_all(store: &dyn Store, heads: &[Arc<Heads>]) -> Result<(), HeadError> {
     if heads.is_empty() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ pub(crate) struct WentBack(pub(crate) String);
 
 /// Why a durable head was not accepted or not published.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PublishError {
+pub(crate) enum HeadError {
     /// The database could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -66,12 +66,12 @@ impl WentBack {
     }
 }
 
-impl From<PublishError> for OpenError {
-    fn from(error: PublishError) -> Self {
+impl From<HeadError> for OpenError {
+    fn from(error: HeadError) -> Self {
         match error {
-            PublishError::Store(error) => Self::Store(error),
-            PublishError::Signing(error) => Self::Signing(error),
-            PublishError::WentBack(reason) => Self::WentBack(reason.0),
+            HeadError::Store(error) => Self::Store(error),
+            HeadError::Signing(error) => Self::Signing(error),
+            HeadError::WentBack(reason) => Self::WentBack(reason.0),
         }
     }
 }

@@ -8,7 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::Log;
 use crate::reading::entry::LoggedEntry;
 use crate::shards::shard::Shard;
-use crate::writing::append::{AppendError, Appended, NewEntry, NoPlace};
+use crate::writing::append_error::{AppendError, NotSequenced};
+use crate::writing::new_entry::{Appended, NewEntry};
 use crate::writing::queue::{BEHIND_OTHERS_PAUSE, Patience};
 use crate::writing::seal::Freshness;
 
@@ -62,25 +63,25 @@ impl Log {
                     limit,
                 });
             }
-            let place = match active.queue.submit(Arc::clone(&row), patience).await {
-                Ok(place) => place,
+            let outcome = match active.queue.submit(Arc::clone(&row), patience).await {
+                Ok(outcome) => outcome,
                 // The frozen tree certainly does not have the entry.
-                Err(NoPlace::Frozen) => {
+                Err(NotSequenced::Frozen) => {
                     let moved = self.open.move_on(shard.id()).await;
                     moved.map_err(|error| AppendError::Unavailable(error.to_string()))?;
                     continue;
                 }
-                Err(NoPlace::Error(AppendError::Busy { .. })) if patience.tries_again() => {
+                Err(NotSequenced::Error(AppendError::Busy { .. })) if patience.tries_again() => {
                     sleep(BEHIND_OTHERS_PAUSE).await;
                     continue;
                 }
-                Err(NoPlace::Error(error)) => return Err(error),
+                Err(NotSequenced::Error(error)) => return Err(error),
             };
-            shard.heads.wait_published(place.leaf_index).await?;
-            return match place.freshness {
+            shard.heads.wait_published(outcome.leaf_index).await?;
+            return match outcome.freshness {
                 Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
                     tree: shard.id(),
-                    leaf_index: place.leaf_index,
+                    leaf_index: outcome.leaf_index,
                     leaf_hash: row.leaf_hash,
                     time,
                     kind: row.kind.clone(),
@@ -88,10 +89,10 @@ impl Log {
                     body: row.body.as_slice().into(),
                     attestation: row.attestation.clone(),
                 })),
-                Freshness::Recovered => read_back(shard, place.leaf_index)
+                Freshness::Recovered => read_back(shard, outcome.leaf_index)
                     .await
                     .map(Appended::Sequenced),
-                Freshness::Duplicate => read_back(shard, place.leaf_index)
+                Freshness::Duplicate => read_back(shard, outcome.leaf_index)
                     .await
                     .map(Appended::Duplicate),
             };

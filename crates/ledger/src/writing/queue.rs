@@ -8,9 +8,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::append::{AppendError, NoPlace};
+use super::append_error::{AppendError, NotSequenced};
 use super::rounds::{MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};
-use super::seal::Place;
+use super::seal::Outcome;
 use crate::heads::Heads;
 use crate::metrics::Metrics;
 use crate::store::EntryRow;
@@ -35,7 +35,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// An entry on its way, and the caller that waits for it.
 pub(super) struct Submission {
     pub(super) row: Arc<EntryRow>,
-    pub(super) answer: oneshot::Sender<Result<Place, NoPlace>>,
+    pub(super) answer: oneshot::Sender<Result<Outcome, NotSequenced>>,
     _share: QueueShare,
 }
 
@@ -144,7 +144,7 @@ impl Queue {
         &self,
         row: Arc<EntryRow>,
         patience: Patience,
-    ) -> Result<Place, NoPlace> {
+    ) -> Result<Outcome, NotSequenced> {
         if let Some(reason) = self.heads.halted() {
             return Err(AppendError::ReadOnly(reason.to_owned()).into());
         }
@@ -177,16 +177,16 @@ impl Queue {
 
     /// Returns why no entry is accepted any more: the log has moved on to the next tree, or it
     /// stops.
-    fn ended(&self) -> NoPlace {
+    fn ended(&self) -> NotSequenced {
         if self.heads.is_frozen() {
-            NoPlace::Frozen
+            NotSequenced::Frozen
         } else {
             AppendError::Stopping.into()
         }
     }
 
     /// Takes a place in the queue if one is free. No place is free while others wait.
-    fn take_place(&self, bytes: u32) -> Result<Option<QueuePlace<'_>>, NoPlace> {
+    fn take_place(&self, bytes: u32) -> Result<Option<QueuePlace<'_>>, NotSequenced> {
         let Ok(bytes) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) else {
             return Ok(None);
         };
@@ -198,7 +198,7 @@ impl Queue {
     }
 
     /// Waits for a place in the queue, first come, first served.
-    async fn wait_for_place(&self, bytes: u32) -> Result<QueuePlace<'_>, NoPlace> {
+    async fn wait_for_place(&self, bytes: u32) -> Result<QueuePlace<'_>, NotSequenced> {
         let _room = self
             .waiting_room
             .try_acquire_many(bytes)
@@ -221,7 +221,7 @@ impl Queue {
 /// A place in the queue, and its bytes.
 type QueuePlace<'a> = (mpsc::Permit<'a, Submission>, OwnedSemaphorePermit);
 
-fn busy() -> NoPlace {
+fn busy() -> NotSequenced {
     AppendError::Busy {
         retry_after: RETRY_AFTER,
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use tlog::Hash;
 
-use super::append::{AppendError, NoPlace};
-use super::seal::{Freshness, NewRows, Place, Sealed, integrated_time, seal};
+use super::append_error::{AppendError, NotSequenced};
+use super::seal::{Freshness, NewRows, Outcome, Sealed, integrated_time, seal};
 use crate::clock::Clock;
 use crate::heads::Heads;
 use crate::heads::head::Integrated;
-use crate::heads::went_back::PublishError;
+use crate::heads::went_back::HeadError;
 use crate::metrics::Metrics;
 use crate::reading::reader::Reader;
 use crate::store::{Commit, EntryRow, Round, Store, StoreError, TreeLock, Writer};
@@ -59,12 +59,12 @@ impl Rounds {
         }
     }
 
-    /// Commits one round. Returns the place of each row, or why it has no place; an error fails all
-    /// rows.
+    /// Commits one round. Returns the outcome of each row, or why it has no leaf index; an error fails
+    /// all rows.
     pub(super) async fn commit(
         &mut self,
         rows: &[Arc<EntryRow>],
-    ) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
+    ) -> Result<Vec<Result<Outcome, NotSequenced>>, RoundError> {
         if let Some(reason) = self.parts.heads.halted() {
             return Err(RoundError::ReadOnly(reason.to_owned()));
         }
@@ -75,7 +75,7 @@ impl Rounds {
         let outcome = match self.next {
             TreeLock::Held => self.exclusive(rows).await,
             TreeLock::Free => match self.optimistic(rows).await {
-                Ok(Some(places)) => Ok(places),
+                Ok(Some(outcomes)) => Ok(outcomes),
                 Ok(None) => {
                     self.parts.metrics.lost_races.inc();
                     self.exclusive(rows).await
@@ -85,7 +85,7 @@ impl Rounds {
             },
         };
         match outcome {
-            Ok(places) => Ok(places.into_iter().map(Ok).collect()),
+            Ok(outcomes) => Ok(outcomes.into_iter().map(Ok).collect()),
             Err(RoundError::Store(StoreError::UnknownOutcome(reason))) => {
                 self.resolve(rows, &before, &reason).await
             }
@@ -108,20 +108,20 @@ impl Rounds {
     async fn optimistic(
         &mut self,
         rows: &[Arc<EntryRow>],
-    ) -> Result<Option<Vec<Place>>, RoundError> {
+    ) -> Result<Option<Vec<Outcome>>, RoundError> {
         let mut writer = self.take_writer().await?;
         let base = self.parts.heads.integrated();
-        let places = self
+        let outcomes = self
             .parts
             .seal_and_commit(writer.as_mut(), &base, rows)
             .await?;
         self.writer = Some(writer);
-        Ok(places)
+        Ok(outcomes)
     }
 
     /// Takes the tree's lock, reads the newest head and only then seals, so that no other round can
     /// come between.
-    async fn exclusive(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Place>, RoundError> {
+    async fn exclusive(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Outcome>, RoundError> {
         let mut reason = "another server's rounds come through the tree's lock".to_owned();
         for _ in 0..MAX_EXCLUSIVE_ATTEMPTS {
             let mut writer = self.take_writer().await?;
@@ -141,10 +141,10 @@ impl Rounds {
                 .seal_and_commit(writer.as_mut(), &base, rows)
                 .await
             {
-                Ok(places) => {
+                Ok(outcomes) => {
                     self.writer = Some(writer);
-                    if let Some(places) = places {
-                        return Ok(places);
+                    if let Some(outcomes) = outcomes {
+                        return Ok(outcomes);
                     }
                 }
                 Err(RoundError::Store(StoreError::Conflict(conflict))) => reason = conflict,
@@ -165,7 +165,7 @@ impl Rounds {
         rows: &[Arc<EntryRow>],
         before: &Integrated,
         reason: &str,
-    ) -> Result<Vec<Result<Place, NoPlace>>, RoundError> {
+    ) -> Result<Vec<Result<Outcome, NotSequenced>>, RoundError> {
         tracing::warn!(reason, "the outcome of a commit is unknown; reading back");
         self.parts.metrics.unknown_outcomes.inc();
         let mut writer = self.take_writer().await?;
@@ -178,10 +178,10 @@ impl Rounds {
         writer.abandon().await?;
         self.writer = Some(writer);
         let absent = || match self.parts.heads.is_frozen() {
-            true => NoPlace::Frozen,
+            true => NotSequenced::Frozen,
             false => AppendError::Unavailable(reason.to_owned()).into(),
         };
-        let place = |row: &Arc<EntryRow>| {
+        let outcome_of = |row: &Arc<EntryRow>| {
             let entry = found
                 .iter()
                 .find(|entry| entry.leaf_hash == row.leaf_hash)
@@ -192,12 +192,12 @@ impl Rounds {
             } else {
                 Freshness::Recovered
             };
-            Ok(Place {
+            Ok(Outcome {
                 leaf_index: entry.leaf_index,
                 freshness,
             })
         };
-        Ok(rows.iter().map(place).collect())
+        Ok(rows.iter().map(outcome_of).collect())
     }
 }
 
@@ -223,7 +223,7 @@ impl TreeParts {
         writer: &mut dyn Writer,
         base: &Arc<Integrated>,
         rows: &[Arc<EntryRow>],
-    ) -> Result<Option<Vec<Place>>, RoundError> {
+    ) -> Result<Option<Vec<Outcome>>, RoundError> {
         // In the usual round nothing is stored yet, and the database says so with the commit.
         let mut stored = Vec::new();
         let (round, sealed) = loop {
@@ -232,7 +232,7 @@ impl TreeParts {
             let (new, sealed) = seal(base, rows, &stored, time);
             if new.entries.is_empty() {
                 writer.abandon().await?;
-                return Ok(Some(sealed.places));
+                return Ok(Some(sealed.outcomes));
             }
             let round = self.round_of(new, &sealed, base, local_millis);
             // Dies here: nothing of the round is stored, or all of it. Nothing of it is signed.
@@ -261,9 +261,9 @@ impl TreeParts {
             .observe(round.entries.len() as f64);
         self.metrics.appended.inc_by(round.entries.len() as u64);
         self.reader.tiles.keep(round.full_tiles);
-        let (integrated, places) = sealed.into_integrated();
+        let (integrated, outcomes) = sealed.into_integrated();
         self.heads.integrate(base, integrated, writer).await?;
-        Ok(Some(places))
+        Ok(Some(outcomes))
     }
 
     fn round_of(
@@ -314,17 +314,17 @@ impl From<StoreError> for RoundError {
     }
 }
 
-impl From<PublishError> for RoundError {
-    fn from(error: PublishError) -> Self {
+impl From<HeadError> for RoundError {
+    fn from(error: HeadError) -> Self {
         match error {
-            PublishError::Store(error) => Self::Store(error),
-            PublishError::Signing(error) => Self::Store(StoreError::Unavailable(error.to_string())),
-            PublishError::WentBack(reason) => Self::ReadOnly(reason.0),
+            HeadError::Store(error) => Self::Store(error),
+            HeadError::Signing(error) => Self::Store(StoreError::Unavailable(error.to_string())),
+            HeadError::WentBack(reason) => Self::ReadOnly(reason.0),
         }
     }
 }
 
-impl From<&RoundError> for NoPlace {
+impl From<&RoundError> for NotSequenced {
     fn from(error: &RoundError) -> Self {
         let append_error = match error {
             RoundError::Frozen => return Self::Frozen,

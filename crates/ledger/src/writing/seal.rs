@@ -11,9 +11,9 @@ use crate::store::{EntryRef, EntryRow, HeadRow};
 /// A base that is dated further ahead of the local clock is not extended.
 pub(crate) const MAX_AHEAD_SECONDS: i64 = 5;
 
-/// The place of an entry of a round.
+/// Outcome of an entry of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Outcome {
     pub(crate) leaf_index: LeafIndex,
     pub(crate) freshness: Freshness,
 }
@@ -40,16 +40,16 @@ pub(crate) struct NewRows {
 pub(crate) struct Sealed {
     pub(crate) head: HeadRow,
     /// One for each row, in order.
-    pub(crate) places: Vec<Place>,
+    pub(crate) outcomes: Vec<Outcome>,
     edge: Edge,
 }
 
 impl Sealed {
     /// Returns the head that this round makes. MUST be called only after its commit returned.
-    pub(crate) fn into_integrated(self) -> (Integrated, Vec<Place>) {
+    pub(crate) fn into_integrated(self) -> (Integrated, Vec<Outcome>) {
         (
             Integrated::committed(self.edge, self.head.root, self.head.time),
-            self.places,
+            self.outcomes,
         )
     }
 }
@@ -65,39 +65,39 @@ pub(crate) fn integrated_time(base: &Integrated, local_millis: i64) -> Result<i6
     }
 }
 
-/// Gives each row its place after `base`: the one of `stored`, the one of an equal row before it,
-/// or a new one.
+/// Gives each row its leaf index after `base`: the one of `stored`, the one of an equal row before
+/// it, or a new one.
 pub(crate) fn seal(
     base: &Integrated,
     rows: &[Arc<EntryRow>],
     stored: &[EntryRef],
     time: i64,
 ) -> (NewRows, Sealed) {
-    let mut places_by_leaf: HashMap<Hash, LeafIndex> = stored
+    let mut indexes_by_leaf: HashMap<Hash, LeafIndex> = stored
         .iter()
         .map(|entry| (entry.leaf_hash, entry.leaf_index))
         .collect();
     let mut entries = Vec::with_capacity(rows.len());
-    let mut places = Vec::with_capacity(rows.len());
+    let mut outcomes = Vec::with_capacity(rows.len());
     let mut next = base.size.0;
     for row in rows {
-        let place = match places_by_leaf.get(&row.leaf_hash) {
-            Some(&leaf_index) => Place {
+        let outcome = match indexes_by_leaf.get(&row.leaf_hash) {
+            Some(&leaf_index) => Outcome {
                 leaf_index,
                 freshness: Freshness::Duplicate,
             },
             None => {
                 let leaf_index = LeafIndex(next);
                 next += 1;
-                places_by_leaf.insert(row.leaf_hash, leaf_index);
+                indexes_by_leaf.insert(row.leaf_hash, leaf_index);
                 entries.push(Arc::clone(row));
-                Place {
+                Outcome {
                     leaf_index,
                     freshness: Freshness::New { time },
                 }
             }
         };
-        places.push(place);
+        outcomes.push(outcome);
     }
     let leaf_hashes: Vec<Hash> = entries.iter().map(|entry| entry.leaf_hash).collect();
     let mut edge = base.edge.clone();
@@ -113,7 +113,7 @@ pub(crate) fn seal(
             entries,
             full_tiles,
         },
-        Sealed { head, places, edge },
+        Sealed { head, outcomes, edge },
     )
 }
 
@@ -156,9 +156,9 @@ mod tests {
         assert_eq!(sealed.head.root, head(600, 0).root);
         assert_eq!(new.full_tiles.len(), 2);
         let indexes: Vec<u64> = sealed
-            .places
+            .outcomes
             .iter()
-            .map(|place| place.leaf_index.0)
+            .map(|place| outcome.leaf_index.0)
             .collect();
         assert_eq!(indexes, (250..600).collect::<Vec<_>>());
     }
@@ -170,14 +170,14 @@ mod tests {
             leaf_hash: row(3).leaf_hash,
         }];
         let (new, sealed) = seal(&head(10, 0), &rows([10, 3, 10, 11]), &stored, 1);
-        let places: Vec<(u64, Freshness)> = sealed
-            .places
+        let outcomes: Vec<(u64, Freshness)> = sealed
+            .outcomes
             .iter()
-            .map(|place| (place.leaf_index.0, place.freshness))
+            .map(|place| (outcome.leaf_index.0, outcome.freshness))
             .collect();
         let fresh = Freshness::New { time: 1 };
         assert_eq!(
-            places,
+            outcomes,
             [
                 (10, fresh),
                 (3, Freshness::Duplicate),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::append::NoPlace;
+use super::append_error::NotSequenced;
 use super::queue::{Queue, Submission, row_bytes};
 use super::rounds::{
     MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, RoundError,
@@ -142,15 +142,15 @@ impl Sequencer {
                 .map(|submission| Arc::clone(&submission.row))
                 .collect();
             match self.rounds.commit(&rows).await {
-                Ok(places) => {
+                Ok(outcomes) => {
                     self.parts
                         .metrics
                         .round_seconds
                         .observe(started.elapsed().as_secs_f64());
-                    for (submission, place) in round.into_iter().zip(places) {
+                    for (submission, outcome) in round.into_iter().zip(outcomes) {
                         // A client that no longer waits is not an error, because its entry is in
                         // the log.
-                        drop(submission.answer.send(place));
+                        drop(submission.answer.send(outcome));
                     }
                 }
                 Err(RoundError::Data(reason)) if round.len() > 1 => {
@@ -171,7 +171,7 @@ impl Sequencer {
                         _ => tracing::warn!(entries = round.len(), %error, "round failed"),
                     }
                     for submission in round {
-                        drop(submission.answer.send(Err(NoPlace::from(&error))));
+                        drop(submission.answer.send(Err(NotSequenced::from(&error))));
                     }
                 }
             }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Heads;
 use super::head::Head;
 use super::publication::{Publication, Witnessed, publication_row};
-use super::went_back::PublishError;
+use super::went_back::HeadError;
 use super::witnesses::WITNESS_TIMEOUT;
 use crate::store::{Publisher, StoreError};
 use crate::tasks::Tasks;
@@ -48,7 +48,7 @@ enum Failure {
     #[error("the cosignatures do not make the quorum")]
     NoQuorum,
     #[error(transparent)]
-    Head(#[from] PublishError),
+    Head(#[from] HeadError),
 }
 
 impl From<StoreError> for Failure {
@@ -201,7 +201,7 @@ impl Heads {
             return Ok(());
         }
         let started = Instant::now();
-        let head = self.sign(&integrated).map_err(PublishError::from)?;
+        let head = self.sign(&integrated).map_err(HeadError::from)?;
         // Dies here: witnesses may know a head that is durable and not published. The next attempt
         // proves from there.
         let head = self.cosigned(witnessed, head).await?;
@@ -223,7 +223,7 @@ impl Heads {
 
     async fn cosigned(&self, witnessed: &Witnessed, head: Head) -> Result<Head, Failure> {
         let damaged =
-            |error: tlog::NoteError| PublishError::Store(StoreError::Damaged(error.to_string()));
+            |error: tlog::NoteError| HeadError::Store(StoreError::Damaged(error.to_string()));
         let note = Note::parse(&head.checkpoint).map_err(damaged)?;
         let until_open = witnessed
             .fail_open_after
@@ -248,6 +248,6 @@ impl Heads {
         }
         Ok(head
             .with_cosignatures(note, cosigned.lines)
-            .map_err(PublishError::from)?)
+            .map_err(HeadError::from)?)
     }
 }
