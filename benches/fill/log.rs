@@ -1,4 +1,4 @@
-//! Opens the log that `treehead serve` opens with the same settings, or makes it.
+//! Opens the ledger that `treehead serve` opens with the same settings, or makes it.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::DirBuilderExt;
@@ -10,14 +10,14 @@ use ledger::key_file;
 use ledger::store::Store;
 use ledger::store::postgres::PostgresStore;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{KeyRing, Ledger, Settings, SystemClock};
+use ledger::{APIS, KeyRing, Ledger, Log, NewLog, Settings, SystemClock, V1, V2};
 use ring::rand::SystemRandom;
-use tlog::KeyAlgorithm;
+use tlog::{KeyAlgorithm, SigningKey};
 
-/// Where the log is, in treehead's flags and environment.
+/// Where the ledger is, in treehead's flags and environment.
 #[derive(clap::Args)]
 pub(crate) struct Place {
-    /// Folder for the SQLite database and the log key
+    /// Folder for the SQLite database and the keys
     #[arg(
         long,
         env = "TREEHEAD_DATA_DIR",
@@ -33,24 +33,22 @@ pub(crate) struct Place {
         hide_env_values = true
     )]
     database: Option<String>,
-    /// File of the log's private key, made if it is absent [default: log-key.pem in the data
-    /// folder]
-    #[arg(long, env = "TREEHEAD_KEY", value_name = "FILE")]
-    key: Option<PathBuf>,
-    /// Name of the log [default for a new log: localhost]
+    /// Name of the ledger [default for a new ledger: localhost]
     #[arg(long, env = "TREEHEAD_NAME", value_name = "NAME")]
     name: Option<String>,
 }
 
-/// An open log.
-pub(crate) struct Log {
+/// An open ledger.
+pub(crate) struct Opened {
     pub(crate) ledger: Ledger,
+    /// The v1 log, which is filled.
+    pub(crate) log: Log,
     /// Keeps a server off the SQLite database.
     _lock: Option<File>,
 }
 
 /// Fails where a server has the SQLite database open.
-pub(crate) async fn open(place: &Place) -> Result<Log> {
+pub(crate) async fn open(place: &Place) -> Result<Opened> {
     let folder = &place.data_dir;
     let shown = || folder.display().to_string();
     DirBuilder::new()
@@ -74,27 +72,60 @@ pub(crate) async fn open(place: &Place) -> Result<Log> {
             )
         }
     };
-    let key_path = place
-        .key
-        .clone()
-        .unwrap_or_else(|| folder.join("log-key.pem"));
-    let (key, _) =
-        key_file::read_or_make(&key_path, KeyAlgorithm::EcdsaP256, &SystemRandom::new())?;
+    let rng = SystemRandom::new();
+    let key = |file: &str, algorithm: KeyAlgorithm| -> Result<SigningKey> {
+        let (key, _) = key_file::read_or_make(&folder.join(file), &[algorithm], &rng)?;
+        Ok(key)
+    };
+    let keys = [
+        key("v1-log.pem", KeyAlgorithm::EcdsaP256)?,
+        key("v1-checkpoint.pem", KeyAlgorithm::Ed25519)?,
+        key("v2-log.pem", KeyAlgorithm::Ed25519)?,
+    ];
+    create(store.as_ref(), place.name.as_deref(), &keys).await?;
     let settings = Settings {
         store,
+        apis: &APIS,
         name: place.name.clone(),
-        keys: KeyRing::new([key]),
+        keys: KeyRing::new(keys),
         place: "treehead-fill".to_owned(),
-        cosigner: None,
         witnessing: None,
         clock: Arc::new(SystemClock),
         rng: SystemRandom::new(),
         metrics: prometheus::Registry::new(),
     };
-    Ok(Log {
-        ledger: Ledger::open(settings).await?,
+    let ledger = Ledger::open(settings).await?;
+    let log = ledger.log(&V1).context("the ledger has no v1 log")?;
+    Ok(Opened {
+        log: log.clone(),
+        ledger,
         _lock: lock,
     })
+}
+
+/// Creates both logs in a database without ledger.
+async fn create(store: &dyn Store, name: Option<&str>, keys: &[SigningKey; 3]) -> Result<()> {
+    if ledger::find_ledger(store, name).await?.is_some() {
+        return Ok(());
+    }
+    let [v1, v1_checkpoint, v2] = keys.each_ref().map(|key| key.verifying_key().clone());
+    let logs = [
+        NewLog {
+            api: &V1,
+            origin: None,
+            log_key: v1,
+            checkpoint_key: Some(v1_checkpoint),
+        },
+        NewLog {
+            api: &V2,
+            origin: None,
+            log_key: v2,
+            checkpoint_key: None,
+        },
+    ];
+    let name = name.unwrap_or(ledger::DEFAULT_NAME);
+    ledger::create_logs(store, name, &logs, &SystemRandom::new()).await?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -103,7 +134,6 @@ impl Place {
         Self {
             data_dir: folder.to_owned(),
             database: None,
-            key: None,
             name: None,
         }
     }

@@ -1,4 +1,4 @@
-//! `treehead-fill`: makes a log as large as one is wanted, straight through the ledger.
+//! `treehead-fill`: makes a v1 log as large as one is wanted, straight through the ledger.
 //!
 //! HTTP and the check of each entry's signature are left out, because what is measured is the log
 //! that is left behind: its rows, indexes, tiles and signed entry timestamps are those that
@@ -19,7 +19,7 @@ use clap::Parser;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger::{Appended, Ledger, MAX_ROUND_ENTRIES, NewEntry};
+use ledger::{Appended, Log, MAX_ROUND_ENTRIES, NewEntry};
 use tokio::time::Instant;
 
 use crate::entries::{Entries, Verifiers};
@@ -34,7 +34,7 @@ const BAR_INTERVAL: Duration = Duration::from_millis(200);
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Fills a log with entries as clients would have written them, made up but for their form.
+/// Fills the v1 log of a ledger with entries as clients would have written them, made up but for their form.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -59,22 +59,22 @@ async fn main() -> Result<()> {
         Verifiers::Keys
     };
     let entries = Entries::new(arguments.seed, verifiers)?;
-    let log = log::open(&arguments.place).await?;
-    let before = log.ledger.head().size.0;
+    let opened = log::open(&arguments.place).await?;
+    let before = opened.log.head().size.0;
     let bar = progress_bar(before, arguments.entries)?;
     let started = Instant::now();
     let filled = fill(
-        &log.ledger,
+        &opened.log,
         arguments.entries,
         |number| entries.entry(number),
         &bar,
     )
     .await;
     // Stores the signed entry timestamps that wait.
-    log.ledger.stop().await;
+    opened.ledger.stop().await;
     bar.finish_and_clear();
     filled?;
-    let (size, seconds) = (log.ledger.head().size.0, started.elapsed().as_secs_f64());
+    let (size, seconds) = (opened.log.head().size.0, started.elapsed().as_secs_f64());
     let added = size - before;
     println!(
         "{size} entries, {added} of them added in {seconds:.1} s, {:.0}/s",
@@ -86,18 +86,18 @@ async fn main() -> Result<()> {
 /// Appends entries until the log has `size` of them. The one at leaf index N is `entry(N)`; all of
 /// them have their signed entry timestamps, the last of which are stored when the ledger stops.
 async fn fill(
-    ledger: &Ledger,
+    log: &Log,
     size: u64,
     entry: impl Fn(u64) -> NewEntry,
     bar: &ProgressBar,
 ) -> Result<()> {
-    let mut next = ledger.head().size.0;
+    let mut next = log.head().size.0;
     // First polled in the order they were pushed, and the first poll of an append is what queues
     // it: indexes follow numbers.
     let mut in_flight = FuturesUnordered::new();
     loop {
         while next < size && in_flight.len() < IN_FLIGHT {
-            in_flight.push(append(ledger, next, entry(next)));
+            in_flight.push(append(log, next, entry(next)));
             next += 1;
         }
         let Some(outcome) = in_flight.next().await else {
@@ -108,8 +108,8 @@ async fn fill(
     }
 }
 
-async fn append(ledger: &Ledger, number: u64, entry: NewEntry) -> Result<()> {
-    let appended = ledger
+async fn append(log: &Log, number: u64, entry: NewEntry) -> Result<()> {
+    let appended = log
         .append(entry)
         .await
         .with_context(|| format!("entry {number}"))?;
@@ -121,9 +121,9 @@ async fn append(ledger: &Ledger, number: u64, entry: NewEntry) -> Result<()> {
         "entry {number} got the leaf index {}: others write too",
         entry.leaf_index
     );
-    let ledger = ledger.clone();
+    let log = log.clone();
     // Signatures are most of the work: a task each, so that all processors share it.
-    tokio::spawn(async move { ledger.signed_entry_timestamp(&entry).map(drop) }).await??;
+    tokio::spawn(async move { log.signed_entry_timestamp(&entry).map(drop) }).await??;
     Ok(())
 }
 
@@ -147,19 +147,19 @@ mod tests {
         let entries = Entries::new(1, verifiers).unwrap();
         let mut root = tlog::EMPTY_ROOT;
         for size in sizes {
-            let log = log::open(&place).await.unwrap();
+            let opened = log::open(&place).await.unwrap();
             fill(
-                &log.ledger,
+                &opened.log,
                 *size,
                 |number| entries.entry(number),
                 &ProgressBar::hidden(),
             )
             .await
             .unwrap();
-            log.ledger.stop().await;
-            let head = log.ledger.head();
-            let last = log
-                .ledger
+            opened.ledger.stop().await;
+            let head = opened.log.head();
+            let last = opened
+                .log
                 .entries(&head, &[tlog::LeafIndex(size - 1)])
                 .await
                 .unwrap();

@@ -16,7 +16,8 @@ paste_in() {
 
 first_start_checks() {
   echo "--- what the first start prints"
-  says "the curl lines work as pasted" '"signedEntryTimestamp"' paste_in curl
+  says "the curl lines for v1 work as pasted" '"signedEntryTimestamp"' paste_in 'curl, by Rekor v1'
+  says "the curl lines for v2 work as pasted" '"inclusionProof"' paste_in 'curl, by Rekor v2'
   says "the rekor-cli lines work as pasted" 'Created entry at index' paste_in rekor-cli "$(dirname "$REKOR_CLI")"
   says "the cosign lines work as pasted" 'Verified OK' paste_in cosign "$(dirname "$COSIGN_3")"
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Three rotations of a log with entries of both APIs; afterwards stock clients verify everything from before. Sourced by backend.
+# Three rotations of each log; afterwards stock clients verify everything from before. Sourced by backend.
 # shellcheck disable=SC2154 # checks.sh and sigstore.sh set output, person and workflow
 
-# one_of_each NAME: a signature with a key by v1, and one with a certificate by v2, for which each tree has a host name of its own.
+# one_of_each NAME: a signature with a key by v1, and one with a certificate by v2, whose log has a host name of its own for each tree.
 one_of_each() {
   echo "$1, $BACKEND" >"$1.txt"
   export_trust trust-v1 --signing-config-base "$AUTHORITIES/without_tsa.json"
@@ -21,12 +21,13 @@ rotate_checks() {
   says "rekor-cli loginfo before" '"TotalTreeSize"' rekor loginfo
   one_of_each shard1 localhost
   for number in 2 3 4; do
-    says "treehead rotate" "shard$number.localhost" "$LOG_PROGRAM" rotate
+    says "treehead rotate, v1" "rotated the v1 log" "$LOG_PROGRAM" rotate --log v1
+    says "treehead rotate, v2" "shard$number.localhost" "$LOG_PROGRAM" rotate --log v2
     one_of_each "shard$number" "shard$number.localhost"
   done
   says "rekor-cli loginfo afterwards, consistent with what it saw before" '"TotalTreeSize"' rekor loginfo
 
-  equal "the trusted root has four trees" "$(jq '.tlogs | length' trust-v2/trusted_root.json)" 4
+  equal "the trusted root has four trees of each log" "$(jq '.tlogs | length' trust-v2/trusted_root.json)" 8
   for number in 1 2 3 4; do
     says "shard$number: cosign 3 verifies the v1 signature" 'Verified OK' \
       cosign3 verify-blob --key p256.pub --trusted-root trust-v2/trusted_root.json --bundle "shard$number.v1" "shard$number.txt"

@@ -58,7 +58,7 @@ BEGIN
   RETURN sha256('\x01'::bytea || pg_temp.root_of(hashes[:half]) || pg_temp.root_of(hashes[half + 1:]));
 END $$;
 
-SELECT tree_id AS tree FROM tree \gset
+SELECT tree_id AS tree FROM tree WHERE api = 'v1' \gset
 
 \echo entries and bodies
 INSERT INTO body (tree_id, leaf_index, body)

@@ -1,14 +1,16 @@
 //! Attestations that are not what was stored any more.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
-use std::sync::Arc;
+#[path = "support/mod.rs"]
+mod support;
 
 use ledger::store::Attestation;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{KeyRing, Ledger, NewEntry, Settings, SystemClock};
+use ledger::{Log, NewEntry};
 use prometheus::Registry;
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
+use support::{open_v1, settings};
 use tlog::{LeafIndex, SigningKey};
 
 /// As OPERATING says how to erase one, and as a database may lose them.
@@ -22,21 +24,10 @@ const CHANGES: &str = "
 async fn an_entry_is_shown_without_an_attestation_that_is_not_the_stored_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log.sqlite");
-    let rng = SystemRandom::new();
-    let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
-    let metrics = Registry::new();
-    let settings = Settings {
-        store: Arc::new(SqliteStore::open(&file).await.unwrap()),
-        name: None,
-        keys: KeyRing::new([SigningKey::from_pkcs8(&pkcs8, &rng).unwrap()]),
-        place: "test".into(),
-        cosigner: None,
-        witnessing: None,
-        clock: Arc::new(SystemClock),
-        rng,
-        metrics: metrics.clone(),
-    };
-    let ledger = Ledger::open(settings).await.unwrap();
+    let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+    let settings = settings(SqliteStore::open(&file).await.unwrap(), &pkcs8);
+    let metrics = settings.metrics.clone();
+    let ledger = open_v1(settings, &pkcs8).await.unwrap();
     // The last has none.
     for n in 0..6 {
         let attestation = (n < 5).then(|| attestation(n));
@@ -84,6 +75,7 @@ async fn an_entry_is_shown_without_an_attestation_that_is_not_the_stored_one() {
         unavailable(&metrics),
         counted.map(|(reason, count)| (reason.to_owned(), count))
     );
+    ledger.stop().await;
 }
 
 fn attestation(n: u64) -> Attestation {
@@ -95,7 +87,7 @@ fn attestation(n: u64) -> Attestation {
 }
 
 /// The attestations of all six entries, which show either way.
-async fn shown(ledger: &Ledger) -> Vec<Option<Attestation>> {
+async fn shown(ledger: &Log) -> Vec<Option<Attestation>> {
     let indexes: Vec<LeafIndex> = (0..6).map(LeafIndex).collect();
     let entries = ledger.entries(&ledger.head(), &indexes).await.unwrap();
     entries.into_iter().map(|entry| entry.attestation).collect()
@@ -110,10 +102,10 @@ fn unavailable(metrics: &Registry) -> Vec<(String, u64)> {
     let counters = family.into_iter().flat_map(|family| family.get_metric());
     counters
         .map(|counter| {
-            (
-                counter.get_label()[0].value().to_owned(),
-                counter.get_counter().get_value() as u64,
-            )
+            let mut labels = counter.get_label().iter();
+            let reason = labels.find(|label| label.name() == "reason").unwrap();
+            let count = counter.get_counter().get_value() as u64;
+            (reason.value().to_owned(), count)
         })
         .collect()
 }

@@ -1,14 +1,16 @@
 //! fsck names what differs, table by table.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
-use std::sync::Arc;
+#[path = "support/mod.rs"]
+mod support;
 
 use ledger::fsck::{Report, fsck};
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Attestation, Store};
-use ledger::{Appended, KeyRing, Ledger, NewEntry, Settings, SystemClock};
+use ledger::{Appended, Log, NewEntry, V1};
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
+use support::{open_v1, settings};
 use tlog::SigningKey;
 
 const ENTRIES: u64 = 600;
@@ -29,7 +31,7 @@ fn derive(_: &str, leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, String> {
 async fn check(store: &SqliteStore) -> Report {
     let tree = store.trees().await.unwrap().remove(0);
     let mut reached = 0;
-    let report = fsck(store, &tree, &derive, &mut |progress| {
+    let report = fsck(store, &tree, &V1, &derive, &mut |progress| {
         reached = progress.done
     })
     .await
@@ -38,7 +40,7 @@ async fn check(store: &SqliteStore) -> Report {
     report
 }
 
-async fn append(ledger: Ledger, n: u64) {
+async fn append(ledger: Log, n: u64) {
     let data = n.to_be_bytes().to_vec();
     let attestation = n.is_multiple_of(10).then(|| Attestation {
         digest: tlog::sha256(&data),
@@ -62,23 +64,12 @@ async fn findings_after(sql: &'static str) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log.sqlite");
     let store = SqliteStore::open(&file).await.unwrap();
-    let rng = SystemRandom::new();
-    let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
-    let ledger = Ledger::open(Settings {
-        store: Arc::new(store.clone()),
-        name: None,
-        keys: KeyRing::new([SigningKey::from_pkcs8(&pkcs8, &rng).unwrap()]),
-        place: "test".into(),
-        cosigner: None,
-        witnessing: None,
-        clock: Arc::new(SystemClock),
-        rng,
-        metrics: prometheus::Registry::new(),
-    });
+    let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+    let ledger = open_v1(settings(store.clone(), &pkcs8), &pkcs8);
     let ledger = ledger.await.unwrap();
     // Two waves, so two rounds at least.
     for wave in [0..ENTRIES / 3, ENTRIES / 3..ENTRIES] {
-        let writers = wave.map(|n| tokio::spawn(append(ledger.clone(), n)));
+        let writers = wave.map(|n| tokio::spawn(append(Log::clone(&ledger), n)));
         for writer in writers.collect::<Vec<_>>() {
             writer.await.unwrap();
         }

@@ -1,32 +1,25 @@
 //! Reads that share queries, and what is kept of them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::path::Path;
-use std::sync::Arc;
 
 use futures_util::future::join_all;
 use ledger::store::Attestation;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{KeyRing, Ledger, LoggedEntry, NewEntry, ReadError, Search, Settings, SystemClock};
+use ledger::{Log, LoggedEntry, NewEntry, ReadError, Search};
 use prometheus::Registry;
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
+use support::{OneLog, open_v1, settings};
 use tlog::{LeafIndex, SigningKey};
 
-async fn open(file: &Path, key: &[u8]) -> (Ledger, Registry) {
-    let metrics = Registry::new();
-    let settings = Settings {
-        store: Arc::new(SqliteStore::open(file).await.unwrap()),
-        name: None,
-        keys: KeyRing::new([SigningKey::from_pkcs8(key, &SystemRandom::new()).unwrap()]),
-        place: "test".into(),
-        cosigner: None,
-        witnessing: None,
-        clock: Arc::new(SystemClock),
-        rng: SystemRandom::new(),
-        metrics: metrics.clone(),
-    };
-    (Ledger::open(settings).await.unwrap(), metrics)
+async fn open(file: &Path, key: &[u8]) -> (OneLog, Registry) {
+    let settings = settings(SqliteStore::open(file).await.unwrap(), key);
+    let metrics = settings.metrics.clone();
+    (open_v1(settings, key).await.unwrap(), metrics)
 }
 
 /// Ten entries; the last one has an attestation, and all but the first have stored signed entry
@@ -63,7 +56,7 @@ fn key() -> Vec<u8> {
     SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap()
 }
 
-async fn entry(ledger: &Ledger, index: u64) -> Result<LoggedEntry, ReadError> {
+async fn entry(ledger: &Log, index: u64) -> Result<LoggedEntry, ReadError> {
     Ok(ledger
         .entries(&ledger.head(), &[LeafIndex(index)])
         .await?
@@ -78,10 +71,11 @@ fn counted(metrics: &Registry) -> (u64, u64) {
         .find(|family| family.name() == "treehead_entry_cache_total")
         .unwrap();
     let of = |result: &str| {
-        let metric = cache
-            .get_metric()
-            .iter()
-            .find(|metric| metric.get_label()[0].value() == result);
+        let mut metrics = cache.get_metric().iter();
+        let metric = metrics.find(|metric| {
+            let mut labels = metric.get_label().iter();
+            labels.any(|label| label.value() == result)
+        });
         metric.map_or(0.0, |metric| metric.get_counter().get_value()) as u64
     };
     (of("hit"), of("miss"))

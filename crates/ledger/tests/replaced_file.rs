@@ -1,32 +1,16 @@
 //! A SQLite file that is put back to an older copy under a running log.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
-use std::path::Path;
-use std::sync::Arc;
+#[path = "support/mod.rs"]
+mod support;
 
 use ledger::store::sqlite::SqliteStore;
-use ledger::{AppendError, Appended, KeyRing, Ledger, NewEntry, Settings, SystemClock};
+use ledger::{AppendError, Appended, Log, NewEntry};
 use ring::rand::SystemRandom;
+use support::{open_v1, settings};
 use tlog::SigningKey;
 
-async fn open(file: &Path) -> Ledger {
-    let rng = SystemRandom::new();
-    let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
-    let settings = Settings {
-        store: Arc::new(SqliteStore::open(file).await.unwrap()),
-        name: None,
-        keys: KeyRing::new([SigningKey::from_pkcs8(&pkcs8, &rng).unwrap()]),
-        place: "test".into(),
-        cosigner: None,
-        witnessing: None,
-        clock: Arc::new(SystemClock),
-        rng,
-        metrics: prometheus::Registry::new(),
-    };
-    Ledger::open(settings).await.unwrap()
-}
-
-async fn append(ledger: &Ledger, n: u32) -> Result<Appended, AppendError> {
+async fn append(ledger: &Log, n: u32) -> Result<Appended, AppendError> {
     let leaf_bytes = format!("leaf {n}").into_bytes();
     let entry = NewEntry {
         leaf_bytes,
@@ -41,7 +25,9 @@ async fn append(ledger: &Ledger, n: u32) -> Result<Appended, AppendError> {
 async fn nothing_is_written_to_a_replaced_file_and_the_older_copy_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("log.sqlite");
-    let ledger = open(&file).await;
+    let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+    let store = SqliteStore::open(&file).await.unwrap();
+    let ledger = open_v1(settings(store, &pkcs8), &pkcs8).await.unwrap();
     for n in 0..3 {
         append(&ledger, n).await.unwrap();
     }
@@ -76,4 +62,5 @@ async fn nothing_is_written_to_a_replaced_file_and_the_older_copy_is_noticed() {
         "{reason}"
     );
     assert!(reason.contains("size 3 root"), "{reason}");
+    ledger.stop().await;
 }

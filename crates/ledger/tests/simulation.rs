@@ -10,16 +10,21 @@ mod rotation;
 mod rounds;
 #[path = "simulation/store.rs"]
 mod store;
+#[path = "support/mod.rs"]
+mod support;
+#[path = "simulation/two_logs.rs"]
+mod two_logs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ledger::fsck::fsck;
-use ledger::store::Store;
-use ledger::{AppendError, Appended, Clock, Fatal, KeyRing, Ledger, NewEntry, Settings};
+use ledger::store::{Store, TreeRow};
+use ledger::{Api, AppendError, Appended, Clock, Fatal, Log, NewEntry, Settings};
 use ring::rand::SystemRandom;
 use store::{Fault, SimStore};
+use support::{OneLog, open_v1};
 use tlog::{Hash, LeafIndex, SigningKey};
 
 /// Seeds of an ordinary run.
@@ -44,7 +49,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn see_head(&mut self, ledger: &Ledger) {
+    fn see_head(&mut self, ledger: &Log) {
         let head = ledger.head();
         let root = *self.roots.entry(head.size.0).or_insert(head.root);
         assert_eq!(root, head.root, "two roots for size {}", head.size);
@@ -56,25 +61,14 @@ impl Seen {
     }
 }
 
-fn key(pkcs8: &[u8]) -> SigningKey {
-    SigningKey::from_pkcs8(pkcs8, &SystemRandom::new()).unwrap()
-}
-
-async fn open(store: &SimStore, pkcs8: &[u8]) -> Ledger {
-    Ledger::open(settings(store, pkcs8)).await.unwrap()
+async fn open(store: &SimStore, pkcs8: &[u8]) -> OneLog {
+    open_v1(settings(store, pkcs8), pkcs8).await.unwrap()
 }
 
 fn settings(store: &SimStore, pkcs8: &[u8]) -> Settings {
     Settings {
-        store: Arc::new(store.clone()),
-        name: None,
-        keys: KeyRing::new([key(pkcs8)]),
-        place: "test".into(),
-        cosigner: None,
-        witnessing: None,
         clock: Arc::new(SimClock(store.clone())),
-        rng: SystemRandom::new(),
-        metrics: prometheus::Registry::new(),
+        ..support::settings(store.clone(), pkcs8)
     }
 }
 
@@ -89,11 +83,12 @@ fn entry(n: u64) -> NewEntry {
 
 async fn check(store: &SimStore, seen: &Seen) {
     let tree = store.trees().await.unwrap().remove(0);
-    let report = fsck(store, &tree, &|_, _| Ok(None), &mut |_| {})
-        .await
-        .unwrap();
-    assert_eq!(report.findings, Vec::<String>::new());
-    let entries = store.with(|state| state.tables.entries.clone());
+    check_tree(store, &tree, seen).await;
+}
+
+async fn check_tree(store: &SimStore, tree: &TreeRow, seen: &Seen) {
+    assert_clean(store, tree).await;
+    let entries = store.with(|state| state.tables.of(tree.tree_id).entries.clone());
     let distinct: BTreeSet<Hash> = entries.iter().map(|(row, _)| row.leaf_hash).collect();
     assert_eq!(distinct.len(), entries.len(), "equal leaves have one index");
     for (index, leaf_hash) in &seen.acknowledged {
@@ -116,6 +111,12 @@ async fn check(store: &SimStore, seen: &Seen) {
     }
 }
 
+async fn assert_clean(store: &SimStore, tree: &TreeRow) {
+    let api = Api::by_name(&tree.api).unwrap();
+    let report = fsck(store, tree, api, &|_, _| Ok(None), &mut |_| {});
+    assert_eq!(report.await.unwrap().findings, Vec::<String>::new());
+}
+
 fn run(seed: u64, scenario: impl AsyncFnOnce(SimStore, u64)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -133,7 +134,7 @@ fn seeds() -> Vec<u64> {
 }
 
 /// Clients of one server, whose answers are recorded.
-async fn clients(ledger: &Ledger, numbers: Vec<u64>) -> Vec<(u64, Result<Appended, AppendError>)> {
+async fn clients(ledger: &Log, numbers: Vec<u64>) -> Vec<(u64, Result<Appended, AppendError>)> {
     let largest = Arc::new(AtomicU64::new(0));
     let tasks: Vec<_> = numbers
         .into_iter()
@@ -206,7 +207,7 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
                 }
                 for server in &servers {
                     seen.see_head(server);
-                    assert_eq!(server.read_only(), None);
+                    assert_eq!(server.halted(), None);
                 }
                 // One server dies without a word and starts again.
                 let victim = store.with(|state| state.rng.below(3)) as usize;
@@ -223,7 +224,7 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
 }
 
 #[test]
-fn a_database_that_went_back_makes_the_log_read_only() {
+fn a_database_that_went_back_makes_the_log_halted() {
     for seed in seeds() {
         run(seed, async |store, _| {
             let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
@@ -244,7 +245,7 @@ fn a_database_that_went_back_makes_the_log_read_only() {
                 );
                 assert!(reason.contains("size 300 root "), "{reason}");
             }
-            assert!(ledger.ready().await.is_err());
+            assert!(ledger.whole.ready().await.is_err());
             assert_eq!(ledger.head().root, published.root);
             assert_eq!(
                 store.with(|state| state.tables.entries.len()),
@@ -272,7 +273,7 @@ fn another_history_beyond_the_published_head_is_not_followed() {
             ledger.append(entry(999)).await,
             Err(AppendError::ReadOnly(_))
         ));
-        assert_eq!(other.read_only(), None);
+        assert_eq!(other.halted(), None);
     });
 }
 
@@ -290,7 +291,7 @@ fn another_root_at_the_published_size_is_not_built_upon() {
             reason.contains(&format!("found size 10 root {}", tlog::EMPTY_ROOT)),
             "{reason}"
         );
-        let again = Ledger::open(settings(&store, &pkcs8))
+        let again = open_v1(settings(&store, &pkcs8), &pkcs8)
             .await
             .map(|_| ())
             .unwrap_err();
@@ -392,13 +393,13 @@ fn a_sequencer_that_panicked_is_noticed_and_answers_every_caller() {
     run(2, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;
-        ledger.ready().await.unwrap();
+        ledger.whole.ready().await.unwrap();
         store.with(|state| state.bug = true);
         for (_, answer) in clients(&ledger, (0..3).collect()).await {
             assert!(matches!(answer, Err(AppendError::Stopping)), "{answer:?}");
         }
-        assert_eq!(ledger.fatal().await, Fatal::TaskEnded("the sequencer"));
-        assert!(ledger.ready().await.unwrap_err().contains("sequencer"));
+        assert_eq!(ledger.whole.fatal().await, Fatal::TaskEnded("the sequencer"));
+        assert!(ledger.whole.ready().await.unwrap_err().contains("sequencer"));
         ledger.stop().await;
     });
 }

@@ -4,11 +4,13 @@ use host::Access;
 use http::HeaderMap;
 
 use crate::app::App;
-use crate::operation::Operation;
+use crate::operation::{Api, Operation};
 
 /// Why this server does not do an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closed {
+    /// The ledger has no log of its API.
+    NoLog,
     /// The operator left it out of `enabled-api-endpoints`.
     SwitchedOff,
     /// It writes, and this server is read-only.
@@ -25,6 +27,9 @@ pub(crate) const FOREIGN_PAGE: &str = "web pages of this origin may not write to
 /// Browsers send some writing requests without asking first, so CORS does not stop them. The origin
 /// of the page, which the browser names, does.
 pub(crate) fn admit(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), Closed> {
+    if lacks_log(app, operation) {
+        return Err(Closed::NoLog);
+    }
     if !app.operations.have(operation) {
         return Err(Closed::SwitchedOff);
     }
@@ -32,5 +37,15 @@ pub(crate) fn admit(app: &App, operation: Operation, headers: &HeaderMap) -> Res
         Access::Write if app.read_only => Err(Closed::ReadOnly),
         Access::Write if !app.cors.may_write(headers) => Err(Closed::ForeignPage),
         _ => Ok(()),
+    }
+}
+
+/// Whether an operation is about the log of its API alone, and the ledger has no such log.
+fn lacks_log(app: &App, operation: Operation) -> bool {
+    match operation.api() {
+        _ if operation.covers_all_logs() => false,
+        Api::V1 => app.v1().is_err(),
+        Api::V2 | Api::Tiles => app.v2().is_err(),
+        Api::Trees | Api::Trust | Api::Pages | Api::Probes => false,
     }
 }

@@ -1,16 +1,16 @@
 //! Room for answers: taken before they are made, and kept until they are sent.
 
 use host::{Refusal, Share};
+use ledger::Log;
 
 use crate::app::App;
 
-/// Returns the most bytes of one entry of this log in an answer.
-pub(crate) fn entry_bytes(app: &App) -> u64 {
-    let beyond_tiles = app
-        .ledger
+/// Returns the most bytes of one entry of a log in an answer.
+pub(crate) fn entry_bytes(app: &App, log: &Log) -> u64 {
+    let beyond_tiles = log
         .tree()
         .max_leaf_bytes
-        .saturating_sub(ledger::MAX_LEAF_BYTES);
+        .saturating_sub(ledger::MAX_BUNDLED_LEAF_BYTES);
     app.attestations.room_of_entry() + u64::from(beyond_tiles) * 4 / 3
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use entry::UnixSeconds;
 use host::{Bodies, Budget, Cors, Observer, RequestIds};
-use ledger::Ledger;
+use ledger::{Ledger, Log, V1, V2};
 use tokio::sync::Semaphore;
 
 use crate::attestations::Attestations;
 use crate::cached::{GzipBundles, HeadsText};
 use crate::enabled::Operations;
+use crate::failure::NoLog;
 use crate::limits::{
     ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT,
 };
@@ -23,8 +24,10 @@ use crate::verification::Verifier;
 
 /// One server.
 pub(crate) struct App {
-    /// The log.
+    /// All logs.
     pub(crate) ledger: Ledger,
+    v1: Option<Log>,
+    v2: Option<Log>,
     /// The policy that entries must meet.
     pub(crate) policy: Arc<entry::Policy>,
     /// The operations that are switched on.
@@ -45,13 +48,13 @@ pub(crate) struct App {
     pub(crate) bundles: Budget,
     /// Entry bundles that were compressed.
     pub(crate) gzip_bundles: GzipBundles,
-    /// The newest heads as they are shown.
+    /// The newest heads of the v1 log as they are shown.
     pub(crate) log_info: HeadsText,
     /// The answer to entries that are in the log already.
     pub(crate) duplicates: Duplicates,
     /// Runs checks.
     pub(crate) verifier: Verifier,
-    /// Places in the ledger's queue for entries of batches.
+    /// Places in the queues of all logs for entries of batches.
     pub(crate) batch_places: Arc<Semaphore>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
@@ -71,6 +74,8 @@ impl App {
         let metrics = Arc::new(Metrics::new(&settings.metrics)?);
         metrics.set_build(&settings.build);
         Ok(Self {
+            v1: ledger.log(&V1).cloned(),
+            v2: ledger.log(&V2).cloned(),
             ledger,
             policy: Arc::new(settings.policy.clone()),
             operations: settings.operations.clone(),
@@ -109,6 +114,16 @@ impl App {
             trust: settings.trust.clone(),
             metrics,
         })
+    }
+
+    /// Returns the log that takes entries by Rekor v1, which is the only one that v1 shows.
+    pub(crate) fn v1(&self) -> Result<&Log, NoLog> {
+        self.v1.as_ref().ok_or(NoLog)
+    }
+
+    /// Returns the log that takes entries by Rekor v2, which is the only one that v2 shows.
+    pub(crate) fn v2(&self) -> Result<&Log, NoLog> {
+        self.v2.as_ref().ok_or(NoLog)
     }
 
     /// Returns the time for checks of expiry.

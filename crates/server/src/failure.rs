@@ -20,6 +20,10 @@ const STOPPING_RETRY_SECONDS: u64 = 5;
 /// When a client should retry while the log cannot write until an operator acts.
 const OPERATOR_RETRY_SECONDS: u64 = 60;
 
+/// The ledger has no log of the API that a request is for.
+#[derive(Debug)]
+pub(crate) struct NoLog;
+
 /// Returns the refusal of a failed read, in Rekor's words. The cause goes only to the log lines.
 pub(crate) fn read_failure(error: &ReadError) -> Refusal {
     match error {
@@ -35,6 +39,10 @@ pub(crate) fn read_failure(error: &ReadError) -> Refusal {
                 "unexpected result from transparency log",
             )
         }
+        ReadError::NotBundled { tree, leaf_index } => Refusal::new(
+            StatusCode::NOT_FOUND,
+            format!("{error}; it is at /trees/{tree}/entries/{leaf_index}"),
+        ),
         ReadError::Busy => Refusal::unavailable(
             metrics::SEARCHES,
             "too many searches at once",
@@ -64,8 +72,7 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
         }
     }
     match error {
-        // The most frequent cause: a third of the keys of people who sign one another's keys do not
-        // fit.
+        // The most frequent cause: the keys of people who sign one another's keys.
         AppendError::LeafTooLarge { .. } => invalid_entry(format!(
             "{error}: most often because of the key, which should go without the signatures of others \
              (gpg --export --armor --export-options export-minimal) and without certificates that are not needed"

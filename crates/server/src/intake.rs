@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use entry::{ProposedEntry, Refusal, VerifiedEntry};
 use ledger::store::Attestation;
-use ledger::{AppendError, Appended, InclusionProof, LoggedEntry, NewEntry, ReadError};
+use ledger::{AppendError, Appended, InclusionProof, Log, LoggedEntry, NewEntry, ReadError};
 
 use crate::app::App;
 
-/// Returns the check of a proposed entry by this log's policy at this moment.
+/// Returns the check of an entry that is proposed to this log, by the policy at this moment.
 pub(crate) fn verification(
     app: &App,
+    log: &Log,
 ) -> impl FnOnce(ProposedEntry) -> Result<VerifiedEntry, Refusal> + use<> {
     let (policy, now) = (Arc::clone(&app.policy), app.now());
-    let max_leaf_bytes = app.ledger.tree().max_leaf_bytes as usize;
+    let max_leaf_bytes = log.tree().max_leaf_bytes as usize;
     move |proposed| {
         proposed
             .with_max_leaf_bytes(max_leaf_bytes)
@@ -24,11 +25,15 @@ pub(crate) fn verification(
 }
 
 /// Appends a verified entry.
-pub(crate) async fn append(app: &App, verified: VerifiedEntry) -> Result<Appended, AppendError> {
-    app.ledger.append(new_entry(app, verified)).await
+pub(crate) async fn append(
+    app: &App,
+    log: &Log,
+    verified: VerifiedEntry,
+) -> Result<Appended, AppendError> {
+    log.append(new_entry(app, verified)).await
 }
 
-/// Returns a verified entry in the ledger's form: the one way into the log.
+/// Returns a verified entry in the ledger's form: the one way into a log.
 pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> NewEntry {
     let kind = verified.kind().to_owned();
     let (leaf_bytes, index_keys, attestation) = verified.into_parts();
@@ -47,13 +52,9 @@ pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> NewEntry {
 
 /// Proves an appended entry in the published head of its tree, which need not be the active one any
 /// more.
-pub(crate) async fn prove(app: &App, entry: &LoggedEntry) -> Result<InclusionProof, ReadError> {
+pub(crate) async fn prove(log: &Log, entry: &LoggedEntry) -> Result<InclusionProof, ReadError> {
     // An appended entry is below that head.
-    let head = app
-        .ledger
-        .head_of(entry.tree)
-        .unwrap_or_else(|| app.ledger.head());
-    app.ledger
-        .inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
+    let head = log.head_of(entry.tree).unwrap_or_else(|| log.head());
+    log.inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
         .await
 }

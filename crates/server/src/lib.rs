@@ -1,4 +1,4 @@
-//! Rekor's HTTP API over a [`ledger::Ledger`]: routes, negotiation, limits, answers.
+//! Rekor's HTTP APIs over a [`ledger::Ledger`]: routes, negotiation, limits, answers.
 //!
 //! The binary wires: it opens the ledger, binds two listeners and calls [`serve`]. Absent on
 //! purpose: SQL, Merkle math, what an entry must look like (that is `entry`), TLS, authentication
@@ -24,6 +24,7 @@ mod query;
 mod router;
 mod serve;
 pub mod settings;
+mod tiles;
 pub mod trust;
 mod v1;
 mod v2;

@@ -54,26 +54,26 @@ pub const FEW_SEARCH_HITS: u32 = 16;
 /// A search of `index/retrieve`, whose answer is whole or none. 503.
 pub const SEARCH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Entries of one page of `index/search`, and how many if none is asked for.
+/// Entries of one page of `index/search`.
 pub const MAX_SEARCH_PAGE: u32 = 1_000;
 
 /// Conditions of one search that are index keys: each makes a statement or two of a page. An entry
 /// has eight kinds of them.
 pub const MAX_SEARCH_KEYS: usize = 16;
 
-/// See [`MAX_SEARCH_PAGE`].
+/// Entries of one page if no number is asked for.
 pub const DEFAULT_SEARCH_PAGE: u32 = 100;
 
-/// One entry in a page: five members, of which the ID has 80 digits and the others some 100 bytes
-/// with their names.
-pub const HIT_ANSWER_BYTES: u64 = 256;
+/// One entry in a page: nine members, of which the ID has 80 digits and the URL 100 characters; the
+/// others have some 230 bytes with all names.
+pub const HIT_ANSWER_BYTES: u64 = 448;
 
 /// Memory of all answers that show entries, being made or sent. Without it slow readers could hold
 /// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
 pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
 
 /// Memory of all search results. It is separate, so that no entry waits for the room of a search:
-/// twenty of the largest, or 600 pages. 503.
+/// twenty of the largest, or 370 pages. 503.
 pub const SEARCH_BYTES_IN_FLIGHT: u64 = 16 * 1024 * 1024;
 
 /// One entry in an answer without an attestation: 65,535 leaf bytes in base64 are 87 KB; proof and

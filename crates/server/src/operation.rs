@@ -15,12 +15,14 @@ use crate::trust::Document;
 /// The API that an operation belongs to, which decides how it is routed and how it refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
-    /// Rekor v1, with a search and a batch of our own.
+    /// Rekor v1. A search and a batch of our own are routed like it.
     V1,
-    /// Rekor v2, with look-ups of our own.
+    /// Rekor v2. Look-ups of our own are routed like it.
     V2,
-    /// C2SP tiles, which Rekor v2 has too.
+    /// The v2 log as C2SP tiles, as Rekor v2 has it.
     Tiles,
+    /// Every tree of every log, as C2SP tiles.
+    Trees,
     /// Trust material.
     Trust,
     /// Documents about the server.
@@ -108,6 +110,15 @@ operations! {
         ["/api/v2/checkpoint", "/checkpoint"];
     GetTile "getTile" "GetTile" Tiles Read GET ["/api/v2/tile/{L}/{*N}", "/tile/{L}/{*N}"];
     GetEntryBundle "getEntryBundle" "GetEntryBundle" Tiles Read GET BUNDLES;
+    GetTreeCheckpoint "getTreeCheckpoint" "Get Tree Checkpoint" Trees Read GET
+        ["/trees/{treeID}/checkpoint"];
+    GetTreeFreezeNote "getTreeFreezeNote" "Get Tree Freeze Note" Trees Read GET
+        ["/trees/{treeID}/freeze"];
+    GetTreeTile "getTreeTile" "Get Tree Tile" Trees Read GET ["/trees/{treeID}/tile/{L}/{*N}"];
+    GetTreeEntryBundle "getTreeEntryBundle" "Get Tree Entry Bundle" Trees Read GET
+        ["/trees/{treeID}/tile/entries/{*N}"];
+    GetTreeEntry "getTreeEntry" "Get Tree Entry" Trees Read GET
+        ["/trees/{treeID}/entries/{index}"];
     GetTrustedRoot "getTrustedRoot" "Get Trusted Root" Trust Read GET [TRUSTED_ROOT];
     GetSigningConfig "getSigningConfig" "Get Signing Config" Trust Read GET [SIGNING_CONFIG];
     GetTrustConfig "getTrustConfig" "Get Trust Config" Trust Read GET [TRUST_CONFIG];
@@ -169,7 +180,15 @@ impl Operation {
         self.row().api
     }
 
-    /// Whether it adds to the log.
+    /// Whether it covers all logs, although it is routed like an API that shows its own log.
+    pub(crate) fn covers_all_logs(self) -> bool {
+        matches!(
+            self,
+            Self::SearchEntries | Self::CreateLogEntries | Self::GetEntryByLeafHash
+        )
+    }
+
+    /// Whether it adds to a log.
     pub(crate) fn access(self) -> Access {
         self.row().access
     }

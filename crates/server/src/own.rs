@@ -1,5 +1,13 @@
-//! The routes that belong to none of Rekor's APIs: trust material, documents and probes. They
-//! refuse as Rekor v1 does.
+//! The routes that belong to none of Rekor's APIs: those that cover all logs (search, batch, the
+//! look-up by leaf hash, every tree below its own path), trust material, documents and probes.
+//!
+//! They refuse as Rekor v1 does, except the look-up by leaf hash, which is below v2's paths.
+
+mod batch;
+mod leaf_hash;
+mod proved;
+mod search;
+mod trees;
 
 use std::sync::Arc;
 
@@ -8,21 +16,24 @@ use axum::extract::{OriginalUri, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get};
+use host::{Reason, patience};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use ledger::ReadError;
+use tokio::time::timeout;
 
 use crate::admission::admit;
 use crate::app::App;
 use crate::operation::{Api, Operation};
+use crate::tiles::NO_CACHE;
 use crate::trust::{Document, TrustError, TrustMaterial};
 use crate::v1::ApiError;
-use crate::{health, pages, v1};
+use crate::{health, pages, v1, v2};
 
-/// Returns the routes of trust material, documents and probes.
+/// Returns the routes of trees, trust material, documents and probes.
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let mut router = Router::new();
-    for operation in Operation::of(&[Api::Trust, Api::Pages, Api::Probes]) {
+    for operation in Operation::of(&[Api::Trees, Api::Trust, Api::Pages, Api::Probes]) {
         let Some(methods) = route(operation) else {
             continue;
         };
@@ -37,6 +48,12 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
     let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };
     Some(match operation {
+        Operation::GetTreeCheckpoint => get(trees::checkpoint).fallback(refuse),
+        Operation::GetTreeFreezeNote => get(trees::freeze_note).fallback(refuse),
+        Operation::GetTreeTile | Operation::GetTreeEntryBundle => {
+            get(trees::tile).fallback(refuse)
+        }
+        Operation::GetTreeEntry => get(trees::entry).fallback(refuse),
         Operation::Home => any(pages::home),
         Operation::Docs => any(pages::docs),
         Operation::Swagger => any(pages::swagger),
@@ -52,6 +69,23 @@ fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
     })
 }
 
+/// Returns the route of an operation that covers all logs and is routed like v1's.
+pub(crate) fn route_like_v1(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
+    match operation {
+        Operation::SearchEntries => v1::operated(app, operation, search::search),
+        Operation::CreateLogEntries => v1::operated(app, operation, batch::create),
+        _ => MethodRouter::new(),
+    }
+}
+
+/// Returns the route of an operation that covers all logs and is routed like v2's.
+pub(crate) fn route_like_v2(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
+    match operation {
+        Operation::GetEntryByLeafHash => v2::operated(app, operation, leaf_hash::entry),
+        _ => MethodRouter::new(),
+    }
+}
+
 /// Runs one operation of our own.
 async fn operate(
     State((app, operation)): State<(Arc<App>, Operation)>,
@@ -59,9 +93,20 @@ async fn operate(
     next: Next,
 ) -> Response {
     let mut response = match admit(&app, operation, request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => timeout(patience(&request), next.run(request))
+            .await
+            .unwrap_or_else(|_| {
+                tracing::warn!(operation = operation.id(), "a request took too long");
+                let error = ApiError::handler(StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout");
+                error.because(Reason::TIMEOUT).into_response()
+            }),
         Err(closed) => v1::refusal(operation, closed).into_response(),
     };
+    if operation.api() == Api::Trees {
+        // A tile that is absent now may exist a moment later.
+        let headers = response.headers_mut();
+        headers.entry(CACHE_CONTROL).or_insert(NO_CACHE);
+    }
     response.extensions_mut().insert(operation.route());
     response
 }
@@ -89,6 +134,8 @@ enum DocumentError {
     Read(ReadError),
     /// The stored trees.
     Trust(TrustError),
+    /// The ledger has no log that the document is about.
+    NoLog,
 }
 
 impl IntoResponse for DocumentError {
@@ -98,6 +145,10 @@ impl IntoResponse for DocumentError {
             Self::Trust(error) => {
                 tracing::error!(%error, "the trust material cannot be made");
                 ApiError::unknown().into_response()
+            }
+            Self::NoLog => {
+                let absent = "this ledger has no v1 log";
+                ApiError::framework(StatusCode::NOT_FOUND, absent.to_owned()).into_response()
             }
         }
     }
@@ -110,9 +161,10 @@ async fn trust_document(
 ) -> Result<Response, DocumentError> {
     let trees = app.ledger.trees().await.map_err(DocumentError::Read)?;
     let material = TrustMaterial::new(&trees, &app.trust).map_err(DocumentError::Trust)?;
+    let text = material.text(document).ok_or(DocumentError::NoLog)?;
     let headers = [
         (CONTENT_TYPE, document.content_type()),
         (CACHE_CONTROL, "no-cache"),
     ];
-    Ok((headers, material.text(document)).into_response())
+    Ok((headers, text).into_response())
 }

@@ -61,7 +61,7 @@ fn page(text: &str, app: &App, head: &Parts) -> Response {
         .trust
         .public_url
         .clone()
-        .unwrap_or_else(|| PublicUrl::https(&app.ledger.tree().name));
+        .unwrap_or_else(|| PublicUrl::https(app.ledger.name()));
     let host = host::authority(head);
     let text = text.replace(
         ADDRESS,
@@ -104,7 +104,7 @@ mod tests {
 
     /// All that the documents describe.
     fn documented() -> impl Iterator<Item = Operation> {
-        Operation::of(&[Api::V1, Api::V2, Api::Tiles, Api::Trust])
+        Operation::of(&[Api::V1, Api::V2, Api::Tiles, Api::Trees, Api::Trust])
     }
 
     /// The path that stands for all of an operation's. OpenAPI knows no rest of a path.

@@ -36,10 +36,10 @@ pub fn router(ledger: Ledger, settings: &Settings) -> prometheus::Result<Router>
 /// together cost more than most answers.
 pub(crate) fn routes(app: &Arc<App>) -> Router {
     let apis = Arc::new(Apis {
-        v1: v1::routes(app)
+        v1: v1::routes(app, own::route_like_v1)
             .merge(own::routes(app))
             .fallback(own::not_found),
-        v2: v2::http_routes(app),
+        v2: v2::http_routes(app, own::route_like_v2),
         grpc: v2::grpc_routes(app),
     });
     let app = Arc::clone(app);

@@ -13,10 +13,10 @@ use host::PublicUrl;
 pub use documents::{Document, TrustError, TrustMaterial};
 pub use others::{Others, OthersError};
 
-/// The operator's settings about the log's surroundings.
+/// The operator's settings about the ledger's surroundings.
 #[derive(Clone, Debug, Default)]
 pub struct TrustSettings {
-    /// Where clients reach the log. Unset: `https://` and the log's name.
+    /// Where clients reach the ledger. Unset: `https://` and its name.
     pub public_url: Option<PublicUrl>,
     /// The services of others.
     pub others: Others,

@@ -1,26 +1,24 @@
 //! Rekor v1: its routes, and what is the same for all of its operations: negotiation, no-cache
 //! headers, Rekor's metrics.
 
-mod batch;
 mod email;
-mod entries;
-mod entry_id;
-mod errors;
+pub(crate) mod entries;
+pub(crate) mod entry_id;
+pub(crate) mod errors;
 mod index;
-mod json;
+pub(crate) mod json;
 mod location;
 mod log;
 mod negotiation;
-mod parameters;
+pub(crate) mod parameters;
 mod retrieve;
-mod search;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::handler::Handler as _;
+use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -31,6 +29,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::admission::{Closed, FOREIGN_PAGE, admit};
 use crate::app::App;
+use crate::failure::NoLog;
 use crate::operation::{Api, Operation};
 
 pub(crate) use errors::ApiError;
@@ -58,8 +57,11 @@ const NO_CACHE: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
-/// The routes.
-pub(crate) fn routes(app: &Arc<App>) -> Router {
+/// The routes. `others` has the operations that are routed like v1's, but cover all logs.
+pub(crate) fn routes(
+    app: &Arc<App>,
+    others: fn(&Arc<App>, Operation) -> MethodRouter<Arc<App>>,
+) -> Router {
     let mut router = Router::new();
     for path in Operation::paths_of(&[Api::V1]) {
         let operations = || Operation::at(path);
@@ -69,7 +71,10 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
             async move { refusal }
         };
         let methods = operations().fold(MethodRouter::new(), |methods, operation| {
-            methods.merge(route(app, operation))
+            methods.merge(match operation.covers_all_logs() {
+                true => others(app, operation),
+                false => route(app, operation),
+            })
         });
         // axum would answer HEAD with what GET answers.
         router = router.route(
@@ -84,22 +89,28 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 
 fn route(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
     use Operation as Op;
-    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
-    let method = operation.method_filter();
     match operation {
-        Op::GetLogInfo => on(method, log::info.layer(layer)),
-        Op::GetPublicKey => on(method, log::public_key.layer(layer)),
-        Op::GetLogProof => on(method, log::proof.layer(layer)),
-        Op::CreateLogEntry => on(method, entries::create.layer(layer)),
-        Op::GetLogEntryByIndex => on(method, entries::by_index.layer(layer)),
-        Op::GetLogEntryByUuid => on(method, entries::by_uuid.layer(layer)),
-        Op::SearchLogQuery => on(method, retrieve::retrieve.layer(layer)),
-        Op::SearchIndex => on(method, index::search.layer(layer)),
-        Op::SearchEntries => on(method, search::search.layer(layer)),
-        Op::CreateLogEntries => on(method, batch::create.layer(layer)),
+        Op::GetLogInfo => operated(app, operation, log::info),
+        Op::GetPublicKey => operated(app, operation, log::public_key),
+        Op::GetLogProof => operated(app, operation, log::proof),
+        Op::CreateLogEntry => operated(app, operation, entries::create),
+        Op::GetLogEntryByIndex => operated(app, operation, entries::by_index),
+        Op::GetLogEntryByUuid => operated(app, operation, entries::by_uuid),
+        Op::SearchLogQuery => operated(app, operation, retrieve::retrieve),
+        Op::SearchIndex => operated(app, operation, index::search),
         // Of other APIs.
         _ => MethodRouter::new(),
     }
+}
+
+/// Returns the route of a handler, with all that is the same for v1's operations.
+pub(crate) fn operated<T: 'static>(
+    app: &Arc<App>,
+    operation: Operation,
+    handler: impl Handler<T, Arc<App>>,
+) -> MethodRouter<Arc<App>> {
+    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
+    on(operation.method_filter(), handler.layer(layer))
 }
 
 /// The value of `Allow` for a path with these operations.
@@ -165,6 +176,7 @@ async fn operate(
 /// is one whose writing operation is switched off. Its clients know that answer and do not retry.
 pub(crate) fn refusal(operation: Operation, closed: Closed) -> ApiError {
     match closed {
+        Closed::NoLog => NoLog.into(),
         Closed::SwitchedOff | Closed::ReadOnly => {
             let message = format!(
                 "{} API not enabled in this Rekor instance",

@@ -1,21 +1,21 @@
-//! Rekor v2: writes and look-ups below `/api/v2`, the write over gRPC as well, and the log as C2SP
-//! tiles, also at `/`.
+//! Rekor v2: writes and look-ups below `/api/v2`, the write over gRPC as well, and the v2 log as
+//! C2SP tiles, also at `/`.
 //!
 //! Rekor v2 routes otherwise than v1: paths are taken as they are, what is not there is 404, and a
 //! method that a path does not have is 501, both with the code of gRPC in the body.
 
-mod entries;
-mod error;
+pub(crate) mod entries;
+pub(crate) mod error;
 mod grpc;
-mod shard;
+pub(crate) mod shard;
 mod tiles;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::handler::Handler as _;
+use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
@@ -27,6 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::admission::{Closed, admit};
 use crate::app::App;
+use crate::failure::NoLog;
 use crate::metrics::Metrics;
 use crate::operation::{Api, Operation};
 use error::Error;
@@ -46,13 +47,19 @@ pub(crate) fn is_ours(clean_path: &str) -> bool {
     clean_path == "/checkpoint" || below("/tile") || below(PREFIX)
 }
 
-/// The routes of HTTP.
-pub(crate) fn http_routes(app: &Arc<App>) -> Router {
+/// The routes of HTTP. `others` has the operations that are routed like v2's, but cover all logs.
+pub(crate) fn http_routes(
+    app: &Arc<App>,
+    others: fn(&Arc<App>, Operation) -> MethodRouter<Arc<App>>,
+) -> Router {
     let mut router = Router::new();
     for path in Operation::paths_of(&[Api::V2, Api::Tiles]) {
         let operations = || Operation::at(path);
         let mut methods = operations().fold(MethodRouter::new(), |methods, operation| {
-            methods.merge(route(app, operation))
+            methods.merge(match operation.covers_all_logs() {
+                true => others(app, operation),
+                false => route(app, operation),
+            })
         });
         // HEAD comes with GET, but not where there are writes.
         if operations().any(|operation| operation.access() == Access::Write) {
@@ -71,18 +78,25 @@ pub(crate) fn http_routes(app: &Arc<App>) -> Router {
 
 fn route(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
     use Operation as Op;
-    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
-    let method = operation.method_filter();
     match operation {
-        Op::CreateEntry => on(method, entries::create.layer(layer)),
-        Op::GetEntryByLeafHash => on(method, entries::by_leaf_hash.layer(layer)),
-        Op::GetEntryByIndex => on(method, entries::by_index.layer(layer)),
-        Op::GetConsistencyProof => on(method, entries::consistency.layer(layer)),
-        Op::GetCheckpoint => on(method, tiles::checkpoint.layer(layer)),
-        Op::GetTile | Op::GetEntryBundle => on(method, tiles::tile.layer(layer)),
+        Op::CreateEntry => operated(app, operation, entries::create),
+        Op::GetEntryByIndex => operated(app, operation, entries::by_index),
+        Op::GetConsistencyProof => operated(app, operation, entries::consistency),
+        Op::GetCheckpoint => operated(app, operation, tiles::checkpoint),
+        Op::GetTile | Op::GetEntryBundle => operated(app, operation, tiles::tile),
         // Of other APIs.
         _ => MethodRouter::new(),
     }
+}
+
+/// Returns the route of a handler, with all that is the same for v2's operations.
+pub(crate) fn operated<T: 'static>(
+    app: &Arc<App>,
+    operation: Operation,
+    handler: impl Handler<T, Arc<App>>,
+) -> MethodRouter<Arc<App>> {
+    let layer = from_fn_with_state((Arc::clone(app), operation), operate);
+    on(operation.method_filter(), handler.layer(layer))
 }
 
 /// The services of gRPC.
@@ -90,12 +104,10 @@ pub(crate) fn grpc_routes(app: &Arc<App>) -> Router {
     grpc::routes(app)
 }
 
-/// Checks that the log speaks v2, and that this server does the operation.
+/// Checks that this server does the operation.
 fn admitted(app: &App, operation: Operation, headers: &HeaderMap) -> Result<(), Error> {
-    if !app.ledger.tree().apis.takes_v2() {
-        return Err(Error::v1_only());
-    }
     admit(app, operation, headers).map_err(|closed| match closed {
+        Closed::NoLog => NoLog.into(),
         Closed::SwitchedOff => Error::switched_off(operation.title()),
         Closed::ReadOnly => Error::frozen(),
         Closed::ForeignPage => Error::foreign_page(),
@@ -129,10 +141,9 @@ async fn operate(
 
 /// 501, as Rekor v2 answers a method that a path does not have.
 async fn no_such_method(State(app): State<Arc<App>>, method: Method) -> Response {
-    let error = if app.ledger.tree().apis.takes_v2() {
-        Error::method()
-    } else {
-        Error::v1_only()
+    let error = match app.v2() {
+        Ok(_) => Error::method(),
+        Err(no_log) => no_log.into(),
     };
     finished(&app, &method, Instant::now(), error.into_response())
 }

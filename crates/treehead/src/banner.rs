@@ -3,34 +3,45 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
-use host::PublicUrl;
-use ledger::TreeId;
-use tlog::VerifyingKey;
+use ledger::{HeadForm, Tree};
+use tlog::NoteKey;
 
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::version::VERSION;
 
-/// Facts about an open log.
+pub(crate) use examples::examples;
+
+mod examples;
+
+/// Facts about a ledger.
 pub(crate) struct Facts<'a> {
     pub name: &'a str,
-    pub tree_id: TreeId,
-    pub key: &'a VerifyingKey,
-    pub key_path: &'a Path,
     /// The database, without its password.
     pub database: &'a dyn Display,
-    /// Whether this start created the log.
+    /// Whether this start created the ledger.
     pub history: History,
+    pub logs: Vec<LogFacts>,
 }
 
-/// Whether this start created the log.
+/// Facts about a log.
+pub(crate) struct LogFacts {
+    /// The active tree.
+    pub tree: Arc<Tree>,
+    /// The files of its keys, or the folder that holds them.
+    pub log_key: PathBuf,
+    pub checkpoint_key: PathBuf,
+}
+
+/// Whether this start created the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum History {
-    /// This start created the log.
+    /// This start created the ledger.
     New,
-    /// The log existed.
+    /// The ledger existed.
     Known,
 }
 
@@ -56,31 +67,47 @@ pub(crate) fn show(text: String) -> Outcome<()> {
 impl Display for Facts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let made = match self.history {
-            History::New => "created a new log",
-            History::Known => "opened the log",
+            History::New => "created a new ledger",
+            History::Known => "opened the ledger",
         };
         writeln!(f, "treehead {VERSION} {made}:")?;
-        writeln!(f, "  name        {}", self.name)?;
-        writeln!(f, "  tree ID     {}", self.tree_id)?;
-        writeln!(f, "  log ID      {}", self.key.log_id())?;
-        writeln!(f, "  database    {}", self.database)?;
-        writeln!(f, "  log key     {}", self.key_path.display())?;
-        write!(f, "{}", self.key.to_pem())?;
+        writeln!(f, "  name            {}", self.name)?;
+        writeln!(f, "  database        {}", self.database)?;
+        self.logs.iter().try_for_each(|log| write!(f, "{log}"))?;
         if self.history == History::New {
             writeln!(
                 f,
-                "Keep a copy of the log key in a safe place: without it nobody can continue this log."
+                "Keep a copy of each key file in a safe place: without it nobody can continue its log."
             )?;
             if self.name == ledger::DEFAULT_NAME {
                 writeln!(
                     f,
-                    "This name is for trying things out. A log's name is given once, when the log is created, and never changes:"
+                    "This name is for trying things out. A ledger's name is given once, when it is created, and never changes:"
                 )?;
                 writeln!(
                     f,
                     "  treehead serve --name log.example.org --data-dir another-folder"
                 )?;
             }
+        }
+        Ok(())
+    }
+}
+
+impl Display for LogFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tree = &self.tree;
+        writeln!(f, "{} log", tree.api)?;
+        writeln!(f, "  tree ID         {}", tree.id)?;
+        writeln!(f, "  log ID          {}", tree.log_id)?;
+        writeln!(f, "  log key         {}", self.log_key.display())?;
+        if tree.api.heads == HeadForm::RekorV1 {
+            write!(f, "{}", tree.public_key_pem)?;
+            writeln!(f, "  checkpoint key  {}", self.checkpoint_key.display())?;
+        }
+        // A stored origin is the name of a key, or the tree could not be read.
+        if let Ok(vkey) = NoteKey::new(&tree.origin, tree.checkpoint_key.clone()) {
+            writeln!(f, "  vkey            {vkey}")?;
         }
         Ok(())
     }
@@ -94,81 +121,4 @@ pub(crate) fn listening(api: SocketAddr, metrics: SocketAddr) -> String {
 /// Returns where a witness listens, likewise.
 pub(crate) fn witness_listening(witness: SocketAddr, metrics: SocketAddr) -> String {
     format!("witness  http://{witness}\nmetrics  http://{metrics}/metrics")
-}
-
-/// Returns three ways to log an entry. Each block can be pasted into any shell as it is, creates a
-/// throw-away key in a folder of its own, and needs no network but the log. cosign signs where the
-/// trust material of the log sends it: at `public_url`.
-pub(crate) fn examples(api: SocketAddr, public_url: &PublicUrl) -> String {
-    let url = client_url(api);
-    let signed =
-        "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out hello.key &&
- openssl pkey -in hello.key -pubout -out hello.pub &&
- openssl dgst -sha256 -sign hello.key -out hello.sig hello.txt";
-    format!(
-        r#"Try it: paste any of these blocks into a shell. cosign signs at {public_url}.
-
-With curl:
-
-(cd "$(mktemp -d)" && date > hello.txt &&
- {signed} &&
- printf '{{"apiVersion":"0.0.1","kind":"hashedrekord","spec":{{"data":{{"hash":{{"algorithm":"sha256","value":"%s"}}}},"signature":{{"content":"%s","publicKey":{{"content":"%s"}}}}}}}}' \
-  "$(openssl dgst -sha256 -r hello.txt | cut -c1-64)" "$(openssl base64 -A -in hello.sig)" "$(openssl base64 -A -in hello.pub)" |
- curl -sS -H 'Content-Type: application/json' --data-binary @- {url}/api/v1/log/entries)
-
-With rekor-cli:
-
-(cd "$(mktemp -d)" && date > hello.txt &&
- {signed} &&
- rekor-cli upload --rekor_server {url} --artifact hello.txt --signature hello.sig --public-key hello.pub --pki-format x509)
-
-With cosign 3:
-
-(cd "$(mktemp -d)" && date > hello.txt && export COSIGN_PASSWORD= &&
- curl -sS -O {url}/trust/signing_config.v0.2.json -O {url}/trust/trusted_root.json &&
- cosign generate-key-pair &&
- cosign sign-blob --yes --key cosign.key --signing-config signing_config.v0.2.json --trusted-root trusted_root.json \
-  --bundle hello.bundle hello.txt &&
- cosign verify-blob --key cosign.pub --trusted-root trusted_root.json --bundle hello.bundle hello.txt)
-"#
-    )
-}
-
-/// Returns the URL for clients on this machine. They compare the log's name with the host of the
-/// URL, so a server on this machine is `localhost`.
-fn client_url(api: SocketAddr) -> String {
-    let ip = api.ip();
-    let is_here = ip.is_loopback() || ip.is_unspecified();
-    if is_here {
-        format!("http://localhost:{}", api.port())
-    } else {
-        format!("http://{api}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_are_told_a_host_that_they_can_reach() {
-        for (api, url) in [
-            ("127.0.0.1:3000", "http://localhost:3000"),
-            ("0.0.0.0:3001", "http://localhost:3001"),
-            ("[::]:3000", "http://localhost:3000"),
-            ("192.0.2.7:3000", "http://192.0.2.7:3000"),
-            ("[2001:db8::1]:3000", "http://[2001:db8::1]:3000"),
-        ] {
-            assert_eq!(client_url(api.parse().unwrap()), url);
-        }
-    }
-
-    #[test]
-    fn examples_name_the_log() {
-        let public_url = PublicUrl::https("log.example.org");
-        let text = examples("127.0.0.1:3210".parse().unwrap(), &public_url);
-        assert_eq!(text.matches("http://localhost:3210").count(), 4);
-        assert!(text.contains("signs at https://log.example.org.\n"));
-        assert!(text.contains(r#"'{"apiVersion":"0.0.1","kind":"hashedrekord","#));
-    }
 }

@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use ledger::Api;
 
 use crate::config::{Given, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
+use crate::rotate::RotateFlags;
 
 mod flags;
 mod invocation;
@@ -26,17 +28,20 @@ pub(crate) struct Cli {
 /// The command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the log; create it first if there is none
+    /// Serve the ledger; create it first if there is none
     Serve,
-    /// Create a log without starting the server; fails if one exists
+    /// Create a ledger with its logs without starting the server; fails if one exists
     Init,
+    /// Change the logs of a ledger
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,
     /// Recompute everything from the leaf bytes up, compare every table, and name what differs. May
     /// run beside `serve`
     Fsck,
-    /// Freeze the active tree and open the next one under a new key, while servers run
+    /// Freeze the active tree of a log and open the next one under a new key, while servers run
     Rotate(RotateFlags),
     /// Check, show and explain the configuration
     #[command(subcommand)]
@@ -49,24 +54,31 @@ pub(crate) enum Command {
     Witness(WitnessCommand),
 }
 
+/// The command for the logs of a ledger.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Create a log that the ledger lacks, with its keys. Servers serve it after a restart
+    Add(LogAdd),
+}
+
+/// Flags of `log add`.
+#[derive(Debug, Args)]
+pub(crate) struct LogAdd {
+    /// The API by which the log takes entries: v1 or v2
+    #[arg(value_name = "LOG", value_parser = api)]
+    pub api: &'static Api,
+}
+
+/// Reads the name of a log.
+pub(crate) fn api(name: &str) -> Result<&'static Api, &'static str> {
+    Api::by_name(name).ok_or("known are v1, v2")
+}
+
 /// The command for the trust material.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trust {
     /// Write it into files, as `serve` answers it below /trust/. May run beside `serve`
     Export(Export),
-}
-
-/// Flags of `rotate`.
-#[derive(Debug, Args)]
-pub(crate) struct RotateFlags {
-    /// File of the next key, created if it is absent [default: log-key-2.pem, log-key-3.pem, … in
-    /// the key folder]
-    #[arg(long, value_name = "FILE", help_heading = "The next tree")]
-    pub next_key: Option<PathBuf>,
-    /// Origin of the next tree's v2 checkpoints: the host name under which its v2 API is read
-    /// [default: shard2.NAME, shard3.NAME, …]
-    #[arg(long, value_name = "NAME", help_heading = "The next tree")]
-    pub origin: Option<String>,
 }
 
 /// Flags of `trust export`.

@@ -8,6 +8,7 @@ mod fields;
 mod file;
 mod layers;
 mod refusal;
+mod replaced;
 mod setting;
 mod settings;
 mod show;
@@ -15,8 +16,10 @@ mod source;
 mod values;
 
 pub(crate) use check::check_file;
+pub(crate) use derived::NewLedger;
 pub(crate) use fields::Config;
 pub(crate) use layers::{Given, read_small};
+pub(crate) use replaced::refused_setting;
 pub(crate) use setting::{Empty, Setting};
 pub(crate) use settings::{SETTINGS, TABLES, by_flag, of_table};
 pub(crate) use show::{sample, show};

@@ -1,4 +1,4 @@
-//! The database of a log, before it is opened and while it is.
+//! The database of a ledger, before it is opened and while it is.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::data_folder::{self, FolderLock};
 use crate::database_url::DatabaseUrl;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
-/// Where a log is stored. `Display` shows no password.
+/// Where a ledger is stored. `Display` shows no password.
 #[derive(Debug)]
 pub(crate) enum Database {
     /// A file in the data folder.
@@ -69,7 +69,7 @@ impl Database {
         }
         let file = std::path::absolute(data_folder::database(&config.data_dir));
         let file = file.explain(FailureKind::Log, config.data_dir.display())?;
-        let absent = format_args!("there is no log in {}", file.display());
+        let absent = format_args!("there is no ledger in {}", file.display());
         file.metadata().explain(FailureKind::Log, absent)?;
         Ok(Self::Sqlite { file, _lock: None })
     }

@@ -23,10 +23,10 @@ pub(crate) enum FailureKind {
     DatabaseUnavailable = 3,
     /// The database answers but cannot be used: newer schema, damaged data.
     DatabaseUnusable = 4,
-    /// The log key is missing, unreadable, readable by others, or not the one of the stored log.
+    /// A key is missing, unreadable, readable by others, or not the one of the stored log.
     Key = 5,
-    /// The database holds a log of another name, or holds a log already where a new one was asked
-    /// for.
+    /// The database holds another ledger or other logs than asked for, or holds already what was
+    /// to be created.
     Log = 6,
     /// A listen address cannot be used.
     Address = 7,

@@ -6,13 +6,14 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::fsck::{Progress, Report};
 use ledger::store::{Store, TreeRow};
+use ledger::{Api, OpenError};
 
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
-use crate::{log_lines, logging, runtime};
+use crate::{log_lines, logging, open_ledger, runtime};
 
-/// Compares all trees, or those of the log that `--name` says.
+/// Compares all trees, or those of the ledger that `--name` says.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
     let database = Database::existing(config)?;
@@ -34,12 +35,16 @@ async fn check(config: &Config, database: &Database) -> Outcome<()> {
             .unwrap_or_default();
         return Err(Failure::new(
             FailureKind::Log,
-            format_args!("{database} holds no log{which}"),
+            format_args!("{database} holds no ledger{which}"),
         ));
     }
     let mut differences = 0;
     for tree in &trees {
-        let report = check_tree(store.as_ref(), tree).await.map_err(unreadable)?;
+        let unknown = || OpenError::UnknownApi(tree.api.clone());
+        let api = Api::by_name(&tree.api).ok_or_else(unknown);
+        let api = api.map_err(|error| open_ledger::failure(database, &error))?;
+        let report = check_tree(store.as_ref(), tree, api).await;
+        let report = report.map_err(unreadable)?;
         differences += print(tree, &report).explain(FailureKind::Other, "stdout")?;
     }
     match differences {
@@ -58,12 +63,13 @@ async fn check(config: &Config, database: &Database) -> Outcome<()> {
 async fn check_tree(
     store: &dyn Store,
     tree: &TreeRow,
+    api: &'static Api,
 ) -> Result<Report, ledger::store::StoreError> {
     let derive_keys = |_: &str, leaf_bytes: &[u8]| {
         entry::index_keys_of_leaf(leaf_bytes).map_err(|error| error.to_string())
     };
     let mut shown = Shown::new(tree);
-    let report = ledger::fsck::fsck(store, tree, &derive_keys, &mut |progress| {
+    let report = ledger::fsck::fsck(store, tree, api, &derive_keys, &mut |progress| {
         shown.show(progress)
     })
     .await;
@@ -71,10 +77,15 @@ async fn check_tree(
     report
 }
 
+/// Names a tree and its log.
+fn name_of(tree: &TreeRow) -> String {
+    format!("{} ({} log, tree {})", tree.name, tree.api, tree.tree_id)
+}
+
 /// Writes what differs and a last line; returns how much differs.
 fn print(tree: &TreeRow, report: &Report) -> io::Result<u64> {
     let mut out = io::stdout().lock();
-    let name = &report.name;
+    let name = name_of(tree);
     report
         .findings
         .iter()
@@ -97,8 +108,8 @@ fn print(tree: &TreeRow, report: &Report) -> io::Result<u64> {
     };
     writeln!(
         out,
-        "{name} (tree {}): {} entries, root {}: {verdict}",
-        tree.tree_id, report.size, report.root
+        "{name}: {} entries, root {}: {verdict}",
+        report.size, report.root
     )?;
     Ok(differences)
 }
@@ -122,10 +133,10 @@ impl Shown {
         ) {
             bar.set_style(style);
         }
-        bar.set_prefix(tree.name.clone());
+        bar.set_prefix(name_of(tree));
         Self {
             bar,
-            name: tree.name.clone(),
+            name: name_of(tree),
             next_tenth: 1,
         }
     }

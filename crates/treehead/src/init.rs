@@ -7,13 +7,13 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
 use crate::key_files::KeyFiles;
-use crate::{create_log, logging, open_log, runtime};
+use crate::{create_ledger, logging, open_ledger, runtime};
 
-/// Creates a new log. If one exists, this fails and changes nothing.
+/// Creates a new ledger. If one exists, this fails and changes nothing.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
     logging::start(config)?;
     // Before anything is created.
-    config.name_of_new_log()?;
+    config.new_ledger()?;
     let database = Database::claim(config)?;
     let key_files = KeyFiles::locate(config)?;
     runtime()?.block_on(init(config, &database, &key_files))
@@ -21,37 +21,36 @@ pub(crate) fn run(config: &Config) -> Outcome<()> {
 
 async fn init(config: &Config, database: &Database, key_files: &KeyFiles) -> Outcome<()> {
     let store = database.open().await?;
-    let active = ledger::active_trees(store.as_ref()).await;
-    let active = active.map_err(|error| database.failure(&error))?;
-    if let Some(tree) = active.first() {
-        let log = format_args!("the log {:?} (tree {})", tree.name, tree.tree_id);
-        return Err(exists(database, log));
+    let trees = store.trees().await;
+    let trees = trees.map_err(|error| database.failure(&error))?;
+    if let Some(tree) = trees.first() {
+        return Err(exists(database, format_args!("the ledger {:?}", tree.name)));
     }
-    create_log::check_unnamed_key(database, key_files)?;
-    let created = create_log::create(store.as_ref(), config, database, key_files).await?;
-    if created.history == History::Known {
-        let log = "a log that another process created at this moment";
-        return Err(exists(database, log));
-    }
-    let found = ledger::find_log(store.as_ref(), config.name.as_deref()).await;
-    let found = found.map_err(|error| open_log::failure(database, key_files.log(), &error))?;
-    let tree = found.ok_or_else(|| {
-        let gone = format_args!("{database}: the new log is gone");
-        Failure::new(FailureKind::DatabaseUnusable, gone)
-    })?;
+    let new = config.new_ledger()?;
+    create_ledger::check_unnamed_keys(database, key_files, &new.apis)?;
+    let created = create_ledger::create(store.as_ref(), &new, database, key_files).await?;
+    let (keys, History::New) = created else {
+        let ledger = "a ledger that another process created at this moment";
+        return Err(exists(database, ledger));
+    };
+    let found = ledger::find_ledger(store.as_ref(), Some(new.name)).await;
+    let found = found.map_err(|error| open_ledger::failure(database, &error))?;
+    let trees = found.unwrap_or_default();
+    let logs = trees.iter().map(|tree| {
+        let tree = open_ledger::tree_of(database, tree)?;
+        Ok(keys.places.facts(tree))
+    });
     banner::print(Facts {
-        name: &tree.name,
-        tree_id: tree.tree_id,
-        key: &created.log_key,
-        key_path: key_files.log(),
+        name: new.name,
         database,
         history: History::New,
+        logs: logs.collect::<Outcome<_>>()?,
     })
 }
 
-fn exists(database: &Database, log: impl fmt::Display) -> Failure {
+fn exists(database: &Database, ledger: impl fmt::Display) -> Failure {
     Failure::new(
         FailureKind::Log,
-        format_args!("{database} holds {log} already; `treehead serve` serves it"),
+        format_args!("{database} holds {ledger} already; `treehead serve` serves it"),
     )
 }

@@ -1,78 +1,98 @@
-//! The key files of a log, in two stages: [`KeyFiles::locate`] turns the settings into absolute
-//! paths and touches no file; after that [`KeyFiles::read`] reads the keys of a log that exists,
-//! and [`KeyFiles::create`] creates those of a new one.
+//! The key files of a ledger, in two stages: [`KeyFiles::locate`] turns the settings into absolute
+//! paths and touches no file; after that [`KeyFiles::read`] reads the keys of logs that exist, and
+//! [`KeyFiles::create`] creates those of new ones.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ledger::key_file::{self, KeyFileError, KeyOrigin};
 use ledger::store::{KeyRole, TreeRow};
-use ledger::{KeyRing, key_files};
+use ledger::{Api, KeyRing, NewLog, Tree, V1, V2};
 use ring::rand::SystemRandom;
 use tlog::{Hash, KeyAlgorithm, SigningKey, VerifyingKey};
 
+use crate::banner::LogFacts;
 use crate::config::Config;
 use crate::data_folder;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
-/// The file of the log key in the data folder.
-const LOG_KEY: &str = "log-key.pem";
 /// The folder of further keys in the data folder.
 const KEY_FOLDER: &str = "keys";
 
-/// Absolute paths of the key files. The files need not exist.
+/// Absolute paths of the key files of all logs. The files need not exist.
 #[derive(Debug)]
 pub(crate) struct KeyFiles {
-    log: LogKeyFile,
+    files: [KeyFile; 3],
     folder: PathBuf,
-    ed25519: Option<PathBuf>,
+    /// The host name of a new v2 log, if it has one of its own.
+    v2_name: Option<String>,
 }
 
-/// The file of the log key.
+/// The file of one key of a log.
 #[derive(Debug)]
-enum LogKeyFile {
-    /// A setting names it.
-    Named(PathBuf),
-    /// No setting names it, so it is in the data folder.
-    Default(PathBuf),
+pub(crate) struct KeyFile {
+    api: &'static Api,
+    role: KeyRole,
+    /// The flag that names the file.
+    pub flag: &'static str,
+    pub path: PathBuf,
+    /// Whether a setting names it, or it is in the data folder by default.
+    named: Named,
+    /// The algorithms that the key may have. A key that is created has the first.
+    algorithms: Vec<KeyAlgorithm>,
 }
 
-/// The keys of a log, read from their files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    BySetting,
+    ByDefault,
+}
+
+/// The keys of a ledger, read from their files.
 pub(crate) struct Keys {
-    /// The log keys: first the one of the log key's file, then those of the key folder.
+    /// The keys of the files, and those of the key folder.
     pub ring: KeyRing,
-    /// The Ed25519 key, if the log has one.
-    pub ed25519: Option<SigningKey>,
-    /// Whether this start created the log key.
-    pub origin: KeyOrigin,
-    /// Log ID of the key in the log key's file, which may be absent after a rotation.
-    pub in_log_file: Option<Hash>,
+    /// Where each key is.
+    pub places: KeyPlaces,
+    /// The files that this start created.
+    pub created: Vec<PathBuf>,
+}
+
+/// The file of each key.
+pub(crate) struct KeyPlaces {
+    in_files: Vec<(VerifyingKey, PathBuf)>,
+    folder: PathBuf,
 }
 
 impl KeyFiles {
     /// Finds where the key files are by the settings.
     pub(crate) fn locate(config: &Config) -> Outcome<Self> {
-        let in_data_dir = |name| absolute(&config.data_dir.join(name));
-        let log = match &config.key {
-            Some(path) => LogKeyFile::Named(absolute(path)?),
-            None => LogKeyFile::Default(in_data_dir(LOG_KEY)?),
+        let file = |api, role, flag, given: &Option<PathBuf>, name| {
+            let (path, named) = match given {
+                Some(path) => (path.clone(), Named::BySetting),
+                None => (config.data_dir.join(name), Named::ByDefault),
+            };
+            Ok(KeyFile {
+                api,
+                role,
+                flag,
+                path: absolute(&path)?,
+                named,
+                algorithms: algorithms(config, api, role),
+            })
         };
-        let folder = match &config.key_dir {
-            Some(path) => absolute(path)?,
-            None => in_data_dir(KEY_FOLDER)?,
-        };
-        let ed25519 = config.ed25519_key.as_deref().map(absolute).transpose()?;
+        let (log, checkpoint) = (KeyRole::Log, KeyRole::Checkpoint);
+        let v1_checkpoint = &config.v1_checkpoint_key;
+        let in_data_dir = || config.data_dir.join(KEY_FOLDER);
         Ok(Self {
-            log,
-            folder,
-            ed25519,
+            files: [
+                file(&V1, log, "--v1-key", &config.v1_key, "v1-log.pem")?,
+                file(&V1, checkpoint, "--v1-checkpoint-key", v1_checkpoint, "v1-checkpoint.pem")?,
+                file(&V2, log, "--v2-key", &config.v2_key, "v2-log.pem")?,
+            ],
+            folder: absolute(&config.key_dir.clone().unwrap_or_else(in_data_dir))?,
+            v2_name: config.v2_name.clone(),
         })
-    }
-
-    /// Returns the file of the log key.
-    pub(crate) fn log(&self) -> &Path {
-        match &self.log {
-            LogKeyFile::Named(path) | LogKeyFile::Default(path) => path,
-        }
     }
 
     /// Returns the folder of further log keys.
@@ -80,106 +100,190 @@ impl KeyFiles {
         &self.folder
     }
 
-    /// Returns the log key's file if it exists although no setting names it. A named file is meant
-    /// to be used; a file that is merely there may belong to a log that was lost.
-    pub(crate) fn unnamed_log_key(&self) -> Option<&Path> {
-        match &self.log {
-            LogKeyFile::Default(path) if path.exists() => Some(path),
-            LogKeyFile::Default(_) | LogKeyFile::Named(_) => None,
-        }
+    fn of_log(&self, api: &str) -> impl Iterator<Item = &KeyFile> {
+        let is_of_log = move |file: &&KeyFile| file.api.name == api;
+        self.files.iter().filter(is_of_log)
     }
 
-    /// Reads the keys of a log that exists. Creates none, because a log without its key must not
-    /// continue under another.
-    pub(crate) fn read(&self, tree: &TreeRow) -> Outcome<Keys> {
-        let rng = SystemRandom::new();
-        let first = match key_file::read(self.log(), KeyAlgorithm::EcdsaP256, &rng) {
-            Ok(key) => Some(key),
-            Err(KeyFileError::Missing(_)) => None,
-            Err(error) => return Err(failure(error)),
-        };
-        let in_log_file = first.as_ref().map(|key| key.verifying_key().log_id());
-        let ring = KeyRing::new(first).with_folder(self.folder.clone(), &rng);
-        if in_log_file.is_none() {
-            self.check_held(tree, &ring)?;
+    /// Returns a key file of one of the logs that exists although no setting names it. A named file
+    /// is meant to be used; a file that is merely there may belong to a ledger that was lost.
+    pub(crate) fn unnamed(&self, apis: &[&'static Api]) -> Option<&KeyFile> {
+        let mut files = apis.iter().flat_map(|api| self.of_log(api.name));
+        files.find(|file| file.named == Named::ByDefault && file.path.exists())
+    }
+
+    /// Reads the keys of logs that exist, given by their active trees. Creates none, because a log
+    /// without its key must not continue under another.
+    pub(crate) fn read(&self, trees: &[TreeRow]) -> Outcome<Keys> {
+        let keys = self.read_found(trees)?;
+        for tree in trees {
+            self.check_held(tree, &keys)?;
         }
-        Ok(Keys {
-            ring,
-            ed25519: self.read_ed25519()?,
-            origin: KeyOrigin::Found,
-            in_log_file,
+        Ok(keys)
+    }
+
+    /// Reads the keys of logs whose files exist.
+    pub(crate) fn read_found(&self, trees: &[TreeRow]) -> Outcome<Keys> {
+        let rng = SystemRandom::new();
+        let mut found = Vec::new();
+        for file in trees.iter().flat_map(|tree| self.of_log(&tree.api)) {
+            let allowed = allowed(file.api, file.role);
+            match key_file::read(&file.path, allowed, &rng) {
+                Ok(key) => found.push((file, key)),
+                Err(KeyFileError::Missing(_)) => {}
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        Ok(self.keys(found, Vec::new()))
+    }
+
+    /// Creates the keys of new logs. Key files that exist are used as they are.
+    pub(crate) fn create(&self, apis: &[&'static Api]) -> Outcome<(Keys, Vec<NewLog>)> {
+        let rng = SystemRandom::new();
+        let (mut found, mut created) = (Vec::<(&KeyFile, SigningKey)>::new(), Vec::new());
+        for file in apis.iter().flat_map(|api| self.of_log(api.name)) {
+            if let (Named::ByDefault, Some(folder)) = (file.named, file.path.parent()) {
+                data_folder::create(folder)?;
+            }
+            let key = key_file::read_or_make(&file.path, &file.algorithms, &rng);
+            let (key, origin) = key.map_err(failure)?;
+            let is_same = |other: &SigningKey| other.verifying_key() == key.verifying_key();
+            if let Some((other, _)) = found.iter().find(|(_, other)| is_same(other)) {
+                return Err(file.shared(other));
+            }
+            if origin == KeyOrigin::Made {
+                created.push(file.path.clone());
+            }
+            found.push((file, key));
+        }
+        let new_logs = apis.iter().filter_map(|api| self.new_log(api, &found));
+        let new_logs = new_logs.collect();
+        Ok((self.keys(found, created), new_logs))
+    }
+
+    /// Describes a new log with the public halves of its keys.
+    fn new_log(&self, api: &'static Api, found: &[(&KeyFile, SigningKey)]) -> Option<NewLog> {
+        let key = |role: KeyRole| {
+            let is_meant = |file: &KeyFile| file.api == api && file.role == role;
+            let (_, key) = found.iter().find(|(file, _)| is_meant(file))?;
+            Some(key.verifying_key().clone())
+        };
+        Some(NewLog {
+            api,
+            origin: self.v2_name.clone().filter(|_| api == &V2),
+            log_key: key(KeyRole::Log)?,
+            checkpoint_key: key(KeyRole::Checkpoint),
         })
     }
 
-    /// Creates the keys of a new log, and returns them with the public log key. Key files that
-    /// exist are used as they are.
-    pub(crate) fn create(&self) -> Outcome<(Keys, VerifyingKey)> {
-        let rng = SystemRandom::new();
-        if let LogKeyFile::Default(path) = &self.log
-            && let Some(folder) = path.parent()
-        {
-            data_folder::create(folder)?;
+    fn keys(&self, found: Vec<(&KeyFile, SigningKey)>, created: Vec<PathBuf>) -> Keys {
+        let place = |(file, key): &(&KeyFile, SigningKey)| {
+            (key.verifying_key().clone(), file.path.clone())
+        };
+        let places = KeyPlaces {
+            in_files: found.iter().map(place).collect(),
+            folder: self.folder.clone(),
+        };
+        let ring = KeyRing::new(found.into_iter().map(|(_, key)| key));
+        Keys {
+            ring: ring.with_folder(self.folder.clone(), &SystemRandom::new()),
+            places,
+            created,
         }
-        let created = key_file::read_or_make(self.log(), KeyAlgorithm::EcdsaP256, &rng);
-        let (key, origin) = created.map_err(failure)?;
-        let ed25519 = match &self.ed25519 {
-            Some(path) => {
-                let created = key_file::read_or_make(path, KeyAlgorithm::Ed25519, &rng);
-                let (ed25519, _) = created.map_err(failure)?;
-                Some(ed25519)
+    }
+
+    /// Refuses to go on without the keys of an active tree.
+    pub(crate) fn check_held(&self, tree: &TreeRow, keys: &Keys) -> Outcome<()> {
+        for stored in &tree.keys {
+            if keys.ring.find(&tlog::sha256(&stored.spki)).is_some() {
+                continue;
             }
-            None => None,
-        };
-        let log_key = key.verifying_key().clone();
-        let keys = Keys {
-            ring: KeyRing::new([key]).with_folder(self.folder.clone(), &rng),
-            ed25519,
-            origin,
-            in_log_file: Some(log_key.log_id()),
-        };
-        Ok((keys, log_key))
-    }
-
-    /// Reads the Ed25519 key, if the log is to have one. Whether it is the tree's key is checked
-    /// when the log is opened.
-    pub(crate) fn read_ed25519(&self) -> Outcome<Option<SigningKey>> {
-        let Some(path) = &self.ed25519 else {
-            return Ok(None);
-        };
-        let key = key_file::read(path, KeyAlgorithm::Ed25519, &SystemRandom::new());
-        key.map(Some).map_err(failure)
-    }
-
-    /// Returns the log key of a tree, if one of the files holds it.
-    pub(crate) fn key_of(&self, tree: &TreeRow) -> Option<SigningKey> {
-        let rng = SystemRandom::new();
-        let mut paths = key_files(&self.folder);
-        paths.push(self.log().to_owned());
-        let keys = paths
-            .iter()
-            .filter_map(|path| key_file::read(path, KeyAlgorithm::EcdsaP256, &rng).ok());
-        let mut keys = keys.filter(|key| is_key_of(tree, key.verifying_key()));
-        keys.next()
-    }
-
-    /// Refuses to start without the log key of the tree.
-    fn check_held(&self, tree: &TreeRow, ring: &KeyRing) -> Outcome<()> {
-        let Some(log_id) = log_id(tree) else {
-            return Ok(());
-        };
-        if ring.find(&log_id).is_some() {
-            return Ok(());
+            let file = self.of_log(&tree.api).find(|file| file.role == stored.role);
+            if let Some(file) = file {
+                return Err(file.lacks_key(tree, keys));
+            }
         }
-        Err(Failure::new(
+        Ok(())
+    }
+}
+
+impl KeyFile {
+    /// Returns the failure of a start that does not find the key of a tree in this file.
+    fn lacks_key(&self, tree: &TreeRow, keys: &Keys) -> Failure {
+        let Self {
+            role, flag, path, ..
+        } = self;
+        let is_there = keys.places.in_files.iter().any(|(_, place)| place == path);
+        let (state, remedy) = match is_there {
+            true => ("holds another key", "put the key of the log in its place"),
+            false => ("does not exist", "restore that file from its copy"),
+        };
+        let log_id = log_id(tree).map(|log_id| format!(", log ID {log_id}"));
+        Failure::new(
             FailureKind::Key,
             format_args!(
-                "the log {:?} (tree {}) needs its key, log ID {log_id}, and {} does not exist; \
-                 restore that file from its copy, or name its place with --key",
+                "the {} log of {:?} (tree {}{}) needs its {role} key, and {} {state}; {remedy}, or \
+                 name its place with {flag}",
+                self.api,
                 tree.name,
                 tree.tree_id,
-                self.log().display()
+                log_id.unwrap_or_default(),
+                path.display()
             ),
-        ))
+        )
+    }
+
+    /// Returns the refusal of a key that two files hold.
+    fn shared(&self, other: &Self) -> Failure {
+        Failure::new(
+            FailureKind::Key,
+            format_args!(
+                "{} and {} hold the same key: each key of a ledger signs for one purpose alone; \
+                 name another file with {}",
+                other.path.display(),
+                self.path.display(),
+                self.flag
+            ),
+        )
+    }
+}
+
+impl KeyPlaces {
+    /// Returns what the banner shows of a log.
+    pub(crate) fn facts(&self, tree: Arc<Tree>) -> LogFacts {
+        LogFacts {
+            log_key: self.of(&tree.log_key).to_owned(),
+            checkpoint_key: self.of(&tree.checkpoint_key).to_owned(),
+            tree,
+        }
+    }
+
+    /// Returns the keys that the files hold.
+    pub(crate) fn in_files(&self) -> &[(VerifyingKey, PathBuf)] {
+        &self.in_files
+    }
+
+    /// Returns the file of a key, or the folder of further keys, where each rotation puts one.
+    fn of(&self, key: &VerifyingKey) -> &Path {
+        let mut in_files = self.in_files.iter();
+        let found = in_files.find(|(held, _)| held == key);
+        found.map_or(&self.folder, |(_, path)| path)
+    }
+}
+
+/// Returns the algorithms that a key of this role may have.
+fn allowed(api: &'static Api, role: KeyRole) -> &'static [KeyAlgorithm] {
+    match role {
+        KeyRole::Log => api.log_key,
+        KeyRole::Checkpoint => &[KeyAlgorithm::Ed25519],
+    }
+}
+
+/// Returns the algorithms of a new key, by the settings where they say.
+fn algorithms(config: &Config, api: &'static Api, role: KeyRole) -> Vec<KeyAlgorithm> {
+    match config.v2_key_algorithm {
+        Some(algorithm) if api == &V2 => vec![algorithm.into()],
+        _ => allowed(api, role).to_vec(),
     }
 }
 
@@ -191,8 +295,8 @@ pub(crate) fn is_key_of(tree: &TreeRow, key: &VerifyingKey) -> bool {
 /// Returns the log ID of a stored tree. A damaged tree may lack it, which
 /// [`ledger::Ledger::open`] reports.
 pub(crate) fn log_id(tree: &TreeRow) -> Option<Hash> {
-    let key = tree.keys.iter().find(|key| key.role == KeyRole::Log)?;
-    Some(tlog::sha256(&key.spki))
+    let api = Api::by_name(&tree.api)?;
+    Some(Tree::of(tree, api).ok()?.log_id)
 }
 
 fn absolute(path: &Path) -> Outcome<PathBuf> {

@@ -4,13 +4,13 @@
 use std::panic;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, ConfigCommand, Trust};
+use crate::cli::{Cli, Command, ConfigCommand, LogCommand, Trust};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod banner;
 mod cli;
 mod config;
-mod create_log;
+mod create_ledger;
 mod data_folder;
 mod database;
 mod database_url;
@@ -19,11 +19,12 @@ mod fsck;
 mod init;
 mod key_files;
 mod listen;
+mod log_add;
 mod log_lines;
 mod logging;
 mod migrate;
 mod notify;
-mod open_log;
+mod open_ledger;
 mod rotate;
 mod serve;
 mod stop;
@@ -56,6 +57,7 @@ fn run(cli: Cli) -> Outcome<()> {
     match command {
         Command::Serve => serve::run(&given.config()?),
         Command::Init => init::run(&given.config()?),
+        Command::Log(LogCommand::Add(flags)) => log_add::run(&given.config()?, flags.api),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Fsck => fsck::run(&given.config()?),

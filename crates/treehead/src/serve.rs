@@ -1,4 +1,4 @@
-//! `treehead serve`: opens the log, or creates it if there is none, and serves it until a signal.
+//! `treehead serve`: opens the ledger, or creates it if there is none, and serves it until a signal.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use host::PublicUrl;
 use host::ServeError;
-use ledger::Fatal;
+use ledger::{Api, Fatal};
 use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
 use server::trust::TrustSettings;
@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::key_files::KeyFiles;
-use crate::open_log::{self, Log};
+use crate::open_ledger::{self, Opened};
 use crate::{log_lines, logging, notify, runtime, stop, version};
 
 /// Serves until SIGTERM or SIGINT; then finishes what was accepted.
@@ -35,29 +35,34 @@ pub(crate) fn run(config: &Config) -> Outcome<()> {
 
 async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Outcome<()> {
     let stop = stop::on_signal()?;
-    // Before the log is created, so that a wrong file or a port that is taken leaves nothing
+    // Before the ledger is created, so that a wrong file or a port that is taken leaves nothing
     // behind.
     let others = config.others()?;
     let api = config.listen.bind("listen").await?;
     let metrics = config.metrics_listen.bind("metrics-listen").await?;
     let registry = Registry::new();
     log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
-    let log = open_log::open_or_create(config, database, key_files, registry.clone()).await?;
+    let opened = open_ledger::open_or_create(config, database, key_files, registry.clone());
+    let opened = opened.await?;
     let mut settings = server_settings(config, registry)?;
-    settings.trust = config.trust(others, &log.ledger.tree().name, bound(&api)?.port())?;
+    settings.trust = config.trust(others, opened.ledger.name(), bound(&api)?.port())?;
     let listening = Listening {
         api: bound(&api)?,
         metrics: bound(&metrics)?,
     };
-    banner::show(banner_of(&log, database, &listening, &settings.trust))?;
-    tracing::info!(name = log.ledger.tree().name, size = log.ledger.head().size.0, %database, "serving");
+    banner::show(banner_of(&opened, database, &listening, &settings.trust))?;
+    for log in opened.ledger.logs() {
+        let (api, tree, size) = (log.api(), log.tree().id, log.head().size.0);
+        tracing::info!(log = %api, %tree, size, "open");
+    }
+    tracing::info!(name = opened.ledger.name(), %database, "serving");
     if config.read_only {
         tracing::info!("read-only: every write is refused");
     } else {
         warn_of_open_api(bound(&api)?);
     }
     notify::ready();
-    let (ledger, fatal) = (log.ledger.clone(), OnceLock::new());
+    let (ledger, fatal) = (opened.ledger.clone(), OnceLock::new());
     let ends = async {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -65,7 +70,7 @@ async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Ou
         }
     };
     // Stops the ledger too, between the last answer and the last scrape.
-    let served = server::serve(api, metrics, log.ledger, settings, ends).await;
+    let served = server::serve(api, metrics, opened.ledger, settings, ends).await;
     match fatal.get() {
         Some(fatal) => Err(fatal_failure(key_files.folder(), fatal)),
         None => served.map_err(|error| serve_failure(&error)),
@@ -81,7 +86,7 @@ pub(crate) fn serve_failure(error: &ServeError) -> Failure {
     Failure::new(kind, format_args!("serving: {error}"))
 }
 
-/// Maps the end of the log to the exit code of the process.
+/// Maps the end of the ledger to the exit code of the process.
 fn fatal_failure(key_folder: &Path, fatal: &Fatal) -> Failure {
     match fatal {
         Fatal::LacksKey(reason) => Failure::new(
@@ -98,7 +103,7 @@ fn fatal_failure(key_folder: &Path, fatal: &Fatal) -> Failure {
 fn warn_of_open_api(api: SocketAddr) {
     if !api.ip().is_loopback() {
         tracing::warn!(
-            "everyone who can reach {api} may write to this log, and no entry can be removed: let only a proxy that decides \
+            "everyone who can reach {api} may write to these logs, and no entry can be removed: let only a proxy that decides \
              who may write reach it (deploy/README.md), or listen on 127.0.0.1"
         );
     }
@@ -117,28 +122,27 @@ struct Listening {
 }
 
 fn banner_of(
-    log: &Log,
+    opened: &Opened,
     database: &Database,
     listening: &Listening,
     trust: &TrustSettings,
 ) -> String {
-    let tree = log.ledger.tree();
+    let logs = opened.ledger.logs();
     let facts = Facts {
-        name: &tree.name,
-        tree_id: tree.id,
-        key: &log.key,
-        key_path: &log.key_path,
+        name: opened.ledger.name(),
         database,
-        history: log.history,
+        history: opened.history,
+        logs: logs.iter().map(|log| opened.places.facts(log.tree())).collect(),
     };
     let addresses = banner::listening(listening.api, listening.metrics);
     let text = format!("{facts}\n{addresses}");
-    if log.history == History::Known {
+    if opened.history == History::Known {
         return text;
     }
     let public_url = trust.public_url.clone();
-    let public_url = public_url.unwrap_or_else(|| PublicUrl::https(&tree.name));
-    let examples = banner::examples(listening.api, &public_url);
+    let public_url = public_url.unwrap_or_else(|| PublicUrl::https(opened.ledger.name()));
+    let apis: Vec<&Api> = logs.iter().map(|log| log.api()).collect();
+    let examples = banner::examples(listening.api, &public_url, &apis);
     format!("{text}\n\n{examples}")
 }
 

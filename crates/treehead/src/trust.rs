@@ -1,5 +1,5 @@
-//! `treehead trust export`: what clients have to trust, as files. Changes nothing in the log, needs
-//! no key, and may run beside `serve`.
+//! `treehead trust export`: what clients have to trust, as files. Changes nothing in the ledger,
+//! needs no key, and may run beside `serve`.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use server::trust::{Document, Others, TrustMaterial};
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
-use crate::{banner, logging, runtime};
+use crate::{banner, logging, open_ledger, runtime};
 
 /// Writes every document into `folder`, over older ones, and names them on stdout.
 pub(crate) fn export(config: &Config, folder: &Path) -> Outcome<()> {
@@ -20,7 +20,10 @@ pub(crate) fn export(config: &Config, folder: &Path) -> Outcome<()> {
     fs::create_dir_all(folder).explain(FailureKind::Other, folder.display())?;
     for document in Document::ALL {
         let path = folder.join(document.file_name());
-        fs::write(&path, material.text(document)).explain(FailureKind::Other, path.display())?;
+        let Some(text) = material.text(document) else {
+            continue;
+        };
+        fs::write(&path, text).explain(FailureKind::Other, path.display())?;
         banner::print(path.display())?;
     }
     Ok(())
@@ -28,11 +31,11 @@ pub(crate) fn export(config: &Config, folder: &Path) -> Outcome<()> {
 
 async fn material(config: &Config, database: &Database, others: Others) -> Outcome<TrustMaterial> {
     let store = database.open_existing().await?;
-    let none = || Failure::new(FailureKind::Log, format_args!("{database} holds no log"));
-    let active = ledger::find_log(store.as_ref(), config.name.as_deref()).await;
-    let active = active
-        .map_err(|error| Failure::new(FailureKind::Log, format_args!("{database}: {error}")))?;
-    let name = active.ok_or_else(none)?.name;
+    let none = || Failure::new(FailureKind::Log, format_args!("{database} holds no ledger"));
+    let active = ledger::find_ledger(store.as_ref(), config.name.as_deref()).await;
+    let active = active.map_err(|error| open_ledger::failure(database, &error))?;
+    let active = active.as_ref().and_then(|trees| trees.first());
+    let name = active.ok_or_else(none)?.name.clone();
     let mut trees = store
         .trees()
         .await

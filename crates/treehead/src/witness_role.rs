@@ -51,7 +51,7 @@ impl Identity {
         })?;
         let key = key_file::read(
             &folder.join(KEY_NAME),
-            KeyAlgorithm::Ed25519,
+            &[KeyAlgorithm::Ed25519],
             &SystemRandom::new(),
         )
         .map_err(key_failure)?;
@@ -81,7 +81,7 @@ fn init(flags: &WitnessInit) -> Outcome<()> {
     }
     let (key, _) = key_file::read_or_make(
         &folder.join(KEY_NAME),
-        KeyAlgorithm::Ed25519,
+        &[KeyAlgorithm::Ed25519],
         &SystemRandom::new(),
     )
     .map_err(key_failure)?;

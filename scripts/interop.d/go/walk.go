@@ -19,24 +19,23 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// walk reads a log's tiles while clients write to it, with two libraries that know nothing of each other: x/mod's tlog checks
-// each checkpoint against the one before and authenticates the tiles, transparency-dev's compact ranges recompute the root of
-// every size that any answer or checkpoint showed. Entry bundles must hash to the leaves. Full tiles and bundles must never
-// change, and partial tiles of published sizes must stay readable.
+// walk reads the tiles of a ledger's logs while clients write to them, with two libraries that know nothing of each other:
+// x/mod's tlog checks each checkpoint against the one before and authenticates the tiles, transparency-dev's compact ranges
+// recompute the root of every size that any answer or checkpoint showed. Entry bundles must hash to the leaves. Full tiles and
+// bundles must never change, and partial tiles of published sizes must stay readable.
 func walk(args []string) error {
 	flags := flag.NewFlagSet("walk", flag.ExitOnError)
-	url := flags.String("url", "", "the log")
-	vkey := flags.String("vkey", "", "file with the vkey of its checkpoints in the first line")
+	url := flags.String("url", "", "the server")
+	vkeys := flags.String("vkeys", "", "file with the vkey of the checkpoints of each log in a line")
 	clients := flags.Int("clients", 32, "clients that write at once")
 	each := flags.Int("each", 60, "entries of each client")
 	_ = flags.Parse(args)
-	verifier, err := readVkey(*vkey)
+	ofV1, ofV2 := newHeads(), newHeads()
+	walkers, err := newWalkers(*url, *vkeys, ofV1, ofV2)
 	if err != nil {
 		return err
 	}
-	heads := newHeads()
-	writers := startWriters(*url, *clients, *each, heads)
-	w := &walker{tiles: newTiles(*url), verifier: verifier, heads: heads, leaves: nil}
+	writers := startWriters(*url, *clients, *each, ofV1, ofV2)
 	begin, rounds := time.Now(), 0
 	for running := true; running; rounds++ {
 		select {
@@ -48,18 +47,19 @@ func walk(args []string) error {
 		default:
 		}
 		// After the writers ended, once more: all of theirs must be there.
-		if err := w.follow(); err != nil {
-			return err
+		for _, w := range walkers {
+			if err := w.follow(); err != nil {
+				return fmt.Errorf("%s: %w", w.verifier.Name(), err)
+			}
 		}
 	}
-	if err := w.recompute(); err != nil {
-		return err
+	for _, w := range walkers {
+		if err := errors.Join(w.recompute(), w.again()); err != nil {
+			return fmt.Errorf("%s: %w", w.verifier.Name(), err)
+		}
+		fmt.Printf("%s: %d entries by %d clients in %.1f s; %d checkpoints walked, %d published roots recomputed, %d full tiles and bundles unchanged, %d partial tiles read again\n",
+			w.verifier.Name(), len(w.leaves), *clients, time.Since(begin).Seconds(), rounds, len(w.heads.roots), len(w.tiles.full), w.partials)
 	}
-	if err := w.again(); err != nil {
-		return err
-	}
-	fmt.Printf("%d entries by %d clients in %.1f s; %d checkpoints walked, %d published roots recomputed, %d full tiles and bundles unchanged, %d partial tiles read again\n",
-		len(w.leaves), *clients, time.Since(begin).Seconds(), rounds, len(heads.roots), len(w.tiles.full), w.partials)
 	return nil
 }
 
@@ -72,13 +72,28 @@ type walker struct {
 	partials int
 }
 
-func readVkey(path string) (note.Verifier, error) {
-	text, err := os.ReadFile(path)
+// newWalkers makes a walker for each vkey. The name of a key of v1 has the path below which its tree is read.
+func newWalkers(url, vkeys string, ofV1, ofV2 *heads) ([]*walker, error) {
+	text, err := os.ReadFile(vkeys)
 	if err != nil {
 		return nil, err
 	}
-	line, _, _ := strings.Cut(string(text), "\n")
-	return fnote.NewECDSAVerifier(line)
+	var walkers []*walker
+	for line := range strings.Lines(string(text)) {
+		verifier, err := fnote.NewVerifier(strings.TrimSpace(line))
+		if err != nil {
+			return nil, err
+		}
+		w := &walker{tiles: newTiles(url), verifier: verifier, heads: ofV2}
+		if _, path, isV1 := strings.Cut(verifier.Name(), "/"); isV1 {
+			w.tiles, w.heads = newTiles(url+"/"+path), ofV1
+		}
+		walkers = append(walkers, w)
+	}
+	if len(walkers) != 2 {
+		return nil, fmt.Errorf("%d logs, not 2", len(walkers))
+	}
+	return walkers, nil
 }
 
 // follow reads the newest checkpoint and everything up to it.

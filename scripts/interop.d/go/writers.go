@@ -39,11 +39,11 @@ func (h *heads) add(size uint64, root []byte) error {
 	return nil
 }
 
-// startWriters lets clients write, by both APIs in turn, and gives one result when all are done or the first failed.
-func startWriters(url string, clients, each int, seen *heads) <-chan error {
+// startWriters lets clients write to both logs in turn, and gives one result when all are done or the first failed.
+func startWriters(url string, clients, each int, ofV1, ofV2 *heads) <-chan error {
 	results := make(chan error, clients)
 	for range clients {
-		go func() { results <- write(url, each, seen) }()
+		go func() { results <- write(url, each, ofV1, ofV2) }()
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -58,7 +58,7 @@ func startWriters(url string, clients, each int, seen *heads) <-chan error {
 	return done
 }
 
-func write(url string, entries int, seen *heads) error {
+func write(url string, entries int, ofV1, ofV2 *heads) error {
 	key, err := newKey()
 	if err != nil {
 		return err
@@ -77,9 +77,9 @@ func write(url string, entries int, seen *heads) error {
 			return err
 		}
 		if i%2 == 0 {
-			err = writeV1(client, url, spki, digest[:], signature, seen)
+			err = writeV1(client, url, spki, digest[:], signature, ofV1)
 		} else {
-			err = writeV2(client, url, spki, digest[:], signature, seen)
+			err = writeV2(client, url, spki, digest[:], signature, ofV2)
 		}
 		if err != nil {
 			return err

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use ledger::rotation::{self, RotateError};
 use ledger::store::{FinalCheckpoint, Rotation as _, Store, TreeRow, TreeState};
-use ledger::{AppendError, Appended, Fatal, KeyRing, Ledger, OpenError, Settings, TreeId};
+use ledger::{AppendError, Appended, Fatal, KeyRing, Log, OpenError, Settings, TreeId, V1};
 use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, TreeSize, VerifyingKey};
 
 use super::store::{Fault, SimStore};
-use super::{clients, entry, key, run, seeds};
+use super::support::{OneLog, checkpoint_key, key, open_v1};
+use super::{assert_clean, clients, entry, run, seeds};
 
 /// Rotations of one run.
 const ROTATIONS: usize = 3;
@@ -21,16 +22,17 @@ fn new_keys(number: usize) -> Vec<Vec<u8>> {
         .collect()
 }
 
-async fn open(store: &SimStore, keys: &[Vec<u8>]) -> Ledger {
+async fn open(store: &SimStore, keys: &[Vec<u8>]) -> OneLog {
     try_open(store, keys).await.unwrap()
 }
 
-async fn try_open(store: &SimStore, keys: &[Vec<u8>]) -> Result<Ledger, OpenError> {
+async fn try_open(store: &SimStore, keys: &[Vec<u8>]) -> Result<OneLog, OpenError> {
+    let log_keys = keys.iter().map(|pkcs8| key(pkcs8));
     let settings = Settings {
-        keys: KeyRing::new(keys.iter().map(|pkcs8| key(pkcs8))),
+        keys: KeyRing::new(log_keys.chain([checkpoint_key()])),
         ..super::settings(store, &keys[0])
     };
-    Ledger::open(settings).await
+    open_v1(settings, &keys[0]).await
 }
 
 async fn active(store: &SimStore) -> TreeRow {
@@ -51,12 +53,11 @@ async fn rotate(store: &SimStore, pkcs8: &[u8]) {
         if log_key(&tree) == next {
             return;
         }
-        match rotation::register(store, &tree.name, &next).await {
+        match rotation::register(store, &tree, &next).await {
             Ok(()) => {}
             Err(error) => panic!("{error}"),
         }
-        let origin = format!("{}.{}", tree.tree_id, tree.name);
-        match rotation::freeze(store, &tree, &next, &origin, &SystemRandom::new()).await {
+        match rotation::freeze(store, &tree, &next, None, &SystemRandom::new()).await {
             Ok(_) | Err(RotateError::Open(OpenError::Store(_))) => {}
             Err(error) => panic!("{error}"),
         }
@@ -76,7 +77,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn see_heads(&mut self, ledger: &Ledger) {
+    fn see_heads(&mut self, ledger: &Log) {
         let shards = ledger.shards();
         for head in shards.active_first() {
             let root = *self
@@ -122,13 +123,11 @@ impl Seen {
         let mut places: BTreeMap<Hash, (TreeId, LeafIndex)> = BTreeMap::new();
         for tree in &trees {
             assert_eq!(tree.first_log_index, first_log_index);
-            let report = ledger::fsck::fsck(store, tree, &|_, _| Ok(None), &mut |_| {})
-                .await
-                .unwrap();
-            assert_eq!(report.findings, Vec::<String>::new());
-            first_log_index += report.size.0;
+            assert_clean(store, tree).await;
+            let leaves = leaves(store, tree.tree_id);
+            first_log_index += leaves.len() as u64;
             let mut audit = tlog::Audit::new();
-            for (index, leaf_hash) in (0..).map(LeafIndex).zip(leaves(store, tree.tree_id)) {
+            for (index, leaf_hash) in (0..).map(LeafIndex).zip(leaves) {
                 assert_eq!(
                     places.insert(leaf_hash, (tree.tree_id, index)),
                     None,
@@ -214,7 +213,7 @@ fn rotations_among_writers_never_fork_and_never_lose() {
                 }
                 for server in &servers {
                     seen.see_heads(server);
-                    assert_eq!(server.read_only(), None);
+                    assert_eq!(server.halted(), None);
                 }
                 // One server dies without a word and starts again.
                 let victim = store.with(|state| state.rng.below(3)) as usize;
@@ -350,9 +349,9 @@ fn a_server_without_the_next_key_says_so_and_writes_nothing() {
             .unwrap();
         assert_eq!(servers.len(), 1);
         let wanted = key(&keys[1]).verifying_key().log_id();
-        assert!(!servers[0].log_ids.contains(&wanted));
+        assert!(!servers[0].keys.contains(&wanted));
         rotate(&store, &keys[1]).await;
-        let Fatal::LacksKey(reason) = ledger.fatal().await else {
+        let Fatal::LacksKey(reason) = ledger.whole.fatal().await else {
             panic!()
         };
         assert!(reason.contains(&wanted.to_string()), "{reason}");
@@ -364,7 +363,7 @@ fn a_server_without_the_next_key_says_so_and_writes_nothing() {
 }
 
 #[test]
-fn a_database_that_lost_a_rotation_makes_the_log_read_only() {
+fn a_database_that_lost_a_rotation_makes_the_log_halted() {
     run(1, async |store, _| {
         let keys = new_keys(2);
         let ledger = open(&store, &keys).await;
@@ -388,10 +387,9 @@ fn a_freeze_whose_answer_was_lost_is_looked_up() {
             let ledger = open(&store, &keys).await;
             ledger.append(entry(1)).await.unwrap();
             let (tree, next) = (active(&store).await, key(&keys[1]).verifying_key().clone());
-            rotation::register(&store, &tree.name, &next).await.unwrap();
+            rotation::register(&store, &tree, &next).await.unwrap();
             store.with(|state| state.next_fault = Some(fault));
-            let frozen =
-                rotation::freeze(&store, &tree, &next, "two.example", &SystemRandom::new()).await;
+            let frozen = rotation::freeze(&store, &tree, &next, None, &SystemRandom::new()).await;
             let (opened, last) = frozen.unwrap_or_else(|error| panic!("{fault:?}: {error}"));
             assert_eq!(store.trees().await.unwrap()[1..], [opened], "{fault:?}");
             assert_eq!(
@@ -399,9 +397,46 @@ fn a_freeze_whose_answer_was_lost_is_looked_up() {
                 (TreeSize(1), TreeSize(1)),
                 "{fault:?}"
             );
-            let again =
-                rotation::freeze(&store, &tree, &next, "three.example", &SystemRandom::new()).await;
+            let again = rotation::freeze(&store, &tree, &next, None, &SystemRandom::new()).await;
             assert!(matches!(again, Err(RotateError::Overtaken)), "{fault:?}");
+        });
+    }
+}
+
+/// Whichever comes first, both agree on what happened.
+#[test]
+fn an_abort_that_meets_the_freeze_undoes_it_or_comes_too_late() {
+    for seed in seeds() {
+        run(seed, async |store, _| {
+            let keys = new_keys(2);
+            let ledger = open(&store, &keys).await;
+            let (tree, next) = (active(&store).await, key(&keys[1]).verifying_key().clone());
+            rotation::register(&store, &tree, &next).await.unwrap();
+            let pauses = store.with(|state| state.rng.below(10));
+            let abort = async {
+                for _ in 0..pauses {
+                    tokio::task::yield_now().await;
+                }
+                rotation::unregister(&store, &tree).await
+            };
+            let rng = SystemRandom::new();
+            let freeze = rotation::freeze(&store, &tree, &next, None, &rng);
+            let registered = Some(tlog::sha256(next.spki()));
+            match tokio::join!(freeze, abort) {
+                (Ok(_), Err(RotateError::Frozen)) => {
+                    let kept = rotation::registered(&store, &tree).await.unwrap();
+                    assert_eq!(kept, registered, "that rotation is still to be reported");
+                    assert_ne!(active(&store).await, tree);
+                }
+                (Err(RotateError::Overtaken), Ok(aborted)) => {
+                    assert_eq!(aborted, registered);
+                    assert_eq!(rotation::registered(&store, &tree).await.unwrap(), None);
+                    assert_eq!(rotation::unregister(&store, &tree).await.unwrap(), None);
+                    assert_eq!(active(&store).await, tree);
+                }
+                (freeze, abort) => panic!("seed {seed}: {freeze:?} {abort:?}"),
+            }
+            drop(ledger);
         });
     }
 }
@@ -484,7 +519,7 @@ fn fsck_beside_a_server_that_finishes_a_tree_finds_nothing() {
             state.tables.of_mut(tree.tree_id).timestamps.clear();
         });
         let mut finish = |_| store.with(|state| state.tables = finished.clone());
-        let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut finish)
+        let report = ledger::fsck::fsck(&store, &tree, &V1, &|_, _| Ok(None), &mut finish)
             .await
             .unwrap();
         assert_eq!(report.findings, Vec::<String>::new());

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ledger::store::Attestation;
-use ledger::{AppendError, Appended, Ledger, MAX_QUEUE_WAIT, MAX_ROUND_INDEX_KEYS, NewEntry};
+use ledger::{AppendError, Appended, MAX_QUEUE_WAIT, MAX_ROUND_INDEX_KEYS, NewEntry};
 use ring::rand::SystemRandom;
 use tlog::{LeafIndex, SigningKey};
 use tokio::time::Instant;
 
+use crate::support::open_v1;
 use crate::{entry, open, run, settings};
 
 /// An entry of 1 MiB: 31 fill the queue, 7 a round.
@@ -63,7 +64,7 @@ fn entries_behind_others_wait_outside_a_full_queue() {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let settings = settings(&store, &pkcs8);
         let metrics = settings.metrics.clone();
-        let ledger = Ledger::open(settings).await.unwrap();
+        let ledger = open_v1(settings, &pkcs8).await.unwrap();
         let until = Instant::now() + Duration::from_secs(20);
         let writers = (0..70).map(|n| {
             let ledger = ledger.clone();

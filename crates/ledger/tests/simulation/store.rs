@@ -45,7 +45,8 @@ pub(crate) struct Tables {
     pub(crate) trees: Vec<TreeRow>,
     /// By tree ID.
     pub(crate) rows: BTreeMap<i64, Rows>,
-    pub(crate) next_key: Option<Vec<u8>>,
+    /// By name and API of the log.
+    pub(crate) next_keys: BTreeMap<(String, String), Vec<u8>>,
     pub(crate) servers: BTreeMap<String, ServerRow>,
     pub(crate) last_texts: BTreeMap<i64, FinalCheckpoint>,
     none: Rows,
@@ -73,7 +74,7 @@ impl Rows {
     }
 }
 
-/// The rows of the newest tree, which is the only one unless a test rotates.
+/// The rows of the newest tree, which is the only one unless a test rotates or has several logs.
 impl Deref for Tables {
     type Target = Rows;
 
@@ -100,6 +101,21 @@ impl Tables {
         self.rows.entry(tree.0).or_default()
     }
 
+    fn has_key(&self, spki: &[u8]) -> bool {
+        let mut keys = self.trees.iter().flat_map(|tree| &tree.keys);
+        keys.any(|key| key.spki == spki)
+    }
+
+    /// Removes the registered key of a log if it is this one.
+    fn forget_next_key(&mut self, log: LogName<'_>, spki: &[u8]) -> bool {
+        let log = key_of(log);
+        let is_this = self.next_keys.get(&log).is_some_and(|key| key == spki);
+        if is_this {
+            self.next_keys.remove(&log);
+        }
+        is_this
+    }
+
     fn standing(&self, tree: TreeId) -> Option<Standing> {
         let row = self.trees.iter().find(|row| row.tree_id == tree)?;
         Some(Standing {
@@ -109,11 +125,19 @@ impl Tables {
     }
 }
 
+fn key_of(log: LogName<'_>) -> (String, String) {
+    (log.name.to_owned(), log.api.to_owned())
+}
+
 pub(crate) struct State {
     pub(crate) tables: Tables,
     pub(crate) rng: Rng,
     /// One commit in this many has a fault; 0 for none.
     pub(crate) fault_every: u64,
+    /// The tree whose commits have no faults all the same.
+    pub(crate) spared: Option<TreeId>,
+    /// The tree whose commits wait for ever.
+    pub(crate) stuck: Option<TreeId>,
     /// The fault of the next commit, whatever the seed says.
     pub(crate) next_fault: Option<Fault>,
     pub(crate) poison: Option<Hash>,
@@ -140,6 +164,8 @@ impl SimStore {
             tables: Tables::default(),
             rng: Rng::new(seed),
             fault_every: 0,
+            spared: None,
+            stuck: None,
             next_fault: None,
             poison: None,
             millis: 1_800_000_000_000,
@@ -246,11 +272,11 @@ impl State {
         Ok(Commit::Done)
     }
 
-    fn fault(&mut self) -> Fault {
+    fn fault(&mut self, tree: TreeId) -> Fault {
         if let Some(fault) = self.next_fault.take() {
             return fault;
         }
-        if self.fault_every == 0 || self.rng.below(self.fault_every) > 0 {
+        if self.spared == Some(tree) || self.fault_every == 0 || self.rng.below(self.fault_every) > 0 {
             return Fault::None;
         }
         [
@@ -264,14 +290,15 @@ impl State {
 
 #[async_trait]
 impl Read for SimConnection {
-    async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {
+    async fn standings(&mut self, trees: &[TreeId]) -> StoreResult<Vec<Option<Standing>>> {
         self.store.pause().await;
-        let standing = self.store.with(|state| {
+        let standings = self.store.with(|state| {
             state.asked += 1;
-            state.tables.standing(tree)
+            let standings = trees.iter().map(|tree| state.tables.standing(*tree));
+            standings.collect()
         });
         self.store.pause().await;
-        Ok(standing)
+        Ok(standings)
     }
 
     async fn newest_head(&mut self, tree: TreeId) -> StoreResult<Option<HeadRow>> {
@@ -386,7 +413,7 @@ impl Publisher for SimConnection {
 
     async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool> {
         self.store.pause().await;
-        let outcome = self.store.with(|state| match state.fault() {
+        let outcome = self.store.with(|state| match state.fault(tree) {
             Fault::None => Ok(state.publish(tree, publication)),
             Fault::Refused | Fault::Conflict => Err(StoreError::Unavailable("refused".into())),
             Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
@@ -404,11 +431,14 @@ impl Publisher for SimConnection {
 impl Writer for SimConnection {
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
         self.store.pause().await;
+        if self.store.with(|state| state.stuck == Some(round.tree_id)) {
+            std::future::pending::<()>().await;
+        }
         let snapshot = self
             .store
             .with(|state| state.tables.standing(round.tree_id));
         self.store.pause().await;
-        let outcome = self.store.with(|state| match state.fault() {
+        let outcome = self.store.with(|state| match state.fault(round.tree_id) {
             Fault::None => state.commit(round, snapshot, self.id),
             Fault::Refused => Err(StoreError::Unavailable("refused".into())),
             Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
@@ -461,28 +491,38 @@ impl SimStore {
 
 #[async_trait]
 impl Rotation for SimStore {
-    async fn register_next_key(&self, _name: &str, spki: &[u8]) -> StoreResult<bool> {
+    async fn register_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<bool> {
         Ok(self.with(|state| {
-            let is_used = state
-                .tables
-                .trees
-                .iter()
-                .flat_map(|tree| &tree.keys)
-                .any(|key| key.spki == spki);
+            let is_used = state.tables.has_key(spki);
             if !is_used {
-                state.tables.next_key = Some(spki.to_vec());
+                state.tables.next_keys.insert(key_of(log), spki.to_vec());
             }
             !is_used
         }))
     }
 
-    async fn next_key(&self, _name: &str) -> StoreResult<Option<Vec<u8>>> {
-        Ok(self.with(|state| state.tables.next_key.clone()))
+    async fn next_key(&self, log: LogName<'_>) -> StoreResult<Option<Vec<u8>>> {
+        Ok(self.with(|state| state.tables.next_keys.get(&key_of(log)).cloned()))
     }
 
-    async fn forget_next_key(&self, _name: &str, spki: &[u8]) -> StoreResult<()> {
-        self.with(|state| drop(state.tables.next_key.take_if(|key| key == spki)));
+    async fn forget_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<()> {
+        self.with(|state| state.tables.forget_next_key(log, spki));
         Ok(())
+    }
+
+    async fn withdraw_next_key(
+        &self,
+        tree: TreeId,
+        log: LogName<'_>,
+        spki: &[u8],
+    ) -> StoreResult<bool> {
+        let mut connection = self.connect();
+        connection.begin_exclusive(tree).await?;
+        self.pause().await;
+        Ok(self.with(|state| {
+            let is_used = state.tables.has_key(spki);
+            !is_used && state.tables.forget_next_key(log, spki)
+        }))
     }
 
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
@@ -500,7 +540,7 @@ impl Rotation for SimStore {
         Ok(())
     }
 
-    async fn servers(&self, _name: &str, _age: Duration) -> StoreResult<Vec<ServerRow>> {
+    async fn servers(&self, _: &str, _: Duration) -> StoreResult<Vec<ServerRow>> {
         Ok(self.with(|state| state.tables.servers.values().cloned().collect()))
     }
 
@@ -508,7 +548,7 @@ impl Rotation for SimStore {
         let mut connection = self.connect();
         connection.begin_exclusive(tree).await?;
         self.pause().await;
-        match self.with(State::fault) {
+        match self.with(|state| state.fault(tree)) {
             Fault::None => Ok(self.with(|state| state.freeze(tree, next))),
             Fault::Refused | Fault::Conflict => Err(StoreError::Unavailable("refused".into())),
             Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
@@ -555,13 +595,12 @@ impl Rotation for SimStore {
 
 impl State {
     fn freeze(&mut self, tree: TreeId, next: &TreeRow) -> Freeze {
-        let spki = next.keys.first().map(|key| key.spki.clone());
-        let old = self
-            .tables
-            .trees
-            .iter_mut()
-            .find(|row| row.tree_id == tree && row.state == TreeState::Active);
-        let Some(old) = old.filter(|_| self.tables.next_key == spki) else {
+        let log = (next.name.clone(), next.api.clone());
+        let registered = self.tables.next_keys.get(&log);
+        let is_registered = registered == next.keys.first().map(|key| &key.spki);
+        let mut trees = self.tables.trees.iter_mut();
+        let old = trees.find(|row| row.tree_id == tree && row.state == TreeState::Active);
+        let Some(old) = old.filter(|_| is_registered) else {
             return Freeze::Refused;
         };
         old.state = TreeState::Frozen;
@@ -624,14 +663,17 @@ impl Store for SimStore {
         Ok(self.with(|state| state.tables.trees.clone()))
     }
 
-    async fn create_tree(&self, tree: &TreeRow) -> StoreResult<bool> {
+    async fn create_trees(&self, trees: &[TreeRow]) -> StoreResult<bool> {
         self.pause().await;
         Ok(self.with(|state| {
-            let first = state.tables.trees.is_empty();
-            if first {
-                state.tables.trees.push(tree.clone());
+            let stored = &mut state.tables.trees;
+            let log = |row: &TreeRow| (row.name.clone(), row.api.clone());
+            let is_new = |row: &TreeRow| stored.iter().all(|held| log(held) != log(row));
+            let are_new = trees.iter().all(is_new);
+            if are_new {
+                stored.extend_from_slice(trees);
             }
-            first
+            are_new
         }))
     }
 
@@ -696,11 +738,11 @@ impl Store for SimStore {
         }))
     }
 
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>> {
         self.pause().await;
         Ok(self.with(|state| {
             let rows = &state.tables.of(tree).entries[range.start as usize..range.end as usize];
-            rows.iter().map(|(row, _)| row.body.clone()).collect()
+            rows.iter().map(|(row, _)| Some(row.body.clone())).collect()
         }))
     }
 

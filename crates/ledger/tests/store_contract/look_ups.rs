@@ -1,6 +1,7 @@
 //! Finding entries.
 
-use ledger::store::{Commit, EntryRef};
+use ledger::MAX_BUNDLED_LEAF_BYTES;
+use ledger::store::{Commit, EntryRef, StoreError};
 use tlog::{Hash, LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
@@ -97,7 +98,7 @@ pub(crate) async fn two_trees_do_not_see_each_other(database: &Database) {
     let (one, mut writer) = one_tree(store).await;
     let row = tree(2, "b");
     let other = row.tree_id;
-    assert!(store.create_tree(&row).await.unwrap());
+    assert!(store.create_trees(&[row]).await.unwrap());
     let sent = grow(store, &mut *writer, one, 0, 3).await;
     let hashes: Vec<Hash> = sent.entries.iter().map(|entry| entry.leaf_hash).collect();
     let everybody = ["someone@example.com".to_owned()];
@@ -155,4 +156,25 @@ pub(crate) async fn two_trees_do_not_see_each_other(database: &Database) {
             .len(),
         3
     );
+}
+
+pub(crate) async fn a_leaf_that_no_bundle_holds_is_not_read_for_one(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 3)).await;
+    let limit = MAX_BUNDLED_LEAF_BYTES as usize;
+    entry_of(&mut sent, 0).body = vec![0; limit];
+    entry_of(&mut sent, 1).body = vec![1; limit + 1];
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+    let bodies = store.bodies(tree, 0..3).await.unwrap();
+    assert_eq!(
+        bodies,
+        [
+            Some(vec![0; limit]),
+            None,
+            Some(sent.entries[2].body.clone())
+        ]
+    );
+    let missing = store.bodies(tree, 2..4).await;
+    assert!(matches!(missing, Err(StoreError::Damaged(_))), "{missing:?}");
 }

@@ -318,8 +318,9 @@ async fn an_older_snapshot_finds_its_place_taken_after_a_freeze() {
         .await
         .unwrap();
     let next = rotation::next_tree();
+    let next_key = &next.keys[0].spki;
     store
-        .register_next_key("a", &next.keys[0].spki)
+        .register_next_key(samples::LOG, next_key)
         .await
         .unwrap();
     assert!(matches!(

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use ledger::TreeId;
 use ledger::store::{
-    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, StoreError,
+    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, LogName, ServerRow, Standing, StoreError,
     TreeRow, TreeState,
 };
 use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
-use crate::samples::{SPKI, START, entries, grow, one_tree, round, timestamp, tree};
+use crate::samples::{LOG, SPKI, START, entries, grow, one_tree, round, timestamp, tree};
 
 const NEXT_SPKI: &[u8] = b"der of the next key";
 
@@ -35,15 +35,15 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
         Freeze::Refused,
         "no key is registered"
     );
-    store.register_next_key("a", b"another").await.unwrap();
+    store.register_next_key(LOG, b"another").await.unwrap();
     assert_eq!(
         store.freeze(old, &next_tree()).await.unwrap(),
         Freeze::Refused,
         "another key is registered"
     );
-    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
     assert_eq!(
-        store.next_key("a").await.unwrap().as_deref(),
+        store.next_key(LOG).await.unwrap().as_deref(),
         Some(NEXT_SPKI)
     );
 
@@ -78,14 +78,14 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
         Freeze::Refused,
         "once"
     );
-    store.forget_next_key("a", b"another").await.unwrap();
+    store.forget_next_key(LOG, b"another").await.unwrap();
     assert_eq!(
-        store.next_key("a").await.unwrap().as_deref(),
+        store.next_key(LOG).await.unwrap().as_deref(),
         Some(NEXT_SPKI),
         "not reported yet"
     );
-    store.forget_next_key("a", NEXT_SPKI).await.unwrap();
-    assert_eq!(store.next_key("a").await.unwrap(), None);
+    store.forget_next_key(LOG, NEXT_SPKI).await.unwrap();
+    assert_eq!(store.next_key(LOG).await.unwrap(), None);
 
     (late.tree_id, late.head.prev_size, late.head.size) = (TreeId(2), TreeSize(0), TreeSize(1));
     (late.prev_root, late.log_key_spki) = (EMPTY_ROOT, NEXT_SPKI.to_vec());
@@ -96,9 +96,9 @@ pub(crate) async fn a_freeze_ends_the_tree_and_opens_the_next(database: &Databas
 pub(crate) async fn the_key_of_a_tree_is_not_registered_again(database: &Database) {
     let store = &*database.store;
     let (old, _) = one_tree(store).await;
-    assert!(store.register_next_key("a", NEXT_SPKI).await.unwrap());
+    assert!(store.register_next_key(LOG, NEXT_SPKI).await.unwrap());
     assert!(
-        store.register_next_key("a", NEXT_SPKI).await.unwrap(),
+        store.register_next_key(LOG, NEXT_SPKI).await.unwrap(),
         "begun again"
     );
     assert!(matches!(
@@ -107,12 +107,101 @@ pub(crate) async fn the_key_of_a_tree_is_not_registered_again(database: &Databas
     ));
     for registered in [Some(NEXT_SPKI), None] {
         for used in [NEXT_SPKI, SPKI] {
-            assert!(!store.register_next_key("a", used).await.unwrap());
-            assert_eq!(store.next_key("a").await.unwrap().as_deref(), registered);
+            assert!(!store.register_next_key(LOG, used).await.unwrap());
+            assert_eq!(store.next_key(LOG).await.unwrap().as_deref(), registered);
         }
-        store.forget_next_key("a", NEXT_SPKI).await.unwrap();
+        store.forget_next_key(LOG, NEXT_SPKI).await.unwrap();
     }
-    assert!(store.register_next_key("a", b"another").await.unwrap());
+    assert!(store.register_next_key(LOG, b"another").await.unwrap());
+}
+
+fn other_log() -> TreeRow {
+    TreeRow {
+        api: "v2".to_owned(),
+        ..tree(3, "a")
+    }
+}
+
+pub(crate) async fn each_log_has_a_next_key(database: &Database) {
+    let store = &*database.store;
+    let (old, _) = one_tree(store).await;
+    let (other_api, other_name) = (
+        LogName { api: "v2", ..LOG },
+        LogName { name: "b", ..LOG },
+    );
+    assert!(store.create_trees(&[other_log()]).await.unwrap());
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
+    for (log, key) in [(other_api, b"two"), (other_name, b"sub")] {
+        assert_eq!(store.next_key(log).await.unwrap(), None);
+        store.forget_next_key(log, NEXT_SPKI).await.unwrap();
+        assert!(!store.withdraw_next_key(old, log, NEXT_SPKI).await.unwrap());
+        store.register_next_key(log, key).await.unwrap();
+        assert_eq!(store.next_key(log).await.unwrap().as_deref(), Some(&key[..]));
+    }
+    assert_eq!(
+        store.next_key(LOG).await.unwrap().as_deref(),
+        Some(NEXT_SPKI)
+    );
+}
+
+/// The key of one log opens no tree of the other one, whose rounds go on.
+pub(crate) async fn a_log_is_frozen_alone(database: &Database) {
+    let store = &*database.store;
+    let (old, mut writer) = one_tree(store).await;
+    let other = other_log();
+    assert!(store.create_trees(&[other.clone()]).await.unwrap());
+    grow(store, &mut *writer, other.tree_id, 0, 1).await;
+    let other_name = LogName { api: "v2", ..LOG };
+    store.register_next_key(other_name, NEXT_SPKI).await.unwrap();
+    let refused = store.freeze(old, &next_tree()).await.unwrap();
+    assert_eq!(refused, Freeze::Refused);
+
+    assert!(
+        store
+            .withdraw_next_key(other.tree_id, other_name, NEXT_SPKI)
+            .await
+            .unwrap()
+    );
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
+    assert!(matches!(
+        store.freeze(old, &next_tree()).await,
+        Ok(Freeze::Done(_))
+    ));
+    grow(store, &mut *writer, other.tree_id, 1, 1).await;
+    let trees = store.trees().await.unwrap();
+    let states = trees.iter().map(|tree| (tree.tree_id.0, tree.state));
+    assert_eq!(
+        states.collect::<Vec<_>>(),
+        [
+            (1, TreeState::Frozen),
+            (3, TreeState::Active),
+            (2, TreeState::Active)
+        ]
+    );
+}
+
+/// After the freeze the registered key says that it was not reported yet.
+pub(crate) async fn a_registered_key_is_withdrawn_until_the_freeze(database: &Database) {
+    let store = &*database.store;
+    let (old, _) = one_tree(store).await;
+    assert!(!store.withdraw_next_key(old, LOG, NEXT_SPKI).await.unwrap());
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
+    assert!(!store.withdraw_next_key(old, LOG, b"another").await.unwrap());
+    assert!(store.withdraw_next_key(old, LOG, NEXT_SPKI).await.unwrap());
+    assert_eq!(store.next_key(LOG).await.unwrap(), None);
+    let refused = store.freeze(old, &next_tree()).await.unwrap();
+    assert_eq!(refused, Freeze::Refused);
+
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
+    assert!(matches!(
+        store.freeze(old, &next_tree()).await,
+        Ok(Freeze::Done(_))
+    ));
+    assert!(!store.withdraw_next_key(old, LOG, NEXT_SPKI).await.unwrap());
+    assert_eq!(
+        store.next_key(LOG).await.unwrap().as_deref(),
+        Some(NEXT_SPKI)
+    );
 }
 
 /// A client believes an entry only within the times of its tree.
@@ -122,7 +211,7 @@ pub(crate) async fn a_round_that_came_while_the_freeze_waited_is_within_the_time
     let store = &*database.store;
     let (old, mut writer) = one_tree(store).await;
     let sent = grow(store, &mut *writer, old, 0, 3).await;
-    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
     let earlier = TreeRow {
         created_at: sent.head.time - 5,
         ..next_tree()
@@ -149,7 +238,7 @@ pub(crate) async fn an_empty_tree_is_frozen_too(database: &Database) {
         })
     );
     assert_eq!(store.reader().standing(TreeId(77)).await.unwrap(), None);
-    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
     let last = HeadRow {
         prev_size: TreeSize(0),
         size: TreeSize(0),
@@ -166,9 +255,9 @@ pub(crate) async fn a_freeze_that_fails_changes_nothing(database: &Database) {
     let store = &*database.store;
     let (old, mut writer) = one_tree(store).await;
     grow(store, &mut *writer, old, 0, 1).await;
-    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
     let taken = TreeRow {
-        origin_v2: tree(1, "a").origin_v2,
+        origin: tree(1, "a").origin,
         ..next_tree()
     };
     assert!(matches!(
@@ -189,7 +278,7 @@ pub(crate) async fn servers_show_that_they_live(database: &Database) {
         server_id: id.to_owned(),
         name: "a".to_owned(),
         place: format!("place of {id}"),
-        log_ids: keys.iter().map(|key| sha256(key.as_bytes())).collect(),
+        keys: keys.iter().map(|key| sha256(key.as_bytes())).collect(),
     };
     let (one, two) = (server("1", &["x"]), server("2", &["x", "y"]));
     for row in [
@@ -235,8 +324,10 @@ pub(crate) async fn the_first_last_checkpoints_are_kept(database: &Database) {
     );
     assert_eq!(store.unsigned(old, 1..2).await.unwrap(), []);
     let texts = |text: &str| FinalCheckpoint {
-        checkpoint_v1: text.to_owned(),
-        checkpoint_v2: format!("v2 {text}"),
+        // A log of Rekor v2 has none.
+        rekor_checkpoint: (text != "none").then(|| text.to_owned()),
+        checkpoint: format!("c2sp {text}"),
+        freeze_note: format!("frozen {text}"),
     };
     store.keep_final(old, &texts("early")).await.unwrap();
     assert_eq!(
@@ -244,7 +335,7 @@ pub(crate) async fn the_first_last_checkpoints_are_kept(database: &Database) {
         None,
         "the tree is active"
     );
-    store.register_next_key("a", NEXT_SPKI).await.unwrap();
+    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
     store.freeze(old, &next_tree()).await.unwrap();
     for text in ["first", "second"] {
         store.keep_final(old, &texts(text)).await.unwrap();
@@ -252,5 +343,14 @@ pub(crate) async fn the_first_last_checkpoints_are_kept(database: &Database) {
     assert_eq!(
         store.final_checkpoint(old).await.unwrap(),
         Some(texts("first"))
+    );
+    let mut last = tree(4, "a");
+    last.keys[0].spki = b"another".to_vec();
+    store.register_next_key(LOG, b"another").await.unwrap();
+    store.freeze(TreeId(2), &last).await.unwrap();
+    store.keep_final(TreeId(2), &texts("none")).await.unwrap();
+    assert_eq!(
+        store.final_checkpoint(TreeId(2)).await.unwrap(),
+        Some(texts("none"))
     );
 }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use ledger::store::{
-    Attestation, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, Round, Store, TimestampRow,
-    TreeRow, TreeState, Writer,
+    Attestation, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, LogName, Round, Store,
+    TimestampRow, TreeRow, TreeState, Writer,
 };
-use ledger::{Apis, TreeId};
+use ledger::TreeId;
 use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TileId, TreeSize, sha256};
 
 /// A time that every test starts at, Unix seconds.
@@ -15,15 +15,20 @@ pub(crate) const START: i64 = 1_700_000_000;
 /// The log key that [`tree`] stores.
 pub(crate) const SPKI: &[u8] = b"der of a key";
 
+/// The log of the tree that [`one_tree`] makes.
+pub(crate) const LOG: LogName<'_> = LogName {
+    name: "a",
+    api: "v1",
+};
+
 pub(crate) fn tree(id: i64, name: &str) -> TreeRow {
     TreeRow {
         tree_id: TreeId(id),
         name: name.to_owned(),
-        origin_v1: format!("{name} - {id}"),
-        origin_v2: format!("{name}/{id}"),
+        api: "v1".to_owned(),
+        origin: format!("{name}/{id}"),
         first_log_index: 7,
         max_leaf_bytes: 65_535,
-        apis: Apis::Both,
         state: TreeState::Active,
         created_at: START,
         frozen_at: None,
@@ -33,7 +38,7 @@ pub(crate) fn tree(id: i64, name: &str) -> TreeRow {
                 spki: SPKI.to_vec(),
             },
             KeyRow {
-                role: KeyRole::Cosigner,
+                role: KeyRole::Checkpoint,
                 spki: b"der of another".to_vec(),
             },
         ],
@@ -129,7 +134,7 @@ pub(crate) async fn round(
 /// A tree called `a`, and a writer to it.
 pub(crate) async fn one_tree(store: &dyn Store) -> (TreeId, Box<dyn Writer>) {
     let row = tree(1, "a");
-    assert!(store.create_tree(&row).await.unwrap());
+    assert!(store.create_trees(&[row.clone()]).await.unwrap());
     (row.tree_id, store.writer().await.unwrap())
 }
 

@@ -1,7 +1,8 @@
 //! The documents themselves.
 
 use host::PublicUrl;
-use ledger::store::{KeyRole, MAX_CLOCK_SKEW_MILLIS, TreeRow, TreeState};
+use ledger::store::{MAX_CLOCK_SKEW_MILLIS, StoreError, TreeRow};
+use ledger::{Api, Tree, V1, V2};
 use prost_types::Timestamp;
 use serde::Serialize;
 use sigstore_protobuf_specs::dev::sigstore::common::v1::{
@@ -10,7 +11,7 @@ use sigstore_protobuf_specs::dev::sigstore::common::v1::{
 use sigstore_protobuf_specs::dev::sigstore::trustroot::v1::{
     ClientTrustConfig, Service, SigningConfig, TransparencyLogInstance, TrustedRoot,
 };
-use tlog::{KeyError, NoteError, NoteKey, VerifyingKey};
+use tlog::{KeyAlgorithm, NoteError, NoteKey};
 
 use super::TrustSettings;
 use super::others::any;
@@ -33,9 +34,10 @@ pub enum Document {
     SigningConfig,
     /// Both in one, a Sigstore `ClientTrustConfig`: sigstore-python reads only this.
     TrustConfig,
-    /// C2SP vkeys of v2 checkpoints, one a line, the newest tree first and in it the log key first.
+    /// C2SP vkeys of the checkpoints of all trees, one a line: the log of v2 first, and in a log
+    /// the newest tree first.
     CheckpointVkey,
-    /// PEM of the log keys, newest tree first.
+    /// PEM of the log keys of v1, newest tree first. Absent from a ledger without a log for v1.
     LogPublicKey,
 }
 
@@ -78,22 +80,14 @@ impl Document {
 /// Why the documents cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// No tree accepts entries.
-    #[error("the log has no active tree")]
-    NoActiveTree,
-    /// A stored key.
-    #[error("table tree_key: the log key of tree {tree} cannot be read: {source}")]
-    Key {
-        /// Its tree.
-        tree: ledger::TreeId,
-        /// The fault.
-        source: KeyError,
-    },
-    /// A tree without log key.
-    #[error("table tree_key: tree {0} has no log key")]
-    NoKey(ledger::TreeId),
+    /// No tree.
+    #[error("the ledger has no tree")]
+    NoTree,
+    /// A stored tree.
+    #[error(transparent)]
+    Tree(#[from] StoreError),
     /// A stored origin.
-    #[error("table tree: the v2 origin of tree {tree} is no key name: {source}")]
+    #[error("table tree: the origin of tree {tree} is no key name: {source}")]
     Origin {
         /// Its tree.
         tree: ledger::TreeId,
@@ -102,181 +96,211 @@ pub enum TrustError {
     },
 }
 
-/// All documents of one log.
+/// All documents of one ledger.
 #[derive(Clone, Debug)]
 pub struct TrustMaterial {
     config: ClientTrustConfig,
     vkeys: String,
-    pems: String,
+    pems: Option<String>,
 }
 
-/// A tree with the keys that sign for it, the log key first.
+/// A tree of a Rekor log, with the key of its C2SP checkpoints.
 struct Shard<'a> {
-    tree: &'a TreeRow,
-    keys: Vec<NoteKey>,
+    row: &'a TreeRow,
+    tree: Tree,
+    checkpoint_key: NoteKey,
 }
 
 impl TrustMaterial {
-    /// Makes the documents from the trees of one log, oldest first.
+    /// Makes the documents from the trees of all logs of one ledger, oldest first.
     pub fn new(trees: &[TreeRow], settings: &TrustSettings) -> Result<Self, TrustError> {
-        let active = trees
-            .iter()
-            .rfind(|tree| tree.state == TreeState::Active)
-            .ok_or(TrustError::NoActiveTree)?;
-        let url = settings
-            .public_url
-            .clone()
-            .unwrap_or_else(|| PublicUrl::https(&active.name));
-        let shards = trees
-            .iter()
-            .map(Shard::new)
-            .collect::<Result<Vec<_>, _>>()?;
-        let newest_first = || shards.iter().rev();
+        let shards = trees.iter().filter_map(Shard::new);
+        let shards = shards.collect::<Result<Vec<_>, _>>()?;
+        let newest = shards.last().ok_or(TrustError::NoTree)?;
+        let https = || PublicUrl::https(&newest.tree.name);
+        let url = settings.public_url.clone().unwrap_or_else(https);
+        let (v1, v2) = (of_log(&shards, &V1), of_log(&shards, &V2));
+        let vkeys = v2.iter().rev().chain(v1.iter().rev());
+        let pems = v1.iter().rev().map(|shard| &*shard.tree.public_key_pem);
         Ok(Self {
+            vkeys: vkeys
+                .map(|shard| format!("{}\n", shard.checkpoint_key))
+                .collect(),
+            pems: (!v1.is_empty()).then(|| pems.collect()),
             config: ClientTrustConfig {
                 media_type: TRUST_CONFIG_TYPE.to_owned(),
                 trusted_root: Some(trusted_root(&shards, &url, settings)),
-                signing_config: Some(signing_config(active, &url, settings)),
+                signing_config: Some(signing_config(&v1, &v2, &url, settings)),
             },
-            vkeys: newest_first()
-                .flat_map(|shard| &shard.keys)
-                .map(|key| format!("{key}\n"))
-                .collect(),
-            pems: newest_first()
-                .filter_map(|shard| shard.keys.first())
-                .map(|key| key.key().to_pem())
-                .collect(),
         })
     }
 
-    /// A document as text.
-    pub fn text(&self, document: Document) -> String {
+    /// Returns a document as text, or `None` where the ledger has no log that it is about.
+    pub fn text(&self, document: Document) -> Option<String> {
         match document {
-            Document::TrustedRoot => json(&self.config.trusted_root),
-            Document::SigningConfig => json(&self.config.signing_config),
-            Document::TrustConfig => json(&self.config),
-            Document::CheckpointVkey => self.vkeys.clone(),
+            Document::TrustedRoot => Some(json(&self.config.trusted_root)),
+            Document::SigningConfig => Some(json(&self.config.signing_config)),
+            Document::TrustConfig => Some(json(&self.config)),
+            Document::CheckpointVkey => Some(self.vkeys.clone()),
             Document::LogPublicKey => self.pems.clone(),
         }
     }
 }
 
+/// Returns the trees of the log that takes entries by `api`.
+fn of_log<'s, 'a>(shards: &'s [Shard<'a>], api: &Api) -> Vec<&'s Shard<'a>> {
+    let of_api = shards.iter().filter(|shard| shard.tree.api == api);
+    of_api.collect()
+}
+
 impl<'a> Shard<'a> {
-    fn new(tree: &'a TreeRow) -> Result<Self, TrustError> {
-        let of_role = |role: KeyRole| tree.keys.iter().filter(move |key| key.role == role);
-        let keys = of_role(KeyRole::Log)
-            .chain(of_role(KeyRole::Cosigner))
-            .map(|key| {
-                let key = VerifyingKey::from_spki(&key.spki).map_err(|source| TrustError::Key {
-                    tree: tree.tree_id,
-                    source,
-                })?;
-                NoteKey::new(&tree.origin_v2, key).map_err(|source| TrustError::Origin {
-                    tree: tree.tree_id,
-                    source,
-                })
-            });
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
-        match of_role(KeyRole::Log).next() {
-            Some(_) => Ok(Self { tree, keys }),
-            None => Err(TrustError::NoKey(tree.tree_id)),
+    /// Reads a stored tree. Returns `None` for a tree of another log than Rekor's.
+    fn new(row: &'a TreeRow) -> Option<Result<Self, TrustError>> {
+        let api = Api::by_name(&row.api)?;
+        Some(Self::read(row, api))
+    }
+
+    fn read(row: &'a TreeRow, api: &'static Api) -> Result<Self, TrustError> {
+        let tree = Tree::of(row, api)?;
+        let key = NoteKey::new(&tree.origin, tree.checkpoint_key.clone());
+        let checkpoint_key = key.map_err(|source| TrustError::Origin {
+            tree: tree.id,
+            source,
+        })?;
+        Ok(Self {
+            row,
+            tree,
+            checkpoint_key,
+        })
+    }
+
+    /// Returns the host name that clients know the tree by.
+    ///
+    /// sigstore-go compares the origin of a v2 checkpoint with the host of `baseUrl`. sigstore-js
+    /// uses an instance whose `baseUrl` holds the name of the key that signed the checkpoint; in
+    /// v1 that is the ledger's name, whatever the tree.
+    fn host(&self) -> &str {
+        if self.tree.api == &V1 {
+            &self.tree.name
+        } else {
+            &self.tree.origin
         }
     }
 
-    /// Returns the log under each name that a client may look for.
-    ///
-    /// sigstore-go compares the origin of a v2 checkpoint with the host of `baseUrl`, and uses the
-    /// last of several instances of one log ID. sigstore-js uses any instance whose `baseUrl` holds
-    /// the name of the key that signed the checkpoint; in v1 that is the log's name, whatever the
-    /// tree.
-    fn instances(&self, url: &PublicUrl) -> impl Iterator<Item = TransparencyLogInstance> {
-        let of_v2 = url.with_host(&self.tree.origin_v2);
-        let of_v1 = url.with_host(&self.tree.name);
-        let has_both = of_v2.to_string().contains(&self.tree.name);
-        [(!has_both).then_some(of_v1), Some(of_v2)]
-            .into_iter()
-            .flatten()
-            .filter_map(|url| self.instance(&url))
-    }
-
-    fn instance(&self, base_url: &PublicUrl) -> Option<TransparencyLogInstance> {
-        let key = self.keys.first()?;
-        Some(TransparencyLogInstance {
-            base_url: base_url.to_string(),
+    fn instance(&self, url: &PublicUrl) -> TransparencyLogInstance {
+        let key = &self.tree.log_key;
+        let details = match key.algorithm() {
+            KeyAlgorithm::EcdsaP256 => PublicKeyDetails::PkixEcdsaP256Sha256,
+            KeyAlgorithm::Ed25519 => PublicKeyDetails::PkixEd25519,
+        };
+        TransparencyLogInstance {
+            base_url: url.with_host(self.host()).to_string(),
             hash_algorithm: HashAlgorithm::Sha2256.into(),
             public_key: Some(PublicKey {
-                raw_bytes: Some(key.key().spki().to_vec()),
-                key_details: PublicKeyDetails::PkixEcdsaP256Sha256.into(),
-                valid_for: Some(window(self.tree)),
+                raw_bytes: Some(key.spki().to_vec()),
+                key_details: details.into(),
+                valid_for: Some(self.window()),
             }),
-            // The note key hash of an ECDSA key is SHA-256(SPKI): one ID for v1 and v2.
             log_id: Some(LogId {
-                key_id: key.key_hash().0.to_vec(),
+                key_id: self.tree.log_id.0.to_vec(),
             }),
             // It would say the same, and older clients refuse fields that they do not know.
             checkpoint_key_id: None,
             operator: String::new(),
-        })
+        }
+    }
+
+    /// Returns from when to when the tree accepted entries.
+    fn window(&self) -> TimeRange {
+        let end = self.row.frozen_at.map(|time| time + WINDOW_SLACK_SECONDS);
+        TimeRange {
+            start: Some(at(self.begin())),
+            end: end.map(at),
+        }
+    }
+
+    /// Returns the second from which the tree accepted entries.
+    fn begin(&self) -> i64 {
+        (self.row.created_at - WINDOW_SLACK_SECONDS).max(0)
     }
 }
 
-/// Returns from when to when a tree accepted entries.
-fn window(tree: &TreeRow) -> TimeRange {
-    let at = |seconds: i64| Timestamp { seconds, nanos: 0 };
-    TimeRange {
-        start: Some(at((tree.created_at - WINDOW_SLACK_SECONDS).max(0))),
-        end: tree.frozen_at.map(|time| at(time + WINDOW_SLACK_SECONDS)),
-    }
+fn at(seconds: i64) -> Timestamp {
+    Timestamp { seconds, nanos: 0 }
 }
 
 fn trusted_root(shards: &[Shard<'_>], url: &PublicUrl, settings: &TrustSettings) -> TrustedRoot {
-    let ours: Vec<_> = shards
-        .iter()
-        .flat_map(|shard| shard.instances(url))
-        .collect();
+    let ours: Vec<_> = shards.iter().map(|shard| shard.instance(url)).collect();
     let mut root = settings.others.trusted_root.clone();
     TRUSTED_ROOT_TYPE.clone_into(&mut root.media_type);
-    // A document that this log wrote earlier may be added to again.
+    // A document that this ledger wrote earlier may be added to again.
     root.tlogs
         .retain(|other| ours.iter().all(|log| log.log_id != other.log_id));
     root.tlogs.extend(ours);
-    // The sort is stable, so the v2 instance of a tree stays last.
     root.tlogs.sort_by_key(|log| {
-        log.public_key
-            .as_ref()
-            .and_then(|key| key.valid_for)
-            .and_then(|window| window.start)
-            .map(|start| start.seconds)
+        let window = log.public_key.as_ref().and_then(|key| key.valid_for);
+        window.and_then(|window| window.start).map(|start| start.seconds)
     });
     root
 }
 
-/// Clients choose the highest version that they know (sigstore-js: the first). v2 has no signed
-/// time of its own: without a time-stamp authority a keyless signature in it could never be
-/// verified, so beside v1 it is named only where there is one.
-fn signing_config(active: &TreeRow, url: &PublicUrl, settings: &TrustSettings) -> SigningConfig {
-    let service = |url: &PublicUrl, version| Service {
-        url: url.to_string(),
-        major_api_version: version,
-        valid_for: Some(window(active)),
-        operator: active.name.clone(),
+/// Returns where clients sign, from the trees of the log for v1 and of the log for v2.
+///
+/// Most clients choose the highest version that they know. v2 has no signed time of its own:
+/// without a time-stamp authority a keyless signature in it could never be verified, so beside v1
+/// it is named only where there is one.
+fn signing_config(
+    v1: &[&Shard<'_>],
+    v2: &[&Shard<'_>],
+    url: &PublicUrl,
+    settings: &TrustSettings,
+) -> SigningConfig {
+    // All trees of v1 are reached at one URL, so one service stands for them.
+    let of_v1 = services(v1, 1, |_| url.clone()).pop();
+    let names_v2 = v1.is_empty() || settings.others.has_timestamp_authority();
+    let v2 = if names_v2 { v2 } else { &[] };
+    // Where the ledger has one host name, the log for v2 is read at the public URL. Another log
+    // and each later tree have a host name of their own.
+    let url_of_v2 = |tree: &Tree| match tree.origin == tree.name {
+        true => url.clone(),
+        false => url.with_host(&tree.origin),
     };
-    // The first tree is read under the log's own name. Each later one is read under a host name of
-    // its own.
-    let v2_url = if active.origin_v2 == active.name {
-        url.clone()
-    } else {
-        url.with_host(&active.origin_v2)
-    };
-    let (takes_v1, takes_v2) = (active.apis.takes_v1(), active.apis.takes_v2());
-    let v2 = (takes_v2 && (settings.others.has_timestamp_authority() || !takes_v1))
-        .then(|| service(&v2_url, 2));
-    let v1 = takes_v1.then(|| service(url, 1));
+    // v2 first: sigstore-js takes the first of services that are equally new.
+    let of_v2 = services(v2, 2, url_of_v2);
     let mut config = settings.others.signing_config.clone();
     SIGNING_CONFIG_TYPE.clone_into(&mut config.media_type);
-    config.rekor_tlog_urls = v2.into_iter().chain(v1).collect();
+    config.rekor_tlog_urls = of_v2.into_iter().chain(of_v1).collect();
     config.rekor_tlog_config = Some(any());
     config
+}
+
+/// Returns a service for each tree of a log, oldest first.
+///
+/// sigstore-js signs with the newest service that has not ended, whatever its version. So the
+/// service of the active tree carries the start of the log's first tree, and no rotation moves a
+/// client to another API. Those of frozen trees end when the tree was frozen; rekor-monitor reads
+/// them still, and takes the newest service for the active tree. So each begins a second before
+/// that of the next tree.
+fn services(
+    trees: &[&Shard<'_>],
+    version: u32,
+    url: impl Fn(&Tree) -> PublicUrl,
+) -> Vec<Service> {
+    let first_begin = trees.first().map_or(0, |first| first.begin());
+    let mut services = Vec::with_capacity(trees.len());
+    for (later_trees, shard) in (0..).zip(trees.iter().rev()) {
+        services.push(Service {
+            url: url(&shard.tree).to_string(),
+            major_api_version: version,
+            valid_for: Some(TimeRange {
+                start: Some(at(first_begin - later_trees)),
+                end: shard.row.frozen_at.map(at),
+            }),
+            operator: shard.tree.name.clone(),
+        });
+    }
+    services.reverse();
+    services
 }
 
 /// ProtoJSON, for people too.

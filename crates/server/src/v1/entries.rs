@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::extract::{OriginalUri, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use entry::{ProposedEntry, Refusal};
-use host::{Admitted, Share};
-use http::header::{ALLOW, ETAG, HeaderValue, LOCATION};
+use host::Share;
+use http::header::{ETAG, HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
-use ledger::{AppendError, Appended, Head, InclusionProof, LoggedEntry, ReadError, Shards, TreeId};
+use ledger::{
+    AppendError, Appended, Head, InclusionProof, Log, LoggedEntry, ReadError, Shards, TreeId,
+};
 use tlog::Hash;
 
 use super::entry_id::{EntryId, PATTERN, entry_id};
@@ -20,7 +22,8 @@ use super::wire::{LogEntry, json, json_within};
 use crate::answer::{entry_bytes, room};
 use crate::app::App;
 use crate::attestations::Attestations;
-use crate::failure::{append_failure, invalid_entry};
+use crate::failure::{NoLog, append_failure, invalid_entry};
+use crate::lookup::Found;
 use crate::settings::OnDuplicate;
 use crate::{intake, lookup, query};
 
@@ -30,9 +33,7 @@ const PROPOSED_ENTRY: BodyName = BodyName("proposedEntry");
 /// Why an entry was not accepted.
 #[derive(Debug)]
 pub(crate) enum CreateError {
-    /// This log accepts entries by the other API only.
-    V2Only,
-    /// The body was not received.
+    /// The ledger has no v1 log, or the body was not received.
     Body(ApiError),
     /// It is not an entry that this log accepts.
     Refused(Refusal),
@@ -48,14 +49,6 @@ impl CreateError {
     /// Returns the error, and the location of the entry if it is in the log already.
     pub(crate) fn into_parts(self) -> (ApiError, Option<String>) {
         match self {
-            Self::V2Only => {
-                let message =
-                    "this log takes entries by the Rekor v2 API only, POST /api/v2/log/entries";
-                (
-                    ApiError::handler(StatusCode::METHOD_NOT_ALLOWED, message),
-                    None,
-                )
-            }
             Self::Body(error) => (error, None),
             Self::Refused(refusal) => (refusal_on_create(refusal), None),
             Self::Duplicate { entry_id, location } => {
@@ -76,13 +69,7 @@ impl CreateError {
 impl IntoResponse for CreateError {
     fn into_response(self) -> Response {
         let (error, location) = self.into_parts();
-        let is_not_allowed = error.status() == StatusCode::METHOD_NOT_ALLOWED;
         let mut response = error.into_response();
-        if is_not_allowed {
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET"));
-        }
         if let Some(location) = location {
             set_location(&mut response, &location);
         }
@@ -93,6 +80,30 @@ impl IntoResponse for CreateError {
 impl From<host::Refusal> for CreateError {
     fn from(refusal: host::Refusal) -> Self {
         Self::Body(refusal.into())
+    }
+}
+
+impl From<NoLog> for CreateError {
+    fn from(error: NoLog) -> Self {
+        Self::Body(error.into())
+    }
+}
+
+impl From<Refusal> for CreateError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<AppendError> for CreateError {
+    fn from(error: AppendError) -> Self {
+        Self::Append(error)
+    }
+}
+
+impl From<ReadError> for CreateError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
     }
 }
 
@@ -108,30 +119,21 @@ pub(crate) async fn create(
     OriginalUri(uri): OriginalUri,
     request: Request,
 ) -> Result<Response, CreateError> {
-    let body = read_body(&app, request).await?;
+    let log = app.v1()?;
+    let (head, body) = request.into_parts();
+    let body = app.bodies.read(&head, body).await?;
     if body.bytes().trim_ascii().is_empty() {
         let message = "proposedEntry in body is required";
         return Err(ApiError::validation(Validation::Required, message).into());
     }
-    let checked = app
+    let verify = intake::verification(&app, log);
+    let verified = app
         .verifier
-        .run(body, ProposedEntry::from_json, intake::verification(&app))
-        .await?;
-    let verified = checked.map_err(CreateError::Refused)?;
-    let appended = intake::append(&app, verified)
-        .await
-        .map_err(CreateError::Append)?;
+        .run(body, ProposedEntry::from_json, verify)
+        .await??;
+    let appended = intake::append(&app, log, verified).await?;
     let entry = conflict_or_entry(&app, appended, &uri)?;
-    created(&app, &uri, &entry).await.map_err(CreateError::Read)
-}
-
-/// Reads the body of a request that sends entries, if this log accepts them by this API.
-pub(crate) async fn read_body(app: &App, request: Request) -> Result<Admitted, CreateError> {
-    if !app.ledger.tree().apis.takes_v1() {
-        return Err(CreateError::V2Only);
-    }
-    let (head, body) = request.into_parts();
-    Ok(app.bodies.read(&head, body).await?)
+    Ok(created(log, &uri, &entry).await?)
 }
 
 /// Returns the entry to answer with, and counts it if it is new. The entry's location is below
@@ -163,30 +165,26 @@ pub(crate) fn conflict_or_entry(
 
 /// Returns an entry as it is shown, with its proof in `head`.
 pub(crate) async fn shown(
-    app: &App,
+    log: &Log,
     head: &Arc<Head>,
     entry: &LoggedEntry,
     attestations: Attestations,
 ) -> Result<LogEntry, ReadError> {
-    let proof = app
-        .ledger
+    let proof = log
         .inclusion_proof(head, entry.leaf_index, &entry.leaf_hash)
         .await?;
-    with_proof(app, entry, &proof, attestations)
+    with_proof(log, entry, &proof, attestations)
 }
 
 fn with_proof(
-    app: &App,
+    log: &Log,
     entry: &LoggedEntry,
     proof: &InclusionProof,
     attestations: Attestations,
 ) -> Result<LogEntry, ReadError> {
-    let timestamp = app.ledger.signed_entry_timestamp(entry)?;
+    let timestamp = log.signed_entry_timestamp(entry)?;
     Ok(LogEntry::new(entry, &timestamp, proof, attestations))
 }
-
-/// An entry and the head that it is proved in.
-type Found = (Arc<Head>, LoggedEntry);
 
 /// `GET /api/v1/log/entries?logIndex=`.
 pub(crate) async fn by_index(
@@ -194,9 +192,10 @@ pub(crate) async fn by_index(
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let log_index = parameters::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
-    let room = room(&app, entry_bytes(&app)).await?;
-    let found = lookup::find(&app, |shards| entry_at(&app, shards, log_index)).await?;
-    show(&app, room, found).await
+    let log = app.v1()?;
+    let room = room(&app, entry_bytes(&app, log)).await?;
+    let found = lookup::find(log, |shards| entry_at(log, shards, log_index)).await?;
+    show(&app, log, room, found).await
 }
 
 /// `GET /api/v1/log/entries/{entryUUID}`.
@@ -220,17 +219,16 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
             )
         })?),
     };
-    let room = room(&app, entry_bytes(&app)).await?;
-    let found = lookup::find(&app, |shards| {
-        entry_with_hash(&app, shards, named, id.leaf_hash)
-    })
-    .await?;
-    show(&app, room, found).await
+    let log = app.v1()?;
+    let room = room(&app, entry_bytes(&app, log)).await?;
+    let look = |shards| entry_with_hash(log, shards, named, id.leaf_hash);
+    let found = lookup::find(log, look).await?;
+    show(&app, log, room, found).await
 }
 
-async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {
-    let proof = intake::prove(app, entry).await?;
-    let entry = with_proof(app, entry, &proof, Attestations::NONE)?;
+async fn created(log: &Log, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {
+    let proof = intake::prove(log, entry).await?;
+    let entry = with_proof(log, entry, &proof, Attestations::NONE)?;
     let mut response = json(StatusCode::CREATED, &entry);
     // Clients use it as the key of the answer, so it is without the quotes that a conditional
     // request would need.
@@ -241,17 +239,16 @@ async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, 
     Ok(response)
 }
 
-async fn entry_at(app: &App, shards: Shards, log_index: u64) -> Result<Option<Found>, ReadError> {
-    let Some((head, leaf_index)) = shards.find(log_index) else {
-        return Ok(None);
-    };
-    let entry = app.ledger.entries(head, &[leaf_index]).await?.pop();
-    Ok(entry.map(|entry| (Arc::clone(head), entry)))
+async fn entry_at(log: &Log, shards: Shards, log_index: u64) -> Result<Option<Found>, ReadError> {
+    match shards.find(log_index) {
+        Some((head, leaf_index)) => lookup::entry_at(log, head, leaf_index).await,
+        None => Ok(None),
+    }
 }
 
 /// Looks in the named tree, or else in the active one and then in the others, oldest first.
 async fn entry_with_hash(
-    app: &App,
+    log: &Log,
     shards: Shards,
     named: Option<TreeId>,
     leaf_hash: Hash,
@@ -260,9 +257,9 @@ async fn entry_with_hash(
         .active_first()
         .filter(|head| named.is_none_or(|named| named == head.tree.id))
     {
-        if let Some(found) = app.ledger.find_leaves(head, &[leaf_hash]).await?.first() {
-            let entry = app.ledger.entries(head, &[found.leaf_index]).await?.pop();
-            return Ok(entry.map(|entry| (Arc::clone(head), entry)));
+        let found = lookup::entry_with_hash(log, head, leaf_hash).await?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)
@@ -270,13 +267,18 @@ async fn entry_with_hash(
 
 /// Shows an entry. If the log does not have it, the answer is 404 without a body and without a
 /// content type.
-async fn show(app: &App, room: Share, found: Option<Found>) -> Result<Response, ApiError> {
+async fn show(
+    app: &App,
+    log: &Log,
+    room: Share,
+    found: Option<Found>,
+) -> Result<Response, ApiError> {
     let Some((head, entry)) = found else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     Ok(json_within(
         room,
-        &shown(app, &head, &entry, app.attestations).await?,
+        &shown(log, &head, &entry, app.attestations).await?,
     ))
 }
 

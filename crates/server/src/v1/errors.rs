@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode};
 use ledger::ReadError;
 use serde::{Serialize, Serializer};
 
-use crate::failure::read_failure;
+use crate::failure::{NoLog, read_failure};
 use crate::limits::MAX_MESSAGE_BYTES;
 
 /// Rekor's internal codes of validation failures; the HTTP status is 422.
@@ -210,6 +210,14 @@ impl From<Refusal> for ApiError {
             refused: reason,
             ..error
         }
+    }
+}
+
+/// 501: the ledger has no log of this API.
+impl From<NoLog> for ApiError {
+    fn from(NoLog: NoLog) -> Self {
+        let message = "this ledger has no v1 log: use the Rekor v2 API";
+        Self::handler(StatusCode::NOT_IMPLEMENTED, message)
     }
 }
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use entry::Weight;
 use host::{Reason, Share};
 use http::{HeaderName, HeaderValue, StatusCode};
-use ledger::{Hit, Shards};
+use ledger::{Hit, Log, Shards};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -41,12 +41,13 @@ pub(crate) async fn search(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let log = app.v1()?;
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let search = app.verifier.run(body, Search::parse, Ok).await??;
     // Each answer implies that no other entry matches, so it needs the newest head.
-    let shards = app.ledger.newest_shards().await?;
-    let (hits, room) = search.run(&app, &shards).await?;
+    let shards = log.newest_shards().await?;
+    let (hits, room) = search.run(&app, log, &shards).await?;
     let shown = hits.iter().take(MAX_SEARCH_HITS as usize);
     let shown: Vec<String> = shown
         .map(|hit| entry_id(hit.tree_id, &hit.leaf_hash))
@@ -142,7 +143,12 @@ impl Search {
 
     /// Returns the matching entries, newest first, up to one more than is shown, and room to show
     /// them.
-    async fn run(&self, app: &App, shards: &Shards) -> Result<(Vec<Hit>, Share), ApiError> {
+    async fn run(
+        &self,
+        app: &App,
+        log: &Log,
+        shards: &Shards,
+    ) -> Result<(Vec<Hit>, Share), ApiError> {
         let mut room = search_room(app, ID_ANSWER_BYTES * u64::from(FEW_SEARCH_HITS)).await?;
         let mut hits = Vec::new();
         if self.terms.is_empty() {
@@ -157,7 +163,7 @@ impl Search {
         let mut below = None;
         loop {
             let wanted = u32::try_from(most - hits.len()).unwrap_or(MAX_SEARCH_HITS);
-            let found = app.ledger.search(shards, &search, below, wanted).await?;
+            let found = log.search(shards, &search, below, wanted).await?;
             hits.extend(found.entries);
             below = found.rest;
             if below.is_none() || hits.len() > MAX_SEARCH_HITS as usize {

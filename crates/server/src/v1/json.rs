@@ -19,6 +19,13 @@ pub(crate) struct Members<'a> {
     values: Vec<Option<&'a RawValue>>,
 }
 
+impl Members<'_> {
+    /// Whether none of the known members is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.values.iter().all(Option::is_none)
+    }
+}
+
 /// The first `MOST` items of a list. Further items are read and cost no memory.
 #[derive(Debug)]
 pub(crate) struct FirstItems<T, const MOST: usize> {

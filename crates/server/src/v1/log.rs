@@ -15,12 +15,13 @@ use super::errors::ApiError;
 use super::parameters;
 use super::wire::{ConsistencyProof, LogInfo, json, json_bytes, json_text};
 use crate::app::App;
+use crate::failure::NoLog;
 use crate::lookup;
 
 /// Why a consistency proof is refused.
 #[derive(Debug)]
 pub(crate) enum ProofError {
-    /// A parameter does not bind.
+    /// A parameter does not bind, or the ledger has no v1 log.
     Parameter(ApiError),
     /// `firstSize` is beyond `lastSize`.
     Order { first: u64, last: u64 },
@@ -60,6 +61,12 @@ impl From<ApiError> for ProofError {
     }
 }
 
+impl From<NoLog> for ProofError {
+    fn from(error: NoLog) -> Self {
+        Self::Parameter(error.into())
+    }
+}
+
 impl From<ReadError> for ProofError {
     fn from(error: ReadError) -> Self {
         Self::Read(error)
@@ -69,7 +76,7 @@ impl From<ReadError> for ProofError {
 /// Why the public key is refused.
 #[derive(Debug)]
 pub(crate) enum PublicKeyError {
-    /// A parameter does not bind.
+    /// A parameter does not bind, or the trees cannot be read.
     Parameter(ApiError),
     /// The log has no such tree. The refusal has the type that the client asked for, although it is
     /// JSON.
@@ -91,9 +98,15 @@ impl IntoResponse for PublicKeyError {
     }
 }
 
+impl From<ApiError> for PublicKeyError {
+    fn from(error: ApiError) -> Self {
+        Self::Parameter(error)
+    }
+}
+
 /// `GET /api/v1/log`: the newest head, and the last heads of frozen shards.
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let shards = app.ledger.newest_shards().await?;
+    let shards = app.v1()?.newest_shards().await?;
     let text = app
         .log_info
         .of(&shards, |shards| json_bytes(&LogInfo::new(shards)))?;
@@ -106,13 +119,14 @@ pub(crate) async fn public_key(
     RawQuery(query): RawQuery,
     Extension(answer_type): Extension<AnswerType>,
 ) -> Result<Response, PublicKeyError> {
-    let tree = match parameters::tree_id(query.as_deref()).map_err(PublicKeyError::Parameter)? {
-        None => app.ledger.tree(),
+    let log = app.v1().map_err(ApiError::from)?;
+    let tree = match parameters::tree_id(query.as_deref())? {
+        None => log.tree(),
         Some(asked) => {
             let unknown = || PublicKeyError::UnknownTree(answer_type);
             let tree = asked.parse().map(TreeId).map_err(|_| unknown())?;
-            let found = lookup::find(&app, |shards| head_in(shards, tree)).await;
-            let head = found.map_err(|error: ReadError| PublicKeyError::Parameter(error.into()))?;
+            let found = lookup::find(log, |shards| head_in(shards, tree)).await;
+            let head = found.map_err(|error: ReadError| ApiError::from(error))?;
             head.ok_or_else(unknown)?.tree.clone()
         }
     };
@@ -127,6 +141,7 @@ pub(crate) async fn proof(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ProofError> {
+    let log = app.v1()?;
     let query = query.as_deref();
     let first = parameters::integer(query, "firstSize", 1)?
         .unwrap_or(1)
@@ -137,7 +152,7 @@ pub(crate) async fn proof(
         return Err(ProofError::Order { first, last });
     }
     let tree = match tree {
-        None => app.ledger.tree().id,
+        None => log.tree().id,
         Some(tree) => TreeId(
             tree.parse()
                 .map_err(|_| ProofError::InvalidTree(tree.into_owned()))?,
@@ -145,7 +160,7 @@ pub(crate) async fn proof(
     };
     let is_large_enough =
         |head: &Option<Arc<Head>>| head.as_ref().is_some_and(|head| last <= head.size.0);
-    let head = lookup::until(&app, |shards| head_in(shards, tree), is_large_enough).await?;
+    let head = lookup::until(log, |shards| head_in(shards, tree), is_large_enough).await?;
     let head = head.ok_or(ProofError::UnknownTree(tree.0))?;
     if last > head.size.0 {
         return Err(ProofError::TooLarge {
@@ -153,8 +168,7 @@ pub(crate) async fn proof(
             observable: head.size.0,
         });
     }
-    let hashes = app
-        .ledger
+    let hashes = log
         .consistency_proof(&head, TreeSize(first), TreeSize(last))
         .await?;
     Ok(json(StatusCode::OK, &ConsistencyProof::new(hashes, &head)))

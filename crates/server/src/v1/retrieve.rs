@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use entry::{ProposedEntry, Refusal, UnixSeconds, Weight};
 use http::StatusCode;
-use ledger::{LoggedEntry, ReadError, Shards, TreeId};
+use ledger::{Log, LoggedEntry, ReadError, Shards, TreeId};
 use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
@@ -33,6 +33,7 @@ pub(crate) async fn retrieve(
     State(app): State<Arc<App>>,
     request: http::Request<Body>,
 ) -> Result<Response, ApiError> {
+    let log = app.v1()?;
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let now = app.now();
@@ -45,18 +46,17 @@ pub(crate) async fn retrieve(
     let wanted = query.wanted()?;
     let room = room(
         &app,
-        wanted.most(&app.ledger.shards()) as u64 * entry_bytes(&app),
+        wanted.most(&log.shards()) as u64 * entry_bytes(&app, log),
     )
     .await?;
-    let look =
-        async |shards: Shards| Ok::<_, ApiError>((wanted.find(&app, &shards).await?, shards));
-    let (found, shards) = lookup::until(&app, look, |(found, _)| wanted.is_complete(found)).await?;
+    let look = async |shards: Shards| Ok::<_, ApiError>((wanted.find(log, &shards).await?, shards));
+    let (found, shards) = lookup::until(log, look, |(found, _)| wanted.is_complete(found)).await?;
     let mut answer = Vec::with_capacity(found.len());
     for (_, entry) in &found {
         let Some(head) = shards.of_tree(entry.tree) else {
             continue;
         };
-        answer.push(shown(&app, head, entry, app.attestations).await?);
+        answer.push(shown(log, head, entry, app.attestations).await?);
     }
     Ok(json_within(room, &answer))
 }
@@ -187,7 +187,7 @@ impl Wanted {
     /// several trees have one, that of the active tree is first.
     async fn find(
         &self,
-        app: &App,
+        log: &Log,
         shards: &Shards,
     ) -> Result<Vec<(usize, LoggedEntry)>, ReadError> {
         let mut found = Vec::with_capacity(self.most(shards));
@@ -199,7 +199,7 @@ impl Wanted {
                 .collect();
             let mut places: HashMap<Hash, LeafIndex> = HashMap::new();
             if !hashes.is_empty() {
-                let hits = app.ledger.find_leaves(head, &hashes).await?;
+                let hits = log.find_leaves(head, &hashes).await?;
                 places.extend(hits.iter().map(|hit| (hit.leaf_hash, hit.leaf_index)));
             }
             let index = |place: &Sought| match place {
@@ -222,12 +222,8 @@ impl Wanted {
             }
             let indexes: Vec<LeafIndex> = here.iter().map(|(_, index)| *index).collect();
             // The entries are in this order. An index without an entry is left out.
-            let mut entries = app
-                .ledger
-                .entries(head, &indexes)
-                .await?
-                .into_iter()
-                .peekable();
+            let entries = log.entries(head, &indexes).await?;
+            let mut entries = entries.into_iter().peekable();
             for (number, index) in here {
                 if let Some(entry) = entries.next_if(|entry| entry.leaf_index == index) {
                     found.push((number, entry));

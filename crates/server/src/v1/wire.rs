@@ -100,7 +100,7 @@ impl LogEntry {
             log_index: head.tree.first_log_index + entry.leaf_index.0,
             verification: Verification {
                 inclusion_proof: Proof {
-                    checkpoint: head.checkpoint_v1.clone(),
+                    checkpoint: head.shown_checkpoint().to_owned(),
                     hashes: hashes.clone(),
                     leaf_index: entry.leaf_index.0,
                     root_hash: head.root,
@@ -172,7 +172,7 @@ impl ShardInfo {
     fn new(head: &Head) -> Self {
         Self {
             root_hash: head.root,
-            signed_tree_head: head.checkpoint_v1.clone(),
+            signed_tree_head: head.shown_checkpoint().to_owned(),
             tree_id: head.tree.id.to_string(),
             tree_size: head.size.0,
         }
@@ -205,7 +205,7 @@ pub(crate) fn most_bytes(entry: &LoggedEntry, head: &Head) -> u64 {
     // and with a comma.
     let proof = 67 * u64::from(64 - head.size.0.leading_zeros());
     // A line end is two characters.
-    let checkpoint = 2 * head.checkpoint_v1.len() as u64;
+    let checkpoint = 2 * head.shown_checkpoint().len() as u64;
     let body = entry.body.len().div_ceil(3) as u64 * 4;
     body + proof + checkpoint + FIELDS_BYTES
 }

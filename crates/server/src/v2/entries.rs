@@ -10,9 +10,9 @@ use entry::{ProposedEntry, Refusal};
 use host::{Admitted, JSON, Share};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use ledger::{Appended, Head, InclusionProof, LoggedEntry, ReadError, Shards};
+use ledger::{Appended, InclusionProof, Log, LoggedEntry, ReadError, Shards};
 use serde::Serialize;
-use tlog::{Hash, LeafIndex, TreeSize};
+use tlog::{LeafIndex, TreeSize};
 
 use super::error::Error;
 use super::shard::Shard;
@@ -28,12 +28,13 @@ pub(crate) async fn create(
     shard: Shard,
     request: Request,
 ) -> Result<Response, Error> {
-    if shard.is_frozen(&app) {
+    let log = app.v2()?;
+    if shard.is_frozen(log) {
         return Err(Error::frozen());
     }
     let (head, body) = request.into_parts();
     let body = app.bodies.read(&head, body).await?;
-    let (entry, proof) = accept(&app, body, ProposedEntry::from_v2_json).await?;
+    let (entry, proof) = accept(&app, log, body, ProposedEntry::from_v2_json).await?;
     Ok(json(
         StatusCode::CREATED,
         text(&LogEntry::new(&entry, &proof))?.into(),
@@ -43,27 +44,35 @@ pub(crate) async fn create(
 /// Accepts an entry, over either transport: parses and verifies it, appends it, proves it.
 pub(super) async fn accept(
     app: &App,
+    log: &Log,
     body: Admitted,
     parse: fn(&[u8]) -> Result<ProposedEntry, Refusal>,
 ) -> Result<(LoggedEntry, InclusionProof), Error> {
     let verified = app
         .verifier
-        .run(body, parse, intake::verification(app))
-        .await?
-        .map_err(refused)?;
-    let kind = verified.kind();
-    let entry = match intake::append(app, verified).await? {
+        .run(body, parse, intake::verification(app, log))
+        .await??;
+    let entry = conflict_or_entry(app, intake::append(app, log, verified).await?)?;
+    let proof = intake::prove(log, &entry).await?;
+    Ok((entry, proof))
+}
+
+/// Returns the entry to answer with, and counts it if it is new.
+///
+/// # Errors
+///
+/// The entry was in the log already, and this log answers that with a conflict.
+pub(crate) fn conflict_or_entry(app: &App, appended: Appended) -> Result<LoggedEntry, Error> {
+    match appended {
         Appended::Sequenced(entry) => {
-            app.metrics.new_v2_entry(kind);
-            entry
+            app.metrics.new_v2_entry(&entry.kind);
+            Ok(entry)
         }
         Appended::Duplicate(entry) if app.duplicates.v2 == OnDuplicate::Conflict => {
-            return Err(Error::duplicate(entry.leaf_index.0));
+            Err(Error::duplicate(entry.leaf_index.0))
         }
-        Appended::Duplicate(entry) => entry,
-    };
-    let proof = intake::prove(app, &entry).await?;
-    Ok((entry, proof))
+        Appended::Duplicate(entry) => Ok(entry),
+    }
 }
 
 /// `GET /api/v2/log/entries/{index}`.
@@ -72,32 +81,18 @@ pub(crate) async fn by_index(
     shard: Shard,
     index: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
+    let log = app.v2()?;
     // A text that is not UTF-8 once it is decoded is not a number either.
     let index = index.map(|Path(index)| index).unwrap_or_default();
     let index = LeafIndex(number("index", Some(&index))?);
-    let room = room(&app, entry_bytes(&app)).await?;
-    let found = lookup::find(&app, |shards| entry_at(&app, shard.head_in(&shards), index)).await?;
-    show(&app, room, found).await
-}
-
-/// `GET /api/v2/log/entries?leafHash=`.
-pub(crate) async fn by_leaf_hash(
-    State(app): State<Arc<App>>,
-    shard: Shard,
-    RawQuery(query): RawQuery,
-) -> Result<Response, Error> {
-    let digits = query::last(query.as_deref(), "leafHash")
-        .ok_or_else(|| Error::invalid("leafHash is required"))?;
-    let mut hash = [0; 32];
-    hex::decode_to_slice(digits.as_bytes(), &mut hash)
-        .map_err(|_| Error::invalid("leafHash must be 64 hexadecimal digits"))?;
-    let hash = Hash(hash);
-    let room = room(&app, entry_bytes(&app)).await?;
-    let found = lookup::find(&app, |shards| {
-        entry_with_hash(&app, shard.head_in(&shards), hash)
-    })
-    .await?;
-    show(&app, room, found).await
+    let room = room(&app, entry_bytes(&app, log)).await?;
+    let look = async |shards: Shards| lookup::entry_at(log, &shard.head_in(&shards), index).await;
+    let found = lookup::find(log, look).await?;
+    let (head, entry) = found.ok_or_else(|| Error::not_found("Not Found"))?;
+    let proof = log
+        .inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
+        .await?;
+    shown(room, &LogEntry::new(&entry, &proof))
 }
 
 /// `GET /api/v2/log/proof/consistency?first=&last=`.
@@ -106,21 +101,21 @@ pub(crate) async fn consistency(
     shard: Shard,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Error> {
+    let log = app.v2()?;
     let size = |name| number(name, query::last(query.as_deref(), name).as_deref());
     let (first, last) = (size("first")?, size("last")?);
     if first == 0 || first > last {
         return Err(Error::invalid("first must be at least 1 and at most last"));
     }
     let look = async |shards: Shards| Ok::<_, ReadError>(shard.head_in(&shards));
-    let head = lookup::until(&app, look, |head| last <= head.size.0).await?;
+    let head = lookup::until(log, look, |head| last <= head.size.0).await?;
     if last > head.size.0 {
         return Err(Error::invalid(format!(
             "last must be at most {}, the size of the tree",
             head.size
         )));
     }
-    let hashes = app
-        .ledger
+    let hashes = log
         .consistency_proof(&head, TreeSize(first), TreeSize(last))
         .await?;
     Ok(json(
@@ -129,45 +124,9 @@ pub(crate) async fn consistency(
     ))
 }
 
-/// An entry and the head that it is proved in.
-type Found = (Arc<Head>, LoggedEntry);
-
-async fn entry_at(
-    app: &App,
-    head: Arc<Head>,
-    index: LeafIndex,
-) -> Result<Option<Found>, ReadError> {
-    if index.0 >= head.size.0 {
-        return Ok(None);
-    }
-    let entry = app.ledger.entries(&head, &[index]).await?.pop();
-    Ok(entry.map(|entry| (head, entry)))
-}
-
-async fn entry_with_hash(
-    app: &App,
-    head: Arc<Head>,
-    leaf_hash: Hash,
-) -> Result<Option<Found>, ReadError> {
-    match app
-        .ledger
-        .find_leaves(&head, &[leaf_hash])
-        .await?
-        .first()
-        .map(|found| found.leaf_index)
-    {
-        Some(index) => entry_at(app, head, index).await,
-        None => Ok(None),
-    }
-}
-
-async fn show(app: &App, room: Share, found: Option<Found>) -> Result<Response, Error> {
-    let (head, entry) = found.ok_or_else(|| Error::not_found("Not Found"))?;
-    let proof = app
-        .ledger
-        .inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
-        .await?;
-    let text = text(&LogEntry::new(&entry, &proof))?;
+/// Returns the answer that shows an entry. It keeps its room until it is sent.
+pub(crate) fn shown(room: Share, entry: &LogEntry<'_>) -> Result<Response, Error> {
+    let text = text(entry)?;
     Ok(json(
         StatusCode::OK,
         Bytes::from_owner(Kept::new(text, room)),
@@ -183,13 +142,6 @@ fn number(name: &str, text: Option<&str>) -> Result<u64, Error> {
         .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
     let number = number.and_then(|number| u64::try_from(number).ok());
     number.ok_or_else(|| Error::invalid(format!("{name} must be a decimal number")))
-}
-
-fn refused(refusal: Refusal) -> Error {
-    match refusal {
-        Refusal::Json(reason) => Error::invalid(format!("proto: {reason}")),
-        refusal => Error::invalid(refusal.to_string()),
-    }
 }
 
 fn text(value: &impl Serialize) -> Result<String, Error> {

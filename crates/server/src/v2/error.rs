@@ -6,11 +6,11 @@ use host::{JSON, Outcome, Reason, Refusal};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use ledger::{AppendError, ReadError};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tonic::{Code, Status};
 
 use crate::admission::FOREIGN_PAGE;
-use crate::failure::{append_failure, read_failure};
+use crate::failure::{NoLog, append_failure, read_failure};
 
 /// The header that names an equal entry, in an answer that refuses a duplicate.
 const X_LOG_INDEX: &str = "x-log-index";
@@ -102,11 +102,6 @@ impl Error {
         )
     }
 
-    /// 404: the log was made for the other API.
-    pub(crate) fn v1_only() -> Self {
-        Self::not_found("this log speaks the Rekor v1 API only")
-    }
-
     /// 504.
     pub(crate) fn timeout() -> Self {
         let error = Self::new(
@@ -129,6 +124,21 @@ impl Error {
         )
     }
 
+    /// HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Seconds to wait before the request is repeated.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
+
+    /// Why it was turned away, if that was to keep bounds.
+    pub(crate) fn refused(&self) -> Option<Reason> {
+        self.refused
+    }
+
     /// The answer over gRPC.
     pub(crate) fn into_grpc_response(self) -> Response {
         let (refused, outcome) = (self.refused, Outcome(self.status));
@@ -138,6 +148,35 @@ impl Error {
             response.extensions_mut().insert(reason);
         }
         response
+    }
+}
+
+/// `{"code":…,"message":…,"details":[]}`.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Body {
+            code: self.code as i32,
+            message: &self.message,
+            details: [],
+        }
+        .serialize(serializer)
+    }
+}
+
+/// 404: the ledger has no log of this API.
+impl From<NoLog> for Error {
+    fn from(NoLog: NoLog) -> Self {
+        Self::not_found("this ledger has no v2 log: use the Rekor v1 API")
+    }
+}
+
+/// 400: an entry that the log does not accept.
+impl From<entry::Refusal> for Error {
+    fn from(refusal: entry::Refusal) -> Self {
+        match refusal {
+            entry::Refusal::Json(reason) => Self::invalid(format!("proto: {reason}")),
+            refusal => Self::invalid(refusal.to_string()),
+        }
     }
 }
 
@@ -195,14 +234,9 @@ impl IntoResponse for Error {
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             return (self.status, FROZEN).into_response();
         }
-        let body = Body {
-            code: self.code as i32,
-            message: &self.message,
-            details: [],
-        };
         // Serialising a number and a string cannot fail; an empty body would still carry the
         // status.
-        let body = serde_json::to_string(&body).unwrap_or_default();
+        let body = serde_json::to_string(&self).unwrap_or_default();
         let mut response = (self.status, [(CONTENT_TYPE, JSON)], body).into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response

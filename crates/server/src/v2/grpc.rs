@@ -136,14 +136,15 @@ async fn answer(app: &App, request: Request) -> Result<TransparencyLogEntry, Err
         app.bodies.discard(request).await;
         return Err(error);
     }
+    let log = app.v2()?;
     let (head, body) = request.into_parts();
-    if Shard::of(&head).is_frozen(app) {
+    if Shard::of(&head).is_frozen(log) {
         return Err(Error::frozen());
     }
     let body = app.bodies.read_frame(&head, body).await?;
     // Reading has bounds of its own, and returned the size of the body.
     let patience = patience_with(Some(body.bytes().len() as u64));
-    let (entry, proof) = timeout(patience, accept(app, body, from_frame))
+    let (entry, proof) = timeout(patience, accept(app, log, body, from_frame))
         .await
         .map_err(|_| Error::timeout())??;
     Ok(log_entry(&entry, &proof))

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::uri::Authority;
-use ledger::{Head, ReadError, Shards, Tree};
+use ledger::{Head, Log, ReadError, Shards, Tree};
 
 use crate::app::App;
 
-/// Returns the tree whose v2 origin is the host name of the request, or under any other name the
+/// Returns the tree whose origin is the host name of the request, or under any other name the
 /// active one.
 pub(crate) struct Shard {
     host: Option<Authority>,
@@ -25,14 +25,14 @@ impl Shard {
         }
     }
 
-    /// Its newest head; see [`ledger::Ledger::newest_head`].
-    pub(super) async fn newest_head(&self, app: &App) -> Result<Arc<Head>, ReadError> {
-        Ok(self.head_in(&app.ledger.newest_shards().await?))
+    /// Its newest head; see [`ledger::Log::newest_head`].
+    pub(super) async fn newest_head(&self, log: &Log) -> Result<Arc<Head>, ReadError> {
+        Ok(self.head_in(&log.newest_shards().await?))
     }
 
     /// Whether it accepts no entries any more.
-    pub(super) fn is_frozen(&self, app: &App) -> bool {
-        let shards = app.ledger.shards();
+    pub(super) fn is_frozen(&self, log: &Log) -> bool {
+        let shards = log.shards();
         self.among(&shards).tree.id != shards.active().tree.id
     }
 
@@ -41,11 +41,11 @@ impl Shard {
     pub(super) fn is_named(&self, tree: &Tree) -> bool {
         self.host
             .as_ref()
-            .is_some_and(|host| tree.origin_v2.eq_ignore_ascii_case(host.host()))
+            .is_some_and(|host| tree.origin.eq_ignore_ascii_case(host.host()))
     }
 
     /// Returns its head among these.
-    pub(super) fn head_in(&self, shards: &Shards) -> Arc<Head> {
+    pub(crate) fn head_in(&self, shards: &Shards) -> Arc<Head> {
         Arc::clone(self.among(shards))
     }
 
@@ -53,7 +53,7 @@ impl Shard {
         let named = self
             .host
             .as_ref()
-            .and_then(|host| shards.of_origin_v2(host.host()));
+            .and_then(|host| shards.of_origin(host.host()));
         named.unwrap_or_else(|| shards.active())
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ledger::{InclusionProof, LoggedEntry};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sigstore_protobuf_specs::dev::sigstore::common::v1::LogId;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v1::{
     self, Checkpoint, KindVersion, TransparencyLogEntry,
@@ -34,7 +34,7 @@ pub(crate) fn log_entry(entry: &LoggedEntry, proof: &InclusionProof) -> Transpar
             tree_size: signed(head.size.0),
             hashes: hashes.iter().map(|hash| hash.0.to_vec()).collect(),
             checkpoint: Some(Checkpoint {
-                envelope: head.checkpoint_v2.clone(),
+                envelope: head.checkpoint.clone(),
             }),
         }),
         canonicalized_body: entry.body.to_vec(),
@@ -46,7 +46,7 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Writes the same in JSON: members are in the order of their numbers, unset members are written as
+/// Writes an entry in JSON: members are in the order of their numbers, unset members are written as
 /// well, and 64-bit numbers are texts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,8 +54,9 @@ pub(crate) struct LogEntry<'a> {
     log_index: String,
     log_id: Id,
     kind_version: Kind<'a>,
-    integrated_time: &'static str,
-    inclusion_promise: (),
+    #[serde(serialize_with = "text")]
+    integrated_time: i64,
+    inclusion_promise: Option<Promise>,
     inclusion_proof: Proof<'a>,
     canonicalized_body: String,
 }
@@ -74,6 +75,12 @@ struct Kind<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+struct Promise {
+    signed_entry_timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Proof<'a> {
     log_index: String,
     root_hash: String,
@@ -88,7 +95,8 @@ struct Envelope<'a> {
 }
 
 impl<'a> LogEntry<'a> {
-    /// See [`log_entry`].
+    /// Returns the same as [`log_entry`]. In a log of another API the checkpoint is the one that its
+    /// API shows.
     pub(crate) fn new(entry: &'a LoggedEntry, proof: &'a InclusionProof) -> Self {
         let InclusionProof { head, hashes } = proof;
         let (kind, version) = entry.kind.split_once(':').unwrap_or((&entry.kind, ""));
@@ -98,18 +106,36 @@ impl<'a> LogEntry<'a> {
                 key_id: STANDARD.encode(head.tree.log_id.0),
             },
             kind_version: Kind { kind, version },
-            integrated_time: "0",
-            inclusion_promise: (),
+            integrated_time: 0,
+            inclusion_promise: None,
             inclusion_proof: Proof {
                 log_index: entry.leaf_index.to_string(),
                 root_hash: STANDARD.encode(head.root.0),
                 tree_size: head.size.to_string(),
                 hashes: base64(hashes),
                 checkpoint: Envelope {
-                    envelope: &head.checkpoint_v2,
+                    envelope: head.shown_checkpoint(),
                 },
             },
             canonicalized_body: STANDARD.encode(&entry.body),
+        }
+    }
+
+    /// Returns an entry of a v1 log with all that a bundle has of it: its index counts through all
+    /// trees, and it has a time, which the log has signed.
+    pub(crate) fn of_v1(
+        entry: &'a LoggedEntry,
+        proof: &'a InclusionProof,
+        signed_entry_timestamp: &[u8],
+    ) -> Self {
+        let log_index = proof.head.tree.first_log_index + entry.leaf_index.0;
+        Self {
+            log_index: log_index.to_string(),
+            integrated_time: entry.time,
+            inclusion_promise: Some(Promise {
+                signed_entry_timestamp: STANDARD.encode(signed_entry_timestamp),
+            }),
+            ..Self::new(entry, proof)
         }
     }
 }
@@ -131,6 +157,10 @@ impl ConsistencyProof {
             hashes: base64(hashes),
         }
     }
+}
+
+fn text<S: Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
 }
 
 fn base64(hashes: &[Hash]) -> Vec<String> {

@@ -150,13 +150,13 @@ impl Recordings {
 impl Case {
     /// The request, for the tree and size of our log.
     pub(crate) fn request(&self, log: &TestLog) -> Request<Body> {
-        let size = format!("lastSize={}", log.ledger.head().size);
+        let size = format!("lastSize={}", log.v1().head().size);
         let target = self.target.replace(FINAL_SIZE, &size);
         let of_tree = Self {
             target,
             ..self.clone()
         };
-        of_tree.request_to(|text| in_tree(text, log.ledger.tree().id))
+        of_tree.request_to(|text| in_tree(text, log.v1().tree().id))
     }
 
     /// The request in our words.

@@ -41,9 +41,9 @@ use std::sync::Arc;
 use case::{Case, Expected, Peer, Recordings};
 use compare::{Aspect, mismatches};
 use golden::Differences;
-use ledger::{Apis, Clock};
+use ledger::Clock;
 use mask::Mask;
-use support::{Answer, TestLog, open_log_by};
+use support::{Answer, OF_BOTH, TestLog, open_log_by};
 
 /// Recorded before the first entry.
 const EMPTY_LOG: [&str; 4] = [
@@ -178,7 +178,7 @@ async fn replay_all(peer: Peer) {
 
 /// As Rekor, whose logs all web pages may read.
 pub(crate) async fn public_log() -> TestLog {
-    let mut opened = open_log_by(Arc::new(RecordedTime), Apis::Both).await;
+    let mut opened = open_log_by(Arc::new(RecordedTime), OF_BOTH).await;
     opened.1.public = true;
     TestLog::of(opened)
 }

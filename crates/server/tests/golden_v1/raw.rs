@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::Apis;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::golden::{self, Differences};
 use crate::proposal::Signer;
-use crate::support::open_log_by;
+use crate::support::{OF_BOTH, open_log_by};
 use crate::{RecordedTime, lists};
 
 /// Longest wait for an answer; a few requests are never whole, and get none.
@@ -77,7 +76,7 @@ async fn statuses_of_raw_requests_match_the_newest_recordings() {
 
 /// A log on a port. It runs until the test ends.
 async fn serve() -> (SocketAddr, TempDir) {
-    let (ledger, mut settings, folder) = open_log_by(Arc::new(RecordedTime), Apis::Both).await;
+    let (ledger, mut settings, folder) = open_log_by(Arc::new(RecordedTime), OF_BOTH).await;
     settings.public = true;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let metrics_listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -69,7 +69,7 @@ async fn replay_shards(peer: Peer) {
     let both = recordings.named(FIRST[1]);
     assert_eq!(log.send(both.request(&log)).await.status, 201);
     let signer = Signer::new();
-    for artifact in log.ledger.head().size.0..FROZEN_SIZE {
+    for artifact in log.v1().head().size.0..FROZEN_SIZE {
         assert_eq!(
             log.post(ENTRIES, &signer.proposal(&artifact.to_be_bytes()))
                 .await
@@ -77,11 +77,11 @@ async fn replay_shards(peer: Peer) {
             201
         );
     }
-    let frozen = log.ledger.tree().id;
-    log.rotate("two.example").await;
+    let frozen = log.v1().tree().id;
+    log.rotate_v1().await;
     let trees = Trees {
         frozen,
-        active: log.ledger.tree().id,
+        active: log.v1().tree().id,
     };
 
     let of_shards = recordings

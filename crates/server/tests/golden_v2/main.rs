@@ -33,28 +33,32 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ledger::V2;
 use serde_json::Value;
 use server::OnDuplicate;
-use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TreeSize, VerifyingKey};
+use tlog::{Checkpoint, Hash, KeyAlgorithm, LeafIndex, NoteKey, TreeSize};
 
 use case::{Age, Case, Expected, PEERS, Peer};
 use golden::Differences;
 use lists::Aspect;
 use proposal::Signer;
-use support::{Answer, NAME, TestLog, open_log};
+use support::{Answer, Logs, NAME, OF_V2, TestLog, open_log_for};
+
+/// A v2 log that signs with ECDSA.
+const ECDSA: Logs = &[(&V2, KeyAlgorithm::EcdsaP256)];
 
 #[tokio::test]
 async fn answers_match_the_recordings() {
     let differences = Differences::read();
     let frozen = TestLog::start().await;
-    frozen.rotate("next.example").await;
+    frozen.rotate_v2("next.example").await;
     let mut failures = Vec::new();
     let mut replayed = BTreeSet::new();
     for peer in PEERS {
         let Some(cases) = case::load(peer) else {
             return;
         };
-        let log = duplicates_conflict().await;
+        let log = duplicates_conflict(peer).await;
         let (reads, others): (Vec<&Case>, Vec<&Case>) =
             cases.iter().partition(|case| case.is_of_a_file_server());
         let first_read = others.len();
@@ -133,23 +137,27 @@ async fn by_default_a_duplicate_gets_the_stored_entry() {
 /// Adds entries until the log is as large as the recorded one was.
 async fn fill(log: &TestLog, size: u64) {
     let signer = Signer::new();
-    for artifact in log.ledger.head().size.0..size {
+    for artifact in log.v2().head().size.0..size {
         assert_eq!(
             log.post(
-                "/api/v1/log/entries",
-                &signer.proposal(&artifact.to_be_bytes())
+                "/api/v2/log/entries",
+                &signer.proposal_v2(&artifact.to_be_bytes())
             )
             .await
             .status,
             201
         );
     }
-    assert_eq!(log.ledger.head().size.0, size);
+    assert_eq!(log.v2().head().size.0, size);
 }
 
 /// As Rekor answers duplicates.
-async fn duplicates_conflict() -> TestLog {
-    let mut opened = open_log().await;
+async fn duplicates_conflict(peer: Peer) -> TestLog {
+    let logs = match peer.folder.ends_with("ecdsa-signer") {
+        true => ECDSA,
+        false => OF_V2,
+    };
+    let mut opened = open_log_for(logs).await;
     opened.1.duplicates.v2 = OnDuplicate::Conflict;
     opened.1.limits.body_bytes = 4 * 1024 * 1024;
     TestLog::of(opened)
@@ -282,16 +290,10 @@ async fn verify(log: &TestLog, entry: &Value, body: &[u8]) {
         .collect();
     let root = hash(&proof["rootHash"]);
     tlog::verify_inclusion(&tlog::leaf_hash(body), index, size, &root, &hashes).expect("included");
-    let pem = log.get("/api/v1/log/publicKey").await.body;
-    let spki: String = pem
-        .lines()
-        .filter(|line| !line.starts_with("-----"))
-        .collect();
-    let key = VerifyingKey::from_spki(&STANDARD.decode(spki).expect("base64")).expect("a key");
-    assert_eq!(hash(&entry["logId"]["keyId"]), key.log_id());
+    let key = NoteKey::new(NAME, log.v2().tree().log_key.clone()).expect("a name");
+    assert_eq!(hash(&entry["logId"]["keyId"]), key.key_hash());
     let note = proof["checkpoint"]["envelope"].as_str().expect("a note");
-    let checkpoint =
-        Checkpoint::open(note, NAME, &[NoteKey::new(NAME, key).expect("a name")]).expect("signed");
+    let checkpoint = Checkpoint::open(note, NAME, &[key]).expect("signed");
     assert_eq!((checkpoint.size, checkpoint.root), (size, root));
 }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ledger::Apis;
 use prometheus::Registry;
 use serde_json::{Value, json};
 use server::OnDuplicate;
@@ -12,9 +11,10 @@ use server::limits::{MAX_BATCH, MAX_BATCH_QUEUED};
 
 use crate::life::{only_key, verify};
 use crate::proposal::Signer;
-use crate::support::{Answer, TestLog, open_log, open_log_for};
+use crate::support::{Answer, OF_V1, OF_V2, TestLog, open_log, open_log_for};
 
 const ENTRIES: &str = "/api/v1/log/entries";
+const ENTRIES_V2: &str = "/api/v2/log/entries";
 const BATCH: &str = "/api/v1/log/entries/batch";
 
 fn body(entries: &[String]) -> String {
@@ -201,14 +201,66 @@ async fn what_is_refused_as_a_whole_leaves_nothing_in_the_log() {
 }
 
 #[tokio::test]
-async fn a_log_for_v2_takes_no_batches() {
-    let log = TestLog::of(open_log_for(Apis::V2).await);
-    let answer = log.post(BATCH, &body(&proposals(1))).await;
-    let alone = log.post(ENTRIES, &proposals(1)[0]).await;
-    assert_eq!(
-        (answer.status, answer.header("allow"), &answer.body),
-        (405, "GET", &alone.body)
-    );
+async fn an_entry_goes_to_the_log_of_its_api_and_is_answered_by_it() {
+    let log = TestLog::start().await;
+    let signer = Signer::new();
+    let by_v2: Vec<String> = (0..3).map(|number| signer.proposal_v2(&[number])).collect();
+    assert_eq!(log.post(ENTRIES_V2, &by_v2[0]).await.status, 201);
+    let forged = r#"{"hashedRekordRequestV002":{"digest":"!"}}"#.to_owned();
+    let all = [
+        signer.proposal(b"x"),
+        by_v2[1].clone(),
+        by_v2[0].clone(),
+        forged.clone(),
+        signer.proposal(b"y"),
+        by_v2[2].clone(),
+    ];
+    let results = results(&log.post(BATCH, &body(&all)).await);
+    let statuses: Vec<_> = results.iter().map(|result| result["status"].clone()).collect();
+    assert_eq!(statuses, [201, 201, 201, 400, 201, 201]);
+    for (place, index) in [(0, 0), (4, 1)] {
+        let entry = created(&log, results[place].clone()).await;
+        assert_eq!(entry[only_key(&entry)]["logIndex"], index);
+    }
+    // The one that was in the log already is the stored one, as it is for a single entry.
+    for (place, index) in [(2, "0"), (1, "1"), (5, "2")] {
+        let entry = &results[place]["entry"];
+        assert_eq!(entry["logIndex"], index);
+        crate::v2::verify(&log, entry);
+    }
+    let alone = log.post(ENTRIES_V2, &forged).await;
+    assert_eq!(results[3]["error"], alone.json());
+    assert_eq!((log.v1().head().size.0, log.v2().head().size.0), (2, 3));
+}
+
+#[tokio::test]
+async fn an_entry_for_a_log_that_is_not_there_is_refused_alone() {
+    let signer = Signer::new();
+    let sent = [signer.proposal(b"x"), signer.proposal_v2(b"x")];
+    for (logs, absent) in [(OF_V1, 1), (OF_V2, 0)] {
+        let log = TestLog::of(open_log_for(logs).await);
+        let results = results(&log.post(BATCH, &body(&sent)).await);
+        assert_eq!(results[1 - absent]["status"], 201, "{}", results[1 - absent]);
+        let target = [ENTRIES, ENTRIES_V2][absent];
+        let alone = log.post(target, &sent[absent]).await;
+        assert_eq!(
+            results[absent],
+            json!({"status": alone.status, "error": alone.json()})
+        );
+        assert!(matches!(alone.status, 404 | 501), "{}", alone.body);
+    }
+}
+
+#[tokio::test]
+async fn a_duplicate_of_v2_may_be_a_conflict() {
+    let mut opened = open_log().await;
+    opened.1.duplicates.v2 = OnDuplicate::Conflict;
+    let log = TestLog::of(opened);
+    let one = Signer::new().proposal_v2(b"x");
+    let results = results(&log.post(BATCH, &body(&[one.clone(), one.clone()])).await);
+    let alone = log.post(ENTRIES_V2, &one).await;
+    assert_eq!((results[0]["status"].clone(), alone.status), (json!(201), 409));
+    assert_eq!(results[1], json!({"status": 409, "error": alone.json()}));
 }
 
 #[tokio::test]
@@ -286,7 +338,7 @@ async fn a_client_that_leaves_takes_nothing_out_of_the_log_and_holds_nothing() {
                 .iter()
                 .all(|result| matches!(result["status"].as_u64(), Some(201 | 409)))
     );
-    assert_eq!(log.ledger.head().size.0, all.len() as u64, "each once");
+    assert_eq!(log.v1().head().size.0, all.len() as u64, "each once");
     for gauge in [
         "treehead_http_body_bytes_in_flight",
         "treehead_http_answer_bytes_in_flight",
@@ -297,7 +349,7 @@ async fn a_client_that_leaves_takes_nothing_out_of_the_log_and_holds_nothing() {
 
 /// Waits until a part of what was sent is in the log.
 async fn begun(log: &TestLog) {
-    while log.ledger.head().size.0 == 0 {
+    while log.v1().head().size.0 == 0 {
         tokio::task::yield_now().await;
     }
 }
@@ -317,7 +369,7 @@ async fn a_batch_goes_on_in_the_next_tree() {
     let sent = body(&proposals(MAX_BATCH));
     let rotated = async {
         begun(&log).await;
-        log.rotate("two.example").await;
+        log.rotate_v1().await;
     };
     let (answer, ()) = tokio::join!(log.post(BATCH, &sent), rotated);
     let (mut indexes, mut heads) = (BTreeSet::new(), BTreeSet::new());

@@ -31,8 +31,13 @@ async fn log_with(change: impl FnOnce(&mut server::Settings)) -> TestLog {
     let mut opened = open_log().await;
     change(&mut opened.1);
     let log = TestLog::of(opened);
-    let proposal = crate::proposal::Signer::new().proposal(b"x");
-    assert_eq!(log.post("/api/v1/log/entries", &proposal).await.status, 201);
+    let signer = crate::proposal::Signer::new();
+    for (target, proposal) in [
+        ("/api/v1/log/entries", signer.proposal(b"x")),
+        ("/api/v2/log/entries", signer.proposal_v2(b"x")),
+    ] {
+        assert_eq!(log.post(target, &proposal).await.status, 201);
+    }
     log
 }
 

@@ -92,7 +92,7 @@ async fn an_entry_comes_in_and_its_duplicate_is_the_same() {
     );
     assert_eq!(
         proof.checkpoint.expect("a checkpoint").envelope,
-        served.ledger.head().checkpoint_v2
+        served.v2().head().checkpoint
     );
     assert_eq!(
         (entry.integrated_time, &entry.inclusion_promise),
@@ -182,7 +182,7 @@ async fn a_read_only_server_refuses_over_http_2_and_http_1() {
         answer.starts_with("HTTP/1.1 200 ") && answer.contains("grpc-status: 12"),
         "{answer}"
     );
-    assert_eq!(served.ledger.head().size.0, 0);
+    assert_eq!(served.v2().head().size.0, 0);
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn no_service_waits_for_ever_for_a_request() {
 #[tokio::test]
 async fn each_tree_is_written_to_under_its_own_host() {
     let served = serve(|_| {}).await;
-    rotate(&served.ledger, served.folder.path(), "localhost").await;
+    rotate(served.v2(), served.folder.path(), Some("localhost")).await;
     let named = format!("http://localhost:{}", served.address.port())
         .parse::<http::Uri>()
         .expect("a URI");
@@ -217,10 +217,10 @@ async fn each_tree_is_written_to_under_its_own_host() {
         .expect("it is active");
     assert_eq!(
         entry.log_id.expect("an ID").key_id,
-        served.ledger.tree().log_id.0
+        served.v2().tree().log_id.0
     );
 
-    rotate(&served.ledger, served.folder.path(), "three.example").await;
+    rotate(served.v2(), served.folder.path(), Some("three.example")).await;
     let refused = create_at(named, client.clone(), request.clone())
         .await
         .expect_err("it is frozen");
@@ -233,7 +233,7 @@ async fn each_tree_is_written_to_under_its_own_host() {
         .expect("under another name the active tree is meant");
     assert_eq!(
         (entry.log_index, entry.log_id.expect("an ID").key_id),
-        (0, served.ledger.tree().log_id.0.to_vec())
+        (0, served.v2().tree().log_id.0.to_vec())
     );
 }
 

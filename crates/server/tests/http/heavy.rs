@@ -44,7 +44,7 @@ async fn many_packages_at_once_take_little_memory_and_delay_nobody() {
     let grown = peak_memory() - before;
     // What may be in flight, and as much for the allocator and the tests that run beside this one.
     assert!(grown < 2 * 36 * MIB, "{grown} bytes more");
-    assert_eq!(log.ledger.head().size.0, 2 * PACKAGES);
+    assert_eq!(log.v1().head().size.0, 2 * PACKAGES);
 }
 
 /// A `rekord`, up to its artifact, and from there on; in between comes base64 of it.

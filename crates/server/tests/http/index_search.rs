@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tlog::sha256;
 
@@ -10,6 +12,7 @@ use crate::proposal::{CertifiedSigner, Signer};
 use crate::support::TestLog;
 
 const ENTRIES: &str = "/api/v1/log/entries";
+const ENTRIES_V2: &str = "/api/v2/log/entries";
 const SEARCH: &str = "/api/v1/index/search";
 
 async fn added(log: &TestLog, proposal: &str) -> String {
@@ -77,14 +80,88 @@ async fn every_condition_has_to_hold() {
     }
     let entry = &page(&log, "commit=c0ffee").await["entries"][0];
     let read = log.get(&format!("{ENTRIES}/{by_certificate}")).await.json();
-    assert_eq!(
-        entry["integratedTime"],
-        read[&by_certificate]["integratedTime"]
-    );
-    assert_eq!(
-        (&entry["logIndex"], &entry["kind"], &entry["apiVersion"]),
-        (&0.into(), &"hashedrekord".into(), &"0.0.1".into())
-    );
+    let expected = json!({
+        "apiVersion": "0.0.1",
+        "integratedTime": read[&by_certificate]["integratedTime"],
+        "kind": "hashedrekord",
+        "leafIndex": 0,
+        "log": "v1",
+        "logIndex": 0,
+        "treeID": log.v1().tree().id.to_string(),
+        "url": format!("{ENTRIES}/{by_certificate}"),
+        "uuid": by_certificate,
+    });
+    assert_eq!(*entry, expected);
+}
+
+#[tokio::test]
+async fn the_hits_of_all_logs_are_merged_and_each_names_what_fetches_it() {
+    let log = TestLog::start().await;
+    let signer = Signer::new();
+    let mut expected = BTreeSet::new();
+    for number in 0..5_u8 {
+        // The same signature in both logs.
+        added(&log, &signer.proposal(&[number])).await;
+        let answer = log.post(ENTRIES_V2, &signer.proposal_v2(&[number])).await;
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        expected.extend([("v1", u64::from(number)), ("v2", u64::from(number))]);
+        if number == 2 {
+            log.rotate_v1().await;
+            log.rotate_v2("two.example").await;
+        }
+    }
+    let key = format!("key={}", sha256(signer.pem().as_bytes()));
+    for condition in [key.as_str(), "kind=hashedrekord", "since=0", ""] {
+        for limit in [1, 3, 4, 10, 11] {
+            let (mut seen, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = page(&log, &format!("{condition}&limit={limit}&cursor={cursor}")).await;
+                let entries = page["entries"].as_array().expect("a list");
+                assert!(entries.len() <= limit);
+                seen.extend(entries.iter().cloned());
+                let Some(next) = page["cursor"].as_str() else {
+                    break;
+                };
+                cursor = next.to_owned();
+            }
+            let times = seen.iter().map(|hit| hit["integratedTime"].as_i64());
+            assert!(times.is_sorted_by(|newer, older| newer >= older), "{seen:?}");
+            let of_logs = seen.iter().map(|hit| {
+                let log = hit["log"].as_str().expect("a text");
+                (log, hit["logIndex"].as_u64().expect("an index"))
+            });
+            assert_eq!(of_logs.collect::<BTreeSet<_>>(), expected, "{condition} {limit}");
+            assert_eq!(seen.len(), expected.len(), "each once");
+            for hit in &seen {
+                fetch(&log, hit).await;
+            }
+        }
+    }
+}
+
+/// Fetches a hit by its URL.
+async fn fetch(log: &TestLog, hit: &Value) {
+    let answer = log.get(hit["url"].as_str().expect("a path")).await;
+    assert_eq!(answer.status, 200, "{hit}: {}", answer.body);
+    let answer = answer.json();
+    let uuid = hit["uuid"].as_str().expect("a text");
+    let (body, index) = match hit["log"].as_str() {
+        Some("v1") => (&answer[uuid]["body"], answer[uuid]["logIndex"].to_string()),
+        _ => {
+            let index = answer["logIndex"].as_str().expect("a text");
+            (&answer["canonicalizedBody"], index.to_owned())
+        }
+    };
+    let of_tree = format!("/trees/{}/", hit["treeID"].as_str().expect("a text"));
+    let entry = log.get(&format!("{of_tree}entries/{}", hit["leafIndex"])).await;
+    assert_eq!(entry.json()["canonicalizedBody"], *body);
+    let expected = match hit["log"].as_str() {
+        Some("v1") => &hit["logIndex"],
+        _ => &hit["leafIndex"],
+    };
+    assert_eq!(index, expected.to_string());
+    let body = STANDARD.decode(body.as_str().expect("a text")).expect("base64");
+    assert_eq!(uuid[16..], tlog::leaf_hash(&body).to_string());
 }
 
 #[tokio::test]
@@ -135,14 +212,11 @@ async fn frozen_shards_are_searched_and_retrieved_as_well() {
         .map(|number| signer.proposal(&[number / 2]))
         .collect();
     let mut expected = Vec::new();
-    for (shard, next) in proposals
-        .chunks(2)
-        .zip(["two.example", "three.example", "four.example"])
-    {
+    for shard in proposals.chunks(2) {
         for proposal in shard {
             expected.push(added(&log, proposal).await);
         }
-        log.rotate(next).await;
+        log.rotate_v1().await;
     }
     // In the newest shard once more: an entry of its own.
     expected.push(added(&log, &proposals[0]).await);

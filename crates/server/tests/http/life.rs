@@ -59,7 +59,7 @@ async fn what_a_reader_gets_verifies_and_is_the_same_by_every_name() {
             );
         }
     }
-    let other_tree = format!("{:016x}{}", log.ledger.tree().id.0 ^ 1, &ids[0][16..]);
+    let other_tree = format!("{:016x}{}", log.v1().tree().id.0 ^ 1, &ids[0][16..]);
     for (name, status) in [
         (other_tree, 404),
         // No tree has the ID 0.
@@ -97,7 +97,7 @@ async fn heads_are_consistent_as_the_log_grows() {
             open_checkpoint(&log, head["signedTreeHead"].as_str().expect("a note")).await;
         assert_eq!((checkpoint.size, checkpoint.root), (size(head), root(head)));
         assert_eq!(head["inactiveShards"], Value::Null);
-        assert_eq!(head["treeID"], log.ledger.tree().id.to_string());
+        assert_eq!(head["treeID"], log.v1().tree().id.to_string());
         let tree = head["treeID"].as_str().expect("digits");
         let target = format!(
             "/api/v1/log/proof?firstSize={}&lastSize={}&treeID={tree}",
@@ -152,7 +152,7 @@ pub(crate) async fn verify(log: &TestLog, id: &str, entry: &Value) {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let body = STANDARD.decode(text(&entry["body"])).expect("base64");
     let leaf_hash = tlog::leaf_hash(&body);
-    assert_eq!(id, format!("{:016x}{leaf_hash}", log.ledger.tree().id.0));
+    assert_eq!(id, format!("{:016x}{leaf_hash}", log.v1().tree().id.0));
 
     let proof = &entry["verification"]["inclusionProof"];
     let index = LeafIndex(proof["logIndex"].as_u64().expect("an index"));
@@ -178,7 +178,7 @@ pub(crate) async fn verify(log: &TestLog, id: &str, entry: &Value) {
 
 async fn open_checkpoint(log: &TestLog, note: &str) -> Checkpoint {
     let key = NoteKey::new(NAME, log_key(log).await).expect("a key name");
-    let origin = format!("{NAME} - {}", log.ledger.tree().id);
+    let origin = format!("{NAME} - {}", log.v1().tree().id);
     Checkpoint::open(note, &origin, &[key]).expect("signed by the log")
 }
 

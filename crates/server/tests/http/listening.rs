@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ledger::Ledger;
+use ledger::{Ledger, Log, V1, V2};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -23,7 +23,7 @@ const GET_METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     metrics: SocketAddr,
-    pub(crate) ledger: Ledger,
+    ledger: Ledger,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) done: JoinHandle<Result<(), host::ServeError>>,
     pub(crate) folder: TempDir,
@@ -58,6 +58,11 @@ pub(crate) async fn serve(change: impl FnOnce(&mut server::Settings)) -> Served 
 }
 
 impl Served {
+    /// The v2 log.
+    pub(crate) fn v2(&self) -> &Log {
+        self.ledger.log(&V2).expect("a v2 log")
+    }
+
     /// Waits until the server works on a request, which its metrics say.
     async fn is_working(&self) {
         let working = async {
@@ -279,7 +284,8 @@ async fn a_stop_finishes_what_was_accepted() {
         .expect("it stops")
         .expect("no panic")
         .expect("all was answered");
-    assert_eq!(served.ledger.head().size.0, 1);
+    let v1 = served.ledger.log(&V1).expect("a v1 log");
+    assert_eq!(v1.head().size.0, 1);
 }
 
 #[tokio::test]

@@ -21,5 +21,6 @@ mod proposal;
 mod routes;
 mod search;
 mod shards;
+mod trees;
 mod trust;
 mod v2;

@@ -68,6 +68,11 @@ pub(crate) struct CertifiedSigner {
 impl CertifiedSigner {
     /// `ann@example.com`, whose build of `org/repo` at `c0ffee` runs in the workflow `release`.
     pub(crate) fn new() -> Self {
+        Self::with_extension(&[])
+    }
+
+    /// The same with an extension besides, which makes the certificate and the entry larger.
+    pub(crate) fn with_extension(content: &[u8]) -> Self {
         let key = KeyPair::generate().expect("randomness");
         let mut params = CertificateParams::new([]).expect("no names");
         params.subject_alt_names = vec![SanType::Rfc822Name(
@@ -85,6 +90,12 @@ impl CertifiedSigner {
             .push(CustomExtension::from_oid_content(
                 &oid(4),
                 b"Release".to_vec(),
+            ));
+        params
+            .custom_extensions
+            .push(CustomExtension::from_oid_content(
+                &oid(1_000),
+                content.to_vec(),
             ));
         let certificate = params.self_signed(&key).expect("a certificate").pem();
         Self { key, certificate }

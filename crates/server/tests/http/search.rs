@@ -48,7 +48,7 @@ async fn retrieve_keeps_rekors_order_and_leaves_out_what_is_absent() {
     let id = |index: usize| entries[index].1.clone();
     let absent: Value = serde_json::from_str(&signer.proposal(b"never sent")).expect("JSON");
     let proposal: Value = serde_json::from_str(&entries[3].0).expect("JSON");
-    let other_tree = format!("{:016x}{}", log.ledger.tree().id.0 ^ 1, &id(1)[16..]);
+    let other_tree = format!("{:016x}{}", log.v1().tree().id.0 ^ 1, &id(1)[16..]);
     let query = json!({
         "logIndexes": [0, 99, 0],
         "entries": [proposal, absent],

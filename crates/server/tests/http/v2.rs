@@ -1,4 +1,5 @@
-//! Rekor v2: entries by both APIs in one tree, tiles that every reader can check, duplicates.
+//! Rekor v2: entries, tiles that every reader can check, duplicates, and a log of each API beside
+//! the other.
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -9,86 +10,117 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use http::Request;
-use ledger::Tree;
-use serde_json::Value;
+use ledger::{Appended, NewEntry, Tree};
+use serde_json::{Value, json};
 use server::OnDuplicate;
-use tlog::{
-    Checkpoint, Hash, LeafIndex, NoteKey, TILE_WIDTH, TileId, TileTree, TreeSize, VerifyingKey,
-};
+use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TILE_WIDTH, TileId, TileTree, TreeSize};
 
 use crate::life::only_key;
 use crate::proposal::Signer;
-use crate::support::{NAME, TestLog, open_log, open_log_for};
+use crate::support::{Answer, NAME, OF_V1, OF_V2, TestLog, open_log, open_log_for};
 
 const V1: &str = "/api/v1/log/entries";
 const V2: &str = "/api/v2/log/entries";
 
 #[tokio::test]
-async fn an_entry_is_an_entry_by_whichever_api_it_came() {
+async fn an_entry_is_shown_by_the_api_that_it_came_by() {
     let log = TestLog::start().await;
     let signer = Signer::new();
-    let (one, two) = (signer.proposal(b"one"), signer.proposal_v2(b"two"));
-    assert_eq!(log.post(V1, &one).await.status, 201);
-    let written = log.post(V2, &two).await;
-    assert_eq!(written.status, 201, "{}", written.body);
-    verify(&log, &written.json()).await;
-
-    for (index, kind, version) in [(0, "hashedrekord", "0.0.1"), (1, "hashedrekord", "0.0.2")] {
-        let by_v1 = log.get(&format!("{V1}?logIndex={index}")).await.json();
-        let by_v1 = &by_v1[only_key(&by_v1)];
-        let by_v2 = log.get(&format!("{V2}/{index}")).await;
-        assert_eq!(
-            (by_v2.status, by_v2.header("content-type")),
-            (200, "application/json")
-        );
-        let by_v2 = by_v2.json();
-        verify(&log, &by_v2).await;
-        assert_eq!(by_v1["body"], by_v2["canonicalizedBody"]);
-        assert_eq!(
-            (
-                &by_v2["kindVersion"]["kind"],
-                &by_v2["kindVersion"]["version"]
-            ),
-            (&kind.into(), &version.into())
-        );
-        assert_eq!(
-            (&by_v2["integratedTime"], &by_v2["inclusionPromise"]),
-            (&"0".into(), &Value::Null)
-        );
-        assert!(by_v1["integratedTime"].as_i64().expect("seconds") > 0);
-        verify_signed_entry_timestamp(&log, by_v1).await;
-        let again = log.get(&format!("{V1}?logIndex={index}")).await.json();
-        assert_eq!(
-            &again[only_key(&again)],
-            by_v1,
-            "the signed entry timestamp stays"
-        );
-        let leaf_hash = leaf_hash(&by_v2);
-        assert_eq!(
-            log.get(&format!("{V2}?leafHash={leaf_hash}")).await.json(),
-            by_v2
-        );
+    let by_v1 = log.post(V1, &signer.proposal(b"one")).await;
+    assert_eq!(by_v1.status, 201, "{}", by_v1.body);
+    let id = only_key(&by_v1.json());
+    for artifact in [b"two", b"ten"] {
+        let written = log.post(V2, &signer.proposal_v2(artifact)).await;
+        assert_eq!(written.status, 201, "{}", written.body);
+        verify(&log, &written.json());
     }
-    let found = log
-        .post(
-            "/api/v1/index/retrieve",
-            &format!("{{\"hash\":\"{}\"}}", tlog::sha256(b"two")),
-        )
-        .await;
+    let by_v2 = log.get(&format!("{V2}/1")).await;
     assert_eq!(
-        found.json().as_array().map(Vec::len),
-        Some(1),
-        "{}",
-        found.body
+        (by_v2.status, by_v2.header("content-type")),
+        (200, "application/json")
     );
-    let key = serde_json::json!({"publicKey": {"format": "x509", "content": signer.public_key()}});
+    let by_v2 = by_v2.json();
+    verify(&log, &by_v2);
+    assert_eq!(
+        (&by_v2["integratedTime"], &by_v2["inclusionPromise"]),
+        (&"0".into(), &Value::Null)
+    );
+
+    // Neither API shows what the other one has.
+    let hash = leaf_hash(&by_v2);
+    let v2_id = format!("{:016x}{hash}", log.v2().tree().id.0);
+    for target in [
+        format!("{V1}/{v2_id}"),
+        format!("{V1}/{hash}"),
+        format!("{V1}?logIndex=1"),
+        format!("{V2}/2"),
+        "/tile/0/000.p/3".to_owned(),
+    ] {
+        assert_eq!(log.get(&target).await.status, 404, "{target}");
+    }
+    let ids = json!({"entryUUIDs": [v2_id, id, hash.to_string()]}).to_string();
+    let retrieved = log.post("/api/v1/log/entries/retrieve", &ids).await.json();
+    assert_eq!(retrieved.as_array().map(Vec::len), Some(1));
+    assert_eq!(only_key(&retrieved[0]), id);
+    let key = json!({"publicKey": {"format": "x509", "content": signer.public_key()}});
     let found = log.post("/api/v1/index/retrieve", &key.to_string()).await;
+    assert_eq!(found.json(), json!([id]));
+    let head = log.get("/api/v1/log").await.json();
     assert_eq!(
-        found.json().as_array().map(Vec::len),
-        Some(2),
-        "under one key: {}",
-        found.body
+        (&head["treeSize"], &head["treeID"]),
+        (&1.into(), &log.v1().tree().id.to_string().into())
     );
+    let proof = log.get("/api/v1/log/proof?lastSize=1&treeID=").await;
+    assert_eq!(proof.status, 200);
+    let of_v2 = format!("/api/v1/log/publicKey?treeID={}", log.v2().tree().id);
+    assert_eq!(log.get(&of_v2).await.status, 400);
+    assert_eq!(
+        log.get("/api/v1/log/publicKey").await.body,
+        log.v1().tree().public_key_pem
+    );
+}
+
+#[tokio::test]
+async fn a_leaf_hash_is_looked_for_in_all_logs() {
+    let log = TestLog::start().await;
+    let signer = Signer::new();
+    log.post(V2, &signer.proposal_v2(b"x")).await;
+    let by_v1 = log.post(V1, &signer.proposal(b"x")).await.json();
+    let id = only_key(&by_v1);
+    let found = log.get(&format!("{V2}?leafHash={}", &id[16..])).await;
+    assert_eq!(found.status, 200, "{}", found.body);
+    let tree = log.v1().tree();
+    assert_eq!(
+        found.body + "\n",
+        log.get(&format!("/trees/{}/entries/0", tree.id)).await.body
+    );
+    let by_v2 = log.get(&format!("{V2}/0")).await;
+    let hash = leaf_hash(&by_v2.json());
+    assert_eq!(
+        log.get(&format!("{V2}?leafHash={hash}")).await.body,
+        by_v2.body
+    );
+    let v1 = TestLog::of(open_log_for(OF_V1).await);
+    let id = only_key(&v1.post(V1, &signer.proposal(b"x")).await.json());
+    let found = v1.get(&format!("{V2}?leafHash={}", &id[16..])).await;
+    assert_eq!(found.status, 200, "in a ledger without v2 log as well");
+}
+
+#[tokio::test]
+async fn a_duplicate_is_one_within_its_log() {
+    let log = TestLog::start().await;
+    for log in log.ledger.logs() {
+        let leaf = || NewEntry {
+            leaf_bytes: b"{}".to_vec(),
+            kind: "hashedrekord:0.0.1".into(),
+            index_keys: Vec::new(),
+            attestation: None,
+        };
+        let first = log.append(leaf()).await.expect("appended");
+        let again = log.append(leaf()).await.expect("found");
+        assert!(matches!(first, Appended::Sequenced(_)), "{}", log.api());
+        assert!(matches!(again, Appended::Duplicate(_)), "{}", log.api());
+    }
 }
 
 #[tokio::test]
@@ -151,13 +183,13 @@ async fn fifty_identical_posts_make_one_leaf() {
         let log = TestLog::of(opened);
         let request = Signer::new().proposal_v2(b"x");
         let answers = futures_util::future::join_all((0..50).map(|_| log.post(V2, &request))).await;
-        assert_eq!(log.ledger.head().size.0, 1);
+        assert_eq!(log.v2().head().size.0, 1);
         let mut created = 0;
         for answer in answers {
             match answer.status {
                 201 => {
                     created += 1;
-                    verify(&log, &answer.json()).await;
+                    verify(&log, &answer.json());
                 }
                 409 => assert_eq!(answer.header("x-log-index"), "0"),
                 status => panic!("{status}: {}", answer.body),
@@ -194,10 +226,7 @@ async fn tiles_and_bundles_are_the_log() {
     let signer = Signer::new();
     for artifact in 0..300_u16 {
         let artifact = artifact.to_be_bytes();
-        let answer = match artifact[1] % 2 {
-            0 => log.post(V1, &signer.proposal(&artifact)).await,
-            _ => log.post(V2, &signer.proposal_v2(&artifact)).await,
-        };
+        let answer = log.post(V2, &signer.proposal_v2(&artifact)).await;
         assert_eq!(answer.status, 201);
     }
     let note = log.get("/checkpoint").await;
@@ -205,7 +234,7 @@ async fn tiles_and_bundles_are_the_log() {
         (note.header("content-type"), note.header("cache-control")),
         ("text/plain; charset=utf-8", "no-cache")
     );
-    let checkpoint = open_checkpoint(&log, &log.ledger.tree(), &note.body).await;
+    let checkpoint = open_checkpoint(&log.v2().tree(), &note.body);
     assert_eq!(checkpoint.size, TreeSize(300));
     assert_eq!(log.get("/api/v2/checkpoint").await.body, note.body);
 
@@ -314,42 +343,52 @@ async fn tiles_and_bundles_are_the_log() {
 }
 
 #[tokio::test]
-async fn a_log_for_one_api_says_so() {
+async fn a_ledger_without_the_log_of_an_api_says_so() {
     let signer = Signer::new();
-    let v1 = TestLog::of(open_log_for(ledger::Apis::V1).await);
+    let v1 = TestLog::of(open_log_for(OF_V1).await);
     assert_eq!(v1.post(V1, &signer.proposal(b"x")).await.status, 201);
     for (method, target) in [
         ("POST", V2),
+        ("PUT", V2),
         ("GET", "/api/v2/log/entries/0"),
         ("GET", "/checkpoint"),
         ("GET", "/tile/0/000.p/1"),
     ] {
-        let request = Request::builder()
-            .method(method)
-            .uri(target)
-            .body(Body::empty())
-            .expect("a request");
-        let answer = v1.send(request).await;
+        let answer = send(&v1, method, target).await;
         assert_eq!(answer.status, 404, "{target}");
         assert_eq!(
             answer.json()["message"],
-            "this log speaks the Rekor v1 API only"
+            "this ledger has no v2 log: use the Rekor v1 API"
         );
     }
-    let v2 = TestLog::of(open_log_for(ledger::Apis::V2).await);
-    let refused = v2.post(V1, &signer.proposal(b"x")).await;
-    assert_eq!((refused.status, refused.header("allow")), (405, "GET"));
-    assert!(
-        refused.body.contains("/api/v2/log/entries"),
-        "{}",
-        refused.body
-    );
+    let v2 = TestLog::of(open_log_for(OF_V2).await);
     assert_eq!(v2.post(V2, &signer.proposal_v2(b"x")).await.status, 201);
-    assert_eq!(
-        v2.get(&format!("{V1}?logIndex=0")).await.status,
-        200,
-        "it can still be read"
-    );
+    for (method, target) in [
+        ("POST", V1),
+        ("GET", "/api/v1/log/entries?logIndex=0"),
+        ("GET", "/api/v1/log"),
+        ("GET", "/api/v1/log/publicKey"),
+        ("POST", "/api/v1/index/retrieve"),
+    ] {
+        let answer = send(&v2, method, target).await;
+        let message = "this ledger has no v1 log: use the Rekor v2 API";
+        assert_eq!(
+            (answer.status, answer.json()),
+            (501, json!({"code": 501, "message": message})),
+            "{target}"
+        );
+    }
+    for log in [&v1, &v2] {
+        let found = log.get("/api/v1/index/search").await.json();
+        assert_eq!(found["entries"].as_array().map(Vec::len), Some(1));
+        assert_eq!(log.get("/readyz").await.status, 200);
+    }
+}
+
+async fn send(log: &TestLog, method: &str, target: &str) -> Answer {
+    let request = Request::builder().method(method).uri(target);
+    log.send(request.body(Body::empty()).expect("a request"))
+        .await
 }
 
 /// The entries of a bundle.
@@ -363,19 +402,19 @@ pub(crate) fn entries(mut bundle: &[u8]) -> Vec<Vec<u8>> {
     entries
 }
 
-fn hashes(tile: &[u8]) -> Vec<Hash> {
+pub(crate) fn hashes(tile: &[u8]) -> Vec<Hash> {
     let (hashes, rest) = tile.as_chunks();
     assert!(rest.is_empty());
     hashes.iter().copied().map(Hash).collect()
 }
 
 /// All that a client of v2 verifies, of an entry in the active tree.
-pub(crate) async fn verify(log: &TestLog, entry: &Value) {
-    verify_in(log, &log.ledger.tree(), entry).await;
+pub(crate) fn verify(log: &TestLog, entry: &Value) {
+    verify_in(&log.v2().tree(), entry);
 }
 
 /// The same of an entry in one of the trees.
-pub(crate) async fn verify_in(log: &TestLog, tree: &Tree, entry: &Value) {
+pub(crate) fn verify_in(tree: &Tree, entry: &Value) {
     let number = |value: &Value| {
         value
             .as_str()
@@ -397,46 +436,17 @@ pub(crate) async fn verify_in(log: &TestLog, tree: &Tree, entry: &Value) {
     let leaf_hash = leaf_hash(entry);
     let root = hash(&proof["rootHash"]);
     tlog::verify_inclusion(&leaf_hash, index, size, &root, &path).expect("included");
-    let checkpoint = open_checkpoint(
-        log,
-        tree,
-        proof["checkpoint"]["envelope"].as_str().expect("a note"),
-    )
-    .await;
+    let note = proof["checkpoint"]["envelope"].as_str().expect("a note");
+    let checkpoint = open_checkpoint(tree, note);
     assert_eq!((checkpoint.size, checkpoint.root), (size, root));
-    assert_eq!(
-        hash(&entry["logId"]["keyId"]),
-        log_key(log, tree).await.log_id()
-    );
+    let key = NoteKey::new(&tree.origin, tree.log_key.clone()).expect("a key name");
+    assert_eq!(hash(&entry["logId"]["keyId"]), key.key_hash());
 }
 
-async fn verify_signed_entry_timestamp(log: &TestLog, entry: &Value) {
-    let payload = format!(
-        r#"{{"body":{},"integratedTime":{},"logID":{},"logIndex":{}}}"#,
-        entry["body"], entry["integratedTime"], entry["logID"], entry["logIndex"]
-    );
-    let signature = bytes(&entry["verification"]["signedEntryTimestamp"]);
-    log_key(log, &log.ledger.tree())
-        .await
-        .verify(payload.as_bytes(), &signature)
-        .expect("the log signed it");
-}
-
-pub(crate) async fn open_checkpoint(log: &TestLog, tree: &Tree, note: &str) -> Checkpoint {
-    let key = NoteKey::new(&tree.origin_v2, log_key(log, tree).await).expect("a key name");
-    Checkpoint::open(note, &tree.origin_v2, &[key]).expect("signed by the log under its v2 origin")
-}
-
-async fn log_key(log: &TestLog, tree: &Tree) -> VerifyingKey {
-    let pem = log
-        .get(&format!("/api/v1/log/publicKey?treeID={}", tree.id))
-        .await
-        .body;
-    let base64: String = pem
-        .lines()
-        .filter(|line| !line.starts_with("-----"))
-        .collect();
-    VerifyingKey::from_spki(&STANDARD.decode(base64).expect("base64")).expect("a P-256 key")
+/// Opens a C2SP checkpoint of a tree.
+pub(crate) fn open_checkpoint(tree: &Tree, note: &str) -> Checkpoint {
+    let key = NoteKey::new(&tree.origin, tree.checkpoint_key.clone()).expect("a key name");
+    Checkpoint::open(note, &tree.origin, &[key]).expect("signed by the log under its origin")
 }
 
 /// The leaf hash of an entry of v2.
@@ -444,7 +454,7 @@ pub(crate) fn leaf_hash(entry: &Value) -> Hash {
     tlog::leaf_hash(&bytes(&entry["canonicalizedBody"]))
 }
 
-fn hash(value: &Value) -> Hash {
+pub(crate) fn hash(value: &Value) -> Hash {
     Hash(bytes(value).try_into().expect("32 bytes"))
 }
 

@@ -28,34 +28,41 @@ pub(super) fn with_settings(command: Command, path: &str) -> Command {
 fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
     match path {
         " serve" | " config show" => Some(|_| true),
-        " init" => Some(|setting| ["log", "keys", "database", "logging"].contains(&setting.table)),
+        " init" => Some(|setting| {
+            ["ledger", "v1", "v2", "keys", "database", "logging"].contains(&setting.table)
+        }),
+        " log add" => Some(|setting| {
+            is_name(setting) || ["v1", "v2", "database", "logging"].contains(&setting.table)
+        }),
         " migrate" => Some(|setting| ["database", "logging"].contains(&setting.table)),
         " fsck" => {
-            Some(|setting| is_log_name(setting) || ["database", "logging"].contains(&setting.table))
+            Some(|setting| is_name(setting) || ["database", "logging"].contains(&setting.table))
         }
         " rotate" => Some(|setting| {
-            is_log_name(setting)
-                || ["keys", "database", "witness", "logging"].contains(&setting.table)
+            let is_key = ["v1", "keys"].contains(&setting.table) || setting.flag == "v2-key";
+            is_name(setting)
+                || is_key
+                || ["database", "witness", "logging"].contains(&setting.table)
         }),
         " trust export" => Some(|setting| {
-            is_log_name(setting) || ["database", "trust", "logging"].contains(&setting.table)
+            is_name(setting) || ["database", "trust", "logging"].contains(&setting.table)
         }),
         _ => None,
     }
 }
 
 fn arg(setting: &Setting, path: &str) -> Arg {
-    let creates_logs = [" serve", " init", " config show"].contains(&path);
-    if is_log_name(setting) && !creates_logs {
+    let creates_ledgers = [" serve", " init", " config show"].contains(&path);
+    if is_name(setting) && !creates_ledgers {
         return setting
             .arg()
-            .help("Name of the log, for a database that holds several");
+            .help("Name of the ledger, for a database that holds several");
     }
     setting.arg()
 }
 
-/// A command for a log that exists only needs to know which one is meant.
-fn is_log_name(setting: &Setting) -> bool {
+/// A command for a ledger that exists only needs to know which one is meant.
+fn is_name(setting: &Setting) -> bool {
     setting.flag == "name"
 }
 

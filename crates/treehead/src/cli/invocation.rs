@@ -45,6 +45,11 @@ pub(super) fn parse(command: Command) -> Outcome<ArgMatches> {
     let arguments: Vec<String> = env::args_os()
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
+    let has_variable = |name: &str| env::var_os(name).is_some();
+    let has_flag = |flag: &str| is_given(&arguments, flag);
+    if let Some(refused) = config::refused_setting(has_flag, has_variable) {
+        return Err(Failure::new(FailureKind::Usage, refused));
+    }
     if let Some(name) = refused_empty(&command, &arguments) {
         let why = format_args!("{name} is set and empty: unset it, or give it a value");
         return Err(Failure::new(FailureKind::Usage, why));

@@ -43,6 +43,9 @@ impl Config {
         if let Some(name) = &self.name {
             ledger::check_name(name).map_err(|error| self.wrong("name", error))?;
         }
+        if let Some(name) = &self.v2_name {
+            ledger::check_name(name).map_err(|error| self.wrong("v2-name", error))?;
+        }
         if self.metrics_listen.excludes(&self.listen) {
             let taken = format_args!(
                 "{} is the address of listen: metrics need a port of their own",
@@ -51,6 +54,7 @@ impl Config {
             return Err(self.wrong("metrics-listen", taken));
         }
         self.check_lists()?;
+        self.given_logs()?;
         self.policy()?;
         self.given_url()?;
         self.operations()?;
@@ -64,6 +68,7 @@ impl Config {
     /// A list of nothing would refuse every entry or every request, which nobody means.
     fn check_lists(&self) -> Outcome<()> {
         let lists = [
+            ("logs", self.logs.as_ref(), "for all logs"),
             (
                 "client-signing-algorithms",
                 Some(&self.client_signing_algorithms),
@@ -141,13 +146,13 @@ impl Config {
         Ok(())
     }
 
-    /// Looks at what `serve` would find besides: the files that are named, and whether a new log
+    /// Looks at what `serve` would find besides: the files that are named, and whether a new ledger
     /// could have the name. Returns the warnings.
     fn check_surroundings(&self) -> Outcome<Vec<String>> {
         let mut warnings = Vec::new();
-        if let Err(failure) = self.name_of_new_log() {
+        if let Err(failure) = self.new_ledger() {
             warnings.push(format!(
-                "{failure}; a log that has this name is served all the same"
+                "{failure}; a ledger that has this name is served all the same"
             ));
         }
         self.witness_policy()?;

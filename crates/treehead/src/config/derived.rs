@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use host::{PublicUrl, PublicUrlError};
+use ledger::Api;
 use server::trust::{Others, TrustSettings};
 use tlog::WitnessPolicy;
 
@@ -11,8 +12,15 @@ use super::layers::read_small;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
 
+/// What a new ledger is made from, beside its keys.
+pub(crate) struct NewLedger<'a> {
+    pub name: &'a str,
+    /// The API of each log.
+    pub apis: Vec<&'static Api>,
+}
+
 impl Config {
-    /// Returns the database URL, from whichever of the two settings gives it. Without one the log
+    /// Returns the database URL, from whichever of the two settings gives it. Without one the ledger
     /// is in SQLite.
     pub(crate) fn database_url(&self) -> Outcome<Option<DatabaseUrl>> {
         let Some(path) = &self.database_file else {
@@ -26,12 +34,36 @@ impl Config {
         Ok(Some(url))
     }
 
-    /// Returns the name for a new log. It never changes, so more names are refused here than for a
-    /// log that exists.
-    pub(crate) fn name_of_new_log(&self) -> Outcome<&str> {
+    /// Returns what a new ledger is made from. Its names never change, so more of them are refused
+    /// here than for a ledger that exists.
+    pub(crate) fn new_ledger(&self) -> Outcome<NewLedger<'_>> {
         let name = self.name.as_deref().unwrap_or(ledger::DEFAULT_NAME);
         ledger::check_new_name(name).map_err(|error| self.wrong("name", error))?;
-        Ok(name)
+        self.new_v2_name()?;
+        let given = self.given_logs()?;
+        let apis = given.unwrap_or_else(|| ledger::APIS.to_vec());
+        Ok(NewLedger { name, apis })
+    }
+
+    /// Returns the host name of a new log for v2, if it has one of its own.
+    pub(crate) fn new_v2_name(&self) -> Outcome<Option<&str>> {
+        if let Some(name) = &self.v2_name {
+            ledger::check_new_name(name).map_err(|error| self.wrong("v2-name", error))?;
+        }
+        Ok(self.v2_name.as_deref())
+    }
+
+    /// Returns the APIs of `logs`, if they are given, in the order in which logs are shown.
+    pub(crate) fn given_logs(&self) -> Outcome<Option<Vec<&'static Api>>> {
+        let Some(names) = &self.logs else {
+            return Ok(None);
+        };
+        if let Some(name) = names.iter().find(|name| Api::by_name(name).is_none()) {
+            let unknown = format_args!("{name:?} is not a log; known are v1, v2");
+            return Err(self.wrong("logs", unknown));
+        }
+        let is_named = |api: &&Api| names.iter().any(|name| name == api.name);
+        Ok(Some(ledger::APIS.into_iter().filter(is_named).collect()))
     }
 
     /// Returns which entries are accepted.
@@ -93,7 +125,7 @@ impl Config {
         Ok(others)
     }
 
-    /// Returns the settings of the trust material for a log of this name whose API is at this port.
+    /// Returns the settings of the trust material for a ledger of this name whose APIs are at this port.
     pub(crate) fn trust(&self, others: Others, name: &str, port: u16) -> Outcome<TrustSettings> {
         let is_local = name == ledger::DEFAULT_NAME;
         let public_url = self

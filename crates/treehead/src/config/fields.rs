@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::source::Sources;
-use super::values::{Apis, Duplicates, LogFormat, OnDuplicate};
+use super::values::{Duplicates, LogFormat, LogKeyAlgorithm, OnDuplicate};
 use crate::database_url::DatabaseUrl;
 use crate::listen::ListenAddress;
 
@@ -19,10 +19,13 @@ use crate::listen::ListenAddress;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Config {
     pub name: Option<String>,
-    pub apis: Option<Apis>,
-    pub key: Option<PathBuf>,
+    pub logs: Option<Vec<String>>,
+    pub v1_key: Option<PathBuf>,
+    pub v1_checkpoint_key: Option<PathBuf>,
+    pub v2_name: Option<String>,
+    pub v2_key: Option<PathBuf>,
+    pub v2_key_algorithm: Option<LogKeyAlgorithm>,
     pub key_dir: Option<PathBuf>,
-    pub ed25519_key: Option<PathBuf>,
     pub data_dir: PathBuf,
     pub database: Option<DatabaseUrl>,
     pub database_file: Option<PathBuf>,
@@ -61,10 +64,13 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             name: None,
-            apis: None,
-            key: None,
+            logs: None,
+            v1_key: None,
+            v1_checkpoint_key: None,
+            v2_name: None,
+            v2_key: None,
+            v2_key_algorithm: None,
             key_dir: None,
-            ed25519_key: None,
             data_dir: PathBuf::from("./treehead-data"),
             database: None,
             database_file: None,

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 use super::fields::Config;
 use super::layers::{parse, read_small};
 use super::refusal::usage;
+use super::replaced::{self, OLD_LEDGER_TABLE, Replaced};
 use super::setting::Setting;
 use super::settings::{self, TABLES};
 use super::source::{Source, Sources};
@@ -23,6 +24,11 @@ pub(super) fn read(path: &Path) -> Outcome<(Table, Sources)> {
         let Value::Table(keys) = value else {
             return Err(file.without_table(&table));
         };
+        let is_given =
+            |replaced: &Replaced| replaced.table == table && keys.contains_key(replaced.key);
+        if let Some(replaced) = replaced::find(is_given) {
+            return Err(file.replaced(replaced));
+        }
         if TABLES.iter().all(|(known, _)| *known != table) {
             return Err(file.unknown_table(&table));
         }
@@ -59,15 +65,31 @@ impl File<'_> {
             }) => usage(format_args!(
                 "{place}: {key} is now `{new}` in the table [{table}]"
             )),
-            None => usage(format_args!(
-                "{place}: {key} is not a setting; settings are in the tables {}",
-                tables()
-            )),
+            None => match replaced::find(|replaced| replaced.flag == key) {
+                Some(replaced) => {
+                    let names = replaced.names(Setting::name);
+                    usage(format_args!("{place}: {key} is now {names}"))
+                }
+                None => usage(format_args!(
+                    "{place}: {key} is not a setting; settings are in the tables {}",
+                    tables()
+                )),
+            },
         }
+    }
+
+    fn replaced(&self, replaced: &Replaced) -> Failure {
+        let Replaced { table, key, .. } = replaced;
+        let place = self.place(table, key);
+        let names = replaced.names(Setting::name);
+        usage(format_args!("{place}: {table}.{key} is now {names}"))
     }
 
     fn unknown_table(&self, table: &str) -> Failure {
         let place = self.place(table, "");
+        if table == OLD_LEDGER_TABLE {
+            return usage(format_args!("{place}: [{table}] is now [ledger]"));
+        }
         usage(format_args!(
             "{place}: [{table}] is not a table of settings; known are {}",
             tables()

@@ -119,10 +119,7 @@ impl Setting {
 
     /// Returns the environment variable.
     pub(crate) fn variable(&self) -> String {
-        format!(
-            "TREEHEAD_{}",
-            self.flag.to_uppercase().replace(['-', '.'], "_")
-        )
+        variable_of(self.flag)
     }
 
     /// Returns the value of this setting in a table by flags, if it has one.
@@ -167,6 +164,12 @@ impl Setting {
             _ => arg,
         }
     }
+}
+
+/// Returns the environment variable of a flag.
+pub(super) fn variable_of(flag: &str) -> String {
+    let name = flag.to_uppercase().replace(['-', '.'], "_");
+    format!("TREEHEAD_{name}")
 }
 
 impl Kind {

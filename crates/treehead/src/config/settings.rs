@@ -2,7 +2,7 @@
 
 use super::setting::{Kind, Setting};
 
-const APIS: Kind = Kind::Word("APIS", &["v1", "v2", "both"]);
+const ALGORITHM: Kind = Kind::Word("ALGORITHM", &["ed25519", "ecdsa-p256"]);
 const ANSWER: Kind = Kind::Word("ANSWER", &["conflict", "stored"]);
 const FORMAT: Kind = Kind::Word("FORMAT", &["text", "json"]);
 const NAMES: Kind = Kind::List("NAMES");
@@ -10,8 +10,10 @@ const COUNT: Kind = Kind::Number("COUNT");
 const SECONDS: Kind = Kind::Number("SECONDS");
 
 /// The tables of the file, with their headings in `--help`.
-pub(crate) const TABLES: [(&str, &str); 10] = [
-    ("log", "The log"),
+pub(crate) const TABLES: [(&str, &str); 12] = [
+    ("ledger", "The ledger"),
+    ("v1", "The v1 log"),
+    ("v2", "The v2 log"),
     ("keys", "Keys"),
     ("database", "Storage"),
     ("server", "Server"),
@@ -24,42 +26,85 @@ pub(crate) const TABLES: [(&str, &str); 10] = [
 ];
 
 /// Every setting. A new one is a row here and a field of [`super::Config`].
-pub(crate) static SETTINGS: [Setting; 31] = [
-    Setting::new("log", "name", "name", Kind::Text("NAME"))
+pub(crate) static SETTINGS: [Setting; 34] = [
+    Setting::new("ledger", "name", "name", Kind::Text("NAME"))
         .help(
-            "Name of the log: the host name that clients use. Given when the log is created, never \
-             changes [default for a new log: localhost]",
+            "Name of the ledger: the host name that clients use. Given when the ledger is created, \
+             never changes [default for a new ledger: localhost]",
         )
         .text(
-            "The name of the log, given once, when it is created: it is in every checkpoint and \
-             never changes. Use the host name under which clients reach the log, in lower case, \
-             without scheme, port or path. Without it a new log is called `localhost`, which is for \
-             trying things out only. Later starts need no name; a start with another name is \
+            "The name of the ledger, given once, when it is created: it is in every checkpoint and \
+             never changes. Use the host name under which clients reach the ledger, in lower case, \
+             without scheme, port or path. Without it a new ledger is called `localhost`, which is \
+             for trying things out only. Later starts need no name; a start with another name is \
              refused.",
         )
         .example("\"log.example.org\""),
-    Setting::new("log", "apis", "apis", APIS)
+    Setting::new("ledger", "logs", "logs", Kind::List("LOGS"))
         .help(
-            "APIs by which the log accepts entries. Given when the log is created, never changes \
-             [default for a new log: both]",
+            "Logs of the ledger, comma-separated: v1, v2. Given when the ledger is created [default \
+             for a new ledger: v1,v2]",
         )
         .text(
-            "The APIs by which the log accepts entries, given once, when it is created: v1, v2 or \
-             both (the default). A log for v1 alone accepts entries of up to 1 MiB and has no \
-             tiles. A log for v2 alone suits readers of tiles that cannot parse the kinds of v1.",
+            "The logs that a new ledger gets, each of which takes entries by one API: v1, for the \
+             clients of Rekor v1, and v2, for those of Rekor v2. Later starts need no list; a start \
+             with another list is refused. `treehead log add` adds the other log later.",
         )
-        .example("\"both\""),
-    Setting::new("keys", "log", "key", Kind::File)
+        .example("[\"v1\", \"v2\"]"),
+    Setting::new("v1", "key", "v1-key", Kind::File)
         .help(
-            "File of the log's private key, created with the log [default: log-key.pem in the data \
-             folder]",
+            "File of the key of the v1 log, created with the log [default: v1-log.pem in the \
+             data folder]",
         )
         .text(
-            "The log's private key: ECDSA P-256 in PEM, readable by nobody but its owner and group. \
-             Created at the first start, never overwritten. Default: log-key.pem in the data \
-             folder. Keep a copy of it apart from the copies of the database.",
+            "The private key of the v1 log: ECDSA P-256 in PEM, which is all that Rekor v1's \
+             clients verify, readable by nobody but its owner and group. Created at the first \
+             start, never overwritten. Default: v1-log.pem in the data folder. Keep a copy of it \
+             apart from the copies of the database.",
         )
-        .example("\"/etc/treehead/log-key.pem\""),
+        .example("\"/etc/treehead/v1-log.pem\""),
+    Setting::new("v1", "checkpoint-key", "v1-checkpoint-key", Kind::File)
+        .help(
+            "File of the Ed25519 key of the C2SP checkpoints of the v1 log, created with the \
+             log [default: v1-checkpoint.pem in the data folder]",
+        )
+        .text(
+            "The Ed25519 key that signs the C2SP checkpoints of the v1 log, which witnesses \
+             cosign. It is created, kept and copied like the key above, and never signs the texts \
+             of Rekor v1. Default: v1-checkpoint.pem in the data folder.",
+        )
+        .example("\"/etc/treehead/v1-checkpoint.pem\""),
+    Setting::new("v2", "name", "v2-name", Kind::Text("HOST"))
+        .help(
+            "Host name of the v2 log, if it has one of its own. Given when the log is created, \
+             never changes [default: the name of the ledger]",
+        )
+        .text(
+            "The host name under which clients reach the v2 log, if it is not the name of the \
+             ledger: the origin of the checkpoints of the log. Given once, when the log is created.",
+        )
+        .example("\"log2026.example.org\""),
+    Setting::new("v2", "key", "v2-key", Kind::File)
+        .help(
+            "File of the key of the v2 log, created with the log [default: v2-log.pem in the \
+             data folder]",
+        )
+        .text(
+            "The private key of the v2 log, Ed25519 or ECDSA P-256 in PEM. It is created, kept \
+             and copied like the keys of v1. Default: v2-log.pem in the data folder.",
+        )
+        .example("\"/etc/treehead/v2-log.pem\""),
+    Setting::new("v2", "key-algorithm", "v2-key-algorithm", ALGORITHM)
+        .help(
+            "Algorithm of a key that is created for the v2 log [default: ed25519, and any for \
+             a key that exists]",
+        )
+        .text(
+            "The algorithm of a key that is created for the v2 log: ed25519 (the default) or \
+             ecdsa-p256. Witnesses ask for Ed25519. A key that exists is refused if it has another \
+             algorithm than the one that is given here.",
+        )
+        .example("\"ed25519\""),
     Setting::new("keys", "folder", "key-dir", Kind::Folder)
         .help("Folder of further log keys, which rotations create [default: keys in the data folder]")
         .text(
@@ -67,23 +112,12 @@ pub(crate) static SETTINGS: [Setting; 31] = [
              key there, and running servers read it from there. Default: keys in the data folder.",
         )
         .example("\"/etc/treehead/keys\""),
-    Setting::new("keys", "ed25519", "ed25519-key", Kind::File)
-        .help(
-            "File of a second, Ed25519 key that witnesses ask for, created with the log [default: \
-             none]",
-        )
-        .text(
-            "A second, Ed25519 key. It adds the line to v2 checkpoints that C2SP witnesses ask for. \
-             Only a log that is created with such a key can have one: the first start creates the \
-             file if it does not exist, and every later start needs it.",
-        )
-        .example("\"/etc/treehead/log-ed25519-key.pem\""),
     Setting::new("database", "data-dir", "data-dir", Kind::Folder)
-        .help("Folder of the SQLite database, the log key and further keys")
+        .help("Folder of the SQLite database and the keys")
         .text(
-            "Folder of the SQLite database, the log key and the lock that keeps a second server \
-             off; created with mode 0700. With Postgres the log key is in it all the same, unless \
-             `keys.log` says otherwise.",
+            "Folder of the SQLite database, the keys and the lock that keeps a second server off; \
+             created with mode 0700. With Postgres the keys are in it all the same, unless the \
+             settings above name other files.",
         ),
     Setting::new("database", "url", "database", Kind::Text("URL"))
         .help(
@@ -117,9 +151,9 @@ pub(crate) static SETTINGS: [Setting; 31] = [
     Setting::new("server", "read-only", "read-only", Kind::Switch)
         .help("Refuse every write, by whichever API it comes")
         .text(
-            "Refuse every write: by v1, batches, v2 and gRPC. For this server, not for the log: \
+            "Refuse every write: by v1, batches, v2 and gRPC. For this server, not for the logs: \
              others may write to the same database. A read-only server still signs what reads \
-             need, and it never creates a log.",
+             need, and it never creates a ledger.",
         ),
     Setting::new(
         "server",
@@ -138,9 +172,9 @@ pub(crate) static SETTINGS: [Setting; 31] = [
         "[\"getLogInfo\", \"getPublicKey\", \"getLogProof\", \"getLogEntryByIndex\", \"getLogEntryByUUID\"]",
     ),
     Setting::new("server", "public", "public", Kind::Switch)
-        .help("Anybody may read this log: web pages of all origins too")
+        .help("Anybody may read this ledger: web pages of all origins too")
         .text(
-            "Anybody may read this log: then web pages of all origins may read it through their \
+            "Anybody may read this ledger: then web pages of all origins may read it through their \
              visitors' browsers, and shared caches may keep its tiles. It opens nothing: who \
              reaches the server is a matter of the network and the proxy.",
         ),
@@ -256,8 +290,9 @@ pub(crate) static SETTINGS: [Setting; 31] = [
         )
         .text(
             "C2SP tlog-policy: no head is published before this file's quorum has cosigned it, and \
-             writes get 503 if that takes 10 s. Once a log has a policy, it always needs one; \
-             `quorum none` disables it. deploy/witness-policy is a sample.",
+             writes get 503 if that takes 10 s. It holds for all logs of the ledger. Once a log has \
+             a policy, it always needs one; `quorum none` disables it. deploy/witness-policy is a \
+             sample.",
         )
         .example("\"/etc/treehead/witness-policy\""),
     Setting::new(
@@ -274,24 +309,24 @@ pub(crate) static SETTINGS: [Setting; 31] = [
     .example("8"),
     Setting::new("trust", "public-url", "public-url", Kind::Text("URL"))
         .help(
-            "URL at which clients reach the log [default: https:// and its name, for localhost \
+            "URL at which clients reach the ledger [default: https:// and its name, for localhost \
              http:// and the port]",
         )
         .text(
-            "Where clients reach the log, without a path: /trust/… and `treehead trust export` tell \
-             it to them. Default: https:// and its name; for localhost http:// and the port of \
+            "Where clients reach the ledger, without a path: /trust/… and `treehead trust export` \
+             tell it to them. Default: https:// and its name; for localhost http:// and the port of \
              `server.listen`.",
         )
         .example("\"https://log.example.org\"")
         .empty_is_unset(),
     Setting::new("trust", "trusted-root-base", "trusted-root-base", Kind::File)
         .help(
-            "trusted_root.json with certificate and time-stamp authorities, to which this log is \
+            "trusted_root.json with certificate and time-stamp authorities, to which these logs are \
              added",
         )
         .text(
-            "The services of others, as `cosign trusted-root create` writes them; this log is added \
-             to the file. Read at the start.",
+            "The services of others, as `cosign trusted-root create` writes them; the logs of this \
+             ledger are added to the file. Read at the start.",
         )
         .example("\"/etc/treehead/trusted_root.json\""),
     Setting::new(
@@ -301,7 +336,7 @@ pub(crate) static SETTINGS: [Setting; 31] = [
         Kind::File,
     )
     .help(
-        "signing_config.v0.2.json with the URLs of those services, to which this log is added",
+        "signing_config.v0.2.json with the URLs of those services, to which these logs are added",
     )
     .text(
         "The URLs of those services, as `cosign signing-config create` writes them; likewise. If \

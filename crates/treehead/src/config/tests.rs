@@ -52,7 +52,7 @@ fn kinds_and_operations_are_named_as_in_rekor() {
 
 #[test]
 fn nearer_source_wins() {
-    let file = file("log.name = \"file.example\"\n[server]\nlisten = \"127.0.0.1:1\"");
+    let file = file("ledger.name = \"file.example\"\n[server]\nlisten = \"127.0.0.1:1\"");
     let config = Config::layered(Some(file.path()), given("listen = \"127.0.0.1:2\"")).unwrap();
     assert_eq!(config.listen.port(), 2);
     assert_eq!(config.name.as_deref(), Some("file.example"));
@@ -112,11 +112,11 @@ fn unknown_keys_and_tables_are_refused_with_their_place() {
         ),
         (
             "# one\n\n[servers]\n",
-            " line 3: [servers] is not a table of settings; known are [log], [keys], ",
+            " line 3: [servers] is not a table of settings; known are [ledger], [v1], [v2], [keys], ",
         ),
         (
             "port = 1\n",
-            " line 1: port is not a setting; settings are in the tables [log], [keys], ",
+            " line 1: port is not a setting; settings are in the tables [ledger], [v1], [v2], [keys], ",
         ),
         (
             "[limits]\nmax-connections = \"many\"",
@@ -148,6 +148,46 @@ fn each_flat_key_of_earlier_releases_is_refused_with_its_new_name() {
     }
     // All but those of the table `duplicates`.
     assert_eq!(refused_keys, SETTINGS.len() - 2);
+}
+
+#[test]
+fn each_setting_that_there_is_no_more_is_refused_with_its_new_name() {
+    for (text, wanted) in [
+        ("# one\n[keys]\nlog = \"x\"", " line 3: keys.log is now v1.key and v2.key"),
+        ("keys.ed25519 = \"x\"", " line 1: keys.ed25519 is now v1.checkpoint-key and v2.key"),
+        ("[log]\napis = \"v1\"", " line 2: log.apis is now ledger.logs"),
+        ("[log]\nname = \"x\"", " line 1: [log] is now [ledger]"),
+        ("key = \"x\"", " line 1: key is now v1.key and v2.key"),
+        ("apis = \"x\"", " line 1: apis is now ledger.logs"),
+    ] {
+        let file = file(text);
+        let refused = Config::from_file(file.path()).unwrap_err().to_string();
+        assert!(refused.ends_with(wanted), "{refused}");
+    }
+    let refused = |given: &'static str| {
+        let is_given = move |name: &str| name == given;
+        refused_setting(is_given, is_given)
+    };
+    for (given, wanted) in [
+        ("--key", Some("--key is now --v1-key and --v2-key")),
+        ("--ed25519-key", Some("--ed25519-key is now --v1-checkpoint-key and --v2-key")),
+        ("TREEHEAD_APIS", Some("TREEHEAD_APIS is now TREEHEAD_LOGS")),
+        ("--v1-key", None),
+    ] {
+        assert_eq!(refused(given).as_deref(), wanted);
+    }
+}
+
+#[test]
+fn logs_are_those_that_are_given_or_all() {
+    let apis = |text: &str| {
+        let config = Config::layered(None, given(text)).unwrap();
+        let new = config.new_ledger().unwrap();
+        new.apis.iter().map(|api| api.name).collect::<Vec<_>>()
+    };
+    assert_eq!(apis(""), ["v1", "v2"]);
+    assert_eq!(apis("logs = [\"v2\", \"v1\"]"), ["v1", "v2"]);
+    assert_eq!(apis("logs = [\"v2\"]"), ["v2"]);
 }
 
 #[test]
@@ -211,10 +251,12 @@ fn bad_values_are_refused() {
     for text in [
         "server.listen = \"here\"",
         "server.listen = 3000",
-        "log.name = \"\"",
-        "log.name = \"a b\"",
-        "log.name = \"a+b\"",
-        "log.name = \"a\\n\"",
+        "ledger.name = \"\"",
+        "ledger.name = \"a b\"",
+        "ledger.name = \"a+b\"",
+        "ledger.name = \"a\\n\"",
+        "v2.name = \"a b\"",
+        "v2.key-algorithm = \"rsa\"",
         "database.url = \"mysql://x\"",
         "database.url = \"sqlite:x\"",
         "trust.public-url = \"log.example.org\"",
@@ -225,7 +267,8 @@ fn bad_values_are_refused() {
         "duplicates = \"conflict\"",
         "duplicates.v3 = \"conflict\"",
         "duplicates.v2 = \"ignore\"",
-        "log.apis = \"v3\"",
+        "ledger.logs = [\"v3\"]",
+        "ledger.logs = []",
         "limits.max-connections = 0",
         "limits.max-connections-per-address = 0",
         "limits.max-connections = 9223372036854775807",

@@ -41,24 +41,21 @@ impl From<OnDuplicate> for server::OnDuplicate {
     }
 }
 
-/// By which APIs a log takes entries.
+/// The algorithm of a log key that is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Apis {
-    /// Rekor v1.
-    V1,
-    /// Rekor v2.
-    V2,
-    /// Rekor v1 and v2.
-    Both,
+pub(crate) enum LogKeyAlgorithm {
+    /// Ed25519.
+    Ed25519,
+    /// ECDSA on the curve P-256.
+    EcdsaP256,
 }
 
-impl From<Apis> for ledger::Apis {
-    fn from(apis: Apis) -> Self {
-        match apis {
-            Apis::V1 => Self::V1,
-            Apis::V2 => Self::V2,
-            Apis::Both => Self::Both,
+impl From<LogKeyAlgorithm> for tlog::KeyAlgorithm {
+    fn from(algorithm: LogKeyAlgorithm) -> Self {
+        match algorithm {
+            LogKeyAlgorithm::Ed25519 => Self::Ed25519,
+            LogKeyAlgorithm::EcdsaP256 => Self::EcdsaP256,
         }
     }
 }

@@ -82,10 +82,11 @@ fn metrics_of_the_alerts_and_the_guide_exist() {
         &large_keys::certificate(&author, &"a".repeat(60_000)),
     );
     assert_eq!(
-        http::post(server.api, "/api/v1/log/entries", &too_large.json).status,
+        http::post(server.api, "/api/v2/log/entries", &too_large.v2).status,
         400
     );
-    http::post(server.api, "/api/v1/log/entries", &author.sign("one").json);
+    entries::log(server.api, &too_large);
+    entries::log_v2(server.api, &author.sign("one"));
     let shown = http::get(server.metrics, "/metrics").body;
     let texts = [
         include_str!("../../../../deploy/prometheus-alerts.yml"),
@@ -141,10 +142,14 @@ fn fsck_names_what_differs_and_fails() {
     let output = program::run(&["fsck", "--data-dir", &storage.data().display().to_string()]);
     assert_eq!(output.status.code(), Some(9), "{output:?}");
     let findings = program::text(&output.stdout);
+    let finding = findings.lines().next().unwrap();
     assert!(
-        findings.lines().next().unwrap().contains("index_key"),
+        finding.starts_with("localhost (v1 log, tree ") && finding.contains("index_key"),
         "{findings}"
     );
+    // The other log is in order.
+    assert!(findings.contains("localhost (v2 log, tree "), "{findings}");
+    assert_eq!(findings.matches("in order").count(), 1, "{findings}");
     assert!(program::text(&output.stderr).contains("treehead: "));
 }
 
@@ -165,6 +170,6 @@ fn fsck_makes_nothing() {
         &program::run(&["fsck", "--database", &storage.url().unwrap()]),
         4,
     );
-    assert!(refused.contains("no log"), "{refused}");
+    assert!(refused.contains("no ledger"), "{refused}");
     storage.execute("DO $$ BEGIN IF EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public') THEN RAISE EXCEPTION 'tables'; END IF; END $$");
 }

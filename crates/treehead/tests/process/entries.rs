@@ -20,7 +20,10 @@ pub(crate) struct Author {
 
 /// A proposed entry with what it must be found by.
 pub(crate) struct Proposal {
+    /// The request of v1.
     pub json: String,
+    /// The request of v2.
+    pub v2: String,
     pub artifact_hash: String,
 }
 
@@ -79,8 +82,24 @@ impl Author {
                 },
             },
         });
+        let kind = match pem.contains("CERTIFICATE") {
+            true => "x509Certificate",
+            false => "publicKey",
+        };
+        let lines = pem.lines().filter(|line| !line.starts_with("-----"));
+        let v2 = json!({"hashedRekordRequestV002": {
+            "digest": BASE64_STANDARD.encode(tlog::sha256(artifact.as_bytes()).0),
+            "signature": {
+                "content": BASE64_STANDARD.encode(signature.as_bytes()),
+                "verifier": {
+                    kind: {"rawBytes": lines.collect::<String>()},
+                    "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                },
+            },
+        }});
         Proposal {
             json: json.to_string(),
+            v2: v2.to_string(),
             artifact_hash,
         }
     }
@@ -91,6 +110,24 @@ pub(crate) fn log(server: SocketAddr, proposal: &Proposal) -> Acknowledged {
     let answer = http::post(server, "/api/v1/log/entries", &proposal.json);
     assert_eq!(answer.status, 201, "{answer:?}");
     acknowledged(&answer, proposal)
+}
+
+/// Logs it by v2; anything but 201 fails. Returns the entry as it is proved.
+pub(crate) fn log_v2(server: SocketAddr, proposal: &Proposal) -> Value {
+    let answer = http::post(server, "/api/v2/log/entries", &proposal.v2);
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()
+}
+
+/// Entries that v2 acknowledged are at their indexes of this tree, as they were acknowledged.
+pub(crate) fn assert_logged_v2(server: SocketAddr, tree: &str, acknowledged: &[Value]) {
+    for wanted in acknowledged {
+        let index = wanted["logIndex"].as_str().unwrap_or("0");
+        let answer = http::get(server, &format!("/trees/{tree}/entries/{index}"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let found = answer.json();
+        assert_eq!(found["canonicalizedBody"], wanted["canonicalizedBody"], "{index}");
+    }
 }
 
 /// Reads a 201.

@@ -30,14 +30,18 @@ fn makes_everything_and_says_where_it_is() {
     let server = Server::start(&mut command);
     let data = folder.path().join("treehead-data").canonicalize().unwrap();
     assert_eq!(mode(&data), 0o700);
-    assert_eq!(mode(&data.join("log-key.pem")), 0o600);
+    for key in ["v1-log.pem", "v1-checkpoint.pem", "v2-log.pem"] {
+        assert_eq!(mode(&data.join(key)), 0o600, "{key}");
+    }
     assert_eq!(mode(&data.join("treehead.db")), 0o600);
     for wanted in [
-        "created a new log",
+        "created a new ledger",
         "localhost",
         "--name",
         &format!("{}/treehead.db", data.display()),
-        &format!("{}/log-key.pem", data.display()),
+        &format!("{}/v1-log.pem", data.display()),
+        &format!("{}/v1-checkpoint.pem", data.display()),
+        &format!("{}/v2-log.pem", data.display()),
     ] {
         assert!(
             server.banner.contains(wanted),
@@ -49,6 +53,12 @@ fn makes_everything_and_says_where_it_is() {
     assert!(server.banner.contains(log["treeID"].as_str().unwrap()));
     let pem = http::get(server.api, "/api/v1/log/publicKey").body;
     assert!(server.banner.contains(&pem), "{}", server.banner);
+    // The keys of the checkpoints of both logs.
+    let vkeys = http::get(server.api, "/trust/checkpoint.vkey").body;
+    assert_eq!(vkeys.lines().count(), 2);
+    for vkey in vkeys.lines() {
+        assert!(server.banner.contains(vkey), "{vkey}: {}", server.banner);
+    }
     assert_eq!(http::get(server.api, "/readyz").status, 200);
     assert!(
         http::get(server.metrics, "/metrics")
@@ -75,18 +85,20 @@ fn printed_curl_lines_work_as_pasted() {
     }
     let storage = Storage::sqlite();
     let server = Server::start(&mut storage.serve());
-    let printed = server.printed_until("With rekor-cli:");
-    let (_, block) = printed.split_once("With curl:\n").unwrap();
-    let (block, _) = block.split_once("\n\nWith rekor-cli:").unwrap();
-    let output = Command::new("bash").args(["-c", block]).output().unwrap();
-    assert!(
-        program::text(&output.stdout).contains("signedEntryTimestamp"),
-        "{output:?}"
-    );
+    let printed = server.printed_until("With cosign 3:");
+    for (heading, wanted) in [
+        ("With curl, by Rekor v1:\n\n", "signedEntryTimestamp"),
+        ("With curl, by Rekor v2:\n\n", "inclusionProof"),
+    ] {
+        let (_, block) = printed.split_once(heading).unwrap();
+        let (block, _) = block.split_once("\n\nWith ").unwrap();
+        let output = Command::new("bash").args(["-c", block]).output().unwrap();
+        assert!(program::text(&output.stdout).contains(wanted), "{output:?}");
+    }
 }
 
 #[test]
-fn second_start_finds_the_same_log() {
+fn second_start_finds_the_same_ledger() {
     let storage = Storage::sqlite();
     let author = Author::new("second start");
     let first = Server::start(&mut storage.serve());
@@ -96,7 +108,7 @@ fn second_start_finds_the_same_log() {
 
     let second = Server::start(&mut storage.serve());
     assert!(
-        second.banner.contains("opened the log"),
+        second.banner.contains("opened the ledger"),
         "{}",
         second.banner
     );
@@ -107,13 +119,13 @@ fn second_start_finds_the_same_log() {
 }
 
 #[test]
-fn init_makes_a_log_once() {
+fn init_makes_a_ledger_once() {
     let storage = Storage::sqlite();
     let data = storage.data().display().to_string();
     let output = program::run(&["init", "--data-dir", &data, "--name", "log.example"]);
     assert!(output.status.success(), "{output:?}");
     assert!(program::text(&output.stdout).contains("log.example"));
-    let key = std::fs::read(storage.data().join("log-key.pem")).unwrap();
+    let key = std::fs::read(storage.data().join("v1-log.pem")).unwrap();
 
     let again = program::refusal(
         &program::run(&["init", "--data-dir", &data, "--name", "other.example"]),
@@ -121,7 +133,7 @@ fn init_makes_a_log_once() {
     );
     assert!(again.contains("log.example"), "{again}");
     assert_eq!(
-        std::fs::read(storage.data().join("log-key.pem")).unwrap(),
+        std::fs::read(storage.data().join("v1-log.pem")).unwrap(),
         key
     );
 
@@ -143,12 +155,24 @@ fn a_key_without_a_log_is_taken_only_if_it_is_named() {
     program::run(&["init", "--data-dir", &data]);
     std::fs::remove_file(storage.data().join("treehead.db")).unwrap();
     let refused = program::refusal(&program::run(&["init", "--data-dir", &data]), 6);
-    assert!(refused.contains("log-key.pem"), "{refused}");
+    assert!(refused.contains("v1-log.pem"), "{refused}");
     // Nor does `serve` begin the log again under its old key.
     let refused = program::refusal(&storage.serve().output().unwrap(), 6);
-    assert!(refused.contains("--key"), "{refused}");
-    let key = storage.data().join("log-key.pem").display().to_string();
-    let output = program::run(&["init", "--data-dir", &data, "--key", &key]);
+    assert!(refused.contains("--v1-key"), "{refused}");
+    let mut flags = vec!["init".to_owned(), "--data-dir".to_owned(), data];
+    for (flag, file) in [
+        ("--v1-key", "v1-log.pem"),
+        ("--v1-checkpoint-key", "v1-checkpoint.pem"),
+        ("--v2-key", "v2-log.pem"),
+    ] {
+        let flags_before: Vec<&str> = flags.iter().map(String::as_str).collect();
+        let refused = program::refusal(&program::run(&flags_before), 6);
+        assert!(refused.contains(file), "{refused}");
+        let file = storage.data().join(file).display().to_string();
+        flags.extend([flag.to_owned(), file]);
+    }
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let output = program::run(&flags);
     assert!(output.status.success(), "{output:?}");
 }
 
@@ -158,7 +182,7 @@ fn flag_goes_before_environment_before_file() {
     let file = program::file(
         storage.folder(),
         "treehead.toml",
-        "log.name = \"file.example\"\n",
+        "ledger.name = \"file.example\"\n",
     );
     let cases: [(&[&str], Option<&str>, &str); 3] = [
         (
@@ -222,7 +246,7 @@ fn a_read_only_server_creates_nothing_and_accepts_nothing() {
     for data in [folder.path(), &absent] {
         let mut command = program::serve(data);
         let refused = program::refusal(&command.arg("--read-only").output().unwrap(), 6);
-        assert!(refused.contains("there is no log in "), "{refused}");
+        assert!(refused.contains("there is no ledger in "), "{refused}");
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
     let data = folder;

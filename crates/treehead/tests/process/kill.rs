@@ -1,9 +1,11 @@
-//! `kill -9` in the middle of concurrent writers: what was acknowledged is there afterwards, and
-//! nothing else is amiss.
+//! `kill -9` in the middle of concurrent writers to both logs: what was acknowledged is there
+//! afterwards, and nothing else is amiss.
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
+
+use serde_json::Value;
 
 use crate::entries::{self, Acknowledged, Author, Proposal};
 use crate::http;
@@ -17,11 +19,20 @@ const ROUNDS: usize = 3;
 /// other moments.
 const FIRST_KILL: usize = 48;
 
+/// The log that a writer writes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    V1,
+    V2,
+}
+
 /// One writer over all rounds.
 struct Writer {
     author: Author,
+    log: Log,
     written: usize,
     acknowledged: Vec<Acknowledged>,
+    acknowledged_by_v2: Vec<Value>,
     /// What it had sent when the server died.
     unanswered: Option<Proposal>,
 }
@@ -50,12 +61,8 @@ fn kill_rounds(storage: &Storage) {
 
         let server = Server::start(&mut storage.serve());
         for (writer, checked) in writers.iter().zip(&mut checked) {
-            entries::assert_all_logged(
-                server.api,
-                &writer.author,
-                &writer.acknowledged[*checked..],
-            );
-            *checked = writer.acknowledged.len();
+            writer.assert_logged(&server, *checked);
+            *checked = writer.count();
         }
         storage.assert_in_order();
         assert_indexes_are_distinct(&writers);
@@ -63,9 +70,9 @@ fn kill_rounds(storage: &Storage) {
     }
     let server = Server::start(&mut storage.serve());
     for writer in &writers {
-        entries::assert_all_logged(server.api, &writer.author, &writer.acknowledged);
+        writer.assert_logged(&server, 0);
     }
-    let logged: usize = writers.iter().map(|writer| writer.acknowledged.len()).sum();
+    let logged: usize = writers.iter().map(Writer::count).sum();
     println!("{rounds} kills, {logged} acknowledged entries, all there");
     server.stop();
     storage.assert_in_order();
@@ -99,11 +106,12 @@ fn each(writers: &mut [Writer], act: impl Fn(&mut Writer) + Sync) {
 }
 
 fn assert_indexes_are_distinct(writers: &[Writer]) {
-    let mut indexes: Vec<u64> = writers
-        .iter()
-        .flat_map(|writer| &writer.acknowledged)
-        .map(|entry| entry.log_index)
-        .collect();
+    let of_v1 = writers.iter().flat_map(|writer| &writer.acknowledged);
+    let of_v1 = of_v1.map(|entry| ("v1", entry.log_index.to_string()));
+    let of_v2 = writers.iter().flat_map(|writer| &writer.acknowledged_by_v2);
+    // protobuf leaves out the index 0.
+    let of_v2 = of_v2.map(|entry| ("v2", entry["logIndex"].as_str().unwrap_or("0").to_owned()));
+    let mut indexes: Vec<(&str, String)> = of_v1.chain(of_v2).collect();
     let all = indexes.len();
     indexes.sort_unstable();
     indexes.dedup();
@@ -115,8 +123,10 @@ impl Writer {
         let author = Author::new(&format!("writer {number}"));
         Self {
             author,
+            log: if number.is_multiple_of(2) { Log::V1 } else { Log::V2 },
             written: 0,
             acknowledged: Vec::new(),
+            acknowledged_by_v2: Vec::new(),
             unanswered: None,
         }
     }
@@ -126,11 +136,10 @@ impl Writer {
         loop {
             let proposal = self.author.sign(&format!("entry {}", self.written));
             self.written += 1;
-            match http::try_post(server, "/api/v1/log/entries", &proposal.json) {
+            match self.post(server, &proposal) {
                 Ok(answer) => {
                     assert_eq!(answer.status, 201, "{answer:?}");
-                    self.acknowledged
-                        .push(entries::acknowledged(&answer, &proposal));
+                    self.keep(&answer, &proposal);
                     // Nobody counts any more once the kill is on its way.
                     let _ = ticks.send(());
                 }
@@ -148,17 +157,51 @@ impl Writer {
         let Some(proposal) = self.unanswered.take() else {
             return;
         };
-        let answer = http::post(server, "/api/v1/log/entries", &proposal.json);
-        let entry = match answer.status {
-            201 => entries::acknowledged(&answer, &proposal),
+        let answer = self.post(server, &proposal).unwrap();
+        match answer.status {
+            201 => self.keep(&answer, &proposal),
             409 => {
                 let path = answer.header("location").unwrap();
                 let found = http::get(server, path);
                 assert_eq!(found.status, 200, "{found:?}");
-                entries::acknowledged(&found, &proposal)
+                self.keep(&found, &proposal);
             }
             _ => panic!("{answer:?}"),
-        };
-        self.acknowledged.push(entry);
+        }
+    }
+
+    fn post(&self, server: SocketAddr, proposal: &Proposal) -> std::io::Result<http::Answer> {
+        match self.log {
+            Log::V1 => http::try_post(server, "/api/v1/log/entries", &proposal.json),
+            Log::V2 => http::try_post(server, "/api/v2/log/entries", &proposal.v2),
+        }
+    }
+
+    /// Keeps what was acknowledged.
+    fn keep(&mut self, answer: &http::Answer, proposal: &Proposal) {
+        match self.log {
+            Log::V1 => {
+                let entry = entries::acknowledged(answer, proposal);
+                self.acknowledged.push(entry);
+            }
+            Log::V2 => self.acknowledged_by_v2.push(answer.json()),
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.acknowledged.len() + self.acknowledged_by_v2.len()
+    }
+
+    /// What was acknowledged is there, from the `first` on.
+    fn assert_logged(&self, server: &Server, first: usize) {
+        match self.log {
+            Log::V1 => {
+                entries::assert_all_logged(server.api, &self.author, &self.acknowledged[first..]);
+            }
+            Log::V2 => {
+                let wanted = &self.acknowledged_by_v2[first..];
+                entries::assert_logged_v2(server.api, server.tree("v2"), wanted);
+            }
+        }
     }
 }

@@ -154,6 +154,13 @@ impl Server {
         })
     }
 
+    /// The ID of the active tree of a log, such as `v2`, when it started.
+    pub(crate) fn tree(&self, log: &str) -> &str {
+        let (_, facts) = self.banner.split_once(&format!("\n{log} log\n")).unwrap();
+        let line = facts.lines().next().unwrap();
+        line.trim().strip_prefix("tree ID").unwrap().trim()
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -27,24 +27,30 @@ fn second_server_on_the_same_folder() {
 fn lost_key_is_not_replaced() {
     let storage = Storage::sqlite();
     let server = Server::start(&mut storage.serve());
-    let log_id = server
+    let log_ids: Vec<String> = server
         .banner
         .lines()
-        .find_map(|line| line.trim().strip_prefix("log ID"))
-        .unwrap()
-        .trim()
-        .to_owned();
+        .filter_map(|line| line.trim().strip_prefix("log ID"))
+        .map(|log_id| log_id.trim().to_owned())
+        .collect();
     server.stop();
-    let key = storage.data().join("log-key.pem");
-    let elsewhere = storage.folder().join("copy.pem");
-    fs::rename(&key, &elsewhere).unwrap();
-    let refused = refusal(&storage.serve().output().unwrap(), 5);
-    assert!(
-        refused.contains(&log_id) && refused.contains("log-key.pem"),
-        "{refused}"
-    );
-    assert!(!key.exists());
-    Server::start(storage.serve().arg("--key").arg(elsewhere)).stop();
+    for (name, log, log_id) in [
+        ("v1-log", "v1 log", &log_ids[0]),
+        ("v1-checkpoint", "v1 log", &log_ids[0]),
+        ("v2-log", "v2 log", &log_ids[1]),
+    ] {
+        let flag = format!("--{}", name.replace("-log", "-key").replace("point", "point-key"));
+        let key = storage.data().join(format!("{name}.pem"));
+        let elsewhere = storage.folder().join("copy.pem");
+        fs::rename(&key, &elsewhere).unwrap();
+        let refused = refusal(&storage.serve().output().unwrap(), 5);
+        for wanted in [log, log_id, &key.display().to_string(), &flag] {
+            assert!(refused.contains(wanted), "{wanted}: {refused}");
+        }
+        assert!(!key.exists());
+        Server::start(storage.serve().arg(&flag).arg(&elsewhere)).stop();
+        fs::rename(&elsewhere, &key).unwrap();
+    }
 }
 
 #[test]
@@ -55,36 +61,36 @@ fn wrong_key_and_exposed_key() {
     let refused = refusal(
         &storage
             .serve()
-            .arg("--key")
-            .arg(other.data().join("log-key.pem"))
+            .arg("--v1-key")
+            .arg(other.data().join("v1-log.pem"))
             .output()
             .unwrap(),
         5,
     );
-    assert!(refused.contains("does not belong to this log"), "{refused}");
+    assert!(refused.contains("holds another key"), "{refused}");
 
-    let key = storage.data().join("log-key.pem");
+    let key = storage.data().join("v2-log.pem");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let refused = refusal(&storage.serve().output().unwrap(), 5);
     assert!(refused.contains("chmod 600"), "{refused}");
 }
 
 #[test]
-fn apis_never_change() {
+fn logs_of_a_ledger_are_not_changed_by_a_start() {
     for storage in std::iter::once(Storage::sqlite()).chain(Storage::postgres()) {
-        Server::start(storage.serve().args(["--apis", "v2"])).stop();
+        Server::start(storage.serve().args(["--logs", "v2"])).stop();
         let refused = refusal(
-            &storage.serve().args(["--apis", "both"]).output().unwrap(),
+            &storage.serve().args(["--logs", "v1,v2"]).output().unwrap(),
             6,
         );
         assert!(
-            refused.contains("was created with --apis v2, not both"),
+            refused.contains("are v2, not v1 and v2") && refused.contains("treehead log add"),
             "{refused}"
         );
         let server = Server::start(&mut storage.serve());
         assert_eq!(
             http::post(server.api, "/api/v1/log/entries", "{}").status,
-            405
+            501
         );
         assert_eq!(
             http::post(server.api, "/api/v2/log/entries", "{}").status,
@@ -92,6 +98,36 @@ fn apis_never_change() {
         );
         server.stop();
     }
+}
+
+#[test]
+fn another_host_name_of_the_v2_log() {
+    let storage = Storage::sqlite();
+    Server::start(storage.serve().args(["--v2-name", "v2.example"])).stop();
+    let refused = refusal(
+        &storage.serve().args(["--v2-name", "localhost"]).output().unwrap(),
+        6,
+    );
+    assert!(refused.contains("the host name \"v2.example\", not \"localhost\""), "{refused}");
+    Server::start(storage.serve().args(["--v2-name", "v2.example"])).stop();
+}
+
+#[test]
+fn keys_that_are_one_key() {
+    let storage = Storage::sqlite();
+    let key = storage.folder().join("one.pem");
+    let refused = refusal(
+        &storage
+            .serve()
+            .arg("--v1-checkpoint-key")
+            .arg(&key)
+            .arg("--v2-key")
+            .arg(&key)
+            .output()
+            .unwrap(),
+        5,
+    );
+    assert!(refused.contains("hold the same key"), "{refused}");
 }
 
 #[test]
@@ -113,7 +149,7 @@ fn wrong_name() {
 }
 
 #[test]
-fn busy_port_leaves_no_log_behind() {
+fn busy_port_leaves_no_ledger_behind() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for flag in ["--listen", "--metrics-listen"] {
@@ -133,7 +169,7 @@ fn busy_port_leaves_no_log_behind() {
             refused.contains(&address) && refused.contains("in use"),
             "{refused}"
         );
-        assert!(!storage.data().join("log-key.pem").exists());
+        assert!(!storage.data().join("v1-log.pem").exists());
     }
 }
 
@@ -144,7 +180,7 @@ fn wrong_settings() {
     let unknown = program::file(folder.path(), "unknown.toml", "prot = 1\n")
         .display()
         .to_string();
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["serve", "--prot", "1"], "'--prot'"),
         (&["serve", "--listen", "here"], "'here'"),
         (&["serv"], "'serv'"),
@@ -159,6 +195,15 @@ fn wrong_settings() {
             "postgres://",
         ),
         (&["serve", "--name", "two words"], "two words"),
+        (&["serve", "--logs", "v1,v3"], "--logs: \"v3\" is not a log"),
+        (&["init", "--v2-name", "log.example:1"], "--v2-name: "),
+        (&["log", "add", "v3"], "v3"),
+        (&["serve", "--key", "x"], "--key is now --v1-key and --v2-key"),
+        (
+            &["init", "--ed25519-key=x"],
+            "--ed25519-key is now --v1-checkpoint-key and --v2-key",
+        ),
+        (&["serve", "--apis", "both"], "--apis is now --logs"),
     ];
     for (arguments, wanted) in cases {
         let refused = refusal(&program::run(arguments), 2);

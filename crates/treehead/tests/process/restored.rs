@@ -84,6 +84,8 @@ fn put_back(storage: &Storage) {
     assert!(refused.body.contains("read-only"), "{refused:?}");
     server.wait_for_log(&old_head);
     server.wait_for_log(&new_head);
+    // The other log goes on.
+    entries::log_v2(server.api, &entry(99));
     // It stays so, takes nothing, and says so to whoever watches.
     assert_eq!(
         http::post(server.api, "/api/v1/log/entries", &entry(100).json).status,
@@ -93,7 +95,9 @@ fn put_back(storage: &Storage) {
     assert_eq!(http::get(server.api, "/healthz").status, 200);
     let metrics = http::get(server.metrics, "/metrics").body;
     assert!(
-        metrics.contains("treehead_read_only 1\n") && metrics.contains("treehead_ready 0\n"),
+        metrics.contains("treehead_read_only{log=\"v1\"} 1\n")
+            && metrics.contains("treehead_read_only{log=\"v2\"} 0\n")
+            && metrics.contains("treehead_ready 0\n"),
         "{metrics}"
     );
     // What both heads hold is shown as before.

@@ -60,7 +60,7 @@ fn a_role_that_may_only_add_serves_what_another_one_migrated() {
 
     // The owner rotates while the server runs; the server finishes the frozen tree.
     let rotated = program::program()
-        .args(["rotate", "--database", &owner, "--data-dir"])
+        .args(["rotate", "--log", "v1", "--database", &owner, "--data-dir"])
         .arg(storage.data())
         .output()
         .unwrap();

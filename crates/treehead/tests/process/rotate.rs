@@ -1,11 +1,10 @@
-//! Rotation while servers run and clients write: no write fails, nothing is lost, and the old keys
-//! are needed no more.
+//! Rotation of a log while servers run and clients write: no write fails, nothing is lost, and the
+//! old keys are needed no more. The other log of the ledger does not notice.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -54,11 +53,9 @@ fn rotate_among_writers(storage: &Storage, servers: Vec<Server>) {
             .collect();
         for rotation in 1..=ROTATIONS {
             wait_for(&written, rotation * BETWEEN);
-            let output = rotate(storage, &storage.data(), &[]).output().unwrap();
-            let (stdout, stderr) = (program::text(&output.stdout), program::text(&output.stderr));
-            assert!(output.status.success(), "{stdout}{stderr}");
+            let stdout = assert_rotates(&mut rotate(storage, &storage.data(), "v1"));
             assert!(
-                stdout.contains("rotated localhost") && stdout.contains("may be destroyed"),
+                stdout.contains("rotated the v1 log of localhost"),
                 "{stdout}"
             );
         }
@@ -88,9 +85,9 @@ fn rotate_among_writers(storage: &Storage, servers: Vec<Server>) {
     storage.assert_in_order();
 
     // Only the key of the active tree is left.
-    fs::remove_file(storage.data().join("log-key.pem")).unwrap();
+    fs::remove_file(storage.data().join("v1-log.pem")).unwrap();
     for number in 2..=ROTATIONS {
-        fs::remove_file(storage.data().join(format!("keys/log-key-{number}.pem"))).unwrap();
+        fs::remove_file(storage.data().join(format!("keys/v1-log-{number}.pem"))).unwrap();
     }
     let server = Server::start(&mut storage.serve());
     assert_whole(server.api, &written_by);
@@ -155,17 +152,91 @@ fn assert_whole(server: SocketAddr, written_by: &[(Author, Vec<Acknowledged>)]) 
     }
 }
 
-fn rotate(storage: &Storage, data: &Path, more: &[&str]) -> Command {
+/// `treehead rotate` of one log.
+pub(crate) fn rotate(storage: &Storage, data: &Path, log: &str) -> Command {
     let mut command = program::program();
-    command.arg("rotate").arg("--data-dir").arg(data).args(more);
+    command
+        .args(["rotate", "--log", log, "--data-dir"])
+        .arg(data);
     storage.url().map(|url| command.args(["--database", &url]));
     command
 }
 
+/// Runs a rotation to its end, and returns what it printed.
+pub(crate) fn assert_rotates(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let stdout = program::text(&output.stdout);
+    let stderr = program::text(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert!(stdout.contains("may be destroyed"), "{stdout}{stderr}");
+    stdout
+}
+
+/// Number of frozen trees of the v1 log.
+pub(crate) fn frozen_trees(server: SocketAddr) -> usize {
+    let log = http::get(server, "/api/v1/log").json();
+    log["inactiveShards"].as_array().map_or(0, Vec::len)
+}
+
+/// The default file of the next key.
+pub(crate) fn key_file(storage: &Storage, name: &str) -> String {
+    let path = storage.data().join("keys").join(name);
+    path.display().to_string()
+}
+
+#[test]
+fn a_v2_log_is_rotated_alone_to_a_key_of_either_algorithm() {
+    let storage = Storage::sqlite();
+    let mut command = storage.serve();
+    let server = Server::start(command.args(["--name", "log.example", "--v2-name", "v2.example"]));
+    let author = Author::new("v2");
+    let logged = entries::log_v2(server.api, &author.sign("one"));
+    let frozen = server.tree("v2").to_owned();
+    let v1_tree = http::get(server.api, "/api/v1/log").json()["treeID"].clone();
+
+    let stdout = assert_rotates(&mut rotate(&storage, &storage.data(), "v2"));
+    assert!(stdout.contains("origin shard2.v2.example"), "{stdout}");
+    let root = http::get(server.api, "/trust/trusted_root.json").body;
+    assert_eq!(root.matches("\"PKIX_ED25519\"").count(), 2, "{root}");
+    assert!(
+        stdout.contains(&format!("frozen  tree {frozen}, 1 entries")),
+        "{stdout}"
+    );
+    let note = http::get(server.api, &format!("/trees/{frozen}/freeze"));
+    assert!(note.body.contains("Log frozen"), "{note:?}");
+    let checkpoint = http::get(server.api, &format!("/trees/{frozen}/checkpoint"));
+    assert!(
+        checkpoint.body.starts_with("v2.example\n"),
+        "{checkpoint:?}"
+    );
+    assert!(!checkpoint.body.contains("Log frozen"), "{checkpoint:?}");
+
+    let p256 = storage.folder().join("p256.pem");
+    fs::copy(another_ledger(&storage).join("v1-log.pem"), &p256).unwrap();
+    let held = storage.data().join("keys/any-name.pem");
+    fs::copy(&p256, held).unwrap();
+    let mut command = rotate(&storage, &storage.data(), "v2");
+    command
+        .arg("--next-key")
+        .arg(&p256)
+        .args(["--origin", "three.example"]);
+    let stdout = assert_rotates(&mut command);
+    assert!(stdout.contains("origin three.example"), "{stdout}");
+
+    entries::log_v2(server.api, &author.sign("two"));
+    entries::assert_logged_v2(server.api, &frozen, &[logged]);
+    let log = http::get(server.api, "/api/v1/log").json();
+    assert_eq!(log["treeID"], v1_tree, "the v1 log was not rotated");
+    assert_eq!(frozen_trees(server.api), 0);
+    server.stop();
+    storage.assert_in_order();
+}
+
 /// As after a run that ended with the freeze: the key that it opened the new tree with is still
 /// registered.
-const UNTOLD: &str = "INSERT INTO next_key (name, spki)
-    SELECT t.name, k.spki FROM tree t JOIN tree_key k ON k.tree_id = t.tree_id AND k.role = 'log' WHERE t.state = 'active'";
+pub(crate) const UNTOLD: &str = "INSERT INTO next_key (name, api, spki)
+    SELECT t.name, t.api, k.spki FROM tree t JOIN tree_key k ON k.tree_id = t.tree_id AND k.role = 'log'
+    WHERE t.state = 'active' AND t.api = 'v1'";
 
 #[test]
 fn a_rotation_that_nobody_was_told_of_is_told_and_not_repeated_on_sqlite() {
@@ -183,52 +254,36 @@ fn tell_of_a_rotation(storage: &Storage) {
     let server = Server::start(&mut storage.serve());
     entries::log(server.api, &Author::new("untold").sign("one"));
     let rotated = |more: &[&str], code| {
-        let output = rotate(storage, &storage.data(), more).output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{output:?}");
-        let frozen = http::get(server.api, "/api/v1/log").json()["inactiveShards"]
-            .as_array()
-            .unwrap()
-            .len();
-        (
-            program::text(&output.stdout),
-            frozen,
-            program::text(&output.stderr),
-        )
+        let mut command = rotate(storage, &storage.data(), "v1");
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = command.args(more).output().unwrap();
+        let (stdout, stderr) = (program::text(&stdout), program::text(&stderr));
+        assert_eq!(status.code(), Some(code), "{stdout}{stderr}");
+        (stdout, frozen_trees(server.api), stderr)
     };
     let (first, frozen, _) = rotated(&[], 0);
     assert_eq!(frozen, 1);
-    let told = &first[first.find("rotated localhost:").unwrap()..];
-    let key = storage
-        .data()
-        .join("keys/log-key-2.pem")
-        .display()
-        .to_string();
-    let absent = storage
-        .data()
-        .join("keys/log-key-3.pem")
-        .display()
-        .to_string();
+    let told = &first[first.find("rotated the v1 log of localhost:").unwrap()..];
+    let key = key_file(storage, "v1-log-2.pem");
+    let absent = key_file(storage, "v1-log-3.pem");
     let no_key = program::file(storage.folder(), "no-key.pem", "no key")
         .display()
         .to_string();
-    let named = ["--next-key", &key, "--origin", "new.example"];
     for more in [
         &[][..],
-        &named,
+        &["--next-key", &key],
         &["--next-key", &absent],
         &["--next-key", &no_key],
     ] {
         storage.execute(UNTOLD);
-        let (again, frozen, why) = rotated(more, 11);
+        let (again, frozen, _) = rotated(more, 11);
         assert_eq!(frozen, 1, "{more:?}: {again}");
         assert!(
             again.starts_with("An earlier run ended") && again.ends_with(told),
             "{again}"
-        );
-        assert_eq!(
-            why.contains("--origin new.example is not used"),
-            more == named,
-            "{why}"
         );
     }
     assert!(!Path::new(&absent).exists());
@@ -236,169 +291,16 @@ fn tell_of_a_rotation(storage: &Storage) {
     assert_eq!(rotated(&[], 0).1, 2);
     storage.execute(UNTOLD);
     let another = storage.data().join("keys/another.pem");
-    fs::copy(another_log(storage).join("log-key.pem"), &another).unwrap();
+    fs::copy(another_ledger(storage).join("v1-log.pem"), &another).unwrap();
     assert_eq!(rotated(&["--next-key", another.to_str().unwrap()], 0).1, 3);
     server.stop();
     storage.assert_in_order();
 }
 
-/// The data folder of a log with keys of its own.
-fn another_log(storage: &Storage) -> PathBuf {
+/// The data folder of a ledger with keys of its own.
+pub(crate) fn another_ledger(storage: &Storage) -> PathBuf {
     let data = storage.folder().join("another");
-    let key = data.join("ed25519.pem");
-    let arguments = [
-        "init",
-        "--data-dir",
-        data.to_str().unwrap(),
-        "--ed25519-key",
-        key.to_str().unwrap(),
-    ];
-    let output = program::run(&arguments);
+    let output = program::run(&["init", "--data-dir", data.to_str().unwrap()]);
     assert!(output.status.success(), "{output:?}");
     data
-}
-
-#[test]
-fn settings_that_do_not_do_are_refused_before_anything_is_frozen() {
-    let storage = Storage::sqlite();
-    let output = program::run(&["init", "--data-dir", storage.data().to_str().unwrap()]);
-    assert!(output.status.success(), "{output:?}");
-    let another = another_log(&storage)
-        .join("ed25519.pem")
-        .display()
-        .to_string();
-    let absent = storage.folder().join("absent").display().to_string();
-    let settings = [
-        ("--ed25519-key", &absent, 5),
-        ("--ed25519-key", &another, 5),
-        ("--witness-policy", &absent, 2),
-    ];
-    for (flag, file, code) in settings {
-        let output = rotate(&storage, &storage.data(), &[flag, file])
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(code), "{output:?}");
-        assert!(output.stdout.is_empty(), "{output:?}");
-    }
-    assert!(!storage.data().join("keys").exists());
-}
-
-#[test]
-fn below_an_address_another_origin_is_asked_for() {
-    let storage = Storage::sqlite();
-    Server::start(storage.serve().args(["--name", "192.168.1.4"])).stop();
-    let refused = program::refusal(&rotate(&storage, &storage.data(), &[]).output().unwrap(), 2);
-    assert!(
-        refused.contains("shard2.192.168.1.4") && refused.contains("--origin"),
-        "{refused}"
-    );
-    assert!(!storage.data().join("keys/log-key-2.pem").exists());
-    let rotated = rotate(&storage, &storage.data(), &["--origin", "two.example"])
-        .output()
-        .unwrap();
-    assert!(rotated.status.success(), "{rotated:?}");
-}
-
-#[test]
-fn a_server_that_lacks_the_key_is_named_and_waited_for() {
-    let Some(storage) = Storage::postgres() else {
-        return;
-    };
-    let (here, there) = (
-        storage.folder().join("here"),
-        storage.folder().join("there"),
-    );
-    let first = Server::start(&mut storage.serve_with(&here));
-    let second = Server::start(
-        storage
-            .serve_with(&there)
-            .arg("--key")
-            .arg(here.join("log-key.pem")),
-    );
-    let mut rotation = rotate(&storage, &here, &["--origin", "two.example"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(rotation.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap);
-    let waiting = lines
-        .find(|line| line.starts_with("waiting for 1 of 2 servers"))
-        .unwrap();
-    assert!(
-        waiting.contains(&format!("process {}", second.id())),
-        "{waiting}"
-    );
-    let log = |server: &Server| http::get(server.api, "/api/v1/log").json();
-    assert!(
-        log(&first)["inactiveShards"].is_null(),
-        "nothing has changed yet"
-    );
-    fs::create_dir_all(there.join("keys")).unwrap();
-    fs::copy(
-        here.join("keys/log-key-2.pem"),
-        there.join("keys/any-name.pem"),
-    )
-    .unwrap();
-    let rest: Vec<String> = lines.collect();
-    assert!(rotation.wait().unwrap().success(), "{rest:?}");
-    assert!(
-        rest.iter()
-            .any(|line| line.contains("v2 origin two.example")),
-        "{rest:?}"
-    );
-    for server in [first, second] {
-        entries::log(
-            server.api,
-            &Author::new("both").sign(&server.id().to_string()),
-        );
-        assert_eq!(log(&server)["inactiveShards"].as_array().unwrap().len(), 1);
-        server.stop();
-    }
-}
-
-#[test]
-fn a_server_that_lacks_the_key_all_the_same_stops_and_names_it() {
-    let Some(storage) = Storage::postgres() else {
-        return;
-    };
-    let (here, there) = (
-        storage.folder().join("here"),
-        storage.folder().join("there"),
-    );
-    let first = Server::start(&mut storage.serve_with(&here));
-    let mut second = Server::start(
-        storage
-            .serve_with(&there)
-            .arg("--key")
-            .arg(here.join("log-key.pem")),
-    );
-    // As if it did not live: the rotation does not see it.
-    storage.execute(&format!(
-        "UPDATE server SET name = '-' WHERE place LIKE '%process {},%'",
-        second.id()
-    ));
-    let output = rotate(&storage, &here, &[]).output().unwrap();
-    let text = program::text(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{text}{}",
-        program::text(&output.stderr)
-    );
-    assert_eq!(second.wait(), Some(5));
-    let log_id = text
-        .lines()
-        .find_map(|line| line.split_once("log ID "))
-        .unwrap()
-        .1
-        .split(',')
-        .next()
-        .unwrap();
-    let said = second.log();
-    assert!(
-        said.contains(&format!("needs the key with log ID {log_id}"))
-            && said.contains("there/keys"),
-        "{said}"
-    );
-    first.stop();
 }

@@ -7,7 +7,7 @@ use crate::postgres::Storage;
 use crate::program::{self, Server, program, refusal};
 
 #[test]
-fn a_log_is_not_made_under_a_url() {
+fn a_ledger_is_not_made_under_a_url() {
     let storage = Storage::sqlite();
     let data = storage.data().display().to_string();
     for name in [
@@ -31,16 +31,17 @@ fn a_log_is_not_made_under_a_url() {
         2,
     );
     assert!(refused.contains("IPv6"), "{refused}");
-    assert!(!storage.data().join("log-key.pem").exists());
+    assert!(!storage.data().join("v1-log.pem").exists());
 }
 
 #[test]
-fn a_log_that_has_such_a_name_is_served_all_the_same() {
+fn a_ledger_that_has_such_a_name_is_served_all_the_same() {
     let storage = Storage::sqlite();
     Server::start(&mut storage.serve()).stop();
     let name = "https://log.example.org";
     storage.execute(&format!(
-        "UPDATE tree SET name = '{name}', origin_v1 = '{name} - 1', origin_v2 = '{name}'"
+        "UPDATE tree SET name = '{name}', \
+         origin = CASE api WHEN 'v1' THEN '{name}/trees/' || tree_id ELSE '{name}' END"
     ));
     let server = Server::start(storage.serve().args(["--name", name]));
     assert!(server.banner.contains(name), "{}", server.banner);
@@ -73,16 +74,19 @@ fn a_variable_that_is_empty_is_not_set_where_the_default_opens_nothing() {
 }
 
 #[test]
-fn a_variable_that_is_empty_makes_no_second_log_and_opens_nothing() {
+fn a_variable_that_is_empty_makes_no_second_ledger_and_opens_nothing() {
     let storage = Storage::sqlite();
     for name in [
         "NAME",
-        "APIS",
+        "LOGS",
+        "V1_KEY",
+        "V1_CHECKPOINT_KEY",
+        "V2_NAME",
+        "V2_KEY",
+        "V2_KEY_ALGORITHM",
+        "KEY_DIR",
         "DATABASE",
         "DATABASE_FILE",
-        "KEY",
-        "KEY_DIR",
-        "ED25519_KEY",
         "WITNESS_POLICY",
         "WITNESS_FAIL_OPEN_SECONDS",
         "CONFIG",
@@ -126,10 +130,22 @@ fn a_variable_that_is_empty_makes_no_second_log_and_opens_nothing() {
     assert_eq!(fs::read_dir(storage.folder()).unwrap().count(), 0);
     let help = program()
         .args(["serve", "--help"])
-        .env("TREEHEAD_KEY", "")
+        .env("TREEHEAD_V1_KEY", "")
         .output()
         .unwrap();
     assert!(help.status.success(), "{help:?}");
+}
+
+#[test]
+fn a_variable_that_was_a_setting_is_refused() {
+    let storage = Storage::sqlite();
+    let output = storage.serve().env("TREEHEAD_KEY", "x").output().unwrap();
+    let refused = refusal(&output, 2);
+    assert!(
+        refused.contains("TREEHEAD_KEY is now TREEHEAD_V1_KEY and TREEHEAD_V2_KEY"),
+        "{refused}"
+    );
+    assert!(!storage.data().exists());
 }
 
 #[test]
@@ -248,7 +264,7 @@ fn a_pod_with_fs_group_starts_a_second_time() {
     }
     let server = Server::start(&mut storage.serve());
     server.wait_for_log("others may look into the data folder");
-    server.wait_for_log("log-key.pem may change it (mode 0660); chmod 640");
+    server.wait_for_log("v1-log.pem may change it (mode 0660); chmod 640");
     server.stop();
 }
 
@@ -277,12 +293,12 @@ fn a_listener_that_others_reach_is_warned_of() {
         ])
         .arg(storage.data());
     let server = Server::start(&mut command);
-    server.wait_for_log("may write to this log");
+    server.wait_for_log("may write to these logs");
     server.stop();
     let server = Server::start(&mut storage.serve());
     server.wait_for_log("serving");
     assert!(
-        !server.log().contains("may write to this log"),
+        !server.log().contains("may write to these logs"),
         "{}",
         server.log()
     );
@@ -340,7 +356,7 @@ fn config_check_finds_what_a_start_would() {
             "entries.client-signing-algorithms = []".to_owned(),
             "the list is empty",
         ),
-        ("log.name = \"a b\"".to_owned(), "white space"),
+        ("ledger.name = \"a b\"".to_owned(), "white space"),
         (
             "database.url = \"postgres://u@h:99999/d\"".to_owned(),
             "port",
@@ -359,7 +375,7 @@ fn config_check_finds_what_a_start_would() {
             "{refused}"
         );
     }
-    let good = "log.name = \"log.example.org\"\nlimits.max-body-bytes = \"48MiB\"\nserver.listen = \":3000\"\n";
+    let good = "ledger.name = \"log.example.org\"\nlimits.max-body-bytes = \"48MiB\"\nserver.listen = \":3000\"\n";
     let file = program::file(folder.path(), "treehead.toml", good)
         .display()
         .to_string();
@@ -371,10 +387,10 @@ fn config_check_finds_what_a_start_would() {
 }
 
 #[test]
-fn config_check_warns_of_what_a_log_that_is_there_may_have() {
+fn config_check_warns_of_what_a_ledger_that_is_there_may_have() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("absent").display().to_string();
-    let text = format!("log.name = \"LOG.example.org\"\nkeys.folder = \"{absent}\"\n");
+    let text = format!("ledger.name = \"LOG.example.org\"\nkeys.folder = \"{absent}\"\n");
     let file = program::file(folder.path(), "treehead.toml", &text)
         .display()
         .to_string();
@@ -462,11 +478,11 @@ fn help_has_headings_and_only_what_a_command_uses() {
             .find(text)
             .unwrap_or_else(|| panic!("{text}: {serve}"))
     };
-    assert!(place("The log:") < place("--name") && place("--name") < place("--apis"));
-    assert!(place("--apis") < place("Server:") && place("Server:") < place("Witnesses:"));
+    assert!(place("The ledger:") < place("--name") && place("--name") < place("--logs"));
+    assert!(place("--logs") < place("Server:") && place("Server:") < place("Witnesses:"));
     let rotate = help(&["rotate", "--help"]);
     assert!(
-        !rotate.contains("--apis") && !rotate.contains("localhost"),
+        !rotate.contains("--logs") && !rotate.contains("localhost"),
         "{rotate}"
     );
     let export = help(&["trust", "export", "--help"]);

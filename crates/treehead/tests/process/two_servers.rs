@@ -1,4 +1,4 @@
-//! Several servers on one Postgres database: one tree, one key, one history.
+//! Several servers on one Postgres database: one tree a log, the same keys, one history.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn start_both(storage: &Storage, folders: [&Path; 2]) -> [Result<Server, std::pr
 }
 
 #[test]
-fn with_one_key_file_both_write_one_log() {
+fn with_the_same_key_files_both_write_one_log() {
     let Some(storage) = Storage::postgres() else {
         return;
     };
@@ -34,7 +34,7 @@ fn with_one_key_file_both_write_one_log() {
     let known = |server: &Server| http::get(server.api, "/api/v1/log/publicKey").body;
     assert_eq!(known(&first), known(&second));
     storage
-        .execute("DO $$ BEGIN IF (SELECT count(*) FROM tree) <> 1 THEN RAISE EXCEPTION 'not one tree'; END IF; END $$");
+        .execute("DO $$ BEGIN IF (SELECT count(*) FROM tree) <> 2 THEN RAISE EXCEPTION 'not one tree a log'; END IF; END $$");
 
     let mut auditor = Auditor::new(first.api);
     let servers = [first.api, second.api];
@@ -78,7 +78,7 @@ fn write(number: usize, servers: [SocketAddr; 2]) {
 }
 
 #[test]
-fn with_two_key_files_one_says_why_it_stops() {
+fn with_key_files_of_their_own_one_says_why_it_stops() {
     for _ in 0..3 {
         let Some(storage) = Storage::postgres() else {
             return;
@@ -87,7 +87,7 @@ fn with_two_key_files_one_says_why_it_stops() {
         let mut started = start_both(&storage, [&folders[0], &folders[1]]).into_iter();
         let (server, output) = match (started.next().unwrap(), started.next().unwrap()) {
             (Ok(server), Err(output)) | (Err(output), Ok(server)) => (server, output),
-            (Ok(_), Ok(_)) => panic!("both serve, each with a key of its own"),
+            (Ok(_), Ok(_)) => panic!("both serve, each with keys of its own"),
             (Err(one), Err(other)) => panic!("{one:?} {other:?}"),
         };
         let log_id = server

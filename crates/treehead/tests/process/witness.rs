@@ -10,7 +10,7 @@ use std::thread;
 
 use ring::rand::SystemRandom;
 use tlog::{
-    AddCheckpoint, Checkpoint, Edge, Hash, KeyAlgorithm, Note, NoteKey, SigningKey, TileId,
+    AddCheckpoint, Checkpoint, Edge, Hash, Note, NoteKey, SigningKey, TileId,
     TileTree, TreeSize, WitnessKey, WitnessPolicy,
 };
 
@@ -63,37 +63,34 @@ impl Organisation {
     }
 }
 
-/// Makes a log and returns the vkeys of its two keys, a line each.
-fn init(name: &str, mut command: Command, data: &Path) -> String {
-    let ed25519 = data.with_extension("ed25519.pem");
-    let output = command
-        .args(["--name", name, "--ed25519-key"])
-        .arg(&ed25519)
-        .output()
-        .unwrap();
+/// Makes a ledger and returns the vkeys of its logs, a line each, as it exports them.
+fn init(name: &str, mut command: Command, mut export: Command) -> String {
+    let output = command.args(["--name", name]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    let vkey = |path: &Path, algorithm| {
-        let key = ledger::key_file::read(path, algorithm, &SystemRandom::new()).unwrap();
-        NoteKey::new(name, key.verifying_key().clone())
-            .unwrap()
-            .to_string()
-    };
-    let log_key = vkey(&data.join("log-key.pem"), KeyAlgorithm::EcdsaP256);
-    format!("{log_key}\n{}\n", vkey(&ed25519, KeyAlgorithm::Ed25519))
+    let out = tempfile::tempdir().unwrap();
+    let output = export.arg("--out").arg(out.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    std::fs::read_to_string(out.path().join("checkpoint.vkey")).unwrap()
+}
+
+/// The origins of the logs of these vkeys.
+fn origins(vkeys: &str) -> Vec<String> {
+    let keys = vkeys.lines().map(|vkey| vkey.parse::<NoteKey>().unwrap());
+    keys.map(|key| key.name().to_owned()).collect()
 }
 
 fn serve(mut command: Command, data: &Path, policy: &str) -> Server {
     let policy = program::file(data.parent().unwrap(), "policy", policy);
-    command
-        .arg("--ed25519-key")
-        .arg(data.with_extension("ed25519.pem"));
     Server::start(command.arg("--witness-policy").arg(policy))
 }
 
-fn init_sqlite(data: &Path) -> Command {
-    let mut command = program::program();
-    command.arg("init").arg("--data-dir").arg(data);
-    command
+fn init_sqlite(name: &str, data: &Path) -> String {
+    let with_data = |arguments: &[&str]| {
+        let mut command = program::program();
+        command.args(arguments).arg("--data-dir").arg(data);
+        command
+    };
+    init(name, with_data(&["init"]), with_data(&["trust", "export"]))
 }
 
 /// What a witness shows to monitors, if it has seen the log.
@@ -112,7 +109,7 @@ fn two_organisations_witness_each_other() {
     let logs: Vec<String> = [("log.alpha.example", &alpha), ("log.beta.example", &beta)]
         .map(|(name, data)| {
             std::fs::create_dir(data).unwrap();
-            init(name, init_sqlite(&data.join("log")), &data.join("log"))
+            init_sqlite(name, &data.join("log"))
         })
         .to_vec();
     let (witness_alpha, witness_beta) = (
@@ -121,49 +118,40 @@ fn two_organisations_witness_each_other() {
     );
     let (at_alpha, at_beta) = (witness_alpha.serve(&logs[1]), witness_beta.serve(&logs[0]));
     let author = Author::new("a");
-    for (data, witness, at, vkeys, origin) in [
-        (
-            &alpha,
-            &witness_beta,
-            &at_beta,
-            &logs[0],
-            "log.alpha.example",
-        ),
-        (
-            &beta,
-            &witness_alpha,
-            &at_alpha,
-            &logs[1],
-            "log.beta.example",
-        ),
+    for (data, witness, at, vkeys) in [
+        (&alpha, &witness_beta, &at_beta, &logs[0]),
+        (&beta, &witness_alpha, &at_alpha, &logs[1]),
     ] {
-        let server = serve(
-            program::serve(&data.join("log")),
-            &data.join("log"),
-            &witness.policy(at.api),
-        );
+        let start = || {
+            let log = data.join("log");
+            serve(program::serve(&log), &log, &witness.policy(at.api))
+        };
+        let server = start();
         for n in 0..3 {
-            entries::log(server.api, &author.sign(&format!("{origin} {n}")));
+            let entry = author.sign(&format!("{vkeys} {n}"));
+            entries::log(server.api, &entry);
+            entries::log_v2(server.api, &entry);
         }
-        let log_line: String = vkeys.lines().map(|vkey| format!("log {vkey}\n")).collect();
-        let policy =
-            WitnessPolicy::parse(&format!("{log_line}{}", witness.policy(at.api))).unwrap();
-        let note = watched(at.api, origin).unwrap();
-        policy.verify(&note).unwrap();
-        assert_eq!(Checkpoint::parse(note.text()).unwrap().size, TreeSize(3));
+        for (vkey, origin) in vkeys.lines().zip(origins(vkeys)) {
+            let policy = format!("log {vkey}\n{}", witness.policy(at.api));
+            let note = watched(at.api, &origin).unwrap();
+            WitnessPolicy::parse(&policy).unwrap().verify(&note).unwrap();
+            assert_eq!(Checkpoint::parse(note.text()).unwrap().size, TreeSize(3));
+        }
         // A restart goes on from there, and shows what was published.
         server.stop();
-        let server = serve(
-            program::serve(&data.join("log")),
-            &data.join("log"),
-            &witness.policy(at.api),
-        );
-        entries::log(server.api, &author.sign(&format!("{origin} again")));
+        let server = start();
+        entries::log(server.api, &author.sign(&format!("{vkeys} again")));
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 4);
+        let checkpoint = http::get(server.api, "/checkpoint").body;
+        let checkpoint = Note::parse(&checkpoint).unwrap();
+        assert_eq!(Checkpoint::parse(checkpoint.text()).unwrap().size, TreeSize(3));
         server.stop();
     }
-    // Neither knows its own log.
-    assert!(watched(at_alpha.api, "log.alpha.example").is_none());
+    // Neither knows its own logs.
+    for origin in origins(&logs[0]) {
+        assert!(watched(at_alpha.api, &origin).is_none());
+    }
     at_alpha.stop();
     at_beta.stop();
 }
@@ -333,13 +321,16 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
         return;
     };
     let data = storage.data();
-    let mut command = program::program();
-    command
-        .arg("init")
-        .arg("--data-dir")
-        .arg(&data)
-        .args(["--database", &storage.url().unwrap()]);
-    let vkeys = init("log.shared.example", command, &data);
+    let url = storage.url().unwrap();
+    let with_database = |arguments: &[&str]| {
+        let mut command = program::program();
+        command.args(arguments).arg("--data-dir").arg(&data);
+        command.args(["--database", &url]);
+        command
+    };
+    let name = "log.shared.example";
+    let vkeys = init(name, with_database(&["init"]), with_database(&["trust", "export"]));
+    let origin_of_v1 = &origins(&vkeys)[1];
     let organisation = Organisation::new(storage.folder(), "witness.example");
     let witness = organisation.serve(&vkeys);
     let policy = organisation.policy(witness.api);
@@ -366,7 +357,7 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
     });
     // No two of them asked the witness for one size at cross purposes.
     let shown =
-        Checkpoint::parse(watched(witness.api, "log.shared.example").unwrap().text()).unwrap();
+        Checkpoint::parse(watched(witness.api, origin_of_v1).unwrap().text()).unwrap();
     assert_eq!(shown.size, TreeSize(60));
     for server in servers {
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 60);

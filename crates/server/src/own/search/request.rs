@@ -1,65 +1,35 @@
-//! `GET /api/v1/index/search`, which Rekor does not have: the entries that meet several conditions,
-//! newest first, in pages.
+//! The query of a search.
 
-use std::sync::Arc;
-
-use axum::extract::{RawQuery, State};
-use axum::response::Response;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use entry::Attribute;
-use ledger::{Hit, Hits, Search};
-use serde::Serialize;
+use ledger::Search;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::entry_id::entry_id;
-use super::errors::{ApiError, Validation};
-use super::wire::json_within;
-use crate::answer::search_room;
-use crate::app::App;
-use crate::limits::{DEFAULT_SEARCH_PAGE, HIT_ANSWER_BYTES, MAX_SEARCH_KEYS, MAX_SEARCH_PAGE};
+use super::cursor::Cursor;
+use crate::limits::{DEFAULT_SEARCH_PAGE, MAX_SEARCH_KEYS, MAX_SEARCH_PAGE};
 use crate::query::decode;
+use crate::v1::errors::{ApiError, Validation};
 
 /// Digits of the digests that are searched for, by the name of the parameter.
 const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
 
-/// The first byte of a cursor: the version of its format.
-const CURSOR_VERSION: u8 = 1;
-
-/// The handler.
-pub(crate) async fn search(
-    State(app): State<Arc<App>>,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    let request = Request::parse(query.as_deref().unwrap_or_default())?;
-    let room = search_room(&app, HIT_ANSWER_BYTES * u64::from(request.limit)).await?;
-    // Each answer implies that no other entry matches, so it needs the newest head.
-    let shards = app.ledger.newest_shards().await?;
-    let hits = app
-        .ledger
-        .search(&shards, &request.search, request.below, request.limit)
-        .await?;
-    Ok(json_within(room, &Page::from(hits)))
-}
-
 /// One page that is asked for.
 #[derive(Debug, PartialEq, Eq)]
-struct Request {
-    search: Search,
+pub(super) struct Request {
+    pub(super) search: Search,
     /// Where the previous page ended.
-    below: Option<u64>,
-    limit: u32,
+    pub(super) cursor: Option<Cursor>,
+    pub(super) limit: u32,
 }
 
 impl Request {
     /// Parses a query. A parameter without a value counts as absent, as everywhere in this API.
     /// Unknown ones are refused here, because a search without a misspelt condition would find too
     /// much.
-    fn parse(query: &str) -> Result<Self, ApiError> {
+    pub(super) fn parse(query: &str) -> Result<Self, ApiError> {
         let mut request = Self {
             search: Search::default(),
-            below: None,
+            cursor: None,
             limit: DEFAULT_SEARCH_PAGE,
         };
         let mut given = Vec::new();
@@ -119,7 +89,7 @@ impl Request {
             "since" => self.search.since = Some(seconds(name, value)?),
             "until" => self.search.until = Some(seconds(name, value)?),
             "limit" => self.limit = limit(value)?,
-            "cursor" => self.below = Some(open_cursor(value)?),
+            "cursor" => self.cursor = Some(cursor(value)?),
             _ => {
                 let known = Attribute::ALL
                     .map(Attribute::name)
@@ -188,62 +158,11 @@ fn limit(value: &str) -> Result<u32, ApiError> {
     }
 }
 
-/// Makes a cursor: the log index that a page reached. Entries that are appended later are above it.
-fn cursor(below: u64) -> String {
-    let mut bytes = vec![CURSOR_VERSION];
-    bytes.extend_from_slice(&below.to_be_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-fn open_cursor(text: &str) -> Result<u64, ApiError> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-    let below = bytes
-        .as_deref()
-        .and_then(|bytes| bytes.strip_prefix(&[CURSOR_VERSION])?.try_into().ok());
-    below.map(u64::from_be_bytes).ok_or_else(|| {
-        ApiError::validation(
-            Validation::Pattern,
-            "cursor in query is not one that this log gave",
-        )
+fn cursor(value: &str) -> Result<Cursor, ApiError> {
+    Cursor::parse(value).ok_or_else(|| {
+        let message = "cursor in query is not one that this log gave";
+        ApiError::validation(Validation::Pattern, message)
     })
-}
-
-/// The answer.
-#[derive(Serialize)]
-struct Page {
-    /// Leads to the next page. Absent on the last page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    entries: Vec<Entry>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    api_version: String,
-    integrated_time: i64,
-    kind: String,
-    log_index: u64,
-    uuid: String,
-}
-
-impl From<Hits> for Page {
-    fn from(hits: Hits) -> Self {
-        let entry = |hit: Hit| {
-            let (kind, version) = hit.kind.split_once(':').unwrap_or((&hit.kind, ""));
-            Entry {
-                api_version: version.to_owned(),
-                integrated_time: hit.time,
-                kind: kind.to_owned(),
-                log_index: hit.log_index,
-                uuid: entry_id(hit.tree_id, &hit.leaf_hash),
-            }
-        };
-        Self {
-            cursor: hits.rest.map(cursor),
-            entries: hits.entries.into_iter().map(entry).collect(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -332,18 +251,6 @@ mod tests {
             assert!(
                 body.starts_with(&format!("{{\"code\":{code},")),
                 "{query}: {body}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_cursor_comes_back_as_it_was() {
-        for below in [0, 1, u64::MAX] {
-            assert_eq!(
-                parse(&format!("cursor={}", cursor(below)))
-                    .expect("ours")
-                    .below,
-                Some(below)
             );
         }
     }

@@ -1,0 +1,75 @@
+//! A ledger of one log of Rekor v1, for tests in which its API does not matter.
+
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+
+use ledger::store::Store;
+use ledger::{
+    APIS, DEFAULT_NAME, KeyRing, Ledger, Log, NewLog, OpenError, Settings, SystemClock, V1,
+    create_logs, find_ledger,
+};
+use prometheus::Registry;
+use ring::rand::SystemRandom;
+use tlog::SigningKey;
+
+/// An open ledger that is used as its only log.
+#[derive(Clone)]
+pub(crate) struct OneLog {
+    pub(crate) whole: Ledger,
+}
+
+impl Deref for OneLog {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        &self.whole.logs()[0]
+    }
+}
+
+impl OneLog {
+    pub(crate) async fn stop(&self) {
+        self.whole.stop().await;
+    }
+}
+
+pub(crate) fn key(pkcs8: &[u8]) -> SigningKey {
+    SigningKey::from_pkcs8(pkcs8, &SystemRandom::new()).unwrap()
+}
+
+/// The key for C2SP checkpoints of every log of Rekor v1 in this process.
+pub(crate) fn checkpoint_key() -> SigningKey {
+    static PKCS8: OnceLock<Vec<u8>> = OnceLock::new();
+    key(PKCS8.get_or_init(|| SigningKey::generate_ed25519_pkcs8(&SystemRandom::new()).unwrap()))
+}
+
+/// The settings of a server that has the keys of a log of Rekor v1.
+pub(crate) fn settings(store: impl Store, pkcs8: &[u8]) -> Settings {
+    Settings {
+        store: Arc::new(store),
+        apis: &APIS,
+        name: None,
+        keys: KeyRing::new([key(pkcs8), checkpoint_key()]),
+        place: "test".into(),
+        witnessing: None,
+        clock: Arc::new(SystemClock),
+        rng: SystemRandom::new(),
+        metrics: Registry::new(),
+    }
+}
+
+/// Opens the ledger of a database. If there is none, makes one whose log has this key.
+pub(crate) async fn open_v1(settings: Settings, pkcs8: &[u8]) -> Result<OneLog, OpenError> {
+    let store = settings.store.as_ref();
+    if find_ledger(store, None).await?.is_none() {
+        let log = NewLog {
+            api: &V1,
+            origin: None,
+            log_key: key(pkcs8).verifying_key().clone(),
+            checkpoint_key: Some(checkpoint_key().verifying_key().clone()),
+        };
+        // Another server that starts at the same moment may be first.
+        create_logs(store, DEFAULT_NAME, &[log], &SystemRandom::new()).await?;
+    }
+    let whole = Ledger::open(settings).await?;
+    Ok(OneLog { whole })
+}

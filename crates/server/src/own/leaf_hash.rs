@@ -1,0 +1,60 @@
+//! `GET /api/v2/log/entries?leafHash=`: the entry with a leaf hash, in any tree of any log.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use ledger::{Log, ReadError, Shards, V2};
+use tlog::Hash;
+
+use super::proved::Proved;
+use crate::answer::{entry_bytes, room};
+use crate::app::App;
+use crate::lookup::{self, Found};
+use crate::query;
+use crate::v2::entries::shown;
+use crate::v2::error::Error;
+use crate::v2::shard::Shard;
+
+/// The handler. It looks in the v2 log first, and there in the tree of the host name.
+pub(crate) async fn entry(
+    State(app): State<Arc<App>>,
+    shard: Shard,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Error> {
+    let digits = query::last(query.as_deref(), "leafHash")
+        .ok_or_else(|| Error::invalid("leafHash is required"))?;
+    let mut hash = [0; 32];
+    hex::decode_to_slice(digits.as_bytes(), &mut hash)
+        .map_err(|_| Error::invalid("leafHash must be 64 hexadecimal digits"))?;
+    let hash = Hash(hash);
+    let others = app.ledger.logs().iter().filter(|log| *log.api() != V2);
+    for log in app.v2().into_iter().chain(others) {
+        let room = room(&app, entry_bytes(&app, log)).await?;
+        let look = |shards| entry_in(log, shards, &shard, hash);
+        if let Some(found) = lookup::find(log, look).await? {
+            return shown(room, &Proved::new(log, found).await?.log_entry());
+        }
+    }
+    Err(Error::not_found("Not Found"))
+}
+
+/// Looks in the tree of the host name, then in the active one, then in the others, oldest first.
+async fn entry_in(
+    log: &Log,
+    shards: Shards,
+    shard: &Shard,
+    hash: Hash,
+) -> Result<Option<Found>, ReadError> {
+    let first = shard.head_in(&shards);
+    let others = shards
+        .active_first()
+        .filter(|head| head.tree.id != first.tree.id);
+    for head in [&first].into_iter().chain(others) {
+        let found = lookup::entry_with_hash(log, head, hash).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,130 @@
+//! `/trees/{treeID}/…`: every tree of every log below a path of its own. There are its C2SP
+//! checkpoint, tiles and entry bundles, the note of its freeze, and its entries with their proofs.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+use ledger::{Head, Log, ReadError, Shards, TreeId};
+use tlog::{LeafIndex, TilePath};
+
+use super::proved::Proved;
+use crate::answer::{entry_bytes, room};
+use crate::app::App;
+use crate::v1::errors::{ApiError, Validation};
+use crate::v1::wire::json_within;
+use crate::{lookup, tiles};
+
+/// The beginning of the paths.
+const PREFIX: &str = "/trees/";
+
+/// The tree that a path names.
+pub(crate) struct NamedTree {
+    log: Log,
+    id: TreeId,
+    /// The path below the tree.
+    rest: String,
+}
+
+impl FromRequestParts<Arc<App>> for NamedTree {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(head: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let path = head.uri.path();
+        let path = path.strip_prefix(PREFIX).unwrap_or_default();
+        let (tree, rest) = path.split_once('/').unwrap_or((path, ""));
+        let absent = || not_found(format!("this ledger has no tree {tree}"));
+        let id = tree.parse().map(TreeId).map_err(|_| absent())?;
+        // One path for one resource.
+        if id.to_string() != tree {
+            return Err(absent());
+        }
+        Ok(Self {
+            log: log_of(app, id).await?.ok_or_else(absent)?,
+            id,
+            rest: rest.to_owned(),
+        })
+    }
+}
+
+/// Returns the log of a tree. Another server may have made the tree, so "absent" is an answer of
+/// the newest heads only.
+async fn log_of(app: &App, tree: TreeId) -> Result<Option<Log>, ReadError> {
+    if let Some(log) = app.ledger.log_of(tree) {
+        return Ok(Some(log.clone()));
+    }
+    for log in app.ledger.logs() {
+        log.newest_head().await?;
+    }
+    Ok(app.ledger.log_of(tree).cloned())
+}
+
+impl NamedTree {
+    fn head_in(&self, shards: &Shards) -> Option<Arc<Head>> {
+        shards.of_tree(self.id).cloned()
+    }
+
+    async fn newest_head(&self) -> Result<Arc<Head>, ApiError> {
+        let head = self.head_in(&self.log.newest_shards().await?);
+        head.ok_or_else(|| not_found(format!("this ledger has no tree {}", self.id)))
+    }
+}
+
+/// `GET /trees/{treeID}/checkpoint`: the newest one.
+pub(crate) async fn checkpoint(tree: NamedTree) -> Result<Response, ApiError> {
+    let head = tree.newest_head().await?;
+    Ok(tiles::note(head.checkpoint.clone()))
+}
+
+/// `GET /trees/{treeID}/freeze`: the checkpoint that says in an extension line that the tree is
+/// frozen, as the freeze of Rekor v2 writes it.
+pub(crate) async fn freeze_note(tree: NamedTree) -> Result<Response, ApiError> {
+    let head = tree.newest_head().await?;
+    let note = head.freeze_note.clone();
+    let note = note.ok_or_else(|| not_found(format!("tree {} is not frozen", tree.id)))?;
+    Ok(tiles::note(note))
+}
+
+/// `GET /trees/{treeID}/tile/…`.
+pub(crate) async fn tile(
+    State(app): State<Arc<App>>,
+    tree: NamedTree,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let absent = || not_found(format!("tree {} has no {}", tree.id, tree.rest));
+    let path: TilePath = tree.rest.parse().map_err(|_| absent())?;
+    let head_in = |shards: &Shards| tree.head_in(shards);
+    let is_named = |_: &_| true;
+    tiles::show(
+        &app, &tree.log, &headers, path, head_in, is_named, absent,
+    )
+    .await
+}
+
+/// `GET /trees/{treeID}/entries/{index}`: an entry by its index in the tree, with its proof in the
+/// newest head.
+pub(crate) async fn entry(
+    State(app): State<Arc<App>>,
+    tree: NamedTree,
+) -> Result<Response, ApiError> {
+    let index = tree.rest.rsplit('/').next().unwrap_or_default();
+    let index = index.parse().map(LeafIndex).map_err(|_| {
+        let message = format!("index in path must be of type int64: {index:?}");
+        ApiError::validation(Validation::Type, message)
+    })?;
+    let room = room(&app, entry_bytes(&app, &tree.log)).await?;
+    let look = async |shards: Shards| match tree.head_in(&shards) {
+        Some(head) => lookup::entry_at(&tree.log, &head, index).await,
+        None => Ok(None),
+    };
+    let found = lookup::find(&tree.log, look).await?;
+    let found = found.ok_or_else(|| not_found(format!("tree {} has no {}", tree.id, tree.rest)))?;
+    let entry = Proved::new(&tree.log, found).await?;
+    Ok(json_within(room, &entry.log_entry()))
+}
+
+fn not_found(message: String) -> ApiError {
+    ApiError::handler(StatusCode::NOT_FOUND, message)
+}

@@ -1,0 +1,85 @@
+//! `treehead log add`: creates a log that a ledger lacks, with its keys.
+
+use ledger::Api;
+use ledger::store::TreeRow;
+use ring::rand::SystemRandom;
+
+use crate::banner;
+use crate::config::Config;
+use crate::database::Database;
+use crate::failure::{Failure, FailureKind, Outcome};
+use crate::key_files::{self, KeyFiles, Keys};
+use crate::{create_ledger, logging, open_ledger, runtime};
+
+/// Creates the log of this API. Servers may run: they serve the log once they are started again.
+///
+/// Keys first, as for a new ledger. If we die between the two, the keys have signed nothing; the
+/// next run asks for them to be named.
+pub(crate) fn run(config: &Config, api: &'static Api) -> Outcome<()> {
+    logging::start(config)?;
+    config.new_v2_name()?;
+    let database = Database::existing(config)?;
+    let key_files = KeyFiles::locate(config)?;
+    runtime()?.block_on(add(config, &database, &key_files, api))
+}
+
+async fn add(
+    config: &Config,
+    database: &Database,
+    key_files: &KeyFiles,
+    api: &'static Api,
+) -> Outcome<()> {
+    let failed = |error| open_ledger::failure(database, &error);
+    let store = database.open_existing().await?;
+    let found = ledger::find_ledger(store.as_ref(), config.name.as_deref()).await;
+    let logs = found.map_err(failed)?.unwrap_or_default();
+    let Some(TreeRow { name, .. }) = logs.first() else {
+        let absent = format_args!("{database} holds no ledger; `treehead init` creates one");
+        return Err(Failure::new(FailureKind::Log, absent));
+    };
+    let exists = || {
+        let exists = format_args!("{database}: the ledger {name:?} has its {api} log already");
+        Failure::new(FailureKind::Log, exists)
+    };
+    if logs.iter().any(|tree| tree.api == api.name) {
+        return Err(exists());
+    }
+    create_ledger::check_unnamed_keys(database, key_files, &[api])?;
+    let (keys, new_logs) = key_files.create(&[api])?;
+    let trees = store.trees().await;
+    check_keys(&trees.map_err(|error| database.failure(&error))?, &keys)?;
+    let created = ledger::create_logs(store.as_ref(), name, &new_logs, &SystemRandom::new()).await;
+    if !created.map_err(failed)? {
+        return Err(exists());
+    }
+    let found = ledger::find_ledger(store.as_ref(), Some(name)).await;
+    let logs = found.map_err(failed)?.unwrap_or_default();
+    banner::print(format_args!("added the {api} log to the ledger {name}:"))?;
+    for tree in logs.iter().filter(|tree| tree.api == api.name) {
+        let tree = open_ledger::tree_of(database, tree)?;
+        banner::print(keys.places.facts(tree))?;
+    }
+    banner::print(
+        "Keep a copy of each key file in a safe place: without it nobody can continue this log.\n\
+         Servers that run do not serve the log yet: put the key files where each of them looks for \
+         them, and start it again.",
+    )
+}
+
+/// Refuses a key that signs for another tree.
+fn check_keys(trees: &[TreeRow], keys: &Keys) -> Outcome<()> {
+    for (key, path) in keys.places.in_files() {
+        if let Some(tree) = trees.iter().find(|tree| key_files::is_key_of(tree, key)) {
+            return Err(Failure::new(
+                FailureKind::Key,
+                format_args!(
+                    "{} holds a key of tree {} of the {} log: each log has keys of its own",
+                    path.display(),
+                    tree.tree_id,
+                    tree.api
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
