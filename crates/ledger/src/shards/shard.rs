@@ -17,6 +17,7 @@ use crate::keys::signer::Signer;
 use crate::metrics::{Metrics, UNAVAILABLE_REASONS, WITNESS_RESULTS};
 use crate::open::Settings;
 use crate::open_error::OpenError;
+use crate::reading::caches::Caches;
 use crate::reading::reader::Reader;
 use crate::reading::search::Turns;
 use crate::store::{ServerRow, Store, TreeRow, TreeState, usage};
@@ -51,6 +52,8 @@ pub(crate) struct LogParts {
     pub(crate) server: ServerRow,
     pub(crate) rng: SystemRandom,
     pub(crate) tasks: Tasks,
+    /// The caches of all shards.
+    pub(crate) caches: Arc<Caches>,
     /// Turns of searches in all shards.
     pub(crate) turns: Arc<Turns>,
 }
@@ -83,11 +86,8 @@ impl LogParts {
             place,
             log_ids: Vec::new(),
         };
-        let (cosigner, tasks, turns) = (
-            cosigner.map(Arc::new),
-            Tasks::default(),
-            Arc::new(Turns::new()),
-        );
+        let (cosigner, tasks) = (cosigner.map(Arc::new), Tasks::default());
+        let (caches, turns) = (Arc::new(Caches::new()), Arc::new(Turns::new()));
         Ok(Self {
             store,
             clock,
@@ -98,6 +98,7 @@ impl LogParts {
             server,
             rng,
             tasks,
+            caches,
             turns,
         })
     }
@@ -130,7 +131,13 @@ impl LogParts {
             }
         };
         let timestamps = Timestamps::new(Arc::clone(&tree), signer.clone(), &self.metrics);
-        let reader = Reader::new(&self.store, tree.id, &self.turns, &self.metrics);
+        let reader = Reader::new(
+            &self.store,
+            tree.id,
+            &self.caches,
+            &self.turns,
+            &self.metrics,
+        );
         let (store, metrics) = (Arc::clone(&self.store), self.metrics.clone());
         let heads = Heads::new(store, metrics, signer, publication, integrated, published);
         let (published, integrated) = (heads.published(), heads.integrated());
