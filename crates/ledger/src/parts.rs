@@ -15,6 +15,7 @@ use crate::metrics::{Metrics, UNAVAILABLE_REASONS, WITNESS_RESULTS};
 use crate::neighbours::Neighbours;
 use crate::open::Settings;
 use crate::open_error::OpenError;
+use crate::reading::caches::Caches;
 use crate::reading::search::Turns;
 use crate::store::{ServerRow, Store, usage};
 use crate::tasks::Tasks;
@@ -31,6 +32,8 @@ pub(crate) struct LedgerParts {
     pub(crate) server: ServerRow,
     pub(crate) rng: SystemRandom,
     pub(crate) tasks: Tasks,
+    /// The caches of all trees.
+    pub(crate) caches: Arc<Caches>,
     /// Turns of searches in all trees.
     pub(crate) turns: Arc<Turns>,
     pub(crate) neighbours: Neighbours,
@@ -67,6 +70,7 @@ impl LedgerParts {
             server,
             rng,
             tasks: Tasks::default(),
+            caches: Arc::new(Caches::new()),
             turns: Arc::new(Turns::new()),
             neighbours: Neighbours::default(),
             ended: CancellationToken::new(),

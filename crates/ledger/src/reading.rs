@@ -2,6 +2,7 @@
 //! passes.
 
 mod batched;
+pub(crate) mod caches;
 mod entries;
 pub(crate) mod entry;
 pub(crate) mod reader;

@@ -70,10 +70,7 @@ impl Heads {
     }
 
     /// Reads the newest publication and the newest head, and accepts both; see [`Heads::accept`].
-    pub(crate) async fn follow(
-        &self,
-        read: &mut dyn Read,
-    ) -> Result<Arc<Integrated>, HeadError> {
+    pub(crate) async fn follow(&self, read: &mut dyn Read) -> Result<Arc<Integrated>, HeadError> {
         let known = self.known(read).await?;
         let standing = read.standing(self.tree.id).await?;
         self.accept(known, standing, read).await

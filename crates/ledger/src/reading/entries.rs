@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use prometheus::IntCounterVec;
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use tlog::{Hash, LeafIndex, TreeSize};
 
 use super::batched::{Batched, LookUp};
+use super::caches::Caches;
 use super::entry::{LoggedEntry, ReadError};
 use crate::api::HeadForm;
 use crate::heads::head::Head;
@@ -19,46 +18,30 @@ use crate::metrics::{CacheMetric, Metrics};
 use crate::store::{Attestation, EntryRef, Store, StoreResult, StoredEntry};
 use crate::tree::Tree;
 
-/// Bytes in the cache: 20,000 entries signed with a key, half as many with certificates.
-const CACHED_BYTES: u64 = 24 << 20;
-/// Number of entries that the cache is laid out for.
-const CACHED_ENTRIES: usize = 20_000;
-/// Bytes of a cached entry beside its content: its slot in the cache, and the headers of its
-/// allocations.
-const OVERHEAD_BYTES: usize = 256;
-
 /// Entries of one tree.
 pub(crate) struct Entries {
     tree: TreeId,
     heads: HeadForm,
-    cache: Cache<LeafIndex, LoggedEntry, ByLength>,
+    caches: Arc<Caches>,
     by_index: Batched<ByIndex>,
     by_hash: Batched<ByHash>,
     look_ups: CacheMetric,
     attestations_unavailable: IntCounterVec,
 }
 
-#[derive(Clone)]
-struct ByLength;
-
-impl Weighter<LeafIndex, LoggedEntry> for ByLength {
-    fn weight(&self, _: &LeafIndex, entry: &LoggedEntry) -> u64 {
-        let timestamp = entry
-            .signed_entry_timestamp
-            .as_ref()
-            .map_or(0, |bytes| bytes.len());
-        (OVERHEAD_BYTES + entry.body.len() + entry.kind.len() + timestamp) as u64
-    }
-}
-
 impl Entries {
-    pub(crate) fn new(store: &Arc<dyn Store>, tree: &Tree, metrics: &Metrics) -> Self {
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        tree: &Tree,
+        caches: &Arc<Caches>,
+        metrics: &Metrics,
+    ) -> Self {
         let (tree, heads) = (tree.id, tree.api.heads);
         let together = |kind: &str| metrics.look_ups_together.with_label_values(&[kind]);
         Self {
             tree,
             heads,
-            cache: Cache::with_weighter(CACHED_ENTRIES, CACHED_BYTES, ByLength),
+            caches: Arc::clone(caches),
             by_index: Batched::new(
                 ByIndex {
                     store: Arc::clone(store),
@@ -91,7 +74,7 @@ impl Entries {
 
     /// Returns an entry that `head` covers.
     async fn entry(&self, head: &Head, index: LeafIndex) -> Result<LoggedEntry, ReadError> {
-        if let Some(entry) = self.cache.get(&index) {
+        if let Some(entry) = self.caches.entries.get(&(self.tree, index)) {
             self.look_ups.hit();
             return Ok(entry);
         }
@@ -104,12 +87,14 @@ impl Entries {
             .ok_or_else(missing)?;
         let entry = self.logged(&stored)?;
         // Only an entry that cannot change any more is cached. Until a signed entry timestamp is
-        // stored, where the log has them, another server may store a different one. An attestation may be erased on
-        // request, and MUST NOT be shown from then on. (Old entries do not say that they have one.)
+        // stored, where the log has them, another server may store a different one. An attestation
+        // may be erased on request, and MUST NOT be shown from then on. (Old entries do not say that
+        // they have one.)
         let is_signed =
             self.heads == HeadForm::Checkpoint || entry.signed_entry_timestamp.is_some();
         if is_signed && !stored.attested && stored.attestation.is_none() {
-            self.cache.insert(index, entry.clone());
+            let key = (self.tree, index);
+            self.caches.entries.insert(key, entry.clone());
         }
         Ok(entry)
     }

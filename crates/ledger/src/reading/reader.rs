@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tlog::{Hash, LeafIndex, TilePath, TreeSize};
 
+use super::caches::Caches;
 use super::entries::Entries;
 use super::entry::{InclusionProof, ReadError};
 use super::search::{Searcher, Turns};
@@ -30,14 +31,15 @@ impl Reader {
     pub(crate) fn new(
         store: &Arc<dyn Store>,
         tree: &Tree,
+        caches: &Arc<Caches>,
         turns: &Arc<Turns>,
         metrics: &Metrics,
     ) -> Self {
         Self {
-            entries: Entries::new(store, tree, metrics),
-            tiles: TileCache::new(store, tree.id, metrics),
+            entries: Entries::new(store, tree, caches, metrics),
+            tiles: TileCache::new(store, tree.id, caches, metrics),
             searcher: Searcher::new(store, tree.id, turns, metrics),
-            tile_bytes: TileBytes::new(store, metrics),
+            tile_bytes: TileBytes::new(store, caches, metrics),
         }
     }
 

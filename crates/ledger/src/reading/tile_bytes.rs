@@ -4,25 +4,19 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
 use tlog::{Hash, TILE_WIDTH, TileId, TilePath, TileResource, TileTree};
 
+use super::caches::Caches;
 use super::entry::ReadError;
 use super::tiles::TileCache;
 use crate::heads::head::Head;
 use crate::metrics::{CacheMetric, Metrics};
 use crate::store::{Store, StoreError, StoreResult};
 
-/// Bytes in the cache: some 50 bundles of entries with certificates.
-const CACHED_BYTES: u64 = 16 << 20;
-/// Number of bundles that the cache is laid out for.
-const CACHED_BUNDLES: usize = 128;
-
 /// Tiles and immutable entry bundles of one tree, as bytes.
 pub(crate) struct TileBytes {
     store: Arc<dyn Store>,
-    bundles: Cache<TilePath, Bytes, ByLength>,
+    caches: Arc<Caches>,
     look_ups: CacheMetric,
 }
 
@@ -35,20 +29,11 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-#[derive(Clone)]
-struct ByLength;
-
-impl Weighter<TilePath, Bytes> for ByLength {
-    fn weight(&self, _: &TilePath, bytes: &Bytes) -> u64 {
-        bytes.len() as u64
-    }
-}
-
 impl TileBytes {
-    pub(crate) fn new(store: &Arc<dyn Store>, metrics: &Metrics) -> Self {
+    pub(crate) fn new(store: &Arc<dyn Store>, caches: &Arc<Caches>, metrics: &Metrics) -> Self {
         Self {
             store: Arc::clone(store),
-            bundles: Cache::with_weighter(CACHED_BUNDLES, CACHED_BYTES, ByLength),
+            caches: Arc::clone(caches),
             look_ups: metrics.bundle_cache.clone(),
         }
     }
@@ -74,18 +59,20 @@ impl TileBytes {
             TileResource::Tile(_) => tile(tiles, head, id)
                 .await?
                 .slice(..width * size_of::<Hash>()),
-            TileResource::Entries(_) => match self.bundles.get(&path) {
-                Some(bundle) => {
-                    self.look_ups.hit();
-                    bundle
+            TileResource::Entries(_) => {
+                let (key, bundles) = ((head.tree.id, path), &self.caches.bundles);
+                match bundles.get(&key) {
+                    Some(bundle) => {
+                        self.look_ups.hit();
+                        bundle
+                    }
+                    None => {
+                        self.look_ups.miss();
+                        let made = self.entry_bundle(tiles, head, id, width);
+                        bundles.get_or_insert_async(&key, made).await?
+                    }
                 }
-                None => {
-                    self.look_ups.miss();
-                    self.bundles
-                        .get_or_insert_async(&path, self.entry_bundle(tiles, head, id, width))
-                        .await?
-                }
-            },
+            }
         }))
     }
 

@@ -1,34 +1,36 @@
-//! Full tiles, decoded, behind a bounded cache; and the tiles that a proof needs.
+//! Full tiles, decoded, behind a cache; and the tiles that a proof needs.
 
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
-use quick_cache::sync::Cache;
 use tlog::{FullTile, Hash, TileId, TileTree};
 
 use super::batched::{Batched, LookUp};
+use super::caches::Caches;
 use crate::heads::tile_set::{HeadView, TileSet, decode_tile};
 use crate::ids::TreeId;
 use crate::metrics::{CacheMetric, Metrics};
 use crate::store::{Store, StoreError, StoreResult};
 
-/// Decoded full tiles in the cache. Each has 16 KiB, so all together 72 MiB. That is all of a log
-/// of 10^6 entries (3,922 tiles), with room for the shards of the cache to fill unevenly. Of a
-/// larger log the cache keeps the tiles that are read most.
-const MAX_CACHED_TILES: usize = 4_608;
-
 /// Immutable full tiles of one tree. The same decoded tile serves proofs and readers of its bytes.
 pub(crate) struct TileCache {
-    cache: Cache<TileId, Arc<TileTree>>,
+    tree: TreeId,
+    caches: Arc<Caches>,
     look_ups: CacheMetric,
     stored: Batched<StoredTiles>,
 }
 
 impl TileCache {
-    pub(crate) fn new(store: &Arc<dyn Store>, tree: TreeId, metrics: &Metrics) -> Self {
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        tree: TreeId,
+        caches: &Arc<Caches>,
+        metrics: &Metrics,
+    ) -> Self {
         let together = metrics.look_ups_together.with_label_values(&["tile"]);
         Self {
-            cache: Cache::new(MAX_CACHED_TILES),
+            tree,
+            caches: Arc::clone(caches),
             look_ups: metrics.tile_cache.clone(),
             stored: Batched::new(
                 StoredTiles {
@@ -44,7 +46,8 @@ impl TileCache {
     pub(crate) fn keep(&self, full_tiles: Vec<FullTile>) {
         for tile in full_tiles {
             if let Ok(tree) = TileTree::new(&tile.hashes) {
-                self.cache.insert(tile.id, Arc::new(tree));
+                let key = (self.tree, tile.id);
+                self.caches.tiles.insert(key, Arc::new(tree));
             }
         }
     }
@@ -60,13 +63,14 @@ impl TileCache {
 
     /// Returns a tile that MUST be full in the head of the request.
     pub(crate) async fn full_tile(&self, id: TileId) -> StoreResult<Arc<TileTree>> {
-        if let Some(tile) = self.cache.get(&id) {
+        if let Some(tile) = self.caches.tiles.get(&(self.tree, id)) {
             self.look_ups.hit();
             return Ok(tile);
         }
         self.look_ups.miss();
         let tile = Arc::new(decode_tile(id, &self.stored.get(id).await?)?);
-        self.cache.insert(id, Arc::clone(&tile));
+        let key = (self.tree, id);
+        self.caches.tiles.insert(key, Arc::clone(&tile));
         Ok(tile)
     }
 }

@@ -58,7 +58,13 @@ impl Shard {
             }
         };
         let timestamps = Timestamps::new(Arc::clone(&tree), signer.clone(), &parts.metrics);
-        let reader = Reader::new(&shared.store, &tree, &shared.turns, &parts.metrics);
+        let reader = Reader::new(
+            &shared.store,
+            &tree,
+            &shared.caches,
+            &shared.turns,
+            &parts.metrics,
+        );
         let (store, metrics) = (Arc::clone(&shared.store), parts.metrics.clone());
         let heads = Heads::new(store, metrics, signer, publication, integrated, published);
         let (published, integrated) = (heads.published(), heads.integrated());

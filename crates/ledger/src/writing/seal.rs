@@ -113,7 +113,11 @@ pub(crate) fn seal(
             entries,
             full_tiles,
         },
-        Sealed { head, outcomes, edge },
+        Sealed {
+            head,
+            outcomes,
+            edge,
+        },
     )
 }
 
