@@ -162,7 +162,7 @@ mod tests {
         let indexes: Vec<u64> = sealed
             .outcomes
             .iter()
-            .map(|place| outcome.leaf_index.0)
+            .map(|outcome| outcome.leaf_index.0)
             .collect();
         assert_eq!(indexes, (250..600).collect::<Vec<_>>());
     }
@@ -177,7 +177,7 @@ mod tests {
         let outcomes: Vec<(u64, Freshness)> = sealed
             .outcomes
             .iter()
-            .map(|place| (outcome.leaf_index.0, outcome.freshness))
+            .map(|outcome| (outcome.leaf_index.0, outcome.freshness))
             .collect();
         let fresh = Freshness::New { time: 1 };
         assert_eq!(
