@@ -87,7 +87,13 @@ impl KeyFiles {
         Ok(Self {
             files: [
                 file(&V1, log, "--v1-key", &config.v1_key, "v1-log.pem")?,
-                file(&V1, checkpoint, "--v1-checkpoint-key", v1_checkpoint, "v1-checkpoint.pem")?,
+                file(
+                    &V1,
+                    checkpoint,
+                    "--v1-checkpoint-key",
+                    v1_checkpoint,
+                    "v1-checkpoint.pem",
+                )?,
                 file(&V2, log, "--v2-key", &config.v2_key, "v2-log.pem")?,
             ],
             folder: absolute(&config.key_dir.clone().unwrap_or_else(in_data_dir))?,
@@ -177,9 +183,8 @@ impl KeyFiles {
     }
 
     fn keys(&self, found: Vec<(&KeyFile, SigningKey)>, created: Vec<PathBuf>) -> Keys {
-        let place = |(file, key): &(&KeyFile, SigningKey)| {
-            (key.verifying_key().clone(), file.path.clone())
-        };
+        let place =
+            |(file, key): &(&KeyFile, SigningKey)| (key.verifying_key().clone(), file.path.clone());
         let places = KeyPlaces {
             in_files: found.iter().map(place).collect(),
             folder: self.folder.clone(),

@@ -141,7 +141,9 @@ async fn check_v2_name(
     };
     let trees = store.trees().await;
     let trees = trees.map_err(|error| database.failure(&error))?;
-    let mut of_log = trees.iter().filter(|tree| tree.name == active.name && is_of(tree, &V2));
+    let mut of_log = trees
+        .iter()
+        .filter(|tree| tree.name == active.name && is_of(tree, &V2));
     let origin = of_log.next().map_or(&active.origin, |first| &first.origin);
     if origin == given {
         return Ok(());

@@ -132,7 +132,10 @@ fn banner_of(
         name: opened.ledger.name(),
         database,
         history: opened.history,
-        logs: logs.iter().map(|log| opened.places.facts(log.tree())).collect(),
+        logs: logs
+            .iter()
+            .map(|log| opened.places.facts(log.tree()))
+            .collect(),
     };
     let addresses = banner::listening(listening.api, listening.metrics);
     let text = format!("{facts}\n{addresses}");

@@ -61,7 +61,7 @@ pub(super) fn newest(migrations: &Migrator) -> i64 {
 pub(super) fn check(migrations: &Migrator, applied: &[Applied]) -> StoreResult<()> {
     check_known(migrations, applied)?;
     let Some(last) = applied.last() else {
-        return Err(StoreError::Unusable("the database holds no log".to_owned()));
+        return Err(StoreError::Unusable("the database holds no ledger".to_owned()));
     };
     if is_current(migrations, applied) {
         return Ok(());
@@ -115,7 +115,7 @@ mod tests {
             (&later[..], "9999"),
             (&older[..], "start a new log"),
             (&broken[..], "in part"),
-            (&[][..], "no log"),
+            (&[][..], "no ledger"),
         ] {
             let StoreError::Unusable(text) = check(&MIGRATIONS, applied).unwrap_err() else {
                 panic!("{applied:?}")

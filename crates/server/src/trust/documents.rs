@@ -239,7 +239,9 @@ fn trusted_root(shards: &[Shard<'_>], url: &PublicUrl, settings: &TrustSettings)
     root.tlogs.extend(ours);
     root.tlogs.sort_by_key(|log| {
         let window = log.public_key.as_ref().and_then(|key| key.valid_for);
-        window.and_then(|window| window.start).map(|start| start.seconds)
+        window
+            .and_then(|window| window.start)
+            .map(|start| start.seconds)
     });
     root
 }
@@ -281,11 +283,7 @@ fn signing_config(
 /// client to another API. Those of frozen trees end when the tree was frozen; rekor-monitor reads
 /// them still, and takes the newest service for the active tree. So each begins a second before
 /// that of the next tree.
-fn services(
-    trees: &[&Shard<'_>],
-    version: u32,
-    url: impl Fn(&Tree) -> PublicUrl,
-) -> Vec<Service> {
+fn services(trees: &[&Shard<'_>], version: u32, url: impl Fn(&Tree) -> PublicUrl) -> Vec<Service> {
     let first_begin = trees.first().map_or(0, |first| first.begin());
     let mut services = Vec::with_capacity(trees.len());
     for (later_trees, shard) in (0..).zip(trees.iter().rev()) {

@@ -238,7 +238,11 @@ fn one_tree_of_each_log() {
 fn log_ids_are_those_of_rekor() {
     let trees = both_logs();
     let root = document(&material(&trees, Others::default()), Document::TrustedRoot);
-    let id = |log: usize| root["tlogs"][log]["logId"]["keyId"].as_str().expect("an ID");
+    let id = |log: usize| {
+        root["tlogs"][log]["logId"]["keyId"]
+            .as_str()
+            .expect("an ID")
+    };
     let of_v1 = tlog::sha256(&trees[0].keys[1].spki);
     let key = VerifyingKey::from_spki(&trees[1].keys[0].spki).expect("a key");
     let of_v2 = NoteKey::new("log.example", key).expect("a name").key_hash();
@@ -314,11 +318,7 @@ fn all_shards_with_their_windows() {
 #[test]
 fn no_rotation_moves_a_client_to_another_api() {
     let start = json!("2023-11-14T22:13:18Z");
-    let of_v1 = (
-        "https://log.example".to_owned(),
-        1,
-        json!({"start": start}),
-    );
+    let of_v1 = ("https://log.example".to_owned(), 1, json!({"start": start}));
     let before = services(&material(&both_logs(), others()));
     let of_v2 = |url: &str, window: Value| (url.to_owned(), 2, window);
     assert_eq!(
@@ -392,7 +392,10 @@ fn what_others_run_is_kept_and_their_log_is_not_signed_with() {
 fn clients_are_sent_to_the_logs_that_there_are() {
     let versions = |trees: &[TreeRow], others: Others| -> Vec<u64> {
         let services = services(&material(trees, others));
-        services.into_iter().map(|(_, version, _)| version).collect()
+        services
+            .into_iter()
+            .map(|(_, version, _)| version)
+            .collect()
     };
     let both = both_logs();
     assert_eq!(

@@ -120,7 +120,10 @@ mod tests {
             assert_eq!(text.matches("http://localhost:3210").count(), urls);
             assert!(text.contains("signs at https://log.example.org.\n"));
             let has = |log: &Api, words: &str| logs.contains(&log) == text.contains(words);
-            assert!(has(&V1, "rekor-cli upload") && has(&V1, "/api/v1/"), "{text}");
+            assert!(
+                has(&V1, "rekor-cli upload") && has(&V1, "/api/v1/"),
+                "{text}"
+            );
             assert!(has(&V2, "/api/v2/log/entries"), "{text}");
         }
     }

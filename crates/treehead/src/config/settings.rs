@@ -101,8 +101,8 @@ pub(crate) static SETTINGS: [Setting; 34] = [
         )
         .text(
             "The algorithm of a key that is created for the v2 log: ed25519 (the default) or \
-             ecdsa-p256. Witnesses ask for Ed25519. A key that exists is refused if it has another \
-             algorithm than the one that is given here.",
+             ecdsa-p256. Witnesses ask for Ed25519. If it is given, a key file that exists when the \
+             log is created must have this algorithm.",
         )
         .example("\"ed25519\""),
     Setting::new("keys", "folder", "key-dir", Kind::Folder)

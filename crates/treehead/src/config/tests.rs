@@ -153,9 +153,18 @@ fn each_flat_key_of_earlier_releases_is_refused_with_its_new_name() {
 #[test]
 fn each_setting_that_there_is_no_more_is_refused_with_its_new_name() {
     for (text, wanted) in [
-        ("# one\n[keys]\nlog = \"x\"", " line 3: keys.log is now v1.key and v2.key"),
-        ("keys.ed25519 = \"x\"", " line 1: keys.ed25519 is now v1.checkpoint-key and v2.key"),
-        ("[log]\napis = \"v1\"", " line 2: log.apis is now ledger.logs"),
+        (
+            "# one\n[keys]\nlog = \"x\"",
+            " line 3: keys.log is now v1.key and v2.key",
+        ),
+        (
+            "keys.ed25519 = \"x\"",
+            " line 1: keys.ed25519 is now v1.checkpoint-key and v2.key",
+        ),
+        (
+            "[log]\napis = \"v1\"",
+            " line 2: log.apis is now ledger.logs",
+        ),
         ("[log]\nname = \"x\"", " line 1: [log] is now [ledger]"),
         ("key = \"x\"", " line 1: key is now v1.key and v2.key"),
         ("apis = \"x\"", " line 1: apis is now ledger.logs"),
@@ -170,7 +179,10 @@ fn each_setting_that_there_is_no_more_is_refused_with_its_new_name() {
     };
     for (given, wanted) in [
         ("--key", Some("--key is now --v1-key and --v2-key")),
-        ("--ed25519-key", Some("--ed25519-key is now --v1-checkpoint-key and --v2-key")),
+        (
+            "--ed25519-key",
+            Some("--ed25519-key is now --v1-checkpoint-key and --v2-key"),
+        ),
         ("TREEHEAD_APIS", Some("TREEHEAD_APIS is now TREEHEAD_LOGS")),
         ("--v1-key", None),
     ] {

@@ -126,7 +126,10 @@ pub(crate) fn assert_logged_v2(server: SocketAddr, tree: &str, acknowledged: &[V
         let answer = http::get(server, &format!("/trees/{tree}/entries/{index}"));
         assert_eq!(answer.status, 200, "{answer:?}");
         let found = answer.json();
-        assert_eq!(found["canonicalizedBody"], wanted["canonicalizedBody"], "{index}");
+        assert_eq!(
+            found["canonicalizedBody"], wanted["canonicalizedBody"],
+            "{index}"
+        );
     }
 }
 

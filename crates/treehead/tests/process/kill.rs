@@ -123,7 +123,11 @@ impl Writer {
         let author = Author::new(&format!("writer {number}"));
         Self {
             author,
-            log: if number.is_multiple_of(2) { Log::V1 } else { Log::V2 },
+            log: if number.is_multiple_of(2) {
+                Log::V1
+            } else {
+                Log::V2
+            },
             written: 0,
             acknowledged: Vec::new(),
             acknowledged_by_v2: Vec::new(),

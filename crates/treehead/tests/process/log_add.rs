@@ -15,8 +15,8 @@ fn a_log_is_added_to_a_ledger_that_lacks_it() {
 
 fn for_a_ledger_with(first: &str, second: &str, storage: &Storage) {
     let author = Author::new("log add");
-    let log = |server: &Server, log: &str| {
-        let entry = author.sign(&format!("by {log}"));
+    let log = |server: &Server, log: &str, artifact: &str| {
+        let entry = author.sign(artifact);
         match log {
             "v1" => drop(entries::log(server.api, &entry)),
             _ => drop(entries::log_v2(server.api, &entry)),
@@ -24,7 +24,7 @@ fn for_a_ledger_with(first: &str, second: &str, storage: &Storage) {
     };
     let path = format!("/api/{second}/log/entries");
     let server = Server::start(storage.serve().args(["--logs", first]));
-    log(&server, first);
+    log(&server, first, "before");
     let status = |server: &Server| http::post(server.api, &path, "{}").status;
     assert_ne!(status(&server), 400, "there is no {second} log");
 
@@ -41,11 +41,14 @@ fn for_a_ledger_with(first: &str, second: &str, storage: &Storage) {
 
     let server = Server::start(&mut storage.serve());
     for name in [first, second] {
-        log(&server, name);
+        log(&server, name, "afterwards");
     }
     server.stop();
     let refused = program::refusal(&add(storage, second), 6);
-    assert!(refused.contains(&format!("has its {second} log already")), "{refused}");
+    assert!(
+        refused.contains(&format!("has its {second} log already")),
+        "{refused}"
+    );
     storage.assert_in_order();
 }
 
@@ -60,7 +63,10 @@ fn a_key_that_is_there_is_taken_only_if_it_is_named() {
     // Nor does one key serve both logs.
     let output = command(&storage, "v2").arg("--v2-key").arg(&key).output();
     let refused = program::refusal(&output.unwrap(), 5);
-    assert!(refused.contains("each log has keys of its own"), "{refused}");
+    assert!(
+        refused.contains("each log has keys of its own"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -77,7 +83,9 @@ fn add(storage: &Storage, log: &str) -> std::process::Output {
 
 fn command(storage: &Storage, log: &str) -> std::process::Command {
     let mut command = program::program();
-    command.args(["log", "add", log, "--data-dir"]).arg(storage.data());
+    command
+        .args(["log", "add", log, "--data-dir"])
+        .arg(storage.data());
     storage.url().map(|url| command.args(["--database", &url]));
     command
 }

@@ -39,7 +39,10 @@ fn lost_key_is_not_replaced() {
         ("v1-checkpoint", "v1 log", &log_ids[0]),
         ("v2-log", "v2 log", &log_ids[1]),
     ] {
-        let flag = format!("--{}", name.replace("-log", "-key").replace("point", "point-key"));
+        let flag = format!(
+            "--{}",
+            name.replace("-log", "-key").replace("point", "point-key")
+        );
         let key = storage.data().join(format!("{name}.pem"));
         let elsewhere = storage.folder().join("copy.pem");
         fs::rename(&key, &elsewhere).unwrap();
@@ -105,10 +108,17 @@ fn another_host_name_of_the_v2_log() {
     let storage = Storage::sqlite();
     Server::start(storage.serve().args(["--v2-name", "v2.example"])).stop();
     let refused = refusal(
-        &storage.serve().args(["--v2-name", "localhost"]).output().unwrap(),
+        &storage
+            .serve()
+            .args(["--v2-name", "localhost"])
+            .output()
+            .unwrap(),
         6,
     );
-    assert!(refused.contains("the host name \"v2.example\", not \"localhost\""), "{refused}");
+    assert!(
+        refused.contains("the host name \"v2.example\", not \"localhost\""),
+        "{refused}"
+    );
     Server::start(storage.serve().args(["--v2-name", "v2.example"])).stop();
 }
 
@@ -198,7 +208,10 @@ fn wrong_settings() {
         (&["serve", "--logs", "v1,v3"], "--logs: \"v3\" is not a log"),
         (&["init", "--v2-name", "log.example:1"], "--v2-name: "),
         (&["log", "add", "v3"], "v3"),
-        (&["serve", "--key", "x"], "--key is now --v1-key and --v2-key"),
+        (
+            &["serve", "--key", "x"],
+            "--key is now --v1-key and --v2-key",
+        ),
         (
             &["init", "--ed25519-key=x"],
             "--ed25519-key is now --v1-checkpoint-key and --v2-key",

@@ -239,7 +239,9 @@ fn a_rotation_whose_log_cannot_be_written_is_one_rotation() {
     let storage = Storage::sqlite();
     let rotate = || {
         let mut command: Command = program::program();
-        command.args(["rotate", "--log", "v1", "--data-dir"]).arg(storage.data());
+        command
+            .args(["rotate", "--log", "v1", "--data-dir"])
+            .arg(storage.data());
         command
     };
     program::run(&["init", "--data-dir", storage.data().to_str().unwrap()]);

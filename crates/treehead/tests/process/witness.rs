@@ -10,8 +10,8 @@ use std::thread;
 
 use ring::rand::SystemRandom;
 use tlog::{
-    AddCheckpoint, Checkpoint, Edge, Hash, Note, NoteKey, SigningKey, TileId,
-    TileTree, TreeSize, WitnessKey, WitnessPolicy,
+    AddCheckpoint, Checkpoint, Edge, Hash, Note, NoteKey, SigningKey, TileId, TileTree, TreeSize,
+    WitnessKey, WitnessPolicy,
 };
 
 use crate::entries::{self, Author};
@@ -135,7 +135,10 @@ fn two_organisations_witness_each_other() {
         for (vkey, origin) in vkeys.lines().zip(origins(vkeys)) {
             let policy = format!("log {vkey}\n{}", witness.policy(at.api));
             let note = watched(at.api, &origin).unwrap();
-            WitnessPolicy::parse(&policy).unwrap().verify(&note).unwrap();
+            WitnessPolicy::parse(&policy)
+                .unwrap()
+                .verify(&note)
+                .unwrap();
             assert_eq!(Checkpoint::parse(note.text()).unwrap().size, TreeSize(3));
         }
         // A restart goes on from there, and shows what was published.
@@ -145,7 +148,10 @@ fn two_organisations_witness_each_other() {
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 4);
         let checkpoint = http::get(server.api, "/checkpoint").body;
         let checkpoint = Note::parse(&checkpoint).unwrap();
-        assert_eq!(Checkpoint::parse(checkpoint.text()).unwrap().size, TreeSize(3));
+        assert_eq!(
+            Checkpoint::parse(checkpoint.text()).unwrap().size,
+            TreeSize(3)
+        );
         server.stop();
     }
     // Neither knows its own logs.
@@ -329,7 +335,11 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
         command
     };
     let name = "log.shared.example";
-    let vkeys = init(name, with_database(&["init"]), with_database(&["trust", "export"]));
+    let vkeys = init(
+        name,
+        with_database(&["init"]),
+        with_database(&["trust", "export"]),
+    );
     let origin_of_v1 = &origins(&vkeys)[1];
     let organisation = Organisation::new(storage.folder(), "witness.example");
     let witness = organisation.serve(&vkeys);
@@ -356,8 +366,7 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
         }
     });
     // No two of them asked the witness for one size at cross purposes.
-    let shown =
-        Checkpoint::parse(watched(witness.api, origin_of_v1).unwrap().text()).unwrap();
+    let shown = Checkpoint::parse(watched(witness.api, origin_of_v1).unwrap().text()).unwrap();
     assert_eq!(shown.size, TreeSize(60));
     for server in servers {
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 60);
