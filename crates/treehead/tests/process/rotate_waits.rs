@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use crate::entries::{self, Author};
-use crate::http;
 use crate::postgres::Storage;
 use crate::program::{self, Server};
 use crate::rotate::{UNTOLD, assert_rotates, frozen_trees, rotate};
