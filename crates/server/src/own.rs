@@ -50,9 +50,7 @@ fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
     Some(match operation {
         Operation::GetTreeCheckpoint => get(trees::checkpoint).fallback(refuse),
         Operation::GetTreeFreezeNote => get(trees::freeze_note).fallback(refuse),
-        Operation::GetTreeTile | Operation::GetTreeEntryBundle => {
-            get(trees::tile).fallback(refuse)
-        }
+        Operation::GetTreeTile | Operation::GetTreeEntryBundle => get(trees::tile).fallback(refuse),
         Operation::GetTreeEntry => get(trees::entry).fallback(refuse),
         Operation::Home => any(pages::home),
         Operation::Docs => any(pages::docs),

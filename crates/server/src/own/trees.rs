@@ -97,10 +97,7 @@ pub(crate) async fn tile(
     let path: TilePath = tree.rest.parse().map_err(|_| absent())?;
     let head_in = |shards: &Shards| tree.head_in(shards);
     let is_named = |_: &_| true;
-    tiles::show(
-        &app, &tree.log, &headers, path, head_in, is_named, absent,
-    )
-    .await
+    tiles::show(&app, &tree.log, &headers, path, head_in, is_named, absent).await
 }
 
 /// `GET /trees/{treeID}/entries/{index}`: an entry by its index in the tree, with its proof in the

@@ -41,14 +41,5 @@ pub(crate) async fn tile(
     let path = path.parse().map_err(|_| absent())?;
     let head_in = |shards: &Shards| Some(shard.head_in(shards));
     let is_named = |tree: &_| shard.is_named(tree);
-    tiles::show(
-        &app,
-        app.v2()?,
-        &headers,
-        path,
-        head_in,
-        is_named,
-        absent,
-    )
-    .await
+    tiles::show(&app, app.v2()?, &headers, path, head_in, is_named, absent).await
 }

@@ -55,7 +55,8 @@ mod tests {
     use super::*;
 
     fn texts(body: &str) -> Result<Vec<String>, String> {
-        let items = items(&Bytes::copy_from_slice(body.as_bytes())).map_err(|error| error.body())?;
+        let items =
+            items(&Bytes::copy_from_slice(body.as_bytes())).map_err(|error| error.body())?;
         Ok(items
             .iter()
             .map(|item| String::from_utf8_lossy(&item.text).into_owned())

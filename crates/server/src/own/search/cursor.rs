@@ -53,11 +53,7 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_was() {
-        for positions in [
-            vec![],
-            vec![("v1", 0)],
-            vec![("v1", 1), ("v2", u64::MAX)],
-        ] {
+        for positions in [vec![], vec![("v1", 0)], vec![("v1", 1), ("v2", u64::MAX)]] {
             let positions = positions.into_iter();
             let cursor = Cursor(
                 positions
