@@ -12,6 +12,10 @@
 )]
 #![expect(clippy::print_stdout, reason = "how much was replayed is of interest")]
 
+#[expect(
+    dead_code,
+    reason = "the log of other tests too, of which some write by v1"
+)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -42,10 +46,10 @@ use case::{Age, Case, Expected, PEERS, Peer};
 use golden::Differences;
 use lists::Aspect;
 use proposal::Signer;
-use support::{Answer, Logs, NAME, OF_V2, TestLog, open_log_for};
+use support::{Answer, Logs, NAME, OF_BOTH, TestLog, open_log_for};
 
-/// A v2 log that signs with ECDSA.
-const ECDSA: Logs = &[(&V2, KeyAlgorithm::EcdsaP256)];
+/// Both logs, of which v2 signs with ECDSA.
+const ECDSA: Logs = &[OF_BOTH[0], (&V2, KeyAlgorithm::EcdsaP256)];
 
 #[tokio::test]
 async fn answers_match_the_recordings() {
@@ -155,7 +159,7 @@ async fn fill(log: &TestLog, size: u64) {
 async fn duplicates_conflict(peer: Peer) -> TestLog {
     let logs = match peer.folder.ends_with("ecdsa-signer") {
         true => ECDSA,
-        false => OF_V2,
+        false => OF_BOTH,
     };
     let mut opened = open_log_for(logs).await;
     opened.1.duplicates.v2 = OnDuplicate::Conflict;

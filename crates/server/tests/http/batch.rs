@@ -216,7 +216,10 @@ async fn an_entry_goes_to_the_log_of_its_api_and_is_answered_by_it() {
         by_v2[2].clone(),
     ];
     let results = results(&log.post(BATCH, &body(&all)).await);
-    let statuses: Vec<_> = results.iter().map(|result| result["status"].clone()).collect();
+    let statuses: Vec<_> = results
+        .iter()
+        .map(|result| result["status"].clone())
+        .collect();
     assert_eq!(statuses, [201, 201, 201, 400, 201, 201]);
     for (place, index) in [(0, 0), (4, 1)] {
         let entry = created(&log, results[place].clone()).await;
@@ -240,7 +243,12 @@ async fn an_entry_for_a_log_that_is_not_there_is_refused_alone() {
     for (logs, absent) in [(OF_V1, 1), (OF_V2, 0)] {
         let log = TestLog::of(open_log_for(logs).await);
         let results = results(&log.post(BATCH, &body(&sent)).await);
-        assert_eq!(results[1 - absent]["status"], 201, "{}", results[1 - absent]);
+        assert_eq!(
+            results[1 - absent]["status"],
+            201,
+            "{}",
+            results[1 - absent]
+        );
         let target = [ENTRIES, ENTRIES_V2][absent];
         let alone = log.post(target, &sent[absent]).await;
         assert_eq!(
@@ -259,7 +267,10 @@ async fn a_duplicate_of_v2_may_be_a_conflict() {
     let one = Signer::new().proposal_v2(b"x");
     let results = results(&log.post(BATCH, &body(&[one.clone(), one.clone()])).await);
     let alone = log.post(ENTRIES_V2, &one).await;
-    assert_eq!((results[0]["status"].clone(), alone.status), (json!(201), 409));
+    assert_eq!(
+        (results[0]["status"].clone(), alone.status),
+        (json!(201), 409)
+    );
     assert_eq!(results[1], json!({"status": 409, "error": alone.json()}));
 }
 

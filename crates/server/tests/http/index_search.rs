@@ -125,12 +125,19 @@ async fn the_hits_of_all_logs_are_merged_and_each_names_what_fetches_it() {
                 cursor = next.to_owned();
             }
             let times = seen.iter().map(|hit| hit["integratedTime"].as_i64());
-            assert!(times.is_sorted_by(|newer, older| newer >= older), "{seen:?}");
+            assert!(
+                times.is_sorted_by(|newer, older| newer >= older),
+                "{seen:?}"
+            );
             let of_logs = seen.iter().map(|hit| {
                 let log = hit["log"].as_str().expect("a text");
                 (log, hit["logIndex"].as_u64().expect("an index"))
             });
-            assert_eq!(of_logs.collect::<BTreeSet<_>>(), expected, "{condition} {limit}");
+            assert_eq!(
+                of_logs.collect::<BTreeSet<_>>(),
+                expected,
+                "{condition} {limit}"
+            );
             assert_eq!(seen.len(), expected.len(), "each once");
             for hit in &seen {
                 fetch(&log, hit).await;
@@ -153,14 +160,18 @@ async fn fetch(log: &TestLog, hit: &Value) {
         }
     };
     let of_tree = format!("/trees/{}/", hit["treeID"].as_str().expect("a text"));
-    let entry = log.get(&format!("{of_tree}entries/{}", hit["leafIndex"])).await;
+    let entry = log
+        .get(&format!("{of_tree}entries/{}", hit["leafIndex"]))
+        .await;
     assert_eq!(entry.json()["canonicalizedBody"], *body);
     let expected = match hit["log"].as_str() {
         Some("v1") => &hit["logIndex"],
         _ => &hit["leafIndex"],
     };
     assert_eq!(index, expected.to_string());
-    let body = STANDARD.decode(body.as_str().expect("a text")).expect("base64");
+    let body = STANDARD
+        .decode(body.as_str().expect("a text"))
+        .expect("base64");
     assert_eq!(uuid[16..], tlog::leaf_hash(&body).to_string());
 }
 

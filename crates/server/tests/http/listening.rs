@@ -207,10 +207,11 @@ async fn what_alerts_look_at_is_there_before_the_first_failure() {
         r#"treehead_http_refused_total{reason="body-budget"} 0"#,
         r#"treehead_http_requests_total{access="read",code="503",operation="readyz"} 0"#,
         r#"treehead_http_requests_total{access="write",code="500",operation="createEntry"} 0"#,
-        r#"treehead_append_errors_total{reason="clock"} 0"#,
-        r#"treehead_attestations_unavailable_total{reason="missing"} 0"#,
+        r#"treehead_append_errors_total{log="v1",reason="clock"} 0"#,
+        r#"treehead_append_errors_total{log="v2",reason="clock"} 0"#,
+        r#"treehead_attestations_unavailable_total{log="v1",reason="missing"} 0"#,
         "treehead_http_connections_limit 7",
-        "treehead_queue_entries_limit 4096",
+        r#"treehead_queue_entries_limit{log="v2"} 4096"#,
         "treehead_ready 1",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");

@@ -278,10 +278,18 @@ async fn a_leaf_that_no_bundle_holds_goes_into_v1_and_its_bundle_says_where_it_i
     assert!(bytes(&entry.json()["canonicalizedBody"]).len() > 65_535);
     let tile = log.get(&format!("/trees/{tree}/tile/0/000.p/2")).await;
     assert_eq!(tile.status, 200);
-    let bundle = log.get(&format!("/trees/{tree}/tile/entries/000.p/2")).await;
+    let bundle = log
+        .get(&format!("/trees/{tree}/tile/entries/000.p/2"))
+        .await;
     assert_eq!(bundle.status, 404, "{}", bundle.body);
-    let message = bundle.json()["message"].as_str().expect("a text").to_owned();
-    assert!(message.contains("65535") && message.contains("entries/"), "{message}");
+    let message = bundle.json()["message"]
+        .as_str()
+        .expect("a text")
+        .to_owned();
+    assert!(
+        message.contains("65535") && message.contains("entries/"),
+        "{message}"
+    );
 }
 
 async fn append(log: &Log, leaf: &str) -> Appended {
@@ -301,13 +309,22 @@ async fn a_third_log_is_a_row_and_a_type() {
     const LOGS: Logs = &[OF_V1[0], OF_V2[0], (&OPAQUE, KeyAlgorithm::Ed25519)];
     let log = TestLog::of(open_logs(Arc::new(SystemClock), LOGS, &APIS).await);
     let signer = Signer::new();
-    assert_eq!(log.post(ENTRIES_V1, &signer.proposal(b"x")).await.status, 201);
-    assert_eq!(log.post(ENTRIES_V2, &signer.proposal_v2(b"x")).await.status, 201);
+    assert_eq!(
+        log.post(ENTRIES_V1, &signer.proposal(b"x")).await.status,
+        201
+    );
+    assert_eq!(
+        log.post(ENTRIES_V2, &signer.proposal_v2(b"x")).await.status,
+        201
+    );
     let opaque = log.ledger.log(&OPAQUE).expect("a third log");
     for leaf in ["one", "two", "\u{0}"] {
         assert!(matches!(append(opaque, leaf).await, Appended::Sequenced(_)));
     }
-    assert!(matches!(append(opaque, "two").await, Appended::Duplicate(_)));
+    assert!(matches!(
+        append(opaque, "two").await,
+        Appended::Duplicate(_)
+    ));
     assert_eq!(read_whole(&log, &opaque.tree()).await, 3);
 
     let found = log.get("/api/v1/index/search?subject=two").await.json();
