@@ -176,9 +176,10 @@ async fn every_kind_of_damage_is_named() {
             "INSERT INTO leaf SELECT tree_id, zeroblob(16), 900 FROM tree",
             "1 rows of the entry tables are beyond the newest head",
         ),
+        ("DELETE FROM tree_key WHERE role = 'log'", "has no log key"),
         (
-            "DELETE FROM tree_key",
-            "table tree_key: there is no usable log key",
+            "DELETE FROM tree_key WHERE role = 'checkpoint'",
+            "has no checkpoint key",
         ),
     ];
     for (sql, expected) in cases {

@@ -7,6 +7,8 @@
 
 #[path = "simulation/store.rs"]
 mod store;
+#[path = "support/mod.rs"]
+mod support;
 #[path = "publication/witness.rs"]
 mod witness;
 
@@ -16,11 +18,12 @@ use std::time::Duration;
 use ledger::rotation;
 use ledger::store::{Rotation as _, Store, TreeState};
 use ledger::{
-    AppendError, Appended, Clock, KeyRing, Ledger, NewEntry, OpenError, Settings, TreeId,
+    AppendError, Appended, Clock, KeyRing, Log, NewEntry, OpenError, Settings, TreeId, V1,
     Witnessing,
 };
 use ring::rand::SystemRandom;
 use store::SimStore;
+use support::{OneLog, checkpoint_key, key, open_v1};
 use tlog::{Checkpoint, Note, SigningKey, WitnessPolicy};
 use tokio::time::Instant;
 use witness::{Behaviour, SimWitnesses};
@@ -44,7 +47,6 @@ struct World {
     witnesses: SimWitnesses,
     pkcs8: Vec<u8>,
     next_pkcs8: Vec<u8>,
-    ed25519: Vec<u8>,
 }
 
 impl World {
@@ -52,33 +54,25 @@ impl World {
         let rng = SystemRandom::new();
         let pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
         let next_pkcs8 = SigningKey::generate_p256_pkcs8(&rng).unwrap();
-        let ed25519 = SigningKey::generate_ed25519_pkcs8(&rng).unwrap();
         Self {
             witnesses: SimWitnesses::new(&store, witnesses),
             store,
             pkcs8,
             next_pkcs8,
-            ed25519,
         }
     }
 
     fn settings(&self, quorum: &str, fail_open_after: Option<Duration>) -> Settings {
-        let key = |pkcs8: &[u8]| SigningKey::from_pkcs8(pkcs8, &SystemRandom::new()).unwrap();
-        let policy = self.policy(quorum);
+        let keys = [key(&self.pkcs8), key(&self.next_pkcs8), checkpoint_key()];
         Settings {
-            store: Arc::new(self.store.clone()),
-            name: None,
-            keys: KeyRing::new([key(&self.pkcs8), key(&self.next_pkcs8)]),
-            place: "test".into(),
-            cosigner: Some(key(&self.ed25519)),
+            keys: KeyRing::new(keys),
             witnessing: Some(Witnessing {
-                policy,
+                policy: self.policy(quorum),
                 transport: Arc::new(self.witnesses.clone()),
                 fail_open_after,
             }),
             clock: Arc::new(SimClock(self.store.clone())),
-            rng: SystemRandom::new(),
-            metrics: prometheus::Registry::new(),
+            ..support::settings(self.store.clone(), &self.pkcs8)
         }
     }
 
@@ -86,28 +80,25 @@ impl World {
         WitnessPolicy::parse(&format!("{}\n{quorum}\n", self.witnesses.lines())).unwrap()
     }
 
-    async fn open(&self, quorum: &str) -> Ledger {
-        Ledger::open(self.settings(quorum, None)).await.unwrap()
+    async fn open(&self, quorum: &str) -> OneLog {
+        self.open_with(self.settings(quorum, None)).await.unwrap()
     }
 
-    /// How many witnesses cosigned the head that a server shows, after both lines of the log
-    /// itself.
-    fn cosignatures(&self, ledger: &Ledger) -> usize {
-        let note = Note::parse(&ledger.head().checkpoint_v2).unwrap();
-        assert!(
-            note.signatures()
-                .iter()
-                .take(2)
-                .all(|line| line.name == ledger.tree().origin_v2),
-            "{note}"
-        );
-        assert_eq!(
-            Note::parse(&ledger.head().checkpoint_v1)
-                .unwrap()
-                .signatures()
-                .len(),
-            1
-        );
+    async fn open_with(&self, settings: Settings) -> Result<OneLog, OpenError> {
+        open_v1(settings, &self.pkcs8).await
+    }
+
+    /// How many witnesses cosigned the head that a server shows, after the line of the log itself.
+    /// Rekor v1's text has no other line.
+    fn cosignatures(&self, log: &Log) -> usize {
+        let head = log.head();
+        let note = Note::parse(&head.checkpoint).unwrap();
+        assert_eq!(note.signatures()[0].name, head.tree.origin, "{note}");
+        if let Some(text) = &head.rekor_checkpoint {
+            let rekor = Note::parse(text).unwrap();
+            let signers = rekor.signatures().iter().map(|line| &line.name);
+            assert_eq!(signers.collect::<Vec<_>>(), [&head.tree.name]);
+        }
         let policy = self.policy("quorum none");
         policy
             .witnesses()
@@ -185,14 +176,14 @@ fn servers_with_faults_show_only_what_a_quorum_cosigned() {
                     assert!(size >= *before, "the published size only grows");
                     *before = size;
                     assert!(size == 0 || world.cosignatures(server) >= 2);
-                    assert_eq!(server.read_only(), None);
+                    assert_eq!(server.halted(), None);
                 }
                 let victim = store.with(|state| state.rng.below(3)) as usize;
                 servers[victim] = world.open(TWO_OF_THREE).await;
                 let stored = store.with(|state| state.tables.publications.last().unwrap().clone());
                 let shown = servers[victim].head();
                 assert!(
-                    shown.size > stored.size || shown.checkpoint_v2 == stored.checkpoint,
+                    shown.size > stored.size || shown.checkpoint == stored.checkpoint,
                     "all show the stored one"
                 );
             }
@@ -212,7 +203,7 @@ fn without_a_quorum_nothing_leaves_and_writes_are_refused() {
             ledger.append(entry(1)).await,
             Ok(Appended::Sequenced(_))
         ));
-        let shown = ledger.head().checkpoint_v2.clone();
+        let shown = ledger.head().checkpoint.clone();
         world.witnesses.behave(0, Behaviour::Dead);
         let started = Instant::now();
         let answer = ledger.append(entry(2)).await;
@@ -232,8 +223,8 @@ fn without_a_quorum_nothing_leaves_and_writes_are_refused() {
         );
         assert_eq!(store.with(|state| state.tables.entries.len()), 2);
         ledger.newest_head().await.unwrap();
-        assert_eq!(ledger.head().checkpoint_v2, shown);
-        ledger.ready().await.unwrap();
+        assert_eq!(ledger.head().checkpoint, shown);
+        ledger.whole.ready().await.unwrap();
 
         world.witnesses.behave(0, Behaviour::Honest);
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -311,7 +302,7 @@ fn a_log_that_fails_open_says_so_and_goes_on() {
         world.witnesses.behave(0, Behaviour::Dead);
         let settings = world.settings("quorum w0", Some(Duration::from_secs(4)));
         let metrics = settings.metrics.clone();
-        let ledger = Ledger::open(settings).await.unwrap();
+        let ledger = world.open_with(settings).await.unwrap();
         let started = Instant::now();
         ledger.append(entry(1)).await.unwrap();
         assert!(
@@ -366,7 +357,7 @@ fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
             witnessing: None,
             ..world.settings("quorum none", None)
         };
-        let ledger = Ledger::open(without()).await.unwrap();
+        let ledger = world.open_with(without()).await.unwrap();
         ledger.append(entry(1)).await.unwrap();
         drop(ledger);
         // Its first policy: heads that were published before stay published, although the witness
@@ -375,7 +366,7 @@ fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
         let ledger = world.open("quorum w0").await;
         assert_eq!(ledger.head().size.0, 1);
         drop(ledger);
-        let refused = Ledger::open(without()).await.map(|_| ()).unwrap_err();
+        let refused = world.open_with(without()).await.map(|_| ()).unwrap_err();
         assert!(matches!(refused, OpenError::Witnessed), "{refused}");
         let ledger = world.open("quorum none").await;
         ledger.append(entry(2)).await.unwrap();
@@ -392,7 +383,7 @@ fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
 }
 
 #[test]
-fn a_publication_that_went_back_makes_the_log_read_only() {
+fn a_publication_that_went_back_makes_the_log_halted() {
     run(1, async |store| {
         let world = World::new(store.clone(), 1);
         let ledger = world.open("quorum w0").await;
@@ -408,7 +399,7 @@ fn a_publication_that_went_back_makes_the_log_read_only() {
         );
         assert!(
             ledger
-                .read_only()
+                .halted()
                 .unwrap()
                 .contains(&format!("size {}", lost.size))
         );
@@ -416,25 +407,21 @@ fn a_publication_that_went_back_makes_the_log_read_only() {
 }
 
 #[test]
-fn the_ed25519_key_is_the_one_of_the_tree() {
+fn a_log_without_its_checkpoint_key_is_not_opened() {
     run(1, async |store| {
         let world = World::new(store, 1);
         world.open("quorum none").await;
-        let other = SigningKey::generate_ed25519_pkcs8(&SystemRandom::new()).unwrap();
-        for cosigner in [
-            None,
-            Some(SigningKey::from_pkcs8(&other, &SystemRandom::new()).unwrap()),
-        ] {
-            let settings = Settings {
-                cosigner,
-                ..world.settings("quorum none", None)
-            };
-            let refused = Ledger::open(settings).await.map(|_| ()).unwrap_err();
-            assert!(
-                matches!(refused, OpenError::WrongCosigner { .. }),
-                "{refused}"
-            );
-        }
+        let settings = Settings {
+            keys: KeyRing::new([key(&world.pkcs8), key(&world.next_pkcs8)]),
+            ..world.settings("quorum none", None)
+        };
+        let refused = world.open_with(settings).await.map(|_| ()).unwrap_err();
+        let wanted = tlog::sha256(checkpoint_key().verifying_key().spki());
+        assert!(matches!(refused, OpenError::WrongKey { .. }), "{refused}");
+        assert!(
+            refused.to_string().contains(&wanted.to_string()),
+            "{refused}"
+        );
     });
 }
 
@@ -447,11 +434,9 @@ impl World {
             .unwrap()
             .verifying_key()
             .clone();
-        rotation::register(&self.store, &tree.name, &next)
-            .await
-            .unwrap();
+        rotation::register(&self.store, &tree, &next).await.unwrap();
         while self.store.trees().await.unwrap()[0].state == TreeState::Active {
-            rotation::freeze(&self.store, &tree, &next, "two.example", &rng)
+            rotation::freeze(&self.store, &tree, &next, None, &rng)
                 .await
                 .ok();
         }
@@ -460,7 +445,7 @@ impl World {
 
     /// Two servers on a tree that is frozen with one of its two entries published. Then the first
     /// server publishes the other one, and from that moment on the second has no turn.
-    async fn frozen_and_published_by_the_first(&self) -> (Ledger, Ledger, TreeId) {
+    async fn frozen_and_published_by_the_first(&self) -> (OneLog, OneLog, TreeId) {
         let first = self.open("quorum w0").await;
         first.append(entry(1)).await.unwrap();
         self.witnesses.behave(0, Behaviour::Dead);
@@ -488,9 +473,10 @@ impl World {
     }
 }
 
-fn assert_one_head(ledger: &Ledger) {
+fn assert_one_head(ledger: &Log) {
     for head in ledger.shards().active_first() {
-        for text in [&head.checkpoint_v1, &head.checkpoint_v2] {
+        let rekor = head.rekor_checkpoint.iter();
+        for text in rekor.chain(&head.freeze_note).chain([&head.checkpoint]) {
             let stated = Checkpoint::parse(Note::parse(text).unwrap().text()).unwrap();
             assert_eq!(
                 (stated.size, stated.root),
@@ -595,19 +581,16 @@ fn rotations_with_witnesses_and_faults_lose_and_mix_nothing() {
                 .expect("the frozen tree is finished");
             for server in &servers {
                 assert_one_head(server);
-                assert_eq!(server.read_only(), None);
+                assert_eq!(server.halted(), None);
                 let shards = server.newest_shards().await.unwrap();
-                assert_eq!(
-                    shards.of_tree(frozen).unwrap().checkpoint_v2,
-                    last.checkpoint_v2
-                );
+                assert_eq!(shards.of_tree(frozen).unwrap().checkpoint, last.checkpoint);
                 assert_eq!(
                     shards.active().size.0,
                     store.with(|state| state.tables.entries.len() as u64)
                 );
             }
             for tree in store.trees().await.unwrap() {
-                let report = ledger::fsck::fsck(&store, &tree, &|_, _| Ok(None), &mut |_| {})
+                let report = ledger::fsck::fsck(&store, &tree, &V1, &|_, _| Ok(None), &mut |_| {})
                     .await
                     .unwrap();
                 assert_eq!(report.findings, Vec::<String>::new());

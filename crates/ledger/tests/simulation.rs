@@ -113,8 +113,10 @@ async fn check_tree(store: &SimStore, tree: &TreeRow, seen: &Seen) {
 
 async fn assert_clean(store: &SimStore, tree: &TreeRow) {
     let api = Api::by_name(&tree.api).unwrap();
-    let report = fsck(store, tree, api, &|_, _| Ok(None), &mut |_| {});
-    assert_eq!(report.await.unwrap().findings, Vec::<String>::new());
+    let report = fsck(store, tree, api, &|_, _| Ok(None), &mut |_| {})
+        .await
+        .unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
 }
 
 fn run(seed: u64, scenario: impl AsyncFnOnce(SimStore, u64)) {
@@ -398,8 +400,9 @@ fn a_sequencer_that_panicked_is_noticed_and_answers_every_caller() {
         for (_, answer) in clients(&ledger, (0..3).collect()).await {
             assert!(matches!(answer, Err(AppendError::Stopping)), "{answer:?}");
         }
-        assert_eq!(ledger.whole.fatal().await, Fatal::TaskEnded("the sequencer"));
-        assert!(ledger.whole.ready().await.unwrap_err().contains("sequencer"));
+        let whole = &ledger.whole;
+        assert_eq!(whole.fatal().await, Fatal::TaskEnded("the sequencer"));
+        assert!(whole.ready().await.unwrap_err().contains("sequencer"));
         ledger.stop().await;
     });
 }
@@ -408,7 +411,9 @@ fn a_sequencer_that_panicked_is_noticed_and_answers_every_caller() {
 fn damaged_data_is_not_answered_with() {
     run(4, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
-        clients(&open(&store, &pkcs8).await, (0..600).collect()).await;
+        let first = open(&store, &pkcs8).await;
+        clients(&first, (0..600).collect()).await;
+        drop(first);
         // A server that has none of it in memory.
         store.with(|state| {
             state.tables.timestamps.clear();

@@ -248,32 +248,39 @@ fn rotations_among_writers_never_fork_and_never_lose() {
     }
 }
 
-/// All timestamps are stored, and the last checkpoints verify.
-async fn assert_finished(store: &SimStore, tree: &TreeRow) {
+/// All timestamps are stored, and the last texts verify. Only the note of the freeze says that the
+/// tree is frozen.
+pub(crate) async fn assert_finished(store: &SimStore, tree: &TreeRow) {
+    let last = store.final_checkpoint(tree.tree_id).await.unwrap();
     let FinalCheckpoint {
-        checkpoint_v1,
-        checkpoint_v2,
-    } = store.final_checkpoint(tree.tree_id).await.unwrap().unwrap();
+        rekor_checkpoint,
+        checkpoint,
+        freeze_note,
+    } = last.unwrap();
     let rows = store.with(|state| state.tables.of(tree.tree_id).clone());
-    assert_eq!(rows.timestamps.len(), rows.entries.len());
-    for (text, origin, signer) in [
-        (checkpoint_v1, &tree.origin_v1, &tree.name),
-        (checkpoint_v2, &tree.origin_v2, &tree.origin_v2),
-    ] {
-        let key = NoteKey::new(signer, log_key(tree)).unwrap();
-        let checkpoint = Checkpoint::open(&text, origin, &[key]).unwrap();
-        assert_eq!(checkpoint.size.0, rows.entries.len() as u64);
-        let lines = &checkpoint.extensions;
-        assert_eq!(
-            lines.len(),
-            usize::from(origin == &tree.origin_v2),
-            "{lines:?}"
-        );
+    let size = rows.entries.len();
+    let signed = if tree.api == V1.name { size } else { 0 };
+    assert_eq!(rows.timestamps.len(), signed);
+    assert_eq!(rekor_checkpoint.is_some(), tree.api == V1.name);
+
+    let rekor_key = NoteKey::new(&tree.name, log_key(tree)).unwrap();
+    let rekor_origin = format!("{} - {}", tree.name, tree.tree_id);
+    let rekor = rekor_checkpoint.map(|text| (text, &rekor_origin, rekor_key, ""));
+    // The log key, where the tree has no other.
+    let checkpoint_key = VerifyingKey::from_spki(&tree.keys.last().unwrap().spki).unwrap();
+    let key = NoteKey::new(&tree.origin, checkpoint_key).unwrap();
+    let others = [
+        (checkpoint, &tree.origin, key.clone(), ""),
+        (freeze_note, &tree.origin, key, "Log frozen \u{2014} "),
+    ];
+    for (text, origin, key, extension) in rekor.into_iter().chain(others) {
+        let stated = Checkpoint::open(&text, origin, &[key]).unwrap();
+        assert_eq!(stated.size.0, size as u64);
+        let lines = &stated.extensions;
+        assert_eq!(lines.len(), usize::from(!extension.is_empty()), "{text}");
         assert!(
-            lines
-                .iter()
-                .all(|line| line.starts_with("Log frozen \u{2014} ")),
-            "{lines:?}"
+            lines.iter().all(|line| line.starts_with(extension)),
+            "{text}"
         );
     }
 }

@@ -276,7 +276,10 @@ impl State {
         if let Some(fault) = self.next_fault.take() {
             return fault;
         }
-        if self.spared == Some(tree) || self.fault_every == 0 || self.rng.below(self.fault_every) > 0 {
+        if self.spared == Some(tree)
+            || self.fault_every == 0
+            || self.rng.below(self.fault_every) > 0
+        {
             return Fault::None;
         }
         [

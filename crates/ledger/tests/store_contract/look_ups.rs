@@ -176,5 +176,8 @@ pub(crate) async fn a_leaf_that_no_bundle_holds_is_not_read_for_one(database: &D
         ]
     );
     let missing = store.bodies(tree, 2..4).await;
-    assert!(matches!(missing, Err(StoreError::Damaged(_))), "{missing:?}");
+    assert!(
+        matches!(missing, Err(StoreError::Damaged(_))),
+        "{missing:?}"
+    );
 }

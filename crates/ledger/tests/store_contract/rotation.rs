@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ledger::TreeId;
 use ledger::store::{
-    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, LogName, ServerRow, Standing, StoreError,
-    TreeRow, TreeState,
+    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, LogName, ServerRow, Standing,
+    StoreError, TreeRow, TreeState,
 };
 use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
 
@@ -125,10 +125,7 @@ fn other_log() -> TreeRow {
 pub(crate) async fn each_log_has_a_next_key(database: &Database) {
     let store = &*database.store;
     let (old, _) = one_tree(store).await;
-    let (other_api, other_name) = (
-        LogName { api: "v2", ..LOG },
-        LogName { name: "b", ..LOG },
-    );
+    let (other_api, other_name) = (LogName { api: "v2", ..LOG }, LogName { name: "b", ..LOG });
     assert!(store.create_trees(&[other_log()]).await.unwrap());
     store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
     for (log, key) in [(other_api, b"two"), (other_name, b"sub")] {
@@ -136,7 +133,10 @@ pub(crate) async fn each_log_has_a_next_key(database: &Database) {
         store.forget_next_key(log, NEXT_SPKI).await.unwrap();
         assert!(!store.withdraw_next_key(old, log, NEXT_SPKI).await.unwrap());
         store.register_next_key(log, key).await.unwrap();
-        assert_eq!(store.next_key(log).await.unwrap().as_deref(), Some(&key[..]));
+        assert_eq!(
+            store.next_key(log).await.unwrap().as_deref(),
+            Some(&key[..])
+        );
     }
     assert_eq!(
         store.next_key(LOG).await.unwrap().as_deref(),
@@ -152,7 +152,10 @@ pub(crate) async fn a_log_is_frozen_alone(database: &Database) {
     assert!(store.create_trees(&[other.clone()]).await.unwrap());
     grow(store, &mut *writer, other.tree_id, 0, 1).await;
     let other_name = LogName { api: "v2", ..LOG };
-    store.register_next_key(other_name, NEXT_SPKI).await.unwrap();
+    store
+        .register_next_key(other_name, NEXT_SPKI)
+        .await
+        .unwrap();
     let refused = store.freeze(old, &next_tree()).await.unwrap();
     assert_eq!(refused, Freeze::Refused);
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use ledger::TreeId;
 use ledger::store::{
     Attestation, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, LogName, Round, Store,
     TimestampRow, TreeRow, TreeState, Writer,
 };
-use ledger::TreeId;
 use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TileId, TreeSize, sha256};
 
 /// A time that every test starts at, Unix seconds.

@@ -7,7 +7,7 @@ use ledger::store::{Commit, Standing, StoreError, TreeRow, TreeState};
 use tlog::TreeSize;
 
 use crate::database::Database;
-use crate::samples::{START, grow, round, entries, tree};
+use crate::samples::{START, entries, grow, round, tree};
 
 pub(crate) async fn trees_come_back_whole_oldest_first(database: &Database) {
     let store = &*database.store;
@@ -148,10 +148,7 @@ pub(crate) async fn two_logs_of_a_name_take_rounds_at_once(database: &Database) 
     let store = &*database.store;
     let rows = [of_api(1, "log", "v1"), of_api(2, "log", "v2")];
     assert!(store.create_trees(&rows).await.unwrap());
-    let (mut one, mut other) = (
-        store.writer().await.unwrap(),
-        store.writer().await.unwrap(),
-    );
+    let (mut one, mut other) = (store.writer().await.unwrap(), store.writer().await.unwrap());
     for size in 0..20 {
         let commit = tokio::join!(
             round(store, TreeId(1), size, entries(&format!("one {size}:"), 1)),
