@@ -32,10 +32,11 @@ pub(super) async fn wait_for_servers(target: &Target<'_>, next: &NextKey) -> Out
             .filter(|server| !server.keys.contains(&digest))
             .collect();
         if lacking.is_empty() {
-            let count = servers.len();
-            return print(format_args!(
-                "{count} servers run, and all hold the next key"
-            ));
+            return print(match servers.len() {
+                0 => "no server runs, so none is waited for".to_owned(),
+                1 => "one server runs, and it holds the next key".to_owned(),
+                count => format!("{count} servers run, and all hold the next key"),
+            });
         }
         let places: Vec<&str> = lacking.iter().map(|server| server.place.as_str()).collect();
         let text = format!(
