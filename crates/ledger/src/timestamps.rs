@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use prometheus::IntCounter;
 use tlog::LeafIndex;
 
+use crate::api::HeadForm;
 use crate::keys::signer::{Signer, SigningError};
 use crate::metrics::Metrics;
 use crate::reading::entry::LoggedEntry;
@@ -53,7 +54,7 @@ impl Timestamps {
     }
 
     /// Returns the SET of an entry: the stored one, the one that waits to be stored, or a new one,
-    /// which then waits.
+    /// which then waits. Fails in a log of another form than Rekor v1's, which has none.
     ///
     /// MUST be called only for entries below a published head. Every [`LoggedEntry`] is, by
     /// convention of its two makers: a read below a head, and an append that waited for its
@@ -65,6 +66,11 @@ impl Timestamps {
             .or_else(|| self.waiting.get(entry.leaf_index));
         if let Some(known) = known {
             return Ok(known);
+        }
+        if self.tree.api.heads != HeadForm::RekorV1 {
+            let api = self.tree.api;
+            let reason = format!("a {api} log has no signed entry timestamps");
+            return Err(SigningError(reason));
         }
         let payload = payload(&self.tree, entry.leaf_index, entry.time, &entry.body);
         let signature = self.signer.sign(payload.as_bytes())?;

@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+#[path = "support/both.rs"]
+mod both;
 #[path = "simulation/rotation.rs"]
 mod rotation;
 #[path = "simulation/rounds.rs"]
@@ -53,6 +55,19 @@ impl Seen {
         let head = ledger.head();
         let root = *self.roots.entry(head.size.0).or_insert(head.root);
         assert_eq!(root, head.root, "two roots for size {}", head.size);
+    }
+
+    /// Notes the place of an entry that was acknowledged.
+    fn see_answer(&mut self, n: u64, answer: Result<Appended, AppendError>) {
+        match answer {
+            Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) => {
+                let leaf_hash = tlog::leaf_hash(format!("leaf {n}").as_bytes());
+                assert_eq!(logged.leaf_hash, leaf_hash);
+                self.see_entry(logged.leaf_index, leaf_hash);
+            }
+            Err(AppendError::Unavailable(_)) => {}
+            Err(error) => panic!("leaf {n}: {error}"),
+        }
     }
 
     fn see_entry(&mut self, index: LeafIndex, leaf_hash: Hash) {
@@ -173,7 +188,7 @@ async fn clients(ledger: &Log, numbers: Vec<u64>) -> Vec<(u64, Result<Appended, 
 #[test]
 fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
     for seed in seeds() {
-        run(seed, async |store, seed| {
+        run(seed, async |store, _| {
             let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
             let mut seen = Seen::default();
             let mut servers = vec![
@@ -182,7 +197,7 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
                 open(&store, &pkcs8).await,
             ];
             store.with(|state| state.fault_every = 4);
-            for step in 0..12 {
+            for _ in 0..12 {
                 let first = store.with(|state| state.rng.below(300));
                 let mut answers = Vec::new();
                 let mine = |server: u64| {
@@ -195,17 +210,7 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
                 );
                 answers.extend(a.into_iter().chain(b).chain(c));
                 for (n, answer) in answers {
-                    match answer {
-                        Ok(Appended::Sequenced(logged) | Appended::Duplicate(logged)) => {
-                            assert_eq!(
-                                logged.leaf_hash,
-                                tlog::leaf_hash(format!("leaf {n}").as_bytes())
-                            );
-                            seen.see_entry(logged.leaf_index, logged.leaf_hash);
-                        }
-                        Err(AppendError::Unavailable(_)) => {}
-                        Err(error) => panic!("seed {seed} step {step}: {error}"),
-                    }
+                    seen.see_answer(n, answer);
                 }
                 for server in &servers {
                     seen.see_head(server);

@@ -76,10 +76,10 @@ fn names_that_do_not_exist_are_found() {
         sources.has("arrows.rs", " (`no_such_function`)"),
         Some(false)
     );
-    for name in ["arrows.rs", "crates/tlog/src", "Ledger", "Ledger::append"] {
+    for name in ["arrows.rs", "crates/tlog/src", "Ledger", "Log::append"] {
         assert_eq!(sources.has(name, ""), Some(true), "{name}");
     }
-    for name in ["GET", "--apis v1", "Retry-After", "treehead", "/api/v1/log"] {
+    for name in ["GET", "--logs v1", "Retry-After", "treehead", "/api/v1/log"] {
         assert_eq!(sources.has(name, ""), None, "{name}");
     }
 }

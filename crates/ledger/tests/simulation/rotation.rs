@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ledger::rotation::{self, RotateError};
 use ledger::store::{FinalCheckpoint, Rotation as _, Store, TreeRow, TreeState};
-use ledger::{AppendError, Appended, Fatal, KeyRing, Log, OpenError, Settings, TreeId, V1};
+use ledger::{Api, AppendError, Appended, Fatal, KeyRing, Log, OpenError, Settings, TreeId, V1};
 use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, TreeSize, VerifyingKey};
 
@@ -36,20 +36,25 @@ async fn try_open(store: &SimStore, keys: &[Vec<u8>]) -> Result<OneLog, OpenErro
 }
 
 async fn active(store: &SimStore) -> TreeRow {
-    store
-        .trees()
-        .await
-        .unwrap()
-        .into_iter()
-        .find(|tree| tree.state == TreeState::Active)
-        .unwrap()
+    active_of(store, &V1).await
 }
 
-/// Rotates to this key, whatever the database does meanwhile.
+async fn active_of(store: &SimStore, api: &Api) -> TreeRow {
+    let mut trees = store.trees().await.unwrap();
+    trees.retain(|tree| tree.api == api.name && tree.state == TreeState::Active);
+    trees.remove(0)
+}
+
 async fn rotate(store: &SimStore, pkcs8: &[u8]) {
+    rotate_log(store, &V1, pkcs8).await;
+}
+
+/// Rotates a log to this key, whatever the database does meanwhile.
+pub(crate) async fn rotate_log(store: &SimStore, api: &Api, pkcs8: &[u8]) {
     let next = key(pkcs8).verifying_key().clone();
+    let rng = SystemRandom::new();
     loop {
-        let tree = active(store).await;
+        let tree = active_of(store, api).await;
         if log_key(&tree) == next {
             return;
         }
@@ -57,7 +62,9 @@ async fn rotate(store: &SimStore, pkcs8: &[u8]) {
             Ok(()) => {}
             Err(error) => panic!("{error}"),
         }
-        match rotation::freeze(store, &tree, &next, None, &SystemRandom::new()).await {
+        // A log of Rekor v1 needs no origin.
+        let origin = rotation::default_origin(&tree.origin, 2);
+        match rotation::freeze(store, &tree, &next, Some(&origin), &rng).await {
             Ok(_) | Err(RotateError::Open(OpenError::Store(_))) => {}
             Err(error) => panic!("{error}"),
         }
@@ -68,16 +75,16 @@ fn log_key(tree: &TreeRow) -> VerifyingKey {
     VerifyingKey::from_spki(&tree.keys[0].spki).unwrap()
 }
 
-/// The facts that clients have seen.
+/// The facts that clients of a log have seen.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     roots: BTreeMap<(TreeId, u64), Hash>,
     acknowledged: BTreeMap<(TreeId, LeafIndex), Hash>,
     answers: BTreeMap<Hash, (TreeId, LeafIndex)>,
 }
 
 impl Seen {
-    fn see_heads(&mut self, ledger: &Log) {
+    pub(crate) fn see_heads(&mut self, ledger: &Log) {
         let shards = ledger.shards();
         for head in shards.active_first() {
             let root = *self
@@ -92,7 +99,7 @@ impl Seen {
         }
     }
 
-    fn see_answer(&mut self, n: u64, answer: Result<Appended, AppendError>) {
+    pub(crate) fn see_answer(&mut self, n: u64, answer: Result<Appended, AppendError>) {
         let logged = match answer {
             Ok(Appended::Sequenced(logged)) => logged,
             Ok(Appended::Duplicate(logged)) => {
@@ -117,8 +124,9 @@ impl Seen {
 
     /// The trees follow each other without a gap, no leaf is in two places, nothing that was seen
     /// is gone, and fsck agrees.
-    async fn check(&self, store: &SimStore) {
-        let trees = store.trees().await.unwrap();
+    pub(crate) async fn check(&self, store: &SimStore, api: &Api) {
+        let mut trees = store.trees().await.unwrap();
+        trees.retain(|tree| tree.api == api.name);
         let mut first_log_index = 0;
         let mut places: BTreeMap<Hash, (TreeId, LeafIndex)> = BTreeMap::new();
         for tree in &trees {
@@ -218,7 +226,7 @@ fn rotations_among_writers_never_fork_and_never_lose() {
                 // One server dies without a word and starts again.
                 let victim = store.with(|state| state.rng.below(3)) as usize;
                 servers[victim] = open(&store, &keys).await;
-                seen.check(&store).await;
+                seen.check(&store, &V1).await;
             }
             assert_eq!(store.trees().await.unwrap().len(), ROTATIONS + 1);
             store.with(|state| state.fault_every = 0);
@@ -228,7 +236,7 @@ fn rotations_among_writers_never_fork_and_never_lose() {
                 seen.see_heads(&server);
                 server.stop().await;
             }
-            seen.check(&store).await;
+            seen.check(&store, &V1).await;
             for tree in store.trees().await.unwrap() {
                 if tree.state == TreeState::Frozen {
                     assert_finished(&store, &tree).await;

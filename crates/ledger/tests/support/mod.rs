@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use ledger::store::Store;
 use ledger::{
     APIS, DEFAULT_NAME, KeyRing, Ledger, Log, NewLog, OpenError, Settings, SystemClock, V1,
-    create_logs, find_ledger,
+    create_logs,
 };
 use prometheus::Registry;
 use ring::rand::SystemRandom;
@@ -57,19 +57,21 @@ pub(crate) fn settings(store: impl Store, pkcs8: &[u8]) -> Settings {
     }
 }
 
+/// A new log of Rekor v1 with this log key.
+pub(crate) fn new_v1(pkcs8: &[u8]) -> NewLog {
+    NewLog {
+        api: &V1,
+        origin: None,
+        log_key: key(pkcs8).verifying_key().clone(),
+        checkpoint_key: Some(checkpoint_key().verifying_key().clone()),
+    }
+}
+
 /// Opens the ledger of a database. If there is none, makes one whose log has this key.
 pub(crate) async fn open_v1(settings: Settings, pkcs8: &[u8]) -> Result<OneLog, OpenError> {
-    let store = settings.store.as_ref();
-    if find_ledger(store, None).await?.is_none() {
-        let log = NewLog {
-            api: &V1,
-            origin: None,
-            log_key: key(pkcs8).verifying_key().clone(),
-            checkpoint_key: Some(checkpoint_key().verifying_key().clone()),
-        };
-        // Another server that starts at the same moment may be first.
-        create_logs(store, DEFAULT_NAME, &[log], &SystemRandom::new()).await?;
-    }
+    let (store, rng) = (settings.store.as_ref(), SystemRandom::new());
+    // If the database has the log, or another server makes it, this does nothing.
+    create_logs(store, DEFAULT_NAME, &[new_v1(pkcs8)], &rng).await?;
     let whole = Ledger::open(settings).await?;
     Ok(OneLog { whole })
 }
