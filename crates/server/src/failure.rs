@@ -35,6 +35,7 @@ pub(crate) fn read_failure(error: &ReadError) -> Refusal {
                 "unexpected result from transparency log",
             )
         }
+        ReadError::LargeLeaf(_) => Refusal::new(StatusCode::NOT_FOUND, error.to_string()),
         ReadError::Busy => Refusal::unavailable(
             metrics::SEARCHES,
             "too many searches at once",
@@ -127,6 +128,13 @@ mod tests {
         ] {
             assert!(!read_failure(&error).message.contains("password"));
         }
+    }
+
+    #[test]
+    fn a_bundle_that_cannot_be_is_absent_and_names_the_leaf() {
+        let refusal = read_failure(&ReadError::LargeLeaf(tlog::LeafIndex(7)));
+        assert_eq!(refusal.status, StatusCode::NOT_FOUND);
+        assert!(refusal.message.contains("index 7") && refusal.message.contains("65535"));
     }
 
     #[test]

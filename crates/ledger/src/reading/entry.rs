@@ -52,6 +52,10 @@ pub enum ReadError {
     /// A size or index beyond the head.
     #[error("{0}")]
     OutOfRange(String),
+    /// An entry bundle is asked for that cannot hold this leaf, because it has more than 65,535
+    /// bytes.
+    #[error("the leaf at index {0} has more than 65535 bytes, so no entry bundle can hold it")]
+    LargeLeaf(LeafIndex),
     /// Too many searches wait already.
     #[error("too many searches at once")]
     Busy,

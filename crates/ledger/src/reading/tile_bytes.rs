@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use tlog::{Hash, TILE_WIDTH, TileId, TilePath, TileResource, TileTree};
+use tlog::{Hash, LeafIndex, TILE_WIDTH, TileId, TilePath, TileResource, TileTree};
 
 use super::caches::Caches;
 use super::entry::ReadError;
 use super::tiles::TileCache;
 use crate::heads::head::Head;
 use crate::metrics::{CacheMetric, Metrics};
-use crate::store::{Store, StoreError, StoreResult};
+use crate::store::{MAX_BODY_BYTES_TOGETHER, Store, StoreError, StoreResult};
 
 /// Tiles and immutable entry bundles of one tree, as bytes.
 pub(crate) struct TileBytes {
@@ -76,8 +76,9 @@ impl TileBytes {
         }))
     }
 
-    /// Returns the first `width` entries below a level-0 tile, each behind its length. A body whose
-    /// hash is not in the tile is never shown.
+    /// Returns the first `width` entries below a level-0 tile, each behind its length: at most 16
+    /// MiB, and as much again while it is made. A body whose hash is not in the tile is never shown.
+    /// No body is read if a bundle cannot hold one of them.
     async fn entry_bundle(
         &self,
         tiles: &TileCache,
@@ -86,11 +87,16 @@ impl TileBytes {
         width: usize,
     ) -> Result<Bytes, ReadError> {
         let first = id.index * TILE_WIDTH as u64;
+        let range = first..first + width as u64;
+        if head.tree.max_leaf_bytes as usize > MAX_BODY_BYTES_TOGETHER {
+            let lengths = self.store.body_lengths(head.tree.id, range.clone()).await?;
+            let is_large = |length: &u64| *length > MAX_BODY_BYTES_TOGETHER as u64;
+            if let Some(place) = lengths.iter().position(is_large) {
+                return Err(ReadError::LargeLeaf(LeafIndex(first + place as u64)));
+            }
+        }
         let tiles = tiles.get(head.view(), &[id]).await?;
-        let bodies = self
-            .store
-            .bodies(head.tree.id, first..first + width as u64)
-            .await?;
+        let bodies = self.store.bodies(head.tree.id, range).await?;
         let hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
         let mut bundle = BytesMut::with_capacity(
             bodies

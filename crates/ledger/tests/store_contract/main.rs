@@ -47,6 +47,7 @@ macro_rules! on_every_backend {
 on_every_backend! {
     audit::everything_stored_is_shown_to_fsck,
     audit::missing_and_stray_rows_show,
+    audit::sizes_are_known_before_rows_are_read,
     faults::a_round_that_fails_half_way_stores_nothing,
     faults::a_malformed_round_is_refused,
     faults::missing_rows_are_damage,
@@ -55,6 +56,7 @@ on_every_backend! {
     look_ups::leaves_are_found_by_their_full_hash,
     look_ups::nothing_at_or_beyond_the_size_is_shown,
     look_ups::two_trees_do_not_see_each_other,
+    look_ups::large_bodies_are_read_alone,
     publications::each_is_larger_than_the_last_and_stored_once,
     publications::one_of_two_publishers_wins,
     race::one_of_two_writers_wins,
@@ -85,6 +87,7 @@ on_every_backend! {
     searches::pages_that_end_early_are_those_of_a_naive_search,
     searches::frequent_keys_are_found_together,
     searches::keys_of_any_text_are_kept,
+    searches::long_key_texts_are_compared_too,
     searches::entries_are_found_by_kind_with_and_without_keys,
     searches::the_first_entry_of_a_time_is_found,
     trees::trees_come_back_whole_oldest_first,

@@ -16,7 +16,7 @@ use super::errors::{ApiError, Validation};
 use super::json::BodyName;
 use super::location::location;
 use super::parameters;
-use super::wire::{LogEntry, json, json_within};
+use super::wire::{LogEntry, created_within, json, json_within, most_bytes};
 use crate::answer::{entry_bytes, room};
 use crate::app::App;
 use crate::attestations::Attestations;
@@ -122,7 +122,7 @@ pub(crate) async fn create(
         .await
         .map_err(CreateError::Append)?;
     let entry = conflict_or_entry(&app, appended, &uri)?;
-    created(&app, &uri, &entry).await.map_err(CreateError::Read)
+    created(&app, &uri, &entry).await
 }
 
 /// Reads the body of a request that sends entries, if this log accepts them by this API.
@@ -228,10 +228,22 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
     show(&app, room, found).await
 }
 
-async fn created(app: &App, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {
-    let proof = intake::prove(app, entry).await?;
-    let entry = with_proof(app, entry, &proof, Attestations::NONE)?;
-    let mut response = json(StatusCode::CREATED, &entry);
+async fn created(app: &App, uri: &Uri, logged: &LoggedEntry) -> Result<Response, CreateError> {
+    let proof = intake::prove(app, logged)
+        .await
+        .map_err(CreateError::Read)?;
+    let shown = || with_proof(app, logged, &proof, Attestations::NONE).map_err(CreateError::Read);
+    let (entry, mut response) = if logged.body.len() > ledger::MAX_LEAF_BYTES as usize {
+        // Slow readers could hold one on each connection, and of usual size they may.
+        let room = room(app, most_bytes(logged, &proof.head)).await?;
+        let entry = shown()?;
+        let response = created_within(room, &entry);
+        (entry, response)
+    } else {
+        let entry = shown()?;
+        let response = json(StatusCode::CREATED, &entry);
+        (entry, response)
+    };
     // Clients use it as the key of the answer, so it is without the quotes that a conditional
     // request would need.
     if let Ok(etag) = HeaderValue::from_str(entry.id()) {
