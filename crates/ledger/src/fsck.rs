@@ -15,9 +15,11 @@ mod entries;
 mod frozen;
 mod heads;
 
-/// Entries of one read: with bodies of at most 64 KiB and attestations of at most 1 MiB, at most 68
-/// MiB; with attestations of 100 KiB, the default, at most 11 MiB.
+/// Entries of one read.
 const PAGE_ENTRIES: u64 = 64;
+/// Bytes of one read, or those of one entry: leaf, key texts and attestation of an entry have 1 MiB
+/// each at most. While a page is compared, its rows are held twice.
+const PAGE_BYTES: u64 = 8 << 20;
 /// Findings kept word for word; more are counted.
 const MAX_FINDINGS: usize = 1_000;
 /// Levels of tiles that a tree of 2^63 leaves can have.
@@ -102,11 +104,15 @@ pub async fn fsck(
         expected: AuditCounts::default(),
     };
     let tree = check.keyed_tree();
-    for start in (0..size.0).step_by(PAGE_ENTRIES as usize) {
-        let range = start..size.0.min(start + PAGE_ENTRIES);
-        check.page(range.clone(), tree.as_ref()).await?;
+    let mut done = 0;
+    while done < size.0 {
+        let end = check
+            .page_end(done..size.0.min(done + PAGE_ENTRIES))
+            .await?;
+        check.page(done..end, tree.as_ref()).await?;
+        done = end;
         progress(Progress {
-            done: range.end,
+            done,
             total: size.0,
         });
     }
@@ -136,6 +142,18 @@ impl Check<'_> {
         let tree = Tree::of(self.tree, self.api);
         tree.inspect_err(|error| self.report.add(error.to_string()))
             .ok()
+    }
+
+    /// Returns where the first page of `range` ends.
+    async fn page_end(&self, range: Range<u64>) -> Result<u64, StoreError> {
+        let (tree, mut bytes) = (self.tree.tree_id, 0);
+        for (index, of_entry) in self.store.audit_sizes(tree, range.clone()).await? {
+            bytes += of_entry;
+            if bytes > PAGE_BYTES && index > range.start {
+                return Ok(index);
+            }
+        }
+        Ok(range.end)
     }
 
     async fn page(&mut self, range: Range<u64>, tree: Option<&Tree>) -> Result<(), StoreError> {

@@ -47,6 +47,10 @@ mod search;
 pub mod sqlite;
 pub(crate) mod usage;
 
+/// Largest body that one query returns together with others: 64 of them have 4 MiB. It is the
+/// largest leaf of an entry bundle too. The statements repeat the number.
+pub const MAX_BODY_BYTES_TOGETHER: usize = u16::MAX as usize;
+
 /// A database that holds trees: its connections, and what is read and written beside rounds. The
 /// parts that searches, an audit and a rotation need are traits of their own.
 #[async_trait]
@@ -87,17 +91,20 @@ pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
         limit: u32,
     ) -> StoreResult<Vec<PublicationRow>>;
     /// Returns the entries at those of `indexes` that are below `size`, in ascending order. Absent
-    /// ones are left out.
+    /// ones are left out. Bodies above [`MAX_BODY_BYTES_TOGETHER`] are not read.
     async fn entries(
         &self,
         tree: TreeId,
         indexes: &[LeafIndex],
         size: TreeSize,
     ) -> StoreResult<Vec<StoredEntry>>;
-    /// Returns the leaf bytes of `range`, at most 256; `None` for a leaf above
-    /// [`crate::MAX_BUNDLED_LEAF_BYTES`], which is not read. Fails with [`StoreError::Damaged`] if
-    /// one is missing.
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>>;
+    /// Returns the lengths of the leaf bytes of `range`, at most 256, without reading those. Fails
+    /// with [`StoreError::Damaged`] if one is missing.
+    async fn body_lengths(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<u64>>;
+    /// Returns the leaf bytes of `range`, at most 256. Fails with [`StoreError::Damaged`] if one is
+    /// missing. A caller that reads more than one MUST know that none is above
+    /// [`MAX_BODY_BYTES_TOGETHER`], so that all have at most 16 MiB.
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>>;
     /// Stores signed entry timestamps outside a round; the first one stored wins. Timestamps at or
     /// beyond the newest head's size are left out, because a database that went back gives their
     /// places to other entries.

@@ -5,10 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
 
+#[path = "support/both.rs"]
+mod both;
 #[path = "simulation/store.rs"]
 mod store;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "publication/two_logs.rs"]
+mod two_logs;
 #[path = "publication/witness.rs"]
 mod witness;
 

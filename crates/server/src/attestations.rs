@@ -39,6 +39,8 @@ mod tests {
     fn the_largest_answer_fits_into_what_is_set_aside_for_all() {
         let room = Attestations::up_to(MAX_ATTESTATION_BYTES).room_of_entry();
         assert!(MAX_RETRIEVE as u64 * room <= ANSWER_BYTES_IN_FLIGHT / 4);
+        let large_leaf = u64::from(ledger::V1.max_leaf_bytes) * 4 / 3;
+        assert!(MAX_RETRIEVE as u64 * (room + large_leaf) <= ANSWER_BYTES_IN_FLIGHT / 2);
     }
 
     #[test]

@@ -16,7 +16,9 @@ use tokio::time::timeout;
 
 use crate::store::{StoreError, StoreResult};
 
-/// Keys of one query: for entries some 100 KB, a millisecond of a database's time.
+/// Keys of one query: for entries some 100 KB, a millisecond of a database's time, and at most 4 MiB
+/// of leaf bytes. Attestations, up to 100 KiB each by default, may be 6 MiB beside them; with larger
+/// ones the callers' room for answers admits fewer keys at a time.
 pub(crate) const MAX_TOGETHER: usize = 64;
 
 /// Queries of one kind under way at once. More than one, so that a query that waits for the disk

@@ -16,7 +16,8 @@ use crate::ids::TreeId;
 /// entries the cache keeps the tiles that are read most.
 const MAX_CACHED_TILES: usize = 4_608;
 
-/// Bytes of cached entries: 20,000 entries signed with a key, half as many with certificates.
+/// Bytes of cached entries: 20,000 entries signed with a key, half as many with certificates. No
+/// entry has much more than 64 KiB, because larger ones are not cached.
 const CACHED_ENTRY_BYTES: u64 = 24 << 20;
 /// Number of entries that the cache is laid out for.
 const CACHED_ENTRIES: usize = 20_000;

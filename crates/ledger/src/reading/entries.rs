@@ -20,6 +20,7 @@ use crate::tree::Tree;
 
 /// Entries of one tree.
 pub(crate) struct Entries {
+    store: Arc<dyn Store>,
     tree: TreeId,
     heads: HeadForm,
     caches: Arc<Caches>,
@@ -39,6 +40,7 @@ impl Entries {
         let (tree, heads) = (tree.id, tree.api.heads);
         let together = |kind: &str| metrics.look_ups_together.with_label_values(&[kind]);
         Self {
+            store: Arc::clone(store),
             tree,
             heads,
             caches: Arc::clone(caches),
@@ -85,7 +87,10 @@ impl Entries {
             .get((index, head.size))
             .await?
             .ok_or_else(missing)?;
-        let entry = self.logged(&stored)?;
+        let Some(body) = &stored.body else {
+            return self.large_entry(&stored).await;
+        };
+        let entry = self.logged(&stored, body)?;
         // Only an entry that cannot change any more is cached. Until a signed entry timestamp is
         // stored, where the log has them, another server may store a different one. An attestation
         // may be erased on request, and MUST NOT be shown from then on. (Old entries do not say that
@@ -99,9 +104,17 @@ impl Entries {
         Ok(entry)
     }
 
+    /// Reads the body of an entry that is too large to share a query. The entry is not cached: its
+    /// room there is better used for hundreds of others.
+    async fn large_entry(&self, stored: &StoredEntry) -> Result<LoggedEntry, ReadError> {
+        let index = stored.leaf_index.0;
+        let bodies = self.store.bodies(self.tree, index..index + 1).await?;
+        self.logged(stored, &bodies.concat())
+    }
+
     /// Checks a stored entry: what is signed and shown MUST be what the tree holds.
-    fn logged(&self, stored: &StoredEntry) -> Result<LoggedEntry, ReadError> {
-        if tlog::leaf_hash(&stored.body) != stored.leaf_hash {
+    fn logged(&self, stored: &StoredEntry, body: &[u8]) -> Result<LoggedEntry, ReadError> {
+        if tlog::leaf_hash(body) != stored.leaf_hash {
             let what = format!(
                 "table body: leaf index {} does not have its leaf hash",
                 stored.leaf_index
@@ -115,7 +128,7 @@ impl Entries {
             time: stored.time,
             kind: stored.kind.clone(),
             signed_entry_timestamp: stored.signed_entry_timestamp.as_deref().map(Arc::from),
-            body: stored.body.as_slice().into(),
+            body: body.into(),
             attestation: self.attestation(stored),
         })
     }

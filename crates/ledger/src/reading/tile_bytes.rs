@@ -11,7 +11,7 @@ use super::entry::ReadError;
 use super::tiles::TileCache;
 use crate::heads::head::Head;
 use crate::metrics::{CacheMetric, Metrics};
-use crate::store::{Store, StoreError, StoreResult};
+use crate::store::{MAX_BODY_BYTES_TOGETHER, Store, StoreError, StoreResult};
 
 /// Tiles and immutable entry bundles of one tree, as bytes.
 pub(crate) struct TileBytes {
@@ -76,10 +76,9 @@ impl TileBytes {
         }))
     }
 
-    /// Returns the first `width` entries below a level-0 tile, each behind its length. A body whose
-    /// hash is not in the tile is never shown.
-    ///
-    /// Fails if an entry is too large for a bundle; its body is not even read.
+    /// Returns the first `width` entries below a level-0 tile, each behind its length: at most 16
+    /// MiB, and as much again while it is made. A body whose hash is not in the tile is never shown.
+    /// No body is read if a bundle cannot hold one of them.
     async fn entry_bundle(
         &self,
         tiles: &TileCache,
@@ -88,27 +87,31 @@ impl TileBytes {
         width: usize,
     ) -> Result<Bytes, ReadError> {
         let first = id.index * TILE_WIDTH as u64;
+        let range = first..first + width as u64;
+        if head.tree.max_leaf_bytes as usize > MAX_BODY_BYTES_TOGETHER {
+            let lengths = self.store.body_lengths(head.tree.id, range.clone()).await?;
+            let is_large = |length: &u64| *length > MAX_BODY_BYTES_TOGETHER as u64;
+            if let Some(place) = lengths.iter().position(is_large) {
+                return Err(ReadError::NotBundled {
+                    tree: head.tree.id,
+                    leaf_index: first + place as u64,
+                });
+            }
+        }
         let tiles = tiles.get(head.view(), &[id]).await?;
-        let bodies = self
-            .store
-            .bodies(head.tree.id, first..first + width as u64)
-            .await?;
+        let bodies = self.store.bodies(head.tree.id, range).await?;
         let hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
-        let bytes = bodies.iter().flatten();
-        let bytes = bytes.map(|body| size_of::<u16>() + body.len());
+        let bytes = bodies.iter().map(|body| size_of::<u16>() + body.len());
         let mut bundle = BytesMut::with_capacity(bytes.sum());
         for ((leaf_index, body), hash) in (first..).zip(&bodies).zip(hashes) {
-            let not_bundled = || ReadError::NotBundled {
-                tree: head.tree.id,
-                leaf_index,
-            };
-            let body = body.as_ref().ok_or_else(not_bundled)?;
+            let damaged =
+                |what| StoreError::Damaged(format!("table body: leaf index {leaf_index} {what}"));
             if tlog::leaf_hash(body) != hash {
-                let what =
-                    format!("table body: leaf index {leaf_index} does not have its leaf hash");
-                return Err(StoreError::Damaged(what).into());
+                return Err(damaged("does not have its leaf hash").into());
             }
-            bundle.put_u16(u16::try_from(body.len()).map_err(|_| not_bundled())?);
+            bundle.put_u16(
+                u16::try_from(body.len()).map_err(|_| damaged("is too large for a bundle"))?,
+            );
             bundle.put_slice(body);
         }
         Ok(bundle.freeze())

@@ -14,8 +14,10 @@ use crate::heads::head::Head;
 use crate::reading::entry::ReadError;
 use crate::store::{FinalCheckpoint, Store, StoreError, TimestampRow};
 
-/// Entries of one read: with bodies of at most 64 KiB, at most 16 MiB.
+/// Entries whose timestamps are looked for and stored together.
 const PAGE_ENTRIES: u64 = 256;
+/// Entries read at once: with leaves and attestations of 1 MiB, the largest, at most 32 MiB.
+const ENTRIES_AT_ONCE: usize = 16;
 
 /// Finishes a frozen tree, and tries again until that succeeds. Any number of servers may do so at
 /// once; the final checkpoints that are stored first count.
@@ -77,20 +79,21 @@ async fn store_timestamps(
     if unsigned.is_empty() {
         return Ok(());
     }
-    let entries = shard.reader.entries.get(head, &unsigned).await?;
-    let mut rows = Vec::with_capacity(entries.len());
-    for entry in &entries {
-        // No answer was verified before this signature is made, so it MUST be proved that the entry
-        // is in this tree.
-        shard
-            .reader
-            .inclusion_proof(head, entry.leaf_index, &entry.leaf_hash)
-            .await?;
-        let signature = shard.timestamps.get_or_sign(entry)?;
-        rows.push(TimestampRow {
-            leaf_index: entry.leaf_index,
-            signature,
-        });
+    let mut rows = Vec::with_capacity(unsigned.len());
+    for indexes in unsigned.chunks(ENTRIES_AT_ONCE) {
+        for entry in shard.reader.entries.get(head, indexes).await? {
+            // No answer was verified before this signature is made, so it MUST be proved that the
+            // entry is in this tree.
+            shard
+                .reader
+                .inclusion_proof(head, entry.leaf_index, &entry.leaf_hash)
+                .await?;
+            let signature = shard.timestamps.get_or_sign(&entry)?;
+            rows.push(TimestampRow {
+                leaf_index: entry.leaf_index,
+                signature,
+            });
+        }
     }
     store.put_timestamps(shard.id(), &rows).await?;
     shard.timestamps.mark_stored(&rows);

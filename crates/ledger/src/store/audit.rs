@@ -15,6 +15,9 @@ use crate::{IndexKeyHash, TreeId};
 /// Reads of an audit. Pages are short reads; the counts walk whole tables.
 #[async_trait]
 pub trait Audit: Send + Sync {
+    /// Returns the leaf index of each entry in `range`, ascending, with the bytes of its leaf, its key
+    /// texts and its attestation, without reading those.
+    async fn audit_sizes(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<(u64, u64)>>;
     /// Returns everything stored of the entries in `range`, ascending, below the size at which fsck
     /// works. Missing entries are left out.
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>>;

@@ -169,7 +169,11 @@ impl Store for PostgresStore {
         pooled!(self.pool, connection => reads::entries(connection, tree, indexes, size))
     }
 
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>> {
+    async fn body_lengths(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<u64>> {
+        pooled!(self.pool, connection => reads::body_lengths(connection, tree, range))
+    }
+
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
         pooled!(self.pool, connection => reads::bodies(connection, tree, range))
     }
 
@@ -230,6 +234,10 @@ impl Search for PostgresStore {
 impl Audit for PostgresStore {
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
         pooled!(self.pool, connection => audit::entries(connection, tree, range))
+    }
+
+    async fn audit_sizes(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<(u64, u64)>> {
+        pooled!(self.pool, connection => audit::sizes(connection, tree, range))
     }
 
     async fn audit_tiles(

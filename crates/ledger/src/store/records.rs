@@ -162,9 +162,7 @@ impl EntryRecord {
             leaf_hash: hash(&self.leaf_hash, "entry.leaf_hash")?,
             time: self.time,
             kind: self.kind,
-            body: self.body.ok_or_else(|| {
-                StoreError::Damaged(format!("body of leaf index {leaf_index} is missing"))
-            })?,
+            body: self.body,
             signed_entry_timestamp: self.signature,
             attested: self.attested,
             attestation: attestation(self.digest, self.data)?,
@@ -243,8 +241,35 @@ pub(crate) struct FoundRecord {
     leaf_hash: Vec<u8>,
     time: i64,
     kind: String,
-    /// `None` where the search does not ask for keys.
+    /// `None` where the search does not ask for keys, or where they are too long to be read with
+    /// those of other entries.
     index_keys: Option<Vec<u8>>,
+    /// Whether its key texts were read alone and do not meet the search.
+    #[sqlx(skip)]
+    is_other: bool,
+}
+
+impl FoundRecord {
+    pub(crate) fn leaf_index(&self) -> i64 {
+        self.leaf_index
+    }
+
+    /// Compares its key texts, which were read alone, with a search.
+    pub(crate) fn compare(&mut self, keys: &[u8], conditions: &[Condition]) -> StoreResult<()> {
+        let leaf_index = from_sql(self.leaf_index, "entry.leaf_index")?;
+        self.is_other = !meets(keys, conditions, leaf_index)?;
+        Ok(())
+    }
+}
+
+/// Returns the rows whose key texts a search of these conditions has yet to compare: the long ones.
+pub(crate) fn with_long_keys<'r>(
+    rows: &'r mut [FoundRecord],
+    conditions: &[Condition],
+) -> impl Iterator<Item = &'r mut FoundRecord> {
+    let asks = ask_for_keys(conditions);
+    rows.iter_mut()
+        .filter(move |row| asks && row.index_keys.is_none())
 }
 
 /// A row that one of several searches found.
@@ -270,6 +295,9 @@ pub(crate) fn into_found(
     let mut entries = Vec::with_capacity(rows.len());
     for row in rows {
         let leaf_index = from_sql(row.leaf_index, "entry.leaf_index")?;
+        if row.is_other {
+            continue;
+        }
         // Key texts that share 16 bytes of their SHA-256 are not the same.
         if let Some(keys) = &row.index_keys
             && !meets(keys, conditions, leaf_index)?
@@ -288,7 +316,13 @@ pub(crate) fn into_found(
 }
 
 /// Returns the page of a key from its rows in the range: all of them, or the newest `limit`.
-pub(crate) fn key_page(rows: Vec<FoundRecord>, query: &KeyQuery, limit: u32) -> StoreResult<Page> {
+/// `conditions` are those of the query.
+pub(crate) fn key_page(
+    rows: Vec<FoundRecord>,
+    query: &KeyQuery,
+    conditions: &[Condition],
+    limit: u32,
+) -> StoreResult<Page> {
     let last = rows
         .last()
         .filter(|_| rows.len() >= limit as usize)
@@ -297,9 +331,8 @@ pub(crate) fn key_page(rows: Vec<FoundRecord>, query: &KeyQuery, limit: u32) -> 
         Some(last) => from_sql(last, "entry.leaf_index")?,
         None => query.range.start,
     };
-    let condition = Condition::Keys(vec![query.key.clone()]);
     Ok(Page {
-        entries: into_found(rows, std::slice::from_ref(&condition))?,
+        entries: into_found(rows, conditions)?,
         down_to,
     })
 }

@@ -217,8 +217,10 @@ pub struct StoredEntry {
     pub time: i64,
     /// Kind and version tag.
     pub kind: String,
-    /// The leaf bytes.
-    pub body: Vec<u8>,
+    /// The leaf bytes. `None` if they are missing or more than
+    /// [`MAX_BODY_BYTES_TOGETHER`](super::MAX_BODY_BYTES_TOGETHER):
+    /// [`Store::bodies`](super::Store::bodies) tells which.
+    pub body: Option<Vec<u8>>,
     /// The stored signed entry timestamp, if there is one.
     pub signed_entry_timestamp: Option<Vec<u8>>,
     /// Whether it was stored with an attestation.

@@ -61,7 +61,9 @@ pub(super) fn newest(migrations: &Migrator) -> i64 {
 pub(super) fn check(migrations: &Migrator, applied: &[Applied]) -> StoreResult<()> {
     check_known(migrations, applied)?;
     let Some(last) = applied.last() else {
-        return Err(StoreError::Unusable("the database holds no ledger".to_owned()));
+        return Err(StoreError::Unusable(
+            "the database holds no ledger".to_owned(),
+        ));
     };
     if is_current(migrations, applied) {
         return Ok(());

@@ -37,7 +37,8 @@ const GROWTH: u32 = 4;
 const STATEMENT_LOOK_UPS: u32 = 64;
 
 /// Entries that one statement reads. It takes some 0.8 ms, and two seconds on a disk that takes 8
-/// ms for each read.
+/// ms for each read. Key texts of up to 16 KiB are read with them, so 4 MiB at most; the statements
+/// repeat that number. Longer texts, up to a megabyte, are read one at a time.
 const FOUND_AT_ONCE: usize = 256;
 
 /// A condition on an entry. No entry meets an empty list.
@@ -87,6 +88,13 @@ pub struct KeyQuery {
     pub key: String,
     /// Leaf indexes to search.
     pub range: Range<u64>,
+}
+
+impl KeyQuery {
+    /// Returns the conditions of the search.
+    pub(crate) fn conditions(&self) -> [Condition; 1] {
+        [Condition::Keys(vec![self.key.clone()])]
+    }
 }
 
 /// A part of the hits, newest first.
@@ -141,7 +149,8 @@ pub trait Search: Send + Sync {
         conditions: &[Condition],
     ) -> StoreResult<Vec<FoundEntry>>;
     /// Returns for each of `queries`, at most 64, the page that [`search`] returns for this key
-    /// alone with this limit. One round trip if the database is not in this process.
+    /// alone with this limit. One round trip if the database is not in this process, and one more
+    /// for each entry with long key texts.
     async fn search_each(
         &self,
         tree: TreeId,

@@ -183,7 +183,11 @@ impl Store for SqliteStore {
         pooled!(self.readers, connection => reads::entries(connection, tree, indexes, size))
     }
 
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>> {
+    async fn body_lengths(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<u64>> {
+        pooled!(self.readers, connection => reads::body_lengths(connection, tree, range))
+    }
+
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
         pooled!(self.readers, connection => reads::bodies(connection, tree, range))
     }
 
@@ -244,6 +248,10 @@ impl Search for SqliteStore {
 impl Audit for SqliteStore {
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
         pooled!(self.readers, connection => audit::entries(connection, tree, range))
+    }
+
+    async fn audit_sizes(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<(u64, u64)>> {
+        pooled!(self.readers, connection => audit::sizes(connection, tree, range))
     }
 
     async fn audit_tiles(

@@ -726,7 +726,7 @@ impl Store for SimStore {
                         leaf_hash: row.leaf_hash,
                         time: *time,
                         kind: row.kind.clone(),
-                        body: row.body.clone(),
+                        body: Some(row.body.clone()),
                         signed_entry_timestamp: state
                             .tables
                             .of(tree)
@@ -741,11 +741,18 @@ impl Store for SimStore {
         }))
     }
 
-    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Option<Vec<u8>>>> {
+    async fn body_lengths(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<u64>> {
+        Ok(self.with(|state| {
+            let rows = &state.tables.of(tree).entries[range.start as usize..range.end as usize];
+            rows.iter().map(|(row, _)| row.body.len() as u64).collect()
+        }))
+    }
+
+    async fn bodies(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<Vec<u8>>> {
         self.pause().await;
         Ok(self.with(|state| {
             let rows = &state.tables.of(tree).entries[range.start as usize..range.end as usize];
-            rows.iter().map(|(row, _)| Some(row.body.clone())).collect()
+            rows.iter().map(|(row, _)| row.body.clone()).collect()
         }))
     }
 
@@ -825,6 +832,17 @@ impl Audit for SimStore {
                         attested: row.attestation.is_some(),
                         attestation: row.attestation.clone(),
                     })
+                })
+                .collect()
+        }))
+    }
+
+    async fn audit_sizes(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<(u64, u64)>> {
+        Ok(self.with(|state| {
+            range
+                .filter_map(|index| {
+                    let (row, _) = state.tables.of(tree).entries.get(index as usize)?;
+                    Some((index, row.body.len() as u64))
                 })
                 .collect()
         }))

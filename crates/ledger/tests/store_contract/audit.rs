@@ -114,3 +114,20 @@ pub(crate) async fn missing_and_stray_rows_show(database: &Database) {
         }
     );
 }
+
+pub(crate) async fn sizes_are_known_before_rows_are_read(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 3)).await;
+    entry_of(&mut sent, 1).body = vec![7; 1 << 20];
+    entry_of(&mut sent, 2).attestation = Some(attestation("statement"));
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+    let mut sizes = Vec::new();
+    for (index, entry) in (0..).zip(&sent.entries) {
+        let attestation = entry.attestation.as_ref();
+        let attestation = attestation.map_or(0, |stored| stored.data.len());
+        let bytes = entry.body.len() + entry.index_keys.packed().len() + attestation;
+        sizes.push((index, bytes as u64));
+    }
+    assert_eq!(store.audit_sizes(tree, 0..9).await.unwrap(), sizes);
+}

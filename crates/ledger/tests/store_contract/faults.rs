@@ -110,12 +110,8 @@ pub(crate) async fn missing_rows_are_damage(database: &Database) {
         "tile level 0 index 1",
         reader.full_tiles(tree, &[full_tile(0, 1).id]).await,
     );
-    assert_damaged(
-        "leaf index 1",
-        store
-            .entries(tree, &[tlog::LeafIndex(1)], TreeSize(4))
-            .await,
-    );
+    assert_damaged("body 1", store.bodies(tree, 1..2).await);
+    assert_damaged("body 1", store.body_lengths(tree, 0..2).await);
     assert_eq!(reader.leaf_hashes(tree, 2..2).await.unwrap(), []);
 }
 

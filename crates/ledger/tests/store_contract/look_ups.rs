@@ -1,7 +1,6 @@
 //! Finding entries.
 
-use ledger::MAX_BUNDLED_LEAF_BYTES;
-use ledger::store::{Commit, EntryRef, StoreError};
+use ledger::store::{Commit, EntryRef, MAX_BODY_BYTES_TOGETHER};
 use tlog::{Hash, LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
@@ -158,26 +157,25 @@ pub(crate) async fn two_trees_do_not_see_each_other(database: &Database) {
     );
 }
 
-pub(crate) async fn a_leaf_that_no_bundle_holds_is_not_read_for_one(database: &Database) {
+pub(crate) async fn large_bodies_are_read_alone(database: &Database) {
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let mut sent = round(store, tree, 0, entries("entry", 3)).await;
-    let limit = MAX_BUNDLED_LEAF_BYTES as usize;
-    entry_of(&mut sent, 0).body = vec![0; limit];
-    entry_of(&mut sent, 1).body = vec![1; limit + 1];
+    entry_of(&mut sent, 0).body = vec![7; MAX_BODY_BYTES_TOGETHER];
+    entry_of(&mut sent, 1).body = vec![7; MAX_BODY_BYTES_TOGETHER + 1];
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
-    let bodies = store.bodies(tree, 0..3).await.unwrap();
-    assert_eq!(
-        bodies,
-        [
-            Some(vec![0; limit]),
-            None,
-            Some(sent.entries[2].body.clone())
-        ]
-    );
-    let missing = store.bodies(tree, 2..4).await;
-    assert!(
-        matches!(missing, Err(StoreError::Damaged(_))),
-        "{missing:?}"
-    );
+
+    let indexes: Vec<LeafIndex> = (0..3).map(LeafIndex).collect();
+    let stored = store.entries(tree, &indexes, TreeSize(3)).await.unwrap();
+    let bodies: Vec<_> = stored.into_iter().map(|entry| entry.body).collect();
+    let body = |index: usize| Some(sent.entries[index].body.clone());
+    assert_eq!(bodies, [body(0), None, body(2)]);
+    let alone = store.bodies(tree, 1..2).await.unwrap().pop();
+    assert_eq!(alone, body(1), "it is there");
+    let lengths: Vec<u64> = sent
+        .entries
+        .iter()
+        .map(|entry| entry.body.len() as u64)
+        .collect();
+    assert_eq!(store.body_lengths(tree, 0..3).await.unwrap(), lengths);
 }

@@ -390,6 +390,31 @@ pub(crate) async fn keys_of_any_text_are_kept(database: &Database) {
     );
 }
 
+/// Long texts are read one entry at a time, and decide as short ones do.
+pub(crate) async fn long_key_texts_are_compared_too(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 3)).await;
+    let long = |number: usize| format!("{number} {}", "long ".repeat(10_000));
+    for number in [1, 2] {
+        entry_of(&mut sent, number).index_keys = index_keys(&[SOMEONE, &long(number)]);
+    }
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+    // Entry 2 has the hash of the long text of entry 1.
+    let stray = "INSERT INTO index_key SELECT tree_id, key_hash, 2 FROM index_key WHERE leaf_index = 1 \
+        AND key_hash NOT IN (SELECT key_hash FROM index_key WHERE leaf_index = 2)";
+    database.execute(stray).await;
+
+    for (key, expected) in [(SOMEONE.to_owned(), vec![2, 1, 0]), (long(1), vec![1])] {
+        let keys = std::slice::from_ref(&key);
+        assert_eq!(found(store, tree, keys, 3, 10).await, expected);
+        let query = KeyQuery { key, range: 0..3 };
+        let pages = store.search_each(tree, &[query], 10).await.unwrap();
+        let found = pages[0].entries.iter().map(|entry| entry.leaf_index.0);
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+}
+
 /// A log of nine entries in three rounds; every third one is of another kind.
 async fn of_two_kinds(database: &Database) -> TreeId {
     let store = &*database.store;

@@ -18,7 +18,7 @@ use super::errors::{ApiError, Validation};
 use super::json::BodyName;
 use super::location::location;
 use super::parameters;
-use super::wire::{LogEntry, json, json_within};
+use super::wire::{LogEntry, created_within, json, json_within, most_bytes};
 use crate::answer::{entry_bytes, room};
 use crate::app::App;
 use crate::attestations::Attestations;
@@ -133,7 +133,7 @@ pub(crate) async fn create(
         .await??;
     let appended = intake::append(&app, log, verified).await?;
     let entry = conflict_or_entry(&app, appended, &uri)?;
-    Ok(created(log, &uri, &entry).await?)
+    created(&app, log, &uri, &entry).await
 }
 
 /// Returns the entry to answer with, and counts it if it is new. The entry's location is below
@@ -226,10 +226,25 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
     show(&app, log, room, found).await
 }
 
-async fn created(log: &Log, uri: &Uri, entry: &LoggedEntry) -> Result<Response, ReadError> {
-    let proof = intake::prove(log, entry).await?;
-    let entry = with_proof(log, entry, &proof, Attestations::NONE)?;
-    let mut response = json(StatusCode::CREATED, &entry);
+async fn created(
+    app: &App,
+    log: &Log,
+    uri: &Uri,
+    logged: &LoggedEntry,
+) -> Result<Response, CreateError> {
+    let proof = intake::prove(log, logged).await?;
+    let shown = || with_proof(log, logged, &proof, Attestations::NONE);
+    let (entry, mut response) = if logged.body.len() > ledger::MAX_BUNDLED_LEAF_BYTES as usize {
+        // Slow readers could hold one on each connection, and of usual size they may.
+        let room = room(app, most_bytes(logged, &proof.head)).await?;
+        let entry = shown()?;
+        let response = created_within(room, &entry);
+        (entry, response)
+    } else {
+        let entry = shown()?;
+        let response = json(StatusCode::CREATED, &entry);
+        (entry, response)
+    };
     // Clients use it as the key of the answer, so it is without the quotes that a conditional
     // request would need.
     if let Ok(etag) = HeaderValue::from_str(entry.id()) {

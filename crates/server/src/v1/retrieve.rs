@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use entry::{ProposedEntry, Refusal, UnixSeconds, Weight};
 use http::StatusCode;
-use ledger::{Log, LoggedEntry, ReadError, Shards, TreeId};
+use ledger::{Head, Log, LoggedEntry, ReadError, Shards, TreeId};
 use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
@@ -44,21 +44,46 @@ pub(crate) async fn retrieve(
         })
         .await??;
     let wanted = query.wanted()?;
-    let room = room(
-        &app,
-        wanted.most(&log.shards()) as u64 * entry_bytes(&app, log),
-    )
-    .await?;
-    let look = async |shards: Shards| Ok::<_, ApiError>((wanted.find(log, &shards).await?, shards));
-    let (found, shards) = lookup::until(log, look, |(found, _)| wanted.is_complete(found)).await?;
+    let look =
+        async |shards: Shards| Ok::<_, ApiError>((wanted.places(log, &shards).await?, shards));
+    let (places, shards) =
+        lookup::until(log, look, |(places, _)| wanted.is_complete(places)).await?;
+    // An entry may be in every shard and hardly ever is, so the room is for those that are there.
+    let room = room(&app, places.len() as u64 * entry_bytes(&app, log)).await?;
+    let found = read(log, &shards, &places).await?;
     let mut answer = Vec::with_capacity(found.len());
-    for (_, entry) in &found {
-        let Some(head) = shards.of_tree(entry.tree) else {
-            continue;
-        };
-        answer.push(shown(log, head, entry, app.attestations).await?);
+    for (place, entry) in &found {
+        answer.push(shown(log, &place.head, entry, app.attestations).await?);
     }
     Ok(json_within(room, &answer))
+}
+
+/// Reads the entries at some places, all of one shard together, and returns them in the order of
+/// the places.
+async fn read<'p>(
+    log: &Log,
+    shards: &Shards,
+    places: &'p [Place],
+) -> Result<Vec<(&'p Place, LoggedEntry)>, ReadError> {
+    let mut found = Vec::with_capacity(places.len());
+    for head in shards.active_first() {
+        let is_here = |place: &&Place| Arc::ptr_eq(&place.head, head);
+        let here: Vec<&Place> = places.iter().filter(is_here).collect();
+        if here.is_empty() {
+            continue;
+        }
+        let indexes: Vec<LeafIndex> = here.iter().map(|place| place.leaf_index).collect();
+        // The entries are in this order. An index without an entry is left out.
+        let entries = log.entries(head, &indexes).await?;
+        let mut entries = entries.into_iter().peekable();
+        for place in here {
+            if let Some(entry) = entries.next_if(|entry| entry.leaf_index == place.leaf_index) {
+                found.push((place, entry));
+            }
+        }
+    }
+    found.sort_by_key(|(place, _)| place.number);
+    Ok(found)
 }
 
 /// A query as it was sent. Each part is valid by itself, and the proposals are not checked yet.
@@ -161,46 +186,38 @@ enum Sought {
     Index(u64),
 }
 
+/// Where an entry is that was looked for.
+struct Place {
+    /// Number of what was looked for.
+    number: usize,
+    /// The head of its shard.
+    head: Arc<Head>,
+    leaf_index: LeafIndex,
+}
+
 /// The entries to look for, in the order of the answer.
 #[derive(Debug)]
 struct Wanted(Vec<Sought>);
 
 impl Wanted {
-    /// Returns the most entries that can be found.
-    fn most(&self, shards: &Shards) -> usize {
-        let each = |place: &Sought| {
-            if matches!(place, Sought::Anywhere(_)) {
-                1 + shards.frozen().len()
-            } else {
-                1
-            }
-        };
-        self.0.iter().map(each).sum()
-    }
-
     /// Whether an entry was found for each.
-    fn is_complete(&self, found: &[(usize, LoggedEntry)]) -> bool {
-        (0..self.0.len()).all(|number| found.iter().any(|(of, _)| *of == number))
+    fn is_complete(&self, places: &[Place]) -> bool {
+        (0..self.0.len()).all(|number| places.iter().any(|place| place.number == number))
     }
 
-    /// Returns the entries, each with the number of its place in the list, in that order. If
-    /// several trees have one, that of the active tree is first.
-    async fn find(
-        &self,
-        log: &Log,
-        shards: &Shards,
-    ) -> Result<Vec<(usize, LoggedEntry)>, ReadError> {
-        let mut found = Vec::with_capacity(self.most(shards));
+    /// Returns where the entries are. If several trees have one, that of the active tree is first.
+    async fn places(&self, log: &Log, shards: &Shards) -> Result<Vec<Place>, ReadError> {
+        let mut found = Vec::with_capacity(self.0.len());
         for head in shards.active_first() {
             let hashes: Vec<Hash> = self
                 .0
                 .iter()
                 .filter_map(|place| place.hash_in(head.tree.id))
                 .collect();
-            let mut places: HashMap<Hash, LeafIndex> = HashMap::new();
+            let mut indexes: HashMap<Hash, LeafIndex> = HashMap::new();
             if !hashes.is_empty() {
                 let hits = log.find_leaves(head, &hashes).await?;
-                places.extend(hits.iter().map(|hit| (hit.leaf_hash, hit.leaf_index)));
+                indexes.extend(hits.iter().map(|hit| (hit.leaf_hash, hit.leaf_index)));
             }
             let index = |place: &Sought| match place {
                 Sought::Index(log_index) => shards
@@ -209,28 +226,17 @@ impl Wanted {
                     .map(|(_, index)| index),
                 place => place
                     .hash_in(head.tree.id)
-                    .and_then(|hash| places.get(&hash).copied()),
+                    .and_then(|hash| indexes.get(&hash).copied()),
             };
-            let here: Vec<(usize, LeafIndex)> = self
-                .0
-                .iter()
-                .enumerate()
-                .filter_map(|(number, place)| Some((number, index(place)?)))
-                .collect();
-            if here.is_empty() {
-                continue;
-            }
-            let indexes: Vec<LeafIndex> = here.iter().map(|(_, index)| *index).collect();
-            // The entries are in this order. An index without an entry is left out.
-            let entries = log.entries(head, &indexes).await?;
-            let mut entries = entries.into_iter().peekable();
-            for (number, index) in here {
-                if let Some(entry) = entries.next_if(|entry| entry.leaf_index == index) {
-                    found.push((number, entry));
-                }
-            }
+            let here = self.0.iter().enumerate();
+            found.extend(here.filter_map(|(number, sought)| {
+                Some(Place {
+                    number,
+                    head: Arc::clone(head),
+                    leaf_index: index(sought)?,
+                })
+            }));
         }
-        found.sort_by_key(|(number, _)| *number);
         Ok(found)
     }
 }

@@ -236,6 +236,17 @@ pub(crate) fn json_within(share: Share, value: &impl Serialize) -> Response {
     }
 }
 
+/// The answer to a client whose entry is in the log now; see [`json_within`].
+pub(crate) fn created_within(share: Share, value: &impl Serialize) -> Response {
+    match text(value) {
+        Ok(text) => {
+            let text = Bytes::from_owner(Kept::new(text, share));
+            (StatusCode::CREATED, [(CONTENT_TYPE, JSON)], text).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
 /// A successful answer whose JSON is made already; see [`json_within`].
 pub(crate) fn text_within(share: Share, text: String) -> Response {
     json_text(Bytes::from_owner(Kept::new(text, share)))

@@ -190,6 +190,7 @@ impl From<Refusal> for Error {
             reason: refused,
         } = refusal;
         let code = match status {
+            StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::PAYLOAD_TOO_LARGE => Code::ResourceExhausted,
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
             StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,

@@ -163,3 +163,43 @@ async fn an_entry_that_is_refused_leaves_no_trace() {
     assert_eq!(log.post(ENTRIES, &not_a_key).await.status, 400);
     assert_eq!(log.get("/api/v1/log").await.json()["treeSize"], 0);
 }
+
+#[tokio::test]
+async fn ten_of_the_largest_leaves_are_shown_at_once() {
+    let log = TestLog::of(open_log().await);
+    let leaf = |number: u8| vec![number; ledger::V1.max_leaf_bytes as usize];
+    for number in 0..10 {
+        let entry = ledger::NewEntry {
+            leaf_bytes: leaf(number),
+            kind: "test:1".into(),
+            index_keys: Vec::new(),
+            attestation: None,
+        };
+        log.ledger
+            .log(&ledger::V1)
+            .expect("a v1 log")
+            .append(entry)
+            .await
+            .expect("it fits");
+    }
+    let is_leaf = |entry: &serde_json::Value, number: u8| {
+        let fields = entry.as_object().expect("an entry").values().next();
+        let body = fields.expect("one member")["body"].as_str();
+        STANDARD.decode(body.expect("base64")).expect("base64") == leaf(number)
+    };
+    let answer = log
+        .post(
+            "/api/v1/log/entries/retrieve",
+            r#"{"logIndexes":[0,1,2,3,4,5,6,7,8,9]}"#,
+        )
+        .await;
+    assert_eq!(answer.status, 200);
+    let entries = answer.json();
+    let entries = entries.as_array().expect("a list");
+    assert_eq!(entries.len(), 10);
+    for (number, entry) in (0..).zip(entries) {
+        assert!(is_leaf(entry, number), "{number}");
+    }
+    let answer = log.get("/api/v1/log/entries?logIndex=7").await;
+    assert!(is_leaf(&answer.json(), 7));
+}

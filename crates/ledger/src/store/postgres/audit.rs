@@ -11,13 +11,40 @@ use super::key16::Key16;
 use crate::TreeId;
 use crate::store::audit::{assign_found, counts_of, expected_rows};
 use crate::store::hash_rows::HashRows;
-use crate::store::numbers::to_sql;
+use crate::store::numbers::{from_sql, to_sql};
 use crate::store::records::{AuditRecord, TileRecord};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 
 /// Counting 100 million rows takes minutes; more than an hour means a database that does not
 /// answer.
 const COUNT_TIMEOUT: Duration = Duration::from_secs(3600);
+
+const SIZES: &str =
+    "SELECT e.leaf_index, (octet_length(e.index_keys)
+        + coalesce((SELECT octet_length(body) FROM body WHERE tree_id = $1 AND leaf_index = e.leaf_index), 0)
+        + coalesce((SELECT octet_length(data) FROM attestation WHERE tree_id = $1 AND leaf_index = e.leaf_index), 0))::bigint
+    FROM entry e WHERE e.tree_id = $1 AND e.leaf_index >= $2 AND e.leaf_index < $3
+    ORDER BY e.leaf_index";
+
+pub(super) async fn sizes(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<(u64, u64)>> {
+    let query = sqlx::query_as(SIZES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
+    let rows: Vec<(i64, i64)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    rows.into_iter()
+        .map(|(index, bytes)| {
+            Ok((
+                from_sql(index, "entry.leaf_index")?,
+                from_sql(bytes, "a length")?,
+            ))
+        })
+        .collect()
+}
 
 const ENTRIES: &str =
     "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data,

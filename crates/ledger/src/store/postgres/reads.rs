@@ -9,7 +9,6 @@ use tlog::{Hash, LeafIndex, TileId, TreeSize};
 use super::error;
 use super::key16::Key16;
 use crate::TreeId;
-use crate::api::MAX_BUNDLED_LEAF_BYTES;
 use crate::store::encoding::{hash, tile_name, unpack_hashes};
 use crate::store::hash_rows::prefix;
 use crate::store::numbers::{dense, from_sql, to_sql};
@@ -155,6 +154,7 @@ pub(super) async fn find_leaves(
         .collect()
 }
 
+/// The length of a large body is in its row, and the body is elsewhere, so it is not read for that.
 const ENTRIES: &str =
     "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data
     FROM unnest($2::bigint[]) AS wanted
@@ -162,7 +162,10 @@ const ENTRIES: &str =
         SELECT leaf_index, leaf_hash, time, kind, attested FROM entry
         WHERE tree_id = $1 AND leaf_index = wanted AND leaf_index < $3 LIMIT 1
     ) AS e
-    LEFT JOIN LATERAL (SELECT body FROM body WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1) AS b ON true
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN octet_length(body) <= 65535 THEN body END AS body
+        FROM body WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
+    ) AS b ON true
     LEFT JOIN LATERAL (
         SELECT signature FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS s ON true
@@ -191,21 +194,38 @@ pub(super) async fn entries(
     entries.into_iter().map(EntryRecord::into_stored).collect()
 }
 
-const BODIES: &str = "SELECT leaf_index, CASE WHEN octet_length(body) <= $4 THEN body END FROM body
+const BODY_LENGTHS: &str = "SELECT leaf_index, octet_length(body) FROM body
+    WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3 ORDER BY leaf_index";
+
+pub(super) async fn body_lengths(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<u64>> {
+    let query = sqlx::query_as(BODY_LENGTHS)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
+    let rows: Vec<(i64, i32)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    dense(&range, rows, "body")?
+        .into_iter()
+        .map(|length| from_sql(i64::from(length), "a length"))
+        .collect()
+}
+
+const BODIES: &str = "SELECT leaf_index, body FROM body
     WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3 ORDER BY leaf_index";
 
 pub(super) async fn bodies(
     connection: &mut PgConnection,
     tree: TreeId,
     range: Range<u64>,
-) -> StoreResult<Vec<Option<Vec<u8>>>> {
+) -> StoreResult<Vec<Vec<u8>>> {
     let query = sqlx::query_as(BODIES)
         .bind(tree.0)
         .bind(to_sql(range.start)?)
-        .bind(to_sql(range.end)?)
-        .bind(i64::from(MAX_BUNDLED_LEAF_BYTES));
-    let rows: Vec<(i64, Option<Vec<u8>>)> =
-        query.fetch_all(connection).await.map_err(error::of_read)?;
+        .bind(to_sql(range.end)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
     dense(&range, rows, "body")
 }
 

@@ -11,7 +11,9 @@ use super::error;
 use super::key16::Key16;
 use crate::store::index_keys::key_hashes;
 use crate::store::numbers::{from_sql, to_sql};
-use crate::store::records::{FoundRecord, PlacedRecord, ask_for_keys, into_found, key_page};
+use crate::store::records::{
+    FoundRecord, PlacedRecord, ask_for_keys, into_found, key_page, with_long_keys,
+};
 use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
 use crate::{IndexKeyHash, TreeId};
 
@@ -93,11 +95,13 @@ pub(super) async fn meeting(
     leaf_indexes(query.fetch_one(connection).await.map_err(error::of_read)?)
 }
 
-/// The key texts of an entry may have a megabyte, so they are read only for a search by keys ($3).
+/// The key texts of an entry may have a megabyte, so they are read only for a search by keys ($3),
+/// and here only up to 16 KiB.
 const FOUND: &str = "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind, CASE WHEN $3 THEN index_keys END AS index_keys
+        SELECT leaf_hash, time, kind,
+            CASE WHEN $3 AND octet_length(index_keys) <= 16384 THEN index_keys END AS index_keys
         FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS e";
 
@@ -113,8 +117,32 @@ pub(super) async fn found(
         .bind(tree.0)
         .bind(sql_indexes(indexes)?)
         .bind(ask_for_keys(conditions));
-    let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
+    let mut rows: Vec<FoundRecord> = rows
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
+    compare_long_keys(connection, tree, &mut rows, conditions).await?;
     into_found(rows, conditions)
+}
+
+const KEYS: &str = "SELECT index_keys FROM entry WHERE tree_id = $1 AND leaf_index = $2";
+
+/// Compares key texts that are too long to be read with others, one entry at a time.
+async fn compare_long_keys(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    rows: &mut [FoundRecord],
+    conditions: &[Condition],
+) -> StoreResult<()> {
+    for row in with_long_keys(rows, conditions) {
+        let query = sqlx::query_scalar(KEYS).bind(tree.0).bind(row.leaf_index());
+        let keys: Vec<u8> = query
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(error::of_read)?;
+        row.compare(&keys, conditions)?;
+    }
+    Ok(())
 }
 
 fn hashes(texts: &[String]) -> Vec<Key16> {
@@ -146,7 +174,9 @@ const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, 
         ORDER BY leaf_index DESC LIMIT $5
     ) AS k
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind, index_keys FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1
+        SELECT leaf_hash, time, kind,
+            CASE WHEN octet_length(index_keys) <= 16384 THEN index_keys END AS index_keys
+        FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1
     ) AS e
     ORDER BY wanted.place, k.leaf_index DESC";
 
@@ -174,14 +204,20 @@ pub(super) async fn search_each(
         .bind(from)
         .bind(below)
         .bind(i64::from(limit));
-    let rows: Vec<PlacedRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
+    let rows: Vec<PlacedRecord> = rows
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
     let mut rows = rows.into_iter().peekable();
     let mut pages = Vec::with_capacity(queries.len());
     for (query, place) in queries.iter().zip(1..) {
-        let of_query = std::iter::from_fn(|| rows.next_if(|row| row.place == place))
-            .map(|row| row.found)
-            .collect();
-        pages.push(key_page(of_query, query, limit)?);
+        let mut of_query: Vec<FoundRecord> =
+            std::iter::from_fn(|| rows.next_if(|row| row.place == place))
+                .map(|row| row.found)
+                .collect();
+        let conditions = query.conditions();
+        compare_long_keys(connection, tree, &mut of_query, &conditions).await?;
+        pages.push(key_page(of_query, query, &conditions, limit)?);
     }
     Ok(pages)
 }

@@ -10,9 +10,36 @@ use super::reads::{json_hex, json_list};
 use crate::TreeId;
 use crate::store::audit::{assign_found, counts_of, expected_rows};
 use crate::store::hash_rows::{HashRows, PREFIX_BYTES};
-use crate::store::numbers::to_sql;
+use crate::store::numbers::{from_sql, to_sql};
 use crate::store::records::{AuditRecord, TileRecord};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
+
+const SIZES: &str =
+    "SELECT e.leaf_index, (length(e.index_keys)
+        + coalesce((SELECT length(body) FROM body WHERE tree_id = ?1 AND leaf_index = e.leaf_index), 0)
+        + coalesce((SELECT length(data) FROM attestation WHERE tree_id = ?1 AND leaf_index = e.leaf_index), 0))
+    FROM entry e WHERE e.tree_id = ?1 AND e.leaf_index >= ?2 AND e.leaf_index < ?3
+    ORDER BY e.leaf_index";
+
+pub(super) async fn sizes(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<(u64, u64)>> {
+    let query = sqlx::query_as(SIZES)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
+    let rows: Vec<(i64, i64)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    rows.into_iter()
+        .map(|(index, bytes)| {
+            Ok((
+                from_sql(index, "entry.leaf_index")?,
+                from_sql(bytes, "a length")?,
+            ))
+        })
+        .collect()
+}
 
 const ENTRIES: &str =
     "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data,

@@ -12,7 +12,6 @@ use tlog::{Hash, LeafIndex, TileId, TreeSize};
 
 use super::error;
 use crate::TreeId;
-use crate::api::MAX_BUNDLED_LEAF_BYTES;
 use crate::store::encoding::{hash, tile_name, unpack_hashes};
 use crate::store::hash_rows::prefix;
 use crate::store::numbers::{dense, from_sql, to_sql};
@@ -147,8 +146,9 @@ pub(super) async fn find_leaves(
         .collect()
 }
 
-const ENTRIES: &str =
-    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data
+/// The length of a body is in the header of its row, so a large body is not read for that.
+const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested,
+        CASE WHEN length(b.body) <= 65535 THEN b.body END AS body, s.signature, a.digest, a.data
     FROM entry e
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index
     LEFT JOIN signed_entry_timestamp s ON s.tree_id = ?1 AND s.leaf_index = e.leaf_index
@@ -175,21 +175,38 @@ pub(super) async fn entries(
     entries.into_iter().map(EntryRecord::into_stored).collect()
 }
 
-const BODIES: &str = "SELECT leaf_index, CASE WHEN length(body) <= ?4 THEN body END FROM body
+const BODY_LENGTHS: &str = "SELECT leaf_index, length(body) FROM body
+    WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3 ORDER BY leaf_index";
+
+pub(super) async fn body_lengths(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    range: Range<u64>,
+) -> StoreResult<Vec<u64>> {
+    let query = sqlx::query_as(BODY_LENGTHS)
+        .bind(tree.0)
+        .bind(to_sql(range.start)?)
+        .bind(to_sql(range.end)?);
+    let rows: Vec<(i64, i64)> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    dense(&range, rows, "body")?
+        .into_iter()
+        .map(|length| from_sql(length, "a length"))
+        .collect()
+}
+
+const BODIES: &str = "SELECT leaf_index, body FROM body
     WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3 ORDER BY leaf_index";
 
 pub(super) async fn bodies(
     connection: &mut SqliteConnection,
     tree: TreeId,
     range: Range<u64>,
-) -> StoreResult<Vec<Option<Vec<u8>>>> {
+) -> StoreResult<Vec<Vec<u8>>> {
     let query = sqlx::query_as(BODIES)
         .bind(tree.0)
         .bind(to_sql(range.start)?)
-        .bind(to_sql(range.end)?)
-        .bind(i64::from(MAX_BUNDLED_LEAF_BYTES));
-    let rows: Vec<(i64, Option<Vec<u8>>)> =
-        query.fetch_all(connection).await.map_err(error::of_read)?;
+        .bind(to_sql(range.end)?);
+    let rows: Vec<(i64, Vec<u8>)> = query.fetch_all(connection).await.map_err(error::of_read)?;
     dense(&range, rows, "body")
 }
 

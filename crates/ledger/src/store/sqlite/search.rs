@@ -11,7 +11,7 @@ use super::error;
 use super::reads::json_list;
 use crate::store::index_keys::key_hashes;
 use crate::store::numbers::{from_sql, to_sql};
-use crate::store::records::{FoundRecord, ask_for_keys, into_found, key_page};
+use crate::store::records::{FoundRecord, ask_for_keys, into_found, key_page, with_long_keys};
 use crate::store::{Condition, FoundEntry, KeyQuery, Page, StoreError, StoreResult};
 use crate::{IndexKeyHash, TreeId};
 
@@ -88,8 +88,10 @@ pub(super) async fn meeting(
     leaf_indexes(&meeting)
 }
 
-/// The key texts of an entry may have a megabyte, so they are read only for a search by keys (?3).
-const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, CASE WHEN ?3 THEN e.index_keys END AS index_keys
+/// The key texts of an entry may have a megabyte, so they are read only for a search by keys (?3),
+/// and here only up to 16 KiB.
+const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind,
+        CASE WHEN ?3 AND length(e.index_keys) <= 16384 THEN e.index_keys END AS index_keys
     FROM json_each(?2) wanted CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value";
 
 /// Returns the entries at some leaf indexes, without those that have the hash of a key but not its
@@ -104,12 +106,37 @@ pub(super) async fn found(
         .bind(tree.0)
         .bind(json_indexes(indexes))
         .bind(ask_for_keys(conditions));
-    let rows: Vec<FoundRecord> = rows.fetch_all(connection).await.map_err(error::of_read)?;
+    let mut rows: Vec<FoundRecord> = rows
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(error::of_read)?;
+    compare_long_keys(connection, tree, &mut rows, conditions).await?;
     into_found(rows, conditions)
 }
 
+const KEYS: &str = "SELECT index_keys FROM entry WHERE tree_id = ?1 AND leaf_index = ?2";
+
+/// Compares key texts that are too long to be read with others, one entry at a time.
+async fn compare_long_keys(
+    connection: &mut SqliteConnection,
+    tree: TreeId,
+    rows: &mut [FoundRecord],
+    conditions: &[Condition],
+) -> StoreResult<()> {
+    for row in with_long_keys(rows, conditions) {
+        let query = sqlx::query_scalar(KEYS).bind(tree.0).bind(row.leaf_index());
+        let keys: Vec<u8> = query
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(error::of_read)?;
+        row.compare(&keys, conditions)?;
+    }
+    Ok(())
+}
+
 /// The newest entries of a key.
-const OF_ONE_KEY: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
+const OF_ONE_KEY: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind,
+        CASE WHEN length(e.index_keys) <= 16384 THEN e.index_keys END AS index_keys
     FROM index_key k CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
     WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index >= ?3 AND k.leaf_index < ?4
     ORDER BY k.leaf_index DESC LIMIT ?5";
@@ -130,13 +157,13 @@ pub(super) async fn search_each(
             .bind(from)
             .bind(below)
             .bind(limit);
-        pages.push(key_page(
-            rows.fetch_all(&mut *connection)
-                .await
-                .map_err(error::of_read)?,
-            query,
-            limit,
-        )?);
+        let mut rows: Vec<FoundRecord> = rows
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(error::of_read)?;
+        let conditions = query.conditions();
+        compare_long_keys(connection, tree, &mut rows, &conditions).await?;
+        pages.push(key_page(rows, query, &conditions, limit)?);
     }
     Ok(pages)
 }

@@ -1,0 +1,390 @@
+//! The logs of a ledger: which there can be, what the keys of each sign, and another kind of log.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+
+#[path = "support/both.rs"]
+mod both;
+#[path = "support/mod.rs"]
+mod support;
+
+use both::Keys;
+use futures_util::future::join_all;
+use ledger::fsck::fsck;
+use ledger::rotation;
+use ledger::store::sqlite::SqliteStore;
+use ledger::store::{Audit as _, Store, TreeRow, TreeState};
+use ledger::{
+    Api, Appended, DEFAULT_NAME, HeadForm, KeyRing, Ledger, Log, NewEntry, NewLog, OpenError,
+    ReadError, Settings, V1, V2, create_logs,
+};
+use ring::rand::SystemRandom;
+use support::{OneLog, checkpoint_key, key, open_v1, settings};
+use tlog::{Audit, Checkpoint, KeyAlgorithm, LeafIndex, Note, NoteKey, SigningKey, TreeSize};
+
+/// A kind of log that no release has.
+static CT: Api = Api {
+    name: "ct",
+    log_key: &[KeyAlgorithm::EcdsaP256],
+    heads: HeadForm::Checkpoint,
+    max_leaf_bytes: 40_000,
+};
+static WITH_CT: [&Api; 3] = [&V1, &V2, &CT];
+
+/// A database, and the keys of its logs.
+struct World {
+    store: SqliteStore,
+    keys: Keys,
+    ct: Vec<u8>,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("log.sqlite");
+        Self {
+            store: SqliteStore::open(&file).await.unwrap(),
+            keys: Keys::new(),
+            ct: SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap(),
+            _folder: folder,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            keys: self.keys.ring(),
+            ..settings(self.store.clone(), &self.keys.v1[0])
+        }
+    }
+
+    async fn create(&self, logs: &[NewLog]) -> Result<bool, OpenError> {
+        create_logs(&self.store, DEFAULT_NAME, logs, &SystemRandom::new()).await
+    }
+
+    fn new_ct(&self) -> NewLog {
+        NewLog {
+            api: &CT,
+            origin: Some("ct.localhost".to_owned()),
+            log_key: key(&self.ct).verifying_key().clone(),
+            checkpoint_key: None,
+        }
+    }
+
+    async fn tree_of(&self, api: &Api, state: TreeState) -> TreeRow {
+        let mut trees = self.store.trees().await.unwrap();
+        trees.retain(|tree| tree.api == api.name && tree.state == state);
+        trees.remove(0)
+    }
+
+    async fn assert_clean(&self, tree: &TreeRow, api: &'static Api) {
+        let report = fsck(&self.store, tree, api, &|_, _| Ok(None), &mut |_| {});
+        assert_eq!(report.await.unwrap().findings, Vec::<String>::new());
+    }
+}
+
+/// Leaves of no known format.
+fn leaf(n: u16) -> Vec<u8> {
+    [&n.to_be_bytes()[..], &[0, 0xff, 0xfe, b'\n']].concat()
+}
+
+async fn append(log: &Log, n: u16) -> Appended {
+    let entry = NewEntry {
+        leaf_bytes: leaf(n),
+        kind: "test:1".into(),
+        index_keys: vec![format!("of {n}")],
+        attestation: None,
+    };
+    log.append(entry).await.unwrap()
+}
+
+/// Appends the leaves of 0 to `count` one after the other.
+async fn fill(log: &Log, count: u16) {
+    for n in 0..count {
+        assert!(matches!(append(log, n).await, Appended::Sequenced(_)));
+    }
+}
+
+/// The head of a log verifies, and states the tree of these leaves.
+fn assert_head(log: &Log, count: u16) {
+    let (head, tree) = (log.head(), log.tree());
+    let mut audit = Audit::new();
+    for n in 0..count {
+        audit.push(tlog::leaf_hash(&leaf(n)));
+    }
+    let key = NoteKey::new(&tree.origin, tree.checkpoint_key.clone()).unwrap();
+    let stated = Checkpoint::open(&head.checkpoint, &tree.origin, &[key]).unwrap();
+    assert_eq!((stated.size, stated.root), (audit.size(), audit.root()));
+    assert!(stated.extensions.is_empty());
+    assert_eq!(Note::parse(&head.checkpoint).unwrap().signatures().len(), 1);
+}
+
+#[tokio::test]
+async fn a_third_kind_of_log_is_a_row_and_a_value() {
+    let world = World::new().await;
+    let [v1, v2] = world.keys.logs();
+    assert!(world.create(&[world.new_ct(), v2, v1]).await.unwrap());
+    let ring = [&world.keys.v1[0], &world.keys.v2[0], &world.ct].map(|pkcs8| key(pkcs8));
+    let settings = Settings {
+        apis: &WITH_CT,
+        keys: KeyRing::new(ring.into_iter().chain([checkpoint_key()])),
+        ..world.settings()
+    };
+    let metrics = settings.metrics.clone();
+    let ledger = Ledger::open(settings).await.unwrap();
+    let names = ledger.logs().iter().map(|log| log.api().name);
+    assert_eq!(names.collect::<Vec<_>>(), ["v1", "v2", "ct"]);
+
+    // All three at once, with the same leaves.
+    join_all(ledger.logs().iter().map(|log| fill(log, 300))).await;
+    let ct = ledger.log(&CT).unwrap();
+    for log in ledger.logs() {
+        assert_head(log, 300);
+    }
+    assert_tiles(ct).await;
+    let head = ct.head();
+    assert_eq!(head.rekor_checkpoint, None);
+    assert_eq!(head.shown_checkpoint(), head.checkpoint);
+    assert_eq!(ledger.log_of(head.tree.id).unwrap().api(), &CT);
+    let entry = ct.entries(&head, &[LeafIndex(7)]).await.unwrap().remove(0);
+    let found = ct.find_leaves(&head, &[entry.leaf_hash]).await.unwrap();
+    assert_eq!(found[0].leaf_index, LeafIndex(7));
+    let proof = ct.inclusion_proof(&head, LeafIndex(7), &entry.leaf_hash);
+    proof.await.unwrap();
+    let families = metrics.gather();
+    let sizes = families
+        .iter()
+        .find(|family| family.name() == "treehead_tree_size");
+    let sizes = sizes.unwrap().get_metric().iter();
+    let labels = sizes.map(|metric| metric.get_label()[0].value());
+    assert_eq!(labels.collect::<Vec<_>>(), ["ct", "v1", "v2"]);
+
+    ledger.stop().await;
+    for api in WITH_CT {
+        let tree = world.tree_of(api, TreeState::Active).await;
+        assert_eq!(tree.max_leaf_bytes, api.max_leaf_bytes);
+        world.assert_clean(&tree, api).await;
+    }
+    // A release that does not know the kind does not serve half of the ledger.
+    let refused = Ledger::open(world.settings())
+        .await
+        .map(|_| ())
+        .unwrap_err();
+    assert!(
+        matches!(&refused, OpenError::UnknownApi(api) if api == "ct"),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("\"ct\""), "{refused}");
+}
+
+/// The full tile and the full bundle of a log of 300 entries, and the partial ones after them.
+async fn assert_tiles(log: &Log) {
+    let head = log.head();
+    let read = async |path: &str| {
+        let tile = log.tile_resource(&head, path.parse().unwrap()).await;
+        tile.unwrap().unwrap()
+    };
+    let hashes = |range: std::ops::Range<u16>| range.map(|n| tlog::leaf_hash(&leaf(n)).0);
+    let bundle = |range: std::ops::Range<u16>| {
+        range.flat_map(|n| [&6_u16.to_be_bytes()[..], &leaf(n)].concat())
+    };
+    assert_eq!(
+        read("tile/0/000").await,
+        hashes(0..256).collect::<Vec<_>>().concat()
+    );
+    assert_eq!(
+        read("tile/0/001.p/44").await,
+        hashes(256..300).collect::<Vec<_>>().concat()
+    );
+    assert_eq!(
+        read("tile/entries/000").await,
+        bundle(0..256).collect::<Vec<u8>>()
+    );
+    assert_eq!(
+        read("tile/entries/001.p/44").await,
+        bundle(256..300).collect::<Vec<u8>>()
+    );
+}
+
+#[tokio::test]
+async fn a_log_of_rekor_v2_has_no_entry_timestamps_and_is_frozen_without_any() {
+    let world = World::new().await;
+    let ledger = world.keys.open(world.settings()).await.unwrap();
+    for log in ledger.logs() {
+        fill(log, 5).await;
+        let indexes: Vec<LeafIndex> = (0..5).map(LeafIndex).collect();
+        for entry in log.entries(&log.head(), &indexes).await.unwrap() {
+            let signed = log.signed_entry_timestamp(&entry);
+            match log.api().heads {
+                HeadForm::RekorV1 => assert!(signed.is_ok(), "{signed:?}"),
+                HeadForm::Checkpoint => {
+                    assert!(matches!(signed, Err(ReadError::Signing(_))), "{signed:?}")
+                }
+            }
+        }
+    }
+    ledger.stop().await;
+
+    for (api, next) in [(&V1, &world.keys.v1[1]), (&V2, &world.keys.v2[1])] {
+        let (tree, next) = (world.tree_of(api, TreeState::Active).await, key(next));
+        let next = next.verifying_key();
+        rotation::register(&world.store, &tree, next).await.unwrap();
+        let origin = rotation::default_origin(&tree.origin, 2);
+        let freeze = rotation::freeze(
+            &world.store,
+            &tree,
+            next,
+            Some(&origin),
+            &SystemRandom::new(),
+        );
+        let (opened, last) = freeze.await.unwrap();
+        assert_eq!((opened.first_log_index, last.size), (5, TreeSize(5)));
+        let frozen = world.tree_of(api, TreeState::Frozen).await;
+        let texts = rotation::finish(world.settings(), &frozen).await.unwrap();
+        assert_eq!(texts.rekor_checkpoint.is_some(), api == &V1);
+        let lines = |text: &str| {
+            let note = Note::parse(text).unwrap();
+            assert_eq!(note.signatures().len(), 1, "{note}");
+            Checkpoint::parse(note.text()).unwrap().extensions
+        };
+        for text in texts.rekor_checkpoint.iter().chain([&texts.checkpoint]) {
+            assert_eq!(lines(text), Vec::<String>::new());
+        }
+        let said = lines(&texts.freeze_note);
+        assert!(
+            said.len() == 1 && said[0].starts_with("Log frozen \u{2014} "),
+            "{said:?}"
+        );
+        let counts = world
+            .store
+            .audit_counts(tree.tree_id, last.size)
+            .await
+            .unwrap();
+        assert_eq!(counts.timestamps, if api == &V1 { 5 } else { 0 });
+        world.assert_clean(&frozen, api).await;
+
+        let ledger = Ledger::open(world.settings()).await.unwrap();
+        let log = ledger.log(api).unwrap();
+        let shown = log.head_of(tree.tree_id).unwrap();
+        assert_eq!(shown.checkpoint, texts.checkpoint);
+        assert_eq!(shown.rekor_checkpoint, texts.rekor_checkpoint);
+        assert_eq!(shown.freeze_note, Some(texts.freeze_note));
+        // The next tree takes what the frozen one has.
+        fill(log, 1).await;
+        ledger.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_missing_key_is_told_with_its_log() {
+    let world = World::new().await;
+    let [v1, v2] = [&world.keys.v1[0], &world.keys.v2[0]].map(|pkcs8| key(pkcs8));
+    let wanted = [&v1, &v2, &checkpoint_key()].map(|key| tlog::sha256(key.verifying_key().spki()));
+    world.create(&world.keys.logs()).await.unwrap();
+    let rings = [
+        (&V1, KeyRing::new([v2, checkpoint_key()]), wanted[0]),
+        (&V2, KeyRing::new([v1, checkpoint_key()]), wanted[1]),
+        (
+            &V1,
+            KeyRing::new(world.keys.v1.iter().map(|pkcs8| key(pkcs8))),
+            wanted[2],
+        ),
+    ];
+    for (api, keys, wanted) in rings {
+        let settings = Settings {
+            keys,
+            ..world.settings()
+        };
+        let refused = Ledger::open(settings).await.map(|_| ()).unwrap_err();
+        let text = refused.to_string();
+        assert!(
+            text.contains(&format!("the {api} log of \"localhost\"")),
+            "{text}"
+        );
+        assert!(text.contains(&format!("SHA-256 {wanted}")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn logs_are_created_with_keys_and_origins_of_their_form_or_not_at_all() {
+    let world = World::new().await;
+    let p256 = || key(&world.keys.v1[1]).verifying_key().clone();
+    let ed25519 = || key(&world.keys.v2[0]).verifying_key().clone();
+    let v1 = || support::new_v1(&world.keys.v1[0]);
+    let v2 = || NewLog {
+        api: &V2,
+        origin: None,
+        log_key: ed25519(),
+        checkpoint_key: None,
+    };
+    let refusals = [
+        (
+            NewLog {
+                log_key: ed25519(),
+                ..v1()
+            },
+            "the log key of a v1 log is not an ECDSA P-256 key",
+        ),
+        (
+            NewLog {
+                checkpoint_key: None,
+                ..v1()
+            },
+            "a v1 log needs an Ed25519 key besides",
+        ),
+        (
+            NewLog {
+                checkpoint_key: Some(p256()),
+                ..v1()
+            },
+            "a v1 log needs an Ed25519 key besides",
+        ),
+        (
+            NewLog {
+                origin: Some("https://log.example".to_owned()),
+                ..v2()
+            },
+            "it has a scheme",
+        ),
+    ];
+    for (bad, reason) in refusals {
+        let good = if bad.api == &V1 { v2() } else { v1() };
+        let refused = world.create(&[good, bad]).await.unwrap_err().to_string();
+        assert!(refused.contains(reason), "{refused}");
+        assert_eq!(world.store.trees().await.unwrap(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_added_to_a_ledger_of_one() {
+    let world = World::new().await;
+    let one: OneLog = open_v1(world.settings(), &world.keys.v1[0]).await.unwrap();
+    fill(&one, 3).await;
+    let added = key(&world.keys.v1[1]).verifying_key().clone();
+    let v2 = |origin: &str| NewLog {
+        api: &V2,
+        origin: Some(origin.to_owned()),
+        log_key: added.clone(),
+        checkpoint_key: None,
+    };
+    let again = support::new_v1(&world.keys.v1[1]);
+    assert!(!world.create(&[v2("v2.example"), again]).await.unwrap());
+    assert!(world.create(&[v2("v2.example")]).await.unwrap());
+    assert!(!world.create(&[v2("another.example")]).await.unwrap());
+    // A server that runs goes on with the logs that it has.
+    assert!(matches!(append(&one, 3).await, Appended::Sequenced(_)));
+    assert_eq!(one.whole.logs().len(), 1);
+    one.stop().await;
+
+    let ledger = Ledger::open(world.settings()).await.unwrap();
+    let tree = ledger.log(&V2).unwrap().tree();
+    assert_eq!(
+        (tree.origin.as_str(), tree.first_log_index),
+        ("v2.example", 0)
+    );
+    // Of an ECDSA key the note key hash does not have the origin.
+    assert_eq!(tree.log_id, tlog::sha256(added.spki()));
+    fill(ledger.log(&V2).unwrap(), 4).await;
+    for log in ledger.logs() {
+        assert_head(log, 4);
+    }
+    ledger.stop().await;
+}
