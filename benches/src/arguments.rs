@@ -104,7 +104,8 @@ pub(crate) struct Arguments {
     /// Decides all random choices but keys and artifacts
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
-    /// PEM file of the log's public key. Without it /api/v1/log/publicKey is asked
+    /// PEM file of the log's public key. Without it /api/v1/log/publicKey and
+    /// /trust/checkpoint.vkey are asked
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
     /// Where tiles are, below the log: /api/v2 for other logs of Rekor v2

@@ -247,8 +247,10 @@ mod tests {
         let key =
             SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
         let uuid = format!("{:016x}{:064x}", 7, 9);
+        let key = LogKey::new(key.verifying_key().clone());
         let known = Known {
-            key: LogKey::new(key.verifying_key().clone()),
+            v2_key: key.clone(),
+            key,
             v1: Some(HeadV1 {
                 first_log_index: 40,
                 size: TreeSize(1000),

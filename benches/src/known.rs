@@ -11,7 +11,7 @@ use client::v1::HeadV1;
 use client::{LogKey, v1, v2};
 use futures_util::future::try_join_all;
 use serde::Deserialize;
-use tlog::{Checkpoint, Hash, TILE_WIDTH, VerifyingKey};
+use tlog::{Checkpoint, Hash, NoteKey, TILE_WIDTH, VerifyingKey};
 
 use crate::connection::{Connection, Target};
 use crate::progress::Progress;
@@ -25,8 +25,10 @@ const RETRIEVE: usize = 10;
 
 /// The log at the start of a run.
 pub(crate) struct Known {
-    /// Its public key.
+    /// The key of its v1 log.
     pub(crate) key: LogKey,
+    /// The key of the checkpoints of its v2 log.
+    pub(crate) v2_key: LogKey,
     /// The active tree, if a work reads by v1.
     pub(crate) v1: Option<HeadV1>,
     /// The tree as its tiles show it, if a work reads them.
@@ -57,8 +59,8 @@ impl KnownEntry {
 pub(crate) struct Survey<'a> {
     /// The log.
     pub(crate) target: &'a Target,
-    /// PEM file of its public key; without it the log is asked, which is good enough for the time
-    /// of a measurement.
+    /// PEM file of the public key of both logs; without it the log is asked, which is good enough
+    /// for the time of a measurement.
     pub(crate) key_file: Option<&'a Path>,
     /// What stands before `/checkpoint` and `/tile/…`.
     pub(crate) tiles_prefix: &'a str,
@@ -72,13 +74,14 @@ impl Survey<'_> {
     /// Asks for what these works need.
     pub(crate) async fn take(&self, works: &[Work]) -> Result<Known> {
         let mut connection = Connection::open(self.target).await?;
-        let key = self
-            .key(&mut connection)
+        let (key, v2_key) = self
+            .keys(&mut connection)
             .await
-            .context("the log's public key")?;
+            .context("the log's public keys")?;
         let needs = |reads: fn(Work) -> bool| works.iter().any(|work| reads(*work));
         let mut known = Known {
             key,
+            v2_key,
             v1: None,
             tiles: None,
             entries: Vec::new(),
@@ -101,7 +104,7 @@ impl Survey<'_> {
                 "text/plain, */*",
             );
             let checkpoint =
-                v2::open_checkpoint(&known.key, answer(&mut connection, &request).await?)?;
+                v2::open_checkpoint(&known.v2_key, answer(&mut connection, &request).await?)?;
             known.tiles = Some(checkpoint);
         }
         if needs(Work::reads_known)
@@ -113,19 +116,24 @@ impl Survey<'_> {
         Ok(known)
     }
 
-    async fn key(&self, connection: &mut Connection) -> Result<LogKey> {
-        let pem = match self.key_file {
-            Some(path) => fs::read(path).with_context(|| path.display().to_string())?,
-            None => {
-                let request = self
-                    .target
-                    .get("/api/v1/log/publicKey", "application/x-pem-file");
-                answer(connection, &request).await?.to_vec()
-            }
-        };
-        let (_, spki) =
-            pem_rfc7468::decode_vec(&pem).map_err(|error| anyhow::anyhow!("{error}"))?;
-        Ok(LogKey::new(VerifyingKey::from_spki(&spki)?))
+    /// Returns the keys of the v1 and of the v2 log. In a log of one API the same key stands for
+    /// both.
+    async fn keys(&self, connection: &mut Connection) -> Result<(LogKey, LogKey)> {
+        if let Some(path) = self.key_file {
+            let key = of_pem(&fs::read(path).with_context(|| path.display().to_string())?)?;
+            return Ok((key.clone(), key));
+        }
+        let pem = self
+            .target
+            .get("/api/v1/log/publicKey", "application/x-pem-file");
+        let vkeys = self.target.get("/trust/checkpoint.vkey", "text/plain");
+        let of_v1 = answer(connection, &pem).await.and_then(of_pem);
+        let of_v2 = answer(connection, &vkeys).await.and_then(first_of_vkeys);
+        match (of_v1, of_v2) {
+            (Ok(of_v1), Ok(of_v2)) => Ok((of_v1, of_v2)),
+            (Ok(key), Err(_)) | (Err(_), Ok(key)) => Ok((key.clone(), key)),
+            (Err(error), Err(_)) => Err(error),
+        }
     }
 
     async fn sample(&self, head: &HeadV1) -> Result<Vec<KnownEntry>> {
@@ -196,6 +204,21 @@ impl Known {
             .as_ref()
             .map_or(0, |checkpoint| checkpoint.size.0 / TILE_WIDTH as u64)
     }
+}
+
+fn of_pem(pem: &[u8]) -> Result<LogKey> {
+    let (_, spki) = pem_rfc7468::decode_vec(pem).map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(LogKey::new(VerifyingKey::from_spki(&spki)?))
+}
+
+/// The document begins with the newest tree of the v2 log.
+fn first_of_vkeys(vkeys: &[u8]) -> Result<LogKey> {
+    let first = std::str::from_utf8(vkeys)?
+        .lines()
+        .next()
+        .unwrap_or_default();
+    let key: NoteKey = first.parse()?;
+    Ok(LogKey::new(key.key().clone()))
 }
 
 /// The body of an answer that MUST be 200.

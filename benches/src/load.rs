@@ -359,6 +359,7 @@ mod tests {
             SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(&rng).unwrap(), &rng).unwrap();
         let key = LogKey::new(key.verifying_key().clone());
         let known = Known {
+            v2_key: key.clone(),
             key,
             v1: None,
             tiles: None,

@@ -53,7 +53,7 @@ impl Verifier {
             }
             Ask::WriteV2(number) => {
                 ensure!(
-                    v2::verify_entry(key, answer)? == Some(proposals.digest(number)),
+                    v2::verify_entry(&known.v2_key, answer)? == Some(proposals.digest(number)),
                     "another entry than was sent"
                 );
             }
@@ -82,7 +82,7 @@ impl Verifier {
                 ensure!(size >= head(known)?.size, "the tree shrank to {size}");
             }
             Ask::Checkpoint => {
-                let size = v2::open_checkpoint(key, answer)?.size;
+                let size = v2::open_checkpoint(&known.v2_key, answer)?.size;
                 ensure!(size >= checkpoint(known)?.size, "the tree shrank to {size}");
             }
             Ask::Tile(index) => {
