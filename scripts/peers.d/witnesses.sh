@@ -33,7 +33,7 @@ start_litewitness() {
     -key "$fingerprint" -listen 127.0.0.1:7380
   answers http://127.0.0.1:7380/
   lite=$(grep -ohE "$name\+[0-9a-f]{8}\+[A-Za-z0-9+/=]+" "$folder/litewitness.log" "$folder/answer" | head -n 1)
-  # Its own tool does the same, and does not build: a module of it is on no registry. Each log begins as an empty tree.
+  # Its tool for this does the same, and does not build in all places. Each log begins as an empty tree.
   for api in v1 v2; do
     origin=$(origin_of "$api")
     sqlite3 "$folder/litewitness.db" "INSERT INTO log VALUES ('$origin', 0, '47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=');" \
