@@ -17,7 +17,11 @@ tiles_checks() {
   background write-port socat TCP-LISTEN:3003,bind=127.0.0.1,fork,reuseaddr TCP:127.0.0.1:3000
   background read-port socat TCP-LISTEN:8000,bind=127.0.0.1,fork,reuseaddr TCP:127.0.0.1:3000
   answers http://127.0.0.1:8000/checkpoint
-  openssl pkey -in "$folder/data/v2-log.pem" -pubout -out "$tests/testdata/pki/ed25519-pub-key.pem"
+  {
+    echo '-----BEGIN PUBLIC KEY-----'
+    jq -r '.tlogs[].publicKey | select(.keyDetails == "PKIX_ED25519").rawBytes' "$folder/trust/trusted_root.json"
+    echo '-----END PUBLIC KEY-----'
+  } >"$tests/testdata/pki/ed25519-pub-key.pem"
   # Of its other two tests one asks for 501 where this server answers look-ups, the other for containers.
   says "rekor-tiles writes, waits for its witness and reads tiles" '^    --- PASS: TestPOSIX/ReadWrite' \
     env -C "$tests" "$PEERS/bin/rekor-tiles.test" -test.v -test.run '^TestPOSIX$/^ReadWrite$'
