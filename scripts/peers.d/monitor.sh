@@ -24,12 +24,6 @@ EOF
   rotates_v1
 }
 
-# answer_names HOSTS: the names that lead to this machine; run has a mount namespace of its own.
-answer_names() {
-  printf '127.0.0.1 localhost %s\n' "$1" >"$folder/hosts"
-  mount --bind "$folder/hosts" /etc/hosts
-}
-
 start_ledger() {
   log log.example --v2-name v2.log.example
 }

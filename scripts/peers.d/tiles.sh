@@ -27,6 +27,8 @@ tiles_checks() {
     env -C "$tests" "$PEERS/bin/rekor-tiles.test" -test.v -test.run '^TestPOSIX$/^ReadWrite$'
   tessera_reads
   tessera_writes
+  stop log
+  rotated_trees
 }
 
 # fsck API URL: reads every tile and bundle of that log's tree, and every leaf, for two minutes at most.
@@ -40,7 +42,7 @@ tessera_reads() {
   local flipped
   mkdir "$folder/authority"
   # More than a bundle.
-  accepts "entries by v1" timeout 300 "$PEERS/bin/peers" plant --authority "$folder/authority" --url http://127.0.0.1:3000 --last 150
+  plant v1 150
   accepts "tessera fsck of the v2 log" fsck v2 http://127.0.0.1:3000/
   accepts "tessera fsck of the v1 log" fsck v1 "http://127.0.0.1:3000/trees/$(origin_of v1 | sed 's|.*/||')/"
   run timeout 60 "$PEERS/bin/hammer" --log_url=http://127.0.0.1:3000/ --log_public_key="$(cat "$folder/key-v2")" --show_ui=false \
@@ -53,6 +55,32 @@ tessera_reads() {
   flipped=$(find "$folder/mirror/tile/entries" -type f | sort | head -n 1)
   printf '\x00' | dd of="$flipped" bs=1 seek=40 conv=notrunc status=none
   seconds=30 refuses "tessera fsck of a damaged mirror" '' fsck v2 "file://$folder/mirror/"
+}
+
+# Frozen trees and their successors: those of v1 below their path, those of v2 by their host name.
+rotated_trees() {
+  local api origin origins
+  rm -r "$folder/data" "$folder/trust"
+  answer_names 'log.example shard2.log.example'
+  log log.example
+  for api in v1 v2; do
+    plant "$api" 150
+    says "treehead rotate --log $api" 'rotated' "$BINARY" rotate --log "$api" --data-dir "$folder/data"
+    plant "$api" 10
+  done
+  "$BINARY" trust export --data-dir "$folder/data" --out "$folder/trust" >"$folder/trust.log"
+  equal "vkeys of four trees" "$(wc -l <"$folder/trust/checkpoint.vkey")" 4
+  mapfile -t origins < <(cut -d+ -f1 "$folder/trust/checkpoint.vkey")
+  for origin in "${origins[@]}"; do
+    grep "^$origin+" "$folder/trust/checkpoint.vkey" >"$folder/key"
+    accepts "tessera fsck of $origin" timeout 120 "$PEERS/bin/fsck" --storage_url="http://${origin/log.example/log.example:3000}/" \
+      --public_key="$folder/key" --origin="$origin" --ui=false
+  done
+}
+
+# plant API LAST: as many entries as twice that number.
+plant() {
+  accepts "$((2 * $2)) entries by $1" timeout 300 "$PEERS/bin/peers" plant --authority "$folder/authority" --api "$1" --url http://127.0.0.1:3000 --last "$2"
 }
 
 # A log of tessera's own, whose head needs a cosignature of our witness.
