@@ -3,18 +3,25 @@
 # rekor-monitor watches both logs of a ledger, each under a service URL of its own, through restarts and rotations. Sourced by run.
 
 # It takes host and port of a service URL as the origin of the log there, so each tree of v2 has a host name and port 80.
-v1=http://log.example v2=http://v2.log.example
-
 monitor_checks() {
-  answer_names 'log.example v2.log.example shard2.v2.log.example'
+  answer_names 'log.example v2.log.example shard2.log.example shard2.v2.log.example'
   background port-80 socat TCP-LISTEN:80,bind=127.0.0.1,fork,reuseaddr TCP:127.0.0.1:3000
+  watches 'two names' http://log.example http://v2.log.example --v2-name v2.log.example
+  # It chooses the API by the URL, and v1 where no signing config has it.
+  watches 'one name' http://log.example:80 http://log.example
+}
+
+# watches SETUP V1 V2 [FLAG]...: a fresh ledger with that flag, whose logs are at these URLs.
+watches() {
+  local folder=$folder/${1/ /-} BACKEND="$BACKEND, $1" v1=$2 v2=$3
+  shift 3
+  ledger_flags=("$@")
+  mkdir "$folder" "$folder/authority" "$folder/v1" "$folder/v2"
   # A signing config names v2 beside v1 only if there is a time-stamp authority.
   cat >"$folder/services.json" <<EOF
 {"mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json", "tsaConfig": {"selector": "ANY"},
  "tsaUrls": [{"url": "http://tsa.example/", "majorApiVersion": 1, "validFor": {"start": "2026-01-01T00:00:00Z"}}]}
 EOF
-  # Its files, its cache of the TUF repository, and the identities that it found, for each API.
-  mkdir "$folder/authority" "$folder/v1" "$folder/v2"
   start_ledger
   background tuf python3 -m http.server 3020 --bind 127.0.0.1 --directory "$folder"
   publish
@@ -22,17 +29,24 @@ EOF
   finds_all
   rotates_v2
   rotates_v1
+  stop log
+  stop tuf
 }
 
 start_ledger() {
-  log log.example --v2-name v2.log.example
+  log log.example "${ledger_flags[@]}"
 }
 
-# The trust material as it is now, in a TUF repository.
+# The trust material as it is now, in a TUF repository. Where both logs have one name, the signing config there is without v1.
 publish() {
+  local config=$folder/trust/signing_config.v0.2.json
   rm -rf "$folder/trust"
-  "$BINARY" trust export --data-dir "$folder/data" --public-url "$v1" --signing-config-base "$folder/services.json" --out "$folder/trust" >"$folder/export.log"
-  "$PEERS/bin/peers" tuf "$folder/tuf" "$folder/trust/trusted_root.json" "$folder/trust/signing_config.v0.2.json"
+  "$BINARY" trust export --data-dir "$folder/data" --public-url http://log.example --signing-config-base "$folder/services.json" --out "$folder/trust" >"$folder/export.log"
+  if [ ${#ledger_flags[@]} -eq 0 ]; then
+    jq 'del(.rekorTlogUrls[] | select(.majorApiVersion == 1))' "$config" >"$folder/without-v1"
+    mv "$folder/without-v1" "$config"
+  fi
+  "$PEERS/bin/peers" tuf "$folder/tuf" "$folder/trust/trusted_root.json" "$config"
 }
 
 # plant API FIRST LAST: entries of these identities, and as many of others.
@@ -113,7 +127,7 @@ rotates_v2() {
   says 'v2: with the signing config of before it verifies the frozen tree' 'Root hash consistency verified' monitor v2
   equal 'v2: and finds its last entries' "$(found v2)" '51 identities, 0 others'
   publish
-  v2=http://shard2.v2.log.example
+  v2=${v2/\/\//\/\/shard2.}
   plant v2 52 52
   says 'v2: with the signing config of now it verifies the frozen tree' 'Root hash consistency verified' monitor v2
   equal 'v2: but does not search the new one from its start' "$(found v2)" '51 identities, 0 others'
