@@ -24,7 +24,7 @@ tiles_checks() {
   } >"$tests/testdata/pki/ed25519-pub-key.pem"
   # Of its other two tests one asks for 501 where this server answers look-ups, the other for containers.
   says "rekor-tiles writes, waits for its witness and reads tiles" '^    --- PASS: TestPOSIX/ReadWrite' \
-    env -C "$tests" "$PEERS/bin/rekor-tiles.test" -test.v -test.run '^TestPOSIX$/^ReadWrite$'
+    env -C "$tests" "$PEERS/bin/rekor-tiles.test" -test.v -test.timeout 120s -test.run '^TestPOSIX$/^ReadWrite$'
   tessera_reads
   tessera_writes
   stop log
