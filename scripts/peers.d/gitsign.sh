@@ -29,7 +29,7 @@ gitsign_checks() {
   git config user.email "$person"
   git config gpg.format x509
   git config gpg.x509.program "$PEERS/bin/gitsign"
-  accepts "gitsign signs a commit" git commit --quiet --allow-empty --gpg-sign --message 'a commit'
-  says "gitsign verifies it" 'Validated Rekor entry: true' "$PEERS/bin/gitsign" verify --certificate-identity "$person" --certificate-oidc-issuer "$url" HEAD
+  accepts "gitsign signs a commit" timeout 60 git commit --quiet --allow-empty --gpg-sign --message 'a commit'
+  says "gitsign verifies it" 'Validated Rekor entry: true' timeout 60 "$PEERS/bin/gitsign" verify --certificate-identity "$person" --certificate-oidc-issuer "$url" HEAD
   says "the log has its certificate's identity" "$person|uuid|logIndex" curl -fsS "http://127.0.0.1:3000/api/v1/index/search?subject=$person"
 }

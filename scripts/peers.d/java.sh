@@ -6,7 +6,7 @@ java_checks() {
   log localhost
   # It looks for the log's line in a checkpoint by the host of this URL.
   "$BINARY" trust export --data-dir "$folder/data" --public-url http://localhost:3000 --out "$folder/trust" >"$folder/trust.log"
-  run java -cp "$PEERS/java/*" "$here/java/Peer.java" http://localhost:3000 "$folder/trust/trusted_root.json"
+  run timeout 120 java -cp "$PEERS/java/*" "$here/java/Peer.java" http://localhost:3000 "$folder/trust/trusted_root.json"
   for api in v1 v2; do
     if grep -q "^$api verified" <<<"$output"; then ok "sigstore-java by $api"; else fail "sigstore-java by $api"; fi
   done

@@ -26,9 +26,6 @@ const LARGE_LEAVES: u64 = 300;
 /// Every third large leaf has an index key of this length.
 const LONG_KEY: usize = 1 << 19;
 
-/// More than twice the pages of a megabyte that are read at once; a page of all would be 300 MiB.
-const MOST_BYTES: u64 = 80 << 20;
-
 struct World {
     log: OneLog,
     store: SqliteStore,
@@ -106,11 +103,11 @@ impl Watch {
         }
     }
 
-    fn assert_bounded(mut self, work: &str) {
+    fn assert_bounded(mut self, work: &str, most_mib: u64) {
         self.ended.store(true, Ordering::Relaxed);
         self.thread.take().unwrap().join().unwrap();
-        let more = self.most.load(Ordering::Relaxed) - self.before;
-        assert!(more <= MOST_BYTES, "{work} took {} MiB", more >> 20);
+        let more = (self.most.load(Ordering::Relaxed) - self.before) >> 20;
+        assert!(more <= most_mib, "{work} took {more} MiB");
     }
 }
 
@@ -156,32 +153,31 @@ async fn large_leaves_are_read_within_a_bound() {
         join_all(few.iter().map(|number| append(log, *number))).await;
     }
 
-    let tree = world.store.trees().await.unwrap().remove(0);
+    // In this order, because memory that was freed hides what is taken next: the least first. Each
+    // bound is twice to three times what the work takes. Without pages bounded in bytes it took 50,
+    // 80 and 240 MiB.
     let watch = Watch::begin();
-    rotate(&world).await;
-    while world
-        .store
-        .final_checkpoint(tree.tree_id)
-        .await
-        .unwrap()
-        .is_none()
-    {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    watch.assert_bounded("finishing a frozen tree");
+    search_for_all(log).await;
+    watch.assert_bounded("a search", 24);
 
     let tree = world.store.trees().await.unwrap().remove(0);
     let watch = Watch::begin();
-    let report = fsck(&world.store, &tree, &V1, &|_, _| Ok(None), &mut |_| ())
-        .await
-        .unwrap();
-    watch.assert_bounded("fsck");
+    let report = fsck(&world.store, &tree, &V1, &|_, _| Ok(None), &mut |_| ()).await;
+    let report = report.unwrap();
+    watch.assert_bounded("fsck", 48);
     assert_eq!(report.findings, Vec::<String>::new());
     assert_eq!(report.size.0, 1 + LARGE_LEAVES);
 
     let watch = Watch::begin();
-    search_for_all(log).await;
-    watch.assert_bounded("a search");
+    rotate(&world).await;
+    // A slow machine may keep the look-up waiting for a connection.
+    while !matches!(
+        world.store.final_checkpoint(tree.tree_id).await,
+        Ok(Some(_))
+    ) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    watch.assert_bounded("finishing a frozen tree", 80);
 
     bundles_hold_small_leaves_only(log, tree.tree_id).await;
     large_leaves_are_not_cached(&world, tree.tree_id).await;

@@ -76,8 +76,10 @@ impl World {
     }
 
     async fn assert_clean(&self, tree: &TreeRow, api: &'static Api) {
-        let report = fsck(&self.store, tree, api, &|_, _| Ok(None), &mut |_| {});
-        assert_eq!(report.await.unwrap().findings, Vec::<String>::new());
+        let report = fsck(&self.store, tree, api, &|_, _| Ok(None), &mut |_| {})
+            .await
+            .unwrap();
+        assert_eq!(report.findings, Vec::<String>::new());
     }
 }
 
@@ -223,18 +225,13 @@ async fn a_log_of_rekor_v2_has_no_entry_timestamps_and_is_frozen_without_any() {
     }
     ledger.stop().await;
 
+    let rng = SystemRandom::new();
     for (api, next) in [(&V1, &world.keys.v1[1]), (&V2, &world.keys.v2[1])] {
         let (tree, next) = (world.tree_of(api, TreeState::Active).await, key(next));
         let next = next.verifying_key();
         rotation::register(&world.store, &tree, next).await.unwrap();
         let origin = rotation::default_origin(&tree.origin, 2);
-        let freeze = rotation::freeze(
-            &world.store,
-            &tree,
-            next,
-            Some(&origin),
-            &SystemRandom::new(),
-        );
+        let freeze = rotation::freeze(&world.store, &tree, next, Some(&origin), &rng);
         let (opened, last) = freeze.await.unwrap();
         assert_eq!((opened.first_log_index, last.size), (5, TreeSize(5)));
         let frozen = world.tree_of(api, TreeState::Frozen).await;

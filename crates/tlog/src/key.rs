@@ -24,6 +24,11 @@ const ED25519_SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 const ED25519_KEY: usize = 32;
+/// PKCS#8 DER of a private Ed25519 key up to its seed, which has as many bytes (RFC 8410, section
+/// 7).
+const ED25519_PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
 /// Columns of PEM (RFC 7468 section 2).
 const PEM_COLUMNS: usize = 64;
 
@@ -81,11 +86,13 @@ impl SigningKey {
     }
 
     /// Generates an Ed25519 key as PKCS#8 DER. It is secret: the caller stores it with mode 0600.
+    ///
+    /// The public key is not in it (RFC 5208 and not RFC 5958), because OpenSSL 3.0 reads no file
+    /// that has it.
     pub fn generate_ed25519_pkcs8(rng: &dyn SecureRandom) -> Result<Vec<u8>, RandomnessError> {
-        Ok(Ed25519KeyPair::generate_pkcs8(rng)
-            .map_err(|_| RandomnessError)?
-            .as_ref()
-            .to_vec())
+        let mut seed = [0; ED25519_KEY];
+        rng.fill(&mut seed).map_err(|_| RandomnessError)?;
+        Ok([&ED25519_PKCS8_PREFIX[..], &seed].concat())
     }
 
     /// Reads PKCS#8 DER of an ECDSA P-256 or Ed25519 key. A P-256 key must contain its public key,

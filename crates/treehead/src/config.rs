@@ -13,6 +13,7 @@ mod setting;
 mod settings;
 mod show;
 mod source;
+mod tables;
 mod values;
 
 pub(crate) use check::check_file;
@@ -21,9 +22,10 @@ pub(crate) use fields::Config;
 pub(crate) use layers::{Given, read_small};
 pub(crate) use replaced::refused_setting;
 pub(crate) use setting::{Empty, Setting};
-pub(crate) use settings::{SETTINGS, TABLES, by_flag, of_table};
+pub(crate) use settings::SETTINGS;
 pub(crate) use show::{sample, show};
 pub(crate) use source::Source;
+pub(crate) use tables::{TABLES, by_flag, of_table};
 pub(crate) use values::LogFormat;
 
 #[cfg(test)]

@@ -59,7 +59,8 @@ impl Config {
             return Ok(None);
         };
         if let Some(name) = names.iter().find(|name| Api::by_name(name).is_none()) {
-            let unknown = format_args!("{name:?} is not a log; known are v1, v2");
+            let known = ledger::APIS.map(|api| api.name).join(", ");
+            let unknown = format_args!("{name:?} is not a log; known are {known}");
             return Err(self.wrong("logs", unknown));
         }
         let is_named = |api: &&Api| names.iter().any(|name| name == api.name);

@@ -9,8 +9,8 @@ use super::layers::{parse, read_small};
 use super::refusal::usage;
 use super::replaced::{self, OLD_LEDGER_TABLE, Replaced};
 use super::setting::Setting;
-use super::settings::{self, TABLES};
 use super::source::{Source, Sources};
+use super::tables::{self, TABLES};
 use crate::failure::{Failure, Outcome};
 
 /// Reads a file. Returns its settings in a table by flags, and where each one is.
@@ -33,7 +33,7 @@ pub(super) fn read(path: &Path) -> Outcome<(Table, Sources)> {
             return Err(file.unknown_table(&table));
         }
         for (key, value) in keys {
-            let Some(setting) = settings::by_key(&table, &key) else {
+            let Some(setting) = tables::by_key(&table, &key) else {
                 return Err(file.unknown_key(&table, &key));
             };
             file.check_type(setting, &value)?;
@@ -59,7 +59,7 @@ impl File<'_> {
     /// Refuses a key outside of the tables. Earlier releases had all settings there.
     fn without_table(&self, key: &str) -> Failure {
         let place = self.place("", key);
-        match settings::by_flag(key) {
+        match tables::by_flag(key) {
             Some(Setting {
                 table, key: new, ..
             }) => usage(format_args!(
@@ -72,7 +72,7 @@ impl File<'_> {
                 }
                 None => usage(format_args!(
                     "{place}: {key} is not a setting; settings are in the tables {}",
-                    tables()
+                    table_names()
                 )),
             },
         }
@@ -92,15 +92,13 @@ impl File<'_> {
         }
         usage(format_args!(
             "{place}: [{table}] is not a table of settings; known are {}",
-            tables()
+            table_names()
         ))
     }
 
     fn unknown_key(&self, table: &str, key: &str) -> Failure {
         let place = self.place(table, key);
-        let known: Vec<&str> = settings::of_table(table)
-            .map(|setting| setting.key)
-            .collect();
+        let known: Vec<&str> = tables::of_table(table).map(|setting| setting.key).collect();
         usage(format_args!(
             "{place}: {key} is not a setting of [{table}]; known are {}",
             known.join(", ")
@@ -129,7 +127,7 @@ impl File<'_> {
     }
 }
 
-fn tables() -> String {
+fn table_names() -> String {
     TABLES.map(|(table, _)| format!("[{table}]")).join(", ")
 }
 

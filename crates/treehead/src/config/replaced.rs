@@ -2,7 +2,7 @@
 //! with their new names: a key that is named and not used would be replaced by a new one.
 
 use super::setting::{Setting, variable_of};
-use super::settings::by_flag;
+use super::tables::by_flag;
 
 /// The table of the file that is now called `ledger`.
 pub(super) const OLD_LEDGER_TABLE: &str = "log";

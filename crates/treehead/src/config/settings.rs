@@ -9,22 +9,6 @@ const NAMES: Kind = Kind::List("NAMES");
 const COUNT: Kind = Kind::Number("COUNT");
 const SECONDS: Kind = Kind::Number("SECONDS");
 
-/// The tables of the file, with their headings in `--help`.
-pub(crate) const TABLES: [(&str, &str); 12] = [
-    ("ledger", "The ledger"),
-    ("v1", "The v1 log"),
-    ("v2", "The v2 log"),
-    ("keys", "Keys"),
-    ("database", "Storage"),
-    ("server", "Server"),
-    ("entries", "Entries"),
-    ("duplicates", "Duplicates"),
-    ("limits", "Limits"),
-    ("witness", "Witnesses"),
-    ("trust", "Trust material"),
-    ("logging", "Logging"),
-];
-
 /// Every setting. A new one is a row here and a field of [`super::Config`].
 pub(crate) static SETTINGS: [Setting; 34] = [
     Setting::new("ledger", "name", "name", Kind::Text("NAME"))
@@ -352,20 +336,3 @@ pub(crate) static SETTINGS: [Setting; 34] = [
         .text("error, warn, info, debug, trace or off, or a list such as info,sqlx=warn.")
         .empty_is_unset(),
 ];
-
-/// Returns the setting with this flag.
-pub(crate) fn by_flag(flag: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.flag == flag)
-}
-
-/// Returns the setting with this table and key in the file.
-pub(super) fn by_key(table: &str, key: &str) -> Option<&'static Setting> {
-    of_table(table).find(|setting| setting.key == key)
-}
-
-/// Returns the settings of a table of the file.
-pub(crate) fn of_table(table: &str) -> impl Iterator<Item = &'static Setting> {
-    SETTINGS
-        .iter()
-        .filter(move |setting| setting.table == table)
-}

@@ -7,8 +7,8 @@ use toml::{Table, Value};
 
 use super::fields::Config;
 use super::setting::Setting;
-use super::settings::{TABLES, of_table};
 use super::source::Source;
+use super::tables::{TABLES, of_table};
 use crate::banner::print;
 use crate::failure::{Explain, FailureKind, Outcome};
 
