@@ -387,7 +387,7 @@ fn a_log_that_had_a_policy_keeps_one_and_never_shows_less() {
 }
 
 #[test]
-fn a_publication_that_went_back_makes_the_log_halted() {
+fn a_publication_that_went_back_makes_the_log_read_only() {
     run(1, async |store| {
         let world = World::new(store.clone(), 1);
         let ledger = world.open("quorum w0").await;

@@ -231,7 +231,7 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose() {
 }
 
 #[test]
-fn a_database_that_went_back_makes_the_log_halted() {
+fn a_database_that_went_back_makes_the_log_read_only() {
     for seed in seeds() {
         run(seed, async |store, _| {
             let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();

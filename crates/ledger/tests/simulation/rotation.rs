@@ -378,7 +378,7 @@ fn a_server_without_the_next_key_says_so_and_writes_nothing() {
 }
 
 #[test]
-fn a_database_that_lost_a_rotation_makes_the_log_halted() {
+fn a_database_that_lost_a_rotation_makes_the_log_read_only() {
     run(1, async |store, _| {
         let keys = new_keys(2);
         let ledger = open(&store, &keys).await;
