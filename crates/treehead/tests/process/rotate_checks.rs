@@ -40,6 +40,19 @@ fn settings_that_do_not_do_are_refused_before_anything_is_frozen() {
     let absent = storage.folder().join("absent").display().to_string();
     let no_key = program::file(storage.folder(), "no-key.pem", "no key");
     let no_key = no_key.display().to_string();
+    let witness = storage.folder().join("witness").display().to_string();
+    let witness = [
+        "witness",
+        "init",
+        "--name",
+        "w.example",
+        "--data-dir",
+        &witness,
+    ];
+    let vkey = program::text(&program::run(&witness).stdout);
+    let policy = format!("witness w {}\nquorum w\n", vkey.trim());
+    let no_url = program::file(storage.folder(), "policy", &policy);
+    let no_url = no_url.display().to_string();
     let (v2_key, v1_key) = (of_data("v2-log.pem"), of_data("v1-log.pem"));
     // The log, a flag with its value, the exit code, a word of the reason.
     let settings = [
@@ -55,6 +68,7 @@ fn settings_that_do_not_do_are_refused_before_anything_is_frozen() {
         ("v1", "--v1-key", &no_key, 5, "no-key.pem"),
         ("v2", "--v2-key", &absent, 5, "log key"),
         ("v1", "--witness-policy", &absent, 2, "absent"),
+        ("v1", "--witness-policy", &no_url, 2, "policy cannot be met"),
         ("v1", "--origin", "two.example", 2, "--origin"),
         ("v2", "--origin", "localhost", 2, "belongs to tree"),
         ("v2", "--origin", "https://two.example", 2, "two.example"),
