@@ -78,10 +78,10 @@ pub const SEARCH_BYTES_IN_FLIGHT: u64 = 16 * 1024 * 1024;
 
 /// One entry in an answer without an attestation: 65,535 leaf bytes in base64 are 87 KB; proof and
 /// checkpoint are below 8 KB. Set aside until the length is known, with room for base64 of the
-/// largest attestation, and in a log with larger leaves, for base64 of the rest of the largest one.
-/// With a leaf of 1 MiB that is 1.4 MiB, so a `retrieve` of ten takes 14 MiB, and 45 single entries
-/// may be read at once. Beside an answer that is being made its leaves are held as well: three
-/// quarters of its length.
+/// largest attestation. An entry with a larger leaf is read again in room for base64 of its other
+/// bytes as well: with a leaf of 1 MiB that is 1.4 MiB, so a `retrieve` of ten takes 14 MiB, and 45
+/// such entries may be read at once. Beside an answer that is being made its leaves are held as
+/// well: three quarters of its length.
 pub const MAX_ENTRY_ANSWER_BYTES: u64 = 112 * 1024;
 
 /// Entry bundles being made or sent, together: three of the largest. Of those sent, memory holds

@@ -1,15 +1,21 @@
 //! Looking something up in a log: in the heads that this process knows, then in the newest ones.
 //!
 //! Another server of the same log may have written meanwhile, so "absent" and "too large" are
-//! answers of the newest heads only.
+//! answers of the newest heads only. A look-up finds the place of an entry and not its bytes, for
+//! which there has to be room first.
 
 use std::sync::Arc;
 
-use ledger::{Head, Log, LoggedEntry, ReadError, Shards};
+use ledger::{Head, Log, ReadError, Shards};
 use tlog::{Hash, LeafIndex};
 
-/// An entry and the head that it is proved in.
-pub(crate) type Found = (Arc<Head>, LoggedEntry);
+/// The place of an entry.
+pub(crate) struct Place {
+    /// The head that covers the entry, in which it is proved.
+    pub(crate) head: Arc<Head>,
+    /// The index in the tree of that head.
+    pub(crate) leaf_index: LeafIndex,
+}
 
 /// Returns the result of `look` in the known heads, or else in the newest ones.
 pub(crate) async fn find<T, E, Looking>(
@@ -41,28 +47,21 @@ where
     look(log.newest_shards().await?).await
 }
 
-/// Returns the entry at a leaf index, if the head covers it.
-pub(crate) async fn entry_at(
-    log: &Log,
-    head: &Arc<Head>,
-    index: LeafIndex,
-) -> Result<Option<Found>, ReadError> {
-    if index.0 >= head.size.0 {
-        return Ok(None);
-    }
-    let entry = log.entries(head, &[index]).await?.pop();
-    Ok(entry.map(|entry| (Arc::clone(head), entry)))
+/// Returns the place of the entry at a leaf index, if the head covers it.
+pub(crate) fn place_at(head: &Arc<Head>, leaf_index: LeafIndex) -> Option<Place> {
+    (leaf_index.0 < head.size.0).then(|| Place {
+        head: Arc::clone(head),
+        leaf_index,
+    })
 }
 
-/// Returns the entry with a leaf hash, if the head covers one.
-pub(crate) async fn entry_with_hash(
+/// Returns the place of the entry with a leaf hash, if the head covers one.
+pub(crate) async fn place_of_hash(
     log: &Log,
     head: &Arc<Head>,
     leaf_hash: Hash,
-) -> Result<Option<Found>, ReadError> {
-    let places = log.find_leaves(head, &[leaf_hash]).await?;
-    match places.first() {
-        Some(place) => entry_at(log, head, place.leaf_index).await,
-        None => Ok(None),
-    }
+) -> Result<Option<Place>, ReadError> {
+    let found = log.find_leaves(head, &[leaf_hash]).await?;
+    let found = found.first();
+    Ok(found.and_then(|entry| place_at(head, entry.leaf_index)))
 }

@@ -8,13 +8,12 @@ use ledger::{Log, ReadError, Shards, V2};
 use tlog::Hash;
 
 use super::proved::Proved;
-use crate::answer::{entry_bytes, room};
 use crate::app::App;
-use crate::lookup::{self, Found};
-use crate::query;
+use crate::lookup::{self, Place};
 use crate::v2::entries::shown;
 use crate::v2::error::Error;
 use crate::v2::shard::Shard;
+use crate::{answer, query};
 
 /// The handler. It looks in the v2 log first, and there in the tree of the host name.
 pub(crate) async fn entry(
@@ -30,28 +29,29 @@ pub(crate) async fn entry(
     let hash = Hash(hash);
     let others = app.ledger.logs().iter().filter(|log| *log.api() != V2);
     for log in app.v2().into_iter().chain(others) {
-        let room = room(&app, entry_bytes(&app, log)).await?;
-        let look = |shards| entry_in(log, shards, &shard, hash);
-        if let Some(found) = lookup::find(log, look).await? {
-            return shown(room, &Proved::new(log, found).await?.log_entry());
+        let look = |shards| place_in(log, shards, &shard, hash);
+        if let Some(place) = lookup::find(log, look).await? {
+            let (room, entry) = answer::entry::<Error>(&app, log, &place).await?;
+            let entry = Proved::new(log, &place.head, entry).await?;
+            return shown(room, &entry.log_entry());
         }
     }
     Err(Error::not_found("Not Found"))
 }
 
 /// Looks in the tree of the host name, then in the active one, then in the others, oldest first.
-async fn entry_in(
+async fn place_in(
     log: &Log,
     shards: Shards,
     shard: &Shard,
     hash: Hash,
-) -> Result<Option<Found>, ReadError> {
+) -> Result<Option<Place>, ReadError> {
     let first = shard.head_in(&shards);
     let others = shards
         .active_first()
         .filter(|head| head.tree.id != first.tree.id);
     for head in [&first].into_iter().chain(others) {
-        let found = lookup::entry_with_hash(log, head, hash).await?;
+        let found = lookup::place_of_hash(log, head, hash).await?;
         if found.is_some() {
             return Ok(found);
         }

@@ -2,24 +2,27 @@
 
 use std::sync::Arc;
 
-use ledger::{HeadForm, InclusionProof, Log, LoggedEntry, ReadError};
+use ledger::{Head, HeadForm, InclusionProof, Log, LoggedEntry, ReadError};
 
-use crate::lookup::Found;
 use crate::v2::wire::LogEntry;
 
 /// An entry of any log, and all that is shown with it.
 pub(crate) struct Proved {
     entry: LoggedEntry,
     proof: InclusionProof,
-    /// In a log whose API has them.
+    /// `None` in a log whose API does not have it.
     signed_entry_timestamp: Option<Arc<[u8]>>,
 }
 
 impl Proved {
-    /// Proves an entry in the head that it was found in.
-    pub(crate) async fn new(log: &Log, (head, entry): Found) -> Result<Self, ReadError> {
+    /// Proves an entry in a head.
+    pub(crate) async fn new(
+        log: &Log,
+        head: &Arc<Head>,
+        entry: LoggedEntry,
+    ) -> Result<Self, ReadError> {
         let proof = log
-            .inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
+            .inclusion_proof(head, entry.leaf_index, &entry.leaf_hash)
             .await?;
         let signed_entry_timestamp = match head.tree.api.heads {
             HeadForm::RekorV1 => Some(log.signed_entry_timestamp(&entry)?),
@@ -32,7 +35,7 @@ impl Proved {
         })
     }
 
-    /// Returns the entry as a `TransparencyLogEntry`, in the form that a bundle has of it.
+    /// Returns the entry as the `TransparencyLogEntry` of a Sigstore bundle.
     pub(crate) fn log_entry(&self) -> LogEntry<'_> {
         match &self.signed_entry_timestamp {
             Some(timestamp) => LogEntry::of_v1(&self.entry, &self.proof, timestamp),

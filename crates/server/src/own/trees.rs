@@ -11,11 +11,10 @@ use ledger::{Head, Log, ReadError, Shards, TreeId};
 use tlog::{LeafIndex, TilePath};
 
 use super::proved::Proved;
-use crate::answer::{entry_bytes, room};
 use crate::app::App;
 use crate::v1::errors::{ApiError, Validation};
 use crate::v1::wire::json_within;
-use crate::{lookup, tiles};
+use crate::{answer, lookup, tiles};
 
 /// The beginning of the paths.
 const PREFIX: &str = "/trees/";
@@ -111,14 +110,14 @@ pub(crate) async fn entry(
         let message = format!("index in path must be of type int64: {index:?}");
         ApiError::validation(Validation::Type, message)
     })?;
-    let room = room(&app, entry_bytes(&app, &tree.log)).await?;
-    let look = async |shards: Shards| match tree.head_in(&shards) {
-        Some(head) => lookup::entry_at(&tree.log, &head, index).await,
-        None => Ok(None),
+    let look = async |shards: Shards| {
+        let head = tree.head_in(&shards);
+        Ok::<_, ReadError>(head.and_then(|head| lookup::place_at(&head, index)))
     };
-    let found = lookup::find(&tree.log, look).await?;
-    let found = found.ok_or_else(|| not_found(format!("tree {} has no {}", tree.id, tree.rest)))?;
-    let entry = Proved::new(&tree.log, found).await?;
+    let place = lookup::find(&tree.log, look).await?;
+    let place = place.ok_or_else(|| not_found(format!("tree {} has no {}", tree.id, tree.rest)))?;
+    let (room, entry) = answer::entry::<ApiError>(&app, &tree.log, &place).await?;
+    let entry = Proved::new(&tree.log, &place.head, entry).await?;
     Ok(json_within(room, &entry.log_entry()))
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::{OriginalUri, RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use entry::{ProposedEntry, Refusal};
-use host::Share;
 use http::header::{ETAG, HeaderValue, LOCATION};
 use http::{StatusCode, Uri};
 use ledger::{
@@ -19,11 +18,11 @@ use super::json::BodyName;
 use super::location::location;
 use super::parameters;
 use super::wire::{LogEntry, created_within, json, json_within, most_bytes};
-use crate::answer::{entry_bytes, room};
+use crate::answer::{self, room};
 use crate::app::App;
 use crate::attestations::Attestations;
 use crate::failure::{NoLog, append_failure, invalid_entry};
-use crate::lookup::Found;
+use crate::lookup::Place;
 use crate::settings::OnDuplicate;
 use crate::{intake, lookup, query};
 
@@ -193,9 +192,9 @@ pub(crate) async fn by_index(
 ) -> Result<Response, ApiError> {
     let log_index = parameters::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
     let log = app.v1()?;
-    let room = room(&app, entry_bytes(&app, log)).await?;
-    let found = lookup::find(log, |shards| entry_at(log, shards, log_index)).await?;
-    show(&app, log, room, found).await
+    let look = async |shards: Shards| Ok::<_, ReadError>(place_at(&shards, log_index));
+    let place = lookup::find(log, look).await?;
+    show(&app, log, place).await
 }
 
 /// `GET /api/v1/log/entries/{entryUUID}`.
@@ -220,10 +219,9 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
         })?),
     };
     let log = app.v1()?;
-    let room = room(&app, entry_bytes(&app, log)).await?;
-    let look = |shards| entry_with_hash(log, shards, named, id.leaf_hash);
-    let found = lookup::find(log, look).await?;
-    show(&app, log, room, found).await
+    let look = |shards| place_of_hash(log, shards, named, id.leaf_hash);
+    let place = lookup::find(log, look).await?;
+    show(&app, log, place).await
 }
 
 async fn created(
@@ -254,25 +252,23 @@ async fn created(
     Ok(response)
 }
 
-async fn entry_at(log: &Log, shards: Shards, log_index: u64) -> Result<Option<Found>, ReadError> {
-    match shards.find(log_index) {
-        Some((head, leaf_index)) => lookup::entry_at(log, head, leaf_index).await,
-        None => Ok(None),
-    }
+fn place_at(shards: &Shards, log_index: u64) -> Option<Place> {
+    let (head, leaf_index) = shards.find(log_index)?;
+    lookup::place_at(head, leaf_index)
 }
 
 /// Looks in the named tree, or else in the active one and then in the others, oldest first.
-async fn entry_with_hash(
+async fn place_of_hash(
     log: &Log,
     shards: Shards,
     named: Option<TreeId>,
     leaf_hash: Hash,
-) -> Result<Option<Found>, ReadError> {
+) -> Result<Option<Place>, ReadError> {
     for head in shards
         .active_first()
         .filter(|head| named.is_none_or(|named| named == head.tree.id))
     {
-        let found = lookup::entry_with_hash(log, head, leaf_hash).await?;
+        let found = lookup::place_of_hash(log, head, leaf_hash).await?;
         if found.is_some() {
             return Ok(found);
         }
@@ -282,19 +278,13 @@ async fn entry_with_hash(
 
 /// Shows an entry. If the log does not have it, the answer is 404 without a body and without a
 /// content type.
-async fn show(
-    app: &App,
-    log: &Log,
-    room: Share,
-    found: Option<Found>,
-) -> Result<Response, ApiError> {
-    let Some((head, entry)) = found else {
+async fn show(app: &App, log: &Log, place: Option<Place>) -> Result<Response, ApiError> {
+    let Some(place) = place else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
-    Ok(json_within(
-        room,
-        &shown(log, &head, &entry, app.attestations).await?,
-    ))
+    let (room, entry) = answer::entry::<ApiError>(app, log, &place).await?;
+    let entry = shown(log, &place.head, &entry, app.attestations).await?;
+    Ok(json_within(room, &entry))
 }
 
 fn set_location(response: &mut Response, location: &str) {

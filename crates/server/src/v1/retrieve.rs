@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::response::Response;
 use entry::{ProposedEntry, Refusal, UnixSeconds, Weight};
 use http::StatusCode;
-use ledger::{Head, Log, LoggedEntry, ReadError, Shards, TreeId};
+use ledger::{Log, ReadError, Shards, TreeId};
 use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
@@ -17,11 +17,11 @@ use super::entry_id::{EntryId, PATTERN, TreePrefix};
 use super::errors::{ApiError, Validation};
 use super::json::{BodyName, FirstItems};
 use super::wire::json_within;
-use crate::answer::{entry_bytes, room};
 use crate::app::App;
 use crate::limits::MAX_RETRIEVE;
-use crate::lookup;
+use crate::lookup::Place;
 use crate::verification::Work;
+use crate::{answer, lookup};
 
 /// The name of the body in messages.
 const ENTRY: BodyName = BodyName("entry");
@@ -44,46 +44,17 @@ pub(crate) async fn retrieve(
         })
         .await??;
     let wanted = query.wanted()?;
-    let look =
-        async |shards: Shards| Ok::<_, ApiError>((wanted.places(log, &shards).await?, shards));
-    let (places, shards) =
-        lookup::until(log, look, |(places, _)| wanted.is_complete(places)).await?;
+    let look = |shards| wanted.find(log, shards);
+    let found = lookup::until(log, look, |found| wanted.is_complete(found)).await?;
     // An entry may be in every shard and hardly ever is, so the room is for those that are there.
-    let room = room(&app, places.len() as u64 * entry_bytes(&app, log)).await?;
-    let found = read(log, &shards, &places).await?;
-    let mut answer = Vec::with_capacity(found.len());
-    for (place, entry) in &found {
-        answer.push(shown(log, &place.head, entry, app.attestations).await?);
+    let places: Vec<Place> = found.into_iter().map(|(_, place)| place).collect();
+    let (room, entries) = answer::entries::<ApiError>(&app, log, &places).await?;
+    let mut shown_entries = Vec::with_capacity(places.len());
+    for (place, entry) in places.iter().zip(&entries) {
+        let entry = shown(log, &place.head, entry, app.attestations).await?;
+        shown_entries.push(entry);
     }
-    Ok(json_within(room, &answer))
-}
-
-/// Reads the entries at some places, all of one shard together, and returns them in the order of
-/// the places.
-async fn read<'p>(
-    log: &Log,
-    shards: &Shards,
-    places: &'p [Place],
-) -> Result<Vec<(&'p Place, LoggedEntry)>, ReadError> {
-    let mut found = Vec::with_capacity(places.len());
-    for head in shards.active_first() {
-        let is_here = |place: &&Place| Arc::ptr_eq(&place.head, head);
-        let here: Vec<&Place> = places.iter().filter(is_here).collect();
-        if here.is_empty() {
-            continue;
-        }
-        let indexes: Vec<LeafIndex> = here.iter().map(|place| place.leaf_index).collect();
-        // The entries are in this order. An index without an entry is left out.
-        let entries = log.entries(head, &indexes).await?;
-        let mut entries = entries.into_iter().peekable();
-        for place in here {
-            if let Some(entry) = entries.next_if(|entry| entry.leaf_index == place.leaf_index) {
-                found.push((place, entry));
-            }
-        }
-    }
-    found.sort_by_key(|(place, _)| place.number);
-    Ok(found)
+    Ok(json_within(room, &shown_entries))
 }
 
 /// A query as it was sent. Each part is valid by itself, and the proposals are not checked yet.
@@ -186,14 +157,8 @@ enum Sought {
     Index(u64),
 }
 
-/// Where an entry is that was looked for.
-struct Place {
-    /// Number of what was looked for.
-    number: usize,
-    /// The head of its shard.
-    head: Arc<Head>,
-    leaf_index: LeafIndex,
-}
+/// The place of an entry, with the number of what was looked for.
+type Found = (usize, Place);
 
 /// The entries to look for, in the order of the answer.
 #[derive(Debug)]
@@ -201,42 +166,41 @@ struct Wanted(Vec<Sought>);
 
 impl Wanted {
     /// Whether an entry was found for each.
-    fn is_complete(&self, places: &[Place]) -> bool {
-        (0..self.0.len()).all(|number| places.iter().any(|place| place.number == number))
+    fn is_complete(&self, found: &[Found]) -> bool {
+        (0..self.0.len()).all(|number| found.iter().any(|(of, _)| *of == number))
     }
 
-    /// Returns where the entries are. If several trees have one, that of the active tree is first.
-    async fn places(&self, log: &Log, shards: &Shards) -> Result<Vec<Place>, ReadError> {
+    /// Returns the places of the entries, in the order of the answer. If several trees have an
+    /// entry, its place in the active tree is first.
+    async fn find(&self, log: &Log, shards: Shards) -> Result<Vec<Found>, ReadError> {
         let mut found = Vec::with_capacity(self.0.len());
         for head in shards.active_first() {
             let hashes: Vec<Hash> = self
                 .0
                 .iter()
-                .filter_map(|place| place.hash_in(head.tree.id))
+                .filter_map(|sought| sought.hash_in(head.tree.id))
                 .collect();
             let mut indexes: HashMap<Hash, LeafIndex> = HashMap::new();
             if !hashes.is_empty() {
                 let hits = log.find_leaves(head, &hashes).await?;
                 indexes.extend(hits.iter().map(|hit| (hit.leaf_hash, hit.leaf_index)));
             }
-            let index = |place: &Sought| match place {
+            let index = |sought: &Sought| match sought {
                 Sought::Index(log_index) => shards
                     .find(*log_index)
                     .filter(|(shard, _)| Arc::ptr_eq(shard, head))
                     .map(|(_, index)| index),
-                place => place
+                sought => sought
                     .hash_in(head.tree.id)
                     .and_then(|hash| indexes.get(&hash).copied()),
             };
             let here = self.0.iter().enumerate();
             found.extend(here.filter_map(|(number, sought)| {
-                Some(Place {
-                    number,
-                    head: Arc::clone(head),
-                    leaf_index: index(sought)?,
-                })
+                let place = lookup::place_at(head, index(sought)?)?;
+                Some((number, place))
             }));
         }
+        found.sort_by_key(|(number, _)| *number);
         Ok(found)
     }
 }

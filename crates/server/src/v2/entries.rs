@@ -17,7 +17,7 @@ use tlog::{LeafIndex, TreeSize};
 use super::error::Error;
 use super::shard::Shard;
 use super::wire::{ConsistencyProof, LogEntry};
-use crate::answer::{Kept, entry_bytes, room};
+use crate::answer::{self, Kept};
 use crate::app::App;
 use crate::settings::OnDuplicate;
 use crate::{intake, lookup, query};
@@ -85,12 +85,13 @@ pub(crate) async fn by_index(
     // A text that is not UTF-8 once it is decoded is not a number either.
     let index = index.map(|Path(index)| index).unwrap_or_default();
     let index = LeafIndex(number("index", Some(&index))?);
-    let room = room(&app, entry_bytes(&app, log)).await?;
-    let look = async |shards: Shards| lookup::entry_at(log, &shard.head_in(&shards), index).await;
-    let found = lookup::find(log, look).await?;
-    let (head, entry) = found.ok_or_else(|| Error::not_found("Not Found"))?;
+    let look =
+        async |shards: Shards| Ok::<_, ReadError>(lookup::place_at(&shard.head_in(&shards), index));
+    let place = lookup::find(log, look).await?;
+    let place = place.ok_or_else(|| Error::not_found("Not Found"))?;
+    let (room, entry) = answer::entry::<Error>(&app, log, &place).await?;
     let proof = log
-        .inclusion_proof(&head, entry.leaf_index, &entry.leaf_hash)
+        .inclusion_proof(&place.head, entry.leaf_index, &entry.leaf_hash)
         .await?;
     shown(room, &LogEntry::new(&entry, &proof))
 }

@@ -4,11 +4,14 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Request;
+use ledger::{Ledger, NewEntry, V1};
+use tower::ServiceExt as _;
 
 use crate::proposal::Signer;
 use crate::support::{TestLog, open_log};
 
 const ENTRIES: &str = "/api/v1/log/entries";
+const LARGEST_LEAF: usize = V1.max_leaf_bytes as usize;
 
 #[tokio::test]
 async fn bodies_over_the_limit_are_refused_with_the_limit() {
@@ -164,28 +167,28 @@ async fn an_entry_that_is_refused_leaves_no_trace() {
     assert_eq!(log.get("/api/v1/log").await.json()["treeSize"], 0);
 }
 
-#[tokio::test]
-async fn ten_of_the_largest_leaves_are_shown_at_once() {
-    let log = TestLog::of(open_log().await);
-    let leaf = |number: u8| vec![number; ledger::V1.max_leaf_bytes as usize];
-    for number in 0..10 {
-        let entry = ledger::NewEntry {
-            leaf_bytes: leaf(number),
+/// Appends leaves to the v1 log that are of these sizes, each filled with its number.
+async fn append_leaves(ledger: &Ledger, sizes: &[usize]) {
+    let log = ledger.log(&V1).expect("a v1 log");
+    for (number, size) in (0..).zip(sizes) {
+        let entry = NewEntry {
+            leaf_bytes: vec![number; *size],
             kind: "test:1".into(),
             index_keys: Vec::new(),
             attestation: None,
         };
-        log.ledger
-            .log(&ledger::V1)
-            .expect("a v1 log")
-            .append(entry)
-            .await
-            .expect("it fits");
+        log.append(entry).await.expect("it fits");
     }
+}
+
+#[tokio::test]
+async fn ten_of_the_largest_leaves_are_shown_at_once() {
+    let log = TestLog::of(open_log().await);
+    append_leaves(&log.ledger, &[LARGEST_LEAF; 10]).await;
     let is_leaf = |entry: &serde_json::Value, number: u8| {
         let fields = entry.as_object().expect("an entry").values().next();
         let body = fields.expect("one member")["body"].as_str();
-        STANDARD.decode(body.expect("base64")).expect("base64") == leaf(number)
+        STANDARD.decode(body.expect("base64")).expect("base64") == vec![number; LARGEST_LEAF]
     };
     let answer = log
         .post(
@@ -202,4 +205,31 @@ async fn ten_of_the_largest_leaves_are_shown_at_once() {
     }
     let answer = log.get("/api/v1/log/entries?logIndex=7").await;
     assert!(is_leaf(&answer.json(), 7));
+}
+
+#[tokio::test]
+async fn large_leaves_that_are_not_read_leave_room_for_usual_ones() {
+    let (ledger, settings, _folder) = open_log().await;
+    append_leaves(&ledger, &[LARGEST_LEAF, 100]).await;
+    let router = server::router(ledger, &settings).expect("fresh metrics");
+    let send = async |request: Request<Body>| {
+        let answer = router.clone().oneshot(request).await.expect("infallible");
+        assert_eq!(answer.status(), 200);
+        answer
+    };
+    let get = |log_index: u64| {
+        let request = Request::get(format!("{ENTRIES}?logIndex={log_index}"));
+        request.body(Body::empty()).expect("a request")
+    };
+    let mut unread = Vec::new();
+    // 1.4 MB each: there is no room for one more.
+    for _ in 0..47 {
+        unread.push(send(get(0)).await);
+    }
+    send(get(1)).await;
+    let retrieve = Request::post("/api/v1/log/entries/retrieve")
+        .header("content-type", "application/json")
+        .body(Body::from(r#"{"logIndexes":[1]}"#))
+        .expect("a request");
+    send(retrieve).await;
 }
