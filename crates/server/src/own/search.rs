@@ -83,6 +83,11 @@ async fn search_in<'a>(
 }
 
 impl<L> Part<L> {
+    /// Whether the next hit of the log, if there is one, was not found yet.
+    fn is_used_up(&self) -> bool {
+        self.hits.is_empty() && self.rest.is_some()
+    }
+
     /// Returns where the next page begins. `None` if all hits were shown.
     fn position(&self) -> Option<u64> {
         if self.hits.is_empty() {
@@ -94,7 +99,13 @@ impl<L> Part<L> {
 }
 
 /// Takes the newest of the next hits of all parts, with the number of its part.
+///
+/// Returns `None` where a part has no hit left, but its log may have more: those may be newer than
+/// the hits of the others, which so wait for a later page.
 fn take_newest<L>(parts: &mut [Part<L>]) -> Option<(usize, Hit)> {
+    if parts.iter().any(Part::is_used_up) {
+        return None;
+    }
     let next = parts.iter().enumerate().filter_map(|(number, part)| {
         let hit = part.hits.front()?;
         Some((hit.time, Reverse(number)))
@@ -107,9 +118,6 @@ fn take_newest<L>(parts: &mut [Part<L>]) -> Option<(usize, Hit)> {
 }
 
 /// Merges the hits of all logs into one page.
-///
-/// The hits of one log are always in order. If the work of a page did not reach the end of a log,
-/// its next hits come on a later page, although another log may have shown older ones by then.
 fn page(mut parts: Vec<Part<Searched<'_>>>, limit: usize) -> Page {
     let mut entries = Vec::new();
     while entries.len() < limit
@@ -205,9 +213,9 @@ mod tests {
     #[test]
     fn hits_of_all_logs_are_merged_by_time_and_each_log_continues_where_it_was_left() {
         let mut parts = [
-            part(&[(9, 50), (7, 40), (6, 40)], None),
+            part(&[(9, 50), (7, 40), (6, 40), (5, 20)], None),
             part(&[(90, 45), (80, 40), (70, 30)], Some(65)),
-            part(&[], Some(20)),
+            part(&[], None),
         ];
         let taken: Vec<_> = std::iter::from_fn(|| take_newest(&mut parts))
             .take(5)
@@ -215,10 +223,11 @@ mod tests {
             .collect();
         assert_eq!(taken, [(0, 9), (1, 90), (0, 7), (0, 6), (1, 80)]);
         let positions = parts.each_ref().map(Part::position);
-        assert_eq!(positions, [None, Some(80), Some(20)]);
+        assert_eq!(positions, [Some(6), Some(80), None]);
         assert_eq!(take_newest(&mut parts).map(|(number, _)| number), Some(1));
-        assert!(take_newest(&mut parts).is_none());
-        assert_eq!(parts[1].position(), Some(65));
+        assert!(take_newest(&mut parts).is_none(), "65 may be newer than 5");
+        let positions = parts.each_ref().map(Part::position);
+        assert_eq!(positions, [Some(6), Some(65), None]);
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! `index/search`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ledger::Clock;
 use serde_json::{Value, json};
 use tlog::sha256;
 
 use crate::life::only_key;
 use crate::proposal::{CertifiedSigner, Signer};
-use crate::support::TestLog;
+use crate::support::{OF_BOTH, TestLog, open_log_by};
 
 const ENTRIES: &str = "/api/v1/log/entries";
 const ENTRIES_V2: &str = "/api/v2/log/entries";
@@ -144,6 +147,41 @@ async fn the_hits_of_all_logs_are_merged_and_each_names_what_fetches_it() {
             }
         }
     }
+}
+
+/// A clock that the test sets, in Unix seconds.
+struct SetClock(Arc<AtomicI64>);
+
+impl Clock for SetClock {
+    fn unix_millis(&self) -> i64 {
+        self.0.load(Ordering::Relaxed) * 1_000
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_rotated_keeps_its_place_among_the_hits() {
+    let now = Arc::new(AtomicI64::new(1_800_000_000));
+    let clock = Arc::new(SetClock(Arc::clone(&now)));
+    let log = TestLog::of(open_log_by(clock, OF_BOTH).await);
+    let signer = Signer::new();
+    for number in 0..3_u8 {
+        log.post(ENTRIES_V2, &signer.proposal_v2(&[number])).await;
+    }
+    now.fetch_add(100, Ordering::Relaxed);
+    let older = added(&log, &signer.proposal(&[0])).await;
+    log.rotate_v1().await;
+    now.fetch_add(100, Ordering::Relaxed);
+    let newer = added(&log, &signer.proposal(&[1])).await;
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = page(&log, &format!("cursor={cursor}")).await;
+        seen.extend(uuids(&page).into_iter().map(str::to_owned));
+        let Some(next) = page["cursor"].as_str() else {
+            break;
+        };
+        cursor = next.to_owned();
+    }
+    assert_eq!((seen.len(), &seen[..2]), (5, &[newer, older][..]));
 }
 
 /// Fetches a hit by its URL.
@@ -320,7 +358,7 @@ async fn what_is_wrong_with_a_query_is_said() {
         (
             "cursor=abc",
             605,
-            "cursor in query is not one that this log gave",
+            "cursor in query is not one that this ledger gave",
         ),
         (
             "emial=a@b",

@@ -160,7 +160,7 @@ fn limit(value: &str) -> Result<u32, ApiError> {
 
 fn cursor(value: &str) -> Result<Cursor, ApiError> {
     Cursor::parse(value).ok_or_else(|| {
-        let message = "cursor in query is not one that this log gave";
+        let message = "cursor in query is not one that this ledger gave";
         ApiError::validation(Validation::Pattern, message)
     })
 }
