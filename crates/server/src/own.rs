@@ -43,7 +43,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
     router.with_state(Arc::clone(app))
 }
 
-/// Returns the handlers of an operation, or `None` if it is done elsewhere. Documents answer any
+/// Returns the handlers of an operation, or `None` if another router has it. Documents answer any
 /// method, as in Rekor.
 fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
     let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };

@@ -17,8 +17,8 @@ use crate::lookup;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const NOTE: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// The next checkpoint may be published at any time, and under a name that is not a tree's, the
-/// next tree may follow.
+/// The next checkpoint may be published at any time. Under a host name that is not a tree's origin,
+/// a rotation changes the tree.
 pub(crate) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 /// A week, as Rekor v2's buckets say.
 const FOR_GOOD: Lifetime = Lifetime {

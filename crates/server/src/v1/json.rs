@@ -20,7 +20,7 @@ pub(crate) struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// Whether none of the known members is there.
+    /// Whether no known member was sent.
     pub(crate) fn is_empty(&self) -> bool {
         self.values.iter().all(Option::is_none)
     }

@@ -11,8 +11,8 @@ use ledger::{Head, Log, ReadError, Shards, Tree};
 
 use crate::app::App;
 
-/// Returns the tree whose origin is the host name of the request, or under any other name the
-/// active one.
+/// The tree of a request: the one whose origin is the host name of the request, or under any other
+/// name the active one.
 pub(crate) struct Shard {
     host: Option<Authority>,
 }

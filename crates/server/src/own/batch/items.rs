@@ -11,7 +11,7 @@ use crate::v1::json::{BodyName, FirstItems};
 /// The name of the body in messages.
 const PROPOSED_ENTRIES: BodyName = BodyName("proposedEntries");
 
-/// Members of a request of Rekor v2, of which it has one. An entry of v1 has none of them.
+/// The members that tell a request of Rekor v2 from an entry of v1: a request has one of them.
 const V2_MEMBERS: &[&str] = &[
     "hashedRekordRequestV002",
     "hashed_rekord_request_v002",
