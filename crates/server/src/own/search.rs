@@ -100,8 +100,8 @@ impl<L> Part<L> {
 
 /// Takes the newest of the next hits of all parts, with the number of its part.
 ///
-/// Returns `None` where a part has no hit left, but its log may have more: those may be newer than
-/// the hits of the others, which so wait for a later page.
+/// Returns `None` as well if a part has no hit left although its log may have more. Those may be
+/// newer than the hits of the other parts, which therefore wait for the next page.
 fn take_newest<L>(parts: &mut [Part<L>]) -> Option<(usize, Hit)> {
     if parts.iter().any(Part::is_used_up) {
         return None;
