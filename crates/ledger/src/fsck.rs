@@ -70,8 +70,8 @@ impl Report {
     }
 }
 
-/// Compares everything stored of one tree of a log of this API. Differences are in the report; an `Err` means that the
-/// tree could not be read.
+/// Compares everything stored of one tree of a log of this API. Differences are in the report; an
+/// `Err` means that the tree could not be read.
 pub async fn fsck(
     store: &dyn Store,
     tree: &TreeRow,

@@ -38,7 +38,8 @@ pub(crate) struct Heads {
     publication: Publication,
     /// The newest published head.
     published: watch::Sender<Arc<Head>>,
-    /// Why the log takes no more entries. It stays so until the process ends, because a person has to look.
+    /// Why the log takes no more entries. It stays so until the process ends, because a person has
+    /// to look.
     halted: OnceLock<String>,
     /// Cancelled once the tree is frozen and its last head is known here.
     frozen: CancellationToken,
@@ -140,8 +141,8 @@ impl Heads {
     /// Makes the log read-only and remembers the first reason.
     ///
     /// If this tree is a frozen one, writes go on in the active tree, and the server stays ready:
-    /// [`crate::Log::halted`] and [`crate::Ledger::ready`] ask the active tree alone. Only
-    /// the metric and the log line report it.
+    /// [`crate::Log::halted`] and [`crate::Ledger::ready`] ask the active tree alone. Only the
+    /// metric and the log line report it.
     fn halt(&self, reason: &WentBack) -> WentBack {
         let first = self.halted.get_or_init(|| reason.0.clone());
         self.metrics.read_only.set(1);

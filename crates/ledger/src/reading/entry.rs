@@ -26,7 +26,7 @@ pub struct LoggedEntry {
     /// The leaf bytes.
     pub body: Arc<[u8]>,
     /// Stored signature over Rekor's SET payload. `None` if it was never asked for or waits to be
-    /// stored: [`crate::Ledger::signed_entry_timestamp`] returns it in any case.
+    /// stored: [`crate::Log::signed_entry_timestamp`] returns it in any case.
     pub signed_entry_timestamp: Option<Arc<[u8]>>,
     /// Bytes kept beside the entry.
     pub attestation: Option<Attestation>,

@@ -18,7 +18,7 @@ use crate::store::{
     search,
 };
 
-/// Entries that one call of [`crate::Ledger::search`] looks up under further conditions: some 4 ms
+/// Entries that one call of [`crate::Log::search`] looks up under further conditions: some 4 ms
 /// of a database's time. Then it says how far it came.
 const LOOK_UPS: u32 = 2_048;
 

@@ -84,8 +84,8 @@ pub trait Writer: Read {
     /// Commits a round in one statement or one transaction, and returns its outcome.
     ///
     /// Dies here: nothing of it is stored, or all of it. The caller learns which by looking its
-    /// leaves up. Every outcome ends an exclusive
-    /// section except [`Commit::Duplicates`]: the rest of the round may follow in the same section.
+    /// leaves up. Every outcome ends an exclusive section except [`Commit::Duplicates`]: the rest of
+    /// the round may follow in the same section.
     ///
     /// MUST return [`StoreError::UnknownOutcome`](super::StoreError::UnknownOutcome) whenever it
     /// cannot know. After any error the writer cannot be used again.

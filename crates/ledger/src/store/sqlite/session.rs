@@ -24,8 +24,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 /// cache.
 const READER_CACHE_KIB: u32 = 2 * 1024;
 
-/// Page cache of the writer, KiB: with those of readers and searches at most 22 MiB, well below the
-/// 40 MiB of an idle server.
+/// Page cache of the writer of a log, KiB: with those of another log, of readers and of searches at
+/// most 30 MiB.
 const WRITER_CACHE_KIB: u32 = 8 * 1024;
 
 /// Pages in the WAL before the writer itself checkpoints, so that the WAL begins anew: 128 MiB.
