@@ -34,21 +34,24 @@ pub(crate) async fn poll(store: &dyn Store, active: impl Fn() -> Vec<Arc<Heads>>
     }
 }
 
-/// Reads the newest head of each tree and accepts it. A tree whose head cannot be accepted keeps no
-/// other from being followed.
+/// Reads the newest head of each tree and accepts it. All trees are followed, even if a publication
+/// of one cannot be read, or its head cannot be accepted.
 async fn follow_all(store: &dyn Store, heads: &[Arc<Heads>]) -> Result<(), HeadError> {
     if heads.is_empty() {
         return Ok(());
     }
     let mut read = store.reader();
-    let mut known = Vec::with_capacity(heads.len());
-    for heads in heads {
-        known.push(heads.known(read.as_mut()).await?);
-    }
-    let trees: Vec<_> = heads.iter().map(|heads| heads.tree().id).collect();
-    let standings = read.standings(&trees).await?;
     let mut outcome = Ok(());
-    for ((heads, known), standing) in heads.iter().zip(known).zip(standings) {
+    let mut followed = Vec::with_capacity(heads.len());
+    for heads in heads {
+        match heads.known(read.as_mut()).await {
+            Ok(known) => followed.push((heads, known)),
+            Err(error) => outcome = Err(error.into()),
+        }
+    }
+    let trees: Vec<_> = followed.iter().map(|(heads, _)| heads.tree().id).collect();
+    let standings = read.standings(&trees).await?;
+    for ((heads, known), standing) in followed.into_iter().zip(standings) {
         if let Err(error) = heads.accept(known, standing, read.as_mut()).await {
             outcome = Err(error);
         }
