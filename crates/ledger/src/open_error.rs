@@ -5,7 +5,7 @@ use tlog::{Hash, KeyAlgorithm};
 use crate::api::Api;
 use crate::ids::TreeId;
 use crate::keys::signer::SigningError;
-use crate::store::StoreError;
+use crate::store::{KeyRole, StoreError};
 
 /// Why a ledger cannot be created or opened. One clear line each.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum OpenError {
     UnknownApi(String),
     /// A key of the active tree is absent.
     #[error(
-        "no key here belongs to this log: the {api} log of {name:?} (tree {tree}) needs the key whose public half has SHA-256 {wanted}, {}", named(.got)
+        "the {api} log of {name:?} (tree {tree}) needs its {role} key, whose public half has SHA-256 {wanted}, {}", named(.got)
     )]
     WrongKey {
         /// API of the log.
@@ -30,14 +30,16 @@ pub enum OpenError {
         name: String,
         /// Its tree.
         tree: TreeId,
-        /// SHA-256 of the SPKI of its key.
+        /// Which of its keys.
+        role: KeyRole,
+        /// SHA-256 of the SPKI of that key.
         wanted: Hash,
         /// SHA-256 of the SPKI of each key that was given.
         got: Vec<Hash>,
     },
     /// A frozen tree whose key is needed once more.
     #[error(
-        "the {api} log of {name:?} was rotated, but not all of its tree {tree} is signed: that needs the key whose public half has SHA-256 {wanted} once more"
+        "the {api} log of {name:?} was rotated, but not all of its tree {tree} is signed: that needs its {role} key once more, whose public half has SHA-256 {wanted}"
     )]
     Unfinished {
         /// API of the log.
@@ -46,7 +48,9 @@ pub enum OpenError {
         name: String,
         /// The frozen tree.
         tree: TreeId,
-        /// SHA-256 of the SPKI of its key.
+        /// Which of its keys.
+        role: KeyRole,
+        /// SHA-256 of the SPKI of that key.
         wanted: Hash,
     },
     /// The database holds other ledgers.
@@ -66,6 +70,11 @@ pub enum OpenError {
         /// API of the log.
         api: &'static Api,
     },
+    /// A key of a new log signs for another tree, or in another form.
+    #[error(
+        "the key with SHA-256 {0} is given twice, or belongs to another tree already: each log has keys of its own"
+    )]
+    UsedKey(Hash),
     /// A log with heads in Rekor v1's form needs an Ed25519 key for its C2SP checkpoints.
     #[error("a {0} log needs an Ed25519 key besides, which signs its C2SP checkpoints")]
     NoCheckpointKey(&'static Api),
@@ -117,10 +126,10 @@ fn algorithms(api: &Api) -> String {
 /// Names the keys that do not fit.
 fn named(digests: &[Hash]) -> String {
     match digests {
-        [] => "and there is no key".to_owned(),
-        [one] => format!("this one has {one}"),
+        [] => "and there is no key here".to_owned(),
+        [one] => format!("and the only key here has {one}"),
         many => format!(
-            "these have {}",
+            "and the keys here have {}",
             many.iter()
                 .map(Hash::to_string)
                 .collect::<Vec<_>>()

@@ -30,9 +30,9 @@ pub enum RotateError {
     /// The key or the origin cannot be used, or the database fails.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// A key signs for one tree, in one form.
+    /// A log key signs for one tree, in one form.
     #[error(
-        "the key with SHA-256 {0} is the key of a tree already: each tree has a key of its own"
+        "the key with SHA-256 {0} belongs to another tree already, or is registered for the next tree of another log: each tree has a log key of its own"
     )]
     UsedKey(Hash),
     /// Another rotation came between.

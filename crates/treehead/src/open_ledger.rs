@@ -209,6 +209,7 @@ pub(crate) fn failure(database: &Database, error: &OpenError) -> Failure {
         OpenError::WrongKey { .. }
         | OpenError::Unfinished { .. }
         | OpenError::WrongAlgorithm { .. }
+        | OpenError::UsedKey(_)
         | OpenError::NoCheckpointKey(_) => Failure::new(FailureKind::Key, error),
         OpenError::NoLedger
         | OpenError::UnknownApi(_)

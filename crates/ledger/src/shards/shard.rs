@@ -13,7 +13,7 @@ use crate::keys::signer::{Keys, Signer};
 use crate::open_error::OpenError;
 use crate::parts::LogParts;
 use crate::reading::reader::Reader;
-use crate::store::{TreeRow, TreeState};
+use crate::store::{KeyRole, TreeRow, TreeState};
 use crate::timestamps::Timestamps;
 use crate::tree::Tree;
 
@@ -89,7 +89,7 @@ impl Shard {
 
 /// Returns the signing keys of a tree that still signs.
 fn keys(parts: &LogParts, row: &TreeRow, tree: &Tree) -> Result<Keys, OpenError> {
-    let find = |key: &VerifyingKey| {
+    let find = |role: KeyRole, key: &VerifyingKey| {
         let wanted = tlog::sha256(key.spki());
         let found = parts.shared.keys.find(&wanted);
         found.ok_or_else(|| match row.state {
@@ -97,6 +97,7 @@ fn keys(parts: &LogParts, row: &TreeRow, tree: &Tree) -> Result<Keys, OpenError>
                 api: parts.api,
                 name: row.name.clone(),
                 tree: row.tree_id,
+                role,
                 wanted,
                 got: parts.shared.keys.digests(),
             },
@@ -104,12 +105,13 @@ fn keys(parts: &LogParts, row: &TreeRow, tree: &Tree) -> Result<Keys, OpenError>
                 api: parts.api,
                 name: row.name.clone(),
                 tree: row.tree_id,
+                role,
                 wanted,
             },
         })
     };
     Ok(Keys {
-        log: find(&tree.log_key)?,
-        checkpoint: find(&tree.checkpoint_key)?,
+        log: find(KeyRole::Log, &tree.log_key)?,
+        checkpoint: find(KeyRole::Checkpoint, &tree.checkpoint_key)?,
     })
 }

@@ -1,5 +1,7 @@
 //! The trees of a ledger as they are stored: finding them, making the first of each log.
 
+use std::collections::HashSet;
+
 use ring::rand::SecureRandom;
 use tlog::{KeyAlgorithm, VerifyingKey};
 
@@ -26,7 +28,7 @@ pub struct NewLog {
 }
 
 /// Creates the first trees of logs with their keys, in one transaction. Returns false, and creates
-/// nothing, if the ledger has one of the logs.
+/// nothing, if the ledger has one of the logs. Fails if a key signs for another tree already.
 pub async fn create_logs(
     store: &dyn Store,
     name: &str,
@@ -37,7 +39,29 @@ pub async fn create_logs(
     let created_at = store.now_millis().await?.div_euclid(1_000);
     let rows = logs.iter().map(|log| log.first_tree(name, created_at, rng));
     let rows: Vec<TreeRow> = rows.collect::<Result<_, _>>()?;
+    let stored = store.trees().await?;
+    let is_there = |row: &TreeRow| {
+        let mut logs = stored.iter().map(|tree| (&tree.name, &tree.api));
+        logs.any(|log| log == (&row.name, &row.api))
+    };
+    if rows.iter().any(is_there) {
+        return Ok(false);
+    }
+    check_unused(&stored, &rows)?;
     Ok(store.create_trees(&rows).await?)
+}
+
+/// Fails if a key of a new tree is given twice, or belongs to a stored tree. Two trees of one log
+/// key could have one log ID.
+fn check_unused(stored: &[TreeRow], new: &[TreeRow]) -> Result<(), OpenError> {
+    let stored = stored.iter().flat_map(|tree| &tree.keys);
+    let mut used: HashSet<&[u8]> = stored.map(|key| key.spki.as_slice()).collect();
+    for key in new.iter().flat_map(|tree| &tree.keys) {
+        if !used.insert(&key.spki) {
+            return Err(OpenError::UsedKey(tlog::sha256(&key.spki)));
+        }
+    }
+    Ok(())
 }
 
 impl NewLog {

@@ -58,8 +58,8 @@ pub struct FinalCheckpoint {
 pub enum Freeze {
     /// The tree is frozen with this as its last head, and the next one is open. Durable.
     Done(HeadRow),
-    /// The tree was not active any more, or another key is registered as the next. Nothing was
-    /// stored.
+    /// The tree was not active any more, or the key of the next one is not the registered key, or
+    /// is the key of a tree already. Nothing was stored.
     Refused,
 }
 
@@ -67,18 +67,18 @@ pub enum Freeze {
 #[async_trait]
 pub trait Rotation: Send + Sync {
     /// Registers the log key of the tree that the next rotation of a log opens, in place of
-    /// one that was registered before. If it is the key of a tree already, nothing is stored and it
-    /// returns false. The database decides that, because a rotation that another run has finished
-    /// meanwhile MUST NOT look as if it had not been reported.
+    /// one that was registered before. If it is the key of a tree already, or registered for another
+    /// log, nothing is stored and it returns false. The database decides that, because a rotation
+    /// that another run has finished meanwhile MUST NOT look as if it had not been reported.
     async fn register_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<bool>;
     /// Returns the registered key. It stays registered after a rotation opened its tree, until it
     /// is removed.
     async fn next_key(&self, log: LogName<'_>) -> StoreResult<Option<Vec<u8>>>;
     /// Removes the registered key if it is this one.
     async fn forget_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<()>;
-    /// Removes the registered key if it is this one and no tree has it, under the lock of `tree`, the
-    /// active tree of the log. So a freeze is either durable before, and then nothing is removed, or
-    /// refused after it. Returns whether the key was removed. Durable on return.
+    /// Removes the registered key if it is this one and no tree has it, under the lock of `tree`,
+    /// the active tree of the log. A freeze that is durable before keeps the key registered; one
+    /// that comes later is refused. Returns whether the key was removed. Durable on return.
     async fn withdraw_next_key(
         &self,
         tree: TreeId,
@@ -90,8 +90,8 @@ pub trait Rotation: Send + Sync {
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()>;
     /// Removes the row of a server that stops.
     async fn forget_server(&self, server_id: &str) -> StoreResult<()>;
-    /// Returns the servers of the ledger `name` whose rows are not older than `age`, by ID. Removes rows
-    /// of any ledger that are much older.
+    /// Returns the servers of the ledger `name` whose rows are not older than `age`, by ID. Removes
+    /// rows of any ledger that are much older.
     async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>>;
 
     /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state

@@ -496,7 +496,9 @@ impl SimStore {
 impl Rotation for SimStore {
     async fn register_next_key(&self, log: LogName<'_>, spki: &[u8]) -> StoreResult<bool> {
         Ok(self.with(|state| {
-            let is_used = state.tables.has_key(spki);
+            let mut others = state.tables.next_keys.iter();
+            let is_others = others.any(|(other, key)| *other != key_of(log) && key == spki);
+            let is_used = is_others || state.tables.has_key(spki);
             if !is_used {
                 state.tables.next_keys.insert(key_of(log), spki.to_vec());
             }

@@ -62,6 +62,7 @@ async fn standing(
 
 const REGISTER: &str = "INSERT INTO next_key (name, api, spki)
     SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = ?3)
+    AND NOT EXISTS (SELECT 1 FROM next_key WHERE spki = ?3 AND (name <> ?1 OR api <> ?2))
     ON CONFLICT (name, api) DO UPDATE SET spki = excluded.spki";
 
 pub(super) async fn register(
@@ -184,7 +185,8 @@ pub(super) async fn servers(
 }
 
 const MAY_FREEZE: &str = "SELECT t.first_log_index FROM tree t JOIN next_key k USING (name, api)
-    WHERE t.tree_id = ?1 AND t.state = 'active' AND k.spki = ?2";
+    WHERE t.tree_id = ?1 AND t.state = 'active' AND k.spki = ?2
+    AND NOT EXISTS (SELECT 1 FROM tree_key WHERE spki = ?2)";
 
 const FREEZE: &str = "UPDATE tree SET state = 'frozen', frozen_at = ?2 WHERE tree_id = ?1";
 
