@@ -5,6 +5,8 @@
 mod both;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "logs/third_kind.rs"]
+mod third_kind;
 
 use both::Keys;
 use futures_util::future::join_all;
@@ -18,22 +20,12 @@ use ledger::{
 };
 use ring::rand::SystemRandom;
 use support::{OneLog, checkpoint_key, key, open_v1, settings};
-use tlog::{Audit, Checkpoint, KeyAlgorithm, LeafIndex, Note, NoteKey, SigningKey, TreeSize};
-
-/// A kind of log that no release has.
-static CT: Api = Api {
-    name: "ct",
-    log_key: &[KeyAlgorithm::EcdsaP256],
-    heads: HeadForm::Checkpoint,
-    max_leaf_bytes: 40_000,
-};
-static WITH_CT: [&Api; 3] = [&V1, &V2, &CT];
+use tlog::{Audit, Checkpoint, LeafIndex, Note, NoteKey, TreeSize};
 
 /// A database, and the keys of its logs.
 struct World {
     store: SqliteStore,
     keys: Keys,
-    ct: Vec<u8>,
     _folder: tempfile::TempDir,
 }
 
@@ -44,7 +36,6 @@ impl World {
         Self {
             store: SqliteStore::open(&file).await.unwrap(),
             keys: Keys::new(),
-            ct: SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap(),
             _folder: folder,
         }
     }
@@ -58,15 +49,6 @@ impl World {
 
     async fn create(&self, logs: &[NewLog]) -> Result<bool, OpenError> {
         create_logs(&self.store, DEFAULT_NAME, logs, &SystemRandom::new()).await
-    }
-
-    fn new_ct(&self) -> NewLog {
-        NewLog {
-            api: &CT,
-            origin: Some("ct.localhost".to_owned()),
-            log_key: key(&self.ct).verifying_key().clone(),
-            checkpoint_key: None,
-        }
     }
 
     async fn tree_of(&self, api: &Api, state: TreeState) -> TreeRow {
@@ -98,10 +80,13 @@ async fn append(log: &Log, n: u16) -> Appended {
     log.append(entry).await.unwrap()
 }
 
-/// Appends the leaves of 0 to `count` one after the other.
+/// Appends the leaves of 0 to `count` in this order, some at once so that they share a round.
 async fn fill(log: &Log, count: u16) {
-    for n in 0..count {
-        assert!(matches!(append(log, n).await, Appended::Sequenced(_)));
+    for start in (0..count).step_by(50) {
+        let end = count.min(start + 50);
+        for appended in join_all((start..end).map(|n| append(log, n))).await {
+            assert!(matches!(appended, Appended::Sequenced(_)), "{appended:?}");
+        }
     }
 }
 
@@ -117,93 +102,6 @@ fn assert_head(log: &Log, count: u16) {
     assert_eq!((stated.size, stated.root), (audit.size(), audit.root()));
     assert!(stated.extensions.is_empty());
     assert_eq!(Note::parse(&head.checkpoint).unwrap().signatures().len(), 1);
-}
-
-#[tokio::test]
-async fn a_third_kind_of_log_is_a_row_and_a_value() {
-    let world = World::new().await;
-    let [v1, v2] = world.keys.logs();
-    assert!(world.create(&[world.new_ct(), v2, v1]).await.unwrap());
-    let ring = [&world.keys.v1[0], &world.keys.v2[0], &world.ct].map(|pkcs8| key(pkcs8));
-    let settings = Settings {
-        apis: &WITH_CT,
-        keys: KeyRing::new(ring.into_iter().chain([checkpoint_key()])),
-        ..world.settings()
-    };
-    let metrics = settings.metrics.clone();
-    let ledger = Ledger::open(settings).await.unwrap();
-    let names = ledger.logs().iter().map(|log| log.api().name);
-    assert_eq!(names.collect::<Vec<_>>(), ["v1", "v2", "ct"]);
-
-    // All three at once, with the same leaves.
-    join_all(ledger.logs().iter().map(|log| fill(log, 300))).await;
-    let ct = ledger.log(&CT).unwrap();
-    for log in ledger.logs() {
-        assert_head(log, 300);
-    }
-    assert_tiles(ct).await;
-    let head = ct.head();
-    assert_eq!(head.rekor_checkpoint, None);
-    assert_eq!(head.shown_checkpoint(), head.checkpoint);
-    assert_eq!(ledger.log_of(head.tree.id).unwrap().api(), &CT);
-    let entry = ct.entries(&head, &[LeafIndex(7)]).await.unwrap().remove(0);
-    let found = ct.find_leaves(&head, &[entry.leaf_hash]).await.unwrap();
-    assert_eq!(found[0].leaf_index, LeafIndex(7));
-    let proof = ct.inclusion_proof(&head, LeafIndex(7), &entry.leaf_hash);
-    proof.await.unwrap();
-    let families = metrics.gather();
-    let sizes = families
-        .iter()
-        .find(|family| family.name() == "treehead_tree_size");
-    let sizes = sizes.unwrap().get_metric().iter();
-    let labels = sizes.map(|metric| metric.get_label()[0].value());
-    assert_eq!(labels.collect::<Vec<_>>(), ["ct", "v1", "v2"]);
-
-    ledger.stop().await;
-    for api in WITH_CT {
-        let tree = world.tree_of(api, TreeState::Active).await;
-        assert_eq!(tree.max_leaf_bytes, api.max_leaf_bytes);
-        world.assert_clean(&tree, api).await;
-    }
-    // A release that does not know the kind does not serve half of the ledger.
-    let refused = Ledger::open(world.settings())
-        .await
-        .map(|_| ())
-        .unwrap_err();
-    assert!(
-        matches!(&refused, OpenError::UnknownApi(api) if api == "ct"),
-        "{refused}"
-    );
-    assert!(refused.to_string().contains("\"ct\""), "{refused}");
-}
-
-/// The full tile and the full bundle of a log of 300 entries, and the partial ones after them.
-async fn assert_tiles(log: &Log) {
-    let head = log.head();
-    let read = async |path: &str| {
-        let tile = log.tile_resource(&head, path.parse().unwrap()).await;
-        tile.unwrap().unwrap()
-    };
-    let hashes = |range: std::ops::Range<u16>| range.map(|n| tlog::leaf_hash(&leaf(n)).0);
-    let bundle = |range: std::ops::Range<u16>| {
-        range.flat_map(|n| [&6_u16.to_be_bytes()[..], &leaf(n)].concat())
-    };
-    assert_eq!(
-        read("tile/0/000").await,
-        hashes(0..256).collect::<Vec<_>>().concat()
-    );
-    assert_eq!(
-        read("tile/0/001.p/44").await,
-        hashes(256..300).collect::<Vec<_>>().concat()
-    );
-    assert_eq!(
-        read("tile/entries/000").await,
-        bundle(0..256).collect::<Vec<u8>>()
-    );
-    assert_eq!(
-        read("tile/entries/001.p/44").await,
-        bundle(256..300).collect::<Vec<u8>>()
-    );
 }
 
 #[tokio::test]

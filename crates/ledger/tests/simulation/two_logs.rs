@@ -60,6 +60,11 @@ async fn first_tree(store: &SimStore, api: &Api) -> TreeId {
     trees.next().unwrap().tree_id
 }
 
+/// A third of the seeds, because two logs take longer.
+fn some_seeds() -> impl Iterator<Item = u64> {
+    seeds().into_iter().step_by(3)
+}
+
 /// One log is rotated, or fails, in half of the runs, and the other log in the other half.
 fn one_and_other(seed: u64) -> (&'static Api, &'static Api) {
     if seed.is_multiple_of(2) {
@@ -71,7 +76,7 @@ fn one_and_other(seed: u64) -> (&'static Api, &'static Api) {
 
 #[test]
 fn servers_with_faults_and_crashes_never_fork_and_never_lose_either_log() {
-    for seed in seeds() {
+    for seed in some_seeds() {
         run(seed, async |store, _| {
             let keys = Keys::new();
             let mut seen = [Seen::default(), Seen::default()];
@@ -123,7 +128,7 @@ async fn check(store: &SimStore, seen: &[Seen; 2]) {
 /// No commit of the one log is as it should be.
 #[test]
 fn the_rounds_of_a_log_wait_for_no_fault_of_the_other() {
-    for seed in seeds() {
+    for seed in some_seeds() {
         run(seed, async |store, seed| {
             let keys = Keys::new();
             let servers = open_three(&store, &keys).await;
@@ -131,9 +136,12 @@ fn the_rounds_of_a_log_wait_for_no_fault_of_the_other() {
             let spared = first_tree(&store, sound).await;
             store.with(|state| (state.fault_every, state.spared) = (1, Some(spared)));
             let began = Instant::now();
+            let mut failed = 0;
             for step in 0..4 {
                 let numbers = |server| (0..10).map(|n| step * 30 + server * 10 + n).collect();
                 let answers = write(&servers, numbers).await;
+                let of_faulty = &answers[usize::from(faulty == &V2)];
+                failed += of_faulty.iter().filter(|answer| answer.1.is_err()).count();
                 for (n, answer) in &answers[usize::from(sound == &V2)] {
                     let is_new = matches!(answer, Ok(Appended::Sequenced(_)));
                     assert!(is_new, "seed {seed}: leaf {n}: {answer:?}");
@@ -144,6 +152,7 @@ fn the_rounds_of_a_log_wait_for_no_fault_of_the_other() {
                 "{:?}",
                 began.elapsed()
             );
+            assert!(failed > 0, "seed {seed}");
             store.with(|state| state.fault_every = 0);
             for server in &servers {
                 assert_eq!(log(server, sound).newest_head().await.unwrap().size.0, 120);
@@ -220,7 +229,7 @@ fn a_log_whose_rows_went_back_is_read_only_alone() {
 
 #[test]
 fn a_log_is_rotated_while_the_other_goes_on() {
-    for seed in seeds() {
+    for seed in some_seeds() {
         run(seed, async |store, seed| {
             let keys = Keys::new();
             let (rotated, other) = one_and_other(seed);

@@ -10,6 +10,7 @@
 mod audit;
 mod database;
 mod faults;
+mod logs;
 mod look_ups;
 mod postgres_only;
 mod publications;
@@ -53,6 +54,12 @@ on_every_backend! {
     faults::missing_rows_are_damage,
     faults::a_writer_is_spent_after_an_error,
     faults::a_dropped_commit_spends_the_writer,
+    logs::a_name_has_one_active_tree_of_each_api,
+    logs::trees_are_created_together_or_not_at_all,
+    logs::the_standings_of_trees_come_in_the_order_asked_for,
+    logs::two_logs_of_a_name_take_rounds_at_once,
+    logs::each_log_has_a_next_key,
+    logs::a_log_is_frozen_alone,
     look_ups::leaves_are_found_by_their_full_hash,
     look_ups::nothing_at_or_beyond_the_size_is_shown,
     look_ups::two_trees_do_not_see_each_other,
@@ -65,8 +72,6 @@ on_every_backend! {
     race::an_abandoned_section_lets_others_in,
     rotation::a_freeze_ends_the_tree_and_opens_the_next,
     rotation::the_key_of_a_tree_is_not_registered_again,
-    rotation::each_log_has_a_next_key,
-    rotation::a_log_is_frozen_alone,
     rotation::a_registered_key_is_withdrawn_until_the_freeze,
     rotation::a_round_that_came_while_the_freeze_waited_is_within_the_times_of_its_tree,
     rotation::an_empty_tree_is_frozen_too,
@@ -96,8 +101,4 @@ on_every_backend! {
     trees::trees_come_back_whole_oldest_first,
     trees::one_of_two_creators_wins,
     trees::an_origin_belongs_to_one_tree,
-    trees::a_name_has_one_active_tree_of_each_api,
-    trees::trees_are_created_together_or_not_at_all,
-    trees::the_standings_of_trees_come_in_the_order_asked_for,
-    trees::two_logs_of_a_name_take_rounds_at_once,
 }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use ledger::TreeId;
 use ledger::store::{
-    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, LogName, ServerRow, Standing,
-    StoreError, TreeRow, TreeState,
+    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, StoreError,
+    TreeRow, TreeState,
 };
 use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
 
 use crate::database::Database;
 use crate::samples::{LOG, SPKI, START, entries, grow, one_tree, round, timestamp, tree};
 
-const NEXT_SPKI: &[u8] = b"der of the next key";
+pub(crate) const NEXT_SPKI: &[u8] = b"der of the next key";
 
 pub(crate) fn next_tree() -> TreeRow {
     TreeRow {
@@ -113,74 +113,6 @@ pub(crate) async fn the_key_of_a_tree_is_not_registered_again(database: &Databas
         store.forget_next_key(LOG, NEXT_SPKI).await.unwrap();
     }
     assert!(store.register_next_key(LOG, b"another").await.unwrap());
-}
-
-fn other_log() -> TreeRow {
-    TreeRow {
-        api: "v2".to_owned(),
-        ..tree(3, "a")
-    }
-}
-
-pub(crate) async fn each_log_has_a_next_key(database: &Database) {
-    let store = &*database.store;
-    let (old, _) = one_tree(store).await;
-    let (other_api, other_name) = (LogName { api: "v2", ..LOG }, LogName { name: "b", ..LOG });
-    assert!(store.create_trees(&[other_log()]).await.unwrap());
-    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
-    for (log, key) in [(other_api, b"two"), (other_name, b"sub")] {
-        assert_eq!(store.next_key(log).await.unwrap(), None);
-        store.forget_next_key(log, NEXT_SPKI).await.unwrap();
-        assert!(!store.withdraw_next_key(old, log, NEXT_SPKI).await.unwrap());
-        store.register_next_key(log, key).await.unwrap();
-        assert_eq!(
-            store.next_key(log).await.unwrap().as_deref(),
-            Some(&key[..])
-        );
-    }
-    assert_eq!(
-        store.next_key(LOG).await.unwrap().as_deref(),
-        Some(NEXT_SPKI)
-    );
-}
-
-/// The key of one log opens no tree of the other one, whose rounds go on.
-pub(crate) async fn a_log_is_frozen_alone(database: &Database) {
-    let store = &*database.store;
-    let (old, mut writer) = one_tree(store).await;
-    let other = other_log();
-    assert!(store.create_trees(&[other.clone()]).await.unwrap());
-    grow(store, &mut *writer, other.tree_id, 0, 1).await;
-    let other_name = LogName { api: "v2", ..LOG };
-    store
-        .register_next_key(other_name, NEXT_SPKI)
-        .await
-        .unwrap();
-    let refused = store.freeze(old, &next_tree()).await.unwrap();
-    assert_eq!(refused, Freeze::Refused);
-
-    assert!(
-        store
-            .withdraw_next_key(other.tree_id, other_name, NEXT_SPKI)
-            .await
-            .unwrap()
-    );
-    store.register_next_key(LOG, NEXT_SPKI).await.unwrap();
-    assert!(matches!(
-        store.freeze(old, &next_tree()).await,
-        Ok(Freeze::Done(_))
-    ));
-    grow(store, &mut *writer, other.tree_id, 1, 1).await;
-    let trees = store.trees().await.unwrap();
-    let states = trees.iter().map(|tree| (tree.tree_id.0, tree.state));
-    assert_eq!(
-        states.collect::<Vec<_>>(),
-        [
-            (1, TreeState::Frozen),
-            (3, TreeState::Active),
-            (2, TreeState::Active)
-        ]
-    );
 }
 
 /// After the freeze the registered key says that it was not reported yet.
