@@ -146,7 +146,7 @@ impl Heads {
     fn halt(&self, reason: &WentBack) -> WentBack {
         let first = self.halted.get_or_init(|| reason.0.clone());
         self.metrics.read_only.set(1);
-        tracing::error!(reason = %first, "the log is read-only");
+        tracing::error!(log = %self.tree.api, reason = %first, "the log is read-only");
         WentBack(first.clone())
     }
 

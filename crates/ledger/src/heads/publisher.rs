@@ -156,7 +156,7 @@ impl Heads {
                     // better.
                     publisher = None;
                     self.metrics.publication_failures.inc();
-                    tracing::warn!(%error, "a head is not published yet");
+                    tracing::warn!(log = %self.tree.api, %error, "a head is not published yet");
                     FAILURE_PAUSE
                 }
             };
@@ -241,6 +241,7 @@ impl Heads {
                 return Err(Failure::NoQuorum);
             }
             tracing::error!(
+                log = %self.tree.api,
                 size = head.size.0,
                 "published without the quorum of witnesses"
             );

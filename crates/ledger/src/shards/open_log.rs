@@ -176,7 +176,7 @@ impl OpenLog {
             let moved = async {
                 active.shard.heads.wait_frozen().await;
                 while let Err(error) = log.move_on(active.shard.id()).await {
-                    tracing::error!(%error, "the log was rotated, and the next tree cannot be opened");
+                    tracing::error!(log = %log.parts.api, %error, "the log was rotated, and the next tree cannot be opened");
                     tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                 }
             };

@@ -166,7 +166,11 @@ impl Rounds {
         before: &Integrated,
         reason: &str,
     ) -> Result<Vec<Result<Outcome, NotSequenced>>, RoundError> {
-        tracing::warn!(reason, "the outcome of a commit is unknown; reading back");
+        tracing::warn!(
+            log = %self.parts.heads.tree().api,
+            reason,
+            "the outcome of a commit is unknown; reading back"
+        );
         self.parts.metrics.unknown_outcomes.inc();
         let mut writer = self.take_writer().await?;
         writer.begin_exclusive(self.parts.heads.tree().id).await?;

@@ -110,7 +110,7 @@ impl Sequencer {
                 return;
             }
             if let Err(error) = self.store_timestamps(&rows).await {
-                tracing::warn!(%error, "signed entry timestamps are not stored yet");
+                tracing::warn!(log = %self.parts.heads.tree().api, %error, "signed entry timestamps are not stored yet");
                 return;
             }
         }
@@ -154,21 +154,23 @@ impl Sequencer {
                     }
                 }
                 Err(RoundError::Data(reason)) if round.len() > 1 => {
-                    tracing::warn!(entries = round.len(), %reason, "the database refuses a round; splitting it");
+                    tracing::warn!(log = %self.parts.heads.tree().api, entries = round.len(), %reason, "the database refuses a round; splitting it");
                     self.parts.metrics.splits.inc();
                     let second = round.split_off(round.len() / 2);
                     pending.push(second);
                     pending.push(round);
                 }
                 Err(error) => {
+                    let log = self.parts.heads.tree().api;
                     match error {
                         RoundError::Frozen => {
                             tracing::info!(
+                                %log,
                                 entries = round.len(),
                                 "the tree is frozen; its entries move on"
                             )
                         }
-                        _ => tracing::warn!(entries = round.len(), %error, "round failed"),
+                        _ => tracing::warn!(%log, entries = round.len(), %error, "round failed"),
                     }
                     for submission in round {
                         drop(submission.answer.send(Err(NotSequenced::from(&error))));
