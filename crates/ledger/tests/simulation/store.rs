@@ -602,7 +602,8 @@ impl State {
     fn freeze(&mut self, tree: TreeId, next: &TreeRow) -> Freeze {
         let log = (next.name.clone(), next.api.clone());
         let registered = self.tables.next_keys.get(&log);
-        let is_registered = registered == next.keys.first().map(|key| &key.spki);
+        let is_registered = registered == next.keys.first().map(|key| &key.spki)
+            && registered.is_none_or(|spki| !self.tables.has_key(spki));
         let mut trees = self.tables.trees.iter_mut();
         let old = trees.find(|row| row.tree_id == tree && row.state == TreeState::Active);
         let Some(old) = old.filter(|_| is_registered) else {
