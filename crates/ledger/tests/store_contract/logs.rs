@@ -138,6 +138,10 @@ pub(crate) async fn each_log_has_a_next_key(database: &Database) {
             Some(&key[..])
         );
     }
+    assert!(
+        !store.register_next_key(other_api, NEXT_SPKI).await.unwrap(),
+        "it is registered for another log"
+    );
     assert_eq!(
         store.next_key(LOG).await.unwrap().as_deref(),
         Some(NEXT_SPKI)
