@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 /// The reason why this server cannot continue until it is restarted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fatal {
-    /// The log was rotated to a key that this server lacks; the text has its log ID.
+    /// A log was rotated to a key that this server lacks; the text names the log and the key.
     LacksKey(String),
     /// This task ended although it must not: it panicked, or returned too early. A bug.
     TaskEnded(&'static str),
