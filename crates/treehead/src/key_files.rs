@@ -146,17 +146,13 @@ impl KeyFiles {
     /// Creates the keys of new logs. Key files that exist are used as they are.
     pub(crate) fn create(&self, apis: &[&'static Api]) -> Outcome<(Keys, Vec<NewLog>)> {
         let rng = SystemRandom::new();
-        let (mut found, mut created) = (Vec::<(&KeyFile, SigningKey)>::new(), Vec::new());
+        let (mut found, mut created) = (Vec::new(), Vec::new());
         for file in apis.iter().flat_map(|api| self.of_log(api.name)) {
             if let (Named::ByDefault, Some(folder)) = (file.named, file.path.parent()) {
                 data_folder::create(folder)?;
             }
             let key = key_file::read_or_make(&file.path, &file.algorithms, &rng);
             let (key, origin) = key.map_err(failure)?;
-            let is_same = |other: &SigningKey| other.verifying_key() == key.verifying_key();
-            if let Some((other, _)) = found.iter().find(|(_, other)| is_same(other)) {
-                return Err(file.shared(other));
-            }
             if origin == KeyOrigin::Made {
                 created.push(file.path.clone());
             }
@@ -237,20 +233,6 @@ impl KeyFile {
             ),
         )
     }
-
-    /// Returns the refusal of a key that two files hold.
-    fn shared(&self, other: &Self) -> Failure {
-        Failure::new(
-            FailureKind::Key,
-            format_args!(
-                "{} and {} hold the same key: each key of a ledger signs for one purpose alone; \
-                 name another file with {}",
-                other.path.display(),
-                self.path.display(),
-                self.flag
-            ),
-        )
-    }
 }
 
 impl KeyPlaces {
@@ -261,11 +243,6 @@ impl KeyPlaces {
             checkpoint_key: self.of(&tree.checkpoint_key).to_owned(),
             tree,
         }
-    }
-
-    /// Returns the keys that the files hold.
-    pub(crate) fn in_files(&self) -> &[(VerifyingKey, PathBuf)] {
-        &self.in_files
     }
 
     /// Returns the file of a key, or the folder of further keys, where each rotation puts one.

@@ -8,7 +8,7 @@ use crate::banner;
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
-use crate::key_files::{self, KeyFiles, Keys};
+use crate::key_files::KeyFiles;
 use crate::{create_ledger, logging, open_ledger, runtime};
 
 /// Creates the log of this API. Servers may run: they serve the log once they are started again.
@@ -46,8 +46,6 @@ async fn add(
     }
     create_ledger::check_unnamed_keys(database, key_files, &[api])?;
     let (keys, new_logs) = key_files.create(&[api])?;
-    let trees = store.trees().await;
-    check_keys(&trees.map_err(|error| database.failure(&error))?, &keys)?;
     let created = ledger::create_logs(store.as_ref(), name, &new_logs, &SystemRandom::new()).await;
     if !created.map_err(failed)? {
         return Err(exists());
@@ -64,22 +62,4 @@ async fn add(
          Servers that run do not serve the log yet: put the key files where each of them looks for \
          them, and start it again.",
     )
-}
-
-/// Refuses a key that signs for another tree.
-fn check_keys(trees: &[TreeRow], keys: &Keys) -> Outcome<()> {
-    for (key, path) in keys.places.in_files() {
-        if let Some(tree) = trees.iter().find(|tree| key_files::is_key_of(tree, key)) {
-            return Err(Failure::new(
-                FailureKind::Key,
-                format_args!(
-                    "{} holds a key of tree {} of the {} log: each log has keys of its own",
-                    path.display(),
-                    tree.tree_id,
-                    tree.api
-                ),
-            ));
-        }
-    }
-    Ok(())
 }

@@ -137,7 +137,7 @@ fn keys_that_are_one_key() {
             .unwrap(),
         5,
     );
-    assert!(refused.contains("hold the same key"), "{refused}");
+    assert!(refused.contains("is given twice"), "{refused}");
 }
 
 #[test]
