@@ -74,8 +74,8 @@ fn settings_that_do_not_do_are_refused_before_anything_is_frozen() {
         ("v2", "--origin", "https://two.example", 2, "two.example"),
         ("v1", "--next-key", &no_key, 5, "no-key.pem"),
         ("v1", "--next-key", &v2_key, 5, "ECDSA P-256"),
-        ("v1", "--next-key", &v1_key, 5, "key of a tree already"),
-        ("v2", "--next-key", &v1_key, 5, "key of a tree already"),
+        ("v1", "--next-key", &v1_key, 5, "belongs to another tree"),
+        ("v2", "--next-key", &v1_key, 5, "belongs to another tree"),
     ];
     for (log, flag, value, code, reason) in settings {
         let mut command = rotate(&storage, &storage.data(), log);
