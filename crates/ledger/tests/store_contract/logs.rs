@@ -153,7 +153,12 @@ pub(crate) async fn a_log_is_frozen_alone(database: &Database) {
     let store = &*database.store;
     let (old, mut writer) = one_tree(store).await;
     let other = other_log();
-    assert!(store.create_trees(std::slice::from_ref(&other)).await.unwrap());
+    assert!(
+        store
+            .create_trees(std::slice::from_ref(&other))
+            .await
+            .unwrap()
+    );
     grow(store, &mut *writer, other.tree_id, 0, 1).await;
     let other_name = LogName { api: "v2", ..LOG };
     store

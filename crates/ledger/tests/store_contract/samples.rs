@@ -134,7 +134,12 @@ pub(crate) async fn round(
 /// A tree called `a`, and a writer to it.
 pub(crate) async fn one_tree(store: &dyn Store) -> (TreeId, Box<dyn Writer>) {
     let row = tree(1, "a");
-    assert!(store.create_trees(std::slice::from_ref(&row)).await.unwrap());
+    assert!(
+        store
+            .create_trees(std::slice::from_ref(&row))
+            .await
+            .unwrap()
+    );
     (row.tree_id, store.writer().await.unwrap())
 }
 
