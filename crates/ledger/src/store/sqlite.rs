@@ -39,7 +39,7 @@ mod writer;
 
 use checkpoint::Checkpoints;
 use publications::SqlitePublisher;
-use writer::SqliteWriter;
+use writer::{SharedConnection, SqliteWriter};
 
 /// Connections for reads, a thread each. Reads come from the page cache: more than a few only take
 /// memory.
@@ -61,6 +61,8 @@ pub struct SqliteStore {
     /// the file's lock.
     side_writer: SqlitePool,
     checkpoints: Checkpoints,
+    /// For the rounds of all logs.
+    writer: SharedConnection,
     /// Held by the log whose round is under way: the file takes one at a time.
     turn: Arc<Mutex<()>>,
     options: SqliteConnectOptions,
@@ -98,6 +100,7 @@ impl SqliteStore {
             searchers,
             side_writer,
             checkpoints,
+            writer: SharedConnection::default(),
             turn: Arc::default(),
             options,
         }
@@ -145,7 +148,7 @@ impl Store for SqliteStore {
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
         Ok(Box::new(
-            SqliteWriter::connect(&self.options, self.checkpoints.clone()).await?,
+            SqliteWriter::connect(&self.options, &self.writer, self.checkpoints.clone()).await?,
         ))
     }
 

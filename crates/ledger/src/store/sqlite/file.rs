@@ -9,6 +9,7 @@ use crate::store::{StoreError, StoreResult};
 /// The file behind a path at one moment. If a backup replaces the file, an open connection
 /// continues to write to the old file, which has no name any more. Acknowledged entries would be
 /// lost when the process ends.
+#[derive(Debug)]
 pub(super) struct FileIdentity {
     path: PathBuf,
     device_and_inode: (u64, u64),

@@ -1,50 +1,122 @@
-//! The sequencer's connection.
+//! The connection of the sequencers.
 
-use std::mem;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Executor, SqliteConnection};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::timeout;
 
 use super::checkpoint::Checkpoints;
 use super::file::FileIdentity;
-use super::{commit, error, publications, reads, rotation, session};
+use super::{BUSY_TIMEOUT, commit, error, publications, reads, rotation, session};
 use crate::TreeId;
 use crate::store::delegated_reads::delegate_reads;
 use crate::store::encoding::check_round;
 use crate::store::{Commit, Round, StoreError, StoreResult, TreeLock, Writer};
 
-/// A connection that may write. It is taken out for each call and put back after an answer: one
-/// whose call failed or was dropped half way is not used again, and closing it rolls back.
-pub(super) struct SqliteWriter {
-    connection: Option<SqliteConnection>,
-    /// The file's write lock, of all trees: SQLite has one.
-    lock: TreeLock,
+/// The connection that all writers of a file share, one at a time. Connections of their own would
+/// empty each other's page cache with every round.
+///
+/// It is taken out for each call and put back after an answer: a connection whose call failed or
+/// was dropped half way is not used again, and closing it rolls back. Then the next call connects
+/// anew.
+pub(super) type SharedConnection = Arc<Mutex<Option<Connected>>>;
+
+/// A connection that may write.
+#[derive(Debug)]
+pub(super) struct Connected {
+    connection: SqliteConnection,
     file: FileIdentity,
+}
+
+impl Connected {
+    async fn open(options: &SqliteConnectOptions) -> StoreResult<Self> {
+        // Looked at before it is opened: a file put in its place in between is noticed at the first
+        // round.
+        let file = FileIdentity::of(options.get_filename())?;
+        let connection = session::writer(options).await?;
+        Ok(Self { connection, file })
+    }
+}
+
+/// A writer of one tree.
+pub(super) struct SqliteWriter {
+    shared: SharedConnection,
+    /// The right to the connection, with the connection in it, within an exclusive section.
+    section: Option<OwnedMutexGuard<Option<Connected>>>,
+    options: SqliteConnectOptions,
     checkpoints: Checkpoints,
+}
+
+/// The connection in one call.
+struct Lease {
+    right: OwnedMutexGuard<Option<Connected>>,
+    connected: Connected,
+    /// Whether the call is within an exclusive section.
+    lock: TreeLock,
 }
 
 impl SqliteWriter {
     pub(super) async fn connect(
         options: &SqliteConnectOptions,
+        shared: &SharedConnection,
         checkpoints: Checkpoints,
     ) -> StoreResult<Self> {
-        // Looked at before it is opened: a file put in its place in between is noticed at the first
-        // round.
-        let file = FileIdentity::of(options.get_filename())?;
-        let connection = Some(session::writer(options).await?);
-        Ok(Self {
-            connection,
-            lock: TreeLock::Free,
-            file,
+        let mut writer = Self {
+            shared: Arc::clone(shared),
+            section: None,
+            options: options.clone(),
             checkpoints,
+        };
+        let lease = writer.lease().await?;
+        writer.put_back(lease, TreeLock::Free);
+        Ok(writer)
+    }
+
+    /// Takes the connection when no other writer has it. Fails with [`StoreError::Conflict`] if that
+    /// takes too long.
+    async fn lease(&mut self) -> StoreResult<Lease> {
+        let (mut right, lock) = match self.section.take() {
+            Some(right) => (right, TreeLock::Held),
+            None => {
+                let right = timeout(BUSY_TIMEOUT, Arc::clone(&self.shared).lock_owned()).await;
+                let busy = |_| StoreError::Conflict("another round is under way".to_owned());
+                (right.map_err(busy)?, TreeLock::Free)
+            }
+        };
+        let connected = match right.take() {
+            Some(connected) => connected,
+            None => Connected::open(&self.options).await?,
+        };
+        Ok(Lease {
+            right,
+            connected,
+            lock,
         })
     }
 
-    fn take(&mut self) -> StoreResult<SqliteConnection> {
-        self.connection
-            .take()
-            .ok_or_else(|| StoreError::Unavailable("the writer's connection is gone".to_owned()))
+    /// Puts the connection back, and the right to it unless an exclusive section goes on.
+    fn put_back(&mut self, lease: Lease, lock: TreeLock) {
+        let Lease {
+            mut right,
+            connected,
+            ..
+        } = lease;
+        *right = Some(connected);
+        if lock == TreeLock::Held {
+            self.section = Some(right);
+        }
+    }
+}
+
+impl Drop for SqliteWriter {
+    /// Closes a connection whose exclusive section is still open, which rolls back.
+    fn drop(&mut self) {
+        if let Some(mut right) = self.section.take() {
+            *right = None;
+        }
     }
 }
 
@@ -84,49 +156,52 @@ async fn finish(
 #[async_trait]
 impl Writer for SqliteWriter {
     async fn commit(&mut self, round: &Round) -> StoreResult<Commit> {
-        let mut connection = self.take()?;
+        let mut lease = match self.lease().await {
+            Err(StoreError::Conflict(_)) => return Ok(Commit::LostRace),
+            lease => lease?,
+        };
         check_round(round)?;
         // A round must not go to a file that will never be opened again.
-        self.file.check()?;
-        let lock = mem::take(&mut self.lock);
-        if lock == TreeLock::Free {
+        lease.connected.file.check()?;
+        let connection = &mut lease.connected.connection;
+        if lease.lock == TreeLock::Free {
             match connection.execute(BEGIN).await {
                 Ok(_) => {}
                 Err(error) if error::is_busy(&error) => {
-                    self.connection = Some(connection);
+                    self.put_back(lease, TreeLock::Free);
                     return Ok(Commit::LostRace);
                 }
                 Err(error) => return Err(error::of_read(error)),
             }
         }
-        let outcome = finish(&mut connection, round, lock).await?;
-        match outcome {
-            Commit::Done => self.checkpoints.committed(round.entries.len()),
-            Commit::Duplicates(_) => self.lock = lock,
-            _ => {}
+        let outcome = finish(connection, round, lease.lock).await?;
+        let lock = match outcome {
+            Commit::Duplicates(_) => lease.lock,
+            _ => TreeLock::Free,
+        };
+        if outcome == Commit::Done {
+            self.checkpoints.committed(round.entries.len());
         }
-        self.connection = Some(connection);
+        self.put_back(lease, lock);
         Ok(outcome)
     }
 
     async fn begin_exclusive(&mut self, _: TreeId) -> StoreResult<()> {
         self.abandon().await?;
-        let mut connection = self.take()?;
-        self.file.check()?;
-        connection.execute(BEGIN).await.map_err(error::of_read)?;
-        self.connection = Some(connection);
-        self.lock = TreeLock::Held;
+        let mut lease = self.lease().await?;
+        lease.connected.file.check()?;
+        let begun = lease.connected.connection.execute(BEGIN).await;
+        begun.map_err(error::of_read)?;
+        self.put_back(lease, TreeLock::Held);
         Ok(())
     }
 
     async fn abandon(&mut self) -> StoreResult<()> {
-        if mem::take(&mut self.lock) == TreeLock::Held {
-            let mut connection = self.take()?;
-            connection
-                .execute("ROLLBACK")
-                .await
-                .map_err(error::of_read)?;
-            self.connection = Some(connection);
+        if self.section.is_some() {
+            let mut lease = self.lease().await?;
+            let rolled_back = lease.connected.connection.execute("ROLLBACK").await;
+            rolled_back.map_err(error::of_read)?;
+            self.put_back(lease, TreeLock::Free);
         }
         Ok(())
     }
@@ -135,10 +210,11 @@ impl Writer for SqliteWriter {
 /// Runs one query on the writer's own connection.
 macro_rules! own {
     ($writer:expr, $connection:ident => $query:expr) => {{
-        let mut taken = $writer.take()?;
-        let $connection = &mut taken;
+        let mut lease = $writer.lease().await?;
+        let $connection = &mut lease.connected.connection;
         let answer = $query.await?;
-        $writer.connection = Some(taken);
+        let lock = lease.lock;
+        $writer.put_back(lease, lock);
         Ok(answer)
     }};
 }
