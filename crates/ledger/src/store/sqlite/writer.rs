@@ -46,6 +46,8 @@ pub(super) struct SqliteWriter {
     shared: SharedConnection,
     /// The right to the connection, with the connection in it, within an exclusive section.
     section: Option<OwnedMutexGuard<Option<Connected>>>,
+    /// Whether a call has the connection, or had it and failed. Then the writer is spent.
+    has_lease: bool,
     options: SqliteConnectOptions,
     checkpoints: Checkpoints,
 }
@@ -67,6 +69,7 @@ impl SqliteWriter {
         let mut writer = Self {
             shared: Arc::clone(shared),
             section: None,
+            has_lease: false,
             options: options.clone(),
             checkpoints,
         };
@@ -78,6 +81,11 @@ impl SqliteWriter {
     /// Takes the connection when no other writer has it. Fails with [`StoreError::Conflict`] if that
     /// takes too long.
     async fn lease(&mut self) -> StoreResult<Lease> {
+        if self.has_lease {
+            return Err(StoreError::Unavailable(
+                "the writer's connection is gone".to_owned(),
+            ));
+        }
         let (mut right, lock) = match self.section.take() {
             Some(right) => (right, TreeLock::Held),
             None => {
@@ -86,6 +94,7 @@ impl SqliteWriter {
                 (right.map_err(busy)?, TreeLock::Free)
             }
         };
+        self.has_lease = true;
         let connected = match right.take() {
             Some(connected) => connected,
             None => Connected::open(&self.options).await?,
@@ -105,6 +114,7 @@ impl SqliteWriter {
             ..
         } = lease;
         *right = Some(connected);
+        self.has_lease = false;
         if lock == TreeLock::Held {
             self.section = Some(right);
         }
