@@ -28,6 +28,11 @@ pub(crate) struct App {
     pub(crate) ledger: Ledger,
     v1: Option<Log>,
     v2: Option<Log>,
+    /// Places in the queue of the v1 log for entries of batches. Each log has its own, so that
+    /// batches for one that waits for witnesses keep none from the other.
+    pub(crate) v1_batch_places: Arc<Semaphore>,
+    /// Places in the queue of the v2 log for entries of batches.
+    pub(crate) v2_batch_places: Arc<Semaphore>,
     /// The policy that entries must meet.
     pub(crate) policy: Arc<entry::Policy>,
     /// The operations that are switched on.
@@ -54,8 +59,6 @@ pub(crate) struct App {
     pub(crate) duplicates: Duplicates,
     /// Runs checks.
     pub(crate) verifier: Verifier,
-    /// Places in the queues of all logs for entries of batches.
-    pub(crate) batch_places: Arc<Semaphore>,
     /// Counts.
     pub(crate) metrics: Arc<Metrics>,
     /// Names requests, and counts and logs them.
@@ -76,6 +79,8 @@ impl App {
         Ok(Self {
             v1: ledger.log(&V1).cloned(),
             v2: ledger.log(&V2).cloned(),
+            v1_batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),
+            v2_batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),
             ledger,
             policy: Arc::new(settings.policy.clone()),
             operations: settings.operations.clone(),
@@ -105,7 +110,6 @@ impl App {
             log_info: HeadsText::default(),
             duplicates: settings.duplicates,
             verifier: Verifier::new(settings.verifications.get(), Arc::clone(&metrics)),
-            batch_places: Arc::new(Semaphore::new(BATCH_PLACES)),
             observer: Observer::new(
                 RequestIds::new(settings.instance.clone()),
                 Arc::clone(&metrics.http),

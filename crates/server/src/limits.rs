@@ -21,11 +21,11 @@ pub const MAX_BATCH: usize = 1_000;
 /// Enough to keep all cores busy. All batches together may use as many as one batch alone.
 pub const MAX_BATCH_AHEAD: usize = 64;
 
-/// Entries of one batch that are in the ledger's queue at once: a sixteenth of a round. So a batch
+/// Entries of one batch that are in the queues of the logs at once: a sixteenth of a round. So a batch
 /// alone still fills rounds whose commit costs less than their entries.
 pub const MAX_BATCH_QUEUED: usize = ledger::MAX_ROUND_ENTRIES / 16;
 
-/// Places in the ledger's queue for entries of all batches together: an eighth of a round, in
+/// Places in the queue of each log for entries of all batches together: an eighth of a round, in
 /// entries, bytes and index keys alike. A single entry waits behind 4 ms of them at most (28 µs
 /// each on Postgres), and finds the queue as empty as without them.
 pub const BATCH_PLACES: usize = ledger::MAX_ROUND_ENTRIES / 8;

@@ -5,8 +5,8 @@
 //! Each entry is handled like one that is sent alone, by the same rules. Checks run ahead on all
 //! cores. Checked entries go into the queues of their logs in the order of the request, some at a
 //! time. When the last one is in its log, all entries of one tree are proved in one head. All
-//! batches together have as many checks and places in the queues as one batch alone, so a writer of
-//! single entries does not wait behind thousands. If the client leaves, the work ends; entries that
+//! batches together have as many checks as one batch alone, and few places in the queue of each
+//! log, so a writer of single entries does not wait behind thousands. If the client leaves, the work ends; entries that
 //! are in a queue by then go into its log.
 
 mod form;
@@ -159,8 +159,8 @@ impl Batch {
     /// full queue or a rotation may change the order.
     async fn place(self, checked: Result<Checked, Refused>) -> Result<Placed, Refused> {
         let checked = checked?;
-        let all = Arc::clone(&self.app.batch_places);
-        let places = all.acquire_many_owned(places(&checked.entry));
+        let all = checked.form.places(&self.app);
+        let places = Arc::clone(all).acquire_many_owned(places(&checked.entry));
         match timeout_at(self.deadline, places).await {
             Ok(Ok(_places)) => Ok(Placed { checked, _places }),
             _ => Err(checked.form.refuse(too_late())),

@@ -1,8 +1,11 @@
 //! The API that a proposed entry is written for. It decides the log, and the form of the result.
 
+use std::sync::Arc;
+
 use entry::ProposedEntry;
 use http::Uri;
 use ledger::{Appended, Log, LoggedEntry};
+use tokio::sync::Semaphore;
 
 use crate::app::App;
 use crate::failure::NoLog;
@@ -30,6 +33,14 @@ impl Form {
         match self {
             Self::V1 => app.v1(),
             Self::V2 => app.v2(),
+        }
+    }
+
+    /// Returns the places in the queue of that log.
+    pub(super) fn places(self, app: &App) -> &Arc<Semaphore> {
+        match self {
+            Self::V1 => &app.v1_batch_places,
+            Self::V2 => &app.v2_batch_places,
         }
     }
 
