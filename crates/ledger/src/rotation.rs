@@ -169,6 +169,9 @@ pub async fn servers(store: &dyn Store, name: &str) -> StoreResult<Vec<ServerRow
 ///
 /// `origin` is the C2SP origin of the next tree. It MUST be given, except in a log of Rekor v1,
 /// where the tree ID decides it.
+///
+/// Fails with [`RotateError::Overtaken`] if another run came between. `key` is not registered any
+/// more then, unless a tree has it: it would begin the next rotation, which nobody asked for.
 pub async fn freeze(
     store: &dyn Store,
     tree: &TreeRow,
@@ -184,7 +187,10 @@ pub async fn freeze(
             let trees = store.trees().await?;
             let is_open = trees.iter().any(|row| row.tree_id == tree_id);
             let newest = store.reader().newest_head(tree.tree_id).await?;
-            newest.filter(|_| is_open).ok_or(RotateError::Overtaken)?
+            match newest.filter(|_| is_open) {
+                Some(last) => last,
+                None => return Err(overtaken(store, tree, key).await),
+            }
         }
     };
     let first_log_index = tree.first_log_index + last.size.0;
@@ -195,6 +201,15 @@ pub async fn freeze(
         },
         last,
     ))
+}
+
+/// Withdraws the key that this run registered beside or after the rotation of another run.
+async fn overtaken(store: &dyn Store, tree: &TreeRow, key: &VerifyingKey) -> RotateError {
+    let withdrawn = store.withdraw_next_key(tree.tree_id, log_of(tree), key.spki());
+    match withdrawn.await {
+        Ok(_) => RotateError::Overtaken,
+        Err(error) => error.into(),
+    }
 }
 
 /// Returns the row of the tree that follows `tree`. It keeps all keys but the log key.

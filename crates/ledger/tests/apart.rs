@@ -94,6 +94,30 @@ async fn a_key_is_registered_for_one_log() {
     );
 }
 
+/// A run that comes late would otherwise leave a key that begins the next rotation.
+#[tokio::test]
+async fn a_run_that_was_overtaken_leaves_no_key_registered() {
+    let (store, _folder) = database().await;
+    let (keys, rng) = (Keys::new(), SystemRandom::new());
+    create_logs(&store, DEFAULT_NAME, &keys.logs(), &rng)
+        .await
+        .unwrap();
+    let tree = store.trees().await.unwrap().remove(0);
+    let (first, late) = (public(&keys.v1[1]), public(&Keys::new().v1[0]));
+    rotation::register(&store, &tree, &first).await.unwrap();
+    let freeze = |key| rotation::freeze(&store, &tree, key, None, &rng);
+    let (next, _) = freeze(&first).await.unwrap();
+    rotation::mark_reported(&store, &next).await.unwrap();
+
+    rotation::register(&store, &tree, &late).await.unwrap();
+    let refused = freeze(&late).await;
+    assert!(
+        matches!(refused, Err(RotateError::Overtaken)),
+        "{refused:?}"
+    );
+    assert_eq!(rotation::registered(&store, &next).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn the_key_that_is_absent_is_named() {
     let (store, _folder) = database().await;
