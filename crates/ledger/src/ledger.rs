@@ -138,10 +138,7 @@ impl Ledger {
             log.open.active().stop().await;
         });
         futures_util::future::join_all(stops).await;
-        let parts = &self.inner.parts;
-        parts.ended.cancel();
-        // A server that is not deregistered here blocks a rotation until it is presumed dead.
-        if let Err(error) = parts.store.forget_server(&parts.server.server_id).await {
+        if let Err(error) = self.inner.parts.end().await {
             tracing::warn!(%error, "the row of this server cannot be removed");
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
 use tlog::WitnessPolicy;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
@@ -30,6 +31,8 @@ pub(crate) struct LedgerParts {
     pub(crate) witnessing: Option<Witnessing>,
     /// The row of this server, without its keys.
     pub(crate) server: ServerRow,
+    /// Held while that row is stored or removed.
+    pub(crate) server_row: Mutex<()>,
     pub(crate) rng: SystemRandom,
     pub(crate) tasks: Tasks,
     /// The caches of all trees.
@@ -68,6 +71,7 @@ impl LedgerParts {
             keys,
             witnessing,
             server,
+            server_row: Mutex::default(),
             rng,
             tasks: Tasks::default(),
             caches: Arc::new(Caches::new()),

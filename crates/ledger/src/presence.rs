@@ -49,17 +49,25 @@ impl LedgerParts {
         !self.store.is_shared() || self.neighbours.are_absent()
     }
 
-    /// Stores the row of this server, with the keys that it holds.
-    pub(crate) async fn note_server(&self) -> StoreResult<()> {
-        self.note_server_with(self.keys.digests()).await
-    }
-
+    /// Stores the row of this server, with the keys that it holds, unless the ledger has ended.
     async fn note_server_with(&self, keys: Vec<Hash>) -> StoreResult<()> {
+        let _turn = self.server_row.lock().await;
+        if self.ended.is_cancelled() {
+            return Ok(());
+        }
         let row = ServerRow {
             keys,
             ..self.server.clone()
         };
         self.store.note_server(&row).await
+    }
+
+    /// Ends the ledger, and removes the row of this server for good: a row that is being stored is
+    /// waited for. A row that stayed would block a rotation until the server is presumed dead.
+    pub(crate) async fn end(&self) -> StoreResult<()> {
+        self.ended.cancel();
+        let _turn = self.server_row.lock().await;
+        self.store.forget_server(&self.server.server_id).await
     }
 }
 
@@ -80,7 +88,7 @@ impl Presence {
     /// Starts the tasks, and waits until no other server assumes to be alone any more.
     pub(crate) async fn start(self: Arc<Self>) -> StoreResult<()> {
         let (parts, tasks) = (&self.parts, &self.parts.tasks);
-        parts.note_server().await?;
+        parts.note_server_with(parts.keys.digests()).await?;
         let has_ended = {
             let ended = parts.ended.clone();
             move || ended.is_cancelled()
@@ -168,5 +176,41 @@ impl Presence {
                 Err(error) => tracing::debug!(%error, "cannot read the registered key"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+    use ring::rand::SystemRandom;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::keys::key_ring::KeyRing;
+    use crate::open::Settings;
+    use crate::store::sqlite::SqliteStore;
+
+    #[tokio::test]
+    async fn a_row_that_was_removed_does_not_come_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("log.sqlite")).await;
+        let settings = Settings {
+            store: Arc::new(store.unwrap()),
+            apis: &crate::APIS,
+            name: None,
+            keys: KeyRing::new([]),
+            place: "test".into(),
+            witnessing: None,
+            clock: Arc::new(SystemClock),
+            rng: SystemRandom::new(),
+            metrics: Registry::new(),
+        };
+        let parts = LedgerParts::new(settings, "name").unwrap();
+        let rows = async || parts.store.servers("name", LIVES_FOR).await.unwrap().len();
+        parts.note_server_with(Vec::new()).await.unwrap();
+        assert_eq!(rows().await, 1);
+        parts.end().await.unwrap();
+        parts.note_server_with(Vec::new()).await.unwrap();
+        assert_eq!(rows().await, 0);
     }
 }
