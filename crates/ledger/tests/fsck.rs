@@ -4,13 +4,18 @@
 #[path = "support/mod.rs"]
 mod support;
 
+use std::path::Path;
+
 use ledger::fsck::{Report, fsck};
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Attestation, Store};
-use ledger::{Appended, Log, NewEntry, V1};
+use ledger::{
+    Api, Appended, DEFAULT_NAME, KeyRing, Ledger, Log, NewEntry, NewLog, Settings, V1, V2,
+    create_logs, rotation,
+};
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
-use support::{open_v1, settings};
+use support::{checkpoint_key, key, open_v1, settings};
 use tlog::SigningKey;
 
 const ENTRIES: u64 = 600;
@@ -29,9 +34,14 @@ fn derive(_: &str, leaf_bytes: &[u8]) -> Result<Option<Vec<String>>, String> {
 }
 
 async fn check(store: &SqliteStore) -> Report {
+    check_as(store, &V1).await
+}
+
+/// Checks the oldest tree, which is of a log of this API.
+async fn check_as(store: &SqliteStore, api: &'static Api) -> Report {
     let tree = store.trees().await.unwrap().remove(0);
     let mut reached = 0;
-    let report = fsck(store, &tree, &V1, &derive, &mut |progress| {
+    let report = fsck(store, &tree, api, &derive, &mut |progress| {
         reached = progress.done
     })
     .await
@@ -80,13 +90,14 @@ async fn findings_after(sql: &'static str) -> Vec<String> {
         Vec::<String>::new(),
         "before the damage"
     );
-    let mut connection = sqlx::sqlite::SqliteConnectOptions::new()
-        .filename(&file)
-        .connect()
-        .await
-        .unwrap();
-    connection.execute(sql).await.unwrap();
+    damage(&file, sql).await;
     check(&store).await.findings
+}
+
+async fn damage(file: &Path, sql: &'static str) {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+    let mut connection = options.connect().await.unwrap();
+    connection.execute(sql).await.unwrap();
 }
 
 #[tokio::test]
@@ -189,6 +200,85 @@ async fn every_kind_of_damage_is_named() {
             "{sql}: {findings:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_last_texts_of_a_frozen_tree_have_their_own_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.sqlite");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let rng = SystemRandom::new();
+    let [pkcs8, next] = [(); 2].map(|()| SigningKey::generate_p256_pkcs8(&rng).unwrap());
+    let ledger = open_v1(settings(store.clone(), &pkcs8), &pkcs8);
+    let ledger = ledger.await.unwrap();
+    append(Log::clone(&ledger), 0).await;
+    ledger.stop().await;
+    let tree = store.trees().await.unwrap().remove(0);
+    let next_key = key(&next);
+    let next_key = next_key.verifying_key();
+    rotation::register(&store, &tree, next_key).await.unwrap();
+    let frozen = rotation::freeze(&store, &tree, next_key, None, &rng).await;
+    frozen.unwrap();
+    let tree = store.trees().await.unwrap().remove(0);
+    let finished = rotation::finish(settings(store.clone(), &pkcs8), &tree).await;
+    finished.unwrap();
+    assert_eq!(check(&store).await.findings, Vec::<String>::new());
+
+    damage(
+        &file,
+        "UPDATE final_checkpoint SET checkpoint = freeze_note, freeze_note = checkpoint",
+    )
+    .await;
+    let origin = format!("{:?}", tree.origin);
+    assert_eq!(
+        check(&store).await.findings,
+        [
+            format!("table final_checkpoint: the checkpoint of {origin} has an extension line"),
+            format!("table final_checkpoint: the freeze note of {origin} has no extension line"),
+        ]
+    );
+    let keys = KeyRing::new([key(&pkcs8), key(&next), checkpoint_key()]);
+    let refused = Ledger::open(Settings {
+        keys,
+        ..settings(store, &pkcs8)
+    });
+    let refused = refused.await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("extension line"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_tree_of_v2_has_no_signed_entry_timestamps() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.sqlite");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let pkcs8 = SigningKey::generate_ed25519_pkcs8(&SystemRandom::new()).unwrap();
+    let log = NewLog {
+        api: &V2,
+        origin: None,
+        log_key: key(&pkcs8).verifying_key().clone(),
+        checkpoint_key: None,
+    };
+    let created = create_logs(&store, DEFAULT_NAME, &[log], &SystemRandom::new());
+    assert!(created.await.unwrap());
+    let ledger = Ledger::open(settings(store.clone(), &pkcs8)).await.unwrap();
+    let entry = NewEntry {
+        leaf_bytes: b"leaf 0".to_vec(),
+        kind: "test:1".into(),
+        index_keys: keys(0),
+        attestation: None,
+    };
+    ledger.logs()[0].append(entry).await.unwrap();
+    ledger.stop().await;
+    assert_eq!(check_as(&store, &V2).await.findings, Vec::<String>::new());
+
+    damage(
+        &file,
+        "INSERT INTO signed_entry_timestamp SELECT tree_id, 0, zeroblob(70) FROM tree",
+    )
+    .await;
+    let found = "table signed_entry_timestamp: leaf index 0 is in a tree of the API v2, which has \
+                 none";
+    assert_eq!(check_as(&store, &V2).await.findings, [found]);
 }
 
 /// Erased as OPERATING says.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use tlog::Hash;
 
 use super::Check;
+use crate::api::HeadForm;
 use crate::reading::search::lower_case;
 use crate::store::AuditEntry;
 use crate::store::hash_rows::prefix;
@@ -105,6 +106,14 @@ impl Check<'_> {
             return;
         };
         self.expected.timestamps += 1;
+        if tree.api.heads != HeadForm::RekorV1 {
+            self.report.add(format!(
+                "table signed_entry_timestamp: leaf index {} is in a tree of the API {}, which has \
+                 none",
+                entry.leaf_index, tree.api
+            ));
+            return;
+        }
         let Some(body) = &entry.body else { return };
         let payload = timestamps::payload(tree, entry.leaf_index, entry.time, body);
         if tree.log_key.verify(payload.as_bytes(), signature).is_err() {

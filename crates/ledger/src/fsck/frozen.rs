@@ -43,7 +43,9 @@ impl Check<'_> {
             (TreeState::Frozen, Some(_)) => {}
         }
         if let (Some(kept), Some(tree)) = (kept, tree) {
-            self.last_checkpoints(&kept, tree);
+            for fault in kept.faults(tree, size, self.audit.root()) {
+                self.report.add(format!("table final_checkpoint: {fault}"));
+            }
             if tree.api.heads == HeadForm::RekorV1 && self.expected.timestamps != size.0 {
                 let stored = self.expected.timestamps;
                 self.report.add(format!(
@@ -57,27 +59,5 @@ impl Check<'_> {
     async fn tree_is_active(&self) -> Result<bool, StoreError> {
         let standing = self.store.reader().standing(self.tree.tree_id).await?;
         Ok(standing.is_some_and(|standing| standing.state == TreeState::Active))
-    }
-
-    fn last_checkpoints(&mut self, kept: &FinalCheckpoint, tree: &Tree) {
-        for text in kept.texts(tree) {
-            let origin = &text.origin;
-            let opened = text.open();
-            match opened {
-                Ok(checkpoint)
-                    if (checkpoint.size, checkpoint.root)
-                        == (self.report.size, self.audit.root()) => {}
-                Ok(checkpoint) => {
-                    let found = describe(checkpoint.size, &checkpoint.root);
-                    self.report.add(format!(
-                        "table final_checkpoint: the checkpoint of {origin:?} states {found}"
-                    ));
-                }
-                Err(error) => {
-                    self.report
-                        .add(format!("table final_checkpoint: the checkpoint of {origin:?} does not verify: {error}"));
-                }
-            }
-        }
     }
 }

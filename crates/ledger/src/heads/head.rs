@@ -145,28 +145,10 @@ impl Head {
         let Integrated {
             size, root, time, ..
         } = **integrated;
-        if stored.rekor_checkpoint.is_some() != (tree.api.heads == HeadForm::RekorV1) {
-            let found = if stored.rekor_checkpoint.is_some() {
-                "a"
-            } else {
-                "no"
-            };
+        if let Some(fault) = stored.faults(tree, size, root).pop() {
             return Err(StoreError::Damaged(format!(
-                "table final_checkpoint: {found} checkpoint of Rekor v1 of a tree of the API {}",
-                tree.api
+                "table final_checkpoint: {fault}"
             )));
-        }
-        for text in stored.texts(tree) {
-            let damaged = |what: String| {
-                StoreError::Damaged(format!("table final_checkpoint: {:?}: {what}", text.origin))
-            };
-            let stated = text.open().map_err(damaged)?;
-            if (stated.size, stated.root) != (size, root) {
-                let (stated, head) = (describe(stated.size, &stated.root), describe(size, &root));
-                return Err(damaged(format!(
-                    "it states {stated}, and the last head is {head}"
-                )));
-            }
         }
         Ok(Self {
             tree: Arc::clone(tree),
@@ -218,11 +200,44 @@ impl Head {
 }
 
 impl FinalCheckpoint {
-    /// Returns the texts of a frozen tree, which all state its last head.
-    pub(crate) fn texts<'a>(&'a self, tree: &'a Tree) -> Vec<HeadText<'a>> {
-        let mut texts = tree.texts(self.rekor_checkpoint.as_deref(), &self.checkpoint);
-        texts.extend(tree.texts(None, &self.freeze_note));
-        texts
+    /// Returns in which ways these are not the texts of a frozen tree with this last head. Only the
+    /// freeze note has an extension line, see [`Head::sign_freeze`].
+    pub(crate) fn faults(&self, tree: &Tree, size: TreeSize, root: Hash) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.rekor_checkpoint.is_some() != (tree.api.heads == HeadForm::RekorV1) {
+            let found = self.rekor_checkpoint.as_ref().map_or("no", |_| "a");
+            faults.push(format!(
+                "{found} checkpoint of Rekor v1 of a tree of the API {}",
+                tree.api
+            ));
+        }
+        let mut check = |what: &str, text: &HeadText<'_>, is_extended: bool| {
+            let fault = match text.open() {
+                Err(error) => format!("does not verify: {error}"),
+                Ok(stated) if (stated.size, stated.root) != (size, root) => {
+                    let stated = describe(stated.size, &stated.root);
+                    format!(
+                        "states {stated}, and the last head is {}",
+                        describe(size, &root)
+                    )
+                }
+                Ok(stated) if stated.extensions.is_empty() && is_extended => {
+                    "has no extension line".to_owned()
+                }
+                Ok(stated) if !stated.extensions.is_empty() && !is_extended => {
+                    "has an extension line".to_owned()
+                }
+                Ok(_) => return,
+            };
+            faults.push(format!("the {what} of {:?} {fault}", text.origin));
+        };
+        for text in tree.texts(self.rekor_checkpoint.as_deref(), &self.checkpoint) {
+            check("checkpoint", &text, false);
+        }
+        for text in tree.texts(None, &self.freeze_note) {
+            check("freeze note", &text, true);
+        }
+        faults
     }
 }
 
