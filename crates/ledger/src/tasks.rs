@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 pub enum Fatal {
     /// A log was rotated to a key that this server lacks; the text names the log and the key.
     LacksKey(String),
-    /// This task ended although it must not: it panicked, or returned too early. A bug.
-    TaskEnded(&'static str),
+    /// This task ended although it must not: it panicked, or returned too early. A bug. The text
+    /// names the log that the task works for, if there is one.
+    TaskEnded(String),
 }
 
 /// Starts tasks, and keeps the first reason why the server cannot go on.
@@ -30,21 +31,21 @@ impl Tasks {
     /// A task that is aborted, or dropped with the runtime, has not ended in this sense.
     pub(crate) fn spawn<T>(
         &self,
-        name: &'static str,
+        name: impl Into<String>,
         may_end: impl Fn() -> bool + Send + 'static,
         task: T,
     ) -> JoinHandle<()>
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        let tasks = self.clone();
+        let (name, tasks) = (name.into(), self.clone());
         tokio::spawn(async move {
             // After the panic only reads and the stop continue, and neither depends on the state
             // that it left half done.
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             if ended.is_err() || !may_end() {
                 tracing::error!(
-                    task = name,
+                    task = %name,
                     "a task ended abnormally; this server cannot go on"
                 );
                 tasks.fail(Fatal::TaskEnded(name));
@@ -93,19 +94,28 @@ mod tests {
     async fn a_task_that_panics_is_fatal_even_when_it_might_end() {
         let tasks = Tasks::default();
         tasks.spawn("the sequencer", || true, async { panic!("for this test") });
-        assert_eq!(tasks.wait_fatal().await, Fatal::TaskEnded("the sequencer"));
-        assert_eq!(tasks.fatal(), Some(Fatal::TaskEnded("the sequencer")));
+        assert_eq!(
+            tasks.wait_fatal().await,
+            Fatal::TaskEnded("the sequencer".into())
+        );
+        assert_eq!(
+            tasks.fatal(),
+            Some(Fatal::TaskEnded("the sequencer".into()))
+        );
     }
 
     #[tokio::test]
     async fn a_task_that_returns_too_early_is_fatal() {
         let tasks = Tasks::default();
         tasks.spawn("the follower", || false, async {});
-        assert_eq!(tasks.wait_fatal().await, Fatal::TaskEnded("the follower"));
+        assert_eq!(
+            tasks.wait_fatal().await,
+            Fatal::TaskEnded("the follower".into())
+        );
         tasks.fail(Fatal::LacksKey("later".into()));
         assert_eq!(
             tasks.fatal(),
-            Some(Fatal::TaskEnded("the follower")),
+            Some(Fatal::TaskEnded("the follower".into())),
             "the first reason counts"
         );
     }

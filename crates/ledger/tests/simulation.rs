@@ -406,7 +406,8 @@ fn a_sequencer_that_panicked_is_noticed_and_answers_every_caller() {
             assert!(matches!(answer, Err(AppendError::Stopping)), "{answer:?}");
         }
         let whole = &ledger.whole;
-        assert_eq!(whole.fatal().await, Fatal::TaskEnded("the sequencer"));
+        let ended = Fatal::TaskEnded("the sequencer of the v1 log".into());
+        assert_eq!(whole.fatal().await, ended);
         assert!(whole.ready().await.unwrap_err().contains("sequencer"));
         ledger.stop().await;
     });

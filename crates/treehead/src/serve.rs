@@ -182,9 +182,15 @@ mod tests {
     #[test]
     fn each_abnormal_end_has_its_exit_code() {
         let keys = Path::new("keys");
-        let ended = fatal_failure(keys, &Fatal::TaskEnded("the sequencer"));
+        let ended = fatal_failure(
+            keys,
+            &Fatal::TaskEnded("the sequencer of the v1 log".into()),
+        );
         assert_eq!(ended.exit_code(), ExitCode::from(10));
-        assert_eq!(ended.to_string(), "the sequencer ended abnormally");
+        assert_eq!(
+            ended.to_string(),
+            "the sequencer of the v1 log ended abnormally"
+        );
         assert_eq!(
             serve_failure(&ServeError::Ended("the listener of the API")).exit_code(),
             ExitCode::from(10)

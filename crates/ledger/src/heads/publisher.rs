@@ -85,7 +85,7 @@ impl Heads {
             move || is_at_once || stopping.is_cancelled() || heads.halted().is_some()
         };
         tasks.spawn(
-            "the publisher",
+            format!("the publisher of the {} log", self.tree.api),
             may_end,
             Arc::clone(self).run_publisher(stopping),
         )

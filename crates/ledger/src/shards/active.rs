@@ -32,7 +32,11 @@ impl Active {
             let stopping = stopping.clone();
             move || stopping.is_cancelled()
         };
-        let sequencer = tasks.spawn("the sequencer", may_end, sequencer.run());
+        let sequencer = tasks.spawn(
+            format!("the sequencer of the {} log", parts.api),
+            may_end,
+            sequencer.run(),
+        );
         let publishing = CancellationToken::new();
         let publisher = shard.heads.spawn_publisher(tasks, publishing.clone());
         let (sequencer, publisher) = (Mutex::new(Some(sequencer)), Mutex::new(Some(publisher)));

@@ -18,9 +18,6 @@ use crate::reading::entry::ReadError;
 use crate::store::{StoreError, TreeRow};
 use crate::tasks::Fatal;
 
-/// Name of the task of a frozen tree, which returns when the tree is finished.
-const FINISHING: &str = "the task that finishes a frozen tree";
-
 /// All shards of one log, and the parts to open another one.
 pub(crate) struct OpenLog {
     pub(crate) parts: LogParts,
@@ -184,7 +181,10 @@ impl OpenLog {
         };
         // It may return: it does once the log has moved on.
         self.parts.shared.tasks.spawn(
-            "the task that moves the log on to its next tree",
+            format!(
+                "the task that moves the {} log on to its next tree",
+                self.parts.api
+            ),
             || true,
             moves_on,
         );
@@ -208,7 +208,7 @@ impl OpenLog {
                 ))
                 .await;
         };
-        self.parts.shared.tasks.spawn(FINISHING, || true, finish);
+        self.spawn_finishing(finish);
     }
 
     /// Finishes a shard that was frozen when it was opened, behind everything else.
@@ -230,7 +230,15 @@ impl OpenLog {
                 .await;
             publishing.cancel();
         };
-        self.parts.shared.tasks.spawn(FINISHING, || true, finish);
+        self.spawn_finishing(finish);
+    }
+
+    fn spawn_finishing(&self, finish: impl Future<Output = ()> + Send + 'static) {
+        let name = format!(
+            "the task that finishes a frozen tree of the {} log",
+            self.parts.api
+        );
+        self.parts.shared.tasks.spawn(name, || true, finish);
     }
 
     /// Reads what other servers have published of frozen trees whose last heads are not published
