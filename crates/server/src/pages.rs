@@ -19,6 +19,10 @@ const SWAGGER: &str = include_str!("../pages/swagger.json");
 
 /// The log's address in the pages as they are stored.
 const ADDRESS: &str = "http://HOST";
+/// Marks a line of the home page about the v1 log. A ledger without that log does not show it.
+const OF_V1: &str = "class=\"v1\"";
+/// Marks a line about the v2 log.
+const OF_V2: &str = "class=\"v2\"";
 /// The program's version in the OpenAPI document as it is stored.
 const VERSION: &str = "\"VERSION\"";
 
@@ -37,7 +41,13 @@ pub(crate) fn swagger_of(version: &str) -> String {
 
 /// `/`, whatever the method.
 pub(crate) async fn home(State(app): State<Arc<App>>, head: Parts) -> Response {
-    page(HOME, &app, &head)
+    let mut text = HOME.to_owned();
+    for (mark, log) in [(OF_V1, app.v1()), (OF_V2, app.v2())] {
+        if log.is_err() {
+            text = without(&text, mark);
+        }
+    }
+    page(&text, &app, &head)
 }
 
 /// `/docs`.
@@ -53,6 +63,12 @@ pub(crate) async fn swagger(State(app): State<Arc<App>>) -> Response {
 /// `/ping`.
 pub(crate) async fn ping() -> Response {
     ([(CONTENT_TYPE, "text/plain")], ".").into_response()
+}
+
+/// Returns a text without the lines that hold `mark`.
+fn without(text: &str, mark: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines.filter(|line| !line.contains(mark)).collect()
 }
 
 /// Returns a page with command lines that run as written.

@@ -3,12 +3,33 @@
 use axum::body::Body;
 use http::{Method, Request};
 
-use crate::support::TestLog;
+use crate::support::{OF_BOTH, OF_V1, OF_V2, TestLog, open_log_for};
 
 const NO_CACHE: &str = "no-cache, no-store, no-transform, must-revalidate, private, max-age=0";
 const GET_ONLY: &str = "method {} is not allowed, but [GET] are";
 const POST_ONLY: &str = "method {} is not allowed, but [POST] are";
 const BOTH: &str = "method {} is not allowed, but [GET,POST] are";
+
+#[tokio::test]
+async fn the_home_page_links_only_to_what_the_ledger_has() {
+    for (logs, of_logs) in [
+        (OF_BOTH, &["/api/v1/log", "/checkpoint"][..]),
+        (OF_V1, &["/api/v1/log"]),
+        (OF_V2, &["/checkpoint"]),
+    ] {
+        let log = TestLog::of(open_log_for(logs).await);
+        let page = log.get("/").await.body;
+        let links = page.split("href=\"").skip(1);
+        let links: Vec<_> = links.filter_map(|rest| rest.split('"').next()).collect();
+        for link in of_logs.iter().chain(&["/docs", "/trust/checkpoint.vkey"]) {
+            assert!(links.contains(link), "{link}: {page}");
+        }
+        for link in links {
+            assert_eq!(log.get(link).await.status, 200, "{link}");
+        }
+        assert_eq!(page.contains("curl"), of_logs.contains(&"/api/v1/log"));
+    }
+}
 
 #[tokio::test]
 async fn routes_and_methods() {
