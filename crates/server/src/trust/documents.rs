@@ -257,8 +257,6 @@ fn signing_config(
     url: &PublicUrl,
     settings: &TrustSettings,
 ) -> SigningConfig {
-    // All trees of v1 are reached at one URL, so one service stands for them.
-    let of_v1 = services(v1, 1, |_| url.clone()).pop();
     let names_v2 = v1.is_empty() || settings.others.has_timestamp_authority();
     let v2 = if names_v2 { v2 } else { &[] };
     // Where the ledger has one host name, the log for v2 is read at the public URL. Another log
@@ -267,8 +265,12 @@ fn signing_config(
         true => url.clone(),
         false => url.with_host(&tree.origin),
     };
+    let begins = [v1.first(), v2.first()].into_iter().flatten();
+    let begin = begins.map(|first| first.begin()).min().unwrap_or_default();
+    // All trees of v1 are reached at one URL, so one service stands for them.
+    let of_v1 = services(v1, 1, begin, |_| url.clone()).pop();
     // v2 first: sigstore-js takes the first of services that are equally new.
-    let of_v2 = services(v2, 2, url_of_v2);
+    let of_v2 = services(v2, 2, begin, url_of_v2);
     let mut config = settings.others.signing_config.clone();
     SIGNING_CONFIG_TYPE.clone_into(&mut config.media_type);
     config.rekor_tlog_urls = of_v2.into_iter().chain(of_v1).collect();
@@ -279,19 +281,24 @@ fn signing_config(
 /// Returns a service for each tree of a log, oldest first.
 ///
 /// sigstore-js signs with the newest service that has not ended, whatever its version. So the
-/// service of the active tree carries the start of the log's first tree, and no rotation moves a
-/// client to another API. Those of frozen trees end when the tree was frozen; rekor-monitor reads
+/// service of the active tree of each log carries `begin`, the start of the ledger's first tree:
+/// no rotation, and no log that is added later, wins by its start and moves a client to another
+/// API. Those of frozen trees end when the tree was frozen; rekor-monitor reads
 /// them still, and takes the newest service for the active tree. So each begins a second before
 /// that of the next tree.
-fn services(trees: &[&Shard<'_>], version: u32, url: impl Fn(&Tree) -> PublicUrl) -> Vec<Service> {
-    let first_begin = trees.first().map_or(0, |first| first.begin());
+fn services(
+    trees: &[&Shard<'_>],
+    version: u32,
+    begin: i64,
+    url: impl Fn(&Tree) -> PublicUrl,
+) -> Vec<Service> {
     let mut services = Vec::with_capacity(trees.len());
     for (later_trees, shard) in (0..).zip(trees.iter().rev()) {
         services.push(Service {
             url: url(&shard.tree).to_string(),
             major_api_version: version,
             valid_for: Some(TimeRange {
-                start: Some(at(first_begin - later_trees)),
+                start: Some(at(begin - later_trees)),
                 end: shard.row.frozen_at.map(at),
             }),
             operator: shard.tree.name.clone(),

@@ -352,6 +352,20 @@ fn no_rotation_moves_a_client_to_another_api() {
 }
 
 #[test]
+fn a_log_that_is_added_wins_no_client_by_its_start() {
+    for [first, added] in [[&V1, &V2], [&V2, &V1]] {
+        let trees = [
+            tree(first, 0, TreeState::Active),
+            tree(added, 1, TreeState::Active),
+        ];
+        let services = services(&material(&trees, others()));
+        let versions: Vec<u64> = services.iter().map(|(_, version, _)| *version).collect();
+        assert_eq!(versions, [2, 1], "the first of equally new ones is taken");
+        assert_eq!(services[0].2, services[1].2);
+    }
+}
+
+#[test]
 fn what_others_run_is_kept_and_their_log_is_not_signed_with() {
     let material = material(&rotated(), others());
     let root = document(&material, Document::TrustedRoot);
