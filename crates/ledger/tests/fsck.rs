@@ -258,8 +258,9 @@ async fn a_tree_of_v2_has_no_signed_entry_timestamps() {
         log_key: key(&pkcs8).verifying_key().clone(),
         checkpoint_key: None,
     };
-    let created = create_logs(&store, DEFAULT_NAME, &[log], &SystemRandom::new());
-    assert!(created.await.unwrap());
+    let (logs, rng) = ([log], SystemRandom::new());
+    let created = create_logs(&store, DEFAULT_NAME, &logs, &rng).await;
+    assert!(created.unwrap());
     let ledger = Ledger::open(settings(store.clone(), &pkcs8)).await.unwrap();
     let entry = NewEntry {
         leaf_bytes: b"leaf 0".to_vec(),
