@@ -1,4 +1,4 @@
-//! What one submission costs before the ledger: JSON, signature, canonical leaf bytes, index keys.
+//! The cost of one submission before the ledger: JSON, signature, canonical leaf bytes, index keys.
 
 #![expect(
     clippy::expect_used,
@@ -20,7 +20,7 @@ use ring::digest::{SHA256, SHA384, digest};
 use serde_json::json;
 
 const ARTIFACT: &[u8] = b"artifact";
-/// What Fulcio puts into a certificate for a workflow.
+/// The statements that Fulcio puts into a certificate for a workflow.
 const SUBJECT: &str =
     "https://github.com/example/project/.github/workflows/release.yml@refs/heads/main";
 /// The PKCS#8 form of an Ed25519 key, before its 32 bytes (RFC 8410 section 7).

@@ -112,7 +112,7 @@ fn append(c: &mut Criterion) {
     group.finish();
 }
 
-/// What a round of one entry pays at the right edge, by how full the tile is; and what a cached
+/// The cost of a round of one entry at the right edge, by how full the tile is; and of a cached
 /// tile costs once.
 fn tiles(c: &mut Criterion) {
     let hashes: Vec<Hash> = (0..TILE_WIDTH as u64)

@@ -19,7 +19,7 @@ const SERIAL_BYTES: usize = 20;
 /// One signer's certificate, of which each entry has another edition.
 pub(crate) struct Certificate {
     der: Vec<u8>,
-    /// Where the serial number begins.
+    /// The place at which the serial number begins.
     serial_at: usize,
 }
 
@@ -89,8 +89,8 @@ fn params(project: u64, serial: &[u8]) -> Result<CertificateParams> {
     Ok(params)
 }
 
-/// What Fulcio says of a workflow (its oid-info.md): the first six as plain bytes, the others as
-/// UTF8String.
+/// The statements of Fulcio about a workflow (its oid-info.md): the first six as plain bytes, the
+/// others as UTF8String.
 fn claims(project: u64, repository: &str, workflow: &str) -> Vec<CustomExtension> {
     let name = format!("example/project-{project}");
     let plain = [

@@ -20,7 +20,7 @@ use crate::certificate::Certificate;
 const SIGNERS: u64 = 64;
 const KIND: &str = "hashedrekord:0.0.1";
 
-/// What entries name their signers by.
+/// The way in which entries name their signers.
 #[derive(Clone, Copy)]
 pub(crate) enum Verifiers {
     /// One public key a signer, as a build machine has it.

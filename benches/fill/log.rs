@@ -14,7 +14,7 @@ use ledger::{APIS, KeyRing, Ledger, Log, NewLog, Settings, SystemClock, V1, V2};
 use ring::rand::SystemRandom;
 use tlog::{KeyAlgorithm, SigningKey};
 
-/// Where the ledger is, in treehead's flags and environment.
+/// The place of the ledger, in treehead's flags and environment.
 #[derive(clap::Args)]
 pub(crate) struct Place {
     /// Folder for the SQLite database and the keys

@@ -164,7 +164,7 @@ impl Arguments {
         })
     }
 
-    /// What the figures depend on, for the record.
+    /// The conditions of the figures, for the record.
     pub(crate) fn settings(&self) -> serde_json::Value {
         serde_json::json!({
             "url": self.url.to_string(), "seconds": self.seconds, "entries": self.entries, "batch": self.batch,

@@ -23,7 +23,7 @@ pub(crate) enum Ask {
     Batch {
         /// The first of them.
         first: usize,
-        /// How many.
+        /// The number of them.
         count: usize,
     },
     /// The entry at this log index.
@@ -55,7 +55,7 @@ impl Ask {
         }
     }
 
-    /// What it counts for: entries for a batch, else one.
+    /// Returns the number that it counts for: the entries of a batch, else one.
     pub(crate) fn count(self) -> usize {
         if let Self::Batch { count, .. } = self {
             count
@@ -67,19 +67,19 @@ impl Ask {
 
 /// Makes the requests of a work.
 pub(crate) struct Source {
-    /// What to do.
+    /// The work.
     pub(crate) mix: Mix,
-    /// What of the log's content to ask for.
+    /// The part of the log's content to ask for.
     pub(crate) skew: Skew,
     /// Entries in a batch.
     pub(crate) batch: usize,
-    /// What stands before `/checkpoint` and `/tile/…`.
+    /// The path before `/checkpoint` and `/tile/…`.
     pub(crate) tiles_prefix: String,
-    /// Where to.
+    /// The log.
     pub(crate) target: Target,
     /// The log.
     pub(crate) known: Arc<Known>,
-    /// What to log.
+    /// The entries to log.
     pub(crate) proposals: Arc<Proposals>,
 }
 

@@ -21,12 +21,12 @@ use crate::report::{self, Row, Used};
 use crate::verify::Verifier;
 use crate::work::{Mix, Work};
 
-/// What all runs share.
+/// The parts that all runs share.
 pub(crate) struct Bench {
     arguments: Arguments,
     target: Target,
     known: Arc<Known>,
-    /// Those of the command line, and this one.
+    /// The processes of the command line, and this one.
     processes: Vec<Process>,
     machine: Value,
 }

@@ -15,11 +15,11 @@ const BUFFER: usize = 16 << 10;
 /// Header lines of an answer at most; Rekor sends a dozen.
 const MAX_HEADERS: usize = 48;
 
-/// Where to connect to.
+/// The address to connect to.
 #[derive(Clone)]
 pub(crate) struct Target {
     address: String,
-    /// What goes into `Host`.
+    /// The value of `Host`.
     pub(crate) host: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a run needs to know of the log, asked over HTTP before the clock starts.
+//! The facts about the log that a run needs, asked over HTTP before the clock starts.
 
 use std::collections::HashMap;
 use std::fs;
@@ -38,7 +38,7 @@ pub(crate) struct Known {
     pub(crate) entries: Vec<KnownEntry>,
 }
 
-/// What is known of an entry.
+/// The known facts about an entry.
 pub(crate) struct KnownEntry {
     /// In the whole log.
     pub(crate) log_index: u64,
@@ -55,16 +55,16 @@ impl KnownEntry {
     }
 }
 
-/// How to ask.
+/// The way to ask.
 pub(crate) struct Survey<'a> {
     /// The log.
     pub(crate) target: &'a Target,
     /// PEM file of the public key of both logs; without it the log is asked, which is good enough
     /// for the time of a measurement.
     pub(crate) key_file: Option<&'a Path>,
-    /// What stands before `/checkpoint` and `/tile/…`.
+    /// The path before `/checkpoint` and `/tile/…`.
     pub(crate) tiles_prefix: &'a str,
-    /// How many entries to sample.
+    /// The number of entries to sample.
     pub(crate) entries: usize,
     /// Decides which.
     pub(crate) seed: u64,

@@ -38,7 +38,7 @@ pub(crate) struct Load {
     pub(crate) seed: u64,
 }
 
-/// What a work showed.
+/// The result of a work.
 pub(crate) struct Run {
     /// From the first request to the last answer.
     pub(crate) elapsed: Duration,
@@ -46,7 +46,7 @@ pub(crate) struct Run {
     pub(crate) parts: Vec<Tally>,
 }
 
-/// What some connections saw of some requests.
+/// The result of some requests on some connections.
 #[derive(Default)]
 pub(crate) struct Tally {
     /// Good answers; entries for a batch.
@@ -60,7 +60,7 @@ pub(crate) struct Tally {
     pub(crate) unsent: usize,
     /// Good answers kept, with what was asked.
     pub(crate) kept: Vec<(Ask, Vec<u8>)>,
-    /// What went wrong, and how often.
+    /// Each failure, and how often it happened.
     pub(crate) errors: BTreeMap<String, usize>,
     last: Option<Instant>,
 }
@@ -221,7 +221,7 @@ impl Tally {
             .map(|micros| Duration::from_micros(u64::from(*micros)))
     }
 
-    /// How often anything went wrong.
+    /// Returns the number of failures.
     pub(crate) fn failures(&self) -> usize {
         self.errors.values().sum()
     }
@@ -257,7 +257,7 @@ impl Run {
             .max()
             .unwrap_or(start);
         if let Some(first) = parts.first_mut() {
-            // Which part of a mix they would have been was not chosen yet.
+            // Their part of a mix was not chosen yet.
             let unsent = schedule.unsent(last);
             first.unsent = unsent.len();
             first.latencies.extend(unsent.into_iter().map(micros));

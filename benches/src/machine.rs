@@ -1,4 +1,4 @@
-//! What the figures depend on beside the server.
+//! The conditions of the figures beside the server.
 
 use std::{fs, thread};
 

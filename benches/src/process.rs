@@ -1,4 +1,4 @@
-//! What processes have used, from `/proc` (Linux).
+//! The use of processor and memory by processes, from `/proc` (Linux).
 //!
 //! A process stands for itself and all its descendants: Postgres is its postmaster and the backends
 //! below it.

@@ -1,6 +1,6 @@
 //! Entries to post: `hashedrekord` 0.0.1 or 0.0.2 with ECDSA P-256, signed before the clock starts.
 //!
-//! What is kept of each is its digest and its signature, some 110 bytes: a run of minutes has
+//! Only its digest and its signature are kept of each, some 110 bytes: a run of minutes has
 //! millions. The JSON around them is put together when it is sent, which costs 0.2 µs.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

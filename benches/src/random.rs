@@ -30,7 +30,7 @@ impl Random {
     }
 }
 
-/// Which of the things that a log holds, in their order, are read how often.
+/// How often each thing that a log holds, in their order, is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Skew {
     /// All equally often.

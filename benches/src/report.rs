@@ -10,7 +10,7 @@ use crate::load::Tally;
 pub(crate) struct Row<'a> {
     /// Of all rows of this invocation.
     pub(crate) label: &'a str,
-    /// What was done.
+    /// The work.
     pub(crate) work: String,
     /// Connections.
     pub(crate) connections: usize,
@@ -18,7 +18,7 @@ pub(crate) struct Row<'a> {
     pub(crate) rate: Option<u32>,
     /// From first request to last answer.
     pub(crate) elapsed: Duration,
-    /// What came back.
+    /// The answers.
     pub(crate) tally: &'a Tally,
     /// Answers of it that were verified.
     pub(crate) verified: usize,
@@ -26,7 +26,7 @@ pub(crate) struct Row<'a> {
     pub(crate) used: Option<&'a [Used]>,
 }
 
-/// What a process used in one run.
+/// The processor time and memory that a process used in one run.
 pub(crate) struct Used {
     /// The process.
     pub(crate) name: String,

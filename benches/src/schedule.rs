@@ -1,4 +1,4 @@
-//! When requests start.
+//! The times at which requests start.
 //!
 //! Closed loop: whenever a connection is free. Fixed rate: request i is due at i/rate, whether or
 //! not the ones before it were answered; a free connection takes the next one that is due, and its
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) const LATE: Duration = Duration::from_millis(1);
 /// Shortest pause of the thread that releases what is due: it costs some 10 µs of CPU each time.
 const TICK: Duration = Duration::from_micros(100);
-/// What was due within the run may still be sent this long after its end, and then no more.
+/// A request that was due within the run may still be sent this long after its end.
 const GRACE: Duration = Duration::from_millis(100);
 
 /// The start times of one run.
@@ -77,7 +77,7 @@ impl Schedule {
         Some(self.start + fixed.due_at(fixed.taken.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Whether requests have due times.
+    /// Returns whether requests have due times.
     pub(crate) fn is_fixed_rate(&self) -> bool {
         self.fixed.is_some()
     }
@@ -90,7 +90,7 @@ impl Schedule {
         }
     }
 
-    /// How long each request that was due and never sent has been due at `end`.
+    /// Returns for how long each request that was due and never sent has been due at `end`.
     pub(crate) fn unsent(&self, end: Instant) -> Vec<Duration> {
         let Some(fixed) = &self.fixed else {
             return Vec::new();
@@ -128,12 +128,12 @@ impl Schedule {
 }
 
 impl Fixed {
-    /// When request `number` is due, after the start.
+    /// Returns when request `number` is due, after the start.
     fn due_at(&self, number: u64) -> Duration {
         Duration::from_nanos((u128::from(number) * 1_000_000_000 / u128::from(self.rate)) as u64)
     }
 
-    /// How many are due before `elapsed` has passed: those with a due time below it.
+    /// Returns how many requests have a due time below `elapsed`.
     fn due_by(&self, elapsed: Duration) -> u64 {
         (elapsed.as_nanos() * u128::from(self.rate)).div_ceil(1_000_000_000) as u64
     }

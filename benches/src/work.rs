@@ -1,4 +1,4 @@
-//! What a run does: one kind of request, or several at random by weight.
+//! The work of a run: one kind of request, or several at random by weight.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,12 +48,12 @@ impl Work {
             .unwrap_or_default()
     }
 
-    /// Whether it uses up signed entries.
+    /// Returns whether it uses up signed entries.
     pub(crate) fn writes(self) -> bool {
         matches!(self, Self::WriteV1 | Self::WriteV2 | Self::Batch)
     }
 
-    /// Whether it reads what v1 says of the head.
+    /// Returns whether it reads the head by v1.
     pub(crate) fn reads_v1(self) -> bool {
         matches!(
             self,
@@ -61,12 +61,12 @@ impl Work {
         ) || self.reads_known()
     }
 
-    /// Whether it asks for entries by what is known of them.
+    /// Returns whether it asks for entries that are known.
     pub(crate) fn reads_known(self) -> bool {
         matches!(self, Self::EntryByUuid | Self::EntryByHash | Self::Search)
     }
 
-    /// Whether it reads tlog-tiles.
+    /// Returns whether it reads tlog-tiles.
     pub(crate) fn reads_tiles(self) -> bool {
         matches!(self, Self::Checkpoint | Self::Tile | Self::EntriesBundle)
     }
@@ -151,7 +151,7 @@ impl fmt::Display for Mix {
 /// `mix@rate`: a second work in the same run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Beside {
-    /// What it does.
+    /// The work.
     pub(crate) mix: Mix,
     /// Requests a second.
     pub(crate) rate: u32,

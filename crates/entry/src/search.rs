@@ -20,7 +20,7 @@ const MAX_VALUE_BYTES: usize = 2 * 1024;
 /// An attribute by which entries are found, beyond Rekor's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attribute {
-    /// Who issued the token behind a Fulcio certificate: `https://accounts.google.com`.
+    /// The issuer of the token behind a Fulcio certificate: `https://accounts.google.com`.
     Issuer,
     /// The source repository of a Fulcio certificate: `github.com/org/repo`.
     Repository,

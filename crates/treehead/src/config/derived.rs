@@ -12,7 +12,7 @@ use super::layers::read_small;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
 
-/// What a new ledger is made from, beside its keys.
+/// The facts from which a new ledger is made, beside its keys.
 pub(crate) struct NewLedger<'a> {
     pub name: &'a str,
     /// The API of each log.
