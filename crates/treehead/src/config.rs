@@ -17,7 +17,7 @@ mod tables;
 mod values;
 
 pub(crate) use check::check_file;
-pub(crate) use derived::NewLedger;
+pub(crate) use derived::NewLogs;
 pub(crate) use fields::Config;
 pub(crate) use layers::{Given, read_small};
 pub(crate) use replaced::refused_setting;

@@ -8,7 +8,7 @@ use ring::rand::SystemRandom;
 use tokio::time::sleep;
 
 use crate::banner::History;
-use crate::config::NewLedger;
+use crate::config::NewLogs;
 use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
 use crate::key_files::{KeyFiles, Keys};
@@ -39,14 +39,14 @@ pub(crate) fn check_unnamed_keys(
     ))
 }
 
-/// Creates keys and trees in a database without ledger. Returns [`History::Known`] if another
-/// process created the ledger at the same moment.
+/// Creates the keys and the first trees of logs that the database does not hold. Returns
+/// [`History::Known`] if another process created one of them at the same moment.
 ///
 /// If we die between the two, the keys exist and have signed nothing; the next start asks for them
 /// to be named.
 pub(crate) async fn create(
     store: &dyn Store,
-    new: &NewLedger<'_>,
+    new: &NewLogs<'_>,
     database: &Database,
     key_files: &KeyFiles,
 ) -> Outcome<(Keys, History)> {

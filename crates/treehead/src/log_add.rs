@@ -2,10 +2,9 @@
 
 use ledger::Api;
 use ledger::store::TreeRow;
-use ring::rand::SystemRandom;
 
-use crate::banner;
-use crate::config::Config;
+use crate::banner::{self, History};
+use crate::config::{Config, NewLogs};
 use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
 use crate::key_files::KeyFiles;
@@ -13,8 +12,7 @@ use crate::{create_ledger, logging, open_ledger, runtime};
 
 /// Creates the log of this API. Servers may run: they serve the log once they are started again.
 ///
-/// Keys first, as for a new ledger. If we die between the two, the keys have signed nothing; the
-/// next run asks for them to be named.
+/// Keys first, as for a new ledger; see [`create_ledger::create`].
 pub(crate) fn run(config: &Config, api: &'static Api) -> Outcome<()> {
     logging::start(config)?;
     config.new_v2_name()?;
@@ -45,9 +43,11 @@ async fn add(
         return Err(exists());
     }
     create_ledger::check_unnamed_keys(database, key_files, &[api])?;
-    let (keys, new_logs) = key_files.create(&[api])?;
-    let created = ledger::create_logs(store.as_ref(), name, &new_logs, &SystemRandom::new()).await;
-    if !created.map_err(failed)? {
+    let apis = vec![api];
+    let new = NewLogs { name, apis };
+    let created = create_ledger::create(store.as_ref(), &new, database, key_files).await;
+    let (keys, history) = created?;
+    if history == History::Known {
         return Err(exists());
     }
     let found = ledger::find_ledger(store.as_ref(), Some(name)).await;

@@ -12,8 +12,9 @@ use super::layers::read_small;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
 
-/// The facts from which a new ledger is made, beside its keys.
-pub(crate) struct NewLedger<'a> {
+/// The facts from which new logs of a ledger are made, beside their keys.
+pub(crate) struct NewLogs<'a> {
+    /// The name of the ledger.
     pub name: &'a str,
     /// The API of each log.
     pub apis: Vec<&'static Api>,
@@ -36,13 +37,13 @@ impl Config {
 
     /// Returns what a new ledger is made from. Its names never change, so more of them are refused
     /// here than for a ledger that exists.
-    pub(crate) fn new_ledger(&self) -> Outcome<NewLedger<'_>> {
+    pub(crate) fn new_ledger(&self) -> Outcome<NewLogs<'_>> {
         let name = self.name.as_deref().unwrap_or(ledger::DEFAULT_NAME);
         ledger::check_new_name(name).map_err(|error| self.wrong("name", error))?;
         self.new_v2_name()?;
         let given = self.given_logs()?;
         let apis = given.unwrap_or_else(|| ledger::APIS.to_vec());
-        Ok(NewLedger { name, apis })
+        Ok(NewLogs { name, apis })
     }
 
     /// Returns the host name of a new log for v2, if it has one of its own.
