@@ -198,6 +198,15 @@ impl AuditRecord {
     }
 }
 
+/// Returns leaf indexes with the bytes of their entries.
+pub(crate) fn into_sizes(rows: Vec<(i64, i64)>) -> StoreResult<Vec<(u64, u64)>> {
+    let size = |(index, bytes)| {
+        let index = from_sql(index, "entry.leaf_index")?;
+        Ok((index, from_sql(bytes, "a length")?))
+    };
+    rows.into_iter().map(size).collect()
+}
+
 /// A row of `server`.
 #[derive(FromRow)]
 pub(crate) struct ServerRecord {

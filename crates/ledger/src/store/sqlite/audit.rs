@@ -10,8 +10,8 @@ use super::reads::{json_hex, json_list};
 use crate::TreeId;
 use crate::store::audit::{assign_found, counts_of, expected_rows};
 use crate::store::hash_rows::{HashRows, PREFIX_BYTES};
-use crate::store::numbers::{from_sql, to_sql};
-use crate::store::records::{AuditRecord, TileRecord};
+use crate::store::numbers::to_sql;
+use crate::store::records::{AuditRecord, TileRecord, into_sizes};
 use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
 
 const SIZES: &str =
@@ -30,15 +30,8 @@ pub(super) async fn sizes(
         .bind(tree.0)
         .bind(to_sql(range.start)?)
         .bind(to_sql(range.end)?);
-    let rows: Vec<(i64, i64)> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    rows.into_iter()
-        .map(|(index, bytes)| {
-            Ok((
-                from_sql(index, "entry.leaf_index")?,
-                from_sql(bytes, "a length")?,
-            ))
-        })
-        .collect()
+    let rows = query.fetch_all(connection).await.map_err(error::of_read)?;
+    into_sizes(rows)
 }
 
 const ENTRIES: &str =
