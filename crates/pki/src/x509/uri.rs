@@ -31,7 +31,7 @@ pub(super) fn host(uri: &str) -> Option<&str> {
 struct Parts<'u> {
     scheme: Option<&'u str>,
     authority: Option<&'u str>,
-    /// What follows; or all, where it does not begin with a slash after a scheme.
+    /// The rest; or all, where it does not begin with a slash after a scheme.
     path: &'u str,
 }
 

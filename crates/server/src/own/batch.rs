@@ -6,8 +6,8 @@
 //! cores. Checked entries go into the queues of their logs in the order of the request, some at a
 //! time. When the last one is in its log, all entries of one tree are proved in one head. All
 //! batches together have as many checks as one batch alone, and few places in the queue of each
-//! log, so a writer of single entries does not wait behind thousands. If the client leaves, the work ends; entries that
-//! are in a queue by then go into its log.
+//! log, so a writer of single entries does not wait behind thousands. If the client leaves, the work
+//! ends; entries that are in a queue by then go into its log.
 
 mod form;
 mod items;

@@ -283,9 +283,9 @@ fn signing_config(
 /// sigstore-js signs with the newest service that has not ended, whatever its version. So the
 /// service of the active tree of each log carries `begin`, the start of the ledger's first tree:
 /// no rotation, and no log that is added later, wins by its start and moves a client to another
-/// API. Those of frozen trees end when the tree was frozen; rekor-monitor reads
-/// them still, and takes the newest service for the active tree. So each begins a second before
-/// that of the next tree.
+/// API. Services of frozen trees end when the tree was frozen; rekor-monitor reads them still, and
+/// takes the newest service for the active tree. So each begins a second before that of the next
+/// tree.
 fn services(
     trees: &[&Shard<'_>],
     version: u32,
