@@ -6,6 +6,7 @@
 mod api;
 mod clock;
 pub mod fsck;
+pub mod guard;
 mod heads;
 mod ids;
 mod keys;

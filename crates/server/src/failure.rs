@@ -43,6 +43,11 @@ pub(crate) fn read_failure(error: &ReadError) -> Refusal {
             StatusCode::NOT_FOUND,
             format!("{error}; it is at /trees/{tree}/entries/{leaf_index}"),
         ),
+        ReadError::WentBack(_) => Refusal::unavailable(
+            metrics::READ_ONLY,
+            error.to_string(),
+            OPERATOR_RETRY_SECONDS,
+        ),
         ReadError::Busy => Refusal::unavailable(
             metrics::SEARCHES,
             "too many searches at once",

@@ -119,6 +119,16 @@ impl Edge {
         full
     }
 
+    /// Returns the hashes of the partial tiles, level 0 first, in the shape that [`Edge::shape`]
+    /// returns: [`Edge::new`] makes the same edge of them.
+    pub fn levels(&self) -> Vec<Vec<Hash>> {
+        let hashes = |tile: &Arc<TileTree>| tile.hashes().collect();
+        let levels = self.levels.iter();
+        levels
+            .map(|tile| tile.as_ref().map_or_else(Vec::new, hashes))
+            .collect()
+    }
+
     /// Returns the partial tiles with their trees, one for each level that has any hash.
     pub fn tiles(&self) -> Vec<(TileId, Arc<TileTree>)> {
         let ids = Self::shape(self.size).into_iter().map(|(id, _)| id);

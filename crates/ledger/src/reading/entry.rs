@@ -64,6 +64,10 @@ pub enum ReadError {
         /// Its leaf index.
         leaf_index: u64,
     },
+    /// The log is read-only, because its database went back; the text names both heads. Entries
+    /// that were acknowledged may be missing, so the log does not answer that anything is absent.
+    #[error("the log is read-only: {0}")]
+    WentBack(String),
     /// Too many searches wait already.
     #[error("too many searches at once")]
     Busy,
