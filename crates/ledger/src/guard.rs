@@ -17,6 +17,8 @@ pub struct GuardedHead {
     pub api: String,
     /// Its active tree.
     pub tree: TreeId,
+    /// Log index of the first entry of that tree.
+    pub first_log_index: u64,
     /// Integrated time of the round of the head, Unix seconds; 0 for an empty tree.
     pub time: i64,
     /// The signed texts of the head. `None` for an empty tree of which nothing was let out.
@@ -49,6 +51,38 @@ pub struct GuardedHeads {
 #[error("{0}")]
 pub struct PlaceError(pub String);
 
+/// Why a head is at no place.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("no guard can be written: {0}")]
+pub struct GuardError(pub String);
+
+/// The answer of one place or source.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The place or source.
+    pub label: String,
+    /// Its heads; `None` if it never had any.
+    pub found: Result<Option<GuardedHeads>, PlaceError>,
+}
+
+/// Keeps heads outside the database, at one place or several.
+#[async_trait]
+pub trait Guard: Send + Sync + 'static {
+    /// Reads all places and sources, each for a bounded time.
+    async fn read(&self) -> Vec<Reading>;
+    /// Keeps the head of a log, unless a newer one of that log is kept. On return it is durable at
+    /// each place that works.
+    ///
+    /// # Errors
+    ///
+    /// No place has it.
+    async fn keep(&self, head: GuardedHead) -> Result<(), GuardError>;
+    /// Returns the newest heads that were kept.
+    fn heads(&self) -> GuardedHeads;
+    /// Returns why the newest heads are at no place, if that is so.
+    fn fault(&self) -> Option<String>;
+}
+
 /// A place outside the database where heads are kept. It blocks, so each works on a thread of its
 /// own.
 pub trait Place: Send + 'static {
@@ -79,6 +113,13 @@ impl GuardedHead {
     /// Returns the root hash.
     pub fn root(&self) -> Hash {
         self.edge.root()
+    }
+
+    /// Returns whether this is a later head of the log than the other one. A tree begins at the log
+    /// index at which the one before it ended, or later if entries were lost.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        let place = |head: &Self| (head.first_log_index, head.size());
+        place(self) > place(other)
     }
 }
 
