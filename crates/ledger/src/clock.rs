@@ -1,12 +1,17 @@
-//! The clock, which is a parameter.
+//! The clocks, which are a parameter.
 
-/// The wall clock.
+use std::time::Duration;
+
+/// The clocks of a machine.
 pub trait Clock: Send + Sync + 'static {
-    /// Unix time in milliseconds.
+    /// Returns the wall clock: Unix time in milliseconds. It may be set, so it may leap.
     fn unix_millis(&self) -> i64;
+    /// Returns the boot clock: the time since the machine started, suspends included. It never
+    /// leaps.
+    fn since_boot(&self) -> Duration;
 }
 
-/// The machine's clock.
+/// The machine's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -20,5 +25,15 @@ impl Clock for SystemClock {
             Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
             Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
         }
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the boot clock is read"
+    )]
+    fn since_boot(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // The boot clock is never negative.
+        Duration::try_from(time).unwrap_or_default()
     }
 }

@@ -38,10 +38,12 @@ struct SimClock(SimStore);
 
 impl Clock for SimClock {
     fn unix_millis(&self) -> i64 {
-        self.0.with(|state| {
-            state.millis += 1;
-            state.millis
-        })
+        self.0.with(|state| state.pass(1))
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.0
+            .with(|state| Duration::from_millis(state.boot_millis))
     }
 }
 

@@ -20,6 +20,7 @@ mod two_logs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use ledger::fsck::fsck;
 use ledger::store::{Store, TreeRow};
@@ -36,10 +37,12 @@ struct SimClock(SimStore);
 
 impl Clock for SimClock {
     fn unix_millis(&self) -> i64 {
-        self.0.with(|state| {
-            state.millis += 1;
-            state.millis
-        })
+        self.0.with(|state| state.pass(1))
+    }
+
+    fn since_boot(&self) -> Duration {
+        self.0
+            .with(|state| Duration::from_millis(state.boot_millis))
     }
 }
 
@@ -364,7 +367,7 @@ fn a_server_asks_for_newer_heads_only_in_company() {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let asked = || store.with(|state| state.asked);
         let one = open(&store, &pkcs8).await;
-        tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+        tokio::time::sleep(Duration::from_millis(120)).await;
         let before = asked();
         for _ in 0..100 {
             one.newest_head().await.unwrap();
@@ -493,7 +496,7 @@ fn timestamps_are_stored_once_the_log_is_idle_and_stay() {
             panic!()
         };
         let first = ledger.signed_entry_timestamp(&first).unwrap();
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(store.with(|state| state.tables.timestamps.len()), 1);
         let again = open(&store, &pkcs8).await;
         let read = again.entries(&again.head(), &[LeafIndex(0)]).await.unwrap();

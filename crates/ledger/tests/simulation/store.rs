@@ -141,7 +141,10 @@ pub(crate) struct State {
     /// The fault of the next commit, whatever the seed says.
     pub(crate) next_fault: Option<Fault>,
     pub(crate) poison: Option<Hash>,
+    /// The wall clock of all servers.
     pub(crate) millis: i64,
+    /// Their boot clock.
+    pub(crate) boot_millis: u64,
     /// Asking for a writer panics.
     pub(crate) bug: bool,
     /// Asking for a writer waits for ever.
@@ -153,6 +156,15 @@ pub(crate) struct State {
     /// The holder of the right to publish each tree.
     pub(crate) publishers: BTreeMap<i64, u64>,
     writers: u64,
+}
+
+impl State {
+    /// Lets time pass on both clocks. Returns the wall clock.
+    pub(crate) fn pass(&mut self, millis: u32) -> i64 {
+        self.millis += i64::from(millis);
+        self.boot_millis += u64::from(millis);
+        self.millis
+    }
 }
 
 #[derive(Clone)]
@@ -169,6 +181,7 @@ impl SimStore {
             next_fault: None,
             poison: None,
             millis: 1_800_000_000_000,
+            boot_millis: 0,
             bug: false,
             hangs: false,
             asked: 0,

@@ -37,6 +37,7 @@ mod sharding;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use case::{Case, Expected, Peer, Recordings};
 use compare::{Aspect, mismatches};
@@ -68,6 +69,10 @@ struct RecordedTime;
 impl Clock for RecordedTime {
     fn unix_millis(&self) -> i64 {
         1_795_385_760_000
+    }
+
+    fn since_boot(&self) -> Duration {
+        Duration::ZERO
     }
 }
 

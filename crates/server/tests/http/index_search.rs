@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -155,6 +156,10 @@ struct SetClock(Arc<AtomicI64>);
 impl Clock for SetClock {
     fn unix_millis(&self) -> i64 {
         self.0.load(Ordering::Relaxed) * 1_000
+    }
+
+    fn since_boot(&self) -> Duration {
+        Duration::from_millis(self.unix_millis().unsigned_abs())
     }
 }
 
