@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use tlog::{LeafIndex, TreeSize};
+use tlog::{Hash, LeafIndex, TreeSize};
 
 use crate::TreeId;
 
@@ -73,6 +73,35 @@ pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
     /// Opens a connection for a publisher, outside the pool if other processes may publish. MUST
     /// fail on a standby.
     async fn publisher(&self) -> StoreResult<Box<dyn Publisher>>;
+
+    /// Makes sure that a head which was read back stays in the database. MUST be called before
+    /// anything that states such a head leaves. A head that this process committed itself, with an
+    /// answer that said so, needs no call.
+    ///
+    /// A head can be read before it is where it has to be: on a primary that was restarted while a
+    /// commit waited for a synchronous standby, or whose waiting session was ended. So one small
+    /// commit of our own, which lies behind everything that was read, comes first, and it sees
+    /// whether the head is there. That is done where synchronous standbys are named, and after any
+    /// connection was made. Otherwise, and on SQLite, there is nothing to do.
+    ///
+    /// Fails with [`StoreError::Unavailable`] if the database cannot promise that now, or if it
+    /// does not have the head any more. Then nothing of the head may leave, and the newest head is
+    /// to be read again.
+    async fn confirm(&self, _tree: TreeId, _size: TreeSize, _root: &Hash) -> StoreResult<()> {
+        Ok(())
+    }
+    /// Fails with [`StoreError::Unusable`], in one clear line, if the database would not keep what
+    /// it acknowledges, and with [`StoreError::Unavailable`] if it is a standby. A writer and a
+    /// publisher look by themselves: when they are made, and once a minute while they are used.
+    async fn check(&self) -> StoreResult<()> {
+        Ok(())
+    }
+    /// Writes something small that is no part of a log, as durably as a round. So it fails where a
+    /// round would: on a full disk, without a standby that commits wait for, and as
+    /// [`Store::check`] does.
+    async fn probe(&self) -> StoreResult<()> {
+        Ok(())
+    }
 
     /// Returns all trees, oldest first.
     async fn trees(&self) -> StoreResult<Vec<TreeRow>>;
