@@ -145,5 +145,6 @@ CREATE TABLE server (
     name      text   NOT NULL,                             -- of the ledger
     place     text   NOT NULL,                             -- for people: host and process
     keys      bytea  NOT NULL,                             -- SHA-256 of the SPKI of each, 32 bytes each
+    vouches   boolean NOT NULL,                            -- it serves, and no log of it is read-only
     seen      bigint NOT NULL                              -- Unix milliseconds, of the database's clock
 );

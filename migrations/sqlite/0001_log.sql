@@ -143,5 +143,6 @@ CREATE TABLE server (
     name      TEXT    NOT NULL,                             -- of the ledger
     place     TEXT    NOT NULL,                             -- for people: host and process
     keys      BLOB    NOT NULL,                             -- SHA-256 of the SPKI of each, 32 bytes each
+    vouches   INTEGER NOT NULL,                             -- 1: it serves, and no log of it is read-only
     seen      INTEGER NOT NULL                              -- Unix milliseconds
 ) STRICT;

@@ -13,7 +13,7 @@ use crate::reading::search::{Hits, Search};
 use crate::shards::Shards;
 use crate::shards::open_log::OpenLog;
 use crate::shards::shard::Shard;
-use crate::store::EntryRef;
+use crate::store::{EntryRef, StoreError};
 use crate::tree::Tree;
 
 mod append;
@@ -52,18 +52,31 @@ impl Log {
         self.open.shards()
     }
 
-    /// Returns the newest head of the active tree, with one read of the database that all waiting
-    /// requests share where other servers write to it. A log that is read-only because its database
-    /// went back returns the head that it knows, without a read. Call it before any answer that
-    /// says "absent" or "too large", and for tree heads and checkpoints.
-    pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
-        self.open.newest_head().await
+    /// Returns the newest heads of all shards, to be shown as tree heads and checkpoints. Where other
+    /// servers write to the database it is asked, with one read that all waiting requests share. A
+    /// log that is read-only because its database went back returns the heads that it knows.
+    ///
+    /// An answer that says "absent" or "too large" needs [`Log::newest_shards`].
+    pub async fn newest_heads(&self) -> Result<Shards, ReadError> {
+        self.open.newest_heads().await
     }
 
-    /// Returns all shards, with the newest head of the active one; see [`Log::newest_head`].
+    /// Returns the newest head of the active tree; see [`Log::newest_heads`].
+    pub async fn newest_head(&self) -> Result<Arc<Head>, ReadError> {
+        let shards = self.newest_heads().await?;
+        Ok(Arc::clone(shards.active()))
+    }
+
+    /// Returns all shards with the newest heads that the database had at some moment after this call
+    /// began. It is asked each time, with one read that all waiting requests share. Call it before
+    /// any answer that says "absent" or "too large", that is empty, or that may lack a part.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::WentBack`] if the log is read-only because its database went back: an entry that
+    /// is not found may have been acknowledged.
     pub async fn newest_shards(&self) -> Result<Shards, ReadError> {
-        self.open.newest_head().await?;
-        Ok(self.shards())
+        self.open.newest_shards().await
     }
 
     fn active(&self) -> Arc<Shard> {
@@ -111,7 +124,8 @@ impl Log {
         head: &Head,
         indexes: &[LeafIndex],
     ) -> Result<Vec<LoggedEntry>, ReadError> {
-        self.shard_of(head)?.reader.entries.get(head, indexes).await
+        let reader = &self.shard_of(head)?.reader;
+        self.judged(reader.entries.get(head, indexes).await).await
     }
 
     /// Returns the signed entry timestamp of an entry. The first one that was made stays. It is
@@ -127,7 +141,13 @@ impl Log {
         head: &Head,
         path: TilePath,
     ) -> Result<Option<Bytes>, ReadError> {
-        self.shard_of(head)?.reader.tile_resource(head, path).await
+        let reader = &self.shard_of(head)?.reader;
+        let bytes = self.judged(reader.tile_resource(head, path).await).await?;
+        if bytes.is_some() && self.open.halted().is_some() {
+            // The database may have another history by now, with other tiles at these places.
+            self.judged(reader.check_tile(head, path).await).await?;
+        }
+        Ok(bytes)
     }
 
     /// Returns the places of leaf hashes below `head`. Absent ones are left out.
@@ -136,11 +156,9 @@ impl Log {
         head: &Head,
         leaf_hashes: &[Hash],
     ) -> Result<Vec<EntryRef>, ReadError> {
-        self.shard_of(head)?
-            .reader
-            .entries
-            .find_leaves(head, leaf_hashes)
-            .await
+        let entries = &self.shard_of(head)?.reader.entries;
+        let found = entries.find_leaves(head, leaf_hashes).await;
+        self.judged(found).await
     }
 
     /// Returns the newest entries of `shards` that `search` looks for, below the log index `below`
@@ -162,12 +180,9 @@ impl Log {
         let Some(head) = heads.next() else {
             return Ok(Hits::default());
         };
-        let mut hits = self
-            .shard_of(head)?
-            .reader
-            .searcher
-            .search(head, search, below, limit)
-            .await?;
+        let searcher = &self.shard_of(head)?.reader.searcher;
+        let found = searcher.search(head, search, below, limit).await;
+        let mut hits = self.judged(found).await?;
         if hits.rest.is_none() && heads.next().is_some() {
             hits.rest = Some(head.tree.first_log_index);
         }
@@ -181,10 +196,9 @@ impl Log {
         index: LeafIndex,
         leaf_hash: &Hash,
     ) -> Result<InclusionProof, ReadError> {
-        self.shard_of(head)?
-            .reader
-            .inclusion_proof(head, index, leaf_hash)
-            .await
+        let reader = &self.shard_of(head)?.reader;
+        let proof = reader.inclusion_proof(head, index, leaf_hash).await;
+        self.judged(proof).await
     }
 
     /// Returns the consistency proof between two sizes up to `head`. It was verified if `second` is
@@ -195,9 +209,21 @@ impl Log {
         first: TreeSize,
         second: TreeSize,
     ) -> Result<Vec<Hash>, ReadError> {
-        self.shard_of(head)?
-            .reader
-            .consistency_proof(head, first, second)
-            .await
+        let reader = &self.shard_of(head)?.reader;
+        let proof = reader.consistency_proof(head, first, second).await;
+        self.judged(proof).await
+    }
+
+    /// Returns the outcome of a read of stored data. Rows that are missing or do not fit are damage,
+    /// unless the database went back: it may have done so a moment ago, so it is asked.
+    async fn judged<T>(&self, outcome: Result<T, ReadError>) -> Result<T, ReadError> {
+        let is_damage = matches!(
+            outcome,
+            Err(ReadError::Damaged(_) | ReadError::Store(StoreError::Damaged(_)))
+        );
+        if is_damage && let Err(went_back @ ReadError::WentBack(_)) = self.newest_shards().await {
+            return Err(went_back);
+        }
+        outcome
     }
 }

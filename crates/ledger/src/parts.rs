@@ -64,6 +64,8 @@ impl LedgerParts {
             name: name.to_owned(),
             place,
             keys: Vec::new(),
+            vouches: false,
+            seen: 0,
         };
         Ok(Self {
             store,

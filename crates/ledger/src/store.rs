@@ -19,7 +19,9 @@ pub(crate) use connections::TreeLock;
 pub use connections::{Publisher, Read, Turn, Writer};
 pub use error::{StoreError, StoreResult};
 pub use index_keys::IndexKeys;
-pub use rotation::{FinalCheckpoint, Freeze, LogName, Rotation, ServerRow, Standing};
+pub use rotation::{
+    FORGOTTEN_AFTER, FinalCheckpoint, Freeze, LogName, Rotation, ServerRow, Standing,
+};
 pub use rows::{
     Attestation, Commit, EntryRef, EntryRow, HeadRow, KeyRole, KeyRow, MAX_CLOCK_SKEW_MILLIS,
     PublicationRow, Round, StoredEntry, TimestampRow, TreeRow, TreeState,

@@ -187,7 +187,8 @@ fn servers_with_faults_show_only_what_a_quorum_cosigned() {
                 let victim = store.with(|state| state.rng.below(3)) as usize;
                 servers[victim] = world.open(TWO_OF_THREE).await;
                 let stored = store.with(|state| state.tables.publications.last().unwrap().clone());
-                let shown = servers[victim].head();
+                // The others go on while it starts.
+                let shown = servers[victim].newest_head().await.unwrap();
                 assert!(
                     shown.size > stored.size || shown.checkpoint == stored.checkpoint,
                     "all show the stored one"

@@ -1,8 +1,8 @@
 //! Looking something up in a log: in the heads that this process knows, then in the newest ones.
 //!
 //! Another server of the same log may have written meanwhile, so "absent" and "too large" are
-//! answers of the newest heads only. A look-up finds the place of an entry and not its bytes, for
-//! which there has to be room first.
+//! answers of the newest heads only, for which the database is asked. A look-up finds the place of
+//! an entry and not its bytes, for which there has to be room first.
 
 use std::sync::Arc;
 
@@ -40,11 +40,17 @@ where
     E: From<ReadError>,
     Looking: Future<Output = Result<T, E>>,
 {
-    let known = look(log.shards()).await?;
+    let shards = log.shards();
+    let known = look(shards.clone()).await?;
     if is_all(&known) {
         return Ok(known);
     }
-    look(log.newest_shards().await?).await
+    let newest = log.newest_shards().await?;
+    if newest.is_same(&shards) {
+        // What a head covers never changes.
+        return Ok(known);
+    }
+    look(newest).await
 }
 
 /// Returns the place of the entry at a leaf index, if the head covers it.

@@ -35,6 +35,16 @@ pub enum TileResource {
 #[error("not a tile path")]
 pub struct TilePathError;
 
+impl TilePath {
+    /// Returns the tile that the resource is, or the tile of the leaf hashes of its entries.
+    pub fn tile(&self) -> TileId {
+        match self.resource {
+            TileResource::Tile(id) => id,
+            TileResource::Entries(index) => TileId { level: 0, index },
+        }
+    }
+}
+
 impl FromStr for TilePath {
     type Err = TilePathError;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tlog::{Hash, LeafIndex, TilePath, TreeSize};
+use tlog::{Hash, LeafIndex, TILE_WIDTH, TileId, TilePath, TreeSize};
 
 use super::caches::Caches;
 use super::entries::Entries;
@@ -59,16 +59,43 @@ impl Reader {
         index: LeafIndex,
         leaf_hash: &Hash,
     ) -> Result<InclusionProof, ReadError> {
+        Ok(InclusionProof {
+            head: Arc::clone(head),
+            hashes: self.hashes_to_root(head, index, leaf_hash).await?,
+        })
+    }
+
+    async fn hashes_to_root(
+        &self,
+        head: &Head,
+        index: LeafIndex,
+        leaf_hash: &Hash,
+    ) -> Result<Vec<Hash>, ReadError> {
         let tiles = self
             .tiles
             .get(head.view(), &tlog::tiles_for_inclusion(index, head.size))
             .await?;
         let hashes = tlog::inclusion_proof(index, head.size, &tiles)?;
         tlog::verify_inclusion(leaf_hash, index, head.size, &head.root, &hashes)?;
-        Ok(InclusionProof {
-            head: Arc::clone(head),
-            hashes,
-        })
+        Ok(hashes)
+    }
+
+    /// Checks that the tile of a resource, which `head` MUST cover, leads to the root of `head`: the
+    /// proof of the first leaf below it goes through all of its hashes.
+    pub(crate) async fn check_tile(&self, head: &Head, path: TilePath) -> Result<(), ReadError> {
+        let id = path.tile();
+        let levels_below = u32::from(id.level) * u8::BITS;
+        let leaves = TileId {
+            level: 0,
+            index: id.index << levels_below,
+        };
+        let tiles = self.tiles.get(head.view(), &[leaves]).await?;
+        let first = tiles.get(leaves).and_then(|tile| tile.hashes().next());
+        let first =
+            first.ok_or_else(|| ReadError::Damaged("table tile: it is empty".to_owned()))?;
+        let index = LeafIndex(leaves.index * TILE_WIDTH as u64);
+        self.hashes_to_root(head, index, &first).await?;
+        Ok(())
     }
 
     /// Returns the consistency proof between two sizes up to `head`. It is verified if `second` is

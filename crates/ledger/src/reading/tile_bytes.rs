@@ -45,10 +45,7 @@ impl TileBytes {
         head: &Head,
         path: TilePath,
     ) -> Result<Option<Bytes>, ReadError> {
-        let id = match path.resource {
-            TileResource::Tile(id) => id,
-            TileResource::Entries(index) => TileId { level: 0, index },
-        };
+        let id = path.tile();
         let width = path
             .partial
             .map_or(TILE_WIDTH, |width| usize::from(width.get()));

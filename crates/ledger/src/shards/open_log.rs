@@ -10,7 +10,6 @@ use super::active::Active;
 use super::finish::finish_patiently;
 use super::shard::Shard;
 use crate::heads::follow::PAUSE_AFTER_ERROR;
-use crate::heads::head::Head;
 use crate::ids::TreeId;
 use crate::open_error::OpenError;
 use crate::parts::LogParts;
@@ -255,22 +254,52 @@ impl OpenLog {
         Ok(())
     }
 
-    /// Returns the newest head of the active tree. If that tree was frozen meanwhile, moves on to
-    /// its successor first. Heads of frozen shards are refreshed as well.
-    pub(crate) async fn newest_head(self: &Arc<Self>) -> Result<Arc<Head>, ReadError> {
+    /// Returns why the log is read-only, if its database went back. That may be noticed in any of its
+    /// trees.
+    pub(crate) fn halted(&self) -> Option<String> {
+        let list = self.list();
+        let mut shards = list.frozen.iter().chain([&list.active.shard]);
+        shards.find_map(|shard| shard.heads.halted().map(str::to_owned))
+    }
+
+    fn check_not_halted(&self) -> Result<(), ReadError> {
+        self.halted()
+            .map_or(Ok(()), |reason| Err(ReadError::WentBack(reason)))
+    }
+
+    /// Returns all shards with the newest heads, to be shown as tree heads and checkpoints. A server
+    /// that is alone on its database knows them without asking.
+    pub(crate) async fn newest_heads(self: &Arc<Self>) -> Result<Shards, ReadError> {
+        if self.parts.shared.is_alone() && !self.active().shard.heads.is_frozen() {
+            return Ok(self.shards());
+        }
+        match self.newest_shards().await {
+            // The database is no longer trusted. The heads that are known here stay true.
+            Err(ReadError::WentBack(_)) => Ok(self.shards()),
+            newest => newest,
+        }
+    }
+
+    /// Asks the database for the newest head of the active tree. If that tree was frozen meanwhile,
+    /// moves on to its successor first. Heads of frozen shards are refreshed as well.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::WentBack`] if the log is read-only, or becomes so by what is found.
+    pub(crate) async fn newest_shards(self: &Arc<Self>) -> Result<Shards, ReadError> {
         loop {
             let active = self.active();
-            let shard = &active.shard;
-            let head = if self.parts.shared.is_alone() {
-                shard.heads.published()
-            } else {
-                shard.heads.newest_head().await?
-            };
-            if !shard.heads.is_frozen() {
+            let heads = &active.shard.heads;
+            let asked = heads.newest_head().await;
+            self.check_not_halted()?;
+            asked?;
+            if !heads.is_frozen() {
                 self.refresh_frozen().await?;
-                return Ok(head);
+                self.check_not_halted()?;
+                return Ok(self.shards());
             }
-            self.move_on(shard.id()).await.map_err(read_error)?;
+            let moved = self.move_on(active.shard.id()).await;
+            moved.map_err(read_error)?;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Sizes and indexes in SQL, which knows signed 64-bit integers only.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use tlog::TreeSize;
 
@@ -14,6 +15,11 @@ pub(crate) fn to_sql(value: u64) -> StoreResult<i64> {
 /// Converts an integer of SQL back. `column` is named in the error.
 pub(crate) fn from_sql(value: i64, column: &str) -> StoreResult<u64> {
     u64::try_from(value).map_err(|_| StoreError::Damaged(format!("{column} is {value}")))
+}
+
+/// Converts a time to milliseconds.
+pub(crate) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Converts `publication.prev_size`, where -1 stands for `None`.

@@ -214,6 +214,8 @@ pub(crate) struct ServerRecord {
     name: String,
     place: String,
     keys: Vec<u8>,
+    vouches: bool,
+    seen: i64,
 }
 
 impl ServerRecord {
@@ -223,12 +225,16 @@ impl ServerRecord {
             name,
             place,
             keys,
+            vouches,
+            seen,
         } = self;
         Ok(ServerRow {
             server_id,
             name,
             place,
             keys: unpack_digests(&keys)?,
+            vouches,
+            seen,
         })
     }
 }

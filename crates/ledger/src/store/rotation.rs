@@ -31,7 +31,15 @@ pub struct ServerRow {
     pub place: String,
     /// SHA-256 of the SPKI of each log key that it holds.
     pub keys: Vec<Hash>,
+    /// Whether it serves, and no log of it is read-only: the database extends all that it knows.
+    pub vouches: bool,
+    /// When the row was stored, by the database's clock, Unix milliseconds. The database sets it, so
+    /// it is of no account in a row that is stored.
+    pub seen: i64,
 }
+
+/// Rows of servers that are older than this are removed, whoever looks.
+pub const FORGOTTEN_AFTER: Duration = Duration::from_secs(100 * 60 * 60);
 
 /// Which log of a database: the name of its ledger, and its API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +99,7 @@ pub trait Rotation: Send + Sync {
     /// Removes the row of a server that stops.
     async fn forget_server(&self, server_id: &str) -> StoreResult<()>;
     /// Returns the servers of the ledger `name` whose rows are not older than `age`, by ID. Removes
-    /// rows of any ledger that are much older.
+    /// rows of any ledger that are older than [`FORGOTTEN_AFTER`].
     async fn servers(&self, name: &str, age: Duration) -> StoreResult<Vec<ServerRow>>;
 
     /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state

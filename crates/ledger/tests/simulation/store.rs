@@ -545,10 +545,12 @@ impl Rotation for SimStore {
 
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
         self.with(|state| {
-            state
-                .tables
-                .servers
-                .insert(server.server_id.clone(), server.clone())
+            state.millis += 1;
+            let row = ServerRow {
+                seen: state.millis,
+                ..server.clone()
+            };
+            state.tables.servers.insert(row.server_id.clone(), row)
         });
         Ok(())
     }

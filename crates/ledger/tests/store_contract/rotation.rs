@@ -1,11 +1,12 @@
 //! Freezing a tree, and what goes with it.
 
+use std::slice;
 use std::time::Duration;
 
 use ledger::TreeId;
 use ledger::store::{
-    Commit, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow, Standing, StoreError,
-    TreeRow, TreeState,
+    Commit, FORGOTTEN_AFTER, FinalCheckpoint, Freeze, HeadRow, KeyRole, KeyRow, ServerRow,
+    Standing, StoreError, TreeRow, TreeState,
 };
 use tlog::{EMPTY_ROOT, LeafIndex, TreeSize, sha256};
 
@@ -214,6 +215,17 @@ pub(crate) async fn servers_show_that_they_live(database: &Database) {
         name: "a".to_owned(),
         place: format!("place of {id}"),
         keys: keys.iter().map(|key| sha256(key.as_bytes())).collect(),
+        vouches: false,
+        seen: 0,
+    };
+    // The database sets the time.
+    let servers = async |age: Duration| {
+        let mut servers = store.servers("a", age).await.unwrap();
+        for server in &mut servers {
+            assert!(server.seen > 0, "{server:?}");
+            server.seen = 0;
+        }
+        servers
     };
     let (one, two) = (server("1", &["x"]), server("2", &["x", "y"]));
     for row in [
@@ -227,22 +239,27 @@ pub(crate) async fn servers_show_that_they_live(database: &Database) {
         store.note_server(row).await.unwrap();
     }
     let minute = Duration::from_secs(60);
-    assert_eq!(
-        store.servers("a", minute).await.unwrap(),
-        [one, two.clone()]
-    );
-    let one = server("1", &["x", "y"]);
+    assert_eq!(servers(minute).await, [one, two.clone()]);
+    let one = ServerRow {
+        vouches: true,
+        ..server("1", &["x", "y"])
+    };
     store.note_server(&one).await.unwrap();
-    assert_eq!(
-        store.servers("a", minute).await.unwrap(),
-        [one, two.clone()]
-    );
+    assert_eq!(servers(minute).await, [one, two.clone()]);
     store.forget_server("1").await.unwrap();
-    assert_eq!(store.servers("a", minute).await.unwrap(), [two]);
+    assert_eq!(servers(minute).await, slice::from_ref(&two));
     database
         .execute("UPDATE server SET seen = seen - 61000")
         .await;
-    assert_eq!(store.servers("a", minute).await.unwrap(), []);
+    assert_eq!(servers(minute).await, []);
+    // A look with a short age takes nothing from a longer one.
+    assert_eq!(servers(2 * minute).await, slice::from_ref(&two));
+    let forgotten = FORGOTTEN_AFTER.as_millis();
+    database
+        .execute(&format!("UPDATE server SET seen = seen - {forgotten}"))
+        .await;
+    servers(minute).await;
+    assert_eq!(servers(2 * FORGOTTEN_AFTER).await, []);
 }
 
 pub(crate) async fn the_first_last_checkpoints_are_kept(database: &Database) {

@@ -49,13 +49,13 @@ impl FromRequestParts<Arc<App>> for NamedTree {
 }
 
 /// Returns the log of a tree. Another server may have made the tree, so "absent" is an answer of
-/// the newest heads only.
+/// the newest shards only.
 async fn log_of(app: &App, tree: TreeId) -> Result<Option<Log>, ReadError> {
     if let Some(log) = app.ledger.log_of(tree) {
         return Ok(Some(log.clone()));
     }
     for log in app.ledger.logs() {
-        log.newest_head().await?;
+        log.newest_shards().await?;
     }
     Ok(app.ledger.log_of(tree).cloned())
 }
@@ -65,8 +65,9 @@ impl NamedTree {
         shards.of_tree(self.id).cloned()
     }
 
+    /// The log has the tree, and trees never go.
     async fn newest_head(&self) -> Result<Arc<Head>, ApiError> {
-        let head = self.head_in(&self.log.newest_shards().await?);
+        let head = self.head_in(&self.log.newest_heads().await?);
         head.ok_or_else(|| not_found(format!("this ledger has no tree {}", self.id)))
     }
 }
@@ -80,8 +81,11 @@ pub(crate) async fn checkpoint(tree: NamedTree) -> Result<Response, ApiError> {
 /// `GET /trees/{treeID}/freeze`: the checkpoint that says in an extension line that the tree is
 /// frozen, as the freeze of Rekor v2 writes it.
 pub(crate) async fn freeze_note(tree: NamedTree) -> Result<Response, ApiError> {
-    let head = tree.newest_head().await?;
-    let note = head.freeze_note.clone();
+    let look = async |shards: Shards| {
+        let head = tree.head_in(&shards);
+        Ok::<_, ReadError>(head.and_then(|head| head.freeze_note.clone()))
+    };
+    let note = lookup::find(&tree.log, look).await?;
     let note = note.ok_or_else(|| not_found(format!("tree {} is not frozen", tree.id)))?;
     Ok(tiles::note(note))
 }

@@ -106,7 +106,7 @@ impl From<ApiError> for PublicKeyError {
 
 /// `GET /api/v1/log`: the newest head, and the last heads of frozen shards.
 pub(crate) async fn info(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
-    let shards = app.v1()?.newest_shards().await?;
+    let shards = app.v1()?.newest_heads().await?;
     let text = app
         .log_info
         .of(&shards, |shards| json_bytes(&LogInfo::new(shards)))?;

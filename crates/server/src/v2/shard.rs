@@ -25,9 +25,9 @@ impl Shard {
         }
     }
 
-    /// Its newest head; see [`ledger::Log::newest_head`].
+    /// Its newest head; see [`ledger::Log::newest_heads`].
     pub(super) async fn newest_head(&self, log: &Log) -> Result<Arc<Head>, ReadError> {
-        Ok(self.head_in(&log.newest_shards().await?))
+        Ok(self.head_in(&log.newest_heads().await?))
     }
 
     /// Whether it accepts no entries any more.

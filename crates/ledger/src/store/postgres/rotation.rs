@@ -11,9 +11,11 @@ use super::session::{bounded, bounded_commit};
 use super::{error, trees};
 use crate::TreeId;
 use crate::store::encoding::{pack_digests, state};
-use crate::store::numbers::{from_sql, to_sql};
+use crate::store::numbers::{from_sql, millis, to_sql};
 use crate::store::records::{HeadRecord, ServerRecord};
-use crate::store::rotation::{FinalCheckpoint, Freeze, LogName, ServerRow, Standing};
+use crate::store::rotation::{
+    FORGOTTEN_AFTER, FinalCheckpoint, Freeze, LogName, ServerRow, Standing,
+};
 use crate::store::{HeadRow, KeyRole, StoreError, StoreResult, TreeRow};
 
 /// One statement, so one snapshot.
@@ -131,9 +133,9 @@ pub(super) async fn withdraw_next_key(
     Ok(done.rows_affected() > 0)
 }
 
-const NOTE_SERVER: &str = "INSERT INTO server (server_id, name, place, keys, seen)
-    VALUES ($1, $2, $3, $4, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
-    ON CONFLICT (server_id) DO UPDATE SET keys = excluded.keys, seen = excluded.seen";
+const NOTE_SERVER: &str = "INSERT INTO server (server_id, name, place, keys, vouches, seen)
+    VALUES ($1, $2, $3, $4, $5, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
+    ON CONFLICT (server_id) DO UPDATE SET keys = excluded.keys, vouches = excluded.vouches, seen = excluded.seen";
 
 pub(super) async fn note_server(
     connection: &mut PgConnection,
@@ -143,7 +145,8 @@ pub(super) async fn note_server(
         .bind(&server.server_id)
         .bind(&server.name)
         .bind(&server.place)
-        .bind(pack_digests(&server.keys));
+        .bind(pack_digests(&server.keys))
+        .bind(server.vouches);
     query
         .execute(connection)
         .await
@@ -164,9 +167,9 @@ pub(super) async fn forget_server(
 }
 
 const SERVERS: &str = "WITH gone AS (
-        DELETE FROM server WHERE seen < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - 100 * $2
+        DELETE FROM server WHERE seen < (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $3
     )
-    SELECT server_id, name, place, keys FROM server
+    SELECT server_id, name, place, keys, vouches, seen FROM server
     WHERE name = $1 AND seen >= (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $2 ORDER BY server_id";
 
 pub(super) async fn servers(
@@ -174,8 +177,10 @@ pub(super) async fn servers(
     name: &str,
     age: Duration,
 ) -> StoreResult<Vec<ServerRow>> {
-    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 100);
-    let query = sqlx::query_as(SERVERS).bind(name).bind(millis);
+    let query = sqlx::query_as(SERVERS)
+        .bind(name)
+        .bind(millis(age))
+        .bind(millis(FORGOTTEN_AFTER));
     let records: Vec<ServerRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     records.into_iter().map(ServerRecord::into_server).collect()
 }

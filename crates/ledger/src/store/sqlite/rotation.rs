@@ -9,9 +9,11 @@ use tlog::LeafIndex;
 use super::{error, reads, trees};
 use crate::TreeId;
 use crate::store::encoding::{pack_digests, state};
-use crate::store::numbers::{from_sql, to_sql};
+use crate::store::numbers::{from_sql, millis, to_sql};
 use crate::store::records::{HeadRecord, ServerRecord};
-use crate::store::rotation::{FinalCheckpoint, Freeze, LogName, ServerRow, Standing};
+use crate::store::rotation::{
+    FORGOTTEN_AFTER, FinalCheckpoint, Freeze, LogName, ServerRow, Standing,
+};
 use crate::store::{HeadRow, KeyRole, StoreError, StoreResult, TreeRow};
 
 /// One statement, so one snapshot.
@@ -131,8 +133,8 @@ pub(super) async fn withdraw_next_key(
 }
 
 const NOTE_SERVER: &str =
-    "INSERT INTO server (server_id, name, place, keys, seen) VALUES (?1, ?2, ?3, ?4, ?5)
-    ON CONFLICT (server_id) DO UPDATE SET keys = excluded.keys, seen = excluded.seen";
+    "INSERT INTO server (server_id, name, place, keys, vouches, seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+    ON CONFLICT (server_id) DO UPDATE SET keys = excluded.keys, vouches = excluded.vouches, seen = excluded.seen";
 
 pub(super) async fn note_server(
     connection: &mut SqliteConnection,
@@ -144,6 +146,7 @@ pub(super) async fn note_server(
         .bind(&server.name)
         .bind(&server.place)
         .bind(pack_digests(&server.keys))
+        .bind(server.vouches)
         .bind(now);
     query
         .execute(connection)
@@ -164,22 +167,22 @@ pub(super) async fn forget_server(
         .map_err(error::of_read)
 }
 
-const SERVERS: &str = "SELECT server_id, name, place, keys FROM server WHERE name = ?1 AND seen >= ?2 ORDER BY server_id";
+const SERVERS: &str = "SELECT server_id, name, place, keys, vouches, seen FROM server
+    WHERE name = ?1 AND seen >= ?2 ORDER BY server_id";
 
 pub(super) async fn servers(
     connection: &mut SqliteConnection,
     name: &str,
     age: Duration,
 ) -> StoreResult<Vec<ServerRow>> {
-    let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX / 100);
     let now = reads::now_millis(connection).await?;
     let forget =
-        sqlx::query("DELETE FROM server WHERE seen < ?1").bind(now.saturating_sub(100 * millis));
+        sqlx::query("DELETE FROM server WHERE seen < ?1").bind(now - millis(FORGOTTEN_AFTER));
     forget
         .execute(&mut *connection)
         .await
         .map_err(error::of_read)?;
-    let query = sqlx::query_as(SERVERS).bind(name).bind(now - millis);
+    let query = sqlx::query_as(SERVERS).bind(name).bind(now - millis(age));
     let records: Vec<ServerRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     records.into_iter().map(ServerRecord::into_server).collect()
 }
