@@ -10,6 +10,18 @@ use tlog::{Edge, Hash, TreeSize};
 
 use crate::ids::TreeId;
 
+mod board;
+mod file;
+mod format;
+mod keeper;
+mod metrics;
+#[cfg(test)]
+mod samples;
+
+pub use file::FilePlace;
+pub use format::{GuardFault, MAX_GUARD_BYTES};
+pub use keeper::{KEEP_PATIENCE, Keeper, PLACE_PATIENCE, READ_PATIENCE};
+
 /// The newest head of a log that was let out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuardedHead {

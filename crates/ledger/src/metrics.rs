@@ -240,7 +240,7 @@ impl Metrics {
     }
 }
 
-fn registered<C: prometheus::core::Collector + Clone + 'static>(
+pub(crate) fn registered<C: prometheus::core::Collector + Clone + 'static>(
     registry: &Registry,
     metric: C,
 ) -> Result<C, prometheus::Error> {
