@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use ledger::guard::memory::MemoryGuard;
 use ledger::key_file;
 use ledger::store::Store;
 use ledger::store::postgres::PostgresStore;
@@ -83,6 +84,12 @@ pub(crate) async fn open(place: &Place) -> Result<Opened> {
         key("v2-log.pem", KeyAlgorithm::Ed25519)?,
     ];
     create(store.as_ref(), place.name.as_deref(), &keys).await?;
+    let active = ledger::find_ledger(store.as_ref(), place.name.as_deref()).await?;
+    let active = active.unwrap_or_default();
+    let name = active.first().map(|tree| tree.name.clone());
+    let name = name.unwrap_or_default();
+    // The guard of a server is not asked: what is filled in is newer than all that it let out.
+    let created = active.iter().map(|tree| tree.tree_id).collect();
     let settings = Settings {
         store,
         apis: &APIS,
@@ -90,6 +97,8 @@ pub(crate) async fn open(place: &Place) -> Result<Opened> {
         keys: KeyRing::new(keys),
         place: "treehead-fill".to_owned(),
         witnessing: None,
+        guard: Arc::new(MemoryGuard::new(&name)),
+        created,
         clock: Arc::new(SystemClock),
         rng: SystemRandom::new(),
         metrics: prometheus::Registry::new(),

@@ -1,11 +1,12 @@
 //! The heads of one tree: which is integrated, which is published, whether the log is read-only and
 //! the tree frozen.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::guard::place::Guard;
 use crate::keys::signer::{Signer, SigningError};
 use crate::metrics::Metrics;
 use crate::store::{FinalCheckpoint, Read, Store, StoreError};
@@ -13,10 +14,13 @@ use crate::tree::Tree;
 use follow::Refresh;
 use head::{Head, Integrated};
 use publication::Publication;
+use tile_set::TileCache;
 use went_back::{HeadError, WentBack};
 
+pub(crate) mod extends;
 pub(crate) mod follow;
 pub(crate) mod head;
+pub(crate) mod letting_out;
 pub(crate) mod load;
 pub(crate) mod poll;
 pub(crate) mod publication;
@@ -25,19 +29,40 @@ pub(crate) mod tile_set;
 pub(crate) mod went_back;
 pub(crate) mod witnesses;
 
+/// The newest heads that this process knows to be durable.
+struct Newest {
+    /// A round builds on it.
+    integrated: Arc<Integrated>,
+    /// The newest one that was handed to the guard, so that it may have been let out. The database
+    /// must not fall below it.
+    floor: Arc<Integrated>,
+}
+
+/// What the heads of all trees of a log share.
+pub(crate) struct HeadsParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) guard: Arc<dyn Guard>,
+    pub(crate) tiles: Arc<dyn TileCache>,
+    pub(crate) metrics: Metrics,
+}
+
 /// Owns the heads of one open tree.
 pub(crate) struct Heads {
     tree: Arc<Tree>,
     signer: Signer,
     store: Arc<dyn Store>,
+    guard: Arc<dyn Guard>,
+    tiles: Arc<dyn TileCache>,
     metrics: Metrics,
     refresh: Refresh,
-    /// The newest head that this process knows to be durable. A round builds on it, and the
-    /// database must not fall below it.
-    integrated: watch::Sender<Arc<Integrated>>,
+    newest: watch::Sender<Newest>,
     publication: Publication,
     /// The newest published head.
     published: watch::Sender<Arc<Head>>,
+    /// Why the last attempt to let a head out failed, if it did.
+    not_let_out: Mutex<Option<String>>,
+    /// Cancelled once no more heads are published here.
+    ended: CancellationToken,
     /// Why the log takes no more entries. It stays so until the process ends, because a person has
     /// to look.
     halted: OnceLock<String>,
@@ -48,8 +73,7 @@ pub(crate) struct Heads {
 impl Heads {
     /// Makes the owner of a tree's heads, from its stored head and its published head.
     pub(crate) fn new(
-        store: Arc<dyn Store>,
-        metrics: Metrics,
+        parts: HeadsParts,
         signer: Signer,
         publication: Publication,
         integrated: Arc<Integrated>,
@@ -58,12 +82,19 @@ impl Heads {
         Self {
             tree: Arc::clone(&published.tree),
             signer,
-            store,
-            metrics,
+            store: parts.store,
+            guard: parts.guard,
+            tiles: parts.tiles,
+            metrics: parts.metrics,
             refresh: Refresh::new(),
-            integrated: watch::Sender::new(integrated),
+            newest: watch::Sender::new(Newest {
+                integrated,
+                floor: Arc::clone(published.integrated()),
+            }),
             publication,
             published: watch::Sender::new(Arc::new(published)),
+            not_let_out: Mutex::default(),
+            ended: CancellationToken::new(),
             halted: OnceLock::new(),
             frozen: CancellationToken::new(),
         }
@@ -81,7 +112,7 @@ impl Heads {
 
     /// Returns the newest integrated head.
     pub(crate) fn integrated(&self) -> Arc<Integrated> {
-        self.integrated.borrow().clone()
+        Arc::clone(&self.newest.borrow().integrated)
     }
 
     /// Returns why the log is read-only, if its database went back.
@@ -138,13 +169,15 @@ impl Heads {
         Ok(())
     }
 
-    /// Makes the log read-only and remembers the first reason.
+    /// Makes the log read-only and remembers the first reason. It stays so at the next start,
+    /// because the guard has a head that the database does not continue.
     ///
     /// If this tree is a frozen one, writes go on in the active tree, and the server stays ready:
     /// [`crate::Log::halted`] and [`crate::Ledger::ready`] ask the active tree alone. Only the
     /// metric and the log line report it.
-    fn halt(&self, reason: &WentBack) -> WentBack {
+    pub(crate) fn halt(&self, reason: &WentBack) -> WentBack {
         let first = self.halted.get_or_init(|| reason.0.clone());
+        self.ended.cancel();
         self.metrics.read_only.set(1);
         tracing::error!(log = %self.tree.api, reason = %first, "the log is read-only");
         WentBack(first.clone())
@@ -153,6 +186,8 @@ impl Heads {
     /// Accepts a durable head that was built on `base`. Returns the newest integrated head
     /// afterwards: this one, or a larger one that a follower found meanwhile.
     ///
+    /// Without a witness policy it is let out next; see [`letting_out`].
+    ///
     /// Dies here: the head is durable, and the next start finds it.
     pub(crate) async fn integrate(
         &self,
@@ -160,15 +195,10 @@ impl Heads {
         integrated: Integrated,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
-        let integrated = Arc::new(integrated);
-        // Signed before the swap, because signing may fail.
-        let signed = match &self.publication {
-            Publication::AtOnce => Some(Arc::new(self.sign(&integrated)?)),
-            Publication::Witnessed(_) => None,
-        };
+        let integrated = Arc::new(integrated.of_lineage(base.lineage));
         let mut checked = Arc::clone(base);
         loop {
-            if self.replace_integrated(&checked, &integrated, signed.as_ref()) {
+            if self.replace_integrated(&checked, &integrated) {
                 return Ok(integrated);
             }
             let newest = self.integrated();
@@ -187,22 +217,12 @@ impl Heads {
 
     /// Makes `next`, which extends `checked`, the newest integrated head. Returns false, and
     /// changes nothing, if `checked` is not the newest any more.
-    fn replace_integrated(
-        &self,
-        checked: &Arc<Integrated>,
-        next: &Arc<Integrated>,
-        signed: Option<&Arc<Head>>,
-    ) -> bool {
-        self.integrated.send_if_modified(|newest| {
-            if !Arc::ptr_eq(newest, checked) {
+    fn replace_integrated(&self, checked: &Arc<Integrated>, next: &Arc<Integrated>) -> bool {
+        self.newest.send_if_modified(|newest| {
+            if !Arc::ptr_eq(&newest.integrated, checked) {
                 return false;
             }
-            *newest = Arc::clone(next);
-            // Within the swap, so that a reader who sees the integrated head sees the published one
-            // too.
-            if let Some(head) = signed {
-                self.publish(Arc::clone(head));
-            }
+            newest.integrated = Arc::clone(next);
             if let Publication::Witnessed(witnessed) = &self.publication {
                 witnessed.mark_waiting();
             }
@@ -210,13 +230,55 @@ impl Heads {
         })
     }
 
+    /// Makes `found` the newest integrated head in place of `lost`, which the database lost before it
+    /// was let out. It extends `floor`. Returns false, and changes nothing, if another head is the
+    /// newest or was let out meanwhile.
+    fn fall_back(
+        &self,
+        lost: &Arc<Integrated>,
+        floor: &Arc<Integrated>,
+        found: &Arc<Integrated>,
+    ) -> bool {
+        let has_fallen = self.newest.send_if_modified(|newest| {
+            let is_known = Arc::ptr_eq(&newest.integrated, lost);
+            if !is_known || !Arc::ptr_eq(&newest.floor, floor) {
+                return false;
+            }
+            newest.integrated = Arc::clone(found);
+            true
+        });
+        if has_fallen {
+            // Rounds that are lost may have filled it.
+            self.tiles.forget();
+        }
+        has_fallen
+    }
+
+    /// Notes that a head may be let out from now on. Fails if the database has lost it.
+    fn raise_floor(&self, head: &Arc<Integrated>) -> Result<(), StoreError> {
+        let mut is_lost = false;
+        self.newest.send_if_modified(|newest| {
+            is_lost = head.lineage != newest.integrated.lineage;
+            if !is_lost && head.size > newest.floor.size {
+                newest.floor = Arc::clone(head);
+            }
+            false
+        });
+        match is_lost {
+            false => Ok(()),
+            true => Err(StoreError::Unavailable(
+                "the database lost the head before it was let out".to_owned(),
+            )),
+        }
+    }
+
     /// Signs a durable head. That does not publish it.
     fn sign(&self, integrated: &Arc<Integrated>) -> Result<Head, SigningError> {
         Head::sign(&self.tree, integrated, &self.signer)
     }
 
-    /// Publishes a head unless a larger one is published. `head` MUST belong to the line of
-    /// integrated heads, which are all consistent.
+    /// Publishes a head unless a larger one is published. The guard MUST have it, and it MUST belong
+    /// to the line of integrated heads, which are all consistent.
     fn publish(&self, head: Arc<Head>) {
         let size = head.size;
         let is_larger = self.published.send_if_modified(|published| {

@@ -1,21 +1,27 @@
 //! A ledger: the logs of one name in one database.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::api::Api;
 use crate::clock::Clock;
+use crate::guard::floor::Floors;
 use crate::heads::poll::poll;
 use crate::ids::TreeId;
 use crate::log::Log;
 use crate::open::Settings;
 use crate::open_error::OpenError;
 use crate::parts::{LedgerParts, LogParts};
-use crate::presence::Presence;
+use crate::presence::{self, Presence};
 use crate::reading::entry::ReadError;
 use crate::shards::open_log::OpenLog;
+use crate::shards::opening::Opening;
 use crate::shards::trees::find_ledger;
 use crate::store::TreeRow;
 use crate::tasks::Fatal;
+
+/// Longest wait at a start for a running server to vouch for the database.
+const VOUCHER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open ledger. Cheap to clone.
 ///
@@ -44,26 +50,32 @@ impl Ledger {
     ///
     /// See [`OpenError`]. An active tree of an API that is not among those of the settings is one:
     /// another release wrote it.
-    pub async fn open(settings: Settings) -> Result<Self, OpenError> {
+    pub async fn open(mut settings: Settings) -> Result<Self, OpenError> {
         let active = find_ledger(settings.store.as_ref(), settings.name.as_deref()).await?;
         let active = active.ok_or(OpenError::NoLedger)?;
         let name = active
             .first()
             .map(|row| row.name.clone())
             .unwrap_or_default();
-        let apis = settings.apis;
+        let (apis, created) = (settings.apis, std::mem::take(&mut settings.created));
         let parts = Arc::new(LedgerParts::new(settings, &name)?);
         // Dropped if a log cannot be opened, which ends the tasks of the others.
         let mut inner = Inner {
             parts: Arc::clone(&parts),
             logs: Vec::with_capacity(active.len()),
         };
+        let floors = Floors::read(parts.guard.as_ref(), &name).await?;
         let trees = parts.store.trees().await?;
+        let mut openings = Vec::with_capacity(active.len());
         for row in active {
             let api = apis.iter().find(|api| api.name == row.api);
             let api = api.ok_or_else(|| OpenError::UnknownApi(row.api.clone()))?;
             let rows = up_to(&trees, row);
-            let open = OpenLog::open(LogParts::new(&parts, api)?, &rows).await?;
+            openings.push(Opening::read(LogParts::new(&parts, api)?, &rows, &floors).await?);
+        }
+        check_floors(&parts, &openings, &floors, &created).await?;
+        for opening in openings {
+            let open = OpenLog::start(opening).await?;
             inner.logs.push(Log { open });
         }
         let logs: Vec<_> = inner.logs.iter().map(|log| Arc::clone(&log.open)).collect();
@@ -142,6 +154,30 @@ impl Ledger {
             tracing::warn!(%error, "the row of this server cannot be removed");
         }
     }
+}
+
+/// Fails if an older copy of the database would go unnoticed: nobody says how far a log had come, and
+/// no other server that runs vouches for the database.
+async fn check_floors(
+    parts: &Arc<LedgerParts>,
+    openings: &[Opening],
+    floors: &Floors,
+    created: &[TreeId],
+) -> Result<(), OpenError> {
+    let mut without = openings
+        .iter()
+        .filter(|opening| !opening.has_floor(floors, created));
+    let Some(first) = without.next() else {
+        return Ok(());
+    };
+    if presence::wait_for_voucher(parts, VOUCHER_PATIENCE).await? {
+        return Ok(());
+    }
+    Err(OpenError::NoFloor {
+        api: first.parts.api,
+        name: parts.server.name.clone(),
+        silent: floors.silent.clone(),
+    })
 }
 
 /// Starts the task that follows the database for all logs.

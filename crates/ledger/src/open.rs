@@ -6,7 +6,9 @@ use ring::rand::SystemRandom;
 
 use crate::api::Api;
 use crate::clock::Clock;
+use crate::guard::place::Guard;
 use crate::heads::publication::Witnessing;
+use crate::ids::TreeId;
 use crate::keys::key_ring::KeyRing;
 use crate::store::Store;
 
@@ -26,6 +28,10 @@ pub struct Settings {
     /// The witnesses of published heads, of all logs. `None` publishes each head as it is
     /// integrated; a tree that was ever published with witnesses needs it.
     pub witnessing: Option<Witnessing>,
+    /// Keeps the newest heads outside the database. Its floor is read when the ledger is opened.
+    pub guard: Arc<dyn Guard>,
+    /// The trees that were created for this very start: no head of them was ever let out.
+    pub created: Vec<TreeId>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Random numbers, for server IDs and signatures.

@@ -91,6 +91,21 @@ pub enum OpenError {
     /// The newest head does not extend the published one.
     #[error("{0}")]
     WentBack(String),
+    /// The guard contradicts the settings, or cannot keep the head that the ledger begins with.
+    #[error("the guard: {0}")]
+    Guard(String),
+    /// Nobody says how far the log had come, so an older copy of its database would go unnoticed.
+    #[error(
+        "nothing says how far the {api} log of {name:?} had come: no guard has a head of it, and no running server          vouches for the database{}", unread(.silent)
+    )]
+    NoFloor {
+        /// API of the log.
+        api: &'static Api,
+        /// Name of the ledger.
+        name: String,
+        /// The places and sources that could not be read, each with the reason.
+        silent: Vec<String>,
+    },
     /// A name that cannot stand in a checkpoint.
     #[error(
         "{0:?} cannot be a log's name: it needs 1 to 253 characters, none of them white space, '+' or a control"
@@ -121,6 +136,14 @@ fn algorithms(api: &Api) -> String {
         KeyAlgorithm::Ed25519 => "an Ed25519 key",
     });
     names.collect::<Vec<_>>().join(" or ")
+}
+
+/// Names the places and sources that could not be read.
+fn unread(faults: &[String]) -> String {
+    match faults {
+        [] => String::new(),
+        faults => format!(" ({})", faults.join("; ")),
+    }
 }
 
 /// Names the keys that do not fit.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::clock::Clock;
+use crate::guard::place::Guard;
 use crate::heads::publication::Witnessing;
 use crate::keys::key_ring::KeyRing;
 use crate::metrics::{Metrics, UNAVAILABLE_REASONS, WITNESS_RESULTS};
@@ -26,6 +27,7 @@ use crate::writing::queue::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES};
 /// The parts that all logs of a ledger share.
 pub(crate) struct LedgerParts {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) guard: Arc<dyn Guard>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keys: KeyRing,
     pub(crate) witnessing: Option<Witnessing>,
@@ -53,6 +55,7 @@ impl LedgerParts {
             keys,
             place,
             witnessing,
+            guard,
             clock,
             rng,
             metrics,
@@ -69,6 +72,7 @@ impl LedgerParts {
         };
         Ok(Self {
             store,
+            guard,
             clock,
             keys,
             witnessing,

@@ -109,7 +109,6 @@ impl LedgerParts {
 /// `patience`; if not, the row of this server is removed again.
 ///
 /// MUST be called before the logs are opened. A database that is not shared has no other servers.
-#[expect(dead_code, reason = "the start does not ask yet")]
 pub(crate) async fn wait_for_voucher(parts: &LedgerParts, patience: Duration) -> StoreResult<bool> {
     if !parts.store.is_shared() {
         return Ok(false);
@@ -308,6 +307,7 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
+    use crate::guard::memory::MemoryGuard;
     use crate::keys::key_ring::KeyRing;
     use crate::open::Settings;
     use crate::store::sqlite::SqliteStore;
@@ -323,6 +323,8 @@ mod tests {
             keys: KeyRing::new([]),
             place: "test".into(),
             witnessing: None,
+            guard: Arc::new(MemoryGuard::new("name")),
+            created: Vec::new(),
             clock: Arc::new(SystemClock),
             rng: SystemRandom::new(),
             metrics: Registry::new(),

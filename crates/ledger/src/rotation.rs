@@ -10,6 +10,7 @@ use ring::rand::SecureRandom;
 use tlog::{Hash, VerifyingKey};
 
 use crate::api::{Api, HeadForm};
+use crate::guard::floor::{Floors, Verdict};
 use crate::heads::publication::{Publication, Witnessing};
 use crate::open::Settings;
 use crate::open_error::OpenError;
@@ -265,7 +266,14 @@ pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoin
     let api = api_of(tree)?;
     let shared = Arc::new(LedgerParts::new(settings, &tree.name)?);
     let parts = LogParts::new(&shared, api)?;
+    let mut rows = shared.store.trees().await?;
+    rows.retain(|row| row.name == tree.name && row.api == tree.api);
+    let floors = Floors::read(shared.guard.as_ref(), &tree.name).await?;
+    if let Verdict::WentBack { reason, .. } = floors.judge(&parts, &rows).await? {
+        return Err(OpenError::WentBack(reason.0));
+    }
     let shard = Shard::open(&parts, tree).await?;
+    shard.heads.keep(&shard.heads.published()).await?;
     let finished = finish::finish(&shard, shared.store.as_ref(), shared.clock.as_ref());
     finished
         .await

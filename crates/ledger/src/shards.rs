@@ -3,6 +3,7 @@
 pub(crate) mod active;
 pub(crate) mod finish;
 pub(crate) mod open_log;
+pub(crate) mod opening;
 pub(crate) mod shard;
 pub(crate) mod trees;
 

@@ -15,7 +15,7 @@ use ledger::rotation::{self, RotateError};
 use ledger::store::Store as _;
 use ledger::store::sqlite::SqliteStore;
 use ledger::{
-    DEFAULT_NAME, KeyRing, Ledger, NewEntry, NewLog, OpenError, Settings, V1, V2, WitnessAnswer,
+    DEFAULT_NAME, KeyRing, NewEntry, NewLog, OpenError, Settings, V1, V2, WitnessAnswer,
     WitnessTransport, Witnessing, create_logs,
 };
 use ring::rand::SystemRandom;
@@ -130,7 +130,7 @@ async fn the_key_that_is_absent_is_named() {
         keys: KeyRing::new([key(&keys.v1[0]), key(&keys.v2[0])]),
         ..settings(store, &keys.v1[0])
     };
-    let refused = Ledger::open(settings).await.map(|_| ()).unwrap_err();
+    let refused = support::open(settings).await.map(|_| ()).unwrap_err();
     let refused = refused.to_string();
     assert!(refused.contains("needs its checkpoint key"), "{refused}");
 }

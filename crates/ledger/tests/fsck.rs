@@ -10,8 +10,8 @@ use ledger::fsck::{Report, fsck};
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Attestation, Store};
 use ledger::{
-    Api, Appended, DEFAULT_NAME, KeyRing, Ledger, Log, NewEntry, NewLog, Settings, V1, V2,
-    create_logs, rotation,
+    Api, Appended, DEFAULT_NAME, KeyRing, Log, NewEntry, NewLog, Settings, V1, V2, create_logs,
+    rotation,
 };
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
@@ -238,7 +238,7 @@ async fn the_last_texts_of_a_frozen_tree_have_their_own_form() {
         ]
     );
     let keys = KeyRing::new([key(&pkcs8), key(&next), checkpoint_key()]);
-    let refused = Ledger::open(Settings {
+    let refused = support::open(Settings {
         keys,
         ..settings(store, &pkcs8)
     });
@@ -261,7 +261,9 @@ async fn a_tree_of_v2_has_no_signed_entry_timestamps() {
     let (logs, rng) = ([log], SystemRandom::new());
     let created = create_logs(&store, DEFAULT_NAME, &logs, &rng).await;
     assert!(created.unwrap());
-    let ledger = Ledger::open(settings(store.clone(), &pkcs8)).await.unwrap();
+    let ledger = support::open(settings(store.clone(), &pkcs8))
+        .await
+        .unwrap();
     let entry = NewEntry {
         leaf_bytes: b"leaf 0".to_vec(),
         kind: "test:1".into(),

@@ -15,8 +15,8 @@ use ledger::rotation;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Audit as _, Store, TreeRow, TreeState};
 use ledger::{
-    Api, Appended, DEFAULT_NAME, HeadForm, KeyRing, Ledger, Log, NewEntry, NewLog, OpenError,
-    ReadError, Settings, V1, V2, create_logs,
+    Api, Appended, DEFAULT_NAME, HeadForm, KeyRing, Log, NewEntry, NewLog, OpenError, ReadError,
+    Settings, V1, V2, create_logs,
 };
 use ring::rand::SystemRandom;
 use support::{OneLog, checkpoint_key, key, open_v1, settings};
@@ -156,7 +156,7 @@ async fn a_log_of_rekor_v2_has_no_entry_timestamps_and_is_frozen_without_any() {
         assert_eq!(counts.timestamps, if api == &V1 { 5 } else { 0 });
         world.assert_clean(&frozen, api).await;
 
-        let ledger = Ledger::open(world.settings()).await.unwrap();
+        let ledger = support::open(world.settings()).await.unwrap();
         let log = ledger.log(api).unwrap();
         let shown = log.head_of(tree.tree_id).unwrap();
         assert_eq!(shown.checkpoint, texts.checkpoint);
@@ -188,7 +188,7 @@ async fn a_missing_key_is_told_with_its_log() {
             keys,
             ..world.settings()
         };
-        let refused = Ledger::open(settings).await.map(|_| ()).unwrap_err();
+        let refused = support::open(settings).await.map(|_| ()).unwrap_err();
         let text = refused.to_string();
         assert!(
             text.contains(&format!("the {api} log of \"localhost\"")),
@@ -269,7 +269,7 @@ async fn a_log_is_added_to_a_ledger_of_one() {
     assert_eq!(one.whole.logs().len(), 1);
     one.stop().await;
 
-    let ledger = Ledger::open(world.settings()).await.unwrap();
+    let ledger = support::open(world.settings()).await.unwrap();
     let tree = ledger.log(&V2).unwrap().tree();
     assert_eq!(
         (tree.origin.as_str(), tree.first_log_index),

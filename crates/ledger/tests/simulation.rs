@@ -309,6 +309,64 @@ fn another_root_at_the_published_size_is_not_built_upon() {
     });
 }
 
+/// A standby that takes over may lack heads that nobody was shown: the log goes on without them.
+#[test]
+fn heads_that_were_never_let_out_may_be_lost() {
+    run(1, async |store, _| {
+        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+        let ledger = open(&store, &pkcs8).await;
+        let mut seen = Seen::default();
+        for (n, answer) in clients(&ledger, (0..250).collect()).await {
+            seen.see_answer(n, answer);
+        }
+        seen.see_head(&ledger);
+        let backup = store.with(|state| state.tables.clone());
+        // The commit is read back, because its answer is lost, and fills a tile.
+        store.with(|state| {
+            state.next_fault = Some(Fault::LostAfter);
+            state.unconfirmed = true;
+        });
+        let lost: Vec<_> = (250..260)
+            .map(|n| {
+                let ledger = ledger.clone();
+                tokio::spawn(async move { ledger.append(entry(n)).await })
+            })
+            .collect();
+        while ledger_size(&store) < 260 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(ledger.head().size.0, 250);
+        store.with(|state| {
+            state.tables = backup;
+            state.unconfirmed = false;
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        for (n, answer) in clients(&ledger, (300..310).collect()).await {
+            seen.see_answer(n, answer);
+        }
+        for answer in lost {
+            let answer = answer.await.unwrap();
+            assert!(
+                matches!(answer, Err(AppendError::Unavailable(_))),
+                "{answer:?}"
+            );
+        }
+        assert_eq!(ledger.halted(), None);
+        for (n, answer) in clients(&ledger, (250..260).collect()).await {
+            seen.see_answer(n, answer);
+        }
+        seen.see_head(&ledger);
+        check(&store, &seen).await;
+        ledger.stop().await;
+    });
+}
+
+/// Returns the number of stored entries.
+fn ledger_size(store: &SimStore) -> usize {
+    store.with(|state| state.tables.entries.len())
+}
+
 #[test]
 fn a_stop_stores_nothing_in_another_history() {
     run(1, async |store, _| {

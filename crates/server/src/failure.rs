@@ -72,7 +72,10 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
         AppendError::Busy { .. } | AppendError::Unpublished { .. } | AppendError::Stopping => {
             tracing::debug!(%error, "an entry was not appended");
         }
-        AppendError::ReadOnly(_) | AppendError::Clock(_) | AppendError::Unavailable(_) => {
+        AppendError::ReadOnly(_)
+        | AppendError::Clock(_)
+        | AppendError::NotLetOut(_)
+        | AppendError::Unavailable(_) => {
             tracing::error!(%error, "an entry was not appended");
         }
     }
@@ -91,6 +94,10 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
         AppendError::Unpublished { retry_after } => {
             let message = "the log waits for its witnesses";
             Refusal::unavailable(metrics::WITNESSES, message, whole_seconds(retry_after))
+        }
+        AppendError::NotLetOut(_) => {
+            let message = "the log cannot let out its newest tree head";
+            Refusal::unavailable(metrics::GUARD, message, OPERATOR_RETRY_SECONDS)
         }
         AppendError::ReadOnly(_) => Refusal::unavailable(
             metrics::READ_ONLY,
@@ -164,6 +171,7 @@ mod tests {
                 2,
             ),
             (AppendError::ReadOnly(why.clone()), 60),
+            (AppendError::NotLetOut(why.clone()), 60),
             (AppendError::Clock(why.clone()), 60),
             (AppendError::Unavailable(why.clone()), 5),
             (AppendError::Stopping, 5),

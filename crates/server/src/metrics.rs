@@ -23,6 +23,8 @@ pub(crate) const VERIFICATION: Reason = Reason::new("verification");
 pub(crate) const QUEUE: Reason = Reason::new("queue");
 /// 503: too many entries wait for witnesses.
 pub(crate) const WITNESSES: Reason = Reason::new("witnesses");
+/// 503: no guard can keep the newest head.
+pub(crate) const GUARD: Reason = Reason::new("guard");
 /// 503: the log is read-only.
 pub(crate) const READ_ONLY: Reason = Reason::new("read-only");
 /// 503: clocks disagree.
@@ -33,11 +35,12 @@ pub(crate) const DATABASE: Reason = Reason::new("database");
 pub(crate) const STOPPING: Reason = Reason::new("stopping");
 
 /// The reasons of refusals that only a log has.
-const REASONS: [Reason; 8] = [
+const REASONS: [Reason; 9] = [
     SEARCHES,
     VERIFICATION,
     QUEUE,
     WITNESSES,
+    GUARD,
     READ_ONLY,
     CLOCK,
     DATABASE,

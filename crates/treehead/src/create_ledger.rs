@@ -61,6 +61,17 @@ pub(crate) async fn create(
     Ok((keys, history))
 }
 
+/// Returns the active trees of a ledger that was just created.
+pub(crate) async fn trees(
+    store: &dyn Store,
+    database: &Database,
+    name: &str,
+) -> Outcome<Vec<TreeRow>> {
+    let found = ledger::find_ledger(store, Some(name)).await;
+    let found = found.map_err(|error| open_ledger::failure(database, &error))?;
+    Ok(found.unwrap_or_default())
+}
+
 /// Waits for the trees of a server that starts at the same moment.
 pub(crate) async fn wait_for_neighbour(
     store: &dyn Store,

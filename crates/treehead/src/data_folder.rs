@@ -16,6 +16,7 @@ const OTHERS_WRITE: u32 = 0o002;
 const OTHERS_LOOK: u32 = 0o077;
 const LOCK_NAME: &str = "treehead.lock";
 const DATABASE_NAME: &str = "treehead.db";
+const GUARD_NAME: &str = "guard";
 
 /// The lock, held until this value is dropped. The kernel releases it however the process ends, so
 /// no stale lock remains.
@@ -80,6 +81,13 @@ fn exposure(mode: u32) -> Option<&'static str> {
 /// Returns the path of the SQLite database.
 pub(crate) fn database(folder: &Path) -> PathBuf {
     folder.join(DATABASE_NAME)
+}
+
+/// Returns the paths of the guards of servers that share the folder.
+pub(crate) fn guards(folder: &Path, most: usize) -> impl Iterator<Item = PathBuf> {
+    let others = (2..=most).map(|number| format!("{GUARD_NAME}-{number}"));
+    let names = [GUARD_NAME.to_owned()].into_iter().chain(others);
+    names.map(|name| folder.join(name))
 }
 
 /// Takes the lock. If another process holds it, the failure names the file to look for.

@@ -38,6 +38,8 @@ pub(crate) enum FailureKind {
     Bug = 10,
     /// `rotate` told of an earlier rotation instead.
     NotRotated = 11,
+    /// The guard cannot be opened or written, contradicts the database, or knows too little.
+    Guard = 12,
 }
 
 /// Result of everything the program does.

@@ -7,7 +7,9 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
 use crate::key_files::KeyFiles;
-use crate::{create_ledger, logging, open_ledger, runtime};
+use prometheus::Registry;
+
+use crate::{create_ledger, guard, logging, open_ledger, runtime};
 
 /// Creates a new ledger. If one exists, this fails and changes nothing.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
@@ -28,14 +30,15 @@ async fn init(config: &Config, database: &Database, key_files: &KeyFiles) -> Out
     }
     let new = config.new_ledger()?;
     create_ledger::check_unnamed_keys(database, key_files, &new.apis)?;
+    let guard = guard::start(config, new.name, &Registry::new())?;
+    guard::check_unknown(guard.as_ref(), database).await?;
     let created = create_ledger::create(store.as_ref(), &new, database, key_files).await?;
     let (keys, History::New) = created else {
         let ledger = "a ledger that another process created at this moment";
         return Err(exists(database, ledger));
     };
-    let found = ledger::find_ledger(store.as_ref(), Some(new.name)).await;
-    let found = found.map_err(|error| open_ledger::failure(database, &error))?;
-    let trees = found.unwrap_or_default();
+    let trees = create_ledger::trees(store.as_ref(), database, new.name).await?;
+    guard::begin(guard.as_ref(), &trees).await?;
     let logs = trees.iter().map(|tree| {
         let tree = open_ledger::tree_of(database, tree)?;
         Ok(keys.places.facts(tree))

@@ -50,8 +50,7 @@ async fn add(
     if history == History::Known {
         return Err(exists());
     }
-    let found = ledger::find_ledger(store.as_ref(), Some(name)).await;
-    let logs = found.map_err(failed)?.unwrap_or_default();
+    let logs = create_ledger::trees(store.as_ref(), database, name).await?;
     banner::print(format_args!("added the {api} log to the ledger {name}:"))?;
     for tree in logs.iter().filter(|tree| tree.api == api.name) {
         let tree = open_ledger::tree_of(database, tree)?;

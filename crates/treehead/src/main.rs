@@ -16,6 +16,7 @@ mod database;
 mod database_url;
 mod failure;
 mod fsck;
+mod guard;
 mod init;
 mod key_files;
 mod listen;

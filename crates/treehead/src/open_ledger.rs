@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::create_ledger;
 use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
+use crate::guard;
 use crate::key_files::{KeyFiles, KeyPlaces, Keys};
 use crate::witnesses;
 
@@ -36,6 +37,12 @@ pub(crate) async fn open_or_create(
 ) -> Outcome<Opened> {
     let store = database.open().await?;
     let found = find(store.as_ref(), config, database, key_files).await?;
+    let held = found.as_ref().and_then(|trees| trees.first());
+    let name = match held {
+        Some(tree) => tree.name.clone(),
+        None => config.new_ledger()?.name.to_owned(),
+    };
+    let guard = guard::start(config, &name, &metrics)?;
     let (keys, history) = match found {
         Some(trees) => {
             check_logs(config, database, &trees)?;
@@ -49,6 +56,7 @@ pub(crate) async fn open_or_create(
             return Err(Failure::new(FailureKind::Log, refused));
         }
         None => {
+            guard::check_unknown(guard.as_ref(), database).await?;
             let new = config.new_ledger()?;
             create_ledger::create(store.as_ref(), &new, database, key_files).await?
         }
@@ -58,6 +66,10 @@ pub(crate) async fn open_or_create(
         places,
         created,
     } = keys;
+    let begun = match history {
+        History::New => create_ledger::trees(store.as_ref(), database, &name).await?,
+        History::Known => Vec::new(),
+    };
     let settings = Settings {
         store,
         apis: &APIS,
@@ -65,6 +77,8 @@ pub(crate) async fn open_or_create(
         keys: ring,
         place: server_label(config),
         witnessing: witnesses::witnessing(config)?,
+        guard,
+        created: begun.iter().map(|tree| tree.tree_id).collect(),
         clock: Arc::new(SystemClock),
         rng: SystemRandom::new(),
         metrics,
@@ -215,6 +229,13 @@ pub(crate) fn failure(database: &Database, error: &OpenError) -> Failure {
         | OpenError::UnknownApi(_)
         | OpenError::WrongName { .. }
         | OpenError::Ambiguous(_) => Failure::new(FailureKind::Log, at_database),
+        OpenError::NoFloor { .. } => Failure::new(
+            FailureKind::Guard,
+            format_args!(
+                "{at_database}. If this database is the newest there is, `treehead guard accept` says so"
+            ),
+        ),
+        OpenError::Guard(_) => Failure::new(FailureKind::Guard, error),
         OpenError::WentBack(_) => Failure::new(FailureKind::DatabaseUnusable, at_database),
         OpenError::Quorum
         | OpenError::Witnessed

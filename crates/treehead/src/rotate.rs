@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::failure::Outcome;
 use crate::key_files::KeyFiles;
-use crate::{logging, open_ledger, runtime, witnesses};
+use crate::{guard, logging, open_ledger, runtime, witnesses};
 
 pub(crate) use flags::RotateFlags;
 use key_folder::KeyFolder;
@@ -56,6 +56,7 @@ pub(crate) fn run(config: &Config, flags: &RotateFlags) -> Outcome<()> {
         let keys = held_keys(&target, &key_files).await?;
         let folder = KeyFolder::locate(key_files.folder(), &config.data_dir);
         let rotation = Rotation {
+            config,
             target,
             flags,
             keys,
@@ -91,6 +92,7 @@ async fn held_keys(target: &Target<'_>, key_files: &KeyFiles) -> Outcome<KeyRing
 }
 
 struct Rotation<'a> {
+    config: &'a Config,
     target: Target<'a>,
     flags: &'a RotateFlags,
     /// The keys of the tree that is frozen, and others.
@@ -171,6 +173,8 @@ impl Rotation<'_> {
             sleep(POLL).await;
         }
         let database = target.database;
+        let metrics = prometheus::Registry::new();
+        let guard = guard::start(self.config, &frozen.name, &metrics)?;
         let settings = Settings {
             store: target.store,
             apis: &ledger::APIS,
@@ -178,9 +182,11 @@ impl Rotation<'_> {
             keys: self.keys,
             place: String::new(),
             witnessing: self.witnessing,
+            guard,
+            created: Vec::new(),
             clock: Arc::new(SystemClock),
             rng: SystemRandom::new(),
-            metrics: prometheus::Registry::new(),
+            metrics,
         };
         let finished = rotation::finish(settings, frozen).await;
         finished

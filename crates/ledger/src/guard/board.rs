@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::kept::{GuardedHead, GuardedHeads};
 use super::metrics::GuardMetrics;
-use super::{GuardError, GuardedHead, GuardedHeads, PlaceError};
+use super::place::{GuardError, PlaceError};
 
 /// How long a place that failed is left alone. Short, because writes wait if it is the only one.
 const RETRY_AFTER: Duration = Duration::from_secs(1);

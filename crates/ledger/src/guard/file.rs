@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use tlog::sha256;
 
 use super::format::{CHECKSUM_BYTES, MAX_GUARD_BYTES};
-use super::{GuardedHeads, Place, PlaceError};
+use super::kept::GuardedHeads;
+use super::place::{Place, PlaceError};
 
 /// The user of the server alone may read and write the file.
 const MODE: u32 = 0o600;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use tlog::{Checkpoint, Edge, Hash, MAX_TREE_SIZE, Note, TreeSize, sha256};
 
-use super::{GuardedHead, GuardedHeads, GuardedTexts};
+use super::kept::{GuardedHead, GuardedHeads, GuardedTexts};
 use crate::ids::TreeId;
 
 const FIRST_LINE: &str = "treehead guard 1";

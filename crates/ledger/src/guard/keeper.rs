@@ -10,8 +10,9 @@ use prometheus::Registry;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::board::{Board, Work};
+use super::kept::{GuardedHead, GuardedHeads};
 use super::metrics::GuardMetrics;
-use super::{Guard, GuardError, GuardedHead, GuardedHeads, Place, PlaceError, Reading, Source};
+use super::place::{Guard, GuardError, Place, PlaceError, Reading, Source};
 
 /// How long a place or a source may take to be read. A start waits that long for the slowest one.
 pub const READ_PATIENCE: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
 
-use super::GuardedHeads;
+use super::kept::GuardedHeads;
 use crate::metrics::registered;
 
 /// The label of a place.

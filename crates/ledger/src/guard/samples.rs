@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Edge, SigningKey, leaf_hash};
 
-use super::{GuardedHead, GuardedHeads, GuardedTexts};
+use super::kept::{GuardedHead, GuardedHeads, GuardedTexts};
 use crate::ids::TreeId;
 
 const ORIGIN: &str = "log.example.org";

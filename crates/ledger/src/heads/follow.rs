@@ -9,10 +9,11 @@ use tlog::TreeSize;
 use tokio::sync::Mutex;
 
 use super::Heads;
+use super::extends::extends;
 use super::head::{Head, Integrated};
 use super::load::{load_edge, published_head};
 use super::publication::Publication;
-use super::tile_set::{HeadView, describe, fresh_tiles};
+use super::tile_set::{HeadView, describe};
 use super::went_back::{HeadError, WentBack};
 use crate::store::{HeadRow, PublicationRow, Read, Standing, StoreError, StoreResult, TreeState};
 
@@ -22,6 +23,8 @@ pub(crate) const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 /// The heads of a tree that were known here before its standing was read.
 pub(super) struct Known {
     integrated: Arc<Integrated>,
+    /// The newest head that may have been let out.
+    floor: Arc<Integrated>,
     published: Arc<Head>,
     /// The newest stored publication, of a tree with a witness policy.
     publication: Option<PublicationRow>,
@@ -31,28 +34,40 @@ pub(super) struct Known {
 pub(super) struct Refresh {
     tickets: AtomicU64,
     /// The newest ticket that was drawn before the last finished read began, and the outcome of
-    /// that read.
-    served: Mutex<(u64, Result<(), String>)>,
+    /// that read: the size of the newest head that may be published here.
+    served: Mutex<(u64, Result<TreeSize, String>)>,
 }
 
 impl Refresh {
     pub(super) fn new() -> Self {
         Self {
             tickets: AtomicU64::new(0),
-            served: Mutex::new((0, Ok(()))),
+            served: Mutex::new((0, Ok(TreeSize(0)))),
         }
     }
 }
 
 impl Heads {
-    /// Returns the newest head that the database had at some moment after this call began.
+    /// Returns the newest head that the database had at some moment after this call began, once it
+    /// is let out.
     pub(crate) async fn newest_head(&self) -> StoreResult<Arc<Head>> {
         if self.halted().is_some() {
             // The database is no longer trusted. Published entries stay readable as far as they are
-            // still there: an index beyond this head counts as absent, and an entry whose row was
-            // lost is an error.
+            // still there; see [`crate::Log::newest_shards`] for what is not.
             return Ok(self.published());
         }
+        match self.read_newest().await {
+            Ok(size) => {
+                self.wait_let_out(size).await?;
+                Ok(self.published())
+            }
+            Err(reason) => Err(StoreError::Unavailable(reason)),
+        }
+    }
+
+    /// Follows the database with one read that all calls share that wait for it. Returns the size of
+    /// the newest head that may be published here.
+    async fn read_newest(&self) -> Result<TreeSize, String> {
         let ticket = self.refresh.tickets.fetch_add(1, Ordering::SeqCst) + 1;
         let mut served = self.refresh.served.lock().await;
         if served.0 < ticket {
@@ -61,12 +76,16 @@ impl Heads {
             tokio::task::yield_now().await;
             let covers = self.refresh.tickets.load(Ordering::SeqCst);
             let outcome = self.follow(self.store.reader().as_mut()).await;
-            *served = (covers, outcome.map(drop).map_err(|error| error.to_string()));
+            let outcome = outcome.map(|newest| match &self.publication {
+                Publication::AtOnce => newest.size,
+                Publication::Witnessed(witnessed) => {
+                    let found = witnessed.newest_found();
+                    found.map_or(TreeSize(0), |head| head.size)
+                }
+            });
+            *served = (covers, outcome.map_err(|error| error.to_string()));
         }
-        match &served.1 {
-            Ok(()) => Ok(self.published()),
-            Err(reason) => Err(StoreError::Unavailable(reason.clone())),
-        }
+        served.1.clone()
     }
 
     /// Reads the newest publication and the newest head, and accepts both; see [`Heads::accept`].
@@ -80,13 +99,18 @@ impl Heads {
     /// before the standing is read, because a round of this process may be integrated while that
     /// read is under way; and each published head was integrated before.
     pub(super) async fn known(&self, read: &mut dyn Read) -> StoreResult<Known> {
-        let (integrated, published) = (self.integrated(), self.published());
+        let (integrated, floor) = {
+            let newest = self.newest.borrow();
+            (Arc::clone(&newest.integrated), Arc::clone(&newest.floor))
+        };
+        let published = self.published();
         let publication = match &self.publication {
             Publication::AtOnce => None,
             Publication::Witnessed(_) => read.newest_publication(self.tree.id).await?,
         };
         Ok(Known {
             integrated,
+            floor,
             published,
             publication,
         })
@@ -103,33 +127,35 @@ impl Heads {
         standing: Option<Standing>,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
-        let newest = self.accept_head(&known.integrated, standing, read).await?;
-        if let Publication::Witnessed(_) = &self.publication {
-            self.accept_publication(&known.published, known.publication, &newest, read)
-                .await?;
+        let newest = self.accept_head(&known, standing, read).await?;
+        if let Publication::Witnessed(witnessed) = &self.publication {
+            let found = self.accept_publication(&known.published, known.publication, &newest, read);
+            if let Some(head) = found.await? {
+                witnessed.note_found(Arc::new(head));
+            }
         }
         Ok(newest)
     }
 
     async fn accept_head(
         &self,
-        known: &Arc<Integrated>,
+        known: &Known,
         standing: Option<Standing>,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
+        let Known {
+            integrated, floor, ..
+        } = known;
         let Some(standing) = standing else {
-            return Err(self.refuse(&WentBack::gone(known.view(), self.tree.id)));
+            return Err(self.refuse(&WentBack::gone(floor.view(), self.tree.id)));
         };
         let head = match standing.head {
-            Some(row) if row.size > known.size => self.accept_larger(known, row, read).await,
-            Some(row) if row.size == known.size && row.root == known.root => Ok(self.integrated()),
-            None if known.size == TreeSize(0) => Ok(self.integrated()),
-            Some(row) if row.size == known.size => Err(self.refuse(&WentBack::fork(
-                known.view(),
-                &describe(row.size, &row.root),
-            ))),
-            row => Err(self.refuse(&WentBack::smaller(known.view(), row.as_ref()))),
-        }?;
+            Some(row) if row.size == integrated.size && row.root == integrated.root => {
+                self.integrated()
+            }
+            None if integrated.size == TreeSize(0) => self.integrated(),
+            row => self.accept_other(integrated, floor, row, read).await?,
+        };
         if standing.state == TreeState::Frozen {
             // State and head come from one snapshot, so this head is the last.
             self.mark_frozen();
@@ -137,8 +163,8 @@ impl Heads {
         Ok(head)
     }
 
-    /// Publishes here the head that another server published, or this one in a statement whose
-    /// answer was lost.
+    /// Lets out here the head that another server published, or this one in a statement whose answer
+    /// was lost.
     ///
     /// `published` was the published head before `row` was read, and `newest` was read after it.
     async fn accept_publication(
@@ -147,7 +173,7 @@ impl Heads {
         row: Option<PublicationRow>,
         newest: &Arc<Integrated>,
         read: &mut dyn Read,
-    ) -> Result<(), HeadError> {
+    ) -> Result<Option<Head>, HeadError> {
         let found = row
             .as_ref()
             .map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
@@ -157,7 +183,7 @@ impl Heads {
             return Err(self.refuse(&WentBack::publication(published.view(), &found)));
         };
         if row.size == published.size {
-            return Ok(());
+            return Ok(None);
         }
         let integrated = published_head(read, self.tree.id, &row, newest).await?;
         self.check_extends(published.view(), integrated.view(), read)
@@ -165,37 +191,63 @@ impl Heads {
         self.check_extends(integrated.view(), newest.view(), read)
             .await?;
         let head = self.sign(&integrated)?.with_stored(row.checkpoint)?;
-        self.publish(Arc::new(head));
-        Ok(())
+        Ok(Some(head))
     }
 
-    /// Accepts a larger head. Its edge must reproduce its root, and its tiles must reproduce the
-    /// known head's root at the known head's size.
-    async fn accept_larger(
+    /// Accepts a head other than the known one if it extends that.
+    ///
+    /// If it does not, the database may have lost heads that no standby had, and that were never let
+    /// out. Then it is enough that it extends the newest head that may have been let out.
+    async fn accept_other(
         &self,
         known: &Arc<Integrated>,
-        row: HeadRow,
+        floor: &Arc<Integrated>,
+        row: Option<HeadRow>,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
+        let size = row.map_or(TreeSize(0), |row| row.size);
+        if size < floor.size {
+            return Err(self.refuse(&WentBack::smaller(floor.view(), row.as_ref())));
+        }
+        let found = self.load_other(floor, row, read).await?;
+        if found.size > known.size {
+            let extends = extends(read, self.tree.id, known.view(), found.view()).await?;
+            if extends.is_ok() {
+                return self.integrate(known, found, read).await;
+            }
+        }
+        self.check_extends(floor.view(), found.view(), read).await?;
+        let found = Arc::new(found.of_lineage(known.lineage + 1));
+        if self.fall_back(known, floor, &found) {
+            let (lost, found) = (known.view().describe(), found.view().describe());
+            tracing::warn!(log = %self.tree.api, lost, found, "the database lost heads that were not let out");
+        }
+        Ok(self.integrated())
+    }
+
+    /// Reads the right edge of a head, which must reproduce its root.
+    async fn load_other(
+        &self,
+        floor: &Integrated,
+        row: Option<HeadRow>,
+        read: &mut dyn Read,
+    ) -> Result<Integrated, HeadError> {
+        let Some(row) = row else {
+            return Ok(Integrated::empty());
+        };
         let found = describe(row.size, &row.root);
         let edge = match load_edge(read, self.tree.id, row.size).await {
             Ok(edge) => edge,
             Err(StoreError::Damaged(what)) => {
-                return Err(
-                    self.refuse(&WentBack::fork(known.view(), &format!("{found} ({what})")))
-                );
+                let found = format!("{found} ({what})");
+                return Err(self.refuse(&WentBack::fork(floor.view(), &found)));
             }
             Err(error) => return Err(error.into()),
         };
-        let Some(integrated) = Integrated::read_back(edge, row.root, row.time) else {
-            return Err(self.refuse(&WentBack::fork(
-                known.view(),
-                &format!("{found}, which its tiles do not reproduce"),
-            )));
-        };
-        self.check_extends(known.view(), integrated.view(), read)
-            .await?;
-        self.integrate(known, integrated, read).await
+        Integrated::read_back(edge, row.root, row.time).ok_or_else(|| {
+            let found = format!("{found}, which its tiles do not reproduce");
+            self.refuse(&WentBack::fork(floor.view(), &found))
+        })
     }
 
     /// Checks with tiles that are read now that `newer` extends `older`. If not, the log goes
@@ -206,26 +258,8 @@ impl Heads {
         newer: HeadView<'_>,
         read: &mut dyn Read,
     ) -> Result<(), HeadError> {
-        let ids = tlog::tiles_for_consistency(older.size, newer.size);
-        let tiles = match fresh_tiles(read, self.tree.id, newer, &ids).await {
-            Ok(tiles) => tiles,
-            Err(StoreError::Damaged(what)) => {
-                return Err(self.refuse(&WentBack::fork(
-                    older,
-                    &format!("{} ({what})", newer.describe()),
-                )));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let verified = tlog::consistency_proof(older.size, newer.size, &tiles).and_then(|proof| {
-            tlog::verify_consistency(older.size, &older.root, newer.size, &newer.root, &proof)
-        });
-        verified.map_err(|error| {
-            self.refuse(&WentBack::fork(
-                older,
-                &format!("{} ({error})", newer.describe()),
-            ))
-        })
+        let fork = extends(read, self.tree.id, older, newer).await?;
+        fork.map_err(|reason| self.refuse(&reason))
     }
 
     /// Makes the log read-only and returns the error that says so.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tlog::{EMPTY_ROOT, Edge, TreeSize};
+use tlog::{Edge, TreeSize};
 
 use super::head::Integrated;
 use super::tile_set::describe;
@@ -31,7 +31,7 @@ pub(crate) async fn load_edge(
 /// Reads the newest head of a tree that is being opened, and checks it against its edge.
 pub(crate) async fn load_head(read: &mut dyn Read, tree: TreeId) -> StoreResult<Integrated> {
     let Some(row) = read.newest_head(tree).await? else {
-        return Ok(Integrated::committed(Edge::empty(), EMPTY_ROOT, 0));
+        return Ok(Integrated::empty());
     };
     let edge = load_edge(read, tree, row.size).await?;
     Integrated::read_back(edge, row.root, row.time).ok_or_else(|| {

@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tlog::{TreeSize, WitnessPolicy};
+use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::extends::extends;
 use super::head::{Head, Integrated};
-use super::load::{load_head, published_head};
+use super::load::{load_edge, load_head, published_head};
 use super::witnesses::{WitnessTransport, Witnesses};
 use crate::keys::signer::Signer;
 use crate::open_error::OpenError;
-use crate::store::{PublicationRow, Store};
+use crate::store::{PublicationRow, Read, Store, StoreError};
 use crate::tree::Tree;
 
 /// How a log with a witness policy publishes.
@@ -46,7 +47,7 @@ impl Publication {
             witnesses,
             fail_open_after: witnessing.fail_open_after,
             waiting_since: Mutex::new(None),
-            ended: CancellationToken::new(),
+            found: watch::Sender::new(None),
         })))
     }
 
@@ -99,14 +100,44 @@ impl Publication {
     }
 }
 
+/// Returns the newest stored publication if `let_out` extends it, as it was published. A database
+/// that went back may hold another history.
+pub(crate) async fn newest_publication(
+    read: &mut dyn Read,
+    let_out: &Head,
+    signer: &Signer,
+) -> Result<Option<Head>, OpenError> {
+    let tree = &let_out.tree;
+    let Some(row) = read.newest_publication(tree.id).await? else {
+        return Ok(None);
+    };
+    if row.size > let_out.size {
+        return Ok(None);
+    }
+    let edge = match load_edge(read, tree.id, row.size).await {
+        Ok(edge) => edge,
+        Err(StoreError::Damaged(_)) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(stored) = Integrated::read_back(edge, row.root, row.time) else {
+        return Ok(None);
+    };
+    let extended = extends(read, tree.id, stored.view(), let_out.view()).await?;
+    if extended.is_err() {
+        return Ok(None);
+    }
+    let head = Head::sign(tree, &Arc::new(stored), signer)?;
+    Ok(Some(head.with_stored(row.checkpoint)?))
+}
+
 /// A witness policy at work.
 pub(crate) struct Witnessed {
     pub(super) witnesses: Witnesses,
     pub(super) fail_open_after: Option<Duration>,
     /// Since when a head waits without any publication. `None` while no head waits.
     waiting_since: Mutex<Option<Instant>>,
-    /// Cancelled once the publisher has ended and publishes no more heads here.
-    pub(super) ended: CancellationToken,
+    /// The newest publication of another server, to be let out here.
+    pub(super) found: watch::Sender<Option<Arc<Head>>>,
 }
 
 impl Witnessed {
@@ -124,6 +155,22 @@ impl Witnessed {
             .waiting_since
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Notes a publication of another server.
+    pub(super) fn note_found(&self, head: Arc<Head>) {
+        self.found.send_if_modified(|found| {
+            let is_newer = found.as_ref().is_none_or(|found| head.size > found.size);
+            if is_newer {
+                *found = Some(head);
+            }
+            is_newer
+        });
+    }
+
+    /// Returns the newest publication of another server, if one was found.
+    pub(super) fn newest_found(&self) -> Option<Arc<Head>> {
+        self.found.borrow().clone()
     }
 
     /// Returns how long a head has waited without any publication.

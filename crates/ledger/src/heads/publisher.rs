@@ -1,14 +1,13 @@
 //! Publication with witnesses: no checkpoint of a head leaves before a quorum has cosigned it and
-//! that is stored. Without a witness policy publication is one step; see [`Heads::integrate`].
+//! that is stored.
 //!
 //! Of several servers on one database, one at a time asks the witnesses. The others follow what it
-//! stored.
+//! stored; see [`super::letting_out`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tlog::{LeafIndex, Note};
-use tokio::task::JoinHandle;
+use tlog::Note;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -18,17 +17,7 @@ use super::publication::{Publication, Witnessed, publication_row};
 use super::went_back::HeadError;
 use super::witnesses::WITNESS_TIMEOUT;
 use crate::store::{Publisher, StoreError};
-use crate::tasks::Tasks;
 
-/// Writes are refused while more entries than this wait to be published. They are durable, but
-/// nobody can prove them yet.
-pub const MAX_UNPUBLISHED_ENTRIES: u64 = 100_000;
-/// Writes are refused while a head has waited this long without any publication. No write waits
-/// longer than this either.
-pub const MAX_UNPUBLISHED_TIME: Duration = Duration::from_secs(10);
-/// The time after which a refused client should try again. Witnesses that answer do so in much
-/// less.
-const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Pause after a failed attempt.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Pause while another server has the right to publish.
@@ -57,95 +46,20 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// Why an entry cannot be confirmed as published.
-#[derive(Clone, Debug)]
-pub(crate) enum NotPublished {
-    /// The log is read-only, for this reason.
-    ReadOnly(String),
-    /// The server stops.
-    Stopping,
-    /// The log waits for its witnesses.
-    Waiting {
-        /// The time after which to try again.
-        retry_after: Duration,
-    },
-}
-
 impl Heads {
-    /// Starts the publisher. It may end once `stopping` is cancelled or the log is read-only, and
-    /// at once if the tree has no witness policy.
-    pub(crate) fn spawn_publisher(
-        self: &Arc<Self>,
-        tasks: &Tasks,
-        stopping: CancellationToken,
-    ) -> JoinHandle<()> {
-        let may_end = {
-            let (heads, stopping) = (Arc::clone(self), stopping.clone());
-            let is_at_once = matches!(heads.publication, Publication::AtOnce);
-            move || is_at_once || stopping.is_cancelled() || heads.halted().is_some()
-        };
-        tasks.spawn(
-            format!("the publisher of the {} log", self.tree.api),
-            may_end,
-            Arc::clone(self).run_publisher(stopping),
-        )
-    }
-
-    /// Refuses a write while too many entries wait to be published, or one has waited too long.
-    pub(crate) fn check_unpublished(&self) -> Result<(), NotPublished> {
-        let Publication::Witnessed(witnessed) = &self.publication else {
-            return Ok(());
-        };
-        let waiting = self
-            .integrated()
-            .size
-            .0
-            .saturating_sub(self.published().size.0);
-        if waiting > MAX_UNPUBLISHED_ENTRIES || witnessed.waiting_time() >= MAX_UNPUBLISHED_TIME {
-            return Err(NotPublished::Waiting {
-                retry_after: RETRY_AFTER,
-            });
-        }
-        Ok(())
-    }
-
-    /// Waits, for a bounded time, until the entry is below the published head. Without a witness
-    /// policy there is no wait.
-    pub(crate) async fn wait_published(&self, index: LeafIndex) -> Result<(), NotPublished> {
-        let Publication::Witnessed(witnessed) = &self.publication else {
-            return Ok(());
-        };
-        let mut heads = self.published.subscribe();
-        tokio::select! {
-            biased;
-            // The sender lives as long as this owner, so this never fails.
-            _ = heads.wait_for(|head| head.size.0 > index.0) => return Ok(()),
-            () = witnessed.ended.cancelled() => {}
-            () = sleep(MAX_UNPUBLISHED_TIME) => {}
-        }
-        Err(match self.halted() {
-            Some(reason) => NotPublished::ReadOnly(reason.to_owned()),
-            None if witnessed.ended.is_cancelled() => NotPublished::Stopping,
-            None => NotPublished::Waiting {
-                retry_after: RETRY_AFTER,
-            },
-        })
-    }
-
     /// Publishes integrated heads. Once the log stops, it ends when no head waits or an attempt
     /// fails.
-    async fn run_publisher(self: Arc<Self>, stopping: CancellationToken) {
+    pub(super) async fn run_publisher(&self, stopping: &CancellationToken) {
         let Publication::Witnessed(witnessed) = &self.publication else {
             return;
         };
-        let _ended = witnessed.ended.clone().drop_guard();
         let mut publisher = None;
-        let mut integrated = self.integrated.subscribe();
+        let mut newest = self.newest.subscribe();
         while self.halted().is_none() {
             let published = self.published().size;
             tokio::select! {
                 biased;
-                _ = integrated.wait_for(|newest| newest.size > published) => {}
+                _ = newest.wait_for(|newest| newest.integrated.size > published) => {}
                 () = stopping.cancelled() => return,
             }
             let pause = match self.attempt(witnessed, &mut publisher).await {
@@ -196,12 +110,15 @@ impl Heads {
         // Another server may have published before it was our turn, or we did without learning of
         // it.
         let integrated = self.follow(self.store.reader().as_mut()).await?;
+        self.let_out_found(witnessed).await?;
         let published = self.published();
         if published.size == integrated.size {
             return Ok(());
         }
         let started = Instant::now();
         let head = self.sign(&integrated).map_err(HeadError::from)?;
+        // The guard has the head before a witness does.
+        self.keep(&head).await?;
         // Dies here: witnesses may know a head that is durable and not published. The next attempt
         // proves from there.
         let head = self.cosigned(witnessed, head).await?;
@@ -211,6 +128,7 @@ impl Heads {
             // Another server published meanwhile, because our right was lost. Its publication
             // counts.
             self.follow(self.store.reader().as_mut()).await?;
+            self.let_out_found(witnessed).await?;
             return Ok(());
         }
         self.publish(Arc::new(head));

@@ -3,6 +3,7 @@
 use tlog::{EMPTY_ROOT, TreeSize};
 
 use super::tile_set::{HeadView, describe};
+use crate::guard::place::GuardError;
 use crate::ids::TreeId;
 use crate::keys::signer::SigningError;
 use crate::open_error::OpenError;
@@ -22,6 +23,9 @@ pub(crate) enum HeadError {
     /// Its checkpoint could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningError),
+    /// No guard can keep it, so it cannot leave.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// It contradicts what was published.
     #[error("{}", .0.0)]
     WentBack(WentBack),
@@ -71,6 +75,7 @@ impl From<HeadError> for OpenError {
         match error {
             HeadError::Store(error) => Self::Store(error),
             HeadError::Signing(error) => Self::Signing(error),
+            HeadError::Guard(error) => Self::Guard(error.to_string()),
             HeadError::WentBack(reason) => Self::WentBack(reason.0),
         }
     }

@@ -8,8 +8,10 @@ use tokio::sync::Mutex;
 use super::Shards;
 use super::active::Active;
 use super::finish::finish_patiently;
+use super::opening::Opening;
 use super::shard::Shard;
 use crate::heads::follow::PAUSE_AFTER_ERROR;
+use crate::heads::went_back::HeadError;
 use crate::ids::TreeId;
 use crate::open_error::OpenError;
 use crate::parts::LogParts;
@@ -32,22 +34,23 @@ pub(crate) struct ShardList {
 }
 
 impl OpenLog {
-    /// Opens all shards of the log whose active tree is the last of `rows` (oldest first), and
-    /// starts to write to that one.
-    pub(crate) async fn open(parts: LogParts, rows: &[TreeRow]) -> Result<Arc<Self>, OpenError> {
-        let (active, frozen) = rows
-            .split_last()
-            .ok_or_else(|| OpenError::System("the log has no tree".into()))?;
-        let mut shards = Vec::with_capacity(frozen.len());
-        for row in frozen {
-            shards.push(Shard::open(&parts, row).await?);
-        }
-        let shard = Shard::open(&parts, active).await?;
-        shard.heads.show_in_metrics();
-        parts.metrics.frozen_shards.set(shards.len() as i64);
-        let active = Arc::new(Active::start(shard, &parts));
+    /// Begins to write to the active tree of a log that was read and checked, and to follow it.
+    ///
+    /// # Errors
+    ///
+    /// The guard cannot keep the head that the log begins with.
+    pub(crate) async fn start(opening: Opening) -> Result<Arc<Self>, OpenError> {
+        let Opening {
+            parts,
+            frozen,
+            active,
+        } = opening;
+        keep_first(&active).await?;
+        active.heads.show_in_metrics();
+        parts.metrics.frozen_shards.set(frozen.len() as i64);
+        let active = Arc::new(Active::start(active, &parts));
         let list = ShardList {
-            frozen: shards.clone(),
+            frozen: frozen.clone(),
             active: Arc::clone(&active),
         };
         let log = Arc::new(Self {
@@ -55,7 +58,7 @@ impl OpenLog {
             list: RwLock::new(Arc::new(list)),
             moving: Mutex::new(()),
         });
-        for shard in shards {
+        for shard in frozen {
             log.finish(shard);
         }
         log.follow(active);
@@ -132,6 +135,7 @@ impl OpenLog {
             log_id = %next.heads.tree().log_id,
             "the log was rotated; writing to the next tree"
         );
+        keep_first(&next).await?;
         next.heads.show_in_metrics();
         let active = Arc::new(Active::start(next, &self.parts));
         let frozen = list
@@ -302,6 +306,15 @@ impl OpenLog {
             moved.map_err(read_error)?;
         }
     }
+}
+
+/// Has the guard keep the head that a tree begins with here, before anything of it is shown. A log
+/// that is read-only shows what the guard has.
+async fn keep_first(shard: &Shard) -> Result<(), HeadError> {
+    if shard.heads.halted().is_some() {
+        return Ok(());
+    }
+    shard.heads.keep(&shard.heads.published()).await
 }
 
 /// Returns the error of a read that fails because the log cannot move on to its next tree.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use tlog::VerifyingKey;
 
-use crate::heads::Heads;
-use crate::heads::head::Head;
+use crate::guard::kept::GuardedHead;
+use crate::heads::head::{Head, Integrated};
 use crate::heads::load::load_head;
-use crate::heads::publication::Publication;
+use crate::heads::publication::{Publication, newest_publication};
+use crate::heads::tile_set::TileCache;
+use crate::heads::went_back::WentBack;
+use crate::heads::{Heads, HeadsParts};
 use crate::ids::TreeId;
 use crate::keys::signer::{Keys, Signer};
 use crate::open_error::OpenError;
@@ -32,6 +35,8 @@ impl Shard {
 
     /// Opens a stored tree. Its head is read back and checked. Then it is signed, or published as
     /// it was. The head of a frozen tree that is finished is shown with its final checkpoints.
+    ///
+    /// The caller MUST have the guard keep a head of the active tree before anything of it is shown.
     pub(crate) async fn open(parts: &LogParts, row: &TreeRow) -> Result<Arc<Self>, OpenError> {
         let shared = &parts.shared;
         let tree = Arc::new(Tree::of(row, parts.api)?);
@@ -57,33 +62,85 @@ impl Shard {
                 (signer, publication, integrated, head)
             }
         };
-        let timestamps = Timestamps::new(Arc::clone(&tree), signer.clone(), &parts.metrics);
-        let reader = Reader::new(
-            &shared.store,
-            &tree,
-            &shared.caches,
-            &shared.turns,
-            &parts.metrics,
+        let heads = Heads::new(
+            heads_parts(parts),
+            signer.clone(),
+            publication,
+            integrated,
+            published,
         );
-        let (store, metrics) = (Arc::clone(&shared.store), parts.metrics.clone());
-        let heads = Heads::new(store, metrics, signer, publication, integrated, published);
         let (published, integrated) = (heads.published(), heads.integrated());
+        let mut reader = shared.store.reader();
         heads
-            .check_extends(
-                published.view(),
-                integrated.view(),
-                shared.store.reader().as_mut(),
-            )
+            .check_extends(published.view(), integrated.view(), reader.as_mut())
             .await?;
         if row.state == TreeState::Frozen {
             heads.mark_frozen();
         }
+        Ok(Self::of(parts, &tree, signer, heads))
+    }
+
+    /// Opens the active tree of a log whose database went back. `newest` is the newest head of the
+    /// tree that the guard has. It is shown as it was let out, and with a witness policy the newest
+    /// stored publication that it extends. If there is no such head, none is shown.
+    pub(crate) async fn open_went_back(
+        parts: &LogParts,
+        row: &TreeRow,
+        reason: &WentBack,
+        newest: Option<&GuardedHead>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let shared = &parts.shared;
+        let tree = Arc::new(Tree::of(row, parts.api)?);
+        let keys = Some(keys(parts, row, &tree)?);
+        let signer = Signer::new(tree.id, keys, shared.rng.clone());
+        let publication = Publication::new(shared.witnessing.clone())?;
+        let let_out = newest.and_then(|head| Head::of_guard(&tree, head));
+        let shown = match (&publication, let_out) {
+            (Publication::AtOnce, shown) => shown,
+            (Publication::Witnessed(_), None) => None,
+            (Publication::Witnessed(_), Some(newest)) => {
+                let mut reader = shared.store.reader();
+                newest_publication(reader.as_mut(), &newest, &signer).await?
+            }
+        };
+        let published = match shown {
+            Some(head) => head,
+            None => Head::sign(&tree, &Arc::new(Integrated::empty()), &signer)?,
+        };
+        let integrated = newest.map_or_else(Integrated::empty, Integrated::guarded);
+        let integrated = Arc::new(integrated);
+        let heads = Heads::new(
+            heads_parts(parts),
+            signer.clone(),
+            publication,
+            integrated,
+            published,
+        );
+        heads.halt(reason);
+        Ok(Self::of(parts, &tree, signer, heads))
+    }
+
+    fn of(parts: &LogParts, tree: &Arc<Tree>, signer: Signer, heads: Heads) -> Arc<Self> {
+        let shared = &parts.shared;
+        let timestamps = Timestamps::new(Arc::clone(tree), signer, &parts.metrics);
+        let (store, caches, turns) = (&shared.store, &shared.caches, &shared.turns);
+        let reader = Reader::new(store, tree, caches, turns, &parts.metrics);
         let (heads, reader, timestamps) = (Arc::new(heads), Arc::new(reader), Arc::new(timestamps));
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             heads,
             reader,
             timestamps,
-        }))
+        })
+    }
+}
+
+fn heads_parts(parts: &LogParts) -> HeadsParts {
+    let shared = &parts.shared;
+    HeadsParts {
+        store: Arc::clone(&shared.store),
+        guard: Arc::clone(&shared.guard),
+        tiles: Arc::clone(&shared.caches) as Arc<dyn TileCache>,
+        metrics: parts.metrics.clone(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::heads::publisher::NotPublished;
+use crate::heads::letting_out::NotPublished;
 use crate::keys::signer::SigningError;
 
 /// The reason why an entry was not appended. Nothing is stored unless the variant says that this is
@@ -22,6 +22,10 @@ pub enum AppendError {
         /// The time after which to try again.
         retry_after: Duration,
     },
+    /// The newest tree head cannot be let out, because no guard can be written or the database does
+    /// not confirm it; the entry may be stored, and a retry of the same entry is safe. 503.
+    #[error("the newest tree head cannot be let out: {0}")]
+    NotLetOut(String),
     /// The leaf bytes are larger than this tree accepts. 400.
     #[error("the entry has {got} bytes, this log takes at most {limit}")]
     LeafTooLarge {
@@ -69,6 +73,10 @@ impl From<NotPublished> for AppendError {
             NotPublished::ReadOnly(reason) => Self::ReadOnly(reason),
             NotPublished::Stopping => Self::Stopping,
             NotPublished::Waiting { retry_after } => Self::Unpublished { retry_after },
+            NotPublished::NotLetOut(reason) => Self::NotLetOut(reason),
+            NotPublished::Lost => {
+                Self::Unavailable("the database lost a head before it was let out".to_owned())
+            }
         }
     }
 }
@@ -87,9 +95,10 @@ impl From<SigningError> for AppendError {
 
 impl AppendError {
     /// All labels of [`AppendError::reason`].
-    pub(crate) const REASONS: [&str; 8] = [
+    pub(crate) const REASONS: [&str; 9] = [
         "busy",
         "unpublished",
+        "not_let_out",
         "leaf_too_large",
         "read_only",
         "clock",
@@ -103,6 +112,7 @@ impl AppendError {
         match self {
             Self::Busy { .. } => "busy",
             Self::Unpublished { .. } => "unpublished",
+            Self::NotLetOut(_) => "not_let_out",
             Self::LeafTooLarge { .. } => "leaf_too_large",
             Self::ReadOnly(_) => "read_only",
             Self::Clock(_) => "clock",
@@ -123,6 +133,7 @@ mod tests {
         let reasons = [
             AppendError::Busy { retry_after },
             AppendError::Unpublished { retry_after },
+            AppendError::NotLetOut(text()),
             AppendError::LeafTooLarge { got: 2, limit: 1 },
             AppendError::ReadOnly(text()),
             AppendError::Clock(text()),

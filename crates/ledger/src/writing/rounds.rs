@@ -323,6 +323,8 @@ impl From<HeadError> for RoundError {
         match error {
             HeadError::Store(error) => Self::Store(error),
             HeadError::Signing(error) => Self::Store(StoreError::Unavailable(error.to_string())),
+            // Rounds let nothing out, so no guard is asked.
+            HeadError::Guard(error) => Self::Store(StoreError::Unavailable(error.to_string())),
             HeadError::WentBack(reason) => Self::ReadOnly(reason.0),
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use futures_util::future::join_all;
 use ledger::store::TreeState;
-use ledger::{Api, HeadForm, KeyRing, Ledger, Log, NewLog, OpenError, Settings, V1, V2};
+use ledger::{Api, HeadForm, KeyRing, Log, NewLog, OpenError, Settings, V1, V2};
 use ring::rand::SystemRandom;
 use tlog::{KeyAlgorithm, LeafIndex, SigningKey};
 
@@ -39,7 +39,7 @@ async fn a_third_kind_of_log_is_a_row_and_a_value() {
         ..world.settings()
     };
     let metrics = settings.metrics.clone();
-    let ledger = Ledger::open(settings).await.unwrap();
+    let ledger = crate::support::open(settings).await.unwrap();
     let names = ledger.logs().iter().map(|log| log.api().name);
     assert_eq!(names.collect::<Vec<_>>(), ["v1", "v2", "ct"]);
 
@@ -74,7 +74,7 @@ async fn a_third_kind_of_log_is_a_row_and_a_value() {
         world.assert_clean(&tree, api).await;
     }
     // A release that does not know the kind does not serve half of the ledger.
-    let refused = Ledger::open(world.settings())
+    let refused = crate::support::open(world.settings())
         .await
         .map(|_| ())
         .unwrap_err();

@@ -149,6 +149,8 @@ pub(crate) struct State {
     pub(crate) bug: bool,
     /// Asking for a writer waits for ever.
     pub(crate) hangs: bool,
+    /// No head that was read back is confirmed.
+    pub(crate) unconfirmed: bool,
     /// How often the newest head was asked for.
     pub(crate) asked: u64,
     /// The holder of the lock of each tree.
@@ -184,6 +186,7 @@ impl SimStore {
             boot_millis: 0,
             bug: false,
             hangs: false,
+            unconfirmed: false,
             asked: 0,
             locked_by: BTreeMap::new(),
             publishers: BTreeMap::new(),
@@ -788,6 +791,18 @@ impl Store for SimStore {
             }
         });
         Ok(())
+    }
+
+    async fn confirm(&self, tree: TreeId, size: TreeSize, root: &Hash) -> StoreResult<()> {
+        self.with(|state| {
+            let heads = &state.tables.of(tree).heads;
+            let mut heads = heads.iter().map(|head| (head.size, head.root));
+            let is_there = size.0 == 0 || heads.any(|head| head == (size, *root));
+            match is_there && !state.unconfirmed {
+                true => Ok(()),
+                false => Err(StoreError::Unavailable("not confirmed".into())),
+            }
+        })
     }
 
     async fn now_millis(&self) -> StoreResult<i64> {

@@ -44,6 +44,6 @@ impl Keys {
         // If the database has the ledger, or another server makes it, this does nothing.
         create_logs(store, DEFAULT_NAME, &self.logs(), &rng).await?;
         let keys = self.ring();
-        Ledger::open(Settings { keys, ..settings }).await
+        support::open(Settings { keys, ..settings }).await
     }
 }

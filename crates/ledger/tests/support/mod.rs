@@ -3,10 +3,11 @@
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+use ledger::guard::memory::MemoryGuard;
 use ledger::store::Store;
 use ledger::{
     APIS, DEFAULT_NAME, KeyRing, Ledger, Log, NewLog, OpenError, Settings, SystemClock, V1,
-    create_logs,
+    create_logs, find_ledger,
 };
 use prometheus::Registry;
 use ring::rand::SystemRandom;
@@ -51,6 +52,8 @@ pub(crate) fn settings(store: impl Store, pkcs8: &[u8]) -> Settings {
         keys: KeyRing::new([key(pkcs8), checkpoint_key()]),
         place: "test".into(),
         witnessing: None,
+        guard: Arc::new(MemoryGuard::new(DEFAULT_NAME)),
+        created: Vec::new(),
         clock: Arc::new(SystemClock),
         rng: SystemRandom::new(),
         metrics: Registry::new(),
@@ -72,6 +75,18 @@ pub(crate) async fn open_v1(settings: Settings, pkcs8: &[u8]) -> Result<OneLog, 
     let (store, rng) = (settings.store.as_ref(), SystemRandom::new());
     // If the database has the log, or another server makes it, this does nothing.
     create_logs(store, DEFAULT_NAME, &[new_v1(pkcs8)], &rng).await?;
-    let whole = Ledger::open(settings).await?;
+    let whole = open(settings).await?;
     Ok(OneLog { whole })
+}
+
+/// Opens a ledger as if this start had created it, unless its guard knows better.
+pub(crate) async fn open(settings: Settings) -> Result<Ledger, OpenError> {
+    let active = find_ledger(settings.store.as_ref(), settings.name.as_deref()).await?;
+    let active = active.unwrap_or_default();
+    let created = active.iter().map(|tree| tree.tree_id).collect();
+    Ledger::open(Settings {
+        created,
+        ..settings
+    })
+    .await
 }

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use http::{HeaderMap, Request};
 use http_body_util::BodyExt as _;
+use ledger::guard::memory::MemoryGuard;
 use ledger::store::Store as _;
 use ledger::store::sqlite::SqliteStore;
 use ledger::{
@@ -105,6 +106,11 @@ pub(crate) async fn open_logs(
     }
     let is_made = ledger::create_logs(&store, NAME, &made, &rng).await;
     assert!(is_made.expect("logs"));
+    let active = ledger::find_ledger(&store, Some(NAME))
+        .await
+        .expect("a ledger");
+    let active = active.unwrap_or_default();
+    let created = active.iter().map(|tree| tree.tree_id).collect();
     let metrics = prometheus::Registry::new();
     let ledger = Ledger::open(ledger::Settings {
         store: Arc::new(store),
@@ -113,6 +119,8 @@ pub(crate) async fn open_logs(
         keys: KeyRing::new(keys).with_folder(key_folder(folder.path()), &rng),
         place: "test".into(),
         witnessing: None,
+        guard: Arc::new(MemoryGuard::new(NAME)),
+        created,
         clock,
         rng,
         metrics: metrics.clone(),

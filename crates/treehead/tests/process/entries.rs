@@ -153,6 +153,22 @@ pub(crate) fn assert_logged(server: SocketAddr, author: &Author, wanted: &Acknow
     assert_all_logged(server, author, std::slice::from_ref(wanted));
 }
 
+/// It is there under its UUID and its log index, as it was acknowledged.
+pub(crate) fn assert_shown(server: SocketAddr, wanted: &Acknowledged) {
+    let uuid = &wanted.uuid;
+    for path in [
+        format!("/api/v1/log/entries/{uuid}"),
+        format!("/api/v1/log/entries?logIndex={}", wanted.log_index),
+    ] {
+        let answer = http::get(server, &path);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let found = &answer.json()[uuid];
+        for member in ["body", "integratedTime", "logID", "logIndex"] {
+            assert_eq!(found[member], wanted.entry[member], "{path}: {member}");
+        }
+    }
+}
+
 /// All entries of one author; the key they share is searched once.
 pub(crate) fn assert_all_logged(server: SocketAddr, author: &Author, all: &[Acknowledged]) {
     let key = BASE64_STANDARD.encode(author.public_pem());
@@ -162,17 +178,7 @@ pub(crate) fn assert_all_logged(server: SocketAddr, author: &Author, all: &[Ackn
     );
     for wanted in all {
         let uuid = &wanted.uuid;
-        for path in [
-            format!("/api/v1/log/entries/{uuid}"),
-            format!("/api/v1/log/entries?logIndex={}", wanted.log_index),
-        ] {
-            let answer = http::get(server, &path);
-            assert_eq!(answer.status, 200, "{path}: {answer:?}");
-            let found = &answer.json()[uuid];
-            for member in ["body", "integratedTime", "logID", "logIndex"] {
-                assert_eq!(found[member], wanted.entry[member], "{path}: {member}");
-            }
-        }
+        assert_shown(server, wanted);
         let by_hash = search(
             server,
             &json!({"hash": format!("sha256:{}", wanted.artifact_hash)}),

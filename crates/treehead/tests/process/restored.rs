@@ -103,7 +103,7 @@ fn put_back(storage: &Storage) {
     // What both heads hold is shown as before.
     before
         .iter()
-        .for_each(|entry| entries::assert_logged(server.api, &author, entry));
+        .for_each(|entry| entries::assert_shown(server.api, entry));
     server.stop();
     storage.assert_in_order();
 }

@@ -35,20 +35,6 @@ fn a_ledger_is_not_made_under_a_url() {
 }
 
 #[test]
-fn a_ledger_that_has_such_a_name_is_served_all_the_same() {
-    let storage = Storage::sqlite();
-    Server::start(&mut storage.serve()).stop();
-    let name = "https://log.example.org";
-    storage.execute(&format!(
-        "UPDATE tree SET name = '{name}', \
-         origin = CASE api WHEN 'v1' THEN '{name}/trees/' || tree_id ELSE '{name}' END"
-    ));
-    let server = Server::start(storage.serve().args(["--name", name]));
-    assert!(server.banner.contains(name), "{}", server.banner);
-    server.stop();
-}
-
-#[test]
 fn a_variable_that_is_empty_is_not_set_where_the_default_opens_nothing() {
     let storage = Storage::sqlite();
     let mut command = storage.serve();

@@ -1,0 +1,190 @@
+//! The floor at a start: the heads that the guard's places and sources have of each log. The
+//! database must extend all of them.
+
+use std::sync::Arc;
+
+use super::kept::GuardedHead;
+use super::place::Guard;
+use crate::api::{Api, HeadForm};
+use crate::heads::extends::extends;
+use crate::heads::head::Integrated;
+use crate::heads::load::load_head;
+use crate::heads::went_back::WentBack;
+use crate::open_error::OpenError;
+use crate::parts::LogParts;
+use crate::store::{HeadRow, TreeRow};
+use crate::tree::Tree;
+
+/// The heads of all logs of a ledger that a place or source has.
+pub(crate) struct Floors {
+    known: Vec<Known>,
+    /// The places and sources that could not be read, each with the reason.
+    pub(crate) silent: Vec<String>,
+}
+
+/// A head of a log, and who has it.
+pub(crate) struct Known {
+    label: String,
+    head: GuardedHead,
+}
+
+/// What the known heads of a log say about its database.
+pub(crate) enum Verdict {
+    /// It extends all of them.
+    Extends,
+    /// It went back.
+    WentBack {
+        /// The reason, which names both heads.
+        reason: WentBack,
+        /// The newest known head, if it is one of the active tree.
+        newest: Option<GuardedHead>,
+    },
+}
+
+impl Floors {
+    /// Reads all places and sources.
+    ///
+    /// # Errors
+    ///
+    /// One of them has the heads of another ledger.
+    pub(crate) async fn read(guard: &dyn Guard, ledger: &str) -> Result<Self, OpenError> {
+        let mut floors = Self {
+            known: Vec::new(),
+            silent: Vec::new(),
+        };
+        for reading in guard.read().await {
+            let label = reading.label;
+            match reading.found {
+                Ok(Some(found)) if found.ledger != ledger => {
+                    return Err(OpenError::Guard(format!(
+                        "{label} has the heads of the ledger {:?}, and the database holds {ledger:?}",
+                        found.ledger
+                    )));
+                }
+                Ok(found) => {
+                    let heads = found.into_iter().flat_map(|found| found.heads);
+                    floors.known.extend(heads.map(|head| Known {
+                        label: label.clone(),
+                        head,
+                    }));
+                }
+                Err(error) => {
+                    tracing::warn!(place = label, %error, "a guard cannot be read");
+                    floors.silent.push(format!("{label}: {error}"));
+                }
+            }
+        }
+        Ok(floors)
+    }
+
+    /// Returns whether nobody has a head of any log.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Returns whether somebody has a head of the log of an API.
+    pub(crate) fn has(&self, api: &Api) -> bool {
+        self.of(api).next().is_some()
+    }
+
+    fn of(&self, api: &Api) -> impl Iterator<Item = &Known> {
+        self.known.iter().filter(|known| known.head.api == api.name)
+    }
+
+    /// Compares the database with each known head of a log, whose trees up to the active one are
+    /// `rows`, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// The database cannot be read, or a head is not signed by the keys of its tree.
+    pub(crate) async fn judge(
+        &self,
+        parts: &LogParts,
+        rows: &[TreeRow],
+    ) -> Result<Verdict, OpenError> {
+        let mut newest: Option<&GuardedHead> = None;
+        let mut reason = None;
+        for Known { label, head } in self.of(parts.api) {
+            if let Some(went_back) = went_back(parts, rows, label, head).await? {
+                tracing::error!(log = %parts.api, place = label, reason = went_back.0, "the database does not extend a guard");
+                reason.get_or_insert(went_back);
+            }
+            if newest.is_none_or(|newest| head.is_newer_than(newest)) {
+                newest = Some(head);
+            }
+        }
+        let is_active =
+            |head: &&GuardedHead| rows.last().is_some_and(|row| row.tree_id == head.tree);
+        Ok(match reason {
+            None => Verdict::Extends,
+            Some(reason) => Verdict::WentBack {
+                reason,
+                newest: newest.filter(is_active).cloned(),
+            },
+        })
+    }
+}
+
+/// Returns in which way the database does not extend a head.
+async fn went_back(
+    parts: &LogParts,
+    rows: &[TreeRow],
+    label: &str,
+    head: &GuardedHead,
+) -> Result<Option<WentBack>, OpenError> {
+    let known = Integrated::guarded(head);
+    let Some(place) = rows.iter().position(|row| row.tree_id == head.tree) else {
+        return Ok(Some(WentBack::gone(known.view(), head.tree)));
+    };
+    let tree = Arc::new(Tree::of(&rows[place], parts.api)?);
+    head.check(&tree).map_err(|fault| {
+        OpenError::Guard(format!(
+            "{label} has a head of the {} log that {fault}",
+            parts.api
+        ))
+    })?;
+    let mut read = parts.shared.store.reader();
+    let stored = load_head(read.as_mut(), tree.id).await?;
+    if known.size <= stored.size {
+        let extends = extends(read.as_mut(), tree.id, known.view(), stored.view()).await?;
+        return Ok(extends.err());
+    }
+    // The loss of these entries was accepted: the next tree begins behind them.
+    let end = head.first_log_index + known.size.0;
+    let next = rows.get(place + 1);
+    if next.is_some_and(|next| next.first_log_index >= end) {
+        return Ok(None);
+    }
+    let found = HeadRow {
+        prev_size: stored.size,
+        size: stored.size,
+        root: stored.root,
+        time: stored.time,
+    };
+    Ok(Some(WentBack::smaller(known.view(), Some(&found))))
+}
+
+impl GuardedHead {
+    /// Checks that the texts of the head state it and are signed by the keys of the tree. Returns
+    /// the fault as the rest of a sentence that begins with the head.
+    pub(crate) fn check(&self, tree: &Tree) -> Result<(), String> {
+        let Some(texts) = &self.texts else {
+            return match self.size().0 {
+                0 => Ok(()),
+                _ => Err("is not signed".to_owned()),
+            };
+        };
+        if texts.rekor_checkpoint.is_some() != (tree.api.heads == HeadForm::RekorV1) {
+            return Err("is in the form of another API".to_owned());
+        }
+        for text in tree.texts(texts.rekor_checkpoint.as_deref(), &texts.checkpoint) {
+            let stated = text.open().map_err(|error| {
+                format!("does not verify with the keys of tree {}: {error}", tree.id)
+            })?;
+            if (stated.size, stated.root) != (self.size(), self.root()) {
+                return Err("its texts do not state".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
