@@ -110,7 +110,8 @@ pub(crate) static SETTINGS: [Setting; 34] = [
         )
         .text(
             "Postgres instead of SQLite: the URL of the primary itself, without a pooler in \
-             between. Any number of servers may share it, and start at the same time.",
+             between. It may name the standbys as well (db1,db2); the primary among them is used. \
+             Any number of servers may share it, and start at the same time.",
         )
         .example("\"postgres://treehead@db.example.org/treehead?sslmode=verify-full\""),
     Setting::new("database", "url-file", "database-file", Kind::File)
