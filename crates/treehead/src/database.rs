@@ -83,7 +83,16 @@ impl Database {
         opened.map_err(|error| self.failure(&error))
     }
 
-    /// Connects to a database that exists, and changes nothing.
+    /// Connects to a database that exists, for reading alone: on Postgres a standby will do.
+    pub(crate) async fn open_to_read(&self) -> Outcome<Arc<dyn Store>> {
+        let Self::Postgres(url) = self else {
+            return self.open_existing().await;
+        };
+        let connected = PostgresStore::connect_to_read(url.secret()).await;
+        connected.map(shared).map_err(|error| self.failure(&error))
+    }
+
+    /// Connects to a database that exists, and leaves its schema as it is.
     pub(crate) async fn open_existing(&self) -> Outcome<Arc<dyn Store>> {
         let opened = match self {
             Self::Sqlite { file, .. } => SqliteStore::open_existing(file).await.map(shared),

@@ -5,8 +5,8 @@ use std::fmt;
 use ledger::store::postgres::PostgresStore;
 use serde::{Deserialize, Serialize};
 
-/// Parameters of a URL that sqlx reads, but for `options[…]` and its second spellings.
-const PARAMETERS: [&str; 13] = [
+/// Parameters of a URL that the store reads, but for `options[…]` and second spellings.
+const PARAMETERS: [&str; 14] = [
     "application_name",
     "dbname",
     "host",
@@ -19,6 +19,7 @@ const PARAMETERS: [&str; 13] = [
     "sslmode",
     "sslrootcert",
     "statement-cache-capacity",
+    "target_session_attrs",
     "user",
 ];
 
@@ -42,9 +43,6 @@ impl DatabaseUrl {
             return Err(format!(
                 "{self} has an '@' after its host: a password with /, ? or # in it spells them %2F, %3F, %23"
             ));
-        }
-        if parts.host.contains(',') {
-            return Err(format!("{self} has several hosts: name the primary alone"));
         }
         self.check_parameters()?;
         PostgresStore::check_url(&self.0).map_err(|error| format!("{self}: {error}"))
@@ -122,17 +120,21 @@ impl<'a> Parts<'a> {
         self.path.contains('@') || fragment.contains('@') || is_in_query
     }
 
-    /// The host, without a port that is none: it may be the password of a URL whose host was
-    /// forgotten.
+    /// Returns the hosts, but nothing after a port that is none: it may be the password of a URL whose
+    /// host was forgotten.
     fn host_shown(&self) -> String {
-        match self.host.rsplit_once(':') {
-            Some((host, port))
-                if !port.bytes().all(|byte| byte.is_ascii_digit()) && !port.ends_with(']') =>
+        let mut shown = Vec::new();
+        for host in self.host.split(',') {
+            if let Some((name, port)) = host.rsplit_once(':')
+                && !port.bytes().all(|byte| byte.is_ascii_digit())
+                && !port.ends_with(']')
             {
-                format!("{host}:…")
+                shown.push(format!("{name}:…"));
+                break;
             }
-            _ => self.host.to_owned(),
+            shown.push(host.to_owned());
         }
+        shown.join(",")
     }
 
     fn parameters(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
@@ -197,6 +199,7 @@ mod tests {
             "postgresql://h/d?#x=y",
             "postgres://u:p@[::1]:5432/d",
             "postgres://h:5432/d?user=me@provider",
+            "postgres://u:p@h1:5432,h2:5432/d?target_session_attrs=read-write",
         ] {
             assert_eq!(check(url), Ok(()));
         }
@@ -216,11 +219,11 @@ mod tests {
     fn a_url_that_leads_nowhere_is_refused_before_it_is_used() {
         for (url, wanted) in [
             ("postgres://u:secret@h:99999/d", "postgres://u@h:99999/d: "),
-            ("postgres://u:secret@h1,h2/d", "name the primary alone"),
             (
-                "postgres://u:secret@h1:5432,h2:5432/d",
-                "name the primary alone",
+                "postgres://u:secret@h1,h2/d?target_session_attrs=any",
+                "postgres://u@h1,h2/d: ",
             ),
+            ("postgres://u:secret@h1,,h2/d", "empty host"),
             ("postgres://u:sec/ret@h/d", "%2F"),
             ("postgres://u:secret/d", "invalid port"),
             ("postgres://u:secret@[::1/d", "postgres://u@[::1/d: "),
@@ -262,6 +265,11 @@ mod tests {
             ("postgres://u:sec/ret@h/d", "postgres://…"),
             ("postgres://u:secret/d", "postgres://u:…/d"),
             ("postgres://u:secret", "postgres://u:…"),
+            ("postgres://u:sec,ret/d", "postgres://u:…/d"),
+            (
+                "postgres://u:secret@h1:1,h2:2/d",
+                "postgres://u@h1:1,h2:2/d",
+            ),
             ("postgres://u:p?secret=x@h/d", "postgres://…"),
             (
                 "postgres://u:secret@[::1]:5432/d",

@@ -22,7 +22,7 @@ pub(crate) fn run(config: &Config) -> Outcome<()> {
 
 async fn check(config: &Config, database: &Database) -> Outcome<()> {
     let unreadable = |error| database.failure(&error);
-    let store = database.open_existing().await?;
+    let store = database.open_to_read().await?;
     let mut trees = store.trees().await.map_err(unreadable)?;
     if let Some(name) = &config.name {
         trees.retain(|tree| tree.name == *name);

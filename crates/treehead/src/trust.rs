@@ -30,7 +30,7 @@ pub(crate) fn export(config: &Config, folder: &Path) -> Outcome<()> {
 }
 
 async fn material(config: &Config, database: &Database, others: Others) -> Outcome<TrustMaterial> {
-    let store = database.open_existing().await?;
+    let store = database.open_to_read().await?;
     let none = || Failure::new(FailureKind::Log, format_args!("{database} holds no ledger"));
     let active = ledger::find_ledger(store.as_ref(), config.name.as_deref()).await;
     let active = active.map_err(|error| open_ledger::failure(database, &error))?;

@@ -5,7 +5,7 @@ use super::Check;
 use crate::Tree;
 use crate::api::HeadForm;
 use crate::heads::tile_set::describe;
-use crate::store::{FinalCheckpoint, StoreError, TreeState};
+use crate::store::{FinalCheckpoint, StoreError, TreeRow, TreeState};
 
 impl Check<'_> {
     /// Checks the end of a tree. `kept` was read before the first page.
@@ -57,7 +57,9 @@ impl Check<'_> {
     }
 
     async fn tree_is_active(&self) -> Result<bool, StoreError> {
-        let standing = self.store.reader().standing(self.tree.tree_id).await?;
-        Ok(standing.is_some_and(|standing| standing.state == TreeState::Active))
+        let trees = self.store.trees().await?;
+        let is_active =
+            |tree: &TreeRow| tree.tree_id == self.tree.tree_id && tree.state == TreeState::Active;
+        Ok(trees.iter().any(is_active))
     }
 }

@@ -54,12 +54,12 @@ impl Heads {
             return;
         };
         let mut publisher = None;
-        let mut integrated = self.integrated.subscribe();
+        let mut newest = self.newest.subscribe();
         while self.halted().is_none() {
             let published = self.published().size;
             tokio::select! {
                 biased;
-                _ = integrated.wait_for(|newest| newest.size > published) => {}
+                _ = newest.wait_for(|newest| newest.integrated.size > published) => {}
                 () = stopping.cancelled() => return,
             }
             let pause = match self.attempt(witnessed, &mut publisher).await {

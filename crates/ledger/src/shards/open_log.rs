@@ -314,7 +314,6 @@ async fn keep_first(shard: &Shard) -> Result<(), HeadError> {
     if shard.heads.halted().is_some() {
         return Ok(());
     }
-    shard.heads.confirm(&shard.heads.integrated()).await?;
     shard.heads.keep(&shard.heads.published()).await
 }
 

@@ -17,7 +17,8 @@ use crate::TreeId;
 #[async_trait]
 pub trait Read: Send {
     /// Returns the state and the newest head of each of `trees`, in their order; those of a tree are
-    /// of one moment. `None` where there is no such tree.
+    /// of one moment. `None` where there is no such tree. Fails with
+    /// [`StoreError::Unavailable`](super::StoreError::Unavailable) on a standby, which may lag.
     async fn standings(&mut self, trees: &[TreeId]) -> StoreResult<Vec<Option<Standing>>>;
     /// Returns the state and the newest head of a tree; see [`Read::standings`].
     async fn standing(&mut self, tree: TreeId) -> StoreResult<Option<Standing>> {

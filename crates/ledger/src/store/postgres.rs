@@ -6,17 +6,18 @@
 //! server's stead. Prefer a unix socket (`postgres:///db?host=/run/postgresql`) where server and
 //! database share a machine.
 
+use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::postgres::{PgConnectOptions, PgPool};
-use tlog::{FullTile, LeafIndex, TreeSize};
+use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TreeSize};
 
 use super::delegated_reads::delegate_reads;
 use super::{
     Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search,
+    KeyQuery, LogName, Page, PublicationRow, Publisher, Read, Rotation, SEARCH_CONNECTIONS, Search,
     ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
 };
 use crate::TreeId;
@@ -24,9 +25,13 @@ use crate::TreeId;
 mod address;
 mod audit;
 mod commit;
+mod confirmation;
 mod error;
+mod hosts;
 mod key16;
 mod notice;
+mod pool;
+mod promises;
 mod publications;
 mod reads;
 mod rotation;
@@ -36,18 +41,28 @@ mod settings;
 mod trees;
 mod writer;
 
+use confirmation::{Confirmations, Stored};
+use hosts::{Access, Hosts};
+use pool::Pool;
 use publications::PostgresPublisher;
 use session::bounded;
 pub use session::{CONNECT_TIMEOUT, READ_CONNECTIONS};
 use writer::PostgresWriter;
 
 /// A log's database on Postgres. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PostgresStore {
-    pool: PgPool,
+    hosts: Arc<Hosts>,
+    pool: Pool,
     /// Apart, so that a read waits for no search.
-    searches: PgPool,
-    options: PgConnectOptions,
+    searches: Pool,
+    confirmations: Arc<Confirmations>,
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").finish_non_exhaustive()
+    }
 }
 
 impl PostgresStore {
@@ -63,31 +78,43 @@ impl PostgresStore {
     /// Warns of settings of the server that a busy log wants changed, and of a way to it that
     /// others can read or change.
     ///
-    /// `url` is a `postgres://` URL as libpq knows it. Fails with [`super::StoreError::Unusable`]
-    /// on a standby, on a schema newer than this release, on a server older than Postgres 13, and
-    /// where `synchronous_commit` is off.
+    /// `url` is a `postgres://` URL as libpq knows it. Of several hosts the primary is taken. Fails
+    /// with [`super::StoreError::Unavailable`] on a standby, and with
+    /// [`super::StoreError::Unusable`] on a schema newer than this release, on a server older than
+    /// Postgres 13, and as [`Store::check`] does.
     pub async fn connect(url: &str) -> StoreResult<Self> {
         let options = session::options(url)?;
-        address::advise(&options);
-        session::migrate(&options).await?;
-        Ok(Self::over(options))
+        options.iter().for_each(address::advise);
+        let hosts = Hosts::new(options, Access::Primary);
+        session::migrate(&hosts).await?;
+        Ok(Self::over(hosts))
     }
 
-    /// Connects to a log that is there, for reading: leaves the schema as it is, and takes a
-    /// standby too.
-    ///
-    /// Fails with [`super::StoreError::Unusable`] unless the schema is the one of this release.
+    /// As [`PostgresStore::connect`], for a ledger that is there: leaves the schema as it is, and
+    /// fails with [`super::StoreError::Unusable`] unless it is the one of this release.
     pub async fn connect_existing(url: &str) -> StoreResult<Self> {
-        let options = session::options(url)?;
-        session::check_schema(&options).await?;
-        Ok(Self::over(options))
+        Self::connect_with_schema(url, Access::Primary).await
     }
 
-    fn over(options: PgConnectOptions) -> Self {
+    /// As [`PostgresStore::connect_existing`], for reading alone: takes a standby too. Of several
+    /// hosts the first one that answers is taken.
+    pub async fn connect_to_read(url: &str) -> StoreResult<Self> {
+        Self::connect_with_schema(url, Access::Any).await
+    }
+
+    async fn connect_with_schema(url: &str, access: Access) -> StoreResult<Self> {
+        let hosts = Hosts::new(session::options(url)?, access);
+        session::check_schema(&hosts).await?;
+        Ok(Self::over(hosts))
+    }
+
+    fn over(hosts: Hosts) -> Self {
+        let hosts = Arc::new(hosts);
         Self {
-            pool: session::pool(&options),
-            searches: session::search_pool(&options),
-            options,
+            pool: Pool::new(&hosts, READ_CONNECTIONS),
+            searches: Pool::new(&hosts, SEARCH_CONNECTIONS),
+            confirmations: Arc::new(Confirmations::new(&hosts)),
+            hosts,
         }
     }
 }
@@ -95,11 +122,12 @@ impl PostgresStore {
 /// Runs one query on a connection of a pool. After any error the connection is not used again.
 macro_rules! pooled {
     ($pool:expr, $connection:ident => $query:expr) => {{
-        let mut held = $pool.acquire().await.map_err(error::of_read)?;
-        let $connection = &mut *held;
+        let mut held = $pool.acquire().await?;
+        let $connection = held.connection()?;
         let answer = bounded($query).await;
-        if answer.is_err() {
-            held.close_on_drop();
+        match answer {
+            Ok(_) => held.put_back(),
+            Err(_) => held.close(),
         }
         answer
     }};
@@ -117,10 +145,7 @@ impl Store for PostgresStore {
 
     fn usage(&self) -> Usage {
         Usage {
-            pools: vec![
-                PoolUsage::of("reads", &self.pool),
-                PoolUsage::of("searches", &self.searches),
-            ],
+            pools: vec![self.pool.usage("reads"), self.searches.usage("searches")],
             wal_bytes: None,
         }
     }
@@ -132,11 +157,30 @@ impl Store for PostgresStore {
     }
 
     async fn writer(&self) -> StoreResult<Box<dyn Writer>> {
-        Ok(Box::new(PostgresWriter::connect(&self.options).await?))
+        Ok(Box::new(PostgresWriter::connect(&self.hosts).await?))
     }
 
     async fn publisher(&self) -> StoreResult<Box<dyn Publisher>> {
-        Ok(Box::new(PostgresPublisher::connect(&self.options).await?))
+        Ok(Box::new(PostgresPublisher::connect(&self.hosts).await?))
+    }
+
+    async fn confirm(&self, tree: TreeId, size: TreeSize, root: &Hash) -> StoreResult<()> {
+        let head = Stored { tree, size, root };
+        self.confirmations.confirm_if_needed(&head).await
+    }
+
+    async fn check(&self) -> StoreResult<()> {
+        pooled!(self.pool, connection => self.hosts.check(connection))
+    }
+
+    async fn probe(&self) -> StoreResult<()> {
+        self.check().await?;
+        let nothing = Stored {
+            tree: TreeId(0),
+            size: TreeSize(0),
+            root: &EMPTY_ROOT,
+        };
+        self.confirmations.confirm(&nothing).await
     }
 
     async fn trees(&self) -> StoreResult<Vec<TreeRow>> {
@@ -252,10 +296,11 @@ impl Audit for PostgresStore {
 
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
         // Not bounded like other reads: it counts whole tables.
-        let mut connection = self.pool.acquire().await.map_err(error::of_read)?;
-        let counts = audit::counts(&mut connection, tree, size).await;
-        if counts.is_err() {
-            connection.close_on_drop();
+        let mut held = self.pool.acquire().await?;
+        let counts = audit::counts(held.connection()?, tree, size).await;
+        match counts {
+            Ok(_) => held.put_back(),
+            Err(_) => held.close(),
         }
         counts
     }
@@ -298,10 +343,11 @@ impl Rotation for PostgresStore {
 
     async fn freeze(&self, tree: TreeId, next: &TreeRow) -> StoreResult<Freeze> {
         // Bounded within, where it is known what an answer that is lost means.
-        let mut held = self.pool.acquire().await.map_err(error::of_read)?;
-        let answer = rotation::freeze(&mut held, tree, next).await;
-        if answer.is_err() {
-            held.close_on_drop();
+        let mut held = self.pool.acquire().await?;
+        let answer = rotation::freeze(held.connection()?, tree, next).await;
+        match answer {
+            Ok(_) => held.put_back(),
+            Err(_) => held.close(),
         }
         answer
     }
@@ -320,7 +366,7 @@ impl Rotation for PostgresStore {
 }
 
 struct PostgresReader {
-    pool: PgPool,
+    pool: Pool,
 }
 
 /// Runs one query of a reader on a connection of its pool.

@@ -156,6 +156,10 @@ impl Store for SqliteStore {
         Ok(Box::new(SqlitePublisher(self.side_writer.clone())))
     }
 
+    async fn probe(&self) -> StoreResult<()> {
+        pooled!(self.side_writer, connection => session::probe(connection))
+    }
+
     async fn trees(&self) -> StoreResult<Vec<TreeRow>> {
         pooled!(self.readers, connection => trees::all(connection))
     }

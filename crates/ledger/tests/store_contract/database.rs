@@ -83,18 +83,6 @@ impl Database {
         }
     }
 
-    /// Changes a setting of a Postgres database for new connections; `RESET ALL` undoes it.
-    pub(crate) async fn alter(&self, change: &str) {
-        let Place::Postgres { base, name, .. } = &self.place else {
-            panic!("SQLite has no settings")
-        };
-        let mut connection = PgConnection::connect(base).await.unwrap();
-        connection
-            .execute(AssertSqlSafe(format!("ALTER DATABASE {name} {change}")))
-            .await
-            .unwrap();
-    }
-
     /// The URL of a Postgres database, the path of an SQLite file.
     pub(crate) fn address(&self) -> &str {
         match &self.place {

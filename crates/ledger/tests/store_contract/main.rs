@@ -8,11 +8,15 @@
 )]
 
 mod audit;
+#[path = "../support/cluster.rs"]
+mod cluster;
 mod database;
+mod failover;
 mod faults;
 mod logs;
 mod look_ups;
 mod postgres_only;
+mod proxy;
 mod publications;
 mod race;
 mod rotation;

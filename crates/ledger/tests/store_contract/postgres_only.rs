@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::store::postgres::PostgresStore;
-use ledger::store::{Commit, Condition, MAX_CLOCK_SKEW_MILLIS, StoreError};
+use ledger::store::{Commit, Condition, MAX_CLOCK_SKEW_MILLIS, Store, StoreError};
 use sqlx::{Connection, Executor, PgConnection};
 use tlog::{LeafIndex, TreeSize};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::database::Database;
+use crate::proxy::{Options, Proxy};
 use crate::rotation;
 use crate::samples::{self, entries, entry_of, grow, one_tree, round};
 
@@ -266,26 +268,54 @@ async fn text_that_postgres_cannot_hold_is_data() {
     database.remove().await;
 }
 
+/// A connection that is alive, and through which no answer comes any more: a round and a read are
+/// given up within 5 s, and what became of the round is read back by the next connection.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_would_lose_rounds_is_refused() {
+async fn a_frozen_connection_is_given_up() {
     let Some(database) = Database::postgres().await else {
         return;
     };
-    let settings = [
-        ("synchronous_commit = off", "synchronous_commit"),
-        ("default_transaction_read_only = on", "read-only"),
-    ];
-    for (setting, word) in settings {
-        database.alter(&format!("SET {setting}")).await;
-        match PostgresStore::connect(database.address()).await {
-            Err(StoreError::Unusable(text)) => assert!(text.contains(word), "{text}"),
-            other => panic!("{other:?}"),
-        }
-        match database.store.writer().await.map(|_| ()) {
-            Err(StoreError::Unusable(text)) => assert!(text.contains(word), "{text}"),
-            other => panic!("{other:?}"),
-        }
-        database.alter("RESET ALL").await;
+    let (proxy, url) = Proxy::before(database.address(), Options::Kept).await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let (tree, mut writer) = one_tree(&store).await;
+    let sent = round(&store, tree, 0, entries("entry", 1)).await;
+    let mut reader = store.reader();
+    reader.newest_head(tree).await.unwrap();
+    proxy.freeze();
+    let began = Instant::now();
+    let (outcome, read) = tokio::join!(writer.commit(&sent), reader.newest_head(tree));
+    assert!(
+        matches!(outcome, Err(StoreError::UnknownOutcome(_))),
+        "{outcome:?}"
+    );
+    assert!(matches!(read, Err(StoreError::Unavailable(_))), "{read:?}");
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+
+    let mut writer = store.writer().await.unwrap();
+    writer.begin_exclusive(tree).await.unwrap();
+    assert_eq!(writer.newest_head(tree).await.unwrap(), Some(sent.head));
+    assert_eq!(reader.newest_head(tree).await.unwrap(), Some(sent.head));
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_ignores_options_is_refused() {
+    let Some(database) = Database::postgres().await else {
+        return;
+    };
+    let (_proxy, url) = Proxy::before(database.address(), Options::Ignored).await;
+    match PostgresStore::connect(&url).await {
+        Err(StoreError::Unusable(text)) => assert!(text.contains("pooler"), "{text}"),
+        other => panic!("{other:?}"),
     }
     database.remove().await;
 }

@@ -50,3 +50,14 @@ async fn a_log_is_not_shared() {
         ("sqlite", false)
     );
 }
+
+/// A probe costs what a round costs: it is written to the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_is_a_commit() {
+    let database = Database::sqlite().await;
+    let written = || database.store.usage().wal_bytes.unwrap();
+    database.store.check().await.unwrap();
+    let before = written();
+    database.store.probe().await.unwrap();
+    assert!(written() > before, "{} bytes", written());
+}

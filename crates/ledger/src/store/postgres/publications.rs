@@ -1,12 +1,15 @@
 //! Published heads of trees that have a witness policy, and the connection that adds to them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use sqlx::PgConnection;
-use sqlx::postgres::PgConnectOptions;
 use tlog::TreeSize;
 
+use super::error;
+use super::hosts::Hosts;
+use super::promises::Lookout;
 use super::session::{bounded, bounded_commit};
-use super::{error, session};
 use crate::TreeId;
 use crate::store::numbers::{prev_size_to_sql, to_sql};
 use crate::store::records::PublicationRecord;
@@ -57,15 +60,21 @@ const PUBLISH: &str = "INSERT INTO publication (tree_id, prev_size, size, root, 
 /// A direct connection that holds a lock of its session while it has the right to publish. It is
 /// taken out for each call and put back after an answer: one whose call failed is closed, which
 /// gives the right back.
-pub(super) struct PostgresPublisher(Option<PgConnection>);
+pub(super) struct PostgresPublisher {
+    connection: Option<PgConnection>,
+    lookout: Lookout,
+}
 
 impl PostgresPublisher {
-    pub(super) async fn connect(options: &PgConnectOptions) -> StoreResult<Self> {
-        Ok(Self(Some(session::writer(options).await?)))
+    pub(super) async fn connect(hosts: &Arc<Hosts>) -> StoreResult<Self> {
+        Ok(Self {
+            connection: Some(hosts.connect_to_write().await?.connection),
+            lookout: Lookout::new(hosts),
+        })
     }
 
     fn take(&mut self) -> StoreResult<PgConnection> {
-        self.0
+        self.connection
             .take()
             .ok_or_else(|| StoreError::Unavailable("the publisher's connection is gone".to_owned()))
     }
@@ -74,6 +83,7 @@ impl PostgresPublisher {
     /// negative.
     async fn lock(&mut self, query: &'static str, tree: TreeId) -> StoreResult<bool> {
         let mut connection = self.take()?;
+        self.lookout.look_if_due(&mut connection).await?;
         let query = sqlx::query_scalar(query).bind(tree.0);
         let answer = bounded(async {
             query
@@ -82,7 +92,7 @@ impl PostgresPublisher {
                 .map_err(error::of_read)
         })
         .await?;
-        self.0 = Some(connection);
+        self.connection = Some(connection);
         Ok(answer)
     }
 }
@@ -110,7 +120,7 @@ impl Publisher for PostgresPublisher {
             .bind(&publication.checkpoint);
         // Dies here: the row is stored or not.
         let done = bounded_commit(query.execute(&mut connection)).await?;
-        self.0 = Some(connection);
+        self.connection = Some(connection);
         Ok(done.rows_affected() == 1)
     }
 }

@@ -1,12 +1,12 @@
 //! Rotation on Postgres.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use tlog::LeafIndex;
 
+use super::promises::a_standby;
 use super::session::{bounded, bounded_commit};
 use super::{error, trees};
 use crate::TreeId;
@@ -18,16 +18,21 @@ use crate::store::rotation::{
 };
 use crate::store::{HeadRow, KeyRole, StoreError, StoreResult, TreeRow};
 
-/// One statement, so one snapshot.
-const STANDINGS: &str = "SELECT t.tree_id, t.state, h.prev_size, h.size, h.root, h.time
-    FROM tree t LEFT JOIN LATERAL (
+/// One statement, so one snapshot. The function is asked in the same moment, because a standby may
+/// lack what was acknowledged.
+const STANDINGS: &str = "SELECT pg_is_in_recovery(), t.state, h.prev_size, h.size, h.root, h.time
+    FROM unnest($1::bigint[]) WITH ORDINALITY AS wanted(tree_id, place)
+    LEFT JOIN LATERAL (
+        SELECT tree_id, state FROM tree WHERE tree_id = wanted.tree_id LIMIT 1
+    ) AS t ON true
+    LEFT JOIN LATERAL (
         SELECT prev_size, size, root, time FROM head WHERE tree_id = t.tree_id ORDER BY prev_size DESC LIMIT 1
     ) AS h ON true
-    WHERE t.tree_id = ANY($1)";
+    ORDER BY wanted.place";
 
 type StandingRecord = (
-    i64,
-    String,
+    bool,
+    Option<String>,
     Option<i64>,
     Option<i64>,
     Option<Vec<u8>>,
@@ -41,19 +46,20 @@ pub(super) async fn standings(
     let ids: Vec<i64> = trees.iter().map(|tree| tree.0).collect();
     let query = sqlx::query_as(STANDINGS).bind(ids);
     let records: Vec<StandingRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    let mut standings = HashMap::with_capacity(records.len());
-    for (tree, name, prev_size, size, root, time) in records {
-        let head = HeadRecord::of_columns(prev_size, size, root, time);
-        let standing = Standing {
-            state: state(&name)?,
-            head: head.map(HeadRecord::into_head).transpose()?,
-        };
-        standings.insert(TreeId(tree), standing);
+    records.into_iter().map(into_standing).collect()
+}
+
+fn into_standing(record: StandingRecord) -> StoreResult<Option<Standing>> {
+    let (is_standby, name, prev_size, size, root, time) = record;
+    if is_standby {
+        return Err(a_standby());
     }
-    Ok(trees
-        .iter()
-        .map(|tree| standings.get(tree).copied())
-        .collect())
+    let Some(name) = name else { return Ok(None) };
+    let head = HeadRecord::of_columns(prev_size, size, root, time);
+    Ok(Some(Standing {
+        state: state(&name)?,
+        head: head.map(HeadRecord::into_head).transpose()?,
+    }))
 }
 
 const REGISTER: &str = "INSERT INTO next_key (name, api, spki)

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use super::hosts::Hosts;
 use super::{address, error, settings};
 use crate::store::schema::{APPLIED, Applied};
-use crate::store::{SEARCH_CONNECTIONS, StoreError, StoreResult, schema};
+use crate::store::{StoreError, StoreResult, schema};
 
-/// Connections for reads. With [`crate::store::SEARCH_CONNECTIONS`] and the sequencer's a server
-/// has 11, so that eight servers fit in Postgres' default of 100.
+/// Connections for reads. With [`crate::store::SEARCH_CONNECTIONS`], that of the sequencer and the
+/// one for confirmations a server has 12, so that eight servers fit in Postgres' default of 100.
 pub const READ_CONNECTIONS: u32 = 7;
 
 /// Longest wait for a connection, a new one or one of the pool. Readers then get 503 rather than a
@@ -20,19 +21,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/postgres");
 
-/// The server gives a statement up after this. A round of 1,024 entries takes 30 ms on a small
-/// machine; ten seconds is an overloaded disk.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The client gives an answer up after this: later than the server, so that the server's own answer
-/// is heard if it can be.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Longest wait for the tree's lock, or for another server's round in flight.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The server ends an exclusive section whose holder is silent for this long.
-const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
+/// The client gives an answer up after this, so that a connection that froze costs less than 5 s. It
+/// is later than the server's own time-outs (below), so that the server's answer is heard if it can
+/// be.
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_millis(4_500);
 
 /// The server notices a client machine that vanished within this time, in a write or while idle.
 const DEAD_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,26 +32,29 @@ const DEAD_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for another server that migrates.
 const MIGRATION_LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A connection of the pool lives this long, so that one to a server that lost its role goes away.
-const MAX_CONNECTION_LIFETIME: Duration = Duration::from_secs(10 * 60);
-
-/// A connection of the pool that was idle for longer is tried before it is used: its server may
-/// have been restarted.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-
-/// Memory of the writer's statement: a round's arrays (8 MiB of bodies and what goes with them)
-/// stay out of temporary files.
-const WRITER_WORK_MEM: &str = "32MB";
-
 /// Oldest server that is tried. All that is used here came with 12, so that one gets this answer
 /// and not a riddle.
 const OLDEST_SERVER: u32 = 130_000;
 
-/// Settings that fix the plans of the few statements there are: look-ups by primary key in the
-/// order that they come in. A statement planned while the tables of a new log are small would
-/// otherwise go on reading them whole when they are not. For the same reason the statements
-/// themselves say `LATERAL (… LIMIT 1)` or `OFFSET 0`, which no plan may pull apart.
-const PLANS: [(&str, &str); 7] = [
+/// Settings of all sessions; times are in milliseconds. They are asked for with the connection, and
+/// looked at once it is made.
+///
+/// Each time-out leaves time for the next one:
+/// - The server ends an exclusive section whose holder is silent for 2 s.
+/// - Another server waits 2.5 s for the tree's lock, or for a round in flight.
+/// - The server gives a statement up after 4 s. A round of 1,024 entries takes 30 ms on a small
+///   machine, so that is an overloaded disk.
+/// - The client gives the answer up after [`ANSWER_TIMEOUT`].
+///
+/// The others fix the plans of the few statements there are: look-ups by primary key in the order
+/// that they come in. A statement planned while the tables of a new log are small would otherwise go
+/// on reading them whole when they are not. For the same reason the statements themselves say
+/// `LATERAL (… LIMIT 1)` or `OFFSET 0`, which no plan may pull apart.
+pub(super) const SETTINGS: [(&str, &str); 11] = [
+    ("idle_in_transaction_session_timeout", "2000"),
+    ("lock_timeout", "2500"),
+    ("statement_timeout", "4000"),
+    ("default_transaction_isolation", "read committed"),
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
     ("enable_bitmapscan", "off"),
@@ -69,70 +64,59 @@ const PLANS: [(&str, &str); 7] = [
     ("jit", "off"),
 ];
 
-/// The same, which servers before 14 do not have. No two rows of a list are looked up alike, so
-/// that nothing is gained by keeping what was found.
-const WITHOUT_MEMOIZE: &str = "SELECT set_config('enable_memoize', 'off', false) FROM pg_settings WHERE name = 'enable_memoize'";
+/// Settings that depend on the server.
+///
+/// `synchronous_commit`: a commit waits for the disk and for the synchronous standbys that are
+/// named, whatever the database's default is. One that waits for more stays. Once it is set here, a
+/// changed default does not reach the session any more.
+///
+/// `enable_memoize`, which servers before 14 do not have: no two rows of a list are looked up alike,
+/// so that nothing is gained by keeping what was found.
+const SET_UP: &str = "SELECT set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false);
+    SELECT set_config('enable_memoize', 'off', false) FROM pg_settings WHERE name = 'enable_memoize'";
 
-/// Options of all connections, from the URL.
-pub(super) fn options(url: &str) -> StoreResult<PgConnectOptions> {
-    let options = address::parse(url)?;
+/// Memory of the writer's statement: a round's arrays (8 MiB of bodies and what goes with them)
+/// stay out of temporary files.
+const WRITER_WORK_MEM: &str = "SET work_mem = '32MB'";
+
+/// Options of the connections to each server of a URL, in its order.
+pub(super) fn options(url: &str) -> StoreResult<Vec<PgConnectOptions>> {
+    let hosts = address::parse(url)?;
+    Ok(hosts.into_iter().map(with_settings).collect())
+}
+
+fn with_settings(options: PgConnectOptions) -> PgConnectOptions {
     let options = match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("treehead"),
     };
     let dead_client = DEAD_CLIENT_TIMEOUT.as_secs();
-    Ok(options
+    options
         .disable_statement_logging()
-        .options([("default_transaction_isolation", "read committed")])
-        .options(PLANS)
-        .options([("statement_timeout", STATEMENT_TIMEOUT.as_millis())])
-        .options([("lock_timeout", LOCK_TIMEOUT.as_millis())])
-        .options([(
-            "idle_in_transaction_session_timeout",
-            IDLE_IN_TRANSACTION_TIMEOUT.as_millis(),
-        )])
+        .options(SETTINGS)
         .options([("tcp_user_timeout", DEAD_CLIENT_TIMEOUT.as_millis())])
         .options([
             ("tcp_keepalives_idle", dead_client / 2),
             ("tcp_keepalives_interval", 1),
             ("tcp_keepalives_count", 5),
-        ]))
+        ])
 }
 
-/// The pool for reads; connects when first asked.
-pub(super) fn pool(options: &PgConnectOptions) -> PgPool {
-    pool_of(READ_CONNECTIONS, options)
+/// Sets a new session up.
+pub(super) async fn set_up(connection: &mut PgConnection) -> StoreResult<()> {
+    execute(connection, SET_UP).await
 }
 
-/// The pool for searches, likewise.
-pub(super) fn search_pool(options: &PgConnectOptions) -> PgPool {
-    pool_of(SEARCH_CONNECTIONS, options)
+async fn execute(connection: &mut PgConnection, sql: &'static str) -> StoreResult<()> {
+    let done = sqlx::raw_sql(sql).execute(connection).await;
+    done.map(drop).map_err(error::of_read)
 }
 
-fn pool_of(connections: u32, options: &PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(CONNECT_TIMEOUT)
-        .max_lifetime(MAX_CONNECTION_LIFETIME)
-        // sqlx would ask before each query whether the server is still there, which costs as much
-        // as the query.
-        .test_before_acquire(false)
-        .after_connect(|connection, _| Box::pin(async move { without_memoize(connection).await }))
-        .before_acquire(|connection, state| {
-            Box::pin(async move {
-                if state.idle_for > TRUSTED_IDLE {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(options.clone())
-}
-
-/// A connection for the sequencer, checked to lead to a primary that keeps what it acknowledges.
-pub(super) async fn writer(options: &PgConnectOptions) -> StoreResult<PgConnection> {
-    let mut connection = connect(&options.clone().options([("work_mem", WRITER_WORK_MEM)])).await?;
-    bounded(check_primary(&mut connection)).await?;
+/// A connection for the sequencer, to a primary that keeps what it acknowledges.
+pub(super) async fn writer(hosts: &Hosts) -> StoreResult<PgConnection> {
+    let mut connection = hosts.connect_to_write().await?.connection;
+    bounded(execute(&mut connection, WRITER_WORK_MEM)).await?;
     Ok(connection)
 }
 
@@ -140,25 +124,33 @@ pub(super) async fn writer(options: &PgConnectOptions) -> StoreResult<PgConnecti
 /// advisory lock meanwhile, so that of several servers one does it.
 ///
 /// A schema that is up to date is only read, so a role without the right to change it will do.
-pub(super) async fn migrate(options: &PgConnectOptions) -> StoreResult<()> {
-    let options = options
-        .clone()
-        .options([("lock_timeout", MIGRATION_LOCK_TIMEOUT.as_millis())])
-        .options([("statement_timeout", 0)])
-        // That a table is there already is no news.
-        .options([("client_min_messages", "warning")]);
-    let mut connection = connect(&options).await?;
+pub(super) async fn migrate(hosts: &Hosts) -> StoreResult<()> {
+    let mut connection = hosts.connect_at_once().await?.connection;
     check_version(&connection)?;
-    bounded(check_primary(&mut connection)).await?;
+    bounded(hosts.check(&mut connection)).await?;
     bounded(settings::advise(&mut connection)).await?;
     let applied = bounded(applied(&mut connection)).await?;
     schema::check_known(&MIGRATIONS, &applied)?;
     if !schema::is_current(&MIGRATIONS, &applied) {
+        bounded(be_patient(&mut connection)).await?;
         // Closing the connection is what gives the lock back after an error.
         let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await;
         migrated.map_err(|error| not_migrated(&applied, error))?;
     }
     connection.close().await.map_err(error::of_read)
+}
+
+/// Sets a session up for a migration, which may take long.
+async fn be_patient(connection: &mut PgConnection) -> StoreResult<()> {
+    let lock_timeout = MIGRATION_LOCK_TIMEOUT.as_millis();
+    // That a table is there already is no news.
+    let sql = format!(
+        "SET lock_timeout = {lock_timeout}; SET statement_timeout = 0; SET client_min_messages = warning"
+    );
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+        .execute(connection)
+        .await;
+    done.map(drop).map_err(error::of_read)
 }
 
 /// A role that may not change the schema is the usual case where two roles are used, so its way out
@@ -179,8 +171,8 @@ fn not_migrated(applied: &[Applied], error: MigrateError) -> StoreError {
 }
 
 /// Fails unless the schema is the one of this release. Changes nothing, so a standby will do.
-pub(super) async fn check_schema(options: &PgConnectOptions) -> StoreResult<()> {
-    let mut connection = connect(options).await?;
+pub(super) async fn check_schema(hosts: &Hosts) -> StoreResult<()> {
+    let mut connection = hosts.connect_at_once().await?.connection;
     check_version(&connection)?;
     let applied = bounded(applied(&mut connection)).await?;
     connection.close().await.map_err(error::of_read)?;
@@ -221,30 +213,7 @@ pub(super) async fn bounded_commit<T>(
 }
 
 fn no_answer() -> String {
-    format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())
-}
-
-async fn without_memoize(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query(WITHOUT_MEMOIZE)
-        .persistent(false)
-        .execute(connection)
-        .await
-        .map(|_| ())
-}
-
-async fn connect(options: &PgConnectOptions) -> StoreResult<PgConnection> {
-    let connect = async {
-        let mut connection = PgConnection::connect_with(options).await?;
-        without_memoize(&mut connection).await?;
-        Ok(connection)
-    };
-    match tokio::time::timeout(CONNECT_TIMEOUT, connect).await {
-        Ok(connection) => connection.map_err(|error: sqlx::Error| error::of_read(error)),
-        Err(_) => Err(StoreError::Unavailable(format!(
-            "no connection within {} s",
-            CONNECT_TIMEOUT.as_secs()
-        ))),
-    }
+    format!("no answer within {} s", ANSWER_TIMEOUT.as_secs_f32())
 }
 
 fn check_version(connection: &PgConnection) -> StoreResult<()> {
@@ -258,31 +227,19 @@ fn check_version(connection: &PgConnection) -> StoreResult<()> {
     }
 }
 
-const PRIMARY: &str = "SELECT pg_is_in_recovery(), current_setting('transaction_read_only') = 'on', \
-    current_setting('synchronous_commit') = 'off', current_setting('fsync') = 'off'";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-async fn check_primary(connection: &mut PgConnection) -> StoreResult<()> {
-    let (standby, read_only, asynchronous, no_fsync): (bool, bool, bool, bool) =
-        sqlx::query_as(PRIMARY)
-            .fetch_one(connection)
-            .await
-            .map_err(error::of_read)?;
-    if standby {
-        return Err(StoreError::Unusable(
-            "the database is a standby: the log must write to the primary".to_owned(),
-        ));
+    /// An answer of the server is heard before the client gives it up, and a holder that went silent
+    /// loses its lock before another server stops waiting for it.
+    #[test]
+    fn each_time_out_leaves_time_for_the_next() {
+        let [silent, lock, statement] = [0, 1, 2].map(|place| {
+            let millis = SETTINGS[place].1.parse().unwrap();
+            Duration::from_millis(millis)
+        });
+        assert!(silent < lock && lock < statement && statement < ANSWER_TIMEOUT);
+        assert!(ANSWER_TIMEOUT < Duration::from_secs(5));
     }
-    if read_only {
-        return Err(StoreError::Unusable("the database is read-only".to_owned()));
-    }
-    if asynchronous {
-        return Err(StoreError::Unusable(
-            "synchronous_commit is off: the database would acknowledge entries that it may lose"
-                .to_owned(),
-        ));
-    }
-    if no_fsync {
-        tracing::warn!("the database runs with fsync off: a power failure may lose the log");
-    }
-    Ok(())
 }

@@ -1,12 +1,14 @@
 //! The sequencer's connection.
 
 use std::mem;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Executor, PgConnection};
 
+use super::hosts::Hosts;
 use super::notice::NoticeTrap;
+use super::promises::Lookout;
 use super::session::{bounded, bounded_commit};
 use super::{commit, error, publications, reads, rotation, session};
 use crate::TreeId;
@@ -19,16 +21,18 @@ pub(super) struct PostgresWriter {
     connection: Option<PgConnection>,
     lock: TreeLock,
     notices: NoticeTrap,
+    lookout: Lookout,
 }
 
 impl PostgresWriter {
-    pub(super) async fn connect(options: &PgConnectOptions) -> StoreResult<Self> {
-        let mut connection = session::writer(options).await?;
+    pub(super) async fn connect(hosts: &Arc<Hosts>) -> StoreResult<Self> {
+        let mut connection = session::writer(hosts).await?;
         bounded(commit::prepare(&mut connection)).await?;
         Ok(Self {
             connection: Some(connection),
             lock: TreeLock::Free,
             notices: NoticeTrap::new(),
+            lookout: Lookout::new(hosts),
         })
     }
 
@@ -44,6 +48,7 @@ impl PostgresWriter {
         mut connection: PgConnection,
         rows: &commit::Rows<'_>,
     ) -> StoreResult<Commit> {
+        self.lookout.look_if_due(&mut connection).await?;
         // Dies here: the database decides. It commits the whole statement or nothing of it.
         let (answer, warning) = self
             .notices
@@ -157,6 +162,7 @@ impl Writer for PostgresWriter {
             self.abandon().await?;
         }
         let mut connection = self.take()?;
+        self.lookout.look_if_due(&mut connection).await?;
         bounded(begin_exclusive(&mut connection, tree)).await?;
         self.connection = Some(connection);
         self.lock = TreeLock::Held;

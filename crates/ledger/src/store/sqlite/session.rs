@@ -116,6 +116,15 @@ pub(super) fn side_writer(options: &SqliteConnectOptions) -> SqlitePool {
         .connect_lazy_with(options)
 }
 
+/// Writes the first page anew with what it has: nobody uses this number of the file. So the WAL
+/// grows and is synced, as it is by a round.
+pub(super) async fn probe(connection: &mut SqliteConnection) -> StoreResult<()> {
+    let done = sqlx::raw_sql("PRAGMA user_version = 0")
+        .execute(connection)
+        .await;
+    done.map(drop).map_err(error::of_read)
+}
+
 /// The connection of the sequencers.
 pub(super) async fn writer(options: &SqliteConnectOptions) -> StoreResult<SqliteConnection> {
     let mut connection = SqliteConnection::connect_with(options)
