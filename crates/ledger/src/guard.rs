@@ -21,4 +21,4 @@ pub use file::FilePlace;
 pub use format::{GuardFault, MAX_GUARD_BYTES};
 pub use keeper::{KEEP_PATIENCE, Keeper, PLACE_PATIENCE, READ_PATIENCE};
 pub use kept::{GuardedHead, GuardedHeads, GuardedTexts};
-pub use place::{Guard, GuardError, Place, PlaceError, Reading, Source};
+pub use place::{Guard, GuardError, Origin, Place, PlaceError, Reading, Source};

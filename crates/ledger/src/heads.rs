@@ -14,7 +14,6 @@ use crate::tree::Tree;
 use follow::Refresh;
 use head::{Head, Integrated};
 use publication::Publication;
-use tile_set::TileCache;
 use went_back::{HeadError, WentBack};
 
 pub(crate) mod extends;
@@ -29,20 +28,10 @@ pub(crate) mod tile_set;
 pub(crate) mod went_back;
 pub(crate) mod witnesses;
 
-/// The newest heads that this process knows to be durable.
-struct Newest {
-    /// A round builds on it.
-    integrated: Arc<Integrated>,
-    /// The newest one that was handed to the guard, so that it may have been let out. The database
-    /// must not fall below it.
-    floor: Arc<Integrated>,
-}
-
 /// What the heads of all trees of a log share.
 pub(crate) struct HeadsParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) guard: Arc<dyn Guard>,
-    pub(crate) tiles: Arc<dyn TileCache>,
     pub(crate) metrics: Metrics,
 }
 
@@ -52,10 +41,11 @@ pub(crate) struct Heads {
     signer: Signer,
     store: Arc<dyn Store>,
     guard: Arc<dyn Guard>,
-    tiles: Arc<dyn TileCache>,
     metrics: Metrics,
     refresh: Refresh,
-    newest: watch::Sender<Newest>,
+    /// The newest head that this process knows to be durable. A round builds on it, and the
+    /// database must not fall below it.
+    integrated: watch::Sender<Arc<Integrated>>,
     publication: Publication,
     /// The newest published head.
     published: watch::Sender<Arc<Head>>,
@@ -84,13 +74,9 @@ impl Heads {
             signer,
             store: parts.store,
             guard: parts.guard,
-            tiles: parts.tiles,
             metrics: parts.metrics,
             refresh: Refresh::new(),
-            newest: watch::Sender::new(Newest {
-                integrated,
-                floor: Arc::clone(published.integrated()),
-            }),
+            integrated: watch::Sender::new(integrated),
             publication,
             published: watch::Sender::new(Arc::new(published)),
             not_let_out: Mutex::default(),
@@ -112,7 +98,7 @@ impl Heads {
 
     /// Returns the newest integrated head.
     pub(crate) fn integrated(&self) -> Arc<Integrated> {
-        Arc::clone(&self.newest.borrow().integrated)
+        self.integrated.borrow().clone()
     }
 
     /// Returns why the log is read-only, if its database went back.
@@ -195,7 +181,7 @@ impl Heads {
         integrated: Integrated,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
-        let integrated = Arc::new(integrated.of_lineage(base.lineage));
+        let integrated = Arc::new(integrated);
         let mut checked = Arc::clone(base);
         loop {
             if self.replace_integrated(&checked, &integrated) {
@@ -218,58 +204,16 @@ impl Heads {
     /// Makes `next`, which extends `checked`, the newest integrated head. Returns false, and
     /// changes nothing, if `checked` is not the newest any more.
     fn replace_integrated(&self, checked: &Arc<Integrated>, next: &Arc<Integrated>) -> bool {
-        self.newest.send_if_modified(|newest| {
-            if !Arc::ptr_eq(&newest.integrated, checked) {
+        self.integrated.send_if_modified(|newest| {
+            if !Arc::ptr_eq(newest, checked) {
                 return false;
             }
-            newest.integrated = Arc::clone(next);
+            *newest = Arc::clone(next);
             if let Publication::Witnessed(witnessed) = &self.publication {
                 witnessed.mark_waiting();
             }
             true
         })
-    }
-
-    /// Makes `found` the newest integrated head in place of `lost`, which the database lost before it
-    /// was let out. It extends `floor`. Returns false, and changes nothing, if another head is the
-    /// newest or was let out meanwhile.
-    fn fall_back(
-        &self,
-        lost: &Arc<Integrated>,
-        floor: &Arc<Integrated>,
-        found: &Arc<Integrated>,
-    ) -> bool {
-        let has_fallen = self.newest.send_if_modified(|newest| {
-            let is_known = Arc::ptr_eq(&newest.integrated, lost);
-            if !is_known || !Arc::ptr_eq(&newest.floor, floor) {
-                return false;
-            }
-            newest.integrated = Arc::clone(found);
-            true
-        });
-        if has_fallen {
-            // Rounds that are lost may have filled it.
-            self.tiles.forget();
-        }
-        has_fallen
-    }
-
-    /// Notes that a head may be let out from now on. Fails if the database has lost it.
-    fn raise_floor(&self, head: &Arc<Integrated>) -> Result<(), StoreError> {
-        let mut is_lost = false;
-        self.newest.send_if_modified(|newest| {
-            is_lost = head.lineage != newest.integrated.lineage;
-            if !is_lost && head.size > newest.floor.size {
-                newest.floor = Arc::clone(head);
-            }
-            false
-        });
-        match is_lost {
-            false => Ok(()),
-            true => Err(StoreError::Unavailable(
-                "the database lost the head before it was let out".to_owned(),
-            )),
-        }
     }
 
     /// Signs a durable head. That does not publish it.

@@ -103,7 +103,7 @@ pub enum OpenError {
         api: &'static Api,
         /// Name of the ledger.
         name: String,
-        /// The places and sources that could not be read, each with the reason.
+        /// The sources that could not be read, each with the reason.
         silent: Vec<String>,
     },
     /// A name that cannot stand in a checkpoint.
@@ -138,7 +138,7 @@ fn algorithms(api: &Api) -> String {
     names.collect::<Vec<_>>().join(" or ")
 }
 
-/// Names the places and sources that could not be read.
+/// Names the sources that could not be read.
 fn unread(faults: &[String]) -> String {
     match faults {
         [] => String::new(),

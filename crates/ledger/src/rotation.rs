@@ -273,6 +273,7 @@ pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoin
         return Err(OpenError::WentBack(reason.0));
     }
     let shard = Shard::open(&parts, tree).await?;
+    shard.heads.confirm(&shard.heads.integrated()).await?;
     shard.heads.keep(&shard.heads.published()).await?;
     let finished = finish::finish(&shard, shared.store.as_ref(), shared.clock.as_ref());
     finished

@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::guard::Guard;
 use ledger::guard::memory::MemoryGuard;
+use ledger::guard::{FilePlace, Guard, Keeper, Place};
 use ledger::store::sqlite::SqliteStore;
 use ledger::{
     AppendError, DEFAULT_NAME, Head, Ledger, Log, LoggedEntry, NewEntry, OpenError, ReadError,
     Settings,
 };
+use prometheus::Registry;
 use ring::rand::SystemRandom;
 use support::{OneLog, new_v1, open_v1, settings};
 use tempfile::TempDir;
@@ -219,6 +220,34 @@ async fn a_guard_of_another_ledger_is_refused() {
     };
     let refused = Ledger::open(settings).await.map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("\"other\""), "{refused}");
+}
+
+/// The place that cannot be read may have the newest heads.
+#[tokio::test]
+async fn a_start_needs_every_place_of_the_guard() {
+    let world = World::new();
+    let file = world.folder.path().join("guard");
+    let keeper = || {
+        let place = FilePlace::open(&file).unwrap();
+        let places: Vec<Box<dyn Place>> = vec![Box::new(place)];
+        Keeper::start(DEFAULT_NAME, places, Vec::new(), &Registry::new()).unwrap()
+    };
+    let with_keeper = async || Settings {
+        guard: keeper(),
+        ..world.settings().await
+    };
+    let log = open_v1(with_keeper().await, &world.pkcs8).await.unwrap();
+    world.fill(&log, 0..1).await;
+    stop(log).await;
+    let log = Ledger::open(with_keeper().await).await.unwrap();
+    assert_eq!(log.logs()[0].head().size.0, 1);
+    log.stop().await;
+    drop(log);
+    fs::write(&file, "not a guard").unwrap();
+    let refused = Ledger::open(with_keeper().await).await.map(|_| ());
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("cannot be read"), "{refused}");
+    assert!(refused.contains(file.to_str().unwrap()), "{refused}");
 }
 
 #[tokio::test]

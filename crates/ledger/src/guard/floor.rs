@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::kept::GuardedHead;
-use super::place::Guard;
+use super::place::{Guard, Origin};
 use crate::api::{Api, HeadForm};
 use crate::heads::extends::extends;
 use crate::heads::head::Integrated;
@@ -18,7 +18,7 @@ use crate::tree::Tree;
 /// The heads of all logs of a ledger that a place or source has.
 pub(crate) struct Floors {
     known: Vec<Known>,
-    /// The places and sources that could not be read, each with the reason.
+    /// The sources that could not be read, each with the reason.
     pub(crate) silent: Vec<String>,
 }
 
@@ -46,7 +46,8 @@ impl Floors {
     ///
     /// # Errors
     ///
-    /// One of them has the heads of another ledger.
+    /// One of them has the heads of another ledger, or a place cannot be read: it may be the one that
+    /// has the newest heads.
     pub(crate) async fn read(guard: &dyn Guard, ledger: &str) -> Result<Self, OpenError> {
         let mut floors = Self {
             known: Vec::new(),
@@ -68,8 +69,13 @@ impl Floors {
                         head,
                     }));
                 }
+                Err(error) if reading.origin == Origin::Place => {
+                    return Err(OpenError::Guard(format!(
+                        "{label} cannot be read, and a start needs all places: {error}"
+                    )));
+                }
                 Err(error) => {
-                    tracing::warn!(place = label, %error, "a guard cannot be read");
+                    tracing::warn!(source = label, %error, "a source of the guard cannot be read");
                     floors.silent.push(format!("{label}: {error}"));
                 }
             }

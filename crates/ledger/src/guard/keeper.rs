@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::board::{Board, Work};
 use super::kept::{GuardedHead, GuardedHeads};
 use super::metrics::GuardMetrics;
-use super::place::{Guard, GuardError, Place, PlaceError, Reading, Source};
+use super::place::{Guard, GuardError, Origin, Place, PlaceError, Reading, Source};
 
 /// How long a place or a source may take to be read. A start waits that long for the slowest one.
 pub const READ_PATIENCE: Duration = Duration::from_secs(5);
@@ -102,11 +102,16 @@ impl Guard for Keeper {
                 Ok(Err(_)) => Err(PlaceError("its thread has ended".to_owned())),
                 Err(_) => Err(no_answer()),
             };
-            Reading { label, found }
+            Reading {
+                origin: Origin::Place,
+                label,
+                found,
+            }
         });
         let sources = self.sources.iter().map(|source| async {
             let found = timeout(READ_PATIENCE, source.read()).await;
             Reading {
+                origin: Origin::Source,
                 label: source.label(),
                 found: found.unwrap_or_else(|_| Err(no_answer())),
             }

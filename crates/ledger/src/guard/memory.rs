@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::kept::{GuardedHead, GuardedHeads};
-use super::place::{Guard, GuardError, Reading};
+use super::place::{Guard, GuardError, Origin, Reading};
 
 /// A guard that lasts as long as its process: for tests, and for measurements of what a guard costs.
 /// It keeps heads at once, without a thread.
@@ -40,6 +40,7 @@ impl Guard for MemoryGuard {
         let heads = self.heads();
         let found = (!heads.heads.is_empty()).then_some(heads);
         vec![Reading {
+            origin: Origin::Place,
             label: "memory".to_owned(),
             found: Ok(found),
         }]

@@ -14,9 +14,20 @@ pub struct PlaceError(pub String);
 #[error("no guard can be written: {0}")]
 pub struct GuardError(pub String);
 
+/// Who gave an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A place, which may be the only one that has the newest heads.
+    Place,
+    /// A source, which may be absent.
+    Source,
+}
+
 /// The answer of one place or source.
 #[derive(Clone, Debug)]
 pub struct Reading {
+    /// Which of both it is.
+    pub origin: Origin,
     /// The place or source.
     pub label: String,
     /// Its heads; `None` if it never had any.

@@ -23,8 +23,6 @@ pub(crate) const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 /// The heads of a tree that were known here before its standing was read.
 pub(super) struct Known {
     integrated: Arc<Integrated>,
-    /// The newest head that may have been let out.
-    floor: Arc<Integrated>,
     published: Arc<Head>,
     /// The newest stored publication, of a tree with a witness policy.
     publication: Option<PublicationRow>,
@@ -99,18 +97,13 @@ impl Heads {
     /// before the standing is read, because a round of this process may be integrated while that
     /// read is under way; and each published head was integrated before.
     pub(super) async fn known(&self, read: &mut dyn Read) -> StoreResult<Known> {
-        let (integrated, floor) = {
-            let newest = self.newest.borrow();
-            (Arc::clone(&newest.integrated), Arc::clone(&newest.floor))
-        };
-        let published = self.published();
+        let (integrated, published) = (self.integrated(), self.published());
         let publication = match &self.publication {
             Publication::AtOnce => None,
             Publication::Witnessed(_) => read.newest_publication(self.tree.id).await?,
         };
         Ok(Known {
             integrated,
-            floor,
             published,
             publication,
         })
@@ -127,7 +120,7 @@ impl Heads {
         standing: Option<Standing>,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
-        let newest = self.accept_head(&known, standing, read).await?;
+        let newest = self.accept_head(&known.integrated, standing, read).await?;
         if let Publication::Witnessed(witnessed) = &self.publication {
             let found = self.accept_publication(&known.published, known.publication, &newest, read);
             if let Some(head) = found.await? {
@@ -139,22 +132,22 @@ impl Heads {
 
     async fn accept_head(
         &self,
-        known: &Known,
+        known: &Arc<Integrated>,
         standing: Option<Standing>,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
-        let Known {
-            integrated, floor, ..
-        } = known;
         let Some(standing) = standing else {
-            return Err(self.refuse(&WentBack::gone(floor.view(), self.tree.id)));
+            return Err(self.refuse(&WentBack::gone(known.view(), self.tree.id)));
         };
         let head = match standing.head {
-            Some(row) if row.size == integrated.size && row.root == integrated.root => {
-                self.integrated()
+            Some(row) if row.size == known.size && row.root == known.root => self.integrated(),
+            None if known.size == TreeSize(0) => self.integrated(),
+            Some(row) if row.size > known.size => self.accept_larger(known, row, read).await?,
+            Some(row) if row.size == known.size => {
+                let found = describe(row.size, &row.root);
+                return Err(self.refuse(&WentBack::fork(known.view(), &found)));
             }
-            None if integrated.size == TreeSize(0) => self.integrated(),
-            row => self.accept_other(integrated, floor, row, read).await?,
+            row => return Err(self.refuse(&WentBack::smaller(known.view(), row.as_ref()))),
         };
         if standing.state == TreeState::Frozen {
             // State and head come from one snapshot, so this head is the last.
@@ -190,63 +183,55 @@ impl Heads {
             .await?;
         self.check_extends(integrated.view(), newest.view(), read)
             .await?;
+        // The row was read before, so it is kept as well.
+        self.confirm(newest).await?;
         let head = self.sign(&integrated)?.with_stored(row.checkpoint)?;
         Ok(Some(head))
     }
 
-    /// Accepts a head other than the known one if it extends that.
+    /// Accepts a larger head. Its edge must reproduce its root, and its tiles must reproduce the
+    /// known head's root at the known head's size.
     ///
-    /// If it does not, the database may have lost heads that no standby had, and that were never let
-    /// out. Then it is enough that it extends the newest head that may have been let out.
-    async fn accept_other(
+    /// It is confirmed before it is known here: the database may show a commit that no standby has,
+    /// and that a failover takes away again.
+    async fn accept_larger(
         &self,
         known: &Arc<Integrated>,
-        floor: &Arc<Integrated>,
-        row: Option<HeadRow>,
+        row: HeadRow,
         read: &mut dyn Read,
     ) -> Result<Arc<Integrated>, HeadError> {
-        let size = row.map_or(TreeSize(0), |row| row.size);
-        if size < floor.size {
-            return Err(self.refuse(&WentBack::smaller(floor.view(), row.as_ref())));
-        }
-        let found = self.load_other(floor, row, read).await?;
-        if found.size > known.size {
-            let extends = extends(read, self.tree.id, known.view(), found.view()).await?;
-            if extends.is_ok() {
-                return self.integrate(known, found, read).await;
-            }
-        }
-        self.check_extends(floor.view(), found.view(), read).await?;
-        let found = Arc::new(found.of_lineage(known.lineage + 1));
-        if self.fall_back(known, floor, &found) {
-            let (lost, found) = (known.view().describe(), found.view().describe());
-            tracing::warn!(log = %self.tree.api, lost, found, "the database lost heads that were not let out");
-        }
-        Ok(self.integrated())
+        let found = self.load(known, row, read).await?;
+        self.check_extends(known.view(), found.view(), read).await?;
+        self.confirm(&found).await?;
+        self.integrate(known, found, read).await
+    }
+
+    /// Makes sure that the database keeps a head that was read back, and all that was read before.
+    pub(crate) async fn confirm(&self, head: &Integrated) -> StoreResult<()> {
+        self.store
+            .confirm(self.tree.id, head.size, &head.root)
+            .await
     }
 
     /// Reads the right edge of a head, which must reproduce its root.
-    async fn load_other(
+    async fn load(
         &self,
-        floor: &Integrated,
-        row: Option<HeadRow>,
+        known: &Integrated,
+        row: HeadRow,
         read: &mut dyn Read,
     ) -> Result<Integrated, HeadError> {
-        let Some(row) = row else {
-            return Ok(Integrated::empty());
-        };
         let found = describe(row.size, &row.root);
         let edge = match load_edge(read, self.tree.id, row.size).await {
             Ok(edge) => edge,
             Err(StoreError::Damaged(what)) => {
                 let found = format!("{found} ({what})");
-                return Err(self.refuse(&WentBack::fork(floor.view(), &found)));
+                return Err(self.refuse(&WentBack::fork(known.view(), &found)));
             }
             Err(error) => return Err(error.into()),
         };
         Integrated::read_back(edge, row.root, row.time).ok_or_else(|| {
             let found = format!("{found}, which its tiles do not reproduce");
-            self.refuse(&WentBack::fork(floor.view(), &found))
+            self.refuse(&WentBack::fork(known.view(), &found))
         })
     }
 

@@ -23,19 +23,6 @@ pub(crate) struct Integrated {
     pub(crate) edge: Edge,
     /// The partial tiles of this size, decoded.
     edge_tiles: TileSet,
-    source: Source,
-    /// How often the database lost a head before it was let out, up to this one. Heads of one number
-    /// are consistent.
-    pub(crate) lineage: u64,
-}
-
-/// How this process knows that a head is durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    /// Its own commit returned.
-    Committed,
-    /// The database showed it.
-    ReadBack,
 }
 
 impl Integrated {
@@ -48,38 +35,22 @@ impl Integrated {
             time,
             edge,
             edge_tiles,
-            source: Source::Committed,
-            lineage: 0,
         }
     }
 
     /// A head that was read back; `None` if the edge does not reproduce its root.
     pub(crate) fn read_back(edge: Edge, root: Hash, time: i64) -> Option<Self> {
-        (edge.root() == root).then(|| Self {
-            source: Source::ReadBack,
-            ..Self::committed(edge, root, time)
-        })
+        (edge.root() == root).then(|| Self::committed(edge, root, time))
     }
 
     /// The head of a tree without entries.
     pub(crate) fn empty() -> Self {
-        Self {
-            source: Source::ReadBack,
-            ..Self::committed(Edge::empty(), EMPTY_ROOT, 0)
-        }
+        Self::committed(Edge::empty(), EMPTY_ROOT, 0)
     }
 
     /// A head that a guard keeps.
     pub(crate) fn guarded(head: &GuardedHead) -> Self {
-        Self {
-            source: Source::ReadBack,
-            ..Self::committed(head.edge.clone(), head.root(), head.time)
-        }
-    }
-
-    /// Returns the same head as one of this lineage.
-    pub(crate) fn of_lineage(self, lineage: u64) -> Self {
-        Self { lineage, ..self }
+        Self::committed(head.edge.clone(), head.root(), head.time)
     }
 
     pub(crate) fn view(&self) -> HeadView<'_> {
@@ -258,20 +229,10 @@ impl Head {
         }
     }
 
-    /// Returns whether the database showed this head, and no commit of this process made it.
-    pub(crate) fn is_read_back(&self) -> bool {
-        self.integrated.source == Source::ReadBack
-    }
-
     /// Returns the signed texts of this head.
     pub(crate) fn texts(&self) -> Vec<HeadText<'_>> {
         self.tree
             .texts(self.rekor_checkpoint.as_deref(), &self.checkpoint)
-    }
-
-    /// Returns the durable fact that it states.
-    pub(crate) fn integrated(&self) -> &Arc<Integrated> {
-        &self.integrated
     }
 
     pub(crate) fn view(&self) -> HeadView<'_> {

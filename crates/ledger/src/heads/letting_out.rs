@@ -12,10 +12,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::Heads;
 use super::head::Head;
 use super::publication::{Publication, Witnessed};
 use super::went_back::HeadError;
-use super::{Heads, Newest};
 use crate::store::StoreError;
 use crate::tasks::Tasks;
 
@@ -47,8 +47,6 @@ pub(crate) enum NotPublished {
     },
     /// The newest heads cannot be let out, for this reason.
     NotLetOut(String),
-    /// The database lost a head before it was let out, and perhaps the entry with it.
-    Lost,
 }
 
 impl Heads {
@@ -97,24 +95,13 @@ impl Heads {
         }
     }
 
-    /// Waits, for a bounded time, until the entry is below the published head. `lineage` is that of
-    /// the newest head before the entry was sequenced: an entry of a head that the database lost
-    /// meanwhile is not what the log has at its index.
-    pub(crate) async fn wait_published(
-        &self,
-        index: LeafIndex,
-        lineage: u64,
-    ) -> Result<(), NotPublished> {
+    /// Waits, for a bounded time, until the entry is below the published head.
+    pub(crate) async fn wait_published(&self, index: LeafIndex) -> Result<(), NotPublished> {
         let mut heads = self.published.subscribe();
         tokio::select! {
             biased;
             // The sender lives as long as this owner, so this never fails.
-            head = heads.wait_for(|head| head.size.0 > index.0) => {
-                return match head {
-                    Ok(head) if head.integrated().lineage != lineage => Err(NotPublished::Lost),
-                    _ => Ok(()),
-                };
-            }
+            _ = heads.wait_for(|head| head.size.0 > index.0) => return Ok(()),
             () = self.ended.cancelled() => {}
             () = sleep(MAX_UNPUBLISHED_TIME) => {}
         }
@@ -160,20 +147,9 @@ impl Heads {
 
     /// Makes a head durable in the guard. MUST come before anything that states the head leaves this
     /// process.
-    ///
-    /// A head that was read back is confirmed first: the database may show what a failover still
-    /// takes away. A head that the database lost meanwhile is not kept.
     pub(crate) async fn keep(&self, head: &Head) -> Result<(), HeadError> {
-        let keep = async {
-            if head.is_read_back() {
-                let (size, root) = (head.size, &head.root);
-                self.store.confirm(self.tree.id, size, root).await?;
-            }
-            self.raise_floor(head.integrated())?;
-            self.guard.keep(head.guarded()).await?;
-            Ok::<_, HeadError>(())
-        };
-        let outcome = keep.await;
+        let kept = self.guard.keep(head.guarded()).await;
+        let outcome = kept.map_err(HeadError::from);
         self.note_let_out(outcome.as_ref().err());
         outcome
     }
@@ -223,9 +199,8 @@ impl Heads {
         // The senders live as long as this owner, so waiting never fails.
         match &self.publication {
             Publication::AtOnce => {
-                let mut newest = self.newest.subscribe();
-                let is_larger = |newest: &Newest| newest.integrated.size > published;
-                drop(newest.wait_for(is_larger).await);
+                let mut integrated = self.integrated.subscribe();
+                drop(integrated.wait_for(|newest| newest.size > published).await);
                 Ok(Arc::new(self.sign(&self.integrated())?))
             }
             Publication::Witnessed(witnessed) => loop {

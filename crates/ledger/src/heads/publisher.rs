@@ -54,12 +54,12 @@ impl Heads {
             return;
         };
         let mut publisher = None;
-        let mut newest = self.newest.subscribe();
+        let mut integrated = self.integrated.subscribe();
         while self.halted().is_none() {
             let published = self.published().size;
             tokio::select! {
                 biased;
-                _ = newest.wait_for(|newest| newest.integrated.size > published) => {}
+                _ = integrated.wait_for(|newest| newest.size > published) => {}
                 () = stopping.cancelled() => return,
             }
             let pause = match self.attempt(witnessed, &mut publisher).await {

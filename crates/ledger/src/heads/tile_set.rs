@@ -39,12 +39,6 @@ impl Extend<(TileId, Arc<TileTree>)> for TileSet {
     }
 }
 
-/// The tiles of rounds that committed.
-pub(crate) trait TileCache: Send + Sync {
-    /// Forgets all tiles, because the database lost some of these rounds.
-    fn forget(&self);
-}
-
 /// A tree head with the partial tiles of its size. Proofs up to this head need these and full
 /// tiles.
 #[derive(Clone, Copy)]

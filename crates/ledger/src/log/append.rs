@@ -56,7 +56,6 @@ impl Log {
         loop {
             let active = self.open.active();
             let shard = &active.shard;
-            let lineage = shard.heads.integrated().lineage;
             let limit = shard.heads.tree().max_leaf_bytes;
             if row.body.len() > limit as usize {
                 return Err(AppendError::LeafTooLarge {
@@ -78,8 +77,7 @@ impl Log {
                 }
                 Err(NotSequenced::Error(error)) => return Err(error),
             };
-            let index = outcome.leaf_index;
-            shard.heads.wait_published(index, lineage).await?;
+            shard.heads.wait_published(outcome.leaf_index).await?;
             return match outcome.freshness {
                 Freshness::New { time } => Ok(Appended::Sequenced(LoggedEntry {
                     tree: shard.id(),

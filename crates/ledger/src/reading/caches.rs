@@ -9,7 +9,6 @@ use quick_cache::sync::Cache;
 use tlog::{LeafIndex, TileId, TilePath, TileTree};
 
 use super::entry::LoggedEntry;
-use crate::heads::tile_set::TileCache;
 use crate::ids::TreeId;
 
 /// Decoded full tiles in the cache. Each has 16 KiB, so all together 72 MiB. That is all of a log
@@ -51,12 +50,6 @@ impl Caches {
             entries: Cache::with_weighter(CACHED_ENTRIES, CACHED_ENTRY_BYTES, ByLength),
             bundles: Cache::with_weighter(CACHED_BUNDLES, CACHED_BUNDLE_BYTES, ByLength),
         }
-    }
-}
-
-impl TileCache for Caches {
-    fn forget(&self) {
-        self.tiles.clear();
     }
 }
 

@@ -314,6 +314,7 @@ async fn keep_first(shard: &Shard) -> Result<(), HeadError> {
     if shard.heads.halted().is_some() {
         return Ok(());
     }
+    shard.heads.confirm(&shard.heads.integrated()).await?;
     shard.heads.keep(&shard.heads.published()).await
 }
 

@@ -8,7 +8,6 @@ use crate::guard::kept::GuardedHead;
 use crate::heads::head::{Head, Integrated};
 use crate::heads::load::load_head;
 use crate::heads::publication::{Publication, newest_publication};
-use crate::heads::tile_set::TileCache;
 use crate::heads::went_back::WentBack;
 use crate::heads::{Heads, HeadsParts};
 use crate::ids::TreeId;
@@ -139,7 +138,6 @@ fn heads_parts(parts: &LogParts) -> HeadsParts {
     HeadsParts {
         store: Arc::clone(&shared.store),
         guard: Arc::clone(&shared.guard),
-        tiles: Arc::clone(&shared.caches) as Arc<dyn TileCache>,
         metrics: parts.metrics.clone(),
     }
 }

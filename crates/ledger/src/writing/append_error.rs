@@ -74,9 +74,6 @@ impl From<NotPublished> for AppendError {
             NotPublished::Stopping => Self::Stopping,
             NotPublished::Waiting { retry_after } => Self::Unpublished { retry_after },
             NotPublished::NotLetOut(reason) => Self::NotLetOut(reason),
-            NotPublished::Lost => {
-                Self::Unavailable("the database lost a head before it was let out".to_owned())
-            }
         }
     }
 }
