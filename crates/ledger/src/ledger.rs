@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::api::Api;
 use crate::clock::Clock;
+use crate::guard::GuardedHeads;
 use crate::guard::floor::Floors;
 use crate::heads::poll::poll;
 use crate::ids::TreeId;
@@ -111,6 +112,11 @@ impl Ledger {
     /// Returns the clock that entries are dated by.
     pub fn clock(&self) -> &dyn Clock {
         self.inner.parts.clock.as_ref()
+    }
+
+    /// Returns the newest head of each log that the guard has, for other servers of the ledger.
+    pub fn guarded_heads(&self) -> GuardedHeads {
+        self.inner.parts.guard.heads()
     }
 
     /// Returns the trees of all logs as they are stored now, oldest first.

@@ -58,18 +58,30 @@ impl FilePlace {
     /// Another process has the file open, or the system refuses. A damaged file can be opened: only
     /// [`Place::read`] fails then, and a write mends it.
     pub fn open(path: &Path) -> Result<Self, PlaceError> {
+        let opened = Self::open_unused(path)?;
+        opened.ok_or_else(|| {
+            let reason = "another server keeps this guard; each server needs a file of its own";
+            failed(path, reason)
+        })
+    }
+
+    /// Opens the file as [`FilePlace::open`] does, or returns `None` if another process has it open.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn open_unused(path: &Path) -> Result<Option<Self>, PlaceError> {
         let opened = match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => lock(path, &file).map(|()| file),
+            Ok(file) => lock(path, file),
             // A link that leads nowhere is no absent file: its target may be on a volume that is not
             // mounted.
             Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => create(path),
             Err(error) => Err(failed(path, error)),
         };
-        let file = opened?;
-        let metadata = file.metadata().map_err(|error| failed(path, error))?;
-        if !metadata.is_file() {
-            return Err(failed(path, "not a file"));
-        }
+        let Some(file) = opened? else {
+            return Ok(None);
+        };
+        check_is_file(path, &file)?;
         let mut place = Self {
             path: path.to_owned(),
             file,
@@ -79,31 +91,28 @@ impl FilePlace {
             },
         };
         // A block that cannot be read may be the newer one, but it says so to nobody.
-        if let Ok(Some((offset, newest))) = place.newest() {
+        if let Ok(Some((offset, newest))) = newest(&place.file) {
             place.next = NextBlock::after(offset, newest.sequence);
         }
-        Ok(place)
+        Ok(Some(place))
     }
 
-    /// Returns the newest whole block with its offset; `None` if both are damaged.
-    fn newest(&self) -> io::Result<Option<(u64, Block)>> {
-        let mut newest: Option<(u64, Block)> = None;
-        for offset in BLOCKS {
-            let mut bytes = vec![0; BLOCK_BYTES];
-            match self.file.read_exact_at(&mut bytes, offset) {
-                Ok(()) => {}
-                // The file was cut off, and this block with it.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => continue,
-                Err(error) => return Err(error),
+    /// Reads the heads in the file at `path`, which a server may keep meanwhile. An absent file has
+    /// none.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged, or the system refuses.
+    pub fn read_only(path: &Path) -> Result<Option<GuardedHeads>, PlaceError> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => {
+                return Ok(None);
             }
-            if let Some(block) = decode_block(&bytes) {
-                let is_newer = |(_, other): &(u64, Block)| block.sequence > other.sequence;
-                if newest.as_ref().is_none_or(is_newer) {
-                    newest = Some((offset, block));
-                }
-            }
-        }
-        Ok(newest)
+            Err(error) => return Err(failed(path, error)),
+        };
+        check_is_file(path, &file)?;
+        heads_in(path, &file)
     }
 
     /// Fails if the path leads to another file by now. Whatever is written to an open file that has
@@ -123,12 +132,7 @@ impl Place for FilePlace {
     }
 
     fn read(&mut self) -> Result<Option<GuardedHeads>, PlaceError> {
-        let newest = self.newest().map_err(|error| failed(&self.path, error))?;
-        let (_, block) = newest.ok_or_else(|| {
-            let reason = "damaged: it held heads, but neither of its two blocks is whole";
-            failed(&self.path, reason)
-        })?;
-        Ok(block.heads)
+        heads_in(&self.path, &self.file)
     }
 
     /// Dies here: before and in the write, the other block still has the heads that were kept
@@ -164,9 +168,51 @@ impl NextBlock {
     }
 }
 
+/// Returns the newest heads in a file. One of its blocks is whole at any time, also while a server
+/// writes the other one.
+fn heads_in(path: &Path, file: &File) -> Result<Option<GuardedHeads>, PlaceError> {
+    let newest = newest(file).map_err(|error| failed(path, error))?;
+    let (_, block) = newest.ok_or_else(|| {
+        let reason = "damaged: it held heads, but neither of its two blocks is whole";
+        failed(path, reason)
+    })?;
+    Ok(block.heads)
+}
+
+/// Returns the newest whole block with its offset; `None` if both are damaged.
+fn newest(file: &File) -> io::Result<Option<(u64, Block)>> {
+    let mut newest: Option<(u64, Block)> = None;
+    for offset in BLOCKS {
+        let mut bytes = vec![0; BLOCK_BYTES];
+        match file.read_exact_at(&mut bytes, offset) {
+            Ok(()) => {}
+            // The file was cut off, and this block with it.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => continue,
+            Err(error) => return Err(error),
+        }
+        if let Some(block) = decode_block(&bytes) {
+            let is_newer = |(_, other): &(u64, Block)| block.sequence > other.sequence;
+            if newest.as_ref().is_none_or(is_newer) {
+                newest = Some((offset, block));
+            }
+        }
+    }
+    Ok(newest)
+}
+
+fn check_is_file(path: &Path, file: &File) -> Result<(), PlaceError> {
+    let metadata = file.metadata().map_err(|error| failed(path, error))?;
+    if metadata.is_file() {
+        Ok(())
+    } else {
+        Err(failed(path, "not a file"))
+    }
+}
+
 /// Creates the file with a first block that has no heads, and locks it. It appears under its name
-/// when all of it is durable. So a file without a whole block is always a damaged one.
-fn create(path: &Path) -> Result<File, PlaceError> {
+/// when all of it is durable. So a file without a whole block is always a damaged one. Returns `None`
+/// if another process creates it.
+fn create(path: &Path) -> Result<Option<File>, PlaceError> {
     let mut new_name = path.as_os_str().to_owned();
     new_name.push(".new");
     let new = Path::new(&new_name);
@@ -180,11 +226,13 @@ fn create(path: &Path) -> Result<File, PlaceError> {
         .open(new);
     let file = file.map_err(failed_there)?;
     // The lock belongs to the file and not to its name, so it is held before the name is there.
-    lock(path, &file)?;
+    let Some(file) = lock(path, file)? else {
+        return Ok(None);
+    };
     if path.exists() {
         // Another process created it in this moment.
         fs::remove_file(new).map_err(failed_there)?;
-        return Err(in_use(path));
+        return Ok(None);
     }
     let fill = || -> io::Result<()> {
         file.set_len(0)?;
@@ -197,7 +245,7 @@ fn create(path: &Path) -> Result<File, PlaceError> {
         File::open(folder_of(path))?.sync_all()
     };
     fill().map_err(failed_there)?;
-    Ok(file)
+    Ok(Some(file))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -207,19 +255,13 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-fn lock(path: &Path, file: &File) -> Result<(), PlaceError> {
+/// Locks the file, or returns `None` if another process has it locked.
+fn lock(path: &Path, file: File) -> Result<Option<File>, PlaceError> {
     match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(in_use(path)),
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(failed(path, error)),
     }
-}
-
-fn in_use(path: &Path) -> PlaceError {
-    failed(
-        path,
-        "another server keeps this guard; each server needs a file of its own",
-    )
 }
 
 fn failed(path: &Path, error: impl std::fmt::Display) -> PlaceError {

@@ -57,8 +57,21 @@ fn one_process_at_a_time() {
         refused.contains("another server keeps this guard"),
         "{refused}"
     );
+    assert!(FilePlace::open_unused(&path).unwrap().is_none());
+    assert_eq!(FilePlace::read_only(&path).unwrap(), None);
     drop(held);
     FilePlace::open(&path).unwrap();
+}
+
+#[test]
+fn a_file_can_be_read_while_a_server_keeps_it() {
+    let (folder, path) = place();
+    assert_eq!(FilePlace::read_only(&path).unwrap(), None);
+    assert!(!path.exists());
+    let mut place = FilePlace::open(&path).unwrap();
+    place.write(&two_logs(3, 4)).unwrap();
+    assert_eq!(FilePlace::read_only(&path).unwrap(), Some(two_logs(3, 4)));
+    FilePlace::read_only(folder.path()).unwrap_err();
 }
 
 /// Whatever part of a write reaches the disk, the heads before it or its own are there.
