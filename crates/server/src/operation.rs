@@ -21,7 +21,7 @@ pub(crate) enum Api {
     V2,
     /// The v2 log as C2SP tiles, as Rekor v2 has it.
     Tiles,
-    /// Every tree of every log, as C2SP tiles.
+    /// Every tree of every log, as C2SP tiles, and the newest heads for other servers.
     Trees,
     /// Trust material.
     Trust,
@@ -119,6 +119,7 @@ operations! {
         ["/trees/{treeID}/tile/entries/{*N}"];
     GetTreeEntry "getTreeEntry" "Get Tree Entry" Trees Read GET
         ["/trees/{treeID}/entries/{index}"];
+    GetGuard "getGuard" "Get Guard" Trees Read GET ["/guard"];
     GetTrustedRoot "getTrustedRoot" "Get Trusted Root" Trust Read GET [TRUSTED_ROOT];
     GetSigningConfig "getSigningConfig" "Get Signing Config" Trust Read GET [SIGNING_CONFIG];
     GetTrustConfig "getTrustConfig" "Get Trust Config" Trust Read GET [TRUST_CONFIG];

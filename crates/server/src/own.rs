@@ -1,5 +1,6 @@
 //! The routes that belong to none of Rekor's APIs: those that cover all logs (search, batch, the
-//! look-up by leaf hash, every tree below its own path), trust material, documents and probes.
+//! look-up by leaf hash, every tree below its own path), the guard, trust material, documents and
+//! probes.
 //!
 //! They refuse as Rekor v1 does, except the look-up by leaf hash, which is below v2's paths.
 
@@ -52,6 +53,7 @@ fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
         Operation::GetTreeFreezeNote => get(trees::freeze_note).fallback(refuse),
         Operation::GetTreeTile | Operation::GetTreeEntryBundle => get(trees::tile).fallback(refuse),
         Operation::GetTreeEntry => get(trees::entry).fallback(refuse),
+        Operation::GetGuard => get(guard).fallback(refuse),
         Operation::Home => any(pages::home),
         Operation::Docs => any(pages::docs),
         Operation::Swagger => any(pages::swagger),
@@ -115,6 +117,13 @@ async fn ping(method: Method, uri: OriginalUri) -> Response {
         Method::GET | Method::HEAD => pages::ping().await,
         _ => not_found(uri).await.into_response(),
     }
+}
+
+/// `GET /guard`: the newest head of each log that this server published, for another server of the
+/// ledger that starts. As large as [`ledger::guard::MAX_GUARD_BYTES`] at most.
+async fn guard(State(app): State<Arc<App>>) -> Response {
+    let heads = app.ledger.guarded_heads().encode();
+    ([(CONTENT_TYPE, "application/octet-stream")], heads).into_response()
 }
 
 /// Answers a request without a route.

@@ -177,6 +177,7 @@ fn routes(signer: &Signer) -> Vec<(&'static str, String, Asked, Said)> {
             v1("Get Tree Entry Bundle"),
         ),
         get("getTreeEntry", "/trees/1/entries/0", v1("Get Tree Entry")),
+        get("getGuard", "/guard", v1("Get Guard")),
         get(
             "getTrustedRoot",
             "/trust/trusted_root.json",
