@@ -43,6 +43,9 @@ pub(crate) enum Command {
     Fsck,
     /// Freeze the active tree of a log and open the next one under a new key, while servers run
     Rotate(RotateFlags),
+    /// Show the guard, which remembers the newest heads outside the database
+    #[command(subcommand)]
+    Guard(GuardCommand),
     /// Check, show and explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -67,6 +70,16 @@ pub(crate) struct LogAdd {
     /// The API by which the log takes entries: v1 or v2
     #[arg(value_name = "LOG", value_parser = api)]
     pub api: &'static Api,
+}
+
+/// The commands for the guard.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuardCommand {
+    /// Print the newest head of each log at each place of the guard. May run beside `serve`
+    Show,
+    /// Accept the database as the newest there is, after its heads were typed; for when nothing is
+    /// left that knows how far its logs had come. Stop the server first
+    Accept,
 }
 
 /// Reads the name of a log.

@@ -1,9 +1,9 @@
 //! The guard of a server: where it keeps the newest heads outside the database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger::guard::{FilePlace, Guard, GuardedHead, Keeper, Place, PlaceError};
+use ledger::guard::{FilePlace, Guard, GuardedHead, Keeper, Place, PlaceError, Source};
 use ledger::store::TreeRow;
 use prometheus::Registry;
 
@@ -12,28 +12,111 @@ use crate::data_folder;
 use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
+mod accept;
+mod http;
+mod named;
+mod peer;
+mod s3;
+mod show;
+
+pub(crate) use accept::accept;
+pub(crate) use named::NamedPlace;
+pub(crate) use show::show;
+
+use peer::Peer;
+use s3::S3Place;
+
 /// Servers that share a data folder, on one Postgres. Each has a file of its own.
 const MAX_FILES: usize = 16;
 
-/// Starts the guard of the ledger `ledger`.
-pub(crate) fn start(config: &Config, ledger: &str, metrics: &Registry) -> Outcome<Arc<Keeper>> {
+/// Who else may keep the files that the settings name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// Nobody. A file that another server keeps is an error.
+    Alone,
+    /// Servers that run beside this command. They keep their files up to date themselves.
+    Servers,
+}
+
+/// Starts the guard of the ledger `ledger`: in the data folder, and at all places of the settings.
+pub(crate) fn start(
+    config: &Config,
+    ledger: &str,
+    company: Company,
+    metrics: &Registry,
+) -> Outcome<Arc<Keeper>> {
+    let failed =
+        |error: PlaceError| Failure::new(FailureKind::Guard, format!("the guard: {error}"));
     let folder = data_folder::create(&config.data_dir)?;
-    let file = own_file(data_folder::guards(&folder, MAX_FILES));
-    let file = file.explain(FailureKind::Guard, "the guard")?;
-    let places: Vec<Box<dyn Place>> = vec![Box::new(file)];
-    Keeper::start(ledger, places, Vec::new(), metrics).explain(FailureKind::Guard, "the guard")
+    let own = own_file(data_folder::guards(&folder, MAX_FILES)).map_err(failed)?;
+    let mut places: Vec<Box<dyn Place>> = vec![Box::new(own)];
+    let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+    for named in config.guard_places()? {
+        match named {
+            NamedPlace::File(path) => {
+                let file = named_file(&path, company).map_err(failed)?;
+                places.extend(file.map(|file| Box::new(file) as _));
+            }
+            NamedPlace::Object(url) => {
+                places.push(Box::new(S3Place::new(url).map_err(failed)?));
+            }
+            NamedPlace::Peer(url) => sources.push(Arc::new(Peer::new(url).map_err(failed)?)),
+        }
+    }
+    Keeper::start(ledger, places, sources, metrics).explain(FailureKind::Guard, "the guard")
 }
 
 /// Opens the first file that no other server has open.
 fn own_file(paths: impl Iterator<Item = PathBuf>) -> Result<FilePlace, PlaceError> {
-    let mut refused = PlaceError("there is no file for it".to_owned());
     for path in paths {
-        match FilePlace::open(&path) {
-            Ok(file) => return Ok(file),
-            Err(error) => refused = error,
+        if let Some(file) = FilePlace::open_unused(&path)? {
+            return Ok(file);
         }
     }
-    Err(refused)
+    Err(PlaceError(format!(
+        "{MAX_FILES} servers have a file in the data folder already; give this one a folder of its own"
+    )))
+}
+
+/// Opens a file of the settings, or returns `None` if a server keeps it that may run.
+fn named_file(path: &Path, company: Company) -> Result<Option<FilePlace>, PlaceError> {
+    match company {
+        Company::Alone => FilePlace::open(path).map(Some),
+        Company::Servers => FilePlace::open_unused(path),
+    }
+}
+
+/// Warns if a restore of the data folder would bring back an older guard together with an older
+/// SQLite database, so that nothing would notice it.
+pub(crate) fn warn_if_inside(config: &Config, database: &Database) -> Outcome<()> {
+    let is_sqlite = matches!(database, Database::Sqlite { .. });
+    if !is_sqlite || has_place_outside(config)? {
+        return Ok(());
+    }
+    tracing::warn!(
+        "the only guard is in the data folder: if an older copy of that folder is put back, nothing notices it, and the logs \
+         fork; name a place elsewhere, for example --guard /var/lib/treehead-guard/guard (docs/OPERATING.md, The guard)"
+    );
+    Ok(())
+}
+
+/// Whether a place of the settings is neither in the data folder nor only read.
+fn has_place_outside(config: &Config) -> Outcome<bool> {
+    let data = config.data_dir.canonicalize();
+    let is_outside = |path: &Path| {
+        let parent = path.parent().filter(|parent| *parent != Path::new(""));
+        let folder = parent.unwrap_or(Path::new(".")).canonicalize();
+        match (folder, &data) {
+            (Ok(folder), Ok(data)) => !folder.starts_with(data),
+            _ => true,
+        }
+    };
+    let places = config.guard_places()?;
+    Ok(places.iter().any(|place| match place {
+        NamedPlace::File(path) => is_outside(path),
+        NamedPlace::Object(_) => true,
+        NamedPlace::Peer(_) => false,
+    }))
 }
 
 /// Refuses to create a ledger in an empty database of which the guard knows better.

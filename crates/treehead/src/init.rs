@@ -30,7 +30,7 @@ async fn init(config: &Config, database: &Database, key_files: &KeyFiles) -> Out
     }
     let new = config.new_ledger()?;
     create_ledger::check_unnamed_keys(database, key_files, &new.apis)?;
-    let guard = guard::start(config, new.name, &Registry::new())?;
+    let guard = guard::start(config, new.name, guard::Company::Alone, &Registry::new())?;
     guard::check_unknown(guard.as_ref(), database).await?;
     let created = create_ledger::create(store.as_ref(), &new, database, key_files).await?;
     let (keys, History::New) = created else {

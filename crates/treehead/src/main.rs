@@ -4,7 +4,7 @@
 use std::panic;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, ConfigCommand, LogCommand, Trust};
+use crate::cli::{Cli, Command, ConfigCommand, GuardCommand, LogCommand, Trust};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod banner;
@@ -62,6 +62,8 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Fsck => fsck::run(&given.config()?),
+        Command::Guard(GuardCommand::Show) => guard::show(&given.config()?),
+        Command::Guard(GuardCommand::Accept) => guard::accept(&given.config()?),
         Command::Config(ConfigCommand::Check { file }) => config::check_file(&file),
         Command::Config(ConfigCommand::Show) => config::show(&given.config()?),
         Command::Config(ConfigCommand::Sample) => config::sample(),

@@ -42,7 +42,7 @@ pub(crate) async fn open_or_create(
         Some(tree) => tree.name.clone(),
         None => config.new_ledger()?.name.to_owned(),
     };
-    let guard = guard::start(config, &name, &metrics)?;
+    let guard = guard::start(config, &name, guard::Company::Alone, &metrics)?;
     let (keys, history) = match found {
         Some(trees) => {
             check_logs(config, database, &trees)?;

@@ -174,7 +174,7 @@ impl Rotation<'_> {
         }
         let database = target.database;
         let metrics = prometheus::Registry::new();
-        let guard = guard::start(self.config, &frozen.name, &metrics)?;
+        let guard = guard::start(self.config, &frozen.name, guard::Company::Servers, &metrics)?;
         let settings = Settings {
             store: target.store,
             apis: &ledger::APIS,

@@ -19,7 +19,7 @@ use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::key_files::KeyFiles;
 use crate::open_ledger::{self, Opened};
-use crate::{log_lines, logging, notify, runtime, stop, version};
+use crate::{guard, log_lines, logging, notify, runtime, stop, version};
 
 /// Serves until SIGTERM or SIGINT; then finishes what was accepted.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
@@ -61,6 +61,7 @@ async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Ou
     } else {
         warn_of_open_api(bound(&api)?);
     }
+    guard::warn_if_inside(config, database)?;
     notify::ready();
     let (ledger, fatal) = (opened.ledger.clone(), OnceLock::new());
     let ends = async {

@@ -29,7 +29,7 @@ fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
     match path {
         " serve" | " config show" => Some(|_| true),
         " init" => Some(|setting| {
-            ["ledger", "v1", "v2", "keys", "database", "logging"].contains(&setting.table)
+            ["ledger", "v1", "v2", "keys", "database", "guard", "logging"].contains(&setting.table)
         }),
         " log add" => Some(|setting| {
             is_name(setting) || ["v1", "v2", "database", "logging"].contains(&setting.table)
@@ -42,7 +42,16 @@ fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
             let is_key = ["v1", "keys"].contains(&setting.table) || setting.flag == "v2-key";
             is_name(setting)
                 || is_key
-                || ["database", "witness", "logging"].contains(&setting.table)
+                || ["database", "guard", "witness", "logging"].contains(&setting.table)
+        }),
+        " guard show" => Some(|setting| {
+            setting.flag == "data-dir" || ["guard", "logging"].contains(&setting.table)
+        }),
+        " guard accept" => Some(|setting| {
+            let is_key = ["v1", "keys"].contains(&setting.table) || setting.flag == "v2-key";
+            is_name(setting)
+                || is_key
+                || ["database", "guard", "witness", "logging"].contains(&setting.table)
         }),
         " trust export" => Some(|setting| {
             is_name(setting) || ["database", "trust", "logging"].contains(&setting.table)

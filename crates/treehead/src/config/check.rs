@@ -55,6 +55,7 @@ impl Config {
         }
         self.check_lists()?;
         self.given_logs()?;
+        self.guard_places()?;
         self.policy()?;
         self.given_url()?;
         self.operations()?;

@@ -11,6 +11,7 @@ use super::fields::Config;
 use super::layers::read_small;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
+use crate::guard::NamedPlace;
 
 /// The facts from which new logs of a ledger are made, beside their keys.
 pub(crate) struct NewLogs<'a> {
@@ -33,6 +34,20 @@ impl Config {
         let checked = url.check();
         checked.map_err(|why| self.wrong_file("database-file", path, why))?;
         Ok(Some(url))
+    }
+
+    /// Returns the places of the guard beside the one in the data folder.
+    pub(crate) fn guard_places(&self) -> Outcome<Vec<NamedPlace>> {
+        let mut places: Vec<NamedPlace> = Vec::with_capacity(self.guard.len());
+        for text in &self.guard {
+            let place = text.parse();
+            let place = place.map_err(|why: String| self.wrong("guard", why))?;
+            if places.contains(&place) {
+                return Err(self.wrong("guard", format_args!("{place} is named twice")));
+            }
+            places.push(place);
+        }
+        Ok(places)
     }
 
     /// Returns what a new ledger is made from. Its names never change, so more of them are refused

@@ -10,7 +10,7 @@ const COUNT: Kind = Kind::Number("COUNT");
 const SECONDS: Kind = Kind::Number("SECONDS");
 
 /// Every setting. A new one is a row here and a field of [`super::Config`].
-pub(crate) static SETTINGS: [Setting; 34] = [
+pub(crate) static SETTINGS: [Setting; 35] = [
     Setting::new("ledger", "name", "name", Kind::Text("NAME"))
         .help(
             "Name of the ledger: the host name that clients use. Given when the ledger is created, \
@@ -120,6 +120,21 @@ pub(crate) static SETTINGS: [Setting; 34] = [
             "A file whose first line is that URL, for a URL with a password. Only one of the two.",
         )
         .example("\"/run/credentials/treehead.service/database-url\""),
+    Setting::new("guard", "places", "guard", Kind::List("PLACES"))
+        .help(
+            "Places outside the data folder where the newest heads are kept, comma-separated: files, \
+             s3://BUCKET/KEY?endpoint=URL&region=NAME, URLs of other servers of the ledger",
+        )
+        .text(
+            "Where the newest head of each log is kept outside the database, so that an older copy of \
+             the database is noticed at a start. A file `guard` in the data folder always has them; \
+             but a restore of that folder brings back an older one, so name a place that no restore of the \
+             database touches: a file on another volume (its folder must exist), an object in an \
+             S3-compatible store, or the URL of another server of this ledger, which is only asked at \
+             a start. Each head is stored in all files and objects before anybody sees it, so a far \
+             object store slows writes down.",
+        )
+        .example("[\"/var/lib/treehead-guard/guard\"]"),
     Setting::new("server", "listen", "listen", Kind::Address)
         .help("Host and port of the API, or :3000 for every address")
         .text(

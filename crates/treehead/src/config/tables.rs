@@ -4,12 +4,13 @@ use super::setting::Setting;
 use super::settings::SETTINGS;
 
 /// The tables of the file, with their headings in `--help`.
-pub(crate) const TABLES: [(&str, &str); 12] = [
+pub(crate) const TABLES: [(&str, &str); 13] = [
     ("ledger", "The ledger"),
     ("v1", "The v1 log"),
     ("v2", "The v2 log"),
     ("keys", "Keys"),
     ("database", "Storage"),
+    ("guard", "Guard"),
     ("server", "Server"),
     ("entries", "Entries"),
     ("duplicates", "Duplicates"),

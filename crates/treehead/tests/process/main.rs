@@ -14,6 +14,7 @@ mod auditor;
 mod commands;
 mod entries;
 mod first_start;
+mod guard;
 mod http;
 mod kill;
 mod large_keys;

@@ -73,6 +73,7 @@ fn a_variable_that_is_empty_makes_no_second_ledger_and_opens_nothing() {
         "KEY_DIR",
         "DATABASE",
         "DATABASE_FILE",
+        "GUARD",
         "WITNESS_POLICY",
         "WITNESS_FAIL_OPEN_SECONDS",
         "CONFIG",
