@@ -55,6 +55,7 @@ mod note;
 mod path;
 mod proof;
 mod tile;
+mod tlog_proof;
 mod verify;
 mod witness_policy;
 
@@ -69,5 +70,6 @@ pub use note::*;
 pub use path::*;
 pub use proof::*;
 pub use tile::*;
+pub use tlog_proof::*;
 pub use verify::*;
 pub use witness_policy::*;

@@ -18,4 +18,6 @@ mod recorded;
 #[cfg(test)]
 mod rekor_v1;
 #[cfg(test)]
+mod tlog_proof;
+#[cfg(test)]
 mod witness_policy;
