@@ -41,6 +41,14 @@ pub enum VerifyError {
     /// A signature does not verify.
     #[error(transparent)]
     Signature(#[from] tlog::SignatureError),
+    /// A checkpoint that no trusted key signed.
+    #[error("the head of {origin} is signed by {signers}, and by no trusted key")]
+    UntrustedKey {
+        /// The origin that the checkpoint states.
+        origin: String,
+        /// The names and key IDs that sign it.
+        signers: String,
+    },
     /// Two parts of an answer, or an answer and its request, do not fit together.
     #[error("{0}")]
     Mismatch(String),

@@ -37,11 +37,19 @@
 //! # }
 //! ```
 
+mod entry;
 mod error;
+mod head;
 mod key;
+mod proof;
 pub mod tiles;
+mod trust;
 pub mod v1;
 pub mod v2;
 
+pub use entry::Entry;
 pub use error::{Result, VerifyError};
-pub use key::LogKey;
+pub use head::SignedHead;
+pub use key::{LogKey, Window};
+pub use proof::{Consistency, ConsistencyStep, Inclusion, Side, Step};
+pub use trust::{Trust, TrustError};

@@ -1,15 +1,18 @@
 //! Answers of the Rekor v1 API.
 
 use std::collections::HashMap;
+use std::slice;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::Value;
 use tlog::{Hash, LeafIndex, ProofError, TreeSize};
 
+use crate::entry::{self, Entry};
 use crate::error::{Result, VerifyError, require};
+use crate::head::SignedHead;
 use crate::key::LogKey;
+use crate::proof::Inclusion;
 
 /// An entry whose proof, checkpoint and signed entry timestamp were verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +37,7 @@ pub struct HeadV1 {
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct WireEntry {
     body: String,
     #[serde(rename = "integratedTime")]
     integrated_time: u64,
@@ -69,13 +72,83 @@ struct TreeHead {
     inactive_shards: Option<Vec<Shard>>,
     root_hash: String,
     signed_tree_head: String,
+    #[serde(rename = "treeID")]
+    tree_id: String,
     tree_size: u64,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Shard {
+    root_hash: String,
+    signed_tree_head: String,
+    #[serde(rename = "treeID")]
+    tree_id: String,
     tree_size: u64,
+}
+
+/// The heads of all trees of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// The head of the tree that takes entries.
+    pub active: SignedHead,
+    /// The last heads of the trees before it, oldest first.
+    pub inactive: Vec<SignedHead>,
+}
+
+impl Heads {
+    /// Returns the log index of the active tree's first leaf.
+    pub fn first_log_index(&self) -> u64 {
+        let sizes = self.inactive.iter().map(|head| head.size().0);
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Returns the head of a tree by its ID in decimal.
+    pub fn of_tree(&self, tree: &str) -> Option<&SignedHead> {
+        let mut all = self.inactive.iter().chain([&self.active]);
+        all.find(|head| head.tree_id() == Some(tree))
+    }
+}
+
+/// Reads the answer of `GET /api/v1/log` and verifies the heads of all trees.
+///
+/// # Errors
+///
+/// The answer is not a tree head, or one of its checkpoints is not signed by `keys` or is of
+/// another head or tree.
+pub fn open_heads(keys: &[LogKey], answer: &[u8]) -> Result<Heads> {
+    let head: TreeHead =
+        serde_json::from_slice(answer).map_err(VerifyError::expected("a tree head"))?;
+    let mut inactive = Vec::new();
+    for shard in head.inactive_shards.unwrap_or_default() {
+        let part = || format!("tree {}", shard.tree_id);
+        let head = shard.open(keys).map_err(|error| error.within(part()))?;
+        inactive.push(head);
+    }
+    let active = Shard {
+        root_hash: head.root_hash,
+        signed_tree_head: head.signed_tree_head,
+        tree_id: head.tree_id,
+        tree_size: head.tree_size,
+    };
+    let active = active.open(keys)?;
+    Ok(Heads { active, inactive })
+}
+
+impl Shard {
+    fn open(&self, keys: &[LogKey]) -> Result<SignedHead> {
+        let root = hash(&self.root_hash)?;
+        let head = open_checkpoint(
+            keys,
+            &self.signed_tree_head,
+            TreeSize(self.tree_size),
+            &root,
+        )?;
+        require(head.tree_id() == Some(&self.tree_id), || {
+            format!("the checkpoint is of {}", head.origin())
+        })?;
+        Ok(head)
+    }
 }
 
 impl LogKey {
@@ -90,92 +163,127 @@ impl LogKey {
         let head: TreeHead =
             serde_json::from_slice(answer).map_err(VerifyError::expected("a tree head"))?;
         let (size, root) = (TreeSize(head.tree_size), hash(&head.root_hash)?);
-        self.verify_checkpoint(&head.signed_tree_head, size, &root)?;
-        let first_log_index = head
-            .inactive_shards
-            .unwrap_or_default()
-            .iter()
-            .map(|shard| shard.tree_size)
-            .sum();
+        open_checkpoint(slice::from_ref(self), &head.signed_tree_head, size, &root)?;
+        let shards = head.inactive_shards.unwrap_or_default();
+        let sizes = shards.iter().map(|shard| shard.tree_size);
         Ok(HeadV1 {
-            first_log_index,
+            first_log_index: sizes.fold(0, u64::saturating_add),
             size,
             root,
         })
     }
-
-    /// Checks that a checkpoint is of this head, and signed by this log under the name in its
-    /// origin (`name - tree ID`).
-    fn verify_checkpoint(&self, note: &str, size: TreeSize, root: &Hash) -> Result<()> {
-        let origin = note.lines().next().unwrap_or_default();
-        let (name, _tree_id) = origin
-            .rsplit_once(" - ")
-            .ok_or_else(|| VerifyError::Mismatch(format!("the origin is {origin}")))?;
-        let checkpoint = self.open(note, origin, name)?;
-        require((checkpoint.size, checkpoint.root) == (size, *root), || {
-            "the checkpoint is of another head".into()
-        })
-    }
 }
 
-/// Verifies an answer with one entry: inclusion proof, checkpoint, entry ID and signed entry
-/// timestamp.
+/// Opens a checkpoint of this head, whose origin is `name - tree ID`.
+fn open_checkpoint(keys: &[LogKey], note: &str, size: TreeSize, root: &Hash) -> Result<SignedHead> {
+    let head = SignedHead::open(keys, note)?;
+    require(head.tree_id().is_some(), || {
+        format!("the origin is {}", head.origin())
+    })?;
+    require((head.size(), head.root()) == (size, root), || {
+        "the checkpoint is of another head".into()
+    })?;
+    Ok(head)
+}
+
+/// Reads an answer with one entry and verifies it: inclusion proof, checkpoint, entry ID and signed
+/// entry timestamp. The caller compares the index or the ID with its request.
 ///
 /// # Errors
 ///
 /// The answer has another form, or one of the four does not hold.
-pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Verified> {
-    let answer: HashMap<String, Entry> =
+pub fn open_entry(keys: &[LogKey], answer: &[u8]) -> Result<Entry> {
+    let answer: HashMap<String, WireEntry> =
         serde_json::from_slice(answer).map_err(VerifyError::expected("a log entry"))?;
-    verify_only_entry(key, answer)
+    open_only_entry(keys, answer)
 }
 
-fn verify_only_entry(key: &LogKey, answer: HashMap<String, Entry>) -> Result<Verified> {
+/// Verifies an answer with one entry as [`open_entry`] does.
+///
+/// # Errors
+///
+/// As [`open_entry`].
+pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Verified> {
+    Ok(Verified::new(open_entry(slice::from_ref(key), answer)?))
+}
+
+impl Verified {
+    fn new(entry: Entry) -> Self {
+        Self {
+            artifact: entry::artifact(&entry.body),
+            log_index: entry.log_index,
+            id: entry.uuid.unwrap_or_default(),
+        }
+    }
+}
+
+fn open_only_entry(keys: &[LogKey], answer: HashMap<String, WireEntry>) -> Result<Entry> {
     require(answer.len() == 1, || {
         format!("{} entries instead of one", answer.len())
     })?;
     let Some((id, entry)) = answer.into_iter().next() else {
         return Err(VerifyError::Mismatch("the answer has no entry".into()));
     };
-    check_entry(key, &id, &entry).map_err(|error| error.within(format!("entry {id}")))?;
-    Ok(Verified {
-        id,
+    let part = format!("entry {id}");
+    open(keys, id, &entry).map_err(|error| error.within(part))
+}
+
+fn open(keys: &[LogKey], id: String, entry: &WireEntry) -> Result<Entry> {
+    let body = STANDARD.decode(&entry.body)?;
+    let leaf_hash = tlog::leaf_hash(&body);
+    let proof = &entry.verification.inclusion_proof;
+    let (size, root) = (TreeSize(proof.tree_size), hash(&proof.root_hash)?);
+    let head = open_checkpoint(keys, &proof.checkpoint, size, &root)
+        .map_err(|error| error.within("checkpoint"))?;
+    check_id(&id, &leaf_hash, &head)?;
+    let leaf_index = LeafIndex(proof.log_index);
+    let inclusion = Inclusion::verify(leaf_hash, leaf_index, hashes(&proof.hashes)?, head)?;
+    check_timestamp(keys, entry).map_err(|error| error.within("signed entry timestamp"))?;
+    Ok(Entry {
+        body,
         log_index: entry.log_index,
-        artifact: artifact(&entry.body),
+        uuid: Some(id),
+        time: Some(entry.integrated_time),
+        inclusion,
     })
 }
 
-fn check_entry(key: &LogKey, id: &str, entry: &Entry) -> Result<()> {
-    let leaf_hash = tlog::leaf_hash(&STANDARD.decode(&entry.body)?);
-    require(id.ends_with(&leaf_hash.to_string()), || {
-        format!("its ID does not end in its leaf hash {leaf_hash}")
-    })?;
+/// Checks that an ID is the leaf hash, or the tree ID and the leaf hash.
+fn check_id(id: &str, leaf_hash: &Hash, head: &SignedHead) -> Result<()> {
+    let tree = id
+        .strip_suffix(&leaf_hash.to_string())
+        .ok_or_else(|| VerifyError::Mismatch(format!("its leaf hash is {leaf_hash}")))?;
+    let is_its_tree = || {
+        let id = u64::from_str_radix(tree, 16).ok();
+        tree.len() == 16 && id.map(|id| id.to_string()).as_deref() == head.tree_id()
+    };
+    require(tree.is_empty() || is_its_tree(), || {
+        format!("the checkpoint is of {}", head.origin())
+    })
+}
 
-    let proof = &entry.verification.inclusion_proof;
-    let (size, root) = (TreeSize(proof.tree_size), hash(&proof.root_hash)?);
-    let hashes = proof
-        .hashes
-        .iter()
-        .map(|text| hash(text))
-        .collect::<Result<Vec<_>>>()?;
-    tlog::verify_inclusion(&leaf_hash, LeafIndex(proof.log_index), size, &root, &hashes)?;
-    key.verify_checkpoint(&proof.checkpoint, size, &root)
-        .map_err(|error| error.within("checkpoint"))?;
-
-    // RFC 8785 of the four members: their names are in order, and nothing in them needs an escape.
-    let Entry {
+/// Verifies the signed entry timestamp with the key that the log ID names.
+fn check_timestamp(keys: &[LogKey], entry: &WireEntry) -> Result<()> {
+    let WireEntry {
         body,
         integrated_time,
         log_id,
         log_index,
         ..
     } = entry;
+    let id = hash(log_id)?;
+    let key = keys.iter().find(|key| key.verifying_key().log_id() == id);
+    let key = key.ok_or_else(|| VerifyError::Mismatch(format!("no trusted key has ID {id}")))?;
+    // RFC 8785 of the four members: their names are in order, and nothing in them needs an escape.
     let signed = format!(
         r#"{{"body":"{body}","integratedTime":{integrated_time},"logID":"{log_id}","logIndex":{log_index}}}"#
     );
     let timestamp = STANDARD.decode(&entry.verification.signed_entry_timestamp)?;
-    let verified = key.verifying_key().verify(signed.as_bytes(), &timestamp);
-    verified.map_err(|error| VerifyError::from(error).within("signed entry timestamp"))
+    key.verifying_key().verify(signed.as_bytes(), &timestamp)?;
+    let is_within = i64::try_from(*integrated_time).is_ok_and(|time| key.window().contains(time));
+    require(is_within, || {
+        format!("the key was not in use at {integrated_time}")
+    })
 }
 
 /// Verifies the results of a batch of `count` entries: each accepted entry as [`verify_entry`]
@@ -193,7 +301,7 @@ pub fn verify_batch(
 ) -> Result<()> {
     #[derive(Deserialize)]
     struct Taken {
-        entry: Option<HashMap<String, Entry>>,
+        entry: Option<HashMap<String, WireEntry>>,
     }
     let answer: Results<Taken> =
         serde_json::from_slice(answer).map_err(VerifyError::expected("a list of results"))?;
@@ -202,8 +310,9 @@ pub fn verify_batch(
     })?;
     for (number, result) in answer.results.into_iter().enumerate() {
         let Some(entry) = result.entry else { continue };
-        let verified = verify_only_entry(key, entry)
+        let entry = open_only_entry(slice::from_ref(key), entry)
             .map_err(|error| error.within(format!("number {number}")))?;
+        let verified = Verified::new(entry);
         require(verified.artifact == Some(digest(number)), || {
             format!("number {number} is another entry than was sent")
         })?;
@@ -230,17 +339,7 @@ struct Results<T> {
 /// The answer has another form, or the proof does not lead to the root of `head`. A proof from a
 /// power of two is refused: it leaves out the earlier root.
 pub fn verify_consistency(first: u64, head: &HeadV1, answer: &[u8]) -> Result<()> {
-    #[derive(Deserialize)]
-    struct Proof {
-        hashes: Vec<String>,
-    }
-    let proof: Proof =
-        serde_json::from_slice(answer).map_err(VerifyError::expected("a consistency proof"))?;
-    let hashes = proof
-        .hashes
-        .iter()
-        .map(|text| hash(text))
-        .collect::<Result<Vec<_>>>()?;
+    let hashes = open_consistency(answer)?;
     let verify = |root: &Hash| {
         tlog::verify_consistency(TreeSize(first), root, head.size, &head.root, &hashes)
     };
@@ -255,27 +354,50 @@ pub fn verify_consistency(first: u64, head: &HeadV1, answer: &[u8]) -> Result<()
     }
 }
 
+/// Returns the hashes in an answer of `GET /api/v1/log/proof`. They are not verified.
+///
+/// # Errors
+///
+/// The answer has another form.
+pub fn open_consistency(answer: &[u8]) -> Result<Vec<Hash>> {
+    #[derive(Deserialize)]
+    struct Proof {
+        hashes: Vec<String>,
+    }
+    let proof: Proof =
+        serde_json::from_slice(answer).map_err(VerifyError::expected("a consistency proof"))?;
+    hashes(&proof.hashes)
+}
+
 /// Checks that an entry ID is among the hits of a search. The hits themselves are not verified.
 ///
 /// # Errors
 ///
 /// The answer is not a list of IDs, or the ID is not in it.
 pub fn verify_search(id: &str, answer: &[u8]) -> Result<()> {
-    let hits: Vec<String> =
-        serde_json::from_slice(answer).map_err(VerifyError::expected("a list of entry IDs"))?;
+    let hits = open_search(answer)?;
     require(hits.iter().any(|hit| hit == id), || {
         format!("{id} is not among {} hits", hits.len())
     })
 }
 
+/// Returns the entry IDs in an answer of `POST /api/v1/index/retrieve`. They are not verified.
+///
+/// # Errors
+///
+/// The answer is not a list of IDs.
+pub fn open_search(answer: &[u8]) -> Result<Vec<String>> {
+    serde_json::from_slice(answer).map_err(VerifyError::expected("a list of entry IDs"))
+}
+
 /// Returns the SHA-256 of the artifact of a hashedrekord, of v1 or v2, from the base64 of its leaf
 /// bytes. Other entries have none.
 pub fn artifact(body: &str) -> Option<Hash> {
-    let body: Value = serde_json::from_slice(&STANDARD.decode(body).ok()?).ok()?;
-    if let Some(digest) = body.pointer("/spec/hashedRekordV002/data/digest") {
-        return Hash::try_from(STANDARD.decode(digest.as_str()?).ok()?.as_slice()).ok();
-    }
-    hash(body.pointer("/spec/data/hash/value")?.as_str()?).ok()
+    entry::artifact(&STANDARD.decode(body).ok()?)
+}
+
+fn hashes(texts: &[String]) -> Result<Vec<Hash>> {
+    texts.iter().map(|text| hash(text)).collect()
 }
 
 fn hash(text: &str) -> Result<Hash> {
@@ -287,10 +409,11 @@ fn hash(text: &str) -> Result<Hash> {
 #[cfg(test)]
 mod tests {
     use ring::rand::SystemRandom;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use tlog::{Checkpoint, Edge, SigningKey, TileId, TileTree};
 
     use super::*;
+    use crate::key::Window;
 
     fn signing_key(rng: &SystemRandom) -> SigningKey {
         SigningKey::from_pkcs8(&SigningKey::generate_p256_pkcs8(rng).unwrap(), rng).unwrap()
@@ -358,6 +481,75 @@ mod tests {
     }
 
     #[test]
+    fn a_key_counts_only_in_its_window() {
+        let rng = SystemRandom::new();
+        let key = signing_key(&rng);
+        let good = answer(&key, &rng).to_string();
+        let public = key.verifying_key();
+        for (start, end, is_good) in [
+            (0, None, true),
+            (9, Some(9), true),
+            (10, None, false),
+            (0, Some(8), false),
+        ] {
+            let window = Window { start, end };
+            let trusted = LogKey::of_trusted_root(public.clone(), public.log_id(), window);
+            let entry = open_entry(&[log_key(&signing_key(&rng)), trusted], good.as_bytes());
+            assert_eq!(entry.is_ok(), is_good, "{window:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_names_the_tree_of_the_checkpoint() {
+        let rng = SystemRandom::new();
+        let key = signing_key(&rng);
+        let good = answer(&key, &rng).to_string();
+        let open = |answer: String| open_entry(&[log_key(&key)], answer.as_bytes());
+        let entry = open(good.clone()).unwrap();
+        assert_eq!(entry.inclusion.head.tree_id(), Some("7"));
+        assert_eq!((entry.time, &*entry.body), (Some(9), &b"leaf"[..]));
+        let id = "0000000000000007";
+        open(good.replace(id, "")).unwrap();
+        for bad in ["0000000000000008", "07", "7", "000000000000000007"] {
+            open(good.replace(id, bad)).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn all_heads_are_opened() {
+        let rng = SystemRandom::new();
+        let (old, new) = (signing_key(&rng), signing_key(&rng));
+        let shard = |tree: &str, size, key: &SigningKey| {
+            let root = tlog::leaf_hash(tree.as_bytes());
+            let note = Checkpoint::new(format!("localhost - {tree}"), TreeSize(size), root);
+            let note = note.sign("localhost", key, &rng).unwrap();
+            json!({"rootHash": root.to_string(), "signedTreeHead": note, "treeID": tree, "treeSize": size})
+        };
+        let mut head = shard("9", 5, &new);
+        head["inactiveShards"] = json!([shard("7", 3, &old), shard("8", 4, &new)]);
+        let keys = [log_key(&new), log_key(&old)];
+        let open = |head: &Value| open_heads(&keys, head.to_string().as_bytes());
+        let heads = open(&head).unwrap();
+        assert_eq!(
+            (heads.first_log_index(), heads.active.size()),
+            (7, TreeSize(5))
+        );
+        assert_eq!(heads.of_tree("7"), heads.inactive.first());
+        assert_eq!(heads.of_tree("1"), None);
+        for (path, value) in [
+            ("/treeID", json!("7")),
+            ("/treeSize", json!(6)),
+            ("/inactiveShards/0/treeID", json!("8")),
+            ("/inactiveShards/1/treeSize", json!(5)),
+        ] {
+            let mut bad = head.clone();
+            *bad.pointer_mut(path).unwrap() = value;
+            open(&bad).unwrap_err();
+        }
+        assert!(open_heads(&keys[..1], head.to_string().as_bytes()).is_err());
+    }
+
+    #[test]
     fn a_batch_is_taken_apart() {
         let rng = SystemRandom::new();
         let key = signing_key(&rng);
@@ -384,7 +576,9 @@ mod tests {
             let head = json!({"inactiveShards": shards, "rootHash": root.to_string(), "signedTreeHead": note, "treeID": "7", "treeSize": size});
             log_key(&key).open_head(head.to_string().as_bytes())
         };
-        let shards = json!([{"rootHash": "", "signedTreeHead": "", "treeID": "5", "treeSize": 40}, {"treeSize": 2}]);
+        let shard =
+            |size| json!({"rootHash": "", "signedTreeHead": "", "treeID": "5", "treeSize": size});
+        let shards = json!([shard(40), shard(2)]);
         assert_eq!(head(1, root, shards).unwrap().first_log_index, 42);
         assert_eq!(head(1, root, Value::Null).unwrap().first_log_index, 0);
         assert!(head(2, root, Value::Null).is_err());

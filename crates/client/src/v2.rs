@@ -1,13 +1,17 @@
 //! Answers of the Rekor v2 API, in which numbers are texts and hashes are base64.
 
+use std::slice;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use tlog::{Checkpoint, Hash, LeafIndex, TreeSize};
 
+use crate::entry::{self, Entry};
 use crate::error::{Result, VerifyError, require};
+use crate::head::SignedHead;
 use crate::key::LogKey;
-use crate::v1;
+use crate::proof::Inclusion;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -31,32 +35,47 @@ struct Envelope {
     envelope: String,
 }
 
-/// Verifies an answer with one entry: inclusion proof and checkpoint. Returns the SHA-256 of the
-/// artifact, if the entry is a hashedrekord with SHA-256.
+/// Reads an answer with one entry of a log for v2 and verifies it: inclusion proof and checkpoint.
+/// The caller compares the index or the leaf hash with its request.
 ///
 /// # Errors
 ///
 /// The answer has another form, or one of the two does not hold.
-pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Option<Hash>> {
+pub fn open_entry(keys: &[LogKey], answer: &[u8]) -> Result<Entry> {
     let entry: LogEntry =
         serde_json::from_slice(answer).map_err(VerifyError::expected("a log entry"))?;
     let proof = &entry.inclusion_proof;
-    let leaf_hash = tlog::leaf_hash(&STANDARD.decode(&entry.canonicalized_body)?);
+    let body = STANDARD.decode(&entry.canonicalized_body)?;
     let hash = |text: &String| Ok(Hash::try_from(STANDARD.decode(text)?.as_slice())?);
-    let (root, hashes) = (
-        hash(&proof.root_hash)?,
-        proof.hashes.iter().map(hash).collect::<Result<Vec<_>>>()?,
-    );
+    let hashes = proof.hashes.iter().map(hash).collect::<Result<Vec<_>>>()?;
     let (index, size) = (
         LeafIndex(proof.log_index.parse()?),
         TreeSize(proof.tree_size.parse()?),
     );
-    tlog::verify_inclusion(&leaf_hash, index, size, &root, &hashes)?;
-    let checkpoint = open_checkpoint(key, proof.checkpoint.envelope.as_bytes())?;
-    require((checkpoint.size, checkpoint.root) == (size, root), || {
+    let head = SignedHead::open(keys, &proof.checkpoint.envelope)
+        .map_err(|error| error.within("checkpoint"))?;
+    let root = hash(&proof.root_hash)?;
+    require((head.size(), *head.root()) == (size, root), || {
         "the checkpoint is of another head".into()
     })?;
-    Ok(v1::artifact(&entry.canonicalized_body))
+    Ok(Entry {
+        log_index: index.0,
+        uuid: None,
+        time: None,
+        inclusion: Inclusion::verify(tlog::leaf_hash(&body), index, hashes, head)?,
+        body,
+    })
+}
+
+/// Verifies an answer with one entry as [`open_entry`] does. Returns the SHA-256 of the artifact,
+/// if the entry is a hashedrekord with SHA-256.
+///
+/// # Errors
+///
+/// As [`open_entry`].
+pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Option<Hash>> {
+    let entry = open_entry(slice::from_ref(key), answer)?;
+    Ok(entry::artifact(&entry.body))
 }
 
 /// Opens a checkpoint whose key name is its origin. The caller MUST compare the origin if it knows
@@ -67,9 +86,7 @@ pub fn verify_entry(key: &LogKey, answer: &[u8]) -> Result<Option<Hash>> {
 /// The text is not a checkpoint, or the log did not sign it.
 pub fn open_checkpoint(key: &LogKey, note: &[u8]) -> Result<Checkpoint> {
     let note = std::str::from_utf8(note)?;
-    let origin = note.lines().next().unwrap_or_default();
-    key.open(note, origin, origin)
-        .map_err(|error| error.within("checkpoint"))
+    key.open(note).map_err(|error| error.within("checkpoint"))
 }
 
 #[cfg(test)]
