@@ -1,12 +1,12 @@
-//! Verifies what a transparency log answers, with nothing but the log's public key.
+//! Reads transparency logs and believes nothing that it did not verify with the log's public key.
 //!
-//! Works with any log that has the Rekor v1 API, the Rekor v2 API or C2SP tiles. A caller sends the
-//! requests and gives the bodies of the answers to this crate. An answer is also compared with what
-//! was asked: the functions return the index, the ID and the artifact of an entry, and the caller
-//! compares them with its request.
+//! Works with any log that has the Rekor v1 API, the Rekor v2 API or C2SP tiles. [`Trust`] reads the
+//! keys. [`RekorLog`] and [`TiledLog`] send requests through a [`Fetch`], verify the answers, and
+//! compare them with what was asked. [`v1`], [`v2`] and [`tiles`] verify answers that the caller
+//! fetched itself.
 //!
-//! Pure: no I/O, no clock, no randomness, no async. Absent: requests, log keys that are found by
-//! trust roots, the signature of the client in an entry, cosignatures of witnesses.
+//! Pure, but for [`Http`]: no I/O, no clock, no randomness. Absent: the signature of the client in
+//! an entry, cosignatures of witnesses, Sigstore bundles.
 //!
 //! # Example
 //!
@@ -39,9 +39,15 @@
 
 mod entry;
 mod error;
+mod fetch;
 mod head;
+mod history;
+mod http;
 mod key;
 mod proof;
+mod rekor;
+mod site;
+mod tiled;
 pub mod tiles;
 mod trust;
 pub mod v1;
@@ -49,7 +55,13 @@ pub mod v2;
 
 pub use entry::Entry;
 pub use error::{Result, VerifyError};
+pub use fetch::{Answer, Ask, Fetch, FetchError};
 pub use head::SignedHead;
+pub use history::History;
+pub use http::Http;
 pub use key::{LogKey, Window};
 pub use proof::{Consistency, ConsistencyStep, Inclusion, Side, Step};
+pub use rekor::RekorLog;
+pub use site::{HistoryError, ReadError, ReadResult};
+pub use tiled::{Hit, TiledLog};
 pub use trust::{Trust, TrustError};

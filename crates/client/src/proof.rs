@@ -2,7 +2,7 @@
 
 use tlog::{Hash, LeafIndex, ProofError, TlogProof, TreeSize, node_hash};
 
-use crate::error::Result;
+use crate::error::{Result, require};
 use crate::head::SignedHead;
 
 /// An inclusion proof that was verified up to a signed head.
@@ -152,6 +152,9 @@ impl Consistency {
             let root = *head.root();
             return Self::verify(first, root, hashes, head);
         }
+        require(!first.0.is_power_of_two(), || {
+            format!("{first} is a power of two, so the proof leaves out the earlier root: give it")
+        })?;
         let verify =
             |root: &Hash| tlog::verify_consistency(first, root, head.size(), head.root(), &hashes);
         // No tree with leaves has the empty root, so the first root is what differs first.

@@ -15,12 +15,37 @@ pub fn hashes(tile: &[u8]) -> Result<Vec<Hash>> {
         .collect()
 }
 
-/// Returns the leaf hashes of the entries in a bundle. Each entry has its length in two bytes
-/// before it.
+/// Returns the leaf bytes of the entries in a bundle. Each entry has its length in two bytes before
+/// it.
 ///
 /// # Errors
 ///
 /// The bundle ends within an entry or within a length.
+pub fn bundle_entries(mut bundle: &[u8]) -> Result<Vec<&[u8]>> {
+    let mut entries = Vec::with_capacity(TILE_WIDTH);
+    while let Some((length, rest)) = bundle.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes(*length));
+        let Some((entry, rest)) = rest.split_at_checked(length) else {
+            return Err(VerifyError::Mismatch(
+                "the bundle ends within an entry".into(),
+            ));
+        };
+        entries.push(entry);
+        bundle = rest;
+    }
+    if !bundle.is_empty() {
+        return Err(VerifyError::Mismatch(
+            "the bundle ends within a length".into(),
+        ));
+    }
+    Ok(entries)
+}
+
+/// Returns the leaf hashes of the entries in a bundle.
+///
+/// # Errors
+///
+/// As [`bundle_entries`].
 ///
 /// # Example
 ///
@@ -29,24 +54,9 @@ pub fn hashes(tile: &[u8]) -> Result<Vec<Hash>> {
 /// assert_eq!(hashes, [tlog::leaf_hash(b"first"), tlog::leaf_hash(b"second")]);
 /// # Ok::<(), client::VerifyError>(())
 /// ```
-pub fn bundle_hashes(mut bundle: &[u8]) -> Result<Vec<Hash>> {
-    let mut hashes = Vec::with_capacity(TILE_WIDTH);
-    while let Some((length, rest)) = bundle.split_first_chunk() {
-        let length = usize::from(u16::from_be_bytes(*length));
-        let Some((entry, rest)) = rest.split_at_checked(length) else {
-            return Err(VerifyError::Mismatch(
-                "the bundle ends within an entry".into(),
-            ));
-        };
-        hashes.push(tlog::leaf_hash(entry));
-        bundle = rest;
-    }
-    if !bundle.is_empty() {
-        return Err(VerifyError::Mismatch(
-            "the bundle ends within a length".into(),
-        ));
-    }
-    Ok(hashes)
+pub fn bundle_hashes(bundle: &[u8]) -> Result<Vec<Hash>> {
+    let entries = bundle_entries(bundle)?;
+    Ok(entries.into_iter().map(tlog::leaf_hash).collect())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ledger::Api;
 
+use crate::check::{GetFlags, HeadFlags, ProofFlags};
 use crate::config::{Given, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
@@ -32,9 +33,13 @@ pub(crate) enum Command {
     Serve,
     /// Create a ledger with its logs without starting the server; fails if one exists
     Init,
-    /// Change the logs of a ledger
-    #[command(subcommand)]
-    Log(LogCommand),
+    /// Print the newest head of any log, and check that it continues the head seen last. With
+    /// `add`: change the logs of a ledger
+    Log(LogArguments),
+    /// Fetch entries of any log, by index, ID or artifact, and verify that they are in it
+    Get(GetFlags),
+    /// Prove that an entry is in any log, or that a log only grew, and show the path
+    Proof(ProofFlags),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,
@@ -55,6 +60,16 @@ pub(crate) enum Command {
     /// Cosign other logs' checkpoints (C2SP tlog-witness)
     #[command(subcommand)]
     Witness(WitnessCommand),
+}
+
+/// `log` alone reads a log; with a command it changes a ledger.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct LogArguments {
+    #[command(subcommand)]
+    pub command: Option<LogCommand>,
+    #[command(flatten)]
+    pub head: Option<HeadFlags>,
 }
 
 /// The command for the logs of a ledger.

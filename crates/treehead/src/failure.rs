@@ -40,6 +40,14 @@ pub(crate) enum FailureKind {
     NotRotated = 11,
     /// The guard cannot be opened or written, contradicts the database, or knows too little.
     Guard = 12,
+    /// A log's answer does not verify.
+    NotVerified = 20,
+    /// A log does not continue the history that it showed before.
+    Forked = 21,
+    /// A log that was to be read cannot be reached, or refuses.
+    LogUnavailable = 22,
+    /// A log does not have what was asked for.
+    Absent = 23,
 }
 
 /// Result of everything the program does.

@@ -4,10 +4,13 @@
 use std::panic;
 use std::process::ExitCode;
 
-use crate::cli::{Cli, Command, ConfigCommand, GuardCommand, LogCommand, Trust};
+use crate::cli::{
+    Cli, Command, ConfigCommand, GuardCommand, LogArguments, LogCommand, Trust,
+};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod banner;
+mod check;
 mod cli;
 mod config;
 mod create_ledger;
@@ -58,7 +61,16 @@ fn run(cli: Cli) -> Outcome<()> {
     match command {
         Command::Serve => serve::run(&given.config()?),
         Command::Init => init::run(&given.config()?),
-        Command::Log(LogCommand::Add(flags)) => log_add::run(&given.config()?, flags.api),
+        Command::Log(LogArguments { command, head }) => match (command, head) {
+            (Some(LogCommand::Add(flags)), _) => log_add::run(&given.config()?, flags.api),
+            (None, Some(flags)) => check::head(&flags),
+            (None, None) => Err(Failure::new(
+                FailureKind::Usage,
+                "log: give --url and --trust",
+            )),
+        },
+        Command::Get(flags) => check::get(&flags),
+        Command::Proof(flags) => check::proof(&flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Fsck => fsck::run(&given.config()?),

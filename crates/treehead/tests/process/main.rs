@@ -11,6 +11,7 @@
 
 mod attack;
 mod auditor;
+mod check;
 mod commands;
 mod entries;
 mod first_start;
