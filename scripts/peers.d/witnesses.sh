@@ -18,6 +18,8 @@ witnesses_checks() {
   for api in v1 v2; do
     accepts "$api: both cosign ten entries" plant "$api" 5
     cosigned "$api" 10
+    proved "$api" 0
+    proved "$api" 9
   done
   fails_closed
 }
@@ -54,6 +56,17 @@ cosigned() {
     curl -fsS "http://127.0.0.1:3000$url" -o "$folder/checkpoint-$1"
     says "$1: $url is cosigned by both" "^cosigned: $(origin_of "$1") $2\$" "$PEERS/bin/cosigned" "$folder/policy-$1" "$folder/checkpoint-$1"
   done
+}
+
+# proved API INDEX: torchwood verifies the tlog-proof of an entry, by a policy that asks for both witnesses, and of no other entry.
+proved() {
+  local entry
+  entry="http://127.0.0.1:3000$(checkpoints_of "$1" | tail -n 1 | sed 's|/checkpoint$||')/entries/$2"
+  curl -fsS "$entry/tlog-proof" -o "$folder/proof-$1"
+  curl -fsS "$entry" | jq -r .canonicalizedBody | base64 -d >"$folder/leaf-$1"
+  says "$1: the tlog-proof of entry $2 verifies" '^proved$' "$PEERS/bin/proved" "$folder/policy-$1" "$folder/proof-$1" "$folder/leaf-$1"
+  echo >>"$folder/leaf-$1"
+  refuses "$1: the tlog-proof of entry $2 is of no other entry" 'proved: ' "$PEERS/bin/proved" "$folder/policy-$1" "$folder/proof-$1" "$folder/leaf-$1"
 }
 
 checkpoints_of() {

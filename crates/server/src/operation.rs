@@ -119,6 +119,8 @@ operations! {
         ["/trees/{treeID}/tile/entries/{*N}"];
     GetTreeEntry "getTreeEntry" "Get Tree Entry" Trees Read GET
         ["/trees/{treeID}/entries/{index}"];
+    GetTreeEntryTlogProof "getTreeEntryTlogProof" "Get Tree Entry Tlog Proof" Trees Read GET
+        ["/trees/{treeID}/entries/{index}/tlog-proof"];
     GetGuard "getGuard" "Get Guard" Trees Read GET ["/guard"];
     GetTrustedRoot "getTrustedRoot" "Get Trusted Root" Trust Read GET [TRUSTED_ROOT];
     GetSigningConfig "getSigningConfig" "Get Signing Config" Trust Read GET [SIGNING_CONFIG];

@@ -8,6 +8,7 @@ mod batch;
 mod leaf_hash;
 mod proved;
 mod search;
+mod tlog_proof;
 mod trees;
 
 use std::sync::Arc;
@@ -54,6 +55,7 @@ fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
         Operation::GetTreeTile | Operation::GetTreeEntryBundle => get(trees::tile).fallback(refuse),
         Operation::GetTreeEntry => get(trees::entry).fallback(refuse),
         Operation::GetGuard => get(guard).fallback(refuse),
+        Operation::GetTreeEntryTlogProof => get(tlog_proof::show).fallback(refuse),
         Operation::Home => any(pages::home),
         Operation::Docs => any(pages::docs),
         Operation::Swagger => any(pages::swagger),

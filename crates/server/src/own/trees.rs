@@ -12,6 +12,7 @@ use tlog::{LeafIndex, TilePath};
 
 use super::proved::Proved;
 use crate::app::App;
+use crate::lookup::Place;
 use crate::v1::errors::{ApiError, Validation};
 use crate::v1::wire::json_within;
 use crate::{answer, lookup, tiles};
@@ -21,7 +22,7 @@ const PREFIX: &str = "/trees/";
 
 /// The tree that a path names.
 pub(crate) struct NamedTree {
-    log: Log,
+    pub(super) log: Log,
     id: TreeId,
     /// The path below the tree.
     rest: String,
@@ -70,6 +71,21 @@ impl NamedTree {
         let head = self.head_in(&self.log.newest_heads().await?);
         head.ok_or_else(|| not_found(format!("this ledger has no tree {}", self.id)))
     }
+
+    /// Returns the place of the entry that a path `entries/{index}` names, or a path below it.
+    pub(super) async fn place(&self) -> Result<Place, ApiError> {
+        let index = self.rest.split('/').nth(1).unwrap_or_default();
+        let index = index.parse().map(LeafIndex).map_err(|_| {
+            let message = format!("index in path must be of type int64: {index:?}");
+            ApiError::validation(Validation::Type, message)
+        })?;
+        let look = async |shards: Shards| {
+            let head = self.head_in(&shards);
+            Ok::<_, ReadError>(head.and_then(|head| lookup::place_at(&head, index)))
+        };
+        let place = lookup::find(&self.log, look).await?;
+        place.ok_or_else(|| not_found(format!("tree {} has no entries/{}", self.id, index)))
+    }
 }
 
 /// `GET /trees/{treeID}/checkpoint`: the newest one.
@@ -109,17 +125,7 @@ pub(crate) async fn entry(
     State(app): State<Arc<App>>,
     tree: NamedTree,
 ) -> Result<Response, ApiError> {
-    let index = tree.rest.rsplit('/').next().unwrap_or_default();
-    let index = index.parse().map(LeafIndex).map_err(|_| {
-        let message = format!("index in path must be of type int64: {index:?}");
-        ApiError::validation(Validation::Type, message)
-    })?;
-    let look = async |shards: Shards| {
-        let head = tree.head_in(&shards);
-        Ok::<_, ReadError>(head.and_then(|head| lookup::place_at(&head, index)))
-    };
-    let place = lookup::find(&tree.log, look).await?;
-    let place = place.ok_or_else(|| not_found(format!("tree {} has no {}", tree.id, tree.rest)))?;
+    let place = tree.place().await?;
     let (room, entry) = answer::entry::<ApiError>(&app, &tree.log, &place).await?;
     let entry = Proved::new(&tree.log, &place.head, entry).await?;
     Ok(json_within(room, &entry.log_entry()))

@@ -179,6 +179,11 @@ fn routes(signer: &Signer) -> Vec<(&'static str, String, Asked, Said)> {
         get("getTreeEntry", "/trees/1/entries/0", v1("Get Tree Entry")),
         get("getGuard", "/guard", v1("Get Guard")),
         get(
+            "getTreeEntryTlogProof",
+            "/trees/1/entries/0/tlog-proof",
+            v1("Get Tree Entry Tlog Proof"),
+        ),
+        get(
             "getTrustedRoot",
             "/trust/trusted_root.json",
             v1("Get Trusted Root"),

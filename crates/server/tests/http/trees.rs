@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use ledger::{Api, Appended, HeadForm, Log, NewEntry, SystemClock, Tree, V1, V2};
 use serde_json::{Value, json};
-use tlog::{Checkpoint, KeyAlgorithm, LeafIndex, NoteKey, TileTree, TreeSize};
+use tlog::{Checkpoint, KeyAlgorithm, LeafIndex, NoteKey, TileTree, TlogProof, TreeSize};
 
 use crate::life::only_key;
 use crate::proposal::{CertifiedSigner, Signer};
@@ -101,6 +101,18 @@ async fn read_whole(log: &TestLog, tree: &Tree) -> u64 {
             entry.body
         );
         assert_eq!(bytes(&entry.json()["canonicalizedBody"]), *leaf);
+        let proof = log.get(&path(&format!("entries/{index}/tlog-proof"))).await;
+        assert_eq!(
+            (proof.header("content-type"), proof.header("cache-control")),
+            ("text/plain; charset=utf-8", "no-cache"),
+            "{}",
+            proof.body
+        );
+        let proof: TlogProof = proof.body.parse().expect("a tlog-proof");
+        assert_eq!(proof.index, LeafIndex(index as u64));
+        let key = NoteKey::new(&tree.origin, tree.checkpoint_key.clone()).expect("a name");
+        let proved = proof.verify(&leaf_hashes[index], &tree.origin, &[key]);
+        assert_eq!(proved.as_ref(), Ok(&checkpoint));
     }
     size
 }
