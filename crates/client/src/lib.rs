@@ -53,7 +53,7 @@ mod trust;
 pub mod v1;
 pub mod v2;
 
-pub use entry::Entry;
+pub use entry::{Entry, open_entry};
 pub use error::{Result, VerifyError};
 pub use fetch::{Answer, Ask, Fetch, FetchError};
 pub use head::SignedHead;

@@ -12,20 +12,28 @@ use crate::error::{Result, VerifyError, require};
 use crate::head::SignedHead;
 use crate::key::LogKey;
 use crate::proof::Inclusion;
+use crate::v1::Timestamp;
 
+/// A `TransparencyLogEntry` of Sigstore. ProtoJSON leaves out members that are 0 or empty.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LogEntry {
     canonicalized_body: String,
     inclusion_proof: Proof,
+    log_index: Option<String>,
+    log_id: Option<LogId>,
+    integrated_time: Option<String>,
+    /// Only entries of Rekor v1 have one.
+    inclusion_promise: Option<Promise>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Proof {
-    log_index: String,
+    log_index: Option<String>,
     tree_size: String,
     root_hash: String,
+    #[serde(default)]
     hashes: Vec<String>,
     checkpoint: Envelope,
 }
@@ -35,21 +43,33 @@ struct Envelope {
     envelope: String,
 }
 
-/// Reads an answer with one entry of a log for v2 and verifies it: inclusion proof and checkpoint.
-/// The caller compares the index or the leaf hash with its request.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LogId {
+    key_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Promise {
+    signed_entry_timestamp: String,
+}
+
+/// Reads a `TransparencyLogEntry` and verifies it: inclusion proof and checkpoint, and the signed
+/// entry timestamp if it has one, as an entry of Rekor v1 in a bundle has. The caller compares the
+/// index or the leaf hash with its request.
 ///
 /// # Errors
 ///
-/// The answer has another form, or one of the two does not hold.
+/// The answer has another form, or one of them does not hold.
 pub fn open_entry(keys: &[LogKey], answer: &[u8]) -> Result<Entry> {
     let entry: LogEntry =
         serde_json::from_slice(answer).map_err(VerifyError::expected("a log entry"))?;
     let proof = &entry.inclusion_proof;
     let body = STANDARD.decode(&entry.canonicalized_body)?;
-    let hash = |text: &String| Ok(Hash::try_from(STANDARD.decode(text)?.as_slice())?);
     let hashes = proof.hashes.iter().map(hash).collect::<Result<Vec<_>>>()?;
     let (index, size) = (
-        LeafIndex(proof.log_index.parse()?),
+        LeafIndex(number(&proof.log_index)?),
         TreeSize(proof.tree_size.parse()?),
     );
     let head = SignedHead::open(keys, &proof.checkpoint.envelope)
@@ -58,13 +78,44 @@ pub fn open_entry(keys: &[LogKey], answer: &[u8]) -> Result<Entry> {
     require((head.size(), *head.root()) == (size, root), || {
         "the checkpoint is of another head".into()
     })?;
+    let signed = entry.timestamp(keys);
+    let signed = signed.map_err(|error| error.within("signed entry timestamp"))?;
     Ok(Entry {
-        log_index: index.0,
+        log_index: signed.map_or(index.0, |(log_index, _)| log_index),
         uuid: None,
-        time: None,
+        time: signed.map(|(_, time)| time),
         inclusion: Inclusion::verify(tlog::leaf_hash(&body), index, hashes, head)?,
         body,
     })
+}
+
+impl LogEntry {
+    /// Returns the log index and the time that a signed entry timestamp states.
+    fn timestamp(&self, keys: &[LogKey]) -> Result<Option<(u64, u64)>> {
+        let Some(promise) = &self.inclusion_promise else {
+            return Ok(None);
+        };
+        let id = self.log_id.as_ref().map(|id| &id.key_id);
+        let id = id.ok_or_else(|| VerifyError::Mismatch("the log ID is missing".into()))?;
+        let (log_index, time) = (number(&self.log_index)?, number(&self.integrated_time)?);
+        let timestamp = Timestamp {
+            body: &self.canonicalized_body,
+            integrated_time: time,
+            log_id: &hash(id)?.to_string(),
+            log_index,
+            signature: &promise.signed_entry_timestamp,
+        };
+        timestamp.verify(keys)?;
+        Ok(Some((log_index, time)))
+    }
+}
+
+fn hash(text: &String) -> Result<Hash> {
+    Ok(Hash::try_from(STANDARD.decode(text)?.as_slice())?)
+}
+
+fn number(text: &Option<String>) -> Result<u64> {
+    Ok(text.as_deref().unwrap_or("0").parse()?)
 }
 
 /// Verifies an answer with one entry as [`open_entry`] does. Returns the SHA-256 of the artifact,

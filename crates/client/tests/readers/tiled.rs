@@ -54,7 +54,11 @@ fn whatever_is_changed_in_an_answer_is_found() {
     let honest = tiled("", "leaf", size);
     for (path, answer) in &honest.answers {
         for position in [0, answer.body.len() / 2, answer.body.len() - 1] {
-            let mut server = tiled("", "leaf", size);
+            let copy = || Server {
+                answers: honest.answers.clone(),
+                ..Server::default()
+            };
+            let mut server = copy();
             let body = &mut server.answers.get_mut(path).unwrap().body;
             body[position] ^= 1;
             let read = now(log(&server).head());
@@ -63,7 +67,7 @@ fn whatever_is_changed_in_an_answer_is_found() {
             if let Ok(entry) = read {
                 assert_eq!(entry.body, leaf("leaf", 299), "{path}");
             }
-            let mut cut = tiled("", "leaf", size);
+            let mut cut = copy();
             cut.answers.get_mut(path).unwrap().body.truncate(position);
             let read = now(log(&cut).head());
             let read = read.and_then(|head| now(log(&cut).entry_at(299, head)));
