@@ -1,4 +1,4 @@
-//! `treehead log`, `get` and `proof`: anyone reads a log, this ledger's or another one, and
+//! `treehead log`, `get`, `proof` and `verify`: anyone reads a log, this ledger's or another one, and
 //! believes nothing that does not verify with the log's key.
 
 use std::fs;
@@ -8,9 +8,9 @@ use ledger::{Api, V1, V2};
 
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::runtime;
-use flags::LogFlags;
+use flags::{LogFlags, TrustFlags};
 
-pub(crate) use flags::{GetFlags, HeadFlags, ProofFlags};
+pub(crate) use flags::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
 
 mod describe;
 mod flags;
@@ -19,6 +19,7 @@ mod head;
 mod proof;
 mod seen;
 mod show;
+mod verify;
 
 /// Prints the newest head of a log, and checks that it continues the one seen before.
 pub(crate) fn head(flags: &HeadFlags) -> Outcome<()> {
@@ -35,6 +36,11 @@ pub(crate) fn proof(flags: &ProofFlags) -> Outcome<()> {
     runtime()?.block_on(proof::run(flags))
 }
 
+/// Verifies what somebody kept of a log, without a network.
+pub(crate) fn verify(flags: &VerifyFlags) -> Outcome<()> {
+    verify::run(flags)
+}
+
 /// A log, read by its API.
 enum Log {
     V1(RekorLog<Http>),
@@ -44,7 +50,7 @@ enum Log {
 impl Log {
     /// Finds out the API of the log unless the flags say it.
     async fn open(flags: &LogFlags) -> Outcome<Self> {
-        let keys = trust(flags)?;
+        let keys = trust(&flags.trust)?;
         let http = Http::new();
         let v1 = RekorLog::new(&flags.url, keys.clone(), http.clone());
         let is_v1 = match flags.api {
@@ -66,7 +72,7 @@ impl Log {
 }
 
 /// Reads the keys in the files that the flags name.
-fn trust(flags: &LogFlags) -> Outcome<Vec<client::LogKey>> {
+fn trust(flags: &TrustFlags) -> Outcome<Vec<client::LogKey>> {
     let mut keys = Vec::new();
     for path in &flags.trust {
         let text = fs::read_to_string(path).explain(FailureKind::Usage, path.display())?;

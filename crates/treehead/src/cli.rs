@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ledger::Api;
 
-use crate::check::{GetFlags, HeadFlags, ProofFlags};
+use crate::check::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
 use crate::config::{Given, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
@@ -40,6 +40,8 @@ pub(crate) enum Command {
     Get(GetFlags),
     /// Prove that an entry is in any log, or that a log only grew, and show the path
     Proof(ProofFlags),
+    /// Verify an entry or a proof that was kept in a file, without a network
+    Verify(VerifyFlags),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,
@@ -63,13 +65,37 @@ pub(crate) enum Command {
 }
 
 /// `log` alone reads a log; with a command it changes a ledger.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-pub(crate) struct LogArguments {
-    #[command(subcommand)]
-    pub command: Option<LogCommand>,
-    #[command(flatten)]
-    pub head: Option<HeadFlags>,
+#[derive(Debug)]
+pub(crate) enum LogArguments {
+    Read(HeadFlags),
+    Change(LogCommand),
+}
+
+impl Args for LogArguments {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let command = LogCommand::augment_subcommands(HeadFlags::augment_args(command));
+        command
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for LogArguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        match matches.subcommand_name() {
+            Some(_) => LogCommand::from_arg_matches(matches).map(Self::Change),
+            None => HeadFlags::from_arg_matches(matches).map(Self::Read),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// The command for the logs of a ledger.

@@ -61,16 +61,13 @@ fn run(cli: Cli) -> Outcome<()> {
     match command {
         Command::Serve => serve::run(&given.config()?),
         Command::Init => init::run(&given.config()?),
-        Command::Log(LogArguments { command, head }) => match (command, head) {
-            (Some(LogCommand::Add(flags)), _) => log_add::run(&given.config()?, flags.api),
-            (None, Some(flags)) => check::head(&flags),
-            (None, None) => Err(Failure::new(
-                FailureKind::Usage,
-                "log: give --url and --trust",
-            )),
-        },
+        Command::Log(LogArguments::Read(flags)) => check::head(&flags),
+        Command::Log(LogArguments::Change(LogCommand::Add(flags))) => {
+            log_add::run(&given.config()?, flags.api)
+        }
         Command::Get(flags) => check::get(&flags),
         Command::Proof(flags) => check::proof(&flags),
+        Command::Verify(flags) => check::verify(&flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Fsck => fsck::run(&given.config()?),

@@ -8,12 +8,9 @@ use tlog::Hash;
 
 use crate::cli::api;
 
-/// Which log is read, and what is trusted.
+/// What is trusted, and how the answer is printed.
 #[derive(Debug, Args)]
-pub(crate) struct LogFlags {
-    /// URL of the log
-    #[arg(long, env = "TREEHEAD_URL", value_name = "URL")]
-    pub url: String,
+pub(crate) struct TrustFlags {
     /// File with the log's public key: a trusted root (JSON), public keys in PEM, or vkeys. May be
     /// given several times
     #[arg(
@@ -24,21 +21,29 @@ pub(crate) struct LogFlags {
         value_delimiter = ','
     )]
     pub trust: Vec<PathBuf>,
+    /// Text for people, or one JSON document
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+/// Which log is read, and what is trusted.
+#[derive(Debug, Args)]
+pub(crate) struct LogFlags {
+    /// URL of the log
+    #[arg(long, env = "TREEHEAD_URL", value_name = "URL")]
+    pub url: String,
     /// How the log is read: v1 is the API of Rekor v1, v2 are the tiles of Rekor v2 and C2SP.
     /// Unset: v1 if the server has it
     #[arg(long, value_name = "API", value_parser = api)]
     pub api: Option<&'static Api>,
-    /// Text for people, or JSON
-    #[arg(long, value_enum, default_value = "text")]
-    pub format: Format,
+    #[command(flatten)]
+    pub trust: TrustFlags,
 }
 
 /// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Text for people.
     Text,
-    /// One JSON document.
     Json,
 }
 
@@ -100,6 +105,30 @@ pub(crate) struct ProofFlags {
     pub tlog_proof: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogFlags,
+}
+
+/// Flags of `verify`.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["entry", "tlog_proof"])))]
+#[command(group(ArgGroup::new("proved").args(["leaf", "leaf_hash"])))]
+pub(crate) struct VerifyFlags {
+    /// Artifact whose SHA-256 the entry must state
+    #[arg(value_name = "ARTIFACT", requires = "entry")]
+    pub artifact: Option<PathBuf>,
+    /// File with an entry: the answer of a log of Rekor v1 or v2, or an entry of a Sigstore bundle
+    #[arg(long, value_name = "FILE")]
+    pub entry: Option<PathBuf>,
+    /// File with a C2SP tlog-proof
+    #[arg(long, value_name = "FILE", requires = "proved")]
+    pub tlog_proof: Option<PathBuf>,
+    /// File with the leaf bytes that are proved
+    #[arg(long, value_name = "FILE", requires = "tlog_proof")]
+    pub leaf: Option<PathBuf>,
+    /// Their leaf hash, in hexadecimal
+    #[arg(long, value_name = "HASH", value_parser = sha256, requires = "tlog_proof")]
+    pub leaf_hash: Option<Hash>,
+    #[command(flatten)]
+    pub trust: TrustFlags,
 }
 
 fn uuid(text: &str) -> Result<String, &'static str> {

@@ -130,11 +130,11 @@ fn show(flags: &GetFlags, found: &Found, hash: Option<&Hash>) -> Outcome<()> {
         );
     }
     let json = json!({"url": flags.log.url, "found": found.hits, "entries": entries});
-    show::print(flags.log.format, &text, &json)
+    show::print(flags.log.trust.format, &text, &json)
 }
 
 /// Returns the SHA-256 of a file of any size.
-fn hash_of(path: &Path) -> io::Result<Hash> {
+pub(super) fn hash_of(path: &Path) -> io::Result<Hash> {
     let mut file = File::open(path)?;
     let mut context = Context::new(&SHA256);
     let mut chunk = vec![0; CHUNK];

@@ -23,7 +23,7 @@ struct Compared {
 }
 
 pub(super) async fn run(flags: &HeadFlags) -> Outcome<()> {
-    let keys = trust(&flags.log)?;
+    let keys = trust(&flags.log.trust)?;
     let log = Log::open(&flags.log).await?;
     let mut seen = Seen::open(flags, log.api())?;
     let time = ledger::SystemClock.unix_millis() / 1_000;
@@ -152,7 +152,7 @@ fn show(
         "seen": seen_json,
         "state": seen.path().display().to_string(),
     });
-    show::print(flags.log.format, &text, &json)
+    show::print(flags.log.trust.format, &text, &json)
 }
 
 fn word(known: Option<&Compared>) -> &'static str {

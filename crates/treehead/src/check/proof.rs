@@ -39,7 +39,7 @@ async fn inclusion(flags: &ProofFlags, log: &Log) -> Outcome<()> {
     if let Some(members) = json.as_object_mut() {
         members.insert("logIndex".to_owned(), entry.log_index.into());
     }
-    show::print(flags.log.format, &text, &json)
+    show::print(flags.log.trust.format, &text, &json)
 }
 
 async fn consistency(flags: &ProofFlags, log: &Log, first: TreeSize) -> Outcome<()> {
@@ -72,7 +72,7 @@ async fn consistency(flags: &ProofFlags, log: &Log, first: TreeSize) -> Outcome<
         "hashes": describe::hashes(&proof.hashes),
         "head": describe::head_json(&proof.head),
     });
-    show::print(flags.log.format, &text, &json)
+    show::print(flags.log.trust.format, &text, &json)
 }
 
 /// One line for each node: the hash of the proof, on which side it stands, and the hash of both.

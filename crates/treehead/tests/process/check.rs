@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Output;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use tlog::{NoteKey, TlogProof};
 
@@ -253,6 +255,80 @@ fn proofs_show_their_path_and_are_written_as_tlog_proof() {
     server.stop();
 }
 
+#[test]
+fn what_was_kept_is_verified_without_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&mut program::serve(folder.path()));
+    let (author, client) = (Author::new("verify"), Client::of(server.api));
+    let proposal = author.sign("artifact");
+    let answer = crate::http::post(server.api, "/api/v1/log/entries", &proposal.json);
+    let v2 = entries::log_v2(server.api, &proposal).to_string();
+    let tree = server.tree("v1").to_owned();
+    let bundled = crate::http::get(server.api, &format!("/trees/{tree}/entries/0")).body;
+    let proof = format!("/trees/{tree}/entries/0/tlog-proof");
+    let proof = crate::http::get(server.api, &proof).body;
+    server.stop();
+
+    let keep = |name: &str, text: &str| {
+        let path = program::file(client.folder.path(), name, text);
+        path.display().to_string()
+    };
+    let artifact = keep("artifact", "artifact by verify");
+    let other = keep("other", "artifact by another");
+    let verify = |trust: &str, arguments: &[&str]| {
+        let trust = client.path(trust);
+        program::run(&[&["verify", "--trust", &trust][..], arguments].concat())
+    };
+    let mut leaf = Vec::new();
+    for (name, text) in [("v1", &answer.body), ("v2", &v2), ("bundled", &bundled)] {
+        let entry = keep(name, text);
+        let output = verify(
+            "trusted_root.json",
+            &["--entry", &entry, &artifact, "--format", "json"],
+        );
+        assert!(output.status.success(), "{name}: {output:?}");
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["integratedTime"].is_null(), name == "v2", "{json}");
+        leaf = BASE64_STANDARD
+            .decode(json["body"].as_str().unwrap())
+            .unwrap();
+        let refused = verify("trusted_root.json", &["--entry", &entry, &other]);
+        let refused = program::refusal(&refused, 20);
+        assert!(refused.contains("does not state"), "{refused}");
+        // One digit of the signed time, or of the index in the tree.
+        let digits = text.replace("\"integratedTime\":1", "\"integratedTime\":2");
+        let digits = digits.replace("\"integratedTime\":\"1", "\"integratedTime\":\"2");
+        let changed = match name {
+            "v2" => text.replace("\"treeSize\":\"1\"", "\"treeSize\":\"2\""),
+            _ => digits,
+        };
+        assert_ne!(changed, *text, "{text}");
+        let changed = keep("changed", &changed);
+        program::refusal(&verify("trusted_root.json", &["--entry", &changed]), 20);
+        let cut = keep("cut", &text[..text.len() / 2]);
+        program::refusal(&verify("trusted_root.json", &["--entry", &cut]), 20);
+    }
+
+    // The loop ended with the entry of the v1 tree, whose leaf the tlog-proof proves.
+    let (leaf_hash, proof) = (tlog::leaf_hash(&leaf).to_string(), keep("proof", &proof));
+    std::fs::write(client.path("leaf"), &leaf).unwrap();
+    for given in [
+        ["--leaf-hash", &leaf_hash],
+        ["--leaf", &client.path("leaf")],
+    ] {
+        let arguments = [&["--tlog-proof", &proof][..], &given].concat();
+        let output = verify("checkpoint.vkey", &arguments);
+        assert!(output.status.success(), "{output:?}");
+        // The trusted root has no key of C2SP checkpoints of v1.
+        program::refusal(&verify("trusted_root.json", &arguments), 20);
+    }
+    let zeros = "0".repeat(64);
+    let wrong = ["--tlog-proof", &proof, "--leaf-hash", &zeros];
+    program::refusal(&verify("checkpoint.vkey", &wrong), 20);
+    program::refusal(&verify("checkpoint.vkey", &["--tlog-proof", &proof]), 2);
+    program::refusal(&verify("checkpoint.vkey", &[]), 2);
+}
+
 fn hash(text: &Value) -> tlog::Hash {
     let mut hash = tlog::Hash([0; 32]);
     hex::decode_to_slice(text.as_str().unwrap(), &mut hash.0).unwrap();
@@ -283,6 +359,15 @@ fn refusals_say_what_is_wrong() {
     program::refusal(&client.run(address, &["get", "--uuid", "12"]), 2);
     program::refusal(&client.run(address, &["get", "--hash", "12"]), 2);
     program::refusal(&program::run(&["log"]), 2);
+    // The variables of `log` do not stand in the way of `log add`.
+    let mut add = program::program();
+    add.args(["log", "add", "v1", "--data-dir", &client.path("absent")]);
+    add.envs([
+        ("TREEHEAD_URL", "http://x"),
+        ("TREEHEAD_TRUST", "x"),
+        ("TREEHEAD_STATE", "x"),
+    ]);
+    program::refusal(&add.output().unwrap(), 6);
     server.stop();
     let refused = program::refusal(&client.run(address, &["log"]), 22);
     assert!(refused.contains("cannot be reached"), "{refused}");
@@ -291,7 +376,7 @@ fn refusals_say_what_is_wrong() {
 #[test]
 fn the_help_is_what_was_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
-    for command in ["log", "get", "proof"] {
+    for command in ["log", "get", "proof", "verify"] {
         let help = program::text(&program::run(&[command, "--help"]).stdout);
         let path = folder.join(format!("{command}.txt"));
         if std::env::var_os("WRITE_HELP").is_some() {
