@@ -20,6 +20,11 @@ use crate::shards::opening::Opening;
 use crate::shards::trees::find_ledger;
 use crate::store::TreeRow;
 use crate::tasks::Fatal;
+use ready::LastProbe;
+
+pub use ready::NotReady;
+
+mod ready;
 
 /// Longest wait at a start for a running server to vouch for the database.
 const VOUCHER_PATIENCE: Duration = Duration::from_secs(5);
@@ -36,6 +41,7 @@ pub struct Ledger {
 struct Inner {
     parts: Arc<LedgerParts>,
     logs: Vec<Log>,
+    last_probe: LastProbe,
 }
 
 impl Drop for Inner {
@@ -64,6 +70,7 @@ impl Ledger {
         let mut inner = Inner {
             parts: Arc::clone(&parts),
             logs: Vec::with_capacity(active.len()),
+            last_probe: LastProbe::default(),
         };
         let floors = Floors::read(parts.guard.as_ref(), &name).await?;
         let trees = parts.store.trees().await?;
@@ -129,23 +136,6 @@ impl Ledger {
     /// Waits until this server cannot go on. Returns the reason.
     pub async fn fatal(&self) -> Fatal {
         self.inner.parts.tasks.wait_fatal().await
-    }
-
-    /// Fails with the reason if the server is not ready. It is ready while all tasks run, the
-    /// database answers, and each log takes entries and has published checkpoints that verify.
-    pub async fn ready(&self) -> Result<(), String> {
-        let parts = &self.inner.parts;
-        match parts.tasks.fatal() {
-            Some(Fatal::LacksKey(reason)) => return Err(reason),
-            Some(Fatal::TaskEnded(task)) => return Err(format!("{task} ended abnormally")),
-            None => {}
-        }
-        for log in self.logs() {
-            let ready = log.ready();
-            ready.map_err(|reason| format!("{}: {reason}", log.api()))?;
-        }
-        let now = parts.store.now_millis().await;
-        now.map(drop).map_err(|error| error.to_string())
     }
 
     /// Accepts no more entries, finishes the queues, stores the signed entry timestamps that wait,

@@ -38,7 +38,7 @@ pub use ids::{IndexKeyHash, TreeId};
 pub use keys::key_file;
 pub use keys::key_ring::{KeyRing, key_files};
 pub use keys::signer::SigningError;
-pub use ledger::Ledger;
+pub use ledger::{Ledger, NotReady};
 pub use log::Log;
 pub use names::{check_name, check_new_name};
 pub use open::Settings;

@@ -98,25 +98,6 @@ impl Log {
         self.active().heads.halted().map(str::to_owned)
     }
 
-    /// Fails with the reason if the log does not take entries, or if the published checkpoints do
-    /// not verify.
-    pub(crate) fn ready(&self) -> Result<(), String> {
-        let active = self.open.active();
-        if active.is_stopping() {
-            return Err("the log is stopping".to_owned());
-        }
-        let heads = &active.shard.heads;
-        if let Some(reason) = heads.halted() {
-            return Err(format!("the log is read-only: {reason}"));
-        }
-        let head = heads.published();
-        for text in head.texts() {
-            text.open()
-                .map_err(|reason| format!("the published checkpoint does not verify: {reason}"))?;
-        }
-        Ok(())
-    }
-
     /// Returns entries by leaf index, in the order of `indexes`. Indexes at or beyond the size of
     /// `head` are left out; an index that is given twice is returned twice.
     pub async fn entries(

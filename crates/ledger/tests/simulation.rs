@@ -469,7 +469,14 @@ fn a_sequencer_that_panicked_is_noticed_and_answers_every_caller() {
         let whole = &ledger.whole;
         let ended = Fatal::TaskEnded("the sequencer of the v1 log".into());
         assert_eq!(whole.fatal().await, ended);
-        assert!(whole.ready().await.unwrap_err().contains("sequencer"));
+        assert!(
+            whole
+                .ready()
+                .await
+                .unwrap_err()
+                .reason
+                .contains("sequencer")
+        );
         ledger.stop().await;
     });
 }

@@ -99,9 +99,10 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
             let message = "the log cannot let out its newest tree head";
             Refusal::unavailable(metrics::GUARD, message, OPERATOR_RETRY_SECONDS)
         }
+        // The reason names tree heads, which are public.
         AppendError::ReadOnly(_) => Refusal::unavailable(
             metrics::READ_ONLY,
-            "the log is read-only",
+            error.to_string(),
             OPERATOR_RETRY_SECONDS,
         ),
         AppendError::Clock(_) => Refusal::unavailable(
@@ -170,7 +171,6 @@ mod tests {
                 },
                 2,
             ),
-            (AppendError::ReadOnly(why.clone()), 60),
             (AppendError::NotLetOut(why.clone()), 60),
             (AppendError::Clock(why.clone()), 60),
             (AppendError::Unavailable(why.clone()), 5),
@@ -181,6 +181,22 @@ mod tests {
             assert_eq!(
                 (refusal.status.as_u16(), refusal.retry_after_seconds),
                 (503, Some(seconds))
+            );
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_read_only_says_why_to_readers_and_writers() {
+        let why = || "known size 9 root x, found size 5 root y".to_owned();
+        for refusal in [
+            append_failure(AppendError::ReadOnly(why())),
+            read_failure(&ReadError::WentBack(why())),
+        ] {
+            let message = "the log is read-only: known size 9 root x, found size 5 root y";
+            assert_eq!(refusal.message, message);
+            assert_eq!(
+                (refusal.status.as_u16(), refusal.retry_after_seconds),
+                (503, Some(60))
             );
         }
     }

@@ -62,7 +62,7 @@ pub(crate) struct Metrics {
     pub(crate) http: Arc<host::Metrics>,
     /// Answers that show entries or search results, being made or sent, in bytes.
     pub(crate) answer_bytes_in_flight: IntGauge,
-    /// The answer of the last readiness probe: 1 for ready.
+    /// The result of the last check of readiness: 1 for ready.
     pub(crate) ready: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
     pub(crate) verification: Histogram,
@@ -133,7 +133,7 @@ impl Metrics {
             )?,
             ready: IntGauge::new(
                 "treehead_ready",
-                "What the last readiness probe was answered: 1 for ready",
+                "The last answer of /readyz, which is looked at every 10 s in any case: 1 for ready",
             )?,
             verification: Histogram::with_opts(
                 HistogramOpts::new(
@@ -144,7 +144,7 @@ impl Metrics {
             )?,
         };
         metrics.register(registry)?;
-        // The server counts as ready until the first probe.
+        // The server counts as ready until the first check.
         metrics.ready.set(1);
         Ok(metrics)
     }

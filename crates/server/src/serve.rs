@@ -6,6 +6,7 @@ use std::sync::Arc;
 use host::{Role, ServeError};
 use ledger::Ledger;
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::app::App;
 use crate::health;
@@ -34,6 +35,7 @@ pub async fn serve(
         refused: app.metrics.http.refused.clone(),
         limits: settings.limits.clone(),
     };
+    let _checking = AbortOnDropHandle::new(tokio::spawn(health::keep_checking(Arc::clone(&app))));
     let stopped = async { app.ledger.stop().await };
     host::serve(listener, metrics_listener, role, shutdown, stopped).await
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::shard::Shard;
 use crate::parts::LogParts;
+use crate::writing::last_round::LastRound;
 use crate::writing::queue::Queue;
 use crate::writing::rounds::TreeParts;
 use crate::writing::sequencer::sequencer;
@@ -15,6 +16,7 @@ use crate::writing::sequencer::sequencer;
 pub(crate) struct Active {
     pub(crate) shard: Arc<Shard>,
     pub(crate) queue: Queue,
+    pub(crate) last_round: Arc<LastRound>,
     stopping: CancellationToken,
     sequencer: Mutex<Option<JoinHandle<()>>>,
     /// Ends the publisher once nothing waits; after the sequencer.
@@ -27,7 +29,9 @@ impl Active {
     pub(crate) fn start(shard: Arc<Shard>, parts: &LogParts) -> Self {
         let tasks = &parts.shared.tasks;
         let stopping = CancellationToken::new();
-        let (queue, sequencer) = sequencer(writing(&shard, parts), stopping.clone());
+        let last_round = Arc::new(LastRound::default());
+        let written = writing(&shard, parts);
+        let (queue, sequencer) = sequencer(written, Arc::clone(&last_round), stopping.clone());
         let may_end = {
             let stopping = stopping.clone();
             move || stopping.is_cancelled()
@@ -43,6 +47,7 @@ impl Active {
         Self {
             shard,
             queue,
+            last_round,
             stopping,
             sequencer,
             publishing,

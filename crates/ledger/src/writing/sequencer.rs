@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::append_error::NotSequenced;
+use super::last_round::LastRound;
 use super::queue::{Queue, Submission, row_bytes};
 use super::rounds::{
     MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, RoundError,
@@ -28,12 +29,17 @@ pub(crate) struct Sequencer {
     receiver: mpsc::Receiver<Submission>,
     /// A submission that was taken from the queue but did not fit into its round.
     carried: Option<Submission>,
+    last_round: Arc<LastRound>,
     stopping: CancellationToken,
 }
 
-/// Returns a queue and the sequencer behind it. The sequencer ends once `stopping` is cancelled and
-/// the queue is empty.
-pub(crate) fn sequencer(parts: TreeParts, stopping: CancellationToken) -> (Queue, Sequencer) {
+/// Returns a queue and the sequencer behind it, which notes the outcome of each round. It ends once
+/// `stopping` is cancelled and the queue is empty.
+pub(crate) fn sequencer(
+    parts: TreeParts,
+    last_round: Arc<LastRound>,
+    stopping: CancellationToken,
+) -> (Queue, Sequencer) {
     let (queue, receiver) = Queue::new(
         Arc::clone(&parts.heads),
         parts.metrics.clone(),
@@ -47,6 +53,7 @@ pub(crate) fn sequencer(parts: TreeParts, stopping: CancellationToken) -> (Queue
             rounds,
             receiver,
             carried: None,
+            last_round,
             stopping,
         },
     )
@@ -147,6 +154,7 @@ impl Sequencer {
                         .metrics
                         .round_seconds
                         .observe(started.elapsed().as_secs_f64());
+                    self.last_round.note(None);
                     for (submission, outcome) in round.into_iter().zip(outcomes) {
                         // A client that no longer waits is not an error, because its entry is in
                         // the log.
@@ -162,15 +170,15 @@ impl Sequencer {
                 }
                 Err(error) => {
                     let log = self.parts.heads.tree().api;
-                    match error {
-                        RoundError::Frozen => {
-                            tracing::info!(
-                                %log,
-                                entries = round.len(),
-                                "the tree is frozen; its entries move on"
-                            )
-                        }
-                        _ => tracing::warn!(%log, entries = round.len(), %error, "round failed"),
+                    if let RoundError::Frozen = error {
+                        let entries = round.len();
+                        tracing::info!(%log, entries, "the tree is frozen; its entries move on");
+                    } else {
+                        tracing::warn!(%log, entries = round.len(), %error, "round failed");
+                    }
+                    // The next round of other entries may succeed all the same.
+                    if !matches!(error, RoundError::Frozen | RoundError::Data(_)) {
+                        self.last_round.note(Some(error.to_string()));
                     }
                     for submission in round {
                         drop(submission.answer.send(Err(NotSequenced::from(&error))));

@@ -222,7 +222,7 @@ fn a_log_whose_rows_went_back_is_read_only_alone() {
             assert_eq!(other.halted(), None);
             assert_eq!(other.newest_head().await.unwrap().size.0, 40);
             let reason = ledger.ready().await.unwrap_err();
-            assert!(reason.starts_with(lost.name), "{reason}");
+            assert_eq!(reason.log, Some(lost.name), "{reason}");
         });
     }
 }

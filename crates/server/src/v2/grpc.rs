@@ -38,6 +38,7 @@ use super::error::Error;
 use super::shard::Shard;
 use super::wire::log_entry;
 use crate::app::App;
+use crate::health;
 use crate::limits::MAX_SERVICE_MESSAGE_BYTES;
 use crate::operation::Operation;
 
@@ -55,8 +56,8 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 /// Returns the services. Other methods are `Unimplemented`.
 pub(super) fn routes(app: &Arc<App>) -> Router {
     let mut services = tonic::service::Routes::builder();
-    services
-        .add_service(HealthServer::new(Alive).max_decoding_message_size(MAX_SERVICE_MESSAGE_BYTES));
+    let health = HealthServer::new(Readiness(Arc::clone(app)));
+    services.add_service(health.max_decoding_message_size(MAX_SERVICE_MESSAGE_BYTES));
     match tonic_reflection::server::Builder::configure()
         .register_file_descriptor_set(descriptors())
         .build_v1()
@@ -93,26 +94,29 @@ async fn name_route(request: Request, next: Next) -> Response {
     response
 }
 
-/// The health service. A server that answers is serving, as with `/healthz`.
-struct Alive;
+/// The health service, which answers as `/readyz` does.
+struct Readiness(Arc<App>);
 
 #[tonic::async_trait]
-impl Health for Alive {
+impl Health for Readiness {
     type WatchStream = Empty;
 
     async fn check(
         &self,
         request: tonic::Request<HealthCheckRequest>,
     ) -> Result<tonic::Response<HealthCheckResponse>, Status> {
-        match request.into_inner().service.as_str() {
-            "" | SERVICE => Ok(tonic::Response::new(HealthCheckResponse {
-                status: ServingStatus::Serving.into(),
-            })),
-            _ => Err(Status::not_found("unknown service")),
+        if !matches!(request.into_inner().service.as_str(), "" | SERVICE) {
+            return Err(Status::not_found("unknown service"));
         }
+        let status = match health::check(&self.0).await {
+            Ok(()) => ServingStatus::Serving,
+            Err(_) => ServingStatus::NotServing,
+        };
+        let status = status.into();
+        Ok(tonic::Response::new(HealthCheckResponse { status }))
     }
 
-    /// The status never changes, so there is nothing to watch.
+    /// Refused: each check looks anew, and nothing tells of a change.
     async fn watch(
         &self,
         _: tonic::Request<HealthCheckRequest>,
