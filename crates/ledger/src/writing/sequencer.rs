@@ -154,7 +154,12 @@ impl Sequencer {
                         .metrics
                         .round_seconds
                         .observe(started.elapsed().as_secs_f64());
-                    self.last_round.note(None);
+                    // A round whose outcome was unknown may turn out to be lost.
+                    let lost = outcomes.iter().find_map(|outcome| match outcome {
+                        Err(NotSequenced::Error(error)) => Some(error.to_string()),
+                        _ => None,
+                    });
+                    self.last_round.note(lost);
                     for (submission, outcome) in round.into_iter().zip(outcomes) {
                         // A client that no longer waits is not an error, because its entry is in
                         // the log.

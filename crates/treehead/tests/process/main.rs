@@ -9,6 +9,7 @@
     reason = "says what was passed over, and how much was tried"
 )]
 
+mod absent;
 mod attack;
 mod auditor;
 mod check;
@@ -22,6 +23,7 @@ mod large_keys;
 mod log_add;
 mod postgres;
 mod program;
+mod ready;
 mod refusals;
 mod restored;
 mod roles;
