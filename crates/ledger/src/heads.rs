@@ -55,7 +55,7 @@ pub(crate) struct Heads {
     ended: CancellationToken,
     /// Why the log takes no more entries. It stays so until the process ends, because a person has
     /// to look.
-    halted: OnceLock<String>,
+    halted: OnceLock<WentBack>,
     /// Cancelled once the tree is frozen and its last head is known here.
     frozen: CancellationToken,
 }
@@ -103,7 +103,7 @@ impl Heads {
 
     /// Returns why the log is read-only, if its database went back.
     pub(crate) fn halted(&self) -> Option<&str> {
-        self.halted.get().map(String::as_str)
+        self.halted.get().map(|halted| halted.reason.as_str())
     }
 
     /// Whether the tree is frozen and its last head is known here.
@@ -130,7 +130,6 @@ impl Heads {
         if self.is_frozen() {
             return;
         }
-        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
         self.metrics.tree_size.set(gauge(head.size.0));
         self.metrics
             .log_size
@@ -162,11 +161,13 @@ impl Heads {
     /// [`crate::Log::halted`] and [`crate::Ledger::ready`] ask the active tree alone. Only the
     /// metric and the log line report it.
     pub(crate) fn halt(&self, reason: &WentBack) -> WentBack {
-        let first = self.halted.get_or_init(|| reason.0.clone());
+        let first = self.halted.get_or_init(|| reason.clone());
         self.ended.cancel();
         self.metrics.read_only.set(1);
-        tracing::error!(log = %self.tree.api, reason = %first, "the log is read-only");
-        WentBack(first.clone())
+        self.metrics.read_only_known_size.set(gauge(first.known.0));
+        self.metrics.read_only_found_size.set(gauge(first.found.0));
+        tracing::error!(log = %self.tree.api, reason = %first.reason, "the log is read-only");
+        first.clone()
     }
 
     /// Accepts a durable head that was built on `base`. Returns the newest integrated head
@@ -244,4 +245,8 @@ impl Heads {
             }
         }
     }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -29,6 +29,8 @@ pub(crate) struct Metrics {
     pub(crate) frozen_shards: IntGauge,
     pub(crate) head_time: IntGauge,
     pub(crate) read_only: IntGauge,
+    pub(crate) read_only_known_size: IntGauge,
+    pub(crate) read_only_found_size: IntGauge,
     pub(crate) queue_entries: IntGauge,
     pub(crate) queue_bytes: IntGauge,
     pub(crate) queue_entries_limit: IntGauge,
@@ -116,6 +118,14 @@ impl Metrics {
             read_only: gauge(
                 "treehead_read_only",
                 "1 while the log refuses writes because its database went back.",
+            )?,
+            read_only_known_size: gauge(
+                "treehead_read_only_known_size",
+                "While the log is read-only: size of the tree head that its database does not continue.",
+            )?,
+            read_only_found_size: gauge(
+                "treehead_read_only_found_size",
+                "While the log is read-only: size of the tree head that its database had when that was noticed.",
             )?,
             queue_entries: gauge(
                 "treehead_queue_entries",

@@ -270,7 +270,7 @@ pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoin
     rows.retain(|row| row.name == tree.name && row.api == tree.api);
     let floors = Floors::read(shared.guard.as_ref(), &tree.name).await?;
     if let Verdict::WentBack { reason, .. } = floors.judge(&parts, &rows).await? {
-        return Err(OpenError::WentBack(reason.0));
+        return Err(OpenError::WentBack(reason.reason));
     }
     let shard = Shard::open(&parts, tree).await?;
     shard.heads.confirm(&shard.heads.integrated()).await?;

@@ -219,6 +219,8 @@ fn without_a_quorum_nothing_leaves_and_writes_are_refused() {
             "{answer:?}"
         );
         assert_eq!(started.elapsed().as_secs(), 10);
+        let not_ready = ledger.whole.ready().await.unwrap_err();
+        assert!(not_ready.reason.contains("witnesses"), "{not_ready}");
         let started = Instant::now();
         assert!(matches!(
             ledger.append(entry(3)).await,
@@ -231,11 +233,12 @@ fn without_a_quorum_nothing_leaves_and_writes_are_refused() {
         assert_eq!(store.with(|state| state.tables.entries.len()), 2);
         ledger.newest_head().await.unwrap();
         assert_eq!(ledger.head().checkpoint, shown);
-        ledger.whole.ready().await.unwrap();
+        ledger.whole.ready_to_read().await.unwrap();
 
         world.witnesses.behave(0, Behaviour::Honest);
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(ledger.head().size.0, 2);
+        ledger.whole.ready().await.unwrap();
         assert!(matches!(
             ledger.append(entry(2)).await,
             Ok(Appended::Duplicate(_))

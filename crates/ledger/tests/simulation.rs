@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use ledger::fsck::fsck;
 use ledger::store::{Store, TreeRow};
-use ledger::{Api, AppendError, Appended, Clock, Fatal, Log, NewEntry, Settings};
+use ledger::{Api, AppendError, Appended, Clock, Fatal, Log, NewEntry, ReadError, Settings};
 use ring::rand::SystemRandom;
 use store::{Fault, SimStore};
 use support::{OneLog, open_v1};
@@ -256,6 +256,13 @@ fn a_database_that_went_back_makes_the_log_read_only() {
                 assert!(reason.contains("size 300 root "), "{reason}");
             }
             assert!(ledger.whole.ready().await.is_err());
+            // What may have been lost is not absent.
+            let absent = ledger.newest_shards().await.err();
+            assert!(matches!(absent, Some(ReadError::WentBack(_))), "{absent:?}");
+            let lost = ledger.entries(&published, &[LeafIndex(400)]).await.err();
+            assert!(matches!(lost, Some(ReadError::WentBack(_))), "{lost:?}");
+            let kept = ledger.entries(&published, &[LeafIndex(200)]).await.unwrap();
+            assert_eq!(kept.len(), 1);
             assert_eq!(ledger.head().root, published.root);
             assert_eq!(
                 store.with(|state| state.tables.entries.len()),
@@ -431,6 +438,10 @@ fn a_server_asks_for_newer_heads_only_in_company() {
             one.newest_head().await.unwrap();
         }
         assert_eq!(asked(), before, "a server that is alone knows all heads");
+        // Before it says that something is absent, it asks all the same.
+        one.newest_shards().await.unwrap();
+        assert!(asked() > before);
+        let before = asked();
         // One that comes is seen before it serves.
         let other = open(&store, &pkcs8).await;
         other.append(entry(1)).await.unwrap();

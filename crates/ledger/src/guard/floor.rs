@@ -112,7 +112,7 @@ impl Floors {
         let mut reason = None;
         for Known { label, head } in self.of(parts.api) {
             if let Some(went_back) = went_back(parts, rows, label, head).await? {
-                tracing::error!(log = %parts.api, place = label, reason = went_back.0, "the database does not extend a guard");
+                tracing::error!(log = %parts.api, place = label, reason = went_back.reason, "the database does not extend a guard");
                 reason.get_or_insert(went_back);
             }
             if newest.is_none_or(|newest| head.is_newer_than(newest)) {

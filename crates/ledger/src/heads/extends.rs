@@ -18,7 +18,8 @@ pub(crate) async fn extends(
     newer: HeadView<'_>,
 ) -> StoreResult<Result<(), WentBack>> {
     let fork = |why: &dyn std::fmt::Display| {
-        WentBack::fork(older, &format!("{} ({why})", newer.describe()))
+        let found = format!("{} ({why})", newer.describe());
+        WentBack::fork(older, newer.size, &found)
     };
     let ids = tlog::tiles_for_consistency(older.size, newer.size);
     let tiles = match fresh_tiles(read, tree, newer, &ids).await {

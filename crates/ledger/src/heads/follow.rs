@@ -167,25 +167,25 @@ impl Heads {
         newest: &Arc<Integrated>,
         read: &mut dyn Read,
     ) -> Result<Option<Head>, HeadError> {
-        let found = row
-            .as_ref()
-            .map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
-        let Some(row) = row.filter(|row| {
+        let continues = |row: &PublicationRow| {
             row.size > published.size || row.size == published.size && row.root == published.root
-        }) else {
-            return Err(self.refuse(&WentBack::publication(published.view(), &found)));
+        };
+        let Some(row) = row.as_ref().filter(|row| continues(row)) else {
+            let reason = WentBack::publication(published.view(), row.as_ref());
+            return Err(self.refuse(&reason));
         };
         if row.size == published.size {
             return Ok(None);
         }
-        let integrated = published_head(read, self.tree.id, &row, newest).await?;
+        let integrated = published_head(read, self.tree.id, row, newest).await?;
         self.check_extends(published.view(), integrated.view(), read)
             .await?;
         self.check_extends(integrated.view(), newest.view(), read)
             .await?;
         // The row was read before, so it is kept as well.
         self.confirm(newest).await?;
-        let head = self.sign(&integrated)?.with_stored(row.checkpoint)?;
+        let signed = self.sign(&integrated)?;
+        let head = signed.with_stored(row.checkpoint.clone())?;
         Ok(Some(head))
     }
 
@@ -225,13 +225,13 @@ impl Heads {
             Ok(edge) => edge,
             Err(StoreError::Damaged(what)) => {
                 let found = format!("{found} ({what})");
-                return Err(self.refuse(&WentBack::fork(known.view(), &found)));
+                return Err(self.refuse(&WentBack::fork(known.view(), row.size, &found)));
             }
             Err(error) => return Err(error.into()),
         };
         Integrated::read_back(edge, row.root, row.time).ok_or_else(|| {
             let found = format!("{found}, which its tiles do not reproduce");
-            self.refuse(&WentBack::fork(known.view(), &found))
+            self.refuse(&WentBack::fork(known.view(), row.size, &found))
         })
     }
 

@@ -7,12 +7,18 @@ use crate::guard::place::GuardError;
 use crate::ids::TreeId;
 use crate::keys::signer::SigningError;
 use crate::open_error::OpenError;
-use crate::store::{HeadRow, StoreError};
+use crate::store::{HeadRow, PublicationRow, StoreError};
 
-/// Why the log must not go on. The text names the known head, and the head that was found or the
-/// tree that is gone.
+/// Why the log must not go on.
 #[derive(Clone, Debug)]
-pub(crate) struct WentBack(pub(crate) String);
+pub(crate) struct WentBack {
+    /// Names the known head, and the head that was found or the tree that is gone.
+    pub(crate) reason: String,
+    /// Size of the known head.
+    pub(crate) known: TreeSize,
+    /// Size of the head that was found; 0 if there is none.
+    pub(crate) found: TreeSize,
+}
 
 /// Why a durable head was not accepted or not published.
 #[derive(Debug, thiserror::Error)]
@@ -27,46 +33,62 @@ pub(crate) enum HeadError {
     #[error(transparent)]
     Guard(#[from] GuardError),
     /// It contradicts what was published.
-    #[error("{}", .0.0)]
+    #[error("{}", .0.reason)]
     WentBack(WentBack),
 }
 
 impl WentBack {
-    /// The newer of two heads does not extend the older one.
-    pub(crate) fn fork(known: HeadView<'_>, found: &str) -> Self {
-        Self(format!(
-            "the database does not continue the newest tree head: known {}, found {found}",
-            known.describe()
-        ))
+    /// The newer of two heads does not extend the older one. `text` describes the newer one.
+    pub(crate) fn fork(known: HeadView<'_>, found: TreeSize, text: &str) -> Self {
+        let known_text = known.describe();
+        Self {
+            reason: format!(
+                "the database does not continue the newest tree head: known {known_text}, found {text}"
+            ),
+            known: known.size,
+            found,
+        }
     }
 
     /// The database lost the tree.
     pub(crate) fn gone(known: HeadView<'_>, tree: TreeId) -> Self {
-        Self(format!(
-            "the database went back: it does not have the tree {tree}; known {}",
-            known.describe()
-        ))
+        let known_text = known.describe();
+        Self {
+            reason: format!(
+                "the database went back: it does not have the tree {tree}; known {known_text}"
+            ),
+            known: known.size,
+            found: TreeSize(0),
+        }
     }
 
     /// The newest stored publication neither is the published head nor follows it.
-    pub(crate) fn publication(published: HeadView<'_>, found: &str) -> Self {
-        Self(format!(
-            "the database does not continue what was published: published {}, found {found}",
-            published.describe()
-        ))
+    pub(crate) fn publication(published: HeadView<'_>, row: Option<&PublicationRow>) -> Self {
+        let published_text = published.describe();
+        let found = row.map_or_else(|| "none".to_owned(), |row| describe(row.size, &row.root));
+        Self {
+            reason: format!(
+                "the database does not continue what was published: published {published_text}, \
+                 found {found}"
+            ),
+            known: published.size,
+            found: row.map_or(TreeSize(0), |row| row.size),
+        }
     }
 
     /// The database has a smaller head than the newest one known here.
-    pub(crate) fn smaller(known: HeadView<'_>, found: Option<&HeadRow>) -> Self {
-        let (size, text) = match found {
-            Some(row) => (row.size.0, describe(row.size, &row.root)),
-            None => (0, describe(TreeSize(0), &EMPTY_ROOT)),
-        };
-        Self(format!(
-            "the database went back by {} entries: known {}, found {text}",
-            known.size.0 - size,
-            known.describe()
-        ))
+    pub(crate) fn smaller(known: HeadView<'_>, row: Option<&HeadRow>) -> Self {
+        let (found, root) = row.map_or((TreeSize(0), EMPTY_ROOT), |row| (row.size, row.root));
+        Self {
+            reason: format!(
+                "the database went back by {} entries: known {}, found {}",
+                known.size.0 - found.0,
+                known.describe(),
+                describe(found, &root)
+            ),
+            known: known.size,
+            found,
+        }
     }
 }
 
@@ -76,7 +98,7 @@ impl From<HeadError> for OpenError {
             HeadError::Store(error) => Self::Store(error),
             HeadError::Signing(error) => Self::Signing(error),
             HeadError::Guard(error) => Self::Guard(error.to_string()),
-            HeadError::WentBack(reason) => Self::WentBack(reason.0),
+            HeadError::WentBack(reason) => Self::WentBack(reason.reason),
         }
     }
 }

@@ -92,6 +92,9 @@ impl Ledger {
     /// are committed, and the database can be written to.
     pub async fn ready(&self) -> Result<(), NotReady> {
         self.check_tasks()?;
+        if let Some(cause) = self.inner.parts.guard.fault() {
+            return Err(NotReady::new("no guard can be written").because(cause));
+        }
         for log in self.logs() {
             log.check_heads().map_err(|reason| reason.of(log))?;
             log.check_writes().map_err(|reason| reason.of(log))?;
@@ -159,7 +162,12 @@ impl Log {
             return Err(NotReady::new("the log is stopping"));
         }
         let unpublished = active.shard.heads.check_unpublished();
-        unpublished.map_err(|reason| NotReady::new(AppendError::from(reason).to_string()))?;
+        unpublished.map_err(|reason| match AppendError::from(reason) {
+            AppendError::NotLetOut(cause) => {
+                NotReady::new("the newest tree head cannot be let out").because(cause)
+            }
+            error => NotReady::new(error.to_string()),
+        })?;
         match active.last_round.failure_within(FAILURE_COUNTS_FOR) {
             Some(cause) => Err(NotReady::new("the last round failed").because(cause)),
             None => Ok(()),

@@ -274,12 +274,16 @@ impl OpenLog {
     /// Returns all shards with the newest heads, to be shown as tree heads and checkpoints. A server
     /// that is alone on its database knows them without asking.
     pub(crate) async fn newest_heads(self: &Arc<Self>) -> Result<Shards, ReadError> {
-        if self.parts.shared.is_alone() && !self.active().shard.heads.is_frozen() {
-            return Ok(self.shards());
-        }
-        match self.newest_shards().await {
-            // The database is no longer trusted. The heads that are known here stay true.
-            Err(ReadError::WentBack(_)) => Ok(self.shards()),
+        let heads = Arc::clone(&self.active().shard.heads);
+        let newest = if self.parts.shared.is_alone() && !heads.is_frozen() {
+            self.check_not_halted().map(|()| self.shards())
+        } else {
+            self.newest_shards().await
+        };
+        match newest {
+            // The database is no longer trusted. The heads that are known here stay true. If there
+            // is none that may be shown, the one in its place is empty.
+            Err(ReadError::WentBack(_)) if heads.published().size.0 > 0 => Ok(self.shards()),
             newest => newest,
         }
     }

@@ -325,7 +325,7 @@ impl From<HeadError> for RoundError {
             HeadError::Signing(error) => Self::Store(StoreError::Unavailable(error.to_string())),
             // Rounds let nothing out, so no guard is asked.
             HeadError::Guard(error) => Self::Store(StoreError::Unavailable(error.to_string())),
-            HeadError::WentBack(reason) => Self::ReadOnly(reason.0),
+            HeadError::WentBack(reason) => Self::ReadOnly(reason.reason),
         }
     }
 }

@@ -18,6 +18,7 @@ mod life;
 mod limits;
 mod listening;
 mod proposal;
+mod ready;
 mod routes;
 mod search;
 mod shards;
