@@ -4,9 +4,7 @@
 use std::panic;
 use std::process::ExitCode;
 
-use crate::cli::{
-    Cli, Command, ConfigCommand, GuardCommand, LogArguments, LogCommand, Trust,
-};
+use crate::cli::{Cli, Command, ConfigCommand, GuardCommand, LogArguments, LogCommand, Trust};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod banner;

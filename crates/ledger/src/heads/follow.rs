@@ -145,7 +145,7 @@ impl Heads {
             Some(row) if row.size > known.size => self.accept_larger(known, row, read).await?,
             Some(row) if row.size == known.size => {
                 let found = describe(row.size, &row.root);
-                return Err(self.refuse(&WentBack::fork(known.view(), &found)));
+                return Err(self.refuse(&WentBack::fork(known.view(), row.size, &found)));
             }
             row => return Err(self.refuse(&WentBack::smaller(known.view(), row.as_ref()))),
         };
