@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+pub use fault::ClockFault;
+
+mod fault;
+pub(crate) mod leap;
+
 /// The clocks of a machine.
 pub trait Clock: Send + Sync + 'static {
     /// Returns the wall clock: Unix time in milliseconds. It may be set, so it may leap.

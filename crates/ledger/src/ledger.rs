@@ -88,6 +88,7 @@ impl Ledger {
         }
         let logs: Vec<_> = inner.logs.iter().map(|log| Arc::clone(&log.open)).collect();
         follow(&parts, logs.clone());
+        watch_clock(&parts);
         Presence::new(&parts, logs).start().await?;
         Ok(Self {
             inner: Arc::new(inner),
@@ -196,6 +197,20 @@ fn follow(parts: &Arc<LedgerParts>, logs: Vec<Arc<OpenLog>>) {
     };
     let tasks = &parts.tasks;
     tasks.spawn("the follower of the database", has_ended, follow);
+}
+
+/// Starts the task that watches the clock.
+fn watch_clock(parts: &Arc<LedgerParts>) {
+    let (ended, dating) = (parts.ended.clone(), Arc::clone(&parts.dating));
+    let has_ended = {
+        let ended = ended.clone();
+        move || ended.is_cancelled()
+    };
+    let watch = async move {
+        ended.run_until_cancelled(dating.watch()).await;
+    };
+    let tasks = &parts.tasks;
+    tasks.spawn("the task that watches the clock", has_ended, watch);
 }
 
 /// Returns the trees of a log up to its active one, oldest first. If the log is rotated at this

@@ -29,7 +29,7 @@ mod tree;
 mod writing;
 
 pub use api::{APIS, Api, HeadForm, MAX_BUNDLED_LEAF_BYTES, V1, V2};
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, ClockFault, SystemClock};
 pub use heads::head::Head;
 pub use heads::letting_out::{MAX_UNPUBLISHED_ENTRIES, MAX_UNPUBLISHED_TIME};
 pub use heads::publication::Witnessing;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tlog::{Hash, LeafIndex, TilePath, TreeSize};
 
 use crate::api::Api;
+use crate::clock::ClockFault;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
 use crate::reading::entry::{InclusionProof, LoggedEntry, ReadError};
@@ -96,6 +97,13 @@ impl Log {
     /// Returns why the log is read-only, if its database went back.
     pub fn halted(&self) -> Option<String> {
         self.active().heads.halted().map(str::to_owned)
+    }
+
+    /// Returns why no entry can be dated now, if so.
+    pub fn clock_fault(&self) -> Option<ClockFault> {
+        let integrated = self.active().heads.integrated();
+        let dating = &self.open.parts.shared.dating;
+        dating.date(&integrated, self.api().name).err()
     }
 
     /// Returns entries by leaf index, in the order of `indexes`. Indexes at or beyond the size of

@@ -32,7 +32,7 @@ pub struct Settings {
     pub guard: Arc<dyn Guard>,
     /// The trees that were created for this very start: no head of them was ever let out.
     pub created: Vec<TreeId>,
-    /// The wall clock.
+    /// The wall clock and the boot clock.
     pub clock: Arc<dyn Clock>,
     /// Random numbers, for server IDs and signatures.
     pub rng: SystemRandom,

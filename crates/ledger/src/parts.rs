@@ -6,10 +6,11 @@ use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
 use tlog::WitnessPolicy;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockFault};
 use crate::guard::place::Guard;
 use crate::heads::publication::Witnessing;
 use crate::keys::key_ring::KeyRing;
@@ -19,9 +20,11 @@ use crate::open::Settings;
 use crate::open_error::OpenError;
 use crate::reading::caches::Caches;
 use crate::reading::search::Turns;
-use crate::store::{ServerRow, Store, usage};
+use crate::store::skew::least_skew;
+use crate::store::{MAX_CLOCK_SKEW_MILLIS, ServerRow, Store, StoreResult, usage};
 use crate::tasks::Tasks;
 use crate::writing::append_error::AppendError;
+use crate::writing::dating::Dating;
 use crate::writing::queue::{MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES};
 
 /// The parts that all logs of a ledger share.
@@ -29,6 +32,8 @@ pub(crate) struct LedgerParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) guard: Arc<dyn Guard>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Dates the entries of all logs by that clock.
+    pub(crate) dating: Arc<Dating>,
     pub(crate) keys: KeyRing,
     pub(crate) witnessing: Option<Witnessing>,
     /// The row of this server, without its keys.
@@ -73,6 +78,7 @@ impl LedgerParts {
         Ok(Self {
             store,
             guard,
+            dating: Arc::new(Dating::new(Arc::clone(&clock))),
             clock,
             keys,
             witnessing,
@@ -86,6 +92,21 @@ impl LedgerParts {
             ended: CancellationToken::new(),
             registry: metrics,
         })
+    }
+
+    /// Returns the fault if the clock of the database differs so much from this server's that no
+    /// round would commit.
+    ///
+    /// # Errors
+    ///
+    /// The database does not answer.
+    pub(crate) async fn database_clock_fault(&self) -> StoreResult<Option<ClockFault>> {
+        let (asked_at, local_millis) = (Instant::now(), self.clock.unix_millis());
+        let database_millis = self.store.now_millis().await?;
+        let millis = least_skew(database_millis - local_millis, asked_at.elapsed());
+        // A database in this process has the clock of this process.
+        let differs = self.store.is_shared() && millis.abs() > MAX_CLOCK_SKEW_MILLIS;
+        Ok(differs.then_some(ClockFault::Differ { millis }))
     }
 }
 

@@ -46,6 +46,7 @@ pub mod rotation;
 mod rows;
 mod schema;
 mod search;
+pub(crate) mod skew;
 pub mod sqlite;
 pub(crate) mod usage;
 

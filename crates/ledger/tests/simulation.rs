@@ -6,6 +6,8 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "simulation/clocks.rs"]
+mod clocks;
 #[path = "simulation/rotation.rs"]
 mod rotation;
 #[path = "simulation/rounds.rs"]
@@ -541,25 +543,6 @@ fn damaged_data_is_not_answered_with() {
                 .await;
             assert_eq!(proof.is_ok(), sound, "{first}: {proof:?}");
         }
-    });
-}
-
-#[test]
-fn a_clock_that_jumped_back_dates_nothing() {
-    run(3, async |store, _| {
-        let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
-        let ledger = open(&store, &pkcs8).await;
-        ledger.append(entry(1)).await.unwrap();
-        store.with(|state| state.millis -= 4_000);
-        ledger.append(entry(2)).await.unwrap();
-        store.with(|state| state.millis -= 10_000);
-        assert!(matches!(
-            ledger.append(entry(3)).await,
-            Err(AppendError::Clock(_))
-        ));
-        let times: Vec<i64> =
-            store.with(|state| state.tables.heads.iter().map(|head| head.time).collect());
-        assert!(times.is_sorted());
     });
 }
 

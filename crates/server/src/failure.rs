@@ -105,10 +105,10 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
             error.to_string(),
             OPERATOR_RETRY_SECONDS,
         ),
-        AppendError::Clock(_) => Refusal::unavailable(
+        AppendError::Clock(fault) => Refusal::unavailable(
             metrics::CLOCK,
-            "the log's clocks disagree",
-            OPERATOR_RETRY_SECONDS,
+            fault.to_string(),
+            whole_seconds(fault.retry_after()),
         ),
         AppendError::Unavailable(_) => {
             let message = "unexpected error communicating with transparency log";
@@ -136,6 +136,8 @@ pub(crate) fn invalid_entry(reason: impl std::fmt::Display) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use ledger::ClockFault;
+
     use super::*;
 
     #[test]
@@ -172,7 +174,8 @@ mod tests {
                 2,
             ),
             (AppendError::NotLetOut(why.clone()), 60),
-            (AppendError::Clock(why.clone()), 60),
+            (AppendError::Clock(ClockFault::Differ { millis: 3_000 }), 60),
+            (AppendError::Clock(ClockFault::Leapt { millis: 9_000 }), 10),
             (AppendError::Unavailable(why.clone()), 5),
             (AppendError::Stopping, 5),
         ] {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Ledger;
 use crate::log::Log;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tasks::Fatal;
 use crate::writing::append_error::AppendError;
 
@@ -99,7 +99,7 @@ impl Ledger {
             log.check_heads().map_err(|reason| reason.of(log))?;
             log.check_writes().map_err(|reason| reason.of(log))?;
         }
-        self.check_database().await?;
+        self.check_clocks().await?;
         let has_written = |log: &Log| {
             let active = log.open.active();
             active.last_round.has_succeeded_within(PROBE_EVERY)
@@ -132,12 +132,23 @@ impl Ledger {
         }
     }
 
+    /// Fails with the reason if the database does not answer, or its clock differs from this server's.
+    async fn check_clocks(&self) -> Result<(), NotReady> {
+        match self.inner.parts.database_clock_fault().await {
+            Ok(None) => Ok(()),
+            Ok(Some(fault)) => Err(NotReady::new(fault.to_string())),
+            Err(error) => Err(no_database(&error)),
+        }
+    }
+
     async fn check_database(&self) -> Result<(), NotReady> {
         let now = self.inner.parts.store.now_millis().await;
-        now.map(drop).map_err(|error| {
-            NotReady::new("the database is unavailable").because(error.to_string())
-        })
+        now.map(drop).map_err(|error| no_database(&error))
     }
+}
+
+fn no_database(error: &StoreError) -> NotReady {
+    NotReady::new("the database is unavailable").because(error.to_string())
 }
 
 impl Log {
@@ -160,6 +171,9 @@ impl Log {
         let active = self.open.active();
         if active.is_stopping() {
             return Err(NotReady::new("the log is stopping"));
+        }
+        if let Some(fault) = self.clock_fault() {
+            return Err(NotReady::new(fault.to_string()));
         }
         let unpublished = active.shard.heads.check_unpublished();
         unpublished.map_err(|reason| match AppendError::from(reason) {

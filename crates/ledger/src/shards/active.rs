@@ -82,7 +82,7 @@ impl Active {
 fn writing(shard: &Shard, parts: &LogParts) -> TreeParts {
     TreeParts {
         store: Arc::clone(&parts.shared.store),
-        clock: Arc::clone(&parts.shared.clock),
+        dating: Arc::clone(&parts.shared.dating),
         metrics: parts.metrics.clone(),
         heads: Arc::clone(&shard.heads),
         reader: Arc::clone(&shard.reader),

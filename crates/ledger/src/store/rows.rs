@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tlog::{FullTile, Hash, LeafIndex, TreeSize};
+use tokio::time::Instant;
 
 use super::encoding::role_name;
 use super::error::StoreError;
@@ -181,8 +182,10 @@ pub struct Round {
     pub full_tiles: Vec<FullTile>,
     /// Signed entry timestamps of earlier rounds.
     pub timestamps: Vec<TimestampRow>,
-    /// Local clock, Unix milliseconds, for the comparison with the database's.
+    /// Local clock, Unix milliseconds, at `read_at`, for the comparison with the database's.
     pub local_millis: i64,
+    /// When that clock was read.
+    pub read_at: Instant,
 }
 
 /// Outcome of a commit that the database answered.
@@ -196,8 +199,9 @@ pub enum Commit {
     /// The newest stored head is not `head.prev_size` with `prev_root`, or another server holds the
     /// tree's lock. Nothing was stored.
     LostRace,
-    /// Database and local clock differ by this many milliseconds (> `MAX_CLOCK_SKEW_MILLIS`).
-    /// Nothing was stored.
+    /// Database and local clock differ by at least this many milliseconds, positive if the database
+    /// is ahead. If that is no more than [`MAX_CLOCK_SKEW_MILLIS`], the round was too long under way
+    /// to know. Nothing was stored.
     ClockSkew(i64),
     /// The tree is not active, or `log_key_spki` is not its log key. Nothing was stored.
     NotOurs,

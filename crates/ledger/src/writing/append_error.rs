@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock::ClockFault;
 use crate::heads::letting_out::NotPublished;
 use crate::keys::signer::SigningError;
 
@@ -37,9 +38,9 @@ pub enum AppendError {
     /// The log went read-only; the text names the heads that disagree. 503.
     #[error("the log is read-only: {0}")]
     ReadOnly(String),
-    /// The clocks disagree too much to date entries. 503.
-    #[error("clock: {0}")]
-    Clock(String),
+    /// The clock is not trusted to date entries. 503 with `Retry-After`.
+    #[error(transparent)]
+    Clock(ClockFault),
     /// The database refuses this entry's data; other entries of its round are not affected. 400.
     #[error("the database refuses the entry: {0}")]
     Refused(String),
@@ -133,7 +134,7 @@ mod tests {
             AppendError::NotLetOut(text()),
             AppendError::LeafTooLarge { got: 2, limit: 1 },
             AppendError::ReadOnly(text()),
-            AppendError::Clock(text()),
+            AppendError::Clock(ClockFault::Leapt { millis: 6_000 }),
             AppendError::Refused(text()),
             AppendError::Unavailable(text()),
             AppendError::Stopping,

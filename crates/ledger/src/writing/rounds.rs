@@ -5,14 +5,17 @@ use std::sync::Arc;
 use tlog::Hash;
 
 use super::append_error::{AppendError, NotSequenced};
-use super::seal::{Freshness, NewRows, Outcome, Sealed, integrated_time, seal};
-use crate::clock::Clock;
+use super::dating::{Date, Dating};
+use super::seal::{Freshness, NewRows, Outcome, Sealed, seal};
+use crate::clock::ClockFault;
 use crate::heads::Heads;
 use crate::heads::head::Integrated;
 use crate::heads::went_back::HeadError;
 use crate::metrics::Metrics;
 use crate::reading::reader::Reader;
-use crate::store::{Commit, EntryRow, Round, Store, StoreError, TreeLock, Writer};
+use crate::store::{
+    Commit, EntryRow, MAX_CLOCK_SKEW_MILLIS, Round, Store, StoreError, TreeLock, Writer,
+};
 use crate::timestamps::Timestamps;
 
 /// Entries of one round: at 28 µs each on Postgres a round stays below 30 ms.
@@ -32,7 +35,7 @@ const MAX_EXCLUSIVE_ATTEMPTS: u32 = 3;
 #[derive(Clone)]
 pub(crate) struct TreeParts {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) dating: Arc<Dating>,
     pub(crate) metrics: Metrics,
     pub(crate) heads: Arc<Heads>,
     pub(crate) reader: Arc<Reader>,
@@ -230,15 +233,15 @@ impl TreeParts {
     ) -> Result<Option<Vec<Outcome>>, RoundError> {
         // In the usual round nothing is stored yet, and the database says so with the commit.
         let mut stored = Vec::new();
+        let mut clocks_differed = false;
         let (round, sealed) = loop {
-            let local_millis = self.clock.unix_millis();
-            let time = integrated_time(base, local_millis).map_err(RoundError::Ahead)?;
-            let (new, sealed) = seal(base, rows, &stored, time);
+            let date = self.dating.date(base, self.heads.tree().api.name)?;
+            let (new, sealed) = seal(base, rows, &stored, date.time);
             if new.entries.is_empty() {
                 writer.abandon().await?;
                 return Ok(Some(sealed.outcomes));
             }
-            let round = self.round_of(new, &sealed, base, local_millis);
+            let round = self.round_of(new, &sealed, base, date);
             // Dies here: nothing of the round is stored, or all of it. Nothing of it is signed.
             match writer.commit(&round).await? {
                 Commit::Done => break (round, sealed),
@@ -253,7 +256,9 @@ impl TreeParts {
                     return Err(StoreError::Damaged(what).into());
                 }
                 Commit::LostRace => return Ok(None),
-                Commit::ClockSkew(millis) => return Err(RoundError::Skew(millis)),
+                // A clock that was just set, or a round that was long under way: read it anew.
+                Commit::ClockSkew(_) if !clocks_differed => clocks_differed = true,
+                Commit::ClockSkew(millis) => return Err(RoundError::of_skew(millis)),
                 Commit::NotOurs => return Err(RoundError::NotOurs),
             }
         };
@@ -270,13 +275,7 @@ impl TreeParts {
         Ok(Some(outcomes))
     }
 
-    fn round_of(
-        &self,
-        new: NewRows,
-        sealed: &Sealed,
-        base: &Integrated,
-        local_millis: i64,
-    ) -> Round {
+    fn round_of(&self, new: NewRows, sealed: &Sealed, base: &Integrated, date: Date) -> Round {
         Round {
             tree_id: self.heads.tree().id,
             log_key_spki: self.heads.tree().log_key.spki().to_vec(),
@@ -285,7 +284,8 @@ impl TreeParts {
             entries: new.entries,
             full_tiles: new.full_tiles,
             timestamps: self.timestamps.next_rows(MAX_ROUND_TIMESTAMPS),
-            local_millis,
+            local_millis: date.local_millis,
+            read_at: date.read_at,
         }
     }
 }
@@ -299,14 +299,25 @@ pub(super) enum RoundError {
     Store(StoreError),
     #[error("{0}")]
     ReadOnly(String),
-    #[error("the newest tree head is dated {0} s ahead of this server's clock")]
-    Ahead(i64),
-    #[error("this server's clock and the database's differ by {0} ms")]
-    Skew(i64),
+    #[error(transparent)]
+    Clock(#[from] ClockFault),
     #[error("the tree has another log key than this server")]
     NotOurs,
     #[error("the tree is frozen")]
     Frozen,
+}
+
+impl RoundError {
+    /// Returns the error of a round that did not commit because the clocks differ by at least this
+    /// many milliseconds, or may differ.
+    fn of_skew(millis: i64) -> Self {
+        if millis.abs() > MAX_CLOCK_SKEW_MILLIS {
+            return ClockFault::Differ { millis }.into();
+        }
+        let what = "a round reached the database too late to compare the clocks; \
+                    the machine, the network or the database is overloaded";
+        Self::Store(StoreError::Unavailable(what.to_owned()))
+    }
 }
 
 impl From<StoreError> for RoundError {
@@ -337,7 +348,7 @@ impl From<&RoundError> for NotSequenced {
             RoundError::Data(reason) => AppendError::Refused(reason.clone()),
             RoundError::Store(error) => AppendError::Unavailable(error.to_string()),
             RoundError::ReadOnly(reason) => AppendError::ReadOnly(reason.clone()),
-            RoundError::Ahead(_) | RoundError::Skew(_) => AppendError::Clock(error.to_string()),
+            RoundError::Clock(fault) => AppendError::Clock(fault.clone()),
             RoundError::NotOurs => AppendError::ReadOnly(error.to_string()),
         };
         Self::Error(append_error)

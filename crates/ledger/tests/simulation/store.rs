@@ -145,6 +145,8 @@ pub(crate) struct State {
     pub(crate) millis: i64,
     /// Their boot clock.
     pub(crate) boot_millis: u64,
+    /// The next commits answer, last one first, that the clocks differ by this many milliseconds.
+    pub(crate) skews: Vec<i64>,
     /// Asking for a writer panics.
     pub(crate) bug: bool,
     /// Asking for a writer waits for ever.
@@ -184,6 +186,7 @@ impl SimStore {
             poison: None,
             millis: 1_800_000_000_000,
             boot_millis: 0,
+            skews: Vec::new(),
             bug: false,
             hangs: false,
             unconfirmed: false,
@@ -458,7 +461,10 @@ impl Writer for SimConnection {
             .with(|state| state.tables.standing(round.tree_id));
         self.store.pause().await;
         let outcome = self.store.with(|state| match state.fault(round.tree_id) {
-            Fault::None => state.commit(round, snapshot, self.id),
+            Fault::None => match state.skews.pop() {
+                Some(millis) => Ok(Commit::ClockSkew(millis)),
+                None => state.commit(round, snapshot, self.id),
+            },
             Fault::Refused => Err(StoreError::Unavailable("refused".into())),
             Fault::LostBefore => Err(StoreError::UnknownOutcome("lost before".into())),
             Fault::LostAfter => {

@@ -8,6 +8,7 @@ use ledger::store::{
     TimestampRow, TreeRow, TreeState, Writer,
 };
 use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TileId, TreeSize, sha256};
+use tokio::time::Instant;
 
 /// A time that every test starts at, Unix seconds.
 pub(crate) const START: i64 = 1_700_000_000;
@@ -128,6 +129,7 @@ pub(crate) async fn round(
         full_tiles: Vec::new(),
         timestamps: Vec::new(),
         local_millis: store.now_millis().await.unwrap(),
+        read_at: Instant::now(),
     }
 }
 

@@ -1,7 +1,10 @@
 //! The one statement that sequences a round.
 
+use std::time::Duration;
+
 use sqlx::PgConnection;
 use tlog::Hash;
+use tokio::time::Instant;
 
 use super::error;
 use super::key16::Key16;
@@ -10,6 +13,7 @@ use crate::TreeId;
 use crate::store::encoding::{check_round, pack_hashes};
 use crate::store::hash_rows::{HashRows, index_key_rows, leaf_rows};
 use crate::store::numbers::to_sql;
+use crate::store::skew::least_skew;
 use crate::store::{Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, TimestampRow, TreeLock};
 
 /// A round in the shape of its statement's parameters. Bodies are borrowed.
@@ -97,14 +101,15 @@ impl<'r> Rows<'r> {
 /// in the tree already. There must be none; if that head is the newest one, no more can appear.
 /// `SELECT … FROM head` never sees the row of `new_head` itself. A connection that holds the tree's
 /// lock must not ask for it again, because while others wait for the lock, even its holder is
-/// refused the weaker form.
+/// refused the weaker form. The clock is that of the moment at which the server had received the
+/// statement, so that a busy server is not taken for one that is ahead.
 const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
         SELECT
             EXISTS (
                 SELECT FROM tree t JOIN tree_key k USING (tree_id)
                 WHERE t.tree_id = $1 AND t.state = 'active' AND k.role = 'log' AND k.spki = $2
             ) AS ours,
-            (extract(epoch FROM clock_timestamp()) * 1000)::bigint - $3 AS skew,
+            (extract(epoch FROM statement_timestamp()) * 1000)::bigint - $3 AS skew,
             coalesce((
                 SELECT h.size = $5 AND h.root = $6 FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1
             ), $5 = 0) AS follows,
@@ -165,6 +170,9 @@ const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
 pub(super) struct Answer {
     ours: bool,
     skew: i64,
+    /// Time between the reading of the local clock that `skew` refers to, and this answer.
+    #[sqlx(skip)]
+    under_way: Duration,
     current: bool,
     done: bool,
     stored_indexes: Option<Vec<i64>>,
@@ -177,8 +185,10 @@ impl Answer {
         Ok(match self {
             Self { done: true, .. } => Commit::Done,
             Self { ours: false, .. } => Commit::NotOurs,
-            Self { skew, .. } if skew.saturating_abs() > MAX_CLOCK_SKEW_MILLIS => {
-                Commit::ClockSkew(skew)
+            Self {
+                skew, under_way, ..
+            } if skew.saturating_abs() > MAX_CLOCK_SKEW_MILLIS => {
+                Commit::ClockSkew(least_skew(skew, under_way))
             }
             // A leaf of another tree than ours, of a database that went back, is no duplicate.
             Self {
@@ -217,10 +227,13 @@ pub(super) async fn run(
     lock: TreeLock,
 ) -> Result<Answer, sqlx::Error> {
     let (round, head) = (rows.round, &rows.round.head);
+    let sent_at = Instant::now();
+    let since_read = i64::try_from((sent_at - round.read_at).as_millis()).unwrap_or(i64::MAX);
+    let local_millis = round.local_millis.saturating_add(since_read);
     let query = sqlx::query_as(COMMIT_ROUND)
         .bind(round.tree_id.0) // $1 tree
         .bind(&round.log_key_spki) // $2 log key
-        .bind(round.local_millis) // $3 local clock
+        .bind(local_millis) // $3 local clock
         .bind(MAX_CLOCK_SKEW_MILLIS) // $4 largest skew
         .bind(rows.prev_size) // $5 previous size
         .bind(bytes(&round.prev_root)) // $6 previous root
@@ -246,7 +259,9 @@ pub(super) async fn run(
         .bind(&rows.tiles.hashes) // $26 tile: hashes
         .bind(&rows.timestamps.indexes) // $27 signed_entry_timestamp: leaf_index
         .bind(&rows.timestamps.signatures); // $28 signed_entry_timestamp: signature
-    query.fetch_one(connection).await
+    let mut answer: Answer = query.fetch_one(connection).await?;
+    answer.under_way = sent_at.elapsed();
+    Ok(answer)
 }
 
 const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
