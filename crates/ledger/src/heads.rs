@@ -26,6 +26,7 @@ pub(crate) mod publication;
 pub(crate) mod publisher;
 pub(crate) mod tile_set;
 pub(crate) mod went_back;
+mod witnessed_sizes;
 pub(crate) mod witnesses;
 
 /// What the heads of all trees of a log share.

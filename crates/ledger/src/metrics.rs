@@ -7,13 +7,14 @@ use prometheus::{
 /// The label of a cosignature among the results of a witness.
 pub(crate) const COSIGNED: &str = "cosigned";
 /// Labels of the outcome of a request to a witness.
-pub(crate) const WITNESS_RESULTS: [&str; 9] = [
+pub(crate) const WITNESS_RESULTS: [&str; 10] = [
     COSIGNED,
     "unreachable",
     "timeout",
     "refused",
     "malformed",
     "bad_signature",
+    "overtaken",
     "ahead",
     "inconsistent",
     "no_proof",

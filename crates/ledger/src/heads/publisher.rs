@@ -1,8 +1,10 @@
 //! Publication with witnesses: no checkpoint of a head leaves before a quorum has cosigned it and
 //! that is stored.
 //!
-//! Of several servers on one database, one at a time asks the witnesses. The others follow what it
-//! stored; see [`super::letting_out`].
+//! Of several servers on one database, one at a time asks the witnesses, while it has the right to
+//! publish. The others follow what it stored; see [`super::letting_out`]. The right only saves work:
+//! which publication follows which is decided by the row that stores it. So a server that waits too
+//! long for one that hangs asks the witnesses as well.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,9 @@ use crate::store::{Publisher, StoreError};
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Pause while another server has the right to publish.
 const TURN_PAUSE: Duration = Duration::from_millis(100);
+/// A server that has waited this long for the published size to grow publishes without the right.
+/// An attempt takes less unless a witness is slow; then two servers ask it.
+const TURN_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Outcome of an attempt to publish.
 enum Attempt {
@@ -36,6 +41,8 @@ enum Attempt {
 enum Failure {
     #[error("the cosignatures do not make the quorum")]
     NoQuorum,
+    #[error("another server had a larger head cosigned meanwhile")]
+    Overtaken,
     #[error(transparent)]
     Head(#[from] HeadError),
 }
@@ -65,6 +72,7 @@ impl Heads {
             let pause = match self.attempt(witnessed, &mut publisher).await {
                 Ok(Attempt::Done) => continue,
                 Ok(Attempt::NotOurTurn) => TURN_PAUSE,
+                Err(Failure::Overtaken) => TURN_PAUSE,
                 Err(error) => {
                     // The dropped connection gives the right to publish to a server that may do
                     // better.
@@ -89,13 +97,16 @@ impl Heads {
             Some(publisher) => publisher,
             None => self.store.publisher().await?,
         };
-        let attempt = match publisher.claim(self.tree.id).await? {
-            false => Attempt::NotOurTurn,
-            true => {
-                self.publish_newest(witnessed, publisher.as_mut()).await?;
-                publisher.release(self.tree.id).await?;
-                Attempt::Done
-            }
+        let attempt = if publisher.claim(self.tree.id).await? {
+            self.publish_newest(witnessed, publisher.as_mut()).await?;
+            publisher.release(self.tree.id).await?;
+            Attempt::Done
+        } else if witnessed.waiting_time() >= TURN_PATIENCE {
+            tracing::info!(log = %self.tree.api, "publishing beside a server that may hang");
+            self.publish_newest(witnessed, publisher.as_mut()).await?;
+            Attempt::Done
+        } else {
+            Attempt::NotOurTurn
         };
         *connection = Some(publisher);
         Ok(attempt)
@@ -125,8 +136,8 @@ impl Heads {
         let row = publication_row(&head, Some(published.size));
         // Dies here: the database decides, and every server reads back what it decided.
         if !publisher.publish(self.tree.id, &row).await? {
-            // Another server published meanwhile, because our right was lost. Its publication
-            // counts.
+            // Another server published meanwhile, because our right was lost or was not respected any
+            // more. Its publication counts.
             self.follow(self.store.reader().as_mut()).await?;
             self.let_out_found(witnessed).await?;
             return Ok(());
@@ -156,7 +167,10 @@ impl Heads {
                 .fail_open_after
                 .is_none_or(|after| witnessed.waiting_time() < after)
             {
-                return Err(Failure::NoQuorum);
+                return Err(match cosigned.is_overtaken {
+                    true => Failure::Overtaken,
+                    false => Failure::NoQuorum,
+                });
             }
             tracing::error!(
                 log = %self.tree.api,

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use super::head::Head;
 use super::tile_set::fresh_tiles;
+use crate::ids::TreeId;
 use crate::metrics::{COSIGNED, Metrics};
 use crate::store::{Store, StoreError};
 
@@ -51,17 +52,17 @@ pub struct WitnessAnswer {
 /// A policy, and the sizes that its witnesses are known to have cosigned.
 pub(crate) struct Witnesses {
     policy: WitnessPolicy,
-    peers: Vec<Peer>,
-    transport: Arc<dyn WitnessTransport>,
+    pub(super) peers: Vec<Peer>,
+    pub(super) transport: Arc<dyn WitnessTransport>,
 }
 
 /// A witness of the policy that can be asked.
-struct Peer {
+pub(super) struct Peer {
     /// Position in the policy.
-    place: usize,
-    name: String,
+    pub(super) place: usize,
+    pub(super) name: String,
     key: WitnessKey,
-    url: String,
+    pub(super) url: String,
     /// The size that it cosigned last, as far as this process knows. Its answers correct that.
     cosigned: AtomicU64,
 }
@@ -70,6 +71,8 @@ struct Peer {
 pub(crate) struct Cosigned {
     pub(crate) lines: Vec<NoteSignature>,
     pub(crate) is_quorum: bool,
+    /// Whether another server had a larger head cosigned by one of the witnesses.
+    pub(crate) is_overtaken: bool,
 }
 
 /// Why a witness gave no cosignature.
@@ -85,6 +88,8 @@ enum Refusal {
     Malformed(&'static str),
     #[error("its answer has no valid cosignature by its key")]
     Signature,
+    #[error("another server had size {0} cosigned")]
+    Overtaken(TreeSize),
     #[error(
         "it has cosigned size {0}, which this log does not have: was the database put back to an older copy?"
     )]
@@ -108,6 +113,7 @@ impl Refusal {
             Self::Status(_) => "refused",
             Self::Malformed(_) => "malformed",
             Self::Signature => "bad_signature",
+            Self::Overtaken(_) => "overtaken",
             Self::Ahead(_) => "ahead",
             Self::Inconsistent => "inconsistent",
             Self::Store(_) | Self::Proof(_) => "no_proof",
@@ -140,6 +146,12 @@ impl Witnesses {
         })
     }
 
+    /// Returns whether the witnesses at these positions of the policy make its quorum. Nobody makes
+    /// the quorum `none`.
+    pub(super) fn is_quorum(&self, places: &HashSet<usize>) -> bool {
+        !self.policy.is_quorum(&HashSet::new()) && self.policy.is_quorum(places)
+    }
+
     /// Asks all witnesses at once, until the quorum is met, all have answered, or `patience` runs
     /// out.
     ///
@@ -166,7 +178,7 @@ impl Witnesses {
             .collect();
         let patience = tokio::time::sleep(patience);
         tokio::pin!(patience);
-        let (mut lines, mut cosigned) = (Vec::new(), HashSet::new());
+        let (mut lines, mut cosigned, mut is_overtaken) = (Vec::new(), HashSet::new(), false);
         while !self.policy.is_quorum(&cosigned) {
             let answer = tokio::select! {
                 answer = asked.next() => answer,
@@ -176,6 +188,7 @@ impl Witnesses {
                 return Cosigned {
                     lines,
                     is_quorum: false,
+                    is_overtaken,
                 };
             };
             let label = match outcome {
@@ -186,6 +199,7 @@ impl Witnesses {
                 }
                 Err(refusal) => {
                     match &refusal {
+                        Refusal::Overtaken(_) => is_overtaken = true,
                         Refusal::Ahead(_) | Refusal::Inconsistent => {
                             tracing::error!(witness = peer.name, %refusal, size = head.size.0, "a witness contradicts this log");
                         }
@@ -204,6 +218,7 @@ impl Witnesses {
         Cosigned {
             lines,
             is_quorum: true,
+            is_overtaken,
         }
     }
 }
@@ -237,7 +252,12 @@ impl Peer {
                     return Ok(line);
                 }
                 409 => match tlog::parse_cosigned_size(&answer.body) {
-                    Some(size) if size > head.size => return Err(Refusal::Ahead(size)),
+                    Some(size) if size > head.size => {
+                        return Err(match stored_size(store, head.tree.id).await? >= size {
+                            true => Refusal::Overtaken(size),
+                            false => Refusal::Ahead(size),
+                        });
+                    }
                     // It cosigned another root at this very size (C2SP tlog-witness); it need not
                     // repeat the size.
                     size if old_size == head.size && size.is_none_or(|size| size == old_size) => {
@@ -264,6 +284,12 @@ impl Peer {
             .find(|line| self.key.verify(note.text(), line).is_ok());
         line.ok_or(Refusal::Signature)
     }
+}
+
+/// Returns the size of the newest stored head.
+async fn stored_size(store: &dyn Store, tree: TreeId) -> Result<TreeSize, StoreError> {
+    let newest = store.reader().newest_head(tree).await?;
+    Ok(newest.map_or(TreeSize(0), |row| row.size))
 }
 
 /// Returns the consistency proof from `first` to a head that need not be published.

@@ -44,6 +44,7 @@ impl OpenLog {
             parts,
             frozen,
             active,
+            ..
         } = opening;
         keep_first(&active).await?;
         active.heads.show_in_metrics();

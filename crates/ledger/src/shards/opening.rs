@@ -15,6 +15,8 @@ pub(crate) struct Opening {
     /// Oldest first.
     pub(crate) frozen: Vec<Arc<Shard>>,
     pub(crate) active: Arc<Shard>,
+    /// Whether the witnesses say how far the active tree had come.
+    is_witnessed: bool,
 }
 
 impl Opening {
@@ -32,24 +34,33 @@ impl Opening {
         for row in before {
             frozen.push(Shard::open(&parts, row).await?);
         }
-        let active = match floors.judge(&parts, rows).await? {
-            Verdict::Extends => Shard::open(&parts, row).await?,
+        let (active, is_witnessed) = match floors.judge(&parts, rows).await? {
+            Verdict::Extends => {
+                let active = Shard::open(&parts, row).await?;
+                let is_witnessed = active.heads.check_witnessed_sizes().await?;
+                (active, is_witnessed)
+            }
             Verdict::WentBack { reason, newest } => {
-                Shard::open_went_back(&parts, row, &reason, newest.as_ref()).await?
+                let newest = newest.as_ref();
+                let active = Shard::open_went_back(&parts, row, &reason, newest).await?;
+                (active, false)
             }
         };
         Ok(Self {
             parts,
             frozen,
             active,
+            is_witnessed,
         })
     }
 
-    /// Returns whether it is known how far the log had come: somebody has a head of it, this very
-    /// start created it, or it is empty in a ledger of which somebody has a head.
+    /// Returns whether it is known how far the log had come: somebody has a head of it, witnesses
+    /// have seen it, this very start created it, or it is empty in a ledger of which somebody has a
+    /// head.
     pub(crate) fn has_floor(&self, floors: &Floors, created: &[TreeId]) -> bool {
         let is_empty = self.frozen.is_empty() && self.active.heads.integrated().size.0 == 0;
         floors.has(self.parts.api)
+            || self.is_witnessed
             || created.contains(&self.active.id())
             || (is_empty && !floors.is_empty())
     }

@@ -106,7 +106,7 @@ pub trait Writer: Read {
 pub trait Publisher: Send {
     /// Takes the right to publish heads of a tree, which one process at a time has. Returns false,
     /// without waiting, while another process has it. [`Publisher::release`] gives it back, and so
-    /// does any end of the connection.
+    /// does any end of the connection. The right saves work and no more: who lacks it may publish.
     async fn claim(&mut self, tree: TreeId) -> StoreResult<bool>;
 
     /// Gives the right back.
