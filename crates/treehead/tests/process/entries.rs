@@ -28,7 +28,7 @@ pub(crate) struct Proposal {
 }
 
 /// An entry that the log acknowledged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Acknowledged {
     pub uuid: String,
     pub log_index: u64,

@@ -1,41 +1,25 @@
-//! `kill -9` in the middle of concurrent writers to both logs: what was acknowledged is there
-//! afterwards, and nothing else is amiss.
+//! `kill -9` in the middle of concurrent writers to both logs, of the server and of Postgres:
+//! everything that was acknowledged is there afterwards, and nothing else is amiss. The guard and
+//! the database agree after each.
 
-use std::net::SocketAddr;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use serde_json::Value;
-
-use crate::entries::{self, Acknowledged, Author, Proposal};
-use crate::http;
+use crate::auditor::Auditor;
+use crate::cluster::Cluster;
+use crate::guarded;
 use crate::postgres::Storage;
 use crate::program::Server;
+use crate::writer::{self, Writer};
 
 const WRITERS: usize = 16;
-/// Rounds of an ordinary run; `TREEHEAD_KILL_ROUNDS` asks for more.
+/// Kills of an ordinary run. `TREEHEAD_KILL_ROUNDS` asks for more of servers,
+/// `TREEHEAD_KILL_POSTGRES_ROUNDS` of Postgres.
 const ROUNDS: usize = 3;
-/// Entries before the first kill; a prime more for each later one, so that the kill meets ever
-/// other moments.
-const FIRST_KILL: usize = 48;
-
-/// The log that a writer writes to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Log {
-    V1,
-    V2,
-}
-
-/// One writer over all rounds.
-struct Writer {
-    author: Author,
-    log: Log,
-    written: usize,
-    acknowledged: Vec<Acknowledged>,
-    acknowledged_by_v2: Vec<Value>,
-    /// What it had sent when the server died.
-    unanswered: Option<Proposal>,
-}
+/// `fsck` reads the whole log, so it runs after each of the first kills and then after one in as
+/// many.
+const FSCK_EVERY: usize = 25;
 
 #[test]
 fn nothing_acknowledged_is_lost_on_sqlite() {
@@ -49,33 +33,88 @@ fn nothing_acknowledged_is_lost_on_postgres() {
     }
 }
 
-fn kill_rounds(storage: &Storage) {
-    let rounds =
-        std::env::var("TREEHEAD_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
-    let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
-    let mut checked = vec![0; WRITERS];
-    for round in 0..rounds {
-        let mut server = Server::start(&mut storage.serve());
-        each(&mut writers, |writer| writer.ask_again(server.api));
-        write_until_killed(&mut writers, &mut server, FIRST_KILL + round * 7);
+/// How many kills a variable asks for.
+fn rounds(variable: &str) -> usize {
+    std::env::var(variable).map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+}
 
-        let server = Server::start(&mut storage.serve());
-        for (writer, checked) in writers.iter().zip(&mut checked) {
-            writer.assert_logged(&server, *checked);
-            *checked = writer.count();
+/// Entries that are acknowledged before a kill, so that it meets ever other moments.
+fn entries_before(round: usize) -> usize {
+    24 + round * 7 % 53
+}
+
+/// Everything that is known of the log.
+struct Trial<'a> {
+    storage: &'a Storage,
+    writers: Vec<Writer>,
+    /// How many entries of each writer were found after a kill.
+    found: Vec<usize>,
+    auditor: Auditor,
+}
+
+impl<'a> Trial<'a> {
+    fn new(storage: &'a Storage, server: &Server) -> Self {
+        Self {
+            storage,
+            writers: (0..WRITERS).map(Writer::new).collect(),
+            found: vec![0; WRITERS],
+            auditor: Auditor::new(server.api),
         }
-        storage.assert_in_order();
-        assert_indexes_are_distinct(&writers);
-        // Killed once more, while idle.
     }
-    let server = Server::start(&mut storage.serve());
-    for writer in &writers {
-        writer.assert_logged(&server, 0);
+
+    /// Everything that was acknowledged since the last call is there, under an index of its own.
+    fn assert_found(&mut self, server: &Server) {
+        for (writer, found) in self.writers.iter().zip(&mut self.found) {
+            writer.assert_logged(server, *found);
+            writer.report(&mut self.auditor, *found);
+            *found = writer.count();
+        }
+        writer::assert_indexes_are_distinct(&self.writers);
+        self.auditor.look(server.api);
     }
-    let logged: usize = writers.iter().map(Writer::count).sum();
-    println!("{rounds} kills, {logged} acknowledged entries, all there");
-    server.stop();
-    storage.assert_in_order();
+
+    /// All of it is there, and every head that was ever seen is one of it.
+    fn finish(&mut self, server: Server, what: &str) {
+        for writer in &self.writers {
+            writer.assert_logged(&server, 0);
+        }
+        self.auditor.recompute(server.api);
+        server.stop();
+        guarded::assert_agrees(self.storage, &self.writers);
+        self.storage.assert_in_order();
+        let logged: usize = self.writers.iter().map(Writer::count).sum();
+        let heads = self.auditor.heads();
+        println!("{what}, {logged} acknowledged entries, all there, {heads} heads of one history");
+    }
+}
+
+fn kill_rounds(storage: &Storage) {
+    let rounds = rounds("TREEHEAD_KILL_ROUNDS");
+    let mut server = Server::start(&mut storage.serve());
+    let mut trial = Trial::new(storage, &server);
+    for round in 0..rounds {
+        write_until_killed(&mut trial.writers, &mut server, entries_before(round));
+        guarded::assert_agrees(storage, &trial.writers);
+
+        server = Server::start(&mut storage.serve());
+        trial.assert_found(&server);
+        writer::each(&mut trial.writers, |writer| writer.ask_again(server.api));
+        if round < ROUNDS || round % FSCK_EVERY == 0 {
+            storage.assert_in_order();
+            // Once more, while it has nothing to do.
+            server.kill();
+            server = Server::start(&mut storage.serve());
+        }
+    }
+    trial.assert_found(&server);
+    let backend = match storage.database() {
+        Some(_) => "postgres",
+        None => "sqlite",
+    };
+    trial.finish(
+        server,
+        &format!("{rounds} kills of the server on {backend}"),
+    );
 }
 
 /// Kills the server once that many entries were acknowledged, while all writers write.
@@ -84,128 +123,68 @@ fn write_until_killed(writers: &mut [Writer], server: &mut Server, kill_after: u
     thread::scope(|scope| {
         for writer in writers {
             let (sender, api) = (sender.clone(), server.api);
-            scope.spawn(move || writer.write(api, &sender));
+            scope.spawn(move || writer.write_until_gone(api, &sender));
         }
         drop(sender);
-        assert_eq!(
-            ticks.iter().take(kill_after).count(),
-            kill_after,
-            "all writers ended before the kill"
-        );
+        wait_for(&ticks, kill_after);
         server.kill();
     });
 }
 
-fn each(writers: &mut [Writer], act: impl Fn(&mut Writer) + Sync) {
-    let act = &act;
+/// Waits until that many entries more were acknowledged.
+fn wait_for(ticks: &Receiver<()>, entries: usize) {
+    let count = ticks.iter().take(entries).count();
+    assert_eq!(count, entries, "all writers ended");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_if_postgres_is_killed() {
+    let Some(mut cluster) = Cluster::start() else {
+        return;
+    };
+    let storage = Storage::on(cluster.url());
+    let rounds = rounds("TREEHEAD_KILL_POSTGRES_ROUNDS");
+    let mut server = Server::start(&mut storage.serve());
+    let mut trial = Trial::new(&storage, &server);
+    // Each part has the writers at work through several kills.
+    for first in (0..rounds).step_by(ROUNDS) {
+        let kills = first..rounds.min(first + ROUNDS);
+        kill_among_writers(&mut trial, &mut cluster, &server, kills);
+        server.stop();
+        guarded::assert_agrees(&storage, &trial.writers);
+        server = Server::start(&mut storage.serve());
+        trial.assert_found(&server);
+        if first % FSCK_EVERY < ROUNDS {
+            storage.assert_in_order();
+        }
+    }
+    trial.finish(server, &format!("{rounds} kills of Postgres"));
+}
+
+/// Kills Postgres again and again while all writers write, and sees each time that the server goes
+/// on by itself.
+fn kill_among_writers(
+    trial: &mut Trial,
+    cluster: &mut Cluster,
+    server: &Server,
+    kills: std::ops::Range<usize>,
+) {
+    let (sender, ticks) = channel();
+    let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        writers
-            .iter_mut()
-            .for_each(|writer| drop(scope.spawn(move || act(writer))))
+        for writer in &mut trial.writers {
+            let (sender, api, done) = (sender.clone(), server.api, &done);
+            scope.spawn(move || writer.write_until(api, done, &sender));
+        }
+        drop(sender);
+        for kill in kills {
+            wait_for(&ticks, entries_before(kill));
+            cluster.kill();
+            cluster.start_again();
+            // What was on its way when it died may still be counted.
+            wait_for(&ticks, 2 * WRITERS);
+            trial.auditor.glance(server.api).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
     });
-}
-
-fn assert_indexes_are_distinct(writers: &[Writer]) {
-    let of_v1 = writers.iter().flat_map(|writer| &writer.acknowledged);
-    let of_v1 = of_v1.map(|entry| ("v1", entry.log_index.to_string()));
-    let of_v2 = writers.iter().flat_map(|writer| &writer.acknowledged_by_v2);
-    // protobuf leaves out the index 0.
-    let of_v2 = of_v2.map(|entry| ("v2", entry["logIndex"].as_str().unwrap_or("0").to_owned()));
-    let mut indexes: Vec<(&str, String)> = of_v1.chain(of_v2).collect();
-    let all = indexes.len();
-    indexes.sort_unstable();
-    indexes.dedup();
-    assert_eq!(indexes.len(), all, "an index was given twice");
-}
-
-impl Writer {
-    fn new(number: usize) -> Self {
-        let author = Author::new(&format!("writer {number}"));
-        Self {
-            author,
-            log: if number.is_multiple_of(2) {
-                Log::V1
-            } else {
-                Log::V2
-            },
-            written: 0,
-            acknowledged: Vec::new(),
-            acknowledged_by_v2: Vec::new(),
-            unanswered: None,
-        }
-    }
-
-    /// Writes until the server is gone.
-    fn write(&mut self, server: SocketAddr, ticks: &Sender<()>) {
-        loop {
-            let proposal = self.author.sign(&format!("entry {}", self.written));
-            self.written += 1;
-            match self.post(server, &proposal) {
-                Ok(answer) => {
-                    assert_eq!(answer.status, 201, "{answer:?}");
-                    self.keep(&answer, &proposal);
-                    // Nobody counts any more once the kill is on its way.
-                    let _ = ticks.send(());
-                }
-                Err(_) => {
-                    self.unanswered = Some(proposal);
-                    return;
-                }
-            }
-        }
-    }
-
-    /// What got no answer is either new now, or a duplicate of what is in the log; either way it is
-    /// there afterwards.
-    fn ask_again(&mut self, server: SocketAddr) {
-        let Some(proposal) = self.unanswered.take() else {
-            return;
-        };
-        let answer = self.post(server, &proposal).unwrap();
-        match answer.status {
-            201 => self.keep(&answer, &proposal),
-            409 => {
-                let path = answer.header("location").unwrap();
-                let found = http::get(server, path);
-                assert_eq!(found.status, 200, "{found:?}");
-                self.keep(&found, &proposal);
-            }
-            _ => panic!("{answer:?}"),
-        }
-    }
-
-    fn post(&self, server: SocketAddr, proposal: &Proposal) -> std::io::Result<http::Answer> {
-        match self.log {
-            Log::V1 => http::try_post(server, "/api/v1/log/entries", &proposal.json),
-            Log::V2 => http::try_post(server, "/api/v2/log/entries", &proposal.v2),
-        }
-    }
-
-    /// Keeps what was acknowledged.
-    fn keep(&mut self, answer: &http::Answer, proposal: &Proposal) {
-        match self.log {
-            Log::V1 => {
-                let entry = entries::acknowledged(answer, proposal);
-                self.acknowledged.push(entry);
-            }
-            Log::V2 => self.acknowledged_by_v2.push(answer.json()),
-        }
-    }
-
-    fn count(&self) -> usize {
-        self.acknowledged.len() + self.acknowledged_by_v2.len()
-    }
-
-    /// What was acknowledged is there, from the `first` on.
-    fn assert_logged(&self, server: &Server, first: usize) {
-        match self.log {
-            Log::V1 => {
-                entries::assert_all_logged(server.api, &self.author, &self.acknowledged[first..]);
-            }
-            Log::V2 => {
-                let wanted = &self.acknowledged_by_v2[first..];
-                entries::assert_logged_v2(server.api, server.tree("v2"), wanted);
-            }
-        }
-    }
 }

@@ -32,7 +32,6 @@ impl Storage {
 
     /// None, said on stdout, where no test server is set up; where one is demanded that fails.
     pub(crate) fn postgres() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("TREEHEAD_TEST_POSTGRES") else {
             let demanded = ["CI", "TREEHEAD_REQUIRE_POSTGRES"]
                 .iter()
@@ -44,16 +43,22 @@ impl Storage {
             println!("passed over: TREEHEAD_TEST_POSTGRES is not set; scripts/test sets it up");
             return None;
         };
+        Some(Self::on(server))
+    }
+
+    /// A database of its own on this server of Postgres.
+    pub(crate) fn on(server: String) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "treehead_process_{}_{}",
             std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
         execute_postgres(&server, &format!("CREATE DATABASE {name}"));
-        Some(Self {
+        Self {
             folder: tempfile::tempdir().unwrap(),
             postgres: Some(Database { server, name }),
-        })
+        }
     }
 
     /// A folder that is there.
@@ -97,12 +102,36 @@ impl Storage {
         );
     }
 
+    /// The test server's URL and the name of the database on it, if it is not SQLite.
+    pub(crate) fn database(&self) -> Option<(&str, &str)> {
+        let database = self.postgres.as_ref()?;
+        Some((&database.server, &database.name))
+    }
+
     /// Changes the database behind the program's back.
     pub(crate) fn execute(&self, sql: &str) {
         match self.url() {
             Some(url) => execute_postgres(&url, sql),
             None => execute_sqlite(&self.data().join("treehead.db"), sql),
         }
+    }
+
+    /// The number that a query of the database gives.
+    pub(crate) fn count(&self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql);
+        runtime().block_on(async {
+            match self.url() {
+                Some(url) => {
+                    let mut connection = PgConnection::connect(&url).await.unwrap();
+                    sqlx::query_scalar(sql).fetch_one(&mut connection).await
+                }
+                None => {
+                    let mut connection = open_sqlite(&self.data().join("treehead.db")).await;
+                    sqlx::query_scalar(sql).fetch_one(&mut connection).await
+                }
+            }
+            .unwrap()
+        })
     }
 }
 
@@ -127,7 +156,7 @@ impl Drop for Database {
     }
 }
 
-fn execute_postgres(url: &str, sql: &str) {
+pub(crate) fn execute_postgres(url: &str, sql: &str) {
     try_execute(url, sql).unwrap();
 }
 
@@ -145,15 +174,29 @@ pub(crate) fn try_execute(url: &str, sql: &str) -> Result<(), String> {
 
 fn execute_sqlite(path: &Path, sql: &str) {
     runtime().block_on(async {
-        let mut connection = SqliteConnection::connect(&format!("sqlite://{}", path.display()))
-            .await
-            .unwrap();
+        let mut connection = open_sqlite(path).await;
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut connection)
             .await
             .unwrap();
         connection.close().await.unwrap();
     });
+}
+
+async fn open_sqlite(path: &Path) -> SqliteConnection {
+    let url = format!("sqlite://{}", path.display());
+    SqliteConnection::connect(&url).await.unwrap()
+}
+
+/// Whether the server of this URL answers.
+pub(crate) fn answers(url: &str) -> bool {
+    runtime().block_on(async {
+        let connection = PgConnection::connect(url).await;
+        match connection {
+            Ok(connection) => connection.close().await.is_ok(),
+            Err(_) => false,
+        }
+    })
 }
 
 fn runtime() -> tokio::runtime::Runtime {

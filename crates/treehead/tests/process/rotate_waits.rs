@@ -209,7 +209,7 @@ fn a_server_that_lacks_the_key_all_the_same_stops_and_names_it() {
 }
 
 /// The keys of a ledger, for a second server of it.
-fn copy_keys(from: &Path, to: &Path) {
+pub(crate) fn copy_keys(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for name in ["v1-log.pem", "v1-checkpoint.pem", "v2-log.pem"] {
         fs::copy(from.join(name), to.join(name)).unwrap();
