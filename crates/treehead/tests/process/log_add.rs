@@ -77,7 +77,7 @@ fn a_log_is_added_to_a_ledger_only() {
     assert!(!storage.data().exists());
 }
 
-fn add(storage: &Storage, log: &str) -> std::process::Output {
+pub(crate) fn add(storage: &Storage, log: &str) -> std::process::Output {
     command(storage, log).output().unwrap()
 }
 

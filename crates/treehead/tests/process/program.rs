@@ -8,6 +8,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use crate::http;
 
@@ -215,6 +216,20 @@ impl Server {
             .wait_timeout_while(held, http::PATIENCE, |text| !text.contains(wanted))
             .unwrap();
         assert!(!waited.timed_out(), "{wanted:?} is not in {held}");
+    }
+
+    /// Waits until a path is answered with this status.
+    #[expect(clippy::disallowed_methods, reason = "a real process takes real time")]
+    pub(crate) fn wait_until(&self, path: &str, status: u16) {
+        let until = tokio::time::Instant::now() + http::PATIENCE;
+        loop {
+            let answer = http::get(self.api, path);
+            if answer.status == status {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < until, "{answer:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What it printed after the addresses, up to a line with this text.

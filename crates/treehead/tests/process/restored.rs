@@ -1,23 +1,26 @@
-//! A running server whose database is put back to an older copy.
+//! A running server whose database is put back to an older copy, and what it is once restarted.
 
+use crate::copies;
 use crate::entries::{self, Author};
 use crate::http;
+use crate::past::{Back, Past};
 use crate::postgres::Storage;
 use crate::program::Server;
+use crate::put_back;
 
 /// Entries in the older copy, and after it.
-const BEFORE: u64 = 5;
-const AFTER: u64 = 4;
+const BEFORE: usize = 5;
+const AFTER: usize = 4;
 
 #[test]
 fn goes_read_only_and_names_both_heads_on_sqlite() {
-    put_back(&Storage::sqlite());
+    put_back(&Storage::sqlite);
 }
 
 #[test]
 fn goes_read_only_and_names_both_heads_on_postgres() {
-    if let Some(storage) = Storage::postgres() {
-        put_back(&storage);
+    if Storage::postgres().is_some() {
+        put_back(&|| Storage::postgres().unwrap());
     }
 }
 
@@ -46,64 +49,42 @@ fn a_file_put_in_the_place_of_the_database_is_not_written_to() {
     );
 }
 
-fn put_back(storage: &Storage) {
-    let author = Author::new("restored");
-    let server = Server::start(&mut storage.serve());
-    let head = || {
-        let log = http::get(server.api, "/api/v1/log").json();
-        format!(
-            "size {} root {}",
-            log["treeSize"],
-            log["rootHash"].as_str().unwrap()
-        )
+fn put_back(storage: &dyn Fn() -> Storage) {
+    for (log, other) in [("v1", "v2"), ("v2", "v1")] {
+        let (mut past, server) = Past::new(storage(), None);
+        let before = past.write(server.api, BEFORE);
+        let after = past.write(server.api, AFTER);
+        copies::put_aside(&past.storage, log, before[log].0);
+        let back = Back::of(&before, &after, &[log]);
+        past.assert_refused(server.api, log);
+        past.assert_halted(&server, &back);
+        // The other log goes on.
+        past.write_to(server.api, other, AFTER);
+        past.assert_halted(&server, &back);
+        server.stop();
+        put_back::assert_stays_halted(&mut past, &back);
+        copies::bring_back(&past.storage, log);
+        put_back::assert_goes_on(&mut past);
+    }
+}
+
+#[test]
+fn all_servers_go_read_only() {
+    let Some(storage) = Storage::postgres() else {
+        return;
     };
-    let entry = |number| author.sign(&format!("entry {number}"));
-    let before: Vec<_> = (0..BEFORE)
-        .map(|number| entries::log(server.api, &entry(number)))
-        .collect();
-    let old_head = head();
-    (BEFORE..BEFORE + AFTER).for_each(|number| drop(entries::log(server.api, &entry(number))));
-    let new_head = head();
-
-    let newer = [
-        "entry",
-        "body",
-        "leaf",
-        "index_key",
-        "signed_entry_timestamp",
-        "attestation",
-    ]
-    .map(|table| format!("DELETE FROM {table} WHERE leaf_index >= {BEFORE};"));
-    storage.execute(&format!(
-        "BEGIN; {} DELETE FROM head WHERE prev_size >= {BEFORE}; COMMIT;",
-        newer.concat()
-    ));
-
-    let refused = http::post(server.api, "/api/v1/log/entries", &entry(99).json);
-    assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(refused.body.contains("read-only"), "{refused:?}");
-    server.wait_for_log(&old_head);
-    server.wait_for_log(&new_head);
-    // The other log goes on.
-    entries::log_v2(server.api, &entry(99));
-    // It stays so, takes nothing, and says so to whoever watches.
-    assert_eq!(
-        http::post(server.api, "/api/v1/log/entries", &entry(100).json).status,
-        503
-    );
-    assert_eq!(http::get(server.api, "/readyz").status, 503);
-    assert_eq!(http::get(server.api, "/healthz").status, 200);
-    let metrics = http::get(server.metrics, "/metrics").body;
-    assert!(
-        metrics.contains("treehead_read_only{log=\"v1\"} 1\n")
-            && metrics.contains("treehead_read_only{log=\"v2\"} 0\n")
-            && metrics.contains("treehead_ready 0\n"),
-        "{metrics}"
-    );
-    // What both heads hold is shown as before.
-    before
-        .iter()
-        .for_each(|entry| entries::assert_shown(server.api, entry));
-    server.stop();
-    storage.assert_in_order();
+    let (mut past, first) = Past::new(storage, None);
+    let second = Server::start(&mut past.serve());
+    let before = past.write(first.api, BEFORE);
+    let after = past.write(second.api, AFTER);
+    copies::put_aside(&past.storage, "v1", before["v1"].0);
+    let back = Back::of(&before, &after, &["v1"]);
+    for server in [&first, &second, &first] {
+        past.assert_refused(server.api, "v1");
+        past.assert_halted(server, &back);
+        past.write_to(server.api, "v2", 1);
+    }
+    first.stop();
+    second.stop();
+    put_back::assert_stays_halted(&mut past, &back);
 }
