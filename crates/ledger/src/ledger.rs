@@ -73,6 +73,7 @@ impl Ledger {
             last_probe: LastProbe::default(),
         };
         let floors = Floors::read(parts.guard.as_ref(), &name).await?;
+        floors.check_logs(&active)?;
         let trees = parts.store.trees().await?;
         let mut openings = Vec::with_capacity(active.len());
         for row in active {

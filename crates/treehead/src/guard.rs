@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use ledger::guard::{FilePlace, Guard, GuardedHead, Keeper, Place, PlaceError, Source};
+use ledger::Api;
+use ledger::guard::{FilePlace, Guard, GuardedHead, Keeper, Origin, Place, PlaceError, Source};
 use ledger::store::TreeRow;
 use prometheus::Registry;
 
@@ -133,6 +134,34 @@ pub(crate) async fn check_unknown(guard: &dyn Guard, database: &Database) -> Out
                     reading.label, found.ledger
                 ),
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to add a log to a ledger of which the guard knows that it had that log.
+pub(crate) async fn check_unknown_log(
+    guard: &dyn Guard,
+    database: &Database,
+    api: &Api,
+) -> Outcome<()> {
+    for reading in guard.read().await {
+        let label = reading.label;
+        let refused = |why: String| Failure::new(FailureKind::Guard, why);
+        let found = match (reading.found, reading.origin) {
+            (Ok(found), _) => found,
+            (Err(error), Origin::Place) => {
+                return Err(refused(format!("{label} cannot be read: {error}")));
+            }
+            (Err(_), Origin::Source) => continue,
+        };
+        let heads = found.into_iter().flat_map(|found| found.heads);
+        let mut of_log = heads.filter(|head| head.api == api.name && head.texts.is_some());
+        if let Some(head) = of_log.next() {
+            return Err(refused(format!(
+                "{database} has no {api} log, and {label} knows one of size {}: the database went back. Put the newer one                  in its place",
+                head.size()
+            )));
         }
     }
     Ok(())

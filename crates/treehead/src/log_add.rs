@@ -2,13 +2,14 @@
 
 use ledger::Api;
 use ledger::store::TreeRow;
+use prometheus::Registry;
 
 use crate::banner::{self, History};
 use crate::config::{Config, NewLogs};
 use crate::database::Database;
 use crate::failure::{Failure, FailureKind, Outcome};
 use crate::key_files::KeyFiles;
-use crate::{create_ledger, logging, open_ledger, runtime};
+use crate::{create_ledger, guard, logging, open_ledger, runtime};
 
 /// Creates the log of this API. Servers may run: they serve the log once they are started again.
 ///
@@ -43,6 +44,8 @@ async fn add(
         return Err(exists());
     }
     create_ledger::check_unnamed_keys(database, key_files, &[api])?;
+    let guard = guard::start(config, name, guard::Company::Servers, &Registry::new())?;
+    guard::check_unknown_log(guard.as_ref(), database, api).await?;
     let apis = vec![api];
     let new = NewLogs { name, apis };
     let created = create_ledger::create(store.as_ref(), &new, database, key_files).await;

@@ -83,6 +83,23 @@ impl Floors {
         Ok(floors)
     }
 
+    /// Fails if somebody has a head of a log that the database lacks.
+    pub(crate) fn check_logs(&self, held: &[TreeRow]) -> Result<(), OpenError> {
+        let is_held = |api: &str| held.iter().any(|row| row.api == api);
+        for Known { label, head } in &self.known {
+            // Nothing was let out of a log whose head is not signed.
+            if head.texts.is_some() && !is_held(&head.api) {
+                return Err(OpenError::WentBack(format!(
+                    "the database went back: it does not have the {} log, of which {label} knows size {} root {}",
+                    head.api,
+                    head.size(),
+                    head.root()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Returns whether nobody has a head of any log.
     pub(crate) fn is_empty(&self) -> bool {
         self.known.is_empty()

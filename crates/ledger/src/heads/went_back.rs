@@ -77,15 +77,17 @@ impl WentBack {
     }
 
     /// The database has a smaller head than a witness has cosigned.
-    pub(crate) fn witnessed(witness: &str, size: TreeSize, found: Option<&HeadRow>) -> Self {
-        let (found_size, found) = match found {
-            Some(row) => (row.size.0, describe(row.size, &row.root)),
-            None => (0, describe(TreeSize(0), &EMPTY_ROOT)),
-        };
-        Self(format!(
-            "the database went back by {} entries: the witness {witness} has cosigned size {size}, found {found}",
-            size.0 - found_size
-        ))
+    pub(crate) fn witnessed(witness: &str, size: TreeSize, row: Option<&HeadRow>) -> Self {
+        let (found, root) = row.map_or((TreeSize(0), EMPTY_ROOT), |row| (row.size, row.root));
+        Self {
+            reason: format!(
+                "the database went back by {} entries: the witness {witness} has cosigned size {size}, found {}",
+                size.0 - found.0,
+                describe(found, &root)
+            ),
+            known: size,
+            found,
+        }
     }
 
     /// The database has a smaller head than the newest one known here.

@@ -99,7 +99,6 @@ impl Cluster {
         self.wait();
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a real process takes real time")]
     fn wait(&mut self) {
         let until = Instant::now() + PATIENCE;
         while !postgres::answers(&self.url()) {

@@ -219,7 +219,6 @@ impl Server {
     }
 
     /// Waits until a path is answered with this status.
-    #[expect(clippy::disallowed_methods, reason = "a real process takes real time")]
     pub(crate) fn wait_until(&self, path: &str, status: u16) {
         let until = tokio::time::Instant::now() + http::PATIENCE;
         loop {
