@@ -11,6 +11,7 @@ use tlog::{Hash, VerifyingKey};
 
 use crate::api::{Api, HeadForm};
 use crate::guard::floor::{Floors, Verdict};
+use crate::guard::place::Guard;
 use crate::heads::publication::{Publication, Witnessing};
 use crate::open::Settings;
 use crate::open_error::OpenError;
@@ -260,18 +261,29 @@ pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<F
     store.final_checkpoint(tree.tree_id).await
 }
 
+/// Fails if the database of a log, of which `tree` is a tree, went back: it does not extend what the
+/// guard knows.
+pub async fn check_floor(
+    store: &dyn Store,
+    guard: &dyn Guard,
+    tree: &TreeRow,
+) -> Result<(), OpenError> {
+    let mut rows = store.trees().await?;
+    rows.retain(|row| row.name == tree.name && row.api == tree.api);
+    let floors = Floors::read(guard, &tree.name).await?;
+    match floors.judge(store, api_of(tree)?, &rows).await? {
+        Verdict::Extends => Ok(()),
+        Verdict::WentBack { reason, .. } => Err(OpenError::WentBack(reason.reason)),
+    }
+}
+
 /// Finishes a frozen tree with the given keys, as servers that run do by themselves. Heads that
 /// need witnesses are left to the servers.
 pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoint, OpenError> {
     let api = api_of(tree)?;
     let shared = Arc::new(LedgerParts::new(settings, &tree.name)?);
     let parts = LogParts::new(&shared, api)?;
-    let mut rows = shared.store.trees().await?;
-    rows.retain(|row| row.name == tree.name && row.api == tree.api);
-    let floors = Floors::read(shared.guard.as_ref(), &tree.name).await?;
-    if let Verdict::WentBack { reason, .. } = floors.judge(&parts, &rows).await? {
-        return Err(OpenError::WentBack(reason.reason));
-    }
+    check_floor(shared.store.as_ref(), shared.guard.as_ref(), tree).await?;
     let shard = Shard::open(&parts, tree).await?;
     shard.heads.confirm(&shard.heads.integrated()).await?;
     shard.heads.keep(&shard.heads.published()).await?;

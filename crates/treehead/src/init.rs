@@ -29,9 +29,9 @@ async fn init(config: &Config, database: &Database, key_files: &KeyFiles) -> Out
         return Err(exists(database, format_args!("the ledger {:?}", tree.name)));
     }
     let new = config.new_ledger()?;
-    create_ledger::check_unnamed_keys(database, key_files, &new.apis)?;
     let guard = guard::start(config, new.name, guard::Company::Alone, &Registry::new())?;
     guard::check_unknown(guard.as_ref(), database).await?;
+    create_ledger::check_unnamed_keys(database, key_files, &new.apis)?;
     let created = create_ledger::create(store.as_ref(), &new, database, key_files).await?;
     let (keys, History::New) = created else {
         let ledger = "a ledger that another process created at this moment";

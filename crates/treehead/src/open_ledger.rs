@@ -36,7 +36,10 @@ pub(crate) async fn open_or_create(
     metrics: Registry,
 ) -> Outcome<Opened> {
     let store = database.open().await?;
-    let found = find(store.as_ref(), config, database, key_files).await?;
+    let found = match find(store.as_ref(), config, database, key_files).await {
+        Ok(found) => found,
+        Err(refusal) => return Err(known_by_guard(config, database).await.unwrap_or(refusal)),
+    };
     let held = found.as_ref().and_then(|trees| trees.first());
     let name = match held {
         Some(tree) => tree.name.clone(),
@@ -92,6 +95,16 @@ pub(crate) async fn open_or_create(
         places,
         history,
     })
+}
+
+/// Returns the refusal of a guard that has heads of the ledger that the settings would create. It
+/// says more than any other one.
+async fn known_by_guard(config: &Config, database: &Database) -> Option<Failure> {
+    let name = config.new_ledger().ok()?.name;
+    let guard = guard::start(config, name, guard::Company::Servers, &Registry::new());
+    guard::check_unknown(guard.ok()?.as_ref(), database)
+        .await
+        .err()
 }
 
 /// Returns the active tree of each log, or nothing if a new ledger is to be created.

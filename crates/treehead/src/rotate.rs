@@ -53,6 +53,7 @@ pub(crate) fn run(config: &Config, flags: &RotateFlags) -> Outcome<()> {
         if flags.abort {
             return abort::abort(&target).await;
         }
+        check_floor(config, &target).await?;
         let keys = held_keys(&target, &key_files).await?;
         let folder = KeyFolder::locate(key_files.folder(), &config.data_dir);
         let rotation = Rotation {
@@ -65,6 +66,17 @@ pub(crate) fn run(config: &Config, flags: &RotateFlags) -> Outcome<()> {
         };
         rotation.run().await
     })
+}
+
+/// Refuses to rotate a log whose database went back: the next tree would begin at log indexes that
+/// were given already.
+async fn check_floor(config: &Config, target: &Target<'_>) -> Outcome<()> {
+    let metrics = prometheus::Registry::new();
+    let name = &target.active.name;
+    let guard = guard::start(config, name, guard::Company::Servers, &metrics)?;
+    let (store, active) = (target.store.as_ref(), &target.active);
+    let checked = rotation::check_floor(store, guard.as_ref(), active).await;
+    checked.map_err(|error| open_ledger::failure(target.database, &error))
 }
 
 /// Reads the keys that sign the active tree to its end once it is frozen. Refuses to go on if they

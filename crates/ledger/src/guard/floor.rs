@@ -11,8 +11,7 @@ use crate::heads::head::Integrated;
 use crate::heads::load::load_head;
 use crate::heads::went_back::WentBack;
 use crate::open_error::OpenError;
-use crate::parts::LogParts;
-use crate::store::{HeadRow, TreeRow};
+use crate::store::{HeadRow, Store, TreeRow};
 use crate::tree::Tree;
 
 /// The heads of all logs of a ledger that a place or source has.
@@ -122,14 +121,15 @@ impl Floors {
     /// The database cannot be read, or a head is not signed by the keys of its tree.
     pub(crate) async fn judge(
         &self,
-        parts: &LogParts,
+        store: &dyn Store,
+        api: &'static Api,
         rows: &[TreeRow],
     ) -> Result<Verdict, OpenError> {
         let mut newest: Option<&GuardedHead> = None;
         let mut reason = None;
-        for Known { label, head } in self.of(parts.api) {
-            if let Some(went_back) = went_back(parts, rows, label, head).await? {
-                tracing::error!(log = %parts.api, place = label, reason = went_back.reason, "the database does not extend a guard");
+        for Known { label, head } in self.of(api) {
+            if let Some(went_back) = went_back(store, api, rows, label, head).await? {
+                tracing::error!(log = %api, place = label, reason = went_back.reason, "the database does not extend a guard");
                 reason.get_or_insert(went_back);
             }
             if newest.is_none_or(|newest| head.is_newer_than(newest)) {
@@ -150,7 +150,8 @@ impl Floors {
 
 /// Returns in which way the database does not extend a head.
 async fn went_back(
-    parts: &LogParts,
+    store: &dyn Store,
+    api: &'static Api,
     rows: &[TreeRow],
     label: &str,
     head: &GuardedHead,
@@ -159,14 +160,14 @@ async fn went_back(
     let Some(place) = rows.iter().position(|row| row.tree_id == head.tree) else {
         return Ok(Some(WentBack::gone(known.view(), head.tree)));
     };
-    let tree = Arc::new(Tree::of(&rows[place], parts.api)?);
+    let tree = Arc::new(Tree::of(&rows[place], api)?);
     head.check(&tree).map_err(|fault| {
         OpenError::Guard(format!(
             "{label} has a head of the {} log that {fault}",
-            parts.api
+            api
         ))
     })?;
-    let mut read = parts.shared.store.reader();
+    let mut read = store.reader();
     let stored = load_head(read.as_mut(), tree.id).await?;
     if known.size <= stored.size {
         let extends = extends(read.as_mut(), tree.id, known.view(), stored.view()).await?;

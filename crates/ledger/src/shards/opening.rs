@@ -34,7 +34,10 @@ impl Opening {
         for row in before {
             frozen.push(Shard::open(&parts, row).await?);
         }
-        let (active, is_witnessed) = match floors.judge(&parts, rows).await? {
+        let (active, is_witnessed) = match floors
+            .judge(parts.shared.store.as_ref(), parts.api, rows)
+            .await?
+        {
             Verdict::Extends => {
                 let active = Shard::open(&parts, row).await?;
                 let is_witnessed = active.heads.check_witnessed_sizes().await?;

@@ -259,6 +259,8 @@ async fn a_server_that_keeps_less_than_it_says_stops_writes() {
         store.check().await.unwrap();
         store.probe().await.unwrap();
         writer = store.writer().await.unwrap();
+        // Its clock was read in this moment.
+        let sent = round(&store, tree, size, entries(setting, 1)).await;
         assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
     }
 }
