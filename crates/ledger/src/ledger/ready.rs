@@ -15,9 +15,10 @@ use crate::writing::append_error::AppendError;
 /// The database is written to for probes no more often than this. A round that was committed in this
 /// time needs no probe.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How long a failed round counts, if no round follows it. A server that is not ready gets no writes,
-/// so a failure has to be forgotten.
-const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(10);
+/// How long a failed round counts, if no round follows it: it may have failed for a reason that the
+/// probe does not meet. After that the probe decides, because a server that is not ready gets no writes
+/// that could show that it is.
+const FAILURE_COUNTS_FOR: Duration = Duration::from_secs(2);
 
 /// Why a server is not ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
