@@ -19,6 +19,9 @@ use crate::tree::Tree;
 
 mod append;
 
+/// A log is quiet if its newest entry is older than this.
+const QUIET_SECONDS: i64 = 2;
+
 /// One open log of a ledger. Cheap to clone.
 #[derive(Clone)]
 pub struct Log {
@@ -176,6 +179,39 @@ impl Log {
             hits.rest = Some(head.tree.first_log_index);
         }
         Ok(hits)
+    }
+
+    /// Searches as [`Log::search`] does, in the newest shards, and returns them; see
+    /// [`Log::newest_shards`].
+    ///
+    /// While the log is quiet it searches in the known shards meanwhile, which are most likely the
+    /// newest. While it takes entries, that work would often be for nothing.
+    pub async fn search_newest(
+        &self,
+        search: &Search,
+        below: Option<u64>,
+        limit: u32,
+    ) -> Result<(Shards, Hits), ReadError> {
+        let known = self.shards();
+        let newest = if self.is_quiet(known.active()) {
+            let in_known = self.search(&known, search, below, limit);
+            let (hits, newest) = tokio::join!(in_known, self.newest_shards());
+            let newest = newest?;
+            if newest.is_same(&known) {
+                return Ok((newest, hits?));
+            }
+            newest
+        } else {
+            self.newest_shards().await?
+        };
+        let hits = self.search(&newest, search, below, limit).await?;
+        Ok((newest, hits))
+    }
+
+    /// Returns whether the newest entry is some seconds old.
+    fn is_quiet(&self, head: &Head) -> bool {
+        let now_millis = self.open.parts.shared.clock.unix_millis();
+        now_millis.div_euclid(1_000) - head.time > QUIET_SECONDS
     }
 
     /// Returns the inclusion proof of a leaf in `head`, which was verified.

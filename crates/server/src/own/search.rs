@@ -67,17 +67,16 @@ async fn search_in<'a>(
     below: u64,
 ) -> Result<Part<Searched<'a>>, ReadError> {
     // Each answer implies that no other entry matches, so it needs the newest head.
-    let shards = log.newest_shards().await?;
+    let (shards, found) = log
+        .search_newest(&request.search, Some(below), request.limit)
+        .await?;
     let newest = shards.active();
     // An entry that is appended later is not on a later page.
-    let below = below.min(newest.tree.first_log_index + newest.size.0);
-    let found = log
-        .search(&shards, &request.search, Some(below), request.limit)
-        .await?;
+    let shown = below.min(newest.tree.first_log_index + newest.size.0);
     Ok(Part {
         log: (log, shards),
         hits: found.entries.into(),
-        shown: below,
+        shown,
         rest: found.rest,
     })
 }

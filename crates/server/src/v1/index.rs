@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use entry::Weight;
 use host::{Reason, Share};
 use http::{HeaderName, HeaderValue, StatusCode};
-use ledger::{Hit, Log, Shards};
+use ledger::{Hit, Log};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -45,9 +45,7 @@ pub(crate) async fn search(
     let (parts, body) = request.into_parts();
     let body = app.bodies.read(&parts, body).await?;
     let search = app.verifier.run(body, Search::parse, Ok).await??;
-    // Each answer implies that no other entry matches, so it needs the newest head.
-    let shards = log.newest_shards().await?;
-    let (hits, room) = search.run(&app, log, &shards).await?;
+    let (hits, room) = search.run(&app, log).await?;
     let shown = hits.iter().take(MAX_SEARCH_HITS as usize);
     let shown: Vec<String> = shown
         .map(|hit| entry_id(hit.tree_id, &hit.leaf_hash))
@@ -143,16 +141,11 @@ impl Search {
 
     /// Returns the matching entries, newest first, up to one more than is shown, and room to show
     /// them.
-    async fn run(
-        &self,
-        app: &App,
-        log: &Log,
-        shards: &Shards,
-    ) -> Result<(Vec<Hit>, Share), ApiError> {
+    async fn run(&self, app: &App, log: &Log) -> Result<(Vec<Hit>, Share), ApiError> {
         let mut room = search_room(app, ID_ANSWER_BYTES * u64::from(FEW_SEARCH_HITS)).await?;
-        let mut hits = Vec::new();
         if self.terms.is_empty() {
-            return Ok((hits, room));
+            log.newest_shards().await?;
+            return Ok((Vec::new(), room));
         }
         let search = ledger::Search {
             keys: self.keys(),
@@ -160,12 +153,10 @@ impl Search {
         };
         let deadline = Instant::now() + SEARCH_TIMEOUT;
         let mut most = FEW_SEARCH_HITS as usize;
-        let mut below = None;
+        // Each answer implies that no other entry matches, so it needs the newest head.
+        let (shards, first) = log.search_newest(&search, None, FEW_SEARCH_HITS).await?;
+        let (mut hits, mut below) = (first.entries, first.rest);
         loop {
-            let wanted = u32::try_from(most - hits.len()).unwrap_or(MAX_SEARCH_HITS);
-            let found = log.search(shards, &search, below, wanted).await?;
-            hits.extend(found.entries);
-            below = found.rest;
             if below.is_none() || hits.len() > MAX_SEARCH_HITS as usize {
                 return Ok((hits, room));
             }
@@ -182,6 +173,10 @@ impl Search {
                 drop(room);
                 room = search_room(app, ID_ANSWER_BYTES * u64::from(MAX_SEARCH_HITS)).await?;
             }
+            let wanted = u32::try_from(most - hits.len()).unwrap_or(MAX_SEARCH_HITS);
+            let found = log.search(&shards, &search, below, wanted).await?;
+            hits.extend(found.entries);
+            below = found.rest;
         }
     }
 }
