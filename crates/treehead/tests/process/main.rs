@@ -17,6 +17,7 @@ mod cluster;
 mod commands;
 mod copies;
 mod entries;
+mod failover;
 mod first_start;
 mod guard;
 mod guard_full;
