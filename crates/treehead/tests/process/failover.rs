@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use std::thread;
 
-use crate::cluster::{self, Cluster};
 use crate::entries::{self, Author, Proposal};
 use crate::http::{self, Answer};
 use crate::program::{self, Server};
+use crate::standby::{self as cluster, Cluster};
 
 /// Whether a round waits for the standby.
 const ROUND_WAITS: &str = "SELECT count(*) > 0 FROM pg_stat_activity

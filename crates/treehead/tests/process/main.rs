@@ -41,6 +41,8 @@ mod rotate_checks;
 mod rotate_root;
 mod rotate_waits;
 mod settings;
+#[path = "../../../ledger/tests/support/cluster.rs"]
+mod standby;
 mod stands;
 mod stderr;
 mod stop;
