@@ -27,4 +27,4 @@ pub use pki::{UnixSeconds, Work};
 pub use policy::{Policy, UnknownKind};
 pub use refusal::Refusal;
 pub use search::{Attribute, KEY_FORMATS, key_search_key};
-pub use stages::{ProposedEntry, VerifiedEntry, index_keys_of_leaf};
+pub use stages::{ProposedEntry, VerifiedEntry, index_keys_of_leaf, kind_of_leaf};

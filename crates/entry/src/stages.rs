@@ -187,6 +187,14 @@ impl VerifiedEntry {
     }
 }
 
+/// Returns kind and version of the entry with these leaf bytes, as [`VerifiedEntry::kind`]. Errors
+/// for bytes that no entry of a registered kind has.
+pub fn kind_of_leaf(leaf_bytes: &[u8]) -> Result<&'static str, Refusal> {
+    let envelope = Envelope::from_json(leaf_bytes)?;
+    let (version, _) = envelope.contents()?;
+    Ok(KindName::new(envelope.kind()?)?.in_version(version)?.tag())
+}
+
 /// Returns the index keys that follow from leaf bytes alone, for fsck: those of
 /// [`VerifiedEntry::index_keys`], in their order; None if the kind's keys do not follow from the
 /// body. No signature is checked. Errors for bytes that no entry of a registered kind has.
