@@ -219,7 +219,7 @@ impl Heads {
     }
 
     /// Signs a durable head. That does not publish it.
-    fn sign(&self, integrated: &Arc<Integrated>) -> Result<Head, SigningError> {
+    pub(crate) fn sign(&self, integrated: &Arc<Integrated>) -> Result<Head, SigningError> {
         Head::sign(&self.tree, integrated, &self.signer)
     }
 

@@ -181,8 +181,24 @@ pub async fn freeze(
     origin: Option<&str>,
     rng: &dyn SecureRandom,
 ) -> Result<(TreeRow, HeadRow), RotateError> {
+    freeze_from(store, tree, key, origin, tree.first_log_index, rng).await
+}
+
+/// As [`freeze`], with a next tree that begins at the log index `first_log_index` if that lies
+/// beyond the end of `tree`. No entry has the log indexes between.
+pub(crate) async fn freeze_from(
+    store: &dyn Store,
+    tree: &TreeRow,
+    key: &VerifyingKey,
+    origin: Option<&str>,
+    first_log_index: u64,
+    rng: &dyn SecureRandom,
+) -> Result<(TreeRow, HeadRow), RotateError> {
     let tree_id = random_tree_id(rng)?;
-    let next = next_tree(store, tree, tree_id, key, origin).await?;
+    let next = TreeRow {
+        first_log_index,
+        ..next_tree(store, tree, tree_id, key, origin).await?
+    };
     let last = match freeze_with_retry(store, tree.tree_id, &next).await? {
         Freeze::Done(last) => last,
         Freeze::Refused => {
@@ -195,10 +211,10 @@ pub async fn freeze(
             }
         }
     };
-    let first_log_index = tree.first_log_index + last.size.0;
+    let end = tree.first_log_index + last.size.0;
     Ok((
         TreeRow {
-            first_log_index,
+            first_log_index: first_log_index.max(end),
             ..next
         },
         last,

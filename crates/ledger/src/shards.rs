@@ -2,6 +2,7 @@
 
 pub(crate) mod active;
 pub(crate) mod finish;
+pub(crate) mod gaps;
 pub(crate) mod open_log;
 pub(crate) mod opening;
 pub(crate) mod shard;
@@ -13,6 +14,7 @@ use tlog::LeafIndex;
 
 use crate::heads::head::Head;
 use crate::ids::TreeId;
+use gaps::Gaps;
 
 /// One published head of each shard of a log; the list of shards is of one moment. A handler takes
 /// one, which is *the* state of the log for that request.
@@ -20,11 +22,16 @@ use crate::ids::TreeId;
 pub struct Shards {
     frozen: Vec<Arc<Head>>,
     active: Arc<Head>,
+    gaps: Gaps,
 }
 
 impl Shards {
-    pub(crate) fn new(frozen: Vec<Arc<Head>>, active: Arc<Head>) -> Self {
-        Self { frozen, active }
+    pub(crate) fn new(frozen: Vec<Arc<Head>>, active: Arc<Head>, gaps: Gaps) -> Self {
+        Self {
+            frozen,
+            active,
+            gaps,
+        }
     }
 
     /// Returns whether both are the very same heads.

@@ -11,6 +11,7 @@ use crate::heads::head::Integrated;
 use crate::heads::load::load_head;
 use crate::heads::went_back::WentBack;
 use crate::open_error::OpenError;
+use crate::recover::floor::is_lost_with_its_tree;
 use crate::store::{HeadRow, Store, TreeRow};
 use crate::tree::Tree;
 
@@ -158,7 +159,11 @@ async fn went_back(
 ) -> Result<Option<WentBack>, OpenError> {
     let known = Integrated::guarded(head);
     let Some(place) = rows.iter().position(|row| row.tree_id == head.tree) else {
-        return Ok(Some(WentBack::gone(known.view(), head.tree)));
+        let mut read = store.reader();
+        return match is_lost_with_its_tree(read.as_mut(), rows, head).await? {
+            true => Ok(None),
+            false => Ok(Some(WentBack::gone(known.view(), head.tree))),
+        };
     };
     let tree = Arc::new(Tree::of(&rows[place], api)?);
     head.check(&tree).map_err(|fault| {

@@ -184,7 +184,7 @@ impl Witnessed {
 }
 
 /// Returns the row that publishes a head after the publication of `prev_size`.
-pub(super) fn publication_row(head: &Head, prev_size: Option<TreeSize>) -> PublicationRow {
+pub(crate) fn publication_row(head: &Head, prev_size: Option<TreeSize>) -> PublicationRow {
     PublicationRow {
         prev_size,
         size: head.size,

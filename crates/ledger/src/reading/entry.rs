@@ -68,6 +68,9 @@ pub enum ReadError {
     /// that were acknowledged may be missing, so the log does not answer that anything is absent.
     #[error("the log is read-only: {0}")]
     WentBack(String),
+    /// The entry was lost with its database, or may be one that was. Nobody can show it any more.
+    #[error("{0}")]
+    Lost(String),
     /// Too many searches wait already.
     #[error("too many searches at once")]
     Busy,

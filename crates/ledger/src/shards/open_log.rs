@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use super::Shards;
 use super::active::Active;
 use super::finish::finish_patiently;
+use super::gaps::Gaps;
 use super::opening::Opening;
 use super::shard::Shard;
 use crate::heads::follow::PAUSE_AFTER_ERROR;
@@ -31,6 +32,18 @@ pub(crate) struct OpenLog {
 pub(crate) struct ShardList {
     pub(crate) frozen: Vec<Arc<Shard>>,
     pub(crate) active: Arc<Active>,
+    gaps: Gaps,
+}
+
+impl ShardList {
+    fn new(frozen: Vec<Arc<Shard>>, active: Arc<Active>) -> Self {
+        let gaps = Gaps::between(frozen.iter().chain([&active.shard]));
+        Self {
+            frozen,
+            active,
+            gaps,
+        }
+    }
 }
 
 impl OpenLog {
@@ -50,10 +63,7 @@ impl OpenLog {
         active.heads.show_in_metrics();
         parts.metrics.frozen_shards.set(frozen.len() as i64);
         let active = Arc::new(Active::start(active, &parts));
-        let list = ShardList {
-            frozen: frozen.clone(),
-            active: Arc::clone(&active),
-        };
+        let list = ShardList::new(frozen.clone(), Arc::clone(&active));
         let log = Arc::new(Self {
             parts,
             list: RwLock::new(Arc::new(list)),
@@ -93,6 +103,7 @@ impl OpenLog {
                 .map(|shard| shard.heads.published())
                 .collect(),
             list.active.shard.heads.published(),
+            list.gaps.clone(),
         )
     }
 
@@ -146,10 +157,7 @@ impl OpenLog {
             .chain(&shards);
         let frozen: Vec<Arc<Shard>> = frozen.cloned().collect();
         self.parts.metrics.frozen_shards.set(frozen.len() as i64);
-        let next = ShardList {
-            frozen,
-            active: Arc::clone(&active),
-        };
+        let next = ShardList::new(frozen, Arc::clone(&active));
         *self.list.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         self.retire(Arc::clone(&list.active));
         for shard in shards {

@@ -104,8 +104,8 @@ pub trait Rotation: Send + Sync {
 
     /// Freezes `tree` and creates `next`, in one transaction under the tree's lock: the state
     /// changes, a last head that adds nothing takes the place after the newest one, and `next`,
-    /// whose log key MUST be the registered key, gets its first log index from there.
-    /// `next.first_log_index` is of no account; `next.created_at` is also when `tree` was frozen,
+    /// whose log key MUST be the registered key, begins at the log index at which `tree` ends, or at
+    /// `next.first_log_index` if that is larger. `next.created_at` is also when `tree` was frozen,
     /// unless its last head is of a later time (a round that committed while this waited for the
     /// lock): then that is.
     ///

@@ -240,7 +240,8 @@ pub(super) async fn freeze(
         .execute(&mut *transaction)
         .await
         .map_err(error::of_read)?;
-    let first_log_index = from_sql(first, "tree.first_log_index")? + last.size.0;
+    let end = from_sql(first, "tree.first_log_index")? + last.size.0;
+    let first_log_index = next.first_log_index.max(end);
     if !trees::insert(
         &mut transaction,
         &TreeRow {
