@@ -20,6 +20,9 @@ const STOPPING_RETRY_SECONDS: u64 = 5;
 /// When a client should retry while the log cannot write until an operator acts.
 const OPERATOR_RETRY_SECONDS: u64 = 60;
 
+/// When a client should retry what was lost for good: a day, because an answer needs a time.
+const LOST_RETRY_SECONDS: u64 = 24 * 60 * 60;
+
 /// The ledger has no log of the API that a request is for.
 #[derive(Debug)]
 pub(crate) struct NoLog;
@@ -48,6 +51,9 @@ pub(crate) fn read_failure(error: &ReadError) -> Refusal {
             error.to_string(),
             OPERATOR_RETRY_SECONDS,
         ),
+        ReadError::Lost(_) => {
+            Refusal::unavailable(metrics::LOST, error.to_string(), LOST_RETRY_SECONDS)
+        }
         ReadError::Busy => Refusal::unavailable(
             metrics::SEARCHES,
             "too many searches at once",

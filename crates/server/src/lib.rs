@@ -22,6 +22,7 @@ mod pages;
 mod path;
 mod query;
 mod router;
+pub mod rows;
 mod serve;
 pub mod settings;
 mod tiles;

@@ -92,6 +92,10 @@ pub const BUNDLE_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;
 /// the bundle is made.
 pub const MAX_BUNDLE_BYTES: u64 = 256 * (65_535 + 2);
 
+/// The largest answer with rows: a page of 8 MiB in base64, and the fields of 1,024 entries. Set aside
+/// until the answer is made.
+pub const MAX_ROWS_BYTES: u64 = 16 * 1024 * 1024;
+
 /// One entry ID in a list, with quotes and comma.
 pub const ID_ANSWER_BYTES: u64 = 83;
 

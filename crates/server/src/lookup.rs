@@ -61,6 +61,23 @@ pub(crate) fn place_at(head: &Arc<Head>, leaf_index: LeafIndex) -> Option<Place>
     })
 }
 
+/// Returns the place of the entry at a leaf index of the tree of a head.
+///
+/// # Errors
+///
+/// The entry was lost.
+pub(crate) fn place_in_tree(
+    shards: &Shards,
+    head: &Arc<Head>,
+    leaf_index: LeafIndex,
+) -> Result<Option<Place>, ReadError> {
+    let place = place_at(head, leaf_index);
+    if place.is_none() {
+        shards.check_leaf(head.tree.id, leaf_index.0)?;
+    }
+    Ok(place)
+}
+
 /// Returns the place of the entry with a leaf hash, if the head covers one.
 pub(crate) async fn place_of_hash(
     log: &Log,

@@ -27,6 +27,8 @@ pub(crate) const WITNESSES: Reason = Reason::new("witnesses");
 pub(crate) const GUARD: Reason = Reason::new("guard");
 /// 503: the log is read-only.
 pub(crate) const READ_ONLY: Reason = Reason::new("read-only");
+/// 503: the entry was lost with its database.
+pub(crate) const LOST: Reason = Reason::new("lost");
 /// 503: clocks disagree.
 pub(crate) const CLOCK: Reason = Reason::new("clock");
 /// 503: the database.
@@ -35,13 +37,14 @@ pub(crate) const DATABASE: Reason = Reason::new("database");
 pub(crate) const STOPPING: Reason = Reason::new("stopping");
 
 /// The reasons of refusals that only a log has.
-const REASONS: [Reason; 9] = [
+const REASONS: [Reason; 10] = [
     SEARCHES,
     VERIFICATION,
     QUEUE,
     WITNESSES,
     GUARD,
     READ_ONLY,
+    LOST,
     CLOCK,
     DATABASE,
     STOPPING,

@@ -122,6 +122,7 @@ operations! {
     GetTreeEntryTlogProof "getTreeEntryTlogProof" "Get Tree Entry Tlog Proof" Trees Read GET
         ["/trees/{treeID}/entries/{index}/tlog-proof"];
     GetGuard "getGuard" "Get Guard" Trees Read GET ["/guard"];
+    GetTreeRows "getTreeRows" "Get Tree Rows" Trees Read GET ["/trees/{treeID}/rows/{size}"];
     GetTrustedRoot "getTrustedRoot" "Get Trusted Root" Trust Read GET [TRUSTED_ROOT];
     GetSigningConfig "getSigningConfig" "Get Signing Config" Trust Read GET [SIGNING_CONFIG];
     GetTrustConfig "getTrustConfig" "Get Trust Config" Trust Read GET [TRUST_CONFIG];

@@ -56,6 +56,7 @@ fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
         Operation::GetTreeEntry => get(trees::entry).fallback(refuse),
         Operation::GetGuard => get(guard).fallback(refuse),
         Operation::GetTreeEntryTlogProof => get(tlog_proof::show).fallback(refuse),
+        Operation::GetTreeRows => get(trees::rows).fallback(refuse),
         Operation::Home => any(pages::home),
         Operation::Docs => any(pages::docs),
         Operation::Swagger => any(pages::swagger),

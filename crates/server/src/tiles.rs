@@ -69,6 +69,9 @@ pub(crate) async fn show<E: From<ReadError> + From<Refusal>>(
             return Ok::<_, ReadError>(None);
         };
         let bytes = log.tile_resource(&head, path).await?;
+        if bytes.is_none() {
+            shards.check_resource(head.tree.id, path)?;
+        }
         Ok(bytes.map(|bytes| (Arc::clone(&head.tree), bytes)))
     };
     let (tree, bytes) = lookup::find(log, look).await?.ok_or_else(absent)?;

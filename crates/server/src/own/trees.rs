@@ -1,5 +1,6 @@
 //! `/trees/{treeID}/…`: every tree of every log below a path of its own. There are its C2SP
-//! checkpoint, tiles and entry bundles, the note of its freeze, and its entries with their proofs.
+//! checkpoint, tiles and entry bundles, the note of its freeze, its entries with their proofs, and the
+//! rows that `treehead recover` copies.
 
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use ledger::{Head, Log, ReadError, Shards, TreeId};
-use tlog::{LeafIndex, TilePath};
+use tlog::{LeafIndex, TilePath, TreeSize};
 
 use super::proved::Proved;
 use crate::app::App;
+use crate::limits::MAX_ROWS_BYTES;
 use crate::lookup::Place;
+use crate::rows::Rows;
 use crate::v1::errors::{ApiError, Validation};
 use crate::v1::wire::json_within;
 use crate::{answer, lookup, tiles};
@@ -80,8 +83,10 @@ impl NamedTree {
             ApiError::validation(Validation::Type, message)
         })?;
         let look = async |shards: Shards| {
-            let head = self.head_in(&shards);
-            Ok::<_, ReadError>(head.and_then(|head| lookup::place_at(&head, index)))
+            let Some(head) = self.head_in(&shards) else {
+                return Ok(None);
+            };
+            lookup::place_in_tree(&shards, &head, index)
         };
         let place = lookup::find(&self.log, look).await?;
         place.ok_or_else(|| not_found(format!("tree {} has no entries/{}", self.id, index)))
@@ -129,6 +134,29 @@ pub(crate) async fn entry(
     let (room, entry) = answer::entry::<ApiError>(&app, &tree.log, &place).await?;
     let entry = Proved::new(&tree.log, &place.head, entry).await?;
     Ok(json_within(room, &entry.log_entry()))
+}
+
+/// `GET /trees/{treeID}/rows/{size}`: the rounds that follow a size, as they are stored, up to the
+/// newest head. Whoever takes them checks them.
+pub(crate) async fn rows(
+    State(app): State<Arc<App>>,
+    tree: NamedTree,
+) -> Result<Response, ApiError> {
+    let size = tree.rest.rsplit('/').next().unwrap_or_default();
+    let parsed = size.parse().map(TreeSize).ok();
+    let size = parsed
+        .filter(|size| *size <= tlog::MAX_TREE_SIZE)
+        .ok_or_else(|| {
+            let message = format!("size in path must be of type int64: {size:?}");
+            ApiError::validation(Validation::Type, message)
+        })?;
+    let room = app.bundles.admit(MAX_ROWS_BYTES).await?;
+    let head = tree.head_in(&tree.log.newest_shards().await?);
+    let head = head.ok_or_else(|| not_found(format!("this ledger has no tree {}", tree.id)))?;
+    let rows = tree.log.rows(&head, size).await?;
+    let mut trees = app.ledger.trees().await?;
+    trees.retain(|row| row.api == tree.log.api().name);
+    Ok(json_within(room, &Rows::new(trees, rows, app.attestations)))
 }
 
 fn not_found(message: String) -> ApiError {

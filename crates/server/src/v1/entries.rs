@@ -192,7 +192,7 @@ pub(crate) async fn by_index(
 ) -> Result<Response, ApiError> {
     let log_index = parameters::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
     let log = app.v1()?;
-    let look = async |shards: Shards| Ok::<_, ReadError>(place_at(&shards, log_index));
+    let look = async |shards: Shards| place_at(&shards, log_index);
     let place = lookup::find(log, look).await?;
     show(&app, log, place).await
 }
@@ -252,9 +252,12 @@ async fn created(
     Ok(response)
 }
 
-fn place_at(shards: &Shards, log_index: u64) -> Option<Place> {
-    let (head, leaf_index) = shards.find(log_index)?;
-    lookup::place_at(head, leaf_index)
+fn place_at(shards: &Shards, log_index: u64) -> Result<Option<Place>, ReadError> {
+    let Some((head, leaf_index)) = shards.find(log_index) else {
+        shards.check_index(log_index)?;
+        return Ok(None);
+    };
+    Ok(lookup::place_at(head, leaf_index))
 }
 
 /// Looks in the named tree, or else in the active one and then in the others, oldest first.
@@ -273,6 +276,7 @@ async fn place_of_hash(
             return Ok(found);
         }
     }
+    named.map_or(Ok(()), |tree| shards.check_tree(tree))?;
     Ok(None)
 }
 

@@ -163,6 +163,7 @@ pub(crate) async fn proof(
     let head = lookup::until(log, |shards| head_in(shards, tree), is_large_enough).await?;
     let head = head.ok_or(ProofError::UnknownTree(tree.0))?;
     if last > head.size.0 {
+        log.shards().check_size(tree, TreeSize(last))?;
         return Err(ProofError::TooLarge {
             last,
             observable: head.size.0,

@@ -170,6 +170,20 @@ impl Wanted {
         (0..self.0.len()).all(|number| found.iter().any(|(of, _)| *of == number))
     }
 
+    /// Fails if an entry that was not found was lost: it must not look as if it never was.
+    fn check_not_lost(&self, shards: &Shards, found: &[Found]) -> Result<(), ReadError> {
+        let is_found = |number| found.iter().any(|(of, _)| *of == number);
+        let sought = self.0.iter().enumerate();
+        for (_, sought) in sought.filter(|(number, _)| !is_found(*number)) {
+            match sought {
+                Sought::Index(log_index) => shards.check_index(*log_index)?,
+                Sought::Tree(tree, _) => shards.check_tree(*tree)?,
+                Sought::Anywhere(_) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the places of the entries, in the order of the answer. If several trees have an
     /// entry, its place in the active tree is first.
     async fn find(&self, log: &Log, shards: Shards) -> Result<Vec<Found>, ReadError> {
@@ -201,6 +215,7 @@ impl Wanted {
             }));
         }
         found.sort_by_key(|(number, _)| *number);
+        self.check_not_lost(&shards, &found)?;
         Ok(found)
     }
 }

@@ -86,7 +86,7 @@ pub(crate) async fn by_index(
     let index = index.map(|Path(index)| index).unwrap_or_default();
     let index = LeafIndex(number("index", Some(&index))?);
     let look =
-        async |shards: Shards| Ok::<_, ReadError>(lookup::place_at(&shard.head_in(&shards), index));
+        async |shards: Shards| lookup::place_in_tree(&shards, &shard.head_in(&shards), index);
     let place = lookup::find(log, look).await?;
     let place = place.ok_or_else(|| Error::not_found("Not Found"))?;
     let (room, entry) = answer::entry::<Error>(&app, log, &place).await?;
@@ -111,6 +111,7 @@ pub(crate) async fn consistency(
     let look = async |shards: Shards| Ok::<_, ReadError>(shard.head_in(&shards));
     let head = lookup::until(log, look, |head| last <= head.size.0).await?;
     if last > head.size.0 {
+        log.shards().check_size(head.tree.id, TreeSize(last))?;
         return Err(Error::invalid(format!(
             "last must be at most {}, the size of the tree",
             head.size

@@ -183,6 +183,7 @@ fn routes(signer: &Signer) -> Vec<(&'static str, String, Asked, Said)> {
             "/trees/1/entries/0/tlog-proof",
             v1("Get Tree Entry Tlog Proof"),
         ),
+        get("getTreeRows", "/trees/1/rows/0", v1("Get Tree Rows")),
         get(
             "getTrustedRoot",
             "/trust/trusted_root.json",
