@@ -10,10 +10,13 @@ use crate::check::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
 use crate::config::{Given, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
+use crate::recover::RecoverFlags;
 use crate::rotate::RotateFlags;
+use log_name::api;
 
 mod flags;
 mod invocation;
+pub(crate) mod log_name;
 
 /// A transparency log in one binary, compatible with Sigstore's Rekor.
 #[derive(Debug, Parser)]
@@ -53,6 +56,9 @@ pub(crate) enum Command {
     /// Show the guard, which remembers the newest heads outside the database
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// Bring a database that went back forward again, or go on without what it lost. No server may
+    /// use it meanwhile
+    Recover(RecoverFlags),
     /// Check, show and explain the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -121,11 +127,6 @@ pub(crate) enum GuardCommand {
     /// Accept the database as the newest there is, after its heads were typed; for when nothing is
     /// left that knows how far its logs had come. Stop the server first
     Accept,
-}
-
-/// Reads the name of a log.
-pub(crate) fn api(name: &str) -> Result<&'static Api, &'static str> {
-    Api::by_name(name).ok_or("known are v1, v2")
 }
 
 /// The command for the trust material.

@@ -1,6 +1,7 @@
 //! `treehead fsck`: recomputes every tree from the leaf bytes up and names what differs. Changes
 //! nothing, takes no lock, needs no key, and may run beside `serve`.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -39,6 +40,8 @@ async fn check(config: &Config, database: &Database) -> Outcome<()> {
         ));
     }
     let mut differences = 0;
+    // Where the newest tree of each log so far ends.
+    let mut ends: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for tree in &trees {
         let unknown = || OpenError::UnknownApi(tree.api.clone());
         let api = Api::by_name(&tree.api).ok_or_else(unknown);
@@ -46,6 +49,10 @@ async fn check(config: &Config, database: &Database) -> Outcome<()> {
         let report = check_tree(store.as_ref(), tree, api).await;
         let report = report.map_err(unreadable)?;
         differences += print(tree, &report).explain(FailureKind::Other, "stdout")?;
+        let end = ends.entry((&tree.name, &tree.api)).or_default();
+        let begins = print_beginning(tree, *end).explain(FailureKind::Other, "stdout")?;
+        differences += begins;
+        *end = tree.first_log_index + report.size.0;
     }
     match differences {
         0 => Ok(()),
@@ -80,6 +87,27 @@ async fn check_tree(
 /// Names a tree and its log.
 fn name_of(tree: &TreeRow) -> String {
     format!("{} ({} log, tree {})", tree.name, tree.api, tree.tree_id)
+}
+
+/// Compares the first log index of a tree with the end of the tree before it; returns how much
+/// differs. A gap is the place of entries that were lost.
+fn print_beginning(tree: &TreeRow, end: u64) -> io::Result<u64> {
+    let (name, first) = (name_of(tree), tree.first_log_index);
+    let mut out = io::stdout().lock();
+    if first > end {
+        let last = first - 1;
+        writeln!(
+            out,
+            "{name}: log indexes {end} to {last} before it are lost"
+        )?;
+    } else if first < end {
+        writeln!(
+            out,
+            "{name}: table tree: its first log index is {first}, and the tree before it ends at {end}"
+        )?;
+        return Ok(1);
+    }
+    Ok(0)
 }
 
 /// Writes what differs and a last line; returns how much differs.

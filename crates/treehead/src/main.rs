@@ -27,6 +27,7 @@ mod logging;
 mod migrate;
 mod notify;
 mod open_ledger;
+mod recover;
 mod rotate;
 mod serve;
 mod stop;
@@ -68,6 +69,7 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Verify(flags) => check::verify(&flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
+        Command::Recover(flags) => recover::run(&given.config()?, &flags),
         Command::Fsck => fsck::run(&given.config()?),
         Command::Guard(GuardCommand::Show) => guard::show(&given.config()?),
         Command::Guard(GuardCommand::Accept) => guard::accept(&given.config()?),

@@ -24,15 +24,16 @@ use crate::key_files::KeyFiles;
 use crate::{guard, logging, open_ledger, runtime, witnesses};
 
 pub(crate) use flags::RotateFlags;
-use key_folder::KeyFolder;
-use next_key::{named_key, next_key};
-use target::Target;
+pub(crate) use key_folder::KeyFolder;
+use next_key::named_key;
+pub(crate) use next_key::next_key;
+pub(crate) use target::Target;
 
 mod abort;
 mod flags;
 mod key_folder;
 mod next_key;
-mod outcome;
+pub(crate) mod outcome;
 mod target;
 mod waiting;
 

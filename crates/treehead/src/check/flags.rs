@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use ledger::Api;
 use tlog::Hash;
 
-use crate::cli::api;
+use crate::cli::log_name::api;
 
 /// What is trusted, and how the answer is printed.
 #[derive(Debug, Args)]

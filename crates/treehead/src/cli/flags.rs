@@ -38,7 +38,7 @@ fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
         " fsck" => {
             Some(|setting| is_name(setting) || ["database", "logging"].contains(&setting.table))
         }
-        " rotate" => Some(|setting| {
+        " rotate" | " recover" => Some(|setting| {
             let is_key = ["v1", "keys"].contains(&setting.table) || setting.flag == "v2-key";
             is_name(setting)
                 || is_key

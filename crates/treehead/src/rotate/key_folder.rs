@@ -20,7 +20,7 @@ const OWNER_READS: u32 = 0o400;
 const GROUP_READS: u32 = 0o040;
 
 /// The folder of further keys, which servers read while they run.
-pub(super) struct KeyFolder {
+pub(crate) struct KeyFolder {
     path: PathBuf,
     /// The owner of this folder or of the data folder; `None` if neither exists.
     owner: Option<Owner>,
@@ -28,7 +28,7 @@ pub(super) struct KeyFolder {
 
 impl KeyFolder {
     /// Finds out who owns the key folder. Creates nothing.
-    pub(super) fn locate(path: &Path, data_dir: &Path) -> Self {
+    pub(crate) fn locate(path: &Path, data_dir: &Path) -> Self {
         let mut metadata = [path, data_dir].into_iter().map(fs::metadata);
         let owner = metadata.find_map(Result::ok).map(|found| owner_of(&found));
         Self {
@@ -37,18 +37,18 @@ impl KeyFolder {
         }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Returns the owner of new keys, if that is not whoever runs this process. Only root can give
     /// files away.
-    pub(super) fn owner_of_new_keys(&self) -> Option<Owner> {
+    pub(crate) fn owner_of_new_keys(&self) -> Option<Owner> {
         self.owner.filter(|_| key_file::effective_user() == Some(0))
     }
 
     /// Creates the folder and its parents where they are absent.
-    pub(super) fn create(&self) -> Outcome<()> {
+    pub(crate) fn create(&self) -> Outcome<()> {
         let created = create_for(&self.path, self.owner_of_new_keys());
         let shown = self.path.display();
         created.explain(FailureKind::Other, format_args!("key folder {shown}"))
@@ -56,7 +56,7 @@ impl KeyFolder {
 
     /// Returns why the owner of the folder cannot read this file in it, if that is certain. A file
     /// elsewhere is not read by servers, but copied to them.
-    pub(super) fn fault_of(&self, file: &Path) -> Option<String> {
+    pub(crate) fn fault_of(&self, file: &Path) -> Option<String> {
         let server = self.owner.filter(|_| self.holds(file))?;
         let metadata = fs::metadata(file).ok()?;
         let is_readable = match owner_of(&metadata).user == server.user {
@@ -82,7 +82,7 @@ impl KeyFolder {
 }
 
 /// Describes who may read a file.
-pub(super) fn readers(file: &Path) -> String {
+pub(crate) fn readers(file: &Path) -> String {
     let shown = file.display();
     match fs::metadata(file) {
         Ok(metadata) => {

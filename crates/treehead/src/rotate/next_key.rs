@@ -12,21 +12,21 @@ use crate::banner::print;
 use crate::failure::{Failure, FailureKind, Outcome};
 
 /// The key of the next tree.
-pub(super) struct NextKey {
+pub(crate) struct NextKey {
     pub key: VerifyingKey,
     pub path: PathBuf,
 }
 
 impl NextKey {
     /// Returns SHA-256 of the SPKI, by which servers show that they hold the key.
-    pub(super) fn digest(&self) -> Hash {
+    pub(crate) fn digest(&self) -> Hash {
         tlog::sha256(self.key.spki())
     }
 }
 
 /// Returns the next key: the one in the file `named`, or the one that an earlier run registered, or
 /// a new one in the key folder. Its file can be read by the owner of that folder.
-pub(super) async fn next_key(
+pub(crate) async fn next_key(
     target: &Target<'_>,
     named: Option<&Path>,
     folder: &KeyFolder,
@@ -55,7 +55,7 @@ pub(super) async fn next_key(
 }
 
 /// Returns the key in the file that `--next-key` names, if that file exists and can be used.
-pub(super) fn named_key(target: &Target<'_>, path: &Path) -> Option<VerifyingKey> {
+pub(crate) fn named_key(target: &Target<'_>, path: &Path) -> Option<VerifyingKey> {
     let read = key_file::read(path, target.api.log_key, &SystemRandom::new());
     read.ok().map(|key| key.verifying_key().clone())
 }

@@ -9,7 +9,7 @@ use crate::failure::{Failure, FailureKind, Outcome};
 use crate::key_files;
 
 /// Prints which tree was frozen and which one is active now.
-pub(super) fn report(
+pub(crate) fn report(
     target: &Target<'_>,
     frozen: &TreeRow,
     final_head: &HeadRow,
@@ -39,7 +39,7 @@ pub(super) fn report(
 
 /// Returns the failure of a run that reported an earlier rotation: scripts must not take it for a
 /// run that rotated the log.
-pub(super) fn only_reported(flags: &RotateFlags) -> Failure {
+pub(crate) fn only_reported(flags: &RotateFlags) -> Failure {
     let origin = flags.origin.as_ref();
     let unused = origin.map(|origin| format!("; --origin {origin} is not used"));
     Failure::new(

@@ -13,7 +13,7 @@ use crate::failure::{Failure, FailureKind, Outcome};
 use crate::{key_files, open_ledger};
 
 /// A log and its trees.
-pub(super) struct Target<'a> {
+pub(crate) struct Target<'a> {
     pub database: &'a Database,
     pub store: Arc<dyn Store>,
     pub api: &'static Api,
@@ -23,12 +23,14 @@ pub(super) struct Target<'a> {
     trees: Vec<TreeRow>,
     /// The trees of all logs of the database.
     all: Vec<TreeRow>,
+    /// Numbers that are passed over.
+    skipped: usize,
 }
 
 impl<'a> Target<'a> {
     /// Finds the log of this API in the ledger that the settings name. In a ledger with one log the
     /// API may be left out.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         config: &Config,
         database: &'a Database,
         api: Option<&'static Api>,
@@ -56,16 +58,24 @@ impl<'a> Target<'a> {
             active,
             trees,
             all,
+            skipped: 0,
         })
     }
 
     /// Returns the number of the tree that the rotation opens: 2 for the first rotation.
-    pub(super) fn next_number(&self) -> usize {
-        self.trees.len() + 1
+    pub(crate) fn next_number(&self) -> usize {
+        self.trees.len() + 1 + self.skipped
+    }
+
+    /// Passes over the next numbers that are taken, perhaps by trees that the database lost.
+    pub(crate) fn skip_numbers(&mut self, is_taken: impl Fn(usize) -> bool) {
+        while is_taken(self.next_number()) {
+            self.skipped += 1;
+        }
     }
 
     /// Returns the algorithm of the active tree's log key.
-    pub(super) fn log_key_algorithm(&self) -> Option<KeyAlgorithm> {
+    pub(crate) fn log_key_algorithm(&self) -> Option<KeyAlgorithm> {
         let mut keys = self.active.keys.iter();
         let log_key = keys.find(|key| key.role == KeyRole::Log)?;
         let key = VerifyingKey::from_spki(&log_key.spki).ok()?;
@@ -73,13 +83,13 @@ impl<'a> Target<'a> {
     }
 
     /// Returns whether a tree of any log has this key.
-    pub(super) fn is_used(&self, digest: &Hash) -> bool {
+    pub(crate) fn is_used(&self, digest: &Hash) -> bool {
         let mut keys = self.all.iter().flat_map(|tree| &tree.keys);
         keys.any(|key| tlog::sha256(&key.spki) == *digest)
     }
 
     /// Returns SHA-256 of the registered key.
-    pub(super) async fn registered(&self) -> Outcome<Option<Hash>> {
+    pub(crate) async fn registered(&self) -> Outcome<Option<Hash>> {
         let registered = rotation::registered(self.store.as_ref(), &self.active).await;
         registered.map_err(|error| self.database.failure(&error))
     }
@@ -87,7 +97,7 @@ impl<'a> Target<'a> {
     /// Returns the newest frozen tree and its final head, if an earlier run froze it without
     /// reporting that. Returns nothing if `named`, the key that this run shall rotate to, is not
     /// the key of that rotation: then it asks for another one.
-    pub(super) async fn unreported(
+    pub(crate) async fn unreported(
         &self,
         named: Option<&VerifyingKey>,
     ) -> Outcome<Option<(&TreeRow, HeadRow)>> {
@@ -101,7 +111,7 @@ impl<'a> Target<'a> {
     }
 
     /// Returns the origin of the next tree. In a v1 log there is nothing to choose.
-    pub(super) fn next_origin(&self, given: Option<&str>) -> Outcome<Option<String>> {
+    pub(crate) fn next_origin(&self, given: Option<&str>) -> Outcome<Option<String>> {
         let refused = |why: String| Err(Failure::new(FailureKind::Usage, why));
         if self.api.heads == HeadForm::RekorV1 {
             return match given {
@@ -135,7 +145,7 @@ impl<'a> Target<'a> {
     }
 
     /// Maps an error of a rotation to the message and exit code of the process.
-    pub(super) fn failure(&self, error: &RotateError) -> Failure {
+    pub(crate) fn failure(&self, error: &RotateError) -> Failure {
         match error {
             RotateError::Open(error) => open_ledger::failure(self.database, error),
             RotateError::UsedKey(_) => Failure::new(FailureKind::Key, error),

@@ -32,6 +32,7 @@ mod program;
 mod put_back;
 mod put_back_further;
 mod ready;
+mod recover;
 mod refusals;
 mod replicas;
 mod restored;
