@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tlog::{Edge, Hash, LeafIndex};
+use tokio::time::Instant;
 
 use super::error::RecoverError;
 use super::page::{CopiedEntry, CopiedRound};
 use super::source::SourceError;
+
 use crate::api::HeadForm;
 use crate::heads::head::Integrated;
 use crate::heads::tile_set::describe;
@@ -43,6 +45,8 @@ pub(super) struct Replay<'a> {
     time: i64,
     /// Clock of the database, which no replayed round is compared with.
     millis: i64,
+    /// When that clock was read.
+    read_at: Instant,
 }
 
 impl<'a> Replay<'a> {
@@ -62,6 +66,7 @@ impl<'a> Replay<'a> {
             label,
             edge: base.edge.clone(),
             time: base.time,
+            read_at: Instant::now(),
             millis: store.now_millis().await?,
         })
     }
@@ -74,8 +79,9 @@ impl<'a> Replay<'a> {
         let mut outcome = self.writer.commit(&round).await?;
         if matches!(outcome, Commit::ClockSkew(_)) {
             // The page took longer than clocks may differ.
+            self.read_at = Instant::now();
             self.millis = self.store.now_millis().await?;
-            round.local_millis = self.millis;
+            (round.local_millis, round.read_at) = (self.millis, self.read_at);
             outcome = self.writer.commit(&round).await?;
         }
         if outcome != Commit::Done {
@@ -128,6 +134,7 @@ impl<'a> Replay<'a> {
             full_tiles,
             timestamps: signed,
             local_millis: self.millis,
+            read_at: self.read_at,
         };
         Ok((round, edge))
     }

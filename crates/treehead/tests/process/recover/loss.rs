@@ -226,10 +226,6 @@ fn a_whole_folder_and_a_killed_recovery_end_at_the_same_root() {
     server.stop();
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a real process is killed at a real time"
-)]
 fn pause_for(millis: u64) {
     std::thread::sleep(std::time::Duration::from_millis(millis));
 }
