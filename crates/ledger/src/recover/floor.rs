@@ -2,7 +2,7 @@
 
 use super::error::RecoverError;
 use crate::api::Api;
-use crate::guard::{Guard, GuardedHead};
+use crate::guard::{Guard, GuardedHead, Origin};
 use crate::heads::load::load_edge;
 use crate::heads::tile_set::describe;
 use crate::ids::TreeId;
@@ -13,7 +13,7 @@ use crate::tree::Tree;
 ///
 /// # Errors
 ///
-/// One of them has the heads of another ledger.
+/// One of them has the heads of another ledger, or a place cannot be read.
 pub async fn floors(guard: &dyn Guard, ledger: &str) -> Result<Vec<GuardedHead>, RecoverError> {
     let mut newest: Vec<GuardedHead> = Vec::new();
     for reading in guard.read().await {
@@ -21,8 +21,12 @@ pub async fn floors(guard: &dyn Guard, ledger: &str) -> Result<Vec<GuardedHead>,
         let found = match reading.found {
             Ok(Some(found)) => found,
             Ok(None) => continue,
+            // It may have the highest one.
+            Err(error) if reading.origin == Origin::Place => {
+                return Err(RecoverError::Unusable(format!("the guard {label}: {error}")));
+            }
             Err(error) => {
-                tracing::warn!(place = label, %error, "a guard cannot be read");
+                tracing::warn!(source = label, %error, "a server cannot be asked for its heads");
                 continue;
             }
         };
