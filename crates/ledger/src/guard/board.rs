@@ -50,10 +50,20 @@ struct PlaceState {
     tried: u64,
     /// Why it is left behind, if it is.
     fault: Option<String>,
+    /// Counts the writes that failed.
+    failures: u64,
     /// When it may be written again after a failure.
     retry_at: Option<Instant>,
     /// Those who want to know what it has.
     askers: Vec<oneshot::Sender<Found>>,
+}
+
+/// A head that waits for the places.
+pub(super) struct Waiting {
+    /// The version that has it, or a newer one of its log.
+    pub(super) version: u64,
+    /// The failures of each place before. Only one that comes after them is one of this head.
+    failures: Vec<u64>,
 }
 
 /// What the thread of a place does next.
@@ -83,6 +93,7 @@ impl Board {
             kept: 0,
             tried: 0,
             fault: None,
+            failures: 0,
             retry_at: None,
             askers: Vec::new(),
         });
@@ -103,17 +114,20 @@ impl Board {
         }
     }
 
-    /// Takes a head and returns the version that has it, or a newer one of its log.
+    /// Takes a head, unless it has a newer one of its log.
     ///
     /// # Errors
     ///
     /// Another head of that size was taken before.
-    pub(super) fn note(&self, head: GuardedHead) -> Result<u64, GuardError> {
+    pub(super) fn note(&self, head: GuardedHead) -> Result<Waiting, GuardError> {
         let mut state = self.lock();
-        let version = state.note(head)?;
+        let waiting = Waiting {
+            version: state.note(head)?,
+            failures: state.places.iter().map(|place| place.failures).collect(),
+        };
         drop(state);
         self.work.notify_all();
-        Ok(version)
+        Ok(waiting)
     }
 
     /// Asks all places for their heads.
@@ -190,6 +204,7 @@ impl Board {
             }
             Err(error) => {
                 place.retry_at = Some(Instant::now() + RETRY_AFTER);
+                place.failures += 1;
                 self.metrics.count_failure(&place.label);
                 self.blame(place, error.0);
             }
@@ -235,15 +250,16 @@ impl Board {
         places.all(|place| place.kept >= version || place.fault.is_some())
     }
 
-    /// Returns whether a place has a version, once that is known.
-    pub(super) fn outcome(&self, version: u64) -> Option<Result<(), GuardError>> {
+    /// Returns whether a place has a head, once that is known: one has it, or each failed once more.
+    pub(super) fn outcome(&self, waiting: &Waiting) -> Option<Result<(), GuardError>> {
         let state = self.lock();
         let mut places = state.places.iter();
-        if places.any(|place| place.kept >= version) {
+        if places.any(|place| place.kept >= waiting.version) {
             return Some(Ok(()));
         }
-        let mut places = state.places.iter();
-        let have_failed = places.all(|place| place.tried >= version && place.fault.is_some());
+        let mut places = state.places.iter().zip(&waiting.failures);
+        let have_failed = places
+            .all(|(place, before)| place.tried >= waiting.version && place.failures > *before);
         have_failed.then(|| Err(GuardError(state.faults())))
     }
 
@@ -349,7 +365,7 @@ impl Drop for Worker {
         if !state.has_ended {
             // Only a panic ends a thread before the guard. Nobody waits for its place any more.
             let place = &mut state.places[self.index];
-            place.tried = u64::MAX;
+            (place.tried, place.failures) = (u64::MAX, u64::MAX);
             place.askers.clear();
             board.blame(place, "its thread has ended".to_owned());
         }

@@ -10,9 +10,10 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use tlog::sha256;
 
 use super::format::{CHECKSUM_BYTES, MAX_GUARD_BYTES};
@@ -173,7 +174,8 @@ impl NextBlock {
 fn heads_in(path: &Path, file: &File) -> Result<Option<GuardedHeads>, PlaceError> {
     let newest = newest(file).map_err(|error| failed(path, error))?;
     let (_, block) = newest.ok_or_else(|| {
-        let reason = "damaged: it held heads, but neither of its two blocks is whole";
+        let reason = "damaged: neither of its two blocks is whole; remove it if another place of the \
+                      guard has the newest heads";
         failed(path, reason)
     })?;
     Ok(block.heads)
@@ -183,13 +185,7 @@ fn heads_in(path: &Path, file: &File) -> Result<Option<GuardedHeads>, PlaceError
 fn newest(file: &File) -> io::Result<Option<(u64, Block)>> {
     let mut newest: Option<(u64, Block)> = None;
     for offset in BLOCKS {
-        let mut bytes = vec![0; BLOCK_BYTES];
-        match file.read_exact_at(&mut bytes, offset) {
-            Ok(()) => {}
-            // The file was cut off, and this block with it.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => continue,
-            Err(error) => return Err(error),
-        }
+        let bytes = read_block(file, offset)?;
         if let Some(block) = decode_block(&bytes) {
             let is_newer = |(_, other): &(u64, Block)| block.sequence > other.sequence;
             if newest.as_ref().is_none_or(is_newer) {
@@ -198,6 +194,22 @@ fn newest(file: &File) -> io::Result<Option<(u64, Block)>> {
         }
     }
     Ok(newest)
+}
+
+/// Reads the bytes of a block: fewer where the file was cut off, which may be behind its content.
+fn read_block(file: &File, offset: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; BLOCK_BYTES];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
 }
 
 fn check_is_file(path: &Path, file: &File) -> Result<(), PlaceError> {
@@ -223,6 +235,8 @@ fn create(path: &Path) -> Result<Option<File>, PlaceError> {
         .create(true)
         .truncate(false)
         .mode(MODE)
+        // Root may create it in a folder of somebody else, who must not choose which file that is.
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
         .open(new);
     let file = file.map_err(failed_there)?;
     // The lock belongs to the file and not to its name, so it is held before the name is there.
@@ -239,6 +253,10 @@ fn create(path: &Path) -> Result<Option<File>, PlaceError> {
         let mut bytes = encode_block(0, b"");
         bytes.resize(BLOCKS.len() * BLOCK_BYTES, 0);
         file.write_all_at(&bytes, 0)?;
+        // A command that root runs creates it for the server. Nobody else may give it away, and then
+        // it belongs to whoever runs the server anyway.
+        let folder = folder_of(path).metadata()?;
+        drop(fchown(&file, Some(folder.uid()), Some(folder.gid())));
         file.sync_all()?;
         // Dies here: the name ".new" remains, and the next start uses it again.
         fs::rename(new, path)?;

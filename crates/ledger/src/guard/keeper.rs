@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use prometheus::Registry;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::board::{Board, Work};
+use super::board::{Board, Waiting, Work};
 use super::kept::{GuardedHead, GuardedHeads};
 use super::metrics::GuardMetrics;
 use super::place::{Guard, GuardError, Origin, Place, PlaceError, Reading, Source};
@@ -71,19 +71,19 @@ impl Keeper {
         Ok(Arc::new(keeper))
     }
 
-    /// Waits until each place that works has the heads of `version`, and at least one has them.
-    async fn wait_kept(&self, version: u64) -> Result<(), GuardError> {
+    /// Waits until each place that works has a head, and at least one has it.
+    async fn wait_kept(&self, waiting: &Waiting) -> Result<(), GuardError> {
         let mut results = self.board.results();
         let begin = Instant::now();
-        let settled = results.wait_for(|_| self.board.is_settled(version));
+        let settled = results.wait_for(|_| self.board.is_settled(waiting.version));
         if timeout_at(begin + PLACE_PATIENCE, settled).await.is_err() {
-            self.board.leave_behind(version);
+            self.board.leave_behind(waiting.version);
         }
-        let decided = results.wait_for(|_| self.board.outcome(version).is_some());
+        let decided = results.wait_for(|_| self.board.outcome(waiting).is_some());
         // Both ways end in a look at the board, which also says who is to blame.
         drop(timeout_at(begin + KEEP_PATIENCE, decided).await);
         let unknown = || Err(GuardError(self.board.faults()));
-        self.board.outcome(version).unwrap_or_else(unknown)
+        self.board.outcome(waiting).unwrap_or_else(unknown)
     }
 }
 
@@ -122,8 +122,8 @@ impl Guard for Keeper {
     }
 
     async fn keep(&self, head: GuardedHead) -> Result<(), GuardError> {
-        let version = self.board.note(head)?;
-        self.wait_kept(version).await
+        let waiting = self.board.note(head)?;
+        self.wait_kept(&waiting).await
     }
 
     fn heads(&self) -> GuardedHeads {

@@ -1,4 +1,4 @@
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use tempfile::TempDir;
 
@@ -186,6 +186,19 @@ fn a_file_that_was_replaced_takes_nothing_and_a_removed_one_begins_anew() {
     assert_eq!(reopened(&path).unwrap(), Some(two_logs(2, 2)));
 }
 
+/// Only root can give files away; for others there is nothing to test.
+#[test]
+fn a_file_that_root_creates_belongs_to_the_owner_of_the_folder() {
+    let (folder, path) = place();
+    let (nobody, nogroup) = (65_534, 65_534);
+    if chown(folder.path(), Some(nobody), Some(nogroup)).is_err() {
+        return;
+    }
+    FilePlace::open(&path).unwrap();
+    let file = path.metadata().unwrap();
+    assert_eq!((file.uid(), file.gid()), (nobody, nogroup));
+}
+
 #[test]
 fn what_is_no_file_or_has_no_folder_is_refused() {
     let (folder, path) = place();
@@ -195,4 +208,10 @@ fn what_is_no_file_or_has_no_folder_is_refused() {
     let fault = FilePlace::open(&path).unwrap_err().to_string();
     assert!(fault.contains("guard"), "{fault}");
     assert!(path.is_symlink());
+    let victim = folder.path().join("victim");
+    fs::write(&victim, b"text").unwrap();
+    fs::remove_file(&path).unwrap();
+    symlink(&victim, folder.path().join("guard.new")).unwrap();
+    FilePlace::open(&path).unwrap_err();
+    assert_eq!(fs::read(&victim).unwrap(), b"text");
 }
