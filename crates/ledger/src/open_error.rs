@@ -96,7 +96,8 @@ pub enum OpenError {
     Guard(String),
     /// Nobody says how far the log had come, so an older copy of its database would go unnoticed.
     #[error(
-        "nothing says how far the {api} log of {name:?} had come: no guard has a head of it, and no running server          vouches for the database{}", unread(.silent)
+        "nothing says how far the {api} log of {name:?} had come: no guard has a head of it, and no running server \
+         vouches for the database{}", unread(.silent)
     )]
     NoFloor {
         /// API of the log.

@@ -1,6 +1,6 @@
 //! The guard of a server: where it keeps the newest heads outside the database.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use ledger::Api;
@@ -13,17 +13,16 @@ use crate::data_folder;
 use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
-mod accept;
+pub(crate) mod accept;
 mod http;
-mod named;
+mod kept_file;
+pub(crate) mod named;
 mod peer;
 mod s3;
-mod show;
+pub(crate) mod show;
 
-pub(crate) use accept::accept;
-pub(crate) use named::NamedPlace;
-pub(crate) use show::show;
-
+use kept_file::KeptFile;
+use named::NamedPlace;
 use peer::Peer;
 use s3::S3Place;
 
@@ -40,6 +39,7 @@ pub(crate) enum Company {
 }
 
 /// Starts the guard of the ledger `ledger`: in the data folder, and at all places of the settings.
+/// Files that other servers keep are read.
 pub(crate) fn start(
     config: &Config,
     ledger: &str,
@@ -48,16 +48,34 @@ pub(crate) fn start(
 ) -> Outcome<Arc<Keeper>> {
     let failed =
         |error: PlaceError| Failure::new(FailureKind::Guard, format!("the guard: {error}"));
-    let folder = data_folder::create(&config.data_dir)?;
-    let own = own_file(data_folder::guards(&folder, MAX_FILES)).map_err(failed)?;
-    let mut places: Vec<Box<dyn Place>> = vec![Box::new(own)];
+    let mut places: Vec<Box<dyn Place>> = Vec::new();
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+    let folder = data_folder::create(&config.data_dir)?;
+    for path in data_folder::guards(&folder, MAX_FILES) {
+        // The first file that no other server keeps is ours. Those of servers that are gone may
+        // have newer heads than that.
+        let ours = if places.is_empty() {
+            FilePlace::open_unused(&path).map_err(failed)?
+        } else {
+            None
+        };
+        match ours {
+            Some(file) => places.push(Box::new(file)),
+            None if path.exists() => sources.push(Arc::new(KeptFile(path))),
+            None => {}
+        }
+    }
+    if places.is_empty() {
+        return Err(failed(PlaceError(format!(
+            "{MAX_FILES} servers have a file in the data folder; give this one another folder"
+        ))));
+    }
     for named in config.guard_places()? {
         match named {
-            NamedPlace::File(path) => {
-                let file = named_file(&path, company).map_err(failed)?;
-                places.extend(file.map(|file| Box::new(file) as _));
-            }
+            NamedPlace::File(path) => match named_file(&path, company).map_err(failed)? {
+                Some(file) => places.push(Box::new(file)),
+                None => sources.push(Arc::new(KeptFile(path))),
+            },
             NamedPlace::Object(url) => {
                 places.push(Box::new(S3Place::new(url).map_err(failed)?));
             }
@@ -65,18 +83,6 @@ pub(crate) fn start(
         }
     }
     Keeper::start(ledger, places, sources, metrics).explain(FailureKind::Guard, "the guard")
-}
-
-/// Opens the first file that no other server has open.
-fn own_file(paths: impl Iterator<Item = PathBuf>) -> Result<FilePlace, PlaceError> {
-    for path in paths {
-        if let Some(file) = FilePlace::open_unused(&path)? {
-            return Ok(file);
-        }
-    }
-    Err(PlaceError(format!(
-        "{MAX_FILES} servers have a file in the data folder already; give this one a folder of its own"
-    )))
 }
 
 /// Opens a file of the settings, or returns `None` if a server keeps it that may run.
@@ -123,6 +129,10 @@ fn has_place_outside(config: &Config) -> Outcome<bool> {
 /// Refuses to create a ledger in an empty database of which the guard knows better.
 pub(crate) async fn check_unknown(guard: &dyn Guard, database: &Database) -> Outcome<()> {
     for reading in guard.read().await {
+        if let (Origin::Place, Err(error)) = (reading.origin, &reading.found) {
+            let unread = format_args!("the guard {}: {error}", reading.label);
+            return Err(Failure::new(FailureKind::Guard, unread));
+        }
         if let Ok(Some(found)) = reading.found
             && found.heads.iter().any(|head| head.texts.is_some())
         {
@@ -159,7 +169,8 @@ pub(crate) async fn check_unknown_log(
         let mut of_log = heads.filter(|head| head.api == api.name && head.texts.is_some());
         if let Some(head) = of_log.next() {
             return Err(refused(format!(
-                "{database} has no {api} log, and {label} knows one of size {}: the database went back. Put the newer one                  in its place",
+                "{database} has no {api} log, and {label} knows one of size {}: the database went back. Put the \
+                 newer one in its place",
                 head.size()
             )));
         }

@@ -32,7 +32,8 @@ fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
             ["ledger", "v1", "v2", "keys", "database", "guard", "logging"].contains(&setting.table)
         }),
         " log add" => Some(|setting| {
-            is_name(setting) || ["v1", "v2", "database", "logging"].contains(&setting.table)
+            is_name(setting)
+                || ["v1", "v2", "database", "guard", "logging"].contains(&setting.table)
         }),
         " migrate" => Some(|setting| ["database", "logging"].contains(&setting.table)),
         " fsck" => {

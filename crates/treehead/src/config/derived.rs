@@ -11,7 +11,7 @@ use super::fields::Config;
 use super::layers::read_small;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
-use crate::guard::NamedPlace;
+use crate::guard::named::NamedPlace;
 
 /// The facts from which new logs of a ledger are made, beside their keys.
 pub(crate) struct NewLogs<'a> {

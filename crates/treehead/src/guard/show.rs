@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 use ledger::guard::{FilePlace, GuardedHead, GuardedHeads, Place, PlaceError, Source};
 use time::OffsetDateTime;
 
-use super::{MAX_FILES, NamedPlace, Peer, S3Place};
+use super::MAX_FILES;
+use super::named::NamedPlace;
+use super::peer::Peer;
+use super::s3::S3Place;
 use crate::config::Config;
 use crate::failure::{Failure, FailureKind, Outcome};
 use crate::{banner, data_folder, logging, runtime};

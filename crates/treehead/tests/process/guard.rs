@@ -161,6 +161,25 @@ fn an_older_copy_cannot_be_accepted_while_a_place_knows_better() {
     server.stop();
 }
 
+#[test]
+fn a_file_that_a_server_left_behind_counts_too() {
+    let storage = Storage::sqlite();
+    let author = Author::new("left behind");
+    let server = Server::start(&mut storage.serve());
+    entries::log(server.api, &author.sign("one"));
+    let copy = storage.folder().join("copy.db");
+    storage.execute(&format!("VACUUM INTO '{}'", copy.display()));
+    entries::log(server.api, &author.sign("two"));
+    server.stop();
+    put_back(&copy, &storage.data());
+    let data = storage.data();
+    fs::rename(data.join("guard"), data.join("guard-3")).unwrap();
+    let server = Server::start(&mut storage.serve());
+    assert_eq!(http::get(server.api, "/readyz").status, 503);
+    server.wait_for_log("guard-3");
+    server.stop();
+}
+
 /// Puts a copy of the database in its place.
 fn put_back(copy: &Path, data: &Path) {
     for name in ["treehead.db", "treehead.db-wal", "treehead.db-shm"] {
