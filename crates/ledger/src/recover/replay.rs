@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::error::RecoverError;
 use super::page::{CopiedEntry, CopiedRound};
 use super::source::SourceError;
-
 use crate::api::HeadForm;
 use crate::heads::head::Integrated;
 use crate::heads::tile_set::describe;
@@ -58,15 +57,16 @@ impl<'a> Replay<'a> {
         label: String,
         base: &Integrated,
     ) -> StoreResult<Self> {
+        let read_at = Instant::now();
         Ok(Self {
             store,
+            read_at,
             writer: store.writer().await?,
             tree,
             derive,
             label,
             edge: base.edge.clone(),
             time: base.time,
-            read_at: Instant::now(),
             millis: store.now_millis().await?,
         })
     }
