@@ -5,10 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tlog::Hash;
 
-use crate::error::{Result, VerifyError};
-use crate::key::LogKey;
 use crate::proof::Inclusion;
-use crate::{v1, v2};
 
 /// An entry that is in a tree whose head a trusted key signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,20 +40,6 @@ impl Entry {
     /// its base64.
     pub fn states(&self, hash: &[u8]) -> bool {
         self.json().is_some_and(|body| any_states(&body, hash))
-    }
-}
-
-/// Reads an entry that somebody kept and verifies it: the answer of a Rekor v1 log, or a
-/// `TransparencyLogEntry` as Rekor v2 answers it and Sigstore bundles hold it.
-///
-/// # Errors
-///
-/// The text is neither, or it does not verify.
-pub fn open_entry(keys: &[LogKey], text: &[u8]) -> Result<Entry> {
-    let json: Value = serde_json::from_slice(text).map_err(VerifyError::expected("a log entry"))?;
-    match json.get("canonicalizedBody") {
-        Some(_) => v2::open_entry(keys, text),
-        None => v1::open_entry(keys, text),
     }
 }
 

@@ -10,13 +10,12 @@ use crate::check::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
 use crate::config::{Given, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
+use crate::log_name::api;
 use crate::recover::RecoverFlags;
 use crate::rotate::RotateFlags;
-use log_name::api;
 
 mod flags;
 mod invocation;
-pub(crate) mod log_name;
 
 /// A transparency log in one binary, compatible with Sigstore's Rekor.
 #[derive(Debug, Parser)]

@@ -23,6 +23,7 @@ mod key_files;
 mod listen;
 mod log_add;
 mod log_lines;
+mod log_name;
 mod logging;
 mod migrate;
 mod notify;

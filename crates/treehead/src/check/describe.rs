@@ -57,6 +57,8 @@ pub(super) fn entry(text: &mut Text, entry: &Entry) {
     text.fact("tree", place);
     text.fact("root", head.root());
     text.fact("signed by", &head.signer);
+    let claims = "the signature in the entry, and whose key or certificate that is";
+    text.fact("not checked", claims);
 }
 
 /// Returns the facts of an entry.

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, ValueEnum};
 use ledger::Api;
 use tlog::Hash;
 
-use crate::cli::log_name::api;
+use crate::log_name::api;
 
 /// What is trusted, and how the answer is printed.
 #[derive(Debug, Args)]

@@ -9,9 +9,10 @@ use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 use tlog::Hash;
 
+use super::describe;
 use super::flags::{EntryFlags, GetFlags};
+use super::log::{Log, failure};
 use super::show::{self, Text};
-use super::{Log, describe, failure};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// Bytes of a file that are read at a time.

@@ -4,10 +4,11 @@ use client::{History, LogKey, ReadError, SignedHead};
 use ledger::Clock;
 use serde_json::{Value, json};
 
+use super::describe;
 use super::flags::HeadFlags;
+use super::log::{Log, failure, trust};
 use super::seen::{Remembered, Seen};
 use super::show::{self, Text};
-use super::{Log, describe, failure, trust};
 use crate::failure::{Failure, FailureKind, Outcome};
 
 /// The heads of a log: of the tree that takes entries, and of those before it, oldest first.

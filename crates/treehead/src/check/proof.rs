@@ -8,8 +8,9 @@ use serde_json::json;
 use tlog::TreeSize;
 
 use super::flags::ProofFlags;
+use super::log::{Log, failure};
 use super::show::{self, Text};
-use super::{Log, describe, failure, get};
+use super::{describe, get};
 use crate::failure::{Explain, FailureKind, Outcome};
 
 pub(super) async fn run(flags: &ProofFlags) -> Outcome<()> {

@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn times_are_in_rfc_3339() {
-        assert_eq!(time(1_795_384_279), "2026-11-22T19:51:19Z");
+        assert_eq!(time(1_795_384_279), "2026-11-22T21:51:19Z");
         assert_eq!(time(u64::MAX), format!("{} s", u64::MAX));
     }
 }

@@ -8,8 +8,9 @@ use serde_json::json;
 use tlog::{Hash, TlogProof};
 
 use super::flags::VerifyFlags;
+use super::log::trust;
 use super::show::{self, Text};
-use super::{describe, get, trust};
+use super::{describe, get};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 pub(super) fn run(flags: &VerifyFlags) -> Outcome<()> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use ledger::Api;
 
-use crate::cli::log_name::api;
+use crate::log_name::api;
 
 /// Flags of `recover`.
 #[derive(Debug, Args)]

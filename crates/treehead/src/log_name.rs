@@ -1,4 +1,4 @@
-//! The names of logs in flags.
+//! The names of logs on the command line: a log is named by its API.
 
 use ledger::Api;
 
