@@ -23,7 +23,9 @@ pub async fn floors(guard: &dyn Guard, ledger: &str) -> Result<Vec<GuardedHead>,
             Ok(None) => continue,
             // It may have the highest one.
             Err(error) if reading.origin == Origin::Place => {
-                return Err(RecoverError::Unusable(format!("the guard {label}: {error}")));
+                return Err(RecoverError::Unusable(format!(
+                    "the guard {label}: {error}"
+                )));
             }
             Err(error) => {
                 tracing::warn!(source = label, %error, "a server cannot be asked for its heads");
