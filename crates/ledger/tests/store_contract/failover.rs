@@ -291,3 +291,25 @@ async fn commits_wait_for_the_disk_and_the_standbys() {
     let used = primary.sql("SELECT string_agg(value, ' ') FROM used");
     assert_eq!(used, "on on on on on on on remote_apply");
 }
+
+/// Standbys that are named while a server runs count within a minute, though no connection is made.
+#[tokio::test]
+async fn standbys_that_are_named_later_are_waited_for() {
+    let Some(primary) = Cluster::primary() else {
+        return;
+    };
+    let store = PostgresStore::connect(&primary.url()).await.unwrap();
+    let (tree, mut writer) = one_tree(&store).await;
+    grow(&store, &mut *writer, tree, 0, 1).await;
+    let head = newest(&store, tree).await.unwrap();
+    confirm(&store, tree, &head).await.unwrap();
+    primary.set("synchronous_standby_names", "nobody");
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+    let confirmed = confirm(&store, tree, &head).await;
+    assert!(
+        matches!(confirmed, Err(StoreError::Unavailable(_))),
+        "{confirmed:?}"
+    );
+}

@@ -126,7 +126,9 @@ impl Cluster {
 
     /// Waits until a query shows this.
     pub(crate) fn wait_for(&self, sql: &str, wanted: &str) {
-        while self.sql(sql) != wanted {}
+        // A question takes some 10 ms.
+        let shown = (0..10_000).find(|_| self.sql(sql) == wanted);
+        assert!(shown.is_some(), "{sql} is not {wanted}");
     }
 
     fn pg_ctl(&self, action: &str) -> Command {

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::error;
 use super::hosts::Hosts;
 use super::notice::NoticeTrap;
+use super::promises::Lookout;
 use super::session::{ANSWER_TIMEOUT, bounded, bounded_commit};
 use crate::TreeId;
 use crate::store::numbers::to_sql;
@@ -47,6 +48,7 @@ struct Session {
     connection: PgConnection,
     host: usize,
     process: i32,
+    lookout: Lookout,
 }
 
 /// A head, as it is stored.
@@ -72,7 +74,7 @@ impl Confirmations {
     /// Confirms a head unless what was read is durable where it has to be by itself.
     pub(super) async fn confirm_if_needed(&self, head: &Stored<'_>) -> StoreResult<()> {
         let is_new = self.hosts.made() != self.confirmed.load(Ordering::SeqCst);
-        match is_new || self.hosts.names_standbys() {
+        match is_new || self.hosts.may_name_standbys() {
             true => self.confirm(head).await,
             false => Ok(()),
         }
@@ -86,6 +88,8 @@ impl Confirmations {
             Some(session) if self.hosts.is_current(session.host) => session,
             _ => self.connect().await?,
         };
+        let connection = &mut session.connection;
+        session.lookout.look_if_due(connection).await?;
         // The connections whose reads this confirms.
         let made = self.hosts.made();
         if let Some(process) = state.given_up {
@@ -122,6 +126,7 @@ impl Confirmations {
             connection: connected.connection,
             host: connected.host,
             process,
+            lookout: Lookout::new(&self.hosts),
         })
     }
 }

@@ -3,14 +3,15 @@
 //! They are tried in turn, as libpq does for `target_session_attrs=read-write`. The turn begins with
 //! the server that was the primary last, so that a failover costs the wait for a dead server once.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::promises::Promises;
+use super::promises::{LOOK_EVERY, Promises};
 use super::session::{self, CONNECT_TIMEOUT};
 use super::{address, error};
 use crate::store::{StoreError, StoreResult};
@@ -40,8 +41,9 @@ pub(super) struct Hosts {
     current: AtomicUsize,
     /// Connections made so far.
     made: AtomicU64,
-    /// Whether commits wait for standbys, as of the last look.
-    names_standbys: AtomicBool,
+    /// When a server was last found to name no standbys that commits wait for; `None` if it names
+    /// some.
+    alone_at: Mutex<Option<Instant>>,
 }
 
 /// A new connection.
@@ -59,7 +61,7 @@ impl Hosts {
             access,
             current: AtomicUsize::new(0),
             made: AtomicU64::new(0),
-            names_standbys: AtomicBool::new(false),
+            alone_at: Mutex::new(None),
         }
     }
 
@@ -73,9 +75,11 @@ impl Hosts {
         self.made.load(Ordering::SeqCst)
     }
 
-    /// Whether commits wait for standbys, as of the last look.
-    pub(super) fn names_standbys(&self) -> bool {
-        self.names_standbys.load(Ordering::SeqCst)
+    /// Whether commits may wait for standbys: they did at the last look, or that was a while ago.
+    pub(super) fn may_name_standbys(&self) -> bool {
+        let alone_at = self.alone_at.lock();
+        let alone_at = *alone_at.unwrap_or_else(PoisonError::into_inner);
+        alone_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY)
     }
 
     /// Connects. While no server will do, tries again, for [`CONNECT_TIMEOUT`] in all.
@@ -154,8 +158,8 @@ impl Hosts {
         let promises = Promises::read(connection).await?;
         promises.check_primary()?;
         promises.check_session()?;
-        self.names_standbys
-            .store(promises.names_standbys, Ordering::SeqCst);
+        let mut alone_at = self.alone_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *alone_at = (!promises.names_standbys).then(Instant::now);
         Ok(promises)
     }
 }

@@ -13,7 +13,7 @@ use super::session::{self, bounded};
 use crate::store::{StoreError, StoreResult};
 
 /// How often a session that writes looks again.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// `pg_settings` has the values without their units.
 const PROMISES: &str = "SELECT pg_is_in_recovery() AS is_standby,
