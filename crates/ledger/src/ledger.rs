@@ -13,7 +13,7 @@ use crate::log::Log;
 use crate::open::Settings;
 use crate::open_error::OpenError;
 use crate::parts::{LedgerParts, LogParts};
-use crate::presence::{self, Presence};
+use crate::presence::{self, Presence, Word};
 use crate::reading::entry::ReadError;
 use crate::shards::open_log::OpenLog;
 use crate::shards::opening::Opening;
@@ -28,6 +28,9 @@ mod ready;
 
 /// Longest wait at a start for a running server to vouch for the database.
 const VOUCHER_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait at a start for a running server to say that the database went back. It looks for new
+/// servers four times as often.
+const NEIGHBOUR_PATIENCE: Duration = Duration::from_millis(200);
 
 /// An open ledger. Cheap to clone.
 ///
@@ -155,7 +158,7 @@ impl Ledger {
 }
 
 /// Fails if an older copy of the database would go unnoticed: nobody says how far a log had come, and
-/// no other server that runs vouches for the database.
+/// no other server that runs vouches for the database; or one says that it went back.
 async fn check_floors(
     parts: &Arc<LedgerParts>,
     openings: &[Opening],
@@ -165,17 +168,22 @@ async fn check_floors(
     let mut without = openings
         .iter()
         .filter(|opening| !opening.has_floor(floors, created));
-    let Some(first) = without.next() else {
-        return Ok(());
+    let without = without.next();
+    let patience = match without {
+        Some(_) => VOUCHER_PATIENCE,
+        None => NEIGHBOUR_PATIENCE,
     };
-    if presence::wait_for_voucher(parts, VOUCHER_PATIENCE).await? {
-        return Ok(());
+    match (presence::ask_neighbours(parts, patience).await?, without) {
+        (Word::Vouched, _) | (Word::Silent, None) => Ok(()),
+        // The floor that is known here says the same, so the log opens read-only.
+        (Word::Refused, _) if openings.iter().any(Opening::went_back) => Ok(()),
+        (Word::Refused, _) => Err(OpenError::Refused),
+        (Word::Silent, Some(first)) => Err(OpenError::NoFloor {
+            api: first.parts.api,
+            name: parts.server.name.clone(),
+            silent: floors.silent.clone(),
+        }),
     }
-    Err(OpenError::NoFloor {
-        api: first.parts.api,
-        name: parts.server.name.clone(),
-        silent: floors.silent.clone(),
-    })
 }
 
 /// Starts the task that follows the database for all logs.

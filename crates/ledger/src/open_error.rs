@@ -94,6 +94,11 @@ pub enum OpenError {
     /// The guard contradicts the settings, or cannot keep the head that the ledger begins with.
     #[error("the guard: {0}")]
     Guard(String),
+    /// The guard of another server knows better than the one here.
+    #[error(
+        "a running server of this ledger says that its database went back; its /readyz says how far"
+    )]
+    Refused,
     /// Nobody says how far the log had come, so an older copy of its database would go unnoticed.
     #[error(
         "nothing says how far the {api} log of {name:?} had come: no guard has a head of it, and no running server \

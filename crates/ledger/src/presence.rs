@@ -31,7 +31,7 @@
 //! A server vouches while it serves and the database extends all heads that it knows: it reads them
 //! anew before each renewal that says so. It renews its row at once when it sees a new one. A server
 //! that starts and remembers no head itself stores its row and waits for such a renewal
-//! ([`wait_for_voucher`]). Rows that a restored database brings along are not renewed by anybody.
+//! ([`ask_neighbours`]). Rows that a restored database brings along are not renewed by anybody.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,43 +104,54 @@ impl LedgerParts {
     }
 }
 
-/// Waits until another server of the ledger vouches for the database: it renews its row after this
-/// call began, and no live server says that a log went back. Returns whether that happened within
-/// `patience`; if not, the row of this server is removed again.
+/// What other servers of the ledger that run say of the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// One vouches for it, and no other one refuses to.
+    Vouched,
+    /// One says that a log of it went back.
+    Refused,
+    /// No server said anything within the time.
+    Silent,
+}
+
+/// Asks the servers of the ledger that run what they say of the database: a server that sees a new
+/// row renews its own at once. Unless one vouches, the row of this server is removed again.
 ///
-/// MUST be called before the logs are opened. A database that is not shared has no other servers.
-pub(crate) async fn wait_for_voucher(parts: &LedgerParts, patience: Duration) -> StoreResult<bool> {
+/// MUST be called before anything of the logs is let out. A database that is not shared has no other
+/// servers.
+pub(crate) async fn ask_neighbours(parts: &LedgerParts, patience: Duration) -> StoreResult<Word> {
     if !parts.store.is_shared() {
-        return Ok(false);
+        return Ok(Word::Silent);
     }
     let end = Instant::now() + patience;
     let before = parts.servers().await?;
     parts.note_server(&parts.row()).await?;
-    while Instant::now() < end {
+    let mut word = Word::Silent;
+    while word == Word::Silent && Instant::now() < end {
         tokio::time::sleep(NEIGHBOURS_EVERY).await;
         let now = parts.servers().await?;
-        if is_vouched(&before, &parts.others(&now)) {
-            return Ok(true);
-        }
+        word = word_of(&before, &parts.others(&now));
     }
-    parts.store.forget_server(&parts.server.server_id).await?;
-    Ok(false)
+    if word != Word::Vouched {
+        parts.store.forget_server(&parts.server.server_id).await?;
+    }
+    Ok(word)
 }
 
-/// Returns whether a server that lives vouches, and no server that lives refuses to.
-fn is_vouched(before: &[ServerRow], now: &[&ServerRow]) -> bool {
+fn word_of(before: &[ServerRow], now: &[&ServerRow]) -> Word {
     let old = |row: &ServerRow| before.iter().find(|old| old.server_id == row.server_id);
     let lives = |row: &&&ServerRow| old(row).is_none_or(|old| old.seen != row.seen);
-    // A row that is new and does not vouch is of a server that starts as well.
-    let refuses = |row: &&ServerRow| !row.vouches && old(row).is_some();
-    let mut vouches = false;
+    let mut word = Word::Silent;
     for row in now.iter().filter(lives) {
-        if refuses(row) {
-            return false;
+        match row.vouches {
+            true => word = Word::Vouched,
+            false if old(row).is_some() => return Word::Refused,
+            // A row that is new and does not vouch is of a server that starts as well.
+            false => {}
         }
-        vouches |= row.vouches;
     }
-    vouches
+    word
 }
 
 /// Shows that this server lives, and looks for other servers of its ledger.
@@ -354,18 +365,19 @@ mod tests {
             row("live", true, 1),
         ];
         let (dead, halted, live) = (&before[0], &before[1], &before[2]);
-        let vouched = |now: &[&ServerRow]| is_vouched(&before, now);
-        assert!(!vouched(&[dead, halted, live]), "nobody renewed a row");
+        let word = |now: &[&ServerRow]| word_of(&before, now);
+        let vouched = |now: &[&ServerRow]| word(now) == Word::Vouched;
+        assert_eq!(word(&[dead, halted, live]), Word::Silent, "nobody renewed");
         // Renewed by a clock that went back.
         assert!(vouched(&[dead, halted, &row("live", true, 0)]));
         assert!(vouched(&[dead, &row("new", true, 5)]));
-        assert!(
-            !vouched(&[dead, &row("new", false, 5)]),
-            "it starts as well"
-        );
+        let starts = row("new", false, 5);
+        assert_eq!(word(&[dead, &starts]), Word::Silent);
         assert!(vouched(&[&row("live", true, 2), &row("new", false, 5)]));
-        assert!(!vouched(&[&row("live", true, 2), &row("halted", false, 2)]));
-        assert!(!vouched(&[&row("live", false, 2)]), "it noticed meanwhile");
-        assert!(!vouched(&[]));
+        let refuses = row("halted", false, 2);
+        assert_eq!(word(&[&row("live", true, 2), &refuses]), Word::Refused);
+        // It noticed meanwhile.
+        assert_eq!(word(&[&row("live", false, 2)]), Word::Refused);
+        assert_eq!(word(&[]), Word::Silent);
     }
 }

@@ -18,7 +18,7 @@ mod source;
 
 pub use copy::DatabaseCopy;
 pub use error::RecoverError;
-pub use floor::floors;
+pub use floor::{KnownHeads, known_heads};
 pub use forward::{Forward, Outcome, Report};
 pub use loss::{Loss, assess, freeze, publish_end};
 pub use page::{CopiedEntry, CopiedRound, Page};

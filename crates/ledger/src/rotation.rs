@@ -287,7 +287,16 @@ pub async fn check_floor(
     let mut rows = store.trees().await?;
     rows.retain(|row| row.name == tree.name && row.api == tree.api);
     let floors = Floors::read(guard, &tree.name).await?;
-    match floors.judge(store, api_of(tree)?, &rows).await? {
+    let api = api_of(tree)?;
+    let servers = store.servers(&tree.name, LIVES_FOR).await?;
+    if !floors.has(api) && !servers.iter().any(|server| server.vouches) {
+        return Err(OpenError::NoFloor {
+            api,
+            name: tree.name.clone(),
+            silent: floors.silent,
+        });
+    }
+    match floors.judge(store, api, &rows).await? {
         Verdict::Extends => Ok(()),
         Verdict::WentBack { reason, .. } => Err(OpenError::WentBack(reason.reason)),
     }

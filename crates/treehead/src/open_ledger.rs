@@ -38,7 +38,10 @@ pub(crate) async fn open_or_create(
     let store = database.open().await?;
     let found = match find(store.as_ref(), config, database, key_files).await {
         Ok(found) => found,
-        Err(refusal) => return Err(known_by_guard(config, database).await.unwrap_or(refusal)),
+        Err(refusal) => {
+            let known = known_by_guard(store.as_ref(), config, database).await;
+            return Err(known.unwrap_or(refusal));
+        }
     };
     let held = found.as_ref().and_then(|trees| trees.first());
     let name = match held {
@@ -99,7 +102,14 @@ pub(crate) async fn open_or_create(
 
 /// Returns the refusal of a guard that has heads of the ledger that the settings would create. It
 /// says more than any other one.
-async fn known_by_guard(config: &Config, database: &Database) -> Option<Failure> {
+async fn known_by_guard(
+    store: &dyn Store,
+    config: &Config,
+    database: &Database,
+) -> Option<Failure> {
+    if !store.trees().await.ok()?.is_empty() {
+        return None;
+    }
     let name = config.new_ledger().ok()?.name;
     let guard = guard::start(config, name, guard::Company::Servers, &Registry::new());
     guard::check_unknown(guard.ok()?.as_ref(), database)
@@ -248,6 +258,7 @@ pub(crate) fn failure(database: &Database, error: &OpenError) -> Failure {
                 "{at_database}. If this database is the newest there is, `treehead guard accept` says so"
             ),
         ),
+        OpenError::Refused => Failure::new(FailureKind::DatabaseUnusable, at_database),
         OpenError::Guard(_) => Failure::new(FailureKind::Guard, error),
         OpenError::WentBack(_) => Failure::new(FailureKind::DatabaseUnusable, at_database),
         OpenError::Quorum

@@ -44,8 +44,8 @@ pub(crate) fn run(config: &Config, flags: &RecoverFlags) -> Outcome<()> {
         let name = ledger_name(config, &database, store.as_ref()).await?;
         refuse_running_servers(&database, store.as_ref(), &name).await?;
         let guard = guard::start(config, &name, Company::Alone, &Registry::new())?;
-        let floors = recover::floors(guard.as_ref(), &name).await;
-        let floors = floors.map_err(|error| failure(&database, &error))?;
+        let known = recover::known_heads(guard.as_ref(), &name).await;
+        let known = known.map_err(|error| failure(&database, &error))?;
         let Some(from) = &from else {
             let acceptance = Acceptance {
                 config,
@@ -54,7 +54,7 @@ pub(crate) fn run(config: &Config, flags: &RecoverFlags) -> Outcome<()> {
                 key_files,
                 witnessing,
                 guard,
-                floors,
+                known,
             };
             return acceptance.run(&name).await;
         };
@@ -64,7 +64,7 @@ pub(crate) fn run(config: &Config, flags: &RecoverFlags) -> Outcome<()> {
             source: source.as_ref(),
             derive: &derive,
         };
-        bring_forward(&database, &forward, &name, &floors).await
+        bring_forward(&database, &forward, &name, &known.newest).await
     })
 }
 

@@ -36,8 +36,8 @@ pub(crate) enum Verdict {
     WentBack {
         /// The reason, which names both heads.
         reason: WentBack,
-        /// The newest known head, if it is one of the active tree.
-        newest: Option<GuardedHead>,
+        /// The newest known head.
+        newest: Box<GuardedHead>,
     },
 }
 
@@ -126,8 +126,7 @@ impl Floors {
         api: &'static Api,
         rows: &[TreeRow],
     ) -> Result<Verdict, OpenError> {
-        let mut newest: Option<&GuardedHead> = None;
-        let mut reason = None;
+        let (mut newest, mut reason): (Option<&GuardedHead>, _) = (None, None);
         for Known { label, head } in self.of(api) {
             if let Some(went_back) = went_back(store, api, rows, label, head).await? {
                 tracing::error!(log = %api, place = label, reason = went_back.reason, "the database does not extend a guard");
@@ -137,14 +136,12 @@ impl Floors {
                 newest = Some(head);
             }
         }
-        let is_active =
-            |head: &&GuardedHead| rows.last().is_some_and(|row| row.tree_id == head.tree);
-        Ok(match reason {
-            None => Verdict::Extends,
-            Some(reason) => Verdict::WentBack {
+        Ok(match (reason, newest) {
+            (Some(reason), Some(newest)) => Verdict::WentBack {
                 reason,
-                newest: newest.filter(is_active).cloned(),
+                newest: Box::new(newest.clone()),
             },
+            _ => Verdict::Extends,
         })
     }
 }

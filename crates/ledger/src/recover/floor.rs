@@ -9,13 +9,22 @@ use crate::ids::TreeId;
 use crate::store::{LogName, Read, Store, StoreResult, TreeRow};
 use crate::tree::Tree;
 
-/// Returns the newest head of each log of a ledger that the places and sources of the guard have.
+/// All that the places and sources of a guard know of the logs of a ledger.
+#[derive(Debug)]
+pub struct KnownHeads {
+    /// The newest head of each log.
+    pub newest: Vec<GuardedHead>,
+    /// The sources that could not be read, each with the reason. One of them may know more.
+    pub silent: Vec<String>,
+}
+
+/// Reads the heads that the places and sources of the guard have.
 ///
 /// # Errors
 ///
 /// One of them has the heads of another ledger, or a place cannot be read.
-pub async fn floors(guard: &dyn Guard, ledger: &str) -> Result<Vec<GuardedHead>, RecoverError> {
-    let mut newest: Vec<GuardedHead> = Vec::new();
+pub async fn known_heads(guard: &dyn Guard, ledger: &str) -> Result<KnownHeads, RecoverError> {
+    let (mut newest, mut silent): (Vec<GuardedHead>, _) = (Vec::new(), Vec::new());
     for reading in guard.read().await {
         let label = reading.label;
         let found = match reading.found {
@@ -28,7 +37,7 @@ pub async fn floors(guard: &dyn Guard, ledger: &str) -> Result<Vec<GuardedHead>,
                 )));
             }
             Err(error) => {
-                tracing::warn!(source = label, %error, "a server cannot be asked for its heads");
+                silent.push(format!("{label} ({error})"));
                 continue;
             }
         };
@@ -46,7 +55,7 @@ pub async fn floors(guard: &dyn Guard, ledger: &str) -> Result<Vec<GuardedHead>,
             }
         }
     }
-    Ok(newest)
+    Ok(KnownHeads { newest, silent })
 }
 
 /// Fails unless a head of the guard is signed by the keys of its tree, which must be among `trees`

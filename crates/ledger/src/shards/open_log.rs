@@ -69,8 +69,11 @@ impl OpenLog {
             list: RwLock::new(Arc::new(list)),
             moving: Mutex::new(()),
         });
-        for shard in frozen {
-            log.finish(shard);
+        // A database that went back is not signed to the end of any tree.
+        if active.shard.heads.halted().is_none() {
+            for shard in frozen {
+                log.finish(shard);
+            }
         }
         log.follow(active);
         Ok(log)

@@ -44,8 +44,12 @@ impl Opening {
                 (active, is_witnessed)
             }
             Verdict::WentBack { reason, newest } => {
-                let newest = newest.as_ref();
-                let active = Shard::open_went_back(&parts, row, &reason, newest).await?;
+                // Every place and every server that asks has it from now on.
+                if let Err(error) = parts.shared.guard.keep((*newest).clone()).await {
+                    tracing::warn!(log = %parts.api, %error, "the floor is not at every place");
+                }
+                let of_active = Some(&*newest).filter(|newest| newest.tree == row.tree_id);
+                let active = Shard::open_went_back(&parts, row, &reason, of_active).await?;
                 (active, false)
             }
         };
@@ -55,6 +59,11 @@ impl Opening {
             active,
             is_witnessed,
         })
+    }
+
+    /// Returns whether the database went back.
+    pub(crate) fn went_back(&self) -> bool {
+        self.active.heads.halted().is_some()
     }
 
     /// Returns whether it is known how far the log had come: somebody has a head of it, witnesses

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use ledger::guard::{Guard, GuardedHead};
-use ledger::recover::{self, Loss};
+use ledger::guard::Guard;
+use ledger::recover::{self, KnownHeads, Loss};
 use ledger::store::{HeadRow, LogName, TreeRow};
 use ledger::{APIS, Api, KeyRing, Settings, SystemClock, Witnessing, rotation};
 use ring::rand::SystemRandom;
@@ -26,7 +26,7 @@ pub(super) struct Acceptance<'a> {
     pub key_files: KeyFiles,
     pub witnessing: Option<Witnessing>,
     pub guard: Arc<dyn Guard>,
-    pub floors: Vec<GuardedHead>,
+    pub known: KnownHeads,
 }
 
 impl Acceptance<'_> {
@@ -49,7 +49,7 @@ impl Acceptance<'_> {
 
     async fn run_log(&self, api: &'static Api, name: &str) -> Outcome<()> {
         let target = Target::find(self.config, self.database, Some(api)).await?;
-        let Some(floor) = self.floors.iter().find(|floor| floor.api == api.name) else {
+        let Some(floor) = self.known.newest.iter().find(|floor| floor.api == api.name) else {
             return print(format_args!(
                 "no guard says how far the {api} log of {name} had come: it is left as it is"
             ));
@@ -101,6 +101,13 @@ impl Acceptance<'_> {
         let (store, witnessing) = (target.store.as_ref(), self.witnessing.as_ref());
         let checked = rotation::check_witnessing(store, &loss.tree, witnessing).await;
         checked.map_err(|error| open_ledger::failure(self.database, &error))?;
+        if !self.known.silent.is_empty() {
+            print(format_args!(
+                "Not asked how far the log had come: {}. If one of them knows of a larger size than {}, log indexes would be                  given twice: ask it first (`curl URL/guard`), and do not go on then",
+                self.known.silent.join(", "),
+                loss.floor.size()
+            ))?;
+        }
         confirm(loss)?;
         let next = next_key(&target, self.flags.next_key.as_deref(), &folder).await?;
         loss.check_key(&next.key).map_err(refused)?;
