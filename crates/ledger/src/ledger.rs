@@ -76,6 +76,9 @@ impl Ledger {
             last_probe: LastProbe::default(),
         };
         let floors = Floors::read(parts.guard.as_ref(), &name).await?;
+        // Read once more: a log that was rotated meanwhile has a tree that the floors may name.
+        let active = find_ledger(parts.store.as_ref(), Some(&name)).await?;
+        let active = active.ok_or(OpenError::NoLedger)?;
         floors.check_logs(&active)?;
         let trees = parts.store.trees().await?;
         let mut openings = Vec::with_capacity(active.len());

@@ -133,6 +133,12 @@ pub(crate) async fn ask_neighbours(parts: &LedgerParts, patience: Duration) -> S
         let now = parts.servers().await?;
         word = word_of(&before, &parts.others(&now));
     }
+    if word == Word::Vouched {
+        // Another one may be about to refuse.
+        tokio::time::sleep(2 * NEIGHBOURS_EVERY).await;
+        let now = parts.servers().await?;
+        word = word_of(&before, &parts.others(&now));
+    }
     if word != Word::Vouched {
         parts.store.forget_server(&parts.server.server_id).await?;
     }

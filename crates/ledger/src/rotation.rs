@@ -284,18 +284,24 @@ pub async fn check_floor(
     guard: &dyn Guard,
     tree: &TreeRow,
 ) -> Result<(), OpenError> {
-    let mut rows = store.trees().await?;
-    rows.retain(|row| row.name == tree.name && row.api == tree.api);
     let floors = Floors::read(guard, &tree.name).await?;
     let api = api_of(tree)?;
     let servers = store.servers(&tree.name, LIVES_FOR).await?;
-    if !floors.has(api) && !servers.iter().any(|server| server.vouches) {
+    if let Some(server) = servers.iter().find(|server| !server.vouches) {
+        return Err(OpenError::WentBack(format!(
+            "{} does not vouch for the database; its /readyz says why",
+            server.place
+        )));
+    }
+    if !floors.has(api) && servers.is_empty() {
         return Err(OpenError::NoFloor {
             api,
             name: tree.name.clone(),
             silent: floors.silent,
         });
     }
+    let mut rows = store.trees().await?;
+    rows.retain(|row| row.name == tree.name && row.api == tree.api);
     match floors.judge(store, api, &rows).await? {
         Verdict::Extends => Ok(()),
         Verdict::WentBack { reason, .. } => Err(OpenError::WentBack(reason.reason)),

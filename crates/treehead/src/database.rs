@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ledger::rotation;
 use ledger::store::postgres::PostgresStore;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Store, StoreError};
@@ -102,6 +103,23 @@ impl Database {
             }
         };
         opened.map_err(|error| self.failure(&error))
+    }
+
+    /// Refuses to go on while servers of the ledger run on a shared database.
+    pub(crate) async fn refuse_servers(&self, store: &dyn Store, ledger: &str) -> Outcome<()> {
+        let servers = rotation::servers(store, ledger).await;
+        let servers = servers.map_err(|error| self.failure(&error))?;
+        if servers.is_empty() || !store.is_shared() {
+            return Ok(());
+        }
+        let places: Vec<&str> = servers.iter().map(|server| server.place.as_str()).collect();
+        Err(Failure::new(
+            FailureKind::InUse,
+            format_args!(
+                "{self} is served: stop {} first. A server that was killed counts for 30 s",
+                places.join("; ")
+            ),
+        ))
     }
 
     /// Maps a database error to the message and exit code of the process.

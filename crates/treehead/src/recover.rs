@@ -4,10 +4,10 @@
 //! No server may use the database meanwhile. Everything that a source gives is verified first, and
 //! again as it is added. A run that ends half way is continued by the next one.
 
+use ledger::Api;
 use ledger::guard::GuardedHead;
 use ledger::recover::{self, Derived, Forward, Outcome as Recovered, Plan, RecoverError};
 use ledger::store::{LogName, Store, TreeRow};
-use ledger::{Api, rotation};
 use prometheus::Registry;
 
 use crate::banner::print;
@@ -42,7 +42,7 @@ pub(crate) fn run(config: &Config, flags: &RecoverFlags) -> Outcome<()> {
     runtime()?.block_on(async {
         let store = database.open().await?;
         let name = ledger_name(config, &database, store.as_ref()).await?;
-        refuse_running_servers(&database, store.as_ref(), &name).await?;
+        database.refuse_servers(store.as_ref(), &name).await?;
         let guard = guard::start(config, &name, Company::Alone, &Registry::new())?;
         let known = recover::known_heads(guard.as_ref(), &name).await;
         let known = known.map_err(|error| failure(&database, &error))?;
@@ -79,24 +79,6 @@ async fn ledger_name(config: &Config, database: &Database, store: &dyn Store) ->
         );
         Failure::new(FailureKind::Log, absent)
     })
-}
-
-/// The lock on the data folder keeps servers off an SQLite file. Those of a Postgres database have
-/// rows in it.
-async fn refuse_running_servers(database: &Database, store: &dyn Store, name: &str) -> Outcome<()> {
-    let servers = rotation::servers(store, name).await;
-    let servers = servers.map_err(|error| database.failure(&error))?;
-    if servers.is_empty() || !store.is_shared() {
-        return Ok(());
-    }
-    let places: Vec<&str> = servers.iter().map(|server| server.place.as_str()).collect();
-    Err(Failure::new(
-        FailureKind::InUse,
-        format_args!(
-            "{database} is served: stop {} first. A server that was killed counts for 30 s",
-            places.join("; ")
-        ),
-    ))
 }
 
 /// Verifies all logs before anything is added to one of them.

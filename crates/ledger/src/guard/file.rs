@@ -91,8 +91,8 @@ impl FilePlace {
                 sequence: 1,
             },
         };
-        // A block that cannot be read may be the newer one, but it says so to nobody.
-        if let Ok(Some((offset, newest))) = newest(&place.file) {
+        let found = newest(&place.file).map_err(|error| failed(path, error))?;
+        if let Some((offset, newest)) = found {
             place.next = NextBlock::after(offset, newest.sequence);
         }
         Ok(Some(place))

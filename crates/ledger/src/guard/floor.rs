@@ -126,18 +126,22 @@ impl Floors {
         api: &'static Api,
         rows: &[TreeRow],
     ) -> Result<Verdict, OpenError> {
-        let (mut newest, mut reason): (Option<&GuardedHead>, _) = (None, None);
+        let mut newest: Option<&GuardedHead> = None;
+        let mut reason: Option<(&GuardedHead, WentBack)> = None;
         for Known { label, head } in self.of(api) {
             if let Some(went_back) = went_back(store, api, rows, label, head).await? {
                 tracing::error!(log = %api, place = label, reason = went_back.reason, "the database does not extend a guard");
-                reason.get_or_insert(went_back);
+                let is_newest = |(other, _): &(&GuardedHead, _)| head.is_newer_than(other);
+                if reason.as_ref().is_none_or(is_newest) {
+                    reason = Some((head, went_back));
+                }
             }
             if newest.is_none_or(|newest| head.is_newer_than(newest)) {
                 newest = Some(head);
             }
         }
         Ok(match (reason, newest) {
-            (Some(reason), Some(newest)) => Verdict::WentBack {
+            (Some((_, reason)), Some(newest)) => Verdict::WentBack {
                 reason,
                 newest: Box::new(newest.clone()),
             },

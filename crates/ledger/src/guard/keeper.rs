@@ -199,6 +199,13 @@ fn write(
         }
         for head in &before.heads {
             let ours = newest.heads.iter().find(|other| other.api == head.api);
+            if ours.is_some_and(|ours| ours.contradicts(head)) {
+                return Err(PlaceError(format!(
+                    "it has another head of the {} log of size {}: another server forked the log",
+                    head.api,
+                    head.size()
+                )));
+            }
             if ours.is_none_or(|ours| head.is_newer_than(ours)) {
                 Arc::make_mut(&mut heads).note(head.clone());
             }

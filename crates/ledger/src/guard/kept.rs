@@ -64,6 +64,11 @@ impl GuardedHead {
         self.edge.root()
     }
 
+    /// Returns whether this is another head of the same size of the same tree.
+    pub fn contradicts(&self, other: &Self) -> bool {
+        (self.tree, self.size()) == (other.tree, other.size()) && self.root() != other.root()
+    }
+
     /// Returns whether this is a later head of the log than the other one. A tree begins at the log
     /// index at which the one before it ended, or later if entries were lost.
     pub fn is_newer_than(&self, other: &Self) -> bool {

@@ -41,6 +41,8 @@ enum Attempt {
 enum Failure {
     #[error("the cosignatures do not make the quorum")]
     NoQuorum,
+    #[error("a witness has cosigned another history of the log")]
+    Contradicted,
     #[error("another server had a larger head cosigned meanwhile")]
     Overtaken,
     #[error(transparent)]
@@ -71,8 +73,7 @@ impl Heads {
             }
             let pause = match self.attempt(witnessed, &mut publisher).await {
                 Ok(Attempt::Done) => continue,
-                Ok(Attempt::NotOurTurn) => TURN_PAUSE,
-                Err(Failure::Overtaken) => TURN_PAUSE,
+                Ok(Attempt::NotOurTurn) | Err(Failure::Overtaken) => TURN_PAUSE,
                 Err(error) => {
                     // The dropped connection gives the right to publish to a server that may do
                     // better.
@@ -163,6 +164,10 @@ impl Heads {
             .cosign(self.store.as_ref(), &self.metrics, &head, &note, patience)
             .await;
         if !cosigned.is_quorum {
+            // Without the quorum such a head is never published, however long it waits.
+            if cosigned.is_contradicted {
+                return Err(Failure::Contradicted);
+            }
             if witnessed
                 .fail_open_after
                 .is_none_or(|after| witnessed.waiting_time() < after)

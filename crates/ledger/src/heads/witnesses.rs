@@ -73,6 +73,8 @@ pub(crate) struct Cosigned {
     pub(crate) is_quorum: bool,
     /// Whether another server had a larger head cosigned by one of the witnesses.
     pub(crate) is_overtaken: bool,
+    /// Whether one of the witnesses has cosigned another history of the log.
+    pub(crate) is_contradicted: bool,
 }
 
 /// Why a witness gave no cosignature.
@@ -178,7 +180,8 @@ impl Witnesses {
             .collect();
         let patience = tokio::time::sleep(patience);
         tokio::pin!(patience);
-        let (mut lines, mut cosigned, mut is_overtaken) = (Vec::new(), HashSet::new(), false);
+        let (mut lines, mut cosigned) = (Vec::new(), HashSet::new());
+        let (mut is_overtaken, mut is_contradicted) = (false, false);
         while !self.policy.is_quorum(&cosigned) {
             let answer = tokio::select! {
                 answer = asked.next() => answer,
@@ -189,6 +192,7 @@ impl Witnesses {
                     lines,
                     is_quorum: false,
                     is_overtaken,
+                    is_contradicted,
                 };
             };
             let label = match outcome {
@@ -201,6 +205,7 @@ impl Witnesses {
                     match &refusal {
                         Refusal::Overtaken(_) => is_overtaken = true,
                         Refusal::Ahead(_) | Refusal::Inconsistent => {
+                            is_contradicted = true;
                             tracing::error!(witness = peer.name, %refusal, size = head.size.0, "a witness contradicts this log");
                         }
                         _ => {
@@ -219,6 +224,7 @@ impl Witnesses {
             lines,
             is_quorum: true,
             is_overtaken,
+            is_contradicted,
         }
     }
 }

@@ -30,26 +30,27 @@ impl Opening {
         let (row, before) = rows
             .split_last()
             .ok_or_else(|| OpenError::System("the log has no tree".into()))?;
+        let verdict = floors.judge(parts.shared.store.as_ref(), parts.api, rows);
+        let verdict = verdict.await?;
+        if let Verdict::WentBack { newest, .. } = &verdict {
+            // Every place and every server that asks has it from now on.
+            if let Err(error) = parts.shared.guard.keep((**newest).clone()).await {
+                tracing::warn!(log = %parts.api, %error, "the floor is not at every place");
+            }
+        }
         let mut frozen = Vec::with_capacity(before.len());
         for row in before {
-            frozen.push(Shard::open(&parts, row).await?);
+            frozen.push(open_frozen(&parts, row, &verdict).await?);
         }
-        let (active, is_witnessed) = match floors
-            .judge(parts.shared.store.as_ref(), parts.api, rows)
-            .await?
-        {
+        let (active, is_witnessed) = match &verdict {
             Verdict::Extends => {
                 let active = Shard::open(&parts, row).await?;
                 let is_witnessed = active.heads.check_witnessed_sizes().await?;
                 (active, is_witnessed)
             }
             Verdict::WentBack { reason, newest } => {
-                // Every place and every server that asks has it from now on.
-                if let Err(error) = parts.shared.guard.keep((*newest).clone()).await {
-                    tracing::warn!(log = %parts.api, %error, "the floor is not at every place");
-                }
-                let of_active = Some(&*newest).filter(|newest| newest.tree == row.tree_id);
-                let active = Shard::open_went_back(&parts, row, &reason, of_active).await?;
+                let of_active = Some(&**newest).filter(|newest| newest.tree == row.tree_id);
+                let active = Shard::open_went_back(&parts, row, reason, of_active).await?;
                 (active, false)
             }
         };
@@ -75,5 +76,19 @@ impl Opening {
             || self.is_witnessed
             || created.contains(&self.active.id())
             || (is_empty && !floors.is_empty())
+    }
+}
+
+/// Opens a frozen tree. One that went back shows the head that was let out.
+async fn open_frozen(
+    parts: &LogParts,
+    row: &TreeRow,
+    verdict: &Verdict,
+) -> Result<Arc<Shard>, OpenError> {
+    match verdict {
+        Verdict::WentBack { reason, newest } if newest.tree == row.tree_id => {
+            Shard::open_went_back(parts, row, reason, Some(newest)).await
+        }
+        _ => Shard::open(parts, row).await,
     }
 }

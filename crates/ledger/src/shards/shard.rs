@@ -79,7 +79,7 @@ impl Shard {
         Ok(Self::of(parts, &tree, signer, heads))
     }
 
-    /// Opens the active tree of a log whose database went back. `newest` is the newest head of the
+    /// Opens a tree of a log whose database went back, the active one or the one that did. `newest` is the newest head of the
     /// tree that the guard has. It is shown as it was let out, and with a witness policy the newest
     /// stored publication that it extends. If there is no such head, none is shown.
     pub(crate) async fn open_went_back(
@@ -90,7 +90,11 @@ impl Shard {
     ) -> Result<Arc<Self>, OpenError> {
         let shared = &parts.shared;
         let tree = Arc::new(Tree::of(row, parts.api)?);
-        let keys = Some(keys(parts, row, &tree)?);
+        let keys = match row.state {
+            TreeState::Active => Some(keys(parts, row, &tree)?),
+            // It signs nothing, so it may lack its key.
+            TreeState::Frozen => None,
+        };
         let signer = Signer::new(tree.id, keys, shared.rng.clone());
         let publication = Publication::new(shared.witnessing.clone())?;
         let let_out = newest.and_then(|head| Head::of_guard(&tree, head));

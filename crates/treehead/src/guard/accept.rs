@@ -35,6 +35,11 @@ pub(crate) fn accept(config: &Config) -> Outcome<()> {
     runtime()?.block_on(async {
         let store = database.open().await?;
         let acceptance = Acceptance::find(config, &database, &key_files, store).await?;
+        let name = acceptance.trees.first().map(|tree| tree.name.as_str());
+        let store = acceptance.store.as_ref();
+        database
+            .refuse_servers(store, name.unwrap_or_default())
+            .await?;
         acceptance.run().await
     })
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
-use ledger::guard::{GuardedHead, GuardedHeads, Place, PlaceError};
+use ledger::guard::{GuardedHeads, Place, PlaceError};
 use ledger::{Clock, SystemClock};
 use tokio::runtime::{Builder, Runtime};
 
@@ -206,10 +206,7 @@ fn newest_of(
     let mut newest = stored.clone();
     for head in &ours.heads {
         let mut of_log = stored.heads.iter().filter(|old| old.api == head.api);
-        let is_fork = |old: &GuardedHead| {
-            (old.tree, old.size()) == (head.tree, head.size()) && old.root() != head.root()
-        };
-        if of_log.clone().any(is_fork) {
+        if of_log.clone().any(|old| old.contradicts(head)) {
             return Err(PlaceError(format!(
                 "it has another head of the {} log of size {}: another server forked the log",
                 head.api,

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use ledger::guard::Guard;
+use ledger::guard::{Guard, GuardedHead};
 use ledger::recover::{self, KnownHeads, Loss};
 use ledger::store::{HeadRow, LogName, TreeRow};
 use ledger::{APIS, Api, KeyRing, Settings, SystemClock, Witnessing, rotation};
@@ -42,14 +42,27 @@ impl Acceptance<'_> {
         for api in APIS.iter().filter(is_meant) {
             if has(api) {
                 self.run_log(api, name).await?;
+            } else if let Some(floor) = self.floor(api) {
+                return Err(Failure::new(
+                    FailureKind::NotRecovered,
+                    format_args!(
+                        "the database has no {api} log, and the guard knows one of size {}: only a copy that has it                          brings it back",
+                        floor.size()
+                    ),
+                ));
             }
         }
         Ok(())
     }
 
+    fn floor(&self, api: &Api) -> Option<&GuardedHead> {
+        let mut known = self.known.newest.iter();
+        known.find(|floor| floor.api == api.name)
+    }
+
     async fn run_log(&self, api: &'static Api, name: &str) -> Outcome<()> {
         let target = Target::find(self.config, self.database, Some(api)).await?;
-        let Some(floor) = self.known.newest.iter().find(|floor| floor.api == api.name) else {
+        let Some(floor) = self.floor(api) else {
             return print(format_args!(
                 "no guard says how far the {api} log of {name} had come: it is left as it is"
             ));

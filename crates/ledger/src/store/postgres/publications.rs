@@ -8,6 +8,7 @@ use tlog::TreeSize;
 
 use super::error;
 use super::hosts::Hosts;
+use super::notice::NoticeTrap;
 use super::promises::Lookout;
 use super::session::{bounded, bounded_commit};
 use crate::TreeId;
@@ -63,6 +64,7 @@ const PUBLISH: &str = "INSERT INTO publication (tree_id, prev_size, size, root, 
 pub(super) struct PostgresPublisher {
     connection: Option<PgConnection>,
     lookout: Lookout,
+    notices: NoticeTrap,
 }
 
 impl PostgresPublisher {
@@ -70,6 +72,7 @@ impl PostgresPublisher {
         Ok(Self {
             connection: Some(hosts.connect_to_write().await?.connection),
             lookout: Lookout::new(hosts),
+            notices: NoticeTrap::new(),
         })
     }
 
@@ -119,7 +122,14 @@ impl Publisher for PostgresPublisher {
             .bind(publication.time)
             .bind(&publication.checkpoint);
         // Dies here: the row is stored or not.
-        let done = bounded_commit(query.execute(&mut connection)).await?;
+        let publish = bounded_commit(query.execute(&mut connection));
+        let (done, warning) = self.notices.watch(publish).await;
+        let done = done?;
+        if let Some(warning) = warning {
+            return Err(StoreError::UnknownOutcome(format!(
+                "the publication came with a warning: {warning}"
+            )));
+        }
         self.connection = Some(connection);
         Ok(done.rows_affected() == 1)
     }
