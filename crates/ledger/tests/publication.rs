@@ -7,10 +7,14 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "publication/sizes.rs"]
+mod sizes;
 #[path = "simulation/store.rs"]
 mod store;
 #[path = "support/mod.rs"]
 mod support;
+#[path = "publication/turns.rs"]
+mod turns;
 #[path = "publication/two_logs.rs"]
 mod two_logs;
 #[path = "publication/witness.rs"]
