@@ -8,6 +8,8 @@
 mod both;
 #[path = "simulation/clocks.rs"]
 mod clocks;
+#[path = "simulation/guards.rs"]
+mod guards;
 #[path = "simulation/rotation.rs"]
 mod rotation;
 #[path = "simulation/rounds.rs"]

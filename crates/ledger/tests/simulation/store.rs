@@ -155,6 +155,8 @@ pub(crate) struct State {
     pub(crate) unconfirmed: bool,
     /// How often the newest head was asked for.
     pub(crate) asked: u64,
+    /// How often the database was put back to a copy.
+    pub(crate) restored: u64,
     /// The holder of the lock of each tree.
     locked_by: BTreeMap<i64, u64>,
     /// The holder of the right to publish each tree.
@@ -191,6 +193,7 @@ impl SimStore {
             hangs: false,
             unconfirmed: false,
             asked: 0,
+            restored: 0,
             locked_by: BTreeMap::new(),
             publishers: BTreeMap::new(),
             writers: 0,
@@ -456,11 +459,14 @@ impl Writer for SimConnection {
         if self.store.with(|state| state.stuck == Some(round.tree_id)) {
             std::future::pending::<()>().await;
         }
-        let snapshot = self
-            .store
-            .with(|state| state.tables.standing(round.tree_id));
+        let (snapshot, restored) = self.store.with(|state| {
+            let standing = state.tables.standing(round.tree_id);
+            (standing, state.restored)
+        });
         self.store.pause().await;
         let outcome = self.store.with(|state| match state.fault(round.tree_id) {
+            // The statement ran in a database that is gone.
+            _ if state.restored != restored => Err(StoreError::UnknownOutcome("cut off".into())),
             Fault::None => match state.skews.pop() {
                 Some(millis) => Ok(Commit::ClockSkew(millis)),
                 None => state.commit(round, snapshot, self.id),
