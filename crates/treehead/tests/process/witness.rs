@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use ring::rand::SystemRandom;
 use tlog::{
@@ -16,7 +18,7 @@ use tlog::{
 
 use crate::entries::{self, Author};
 use crate::http;
-use crate::postgres::Storage;
+use crate::postgres::{self, Storage};
 use crate::program::{self, Server};
 
 /// A witness in a folder, made by `init`.
@@ -372,6 +374,101 @@ fn servers_on_one_postgres_publish_one_at_a_time() {
         assert_eq!(http::get(server.api, "/api/v1/log").json()["treeSize"], 60);
         server.stop();
     }
+    storage.assert_in_order();
+    witness.stop();
+}
+
+/// Fails unless a session has the right to publish: the lock of the ID of a tree. The lock of a
+/// round has the negative of it.
+const SOMEBODY_PUBLISHES: &str = "DO $$ BEGIN IF NOT EXISTS (
+    SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
+    WHERE locktype = 'advisory' AND granted AND d.datname = current_database()
+        AND objsubid = 1 AND classid::bigint < 2147483648
+) THEN RAISE EXCEPTION 'nobody publishes'; END IF; END $$";
+
+/// A server is stopped (SIGSTOP) in the middle of a publication. The kernel keeps its session alive,
+/// so the database does not take its right to publish away.
+#[test]
+fn a_server_that_is_stopped_while_it_publishes_does_not_stop_the_others() {
+    let Some(storage) = Storage::postgres() else {
+        return;
+    };
+    let data = storage.data();
+    let url = storage.url().unwrap();
+    let with_database = |arguments: &[&str]| {
+        let mut command = program::program();
+        command.args(arguments).arg("--data-dir").arg(&data);
+        command.args(["--database", &url]);
+        command
+    };
+    let export = with_database(&["trust", "export"]);
+    let vkeys = init("log.stopped.example", with_database(&["init"]), export);
+    let origin_of_v1 = &origins(&vkeys)[1];
+    let organisation = Organisation::new(storage.folder(), "witness.example");
+    let witness = organisation.serve(&vkeys);
+    let policy = organisation.policy(witness.api);
+    let stopped = serve(storage.serve_with(&data), &data, &policy);
+    let other = serve(storage.serve_with(&data), &data, &policy);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let author = Author::new("a");
+            for n in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    return;
+                }
+                let entry = author.sign(&format!("at the stopped one {n}"));
+                // It may be refused in the moment at which the server wakes.
+                drop(http::try_post(
+                    stopped.api,
+                    "/api/v1/log/entries",
+                    &entry.json,
+                ));
+            }
+        });
+        let began = Instant::now();
+        loop {
+            stopped.signal("STOP");
+            // The other one publishes in between, and is done soon.
+            if (0..30).all(|_| postgres::try_execute(&url, SOMEBODY_PUBLISHES).is_ok()) {
+                break;
+            }
+            stopped.signal("CONT");
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "never in a publication"
+            );
+        }
+        let author = Author::new("b");
+        for n in 0..5 {
+            let asked = Instant::now();
+            entries::log(other.api, &author.sign(&format!("at the other one {n}")));
+            assert!(
+                asked.elapsed() < Duration::from_secs(9),
+                "{:?}",
+                asked.elapsed()
+            );
+        }
+        stopped.signal("CONT");
+        done.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    });
+    // It takes writes again as soon as it has seen what was published meanwhile.
+    let (entry, woken) = (Author::new("c").sign("at both"), Instant::now());
+    while http::post(stopped.api, "/api/v1/log/entries", &entry.json).status != 201 {
+        assert!(
+            woken.elapsed() < Duration::from_secs(10),
+            "{}",
+            stopped.log()
+        );
+    }
+    let sizes = [&stopped, &other]
+        .map(|server| http::get(server.api, "/api/v1/log").json()["treeSize"].clone());
+    assert_eq!(sizes[0], sizes[1]);
+    let shown = Checkpoint::parse(watched(witness.api, origin_of_v1).unwrap().text()).unwrap();
+    assert_eq!(sizes[0], shown.size.0);
+    stopped.stop();
+    other.stop();
     storage.assert_in_order();
     witness.stop();
 }
