@@ -131,8 +131,9 @@ pub(crate) static SETTINGS: [Setting; 35] = [
              but a restore of that folder brings back an older one, so name a place that no restore of the \
              database touches: a file on another volume (its folder must exist), an object in an \
              S3-compatible store, or the URL of another server of this ledger, which is only asked at \
-             a start. Each head is stored in all files and objects before anybody sees it, so a far \
-             object store slows writes down.",
+             a start. A head is stored in at least one file or object before anybody sees it, and in all \
+             that answer within a second, so a far object store slows writes down. Several servers: name \
+             an object that all share, or let them name each other.",
         )
         .example("[\"/var/lib/treehead-guard/guard\"]"),
     Setting::new("server", "listen", "listen", Kind::Address)

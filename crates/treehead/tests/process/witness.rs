@@ -8,13 +8,14 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ring::rand::SystemRandom;
 use tlog::{
     AddCheckpoint, Checkpoint, Edge, Hash, Note, NoteKey, SigningKey, TileId, TileTree, TreeSize,
     WitnessKey, WitnessPolicy,
 };
+use tokio::time::Instant;
 
 use crate::entries::{self, Author};
 use crate::http;
