@@ -155,8 +155,11 @@ impl Heads {
         Ok(())
     }
 
-    /// Makes the log read-only and remembers the first reason. It stays so at the next start,
-    /// because the guard has a head that the database does not continue.
+    /// Makes the log read-only and remembers the first reason. It stays so until the process ends.
+    ///
+    /// The next start judges anew. It finds the same if the guard has the head that the database does
+    /// not continue, or if the witness that knows it answers again. A head that was integrated and
+    /// not published yet is in no guard: nobody has seen it, and the next start does not know it.
     ///
     /// If this tree is a frozen one, writes go on in the active tree, and the server stays ready:
     /// [`crate::Log::halted`] and [`crate::Ledger::ready`] ask the active tree alone. Only the

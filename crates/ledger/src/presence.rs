@@ -29,7 +29,8 @@
 //! # Vouching
 //!
 //! A server vouches while it serves and the database extends all heads that it knows: it reads them
-//! anew before each renewal that says so. It renews its row at once when it sees a new one. A server
+//! anew before each renewal that says so. It does not vouch while a log is read-only, nor while that
+//! read fails. It renews its row at once when it sees a new one. A server
 //! that starts and remembers no head itself stores its row and waits for such a renewal
 //! ([`ask_neighbours`]). Rows that a restored database brings along are not renewed by anybody.
 
