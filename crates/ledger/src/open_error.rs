@@ -96,7 +96,8 @@ pub enum OpenError {
     Guard(String),
     /// The guard of another server knows better than the one here.
     #[error(
-        "a running server of this ledger says that its database went back; its /readyz says how far"
+        "a running server of this ledger says that its database went back, and its /readyz says how far; \
+         if the database was brought forward since, stop all servers before the first one starts"
     )]
     Refused,
     /// Nobody says how far the log had come, so an older copy of its database would go unnoticed.

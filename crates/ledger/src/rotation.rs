@@ -277,8 +277,8 @@ pub async fn finished(store: &dyn Store, tree: &TreeRow) -> StoreResult<Option<F
     store.final_checkpoint(tree.tree_id).await
 }
 
-/// Fails if the database of a log, of which `tree` is a tree, went back: it does not extend what the
-/// guard knows.
+/// Fails if nobody knows how far the log had come of which `tree` is a tree, or if its database went
+/// back: a server that runs does not vouch for it, or it does not extend what the guard knows.
 pub async fn check_floor(
     store: &dyn Store,
     guard: &dyn Guard,
@@ -300,9 +300,18 @@ pub async fn check_floor(
             silent: floors.silent,
         });
     }
+    check_extends(store, &floors, tree).await
+}
+
+/// Fails if the database of the log of a tree does not extend a known head.
+async fn check_extends(
+    store: &dyn Store,
+    floors: &Floors,
+    tree: &TreeRow,
+) -> Result<(), OpenError> {
     let mut rows = store.trees().await?;
     rows.retain(|row| row.name == tree.name && row.api == tree.api);
-    match floors.judge(store, api, &rows).await? {
+    match floors.judge(store, api_of(tree)?, &rows).await? {
         Verdict::Extends => Ok(()),
         Verdict::WentBack { reason, .. } => Err(OpenError::WentBack(reason.reason)),
     }
@@ -314,7 +323,8 @@ pub async fn finish(settings: Settings, tree: &TreeRow) -> Result<FinalCheckpoin
     let api = api_of(tree)?;
     let shared = Arc::new(LedgerParts::new(settings, &tree.name)?);
     let parts = LogParts::new(&shared, api)?;
-    check_floor(shared.store.as_ref(), shared.guard.as_ref(), tree).await?;
+    let floors = Floors::read(shared.guard.as_ref(), &tree.name).await?;
+    check_extends(shared.store.as_ref(), &floors, tree).await?;
     let shard = Shard::open(&parts, tree).await?;
     shard.heads.confirm(&shard.heads.integrated()).await?;
     shard.heads.keep(&shard.heads.published()).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ledger::guard::memory::MemoryGuard;
 use ledger::guard::{Guard, GuardError, GuardedHead, GuardedHeads, Reading};
-use ledger::{AppendError, Appended, DEFAULT_NAME, Log, Settings};
+use ledger::{AppendError, Appended, DEFAULT_NAME, Log, OpenError, Settings};
 use ring::rand::SystemRandom;
 use tlog::SigningKey;
 
@@ -72,14 +72,11 @@ impl Fleet {
             servers: Vec::new(),
             seen: Seen::default(),
         };
-        for number in 0..SERVERS {
-            let server = fleet.open(number).await;
-            fleet.servers.push(server);
-        }
+        fleet.start_all().await;
         fleet
     }
 
-    async fn open(&self, number: usize) -> OneLog {
+    async fn open(&self, number: usize) -> Result<OneLog, OpenError> {
         let guard = Peers {
             own: Arc::clone(&self.guards[number]),
             all: self.guards.clone(),
@@ -88,17 +85,24 @@ impl Fleet {
             guard: Arc::new(guard),
             ..settings(&self.store, &self.pkcs8)
         };
-        open_v1(settings, &self.pkcs8).await.unwrap()
+        open_v1(settings, &self.pkcs8).await
     }
 
-    /// Lets a server die without a word, and starts it again.
+    /// Lets a server die without a word, and starts it again. Where a server that runs refuses that,
+    /// nothing changes.
     async fn restart(&mut self, number: usize) {
-        self.servers[number] = self.open(number).await;
+        match self.open(number).await {
+            Ok(server) => self.servers[number] = server,
+            Err(OpenError::Refused) => {}
+            Err(error) => panic!("{error}"),
+        }
     }
 
-    async fn restart_all(&mut self) {
+    /// Starts all servers, of which none runs.
+    async fn start_all(&mut self) {
         for number in 0..SERVERS {
-            self.restart(number).await;
+            let server = self.open(number).await.unwrap();
+            self.servers.push(server);
         }
     }
 
@@ -159,7 +163,8 @@ impl Fleet {
                 assert!(server.halted().is_some(), "seed {seed}");
             }
             self.look().await;
-            self.restart_all().await;
+            self.servers.clear();
+            self.start_all().await;
         }
         let heads = self.store.with(|state| state.tables.heads.clone());
         assert_eq!(heads, stored.heads, "seed {seed}");
@@ -206,16 +211,14 @@ fn a_database_that_goes_back_at_any_point_never_leads_to_a_second_root() {
                     // All are down meanwhile.
                     fleet.servers.clear();
                     let newest = put_back(&store, copy);
-                    for number in 0..SERVERS {
-                        let server = fleet.open(number).await;
-                        fleet.servers.push(server);
-                    }
+                    fleet.start_all().await;
                     newest
                 };
                 fleet.assert_read_only(seed).await;
                 // It is brought forward again.
                 put_back(&store, newest);
-                fleet.restart_all().await;
+                fleet.servers.clear();
+                fleet.start_all().await;
                 for server in &fleet.servers {
                     assert_eq!(server.halted(), None, "seed {seed}");
                 }
