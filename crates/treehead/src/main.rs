@@ -18,6 +18,7 @@ mod database_url;
 mod failure;
 mod fsck;
 mod guard;
+mod http_client;
 mod init;
 mod key_files;
 mod listen;

@@ -1,88 +1,19 @@
 //! Short HTTP requests to an object store or to another server of the ledger.
 
-use std::error::Error as _;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use ledger::guard::MAX_GUARD_BYTES;
+use ledger::guard::{MAX_GUARD_BYTES, READ_PATIENCE};
 
-/// Longest wait for a connection, TLS apart.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest wait for a whole answer. As long as a start waits for a place.
-const ANSWER_TIMEOUT: Duration = ledger::guard::READ_PATIENCE;
-/// An idle connection stays open this long for the next head.
-const KEEP_IDLE: Duration = Duration::from_secs(60);
+use crate::http_client::{Bounds, HttpClient};
 
-/// A client over HTTP/1.1, which keeps connections open and follows no redirects.
-#[derive(Clone)]
-pub(super) struct HttpClient(Transport);
+const BOUNDS: Bounds = Bounds {
+    connect: Duration::from_secs(2),
+    // As long as a start waits for a place.
+    answer: READ_PATIENCE,
+    answer_bytes: MAX_GUARD_BYTES,
+};
 
-#[derive(Clone)]
-enum Transport {
-    Plain(Client<HttpConnector, Full<Bytes>>),
-    Tls(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
-}
-
-/// An answer with at most the bytes of a guard.
-pub(super) struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-}
-
-impl HttpClient {
-    /// Makes a client for URLs that begin as this one. A server at an https URL must show a
-    /// certificate that leads to a root of the system, or of the file that `SSL_CERT_FILE` names.
-    pub(super) fn new(url: &str) -> Result<Self, String> {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        connector.set_nodelay(true);
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder
-            .pool_idle_timeout(KEEP_IDLE)
-            .pool_timer(TokioTimer::new());
-        if !url.starts_with("https://") {
-            return Ok(Self(Transport::Plain(builder.build(connector))));
-        }
-        // The TLS connector passes https URLs to it.
-        connector.enforce_http(false);
-        let tls = HttpsConnectorBuilder::new().with_native_roots();
-        let tls = tls.map_err(|error| format!("the system's root certificates: {error}"))?;
-        let tls = tls.https_only().enable_http1().wrap_connector(connector);
-        Ok(Self(Transport::Tls(builder.build(tls))))
-    }
-
-    /// Sends a request, and reads the answer within bounds of time and size.
-    pub(super) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(request)).await;
-        answer.unwrap_or_else(|_| {
-            let seconds = ANSWER_TIMEOUT.as_secs();
-            Err(format!("no answer within {seconds} s"))
-        })
-    }
-
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-        let answer = match &self.0 {
-            Transport::Plain(client) => client.request(request).await,
-            Transport::Tls(client) => client.request(request).await,
-        };
-        // The client's own text says only that it failed.
-        let answer = answer.map_err(|error| match error.source() {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        })?;
-        let (head, body) = answer.into_parts();
-        let body = Limited::new(body, MAX_GUARD_BYTES).collect().await;
-        Ok(Answer {
-            status: head.status,
-            headers: head.headers,
-            body: body.map_err(|error| error.to_string())?.to_bytes(),
-        })
-    }
+/// Returns a client for URLs that begin as this one.
+pub(super) fn client(url: &str) -> Result<HttpClient, String> {
+    HttpClient::new(url, BOUNDS)
 }

@@ -7,7 +7,8 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use ledger::guard::{GuardedHeads, PlaceError, Source};
 
-use super::http::HttpClient;
+use super::http::client;
+use crate::http_client::HttpClient;
 
 /// The heads that another server published, by `GET /guard`.
 pub(super) struct Peer {
@@ -18,7 +19,7 @@ pub(super) struct Peer {
 impl Peer {
     /// Makes a source of the server at this URL, which has no slash at its end.
     pub(super) fn new(url: String) -> Result<Self, PlaceError> {
-        let client = HttpClient::new(&url);
+        let client = client(&url);
         let client = client.map_err(|error| PlaceError(format!("{url}: {error}")))?;
         Ok(Self { url, client })
     }

@@ -20,7 +20,8 @@ mod signature;
 
 pub(crate) use object_url::ObjectUrl;
 
-use super::http::{Answer, HttpClient};
+use super::http::client;
+use crate::http_client::{Answer, HttpClient};
 use credentials::Credentials;
 
 /// Writes of other servers that one write meets at most. Each of them is a newer object, so whoever
@@ -66,7 +67,7 @@ impl S3Place {
         let failed = |error: String| PlaceError(format!("{url}: {error}"));
         // Said at the start, not at the first head.
         credentials().map_err(failed)?;
-        let client = HttpClient::new(&url.address()).map_err(failed)?;
+        let client = client(&url.address()).map_err(failed)?;
         Ok(Self {
             url,
             client,

@@ -16,11 +16,11 @@ use tlog::{
     TileResource, TreeSize,
 };
 
-use super::http_client::HttpClient;
+use super::http_client::SourceClient;
 
 /// A server of the ledger, read below `/trees/`.
 pub(super) struct Peer {
-    client: HttpClient,
+    client: SourceClient,
     label: String,
 }
 
@@ -28,7 +28,7 @@ impl Peer {
     /// Makes a source of the server at this URL.
     pub(super) fn new(url: &str) -> Result<Self, String> {
         Ok(Self {
-            client: HttpClient::new(url)?,
+            client: SourceClient::new(url)?,
             label: url.to_owned(),
         })
     }

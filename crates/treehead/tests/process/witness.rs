@@ -324,19 +324,22 @@ fn a_killed_witness_never_signs_two_roots_of_one_size() {
     println!("{rounds} kills, {cosigned} cosignatures, one root a size");
 }
 
+/// A command on the Postgres of a storage.
+fn with_database(storage: &Storage, arguments: &[&str]) -> Command {
+    let mut command = program::program();
+    command.args(arguments);
+    command.arg("--data-dir").arg(storage.data());
+    command.args(["--database", &storage.url().unwrap()]);
+    command
+}
+
 #[test]
 fn servers_on_one_postgres_publish_one_at_a_time() {
     let Some(storage) = Storage::postgres() else {
         return;
     };
     let data = storage.data();
-    let url = storage.url().unwrap();
-    let with_database = |arguments: &[&str]| {
-        let mut command = program::program();
-        command.args(arguments).arg("--data-dir").arg(&data);
-        command.args(["--database", &url]);
-        command
-    };
+    let with_database = |arguments: &[&str]| with_database(&storage, arguments);
     let name = "log.shared.example";
     let vkeys = init(
         name,
@@ -395,13 +398,7 @@ fn a_server_that_is_stopped_while_it_publishes_does_not_stop_the_others() {
         return;
     };
     let data = storage.data();
-    let url = storage.url().unwrap();
-    let with_database = |arguments: &[&str]| {
-        let mut command = program::program();
-        command.args(arguments).arg("--data-dir").arg(&data);
-        command.args(["--database", &url]);
-        command
-    };
+    let with_database = |arguments: &[&str]| with_database(&storage, arguments);
     let export = with_database(&["trust", "export"]);
     let vkeys = init("log.stopped.example", with_database(&["init"]), export);
     let origin_of_v1 = &origins(&vkeys)[1];
@@ -431,7 +428,9 @@ fn a_server_that_is_stopped_while_it_publishes_does_not_stop_the_others() {
         loop {
             stopped.signal("STOP");
             // The other one publishes in between, and is done soon.
-            if (0..30).all(|_| postgres::try_execute(&url, SOMEBODY_PUBLISHES).is_ok()) {
+            if (0..30)
+                .all(|_| postgres::try_execute(&storage.url().unwrap(), SOMEBODY_PUBLISHES).is_ok())
+            {
                 break;
             }
             stopped.signal("CONT");
