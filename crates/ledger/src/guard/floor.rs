@@ -71,7 +71,7 @@ impl Floors {
                 }
                 Err(error) if reading.origin == Origin::Place => {
                     return Err(OpenError::Guard(format!(
-                        "{label} cannot be read, and a start needs all places: {error}"
+                        "{label} cannot be read, and may have the newest heads: {error}"
                     )));
                 }
                 Err(error) => {
@@ -81,6 +81,19 @@ impl Floors {
             }
         }
         Ok(floors)
+    }
+
+    /// Returns the newest known head of each log.
+    pub(crate) fn newest(&self) -> Vec<GuardedHead> {
+        let mut newest: Vec<&GuardedHead> = Vec::new();
+        for Known { head, .. } in &self.known {
+            match newest.iter_mut().find(|known| known.api == head.api) {
+                Some(known) if head.is_newer_than(known) => *known = head,
+                Some(_) => {}
+                None => newest.push(head),
+            }
+        }
+        newest.into_iter().cloned().collect()
     }
 
     /// Fails if somebody has a head of a log that the database lacks.

@@ -2,7 +2,8 @@
 
 use super::error::RecoverError;
 use crate::api::Api;
-use crate::guard::{Guard, GuardedHead, Origin};
+use crate::guard::floor::Floors;
+use crate::guard::{Guard, GuardedHead};
 use crate::heads::load::load_edge;
 use crate::heads::tile_set::describe;
 use crate::ids::TreeId;
@@ -24,38 +25,12 @@ pub struct KnownHeads {
 ///
 /// One of them has the heads of another ledger, or a place cannot be read.
 pub async fn known_heads(guard: &dyn Guard, ledger: &str) -> Result<KnownHeads, RecoverError> {
-    let (mut newest, mut silent): (Vec<GuardedHead>, _) = (Vec::new(), Vec::new());
-    for reading in guard.read().await {
-        let label = reading.label;
-        let found = match reading.found {
-            Ok(Some(found)) => found,
-            Ok(None) => continue,
-            // It may have the highest one.
-            Err(error) if reading.origin == Origin::Place => {
-                return Err(RecoverError::Unusable(format!(
-                    "the guard {label}: {error}"
-                )));
-            }
-            Err(error) => {
-                silent.push(format!("{label} ({error})"));
-                continue;
-            }
-        };
-        if found.ledger != ledger {
-            return Err(RecoverError::Unusable(format!(
-                "{label} has the heads of the ledger {:?}, and the database holds {ledger:?}",
-                found.ledger
-            )));
-        }
-        for head in found.heads {
-            match newest.iter_mut().find(|known| known.api == head.api) {
-                Some(known) if head.is_newer_than(known) => *known = head,
-                Some(_) => {}
-                None => newest.push(head),
-            }
-        }
-    }
-    Ok(KnownHeads { newest, silent })
+    let floors = Floors::read(guard, ledger).await;
+    let floors = floors.map_err(|error| RecoverError::Unusable(error.to_string()))?;
+    Ok(KnownHeads {
+        newest: floors.newest(),
+        silent: floors.silent,
+    })
 }
 
 /// Fails unless a head of the guard is signed by the keys of its tree, which must be among `trees`
