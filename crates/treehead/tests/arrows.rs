@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("tlog", &[]),
     ("pki", &[]),
     ("entry", &["pki", "tlog"]),
-    ("client", &["tlog"]),
+    ("client", &["entry", "pki", "tlog"]),
+    ("monitor", &["client", "entry", "tlog"]),
     ("ledger", &["tlog"]),
     ("host", &[]),
     ("server", &["entry", "host", "ledger", "tlog"]),
@@ -15,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
     (
         "treehead",
         &[
-            "client", "entry", "host", "ledger", "server", "tlog", "witness",
+            "client", "entry", "host", "ledger", "monitor", "pki", "server", "tlog", "witness",
         ],
     ),
 ];

@@ -1,0 +1,1 @@
+//! Follows transparency logs, matches new entries with rules, and tells somebody.
