@@ -58,10 +58,11 @@ CREATE TABLE publication (
 
 -- The last checkpoints of a frozen tree. Their row says that all signed entry timestamps of the tree are stored.
 CREATE TABLE final_checkpoint (
-    tree_id          bigint NOT NULL PRIMARY KEY,
-    rekor_checkpoint text,                                 -- Rekor v1's signed note, in a log of that API
-    checkpoint       text   NOT NULL,                      -- the C2SP checkpoint with its cosignatures
-    freeze_note      text   NOT NULL                       -- says that the tree is frozen, signed by the log alone
+    tree_id           bigint NOT NULL PRIMARY KEY,
+    rekor_checkpoint  text,                                -- Rekor v1's signed note, in a log of that API
+    checkpoint        text   NOT NULL,                     -- the C2SP checkpoint with its cosignatures
+    freeze_note       text   NOT NULL,                     -- says that the tree is frozen, signed by the log alone
+    receipt_signature bytea  NOT NULL CHECK (octet_length(receipt_signature) = 64) -- of the log key, for COSE receipts in the last head
 );
 
 -- Full tiles only: the right edge follows from the last leaf hashes and tile roots.

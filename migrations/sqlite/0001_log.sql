@@ -59,10 +59,11 @@ CREATE TABLE publication (
 
 -- The last checkpoints of a frozen tree. Their row says that all signed entry timestamps of the tree are stored.
 CREATE TABLE final_checkpoint (
-    tree_id          INTEGER NOT NULL PRIMARY KEY,
-    rekor_checkpoint TEXT,                                  -- Rekor v1's signed note, in a log of that API
-    checkpoint       TEXT    NOT NULL,                      -- the C2SP checkpoint with its cosignatures
-    freeze_note      TEXT    NOT NULL                       -- says that the tree is frozen, signed by the log alone
+    tree_id           INTEGER NOT NULL PRIMARY KEY,
+    rekor_checkpoint  TEXT,                                 -- Rekor v1's signed note, in a log of that API
+    checkpoint        TEXT    NOT NULL,                     -- the C2SP checkpoint with its cosignatures
+    freeze_note       TEXT    NOT NULL,                     -- says that the tree is frozen, signed by the log alone
+    receipt_signature BLOB    NOT NULL CHECK (length(receipt_signature) = 64) -- of the log key, for COSE receipts in the last head
 ) STRICT;
 
 -- Full tiles only: the right edge follows from the last leaf hashes and tile roots.

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use tlog::{Hash, LeafIndex};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -145,6 +146,18 @@ impl Heads {
         now_millis: i64,
     ) -> Result<FinalCheckpoint, SigningError> {
         head.sign_freeze(now_millis, &self.signer)
+    }
+
+    /// Returns the COSE receipt (RFC 9942) of an entry in a head that was published.
+    pub(crate) fn receipt(
+        &self,
+        head: &Head,
+        index: LeafIndex,
+        hashes: &[Hash],
+    ) -> Result<Vec<u8>, SigningError> {
+        let signature = head.receipt_signature(&self.signer)?.to_vec();
+        let signed = head.signed_root();
+        Ok(signed.receipt(index, head.size, hashes, signature))
     }
 
     /// Shows the stored final checkpoints of a frozen tree from now on. Its last head MUST be

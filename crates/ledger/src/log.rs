@@ -127,6 +127,19 @@ impl Log {
         Ok(self.shard(entry.tree)?.timestamps.get_or_sign(entry)?)
     }
 
+    /// Returns the COSE receipt (RFC 9942) of an entry, which holds its proof in `head`. The head's
+    /// signature is made by the first call.
+    pub async fn receipt(
+        &self,
+        head: &Arc<Head>,
+        index: LeafIndex,
+        leaf_hash: &Hash,
+    ) -> Result<Vec<u8>, ReadError> {
+        let proof = self.inclusion_proof(head, index, leaf_hash).await?;
+        let heads = &self.shard_of(head)?.heads;
+        Ok(heads.receipt(&proof.head, index, &proof.hashes)?)
+    }
+
     /// Returns the bytes of a tile or entry bundle as of `head`, in any width that it ever had;
     /// `None` if it reaches beyond `head`.
     pub async fn tile_resource(

@@ -1,6 +1,6 @@
 //! The facts about a tree that never change.
 
-use tlog::{Hash, NoteKey, VerifyingKey};
+use tlog::{Hash, NoteKey, SignedRoot, VerifyingKey};
 
 use crate::api::{Api, HeadForm};
 use crate::ids::TreeId;
@@ -73,6 +73,16 @@ impl Tree {
     /// Returns the origin line of Rekor v1's checkpoints.
     pub fn rekor_origin(&self) -> String {
         rekor_origin(&self.name, self.id)
+    }
+
+    /// Returns the part of a COSE receipt that the log signs, for a head with this root.
+    pub fn signed_root(&self, root: Hash) -> SignedRoot<'_> {
+        SignedRoot {
+            key: &self.log_key,
+            key_id: &self.log_id,
+            origin: &self.origin,
+            root,
+        }
     }
 
     /// Returns the texts that state a head of this tree, each with its origin, its signer and the

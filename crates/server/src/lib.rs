@@ -21,6 +21,7 @@ mod own;
 mod pages;
 mod path;
 mod query;
+mod receipt;
 mod router;
 pub mod rows;
 mod serve;

@@ -84,6 +84,7 @@ struct Last {
     rekor_checkpoint: Option<String>,
     checkpoint: String,
     freeze_note: String,
+    receipt_signature: Bytes,
 }
 
 impl Rows {
@@ -101,6 +102,7 @@ impl Rows {
             rekor_checkpoint: last.rekor_checkpoint,
             checkpoint: last.checkpoint,
             freeze_note: last.freeze_note,
+            receipt_signature: Bytes(last.receipt_signature),
         });
         Self {
             trees: trees.into_iter().map(Tree::from).collect(),
@@ -135,6 +137,7 @@ impl Rows {
             rekor_checkpoint: last.rekor_checkpoint.clone(),
             checkpoint: last.checkpoint.clone(),
             freeze_note: last.freeze_note.clone(),
+            receipt_signature: last.receipt_signature.0.clone(),
         })
     }
 

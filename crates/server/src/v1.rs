@@ -31,6 +31,7 @@ use crate::admission::{Closed, FOREIGN_PAGE, admit};
 use crate::app::App;
 use crate::failure::NoLog;
 use crate::operation::{Api, Operation};
+use crate::receipt::EntryForm;
 
 pub(crate) use errors::ApiError;
 pub use index::TRUNCATED;
@@ -192,6 +193,13 @@ pub(crate) fn refusal(operation: Operation, closed: Closed) -> ApiError {
 /// JSON, is the fallback.
 fn agree(operation: Operation, request: &Request) -> Result<AnswerType, ApiError> {
     let headers = request.headers();
+    let shows_entry = matches!(
+        operation,
+        Operation::GetLogEntryByIndex | Operation::GetLogEntryByUuid
+    );
+    if shows_entry && EntryForm::of(headers) == EntryForm::Receipt {
+        return Ok(AnswerType("application/cose"));
+    }
     let fallback = if has_body(request) {
         negotiation::check_content_type(headers)?;
         Some("application/json")

@@ -5,8 +5,8 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::SecureRandom;
 use ring::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ED25519, EcdsaKeyPair, Ed25519KeyPair,
-    KeyPair, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P256_SHA256_FIXED, ED25519,
+    EcdsaKeyPair, Ed25519KeyPair, KeyPair, UnparsedPublicKey, VerificationAlgorithm,
 };
 
 use crate::{Hash, sha256};
@@ -29,6 +29,8 @@ const ED25519_KEY: usize = 32;
 const ED25519_PKCS8_PREFIX: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
+/// Bytes of `r` and `s` of ECDSA P-256, and of an Ed25519 signature.
+const FIXED_SIGNATURE: usize = 64;
 /// Columns of PEM (RFC 7468 section 2).
 const PEM_COLUMNS: usize = 64;
 
@@ -132,6 +134,37 @@ impl SigningKey {
             Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
         }
     }
+
+    /// Signs a message with a signature of 64 bytes: ECDSA as `r` and `s` (RFC 9053 section 2.1), or
+    /// pure Ed25519.
+    pub fn sign_fixed(
+        &self,
+        message: &[u8],
+        rng: &dyn SecureRandom,
+    ) -> Result<Vec<u8>, RandomnessError> {
+        let signature = self.sign(message, rng)?;
+        match &self.pair {
+            Pair::P256(_) => Ok(fixed(&signature)),
+            Pair::Ed25519(_) => Ok(signature),
+        }
+    }
+}
+
+/// Returns `r` and `s` of an ASN.1 DER signature as 32 bytes each. ring wrote it, so both are there.
+fn fixed(signature: &[u8]) -> Vec<u8> {
+    let mut numbers = Vec::with_capacity(FIXED_SIGNATURE);
+    // A SEQUENCE of two INTEGERs, all lengths below 128.
+    let mut rest = signature.get(2..).unwrap_or_default();
+    while let Some((&[_, length], after)) = rest.split_first_chunk() {
+        let (number, after) = after.split_at(usize::from(length).min(after.len()));
+        // An INTEGER has a zero before a first bit that is set, and no other zeros in front.
+        let number = number.strip_prefix(&[0]).unwrap_or(number);
+        let zeros = (FIXED_SIGNATURE / 2).saturating_sub(number.len());
+        numbers.resize(numbers.len() + zeros, 0);
+        numbers.extend_from_slice(number);
+        rest = after;
+    }
+    numbers
 }
 
 impl fmt::Debug for SigningKey {
@@ -200,6 +233,17 @@ impl VerifyingKey {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let algorithm: &dyn VerificationAlgorithm = match self.algorithm {
             KeyAlgorithm::EcdsaP256 => &ECDSA_P256_SHA256_ASN1,
+            KeyAlgorithm::Ed25519 => &ED25519,
+        };
+        UnparsedPublicKey::new(algorithm, self.raw())
+            .verify(message, signature)
+            .map_err(|_| SignatureError)
+    }
+
+    /// Verifies a signature of [`SigningKey::sign_fixed`].
+    pub fn verify_fixed(&self, message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let algorithm: &dyn VerificationAlgorithm = match self.algorithm {
+            KeyAlgorithm::EcdsaP256 => &ECDSA_P256_SHA256_FIXED,
             KeyAlgorithm::Ed25519 => &ED25519,
         };
         UnparsedPublicKey::new(algorithm, self.raw())

@@ -11,6 +11,20 @@ pub fn verify_inclusion(
     root: &Hash,
     proof: &[Hash],
 ) -> Result<(), ProofError> {
+    // Steps 1 to 4, and of step 5 that sn is 0.
+    let r = root_of_inclusion(leaf_hash, index, size, proof)?;
+    // 5. Compare r with the root hash.
+    check_root(&r, root)
+}
+
+/// Returns the root to which an inclusion proof leads (RFC 9162 section 2.1.3.2, without the last
+/// comparison). It proves nothing before somebody signed that root.
+pub fn root_of_inclusion(
+    leaf_hash: &Hash,
+    index: LeafIndex,
+    size: TreeSize,
+    proof: &[Hash],
+) -> Result<Hash, ProofError> {
     // 1. Compare leaf_index with tree_size; fail if it is not smaller.
     check_inclusion_range(index, size)?;
     check_length(path_length(index.0, size.0 - 1), proof)?;
@@ -38,9 +52,9 @@ pub fn verify_inclusion(
         // 4.c. Right-shift both one time.
         nodes.up();
     }
-    // 5. Compare sn with 0 and r with the root hash.
+    // 5. Compare sn with 0.
     check_at_root(&nodes, proof)?;
-    check_root(&r, root)
+    Ok(r)
 }
 
 /// Verifies a consistency proof (RFC 9162 section 2.1.4.2). `first` of 0 is consistent with

@@ -1,9 +1,9 @@
 //! Tree heads: integrated ones are durable facts, published ones are signed and visible.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use time::OffsetDateTime;
-use tlog::{Checkpoint, EMPTY_ROOT, Edge, Hash, Note, NoteSignature, TreeSize};
+use tlog::{Checkpoint, EMPTY_ROOT, Edge, Hash, Note, NoteSignature, SignedRoot, TreeSize};
 
 use super::tile_set::{HeadView, TileSet, describe};
 use crate::api::HeadForm;
@@ -78,6 +78,8 @@ pub struct Head {
     pub rekor_checkpoint: Option<String>,
     /// The note that says that the tree is frozen with this head, once the tree is finished.
     pub freeze_note: Option<String>,
+    /// Made by the first request for a receipt, because few heads are asked for one.
+    receipt_signature: OnceLock<Vec<u8>>,
     integrated: Arc<Integrated>,
 }
 
@@ -112,6 +114,7 @@ impl Head {
             checkpoint: signer.sign_checkpoint(&checkpoint)?,
             rekor_checkpoint,
             freeze_note: None,
+            receipt_signature: OnceLock::new(),
             integrated: Arc::clone(integrated),
         })
     }
@@ -169,6 +172,7 @@ impl Head {
             checkpoint: stored.checkpoint,
             rekor_checkpoint: stored.rekor_checkpoint,
             freeze_note: Some(stored.freeze_note),
+            receipt_signature: OnceLock::from(stored.receipt_signature),
             integrated: Arc::clone(integrated),
         })
     }
@@ -196,7 +200,23 @@ impl Head {
             rekor_checkpoint: self.rekor_checkpoint.clone(),
             checkpoint: self.checkpoint.clone(),
             freeze_note: signer.sign_checkpoint(&note)?,
+            receipt_signature: self.receipt_signature(signer)?.to_vec(),
         })
+    }
+
+    /// Returns the signature of COSE receipts in this head, and makes it if nobody asked before. The
+    /// head MUST be published.
+    pub(crate) fn receipt_signature(&self, signer: &Signer) -> Result<&[u8], SigningError> {
+        if let Some(signature) = self.receipt_signature.get() {
+            return Ok(signature);
+        }
+        let signature = signer.sign_root(&self.signed_root())?;
+        Ok(self.receipt_signature.get_or_init(|| signature))
+    }
+
+    /// Returns the part of a COSE receipt that the log signs.
+    pub(crate) fn signed_root(&self) -> SignedRoot<'_> {
+        self.tree.signed_root(self.root)
     }
 
     /// Returns a head as a guard keeps it; `None` if it has no texts.
@@ -210,6 +230,7 @@ impl Head {
             checkpoint: texts.checkpoint,
             rekor_checkpoint: texts.rekor_checkpoint,
             freeze_note: None,
+            receipt_signature: OnceLock::new(),
             integrated: Arc::new(Integrated::guarded(head)),
         })
     }
@@ -277,6 +298,9 @@ impl FinalCheckpoint {
         }
         for text in tree.texts(None, &self.freeze_note) {
             check("freeze note", &text, true);
+        }
+        if !tree.signed_root(root).is_signed_by(&self.receipt_signature) {
+            faults.push("the signature of receipts does not verify".to_owned());
         }
         faults
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ring::rand::SystemRandom;
-use tlog::{Checkpoint, CheckpointError, NoteError, SigningKey};
+use tlog::{Checkpoint, CheckpointError, NoteError, SignedRoot, SigningKey};
 
 use crate::ids::TreeId;
 
@@ -50,6 +50,12 @@ impl Signer {
     /// Signs bytes with the log key.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
         let signature = self.keys()?.log.sign(message, &self.rng);
+        signature.map_err(|error| SigningError(error.to_string()))
+    }
+
+    /// Signs the root in COSE receipts, with the log key.
+    pub(crate) fn sign_root(&self, root: &SignedRoot<'_>) -> Result<Vec<u8>, SigningError> {
+        let signature = self.keys()?.log.sign_fixed(&root.message(), &self.rng);
         signature.map_err(|error| SigningError(error.to_string()))
     }
 

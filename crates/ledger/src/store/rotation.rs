@@ -59,6 +59,8 @@ pub struct FinalCheckpoint {
     pub checkpoint: String,
     /// The note that says that the tree is frozen, signed by the log alone.
     pub freeze_note: String,
+    /// The signature of COSE receipts in the last head, see [`tlog::SignedRoot`].
+    pub receipt_signature: Vec<u8>,
 }
 
 /// Outcome of a freeze.

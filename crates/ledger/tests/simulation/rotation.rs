@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use ledger::rotation::{self, RotateError};
 use ledger::store::{FinalCheckpoint, Rotation as _, Store, TreeRow, TreeState};
-use ledger::{Api, AppendError, Appended, Fatal, KeyRing, Log, OpenError, Settings, TreeId, V1};
+use ledger::{
+    Api, AppendError, Appended, Fatal, KeyRing, Log, OpenError, Settings, Tree, TreeId, V1, V2,
+};
 use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, SigningKey, TreeSize, VerifyingKey};
 
@@ -264,6 +266,7 @@ pub(crate) async fn assert_finished(store: &SimStore, tree: &TreeRow) {
         rekor_checkpoint,
         checkpoint,
         freeze_note,
+        receipt_signature,
     } = last.unwrap();
     let rows = store.with(|state| state.tables.of(tree.tree_id).clone());
     let size = rows.entries.len();
@@ -274,6 +277,14 @@ pub(crate) async fn assert_finished(store: &SimStore, tree: &TreeRow) {
     let rekor_key = NoteKey::new(&tree.name, log_key(tree)).unwrap();
     let rekor_origin = format!("{} - {}", tree.name, tree.tree_id);
     let rekor = rekor_checkpoint.map(|text| (text, &rekor_origin, rekor_key, ""));
+    let api: &Api = if tree.api == V1.name { &V1 } else { &V2 };
+    let root = rows.heads.last().unwrap().root;
+    let signed_tree = Tree::of(tree, api).unwrap();
+    assert!(
+        signed_tree
+            .signed_root(root)
+            .is_signed_by(&receipt_signature)
+    );
     // The log key, where the tree has no other.
     let checkpoint_key = VerifyingKey::from_spki(&tree.keys.last().unwrap().spki).unwrap();
     let key = NoteKey::new(&tree.origin, checkpoint_key).unwrap();

@@ -280,6 +280,7 @@ pub(crate) async fn the_first_last_checkpoints_are_kept(database: &Database) {
         rekor_checkpoint: (text != "none").then(|| text.to_owned()),
         checkpoint: format!("c2sp {text}"),
         freeze_note: format!("frozen {text}"),
+        receipt_signature: vec![7; 64],
     };
     store.keep_final(old, &texts("early")).await.unwrap();
     assert_eq!(

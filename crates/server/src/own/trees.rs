@@ -15,6 +15,7 @@ use super::proved::Proved;
 use crate::app::App;
 use crate::limits::MAX_ROWS_BYTES;
 use crate::lookup::Place;
+use crate::receipt::{self, EntryForm};
 use crate::rows::Rows;
 use crate::v1::errors::{ApiError, Validation};
 use crate::v1::wire::json_within;
@@ -128,10 +129,14 @@ pub(crate) async fn tile(
 /// newest head.
 pub(crate) async fn entry(
     State(app): State<Arc<App>>,
+    form: EntryForm,
     tree: NamedTree,
 ) -> Result<Response, ApiError> {
     let place = tree.place().await?;
     let (room, entry) = answer::entry::<ApiError>(&app, &tree.log, &place).await?;
+    if form == EntryForm::Receipt {
+        return Ok(receipt::show(&tree.log, &place, &entry).await?);
+    }
     let entry = Proved::new(&tree.log, &place.head, entry).await?;
     Ok(json_within(room, &entry.log_entry()))
 }

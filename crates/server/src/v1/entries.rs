@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::attestations::Attestations;
 use crate::failure::{NoLog, append_failure, invalid_entry};
 use crate::lookup::Place;
+use crate::receipt::{self, EntryForm};
 use crate::settings::OnDuplicate;
 use crate::{intake, lookup, query};
 
@@ -188,17 +189,22 @@ fn with_proof(
 /// `GET /api/v1/log/entries?logIndex=`.
 pub(crate) async fn by_index(
     State(app): State<Arc<App>>,
+    form: EntryForm,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     let log_index = parameters::required_integer(query.as_deref(), "logIndex", 0)?.unsigned_abs();
     let log = app.v1()?;
     let look = async |shards: Shards| place_at(&shards, log_index);
     let place = lookup::find(log, look).await?;
-    show(&app, log, place).await
+    show(&app, log, place, form).await
 }
 
 /// `GET /api/v1/log/entries/{entryUUID}`.
-pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, ApiError> {
+pub(crate) async fn by_uuid(
+    State(app): State<Arc<App>>,
+    form: EntryForm,
+    uri: Uri,
+) -> Result<Response, ApiError> {
     // The route has the ID in its last segment. Decoding is lenient, because a character that is
     // not a hex digit fails the pattern.
     let segment = uri.path().rsplit('/').next().unwrap_or_default();
@@ -221,7 +227,7 @@ pub(crate) async fn by_uuid(State(app): State<Arc<App>>, uri: Uri) -> Result<Res
     let log = app.v1()?;
     let look = |shards| place_of_hash(log, shards, named, id.leaf_hash);
     let place = lookup::find(log, look).await?;
-    show(&app, log, place).await
+    show(&app, log, place, form).await
 }
 
 async fn created(
@@ -282,11 +288,19 @@ async fn place_of_hash(
 
 /// Shows an entry. If the log does not have it, the answer is 404 without a body and without a
 /// content type.
-async fn show(app: &App, log: &Log, place: Option<Place>) -> Result<Response, ApiError> {
+async fn show(
+    app: &App,
+    log: &Log,
+    place: Option<Place>,
+    form: EntryForm,
+) -> Result<Response, ApiError> {
     let Some(place) = place else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     let (room, entry) = answer::entry::<ApiError>(app, log, &place).await?;
+    if form == EntryForm::Receipt {
+        return Ok(receipt::show(log, &place, &entry).await?);
+    }
     let entry = shown(log, &place.head, &entry, app.attestations).await?;
     Ok(json_within(room, &entry))
 }

@@ -19,6 +19,7 @@ use super::shard::Shard;
 use super::wire::{ConsistencyProof, LogEntry};
 use crate::answer::{self, Kept};
 use crate::app::App;
+use crate::receipt::{self, EntryForm};
 use crate::settings::OnDuplicate;
 use crate::{intake, lookup, query};
 
@@ -79,6 +80,7 @@ pub(crate) fn conflict_or_entry(app: &App, appended: Appended) -> Result<LoggedE
 pub(crate) async fn by_index(
     State(app): State<Arc<App>>,
     shard: Shard,
+    form: EntryForm,
     index: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Error> {
     let log = app.v2()?;
@@ -90,6 +92,9 @@ pub(crate) async fn by_index(
     let place = lookup::find(log, look).await?;
     let place = place.ok_or_else(|| Error::not_found("Not Found"))?;
     let (room, entry) = answer::entry::<Error>(&app, log, &place).await?;
+    if form == EntryForm::Receipt {
+        return Ok(receipt::show(log, &place, &entry).await?);
+    }
     let proof = log
         .inclusion_proof(&place.head, entry.leaf_index, &entry.leaf_hash)
         .await?;

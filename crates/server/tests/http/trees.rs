@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::Request;
 use ledger::{Api, Appended, HeadForm, Log, NewEntry, SystemClock, Tree, V1, V2};
 use serde_json::{Value, json};
-use tlog::{Checkpoint, KeyAlgorithm, LeafIndex, NoteKey, TileTree, TlogProof, TreeSize};
+use tlog::{Checkpoint, KeyAlgorithm, LeafIndex, NoteKey, Receipt, TileTree, TlogProof, TreeSize};
 
 use crate::life::only_key;
 use crate::proposal::{CertifiedSigner, Signer};
@@ -113,6 +113,26 @@ async fn read_whole(log: &TestLog, tree: &Tree) -> u64 {
         let key = NoteKey::new(&tree.origin, tree.checkpoint_key.clone()).expect("a name");
         let proved = proof.verify(&leaf_hashes[index], &tree.origin, &[key]);
         assert_eq!(proved.as_ref(), Ok(&checkpoint));
+        let asked =
+            Request::get(path(&format!("entries/{index}"))).header("accept", "application/cose");
+        let receipt = log
+            .send(asked.body(Body::empty()).expect("a request"))
+            .await;
+        assert_eq!(
+            (
+                receipt.header("content-type"),
+                receipt.header("cache-control")
+            ),
+            (tlog::RECEIPT_MEDIA_TYPE, "no-cache")
+        );
+        let receipt = Receipt::from_bytes(&receipt.bytes).expect("a receipt");
+        assert_eq!(
+            (receipt.index, receipt.size),
+            (proof.index, checkpoint.size)
+        );
+        assert_eq!(receipt.origin(), Some(&*tree.origin));
+        let proved = receipt.verify(&leaf_hashes[index], &tree.log_key);
+        assert_eq!(proved, Ok(checkpoint.root));
     }
     size
 }

@@ -285,8 +285,8 @@ pub(super) async fn unsigned(
         .collect()
 }
 
-const KEEP_FINAL: &str = "INSERT INTO final_checkpoint (tree_id, rekor_checkpoint, checkpoint, freeze_note)
-    SELECT tree_id, ?2, ?3, ?4 FROM tree WHERE tree_id = ?1 AND state = 'frozen' ON CONFLICT DO NOTHING";
+const KEEP_FINAL: &str = "INSERT INTO final_checkpoint (tree_id, rekor_checkpoint, checkpoint, freeze_note, receipt_signature)
+    SELECT tree_id, ?2, ?3, ?4, ?5 FROM tree WHERE tree_id = ?1 AND state = 'frozen' ON CONFLICT DO NOTHING";
 
 pub(super) async fn keep_final(
     connection: &mut SqliteConnection,
@@ -297,7 +297,8 @@ pub(super) async fn keep_final(
         .bind(tree.0)
         .bind(&last.rekor_checkpoint)
         .bind(&last.checkpoint)
-        .bind(&last.freeze_note);
+        .bind(&last.freeze_note)
+        .bind(&last.receipt_signature);
     query
         .execute(connection)
         .await
@@ -310,7 +311,7 @@ pub(super) async fn final_checkpoint(
     tree: TreeId,
 ) -> StoreResult<Option<FinalCheckpoint>> {
     let query = sqlx::query_as(
-        "SELECT rekor_checkpoint, checkpoint, freeze_note FROM final_checkpoint WHERE tree_id = ?1",
+        "SELECT rekor_checkpoint, checkpoint, freeze_note, receipt_signature FROM final_checkpoint WHERE tree_id = ?1",
     );
     query
         .bind(tree.0)
