@@ -13,6 +13,7 @@ use crate::listen::ListenAddress;
 use crate::log_name::api;
 use crate::recover::RecoverFlags;
 use crate::rotate::RotateFlags;
+use crate::shell::{CompletionsFlags, ManFlags};
 
 mod flags;
 mod invocation;
@@ -67,6 +68,10 @@ pub(crate) enum Command {
     /// Cosign other logs' checkpoints (C2SP tlog-witness)
     #[command(subcommand)]
     Witness(WitnessCommand),
+    /// Print the completions of this program for a shell
+    Completions(CompletionsFlags),
+    /// Write the manual pages of this program, one for each command
+    Man(ManFlags),
 }
 
 /// `log` alone reads a log; with a command it changes a ledger.
@@ -243,6 +248,11 @@ impl Cli {
         let cli = Self::from_arg_matches(&matches).explain(FailureKind::Usage, "flags")?;
         Ok(Self { given, ..cli })
     }
+}
+
+/// Returns the definitions of all commands and flags, for completions and manual pages.
+pub(crate) fn definitions() -> clap::Command {
+    command()
 }
 
 fn command() -> clap::Command {

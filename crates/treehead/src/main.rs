@@ -32,6 +32,7 @@ mod open_ledger;
 mod recover;
 mod rotate;
 mod serve;
+mod shell;
 mod stop;
 mod trust;
 mod version;
@@ -80,6 +81,8 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Config(ConfigCommand::Sample) => config::sample(),
         Command::Trust(Trust::Export(flags)) => trust::export(&given.config()?, &flags.out),
         Command::Witness(command) => witness_role::run(&command),
+        Command::Completions(flags) => shell::completions(flags.shell),
+        Command::Man(flags) => shell::man(&flags.out),
     }
 }
 

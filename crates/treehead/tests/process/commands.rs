@@ -173,3 +173,25 @@ fn fsck_makes_nothing() {
     assert!(refused.contains("no ledger"), "{refused}");
     storage.execute("DO $$ BEGIN IF EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public') THEN RAISE EXCEPTION 'tables'; END IF; END $$");
 }
+
+#[test]
+fn completions_and_manual_pages_know_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("man1");
+    let written = program::run(&["man", "--out", out.to_str().unwrap()]);
+    assert!(written.status.success(), "{written:?}");
+    let main = std::fs::read_to_string(out.join("treehead.1")).unwrap();
+    let get = std::fs::read_to_string(out.join("treehead-get.1")).unwrap();
+    assert!(main.contains("treehead\\-serve(1)"), "{main}");
+    assert!(get.contains("\\-\\-log\\-index"), "{get}");
+    for (shell, word) in [
+        ("bash", "--log-index"),
+        ("zsh", "--log-index"),
+        ("fish", "log-index"),
+        ("powershell", "--log-index"),
+        ("elvish", "--log-index"),
+    ] {
+        let script = program::text(&program::run(&["completions", shell]).stdout);
+        assert!(script.contains(word), "{shell}");
+    }
+}
