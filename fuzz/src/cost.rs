@@ -27,6 +27,9 @@ pub(crate) fn verify(
         Err(refusal) => Err(refusal),
     });
     check_memory(peak, body.len());
+    if let Ok(entry) = &outcome {
+        crate::summaries::check_summary_of(entry);
+    }
     outcome
 }
 

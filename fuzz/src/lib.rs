@@ -5,6 +5,7 @@ mod cost;
 mod envelopes;
 mod formats;
 mod packages;
+mod summaries;
 mod verdicts;
 mod witnesses;
 
@@ -12,6 +13,7 @@ pub use cost::{assert_memory, refusal};
 pub use envelopes::{cose, dsse, intoto, rfc3161, tuf, tuf_key};
 pub use formats::{minisign, pgp, rekord, ssh};
 pub use packages::{alpine, helm, helm_provenance, is_accepted, jar, pkcs7, rpm, rpm_package};
+pub use summaries::summary;
 pub use verdicts::{Verdict, verdict, verdicts};
 pub use witnesses::{add_checkpoint, cosignature, witness_policy};
 

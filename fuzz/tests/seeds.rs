@@ -33,6 +33,11 @@ fn x509_key() {
 }
 
 #[test]
+fn summary() {
+    replay("summary", treehead_fuzz::summary, 30);
+}
+
+#[test]
 fn checkpoint() {
     replay("checkpoint", treehead_fuzz::checkpoint, 6);
 }

@@ -31,6 +31,12 @@ impl<'a> Envelope<'a> {
         Self::deserialize(&mut serde_json::Deserializer::from_slice(json)).map_err(Refusal::json)
     }
 
+    /// `kind` and `apiVersion`, empty where they are absent, and `spec`.
+    pub(crate) fn parts(&self) -> (&str, &str, Option<&'a RawValue>) {
+        let version = self.api_version.as_deref().unwrap_or_default();
+        (&self.kind, version, self.spec)
+    }
+
     /// `kind`, which is there.
     pub(crate) fn kind(&self) -> Result<&str, Refusal> {
         match &*self.kind {

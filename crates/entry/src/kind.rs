@@ -6,6 +6,7 @@ use pki::{Key, UnixSeconds, Work};
 use serde_json::value::RawValue;
 
 use crate::algorithms::Algorithms;
+use crate::parts::Parts;
 use crate::refusal::Refusal;
 
 /// One kind in one version.
@@ -27,6 +28,10 @@ pub(crate) trait Kind: Sync {
     /// time MUST be proportional to the length of `spec`, because it runs on the thread that reads
     /// requests.
     fn decode(&self, spec: &RawValue) -> Result<Box<dyn Proposal>, Refusal>;
+
+    /// Returns the keys and digests that the `spec` of leaf bytes shows. Parts that cannot be read
+    /// are left out.
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts;
 
     /// Returns the index keys that follow from the `spec` of leaf bytes, in any case. None if this
     /// kind's keys do not follow from it.

@@ -13,11 +13,13 @@ mod index_keys;
 mod kind;
 mod kinds;
 mod member;
+mod parts;
 mod policy;
 mod refusal;
 mod search;
 mod stages;
 mod statement;
+mod summary;
 mod v2;
 
 pub use algorithms::{DEFAULT_ALGORITHMS, UnknownAlgorithm};
@@ -28,3 +30,7 @@ pub use policy::{Policy, UnknownKind};
 pub use refusal::Refusal;
 pub use search::{Attribute, KEY_FORMATS, key_search_key};
 pub use stages::{ProposedEntry, VerifiedEntry, index_keys_of_leaf, kind_of_leaf};
+pub use summary::{
+    CertificateSummary, Package, Signer, StatementSummary, Summary, Unreadable, summarize,
+    summarize_attestation,
+};

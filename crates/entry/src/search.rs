@@ -159,7 +159,7 @@ pub(crate) fn subject_keys(name: &str) -> Vec<String> {
 }
 
 /// Returns the keys of a Fulcio certificate's claims.
-fn claim_keys(claims: &Claims) -> Vec<String> {
+pub(crate) fn claim_keys(claims: &Claims) -> Vec<String> {
     let file = |uri: &Option<String>| {
         let uri = without_scheme(uri.as_deref()?);
         Some(

@@ -31,6 +31,12 @@ pub trait Key: Sized {
     /// Returns the names in the key as they are written, such as e-mail addresses.
     fn subjects(&self) -> &[String];
 
+    /// Returns the fingerprints by which the tools of this format name the key: hexadecimal for
+    /// OpenPGP, `SHA256:<base64>` for SSH. Other formats have none.
+    fn fingerprints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns the claims of a Fulcio certificate about its signer. None if the key is not a
     /// certificate.
     fn claims(&self) -> Option<&Claims> {

@@ -155,6 +155,17 @@ impl format::Key for Key {
         &self.canonical
     }
 
+    /// The fingerprints of all primary keys and subkeys.
+    fn fingerprints(&self) -> Vec<String> {
+        let mut fingerprints = Vec::new();
+        for entity in &self.entities {
+            fingerprints.push(hex::encode(&entity.primary.fingerprint));
+            let subkeys = entity.subkeys.iter();
+            fingerprints.extend(subkeys.map(|subkey| hex::encode(&subkey.key.fingerprint)));
+        }
+        fingerprints
+    }
+
     /// The e-mail addresses of the user IDs.
     fn subjects(&self) -> &[String] {
         &self.emails

@@ -224,7 +224,8 @@ impl<'a> SignedData<'a> {
         text
     }
 
-    fn certificates(&self) -> Result<Vec<&'a [u8]>, Pkcs7Error> {
+    /// Returns the certificates in DER, in their order.
+    pub fn certificates(&self) -> Result<Vec<&'a [u8]>, Pkcs7Error> {
         let mut certificates = Vec::new();
         let mut elements = Elements(self.certificates.unwrap_or_default());
         while !elements.is_empty() {

@@ -8,9 +8,10 @@ mod public_key;
 mod wire;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
 use crate::base64::BASE64;
+use crate::digest::sha256;
 use crate::error::{Error, quoted};
 use crate::format;
 use crate::pem;
@@ -39,6 +40,7 @@ const OTHER_HASH: &[u8] = b"sha256";
 pub struct Key {
     key: PublicKey,
     canonical: Vec<u8>,
+    fingerprint: String,
 }
 
 impl format::Key for Key {
@@ -78,6 +80,11 @@ impl format::Key for Key {
     fn subjects(&self) -> &[String] {
         &[]
     }
+
+    /// The one that `ssh-keygen -l` prints.
+    fn fingerprints(&self) -> Vec<String> {
+        vec![self.fingerprint.clone()]
+    }
 }
 
 impl Key {
@@ -105,7 +112,12 @@ impl Key {
             )));
         }
         let canonical = format!("{name} {}\n", STANDARD.encode(&blob)).into_bytes();
-        Ok(Self { key, canonical })
+        let fingerprint = format!("SHA256:{}", STANDARD_NO_PAD.encode(sha256(&blob)));
+        Ok(Self {
+            key,
+            canonical,
+            fingerprint,
+        })
     }
 }
 

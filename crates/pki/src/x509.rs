@@ -30,6 +30,7 @@ mod extensions;
 mod fulcio;
 mod name;
 mod name_constraints;
+mod outline;
 mod signature;
 mod subjects;
 mod time;
@@ -45,6 +46,7 @@ use certificate::Certificate;
 
 pub use error::{CertificateError, ChainError};
 pub use fulcio::Claims;
+pub use outline::Outline;
 pub use signature::Signature;
 
 /// Certificates in one key, as in Rekor.

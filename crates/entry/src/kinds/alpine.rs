@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::artifact::{self, Artifact};
 use crate::kind::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
+use crate::parts::{KeyFormat, Parts};
 use crate::refusal::Refusal;
 use crate::search;
 use apk::Package;
@@ -57,6 +58,12 @@ impl Kind for V001 {
         let key = Key::from_pem(&public_key.base64("public key content")?)?;
         let [hash] = package.object(["hash"])?.unwrap_or_default();
         Ok(Some(index_keys(&key, artifact::hash_key_of_leaf(hash)?)))
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        Parts::new()
+            .with_digest(spec, &["package", "hash"])
+            .with_key(spec, KeyFormat::Pem, &["publicKey", "content"])
     }
 }
 

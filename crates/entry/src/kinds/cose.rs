@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::hash::{CommittedHash, not_insertable, validated};
 use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
+use crate::parts::{KeyFormat, Parts};
 use crate::refusal::Refusal;
 use crate::search;
 use crate::statement::{self, Digests};
@@ -41,6 +42,13 @@ impl Kind for V001 {
                 "a leaf holds the hashes of envelope and payload".to_owned(),
             )),
         }
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        Parts::new()
+            .with_digest(spec, &["data", "envelopeHash"])
+            .with_digest(spec, &["data", "payloadHash"])
+            .with_key(spec, KeyFormat::Pem, &["publicKey"])
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::hash::{CommittedHash, found_by, index_keys_of_key, not_insertable, validated};
 use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
+use crate::parts::{KeyFormat, KeyIndex, Parts};
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
 use pki::Work;
@@ -36,6 +37,14 @@ impl Kind for V001 {
                 "a leaf holds no proposed content".to_owned(),
             )),
         }
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        Parts::new()
+            .with_digest(spec, &["payloadHash"])
+            .with_digest(spec, &["envelopeHash"])
+            .with_keys(spec, KeyFormat::Pem, &["signatures"], "verifier")
+            .indexed_by(KeyIndex::HashTwice)
     }
 }
 

@@ -10,6 +10,7 @@ use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{DsseRequestV002, spec};
 use sigstore_protobuf_specs::io::intoto::Envelope;
 
 use crate::kind::{Canonical, Kind, Proposal, Purpose, unknown_version};
+use crate::parts::Parts;
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
 use crate::v2::signer::{Scheme, Signer, missing};
@@ -43,6 +44,12 @@ impl Kind for V002 {
         }
         // Some keys follow from the payload, which is not kept.
         Ok(None)
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        Parts::new()
+            .with_v2_digest(spec, &["dsseV002", "payloadHash"])
+            .with_v2_verifiers(spec, &["dsseV002", "signatures"])
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
+use crate::parts::{KeyFormat, Parts};
 use crate::refusal::Refusal;
 use crate::search;
 use pki::Work;
@@ -30,6 +31,14 @@ impl Kind for V001 {
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         let spec = Spec::from_json(spec)?;
         Ok(Some(index_keys(&spec.key()?, &spec)))
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        Parts::new().with_digest(spec, &["data", "hash"]).with_key(
+            spec,
+            KeyFormat::Pem,
+            &["signature", "publicKey", "content"],
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::{HashedRekordRequestV002, spec};
 
 use crate::kind::{Canonical, Kind, Proposal, Purpose, unknown_version};
+use crate::parts::Parts;
 use crate::refusal::Refusal;
 use crate::v2::signer::{Scheme, Signer, missing};
 use crate::v2::{self, digest_key, hash_name};
@@ -35,6 +36,12 @@ impl Kind for V002 {
             &Signer::new(signature.verifier)?,
             &v2::digest_of(entry.data)?,
         )))
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        Parts::new()
+            .with_v2_digest(spec, &["hashedRekordV002", "data"])
+            .with_v2_verifier(spec, &["hashedRekordV002", "signature", "verifier"])
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::hash::{CommittedHash, found_by, index_keys_of_key, not_insertable, validated};
 use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
+use crate::parts::{KeyFormat, KeyIndex, Parts};
 use crate::refusal::Refusal;
 use crate::statement::{self, Digests};
 use pki::Work;
@@ -31,6 +32,19 @@ impl Kind for V002 {
     /// The digests of a statement's subjects are not in the leaf.
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         Spec::from_json(spec)?.committed_leaf_bytes().map(|_| None)
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        Parts::new()
+            // The hash of the envelope is the word of the client, and nothing is found by it.
+            .with_digest(spec, &["content", "payloadHash"])
+            .with_keys(
+                spec,
+                KeyFormat::Pem,
+                &["content", "envelope", "signatures"],
+                "publicKey",
+            )
+            .indexed_by(KeyIndex::HashTwice)
     }
 }
 

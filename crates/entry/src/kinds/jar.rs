@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::artifact::{self, Artifact};
 use crate::kind::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
+use crate::parts::{KeyFormat, KeyIndex, Parts, bytes_at};
 use crate::refusal::Refusal;
 use pki::Work;
 use pki::pkcs7::SignedData;
@@ -49,6 +50,15 @@ impl Kind for V001 {
             &signature,
             artifact::hash_key_of_leaf(hash)?,
         )))
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        let parts = Parts::new()
+            .with_digest(spec, &["archive", "hash"])
+            .with_key(spec, KeyFormat::Pem, &["signature", "publicKey", "content"])
+            .indexed_by(KeyIndex::None);
+        let signature = bytes_at(Member::of(spec), &["signature", "content"]);
+        parts.with_index_keys(signature.map(|signature| hex::encode(tlog::sha256(&signature).0)))
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::kind::{Canonical, Kind, Proposal, Purpose, Weight};
 use crate::member::Member;
+use crate::parts::{KeyFormat, Parts, text_at};
 use crate::refusal::Refusal;
 use crate::search;
 use pki::Work;
@@ -45,6 +46,19 @@ impl Kind for V001 {
             Format::Ssh => index_keys(&ssh::Key::parse(&spec.public_key, work)?, hash),
         }))
     }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        let parts = Parts::new().with_digest(spec, &["data", "hash"]);
+        let format = text_at(Member::of(spec), &["signature", "format"]);
+        match format.as_deref().and_then(Format::from_name) {
+            Some(format) => parts.with_key(
+                spec,
+                format.key_format(),
+                &["signature", "publicKey", "content"],
+            ),
+            None => parts,
+        }
+    }
 }
 
 /// A format of signature and key.
@@ -64,6 +78,15 @@ impl Format {
             "x509" => Some(Self::X509),
             "ssh" => Some(Self::Ssh),
             _ => None,
+        }
+    }
+
+    fn key_format(self) -> KeyFormat {
+        match self {
+            Self::Pgp => KeyFormat::Pgp,
+            Self::Minisign => KeyFormat::Minisign,
+            Self::X509 => KeyFormat::Pem,
+            Self::Ssh => KeyFormat::Ssh,
         }
     }
 

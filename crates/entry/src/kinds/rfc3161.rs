@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::hash::validated;
 use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
+use crate::parts::{KeyIndex, Parts};
 use crate::refusal::Refusal;
 use pki::Work;
 use pki::pkcs7::SignedData;
@@ -29,6 +30,16 @@ impl Kind for V001 {
 
     fn index_keys_of_leaf(&self, spec: &RawValue) -> Result<Option<Vec<String>>, Refusal> {
         Ok(Some(Spec::from_json(spec)?.index_keys()))
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        let parts = Parts::new().indexed_by(KeyIndex::None);
+        let Ok(spec) = Spec::from_json(spec) else {
+            return parts;
+        };
+        parts
+            .with_digests(spec.index_keys())
+            .with_certificates(spec.certificates())
     }
 }
 
@@ -78,6 +89,14 @@ impl Spec {
             validated(vec!["tsr.tsr.content in body is required".to_owned()])?;
         }
         Ok(Self { response })
+    }
+
+    /// Returns the certificates that the answer brings along, in DER.
+    fn certificates(&self) -> Vec<&[u8]> {
+        let token = time_stamp::response(&self.response).and_then(|(_, token)| token);
+        let signed = token.and_then(|token| SignedData::from_content_info(token).ok());
+        let certificates = signed.and_then(|signed| signed.certificates().ok());
+        certificates.unwrap_or_default()
     }
 
     fn index_keys(&self) -> Vec<String> {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::hash::validated;
 use crate::kind::{Canonical, Kind, Proposal, Purpose};
 use crate::member::Member;
+use crate::parts::{KeyFormat, KeyIndex, Parts};
 use crate::refusal::Refusal;
 use crate::search;
 use pki::Key as _;
@@ -35,6 +36,23 @@ impl Kind for V001 {
             &Document::parse(&spec.metadata, work)?,
             &Root::parse(&spec.root, work)?,
         )))
+    }
+
+    fn parts_of_leaf(&self, spec: &RawValue) -> Parts {
+        let parts = Parts::new().indexed_by(KeyIndex::None);
+        let Ok(read) = Spec::from_json(spec) else {
+            return parts;
+        };
+        let work = &mut Work::of_request(read.metadata.len() + read.root.len());
+        let document = Document::parse(&read.metadata, work);
+        let root = Root::parse(&read.root, work);
+        let index_keys = match (document, root) {
+            (Ok(document), Ok(root)) => index_keys(&document, &root),
+            _ => Vec::new(),
+        };
+        parts
+            .with_index_keys(index_keys)
+            .with_key_bytes(KeyFormat::Tuf, read.root)
     }
 }
 

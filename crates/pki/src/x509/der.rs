@@ -156,6 +156,31 @@ pub(crate) fn is_integer(bytes: &[u8]) -> bool {
     }
 }
 
+/// Returns the dotted form of the encoding of an object identifier, `2.5.29.17`. None if it is
+/// malformed, or has a number beyond 128 bits.
+pub(crate) fn dotted(id: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    let mut number: u128 = 0;
+    for (at, byte) in id.iter().enumerate() {
+        number = number.checked_mul(0x80)? | u128::from(byte & 0x7f);
+        if *byte >= 0x80 {
+            continue;
+        }
+        if text.is_empty() {
+            // The first encoded number holds the first two of the identifier.
+            let first = (number / 40).min(2);
+            text = format!("{first}.{}", number - first * 40);
+        } else {
+            text += &format!(".{number}");
+        }
+        number = 0;
+        if at + 1 == id.len() {
+            return Some(text);
+        }
+    }
+    None
+}
+
 fn is_object_identifier(bytes: &[u8]) -> bool {
     let mut value = 0_u32;
     let mut length = 0;
@@ -190,6 +215,24 @@ fn is_big_object_identifier(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn object_identifiers_in_dotted_form() {
+        for (bytes, expected) in [
+            (&[0x55, 0x1d, 17][..], Some("2.5.29.17")),
+            (
+                &[0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 8],
+                Some("1.3.6.1.4.1.57264.1.8"),
+            ),
+            (&[0], Some("0.0")),
+            (&[0x88, 0x37], Some("2.999")),
+            (&[0x2a, 0x83], None),
+            (&[], None),
+            (&[0xff; 20], None),
+        ] {
+            assert_eq!(dotted(bytes).as_deref(), expected, "{bytes:x?}");
+        }
+    }
 
     #[test]
     fn lengths_are_minimal() {

@@ -153,6 +153,18 @@ impl<'a> Extensions<'a> {
     }
 }
 
+/// Whether this identifies the subject alternative name.
+pub(super) fn is_alternative_name(id: &[u8]) -> bool {
+    id.strip_prefix(&ID_CE) == Some(&[17])
+}
+
+/// Identifier and value in the fields of an extension, whatever its criticality.
+pub(super) fn id_and_value<'a>(fields: &mut Elements<'a>) -> Option<(&'a [u8], &'a [u8])> {
+    let id = fields.object_identifier()?;
+    fields.optional(BOOLEAN)?;
+    Some((id, fields.read(OCTET_STRING)?))
+}
+
 /// Identifier, criticality and value of the next extension.
 fn one<'a>(list: &mut Elements<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
     let mut fields = list.inside(SEQUENCE)?;

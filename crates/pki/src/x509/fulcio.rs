@@ -13,6 +13,11 @@ const FULCIO: [u8; 9] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1];
 /// Up to this number a value is bare text, beyond it DER.
 const LAST_BARE: u8 = 6;
 
+/// Whether this is one of Fulcio's extensions whose value is bare text.
+pub(super) fn is_bare(id: &[u8]) -> bool {
+    matches!(id.strip_prefix(&FULCIO), Some([..=LAST_BARE]))
+}
+
 /// The claims of a Fulcio certificate about its signer, each as the certificate writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {

@@ -12,6 +12,11 @@ const FULCIO_OTHER_NAME: [u8; 10] = [0x2b, 6, 1, 4, 1, 0x83, 0xbf, 0x30, 1, 7];
 
 const GENERAL_STRING: u8 = 0x1b;
 
+const EMAIL: u8 = context(1);
+const DNS: u8 = context(2);
+const URI: u8 = context(6);
+const ADDRESS: u8 = context(7);
+
 /// The names of a subject alternative name, each as often as it is there.
 #[derive(Default)]
 pub(super) struct Subjects {
@@ -37,10 +42,6 @@ impl Subjects {
             let name = names
                 .any()
                 .ok_or(CertificateError::Not("invalid subject alternative name"))?;
-            const EMAIL: u8 = context(1);
-            const DNS: u8 = context(2);
-            const URI: u8 = context(6);
-            const ADDRESS: u8 = context(7);
             match name.tag {
                 EMAIL => subjects.emails.push(ascii(name.contents)?),
                 DNS => subjects.dns.push(ascii(name.contents)?),
@@ -67,6 +68,30 @@ impl Subjects {
             subjects.other = fulcio_user(only.contents);
         }
         Ok(subjects)
+    }
+
+    /// Reads those names that can be read. The same as [`Self::read`] where that is no error.
+    pub(super) fn salvage(value: &[u8]) -> Self {
+        Self::read(value).unwrap_or_else(|_| Self::read_well_formed(value))
+    }
+
+    /// Skips names that [`Self::read`] refuses, but for texts beyond ASCII.
+    fn read_well_formed(value: &[u8]) -> Self {
+        let mut subjects = Self::default();
+        let mut names = Elements(value).inside(SEQUENCE).unwrap_or(Elements(&[]));
+        while let Some(name) = names.any() {
+            const OTHER: u8 = constructed(0);
+            let text = || String::from_utf8(name.contents.to_vec()).ok();
+            match name.tag {
+                EMAIL => subjects.emails.extend(text()),
+                DNS => subjects.dns.extend(text()),
+                URI => subjects.uris.extend(text()),
+                ADDRESS => subjects.addresses.extend(address(name.contents).ok()),
+                OTHER => subjects.other = subjects.other.or_else(|| fulcio_user(name.contents)),
+                _ => {}
+            }
+        }
+        subjects
     }
 
     /// Whether there is a name that Go reads.

@@ -1,0 +1,98 @@
+//! What an in-toto statement says, which a log may keep beside an entry as its attestation.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::index_keys::lower_case;
+use crate::search::{self, Attribute};
+use crate::statement::{self, Digests};
+use pki::cose_sign1::Sign1;
+use pki::go_json::{self, Value};
+
+/// The claims of a statement about its subjects.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct StatementSummary {
+    /// The predicate type, `https://slsa.dev/provenance/v1`. Empty if it is absent.
+    pub predicate_type: String,
+    /// The subjects that are packages.
+    pub packages: Vec<Package>,
+    /// Digests of the subjects, `<algorithm>:<digest>`, in lower case.
+    pub digests: Vec<String>,
+    /// Search keys that follow from the statement, each once and in lower case.
+    pub index_keys: Vec<String>,
+}
+
+/// A package that a subject names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Package {
+    /// The package URL as search keys have it: decoded, without qualifiers and subpath,
+    /// `pkg:npm/@scope/name@1.0.0`.
+    pub purl: String,
+    /// The digests of the subject, `<algorithm>:<digest>`, in lower case.
+    pub digests: Vec<String>,
+}
+
+/// Returns the claims of an attestation as Rekor keeps it: an in-toto statement, or a COSE_Sign1
+/// message with one as its payload. Anything else says nothing: the summary is empty.
+pub fn summarize_attestation(attestation: &[u8]) -> StatementSummary {
+    match Sign1::from_tagged(attestation) {
+        Ok(message) => of_statement(message.payload()),
+        Err(_) => of_statement(attestation),
+    }
+}
+
+fn of_statement(payload: &[u8]) -> StatementSummary {
+    let payload = String::from_utf8_lossy(payload);
+    let members = go_json::members(&payload, ["predicateType", "subject"]);
+    let Ok([predicate_type, subjects]) = members else {
+        return StatementSummary::default();
+    };
+    let mut summary = StatementSummary {
+        predicate_type: text(&predicate_type).into_owned(),
+        ..StatementSummary::default()
+    };
+    // Too many keys: an entry with them would not be accepted here.
+    let keys = statement::index_keys(payload.as_bytes(), Digests::Readable);
+    summary.index_keys = lower_case(keys.unwrap_or_default());
+    let subjects = subjects.beginning_with('[');
+    // Whatever is wrong with one subject, the others are read.
+    let _ = subjects.each_element(|subject| {
+        let subject = subject.beginning_with('{');
+        let members = subject.members(["name", "uri", "digest"]);
+        let [name, uri, digest] = members.unwrap_or_default();
+        let digests = lower_case(digest_texts(&digest));
+        for name in [&name, &uri] {
+            summary.packages.extend(package(&text(name), &digests));
+        }
+        summary.digests.extend(digests);
+        Ok::<(), go_json::Error>(())
+    });
+    summary.digests = lower_case(summary.digests);
+    summary
+}
+
+/// The package with this name, if a package URL is its name.
+fn package(name: &str, digests: &[String]) -> Option<Package> {
+    // The first key is the most exact one.
+    let key = search::subject_keys(name).into_iter().next()?;
+    let purl = key.strip_prefix(Attribute::Purl.name())?;
+    let purl = purl.strip_prefix('=')?.to_owned();
+    let digests = digests.to_vec();
+    Some(Package { purl, digests })
+}
+
+fn digest_texts(digest: &Value<'_>) -> Vec<String> {
+    let mut digests = Vec::new();
+    let _ = digest.beginning_with('{').each_member(|algorithm, value| {
+        let value = Value::of(value);
+        digests.push(format!("{algorithm}:{}", text(&value)));
+        Ok::<(), go_json::Error>(())
+    });
+    digests
+}
+
+/// The text of a member; an empty one if it is absent or of another type.
+fn text<'a>(value: &Value<'a>) -> Cow<'a, str> {
+    value.text().unwrap_or_default()
+}

@@ -1,0 +1,5 @@
+//! Fuzz target: see `treehead_fuzz::summary`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| treehead_fuzz::summary(data));
