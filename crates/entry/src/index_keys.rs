@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use crate::refusal::Refusal;
 
 /// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, each
-/// with three digests and a package URL, which is two keys; and a thousand of certificates and
-/// materials. Each is a row; a round of the ledger takes 8,192.
-pub(crate) const MAX_INDEX_KEYS: usize = 6_144;
+/// with three digests, its name and a package, which is three keys; and a thousand of certificates
+/// and materials. Each is a row; a round of the ledger takes as many.
+pub(crate) const MAX_INDEX_KEYS: usize = 8_192;
 /// Bytes of all of them together: an eighth of what a round of the ledger takes.
 const MAX_INDEX_KEY_BYTES: usize = 1024 * 1024;
 
@@ -41,7 +41,7 @@ pub(crate) fn lower_case(keys: Vec<String>) -> Vec<String> {
 
 /// Each letter becomes one letter, wherever it stands: U+0130 an `i` without a dot of its own, a
 /// capital sigma at the end of a word the common small one. [`str::to_lowercase`] does neither.
-fn lower_case_text(text: &str) -> String {
+pub(crate) fn lower_case_text(text: &str) -> String {
     text.chars()
         .filter_map(|letter| letter.to_lowercase().next())
         .collect()

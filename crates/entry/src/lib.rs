@@ -13,6 +13,7 @@ mod index_keys;
 mod kind;
 mod kinds;
 mod member;
+mod packages;
 mod parts;
 mod policy;
 mod refusal;

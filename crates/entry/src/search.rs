@@ -8,6 +8,7 @@
 use pki::x509::{self, Claims};
 use pki::{Key, TooCostly, Work, minisign, pgp, ssh, tuf};
 
+use crate::packages::Purl;
 use crate::refusal::Refusal;
 
 /// Key formats that `index/retrieve` takes.
@@ -15,7 +16,7 @@ pub const KEY_FORMATS: [&str; 5] = ["pgp", "x509", "minisign", "ssh", "tuf"];
 
 /// Longest value that is indexed: one that fills half of the longest request line of the server. A
 /// longer one could not be asked for.
-const MAX_VALUE_BYTES: usize = 2 * 1024;
+pub(crate) const MAX_VALUE_BYTES: usize = 2 * 1024;
 
 /// An attribute by which entries are found, beyond Rekor's keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +32,9 @@ pub enum Attribute {
     Commit,
     /// The name of a subject of an in-toto statement that is not a package URL.
     Subject,
-    /// The package URL that is the name of a subject of an in-toto statement: without qualifiers
-    /// and subpath, decoded, once with its version and once without, `pkg:npm/@scope/name@1.0.0`
-    /// and `pkg:npm/@scope/name`.
+    /// A package that is a subject of an in-toto statement, as a package URL in one spelling: once
+    /// as exactly as the statement names it, once in its version, once without,
+    /// `pkg:deb/debian/a@1.0?arch=i386`, `pkg:deb/debian/a@1.0` and `pkg:deb/debian/a`.
     Purl,
 }
 
@@ -70,7 +71,7 @@ impl Attribute {
         match self {
             Self::Subject => Ok([value.to_owned()]
                 .into_iter()
-                .chain(subject_keys(value).into_iter().take(1))
+                .chain(name_keys(value).into_iter().take(1))
                 .collect()),
             Self::Purl => match Purl::parse(value) {
                 Some(purl) => Ok(vec![self.key(&purl.exact())]),
@@ -140,22 +141,25 @@ pub(crate) fn key_names(key: &impl Key) -> Vec<String> {
     names
 }
 
-/// Returns the keys of the name or URI of a subject in an in-toto statement, the most exact one
-/// first.
-pub(crate) fn subject_keys(name: &str) -> Vec<String> {
+/// Returns the keys of the name of a subject in an in-toto statement, the most exact one first.
+pub(crate) fn name_keys(name: &str) -> Vec<String> {
     if name.is_empty() || name.len() > MAX_VALUE_BYTES {
         return Vec::new();
     }
     match Purl::parse(name) {
-        Some(purl) if purl.version.is_some() => {
-            vec![
-                Attribute::Purl.key(&purl.exact()),
-                Attribute::Purl.key(&purl.package),
-            ]
-        }
-        Some(purl) => vec![Attribute::Purl.key(&purl.package)],
+        Some(purl) => package_keys(&purl),
         None => vec![Attribute::Subject.key(name)],
     }
+}
+
+/// Returns the keys of a package, the most exact one first.
+pub(crate) fn package_keys(purl: &Purl) -> Vec<String> {
+    let mut texts = vec![purl.exact()];
+    texts.extend(purl.in_version());
+    texts.push(purl.package().to_owned());
+    texts.dedup();
+    texts.retain(|text| text.len() <= MAX_VALUE_BYTES);
+    texts.iter().map(|text| Attribute::Purl.key(text)).collect()
 }
 
 /// Returns the keys of a Fulcio certificate's claims.
@@ -200,63 +204,6 @@ fn without_scheme(uri: &str) -> &str {
         .trim_end_matches('/')
 }
 
-/// A package URL as far as it names a package and its version.
-struct Purl {
-    /// `pkg:type/namespace/name`, decoded.
-    package: String,
-    version: Option<String>,
-}
-
-impl Purl {
-    fn parse(text: &str) -> Option<Self> {
-        let path = text.strip_prefix("pkg:")?.trim_start_matches('/');
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let name_at = path.rfind('/')? + 1;
-        // A scope that is not percent-encoded, `pkg:npm/@scope`, is not a version.
-        let version_at = path[name_at..]
-            .rfind('@')
-            .map(|at| name_at + at)
-            .filter(|at| *at > name_at);
-        let (package, version) = match version_at {
-            Some(at) => (&path[..at], Some(&path[at + 1..])),
-            None => (path, None),
-        };
-        let version = version.filter(|version| !version.is_empty()).map(decode);
-        Some(Self {
-            package: format!("pkg:{}", decode(package)),
-            version,
-        })
-    }
-
-    fn exact(&self) -> String {
-        match &self.version {
-            Some(version) => format!("{}@{version}", self.package),
-            None => self.package.clone(),
-        }
-    }
-}
-
-/// Percent-decodes a text. Invalid escapes stay as they are, and so does a text that would not be
-/// UTF-8.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let mut decoded = [0];
-        rest = match after.get(..2) {
-            Some(digits) if first == b'%' && hex::decode_to_slice(digits, &mut decoded).is_ok() => {
-                bytes.push(decoded[0]);
-                &after[2..]
-            }
-            _ => {
-                bytes.push(first);
-                after
-            }
-        };
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,23 +216,21 @@ mod tests {
                 vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"],
             ),
             (
-                "pkg:npm/@scope/name@1.0.0?a=b#c",
-                vec!["purl=pkg:npm/@scope/name@1.0.0", "purl=pkg:npm/@scope/name"],
+                "pkg:deb/debian/a@1?arch=i386&x=y#c",
+                vec![
+                    "purl=pkg:deb/debian/a@1?arch=i386",
+                    "purl=pkg:deb/debian/a@1",
+                    "purl=pkg:deb/debian/a",
+                ],
             ),
-            ("pkg://npm/@scope", vec!["purl=pkg:npm/@scope"]),
             ("pkg:pypi/x", vec!["purl=pkg:pypi/x"]),
-            ("pkg:pypi/x@", vec!["purl=pkg:pypi/x"]),
-            (
-                "pkg:deb/debian/a@1%2Bb%zz",
-                vec!["purl=pkg:deb/debian/a@1+b%zz", "purl=pkg:deb/debian/a"],
-            ),
             ("pkg:x", vec!["subject=pkg:x"]),
             ("dist/a.tar.gz", vec!["subject=dist/a.tar.gz"]),
             ("", vec![]),
         ] {
-            assert_eq!(subject_keys(name), keys, "{name}");
+            assert_eq!(name_keys(name), keys, "{name}");
         }
-        assert!(subject_keys(&"x".repeat(MAX_VALUE_BYTES + 1)).is_empty());
+        assert!(name_keys(&"x".repeat(MAX_VALUE_BYTES + 1)).is_empty());
     }
 
     #[test]

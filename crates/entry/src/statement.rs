@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::index_keys::{MAX_INDEX_KEYS, too_many_index_keys};
+use crate::packages::{Naming, Purl};
 use crate::refusal::Refusal;
 use crate::search;
 use pki::go_json::{self, Error, Value};
@@ -50,12 +51,16 @@ impl Digests {
 pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>, Refusal> {
     let payload = String::from_utf8_lossy(payload);
     let mut keys = Vec::new();
-    let [subjects, predicate] = match go_json::members(&payload, ["subject", "predicate"]) {
+    let names = ["subject", "predicate", "predicateType"];
+    let [subjects, predicate, predicate_type] = match go_json::members(&payload, names) {
         Ok(members) => members,
         Err(Error::Json(_)) => return Ok(keys),
         Err(repeated @ Error::Repeated) => return Err(repeated.into()),
     };
-    if !collect(&subjects, Names::Too, digests, &mut keys)? {
+    let naming = predicate_type
+        .text()
+        .map_or(Naming::Free, |name| Naming::of(&name));
+    if !collect(&subjects, Names::Of(naming), digests, &mut keys)? {
         return Ok(Vec::new());
     }
     if digests.include_materials() {
@@ -77,7 +82,7 @@ pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>
 /// Whether the names in a list become keys. Only those of subjects do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Names {
-    Too,
+    Of(Naming),
     Left,
 }
 
@@ -127,7 +132,8 @@ fn collect_item(
     digests: Digests,
     keys: &mut Vec<String>,
 ) -> Result<(), Stop> {
-    let [name, digest] = digests.read(item, '{').members(["name", "digest"])?;
+    let members = ["name", "uri", "digest"];
+    let [name, uri, digest] = digests.read(item, '{').members(members)?;
     let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     // A map, because a name may be repeated as often as the payload has room for.
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
@@ -150,18 +156,48 @@ fn collect_item(
         }
         Ok(())
     })?;
+    // Not among Rekor's keys, so that a name of the wrong type does no harm.
+    let name_keys = match names {
+        Names::Of(naming) => {
+            let sha256 = found.iter().find(|(algorithm, _)| algorithm == "sha256");
+            let sha256 = sha256.map(|(_, value)| value.as_ref());
+            let (name, uri) = (
+                name.text().unwrap_or_default(),
+                uri.text().unwrap_or_default(),
+            );
+            subject_keys(&name, &uri, naming, sha256)
+        }
+        Names::Left => Vec::new(),
+    };
     keys.extend(
         found
             .into_iter()
             .map(|(algorithm, value)| format!("{algorithm}:{value}")),
     );
-    // Not among Rekor's keys, so that a name of the wrong type does no harm.
-    if names == Names::Too
-        && let Ok(name) = name.text()
-    {
-        keys.extend(search::subject_keys(&name));
-    }
+    keys.extend(name_keys);
     Ok(())
+}
+
+/// Returns the keys of the names of a subject.
+fn subject_keys(name: &str, uri: &str, naming: Naming, sha256: Option<&str>) -> Vec<String> {
+    let mut keys = search::name_keys(name);
+    for package in packages(name, uri, naming, sha256) {
+        for key in search::package_keys(&package) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
+    }
+    keys
+}
+
+/// Returns the packages that a subject names: in its name, and in its URI if that is a package URL.
+fn packages(name: &str, uri: &str, naming: Naming, sha256: Option<&str>) -> Vec<Purl> {
+    let is_short = |text: &&str| text.len() <= search::MAX_VALUE_BYTES;
+    let named = Some(name).filter(is_short);
+    let named = named.and_then(|name| naming.package_of(name, sha256));
+    let located = Some(uri).filter(is_short).and_then(Purl::parse);
+    named.into_iter().chain(located).collect()
 }
 
 #[cfg(test)]
@@ -328,6 +364,60 @@ mod tests {
                 "{payload}"
             );
         }
+    }
+
+    #[test]
+    fn packages_are_keyed_by_what_the_statement_says() {
+        let digest = "0f".repeat(32);
+        let statement = |predicate_type: &str, name: &str| {
+            format!(
+                r#"{{"predicateType":"{predicate_type}","subject":[{{"name":"{name}","digest":{{"sha256":"{digest}"}}}}]}}"#
+            )
+        };
+        let pypi = "https://docs.pypi.org/attestations/publish/v1";
+        for (statement, expected) in [
+            (
+                statement(pypi, "A.b-1.0.tar.gz"),
+                vec![
+                    "subject=A.b-1.0.tar.gz".to_owned(),
+                    "purl=pkg:pypi/a-b@1.0?file_name=a_b-1.0.tar.gz".to_owned(),
+                    "purl=pkg:pypi/a-b@1.0".to_owned(),
+                    "purl=pkg:pypi/a-b".to_owned(),
+                ],
+            ),
+            (
+                statement("x", "a-1.0.tar.gz"),
+                vec!["subject=a-1.0.tar.gz".to_owned()],
+            ),
+            (
+                statement("x", "ghcr.io/org/app"),
+                vec![
+                    "subject=ghcr.io/org/app".to_owned(),
+                    format!("purl=pkg:oci/app@sha256:{digest}"),
+                    "purl=pkg:oci/app".to_owned(),
+                ],
+            ),
+        ] {
+            let keys = keys(&statement);
+            assert_eq!(keys[0], format!("sha256:{digest}"));
+            assert_eq!(keys[1..], expected, "{statement}");
+        }
+        // As GitHub attests to a release.
+        let release = r#"{"predicateType":"https://in-toto.io/attestation/release/v0.1","subject":[
+            {"uri":"pkg:github/Org/repo@v1","digest":{"sha1":"1"}},
+            {"name":"pkg:github/org/repo@v1","uri":7,"digest":{"sha256":"2"}}]}"#;
+        let packages = ["purl=pkg:github/org/repo@v1", "purl=pkg:github/org/repo"];
+        assert_eq!(
+            keys(release),
+            [
+                "sha1:1",
+                packages[0],
+                packages[1],
+                "sha256:2",
+                packages[0],
+                packages[1]
+            ]
+        );
     }
 
     /// A signer could hide subjects behind it.

@@ -23,7 +23,7 @@ pub const MAX_ROUND_ENTRIES: usize = 1_024;
 /// Bytes of one round.
 pub const MAX_ROUND_BYTES: usize = 8 << 20;
 /// Index keys of one round, each of which is a row: four times as many as a full round of
-/// `hashedrekord` has, and more than the 6,144 of the largest entry that the server accepts.
+/// `hashedrekord` has, and as many as the largest entry that the server accepts has.
 pub const MAX_ROUND_INDEX_KEYS: usize = 8_192;
 /// Signed entry timestamps stored along with a round.
 pub(super) const MAX_ROUND_TIMESTAMPS: usize = 4 * MAX_ROUND_ENTRIES;
