@@ -192,7 +192,7 @@ fn subject_keys(name: &str, uri: &str, naming: Naming, sha256: Option<&str>) -> 
 }
 
 /// Returns the packages that a subject names: in its name, and in its URI if that is a package URL.
-fn packages(name: &str, uri: &str, naming: Naming, sha256: Option<&str>) -> Vec<Purl> {
+pub(crate) fn packages(name: &str, uri: &str, naming: Naming, sha256: Option<&str>) -> Vec<Purl> {
     let is_short = |text: &&str| text.len() <= search::MAX_VALUE_BYTES;
     let named = Some(name).filter(is_short);
     let named = named.and_then(|name| naming.package_of(name, sha256));

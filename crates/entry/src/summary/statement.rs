@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::index_keys::lower_case;
-use crate::search::{self, Attribute};
+use crate::packages::Naming;
 use crate::statement::{self, Digests};
 use pki::cose_sign1::Sign1;
 use pki::go_json::{self, Value};
@@ -26,8 +26,8 @@ pub struct StatementSummary {
 /// A package that a subject names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Package {
-    /// The package URL as search keys have it: decoded, without qualifiers and subpath,
-    /// `pkg:npm/@scope/name@1.0.0`.
+    /// The package URL in the form that search keys have, `pkg:npm/@scope/name@1.0.0`, before these
+    /// become lower case.
     pub purl: String,
     /// The digests of the subject, `<algorithm>:<digest>`, in lower case.
     pub digests: Vec<String>,
@@ -52,6 +52,7 @@ fn of_statement(payload: &[u8]) -> StatementSummary {
         predicate_type: text(&predicate_type).into_owned(),
         ..StatementSummary::default()
     };
+    let naming = Naming::of(&summary.predicate_type);
     // Too many keys: an entry with them would not be accepted here.
     let keys = statement::index_keys(payload.as_bytes(), Digests::Readable);
     summary.index_keys = lower_case(keys.unwrap_or_default());
@@ -62,24 +63,19 @@ fn of_statement(payload: &[u8]) -> StatementSummary {
         let members = subject.members(["name", "uri", "digest"]);
         let [name, uri, digest] = members.unwrap_or_default();
         let digests = lower_case(digest_texts(&digest));
-        for name in [&name, &uri] {
-            summary.packages.extend(package(&text(name), &digests));
-        }
+        let sha256 = digests
+            .iter()
+            .find_map(|digest| digest.strip_prefix("sha256:"));
+        let packages = statement::packages(&text(&name), &text(&uri), naming, sha256);
+        summary.packages.extend(packages.iter().map(|purl| Package {
+            purl: purl.exact(),
+            digests: digests.clone(),
+        }));
         summary.digests.extend(digests);
         Ok::<(), go_json::Error>(())
     });
     summary.digests = lower_case(summary.digests);
     summary
-}
-
-/// The package with this name, if a package URL is its name.
-fn package(name: &str, digests: &[String]) -> Option<Package> {
-    // The first key is the most exact one.
-    let key = search::subject_keys(name).into_iter().next()?;
-    let purl = key.strip_prefix(Attribute::Purl.name())?;
-    let purl = purl.strip_prefix('=')?.to_owned();
-    let digests = digests.to_vec();
-    Some(Package { purl, digests })
 }
 
 fn digest_texts(digest: &Value<'_>) -> Vec<String> {
