@@ -98,6 +98,11 @@ impl Heads {
         self.published.borrow().clone()
     }
 
+    /// Returns the published heads from now on.
+    pub(crate) fn watch_published(&self) -> watch::Receiver<Arc<Head>> {
+        self.published.subscribe()
+    }
+
     /// Returns the newest integrated head.
     pub(crate) fn integrated(&self) -> Arc<Integrated> {
         self.integrated.borrow().clone()

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::api::Api;
 use crate::clock::Clock;
+use crate::events::Events;
+use crate::events::news::News;
 use crate::guard::GuardedHeads;
 use crate::guard::floor::Floors;
 use crate::heads::poll::poll;
@@ -95,6 +97,7 @@ impl Ledger {
         }
         let logs: Vec<_> = inner.logs.iter().map(|log| Arc::clone(&log.open)).collect();
         follow(&parts, logs.clone());
+        tell_readers(&parts, logs.clone());
         watch_clock(&parts);
         Presence::new(&parts, logs).start().await?;
         Ok(Self {
@@ -139,6 +142,15 @@ impl Ledger {
         let mut trees = self.inner.parts.store.trees().await?;
         trees.retain(|tree| tree.name == self.name());
         Ok(trees)
+    }
+
+    /// Returns the entries of all logs as events.
+    pub fn events(&self) -> Events {
+        Events::of(self.clone())
+    }
+
+    pub(crate) fn news(&self) -> &News {
+        &self.inner.parts.news
     }
 
     /// Waits until this server cannot go on. Returns the reason.
@@ -209,6 +221,20 @@ fn follow(parts: &Arc<LedgerParts>, logs: Vec<Arc<OpenLog>>) {
     };
     let tasks = &parts.tasks;
     tasks.spawn("the follower of the database", has_ended, follow);
+}
+
+/// Starts the task that tells readers of events that a head was published.
+fn tell_readers(parts: &Arc<LedgerParts>, logs: Vec<Arc<OpenLog>>) {
+    let (ended, of_ledger) = (parts.ended.clone(), Arc::clone(parts));
+    let has_ended = {
+        let ended = ended.clone();
+        move || ended.is_cancelled()
+    };
+    let tell = async move {
+        ended.run_until_cancelled(of_ledger.news.tell(&logs)).await;
+    };
+    let tasks = &parts.tasks;
+    tasks.spawn("the task that tells of new heads", has_ended, tell);
 }
 
 /// Starts the task that watches the clock.

@@ -5,6 +5,7 @@
 
 mod api;
 mod clock;
+pub mod events;
 pub mod fsck;
 pub mod guard;
 mod heads;

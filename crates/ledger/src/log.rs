@@ -18,6 +18,7 @@ use crate::store::{EntryRef, StoreError};
 use crate::tree::Tree;
 
 mod append;
+mod events;
 pub(crate) mod rows;
 
 /// A log is quiet if its newest entry is older than this.

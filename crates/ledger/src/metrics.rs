@@ -49,6 +49,7 @@ pub(crate) struct Metrics {
     pub(crate) tile_cache: CacheMetric,
     pub(crate) bundle_cache: CacheMetric,
     pub(crate) entry_cache: CacheMetric,
+    pub(crate) event_page_cache: CacheMetric,
     pub(crate) look_ups_together: HistogramVec,
     pub(crate) timestamps_signed: IntCounter,
     pub(crate) attestations_unavailable: IntCounterVec,
@@ -199,6 +200,10 @@ impl Metrics {
             entry_cache: cache(
                 "treehead_entry_cache_total",
                 "Look-ups of entries by leaf index, by result: hit or miss.",
+            )?,
+            event_page_cache: cache(
+                "treehead_event_page_cache_total",
+                "Look-ups of pages of events, by result: hit, or miss: one read of the database.",
             )?,
             look_ups_together: registered(
                 registry,

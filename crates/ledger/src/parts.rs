@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::clock::{Clock, ClockFault};
+use crate::events::news::News;
 use crate::guard::place::Guard;
 use crate::heads::publication::Witnessing;
 use crate::keys::key_ring::KeyRing;
@@ -19,6 +20,7 @@ use crate::neighbours::Neighbours;
 use crate::open::Settings;
 use crate::open_error::OpenError;
 use crate::reading::caches::Caches;
+use crate::reading::events::TurnsBehind;
 use crate::reading::search::Turns;
 use crate::store::skew::least_skew;
 use crate::store::{MAX_CLOCK_SKEW_MILLIS, ServerRow, Store, StoreResult, usage};
@@ -46,6 +48,10 @@ pub(crate) struct LedgerParts {
     pub(crate) caches: Arc<Caches>,
     /// Turns of searches in all trees.
     pub(crate) turns: Arc<Turns>,
+    /// Turns of readers of events that are behind, in all trees.
+    pub(crate) behind: Arc<TurnsBehind>,
+    /// Tells readers of events that heads were published.
+    pub(crate) news: News,
     pub(crate) neighbours: Neighbours,
     /// Cancelled when the ledger ends, and all its tasks with it.
     pub(crate) ended: CancellationToken,
@@ -88,6 +94,8 @@ impl LedgerParts {
             tasks: Tasks::default(),
             caches: Arc::new(Caches::new()),
             turns: Arc::new(Turns::new()),
+            behind: Arc::new(TurnsBehind::new()),
+            news: News::default(),
             neighbours: Neighbours::default(),
             ended: CancellationToken::new(),
             registry: metrics,

@@ -18,6 +18,7 @@ pub use audit::{Audit, AuditCounts, AuditEntry};
 pub(crate) use connections::TreeLock;
 pub use connections::{Publisher, Read, Turn, Writer};
 pub use error::{StoreError, StoreResult};
+pub use event_rows::EventRow;
 pub use index_keys::IndexKeys;
 pub use rotation::{
     FORGOTTEN_AFTER, FinalCheckpoint, Freeze, LogName, Rotation, ServerRow, Standing,
@@ -36,6 +37,7 @@ mod connections;
 mod delegated_reads;
 mod encoding;
 mod error;
+mod event_rows;
 pub(crate) mod hash_rows;
 mod index_keys;
 mod numbers;

@@ -3,6 +3,8 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "logs/events.rs"]
+mod events;
 #[path = "support/mod.rs"]
 mod support;
 #[path = "logs/third_kind.rs"]

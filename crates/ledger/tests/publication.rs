@@ -7,6 +7,8 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "publication/readers.rs"]
+mod readers;
 #[path = "publication/sizes.rs"]
 mod sizes;
 #[path = "simulation/store.rs"]

@@ -9,6 +9,7 @@ use quick_cache::sync::Cache;
 use tlog::{LeafIndex, TileId, TilePath, TileTree};
 
 use super::entry::LoggedEntry;
+use super::events::EventRows;
 use crate::ids::TreeId;
 
 /// Decoded full tiles in the cache. Each has 16 KiB, so all together 72 MiB. That is all of a log
@@ -30,6 +31,11 @@ const CACHED_BUNDLE_BYTES: u64 = 16 << 20;
 /// Number of bundles that the cache is laid out for.
 const CACHED_BUNDLES: usize = 128;
 
+/// Bytes of cached pages of events: some 60,000 entries with eight search keys.
+const CACHED_EVENT_BYTES: u64 = 16 << 20;
+/// Number of pages of events that the cache is laid out for.
+const CACHED_EVENT_PAGES: usize = 256;
+
 /// Everything that reads of all trees keep. It is made once for a process.
 ///
 /// A key begins with the tree. Hashing it costs a multiplication more at most than hashing the rest
@@ -41,6 +47,8 @@ pub(crate) struct Caches {
     pub(super) entries: Cache<(TreeId, LeafIndex), LoggedEntry, ByLength>,
     /// Entry bundles, which never change.
     pub(super) bundles: Cache<(TreeId, TilePath), Bytes, ByLength>,
+    /// Pages of events by their number in the tree. The newest one of a tree grows.
+    pub(super) events: Cache<(TreeId, u64), Arc<EventRows>, ByLength>,
 }
 
 impl Caches {
@@ -49,6 +57,7 @@ impl Caches {
             tiles: Cache::new(MAX_CACHED_TILES),
             entries: Cache::with_weighter(CACHED_ENTRIES, CACHED_ENTRY_BYTES, ByLength),
             bundles: Cache::with_weighter(CACHED_BUNDLES, CACHED_BUNDLE_BYTES, ByLength),
+            events: Cache::with_weighter(CACHED_EVENT_PAGES, CACHED_EVENT_BYTES, ByLength),
         }
     }
 }
@@ -64,6 +73,12 @@ impl Weighter<(TreeId, LeafIndex), LoggedEntry> for ByLength {
             .as_ref()
             .map_or(0, |bytes| bytes.len());
         (OVERHEAD_BYTES + entry.body.len() + entry.kind.len() + timestamp) as u64
+    }
+}
+
+impl Weighter<(TreeId, u64), Arc<EventRows>> for ByLength {
+    fn weight(&self, _: &(TreeId, u64), page: &Arc<EventRows>) -> u64 {
+        (OVERHEAD_BYTES + page.bytes()) as u64
     }
 }
 

@@ -8,6 +8,7 @@ use tlog::{Hash, LeafIndex, TILE_WIDTH, TileId, TilePath, TreeSize};
 use super::caches::Caches;
 use super::entries::Entries;
 use super::entry::{InclusionProof, ReadError};
+use super::events::{EventPages, TurnsBehind};
 use super::search::{Searcher, Turns};
 use super::tile_bytes::TileBytes;
 use super::tiles::TileCache;
@@ -24,6 +25,7 @@ pub(crate) struct Reader {
     pub(crate) entries: Entries,
     pub(crate) tiles: TileCache,
     pub(crate) searcher: Searcher,
+    pub(super) event_pages: EventPages,
     tile_bytes: TileBytes,
 }
 
@@ -33,12 +35,14 @@ impl Reader {
         tree: &Tree,
         caches: &Arc<Caches>,
         turns: &Arc<Turns>,
+        behind: &Arc<TurnsBehind>,
         metrics: &Metrics,
     ) -> Self {
         Self {
             entries: Entries::new(store, tree, caches, metrics),
             tiles: TileCache::new(store, tree.id, caches, metrics),
             searcher: Searcher::new(store, tree.id, turns, metrics),
+            event_pages: EventPages::new(store, tree.id, caches, behind, metrics),
             tile_bytes: TileBytes::new(store, caches, metrics),
         }
     }

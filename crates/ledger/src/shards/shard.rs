@@ -127,7 +127,8 @@ impl Shard {
         let shared = &parts.shared;
         let timestamps = Timestamps::new(Arc::clone(tree), signer, &parts.metrics);
         let (store, caches, turns) = (&shared.store, &shared.caches, &shared.turns);
-        let reader = Reader::new(store, tree, caches, turns, &parts.metrics);
+        let behind = &shared.behind;
+        let reader = Reader::new(store, tree, caches, turns, behind, &parts.metrics);
         let (heads, reader, timestamps) = (Arc::new(heads), Arc::new(reader), Arc::new(timestamps));
         Arc::new(Self {
             heads,

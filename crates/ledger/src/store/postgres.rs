@@ -16,9 +16,10 @@ use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TreeSize};
 
 use super::delegated_reads::delegate_reads;
 use super::{
-    Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, LogName, Page, PublicationRow, Publisher, Read, Rotation, SEARCH_CONNECTIONS, Search,
-    ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Usage, Writer,
+    Audit, AuditCounts, AuditEntry, Condition, EventRow, FinalCheckpoint, FoundEntry, Freeze,
+    HeadRow, KeyQuery, LogName, Page, PublicationRow, Publisher, Read, Rotation,
+    SEARCH_CONNECTIONS, Search, ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow,
+    Usage, Writer,
 };
 use crate::TreeId;
 
@@ -27,6 +28,7 @@ mod audit;
 mod commit;
 mod confirmation;
 mod error;
+mod events;
 mod hosts;
 mod key16;
 mod notice;
@@ -271,6 +273,10 @@ impl Search for PostgresStore {
 
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
         pooled!(self.searches, connection => search::first_at(connection, tree, time, size))
+    }
+
+    async fn events(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<EventRow>> {
+        pooled!(self.pool, connection => events::rows(connection, tree, range))
     }
 }
 

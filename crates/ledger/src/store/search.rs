@@ -14,6 +14,7 @@ use tlog::{Hash, LeafIndex, TreeSize};
 use tokio::time::Instant;
 
 use super::error::StoreResult;
+use super::event_rows::EventRow;
 use crate::TreeId;
 
 /// Connections that only searches use, so that nothing else waits for a search. Each search uses
@@ -160,6 +161,9 @@ pub trait Search: Send + Sync {
     /// Returns the first leaf index below `size` whose entry was integrated at `time` (Unix
     /// seconds) or later; `size` if there is no such entry.
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
+    /// Returns the entries of `range`, at most 256, without their bytes. Waits for no search. Fails
+    /// with [`StoreError::Damaged`](super::StoreError::Damaged) if one is missing.
+    async fn events(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<EventRow>>;
 }
 
 /// Returns some of the entries that `query` looks for, newest first. Every call makes progress:

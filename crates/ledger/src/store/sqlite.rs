@@ -17,8 +17,8 @@ use tokio::sync::Mutex;
 
 use super::delegated_reads::delegate_reads;
 use super::{
-    Audit, AuditCounts, AuditEntry, Condition, FinalCheckpoint, FoundEntry, Freeze, HeadRow,
-    KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search,
+    Audit, AuditCounts, AuditEntry, Condition, EventRow, FinalCheckpoint, FoundEntry, Freeze,
+    HeadRow, KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search,
     ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Turn, Usage, Writer,
 };
 use crate::TreeId;
@@ -28,6 +28,7 @@ mod checkpoint;
 mod chunks;
 mod commit;
 mod error;
+mod events;
 mod file;
 mod publications;
 mod reads;
@@ -248,6 +249,10 @@ impl Search for SqliteStore {
 
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex> {
         pooled!(self.searchers, connection => search::first_at(connection, tree, time, size))
+    }
+
+    async fn events(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<EventRow>> {
+        pooled!(self.readers, connection => events::rows(connection, tree, range))
     }
 }
 

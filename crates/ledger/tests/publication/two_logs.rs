@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ledger::events::{Filter, Position};
 use ledger::rotation;
 use ledger::store::{FinalCheckpoint, Rotation as _, Store};
 use ledger::{AppendError, Appended, HeadForm, Ledger, Log, V1, V2};
@@ -9,6 +10,7 @@ use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Note};
 
 use super::both::Keys;
+use super::readers::Readers;
 use super::support::key;
 use super::witness::Behaviour;
 use super::{TWO_OF_THREE, World, assert_one_head, entry, run, seeds};
@@ -75,6 +77,15 @@ fn both_logs_are_cosigned_and_fail_closed() {
             }
             log.newest_head().await.unwrap();
             assert_eq!(log.head().size.0, 1, "{}", log.api());
+            // Both entries are durable, and one is published.
+            let events = ledger.events();
+            let reader = events.reader(Position::START, Filter::default()).await;
+            let page = reader.unwrap().read(100).await.unwrap();
+            assert_eq!(
+                (page.events.len(), page.more),
+                (2, false),
+                "one of each log"
+            );
             assert!(both.world.cosignatures(log) >= 2, "{}", log.api());
         }
 
@@ -104,6 +115,7 @@ fn servers_with_faults_publish_both_logs_and_rotate_one() {
         run(seed, async |store| {
             let both = Both::new(World::new(store.clone(), 3));
             let servers = [both.open().await, both.open().await];
+            let readers = Readers::start(&servers, &store, seed, 4);
             store.with(|state| state.fault_every = 5);
             both.world.witnesses.fail_one_in(4);
             let frozen = servers[0].log(&V2).unwrap().tree().id;
@@ -157,6 +169,7 @@ fn servers_with_faults_publish_both_logs_and_rotate_one() {
                 assert_eq!(head.checkpoint, last.checkpoint);
                 assert_eq!(head.freeze_note.as_ref(), Some(&last.freeze_note));
             }
+            readers.assert_each_saw_all(&servers[0]).await;
         });
     }
 }

@@ -850,6 +850,23 @@ impl Search for SimStore {
     async fn first_at(&self, _: TreeId, _: i64, _: TreeSize) -> StoreResult<LeafIndex> {
         unreachable!()
     }
+
+    async fn events(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<EventRow>> {
+        Ok(self.with(|state| {
+            let entries = &state.tables.of(tree).entries;
+            let row = |index: u64| {
+                let (row, time) = &entries[index as usize];
+                EventRow {
+                    leaf_index: LeafIndex(index),
+                    leaf_hash: row.leaf_hash,
+                    time: *time,
+                    kind: row.kind.as_str().into(),
+                    keys: row.index_keys.hashes().to_vec(),
+                }
+            };
+            range.map(row).collect()
+        }))
+    }
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ mod audit;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod database;
+mod events;
 mod failover;
 mod faults;
 mod logs;
@@ -53,6 +54,7 @@ on_every_backend! {
     audit::everything_stored_is_shown_to_fsck,
     audit::missing_and_stray_rows_show,
     audit::sizes_are_known_before_rows_are_read,
+    events::rows_have_the_hashes_of_all_their_keys,
     faults::a_round_that_fails_half_way_stores_nothing,
     faults::a_malformed_round_is_refused,
     faults::missing_rows_are_damage,

@@ -1,0 +1,164 @@
+//! Events: an entry of any log of a ledger, told to readers that follow the ledger.
+//!
+//! A reader is a [`Position`] and nothing else: it reads rows of the database, which readers at the
+//! same place share in memory, and no queue is kept for it. So a reader that stalls costs nothing, and
+//! one that comes back continues where it was, on any server of the ledger. It never reads beyond the
+//! published heads. Events of one tree are in the order of the tree; those of several trees have no
+//! order among them.
+
+mod filter;
+pub(crate) mod news;
+mod position;
+mod reader;
+
+use std::sync::Arc;
+
+use tlog::Hash;
+
+use crate::ids::TreeId;
+use crate::ledger::Ledger;
+use crate::log::Log;
+use crate::reading::entry::ReadError;
+use crate::shards::shard::Shard;
+use crate::store::EventRow;
+
+pub use filter::Filter;
+pub use position::{Position, PositionError};
+pub use reader::{EventPage, Reader};
+
+/// An entry of a log, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The API of its log.
+    pub log: &'static str,
+    /// Its tree.
+    pub tree: TreeId,
+    /// Position in the tree.
+    pub leaf_index: u64,
+    /// Position in the log, which counts through all trees.
+    pub log_index: u64,
+    /// Leaf hash.
+    pub leaf_hash: Hash,
+    /// Kind and version tag.
+    pub kind: Arc<str>,
+    /// Integrated time, Unix seconds.
+    pub time: i64,
+}
+
+impl Event {
+    fn new(shard: &Shard, row: &EventRow) -> Self {
+        let tree = shard.heads.tree();
+        Self {
+            log: tree.api.name,
+            tree: tree.id,
+            leaf_index: row.leaf_index.0,
+            log_index: tree.first_log_index + row.leaf_index.0,
+            leaf_hash: row.leaf_hash,
+            kind: Arc::clone(&row.kind),
+            time: row.time,
+        }
+    }
+
+    /// Returns Rekor's entry ID with the tree ID before the leaf hash: 80 hex digits.
+    pub fn uuid(&self) -> String {
+        format!("{:016x}{}", self.tree.0, self.leaf_hash)
+    }
+}
+
+/// The events of a ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    ledger: Ledger,
+}
+
+/// A tree that a reader may not have read to its end.
+struct OpenTree {
+    log: Log,
+    shard: Arc<Shard>,
+    /// The leaf index that is read next.
+    next: u64,
+}
+
+impl OpenTree {
+    /// Whether it gets no more entries, and all were read.
+    fn is_done(&self) -> bool {
+        let heads = &self.shard.heads;
+        heads.is_frozen() && self.next >= heads.integrated().size.0
+    }
+}
+
+impl Events {
+    pub(crate) fn of(ledger: Ledger) -> Self {
+        Self { ledger }
+    }
+
+    /// Returns the position behind all entries that are published now.
+    pub fn now(&self) -> Position {
+        let mut position = Position::START;
+        for log in self.ledger.logs() {
+            for head in log.shards().active_first() {
+                position.set(head.tree.id, head.size.0);
+            }
+        }
+        self.settled(&position)
+    }
+
+    /// Makes a reader that continues at a position.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::OutOfRange`] if the position names a tree that the ledger does not have. Another
+    /// server may have made one, so the database is asked before.
+    pub async fn reader(&self, after: Position, filter: Filter) -> Result<Reader, ReadError> {
+        if !self.has_trees_of(&after) {
+            for log in self.ledger.logs() {
+                log.newest_shards().await?;
+            }
+            if !self.has_trees_of(&after) {
+                let reason = "the position names a tree that this ledger does not have";
+                return Err(ReadError::OutOfRange(reason.to_owned()));
+            }
+        }
+        Ok(Reader::new(self.clone(), after, filter))
+    }
+
+    fn has_trees_of(&self, position: &Position) -> bool {
+        let mut trees = position.trees();
+        trees.all(|tree| self.ledger.log_of(tree).is_some())
+    }
+
+    /// Returns the same position with each tree named that is not read to its end.
+    fn settled(&self, position: &Position) -> Position {
+        let mut settled = Position::START;
+        for tree in self.open_trees(position) {
+            settled.set(tree.shard.id(), tree.next);
+        }
+        settled
+    }
+
+    /// Returns the trees of all logs that are not read to their end, and the active ones.
+    ///
+    /// A position names the trees of a log from the oldest one on that was not read to its end. So
+    /// older ones were, and later ones that it does not name are younger than the position.
+    fn open_trees(&self, position: &Position) -> Vec<OpenTree> {
+        let mut trees = Vec::new();
+        for log in self.ledger.logs() {
+            let list = log.open.list();
+            let mut shards = list.frozen.iter().chain([&list.active.shard]);
+            let is_named = |shard: &&Arc<Shard>| position.next(shard.id()).is_some();
+            let has_named = shards.clone().any(|shard| is_named(&shard));
+            let first = shards.find(|shard| !has_named || is_named(shard));
+            let of_log = first.into_iter().chain(shards).map(|shard| OpenTree {
+                log: log.clone(),
+                shard: Arc::clone(shard),
+                next: position.next(shard.id()).unwrap_or(0),
+            });
+            let mut of_log: Vec<OpenTree> = of_log.collect();
+            let done = of_log.iter().take_while(|tree| tree.is_done()).count();
+            // The last one stands for the log in the position.
+            of_log.drain(..done.min(of_log.len() - 1));
+            trees.extend(of_log);
+        }
+        trees
+    }
+}

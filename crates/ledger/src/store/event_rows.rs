@@ -1,0 +1,64 @@
+//! Rows of `entry` as events need them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use sqlx::FromRow;
+use tlog::{Hash, LeafIndex};
+
+use super::encoding::hash;
+use super::error::StoreResult;
+use super::index_keys::key_hashes;
+use super::numbers::{dense, from_sql};
+use super::packed_keys::unpack_keys;
+use crate::IndexKeyHash;
+
+/// An entry without its bytes, with the hashes of the keys under which a search finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// Leaf index in its tree.
+    pub leaf_index: LeafIndex,
+    /// Leaf hash.
+    pub leaf_hash: Hash,
+    /// Integrated time, Unix seconds.
+    pub time: i64,
+    /// Kind and version tag.
+    pub kind: Arc<str>,
+    /// Distinct, ascending.
+    pub keys: Vec<IndexKeyHash>,
+}
+
+/// The columns of such a row.
+#[derive(FromRow)]
+pub(crate) struct EventRecord {
+    pub(crate) leaf_index: i64,
+    leaf_hash: Vec<u8>,
+    time: i64,
+    kind: String,
+    /// `None` where they are too long to be read with those of other entries.
+    pub(crate) index_keys: Option<Vec<u8>>,
+}
+
+impl EventRecord {
+    fn into_event(self) -> StoreResult<EventRow> {
+        let index = from_sql(self.leaf_index, "entry.leaf_index")?;
+        let texts = unpack_keys(&self.index_keys.unwrap_or_default(), index)?;
+        Ok(EventRow {
+            leaf_index: LeafIndex(index),
+            leaf_hash: hash(&self.leaf_hash, "entry.leaf_hash")?,
+            time: self.time,
+            kind: self.kind.into(),
+            keys: key_hashes(&texts),
+        })
+    }
+}
+
+/// Returns the rows of `range`, which MUST all be there, each with its key texts.
+pub(crate) fn into_events(
+    range: &Range<u64>,
+    records: Vec<EventRecord>,
+) -> StoreResult<Vec<EventRow>> {
+    let indexed = records.into_iter().map(|row| (row.leaf_index, row));
+    let records = dense(range, indexed.collect(), "entry")?;
+    records.into_iter().map(EventRecord::into_event).collect()
+}

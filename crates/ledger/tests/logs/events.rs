@@ -1,0 +1,221 @@
+//! Readers of events on SQLite: what they see, what they share, and damage.
+
+use futures_util::future::join_all;
+use ledger::events::{Event, Filter, Position, Reader};
+use ledger::store::StoreError;
+use ledger::store::sqlite::SqliteStore;
+use ledger::{Ledger, Log, NewEntry, ReadError, Search, Settings, V1, V2};
+use prometheus::{Registry, TextEncoder};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::both::Keys;
+use crate::support::settings;
+
+struct World {
+    ledger: Ledger,
+    metrics: Registry,
+    folder: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("log.sqlite")).await;
+        let (keys, metrics) = (Keys::new(), Registry::new());
+        let settings = Settings {
+            metrics: metrics.clone(),
+            ..settings(store.unwrap(), &keys.v1[0])
+        };
+        Self {
+            ledger: keys.open(settings).await.unwrap(),
+            metrics,
+            folder,
+        }
+    }
+
+    fn log(&self, api: &ledger::Api) -> &Log {
+        self.ledger.log(api).unwrap()
+    }
+
+    async fn reader(&self, after: Position) -> Reader {
+        let reader = self.ledger.events().reader(after, Filter::default()).await;
+        reader.unwrap()
+    }
+
+    /// How often a page of v1 was read from the database.
+    fn reads(&self) -> u64 {
+        let text = TextEncoder::new()
+            .encode_to_string(&self.metrics.gather())
+            .unwrap();
+        let name = "treehead_event_page_cache_total{log=\"v1\",result=\"miss\"} ";
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().parse().unwrap()
+    }
+
+    async fn sql(&self, sql: &str) {
+        let file = self.folder.path().join("log.sqlite");
+        let url = format!("sqlite:{}", file.display());
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        let sql = AssertSqlSafe(sql.to_owned());
+        connection.execute(sql).await.unwrap();
+    }
+}
+
+/// Appends entries of these numbers. Each has its number as a key, and whether it is even.
+async fn fill(log: &Log, numbers: std::ops::Range<u16>) {
+    let entry = |n: u16| NewEntry {
+        leaf_bytes: n.to_be_bytes().to_vec(),
+        kind: format!("test:{}", n % 3),
+        index_keys: vec![
+            format!("of {n}"),
+            ["even", "odd"][usize::from(n % 2)].into(),
+        ],
+        attestation: None,
+    };
+    for appended in join_all(numbers.map(|n| log.append(entry(n)))).await {
+        appended.unwrap();
+    }
+}
+
+/// Reads all that there is, in pages of `limit`.
+async fn read_all(reader: &mut Reader, limit: usize) -> Vec<Event> {
+    let mut all = Vec::new();
+    loop {
+        let page = reader.read(limit).await.unwrap();
+        assert!(page.events.len() <= limit);
+        all.extend(page.events);
+        if !page.more {
+            return all;
+        }
+    }
+}
+
+fn indexes(events: &[Event], log: &str) -> Vec<u64> {
+    let of_log = events.iter().filter(|event| event.log == log);
+    of_log.map(|event| event.leaf_index).collect()
+}
+
+#[tokio::test]
+async fn a_reader_continues_after_its_position_in_both_logs() {
+    let world = World::new().await;
+    let (v1, v2) = (world.log(&V1), world.log(&V2));
+    fill(v1, 0..300).await;
+    let mut reader = world.reader(world.ledger.events().now()).await;
+    assert_eq!(read_all(&mut reader, 100).await, []);
+    fill(v1, 300..320).await;
+    fill(v2, 0..20).await;
+    reader.wait().await;
+    let first = reader.read(10).await.unwrap();
+    assert_eq!((first.events.len(), first.more), (10, true));
+    // A reader that left after the third event sees the fourth one next.
+    let mut position = first.before;
+    first.events[..3]
+        .iter()
+        .for_each(|event| position.pass(event));
+    let mut again = world.reader(position.to_string().parse().unwrap()).await;
+    let mut rest = first.events[..3].to_vec();
+    rest.extend(read_all(&mut again, 7).await);
+    assert_eq!(indexes(&rest, "v1"), (300..320).collect::<Vec<_>>());
+    assert_eq!(indexes(&rest, "v2"), (0..20).collect::<Vec<_>>());
+    assert_eq!(rest.len(), 40);
+    let entry = v1.entries(&v1.head(), &[tlog::LeafIndex(300)]).await;
+    let entry = entry.unwrap().remove(0);
+    assert_eq!(
+        (rest[0].leaf_hash, rest[0].time, &*rest[0].kind),
+        (entry.leaf_hash, entry.time, entry.kind.as_str())
+    );
+    let uuid = format!("{:016x}{}", v1.tree().id.0, entry.leaf_hash);
+    assert_eq!(rest[0].uuid(), uuid);
+
+    let elsewhere = World::new().await;
+    let of_other = elsewhere.ledger.events().now();
+    let refused = world
+        .ledger
+        .events()
+        .reader(of_other, Filter::default())
+        .await;
+    assert!(matches!(refused.map(|_| ()), Err(ReadError::OutOfRange(_))));
+}
+
+#[tokio::test]
+async fn a_filter_lets_through_what_a_search_would_find() {
+    let world = World::new().await;
+    fill(world.log(&V1), 0..600).await;
+    fill(world.log(&V2), 0..30).await;
+    let search = Search {
+        keys: vec![
+            vec!["EVEN".to_owned()],
+            vec!["of 4".to_owned(), "of 595".to_owned(), "of 598".to_owned()],
+        ],
+        kinds: vec!["test:1".to_owned()],
+        ..Search::default()
+    };
+    let events = world.ledger.events();
+    let mut reader = events
+        .reader(Position::START, Filter::of(&search))
+        .await
+        .unwrap();
+    let found = read_all(&mut reader, 1).await;
+    assert_eq!(indexes(&found, "v1"), [4, 598]);
+    assert_eq!(indexes(&found, "v2"), [4]);
+    // It passed the others too.
+    assert_eq!((reader.behind(), reader.position()), (0, &events.now()));
+}
+
+#[tokio::test]
+async fn readers_at_one_place_share_reads() {
+    let world = World::new().await;
+    let log = world.log(&V1);
+    fill(log, 0..300).await;
+    let mut readers = Vec::new();
+    for _ in 0..50 {
+        readers.push(world.reader(Position::START).await);
+    }
+    for (begin, end, reads) in [(0, 300, 2), (300, 310, 3), (310, 530, 5)] {
+        fill(log, begin.max(300)..end).await;
+        let read = readers.iter_mut().map(|reader| read_all(reader, 40));
+        for events in join_all(read).await {
+            let wanted: Vec<u64> = (u64::from(begin)..u64::from(end)).collect();
+            assert_eq!(indexes(&events, "v1"), wanted);
+        }
+        assert_eq!(world.reads(), reads, "of all readers together");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_that_the_tree_does_not_have_is_no_event() {
+    let world = World::new().await;
+    for log in world.ledger.logs() {
+        fill(log, 0..300).await;
+    }
+    let tree = world.log(&V1).tree().id;
+    let damage = |hash: &str, index: u64| {
+        format!(
+            "UPDATE entry SET leaf_hash = {hash} WHERE tree_id = {tree} AND leaf_index = {index}"
+        )
+    };
+    // One below a full tile, then one below the partial one.
+    for (index, before) in [(7, 0), (299, 256)] {
+        world.sql(&damage("zeroblob(32)", index)).await;
+        let mut reader = world.reader(Position::START).await;
+        let mut seen = Vec::new();
+        let error = loop {
+            match reader.read(100).await {
+                Ok(page) => seen.extend(page.events),
+                Err(error) => break error,
+            }
+        };
+        let is_damaged = matches!(
+            error,
+            ReadError::Damaged(_) | ReadError::Store(StoreError::Damaged(_))
+        );
+        assert!(is_damaged, "{error}");
+        assert_eq!(indexes(&seen, "v1").len(), before);
+        assert_eq!(indexes(&seen, "v2").len(), 300, "the other log goes on");
+        let leaf = tlog::leaf_hash(&(index as u16).to_be_bytes());
+        world.sql(&damage(&format!("x'{leaf}'"), index)).await;
+    }
+    let mut reader = world.reader(Position::START).await;
+    assert_eq!(read_all(&mut reader, 1_000).await.len(), 600);
+}
