@@ -118,6 +118,7 @@ mod tests {
         let length = contents.len();
         let header = match length {
             0..=0x7f => vec![tag, length as u8],
+            0x80..=0xff => vec![tag, 0x81, length as u8],
             _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
         };
         [header, contents.to_vec()].concat()

@@ -1,0 +1,56 @@
+//! Lines of JSON, in a file or on the standard output.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{SendError, in_background, write_line};
+
+/// Where the lines go.
+#[derive(Debug)]
+pub(super) enum JsonLines {
+    StandardOutput,
+    File(Arc<Mutex<File>>),
+}
+
+impl JsonLines {
+    /// Opens the file, and ends a line that a crash cut short.
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, String> {
+        let Some(path) = path else {
+            return Ok(Self::StandardOutput);
+        };
+        let file = open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self::File(Arc::new(Mutex::new(file))))
+    }
+
+    /// Appends a line. On success a file has it durably.
+    pub(super) async fn write(&self, line: String) -> Result<(), SendError> {
+        let Self::File(file) = self else {
+            return write_line(line).await;
+        };
+        let file = Arc::clone(file);
+        in_background(move || {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            // Dies here: the file has a part of the line. The next start ends it, and writes the
+            // whole line as a repeated one.
+            file.write_all(format!("{line}\n").as_bytes())?;
+            file.sync_data()
+        })
+        .await
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    let mut file = options.create(true).append(true).read(true).open(path)?;
+    if file.metadata()?.len() > 0 {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            file.write_all(b"\n")?;
+        }
+    }
+    Ok(file)
+}
