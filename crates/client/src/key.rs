@@ -76,6 +76,11 @@ impl LogKey {
         self.window
     }
 
+    /// Returns whether a trusted root gives the log this ID.
+    pub(crate) fn has_id(&self, id: &Hash) -> bool {
+        self.log_id.as_ref() == Some(id)
+    }
+
     /// Returns the key under a name, or `None` if the log may not sign under it.
     pub(crate) fn under(&self, name: &str) -> Result<Option<NoteKey>> {
         if self.name.as_ref().is_some_and(|own| own != name) {

@@ -37,6 +37,7 @@
 //! # }
 //! ```
 
+pub mod bundle;
 mod entry;
 mod error;
 mod fetch;

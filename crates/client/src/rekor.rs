@@ -132,6 +132,16 @@ impl<F: Fetch> RekorLog<F> {
     ///
     /// There is no such entry, or the answer does not verify or is another entry.
     pub async fn entry_of(&self, uuid: &str) -> ReadResult<Entry> {
+        Ok(self.entry_and_answer(uuid).await?.0)
+    }
+
+    /// Returns the entry of an ID as [`RekorLog::entry_of`] does, and the answer that it was read
+    /// from, which holds the log's signatures.
+    ///
+    /// # Errors
+    ///
+    /// As [`RekorLog::entry_of`].
+    pub async fn entry_and_answer(&self, uuid: &str) -> ReadResult<(Entry, Vec<u8>)> {
         let path = format!("/api/v1/log/entries/{uuid}");
         let absent = format!("entry {uuid}");
         let answer = self.site.expect(&path, MAX_ENTRY, &absent).await?;
@@ -142,7 +152,8 @@ impl<F: Fetch> RekorLog<F> {
             require(is_asked, || format!("it is entry {id}"))?;
             Ok(entry)
         });
-        entry.map_err(self.site.wrong(&path))
+        let entry = entry.map_err(self.site.wrong(&path))?;
+        Ok((entry, answer))
     }
 
     /// Returns the IDs of the entries that the log's search finds under the SHA-256 of an artifact,

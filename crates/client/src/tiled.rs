@@ -215,9 +215,19 @@ impl<F: Fetch> TiledLog<F> {
     ///
     /// There is no answer, or it does not verify.
     pub async fn entry_of_hit(&self, hit: &Hit) -> ReadResult<Entry> {
+        Ok(self.answer_of_hit(hit).await?.0)
+    }
+
+    /// Returns the entry that a search found, and the answer that it was read from.
+    ///
+    /// # Errors
+    ///
+    /// As [`TiledLog::entry_of_hit`].
+    pub async fn answer_of_hit(&self, hit: &Hit) -> ReadResult<(Entry, Vec<u8>)> {
         let path = format!("/{}", hit.url.trim_start_matches('/'));
         let answer = self.site.expect(&path, MAX_ENTRY, "such entry").await?;
-        v2::open_entry(&self.keys, &answer).map_err(self.site.wrong(&path))
+        let entry = v2::open_entry(&self.keys, &answer).map_err(self.site.wrong(&path))?;
+        Ok((entry, answer))
     }
 
     fn unsupported(&self, error: ReadError, operation: &str) -> ReadError {

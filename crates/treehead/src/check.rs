@@ -4,7 +4,8 @@
 use crate::failure::Outcome;
 use crate::runtime;
 
-pub(crate) use flags::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
+pub(crate) use flags::{GetFlags, HeadFlags, ProofFlags};
+pub(crate) use verify::VerifyFlags;
 
 mod describe;
 mod flags;
@@ -31,7 +32,7 @@ pub(crate) fn proof(flags: &ProofFlags) -> Outcome<()> {
     runtime()?.block_on(proof::run(flags))
 }
 
-/// Verifies what somebody kept of a log, without a network.
+/// Verifies a bundle, or what somebody kept of a log, without a network unless it asks the log.
 pub(crate) fn verify(flags: &VerifyFlags) -> Outcome<()> {
     verify::run(flags)
 }

@@ -43,8 +43,9 @@ pub(crate) enum Command {
     Get(GetFlags),
     /// Prove that an entry is in any log, or that a log only grew, and show the path
     Proof(ProofFlags),
-    /// Verify an entry or a proof that was kept in a file, without a network
-    Verify(VerifyFlags),
+    /// Verify a Sigstore bundle, an attestation, an entry or a proof in a file, without a network; or
+    /// ask a log for the entries of an artifact
+    Verify(Box<VerifyFlags>),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,

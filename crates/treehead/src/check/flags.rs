@@ -107,30 +107,6 @@ pub(crate) struct ProofFlags {
     pub log: LogFlags,
 }
 
-/// Flags of `verify`.
-#[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").required(true).args(["entry", "tlog_proof"])))]
-#[command(group(ArgGroup::new("proved").args(["leaf", "leaf_hash"])))]
-pub(crate) struct VerifyFlags {
-    /// Artifact whose SHA-256 the entry must state
-    #[arg(value_name = "ARTIFACT", requires = "entry")]
-    pub artifact: Option<PathBuf>,
-    /// File with an entry: the answer of a log of Rekor v1 or v2, or an entry of a Sigstore bundle
-    #[arg(long, value_name = "FILE")]
-    pub entry: Option<PathBuf>,
-    /// File with a C2SP tlog-proof
-    #[arg(long, value_name = "FILE", requires = "proved")]
-    pub tlog_proof: Option<PathBuf>,
-    /// File with the leaf bytes that are proved
-    #[arg(long, value_name = "FILE", requires = "tlog_proof")]
-    pub leaf: Option<PathBuf>,
-    /// Their leaf hash, in hexadecimal
-    #[arg(long, value_name = "HASH", value_parser = sha256, requires = "tlog_proof")]
-    pub leaf_hash: Option<Hash>,
-    #[command(flatten)]
-    pub trust: TrustFlags,
-}
-
 fn uuid(text: &str) -> Result<String, &'static str> {
     let is_hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match is_hex && [64, 80].contains(&text.len()) {
@@ -139,7 +115,7 @@ fn uuid(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn sha256(text: &str) -> Result<Hash, &'static str> {
+pub(super) fn sha256(text: &str) -> Result<Hash, &'static str> {
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
     let mut hash = [0; 32];
     hex::decode_to_slice(digits, &mut hash).map_err(|_| "a SHA-256 has 64 hexadecimal digits")?;

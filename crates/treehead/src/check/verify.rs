@@ -1,82 +1,221 @@
-//! `treehead verify`: entries and proofs that somebody kept, checked without a network.
+//! `treehead verify`: what somebody kept of a log, or says of an artifact, checked against trusted
+//! keys. Without a network, unless the log itself is asked.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use client::{Inclusion, LogKey, SignedHead, VerifyError};
-use serde_json::json;
-use tlog::{Hash, TlogProof};
+use tlog::Hash;
 
-use super::flags::VerifyFlags;
-use super::log::trust;
-use super::show::{self, Text};
-use super::{describe, get};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::runtime;
+use document::Document;
+
+mod bundle;
+mod document;
+mod flags;
+mod kept;
+mod online;
+mod report;
+
+pub(crate) use flags::VerifyFlags;
+
+/// Largest file that is looked at to find out what it is, as large as a bundle may be.
+const MAX_DOCUMENT: u64 = 64 << 20;
+/// What the name of a bundle beside its artifact ends with, as Sigstore's clients write it.
+const BESIDE: &str = "sigstore.json";
+
+/// What is to be verified.
+enum Asked {
+    Bundle {
+        bundle: PathBuf,
+        artifact: Artifact,
+    },
+    Entry {
+        entry: PathBuf,
+        artifact: Option<Artifact>,
+    },
+    TlogProof(PathBuf),
+    /// A document that no flag named and that says itself what it is.
+    Evidence(PathBuf),
+    Online(Artifact),
+}
+
+/// What a bundle or an entry must be about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Artifact {
+    File(PathBuf),
+    Digest(Hash),
+}
 
 pub(super) fn run(flags: &VerifyFlags) -> Outcome<()> {
-    let keys = trust(&flags.trust)?;
-    match (&flags.entry, &flags.tlog_proof) {
-        (Some(path), _) => entry(flags, &keys, path),
-        (None, Some(path)) => tlog_proof(flags, &keys, path),
-        (None, None) => Err(Failure::new(
-            FailureKind::Usage,
-            "give --entry or --tlog-proof",
-        )),
-    }
-}
-
-fn entry(flags: &VerifyFlags, keys: &[LogKey], path: &Path) -> Outcome<()> {
-    let answer = fs::read(path).explain(FailureKind::Usage, path.display())?;
-    let entry = client::open_entry(keys, &answer);
-    let entry = entry.explain(FailureKind::NotVerified, path.display())?;
-    let mut text = Text::default();
-    text.verified(format_args!("the entry in {}", path.display()));
-    if let Some(file) = &flags.artifact {
-        let hash = get::hash_of(file).explain(FailureKind::Usage, file.display())?;
-        if !entry.states(hash.as_ref()) {
-            let why = format_args!(
-                "{}: the entry does not state sha256:{hash} of {}",
-                path.display(),
-                file.display()
-            );
-            return Err(Failure::new(FailureKind::NotVerified, why));
+    match asked(flags)? {
+        Asked::Bundle { bundle, artifact } => bundle::run(flags, &bundle, &artifact),
+        Asked::Entry { entry, artifact } => kept::entry(flags, &entry, artifact.as_ref()),
+        Asked::TlogProof(path) => kept::tlog_proof(flags, &path),
+        Asked::Evidence(path) => {
+            let why = format_args!("{}: evidence cannot be verified yet", path.display());
+            Err(Failure::new(FailureKind::Usage, why))
         }
-        text.fact(
-            "states",
-            format_args!("sha256:{hash} of {}", file.display()),
-        );
+        Asked::Online(artifact) => runtime()?.block_on(online::run(flags, &artifact)),
     }
-    describe::entry(&mut text, &entry);
-    show::print(flags.trust.format, &text, &describe::entry_json(&entry))
 }
 
-fn tlog_proof(flags: &VerifyFlags, keys: &[LogKey], path: &Path) -> Outcome<()> {
-    let text = fs::read_to_string(path).explain(FailureKind::Usage, path.display())?;
-    let proof: Result<TlogProof, _> = text.parse();
-    let proof = proof.explain(FailureKind::NotVerified, path.display())?;
-    let leaf_hash = match (&flags.leaf_hash, &flags.leaf) {
-        (Some(hash), _) => *hash,
-        (None, Some(leaf)) => {
-            let leaf = fs::read(leaf).explain(FailureKind::Usage, leaf.display())?;
-            tlog::leaf_hash(&leaf)
+/// Finds out what the flags and files mean. A flag decides; without one, a file whose content says
+/// what it is.
+fn asked(flags: &VerifyFlags) -> Outcome<Asked> {
+    if let Some(bundle) = &flags.bundle {
+        let artifact = only(&flags.files)?.ok_or_else(|| no_artifact(bundle))?;
+        let bundle = bundle.clone();
+        return Ok(Asked::Bundle { bundle, artifact });
+    }
+    if let Some(entry) = &flags.entry {
+        let (entry, artifact) = (entry.clone(), only(&flags.files)?);
+        return Ok(Asked::Entry { entry, artifact });
+    }
+    if let Some(path) = &flags.tlog_proof {
+        return match only(&flags.files)? {
+            None => Ok(Asked::TlogProof(path.clone())),
+            Some(_) => Err(usage(
+                "a tlog-proof is of a leaf: give --leaf or --leaf-hash",
+            )),
+        };
+    }
+    match flags.files.as_slice() {
+        [] => Err(usage(
+            "name the artifact, and with --bundle, --entry or --url what is to be verified",
+        )),
+        [file] => one(flags, file),
+        [first, second, ..] => two(first, second),
+    }
+}
+
+fn one(flags: &VerifyFlags, file: &Path) -> Outcome<Asked> {
+    let artifact = Artifact::of(file);
+    if let Artifact::File(path) = &artifact {
+        let mut beside = path.clone().into_os_string();
+        beside.push(".");
+        beside.push(BESIDE);
+        let bundle = PathBuf::from(beside);
+        if bundle.is_file() {
+            return Ok(Asked::Bundle { bundle, artifact });
+        }
+        match document(path)? {
+            Some(Document::Bundle) => return Err(no_artifact(path)),
+            Some(Document::Entry) => {
+                let (entry, artifact) = (path.clone(), None);
+                return Ok(Asked::Entry { entry, artifact });
+            }
+            Some(Document::Evidence) => return Ok(Asked::Evidence(path.clone())),
+            None => {}
+        }
+    }
+    match &flags.url {
+        Some(_) => Ok(Asked::Online(artifact)),
+        None => Err(usage(format_args!(
+            "say how {} is to be verified: --bundle FILE, --entry FILE, or --url URL to ask the log",
+            file.display()
+        ))),
+    }
+}
+
+/// Of two files exactly one must be a document. Otherwise a flag has to say which one is meant.
+fn two(first: &Path, second: &Path) -> Outcome<Asked> {
+    let (found, path, artifact) = match (document(first)?, document(second)?) {
+        (Some(found), None) => (found, first, second),
+        (None, Some(found)) => (found, second, first),
+        (Some(_), Some(_)) => {
+            return Err(usage(
+                "both files look like a bundle or an entry: name it with --bundle or --entry",
+            ));
         }
         (None, None) => {
-            let why = "--tlog-proof needs --leaf or --leaf-hash";
-            return Err(Failure::new(FailureKind::Usage, why));
+            return Err(usage("neither file is a whole bundle or entry of a log"));
         }
     };
-    let inclusion = open(keys, &proof, leaf_hash);
-    let inclusion = inclusion.explain(FailureKind::NotVerified, path.display())?;
-    let mut text = Text::default();
-    text.verified(format_args!("the proof in {}", path.display()));
-    describe::head(&mut text, &inclusion.head);
-    text.fact("leaf index", inclusion.leaf_index);
-    text.fact("leaf hash", inclusion.leaf_hash);
-    let json = json!({"inclusion": describe::inclusion_json(&inclusion)});
-    show::print(flags.trust.format, &text, &json)
+    let artifact = Artifact::of(artifact);
+    match found {
+        Document::Bundle => Ok(Asked::Bundle {
+            bundle: path.to_owned(),
+            artifact,
+        }),
+        Document::Entry => Ok(Asked::Entry {
+            entry: path.to_owned(),
+            artifact: Some(artifact),
+        }),
+        Document::Evidence => Err(usage("evidence stands for itself: name no artifact")),
+    }
 }
 
-fn open(keys: &[LogKey], proof: &TlogProof, leaf_hash: Hash) -> Result<Inclusion, VerifyError> {
-    let head = SignedHead::open(keys, &proof.checkpoint)?;
-    Inclusion::verify(leaf_hash, proof.index, proof.hashes.clone(), head)
+/// Returns what a file says that it is. A digest that is no file is none.
+fn document(path: &Path) -> Outcome<Option<Document>> {
+    let Artifact::File(path) = Artifact::of(path) else {
+        return Ok(None);
+    };
+    let read = || {
+        let mut bytes = Vec::new();
+        let file = File::open(&path)?;
+        file.take(MAX_DOCUMENT).read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    let bytes = read().explain(FailureKind::Usage, path.display())?;
+    Ok(Document::of(&bytes))
+}
+
+impl Artifact {
+    /// A text `sha256:HEX` that is no file is a digest.
+    fn of(path: &Path) -> Self {
+        let digest = path.to_str().and_then(|text| {
+            let mut hash = Hash([0; 32]);
+            hex::decode_to_slice(text.strip_prefix("sha256:")?, &mut hash.0).ok()?;
+            Some(hash)
+        });
+        match digest {
+            Some(hash) if !path.exists() => Self::Digest(hash),
+            _ => Self::File(path.to_owned()),
+        }
+    }
+
+    /// Returns its SHA-256.
+    fn hash(&self) -> Outcome<Hash> {
+        match self {
+            Self::File(path) => {
+                super::get::hash_of(path).explain(FailureKind::Usage, path.display())
+            }
+            Self::Digest(hash) => Ok(*hash),
+        }
+    }
+}
+
+impl std::fmt::Display for Artifact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Digest(hash) => write!(f, "sha256:{hash}"),
+        }
+    }
+}
+
+/// Returns the artifact, if one is named.
+fn only(files: &[PathBuf]) -> Outcome<Option<Artifact>> {
+    match files {
+        [] => Ok(None),
+        [file] => Ok(Some(Artifact::of(file))),
+        _ => Err(usage("one artifact at a time")),
+    }
+}
+
+fn no_artifact(bundle: &Path) -> Failure {
+    usage(format_args!(
+        "{} is a bundle: name the artifact that it is about as well",
+        bundle.display()
+    ))
+}
+
+fn usage(why: impl std::fmt::Display) -> Failure {
+    Failure::new(FailureKind::Usage, why)
+}
+
+fn read(path: &Path) -> Outcome<Vec<u8>> {
+    fs::read(path).explain(FailureKind::Usage, path.display())
 }

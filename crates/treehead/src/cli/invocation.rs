@@ -46,7 +46,9 @@ pub(super) fn parse(command: Command) -> Outcome<ArgMatches> {
         .map(|argument| argument.to_string_lossy().into_owned())
         .collect();
     let has_variable = |name: &str| env::var_os(name).is_some();
-    let has_flag = |flag: &str| is_given(&arguments, flag);
+    let (_, invoked) = invoked(&command, &arguments);
+    // The name may have another meaning for the commands that read a log.
+    let has_flag = |flag: &str| !has(invoked, flag) && is_given(&arguments, flag);
     if let Some(refused) = config::refused_setting(has_flag, has_variable) {
         return Err(Failure::new(FailureKind::Usage, refused));
     }
@@ -234,6 +236,15 @@ fn variable_of(command: &Command, arguments: &[String], shown: &str) -> Option<S
         .find(|arg| arg.get_long() == flag.strip_prefix("--"))?;
     let variable = Some(variable(arg)).filter(|name| env::var_os(name).is_some());
     variable.filter(|_| !is_given(arguments, flag))
+}
+
+/// Returns whether a command has a flag of this name, dashes included.
+fn has(command: &Command, flag: &str) -> bool {
+    let mut arguments = command.get_arguments();
+    arguments.any(|arg| {
+        arg.get_long()
+            .is_some_and(|long| flag.strip_prefix("--") == Some(long))
+    })
 }
 
 fn is_given(arguments: &[String], flag: &str) -> bool {

@@ -49,5 +49,6 @@ mod stderr;
 mod stop;
 mod trust;
 mod two_servers;
+mod verify;
 mod witness;
 mod writer;
