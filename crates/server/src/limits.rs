@@ -64,6 +64,15 @@ pub const MAX_SEARCH_KEYS: usize = 16;
 /// Entries of one page if no number is asked for.
 pub const DEFAULT_SEARCH_PAGE: u32 = 100;
 
+/// Keys of one look-up: some 10 ms of a database's time, and 37 KiB of digests in the request.
+pub const MAX_LOOK_UP_KEYS: usize = 256;
+
+/// Hits of one key in one log if no number is asked for. An artifact has a few entries.
+pub const DEFAULT_LOOK_UP_HITS: u32 = 16;
+
+/// Hits of all keys of one look-up in one log: 1.8 MB of an answer.
+pub const MAX_LOOK_UP_HITS: u32 = 4_096;
+
 /// One entry in a page: nine members, of which the ID has 80 digits and the URL 100 characters; the
 /// others have some 230 bytes with all names.
 pub const HIT_ANSWER_BYTES: u64 = 448;

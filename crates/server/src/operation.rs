@@ -99,6 +99,7 @@ operations! {
     SearchLogQuery "searchLogQuery" "Search Log Query" V1 Read POST [RETRIEVE];
     SearchIndex "searchIndex" "Search Index" V1 Read POST ["/api/v1/index/retrieve"];
     SearchEntries "searchEntries" "Search Entries" V1 Read GET ["/api/v1/index/search"];
+    LookUpKeys "lookUpKeys" "Look Up Keys" V1 Read POST ["/api/v1/index/lookup"];
     CreateLogEntries "createLogEntries" "Create Entries" V1 Write POST [BATCH];
     CreateEntry "createEntry" "CreateEntry" V2 Write POST
         [ENTRIES_V2], grpc "/dev.sigstore.rekor.v2.Rekor/CreateEntry";
@@ -188,7 +189,10 @@ impl Operation {
     pub(crate) fn covers_all_logs(self) -> bool {
         matches!(
             self,
-            Self::SearchEntries | Self::CreateLogEntries | Self::GetEntryByLeafHash
+            Self::SearchEntries
+                | Self::LookUpKeys
+                | Self::CreateLogEntries
+                | Self::GetEntryByLeafHash
         )
     }
 

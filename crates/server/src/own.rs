@@ -6,6 +6,7 @@
 
 mod batch;
 mod leaf_hash;
+mod look_up;
 mod proved;
 mod search;
 mod tlog_proof;
@@ -76,6 +77,7 @@ fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
 pub(crate) fn route_like_v1(app: &Arc<App>, operation: Operation) -> MethodRouter<Arc<App>> {
     match operation {
         Operation::SearchEntries => v1::operated(app, operation, search::search),
+        Operation::LookUpKeys => v1::operated(app, operation, look_up::look_up),
         Operation::CreateLogEntries => v1::operated(app, operation, batch::create),
         _ => MethodRouter::new(),
     }

@@ -145,9 +145,10 @@ struct Page {
     entries: Vec<Entry>,
 }
 
+/// An entry that was found.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry {
+pub(super) struct Entry {
     api_version: String,
     integrated_time: i64,
     kind: String,
@@ -162,7 +163,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(log: &Log, shards: &Shards, hit: Hit) -> Self {
+    pub(super) fn new(log: &Log, shards: &Shards, hit: Hit) -> Self {
         let (kind, version) = hit.kind.split_once(':').unwrap_or((&hit.kind, ""));
         let tree = shards.of_tree(hit.tree_id);
         let leaf_index = hit.log_index - tree.map_or(0, |head| head.tree.first_log_index);

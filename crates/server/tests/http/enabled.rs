@@ -114,6 +114,12 @@ fn routes(signer: &Signer) -> Vec<(&'static str, String, Asked, Said)> {
             v1("Search Entries"),
         ),
         post(
+            "lookUpKeys",
+            "/api/v1/index/lookup",
+            r#"{"keys":["x"]}"#.to_owned(),
+            v1("Look Up Keys"),
+        ),
+        post(
             "createLogEntries",
             BATCH,
             format!("{{\"entries\":[{proposal}]}}"),

@@ -17,6 +17,7 @@ mod index_search;
 mod life;
 mod limits;
 mod listening;
+mod look_up;
 mod proposal;
 mod ready;
 mod routes;
