@@ -20,6 +20,9 @@ pub struct Entry {
     pub time: Option<u64>,
     /// The proof.
     pub inclusion: Inclusion,
+    /// The bytes that a log of Rekor v1 keeps beside the entry. They are not verified: the body has
+    /// their SHA-256.
+    pub attestation: Option<Vec<u8>>,
 }
 
 impl Entry {

@@ -46,6 +46,8 @@ mod history;
 mod http;
 mod kept;
 mod key;
+pub mod lock;
+pub mod lookup;
 mod proof;
 mod rekor;
 mod site;

@@ -148,6 +148,7 @@ impl<F: Fetch> TiledLog<F> {
         let inclusion = hashes
             .and_then(|hashes| Inclusion::verify(tlog::leaf_hash(&body), index, hashes, head));
         Ok(Entry {
+            attestation: None,
             log_index: index.0,
             uuid: None,
             time: None,

@@ -15,8 +15,11 @@ use crate::key::LogKey;
 use crate::proof::Inclusion;
 
 mod heads;
+mod opened;
 
 pub use heads::{HeadV1, Heads, open_heads};
+
+use opened::OpenedHeads;
 
 /// An entry whose proof, checkpoint and signed entry timestamp were verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,12 @@ struct WireEntry {
     #[serde(rename = "logIndex")]
     log_index: u64,
     verification: Verification,
+    attestation: Option<Attestation>,
+}
+
+#[derive(Deserialize)]
+struct Attestation {
+    data: String,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +76,7 @@ struct InclusionProof {
 pub fn open_entry(keys: &[LogKey], answer: &[u8]) -> Result<Entry> {
     let answer: HashMap<String, WireEntry> =
         serde_json::from_slice(answer).map_err(VerifyError::expected("a log entry"))?;
-    open_only_entry(keys, answer)
+    open_only_entry(&mut OpenedHeads::new(keys), answer)
 }
 
 /// Verifies an answer with one entry as [`open_entry`] does.
@@ -89,7 +98,27 @@ impl Verified {
     }
 }
 
-fn open_only_entry(keys: &[LogKey], answer: HashMap<String, WireEntry>) -> Result<Entry> {
+/// Reads an answer with a list of entries, such as that of `retrieve`, and verifies each as
+/// [`open_entry`] does. Equal checkpoints are verified once. The caller compares the indexes or the
+/// IDs with its request.
+///
+/// # Errors
+///
+/// As [`open_entry`].
+pub fn open_entries(keys: &[LogKey], answer: &[u8]) -> Result<Vec<Entry>> {
+    let answer: Vec<HashMap<String, WireEntry>> =
+        serde_json::from_slice(answer).map_err(VerifyError::expected("a list of log entries"))?;
+    let mut heads = OpenedHeads::new(keys);
+    let entries = answer.into_iter();
+    entries
+        .map(|entry| open_only_entry(&mut heads, entry))
+        .collect()
+}
+
+fn open_only_entry(
+    heads: &mut OpenedHeads<'_>,
+    answer: HashMap<String, WireEntry>,
+) -> Result<Entry> {
     require(answer.len() == 1, || {
         format!("{} entries instead of one", answer.len())
     })?;
@@ -97,16 +126,16 @@ fn open_only_entry(keys: &[LogKey], answer: HashMap<String, WireEntry>) -> Resul
         return Err(VerifyError::Mismatch("the answer has no entry".into()));
     };
     let part = format!("entry {id}");
-    open(keys, id, &entry).map_err(|error| error.within(part))
+    open(heads, id, &entry).map_err(|error| error.within(part))
 }
 
-fn open(keys: &[LogKey], id: String, entry: &WireEntry) -> Result<Entry> {
+fn open(heads: &mut OpenedHeads<'_>, id: String, entry: &WireEntry) -> Result<Entry> {
     let body = STANDARD.decode(&entry.body)?;
     let leaf_hash = tlog::leaf_hash(&body);
     let proof = &entry.verification.inclusion_proof;
     let (size, root) = (TreeSize(proof.tree_size), hash(&proof.root_hash)?);
-    let head = open_checkpoint(keys, &proof.checkpoint, size, &root)
-        .map_err(|error| error.within("checkpoint"))?;
+    let head = heads.open(&proof.checkpoint, size, &root);
+    let head = head.map_err(|error| error.within("checkpoint"))?;
     check_id(&id, &leaf_hash, &head)?;
     let leaf_index = LeafIndex(proof.log_index);
     let inclusion = Inclusion::verify(leaf_hash, leaf_index, hashes(&proof.hashes)?, head)?;
@@ -117,27 +146,18 @@ fn open(keys: &[LogKey], id: String, entry: &WireEntry) -> Result<Entry> {
         log_index: entry.log_index,
         signature: &entry.verification.signed_entry_timestamp,
     };
-    let timestamp = timestamp.verify(keys);
+    let timestamp = timestamp.verify(heads.keys);
     timestamp.map_err(|error| error.within("signed entry timestamp"))?;
+    let attestation = entry.attestation.as_ref();
+    let attestation = attestation.map(|kept| STANDARD.decode(&kept.data));
     Ok(Entry {
+        attestation: attestation.transpose()?,
         body,
         log_index: entry.log_index,
         uuid: Some(id),
         time: Some(entry.integrated_time),
         inclusion,
     })
-}
-
-/// Opens a checkpoint of this head, whose origin is `name - tree ID`.
-fn open_checkpoint(keys: &[LogKey], note: &str, size: TreeSize, root: &Hash) -> Result<SignedHead> {
-    let head = SignedHead::open(keys, note)?;
-    require(head.tree_id().is_some(), || {
-        format!("the origin is {}", head.origin())
-    })?;
-    require((head.size(), head.root()) == (size, root), || {
-        "the checkpoint is of another head".into()
-    })?;
-    Ok(head)
 }
 
 /// Checks that an ID is the leaf hash, or the tree ID and the leaf hash.
@@ -216,9 +236,10 @@ pub fn verify_batch(
     require(answer.results.len() == count, || {
         format!("{} results for {count} entries", answer.results.len())
     })?;
+    let mut heads = OpenedHeads::new(slice::from_ref(key));
     for (number, result) in answer.results.into_iter().enumerate() {
         let Some(entry) = result.entry else { continue };
-        let entry = open_only_entry(slice::from_ref(key), entry)
+        let entry = open_only_entry(&mut heads, entry)
             .map_err(|error| error.within(format!("number {number}")))?;
         let verified = Verified::new(entry);
         require(verified.artifact == Some(digest(number)), || {

@@ -81,6 +81,7 @@ pub fn open_entry(keys: &[LogKey], answer: &[u8]) -> Result<Entry> {
     let signed = entry.timestamp(keys);
     let signed = signed.map_err(|error| error.within("signed entry timestamp"))?;
     Ok(Entry {
+        attestation: None,
         log_index: signed.map_or(index.0, |(log_index, _)| log_index),
         uuid: None,
         time: signed.map(|(_, time)| time),

@@ -6,6 +6,8 @@ use crate::runtime;
 
 pub(crate) use flags::{GetFlags, HeadFlags, ProofFlags};
 pub(crate) use verify::VerifyFlags;
+pub(crate) use log::{failure, keys};
+pub(crate) use show::{Style, Text};
 
 mod describe;
 mod flags;

@@ -14,6 +14,7 @@ use crate::log_name::api;
 use crate::recover::RecoverFlags;
 use crate::rotate::RotateFlags;
 use crate::shell::{CompletionsFlags, ManFlags};
+use crate::verify_lock::LockFlags;
 
 mod flags;
 mod invocation;
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     /// Verify a Sigstore bundle, an attestation, an entry or a proof in a file, without a network; or
     /// ask a log for the entries of an artifact
     Verify(Box<VerifyFlags>),
+    /// Check which artefacts of a lock file are in any log, and by whom, and whether other bytes were
+    /// logged under their names
+    VerifyLock(LockFlags),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,

@@ -48,6 +48,8 @@ pub(crate) enum FailureKind {
     LogUnavailable = 22,
     /// A log does not have what was asked for.
     Absent = 23,
+    /// A check was made to its end and found something.
+    Findings = 24,
     /// `recover` changed nothing more: its source lacks the entries or has another history, the
     /// database itself has another history, or the loss was not confirmed.
     NotRecovered = 13,

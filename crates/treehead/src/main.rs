@@ -29,12 +29,15 @@ mod logging;
 mod migrate;
 mod notify;
 mod open_ledger;
+mod progress;
 mod recover;
 mod rotate;
 mod serve;
 mod shell;
+mod side_by_side;
 mod stop;
 mod trust;
+mod verify_lock;
 mod version;
 mod witness_role;
 mod witnesses;
@@ -70,6 +73,7 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Get(flags) => check::get(&flags),
         Command::Proof(flags) => check::proof(&flags),
         Command::Verify(flags) => check::verify(&flags),
+        Command::VerifyLock(flags) => verify_lock::run(&flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Recover(flags) => recover::run(&given.config()?, &flags),

@@ -5,7 +5,8 @@ use std::slice;
 use serde::Deserialize;
 use tlog::{Hash, TreeSize};
 
-use super::{hash, open_checkpoint};
+use super::hash;
+use super::opened::open_checkpoint;
 use crate::error::{Result, VerifyError, require};
 use crate::head::SignedHead;
 use crate::key::LogKey;

@@ -21,7 +21,7 @@ pub(super) fn head(text: &mut Text, head: &SignedHead) {
 }
 
 /// Returns the facts of a head.
-pub(super) fn head_json(head: &SignedHead) -> Value {
+pub(crate) fn head_json(head: &SignedHead) -> Value {
     json!({
         "origin": head.origin(),
         "size": head.size().0,

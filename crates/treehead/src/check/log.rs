@@ -1,6 +1,7 @@
 //! A log that is read: its API, the keys that are trusted, and why reading failed.
 
 use std::fs;
+use std::path::PathBuf;
 
 use client::{Http, ReadError, RekorLog, TiledLog, Trust};
 use ledger::{Api, V1, V2};
@@ -9,14 +10,14 @@ use super::flags::{LogFlags, TrustFlags};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// A log, read by its API.
-pub(super) enum Log {
+pub(crate) enum Log {
     V1(RekorLog<Http>),
     V2(TiledLog<Http>),
 }
 
 impl Log {
     /// Finds out the API of the log unless the flags say it.
-    pub(super) async fn open(flags: &LogFlags) -> Outcome<Self> {
+    pub(crate) async fn open(flags: &LogFlags) -> Outcome<Self> {
         let keys = trust(&flags.trust)?;
         let http = Http::new();
         let v1 = RekorLog::new(&flags.url, keys.clone(), http.clone());
@@ -40,8 +41,13 @@ impl Log {
 
 /// Reads the keys in the files that the flags name.
 pub(super) fn trust(flags: &TrustFlags) -> Outcome<Vec<client::LogKey>> {
+    keys(&flags.trust)
+}
+
+/// Reads the keys in files.
+pub(crate) fn keys(files: &[PathBuf]) -> Outcome<Vec<client::LogKey>> {
     let mut keys = Vec::new();
-    for path in &flags.trust {
+    for path in files {
         let text = fs::read_to_string(path).explain(FailureKind::Usage, path.display())?;
         let trust = Trust::read(&text).explain(FailureKind::Usage, path.display())?;
         if trust.keys.is_empty() {
@@ -58,7 +64,7 @@ pub(super) fn trust(flags: &TrustFlags) -> Outcome<Vec<client::LogKey>> {
 }
 
 /// Returns why a log could not be read, with its exit code.
-pub(super) fn failure(error: ReadError) -> Failure {
+pub(crate) fn failure(error: ReadError) -> Failure {
     let kind = match &error {
         ReadError::Fetch(client::FetchError::Url(_)) => FailureKind::Usage,
         ReadError::Fetch(_) | ReadError::Refused { .. } => FailureKind::LogUnavailable,

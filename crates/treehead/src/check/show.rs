@@ -15,9 +15,23 @@ const LABEL: usize = 13;
 /// Green, and back.
 const GREEN: (&str, &str) = ("\u{1b}[32m", "\u{1b}[0m");
 
+/// Red, and back.
+const RED: (&str, &str) = ("\u{1b}[31m", "\u{1b}[0m");
+
 /// Text for people.
 #[derive(Default)]
-pub(super) struct Text(String);
+pub(crate) struct Text(String);
+
+/// How a line begins on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// In green.
+    Good,
+    /// In red.
+    Bad,
+    /// Without a colour.
+    Plain,
+}
 
 impl Text {
     /// Adds the line that says what was verified. It is coloured on a terminal.
@@ -29,9 +43,25 @@ impl Text {
         ));
     }
 
+    /// Adds a line about one of many things, with a word that says what holds of it.
+    pub(crate) fn item(&mut self, style: Style, label: &str, value: impl Display) {
+        let (on, off) = match style {
+            Style::Good if has_colours() => GREEN,
+            Style::Bad if has_colours() => RED,
+            _ => ("", ""),
+        };
+        let value = harmless(&value.to_string());
+        self.raw(format_args!("{on}{label:<LABEL$}{off}{value}"));
+    }
+
+    /// Adds a line of its own.
+    pub(crate) fn line(&mut self, line: impl Display) {
+        self.raw(harmless(&line.to_string()));
+    }
+
     /// Adds a line with a label. Nothing that a log says reaches the terminal as a control
     /// character.
-    pub(super) fn fact(&mut self, label: &str, value: impl Display) {
+    pub(crate) fn fact(&mut self, label: &str, value: impl Display) {
         let value = harmless(&value.to_string());
         self.raw(format_args!("  {label:<LABEL$}{value}"));
     }
@@ -49,7 +79,8 @@ impl Text {
         let _ = writeln!(self.0, "{line}");
     }
 
-    fn print(&self) -> Outcome<()> {
+    /// Prints it.
+    pub(crate) fn print(&self) -> Outcome<()> {
         banner::print(self.0.trim_end())
     }
 }

@@ -50,5 +50,6 @@ mod stop;
 mod trust;
 mod two_servers;
 mod verify;
+mod verify_lock;
 mod witness;
 mod writer;
