@@ -15,6 +15,7 @@ mod auditor;
 mod check;
 mod cluster;
 mod commands;
+mod completeness;
 mod copies;
 mod entries;
 mod failover;
