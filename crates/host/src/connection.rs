@@ -34,6 +34,7 @@ use crate::limits::{
 use crate::patience::Patient;
 use crate::peer::Peer;
 use crate::requests::Requests;
+use crate::route::Endless;
 
 /// The first bytes of an HTTP/2 client (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -290,14 +291,19 @@ impl Client {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.peer);
         let answer = self.shared.router.clone().oneshot(request).await?;
-        let taken = patience.map(|patience| stall_after(patience, self.stalled.clone()));
-        Ok(answer.map(|body| {
-            Body::new(Placed {
-                body,
-                held,
-                _taken: taken,
-            })
-        }))
+        let stalled = &self.stalled;
+        let taking = match patience {
+            None => Taking::Untimed,
+            Some(patience) if answer.extensions().get::<Endless>().is_some() => Taking::Pieces {
+                patience,
+                stalled: stalled.clone(),
+                piece: None,
+            },
+            Some(patience) => Taking::Whole {
+                _answer: stall_after(patience, stalled.clone()),
+            },
+        };
+        Ok(answer.map(|body| Body::new(Placed { body, held, taking })))
     }
 }
 
@@ -324,7 +330,40 @@ struct Held {
 struct Placed {
     body: Body,
     held: Arc<Held>,
-    _taken: Option<DropGuard>,
+    taking: Taking,
+}
+
+/// What the client must take in time.
+enum Taking {
+    /// The connection itself is timed.
+    Untimed,
+    /// All of the answer.
+    Whole { _answer: DropGuard },
+    /// Each piece. A piece was taken when the next one is asked for.
+    Pieces {
+        patience: Duration,
+        stalled: CancellationToken,
+        piece: Option<DropGuard>,
+    },
+}
+
+impl Taking {
+    fn piece_taken(&mut self) {
+        if let Self::Pieces { piece, .. } = self {
+            *piece = None;
+        }
+    }
+
+    fn piece_given(&mut self) {
+        if let Self::Pieces {
+            patience,
+            stalled,
+            piece,
+        } = self
+        {
+            *piece = Some(stall_after(*patience, stalled.clone()));
+        }
+    }
 }
 
 /// A piece of an answer. It may wait to be written long after the body ended.
@@ -347,7 +386,11 @@ impl HttpBody for Placed {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.taking.piece_taken();
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_some() {
+            self.taking.piece_given();
+        }
         let hold = |bytes| {
             Bytes::from_owner(Piece {
                 bytes,
@@ -363,5 +406,31 @@ impl HttpBody for Placed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_piece_of_an_endless_answer_is_timed_alone() {
+        let stalled = CancellationToken::new();
+        let mut taking = Taking::Pieces {
+            patience: WRITE_TIMEOUT,
+            stalled: stalled.clone(),
+            piece: None,
+        };
+        for _ in 0..5 {
+            taking.piece_given();
+            sleep(WRITE_TIMEOUT / 2).await;
+            taking.piece_taken();
+            // Nothing happens for a long time.
+            sleep(3 * WRITE_TIMEOUT).await;
+        }
+        assert!(!stalled.is_cancelled());
+        taking.piece_given();
+        sleep(WRITE_TIMEOUT + Duration::from_secs(1)).await;
+        assert!(stalled.is_cancelled(), "nobody takes it");
     }
 }

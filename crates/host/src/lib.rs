@@ -42,5 +42,5 @@ pub use observe::{Observer, RequestIds};
 pub use peer::{Address, Peer};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use refusal::{JSON, Reason, Refusal};
-pub use route::{Access, Outcome, Route, Visibility};
+pub use route::{Access, Endless, Outcome, Route, Visibility};
 pub use serve::{Role, ServeError, serve};

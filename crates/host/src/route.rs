@@ -44,6 +44,11 @@ pub struct Route {
     pub visibility: Visibility,
 }
 
+/// In the extensions of an answer that has no end of its own. Its client must take each piece in
+/// time, instead of the whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Endless;
+
 /// The HTTP status that an answer of gRPC corresponds to, in the extensions of the answer. All
 /// answers of gRPC have 200.
 #[derive(Clone, Copy, Debug)]
