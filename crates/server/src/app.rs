@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use entry::UnixSeconds;
-use host::{Bodies, Budget, Cors, Observer, RequestIds};
+use host::{Bodies, Budget, Cors, Observer, Pool, RequestIds, Rule};
 use ledger::{Ledger, Log, V1, V2};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::attestations::Attestations;
 use crate::cached::{GzipBundles, HeadsText};
 use crate::enabled::Operations;
 use crate::failure::NoLog;
 use crate::limits::{
-    ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, SEARCH_BYTES_IN_FLIGHT,
+    ANSWER_BYTES_IN_FLIGHT, BATCH_PLACES, BUNDLE_BYTES_IN_FLIGHT, CONNECTIONS_PER_STREAM,
+    SEARCH_BYTES_IN_FLIGHT,
 };
 use crate::metrics::Metrics;
 use crate::operation::access_at;
@@ -49,6 +51,10 @@ pub(crate) struct App {
     pub(crate) answers: Budget,
     /// Memory for answers of searches.
     pub(crate) search_answers: Budget,
+    /// Places for streams of events.
+    pub(crate) streams: Arc<Pool>,
+    /// Cancelled when the server stops. Then streams of events end.
+    pub(crate) stopping: CancellationToken,
     /// Memory for entry bundles.
     pub(crate) bundles: Budget,
     /// Entry bundles that were compressed.
@@ -76,6 +82,9 @@ impl App {
     pub(crate) fn new(ledger: Ledger, settings: &Settings) -> prometheus::Result<Self> {
         let metrics = Arc::new(Metrics::new(&settings.metrics)?);
         metrics.set_build(&settings.build);
+        let streams = (settings.limits.connections as u64 / CONNECTIONS_PER_STREAM).max(1);
+        let streams_limit = i64::try_from(streams).unwrap_or(i64::MAX);
+        metrics.event_streams_limit.set(streams_limit);
         Ok(Self {
             v1: ledger.log(&V1).cloned(),
             v2: ledger.log(&V2).cloned(),
@@ -102,6 +111,8 @@ impl App {
                 SEARCH_BYTES_IN_FLIGHT,
                 metrics.answer_bytes_in_flight.clone(),
             ),
+            streams: Pool::new(streams, Rule::LeaveRoom),
+            stopping: CancellationToken::new(),
             bundles: Budget::new(
                 BUNDLE_BYTES_IN_FLIGHT,
                 metrics.answer_bytes_in_flight.clone(),

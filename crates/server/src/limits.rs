@@ -77,6 +77,20 @@ pub const MAX_LOOK_UP_HITS: u32 = 4_096;
 /// others have some 230 bytes with all names.
 pub const HIT_ANSWER_BYTES: u64 = 448;
 
+/// One event in a page: 200 bytes, and a comma.
+pub const EVENT_ANSWER_BYTES: u64 = 201;
+
+/// Events of one piece of a stream: 64 KiB, which is the memory of a reader that stalls.
+pub const EVENTS_OF_A_PIECE: usize = 256;
+
+/// Published entries that a stream may be behind: as many as the cache of events holds. A reader that
+/// is further behind reads pages, each of which is asked for. 409.
+pub const MAX_STREAM_BACKLOG: u64 = 65_536;
+
+/// One in this many connections may be a stream of events, which keeps its place for as long as its
+/// reader stays. One address may have half of these. 503.
+pub const CONNECTIONS_PER_STREAM: u64 = 4;
+
 /// Memory of all answers that show entries, being made or sent. Without it slow readers could hold
 /// [`MAX_ENTRY_ANSWER_BYTES`] or more on each connection. 503.
 pub const ANSWER_BYTES_IN_FLIGHT: u64 = 64 * 1024 * 1024;

@@ -17,6 +17,8 @@ use crate::settings::BuildInfo;
 
 /// 503: no turn for a search.
 pub(crate) const SEARCHES: Reason = Reason::new("searches");
+/// 503: no place for a stream of events.
+pub(crate) const STREAMS: Reason = Reason::new("streams");
 /// 503: no turn for a costly check.
 pub(crate) const VERIFICATION: Reason = Reason::new("verification");
 /// 503: the sequencer's queue stayed full.
@@ -37,8 +39,9 @@ pub(crate) const DATABASE: Reason = Reason::new("database");
 pub(crate) const STOPPING: Reason = Reason::new("stopping");
 
 /// The reasons of refusals that only a log has.
-const REASONS: [Reason; 10] = [
+const REASONS: [Reason; 11] = [
     SEARCHES,
+    STREAMS,
     VERIFICATION,
     QUEUE,
     WITNESSES,
@@ -65,6 +68,12 @@ pub(crate) struct Metrics {
     pub(crate) http: Arc<host::Metrics>,
     /// Answers that show entries or search results, being made or sent, in bytes.
     pub(crate) answer_bytes_in_flight: IntGauge,
+    /// Streams of events that are open.
+    pub(crate) event_streams: IntGauge,
+    /// The most that `event_streams` may be.
+    pub(crate) event_streams_limit: IntGauge,
+    /// Events that were sent, in streams and pages.
+    pub(crate) events_sent: IntCounter,
     /// The result of the last check of readiness: 1 for ready.
     pub(crate) ready: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
@@ -134,6 +143,18 @@ impl Metrics {
                 "treehead_http_answer_bytes_in_flight",
                 "Bytes set aside for answers that show entries or search results, being made or sent",
             )?,
+            event_streams: IntGauge::new(
+                "treehead_event_streams",
+                "Streams of events that are open",
+            )?,
+            event_streams_limit: IntGauge::new(
+                "treehead_event_streams_limit",
+                "Most streams of events that may be open",
+            )?,
+            events_sent: IntCounter::new(
+                "treehead_events_sent_total",
+                "Events sent in streams and pages",
+            )?,
             ready: IntGauge::new(
                 "treehead_ready",
                 "The last answer of /readyz, which is looked at every 10 s in any case: 1 for ready",
@@ -162,6 +183,9 @@ impl Metrics {
         registry.register(Box::new(self.latency_by_api.clone()))?;
         registry.register(Box::new(self.build_info.clone()))?;
         registry.register(Box::new(self.answer_bytes_in_flight.clone()))?;
+        registry.register(Box::new(self.event_streams.clone()))?;
+        registry.register(Box::new(self.event_streams_limit.clone()))?;
+        registry.register(Box::new(self.events_sent.clone()))?;
         registry.register(Box::new(self.ready.clone()))?;
         registry.register(Box::new(self.verification.clone()))
     }

@@ -15,7 +15,7 @@ use crate::trust::Document;
 /// The API that an operation belongs to, which decides how it is routed and how it refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Api {
-    /// Rekor v1. A search and a batch of our own are routed like it.
+    /// Rekor v1. A search, events and a batch of our own are routed like it.
     V1,
     /// Rekor v2. Look-ups of our own are routed like it.
     V2,
@@ -100,6 +100,7 @@ operations! {
     SearchIndex "searchIndex" "Search Index" V1 Read POST ["/api/v1/index/retrieve"];
     SearchEntries "searchEntries" "Search Entries" V1 Read GET ["/api/v1/index/search"];
     LookUpKeys "lookUpKeys" "Look Up Keys" V1 Read POST ["/api/v1/index/lookup"];
+    GetLogEvents "getLogEvents" "Get Log Events" V1 Read GET ["/api/v1/log/events"];
     CreateLogEntries "createLogEntries" "Create Entries" V1 Write POST [BATCH];
     CreateEntry "createEntry" "CreateEntry" V2 Write POST
         [ENTRIES_V2], grpc "/dev.sigstore.rekor.v2.Rekor/CreateEntry";
@@ -191,6 +192,7 @@ impl Operation {
             self,
             Self::SearchEntries
                 | Self::LookUpKeys
+                | Self::GetLogEvents
                 | Self::CreateLogEntries
                 | Self::GetEntryByLeafHash
         )

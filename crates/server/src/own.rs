@@ -1,10 +1,11 @@
-//! The routes that belong to none of Rekor's APIs: those that cover all logs (search, batch, the
-//! look-up by leaf hash, every tree below its own path), the guard, trust material, documents and
+//! The routes that belong to none of Rekor's APIs: those that cover all logs (search, events, batch,
+//! the look-up by leaf hash, every tree below its own path), the guard, trust material, documents and
 //! probes.
 //!
 //! They refuse as Rekor v1 does, except the look-up by leaf hash, which is below v2's paths.
 
 mod batch;
+mod events;
 mod leaf_hash;
 mod look_up;
 mod proved;
@@ -78,6 +79,7 @@ pub(crate) fn route_like_v1(app: &Arc<App>, operation: Operation) -> MethodRoute
     match operation {
         Operation::SearchEntries => v1::operated(app, operation, search::search),
         Operation::LookUpKeys => v1::operated(app, operation, look_up::look_up),
+        Operation::GetLogEvents => v1::operated(app, operation, events::events),
         Operation::CreateLogEntries => v1::operated(app, operation, batch::create),
         _ => MethodRouter::new(),
     }

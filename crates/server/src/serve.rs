@@ -13,8 +13,8 @@ use crate::health;
 use crate::router::routes;
 use crate::settings::Settings;
 
-/// Serves the log until `shutdown` is ready. Then accepts no more connections, finishes the
-/// requests that were accepted (in bounds), stops the ledger, and finally the metrics.
+/// Serves the log until `shutdown` is ready. Then accepts no more connections, ends streams of events,
+/// finishes the requests that were accepted (in bounds), stops the ledger, and finally the metrics.
 ///
 /// # Errors
 ///
@@ -36,6 +36,10 @@ pub async fn serve(
         limits: settings.limits.clone(),
     };
     let _checking = AbortOnDropHandle::new(tokio::spawn(health::keep_checking(Arc::clone(&app))));
+    let shutdown = async {
+        shutdown.await;
+        app.stopping.cancel();
+    };
     let stopped = async { app.ledger.stop().await };
     host::serve(listener, metrics_listener, role, shutdown, stopped).await
 }

@@ -219,6 +219,7 @@ fn agree(operation: Operation, request: &Request) -> Result<AnswerType, ApiError
 fn produced(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::GetPublicKey => &["application/x-pem-file", "application/json"],
+        Operation::GetLogEvents => &["text/event-stream", "application/json"],
         _ => &["application/json"],
     }
 }

@@ -5,9 +5,9 @@ use crate::failure::Outcome;
 use crate::runtime;
 
 pub(crate) use flags::{GetFlags, HeadFlags, ProofFlags};
-pub(crate) use verify::VerifyFlags;
 pub(crate) use log::{failure, keys};
 pub(crate) use show::{Style, Text};
+pub(crate) use verify::VerifyFlags;
 
 mod describe;
 mod flags;

@@ -84,20 +84,21 @@ impl Reader {
         let before = position.clone();
         let is_unread = |tree: &OpenTree| tree.next < tree.shard.heads.published().size.0;
         let unread: Vec<OpenTree> = open.into_iter().filter(is_unread).collect();
-        let share = Share {
-            events: (limit / unread.len().max(1)).max(1),
-            looked_at: LOOKED_AT / unread.len().max(1),
-        };
+        let share = Share::of(&unread, limit);
         let (mut events, mut more, mut failed) = (Vec::new(), false, None);
+        let mut read_logs = Vec::new();
         for tree in unread {
-            if events.len() == limit {
+            let log = tree.log.api().name;
+            // The trees of a log come one after the other, unless an older one cannot be read.
+            if events.len() == limit || read_logs.contains(&log) {
                 more = true;
-                break;
+                continue;
             }
             match self.read_tree(&tree, share, &mut events).await {
                 Ok(read) => {
                     position.set(tree.shard.id(), read.next);
                     more |= read.more;
+                    read_logs.push(log);
                 }
                 Err(error) => failed = Some(failed.unwrap_or(error)),
             }
@@ -149,11 +150,25 @@ impl Reader {
     }
 }
 
-/// What one call takes from each tree at most.
+/// What one call takes from each log at most.
 #[derive(Clone, Copy)]
 struct Share {
     events: usize,
     looked_at: usize,
+}
+
+impl Share {
+    /// Divides the work of a call between the logs of these trees.
+    fn of(unread: &[OpenTree], limit: usize) -> Self {
+        let mut logs: Vec<&str> = unread.iter().map(|tree| tree.log.api().name).collect();
+        // Those of a log are neighbours.
+        logs.dedup();
+        let logs = logs.len().max(1);
+        Self {
+            events: (limit / logs).max(1),
+            looked_at: LOOKED_AT / logs,
+        }
+    }
 }
 
 /// How far a tree was read.

@@ -3,6 +3,7 @@
 //!
 //! A page is one bounded piece of work in each log. The hits are merged by their times.
 
+pub(super) mod conditions;
 mod cursor;
 mod request;
 

@@ -113,6 +113,11 @@ fn routes(signer: &Signer) -> Vec<(&'static str, String, Asked, Said)> {
             "/api/v1/index/search",
             v1("Search Entries"),
         ),
+        get(
+            "getLogEvents",
+            "/api/v1/log/events?limit=0",
+            v1("Get Log Events"),
+        ),
         post(
             "lookUpKeys",
             "/api/v1/index/lookup",

@@ -23,7 +23,7 @@ const GET_METRICS: &str = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     metrics: SocketAddr,
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     pub(crate) stop: oneshot::Sender<()>,
     pub(crate) done: JoinHandle<Result<(), host::ServeError>>,
     pub(crate) folder: TempDir,

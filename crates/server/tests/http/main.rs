@@ -11,6 +11,7 @@ mod support;
 mod batch;
 mod cors;
 mod enabled;
+mod events;
 mod grpc;
 mod heavy;
 mod index_search;

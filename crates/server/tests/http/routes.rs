@@ -43,6 +43,8 @@ async fn routes_and_methods() {
         ("OPTIONS", "/api/v1/log", 405, "GET", GET_ONLY),
         ("POST", "/api/v1/index/search", 405, "GET", GET_ONLY),
         ("GET", "/api/v1/index/lookup", 405, "POST", POST_ONLY),
+        ("HEAD", "/api/v1/log/events", 405, "GET", ""),
+        ("GET", "/api/v1/log/events?limit=0", 422, "", ""),
         ("BREW", "/api/v1/index/retrieve", 405, "POST", POST_ONLY),
         ("DELETE", "/api/v1/log/entries", 405, "GET,POST", BOTH),
         (

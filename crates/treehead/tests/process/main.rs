@@ -20,6 +20,7 @@ mod copies;
 mod entries;
 mod failover;
 mod first_start;
+mod followers;
 mod guard;
 mod guard_full;
 mod guarded;

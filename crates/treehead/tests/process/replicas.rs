@@ -12,6 +12,7 @@ use std::thread;
 
 use crate::auditor::Auditor;
 use crate::entries::{self, Acknowledged, Author};
+use crate::followers::{self, Follower};
 use crate::http;
 use crate::postgres::Storage;
 use crate::program::Server;
@@ -19,6 +20,8 @@ use crate::rotate_waits;
 use crate::writer::{self, Servers, Writer};
 
 const WRITERS: usize = 8;
+/// Readers of events.
+const FOLLOWERS: u64 = 4;
 /// Entries that are acknowledged between two steps.
 const BETWEEN: usize = 40;
 /// More than the hour after which the others forget a server, in milliseconds.
@@ -62,6 +65,7 @@ fn three_servers_write_one_history_whatever_happens_to_them() {
     let mut trial = Trial::start(&storage, &servers, ticks);
     let mut auditor = Auditor::new(servers.next());
     let mut writers: Vec<Writer> = (0..WRITERS).map(Writer::new).collect();
+    let mut followers: Vec<Follower> = (0..FOLLOWERS).map(Follower::new).collect();
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         for writer in &mut writers {
@@ -69,6 +73,10 @@ fn three_servers_write_one_history_whatever_happens_to_them() {
             scope.spawn(move || writer.write_among(servers, done, &sender));
         }
         drop(sender);
+        for follower in &mut followers {
+            let (servers, done) = (&servers, &done);
+            scope.spawn(move || follower.follow_among(servers, done));
+        }
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 // A server that is stopped meanwhile ends the connection.
@@ -83,6 +91,7 @@ fn three_servers_write_one_history_whatever_happens_to_them() {
             trial.round(round);
         }
     });
+    followers::assert_each_saw_all(&followers, servers.next());
     trial.finish(&writers, &mut auditor, rounds);
 }
 

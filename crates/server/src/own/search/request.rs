@@ -1,17 +1,14 @@
 //! The query of a search.
 
-use entry::Attribute;
 use ledger::Search;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::conditions::{check_number, given_twice, key_texts, kinds, limit, unknown};
 use super::cursor::Cursor;
-use crate::limits::{DEFAULT_SEARCH_PAGE, MAX_SEARCH_KEYS, MAX_SEARCH_PAGE};
+use crate::limits::DEFAULT_SEARCH_PAGE;
 use crate::query::decode;
 use crate::v1::errors::{ApiError, Validation};
-
-/// Digits of the digests that are searched for, by the name of the parameter.
-const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
 
 /// One page that is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,46 +37,23 @@ impl Request {
             let (name, value) = (decode(name), decode(value));
             if !request.add_condition(&name, &value)? {
                 if given.contains(&name) {
-                    return Err(ApiError::validation(
-                        Validation::Enum,
-                        format!("{name} in query is given twice"),
-                    ));
+                    return Err(given_twice(&name));
                 }
                 request.set(&name, &value)?;
                 given.push(name);
             }
         }
-        if request.search.keys.len() > MAX_SEARCH_KEYS {
-            return Err(ApiError::validation(
-                Validation::TooManyItems,
-                "the query has too many conditions",
-            ));
-        }
+        check_number(&request.search.keys)?;
         Ok(request)
     }
 
     /// Adds a condition. There may be several, and all must hold. Returns false if the parameter is
     /// not a condition.
     fn add_condition(&mut self, name: &str, value: &str) -> Result<bool, ApiError> {
-        let texts = if let Some(attribute) = Attribute::ALL
-            .into_iter()
-            .find(|attribute| attribute.name() == name)
-        {
-            let texts = attribute.key_texts(value);
-            texts.map_err(|reason| {
-                ApiError::validation(Validation::Pattern, format!("{name} in query: {reason}"))
-            })?
-        } else if let Some((_, digits)) = DIGESTS.into_iter().find(|(digest, _)| *digest == name) {
-            vec![format!("{name}:{}", hex_digits(name, value, digits)?)]
-        } else if name == "key" {
-            // Kinds store a key's hash with or without the algorithm.
-            let digits = hex_digits(name, value.strip_prefix("sha256:").unwrap_or(value), 64)?;
-            vec![digits.to_owned(), format!("sha256:{digits}")]
-        } else {
-            return Ok(false);
-        };
-        self.search.keys.push(texts);
-        Ok(true)
+        let texts = key_texts(name, value)?;
+        let is_condition = texts.is_some();
+        self.search.keys.extend(texts);
+        Ok(is_condition)
     }
 
     /// Sets a parameter that may be given once.
@@ -91,47 +65,12 @@ impl Request {
             "limit" => self.limit = limit(value)?,
             "cursor" => self.cursor = Some(cursor(value)?),
             _ => {
-                let known = Attribute::ALL
-                    .map(Attribute::name)
-                    .into_iter()
-                    .chain(DIGESTS.map(|(name, _)| name));
-                let known = known
-                    .chain(["key", "kind", "since", "until", "limit", "cursor"])
-                    .collect::<Vec<_>>();
-                let message = format!(
-                    "{name:?} is no parameter of a search, which has [{}]",
-                    known.join(" ")
-                );
-                return Err(ApiError::validation(Validation::Enum, message));
+                let own = ["since", "until", "limit", "cursor"];
+                return Err(unknown(name, "a search", own));
             }
         }
         Ok(())
     }
-}
-
-fn hex_digits<'v>(name: &str, value: &'v str, digits: usize) -> Result<&'v str, ApiError> {
-    if value.len() == digits && value.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Ok(value);
-    }
-    let message = format!("{name} in query should match '^[0-9a-fA-F]{{{digits}}}$'");
-    Err(ApiError::validation(Validation::Pattern, message))
-}
-
-/// Returns the tags of a kind: of one version if it is named, else of all versions.
-fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
-    let is_meant = |tag: &&str| *tag == value || tag.split(':').next() == Some(value);
-    let tags: Vec<String> = entry::kind_tags()
-        .filter(is_meant)
-        .map(str::to_owned)
-        .collect();
-    if tags.is_empty() {
-        let message = format!(
-            "kind in query should be one of [{}]",
-            entry::kind_names().join(" ")
-        );
-        return Err(ApiError::validation(Validation::Enum, message));
-    }
-    Ok(tags)
 }
 
 /// Parses Unix seconds or RFC 3339. A fraction of a second is rounded up, because entries have
@@ -148,16 +87,6 @@ fn seconds(name: &str, value: &str) -> Result<i64, ApiError> {
     Ok(time.unix_timestamp() + i64::from(time.nanosecond() > 0))
 }
 
-fn limit(value: &str) -> Result<u32, ApiError> {
-    match value.parse() {
-        Ok(limit @ 1..=MAX_SEARCH_PAGE) => Ok(limit),
-        _ => {
-            let message = format!("limit in query should be a number from 1 to {MAX_SEARCH_PAGE}");
-            Err(ApiError::validation(Validation::Type, message))
-        }
-    }
-}
-
 fn cursor(value: &str) -> Result<Cursor, ApiError> {
     Cursor::parse(value).ok_or_else(|| {
         let message = "cursor in query is not one that this ledger gave";
@@ -168,6 +97,7 @@ fn cursor(value: &str) -> Result<Cursor, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_SEARCH_KEYS;
 
     fn parse(query: &str) -> Result<Request, String> {
         Request::parse(query).map_err(|error| error.body())
