@@ -171,11 +171,11 @@ impl Stream {
     }
 
     fn last_id(&self) -> &str {
-        let ids = self
+        let mut ids = self
             .text
             .lines()
             .filter_map(|line| line.strip_prefix("id: "));
-        ids.last().expect("a position")
+        ids.next_back().expect("a position")
     }
 }
 
