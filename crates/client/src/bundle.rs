@@ -35,13 +35,10 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
-pub use error::BundleError;
+pub use error::{BundleError, Result};
 pub use logs::{Logged, Shown};
 pub use policy::{CertificatePolicy, Expected, Pattern, Policy};
 pub use read::Bundle;
 pub use statement::{Statement, Subject};
 pub use trust::TrustRoot;
 pub use verify::{Artifact, Certificate, Signer, Verified};
-
-/// The result of reading or verifying a bundle.
-pub type Result<T> = std::result::Result<T, BundleError>;

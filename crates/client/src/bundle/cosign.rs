@@ -7,8 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use sigstore_verify::types::Bundle as SigstoreBundle;
 
-use super::Result;
-use super::error::BundleError;
+use super::error::{BundleError, Result};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

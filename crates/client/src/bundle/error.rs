@@ -101,3 +101,18 @@ impl From<Error> for BundleError {
         }
     }
 }
+
+/// Refuses what is later than now.
+pub(super) fn check_not_later(time: i64, now: i64, what: impl FnOnce() -> String) -> Result<()> {
+    if time <= now {
+        return Ok(());
+    }
+    Err(BundleError::Clock {
+        what: what(),
+        later: time.saturating_sub(now),
+        now,
+    })
+}
+
+/// The result of reading or verifying a bundle.
+pub type Result<T> = std::result::Result<T, BundleError>;

@@ -7,10 +7,9 @@ use sigstore_verify::types::bundle::InclusionProof;
 use sigstore_verify::types::{KindVersion, MediaType, TransparencyLogEntry};
 use tlog::{Hash, KeyAlgorithm, LeafIndex, TreeSize};
 
-use super::error::BundleError;
+use super::error::{BundleError, Result, check_not_later};
 use super::read::Bundle;
 use super::trust::TrustRoot;
-use super::{Result, verify};
 use crate::error::{self, VerifyError, require};
 use crate::head::SignedHead;
 use crate::key::{LogKey, Window};
@@ -64,10 +63,10 @@ pub(super) fn verify(bundle: &Bundle, trust: &TrustRoot, now: i64) -> Result<Vec
 fn check_clock(logged: &Logged, number: usize, now: i64) -> Result<()> {
     if let Some(time) = logged.time {
         let what = || format!("the time that the log signed in entry {number}");
-        verify::check_clock(time, now, what)?;
+        check_not_later(time, now, what)?;
     }
     let what = || format!("the first use of the key that signed entry {number}");
-    verify::check_clock(logged.window.start, now, what)
+    check_not_later(logged.window.start, now, what)
 }
 
 fn verify_one(entry: &TransparencyLogEntry, trust: &TrustRoot) -> error::Result<Logged> {

@@ -6,8 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::Result;
-use super::error::BundleError;
+use super::error::{BundleError, Result};
 use super::read::Bundle;
 
 impl Bundle {

@@ -3,8 +3,7 @@
 use regex::Regex;
 use sigstore_verify::types::DerPublicKey;
 
-use super::Result;
-use super::error::BundleError;
+use super::error::{BundleError, Result};
 use super::verify::Certificate;
 
 /// What a bundle must say beside being right.

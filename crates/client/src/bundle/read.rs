@@ -7,8 +7,8 @@ use sigstore_verify::types::bundle::VerificationMaterialContent;
 use sigstore_verify::types::{Bundle as SigstoreBundle, TransparencyLogEntry};
 
 use super::cosign::CosignBundle;
-use super::error::BundleError;
-use super::{Result, logs};
+use super::error::{BundleError, Result};
+use super::logs;
 
 /// Largest bundle. An attestation has its statement inside, and a bill of materials of a large
 /// image has ten megabytes.

@@ -2,8 +2,7 @@
 
 use sigstore_verify::types::{SignatureContent, Statement as InTotoStatement};
 
-use super::Result;
-use super::error::BundleError;
+use super::error::{BundleError, Result};
 use super::read::Bundle;
 use sigstore_verify::types::DsseEnvelope;
 

@@ -5,8 +5,7 @@ use sigstore_verify::Verifier;
 use sigstore_verify::trust_root::TrustedRoot;
 use tlog::Hash;
 
-use super::Result;
-use super::error::BundleError;
+use super::error::{BundleError, Result};
 use crate::key::LogKey;
 use crate::trust::Trust;
 

@@ -10,13 +10,13 @@ use sigstore_verify::{
 };
 use tlog::Hash;
 
-use super::error::BundleError;
+use super::claims;
+use super::error::{BundleError, Result, check_not_later};
 use super::logs::{self, Logged, Shown};
 use super::policy::{Expected, Policy};
 use super::read::Bundle;
 use super::statement::Statement;
 use super::trust::TrustRoot;
-use super::{Result, claims};
 
 /// The artifact that a bundle is compared with.
 pub enum Artifact<'a> {
@@ -97,7 +97,7 @@ impl Bundle {
         let result = self.verify_signature(artifact, trust, &policy.signer)?;
         let stamped = stamped(&result, &logged);
         for time in &stamped {
-            check_clock(*time, now, || "the time in a timestamp".to_owned())?;
+            check_not_later(*time, now, || "the time in a timestamp".to_owned())?;
         }
         check_windows(&logged, &stamped)?;
         let verified = Verified {
@@ -264,16 +264,4 @@ fn check_windows(logged: &[Logged], stamped: &[i64]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Refuses what is later than now.
-pub(super) fn check_clock(time: i64, now: i64, what: impl FnOnce() -> String) -> Result<()> {
-    if time <= now {
-        return Ok(());
-    }
-    Err(BundleError::Clock {
-        what: what(),
-        later: time.saturating_sub(now),
-        now,
-    })
 }

@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::{Digest, Item, Locked, Origin};
+use super::artefact::{Item, Locked, Origin};
+use super::digest::Digest;
 
 /// Behind the version where a line is about the `go.mod` alone.
 const ONLY_MOD: &str = "/go.mod";

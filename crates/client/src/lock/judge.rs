@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::{Artefact, Lock, LockFormat, Locked};
+use super::Lock;
+use super::artefact::{Artefact, Locked};
+use super::format::LockFormat;
 use crate::lookup::{KeyHit, KeyHits};
 
 /// What a log says about one artefact. Entries are those that its search finds; whoever calls this

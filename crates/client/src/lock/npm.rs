@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Digest, Item, Locked, Origin};
+use super::artefact::{Item, Locked, Origin};
+use super::digest::Digest;
 
 /// Before the folder of an installed package.
 const FOLDER: &str = "node_modules/";

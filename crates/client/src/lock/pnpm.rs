@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Digest, Item, Locked, Origin};
+use super::artefact::{Item, Locked, Origin};
+use super::digest::Digest;
 
 #[derive(Deserialize)]
 struct File {

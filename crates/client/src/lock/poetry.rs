@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::artefact::{Item, Origin};
 use super::python::{self, File};
-use super::{Item, Origin};
 
 #[derive(Deserialize)]
 struct Lock {

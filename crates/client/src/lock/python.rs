@@ -1,6 +1,7 @@
 //! What the lock files of Python have in common.
 
-use super::{Digest, Item, Locked, Origin};
+use super::artefact::{Item, Locked, Origin};
+use super::digest::Digest;
 
 /// A wheel or a source distribution of a package.
 pub(super) struct File<'a> {

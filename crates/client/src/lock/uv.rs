@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
+use super::artefact::{Item, Origin};
 use super::python::{self, File};
-use super::{Item, Origin};
 
 #[derive(Deserialize)]
 struct Lock {
