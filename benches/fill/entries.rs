@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use entry::{Policy, ProposedEntry, UnixSeconds};
-use ledger::NewEntry;
+use ledger::{EntryClaims, NewEntry};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 use p256::pkcs8::{EncodePublicKey, LineEnding};
@@ -127,6 +127,7 @@ impl Signer {
             kind: KIND.to_owned(),
             index_keys,
             attestation: None,
+            claims: EntryClaims::default(),
         }
     }
 }

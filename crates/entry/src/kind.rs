@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::algorithms::Algorithms;
 use crate::parts::Parts;
 use crate::refusal::Refusal;
+use crate::summary::Package;
 
 /// One kind in one version.
 pub(crate) trait Kind: Sync {
@@ -117,6 +118,8 @@ pub(crate) struct Canonical {
     pub(crate) index_keys: Vec<String>,
     /// Bytes to keep beside the entry.
     pub(crate) attestation: Option<Vec<u8>>,
+    /// The packages that its statement is about.
+    pub(crate) packages: Vec<Package>,
 }
 
 /// The refusal of a version that a kind does not have, in the words of Rekor.

@@ -26,6 +26,7 @@ mod v2;
 pub use algorithms::{DEFAULT_ALGORITHMS, UnknownAlgorithm};
 pub use kind::Weight;
 pub use kinds::{is_readable, kind_names, kind_tags};
+pub use packages::{PackageClaim, PackageClaims, named_packages};
 pub use pki::{UnixSeconds, Work};
 pub use policy::{Policy, UnknownKind};
 pub use refusal::Refusal;

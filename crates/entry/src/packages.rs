@@ -9,11 +9,13 @@
 //! | `name@1.0.0`, `@scope/name@1.0.0` | the npm package | of npm's publish attestation |
 //! | of an image in a known registry, without a tag | the OCI package with this digest | any, with a SHA-256 |
 
+mod claims;
 mod image;
 mod purl;
 mod pypi;
 mod types;
 
+pub use claims::{PackageClaim, PackageClaims, named_packages};
 pub(crate) use purl::Purl;
 
 /// The use that a statement has for the names of its subjects, by the type of its predicate.

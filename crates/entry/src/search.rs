@@ -36,17 +36,21 @@ pub enum Attribute {
     /// as exactly as the statement names it, once in its version, once without,
     /// `pkg:deb/debian/a@1.0?arch=i386`, `pkg:deb/debian/a@1.0` and `pkg:deb/debian/a`.
     Purl,
+    /// The package URL of a package whose digest differs from that of an earlier entry. The ledger
+    /// adds the key when it appends such an entry.
+    Contradicts,
 }
 
 impl Attribute {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Issuer,
         Self::Repository,
         Self::Workflow,
         Self::Commit,
         Self::Subject,
         Self::Purl,
+        Self::Contradicts,
     ];
 
     /// The name of the query parameter, and of the key texts.
@@ -58,6 +62,7 @@ impl Attribute {
             Self::Commit => "commit",
             Self::Subject => "subject",
             Self::Purl => "purl",
+            Self::Contradicts => "contradicts",
         }
     }
 
@@ -73,7 +78,7 @@ impl Attribute {
                 .into_iter()
                 .chain(name_keys(value).into_iter().take(1))
                 .collect()),
-            Self::Purl => match Purl::parse(value) {
+            Self::Purl | Self::Contradicts => match Purl::parse(value) {
                 Some(purl) => Ok(vec![self.key(&purl.exact())]),
                 None => Err("a package URL begins with pkg:"),
             },

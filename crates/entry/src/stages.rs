@@ -6,8 +6,10 @@ use crate::envelope::{Envelope, require_object};
 use crate::index_keys::{bounded, lower_case};
 use crate::kind::{Kind, Proposal, Purpose, Weight};
 use crate::kinds::{self, KindName};
+use crate::packages::PackageClaims;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
+use crate::summary::Package;
 use crate::v2;
 use pki::{TooCostly, UnixSeconds, Work};
 
@@ -27,6 +29,7 @@ pub struct VerifiedEntry {
     leaf_bytes: Vec<u8>,
     index_keys: Vec<String>,
     attestation: Option<Vec<u8>>,
+    packages: Vec<Package>,
 }
 
 impl ProposedEntry {
@@ -156,6 +159,7 @@ fn verify(
         leaf_bytes: canonical.leaf_bytes,
         index_keys: bounded(canonical.index_keys)?,
         attestation: canonical.attestation,
+        packages: canonical.packages,
     })
 }
 
@@ -179,6 +183,11 @@ impl VerifiedEntry {
     /// not in the leaf bytes, which hold their SHA-256.
     pub fn attestation(&self) -> Option<&[u8]> {
         self.attestation.as_deref()
+    }
+
+    /// Returns what the entry claims of packages in their versions.
+    pub fn package_claims(&self) -> PackageClaims {
+        PackageClaims::of(&self.packages)
     }
 
     /// Takes it apart: leaf bytes, index keys and attestation.

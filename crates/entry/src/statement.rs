@@ -2,12 +2,13 @@
 //! what went into them.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::index_keys::{MAX_INDEX_KEYS, too_many_index_keys};
+use crate::index_keys::{MAX_INDEX_KEYS, lower_case, too_many_index_keys};
 use crate::packages::{Naming, Purl};
 use crate::refusal::Refusal;
 use crate::search;
+use crate::summary::Package;
 use pki::go_json::{self, Error, Value};
 
 /// The type of a payload that is a statement.
@@ -49,34 +50,48 @@ impl Digests {
 /// A payload that is not a statement has no keys, as in Rekor. Repeated members are merged as Go
 /// merges them, so that an entry is found by all that any client written in Go reads.
 pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>, Refusal> {
+    read(payload, digests).map(|statement| statement.index_keys)
+}
+
+/// The parts of a statement that the log knows.
+#[derive(Default)]
+pub(crate) struct Statement {
+    /// See [`index_keys`].
+    pub(crate) index_keys: Vec<String>,
+    /// The subjects that are packages.
+    pub(crate) packages: Vec<Package>,
+}
+
+/// Reads a statement.
+pub(crate) fn read(payload: &[u8], digests: Digests) -> Result<Statement, Refusal> {
     let payload = String::from_utf8_lossy(payload);
-    let mut keys = Vec::new();
+    let mut found = Statement::default();
     let names = ["subject", "predicate", "predicateType"];
     let [subjects, predicate, predicate_type] = match go_json::members(&payload, names) {
         Ok(members) => members,
-        Err(Error::Json(_)) => return Ok(keys),
+        Err(Error::Json(_)) => return Ok(found),
         Err(repeated @ Error::Repeated) => return Err(repeated.into()),
     };
     let naming = predicate_type
         .text()
         .map_or(Naming::Free, |name| Naming::of(&name));
-    if !collect(&subjects, Names::Of(naming), digests, &mut keys)? {
-        return Ok(Vec::new());
+    if !collect(&subjects, Names::Of(naming), digests, &mut found)? {
+        return Ok(Statement::default());
     }
     if digests.include_materials() {
-        let before = keys.len();
+        let before = found.index_keys.len();
         // Some of Go's clients read it into a pointer, which a null empties; others into a struct,
         // which stays as it is.
         let is_whole = match digests.read(&predicate, '{').members(["materials"]) {
-            Ok([materials]) => collect(&materials, Names::Left, digests, &mut keys)?,
+            Ok([materials]) => collect(&materials, Names::Left, digests, &mut found)?,
             Err(Error::Json(_)) => false,
             Err(repeated @ Error::Repeated) => return Err(repeated.into()),
         };
         if !is_whole {
-            keys.truncate(before);
+            found.index_keys.truncate(before);
         }
     }
-    Ok(keys)
+    Ok(found)
 }
 
 /// Whether the names in a list become keys. Only those of subjects do.
@@ -108,11 +123,11 @@ fn collect(
     list: &Value<'_>,
     names: Names,
     digests: Digests,
-    keys: &mut Vec<String>,
+    found: &mut Statement,
 ) -> Result<bool, Refusal> {
     let outcome = digests.read(list, '[').each_element(|item| {
-        collect_item(&item, names, digests, keys)?;
-        if keys.len() > MAX_INDEX_KEYS {
+        collect_item(&item, names, digests, found)?;
+        if found.index_keys.len() > MAX_INDEX_KEYS {
             Err(Stop::Refused(too_many_index_keys()))
         } else {
             Ok(())
@@ -125,19 +140,49 @@ fn collect(
     }
 }
 
-/// Adds the digests of one element, and the keys of its name.
+/// Adds the digests of one element, the keys of its name, and the packages that it names.
 fn collect_item(
     item: &Value<'_>,
     names: Names,
     digests: Digests,
-    keys: &mut Vec<String>,
+    found: &mut Statement,
 ) -> Result<(), Stop> {
     let members = ["name", "uri", "digest"];
     let [name, uri, digest] = digests.read(item, '{').members(members)?;
+    let digests = digest_texts(&digest, digests)?;
+    found.index_keys.extend(digests.iter().cloned());
+    let Names::Of(naming) = names else {
+        return Ok(());
+    };
+    // Not among Rekor's keys, so that a name of the wrong type does no harm.
+    let name = name.text().unwrap_or_default();
+    let uri = uri.text().unwrap_or_default();
+    let sha256 = digests
+        .iter()
+        .find_map(|digest| digest.strip_prefix("sha256:"));
+    let mut keys = search::name_keys(&name);
+    let named = packages(&name, &uri, naming, sha256);
+    if !named.is_empty() {
+        let digests = lower_case(digests.clone());
+        found.packages.extend(named.iter().map(|purl| Package {
+            purl: purl.exact(),
+            digests: digests.clone(),
+        }));
+    }
+    keys.extend(named.iter().flat_map(search::package_keys));
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    found.index_keys.extend(keys);
+    Ok(())
+}
+
+/// Returns `<algorithm>:<digest>` for each member of a digest, as written. Of a repeated name the
+/// last one counts.
+fn digest_texts(digest: &Value<'_>, digests: Digests) -> Result<Vec<String>, Stop> {
     let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     // A map, because a name may be repeated as often as the payload has room for.
     let mut places: HashMap<Cow<'_, str>, usize> = HashMap::new();
-    digests.read(&digest, '{').each_member(|algorithm, value| {
+    digests.read(digest, '{').each_member(|algorithm, value| {
         let value = match Value::of(value).text() {
             Ok(value) => value,
             // A value that is not a text leaves the digest empty, as in Go.
@@ -156,39 +201,10 @@ fn collect_item(
         }
         Ok(())
     })?;
-    // Not among Rekor's keys, so that a name of the wrong type does no harm.
-    let name_keys = match names {
-        Names::Of(naming) => {
-            let sha256 = found.iter().find(|(algorithm, _)| algorithm == "sha256");
-            let sha256 = sha256.map(|(_, value)| value.as_ref());
-            let (name, uri) = (
-                name.text().unwrap_or_default(),
-                uri.text().unwrap_or_default(),
-            );
-            subject_keys(&name, &uri, naming, sha256)
-        }
-        Names::Left => Vec::new(),
-    };
-    keys.extend(
-        found
-            .into_iter()
-            .map(|(algorithm, value)| format!("{algorithm}:{value}")),
-    );
-    keys.extend(name_keys);
-    Ok(())
-}
-
-/// Returns the keys of the names of a subject.
-fn subject_keys(name: &str, uri: &str, naming: Naming, sha256: Option<&str>) -> Vec<String> {
-    let mut keys = search::name_keys(name);
-    for package in packages(name, uri, naming, sha256) {
-        for key in search::package_keys(&package) {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-    }
-    keys
+    let texts = found
+        .into_iter()
+        .map(|(algorithm, value)| format!("{algorithm}:{value}"));
+    Ok(texts.collect())
 }
 
 /// Returns the packages that a subject names: in its name, and in its URI if that is a package URL.

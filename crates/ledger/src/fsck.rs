@@ -11,6 +11,7 @@ use crate::api::Api;
 use crate::store::{AuditCounts, Store, StoreError, TreeRow};
 use heads::Heads;
 
+mod claims;
 mod entries;
 mod frozen;
 mod heads;
@@ -28,6 +29,10 @@ const TILE_LEVELS: u8 = 8;
 /// Derives the index keys of an entry from its kind and leaf bytes. Returns `None` if they do not
 /// follow from them, and an error if the leaf bytes are not of that kind.
 pub type DeriveKeys<'a> = &'a (dyn Fn(&str, &[u8]) -> Result<Option<Vec<String>>, String> + Sync);
+
+/// Returns the names that an entry with these index keys must have claimed, in lower case. Each ends
+/// one of the keys.
+pub type DeriveNames<'a> = &'a (dyn Fn(&[String]) -> Vec<String> + Sync);
 
 /// Progress of an fsck.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +82,7 @@ pub async fn fsck(
     tree: &TreeRow,
     api: &'static Api,
     derive_keys: DeriveKeys<'_>,
+    derive_names: DeriveNames<'_>,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, StoreError> {
     // This is read first, because a server may finish a frozen tree at any time, and pages that
@@ -97,6 +103,7 @@ pub async fn fsck(
         tree,
         api,
         derive_keys,
+        derive_names,
         report,
         audit: Audit::new(),
         last_time: i64::MIN,
@@ -130,6 +137,7 @@ struct Check<'a> {
     tree: &'a TreeRow,
     api: &'static Api,
     derive_keys: DeriveKeys<'a>,
+    derive_names: DeriveNames<'a>,
     report: Report,
     audit: Audit,
     last_time: i64,
@@ -158,11 +166,12 @@ impl Check<'_> {
 
     async fn page(&mut self, range: Range<u64>, tree: Option<&Tree>) -> Result<(), StoreError> {
         let mut next = range.start;
-        for entry in self
+        let entries = self
             .store
             .audit_entries(self.tree.tree_id, range.clone())
-            .await?
-        {
+            .await?;
+        self.claims(&entries).await?;
+        for entry in entries {
             let index = entry.leaf_index.0;
             if index != next {
                 self.report.add(format!(
@@ -253,6 +262,7 @@ impl Check<'_> {
         compare("leaf", found.leaves, size.0);
         compare("index_key", found.index_keys, expected.index_keys);
         compare("attestation", found.attestations, expected.attestations);
+        compare("claim", found.claims, expected.claims);
         // A server beside this may sign old entries at any time, so more timestamps than were read
         // are no finding.
         if found.timestamps < expected.timestamps {

@@ -19,6 +19,10 @@ pub(crate) const WITNESS_RESULTS: [&str; 10] = [
     "inconsistent",
     "no_proof",
 ];
+/// The label of entries that were appended although a name has another value.
+pub(crate) const CONTRADICTED: &str = "contradicted";
+/// The label of entries that were appended although a name has values which cannot be compared.
+pub(crate) const NOT_COMPARED: &str = "not_compared";
 /// Why an entry is shown without its attestation.
 pub(crate) const UNAVAILABLE_REASONS: [&str; 3] = ["missing", "erased", "damaged"];
 
@@ -41,6 +45,7 @@ pub(crate) struct Metrics {
     pub(crate) appended: IntCounter,
     pub(crate) duplicates: IntCounter,
     pub(crate) append_errors: IntCounterVec,
+    pub(crate) claims: IntCounterVec,
     pub(crate) round_entries: Histogram,
     pub(crate) round_seconds: Histogram,
     pub(crate) lost_races: IntCounter,
@@ -166,6 +171,11 @@ impl Metrics {
                 "treehead_append_errors_total",
                 "Entries that were not appended, by reason.",
                 "reason",
+            )?,
+            claims: labelled(
+                "treehead_claims_total",
+                "Names of entries that were appended although an earlier entry says otherwise of them, by result: another value, or none that could be compared. Names are packages.",
+                "result",
             )?,
             round_entries: histogram(
                 "treehead_round_entries",

@@ -15,7 +15,7 @@ use crate::events::news::News;
 use crate::guard::place::Guard;
 use crate::heads::publication::Witnessing;
 use crate::keys::key_ring::KeyRing;
-use crate::metrics::{Metrics, UNAVAILABLE_REASONS, WITNESS_RESULTS};
+use crate::metrics::{CONTRADICTED, Metrics, NOT_COMPARED, UNAVAILABLE_REASONS, WITNESS_RESULTS};
 use crate::neighbours::Neighbours;
 use crate::open::Settings;
 use crate::open_error::OpenError;
@@ -150,6 +150,9 @@ fn begin_at_zero(metrics: &Metrics, policy: Option<&WitnessPolicy>) {
     metrics.queue_bytes_limit.set(MAX_QUEUED_BYTES as i64);
     for reason in AppendError::REASONS {
         drop(metrics.append_errors.with_label_values(&[reason]));
+    }
+    for result in [CONTRADICTED, NOT_COMPARED] {
+        drop(metrics.claims.with_label_values(&[result]));
     }
     for reason in UNAVAILABLE_REASONS {
         drop(

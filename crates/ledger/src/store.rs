@@ -15,6 +15,7 @@ use tlog::{Hash, LeafIndex, TreeSize};
 use crate::TreeId;
 
 pub use audit::{Audit, AuditCounts, AuditEntry};
+pub use claims::{Claim, Claimant, NO_VALUE, NameKey, NewClaims, StoredClaim, Taken};
 pub(crate) use connections::TreeLock;
 pub use connections::{Publisher, Read, Turn, Writer};
 pub use error::{StoreError, StoreResult};
@@ -24,8 +25,9 @@ pub use rotation::{
     FORGOTTEN_AFTER, FinalCheckpoint, Freeze, LogName, Rotation, ServerRow, Standing,
 };
 pub use rows::{
-    Attestation, Commit, EntryRef, EntryRow, HeadRow, KeyRole, KeyRow, MAX_CLOCK_SKEW_MILLIS,
-    PublicationRow, Round, StoredEntry, TimestampRow, TreeRow, TreeState,
+    Attestation, ClaimRules, Commit, EntryRef, EntryRow, HeadRow, KeyRole, KeyRow,
+    MAX_CLOCK_SKEW_MILLIS, OnContradiction, OnIncomparable, PublicationRow, Round, StoredEntry,
+    TimestampRow, TreeRow, TreeState,
 };
 pub use search::{
     Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Search, search,
@@ -33,6 +35,8 @@ pub use search::{
 pub use usage::{PoolUsage, Usage};
 
 mod audit;
+mod claim_records;
+mod claims;
 mod connections;
 mod delegated_reads;
 mod encoding;

@@ -15,8 +15,8 @@ use ledger::rotation::{self, RotateError};
 use ledger::store::Store as _;
 use ledger::store::sqlite::SqliteStore;
 use ledger::{
-    DEFAULT_NAME, KeyRing, NewEntry, NewLog, OpenError, Settings, V1, V2, WitnessAnswer,
-    WitnessTransport, Witnessing, create_logs,
+    DEFAULT_NAME, EntryClaims, KeyRing, NewEntry, NewLog, OpenError, Settings, V1, V2,
+    WitnessAnswer, WitnessTransport, Witnessing, create_logs,
 };
 use ring::rand::SystemRandom;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
@@ -166,6 +166,7 @@ async fn a_log_that_went_back_is_noticed_beside_a_damaged_one() {
             kind: "test:1".to_owned(),
             index_keys: Vec::new(),
             attestation: None,
+            claims: EntryClaims::default(),
         };
         log.append(entry).await.unwrap();
     }

@@ -6,7 +6,7 @@ mod support;
 
 use ledger::store::Attestation;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{Log, NewEntry};
+use ledger::{EntryClaims, Log, NewEntry};
 use prometheus::Registry;
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
@@ -38,6 +38,7 @@ async fn an_entry_is_shown_without_an_attestation_that_is_not_the_stored_one() {
                 kind: "test:1".into(),
                 index_keys: Vec::new(),
                 attestation,
+                claims: EntryClaims::default(),
             })
             .await
             .unwrap();

@@ -10,8 +10,8 @@ use ledger::fsck::{Report, fsck};
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Attestation, Store};
 use ledger::{
-    Api, Appended, DEFAULT_NAME, KeyRing, Log, NewEntry, NewLog, Settings, V1, V2, create_logs,
-    rotation,
+    Api, Appended, DEFAULT_NAME, EntryClaims, KeyRing, Log, NewEntry, NewLog, Settings, V1, V2,
+    create_logs, rotation,
 };
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
@@ -41,9 +41,14 @@ async fn check(store: &SqliteStore) -> Report {
 async fn check_as(store: &SqliteStore, api: &'static Api) -> Report {
     let tree = store.trees().await.unwrap().remove(0);
     let mut reached = 0;
-    let report = fsck(store, &tree, api, &derive, &mut |progress| {
-        reached = progress.done
-    })
+    let report = fsck(
+        store,
+        &tree,
+        api,
+        &derive,
+        &|_| Vec::new(),
+        &mut |progress| reached = progress.done,
+    )
     .await
     .unwrap();
     assert_eq!(reached, report.size.0);
@@ -62,6 +67,7 @@ async fn append(ledger: Log, n: u64) {
         kind: "test:1".into(),
         index_keys: keys(n),
         attestation,
+        claims: EntryClaims::default(),
     };
     let (Appended::Sequenced(logged) | Appended::Duplicate(logged)) =
         ledger.append(entry).await.unwrap();
@@ -269,6 +275,7 @@ async fn a_tree_of_v2_has_no_signed_entry_timestamps() {
         kind: "test:1".into(),
         index_keys: keys(0),
         attestation: None,
+        claims: EntryClaims::default(),
     };
     ledger.logs()[0].append(entry).await.unwrap();
     ledger.stop().await;

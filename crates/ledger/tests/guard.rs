@@ -14,8 +14,8 @@ use ledger::guard::memory::MemoryGuard;
 use ledger::guard::{FilePlace, Guard, Keeper, Place};
 use ledger::store::sqlite::SqliteStore;
 use ledger::{
-    AppendError, DEFAULT_NAME, Head, Ledger, Log, LoggedEntry, NewEntry, OpenError, ReadError,
-    Settings,
+    AppendError, DEFAULT_NAME, EntryClaims, Head, Ledger, Log, LoggedEntry, NewEntry, OpenError,
+    ReadError, Settings,
 };
 use prometheus::Registry;
 use ring::rand::SystemRandom;
@@ -96,6 +96,7 @@ fn entry(n: u32) -> NewEntry {
         kind: "test:1".into(),
         index_keys: vec!["key".into()],
         attestation: None,
+        claims: EntryClaims::default(),
     }
 }
 

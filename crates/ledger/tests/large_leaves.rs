@@ -13,7 +13,9 @@ use futures_util::future::join_all;
 use ledger::fsck::fsck;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Rotation as _, Store as _};
-use ledger::{Head, KeyRing, Log, NewEntry, ReadError, Search, Settings, V1, rotation};
+use ledger::{
+    EntryClaims, Head, KeyRing, Log, NewEntry, ReadError, Search, Settings, V1, rotation,
+};
 use prometheus::Registry;
 use ring::rand::SystemRandom;
 use support::{OneLog, checkpoint_key, key, open_v1, settings};
@@ -69,6 +71,7 @@ async fn append(log: &Log, number: u64) {
         kind: "test:1".into(),
         index_keys,
         attestation: None,
+        claims: EntryClaims::default(),
     };
     log.append(entry).await.unwrap();
 }
@@ -162,7 +165,15 @@ async fn large_leaves_are_read_within_a_bound() {
 
     let tree = world.store.trees().await.unwrap().remove(0);
     let watch = Watch::begin();
-    let report = fsck(&world.store, &tree, &V1, &|_, _| Ok(None), &mut |_| ()).await;
+    let report = fsck(
+        &world.store,
+        &tree,
+        &V1,
+        &|_, _| Ok(None),
+        &|_| Vec::new(),
+        &mut |_| (),
+    )
+    .await;
     let report = report.unwrap();
     watch.assert_bounded("fsck", 48);
     assert_eq!(report.findings, Vec::<String>::new());

@@ -3,6 +3,8 @@
 
 #[path = "support/both.rs"]
 mod both;
+#[path = "logs/claims.rs"]
+mod claims;
 #[path = "logs/events.rs"]
 mod events;
 #[path = "support/mod.rs"]
@@ -17,8 +19,8 @@ use ledger::rotation;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Audit as _, Store, TreeRow, TreeState};
 use ledger::{
-    Api, Appended, DEFAULT_NAME, HeadForm, KeyRing, Log, NewEntry, NewLog, OpenError, ReadError,
-    Settings, V1, V2, create_logs,
+    Api, Appended, DEFAULT_NAME, EntryClaims, HeadForm, KeyRing, Log, NewEntry, NewLog, OpenError,
+    ReadError, Settings, V1, V2, create_logs,
 };
 use ring::rand::SystemRandom;
 use support::{OneLog, checkpoint_key, key, open_v1, settings};
@@ -28,7 +30,7 @@ use tlog::{Audit, Checkpoint, LeafIndex, Note, NoteKey, TreeSize};
 struct World {
     store: SqliteStore,
     keys: Keys,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl World {
@@ -38,7 +40,7 @@ impl World {
         Self {
             store: SqliteStore::open(&file).await.unwrap(),
             keys: Keys::new(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -60,9 +62,16 @@ impl World {
     }
 
     async fn assert_clean(&self, tree: &TreeRow, api: &'static Api) {
-        let report = fsck(&self.store, tree, api, &|_, _| Ok(None), &mut |_| {})
-            .await
-            .unwrap();
+        let report = fsck(
+            &self.store,
+            tree,
+            api,
+            &|_, _| Ok(None),
+            &|_| Vec::new(),
+            &mut |_| {},
+        )
+        .await
+        .unwrap();
         assert_eq!(report.findings, Vec::<String>::new());
     }
 }
@@ -78,6 +87,7 @@ async fn append(log: &Log, n: u16) -> Appended {
         kind: "test:1".into(),
         index_keys: vec![format!("of {n}")],
         attestation: None,
+        claims: EntryClaims::default(),
     };
     log.append(entry).await.unwrap()
 }

@@ -28,8 +28,8 @@ use std::time::Duration;
 use ledger::rotation;
 use ledger::store::{Rotation as _, Store, TreeState};
 use ledger::{
-    AppendError, Appended, Clock, KeyRing, Log, NewEntry, OpenError, Settings, TreeId, V1,
-    Witnessing,
+    AppendError, Appended, Clock, EntryClaims, KeyRing, Log, NewEntry, OpenError, Settings, TreeId,
+    V1, Witnessing,
 };
 use ring::rand::SystemRandom;
 use store::SimStore;
@@ -128,6 +128,7 @@ fn entry(n: u64) -> NewEntry {
         kind: "test:1".into(),
         index_keys: vec![],
         attestation: None,
+        claims: EntryClaims::default(),
     }
 }
 
@@ -606,9 +607,16 @@ fn rotations_with_witnesses_and_faults_lose_and_mix_nothing() {
                 );
             }
             for tree in store.trees().await.unwrap() {
-                let report = ledger::fsck::fsck(&store, &tree, &V1, &|_, _| Ok(None), &mut |_| {})
-                    .await
-                    .unwrap();
+                let report = ledger::fsck::fsck(
+                    &store,
+                    &tree,
+                    &V1,
+                    &|_, _| Ok(None),
+                    &|_| Vec::new(),
+                    &mut |_| {},
+                )
+                .await
+                .unwrap();
                 assert_eq!(report.findings, Vec::<String>::new());
             }
         });

@@ -9,7 +9,7 @@ use std::path::Path;
 use futures_util::future::join_all;
 use ledger::store::Attestation;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{Log, LoggedEntry, NewEntry, ReadError, Search};
+use ledger::{EntryClaims, Log, LoggedEntry, NewEntry, ReadError, Search};
 use prometheus::Registry;
 use ring::rand::SystemRandom;
 use sqlx::{ConnectOptions, Executor};
@@ -38,6 +38,7 @@ async fn fill(file: &Path, key: &[u8]) {
             kind: "test:1".into(),
             index_keys,
             attestation,
+            claims: EntryClaims::default(),
         };
         ledger.append(entry).await.unwrap();
     }

@@ -5,7 +5,7 @@
 mod support;
 
 use ledger::store::sqlite::SqliteStore;
-use ledger::{AppendError, Appended, Log, NewEntry};
+use ledger::{AppendError, Appended, EntryClaims, Log, NewEntry};
 use ring::rand::SystemRandom;
 use support::{open_v1, settings};
 use tlog::SigningKey;
@@ -17,6 +17,7 @@ async fn append(ledger: &Log, n: u32) -> Result<Appended, AppendError> {
         kind: "test:1".into(),
         index_keys: vec!["key".into()],
         attestation: None,
+        claims: EntryClaims::default(),
     };
     ledger.append(entry).await
 }

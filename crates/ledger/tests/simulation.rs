@@ -29,7 +29,8 @@ use std::time::Duration;
 use ledger::fsck::fsck;
 use ledger::store::{Store, TreeRow};
 use ledger::{
-    Api, AppendError, Appended, Clock, Fatal, Log, NewEntry, OpenError, ReadError, Settings,
+    Api, AppendError, Appended, Clock, EntryClaims, Fatal, Log, NewEntry, OpenError, ReadError,
+    Settings,
 };
 use ring::rand::SystemRandom;
 use store::{Fault, SimStore};
@@ -102,6 +103,7 @@ fn entry(n: u64) -> NewEntry {
         kind: "test:1".into(),
         index_keys: vec![format!("Key-{n}"), format!("group-{}", n % 7)],
         attestation: None,
+        claims: EntryClaims::default(),
     }
 }
 
@@ -137,9 +139,16 @@ async fn check_tree(store: &SimStore, tree: &TreeRow, seen: &Seen) {
 
 async fn assert_clean(store: &SimStore, tree: &TreeRow) {
     let api = Api::by_name(&tree.api).unwrap();
-    let report = fsck(store, tree, api, &|_, _| Ok(None), &mut |_| {})
-        .await
-        .unwrap();
+    let report = fsck(
+        store,
+        tree,
+        api,
+        &|_, _| Ok(None),
+        &|_| Vec::new(),
+        &mut |_| {},
+    )
+    .await
+    .unwrap();
     assert_eq!(report.findings, Vec::<String>::new());
 }
 

@@ -22,6 +22,7 @@ use crate::operation::access_at;
 use crate::pages;
 use crate::settings::{Duplicates, MAX_ATTESTATION_BYTES, Settings};
 use crate::trust::TrustSettings;
+use crate::unique::UniquePackages;
 use crate::verification::Verifier;
 
 /// One server.
@@ -63,6 +64,8 @@ pub(crate) struct App {
     pub(crate) log_info: HeadsText,
     /// The answer to entries that are in the log already.
     pub(crate) duplicates: Duplicates,
+    /// Whether a package may have two digests.
+    pub(crate) unique_packages: UniquePackages,
     /// Runs checks.
     pub(crate) verifier: Verifier,
     /// Counts.
@@ -120,6 +123,7 @@ impl App {
             gzip_bundles: GzipBundles::new(),
             log_info: HeadsText::default(),
             duplicates: settings.duplicates,
+            unique_packages: settings.unique_packages,
             verifier: Verifier::new(settings.verifications.get(), Arc::clone(&metrics)),
             observer: Observer::new(
                 RequestIds::new(settings.instance.clone()),

@@ -6,9 +6,10 @@ use host::Refusal;
 use host::limits::ADMISSION_WAIT;
 use http::StatusCode;
 use ledger::store::StoreError;
-use ledger::{AppendError, ReadError};
+use ledger::{AppendError, Contradiction, Difference, ReadError};
 
 use crate::metrics;
+use crate::v1::entry_id::entry_id;
 
 /// When a client should retry while the database is unavailable: about as long as its restart
 /// takes.
@@ -72,7 +73,9 @@ pub(crate) fn read_failure(error: &ReadError) -> Refusal {
 /// Returns the refusal of an entry that was not appended. The cause goes only to the log lines.
 pub(crate) fn append_failure(error: AppendError) -> Refusal {
     match &error {
-        AppendError::LeafTooLarge { .. } | AppendError::Refused(_) => {
+        AppendError::LeafTooLarge { .. }
+        | AppendError::Refused(_)
+        | AppendError::Contradiction(_) => {
             tracing::info!(%error, "an entry was not appended")
         }
         AppendError::Busy { .. } | AppendError::Unpublished { .. } | AppendError::Stopping => {
@@ -92,6 +95,7 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
              (gpg --export --armor --export-options export-minimal) and without certificates that are not needed"
         )),
         AppendError::Refused(_) => invalid_entry("the log's database cannot store it"),
+        AppendError::Contradiction(found) => contradiction(&found),
         AppendError::Busy { retry_after } => Refusal::unavailable(
             metrics::QUEUE,
             "the log is busy",
@@ -126,6 +130,27 @@ pub(crate) fn append_failure(error: AppendError) -> Refusal {
             STOPPING_RETRY_SECONDS,
         ),
     }
+}
+
+/// Returns the refusal of an entry that gives a package another digest than an earlier one.
+///
+/// It has no `Location`: clients take that for the place of an entry equal to theirs.
+fn contradiction(found: &Contradiction) -> Refusal {
+    let Contradiction {
+        name,
+        difference,
+        first,
+    } = found;
+    let how = match difference {
+        Difference::OtherValue => "has another digest",
+        Difference::OtherAspect => "has a digest of another algorithm, which cannot be compared,",
+    };
+    let (name, log_index) = (name.escape_debug(), first.log_index);
+    let uuid = entry_id(first.tree, &first.leaf_hash);
+    Refusal::new(
+        StatusCode::CONFLICT,
+        format!("{name} {how} in the transparency log already: UUID {uuid}, log index {log_index}"),
+    )
 }
 
 fn whole_seconds(time: Duration) -> u64 {

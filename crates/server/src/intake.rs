@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use entry::{ProposedEntry, Refusal, VerifiedEntry};
 use ledger::store::Attestation;
-use ledger::{AppendError, Appended, InclusionProof, Log, LoggedEntry, NewEntry, ReadError};
+use ledger::{InclusionProof, Log, LoggedEntry, NewEntry, ReadError};
 
 use crate::app::App;
 
@@ -24,30 +24,27 @@ pub(crate) fn verification(
     }
 }
 
-/// Appends a verified entry.
-pub(crate) async fn append(
-    app: &App,
-    log: &Log,
-    verified: VerifiedEntry,
-) -> Result<Appended, AppendError> {
-    log.append(new_entry(app, verified)).await
-}
-
 /// Returns a verified entry in the ledger's form: the one way into a log.
-pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> NewEntry {
+///
+/// # Errors
+///
+/// The entry cannot be judged by its packages, and is refused for that.
+pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> Result<NewEntry, Refusal> {
     let kind = verified.kind().to_owned();
+    let claims = app.unique_packages.claims(&verified, &app.metrics)?;
     let (leaf_bytes, index_keys, attestation) = verified.into_parts();
     let attestation = attestation.filter(|data| app.attestations.takes(data));
     let attestation = attestation.map(|data| Attestation {
         digest: tlog::sha256(&data),
         data,
     });
-    NewEntry {
+    Ok(NewEntry {
         leaf_bytes,
         kind,
         index_keys,
         attestation,
-    }
+        claims,
+    })
 }
 
 /// Proves an appended entry in the published head of its tree, which need not be the active one any

@@ -74,6 +74,8 @@ pub(crate) struct Metrics {
     pub(crate) event_streams_limit: IntGauge,
     /// Events that were sent, in streams and pages.
     pub(crate) events_sent: IntCounter,
+    /// Entries that name no package in a version with a digest, while packages are compared.
+    pub(crate) unjudged_entries: IntCounter,
     /// The result of the last check of readiness: 1 for ready.
     pub(crate) ready: IntGauge,
     /// Time to check one proposed entry: parsing, signature, canonical form.
@@ -155,6 +157,10 @@ impl Metrics {
                 "treehead_events_sent_total",
                 "Events sent in streams and pages",
             )?,
+            unjudged_entries: IntCounter::new(
+                "treehead_unjudged_entries_total",
+                "Entries that name no package in a version with a digest, while packages are compared; refused or not",
+            )?,
             ready: IntGauge::new(
                 "treehead_ready",
                 "The last answer of /readyz, which is looked at every 10 s in any case: 1 for ready",
@@ -182,6 +188,7 @@ impl Metrics {
         registry.register(Box::new(self.qps_by_api.clone()))?;
         registry.register(Box::new(self.latency_by_api.clone()))?;
         registry.register(Box::new(self.build_info.clone()))?;
+        registry.register(Box::new(self.unjudged_entries.clone()))?;
         registry.register(Box::new(self.answer_bytes_in_flight.clone()))?;
         registry.register(Box::new(self.event_streams.clone()))?;
         registry.register(Box::new(self.event_streams_limit.clone()))?;

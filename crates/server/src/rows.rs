@@ -6,7 +6,7 @@ use ledger::recover::{CopiedEntry, CopiedRound, Page};
 use ledger::store::{
     Attestation, FinalCheckpoint, HeadRow, KeyRole, KeyRow, PublicationRow, TreeRow, TreeState,
 };
-use ledger::{TreeId, TreeRows};
+use ledger::{NewClaim, TreeId, TreeRows};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tlog::{Hash, TreeSize};
 
@@ -55,12 +55,21 @@ struct Entry {
     kind: String,
     body: Bytes,
     index_keys: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    claims: Vec<Claim>,
     #[serde(skip_serializing_if = "Option::is_none")]
     signed_entry_timestamp: Option<Bytes>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_attested: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     attestation: Option<AttestationBytes>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Claim {
+    name: String,
+    aspect: i16,
+    value: Bytes,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -239,6 +248,7 @@ impl Entry {
             kind: entry.kind,
             body: Bytes(entry.body),
             index_keys: entry.index_keys,
+            claims: entry.claims.into_iter().map(Claim::from).collect(),
             signed_entry_timestamp: entry.signed_entry_timestamp.map(Bytes),
             is_attested: entry.attested,
             attestation: attestation.map(|kept| AttestationBytes {
@@ -253,12 +263,33 @@ impl Entry {
             kind: self.kind,
             body: self.body.0,
             index_keys: self.index_keys,
+            claims: self.claims.into_iter().map(NewClaim::from).collect(),
             signed_entry_timestamp: self.signed_entry_timestamp.map(|bytes| bytes.0),
             attested: self.is_attested,
             attestation: self.attestation.map(|kept| Attestation {
                 digest: kept.digest.0,
                 data: kept.data.0,
             }),
+        }
+    }
+}
+
+impl From<NewClaim> for Claim {
+    fn from(claim: NewClaim) -> Self {
+        Self {
+            name: claim.name,
+            aspect: claim.aspect,
+            value: Bytes(claim.value),
+        }
+    }
+}
+
+impl From<Claim> for NewClaim {
+    fn from(claim: Claim) -> Self {
+        Self {
+            name: claim.name,
+            aspect: claim.aspect,
+            value: claim.value.0,
         }
     }
 }

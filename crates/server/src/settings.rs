@@ -7,6 +7,7 @@ use prometheus::Registry;
 
 use crate::enabled::Operations;
 use crate::trust::TrustSettings;
+use crate::unique::UniquePackages;
 
 /// Default for [`Settings::attestation_bytes`], Rekor's: 100 KiB.
 pub const DEFAULT_ATTESTATION_BYTES: u64 = 100 * 1024;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub cors_origins: Vec<Origin>,
     /// The answer if an equal entry is in the log already.
     pub duplicates: Duplicates,
+    /// Whether a package may have two digests.
+    pub unique_packages: UniquePackages,
     /// The registry of the metrics. `/metrics` shows it.
     pub metrics: Registry,
     /// The build that `rekor_build_info` and the pages show.
@@ -64,6 +67,7 @@ impl Settings {
             public: false,
             cors_origins: Vec::new(),
             duplicates: Duplicates::default(),
+            unique_packages: UniquePackages::default(),
             metrics,
             build,
             trust: TrustSettings::default(),

@@ -76,9 +76,14 @@ async fn check_tree(
         entry::index_keys_of_leaf(leaf_bytes).map_err(|error| error.to_string())
     };
     let mut shown = Shown::new(tree);
-    let report = ledger::fsck::fsck(store, tree, api, &derive_keys, &mut |progress| {
-        shown.show(progress)
-    })
+    let report = ledger::fsck::fsck(
+        store,
+        tree,
+        api,
+        &derive_keys,
+        &entry::named_packages,
+        &mut |progress| shown.show(progress),
+    )
     .await;
     shown.bar.finish_and_clear();
     report

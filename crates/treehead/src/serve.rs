@@ -165,6 +165,10 @@ fn server_settings(config: &Config, metrics: Registry) -> Outcome<server::Settin
         v1: config.duplicates.v1.into(),
         v2: config.duplicates.v2.into(),
     };
+    settings.unique_packages = server::UniquePackages {
+        second_digest: config.unique_packages.into(),
+        unjudged: config.unique_packages_unjudged.into(),
+    };
     settings.limits.body_bytes = config.max_body_bytes.0;
     settings.limits.body_bytes_in_flight = config.max_body_bytes_in_flight.0;
     settings.attestation_bytes = config.max_attestation_bytes.0;

@@ -86,6 +86,7 @@ impl Proposal for Spec {
             leaf_bytes: leaf_bytes(&key, &hash, &package),
             index_keys: index_keys(&key, format!("sha256:{hash}")),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

@@ -91,14 +91,18 @@ impl Proposal for Spec {
         let mut index_keys = vec![search::key_hash(&key)];
         index_keys.extend(search::key_names(&key));
         index_keys.extend([envelope_hash.index_key(), payload_hash.index_key()]);
+        let mut packages = Vec::new();
         if sign1.content_type() == Some(statement::PAYLOAD_TYPE) {
-            index_keys.extend(statement::index_keys(sign1.payload(), Digests::Subjects)?);
+            let statement = statement::read(sign1.payload(), Digests::Subjects)?;
+            index_keys.extend(statement.index_keys);
+            packages = statement.packages;
         }
         let leaf_bytes = leaf_bytes(&key, &envelope_hash, &payload_hash);
         Ok(Canonical {
             leaf_bytes,
             index_keys,
             attestation: Some(self.message),
+            packages,
         })
     }
 }

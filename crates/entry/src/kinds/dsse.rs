@@ -98,11 +98,11 @@ impl Proposal for Proposed {
             index_keys.extend(index_keys_of_key(key));
         }
         index_keys.extend([payload_hash.index_key(), envelope_hash.index_key()]);
+        let mut packages = Vec::new();
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(
-                verified.payload(),
-                Digests::Readable,
-            )?);
+            let statement = statement::read(verified.payload(), Digests::Readable)?;
+            index_keys.extend(statement.index_keys);
+            packages = statement.packages;
         }
         let committed = Committed {
             envelope_hash,
@@ -113,6 +113,7 @@ impl Proposal for Proposed {
             leaf_bytes: committed.leaf_bytes(),
             index_keys,
             attestation: None,
+            packages,
         })
     }
 }

@@ -114,13 +114,17 @@ impl Request {
             .flat_map(|(_, signer)| signer.index_keys())
             .collect();
         index_keys.push(digest_key(&payload_hash));
+        let mut packages = Vec::new();
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(&envelope.payload, Digests::Readable)?);
+            let statement = statement::read(&envelope.payload, Digests::Readable)?;
+            index_keys.extend(statement.index_keys);
+            packages = statement.packages;
         }
         Ok(Canonical {
             leaf_bytes: leaf_bytes(&payload_hash, &signatures),
             index_keys,
             attestation: None,
+            packages,
         })
     }
 }

@@ -101,5 +101,6 @@ pub(super) fn found_by(leaf_bytes: Vec<u8>) -> Canonical {
         leaf_bytes,
         index_keys: Vec::new(),
         attestation: None,
+        packages: Vec::new(),
     }
 }

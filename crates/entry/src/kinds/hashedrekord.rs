@@ -72,6 +72,7 @@ impl Proposal for Spec {
             leaf_bytes: self.leaf_bytes(&key),
             index_keys: index_keys(&key, &self),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

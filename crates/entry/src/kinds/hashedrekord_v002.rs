@@ -90,6 +90,7 @@ impl Request {
             leaf_bytes: leaf_bytes(&digest, &signature.content, &signer),
             index_keys: index_keys(&signer, &digest),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

@@ -103,6 +103,7 @@ impl Proposal for Spec {
             leaf_bytes: leaf_bytes(&key, &provenance),
             index_keys: index_keys(&key, hash),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

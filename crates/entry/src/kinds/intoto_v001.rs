@@ -79,17 +79,18 @@ impl Proposal for Spec {
         let mut index_keys = vec![hash.index_key()];
         index_keys.extend(index_keys_of_key(&key));
         index_keys.push(payload_hash.index_key());
+        let mut packages = Vec::new();
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(
-                &payload,
-                Digests::SubjectsAndMaterials,
-            )?);
+            let statement = statement::read(&payload, Digests::SubjectsAndMaterials)?;
+            index_keys.extend(statement.index_keys);
+            packages = statement.packages;
         }
         let leaf_bytes = leaf_bytes(&key, &hash, Some(&payload_hash));
         Ok(Canonical {
             leaf_bytes,
             index_keys,
             attestation: Some(payload),
+            packages,
         })
     }
 }

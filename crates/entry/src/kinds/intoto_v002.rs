@@ -98,16 +98,17 @@ impl Proposal for Spec {
         let mut index_keys: Vec<String> =
             verified.keys().iter().flat_map(index_keys_of_key).collect();
         index_keys.push(payload_hash.index_key());
+        let mut packages = Vec::new();
         if envelope.payload_type == statement::PAYLOAD_TYPE {
-            index_keys.extend(statement::index_keys(
-                &payload,
-                Digests::SubjectsAndMaterials,
-            )?);
+            let statement = statement::read(&payload, Digests::SubjectsAndMaterials)?;
+            index_keys.extend(statement.index_keys);
+            packages = statement.packages;
         }
         Ok(Canonical {
             leaf_bytes: self.leaf_bytes(Some(&payload_hash))?,
             index_keys,
             attestation: Some(payload),
+            packages,
         })
     }
 }

@@ -77,6 +77,7 @@ impl Proposal for Spec {
             leaf_bytes: leaf_bytes(&hash, &signature, &key),
             index_keys: index_keys(&signature, format!("sha256:{hash}")),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

@@ -190,6 +190,7 @@ impl Spec {
             leaf_bytes: self.leaf_bytes(&signature, &key, hash),
             index_keys: index_keys(&key, hash),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 

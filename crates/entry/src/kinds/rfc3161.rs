@@ -73,6 +73,7 @@ impl Proposal for Spec {
             leaf_bytes: self.leaf_bytes(),
             index_keys: self.index_keys(),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

@@ -89,6 +89,7 @@ impl Proposal for Spec {
             leaf_bytes,
             index_keys: index_keys(&key, format!("sha256:{hash}")),
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

@@ -79,6 +79,7 @@ impl Proposal for Spec {
             leaf_bytes: leaf_bytes(&document, &root),
             index_keys,
             attestation: None,
+            packages: Vec::new(),
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::api::HeadForm;
 use crate::reading::search::lower_case;
 use crate::store::AuditEntry;
 use crate::store::hash_rows::prefix;
+use crate::writing::contradiction::is_mark;
 use crate::{IndexKeyHash, Tree, timestamps};
 
 impl Check<'_> {
@@ -72,7 +73,7 @@ impl Check<'_> {
     /// texts.
     pub(super) fn keys(&mut self, entry: &AuditEntry) {
         let at = entry.leaf_index;
-        let stored: BTreeSet<&str> = entry.index_keys.iter().map(String::as_str).collect();
+        let mut stored: BTreeSet<&str> = entry.index_keys.iter().map(String::as_str).collect();
         let hashes: BTreeSet<IndexKeyHash> =
             stored.iter().map(|key| IndexKeyHash::of(key)).collect();
         self.expected.index_keys += hashes.len() as u64;
@@ -82,10 +83,13 @@ impl Check<'_> {
             ));
         }
         let Some(body) = &entry.body else { return };
+        // Marks follow from other entries.
+        stored.retain(|key| !is_mark(key));
         match (self.derive_keys)(&entry.kind, body) {
             Ok(None) => {}
             Ok(Some(derived)) => {
-                let derived: BTreeSet<String> = derived.iter().map(|key| lower_case(key)).collect();
+                let derived = derived.iter().map(|key| lower_case(key));
+                let derived: BTreeSet<String> = derived.filter(|key| !is_mark(key)).collect();
                 if derived.iter().map(String::as_str).collect::<BTreeSet<_>>() != stored {
                     self.report.add(format!(
                         "table entry: the index keys of leaf index {at} do not follow from its body"

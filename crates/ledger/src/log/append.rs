@@ -52,7 +52,7 @@ impl Log {
         entry: NewEntry,
         patience: Patience,
     ) -> Result<Appended, AppendError> {
-        let row = Arc::new(entry.into_row());
+        let row = Arc::new(entry.into_row(&self.tree().name));
         loop {
             let active = self.open.active();
             let shard = &active.shard;
@@ -74,6 +74,13 @@ impl Log {
                 Err(NotSequenced::Error(AppendError::Busy { .. })) if patience.tries_again() => {
                     sleep(BEHIND_OTHERS_PAUSE).await;
                     continue;
+                }
+                Err(NotSequenced::Error(AppendError::Contradiction(found))) => {
+                    // The answer names the first entry.
+                    if found.first.tree == shard.id() {
+                        shard.heads.wait_published(found.first.leaf_index).await?;
+                    }
+                    return Err(AppendError::Contradiction(found));
                 }
                 Err(NotSequenced::Error(error)) => return Err(error),
             };

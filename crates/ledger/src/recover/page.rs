@@ -6,6 +6,7 @@ use tlog::{LeafIndex, TreeSize};
 
 use crate::ids::TreeId;
 use crate::store::{Attestation, AuditEntry, HeadRow, Store, StoreError, StoreResult};
+use crate::writing::new_entry::NewClaim;
 use crate::writing::rounds::{MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};
 
 /// Heads of one page: each has one entry at least.
@@ -42,6 +43,8 @@ pub struct CopiedEntry {
     pub body: Vec<u8>,
     /// Full texts of its index keys.
     pub index_keys: Vec<String>,
+    /// The claims that it was the first to make.
+    pub claims: Vec<NewClaim>,
     /// Its signed entry timestamp, if one is stored.
     pub signed_entry_timestamp: Option<Vec<u8>>,
     /// Whether it was stored with an attestation.
@@ -153,6 +156,7 @@ fn copied(entry: AuditEntry) -> StoreResult<CopiedEntry> {
         kind: entry.kind,
         body: entry.body.ok_or_else(missing)?,
         index_keys: entry.index_keys,
+        claims: entry.claims.into_iter().map(NewClaim::from).collect(),
         signed_entry_timestamp: entry.signed_entry_timestamp,
         attested: entry.attested,
         attestation: entry.attestation,

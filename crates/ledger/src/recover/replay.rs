@@ -14,10 +14,12 @@ use crate::heads::head::Integrated;
 use crate::heads::tile_set::describe;
 use crate::reading::search::lower_case;
 use crate::store::{
-    Attestation, Commit, EntryRow, IndexKeys, Round, Store, StoreResult, TimestampRow, Writer,
+    Attestation, ClaimRules, Commit, EntryRow, IndexKeys, NewClaims, Round, Store, StoreResult,
+    Taken, TimestampRow, Writer,
 };
 use crate::timestamps;
 use crate::tree::Tree;
+use crate::writing::contradiction::is_mark;
 
 /// What leaf bytes themselves say of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,6 +127,14 @@ impl<'a> Replay<'a> {
                 describe(head.size, &head.root)
             )));
         }
+        let claimed = (head.prev_size.0..).zip(&rows).flat_map(|(index, row)| {
+            let claims = row.claims.iter().cloned();
+            claims.map(move |claim| (claim, LeafIndex(index)))
+        });
+        let claims = NewClaims {
+            rows: claimed.collect(),
+            taken: Taken::Kept,
+        };
         let round = Round {
             tree_id: self.tree.id,
             log_key_spki: self.tree.log_key.spki().to_vec(),
@@ -133,6 +143,7 @@ impl<'a> Replay<'a> {
             entries: rows,
             full_tiles,
             timestamps: signed,
+            claims,
             local_millis: self.millis,
             read_at: self.read_at,
         };
@@ -146,9 +157,13 @@ impl<'a> Replay<'a> {
             None => (entry.kind, None),
         };
         // The stored texts in their order, unless the leaf bytes say otherwise.
-        let is_other = |derived: &Vec<String>| distinct(derived) != distinct(&entry.index_keys);
-        let index_keys = match keys.filter(is_other) {
-            Some(derived) => IndexKeys::of(&distinct(&derived).into_iter().collect::<Vec<_>>()),
+        let marks = entry.index_keys.iter().filter(|key| is_mark(key));
+        let marks: BTreeSet<String> = marks.cloned().collect();
+        // Marks follow from other entries.
+        let whole = |derived: &Vec<String>| &distinct(derived) | &marks;
+        let is_other = |derived: &BTreeSet<String>| *derived != distinct(&entry.index_keys);
+        let index_keys = match keys.as_ref().map(whole).filter(is_other) {
+            Some(derived) => IndexKeys::of(&derived.into_iter().collect::<Vec<_>>()),
             None => IndexKeys::of(&entry.index_keys),
         };
         Ok(EntryRow {
@@ -156,6 +171,12 @@ impl<'a> Replay<'a> {
             kind,
             index_keys,
             attestation: self.attestation(index, entry.attested, entry.attestation)?,
+            claims: entry
+                .claims
+                .into_iter()
+                .map(|claim| claim.into_claim(&self.tree.name))
+                .collect(),
+            claim_rules: ClaimRules::default(),
             body: entry.body,
         })
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use tlog::{FullTile, Hash, LeafIndex, TreeSize};
 
+use super::claims::Claim;
 use super::error::{StoreError, StoreResult};
 use super::hash_rows::{HashRows, prefix};
 use super::index_keys::key_hashes;
@@ -29,6 +30,9 @@ pub trait Audit: Send + Sync {
         from: u64,
         limit: u32,
     ) -> StoreResult<Vec<FullTile>>;
+    /// Returns those of the hashes of names ([`NameKey::hash`](super::NameKey)) under which there is a
+    /// claim of any entry of any tree.
+    async fn audit_claimed(&self, names: &[[u8; 16]]) -> StoreResult<Vec<[u8; 16]>>;
     /// Counts the rows of each table for leaf indexes below `size`, and the rows of all tables that
     /// no head covers.
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts>;
@@ -55,6 +59,8 @@ pub struct AuditEntry {
     /// Table `index_key`: the rows that `index_keys` call for, as far as they are there, ascending.
     /// (Others show in [`AuditCounts::index_keys`].)
     pub index_key_rows: Vec<IndexKeyHash>,
+    /// Table `claim`: the rows of this entry, in any order.
+    pub claims: Vec<Claim>,
     /// Table `signed_entry_timestamp`.
     pub signed_entry_timestamp: Option<Vec<u8>>,
     /// Table `entry`: whether it was stored with an attestation.
@@ -78,6 +84,8 @@ pub struct AuditCounts {
     pub timestamps: u64,
     /// Rows of `attestation` below the size.
     pub attestations: u64,
+    /// Rows of `claim` below the size.
+    pub claims: u64,
     /// Rows of any of these tables at or beyond the newest head's size.
     pub beyond_newest_head: u64,
 }
@@ -98,7 +106,17 @@ pub(crate) fn expected_rows(entries: &[AuditEntry]) -> StoreResult<(HashRows, Ha
 }
 
 /// Adds the rows that were found to their entries. `entries` MUST be ascending.
-pub(crate) fn assign_found(entries: &mut [AuditEntry], leaves: HashRows, keys: HashRows) {
+pub(crate) fn assign_found(
+    entries: &mut [AuditEntry],
+    leaves: HashRows,
+    keys: HashRows,
+    claims: Vec<(i64, Claim)>,
+) {
+    for (index, claim) in claims {
+        if let Some(entry) = entry_at(entries, index) {
+            entry.claims.push(claim);
+        }
+    }
     for (row, index) in leaves {
         if let Some(entry) = entry_at(entries, index) {
             entry.leaf_rows.push(row);
@@ -121,7 +139,7 @@ fn entry_at(entries: &mut [AuditEntry], index: i64) -> Option<&mut AuditEntry> {
     entries.get_mut(at)
 }
 
-/// Reads the counts of the six tables of entries. Each has rows below a size, and rows at or beyond
+/// Reads the counts of the seven tables of entries. Each has rows below a size, and rows at or beyond
 /// the size of the newest head.
 pub(crate) fn counts_of(rows: &[(i64, i64)]) -> StoreResult<AuditCounts> {
     let &[
@@ -131,10 +149,11 @@ pub(crate) fn counts_of(rows: &[(i64, i64)]) -> StoreResult<AuditCounts> {
         index_keys,
         timestamps,
         attestations,
+        claims,
     ] = rows
     else {
         return Err(StoreError::Damaged(format!(
-            "{} counts instead of 6",
+            "{} counts instead of 7",
             rows.len()
         )));
     };
@@ -146,6 +165,7 @@ pub(crate) fn counts_of(rows: &[(i64, i64)]) -> StoreResult<AuditCounts> {
         index_keys: count(index_keys)?,
         timestamps: count(timestamps)?,
         attestations: count(attestations)?,
+        claims: count(claims)?,
         beyond_newest_head: from_sql(rows.iter().map(|(_, beyond)| beyond).sum(), "count")?,
     })
 }

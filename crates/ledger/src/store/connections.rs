@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tlog::{Hash, TileId, TreeSize};
 use tokio::sync::OwnedMutexGuard;
 
+use super::claims::{NameKey, StoredClaim};
 use super::error::StoreResult;
 use super::rotation::Standing;
 use super::rows::{Commit, EntryRef, HeadRow, PublicationRow, Round};
@@ -50,6 +51,8 @@ pub trait Read: Send {
         leaf_hashes: &[Hash],
         size: TreeSize,
     ) -> StoreResult<Vec<EntryRef>>;
+    /// Returns the stored claims of these names, in any order.
+    async fn find_claims(&mut self, names: &[NameKey]) -> StoreResult<Vec<StoredClaim>>;
 }
 
 /// Whether a connection holds the tree's lock, under which no other round can come between.
@@ -96,6 +99,14 @@ pub trait Writer: Read {
     /// rounds out until the next [`Writer::commit`] or [`Writer::abandon`]. Reads inside it see
     /// every round that was committed before.
     async fn begin_exclusive(&mut self, tree: TreeId) -> StoreResult<()>;
+
+    /// Within an exclusive section, waits until no other round stores claims, and keeps all others
+    /// from it until the section ends: of any tree, because names belong to the whole ledger. So what
+    /// [`Read::find_claims`] finds afterwards holds until then. Outside a section it does nothing, and
+    /// a round may find that another one was faster; see [`Taken::Refused`](super::Taken::Refused).
+    async fn lock_claims(&mut self) -> StoreResult<()> {
+        Ok(())
+    }
 
     /// Leaves an exclusive section, if one was entered, without storing anything.
     async fn abandon(&mut self) -> StoreResult<()>;

@@ -62,6 +62,13 @@ macro_rules! delegate_reads {
                     reads::find_leaves(connection, tree, leaf_hashes, size)
                 })
             }
+
+            async fn find_claims(
+                &mut self,
+                names: &[$crate::store::NameKey],
+            ) -> $crate::store::StoreResult<Vec<$crate::store::StoredClaim>> {
+                $on_connection!(self, connection => claims::find(connection, names))
+            }
         }
     };
 }

@@ -25,7 +25,9 @@ use crate::TreeId;
 
 mod address;
 mod audit;
+mod claims;
 mod commit;
+mod commit_text;
 mod confirmation;
 mod error;
 mod events;
@@ -298,6 +300,10 @@ impl Audit for PostgresStore {
         limit: u32,
     ) -> StoreResult<Vec<FullTile>> {
         pooled!(self.pool, connection => audit::tiles(connection, tree, level, from, limit))
+    }
+
+    async fn audit_claimed(&self, names: &[[u8; 16]]) -> StoreResult<Vec<[u8; 16]>> {
+        pooled!(self.pool, connection => claims::claimed(connection, names))
     }
 
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {

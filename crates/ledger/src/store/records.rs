@@ -191,6 +191,7 @@ impl AuditRecord {
             index_keys: unpack_keys(&self.index_keys, leaf_index)?,
             leaf_rows: Vec::new(),
             index_key_rows: Vec::new(),
+            claims: Vec::new(),
             signed_entry_timestamp: self.entry.signature,
             attested: self.entry.attested,
             attestation: attestation(self.entry.digest, self.entry.data)?,

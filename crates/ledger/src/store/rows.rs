@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tlog::{FullTile, Hash, LeafIndex, TreeSize};
 use tokio::time::Instant;
 
+use super::claims::{Claim, NewClaims};
 use super::encoding::role_name;
 use super::error::StoreError;
 use super::index_keys::IndexKeys;
@@ -136,6 +137,10 @@ pub struct EntryRow {
     pub index_keys: IndexKeys,
     /// An attestation to keep beside the entry.
     pub attestation: Option<Attestation>,
+    /// The values that it gives to names, by name.
+    pub claims: Vec<Claim>,
+    /// What follows if they cannot be kept.
+    pub claim_rules: ClaimRules,
 }
 
 /// Bytes kept beside an entry, outside the tree, bound to it by their digest.
@@ -152,6 +157,44 @@ impl Attestation {
     pub(crate) fn is_erased(&self) -> bool {
         self.data.is_empty()
     }
+}
+
+/// What follows if the claims of an entry are not those of the ledger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClaimRules {
+    /// If a name has another value already.
+    pub contradictory: OnContradiction,
+    /// If a name has values already, but none in an aspect of which the entry has one.
+    pub incomparable: OnIncomparable,
+}
+
+impl ClaimRules {
+    /// Returns whether the claims of an entry are compared at all.
+    pub(crate) fn compare(self) -> bool {
+        self.contradictory != OnContradiction::Ignored
+    }
+}
+
+/// What follows if a name has another value already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnContradiction {
+    /// The entry is appended, and nothing is compared.
+    #[default]
+    Ignored,
+    /// The entry is appended, with an index key that says so, and the contradiction is logged.
+    Marked,
+    /// The entry is refused.
+    Refused,
+}
+
+/// What follows if the values of a name cannot be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnIncomparable {
+    /// The entry is appended, and its values are kept beside the others.
+    #[default]
+    Accepted,
+    /// The entry is refused.
+    Refused,
 }
 
 /// A signed entry timestamp to be stored; the first one stored for a leaf index wins.
@@ -182,6 +225,8 @@ pub struct Round {
     pub full_tiles: Vec<FullTile>,
     /// Signed entry timestamps of earlier rounds.
     pub timestamps: Vec<TimestampRow>,
+    /// Claims of the entries that are not stored yet.
+    pub claims: NewClaims,
     /// Local clock, Unix milliseconds, at `read_at`, for the comparison with the database's.
     pub local_millis: i64,
     /// When that clock was read.

@@ -26,6 +26,7 @@ use crate::TreeId;
 mod audit;
 mod checkpoint;
 mod chunks;
+mod claims;
 mod commit;
 mod error;
 mod events;
@@ -274,6 +275,10 @@ impl Audit for SqliteStore {
         limit: u32,
     ) -> StoreResult<Vec<FullTile>> {
         pooled!(self.readers, connection => audit::tiles(connection, tree, level, from, limit))
+    }
+
+    async fn audit_claimed(&self, names: &[[u8; 16]]) -> StoreResult<Vec<[u8; 16]>> {
+        pooled!(self.readers, connection => claims::claimed(connection, names))
     }
 
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {

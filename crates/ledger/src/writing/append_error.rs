@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::contradiction::Contradiction;
 use crate::clock::ClockFault;
 use crate::heads::letting_out::NotPublished;
 use crate::keys::signer::SigningError;
@@ -44,6 +45,9 @@ pub enum AppendError {
     /// The database refuses this entry's data; other entries of its round are not affected. 400.
     #[error("the database refuses the entry: {0}")]
     Refused(String),
+    /// A name in the entry has another value in an earlier entry. 409.
+    #[error("{0}")]
+    Contradiction(Box<Contradiction>),
     /// The database is unavailable or the outcome is unknown; a retry of the same entry is safe.
     /// 503.
     #[error("the log's database is unavailable: {0}")]
@@ -93,7 +97,7 @@ impl From<SigningError> for AppendError {
 
 impl AppendError {
     /// All labels of [`AppendError::reason`].
-    pub(crate) const REASONS: [&str; 9] = [
+    pub(crate) const REASONS: [&str; 10] = [
         "busy",
         "unpublished",
         "not_let_out",
@@ -101,6 +105,7 @@ impl AppendError {
         "read_only",
         "clock",
         "refused",
+        "contradiction",
         "unavailable",
         "stopping",
     ];
@@ -115,6 +120,7 @@ impl AppendError {
             Self::ReadOnly(_) => "read_only",
             Self::Clock(_) => "clock",
             Self::Refused(_) => "refused",
+            Self::Contradiction(_) => "contradiction",
             Self::Unavailable(_) => "unavailable",
             Self::Stopping => "stopping",
         }
@@ -123,7 +129,25 @@ impl AppendError {
 
 #[cfg(test)]
 mod tests {
+    use tlog::LeafIndex;
+
     use super::*;
+    use crate::TreeId;
+    use crate::store::Claimant;
+    use crate::writing::contradiction::Difference;
+
+    fn contradiction() -> Contradiction {
+        Contradiction {
+            name: "n".into(),
+            difference: Difference::OtherValue,
+            first: Claimant {
+                tree: TreeId(1),
+                leaf_index: LeafIndex(0),
+                log_index: 0,
+                leaf_hash: tlog::EMPTY_ROOT,
+            },
+        }
+    }
 
     #[test]
     fn every_reason_has_its_place_among_the_labels() {
@@ -136,6 +160,7 @@ mod tests {
             AppendError::ReadOnly(text()),
             AppendError::Clock(ClockFault::Leapt { millis: 6_000 }),
             AppendError::Refused(text()),
+            AppendError::Contradiction(Box::new(contradiction())),
             AppendError::Unavailable(text()),
             AppendError::Stopping,
         ]

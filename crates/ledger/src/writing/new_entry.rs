@@ -2,7 +2,7 @@
 
 use crate::reading::entry::LoggedEntry;
 use crate::reading::search::lower_case;
-use crate::store::{Attestation, EntryRow, IndexKeys};
+use crate::store::{Attestation, Claim, ClaimRules, EntryRow, IndexKeys, NameKey};
 
 /// A verified entry on its way into the log.
 #[derive(Clone, Debug)]
@@ -15,11 +15,57 @@ pub struct NewEntry {
     pub index_keys: Vec<String>,
     /// Bytes to keep beside the entry.
     pub attestation: Option<Attestation>,
+    /// Values that it gives to names, each of which should have one in the whole ledger.
+    pub claims: EntryClaims,
+}
+
+/// The claims of an entry. Each name and aspect is there once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryClaims {
+    /// The claims.
+    pub list: Vec<NewClaim>,
+    /// What follows if a name has another value.
+    pub rules: ClaimRules,
+}
+
+/// A value that an entry gives to a name. Both are opaque here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewClaim {
+    /// The name: any text, of which case matters. In lower case it is the end of one of the index
+    /// keys.
+    pub name: String,
+    /// Only values of one aspect are compared. [`NO_VALUE`](crate::store::NO_VALUE) for a name without
+    /// a value.
+    pub aspect: i16,
+    /// The value. Its hexadecimal form is the end of one of the index keys.
+    pub value: Vec<u8>,
+}
+
+impl NewClaim {
+    /// Returns the claim as it is stored in this ledger.
+    pub(crate) fn into_claim(self, ledger: &str) -> Claim {
+        Claim {
+            key: NameKey::of(ledger, &self.name),
+            aspect: self.aspect,
+            name: self.name,
+            value: self.value,
+        }
+    }
+}
+
+impl From<Claim> for NewClaim {
+    fn from(claim: Claim) -> Self {
+        Self {
+            name: claim.name,
+            aspect: claim.aspect,
+            value: claim.value,
+        }
+    }
 }
 
 impl NewEntry {
-    /// Makes the row that is stored.
-    pub(crate) fn into_row(self) -> EntryRow {
+    /// Makes the row that is stored in a tree of this ledger.
+    pub(crate) fn into_row(self, ledger: &str) -> EntryRow {
         let mut index_keys: Vec<String> = self
             .index_keys
             .into_iter()
@@ -27,7 +73,11 @@ impl NewEntry {
             .collect();
         index_keys.sort_unstable();
         index_keys.dedup();
+        let claims = self.claims.list.into_iter();
+        let claims = claims.map(|claim| claim.into_claim(ledger));
         EntryRow {
+            claims: claims.collect(),
+            claim_rules: self.claims.rules,
             leaf_hash: tlog::leaf_hash(&self.leaf_bytes),
             kind: self.kind,
             body: self.leaf_bytes,

@@ -233,6 +233,11 @@ pub(super) fn row_bytes(row: &EntryRow) -> usize {
     row.body.len()
         + row.index_keys.packed().len()
         + row
+            .claims
+            .iter()
+            .map(|claim| claim.name.len() + claim.value.len())
+            .sum::<usize>()
+        + row
             .attestation
             .as_ref()
             .map_or(0, |attestation| attestation.data.len())

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use tlog::Hash;
 
 use super::append_error::{AppendError, NotSequenced};
+use super::claims::Judged;
 use super::dating::{Date, Dating};
+use super::round_error::RoundError;
 use super::seal::{Freshness, NewRows, Outcome, Sealed, seal};
-use crate::clock::ClockFault;
 use crate::heads::Heads;
 use crate::heads::head::Integrated;
-use crate::heads::went_back::HeadError;
 use crate::metrics::Metrics;
 use crate::reading::reader::Reader;
 use crate::store::{
-    Commit, EntryRow, MAX_CLOCK_SKEW_MILLIS, Round, Store, StoreError, TreeLock, Writer,
+    Claimant, Commit, EntryRow, NewClaims, Round, Store, StoreError, TreeLock, Writer,
 };
 use crate::timestamps::Timestamps;
 
@@ -30,6 +30,9 @@ pub(super) const MAX_ROUND_TIMESTAMPS: usize = 4 * MAX_ROUND_ENTRIES;
 /// Attempts at one round in an exclusive section. One fails on a serialization failure, or if
 /// another head is newer all the same.
 const MAX_EXCLUSIVE_ATTEMPTS: u32 = 3;
+
+/// The outcome of each row of a round, or why it has no leaf index.
+type Outcomes = Vec<Result<Outcome, NotSequenced>>;
 
 /// The parts of one tree that rounds work with. Cheap to clone.
 #[derive(Clone)]
@@ -64,10 +67,7 @@ impl Rounds {
 
     /// Commits one round. Returns the outcome of each row, or why it has no leaf index; an error fails
     /// all rows.
-    pub(super) async fn commit(
-        &mut self,
-        rows: &[Arc<EntryRow>],
-    ) -> Result<Vec<Result<Outcome, NotSequenced>>, RoundError> {
+    pub(super) async fn commit(&mut self, rows: &[Arc<EntryRow>]) -> Result<Outcomes, RoundError> {
         if let Some(reason) = self.parts.heads.halted() {
             return Err(RoundError::ReadOnly(reason.to_owned()));
         }
@@ -88,7 +88,7 @@ impl Rounds {
             },
         };
         match outcome {
-            Ok(outcomes) => Ok(outcomes.into_iter().map(Ok).collect()),
+            Ok(outcomes) => Ok(outcomes),
             Err(RoundError::Store(StoreError::UnknownOutcome(reason))) => {
                 self.resolve(rows, &before, &reason).await
             }
@@ -108,10 +108,7 @@ impl Rounds {
 
     /// Seals against the newest integrated head and commits. Returns `None` if another server was
     /// faster.
-    async fn optimistic(
-        &mut self,
-        rows: &[Arc<EntryRow>],
-    ) -> Result<Option<Vec<Outcome>>, RoundError> {
+    async fn optimistic(&mut self, rows: &[Arc<EntryRow>]) -> Result<Option<Outcomes>, RoundError> {
         let mut writer = self.take_writer().await?;
         let base = self.parts.heads.integrated();
         let outcomes = self
@@ -124,7 +121,7 @@ impl Rounds {
 
     /// Takes the tree's lock, reads the newest head and only then seals, so that no other round can
     /// come between.
-    async fn exclusive(&mut self, rows: &[Arc<EntryRow>]) -> Result<Vec<Outcome>, RoundError> {
+    async fn exclusive(&mut self, rows: &[Arc<EntryRow>]) -> Result<Outcomes, RoundError> {
         let mut reason = "another server's rounds come through the tree's lock".to_owned();
         for _ in 0..MAX_EXCLUSIVE_ATTEMPTS {
             let mut writer = self.take_writer().await?;
@@ -168,7 +165,7 @@ impl Rounds {
         rows: &[Arc<EntryRow>],
         before: &Integrated,
         reason: &str,
-    ) -> Result<Vec<Result<Outcome, NotSequenced>>, RoundError> {
+    ) -> Result<Outcomes, RoundError> {
         tracing::warn!(
             log = %self.parts.heads.tree().api,
             reason,
@@ -223,14 +220,40 @@ impl TreeParts {
         }
     }
 
-    /// Makes entries part of the tree; no other function does. Returns `None`, with nothing stored,
-    /// if another head is newer.
+    /// Makes entries part of the tree, but for those that contradict earlier ones; no other function
+    /// does. Returns `None`, with nothing stored, if another head is newer.
     async fn seal_and_commit(
         &self,
         writer: &mut dyn Writer,
         base: &Arc<Integrated>,
         rows: &[Arc<EntryRow>],
+    ) -> Result<Option<Outcomes>, RoundError> {
+        let judged = self.judge(writer, base, rows).await?;
+        let Some(outcomes) = self.commit(writer, base, &judged).await? else {
+            return Ok(None);
+        };
+        let tree = self.heads.tree();
+        let place = |outcome: Outcome, leaf_hash| Claimant {
+            tree: tree.id,
+            leaf_index: outcome.leaf_index,
+            log_index: tree.first_log_index + outcome.leaf_index.0,
+            leaf_hash,
+        };
+        let (outcomes, tolerated) = judged.answers(outcomes, place);
+        for contradiction in &tolerated {
+            self.report(contradiction);
+        }
+        Ok(Some(outcomes))
+    }
+
+    /// Seals and commits the rows that were not refused.
+    async fn commit(
+        &self,
+        writer: &mut dyn Writer,
+        base: &Arc<Integrated>,
+        judged: &Judged<'_>,
     ) -> Result<Option<Vec<Outcome>>, RoundError> {
+        let rows = judged.rows.as_ref();
         // In the usual round nothing is stored yet, and the database says so with the commit.
         let mut stored = Vec::new();
         let mut clocks_differed = false;
@@ -241,7 +264,8 @@ impl TreeParts {
                 writer.abandon().await?;
                 return Ok(Some(sealed.outcomes));
             }
-            let round = self.round_of(new, &sealed, base, date);
+            let mut round = self.round_of(new, &sealed, base, date);
+            round.claims = judged.new_claims(&round);
             // Dies here: nothing of the round is stored, or all of it. Nothing of it is signed.
             match writer.commit(&round).await? {
                 Commit::Done => break (round, sealed),
@@ -284,73 +308,9 @@ impl TreeParts {
             entries: new.entries,
             full_tiles: new.full_tiles,
             timestamps: self.timestamps.next_rows(MAX_ROUND_TIMESTAMPS),
+            claims: NewClaims::default(),
             local_millis: date.local_millis,
             read_at: date.read_at,
         }
-    }
-}
-
-/// Why a round failed as a whole.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RoundError {
-    #[error("the database refuses the data: {0}")]
-    Data(String),
-    #[error(transparent)]
-    Store(StoreError),
-    #[error("{0}")]
-    ReadOnly(String),
-    #[error(transparent)]
-    Clock(#[from] ClockFault),
-    #[error("the tree has another log key than this server")]
-    NotOurs,
-    #[error("the tree is frozen")]
-    Frozen,
-}
-
-impl RoundError {
-    /// Returns the error of a round that did not commit because the clocks differ by at least this
-    /// many milliseconds, or may differ.
-    fn of_skew(millis: i64) -> Self {
-        if millis.abs() > MAX_CLOCK_SKEW_MILLIS {
-            return ClockFault::Differ { millis }.into();
-        }
-        let what = "a round reached the database too late to compare the clocks; \
-                    the machine, the network or the database is overloaded";
-        Self::Store(StoreError::Unavailable(what.to_owned()))
-    }
-}
-
-impl From<StoreError> for RoundError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Data(reason) => Self::Data(reason),
-            other => Self::Store(other),
-        }
-    }
-}
-
-impl From<HeadError> for RoundError {
-    fn from(error: HeadError) -> Self {
-        match error {
-            HeadError::Store(error) => Self::Store(error),
-            HeadError::Signing(error) => Self::Store(StoreError::Unavailable(error.to_string())),
-            // Rounds let nothing out, so no guard is asked.
-            HeadError::Guard(error) => Self::Store(StoreError::Unavailable(error.to_string())),
-            HeadError::WentBack(reason) => Self::ReadOnly(reason.reason),
-        }
-    }
-}
-
-impl From<&RoundError> for NotSequenced {
-    fn from(error: &RoundError) -> Self {
-        let append_error = match error {
-            RoundError::Frozen => return Self::Frozen,
-            RoundError::Data(reason) => AppendError::Refused(reason.clone()),
-            RoundError::Store(error) => AppendError::Unavailable(error.to_string()),
-            RoundError::ReadOnly(reason) => AppendError::ReadOnly(reason.clone()),
-            RoundError::Clock(fault) => AppendError::Clock(fault.clone()),
-            RoundError::NotOurs => AppendError::ReadOnly(error.to_string()),
-        };
-        Self::Error(append_error)
     }
 }

@@ -126,7 +126,7 @@ mod tests {
     use tlog::{EMPTY_ROOT, TreeSize};
 
     use super::*;
-    use crate::store::IndexKeys;
+    use crate::store::{ClaimRules, IndexKeys};
 
     fn head(leaves: u64, time: i64) -> Integrated {
         let mut edge = Edge::empty();
@@ -143,6 +143,8 @@ mod tests {
             body,
             index_keys: IndexKeys::default(),
             attestation: None,
+            claims: Vec::new(),
+            claim_rules: ClaimRules::default(),
         }
     }
 

@@ -10,12 +10,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::append_error::NotSequenced;
+use super::append_error::{AppendError, NotSequenced};
 use super::last_round::LastRound;
 use super::queue::{Queue, Submission, row_bytes};
+use super::round_error::RoundError;
 use super::rounds::{
-    MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, RoundError,
-    Rounds, TreeParts,
+    MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS, MAX_ROUND_TIMESTAMPS, Rounds,
+    TreeParts,
 };
 use crate::store::{EntryRow, StoreError, StoreResult, TimestampRow, Turn};
 
@@ -59,6 +60,11 @@ pub(crate) fn sequencer(
     )
 }
 
+/// Returns how many rows an entry has beside its own: index keys and claims.
+fn key_rows_of(row: &EntryRow) -> usize {
+    row.index_keys.hashes().len() + row.claims.len()
+}
+
 impl Sequencer {
     /// Runs rounds until it is stopped and the queue is empty.
     pub(crate) async fn run(mut self) {
@@ -80,15 +86,15 @@ impl Sequencer {
         };
         let turn = self.parts.store.turn().await;
         let mut bytes = row_bytes(&first.row);
-        let mut index_keys = first.row.index_keys.hashes().len();
+        let mut key_rows = key_rows_of(&first.row);
         let mut round = vec![first];
         while round.len() < MAX_ROUND_ENTRIES {
             let Ok(submission) = self.receiver.try_recv() else {
                 break;
             };
             bytes += row_bytes(&submission.row);
-            index_keys += submission.row.index_keys.hashes().len();
-            if bytes > MAX_ROUND_BYTES || index_keys > MAX_ROUND_INDEX_KEYS {
+            key_rows += key_rows_of(&submission.row);
+            if bytes > MAX_ROUND_BYTES || key_rows > MAX_ROUND_INDEX_KEYS {
                 self.carried = Some(submission);
                 break;
             }
@@ -156,6 +162,7 @@ impl Sequencer {
                         .observe(started.elapsed().as_secs_f64());
                     // A round whose outcome was unknown may turn out to be lost.
                     let lost = outcomes.iter().find_map(|outcome| match outcome {
+                        Err(NotSequenced::Error(AppendError::Contradiction(_))) => None,
                         Err(NotSequenced::Error(error)) => Some(error.to_string()),
                         _ => None,
                     });

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use ledger::events::{Event, Filter, Position, Reader};
 use ledger::store::StoreError;
 use ledger::store::sqlite::SqliteStore;
-use ledger::{Ledger, Log, NewEntry, ReadError, Search, Settings, V1, V2};
+use ledger::{EntryClaims, Ledger, Log, NewEntry, ReadError, Search, Settings, V1, V2};
 use prometheus::{Registry, TextEncoder};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
@@ -72,6 +72,7 @@ async fn fill(log: &Log, numbers: std::ops::Range<u16>) {
             ["even", "odd"][usize::from(n % 2)].into(),
         ],
         attestation: None,
+        claims: EntryClaims::default(),
     };
     for appended in join_all(numbers.map(|n| log.append(entry(n)))).await {
         appended.unwrap();

@@ -9,7 +9,7 @@ use ledger::guard::{GuardedHead, GuardedTexts};
 use ledger::recover::Derived;
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Attestation, AuditEntry, FinalCheckpoint, HeadRow, LogName, Store, TreeRow};
-use ledger::{Appended, DEFAULT_NAME, KeyRing, NewEntry, Settings, V1, rotation};
+use ledger::{Appended, DEFAULT_NAME, EntryClaims, KeyRing, NewEntry, Settings, V1, rotation};
 use ring::rand::SystemRandom;
 use tempfile::TempDir;
 use tlog::{Checkpoint, Edge, Hash, SigningKey, TreeSize, VerifyingKey};
@@ -180,6 +180,7 @@ fn entry(number: u64) -> NewEntry {
         kind: "test:1".into(),
         index_keys: keys_of(number),
         attestation,
+        claims: EntryClaims::default(),
     }
 }
 
@@ -240,7 +241,9 @@ pub(crate) async fn fsck_all(store: &dyn Store) {
         Ok::<_, String>(Some(keys_of(number)))
     };
     for tree in store.trees().await.unwrap() {
-        let report = fsck(store, &tree, &V1, &derive, &mut |_| {}).await.unwrap();
+        let report = fsck(store, &tree, &V1, &derive, &|_| Vec::new(), &mut |_| {})
+            .await
+            .unwrap();
         assert_eq!(report.findings, Vec::<String>::new());
     }
 }

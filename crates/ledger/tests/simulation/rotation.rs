@@ -545,9 +545,16 @@ fn fsck_beside_a_server_that_finishes_a_tree_finds_nothing() {
             state.tables.of_mut(tree.tree_id).timestamps.clear();
         });
         let mut finish = |_| store.with(|state| state.tables = finished.clone());
-        let report = ledger::fsck::fsck(&store, &tree, &V1, &|_, _| Ok(None), &mut finish)
-            .await
-            .unwrap();
+        let report = ledger::fsck::fsck(
+            &store,
+            &tree,
+            &V1,
+            &|_, _| Ok(None),
+            &|_| Vec::new(),
+            &mut finish,
+        )
+        .await
+        .unwrap();
         assert_eq!(report.findings, Vec::<String>::new());
     });
 }

@@ -49,6 +49,8 @@ pub(crate) struct Tables {
     pub(crate) next_keys: BTreeMap<(String, String), Vec<u8>>,
     pub(crate) servers: BTreeMap<String, ServerRow>,
     pub(crate) last_texts: BTreeMap<i64, FinalCheckpoint>,
+    /// By name and aspect: the first claim and its entry.
+    pub(crate) claims: BTreeMap<(NameKey, i16), (Claim, TreeId, LeafIndex)>,
     none: Rows,
 }
 
@@ -116,6 +118,21 @@ impl Tables {
         is_this
     }
 
+    fn claim(&self, claim: &Claim, tree: TreeId, leaf_index: LeafIndex) -> StoredClaim {
+        let row = self.trees.iter().find(|row| row.tree_id == tree).unwrap();
+        StoredClaim {
+            key: claim.key,
+            aspect: claim.aspect,
+            value: claim.value.clone(),
+            entry: Claimant {
+                tree,
+                leaf_index,
+                log_index: row.first_log_index + leaf_index.0,
+                leaf_hash: self.of(tree).entries[leaf_index.0 as usize].0.leaf_hash,
+            },
+        }
+    }
+
     fn standing(&self, tree: TreeId) -> Option<Standing> {
         let row = self.trees.iter().find(|row| row.tree_id == tree)?;
         Some(Standing {
@@ -159,12 +176,20 @@ pub(crate) struct State {
     pub(crate) restored: u64,
     /// The holder of the lock of each tree.
     locked_by: BTreeMap<i64, u64>,
+    /// The holder of the lock of all claims.
+    claims_locked_by: Option<u64>,
     /// The holder of the right to publish each tree.
     pub(crate) publishers: BTreeMap<i64, u64>,
     writers: u64,
 }
 
 impl State {
+    /// Gives back all locks of a connection.
+    fn unlock(&mut self, id: u64) {
+        self.locked_by.retain(|_, by| *by != id);
+        self.claims_locked_by = self.claims_locked_by.filter(|by| *by != id);
+    }
+
     /// Lets time pass on both clocks. Returns the wall clock.
     pub(crate) fn pass(&mut self, millis: u32) -> i64 {
         self.millis += i64::from(millis);
@@ -195,6 +220,7 @@ impl SimStore {
             asked: 0,
             restored: 0,
             locked_by: BTreeMap::new(),
+            claims_locked_by: None,
             publishers: BTreeMap::new(),
             writers: 0,
         })))
@@ -221,7 +247,7 @@ impl Drop for SimConnection {
     fn drop(&mut self) {
         let id = self.id;
         self.store.with(|state| {
-            state.locked_by.retain(|_, by| *by != id);
+            state.unlock(id);
             state.publishers.retain(|_, by| *by != id);
         });
     }
@@ -265,6 +291,17 @@ impl State {
         if !stored.is_empty() {
             return Ok(Commit::Duplicates(stored));
         }
+        if !round.claims.rows.is_empty() && self.claims_locked_by.is_some_and(|by| by != id) {
+            return Ok(Commit::LostRace);
+        }
+        let is_taken = |(claim, _): &&(Claim, LeafIndex)| {
+            self.tables.claims.contains_key(&(claim.key, claim.aspect))
+        };
+        if round.claims.taken == Taken::Refused
+            && round.claims.rows.iter().any(|row| is_taken(&row))
+        {
+            return Err(StoreError::Conflict("taken".into()));
+        }
         let rows = self.tables.of_mut(tree);
         if rows
             .heads
@@ -286,6 +323,12 @@ impl State {
         );
         rows.tiles
             .extend(round.full_tiles.iter().map(|tile| (tile.id, tile.clone())));
+        for (claim, index) in &round.claims.rows {
+            let key = (claim.key, claim.aspect);
+            let first = (claim.clone(), tree, *index);
+            self.tables.claims.entry(key).or_insert(first);
+        }
+        let rows = self.tables.of_mut(tree);
         for row in &round.timestamps {
             rows.timestamps
                 .entry(row.leaf_index)
@@ -404,6 +447,17 @@ impl Read for SimConnection {
             .store
             .with(|state| state.tables.of(tree).find(hashes, size)))
     }
+
+    async fn find_claims(&mut self, names: &[NameKey]) -> StoreResult<Vec<StoredClaim>> {
+        self.store.pause().await;
+        Ok(self.store.with(|state| {
+            let claims = state.tables.claims.values();
+            let wanted = claims.filter(|(claim, ..)| names.contains(&claim.key));
+            wanted
+                .map(|(claim, tree, index)| state.tables.claim(claim, *tree, *index))
+                .collect()
+        }))
+    }
 }
 
 impl State {
@@ -499,10 +553,24 @@ impl Writer for SimConnection {
         }
     }
 
+    async fn lock_claims(&mut self) -> StoreResult<()> {
+        let id = self.id;
+        let is_exclusive = |state: &State| state.locked_by.values().any(|by| *by == id);
+        while self.store.with(|state| is_exclusive(state)) {
+            let holder = self
+                .store
+                .with(|state| *state.claims_locked_by.get_or_insert(id));
+            if holder == id {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
     async fn abandon(&mut self) -> StoreResult<()> {
         let id = self.id;
-        self.store
-            .with(|state| state.locked_by.retain(|_, by| *by != id));
+        self.store.with(|state| state.unlock(id));
         Ok(())
     }
 }
@@ -885,6 +953,13 @@ impl Audit for SimStore {
                         index_keys: row.index_keys.texts().unwrap(),
                         leaf_rows: vec![row.leaf_hash.0[..16].try_into().unwrap()],
                         index_key_rows: row.index_keys.hashes().to_vec(),
+                        claims: state
+                            .tables
+                            .claims
+                            .values()
+                            .filter(|(_, of, index)| (*of, index.0) == (tree, i))
+                            .map(|(claim, ..)| claim.clone())
+                            .collect(),
                         signed_entry_timestamp: state
                             .tables
                             .of(tree)
@@ -931,6 +1006,13 @@ impl Audit for SimStore {
         }))
     }
 
+    async fn audit_claimed(&self, names: &[[u8; 16]]) -> StoreResult<Vec<[u8; 16]>> {
+        Ok(self.with(|state| {
+            let claimed = state.tables.claims.keys().map(|(name, _)| name.hash);
+            claimed.filter(|hash| names.contains(hash)).collect()
+        }))
+    }
+
     async fn audit_counts(&self, tree: TreeId, size: TreeSize) -> StoreResult<AuditCounts> {
         Ok(self.with(|state| {
             let rows = &state.tables.of(tree).entries;
@@ -948,6 +1030,12 @@ impl Audit for SimStore {
                     .iter()
                     .take(size.0 as usize)
                     .filter(|(row, _)| row.attestation.is_some())
+                    .count() as u64,
+                claims: state
+                    .tables
+                    .claims
+                    .values()
+                    .filter(|(_, of, index)| *of == tree && index.0 < size.0)
                     .count() as u64,
                 beyond_newest_head: 0,
             }

@@ -1,11 +1,16 @@
 //! Two logs over one store: each keeps its promises, whatever happens to the other one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ledger::store::{Rotation as _, Store, TreeState};
-use ledger::{Api, AppendError, Appended, Ledger, Log, Settings, TreeId, V1, V2};
+use ledger::fsck::fsck;
+use ledger::store::{ClaimRules, OnContradiction, OnIncomparable, Rotation as _, Store, TreeState};
+use ledger::{
+    Api, AppendError, Appended, EntryClaims, Ledger, Log, NewClaim, NewEntry, Settings, TreeId, V1,
+    V2,
+};
 use tokio::time::Instant;
 
 use super::both::Keys;
@@ -113,6 +118,79 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose_either_log() {
                 leaves.count() > 0,
                 "a leaf of one log is no duplicate in the other"
             );
+        });
+    }
+}
+
+/// An entry that gives one of twelve names a value: of each name there are several.
+fn claiming(n: u64) -> NewEntry {
+    let name = format!("p{}", n % 12);
+    let value = vec![(n / 12 % 5) as u8];
+    NewEntry {
+        index_keys: vec![
+            format!("name={name}"),
+            format!("value:{}", hex::encode(&value)),
+        ],
+        claims: EntryClaims {
+            list: vec![NewClaim {
+                name,
+                aspect: 1,
+                value,
+            }],
+            rules: ClaimRules {
+                contradictory: OnContradiction::Refused,
+                incomparable: OnIncomparable::Accepted,
+            },
+        },
+        ..entry(n)
+    }
+}
+
+#[test]
+fn a_name_has_one_value_in_both_logs_of_all_servers() {
+    for seed in some_seeds() {
+        run(seed, async |store, seed| {
+            let keys = Keys::new();
+            let servers = open_three(&store, &keys).await;
+            store.with(|state| state.fault_every = 4);
+            let mut refused = 0;
+            for step in 0..4 {
+                let logs = servers.iter().flat_map(Ledger::logs);
+                let appends = (0..).zip(logs).flat_map(|(place, log)| {
+                    let numbers = (0..6).map(move |n| step * 36 + place * 6 + n);
+                    numbers.map(move |n| log.append(claiming(n)))
+                });
+                for answer in join_all(appends).await {
+                    match answer {
+                        Ok(_) | Err(AppendError::Unavailable(_)) => {}
+                        Err(AppendError::Contradiction(_)) => refused += 1,
+                        Err(error) => panic!("seed {seed}: {error}"),
+                    }
+                }
+            }
+            for server in &servers {
+                server.stop().await;
+            }
+            assert!(refused > 0, "seed {seed}");
+            let mut values = BTreeMap::new();
+            for tree in store.trees().await.unwrap() {
+                let entries = store.with(|state| state.tables.of(tree.tree_id).entries.clone());
+                for (row, _) in &entries {
+                    let claim = &row.claims[0];
+                    let first = values
+                        .entry(claim.name.clone())
+                        .or_insert_with(|| claim.value.clone());
+                    assert_eq!(*first, claim.value, "seed {seed}: {}", claim.name);
+                }
+                let api = Api::by_name(&tree.api).unwrap();
+                let names = |keys: &[String]| {
+                    let names = keys.iter().filter_map(|key| key.strip_prefix("name="));
+                    names.map(str::to_owned).collect()
+                };
+                let report = fsck(&store, &tree, api, &|_, _| Ok(None), &names, &mut |_| {}).await;
+                assert_eq!(report.unwrap().findings, Vec::<String>::new());
+            }
+            assert_eq!(values.len(), 12, "seed {seed}: each name has a value");
         });
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod claims;
 #[path = "../support/cluster.rs"]
 mod cluster;
 mod database;
@@ -54,6 +55,11 @@ on_every_backend! {
     audit::everything_stored_is_shown_to_fsck,
     audit::missing_and_stray_rows_show,
     audit::sizes_are_known_before_rows_are_read,
+    claims::the_claims_of_a_round_are_found_and_shown_to_fsck,
+    claims::a_claim_that_is_taken_is_kept_or_refuses_the_round,
+    claims::claims_of_a_frozen_tree_count,
+    claims::one_of_two_logs_is_first,
+    claims::a_lock_keeps_other_claims_out,
     events::rows_have_the_hashes_of_all_their_keys,
     faults::a_round_that_fails_half_way_stores_nothing,
     faults::a_malformed_round_is_refused,

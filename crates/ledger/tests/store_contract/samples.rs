@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ledger::TreeId;
 use ledger::store::{
-    Attestation, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, LogName, Round, Store,
-    TimestampRow, TreeRow, TreeState, Writer,
+    Attestation, ClaimRules, Commit, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, LogName,
+    NewClaims, Round, Store, TimestampRow, TreeRow, TreeState, Writer,
 };
 use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TileId, TreeSize, sha256};
 use tokio::time::Instant;
@@ -60,6 +60,8 @@ pub(crate) fn entry(text: &str) -> EntryRow {
         body: text.as_bytes().to_vec(),
         index_keys: index_keys(&[&format!("sha256:{text}"), SOMEONE]),
         attestation: None,
+        claims: Vec::new(),
+        claim_rules: ClaimRules::default(),
     }
 }
 
@@ -128,6 +130,7 @@ pub(crate) async fn round(
         entries: entries.into_iter().map(Arc::new).collect(),
         full_tiles: Vec::new(),
         timestamps: Vec::new(),
+        claims: NewClaims::default(),
         local_millis: store.now_millis().await.unwrap(),
         read_at: Instant::now(),
     }

@@ -150,7 +150,7 @@ impl Batch {
             .map_err(|_| form.refuse(too_late()))?
             .map_err(|refusal| form.refuse(refusal))?
             .map_err(|refusal| form.refuse(refusal))?;
-        let entry = intake::new_entry(&app, verified);
+        let entry = intake::new_entry(&app, verified).map_err(|refusal| form.refuse(refusal))?;
         Ok(Checked { form, entry })
     }
 
@@ -226,6 +226,8 @@ fn too_late() -> AppendError {
 
 #[cfg(test)]
 mod tests {
+    use ledger::EntryClaims;
+
     use super::*;
 
     #[test]
@@ -235,6 +237,7 @@ mod tests {
             kind: "k".into(),
             index_keys: vec![String::new(); index_keys],
             attestation: None,
+            claims: EntryClaims::default(),
         };
         for (leaf_bytes, index_keys, expected) in [
             (600, 2, 1),

@@ -131,7 +131,7 @@ pub(crate) async fn create(
         .verifier
         .run(body, ProposedEntry::from_json, verify)
         .await??;
-    let appended = intake::append(&app, log, verified).await?;
+    let appended = log.append(intake::new_entry(&app, verified)?).await?;
     let entry = conflict_or_entry(&app, appended, &uri)?;
     created(&app, log, &uri, &entry).await
 }

@@ -191,6 +191,7 @@ impl From<Refusal> for Error {
         } = refusal;
         let code = match status {
             StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::CONFLICT => Code::AlreadyExists,
             StatusCode::PAYLOAD_TOO_LARGE => Code::ResourceExhausted,
             StatusCode::REQUEST_TIMEOUT | StatusCode::GATEWAY_TIMEOUT => Code::DeadlineExceeded,
             StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,

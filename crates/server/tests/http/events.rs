@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt as _;
-use ledger::{Ledger, NewEntry, V1};
+use ledger::{EntryClaims, Ledger, NewEntry, V1};
 use serde_json::Value;
 use tlog::sha256;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -186,6 +186,7 @@ async fn append(ledger: &Ledger, number: u32) {
         kind: "hashedrekord:0.0.1".to_owned(),
         index_keys: vec![format!("of {number}")],
         attestation: None,
+        claims: EntryClaims::default(),
     };
     let log = ledger.log(&V1).expect("a v1 log");
     log.append(entry).await.expect("it is appended");

@@ -4,7 +4,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Request;
-use ledger::{Ledger, NewEntry, V1};
+use ledger::{EntryClaims, Ledger, NewEntry, V1};
 use tower::ServiceExt as _;
 
 use crate::proposal::Signer;
@@ -176,6 +176,7 @@ async fn append_leaves(ledger: &Ledger, sizes: &[usize]) {
             kind: "test:1".into(),
             index_keys: Vec::new(),
             attestation: None,
+            claims: EntryClaims::default(),
         };
         log.append(entry).await.expect("it fits");
     }

@@ -26,4 +26,5 @@ mod search;
 mod shards;
 mod trees;
 mod trust;
+mod unique;
 mod v2;

@@ -6,7 +6,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Request;
-use ledger::{Api, Appended, HeadForm, Log, NewEntry, SystemClock, Tree, V1, V2};
+use ledger::{Api, Appended, EntryClaims, HeadForm, Log, NewEntry, SystemClock, Tree, V1, V2};
 use serde_json::{Value, json};
 use tlog::{Checkpoint, KeyAlgorithm, LeafIndex, NoteKey, Receipt, TileTree, TlogProof, TreeSize};
 
@@ -330,6 +330,7 @@ async fn append(log: &Log, leaf: &str) -> Appended {
         kind: "opaque:1".to_owned(),
         index_keys: vec![format!("subject={leaf}")],
         attestation: None,
+        claims: EntryClaims::default(),
     };
     log.append(entry).await.expect("appended")
 }

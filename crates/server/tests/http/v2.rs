@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use http::Request;
-use ledger::{Appended, NewEntry, Tree};
+use ledger::{Appended, EntryClaims, NewEntry, Tree};
 use serde_json::{Value, json};
 use server::OnDuplicate;
 use tlog::{Checkpoint, Hash, LeafIndex, NoteKey, TILE_WIDTH, TileId, TileTree, TreeSize};
@@ -115,6 +115,7 @@ async fn a_duplicate_is_one_within_its_log() {
             kind: "hashedrekord:0.0.1".into(),
             index_keys: Vec::new(),
             attestation: None,
+            claims: EntryClaims::default(),
         };
         let first = log.append(leaf()).await.expect("appended");
         let again = log.append(leaf()).await.expect("found");

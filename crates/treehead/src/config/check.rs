@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::bytes::Bytes;
 use super::fields::Config;
+use super::values::{Uniqueness, Unjudged};
 use crate::banner::print;
 use crate::failure::Outcome;
 use crate::logging;
@@ -52,6 +53,14 @@ impl Config {
                 self.metrics_listen
             );
             return Err(self.wrong("metrics-listen", taken));
+        }
+        if self.unique_packages == Uniqueness::Off
+            && self.unique_packages_unjudged == Unjudged::Refuse
+        {
+            return Err(self.wrong(
+                "unique-packages-unjudged",
+                "nothing is judged while unique-packages is off",
+            ));
         }
         self.check_lists()?;
         self.given_logs()?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bytes::Bytes;
 use super::source::Sources;
-use super::values::{Duplicates, LogFormat, LogKeyAlgorithm, OnDuplicate};
+use super::values::{Duplicates, LogFormat, LogKeyAlgorithm, OnDuplicate, Uniqueness, Unjudged};
 use crate::database_url::DatabaseUrl;
 use crate::listen::ListenAddress;
 
@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub stop_grace_seconds: u64,
     pub enabled_entry_types: Option<Vec<String>>,
     pub client_signing_algorithms: Vec<String>,
+    pub unique_packages: Uniqueness,
+    pub unique_packages_unjudged: Unjudged,
     pub duplicates: Duplicates,
     pub max_body_bytes: Bytes,
     pub max_body_bytes_in_flight: Bytes,
@@ -85,6 +87,8 @@ impl Default for Config {
             stop_grace_seconds: host::limits::DEFAULT_STOP_GRACE.as_secs(),
             enabled_entry_types: None,
             client_signing_algorithms: entry::DEFAULT_ALGORITHMS.map(str::to_owned).to_vec(),
+            unique_packages: Uniqueness::Off,
+            unique_packages_unjudged: Unjudged::Accept,
             duplicates: Duplicates {
                 v1: OnDuplicate::Conflict,
                 v2: OnDuplicate::Stored,

@@ -3,6 +3,8 @@
 use super::setting::{Kind, Setting};
 
 const ALGORITHM: Kind = Kind::Word("ALGORITHM", &["ed25519", "ecdsa-p256"]);
+const UNIQUENESS: Kind = Kind::Word("RULE", &["off", "warn", "refuse"]);
+const UNJUDGED: Kind = Kind::Word("RULE", &["accept", "refuse"]);
 const ANSWER: Kind = Kind::Word("ANSWER", &["conflict", "stored"]);
 const FORMAT: Kind = Kind::Word("FORMAT", &["text", "json"]);
 const NAMES: Kind = Kind::List("NAMES");
@@ -10,7 +12,7 @@ const COUNT: Kind = Kind::Number("COUNT");
 const SECONDS: Kind = Kind::Number("SECONDS");
 
 /// Every setting. A new one is a row here and a field of [`super::Config`].
-pub(crate) static SETTINGS: [Setting; 35] = [
+pub(crate) static SETTINGS: [Setting; 37] = [
     Setting::new("ledger", "name", "name", Kind::Text("NAME"))
         .help(
             "Name of the ledger: the host name that clients use. Given when the ledger is created, \
@@ -220,6 +222,28 @@ pub(crate) static SETTINGS: [Setting; 35] = [
     .text(
         "Signing algorithms of clients that are accepted, by Rekor's names; this is Rekor's \
          default. Rekor also knows ecdsa-sha2-256-nistp384 and ecdsa-sha2-256-nistp521.",
+    ),
+    Setting::new("entries", "unique-packages", "unique-packages", UNIQUENESS)
+        .help("Whether a package in a version may have another digest than in an earlier entry")
+        .text(
+            "Whether a package URL with a version may have another digest than an earlier entry \
+             gave it, in any tree of any log. \"off\": digests are not compared. \"warn\": the entry \
+             is logged, found by `contradicts`, and reported in a log line and a metric. \
+             \"refuse\": the answer is 409, and names the earlier entry. Anybody who may write can be \
+             the first to name a package, so refuse only where all writers are known. All servers of \
+             a ledger need the same value.",
+        ),
+    Setting::new(
+        "entries",
+        "unique-packages-unjudged",
+        "unique-packages-unjudged",
+        UNJUDGED,
+    )
+    .help("Whether entries that cannot be judged by unique-packages are accepted")
+    .text(
+        "Whether entries are accepted that unique-packages cannot judge: those that name no package \
+         in a version, such as every hashedrekord, and those that have a digest of another algorithm \
+         than the earlier entry. \"accept\" counts them, \"refuse\" leaves a log of packages only.",
     ),
     Setting::new("duplicates", "v1", "duplicates.v1", ANSWER)
         .help("Answer of the v1 API to an entry that the log has already")

@@ -279,6 +279,8 @@ fn bad_values_are_refused() {
         "duplicates = \"conflict\"",
         "duplicates.v3 = \"conflict\"",
         "duplicates.v2 = \"ignore\"",
+        "entries.unique-packages = \"on\"",
+        "entries.unique-packages-unjudged = \"refuse\"",
         "ledger.logs = [\"v3\"]",
         "ledger.logs = []",
         "guard.places = [\"\"]",

@@ -41,6 +41,47 @@ impl From<OnDuplicate> for server::OnDuplicate {
     }
 }
 
+/// Whether a package may have two digests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Uniqueness {
+    /// It may.
+    Off,
+    /// It may, and is reported.
+    Warn,
+    /// It may not.
+    Refuse,
+}
+
+impl From<Uniqueness> for server::OnSecondDigest {
+    fn from(rule: Uniqueness) -> Self {
+        match rule {
+            Uniqueness::Off => Self::Ignored,
+            Uniqueness::Warn => Self::Reported,
+            Uniqueness::Refuse => Self::Refused,
+        }
+    }
+}
+
+/// Whether entries are accepted that cannot be judged by their packages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Unjudged {
+    /// They are.
+    Accept,
+    /// They are refused.
+    Refuse,
+}
+
+impl From<Unjudged> for server::OnUnjudged {
+    fn from(rule: Unjudged) -> Self {
+        match rule {
+            Unjudged::Accept => Self::Accepted,
+            Unjudged::Refuse => Self::Refused,
+        }
+    }
+}
+
 /// The algorithm of a log key that is created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -51,6 +51,7 @@ mod stderr;
 mod stop;
 mod trust;
 mod two_servers;
+mod unique;
 mod verify;
 mod verify_lock;
 mod witness;

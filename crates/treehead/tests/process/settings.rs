@@ -82,6 +82,8 @@ fn a_variable_that_is_empty_makes_no_second_ledger_and_opens_nothing() {
         "ENABLED_ENTRY_TYPES",
         "ENABLED_API_ENDPOINTS",
         "CLIENT_SIGNING_ALGORITHMS",
+        "UNIQUE_PACKAGES",
+        "UNIQUE_PACKAGES_UNJUDGED",
         "CORS_ORIGINS",
         "MAX_ATTESTATION_BYTES",
     ] {

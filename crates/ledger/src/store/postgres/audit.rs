@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::{Connection, Executor, PgConnection};
 use tlog::{FullTile, TreeSize};
 
-use super::error;
 use super::key16::Key16;
+use super::{claims, error};
 use crate::TreeId;
 use crate::store::audit::{assign_found, counts_of, expected_rows};
 use crate::store::hash_rows::HashRows;
@@ -87,7 +87,8 @@ pub(super) async fn entries(
     let (leaves, keys) = expected_rows(&entries)?;
     let leaves = found(connection, LEAF_ROWS, tree, leaves).await?;
     let keys = found(connection, INDEX_KEY_ROWS, tree, keys).await?;
-    assign_found(&mut entries, leaves, keys);
+    let claims = claims::of_entries(connection, tree, range).await?;
+    assign_found(&mut entries, leaves, keys, claims);
     Ok(entries)
 }
 
@@ -148,6 +149,8 @@ const COUNTS: &str = "WITH newest AS MATERIALIZED (SELECT coalesce(max(size), 0)
             FROM signed_entry_timestamp WHERE tree_id = $1
         UNION ALL SELECT 6, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
             FROM attestation WHERE tree_id = $1
+        UNION ALL SELECT 7, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+            FROM claim WHERE tree_id = $1
     ) AS t(place, below, beyond) ORDER BY t.place";
 
 pub(super) async fn counts(

@@ -6,6 +6,8 @@ use sqlx::PgConnection;
 use tlog::Hash;
 use tokio::time::Instant;
 
+use super::claims::Claims;
+use super::commit_text::{COMMIT_ROUND, COMMIT_ROUND_ABSENT_CLAIMS, COMMIT_ROUND_CLAIMS};
 use super::error;
 use super::key16::Key16;
 use super::reads::entry_ref;
@@ -14,7 +16,9 @@ use crate::store::encoding::{check_round, pack_hashes};
 use crate::store::hash_rows::{HashRows, index_key_rows, leaf_rows};
 use crate::store::numbers::to_sql;
 use crate::store::skew::least_skew;
-use crate::store::{Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, TimestampRow, TreeLock};
+use crate::store::{
+    Commit, MAX_CLOCK_SKEW_MILLIS, Round, StoreResult, Taken, TimestampRow, TreeLock,
+};
 
 /// A round in the shape of its statement's parameters. Bodies are borrowed.
 pub(super) struct Rows<'r> {
@@ -31,6 +35,7 @@ pub(super) struct Rows<'r> {
     attestations: Attestations<'r>,
     tiles: Tiles<'r>,
     timestamps: Timestamps<'r>,
+    claims: Claims<'r>,
 }
 
 /// The two columns of a hash table.
@@ -89,81 +94,10 @@ impl<'r> Rows<'r> {
             attestations: Attestations::of(prev_size, round),
             tiles: Tiles::of(round)?,
             timestamps: Timestamps::of(&round.timestamps)?,
+            claims: Claims::of(&round.claims)?,
         })
     }
 }
-
-/// Sequences a round in one statement, and so in one transaction.
-///
-/// `guard` decides on one snapshot; `new_head` is the compare-and-set; everything else depends on
-/// its row. The newest head must be the one that the round was sealed on. A head that was committed
-/// after the snapshot is caught by the primary key. `stored` are the leaves of the round that are
-/// in the tree already. There must be none; if that head is the newest one, no more can appear.
-/// `SELECT … FROM head` never sees the row of `new_head` itself. A connection that holds the tree's
-/// lock must not ask for it again, because while others wait for the lock, even its holder is
-/// refused the weaker form. The clock is that of the moment at which the server had received the
-/// statement, so that a busy server is not taken for one that is ahead.
-const COMMIT_ROUND: &str = "WITH guard AS MATERIALIZED (
-        SELECT
-            EXISTS (
-                SELECT FROM tree t JOIN tree_key k USING (tree_id)
-                WHERE t.tree_id = $1 AND t.state = 'active' AND k.role = 'log' AND k.spki = $2
-            ) AS ours,
-            (extract(epoch FROM statement_timestamp()) * 1000)::bigint - $3 AS skew,
-            coalesce((
-                SELECT h.size = $5 AND h.root = $6 FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1
-            ), $5 = 0) AS follows,
-            CASE WHEN $10 THEN true ELSE pg_try_advisory_xact_lock_shared(-$1) END AS unlocked
-    ), stored AS MATERIALIZED (
-        SELECT l.leaf_index, e.leaf_hash
-        FROM unnest($16::uuid[]) AS wanted
-        CROSS JOIN LATERAL (
-            SELECT leaf_index FROM leaf WHERE tree_id = $1 AND hash_prefix = wanted AND leaf_index < $5 OFFSET 0
-        ) AS l
-        CROSS JOIN LATERAL (
-            SELECT leaf_hash FROM entry WHERE tree_id = $1 AND leaf_index = l.leaf_index AND leaf_hash = ANY ($11) LIMIT 1
-        ) AS e
-    ), new_head AS (
-        INSERT INTO head (tree_id, prev_size, size, root, time)
-        SELECT $1, $5, $7, $8, $9 FROM guard
-        WHERE ours AND abs(skew) <= $4 AND follows AND unlocked AND NOT EXISTS (SELECT FROM stored)
-        ON CONFLICT DO NOTHING
-        RETURNING tree_id
-    ), new_entry AS (
-        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested, index_keys)
-        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind, r.attested, r.index_keys
-        FROM new_head n, unnest($11::bytea[], $12::text[], $13::boolean[], $14::bytea[])
-            WITH ORDINALITY AS r(leaf_hash, kind, attested, index_keys, place)
-    ), new_body AS (
-        INSERT INTO body (tree_id, leaf_index, body)
-        SELECT n.tree_id, $5 + r.place - 1, r.body
-        FROM new_head n, unnest($15::bytea[]) WITH ORDINALITY AS r(body, place)
-    ), new_leaf AS (
-        INSERT INTO leaf (tree_id, hash_prefix, leaf_index)
-        SELECT n.tree_id, r.hash_prefix, r.leaf_index
-        FROM new_head n, unnest($16::uuid[], $17::bigint[]) AS r(hash_prefix, leaf_index)
-    ), new_index_key AS (
-        INSERT INTO index_key (tree_id, key_hash, leaf_index)
-        SELECT n.tree_id, r.key_hash, r.leaf_index
-        FROM new_head n, unnest($18::uuid[], $19::bigint[]) AS r(key_hash, leaf_index)
-    ), new_attestation AS (
-        INSERT INTO attestation (tree_id, leaf_index, digest, data)
-        SELECT n.tree_id, r.leaf_index, r.digest, r.data
-        FROM new_head n, unnest($20::bigint[], $21::bytea[], $22::bytea[]) AS r(leaf_index, digest, data)
-    ), new_tile AS (
-        INSERT INTO tile (tree_id, level, index, root, hashes)
-        SELECT n.tree_id, r.level, r.index, r.root, r.hashes
-        FROM new_head n, unnest($23::smallint[], $24::bigint[], $25::bytea[], $26::bytea[]) AS r(level, index, root, hashes)
-    ), new_timestamp AS (
-        INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
-        SELECT n.tree_id, r.leaf_index, r.signature
-        FROM new_head n, unnest($27::bigint[], $28::bytea[]) AS r(leaf_index, signature)
-        ON CONFLICT DO NOTHING
-    )
-    SELECT g.ours, g.skew, g.follows AND g.unlocked AS current, EXISTS (SELECT FROM new_head) AS done,
-        (SELECT array_agg(leaf_index ORDER BY leaf_index) FROM stored) AS stored_indexes,
-        (SELECT array_agg(leaf_hash ORDER BY leaf_index) FROM stored) AS stored_hashes
-    FROM guard g";
 
 /// The answer to [`COMMIT_ROUND`].
 #[derive(sqlx::FromRow)]
@@ -230,7 +164,13 @@ pub(super) async fn run(
     let sent_at = Instant::now();
     let since_read = i64::try_from((sent_at - round.read_at).as_millis()).unwrap_or(i64::MAX);
     let local_millis = round.local_millis.saturating_add(since_read);
-    let query = sqlx::query_as(COMMIT_ROUND)
+    let claims = &rows.claims;
+    let text = match claims.taken {
+        _ if claims.is_empty() => COMMIT_ROUND,
+        Taken::Kept => COMMIT_ROUND_ABSENT_CLAIMS,
+        Taken::Refused => COMMIT_ROUND_CLAIMS,
+    };
+    let mut query = sqlx::query_as(text)
         .bind(round.tree_id.0) // $1 tree
         .bind(&round.log_key_spki) // $2 log key
         .bind(local_millis) // $3 local clock
@@ -259,6 +199,15 @@ pub(super) async fn run(
         .bind(&rows.tiles.hashes) // $26 tile: hashes
         .bind(&rows.timestamps.indexes) // $27 signed_entry_timestamp: leaf_index
         .bind(&rows.timestamps.signatures); // $28 signed_entry_timestamp: signature
+    if !claims.is_empty() {
+        query = query
+            .bind(&claims.hashes) // $29 claim: name_hash
+            .bind(&claims.cases) // $30 claim: name_case
+            .bind(&claims.aspects) // $31 claim: aspect
+            .bind(&claims.indexes) // $32 claim: leaf_index
+            .bind(&claims.names) // $33 claim: name
+            .bind(&claims.values); // $34 claim: value
+    }
     let mut answer: Answer = query.fetch_one(connection).await?;
     answer.under_way = sent_at.elapsed();
     Ok(answer)

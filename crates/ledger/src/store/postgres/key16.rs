@@ -15,6 +15,12 @@ const UUID_ARRAY: Oid = Oid(2951);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key16(pub(super) [u8; 16]);
 
+impl From<Key16> for [u8; 16] {
+    fn from(key: Key16) -> Self {
+        key.0
+    }
+}
+
 impl Type<Postgres> for Key16 {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_oid(UUID)

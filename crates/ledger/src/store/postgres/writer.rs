@@ -10,7 +10,7 @@ use super::hosts::Hosts;
 use super::notice::NoticeTrap;
 use super::promises::Lookout;
 use super::session::{bounded, bounded_commit};
-use super::{commit, error, publications, reads, rotation, session};
+use super::{claims, commit, error, publications, reads, rotation, session};
 use crate::TreeId;
 use crate::store::delegated_reads::delegate_reads;
 use crate::store::{Commit, Round, StoreError, StoreResult, TreeLock, Writer};
@@ -166,6 +166,15 @@ impl Writer for PostgresWriter {
         bounded(begin_exclusive(&mut connection, tree)).await?;
         self.connection = Some(connection);
         self.lock = TreeLock::Held;
+        Ok(())
+    }
+
+    async fn lock_claims(&mut self) -> StoreResult<()> {
+        if self.lock == TreeLock::Held {
+            let mut connection = self.take()?;
+            bounded(claims::lock(&mut connection)).await?;
+            self.connection = Some(connection);
+        }
         Ok(())
     }
 

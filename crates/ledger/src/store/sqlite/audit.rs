@@ -5,8 +5,8 @@ use std::ops::Range;
 use sqlx::SqliteConnection;
 use tlog::{FullTile, TreeSize};
 
-use super::error;
 use super::reads::{json_hex, json_list};
+use super::{claims, error};
 use crate::TreeId;
 use crate::store::audit::{assign_found, counts_of, expected_rows};
 use crate::store::hash_rows::{HashRows, PREFIX_BYTES};
@@ -70,7 +70,8 @@ pub(super) async fn entries(
     let (leaves, keys) = expected_rows(&entries)?;
     let leaves = found(connection, LEAF_ROWS, tree, leaves).await?;
     let keys = found(connection, INDEX_KEY_ROWS, tree, keys).await?;
-    assign_found(&mut entries, leaves, keys);
+    let claims = claims::of_entries(connection, tree, range).await?;
+    assign_found(&mut entries, leaves, keys, claims);
     Ok(entries)
 }
 
@@ -140,7 +141,10 @@ const COUNTS: &str = "WITH newest(size) AS (SELECT coalesce(max(size), 0) FROM h
         FROM signed_entry_timestamp WHERE tree_id = ?1
     UNION ALL
     SELECT count(*) FILTER (WHERE leaf_index < ?2), count(*) FILTER (WHERE leaf_index >= (SELECT size FROM newest))
-        FROM attestation WHERE tree_id = ?1";
+        FROM attestation WHERE tree_id = ?1
+    UNION ALL
+    SELECT count(*) FILTER (WHERE leaf_index < ?2), count(*) FILTER (WHERE leaf_index >= (SELECT size FROM newest))
+        FROM claim WHERE tree_id = ?1";
 
 pub(super) async fn counts(
     connection: &mut SqliteConnection,

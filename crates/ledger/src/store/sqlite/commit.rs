@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection};
 use tlog::{Hash, TreeSize};
 
 use super::chunks::{Insert, insert, texts};
-use super::{error, reads};
+use super::{claims, error, reads};
 use crate::TreeId;
 use crate::store::encoding::pack_hashes;
 use crate::store::hash_rows::{HashRows, index_key_rows, leaf_rows};
@@ -85,6 +85,7 @@ pub(super) async fn rows(connection: &mut SqliteConnection, round: &Round) -> St
     insert_hash_rows(connection, round).await?;
     insert_tiles(connection, round).await?;
     insert_timestamps(connection, round.tree_id, &round.timestamps).await?;
+    claims::put(connection, round.tree_id, &round.claims).await?;
     Ok(Commit::Done)
 }
 

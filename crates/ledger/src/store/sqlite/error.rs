@@ -62,6 +62,14 @@ pub(super) fn is_busy(error: &Error) -> bool {
     matches!(code(error).map(primary), Some(BUSY | LOCKED))
 }
 
+/// Returns whether a row with the key of a new one is there already.
+pub(super) fn is_taken(error: &Error) -> bool {
+    matches!(
+        code(error),
+        Some(CONSTRAINT_PRIMARY_KEY | CONSTRAINT_UNIQUE)
+    )
+}
+
 fn of_code(code: i32, text: String) -> StoreError {
     match (primary(code), code) {
         (BUSY | LOCKED, _) => StoreError::Conflict(text),

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::checkpoint::Checkpoints;
 use super::file::FileIdentity;
-use super::{BUSY_TIMEOUT, commit, error, publications, reads, rotation, session};
+use super::{BUSY_TIMEOUT, claims, commit, error, publications, reads, rotation, session};
 use crate::TreeId;
 use crate::store::delegated_reads::delegate_reads;
 use crate::store::encoding::check_round;
