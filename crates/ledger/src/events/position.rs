@@ -6,6 +6,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::event::Event;
 use crate::ids::TreeId;
 
 /// The first byte of a position: the version of its format.
@@ -36,7 +37,7 @@ impl Position {
     pub const START: Self = Self { trees: Vec::new() };
 
     /// Moves on past an event. The position MUST be the one of the page that the event is from.
-    pub fn pass(&mut self, event: &super::Event) {
+    pub fn pass(&mut self, event: &Event) {
         self.set(event.tree, event.leaf_index + 1);
     }
 
