@@ -73,6 +73,13 @@ impl SignedHead {
         &self.checkpoint.root
     }
 
+    /// Returns whether another head is of the same tree. A v1 tree of treehead has heads of two
+    /// origins: `name - tree ID` in the text of Rekor, and `name/trees/tree ID` in C2SP checkpoints.
+    pub fn is_of_tree_of(&self, other: &Self) -> bool {
+        let (one, other) = (self.origin(), other.origin());
+        one == other || split(one).is_some_and(|tree| split(other) == Some(tree))
+    }
+
     /// Returns the tree ID in an origin of Rekor v1.
     pub fn tree_id(&self) -> Option<&str> {
         Some(split_v1(self.origin())?.1)
@@ -89,6 +96,11 @@ fn split_v1(origin: &str) -> Option<(&str, &str)> {
     let (name, tree) = origin.rsplit_once(" - ")?;
     let is_number = !tree.is_empty() && tree.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then_some((name, tree))
+}
+
+/// Takes an origin of a v1 tree apart, in either form.
+fn split(origin: &str) -> Option<(&str, &str)> {
+    split_v1(origin).or_else(|| origin.rsplit_once("/trees/"))
 }
 
 /// Returns the signers that a note names, for people.

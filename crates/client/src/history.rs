@@ -2,10 +2,9 @@
 
 use tlog::{Hash, TreeSize};
 
-use crate::error::VerifyError;
 use crate::head::SignedHead;
 use crate::proof::Consistency;
-use crate::site::{HistoryError, ReadError, ReadResult};
+use crate::site::{Fault, HistoryError, ReadError, ReadResult};
 
 /// How a head relates to one that was seen before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +18,15 @@ pub enum History {
     Older(Consistency),
 }
 
-/// Compares two heads of one tree. `prove` returns the hashes of the consistency proof between two
-/// sizes.
+/// A consistency proof as a log offers it. Nothing of it is verified.
+pub(crate) struct Offer {
+    pub hashes: Vec<Hash>,
+    /// The root of the smaller tree, where it was computed from tiles.
+    pub first_root: Option<Hash>,
+}
+
+/// Compares two heads of one tree. `prove` returns what the log offers as the consistency proof
+/// between two sizes.
 ///
 /// # Errors
 ///
@@ -28,9 +34,9 @@ pub enum History {
 pub(crate) async fn compare(
     seen: &SignedHead,
     now: &SignedHead,
-    prove: impl AsyncFn(TreeSize, TreeSize) -> ReadResult<Vec<Hash>>,
+    prove: impl AsyncFn(TreeSize, TreeSize) -> ReadResult<Offer>,
 ) -> ReadResult<History> {
-    let broken = |fault: String| {
+    let broken = |fault: Fault| {
         ReadError::History(Box::new(HistoryError {
             origin: now.origin().to_owned(),
             first: seen.size(),
@@ -43,29 +49,32 @@ pub(crate) async fn compare(
     if seen.size() == now.size() {
         return match seen.root() == now.root() {
             true => Ok(History::Same),
-            false => Err(broken(
-                "two roots of one size, so the log forked".to_owned(),
-            )),
+            false => Err(broken(Fault::TwoRoots)),
         };
     }
     let (is_older, first, second) = match now.size() < seen.size() {
         true => (true, now, seen),
         false => (false, seen, now),
     };
-    let hashes = match prove(first.size(), second.size()).await {
-        Ok(hashes) => hashes,
+    let offer = match prove(first.size(), second.size()).await {
+        Ok(offer) => offer,
         // A log that lost entries cannot prove anything up to the head that it showed before.
         Err(ReadError::Refused { .. } | ReadError::Absent(_) | ReadError::Answer { .. })
             if is_older =>
         {
-            return Err(broken("the log went back".to_owned()));
+            return Err(broken(Fault::WentBack));
         }
         Err(error) => return Err(error),
     };
-    let proof = Consistency::verify(first.size(), *first.root(), hashes, second.clone());
-    let no_proof =
-        |error: VerifyError| broken(format!("no proof leads from one to the other ({error})"));
-    let proof = proof.map_err(no_proof)?;
+    let hashes = offer.hashes;
+    let proof = Consistency::verify(first.size(), *first.root(), hashes.clone(), second.clone());
+    let proof = proof.map_err(|error| {
+        broken(Fault::NotProved {
+            hashes,
+            first_root: offer.first_root,
+            error,
+        })
+    })?;
     Ok(match is_older {
         true => History::Older(proof),
         false => History::Extends(proof),

@@ -37,9 +37,11 @@
 //! # }
 //! ```
 
+mod bulk;
 pub mod bundle;
 mod entry;
 mod error;
+mod evidence;
 mod fetch;
 mod head;
 mod history;
@@ -56,9 +58,12 @@ pub mod tiles;
 mod trust;
 pub mod v1;
 pub mod v2;
+mod verified_tiles;
 
+pub use bulk::{BadEntry, BadTile, BulkError, Bundle, TreeReader, Wanted};
 pub use entry::Entry;
 pub use error::{Result, VerifyError};
+pub use evidence::{Claim, Evidence, EvidenceError, Finding, Weight};
 pub use fetch::{Answer, Ask, Fetch, FetchError};
 pub use head::SignedHead;
 pub use history::History;
@@ -67,6 +72,7 @@ pub use kept::open_entry;
 pub use key::{LogKey, Window};
 pub use proof::{Consistency, ConsistencyStep, Inclusion, Side, Step};
 pub use rekor::RekorLog;
-pub use site::{HistoryError, ReadError, ReadResult};
+pub use site::{Fault, HistoryError, ReadError, ReadResult};
 pub use tiled::{Hit, TiledLog};
 pub use trust::{Trust, TrustError};
+pub use verified_tiles::VerifiedTiles;

@@ -4,10 +4,10 @@ use serde_json::json;
 use tlog::{Hash, TreeSize};
 
 use crate::entry::Entry;
-use crate::error::require;
+use crate::error::{Result, require};
 use crate::fetch::Fetch;
 use crate::head::SignedHead;
-use crate::history::{self, History};
+use crate::history::{self, History, Offer};
 use crate::key::LogKey;
 use crate::proof::Consistency;
 use crate::site::{ReadError, ReadResult, Site};
@@ -15,6 +15,8 @@ use crate::v1::{self, Heads};
 
 /// Where the heads are.
 const LOG: &str = "/api/v1/log";
+/// Where several entries are read at once.
+const RETRIEVE: &str = "/api/v1/log/entries/retrieve";
 /// Largest answer with heads or a proof: a log of a thousand trees has half a megabyte.
 const MAX_HEADS: usize = 4 << 20;
 /// Largest answer with an entry: leaf bytes and an attestation of several megabytes, in base64.
@@ -57,8 +59,17 @@ impl<F: Fetch> RekorLog<F> {
     ///
     /// There is no answer, or it does not verify.
     pub async fn heads(&self) -> ReadResult<Heads> {
-        let answer = self.site.expect(LOG, MAX_HEADS, "log for v1").await?;
+        let answer = self.heads_answer().await?;
         v1::open_heads(&self.keys, &answer).map_err(self.site.wrong(LOG))
+    }
+
+    /// Returns the answer with the heads as the server sends it. It is not verified.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub async fn heads_answer(&self) -> ReadResult<Vec<u8>> {
+        self.site.expect(LOG, MAX_HEADS, "log for v1").await
     }
 
     /// Compares a head of a tree with one of the same tree that was seen before.
@@ -67,8 +78,15 @@ impl<F: Fetch> RekorLog<F> {
     ///
     /// There is no answer, or the log does not prove that one continues the other.
     pub async fn compare(&self, seen: &SignedHead, now: &SignedHead) -> ReadResult<History> {
-        let tree = now.tree_id().unwrap_or_default();
-        let prove = async |first, second| self.hashes(tree, first, second).await;
+        // Of a v1 tree of treehead, one of them may be a C2SP checkpoint.
+        let tree = now.tree_id().or(seen.tree_id()).unwrap_or_default();
+        let prove = async |first, second| {
+            let hashes = self.hashes(tree, first, second).await?;
+            Ok(Offer {
+                hashes,
+                first_root: None,
+            })
+        };
         history::compare(seen, now, prove).await
     }
 
@@ -123,6 +141,65 @@ impl<F: Fetch> RekorLog<F> {
             Ok(entry)
         });
         entry.map_err(self.site.wrong(&path))
+    }
+
+    /// Returns entries by their log indexes in rising order, of which Rekor takes ten at most.
+    ///
+    /// # Errors
+    ///
+    /// An entry is missing, or an answer does not verify.
+    pub async fn entries_at(&self, log_indexes: &[u64]) -> ReadResult<Vec<Entry>> {
+        let answer = self.entries_answer(log_indexes).await?;
+        let entries = self.open_entries(&answer).and_then(|entries| {
+            let got: Vec<_> = entries.iter().map(|entry| entry.log_index).collect();
+            require(got == log_indexes, || {
+                format!("it has the log indexes {got:?} instead of {log_indexes:?}")
+            })?;
+            Ok(entries)
+        });
+        entries.map_err(self.site.wrong(RETRIEVE))
+    }
+
+    /// Returns the answer with entries by their log indexes as the server sends it. It is not
+    /// verified.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub async fn entries_answer(&self, log_indexes: &[u64]) -> ReadResult<Vec<u8>> {
+        let ask = json!({"logIndexes": log_indexes}).to_string();
+        let answer = self.site.post(RETRIEVE, ask, MAX_ENTRY).await?;
+        let absent = || {
+            let url = self.site.url("");
+            ReadError::Absent(format!("{url} lacks an entry of {log_indexes:?}"))
+        };
+        answer.ok_or_else(absent)
+    }
+
+    /// Verifies each entry in an answer of [`RekorLog::entries_answer`], and sorts them by log
+    /// index. The caller MUST compare the log indexes with those that it asked for.
+    ///
+    /// # Errors
+    ///
+    /// An entry does not verify.
+    pub fn open_entries(&self, answer: &[u8]) -> Result<Vec<Entry>> {
+        let mut entries = v1::open_entries(&self.keys, answer)?;
+        entries.sort_unstable_by_key(|entry| entry.log_index);
+        Ok(entries)
+    }
+
+    /// Returns the entry of an ID, as [`RekorLog::entry_of`] does, with the attestation that the
+    /// log keeps beside it. The attestation is left out unless the entry states its SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// As [`RekorLog::entry_of`].
+    pub async fn entry_with_attestation(&self, uuid: &str) -> ReadResult<(Entry, Option<Vec<u8>>)> {
+        let (entry, answer) = self.entry_and_answer(uuid).await?;
+        let attestation = v1::attestation(&answer);
+        let is_its = |bytes: &Vec<u8>| entry.states(tlog::sha256(bytes).as_ref());
+        let attestation = attestation.filter(is_its);
+        Ok((entry, attestation))
     }
 
     /// Returns the entry of an ID: 64 hexadecimal digits of the leaf hash, or 16 of the tree ID

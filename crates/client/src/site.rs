@@ -60,7 +60,29 @@ pub struct HistoryError {
     /// Its root.
     pub second_root: tlog::Hash,
     /// What is wrong between the two.
-    pub fault: String,
+    pub fault: Fault,
+}
+
+/// What is wrong between two heads of one tree.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// Two roots of one size. Both heads together prove that the log forked.
+    #[error("two roots of one size, so the log forked")]
+    TwoRoots,
+    /// The tree is smaller than before, and the log proves nothing up to the head that it showed
+    /// before.
+    #[error("the log went back")]
+    WentBack,
+    /// The proof that the log offers does not lead from the smaller tree to the larger one.
+    #[error("no proof leads from one to the other ({error})")]
+    NotProved {
+        /// The hashes of the offered proof.
+        hashes: Vec<tlog::Hash>,
+        /// The root of the smaller tree by the tiles of the larger one, where the log has tiles.
+        first_root: Option<tlog::Hash>,
+        /// Why the proof is not accepted.
+        error: VerifyError,
+    },
 }
 
 /// The result of reading a log.

@@ -11,16 +11,18 @@ use crate::entry::Entry;
 use crate::error::{VerifyError, require};
 use crate::fetch::Fetch;
 use crate::head::SignedHead;
-use crate::history::{self, History};
+use crate::history::{self, History, Offer};
 use crate::key::LogKey;
 use crate::proof::{Consistency, Inclusion};
 use crate::site::{ReadError, ReadResult, Site};
 use crate::{tiles, v2};
 
+/// Where the newest checkpoint is.
+const CHECKPOINT: &str = "/checkpoint";
 /// Bytes of a full tile.
 const MAX_TILE: usize = TILE_WIDTH * 32;
 /// Bytes of the largest entry bundle.
-const MAX_BUNDLE: usize = TILE_WIDTH * (2 + u16::MAX as usize);
+pub(crate) const MAX_BUNDLE: usize = TILE_WIDTH * (2 + u16::MAX as usize);
 /// Largest answer with an entry in JSON, which has base64.
 const MAX_ENTRY: usize = 4 << 20;
 /// Largest page of a search.
@@ -61,13 +63,20 @@ impl<F: Fetch> TiledLog<F> {
     ///
     /// There is no answer, or it does not verify.
     pub async fn head(&self) -> ReadResult<SignedHead> {
-        let path = "/checkpoint";
-        let note = self
-            .expect(path, tlog::MAX_NOTE_BYTES, "checkpoint")
-            .await?;
+        let note = self.checkpoint().await?;
         let head = std::str::from_utf8(&note).map_err(VerifyError::from);
         let head = head.and_then(|note| SignedHead::open(&self.keys, note));
-        head.map_err(self.site.wrong(path))
+        head.map_err(self.site.wrong(CHECKPOINT))
+    }
+
+    /// Returns the newest checkpoint as the server sends it. It is not verified.
+    ///
+    /// # Errors
+    ///
+    /// There is no answer.
+    pub async fn checkpoint(&self) -> ReadResult<Vec<u8>> {
+        let limit = tlog::MAX_NOTE_BYTES;
+        self.expect(CHECKPOINT, limit, "checkpoint").await
     }
 
     /// Compares a head with one of the same tree that was seen before.
@@ -76,7 +85,13 @@ impl<F: Fetch> TiledLog<F> {
     ///
     /// There is no answer, or the tiles do not prove that one continues the other.
     pub async fn compare(&self, seen: &SignedHead, now: &SignedHead) -> ReadResult<History> {
-        let prove = async |first, second| self.hashes(first, second).await;
+        let prove = async |first, second| {
+            let (hashes, first_root) = self.proof_and_root(first, second).await?;
+            Ok(Offer {
+                hashes,
+                first_root: Some(first_root),
+            })
+        };
         history::compare(seen, now, prove).await
     }
 
@@ -93,23 +108,30 @@ impl<F: Fetch> TiledLog<F> {
         head: SignedHead,
     ) -> ReadResult<Consistency> {
         let wrong = self.site.wrong("/tile/");
-        let hashes = self.hashes(first, head.size()).await?;
-        let first_root = match first_root {
-            Some(root) => root,
-            None => {
-                let tiles = self.tiles(tlog::tiles_for_root(first), head.size()).await?;
-                tlog::root_at(first, &tiles).map_err(|error| wrong(error.into()))?
-            }
-        };
+        let (hashes, computed) = self.proof_and_root(first, head.size()).await?;
+        let first_root = first_root.unwrap_or(computed);
         Consistency::verify(first, first_root, hashes, head).map_err(wrong)
     }
 
-    async fn hashes(&self, first: TreeSize, last: TreeSize) -> ReadResult<Vec<Hash>> {
-        let tiles = self
-            .tiles(tlog::tiles_for_consistency(first, last), last)
-            .await?;
-        let proof = tlog::consistency_proof(first, last, &tiles);
-        proof.map_err(|error| self.site.wrong("/tile/")(error.into()))
+    /// Returns the consistency proof between two sizes, and the root of the smaller tree, both as
+    /// the tiles of the larger tree have them.
+    async fn proof_and_root(
+        &self,
+        first: TreeSize,
+        last: TreeSize,
+    ) -> ReadResult<(Vec<Hash>, Hash)> {
+        let mut ids = tlog::tiles_for_consistency(first, last);
+        ids.extend(tlog::tiles_for_root(first));
+        ids.sort_unstable();
+        ids.dedup();
+        let tiles = self.tiles(ids, last).await?;
+        let wrong = self.site.wrong("/tile/");
+        let hashes = tlog::consistency_proof(first, last, &tiles);
+        let root = tlog::root_at(first, &tiles);
+        Ok((
+            hashes.map_err(|error| wrong(error.into()))?,
+            root.map_err(|error| wrong(error.into()))?,
+        ))
     }
 
     /// Returns the entry at an index of the tree of `head`.
@@ -244,8 +266,8 @@ impl<F: Fetch> TiledLog<F> {
         }
     }
 
-    /// Returns tiles as wide as they are in the tree of `size`.
-    async fn tiles(
+    /// Returns tiles as wide as they are in the tree of `size`. They are not verified.
+    pub(crate) async fn tiles(
         &self,
         ids: Vec<TileId>,
         size: TreeSize,
@@ -269,7 +291,7 @@ impl<F: Fetch> TiledLog<F> {
 
     /// Returns a tile or bundle with its path. Servers may drop a partial one once the full one is
     /// there.
-    async fn resource(
+    pub(crate) async fn resource(
         &self,
         resource: TileResource,
         width: usize,
@@ -285,6 +307,16 @@ impl<F: Fetch> TiledLog<F> {
         let full = path(None);
         let found = self.expect(&full, limit, &full).await?;
         Ok((full, found))
+    }
+
+    /// Returns the answer at a path below the URL, or `None` for 404.
+    pub(crate) async fn answer(&self, path: &str, limit: usize) -> ReadResult<Option<Vec<u8>>> {
+        self.site.get(path, limit).await
+    }
+
+    /// Names the URL of an answer that does not verify.
+    pub(crate) fn wrong(&self, path: &str) -> impl Fn(VerifyError) -> ReadError {
+        self.site.wrong(path)
     }
 
     /// Returns the body at a path, below the URL or below Rekor's path.

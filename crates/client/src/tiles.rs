@@ -1,5 +1,7 @@
 //! The hashes in C2SP tiles and entry bundles.
 
+use std::ops::Range;
+
 use tlog::{Hash, TILE_WIDTH};
 
 use crate::error::{Result, VerifyError};
@@ -21,24 +23,32 @@ pub fn hashes(tile: &[u8]) -> Result<Vec<Hash>> {
 /// # Errors
 ///
 /// The bundle ends within an entry or within a length.
-pub fn bundle_entries(mut bundle: &[u8]) -> Result<Vec<&[u8]>> {
-    let mut entries = Vec::with_capacity(TILE_WIDTH);
-    while let Some((length, rest)) = bundle.split_first_chunk() {
-        let length = usize::from(u16::from_be_bytes(*length));
-        let Some((entry, rest)) = rest.split_at_checked(length) else {
-            return Err(VerifyError::Mismatch(
-                "the bundle ends within an entry".into(),
-            ));
-        };
-        entries.push(entry);
-        bundle = rest;
-    }
-    if !bundle.is_empty() {
+pub fn bundle_entries(bundle: &[u8]) -> Result<Vec<&[u8]>> {
+    let places = bundle_places(bundle);
+    let end = places.last().map_or(0, |place| place.end);
+    if end < bundle.len() {
         return Err(VerifyError::Mismatch(
-            "the bundle ends within a length".into(),
+            "the bundle ends within an entry".into(),
         ));
     }
-    Ok(entries)
+    let entries = places.into_iter().filter_map(|place| bundle.get(place));
+    Ok(entries.collect())
+}
+
+/// Returns the places of the entries in a bundle, up to where it ends within an entry or within a
+/// length.
+pub(crate) fn bundle_places(bundle: &[u8]) -> Vec<Range<usize>> {
+    let mut places = Vec::with_capacity(TILE_WIDTH);
+    let mut start = 0;
+    while let Some((length, rest)) = bundle.get(start..).unwrap_or_default().split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes(*length));
+        if rest.len() < length {
+            break;
+        }
+        start += size_of::<u16>() + length;
+        places.push(start - length..start);
+    }
+    places
 }
 
 /// Returns the leaf hashes of the entries in a bundle.

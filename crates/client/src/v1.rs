@@ -115,6 +115,22 @@ pub fn open_entries(keys: &[LogKey], answer: &[u8]) -> Result<Vec<Entry>> {
         .collect()
 }
 
+/// Returns the attestation in an answer with one entry. It is not verified: the entry states its
+/// hash.
+pub(crate) fn attestation(answer: &[u8]) -> Option<Vec<u8>> {
+    #[derive(Deserialize)]
+    struct Entry {
+        attestation: Option<Attestation>,
+    }
+    #[derive(Deserialize)]
+    struct Attestation {
+        data: String,
+    }
+    let answer: HashMap<String, Entry> = serde_json::from_slice(answer).ok()?;
+    let attestation = answer.into_values().next()?.attestation?;
+    STANDARD.decode(attestation.data).ok()
+}
+
 fn open_only_entry(
     heads: &mut OpenedHeads<'_>,
     answer: HashMap<String, WireEntry>,
