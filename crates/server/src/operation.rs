@@ -112,6 +112,7 @@ operations! {
         ["/api/v2/checkpoint", "/checkpoint"];
     GetTile "getTile" "GetTile" Tiles Read GET ["/api/v2/tile/{L}/{*N}", "/tile/{L}/{*N}"];
     GetEntryBundle "getEntryBundle" "GetEntryBundle" Tiles Read GET BUNDLES;
+    GetTrees "getTrees" "Get Trees" Trees Read GET ["/trees"];
     GetTreeCheckpoint "getTreeCheckpoint" "Get Tree Checkpoint" Trees Read GET
         ["/trees/{treeID}/checkpoint"];
     GetTreeFreezeNote "getTreeFreezeNote" "Get Tree Freeze Note" Trees Read GET

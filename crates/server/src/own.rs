@@ -52,6 +52,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router {
 fn route(operation: Operation) -> Option<MethodRouter<Arc<App>>> {
     let refuse = |method: Method| async move { v1::not_allowed(&method, "GET,HEAD") };
     Some(match operation {
+        Operation::GetTrees => get(trees::list).fallback(refuse),
         Operation::GetTreeCheckpoint => get(trees::checkpoint).fallback(refuse),
         Operation::GetTreeFreezeNote => get(trees::freeze_note).fallback(refuse),
         Operation::GetTreeTile | Operation::GetTreeEntryBundle => get(trees::tile).fallback(refuse),

@@ -1,4 +1,4 @@
-//! `/trees/{treeID}/…`: every tree of every log below a path of its own. There are its C2SP
+//! `/trees`: the list of all trees. `/trees/{treeID}/…`: every tree of every log below a path of its own. There are its C2SP
 //! checkpoint, tiles and entry bundles, the note of its freeze, its entries with their proofs, and the
 //! rows that `treehead recover` copies.
 
@@ -9,6 +9,7 @@ use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use ledger::{Head, Log, ReadError, Shards, TreeId};
+use serde::Serialize;
 use tlog::{LeafIndex, TilePath, TreeSize};
 
 use super::proved::Proved;
@@ -18,7 +19,7 @@ use crate::lookup::Place;
 use crate::receipt::{self, EntryForm};
 use crate::rows::Rows;
 use crate::v1::errors::{ApiError, Validation};
-use crate::v1::wire::json_within;
+use crate::v1::wire::{json, json_within};
 use crate::{answer, lookup, tiles};
 
 /// The beginning of the paths.
@@ -92,6 +93,43 @@ impl NamedTree {
         let place = lookup::find(&self.log, look).await?;
         place.ok_or_else(|| not_found(format!("tree {} has no entries/{}", self.id, index)))
     }
+}
+
+/// A tree in the list of all trees.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedTree {
+    /// In decimal, as a text: it has up to 63 bits.
+    #[serde(rename = "treeID")]
+    tree_id: String,
+    /// The API of its log.
+    log: &'static str,
+    /// The origin of its C2SP checkpoints.
+    origin: String,
+    first_log_index: u64,
+    tree_size: u64,
+    state: &'static str,
+}
+
+/// `GET /trees`: the trees of all logs, in each log the oldest first. A monitor finds those there
+/// that came with a rotation.
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
+    let mut trees = Vec::new();
+    for log in app.ledger.logs() {
+        let shards = log.newest_heads().await?;
+        let listed = |head: &Head, state| ListedTree {
+            tree_id: head.tree.id.to_string(),
+            log: log.api().name,
+            origin: head.tree.origin.clone(),
+            first_log_index: head.tree.first_log_index,
+            tree_size: head.size.0,
+            state,
+        };
+        let frozen = shards.frozen().iter();
+        trees.extend(frozen.map(|head| listed(head, "frozen")));
+        trees.push(listed(shards.active(), "active"));
+    }
+    Ok(json(StatusCode::OK, &serde_json::json!({"trees": trees})))
 }
 
 /// `GET /trees/{treeID}/checkpoint`: the newest one.

@@ -188,6 +188,7 @@ fn routes(signer: &Signer) -> Vec<(&'static str, String, Asked, Said)> {
             v1("Get Tree Entry Bundle"),
         ),
         get("getTreeEntry", "/trees/1/entries/0", v1("Get Tree Entry")),
+        get("getTrees", "/trees", v1("Get Trees")),
         get("getGuard", "/guard", v1("Get Guard")),
         get(
             "getTreeEntryTlogProof",
