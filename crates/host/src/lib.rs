@@ -43,4 +43,4 @@ pub use peer::{Address, Peer};
 pub use public_url::{PublicUrl, PublicUrlError};
 pub use refusal::{JSON, Reason, Refusal};
 pub use route::{Access, Endless, Outcome, Route, Visibility};
-pub use serve::{Role, ServeError, serve};
+pub use serve::{Role, ServeError, serve, serve_metrics};

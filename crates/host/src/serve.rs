@@ -95,6 +95,26 @@ pub async fn serve(
     listen(api, metrics, limits.stop_grace, shutdown, stopped).await
 }
 
+/// Serves the metrics and the routes beside them until `stop`, for a program that has no other
+/// routes.
+///
+/// # Errors
+///
+/// A metric cannot be registered.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    metrics: Registry,
+    beside_metrics: Router,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let router = metrics_router(metrics.clone())
+        .merge(health::liveness())
+        .merge(beside_metrics);
+    let listening = metrics_listening(listener, &metrics, router)?;
+    listening.run(stop, Duration::ZERO).await;
+    Ok(())
+}
+
 fn most(limits: &Limits) -> Most {
     Most {
         all: limits.connections,
