@@ -14,9 +14,11 @@ use crate::head::SignedHead;
 use crate::key::LogKey;
 use crate::proof::Inclusion;
 
+mod attestation;
 mod heads;
 mod opened;
 
+pub(crate) use attestation::attestation;
 pub use heads::{HeadV1, Heads, open_heads};
 
 use opened::OpenedHeads;
@@ -113,22 +115,6 @@ pub fn open_entries(keys: &[LogKey], answer: &[u8]) -> Result<Vec<Entry>> {
     entries
         .map(|entry| open_only_entry(&mut heads, entry))
         .collect()
-}
-
-/// Returns the attestation in an answer with one entry. It is not verified: the entry states its
-/// hash.
-pub(crate) fn attestation(answer: &[u8]) -> Option<Vec<u8>> {
-    #[derive(Deserialize)]
-    struct Entry {
-        attestation: Option<Attestation>,
-    }
-    #[derive(Deserialize)]
-    struct Attestation {
-        data: String,
-    }
-    let answer: HashMap<String, Entry> = serde_json::from_slice(answer).ok()?;
-    let attestation = answer.into_values().next()?.attestation?;
-    STANDARD.decode(attestation.data).ok()
 }
 
 fn open_only_entry(

@@ -10,6 +10,7 @@ pub(crate) use show::{Style, Text};
 pub(crate) use verify::VerifyFlags;
 
 mod describe;
+mod evidence;
 mod flags;
 mod get;
 mod head;

@@ -11,6 +11,7 @@ use crate::config::{Given, LogFormat};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
 use crate::log_name::api;
+use crate::monitor::MonitorFlags;
 use crate::recover::RecoverFlags;
 use crate::rotate::RotateFlags;
 use crate::shell::{CompletionsFlags, ManFlags};
@@ -70,6 +71,9 @@ pub(crate) enum Command {
     /// Export the trust material that clients need
     #[command(subcommand)]
     Trust(Trust),
+    /// Follow logs: check every head, tell somebody of entries that rules match, and raise alarms
+    /// with evidence
+    Monitor(MonitorFlags),
     /// Cosign other logs' checkpoints (C2SP tlog-witness)
     #[command(subcommand)]
     Witness(WitnessCommand),

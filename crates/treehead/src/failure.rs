@@ -66,6 +66,11 @@ impl Failure {
         }
     }
 
+    /// Returns the reason.
+    pub(crate) fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
     /// The status the process ends with.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.kind as u8)

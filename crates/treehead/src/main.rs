@@ -27,6 +27,7 @@ mod log_lines;
 mod log_name;
 mod logging;
 mod migrate;
+mod monitor;
 mod notify;
 mod open_ledger;
 mod progress;
@@ -84,6 +85,7 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Config(ConfigCommand::Show) => config::show(&given.config()?),
         Command::Config(ConfigCommand::Sample) => config::sample(),
         Command::Trust(Trust::Export(flags)) => trust::export(&given.config()?, &flags.out),
+        Command::Monitor(flags) => monitor::run(&flags),
         Command::Witness(command) => witness_role::run(&command),
         Command::Completions(flags) => shell::completions(flags.shell),
         Command::Man(flags) => shell::man(&flags.out),

@@ -1,6 +1,6 @@
 //! `treehead log`: the newest head, and whether it continues the head that was seen last.
 
-use client::{History, LogKey, ReadError, SignedHead};
+use client::{Claim, Evidence, History, LogKey, ReadError, SignedHead};
 use ledger::Clock;
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ pub(super) async fn run(flags: &HeadFlags) -> Outcome<()> {
     let time = ledger::SystemClock.unix_millis() / 1_000;
     let time = u64::try_from(time).unwrap_or_default();
     let now = log.heads().await?;
-    let compared = compare(&log, &keys, &seen, &now, time).await?;
+    let compared = compare((&flags.log.url, &log), &keys, &seen, &now, time).await?;
     for head in now.earlier.iter().chain([&now.active]) {
         let known = compared
             .iter()
@@ -72,12 +72,13 @@ impl Now {
 
 /// Compares each head that is remembered with the one that the log shows now of the same tree.
 async fn compare(
-    log: &Log,
+    (url, log): (&str, &Log),
     keys: &[LogKey],
     seen: &Seen,
     now: &Now,
     time: u64,
 ) -> Outcome<Vec<Compared>> {
+    let observed = i64::try_from(time).unwrap_or_default();
     let mut compared = Vec::new();
     for remembered in seen.heads(keys)? {
         let before = &remembered.head;
@@ -86,7 +87,13 @@ async fn compare(
             // At another time this URL was that of another tree, which this answer does not show.
             (None, Log::V2(_)) => continue,
             (None, Log::V1(_)) => {
-                let evidence = seen.keep_evidence(before, &now.active, time)?;
+                let claim = Claim::LostTree {
+                    seen: before.note.clone(),
+                    now: now.active.note.clone(),
+                };
+                let heads = [before, &now.active];
+                let evidence = Evidence::new(url, observed, &heads, claim);
+                let evidence = seen.keep_evidence(&evidence)?;
                 let why = format_args!(
                     "{} at size {} was seen before, and the log has no such tree any more. Both heads are in {}",
                     before.origin(),
@@ -105,8 +112,9 @@ async fn compare(
                 seen: remembered,
                 history,
             }),
-            Err(error @ ReadError::History(_)) => {
-                let evidence = seen.keep_evidence(before, head, time)?;
+            Err(ReadError::History(error)) => {
+                let evidence = Evidence::of_history(url, observed, before, head, &error, None);
+                let evidence = seen.keep_evidence(&evidence)?;
                 let why = format_args!("{error}. Both heads are in {}", evidence.display());
                 return Err(Failure::new(FailureKind::Forked, why));
             }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use client::{LogKey, SignedHead};
+use client::{Evidence, LogKey, SignedHead};
 use ledger::Api;
 use serde::{Deserialize, Serialize};
 
@@ -120,18 +120,11 @@ impl Seen {
         stored.explain(FailureKind::Other, self.path.display())
     }
 
-    /// Writes both heads of a log that does not continue its history into a file beside.
-    pub(super) fn keep_evidence(
-        &self,
-        seen: &SignedHead,
-        now: &SignedHead,
-        time: u64,
-    ) -> Outcome<PathBuf> {
-        let path = self.path.with_extension(format!("evidence-{time}.json"));
-        let evidence = serde_json::json!({
-            "url": self.content.url, "api": self.content.api, "time": time, "seen": seen.note, "now": now.note,
-        });
-        replace(&path, format!("{evidence:#}\n").as_bytes())
+    /// Writes evidence against the log into a file beside.
+    pub(super) fn keep_evidence(&self, evidence: &Evidence) -> Outcome<PathBuf> {
+        let name = format!("evidence-{}.json", evidence.time);
+        let path = self.path.with_extension(name);
+        replace(&path, evidence.to_json().as_bytes())
             .explain(FailureKind::Other, path.display())?;
         Ok(path)
     }

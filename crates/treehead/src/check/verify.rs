@@ -53,10 +53,7 @@ pub(super) fn run(flags: &VerifyFlags) -> Outcome<()> {
         Asked::Bundle { bundle, artifact } => bundle::run(flags, &bundle, &artifact),
         Asked::Entry { entry, artifact } => kept::entry(flags, &entry, artifact.as_ref()),
         Asked::TlogProof(path) => kept::tlog_proof(flags, &path),
-        Asked::Evidence(path) => {
-            let why = format_args!("{}: evidence cannot be verified yet", path.display());
-            Err(Failure::new(FailureKind::Usage, why))
-        }
+        Asked::Evidence(path) => super::evidence::run(&flags.trust, &path),
         Asked::Online(artifact) => runtime()?.block_on(online::run(flags, &artifact)),
     }
 }
