@@ -58,6 +58,7 @@ const SIGNING_CONFIG: &str = Document::SigningConfig.path();
 const TRUST_CONFIG: &str = Document::TrustConfig.path();
 const VKEYS: &str = Document::CheckpointVkey.path();
 const LOG_KEYS: &str = Document::LogPublicKey.path();
+const MONITOR_CONFIG: &str = Document::MonitorConfig.path();
 const REFLECTION: &str = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 
 /// Defines [`Operation`] and, in the same order, its rows in [`TABLE`].
@@ -131,6 +132,7 @@ operations! {
     GetTrustConfig "getTrustConfig" "Get Trust Config" Trust Read GET [TRUST_CONFIG];
     GetCheckpointVkey "getCheckpointVkey" "Get Checkpoint Vkey" Trust Read GET [VKEYS];
     GetLogPublicKeys "getLogPublicKeys" "Get Log Public Keys" Trust Read GET [LOG_KEYS];
+    GetMonitorConfig "getMonitorConfig" "Get Monitor Config" Trust Read GET [MONITOR_CONFIG];
     Home "home" "" Pages Read GET ["/"];
     Docs "docs" "" Pages Read GET ["/docs"];
     Swagger "swagger" "" Pages Read GET ["/swagger.json"];

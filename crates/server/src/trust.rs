@@ -6,6 +6,7 @@
 //! settings: the public URL, and the certificate, timestamp and identity services of others.
 
 mod documents;
+mod monitor_config;
 mod others;
 
 use host::PublicUrl;

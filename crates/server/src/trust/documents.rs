@@ -14,6 +14,7 @@ use sigstore_protobuf_specs::dev::sigstore::trustroot::v1::{
 use tlog::{KeyAlgorithm, NoteError, NoteKey};
 
 use super::TrustSettings;
+use super::monitor_config::monitor_config;
 use super::others::any;
 
 /// The specification has newer names for it; sigstore-go and sigstore-python read this one only.
@@ -39,16 +40,19 @@ pub enum Document {
     CheckpointVkey,
     /// PEM of the log keys of v1, newest tree first. Absent from a ledger without a log for v1.
     LogPublicKey,
+    /// A configuration of `treehead monitor` that follows these logs.
+    MonitorConfig,
 }
 
 impl Document {
     /// All documents.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::TrustedRoot,
         Self::SigningConfig,
         Self::TrustConfig,
         Self::CheckpointVkey,
         Self::LogPublicKey,
+        Self::MonitorConfig,
     ];
 
     /// Returns the name of its file: the name of its target in a TUF repository, if Sigstore
@@ -65,12 +69,15 @@ impl Document {
             Self::TrustConfig => "/trust/trust_config.json",
             Self::CheckpointVkey => "/trust/checkpoint.vkey",
             Self::LogPublicKey => "/trust/log.pub",
+            Self::MonitorConfig => "/trust/monitor_config.json",
         }
     }
 
     pub(crate) fn content_type(self) -> &'static str {
         match self {
-            Self::TrustedRoot | Self::SigningConfig | Self::TrustConfig => "application/json",
+            Self::TrustedRoot | Self::SigningConfig | Self::TrustConfig | Self::MonitorConfig => {
+                "application/json"
+            }
             Self::CheckpointVkey => "text/plain; charset=utf-8",
             Self::LogPublicKey => "application/x-pem-file",
         }
@@ -102,13 +109,14 @@ pub struct TrustMaterial {
     config: ClientTrustConfig,
     vkeys: String,
     pems: Option<String>,
+    monitor_config: String,
 }
 
 /// A tree of a Rekor log, with the key of its C2SP checkpoints.
-struct Shard<'a> {
+pub(super) struct Shard<'a> {
     row: &'a TreeRow,
-    tree: Tree,
-    checkpoint_key: NoteKey,
+    pub(super) tree: Tree,
+    pub(super) checkpoint_key: NoteKey,
 }
 
 impl TrustMaterial {
@@ -127,6 +135,7 @@ impl TrustMaterial {
                 .map(|shard| format!("{}\n", shard.checkpoint_key))
                 .collect(),
             pems: (!v1.is_empty()).then(|| pems.collect()),
+            monitor_config: monitor_config(&v1, &v2, &url),
             config: ClientTrustConfig {
                 media_type: TRUST_CONFIG_TYPE.to_owned(),
                 trusted_root: Some(trusted_root(&shards, &url, settings)),
@@ -143,6 +152,7 @@ impl TrustMaterial {
             Document::TrustConfig => Some(json(&self.config)),
             Document::CheckpointVkey => Some(self.vkeys.clone()),
             Document::LogPublicKey => self.pems.clone(),
+            Document::MonitorConfig => Some(self.monitor_config.clone()),
         }
     }
 }
@@ -259,23 +269,28 @@ fn signing_config(
 ) -> SigningConfig {
     let names_v2 = v1.is_empty() || settings.others.has_timestamp_authority();
     let v2 = if names_v2 { v2 } else { &[] };
-    // Where the ledger has one host name, the log for v2 is read at the public URL. Another log
-    // and each later tree have a host name of their own.
-    let url_of_v2 = |tree: &Tree| match tree.origin == tree.name {
-        true => url.clone(),
-        false => url.with_host(&tree.origin),
-    };
     let begins = [v1.first(), v2.first()].into_iter().flatten();
     let begin = begins.map(|first| first.begin()).min().unwrap_or_default();
     // All trees of v1 are reached at one URL, so one service stands for them.
     let of_v1 = services(v1, 1, begin, |_| url.clone()).pop();
     // v2 first: sigstore-js takes the first of services that are equally new.
-    let of_v2 = services(v2, 2, begin, url_of_v2);
+    let of_v2 = services(v2, 2, begin, |tree| url_of_v2(tree, url));
     let mut config = settings.others.signing_config.clone();
     SIGNING_CONFIG_TYPE.clone_into(&mut config.media_type);
     config.rekor_tlog_urls = of_v2.into_iter().chain(of_v1).collect();
     config.rekor_tlog_config = Some(any());
     config
+}
+
+/// Returns where a tree of the log for v2 is read.
+///
+/// Where the ledger has one host name, that is the public URL. Another log and each later tree have
+/// a host name of their own.
+pub(super) fn url_of_v2(tree: &Tree, url: &PublicUrl) -> PublicUrl {
+    match tree.origin == tree.name {
+        true => url.clone(),
+        false => url.with_host(&tree.origin),
+    }
 }
 
 /// Returns a service for each tree of a log, oldest first.
@@ -309,7 +324,7 @@ fn services(
 }
 
 /// ProtoJSON, for people too.
-fn json(document: &impl Serialize) -> String {
+pub(super) fn json(document: &impl Serialize) -> String {
     // Messages without maps or `Any` always have a JSON form; an empty document fails every reader.
     let mut text = serde_json::to_string_pretty(document).unwrap_or_default();
     text.push('\n');

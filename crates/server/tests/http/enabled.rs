@@ -221,6 +221,11 @@ fn routes(signer: &Signer) -> Vec<(&'static str, String, Asked, Said)> {
             "/trust/log.pub",
             v1("Get Log Public Keys"),
         ),
+        get(
+            "getMonitorConfig",
+            "/trust/monitor_config.json",
+            v1("Get Monitor Config"),
+        ),
     ]
 }
 
