@@ -37,6 +37,7 @@ mod serve;
 mod shell;
 mod side_by_side;
 mod stop;
+mod subscriptions;
 mod trust;
 mod verify_lock;
 mod version;

@@ -19,6 +19,7 @@ use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::key_files::KeyFiles;
 use crate::open_ledger::{self, Opened};
+use crate::subscriptions::Running;
 use crate::{guard, log_lines, logging, notify, runtime, stop, version};
 
 /// Serves until SIGTERM or SIGINT; then finishes what was accepted.
@@ -38,12 +39,16 @@ async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Ou
     // Before the ledger is created, so that a wrong file or a port that is taken leaves nothing
     // behind.
     let others = config.others()?;
+    let subscriptions = config.subscriptions()?;
     let api = config.listen.bind("listen").await?;
     let metrics = config.metrics_listen.bind("metrics-listen").await?;
     let registry = Registry::new();
     log_lines::register(&registry).explain(FailureKind::Other, "metrics")?;
     let opened = open_ledger::open_or_create(config, database, key_files, registry.clone());
     let opened = opened.await?;
+    let subscriptions = subscriptions
+        .map(|subscriptions| subscriptions.start(&opened.ledger, &config.data_dir, &registry))
+        .transpose()?;
     let mut settings = server_settings(config, registry)?;
     settings.trust = config.trust(others, opened.ledger.name(), bound(&api)?.port())?;
     let listening = Listening {
@@ -64,14 +69,22 @@ async fn serve(config: &Config, database: &Database, key_files: &KeyFiles) -> Ou
     guard::warn_if_inside(config, database)?;
     notify::ready();
     let (ledger, fatal) = (opened.ledger.clone(), OnceLock::new());
+    let reading = subscriptions.as_ref().map(Running::reading);
     let ends = async {
         tokio::select! {
             () = stop.cancelled() => {}
             reason = ledger.fatal() => drop(fatal.set(reason)),
         }
+        // The next start matches the entries that are accepted from here on.
+        if let Some(reading) = reading {
+            reading.abort();
+        }
     };
     // Stops the ledger too, between the last answer and the last scrape.
     let served = server::serve(api, metrics, opened.ledger, settings, ends).await;
+    if let Some(subscriptions) = subscriptions {
+        subscriptions.stop().await;
+    }
     match fatal.get() {
         Some(fatal) => Err(fatal_failure(key_files.folder(), fatal)),
         None => served.map_err(|error| serve_failure(&error)),

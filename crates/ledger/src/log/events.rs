@@ -20,4 +20,21 @@ impl Log {
         let reader = &self.shard_of(head)?.reader;
         self.judged(reader.events(head, from).await).await
     }
+
+    /// Returns the texts of all keys by which a search finds an entry, in lower case. Those of an
+    /// entry at or beyond the size of `head` are empty.
+    pub async fn index_keys(
+        &self,
+        head: &Head,
+        index: LeafIndex,
+    ) -> Result<Vec<String>, ReadError> {
+        if index.0 >= head.size.0 {
+            return Ok(Vec::new());
+        }
+        let store = self.open.parts.shared.store.as_ref();
+        let range = index.0..index.0 + 1;
+        let entries = store.audit_entries(head.tree.id, range).await?;
+        let keys = entries.into_iter().flat_map(|entry| entry.index_keys);
+        Ok(keys.collect())
+    }
 }

@@ -167,6 +167,7 @@ impl Config {
         }
         self.witness_policy()?;
         self.others()?;
+        self.subscriptions()?;
         self.database_url()?;
         if let Some(folder) = &self.key_dir {
             let shown = folder.display();

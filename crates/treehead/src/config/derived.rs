@@ -12,6 +12,7 @@ use super::layers::read_small;
 use crate::database_url::DatabaseUrl;
 use crate::failure::Outcome;
 use crate::guard::named::NamedPlace;
+use crate::subscriptions::Subscriptions;
 
 /// The facts from which new logs of a ledger are made, beside their keys.
 pub(crate) struct NewLogs<'a> {
@@ -140,6 +141,16 @@ impl Config {
                 with_config.map_err(|error| self.wrong_file("signing-config-base", path, error))?;
         }
         Ok(others)
+    }
+
+    /// Reads the rules about new entries and the channels, with the secrets that they name.
+    pub(crate) fn subscriptions(&self) -> Outcome<Option<Subscriptions>> {
+        let Some(path) = &self.subscriptions else {
+            return Ok(None);
+        };
+        let read = Subscriptions::read(path, &self.read("subscriptions", path)?);
+        let read = read.map_err(|why| self.wrong_file("subscriptions", path, why))?;
+        Ok(Some(read))
     }
 
     /// Returns the settings of the trust material for a ledger of this name whose APIs are at this port.

@@ -12,7 +12,7 @@ const COUNT: Kind = Kind::Number("COUNT");
 const SECONDS: Kind = Kind::Number("SECONDS");
 
 /// Every setting. A new one is a row here and a field of [`super::Config`].
-pub(crate) static SETTINGS: [Setting; 37] = [
+pub(crate) static SETTINGS: [Setting; 38] = [
     Setting::new("ledger", "name", "name", Kind::Text("NAME"))
         .help(
             "Name of the ledger: the host name that clients use. Given when the ledger is created, \
@@ -205,6 +205,16 @@ pub(crate) static SETTINGS: [Setting; 37] = [
          TimeoutStopSec of the service must be longer.",
     )
     .empty_is_unset(),
+    Setting::new("server", "subscriptions", "subscriptions", Kind::File)
+        .help("File of rules about new entries, and of the channels by which somebody is told")
+        .text(
+            "TOML file with [[rule]] and [[channel]] sections (docs/RULES.md): of each new entry \
+             that matches a rule, a notice goes by every channel, after the checkpoint with the \
+             entry is published. Notices wait in the data folder until they are delivered. Read at \
+             the start. Only one of several servers should have it; if more have, receivers drop a \
+             notice whose ID they have.",
+        )
+        .example("\"/etc/treehead/subscriptions.toml\""),
     Setting::new("entries", "enabled-types", "enabled-entry-types", NAMES)
         .help("Kinds of entries that are accepted, comma-separated [default: all]")
         .text(

@@ -52,6 +52,7 @@ mod standby;
 mod stands;
 mod stderr;
 mod stop;
+mod subscriptions;
 mod trust;
 mod two_servers;
 mod unique;

@@ -85,6 +85,7 @@ fn a_variable_that_is_empty_makes_no_second_ledger_and_opens_nothing() {
         "UNIQUE_PACKAGES",
         "UNIQUE_PACKAGES_UNJUDGED",
         "CORS_ORIGINS",
+        "SUBSCRIPTIONS",
         "MAX_ATTESTATION_BYTES",
     ] {
         let refused = refusal(
