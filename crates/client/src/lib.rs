@@ -42,6 +42,7 @@ pub mod bundle;
 mod entry;
 mod error;
 mod evidence;
+pub mod explain;
 mod fetch;
 mod head;
 mod history;

@@ -4,9 +4,9 @@
 use crate::failure::Outcome;
 use crate::runtime;
 
-pub(crate) use flags::{GetFlags, HeadFlags, ProofFlags};
+pub(crate) use flags::{Format, GetFlags, HeadFlags, ProofFlags};
 pub(crate) use log::{failure, keys};
-pub(crate) use show::{Style, Text};
+pub(crate) use show::{Style, Text, has_colours};
 pub(crate) use verify::VerifyFlags;
 
 mod describe;

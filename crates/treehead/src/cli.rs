@@ -8,6 +8,7 @@ use ledger::Api;
 
 use crate::check::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
 use crate::config::{Given, LogFormat};
+use crate::doctor::DoctorFlags;
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::listen::ListenAddress;
 use crate::log_name::api;
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// Check which artefacts of a lock file are in any log, and by whom, and whether other bytes were
     /// logged under their names
     VerifyLock(LockFlags),
+    /// Explain a bundle, entry, checkpoint, trusted root, key or the log at a URL: what it is, and
+    /// what would make clients refuse it. Without a document, examine the server on this machine
+    Doctor(DoctorFlags),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,

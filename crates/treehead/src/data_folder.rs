@@ -47,24 +47,32 @@ pub(crate) fn create(folder: &Path) -> Outcome<PathBuf> {
 /// Such a folder is not refused, because volumes of containers are often open to every user of a
 /// container that has only one.
 pub(crate) fn warn_of_exposure(folder: &Path) -> Outcome<()> {
+    for exposure in exposures(folder)? {
+        tracing::warn!("{exposure}");
+    }
+    Ok(())
+}
+
+/// Returns what others may do to a folder.
+pub(crate) fn exposures(folder: &Path) -> Outcome<Vec<String>> {
     let metadata = folder
         .metadata()
         .explain(FailureKind::Other, folder.display())?;
-    if let Some(warning) = exposure(metadata.mode() & 0o7777) {
-        let shown = folder.display();
-        tracing::warn!(
-            "{warning} the data folder {shown} (mode {:04o}); chmod 700 {shown}",
-            metadata.mode() & 0o7777
-        );
+    let shown = folder.display();
+    let mut exposures = Vec::new();
+    let mode = metadata.mode() & 0o7777;
+    if let Some(warning) = exposure(mode) {
+        exposures.push(format!(
+            "{warning} the data folder {shown} (mode {mode:04o}); chmod 700 {shown}"
+        ));
     }
     let owner = metadata.uid();
     if owner != 0 && key_file::effective_user() != Some(owner) {
-        tracing::warn!(
-            "the data folder {} belongs to user {owner}, who can change everything in it",
-            folder.display()
-        );
+        exposures.push(format!(
+            "the data folder {shown} belongs to user {owner}, who can change everything in it"
+        ));
     }
-    Ok(())
+    Ok(exposures)
 }
 
 /// Returns the beginning of a warning about a folder of this mode, if it deserves one.
@@ -90,9 +98,14 @@ pub(crate) fn guards(folder: &Path, most: usize) -> impl Iterator<Item = PathBuf
     names.map(|name| folder.join(name))
 }
 
+/// Returns the path of the lock.
+pub(crate) fn lock_file(folder: &Path) -> PathBuf {
+    folder.join(LOCK_NAME)
+}
+
 /// Takes the lock. If another process holds it, the failure names the file to look for.
 pub(crate) fn lock(folder: &Path) -> Outcome<FolderLock> {
-    let path = folder.join(LOCK_NAME);
+    let path = lock_file(folder);
     // A link would lock the folder that it leads to.
     if path.is_symlink() {
         return Err(Failure::new(

@@ -66,7 +66,7 @@ impl Failure {
         }
     }
 
-    /// Returns the reason.
+    /// Returns the kind.
     pub(crate) fn kind(&self) -> FailureKind {
         self.kind
     }

@@ -1,5 +1,6 @@
 //! `treehead fsck`: recomputes every tree from the leaf bytes up and names what differs. Changes
-//! nothing, takes no lock, needs no key, and may run beside `serve`.
+//! nothing in the database, takes no lock, needs no key, and may run beside `serve`. Its result is
+//! kept for `treehead doctor`.
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
@@ -7,12 +8,16 @@ use std::io::{self, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::fsck::{Progress, Report};
 use ledger::store::{Store, TreeRow};
-use ledger::{Api, OpenError};
+use ledger::{Api, Clock, OpenError, SystemClock};
 
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::{log_lines, logging, open_ledger, runtime};
+
+pub(crate) use last_check::LastCheck;
+
+mod last_check;
 
 /// Compares all trees, or those of the ledger that `--name` says.
 pub(crate) fn run(config: &Config) -> Outcome<()> {
@@ -54,6 +59,8 @@ async fn check(config: &Config, database: &Database) -> Outcome<()> {
         differences += begins;
         *end = tree.first_log_index + report.size.0;
     }
+    let now = SystemClock.unix_millis().div_euclid(1_000);
+    LastCheck::new(now, differences, &trees).record(&config.data_dir);
     match differences {
         0 => Ok(()),
         1 => Err(Failure::new(

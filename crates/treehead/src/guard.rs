@@ -108,7 +108,7 @@ pub(crate) fn warn_if_inside(config: &Config, database: &Database) -> Outcome<()
 }
 
 /// Whether a place of the settings is neither in the data folder nor only read.
-fn has_place_outside(config: &Config) -> Outcome<bool> {
+pub(crate) fn has_place_outside(config: &Config) -> Outcome<bool> {
     let data = config.data_dir.canonicalize();
     let is_outside = |path: &Path| {
         let parent = path.parent().filter(|parent| *parent != Path::new(""));

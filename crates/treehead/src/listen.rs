@@ -41,6 +41,17 @@ impl ListenAddress {
         self.port
     }
 
+    /// Returns where this machine reaches the listener.
+    pub(crate) fn to_connect(&self) -> String {
+        match &self.host {
+            Host::Address(ip) if !ip.is_unspecified() => {
+                SocketAddr::new(*ip, self.port).to_string()
+            }
+            Host::Name(name) => format!("{name}:{}", self.port),
+            Host::All | Host::Address(_) => format!("localhost:{}", self.port),
+        }
+    }
+
     /// Whether no two listeners can have these addresses at once.
     pub(crate) fn excludes(&self, other: &Self) -> bool {
         let same_host = self.host == other.host || self.host.is_all() || other.host.is_all();

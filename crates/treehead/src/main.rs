@@ -15,6 +15,7 @@ mod create_ledger;
 mod data_folder;
 mod database;
 mod database_url;
+mod doctor;
 mod failure;
 mod fsck;
 mod guard;
@@ -76,6 +77,7 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Proof(flags) => check::proof(&flags),
         Command::Verify(flags) => check::verify(&flags),
         Command::VerifyLock(flags) => verify_lock::run(&flags),
+        Command::Doctor(flags) => doctor::run(given, &flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Recover(flags) => recover::run(&given.config()?, &flags),

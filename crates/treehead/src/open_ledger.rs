@@ -201,16 +201,21 @@ fn is_of(tree: &TreeRow, api: &Api) -> bool {
 
 /// Returns what a rotation calls this server.
 fn server_label(config: &Config) -> String {
-    // A hardened unit may hide the first file.
-    let hostname = fs::read_to_string("/proc/sys/kernel/hostname")
-        .or_else(|_| fs::read_to_string("/etc/hostname"))
-        .unwrap_or_default();
-    let host = match hostname.trim() {
-        "" => "unknown host",
-        host => host,
-    };
+    let host = host_name();
     let process = std::process::id();
     format!("{host}, process {process}, serving on {}", config.listen)
+}
+
+/// Returns the name of this machine.
+pub(crate) fn host_name() -> String {
+    // A hardened unit may hide the first file.
+    let name = fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| fs::read_to_string("/etc/hostname"))
+        .unwrap_or_default();
+    match name.trim() {
+        "" => "unknown host".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 /// The failure of a server whose neighbour created the ledger first, under other keys.

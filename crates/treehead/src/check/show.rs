@@ -118,7 +118,8 @@ fn harmless(text: &str) -> String {
     text.replace(is_harmful, "\u{fffd}")
 }
 
-fn has_colours() -> bool {
+/// Returns whether text may be coloured.
+pub(crate) fn has_colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 

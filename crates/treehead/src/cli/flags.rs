@@ -27,7 +27,7 @@ pub(super) fn with_settings(command: Command, path: &str) -> Command {
 /// Returns which settings a command takes.
 fn taken(path: &str) -> Option<fn(&Setting) -> bool> {
     match path {
-        " serve" | " config show" => Some(|_| true),
+        " serve" | " config show" | " doctor" => Some(|_| true),
         " init" => Some(|setting| {
             ["ledger", "v1", "v2", "keys", "database", "guard", "logging"].contains(&setting.table)
         }),

@@ -15,23 +15,12 @@ use crate::failure::{Failure, FailureKind, Outcome};
 use crate::{banner, data_folder, logging, runtime};
 
 /// What a place has.
-type Found = Result<Option<GuardedHeads>, PlaceError>;
+pub(crate) type Found = Result<Option<GuardedHeads>, PlaceError>;
 
 /// Prints the heads at each place. Fails after that if a place cannot be read.
 pub(crate) fn show(config: &Config) -> Outcome<()> {
     logging::start(config)?;
-    let mut found: Vec<(String, Found)> = Vec::new();
-    let folder = std::path::absolute(&config.data_dir).unwrap_or(config.data_dir.clone());
-    for path in data_folder::guards(&folder, MAX_FILES) {
-        let is_first = found.is_empty();
-        if is_first || path.exists() {
-            found.push((path.display().to_string(), FilePlace::read_only(&path)));
-        }
-    }
-    for named in config.guard_places()? {
-        let label = named.to_string();
-        found.push((label, read(named)));
-    }
+    let found = places(config)?;
     let mut faults = 0;
     for (label, found) in &found {
         faults += usize::from(found.is_err());
@@ -44,6 +33,23 @@ pub(crate) fn show(config: &Config) -> Outcome<()> {
         FailureKind::Guard,
         format_args!("{faults} of {} places cannot be read", found.len()),
     ))
+}
+
+/// Reads every place. Changes nothing.
+pub(crate) fn places(config: &Config) -> Outcome<Vec<(String, Found)>> {
+    let mut found: Vec<(String, Found)> = Vec::new();
+    let folder = std::path::absolute(&config.data_dir).unwrap_or(config.data_dir.clone());
+    for path in data_folder::guards(&folder, MAX_FILES) {
+        let is_first = found.is_empty();
+        if is_first || path.exists() {
+            found.push((path.display().to_string(), FilePlace::read_only(&path)));
+        }
+    }
+    for named in config.guard_places()? {
+        let label = named.to_string();
+        found.push((label, read(named)));
+    }
+    Ok(found)
 }
 
 fn read(place: NamedPlace) -> Found {
@@ -73,7 +79,7 @@ fn described(label: &str, found: &Found) -> String {
 }
 
 /// Describes a head in one line.
-pub(super) fn line_of(head: &GuardedHead) -> String {
+pub(crate) fn line_of(head: &GuardedHead) -> String {
     format!(
         "{} log, tree {}: {} entries, root {}{}",
         head.api,

@@ -376,7 +376,7 @@ fn refusals_say_what_is_wrong() {
 #[test]
 fn the_help_is_what_was_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
-    for command in ["log", "get", "proof", "verify", "verify-lock", "monitor"] {
+    for command in ["log", "get", "proof", "verify", "verify-lock", "monitor", "doctor"] {
         let help = program::text(&program::run(&[command, "--help"]).stdout);
         let path = folder.join(format!("{command}.txt"));
         if std::env::var_os("WRITE_HELP").is_some() {

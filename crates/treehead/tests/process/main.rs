@@ -17,6 +17,7 @@ mod cluster;
 mod commands;
 mod completeness;
 mod copies;
+mod doctor;
 mod entries;
 mod failover;
 mod first_start;
