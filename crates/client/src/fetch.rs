@@ -28,6 +28,28 @@ pub trait Fetch {
     fn fetch(&self, ask: &Ask) -> impl Future<Output = Result<Answer, FetchError>> + Send;
 }
 
+/// An answer to a request that changes something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The whole body.
+    pub body: Vec<u8>,
+    /// The header `Location`.
+    pub location: Option<String>,
+    /// The header `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
+    /// The header `x-log-index`, in which Rekor v2 names a duplicate.
+    pub log_index: Option<String>,
+}
+
+/// Sends requests that change something. It MUST bound the time of each, and MUST NOT follow
+/// redirects or send anything twice.
+pub trait Submit {
+    /// Sends one request and reads the whole answer, whatever its status.
+    fn submit(&self, ask: &Ask) -> impl Future<Output = Result<Reply, FetchError>> + Send;
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {

@@ -5,8 +5,11 @@
 //! compare them with what was asked. [`v1`], [`v2`] and [`tiles`] verify answers that the caller
 //! fetched itself.
 //!
-//! Pure, but for [`Http`]: no I/O, no clock, no randomness. Absent: the signature of the client in
-//! an entry, cosignatures of witnesses, Sigstore bundles.
+//! [`upload`] sends entries and verifies the answers, [`search`] finds them, [`attest`] states what
+//! packages are, and [`Draft`] becomes a Sigstore bundle.
+//!
+//! Pure, but for [`Http`]: no I/O, no clock. Absent: the signature of the client in an entry,
+//! cosignatures of witnesses.
 //!
 //! # Example
 //!
@@ -37,8 +40,10 @@
 //! # }
 //! ```
 
+pub mod attest;
 mod bulk;
 pub mod bundle;
+mod bundle_writing;
 mod entry;
 mod error;
 mod evidence;
@@ -53,19 +58,24 @@ pub mod lock;
 pub mod lookup;
 mod proof;
 mod rekor;
+pub mod search;
+mod sign;
 mod site;
 mod tiled;
 pub mod tiles;
+pub mod time_stamp;
 mod trust;
+pub mod upload;
 pub mod v1;
 pub mod v2;
 mod verified_tiles;
 
 pub use bulk::{BadEntry, BadTile, BulkError, Bundle, TreeReader, Wanted};
+pub use bundle_writing::{BundleContent, Draft};
 pub use entry::Entry;
 pub use error::{Result, VerifyError};
 pub use evidence::{Claim, Evidence, EvidenceError, Finding, Weight};
-pub use fetch::{Answer, Ask, Fetch, FetchError};
+pub use fetch::{Answer, Ask, Fetch, FetchError, Reply, Submit};
 pub use head::SignedHead;
 pub use history::History;
 pub use http::Http;
@@ -73,6 +83,7 @@ pub use kept::open_entry;
 pub use key::{LogKey, Window};
 pub use proof::{Consistency, ConsistencyStep, Inclusion, Side, Step};
 pub use rekor::RekorLog;
+pub use sign::{PrivateKey, PrivateKeyError, Signer, SignerError, SigningError};
 pub use site::{Fault, HistoryError, ReadError, ReadResult};
 pub use tiled::{Hit, TiledLog};
 pub use trust::{Trust, TrustError};

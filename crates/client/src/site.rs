@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::VerifyError;
-use crate::fetch::{Answer, Ask, Fetch, FetchError};
+use crate::fetch::{Ask, Fetch, FetchError};
 
 /// Longest part of a refusal that is shown.
 const MAX_MESSAGE: usize = 300;
@@ -153,7 +153,7 @@ impl<F: Fetch> Site<F> {
             status => Err(ReadError::Refused {
                 url: ask.url,
                 status,
-                message: message(&answer),
+                message: message(status, &answer.body),
             }),
         }
     }
@@ -169,17 +169,17 @@ impl<F: Fetch> Site<F> {
 }
 
 /// Returns the reason in a refusal: the message of Rekor's JSON, or the beginning of the text.
-fn message(answer: &Answer) -> String {
+pub(crate) fn message(status: u16, body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         message: String,
     }
-    if (300..400).contains(&answer.status) {
+    if (300..400).contains(&status) {
         return "a redirect; give the URL that it leads to".to_owned();
     }
-    let text = match serde_json::from_slice(&answer.body) {
+    let text = match serde_json::from_slice(body) {
         Ok(Refusal { message }) => message,
-        Err(_) => String::from_utf8_lossy(&answer.body).into_owned(),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
     let shown = text.split_whitespace().collect::<Vec<_>>().join(" ");
     shown.chars().take(MAX_MESSAGE).collect()

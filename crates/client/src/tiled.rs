@@ -48,6 +48,13 @@ pub struct Hit {
     url: String,
 }
 
+impl Hit {
+    /// Makes a hit of another search of the same server.
+    pub(crate) fn new(log: String, url: String) -> Self {
+        Self { log, url }
+    }
+}
+
 impl<F: Fetch> TiledLog<F> {
     /// Reads the log at a URL. Every answer is verified with one of `keys`.
     pub fn new(url: &str, keys: Vec<LogKey>, fetch: F) -> Self {

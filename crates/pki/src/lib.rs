@@ -63,7 +63,7 @@ pub mod minisign;
 pub mod pem;
 pub mod pgp;
 pub mod pkcs7;
-mod prehash;
+pub mod prehash;
 mod pss;
 pub mod public_key;
 mod signature;

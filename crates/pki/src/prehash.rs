@@ -1,4 +1,4 @@
-//! A SHA-512 digest that a client gave, in the shape in which ed25519-dalek wants one.
+//! A SHA-512 digest in the shape in which ed25519-dalek verifies and signs one.
 
 use ed25519_dalek::ed25519::signature::digest::consts::U64;
 use ed25519_dalek::ed25519::signature::digest::{
@@ -9,11 +9,11 @@ use crate::algorithms::HashAlgorithm;
 use crate::digest::Digest;
 
 /// A "hasher" that has already hashed: finalising gives the digest that the client computed.
-pub(crate) struct Prehash([u8; 64]);
+pub struct Prehash([u8; 64]);
 
 impl Prehash {
     /// Some for a SHA-512 digest.
-    pub(crate) fn new(digest: &Digest) -> Option<Self> {
+    pub fn new(digest: &Digest) -> Option<Self> {
         match digest.algorithm() {
             HashAlgorithm::Sha512 => digest.bytes().try_into().ok().map(Self),
             HashAlgorithm::Sha256 | HashAlgorithm::Sha384 => None,

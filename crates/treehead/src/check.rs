@@ -1,15 +1,16 @@
-//! `treehead log`, `get`, `proof` and `verify`: anyone reads a log, this ledger's or another one, and
-//! believes nothing that does not verify with the log's key.
+//! `treehead log`, `get`, `proof` and `verify`: anyone reads a log, this ledger's or another one,
+//! and believes nothing that does not verify with the log's key.
 
 use crate::failure::Outcome;
 use crate::runtime;
 
-pub(crate) use flags::{Format, GetFlags, HeadFlags, ProofFlags};
-pub(crate) use log::{failure, keys};
-pub(crate) use show::{Style, Text, has_colours};
+pub(crate) use flags::{Format, GetFlags, HeadFlags, LogFlags, ProofFlags, sha256};
+pub(crate) use get::hash_of;
+pub(crate) use log::{Log, failure, keys, trust};
+pub(crate) use show::{Style, Text, has_colours, print};
 pub(crate) use verify::VerifyFlags;
 
-mod describe;
+pub(crate) mod describe;
 mod evidence;
 mod flags;
 mod get;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ledger::Api;
 
+use crate::attest::AttestFlags;
 use crate::check::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
 use crate::config::{Given, LogFormat};
 use crate::doctor::DoctorFlags;
@@ -15,7 +16,9 @@ use crate::log_name::api;
 use crate::monitor::MonitorFlags;
 use crate::recover::RecoverFlags;
 use crate::rotate::RotateFlags;
+use crate::search::SearchFlags;
 use crate::shell::{CompletionsFlags, ManFlags};
+use crate::upload::UploadFlags;
 use crate::verify_lock::LockFlags;
 
 mod flags;
@@ -55,6 +58,13 @@ pub(crate) enum Command {
     /// Explain a bundle, entry, checkpoint, trusted root, key or the log at a URL: what it is, and
     /// what would make clients refuse it. Without a document, examine the server on this machine
     Doctor(DoctorFlags),
+    /// Find entries by what they are about and who signed them, and verify each
+    Search(SearchFlags),
+    /// Log files in any log of Rekor, and verify the answers. Keeps in a queue what could not be
+    /// sent
+    Upload(UploadFlags),
+    /// State something about packages, sign and log it, and write what their ecosystem expects
+    Attest(AttestFlags),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,

@@ -50,6 +50,8 @@ pub(crate) enum FailureKind {
     Absent = 23,
     /// A check was made to its end and found something.
     Findings = 24,
+    /// What was to be logged is not in the log yet, and waits in the queue.
+    Pending = 25,
     /// `recover` changed nothing more: its source lacks the entries or has another history, the
     /// database itself has another history, or the loss was not confirmed.
     NotRecovered = 13,

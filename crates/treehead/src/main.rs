@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::cli::{Cli, Command, ConfigCommand, GuardCommand, LogArguments, LogCommand, Trust};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
+mod attest;
 mod banner;
 mod check;
 mod cli;
@@ -34,12 +35,14 @@ mod open_ledger;
 mod progress;
 mod recover;
 mod rotate;
+mod search;
 mod serve;
 mod shell;
 mod side_by_side;
 mod stop;
 mod subscriptions;
 mod trust;
+mod upload;
 mod verify_lock;
 mod version;
 mod witness_role;
@@ -78,6 +81,9 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Verify(flags) => check::verify(&flags),
         Command::VerifyLock(flags) => verify_lock::run(&flags),
         Command::Doctor(flags) => doctor::run(given, &flags),
+        Command::Search(flags) => search::run(&flags),
+        Command::Upload(flags) => upload::run(&flags),
+        Command::Attest(flags) => attest::run(&flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Recover(flags) => recover::run(&given.config()?, &flags),

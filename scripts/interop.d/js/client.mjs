@@ -2,6 +2,8 @@
 //
 //   client.mjs sign message|statement SIGNING-CONFIG TOKEN FILE BUNDLE
 //   client.mjs verify TRUSTED-ROOT BUNDLE FILE IDENTITY ISSUER
+//   client.mjs verify-key TRUSTED-ROOT BUNDLE FILE PUBLIC-KEY
+import { createPublicKey } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { bundleFromJSON, bundleToJSON } from '@sigstore/bundle';
 import { SigningConfig, TrustedRoot } from '@sigstore/protobuf-specs';
@@ -30,5 +32,12 @@ function verify(root, bundle, file, identity, issuer) {
   console.log('verified');
 }
 
+function verifyKey(root, bundle, file, key) {
+  const publicKey = createPublicKey(readFileSync(key));
+  const material = toTrustMaterial(TrustedRoot.fromJSON(json(root)), () => ({ publicKey, validFor: () => true }));
+  new Verifier(material).verify(toSignedEntity(bundleFromJSON(json(bundle)), readFileSync(file)));
+  console.log('verified');
+}
+
 const [command, ...args] = process.argv.slice(2);
-await { sign, verify }[command](...args);
+await { sign, verify, 'verify-key': verifyKey }[command](...args);

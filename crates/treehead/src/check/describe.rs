@@ -9,7 +9,7 @@ use tlog::Hash;
 use super::show::{self, Text};
 
 /// Adds the facts of a head.
-pub(super) fn head(text: &mut Text, head: &SignedHead) {
+pub(crate) fn head(text: &mut Text, head: &SignedHead) {
     text.fact("origin", head.origin());
     text.fact("size", head.size());
     text.fact("root", head.root());
@@ -33,7 +33,7 @@ pub(crate) fn head_json(head: &SignedHead) -> Value {
 }
 
 /// Adds the facts of an entry.
-pub(super) fn entry(text: &mut Text, entry: &Entry) {
+pub(crate) fn entry(text: &mut Text, entry: &Entry) {
     if let Some(uuid) = &entry.uuid {
         text.fact("uuid", uuid);
     }
@@ -62,7 +62,7 @@ pub(super) fn entry(text: &mut Text, entry: &Entry) {
 }
 
 /// Returns the facts of an entry.
-pub(super) fn entry_json(entry: &Entry) -> Value {
+pub(crate) fn entry_json(entry: &Entry) -> Value {
     json!({
         "uuid": entry.uuid,
         "kind": entry.kind(),
@@ -74,7 +74,7 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
 }
 
 /// Returns the facts of an inclusion proof.
-pub(super) fn inclusion_json(inclusion: &Inclusion) -> Value {
+pub(crate) fn inclusion_json(inclusion: &Inclusion) -> Value {
     json!({
         "leafHash": inclusion.leaf_hash.to_string(),
         "leafIndex": inclusion.leaf_index.0,
@@ -84,6 +84,6 @@ pub(super) fn inclusion_json(inclusion: &Inclusion) -> Value {
 }
 
 /// Returns hashes in hexadecimal.
-pub(super) fn hashes(hashes: &[Hash]) -> Vec<String> {
+pub(crate) fn hashes(hashes: &[Hash]) -> Vec<String> {
     hashes.iter().map(Hash::to_string).collect()
 }

@@ -71,7 +71,7 @@ pub(crate) struct EntryFlags {
 
 /// Flags of `get`.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").required(true).args(["log_index", "uuid", "hash", "file"])))]
+#[command(group(ArgGroup::new("what").required(true).args(["log_index", "uuid", "hash", "file", "purl"])))]
 pub(crate) struct GetFlags {
     #[command(flatten)]
     pub entry: EntryFlags,
@@ -81,6 +81,9 @@ pub(crate) struct GetFlags {
     /// Entries that the log's search finds under the SHA-256 of this file
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Entries that the log's search finds for this package URL; only treehead has that
+    #[arg(long, value_name = "PURL")]
+    pub purl: Option<String>,
     /// Most entries of a search that are fetched
     #[arg(long, value_name = "NUMBER", default_value = "10", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
@@ -115,7 +118,7 @@ fn uuid(text: &str) -> Result<String, &'static str> {
     }
 }
 
-pub(super) fn sha256(text: &str) -> Result<Hash, &'static str> {
+pub(crate) fn sha256(text: &str) -> Result<Hash, &'static str> {
     let digits = text.strip_prefix("sha256:").unwrap_or(text);
     let mut hash = [0; 32];
     hex::decode_to_slice(digits, &mut hash).map_err(|_| "a SHA-256 has 64 hexadecimal digits")?;

@@ -14,6 +14,7 @@ use super::flags::{EntryFlags, GetFlags};
 use super::log::{Log, failure};
 use super::show::{self, Text};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::search;
 
 /// Bytes of a file that are read at a time.
 const CHUNK: usize = 64 * 1024;
@@ -26,6 +27,10 @@ struct Found {
 }
 
 pub(super) async fn run(flags: &GetFlags) -> Outcome<()> {
+    if let Some(purl) = &flags.purl {
+        let query = search::of_package(purl)?;
+        return search::search(&flags.log, &query, usize::from(flags.limit)).await;
+    }
     let log = Log::open(&flags.log).await?;
     let hash = match (&flags.hash, &flags.file) {
         (Some(hash), _) => Some(*hash),
@@ -33,7 +38,7 @@ pub(super) async fn run(flags: &GetFlags) -> Outcome<()> {
         (None, None) => None,
     };
     let found = match hash {
-        Some(hash) => search(&log, &hash, usize::from(flags.limit))
+        Some(hash) => by_hash(&log, &hash, usize::from(flags.limit))
             .await
             .map_err(failure)?,
         None => Found {
@@ -76,7 +81,7 @@ pub(super) async fn entry(log: &Log, flags: &EntryFlags) -> Outcome<Entry> {
     entry.map_err(failure)
 }
 
-async fn search(log: &Log, hash: &Hash, limit: usize) -> ReadResult<Found> {
+async fn by_hash(log: &Log, hash: &Hash, limit: usize) -> ReadResult<Found> {
     let mut entries = Vec::new();
     let hits = match log {
         Log::V1(log) => {
@@ -135,7 +140,7 @@ fn show(flags: &GetFlags, found: &Found, hash: Option<&Hash>) -> Outcome<()> {
 }
 
 /// Returns the SHA-256 of a file of any size.
-pub(super) fn hash_of(path: &Path) -> io::Result<Hash> {
+pub(crate) fn hash_of(path: &Path) -> io::Result<Hash> {
     let mut file = File::open(path)?;
     let mut context = Context::new(&SHA256);
     let mut chunk = vec![0; CHUNK];

@@ -31,7 +31,7 @@ impl Log {
         })
     }
 
-    pub(super) fn api(&self) -> &'static Api {
+    pub(crate) fn api(&self) -> &'static Api {
         match self {
             Self::V1(_) => &V1,
             Self::V2(_) => &V2,
@@ -40,7 +40,7 @@ impl Log {
 }
 
 /// Reads the keys in the files that the flags name.
-pub(super) fn trust(flags: &TrustFlags) -> Outcome<Vec<client::LogKey>> {
+pub(crate) fn trust(flags: &TrustFlags) -> Outcome<Vec<client::LogKey>> {
     keys(&flags.trust)
 }
 

@@ -35,7 +35,7 @@ pub(crate) enum Style {
 
 impl Text {
     /// Adds the line that says what was verified. It is coloured on a terminal.
-    pub(super) fn verified(&mut self, what: impl Display) {
+    pub(crate) fn verified(&mut self, what: impl Display) {
         let (on, off) = if has_colours() { GREEN } else { ("", "") };
         self.raw(format_args!(
             "{on}verified{off}: {}",
@@ -67,7 +67,7 @@ impl Text {
     }
 
     /// Adds lines below a label.
-    pub(super) fn lines(&mut self, label: &str, lines: &str) {
+    pub(crate) fn lines(&mut self, label: &str, lines: &str) {
         self.raw(format_args!("  {label}"));
         for line in lines.lines() {
             self.raw(format_args!("    {}", harmless(line)));
@@ -86,7 +86,7 @@ impl Text {
 }
 
 /// Prints in the format that was asked for.
-pub(super) fn print(format: Format, text: &Text, json: &Value) -> Outcome<()> {
+pub(crate) fn print(format: Format, text: &Text, json: &Value) -> Outcome<()> {
     match format {
         Format::Text => text.print(),
         Format::Json => banner::print(format_args!("{json:#}")),
@@ -94,7 +94,7 @@ pub(super) fn print(format: Format, text: &Text, json: &Value) -> Outcome<()> {
 }
 
 /// Returns a time in RFC 3339.
-pub(super) fn time(seconds: u64) -> String {
+pub(crate) fn time(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok();
     let time = time.and_then(|time| time::OffsetDateTime::from_unix_timestamp(time).ok());
     match time {

@@ -14,13 +14,13 @@ use crate::entries::{self, Author};
 use crate::program::{self, Server};
 
 /// A client with its own state and the trust material of one ledger.
-struct Client {
+pub(crate) struct Client {
     folder: tempfile::TempDir,
 }
 
 impl Client {
     /// Trusts what the server at this address hands out.
-    fn of(server: SocketAddr) -> Self {
+    pub(crate) fn of(server: SocketAddr) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["trusted_root.json", "log.pub", "checkpoint.vkey"] {
             let document = crate::http::get(server, &format!("/trust/{name}"));
@@ -29,7 +29,7 @@ impl Client {
         Self { folder }
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
@@ -43,19 +43,19 @@ impl Client {
         command.output().unwrap()
     }
 
-    fn run(&self, server: SocketAddr, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, server: SocketAddr, arguments: &[&str]) -> Output {
         self.run_with("trusted_root.json", server, arguments)
     }
 
     /// Runs a command that must succeed, and returns its JSON.
-    fn json(&self, server: SocketAddr, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, server: SocketAddr, arguments: &[&str]) -> Value {
         let output = self.run(server, &[arguments, &["--format", "json"]].concat());
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Runs a command that must succeed, and returns its text.
-    fn text(&self, server: SocketAddr, arguments: &[&str]) -> String {
+    pub(crate) fn text(&self, server: SocketAddr, arguments: &[&str]) -> String {
         let output = self.run(server, arguments);
         assert!(output.status.success(), "{output:?}");
         assert!(!output.stdout.contains(&0x1b), "no colours in a pipe");
@@ -376,7 +376,18 @@ fn refusals_say_what_is_wrong() {
 #[test]
 fn the_help_is_what_was_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/help");
-    for command in ["log", "get", "proof", "verify", "verify-lock", "monitor", "doctor"] {
+    for command in [
+        "log",
+        "get",
+        "proof",
+        "verify",
+        "verify-lock",
+        "monitor",
+        "doctor",
+        "search",
+        "upload",
+        "attest",
+    ] {
         let help = program::text(&program::run(&[command, "--help"]).stdout);
         let path = folder.join(format!("{command}.txt"));
         if std::env::var_os("WRITE_HELP").is_some() {

@@ -11,6 +11,7 @@
 
 mod absent;
 mod attack;
+mod attest;
 mod auditor;
 mod check;
 mod cluster;
@@ -57,6 +58,8 @@ mod subscriptions;
 mod trust;
 mod two_servers;
 mod unique;
+mod upload;
+mod upload_queue;
 mod verify;
 mod verify_lock;
 mod witness;

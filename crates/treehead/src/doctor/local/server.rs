@@ -9,8 +9,8 @@ use http::header::USER_AGENT;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 
-use super::words::GUIDE;
 use super::process::Process;
+use super::words::GUIDE;
 use crate::config::Config;
 use crate::http_client::{Answer, Bounds, HttpClient};
 use crate::listen::ListenAddress;

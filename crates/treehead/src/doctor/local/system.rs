@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use client::explain::Report;
 use rustix::fs::{StatFs, statfs, statvfs};
 
-use super::words::GUIDE;
 use super::process::Process;
+use super::words::GUIDE;
 use crate::config::Config;
 
 /// File systems on which SQLite's WAL is not safe, because machines share them, or which forget.
