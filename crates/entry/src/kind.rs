@@ -6,9 +6,9 @@ use pki::{Key, UnixSeconds, Work};
 use serde_json::value::RawValue;
 
 use crate::algorithms::Algorithms;
+use crate::package::Package;
 use crate::parts::Parts;
 use crate::refusal::Refusal;
-use crate::summary::Package;
 
 /// One kind in one version.
 pub(crate) trait Kind: Sync {

@@ -13,6 +13,7 @@ mod index_keys;
 mod kind;
 mod kinds;
 mod member;
+mod package;
 mod packages;
 mod parts;
 mod policy;
@@ -26,6 +27,7 @@ mod v2;
 pub use algorithms::{DEFAULT_ALGORITHMS, UnknownAlgorithm};
 pub use kind::Weight;
 pub use kinds::{is_readable, kind_names, kind_tags};
+pub use package::Package;
 pub use packages::{PackageClaim, PackageClaims, named_packages};
 pub use pki::{UnixSeconds, Work};
 pub use policy::{Policy, UnknownKind};
@@ -33,6 +35,6 @@ pub use refusal::Refusal;
 pub use search::{Attribute, KEY_FORMATS, key_search_key};
 pub use stages::{ProposedEntry, VerifiedEntry, index_keys_of_leaf, kind_of_leaf};
 pub use summary::{
-    CertificateSummary, Package, Signer, StatementSummary, Summary, Unreadable, summarize,
+    CertificateSummary, Signer, StatementSummary, Summary, Unreadable, summarize,
     summarize_attestation,
 };

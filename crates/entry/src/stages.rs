@@ -6,10 +6,10 @@ use crate::envelope::{Envelope, require_object};
 use crate::index_keys::{bounded, lower_case};
 use crate::kind::{Kind, Proposal, Purpose, Weight};
 use crate::kinds::{self, KindName};
+use crate::package::Package;
 use crate::packages::PackageClaims;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
-use crate::summary::Package;
 use crate::v2;
 use pki::{TooCostly, UnixSeconds, Work};
 

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::index_keys::{MAX_INDEX_KEYS, lower_case, too_many_index_keys};
+use crate::package::Package;
 use crate::packages::{Naming, Purl};
 use crate::refusal::Refusal;
 use crate::search;
-use crate::summary::Package;
 use pki::go_json::{self, Error, Value};
 
 /// The type of a payload that is a statement.

@@ -12,7 +12,7 @@ use crate::parts::{KeyIndex, Parts};
 use crate::refusal::Refusal;
 
 pub use signer::{CertificateSummary, Signer};
-pub use statement::{Package, StatementSummary, summarize_attestation};
+pub use statement::{StatementSummary, summarize_attestation};
 
 /// The claims of leaf bytes of any kind of both APIs. Nothing is verified: whoever needs to know
 /// that an entry is in a log, or that a signature is right, checks that apart.

@@ -11,6 +11,7 @@ mod filter;
 pub(crate) mod news;
 mod position;
 mod reader;
+pub(crate) mod tell;
 
 use std::sync::Arc;
 

@@ -25,3 +25,11 @@ impl IndexKeyHash {
         Self(prefix)
     }
 }
+
+/// Lower-cases a key text letter by letter, as Go does. Other logs that are searched for the same
+/// texts do so too.
+pub(crate) fn lower_case(text: &str) -> String {
+    text.chars()
+        .filter_map(|letter| letter.to_lowercase().next())
+        .collect()
+}

@@ -7,6 +7,7 @@ use crate::api::Api;
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::events::news::News;
+use crate::events::tell::tell;
 use crate::guard::GuardedHeads;
 use crate::guard::floor::Floors;
 use crate::heads::poll::poll;
@@ -231,7 +232,9 @@ fn tell_readers(parts: &Arc<LedgerParts>, logs: Vec<Arc<OpenLog>>) {
         move || ended.is_cancelled()
     };
     let tell = async move {
-        ended.run_until_cancelled(of_ledger.news.tell(&logs)).await;
+        ended
+            .run_until_cancelled(tell(&of_ledger.news, &logs))
+            .await;
     };
     let tasks = &parts.tasks;
     tasks.spawn("the task that tells of new heads", has_ended, tell);

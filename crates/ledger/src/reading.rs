@@ -5,6 +5,7 @@ mod batched;
 pub(crate) mod caches;
 mod entries;
 pub(crate) mod entry;
+pub(crate) mod event_rows;
 pub(crate) mod events;
 pub(crate) mod reader;
 pub(crate) mod search;

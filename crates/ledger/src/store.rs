@@ -19,7 +19,7 @@ pub use claims::{Claim, Claimant, NO_VALUE, NameKey, NewClaims, StoredClaim, Tak
 pub(crate) use connections::TreeLock;
 pub use connections::{Publisher, Read, Turn, Writer};
 pub use error::{StoreError, StoreResult};
-pub use event_rows::EventRow;
+pub use event_row::EventRow;
 pub use index_keys::IndexKeys;
 pub use rotation::{
     FORGOTTEN_AFTER, FinalCheckpoint, Freeze, LogName, Rotation, ServerRow, Standing,
@@ -41,6 +41,7 @@ mod connections;
 mod delegated_reads;
 mod encoding;
 mod error;
+mod event_row;
 mod event_rows;
 pub(crate) mod hash_rows;
 mod index_keys;

@@ -8,8 +8,8 @@ use http::StatusCode;
 use ledger::store::StoreError;
 use ledger::{AppendError, Contradiction, Difference, ReadError};
 
+use crate::entry_id::entry_id;
 use crate::metrics;
-use crate::v1::entry_id::entry_id;
 
 /// When a client should retry while the database is unavailable: about as long as its restart
 /// takes.

@@ -10,6 +10,7 @@ mod app;
 mod attestations;
 mod cached;
 mod enabled;
+mod entry_id;
 mod failure;
 mod health;
 mod intake;

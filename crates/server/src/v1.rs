@@ -3,7 +3,6 @@
 
 mod email;
 pub(crate) mod entries;
-pub(crate) mod entry_id;
 pub(crate) mod errors;
 mod index;
 pub(crate) mod json;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Purl;
 use crate::index_keys::lower_case_text;
-use crate::summary::Package;
+use crate::package::Package;
 
 /// Digests by which packages are compared: name, digits, and the number by which databases know the
 /// algorithm, which never changes. MD5 is not among them: equal digests would say nothing.

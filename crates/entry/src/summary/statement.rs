@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::index_keys::lower_case;
+use crate::package::Package;
 use crate::packages::Naming;
 use crate::statement::{self, Digests};
 use pki::cose_sign1::Sign1;
@@ -21,16 +22,6 @@ pub struct StatementSummary {
     pub digests: Vec<String>,
     /// Search keys that follow from the statement, each once and in lower case.
     pub index_keys: Vec<String>,
-}
-
-/// A package that a subject names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Package {
-    /// The package URL in the form that search keys have, `pkg:npm/@scope/name@1.0.0`, before these
-    /// become lower case.
-    pub purl: String,
-    /// The digests of the subject, `<algorithm>:<digest>`, in lower case.
-    pub digests: Vec<String>,
 }
 
 /// Returns the claims of an attestation as Rekor keeps it: an in-toto statement, or a COSE_Sign1

@@ -1,7 +1,8 @@
 //! Which entries a reader of events sees.
 
 use crate::ids::IndexKeyHash;
-use crate::reading::search::{Search, lower_case};
+use crate::ids::lower_case;
+use crate::reading::search::Search;
 use crate::store::EventRow;
 
 /// A condition on entries. An entry must meet all of it; every entry meets the default.

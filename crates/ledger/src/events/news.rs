@@ -3,29 +3,14 @@
 //! One task waits for the heads of all logs, and wakes the readers, some ten times a second at most.
 //! So the task that publishes a head wakes one waiter, whatever the number of readers.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use futures_util::future::select_all;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
-
-use crate::heads::Heads;
-use crate::shards::open_log::OpenLog;
-
-/// Time between two wake-ups of the readers. Readers of a busy log then get some hundred entries at
-/// once, which costs a tenth of getting each round alone.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Time after which the trees are listed anew: a log that was rotated has another one.
-const LIST_AGAIN: Duration = Duration::from_millis(250);
 
 /// The news of a ledger.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    told: watch::Sender<u64>,
+    pub(super) told: watch::Sender<u64>,
     /// Wakes the task for the first reader.
-    wanted: Notify,
+    pub(super) wanted: Notify,
 }
 
 impl News {
@@ -35,56 +20,4 @@ impl News {
         self.wanted.notify_one();
         news
     }
-
-    /// Tells the readers of these logs for ever. Does nothing while there are none.
-    pub(crate) async fn tell(&self, logs: &[Arc<OpenLog>]) {
-        loop {
-            if self.told.receiver_count() == 0 {
-                self.wanted.notified().await;
-            }
-            let growing = growing(logs);
-            let mut heads: Vec<_> = growing
-                .iter()
-                .map(|heads| heads.watch_published())
-                .collect();
-            // Read after the receivers were made, so that no head comes between.
-            let published = published(logs);
-            let is_new = self.told.send_if_modified(|told| {
-                let is_new = *told != published;
-                *told = published;
-                is_new
-            });
-            if is_new {
-                sleep(PAUSE).await;
-                continue;
-            }
-            // Each log has an active tree, so there is something to wait for.
-            let changed = heads.iter_mut().map(|heads| Box::pin(heads.changed()));
-            drop(timeout(LIST_AGAIN, select_all(changed)).await);
-        }
-    }
-}
-
-/// Returns the heads of the trees that have entries to publish, or may get some.
-fn growing(logs: &[Arc<OpenLog>]) -> Vec<Arc<Heads>> {
-    let mut growing = Vec::new();
-    for log in logs {
-        let list = log.list();
-        let unfinished = list.frozen.iter().filter(|shard| {
-            let heads = &shard.heads;
-            heads.published().size < heads.integrated().size
-        });
-        let shards = unfinished.chain([&list.active.shard]);
-        growing.extend(shards.map(|shard| Arc::clone(&shard.heads)));
-    }
-    growing
-}
-
-/// Returns the number of published entries of all trees, which only grows.
-fn published(logs: &[Arc<OpenLog>]) -> u64 {
-    let of_log = |log: &Arc<OpenLog>| {
-        let shards = log.shards();
-        shards.active_first().map(|head| head.size.0).sum::<u64>()
-    };
-    logs.iter().map(of_log).sum()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use crate::reading::search::lower_case;
+use crate::ids::lower_case;
 use crate::store::{AuditEntry, Claim, NO_VALUE, NameKey, StoreError};
 use crate::writing::contradiction::{CONTRADICTS_KEY, is_mark};
 

@@ -6,7 +6,7 @@ use tlog::Hash;
 
 use super::Check;
 use crate::api::HeadForm;
-use crate::reading::search::lower_case;
+use crate::ids::lower_case;
 use crate::store::AuditEntry;
 use crate::store::hash_rows::prefix;
 use crate::writing::contradiction::is_mark;

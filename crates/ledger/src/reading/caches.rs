@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use tlog::{LeafIndex, TileId, TilePath, TileTree};
 
 use super::entry::LoggedEntry;
-use super::events::EventRows;
+use super::event_rows::EventRows;
 use crate::ids::TreeId;
 
 /// Decoded full tiles in the cache. Each has 16 KiB, so all together 72 MiB. That is all of a log

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::caches::Caches;
 use super::entry::ReadError;
+use super::event_rows::EventRows;
 use super::reader::Reader;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
@@ -31,22 +32,6 @@ pub(crate) struct TurnsBehind(Semaphore);
 impl TurnsBehind {
     pub(crate) fn new() -> Self {
         Self(Semaphore::new(READS_BEHIND))
-    }
-}
-
-/// The entries of a page, from its first one on.
-pub(crate) struct EventRows {
-    /// In the order of the tree.
-    pub(crate) rows: Vec<Arc<EventRow>>,
-}
-
-impl EventRows {
-    /// Returns the bytes that it holds, about.
-    pub(super) fn bytes(&self) -> usize {
-        let of = |row: &Arc<EventRow>| {
-            size_of::<EventRow>() + row.kind.len() + size_of_val(row.keys.as_slice())
-        };
-        self.rows.iter().map(of).sum()
     }
 }
 

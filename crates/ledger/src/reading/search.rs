@@ -12,6 +12,7 @@ use super::batched::{Batched, LookUp};
 use super::entry::ReadError;
 use crate::heads::head::Head;
 use crate::ids::TreeId;
+use crate::ids::lower_case;
 use crate::metrics::Metrics;
 use crate::store::{
     Bound, Condition, FoundEntry, KeyQuery, Page, Query, SEARCH_CONNECTIONS, Store, StoreResult,
@@ -109,14 +110,6 @@ impl Turns {
             _ => Err(ReadError::Busy),
         }
     }
-}
-
-/// Lower-cases a key text letter by letter, as Go does. Other logs that are searched for the same
-/// texts do so too.
-pub(crate) fn lower_case(text: &str) -> String {
-    text.chars()
-        .filter_map(|letter| letter.to_lowercase().next())
-        .collect()
 }
 
 /// Searches one tree.

@@ -12,7 +12,7 @@ use super::source::SourceError;
 use crate::api::HeadForm;
 use crate::heads::head::Integrated;
 use crate::heads::tile_set::describe;
-use crate::reading::search::lower_case;
+use crate::ids::lower_case;
 use crate::store::{
     Attestation, ClaimRules, Commit, EntryRow, IndexKeys, NewClaims, Round, Store, StoreResult,
     Taken, TimestampRow, Writer,

@@ -6,7 +6,7 @@
 use tlog::{Hash, LeafIndex};
 
 use crate::TreeId;
-use crate::reading::search::lower_case;
+use crate::ids::lower_case;
 
 /// The aspect of a claim that names something and gives no value that could be compared.
 pub const NO_VALUE: i16 = 0;

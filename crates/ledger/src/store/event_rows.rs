@@ -1,32 +1,16 @@
-//! Rows of `entry` as events need them.
+//! Reads rows of `entry` as events need them.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use sqlx::FromRow;
-use tlog::{Hash, LeafIndex};
+use tlog::LeafIndex;
 
 use super::encoding::hash;
 use super::error::StoreResult;
+use super::event_row::EventRow;
 use super::index_keys::key_hashes;
 use super::numbers::{dense, from_sql};
 use super::packed_keys::unpack_keys;
-use crate::IndexKeyHash;
-
-/// An entry without its bytes, with the hashes of the keys under which a search finds it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventRow {
-    /// Leaf index in its tree.
-    pub leaf_index: LeafIndex,
-    /// Leaf hash.
-    pub leaf_hash: Hash,
-    /// Integrated time, Unix seconds.
-    pub time: i64,
-    /// Kind and version tag.
-    pub kind: Arc<str>,
-    /// Distinct, ascending.
-    pub keys: Vec<IndexKeyHash>,
-}
 
 /// The columns of such a row.
 #[derive(FromRow)]

@@ -14,7 +14,7 @@ use tlog::{Hash, LeafIndex, TreeSize};
 use tokio::time::Instant;
 
 use super::error::StoreResult;
-use super::event_rows::EventRow;
+use super::event_row::EventRow;
 use crate::TreeId;
 
 /// Connections that only searches use, so that nothing else waits for a search. Each search uses

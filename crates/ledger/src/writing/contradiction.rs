@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::reading::search::lower_case;
+use crate::ids::lower_case;
 use crate::store::Claimant;
 
 /// What the index key of an entry begins with that was appended although a name has another value

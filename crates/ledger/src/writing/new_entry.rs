@@ -1,7 +1,7 @@
 //! Entries on their way into the log, and the outcome of an append.
 
+use crate::ids::lower_case;
 use crate::reading::entry::LoggedEntry;
-use crate::reading::search::lower_case;
 use crate::store::{Attestation, Claim, ClaimRules, EntryRow, IndexKeys, NameKey};
 
 /// A verified entry on its way into the log.

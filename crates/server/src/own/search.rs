@@ -22,9 +22,9 @@ use request::Request;
 
 use crate::answer::search_room;
 use crate::app::App;
+use crate::entry_id::entry_id;
 use crate::limits::HIT_ANSWER_BYTES;
 use crate::v1::ApiError;
-use crate::v1::entry_id::entry_id;
 use crate::v1::wire::json_within;
 
 /// The handler.

@@ -12,7 +12,6 @@ use ledger::{
 };
 use tlog::Hash;
 
-use super::entry_id::{EntryId, PATTERN, entry_id};
 use super::errors::{ApiError, Validation};
 use super::json::BodyName;
 use super::location::location;
@@ -21,6 +20,7 @@ use super::wire::{LogEntry, created_within, json, json_within, most_bytes};
 use crate::answer::{self, room};
 use crate::app::App;
 use crate::attestations::Attestations;
+use crate::entry_id::{EntryId, PATTERN, entry_id};
 use crate::failure::{NoLog, append_failure, invalid_entry};
 use crate::lookup::Place;
 use crate::receipt::{self, EntryForm};

@@ -14,12 +14,12 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use super::email::is_mailbox;
-use super::entry_id::entry_id;
 use super::errors::{ApiError, Validation};
 use super::json::{BodyName, Members};
 use super::wire::json_within;
 use crate::answer::search_room;
 use crate::app::App;
+use crate::entry_id::entry_id;
 use crate::limits::{
     FEW_SEARCH_HITS, ID_ANSWER_BYTES, MAX_SEARCH_HITS, MAX_SUBJECT_CHARS, SEARCH_TIMEOUT,
 };

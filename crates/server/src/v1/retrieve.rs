@@ -13,11 +13,11 @@ use serde_json::value::RawValue;
 use tlog::{Hash, LeafIndex};
 
 use super::entries::shown;
-use super::entry_id::{EntryId, PATTERN, TreePrefix};
 use super::errors::{ApiError, Validation};
 use super::json::{BodyName, FirstItems};
 use super::wire::json_within;
 use crate::app::App;
+use crate::entry_id::{EntryId, PATTERN, TreePrefix};
 use crate::limits::MAX_RETRIEVE;
 use crate::lookup::Place;
 use crate::verification::Work;

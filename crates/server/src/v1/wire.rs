@@ -15,10 +15,10 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use tlog::Hash;
 
-use super::entry_id::entry_id;
 use super::errors::ApiError;
 use crate::answer::Kept;
 use crate::attestations::Attestations;
+use crate::entry_id::entry_id;
 
 /// Most bytes of the other members of an entry, with all names: entry ID, log ID and root hash have
 /// 208 digits, three numbers 60, the signed entry timestamp 96 characters, names and punctuation
