@@ -4,6 +4,7 @@
 use crate::failure::Outcome;
 use crate::runtime;
 
+pub(crate) use describe::head_json;
 pub(crate) use flags::{Format, GetFlags, HeadFlags, LogFlags, ProofFlags, sha256};
 pub(crate) use get::hash_of;
 pub(crate) use log::{Log, failure, keys, trust};

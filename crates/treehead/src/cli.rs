@@ -7,6 +7,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use ledger::Api;
 
 use crate::attest::AttestFlags;
+use crate::audit::AuditFlags;
 use crate::check::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
 use crate::config::{Given, LogFormat};
 use crate::doctor::DoctorFlags;
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Upload(UploadFlags),
     /// State something about packages, sign and log it, and write what their ecosystem expects
     Attest(AttestFlags),
+    /// Read a whole log, derive every search key anew, and compare with what its search answers
+    Audit(AuditFlags),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,

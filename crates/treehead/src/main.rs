@@ -8,6 +8,7 @@ use crate::cli::{Cli, Command, ConfigCommand, GuardCommand, LogArguments, LogCom
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod attest;
+mod audit;
 mod banner;
 mod check;
 mod cli;
@@ -84,6 +85,7 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Search(flags) => search::run(&flags),
         Command::Upload(flags) => upload::run(&flags),
         Command::Attest(flags) => attest::run(&flags),
+        Command::Audit(flags) => audit::run(&flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Recover(flags) => recover::run(&given.config()?, &flags),

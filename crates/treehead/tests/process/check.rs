@@ -387,6 +387,7 @@ fn the_help_is_what_was_reviewed() {
         "search",
         "upload",
         "attest",
+        "audit",
     ] {
         let help = program::text(&program::run(&[command, "--help"]).stdout);
         let path = folder.join(format!("{command}.txt"));

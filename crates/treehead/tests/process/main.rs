@@ -12,6 +12,7 @@
 mod absent;
 mod attack;
 mod attest;
+mod audit;
 mod auditor;
 mod check;
 mod cluster;

@@ -11,7 +11,7 @@ const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 
 
 /// Returns the key texts of which an entry must have one, or `None` if the parameter is not a
 /// condition on keys.
-pub(in crate::own) fn key_texts(name: &str, value: &str) -> Result<Option<Vec<String>>, ApiError> {
+pub(crate) fn key_texts(name: &str, value: &str) -> Result<Option<Vec<String>>, ApiError> {
     let mut attributes = Attribute::ALL.into_iter();
     let texts = if let Some(attribute) = attributes.find(|attribute| attribute.name() == name) {
         let texts = attribute.key_texts(value);
@@ -31,7 +31,7 @@ pub(in crate::own) fn key_texts(name: &str, value: &str) -> Result<Option<Vec<St
 }
 
 /// Fails if there are more conditions on keys than a request may have.
-pub(in crate::own) fn check_number(keys: &[Vec<String>]) -> Result<(), ApiError> {
+pub(crate) fn check_number(keys: &[Vec<String>]) -> Result<(), ApiError> {
     if keys.len() <= MAX_SEARCH_KEYS {
         return Ok(());
     }
@@ -48,7 +48,7 @@ fn hex_digits<'v>(name: &str, value: &'v str, digits: usize) -> Result<&'v str, 
 }
 
 /// Returns the tags of a kind: of one version if it is named, else of all versions.
-pub(in crate::own) fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
+pub(crate) fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
     let is_meant = |tag: &&str| *tag == value || tag.split(':').next() == Some(value);
     let tags: Vec<String> = entry::kind_tags()
         .filter(is_meant)
@@ -64,7 +64,7 @@ pub(in crate::own) fn kinds(value: &str) -> Result<Vec<String>, ApiError> {
     Ok(tags)
 }
 
-pub(in crate::own) fn limit(value: &str) -> Result<u32, ApiError> {
+pub(crate) fn limit(value: &str) -> Result<u32, ApiError> {
     match value.parse() {
         Ok(limit @ 1..=MAX_SEARCH_PAGE) => Ok(limit),
         _ => {
@@ -75,14 +75,14 @@ pub(in crate::own) fn limit(value: &str) -> Result<u32, ApiError> {
 }
 
 /// Returns the refusal of a parameter that may be given once.
-pub(in crate::own) fn given_twice(name: &str) -> ApiError {
+pub(crate) fn given_twice(name: &str) -> ApiError {
     let message = format!("{name} in query is given twice");
     ApiError::validation(Validation::Enum, message)
 }
 
 /// Returns the refusal of a parameter that `of` does not have. `own` names its parameters beside the
 /// conditions.
-pub(in crate::own) fn unknown<const COUNT: usize>(
+pub(crate) fn unknown<const COUNT: usize>(
     name: &str,
     of: &str,
     own: [&'static str; COUNT],
