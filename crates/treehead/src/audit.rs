@@ -11,7 +11,8 @@ use client::lookup::KeySearch;
 use ledger::Clock;
 
 use crate::banner;
-use crate::check::{Format, failure, keys};
+use crate::check::flags::Format;
+use crate::check::log::{failure, keys};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::progress::Progress;
 use crate::runtime;

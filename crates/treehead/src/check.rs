@@ -3,24 +3,19 @@
 
 use crate::failure::Outcome;
 use crate::runtime;
-
-pub(crate) use describe::head_json;
-pub(crate) use flags::{Format, GetFlags, HeadFlags, LogFlags, ProofFlags, sha256};
-pub(crate) use get::hash_of;
-pub(crate) use log::{Log, failure, keys, trust};
-pub(crate) use show::{Style, Text, has_colours, print};
-pub(crate) use verify::VerifyFlags;
+use flags::{GetFlags, HeadFlags, ProofFlags};
+use verify::flags::VerifyFlags;
 
 pub(crate) mod describe;
 mod evidence;
-mod flags;
+pub(crate) mod flags;
 mod get;
 mod head;
-mod log;
+pub(crate) mod log;
 mod proof;
 mod seen;
-mod show;
-mod verify;
+pub(crate) mod show;
+pub(crate) mod verify;
 
 /// Prints the newest head of a log, and checks that it continues the one seen before.
 pub(crate) fn head(flags: &HeadFlags) -> Outcome<()> {

@@ -8,7 +8,8 @@ use ledger::Api;
 
 use crate::attest::AttestFlags;
 use crate::audit::AuditFlags;
-use crate::check::{GetFlags, HeadFlags, ProofFlags, VerifyFlags};
+use crate::check::flags::{GetFlags, HeadFlags, ProofFlags};
+use crate::check::verify::flags::VerifyFlags;
 use crate::config::{Given, LogFormat};
 use crate::doctor::DoctorFlags;
 use crate::failure::{Explain, FailureKind, Outcome};

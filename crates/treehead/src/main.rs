@@ -19,6 +19,7 @@ mod database;
 mod database_url;
 mod doctor;
 mod failure;
+mod file_digest;
 mod fsck;
 mod guard;
 mod http_client;

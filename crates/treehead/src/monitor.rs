@@ -17,7 +17,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::check;
+use crate::check::log;
 use crate::config::read_small;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::{log_lines, logging, notify, runtime, stop};
@@ -133,7 +133,7 @@ fn rule_file(config: &Config) -> Outcome<RuleFile> {
 
 /// Reads the keys of a log. Files may have changed since the last look.
 fn keys(section: &LogSection) -> Outcome<Vec<LogKey>> {
-    let mut keys = check::keys(&section.trust)?;
+    let mut keys = log::keys(&section.trust)?;
     for text in &section.keys {
         let trust = Trust::read(text).explain(FailureKind::Usage, &section.name)?;
         keys.extend(trust.keys);

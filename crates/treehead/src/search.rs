@@ -5,8 +5,12 @@ use client::{Http, upload};
 use entry::Attribute;
 use serde_json::{Value, json};
 
-use crate::check::{LogFlags, Text, describe, failure, hash_of, print, trust};
+use crate::check::describe;
+use crate::check::flags::LogFlags;
+use crate::check::log::{failure, trust};
+use crate::check::show::{Text, print};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::file_digest;
 use crate::runtime;
 
 pub(crate) use flags::SearchFlags;
@@ -60,7 +64,7 @@ fn query(flags: &SearchFlags) -> Outcome<Query> {
         add("--hash", Condition::hash(hash))?;
     }
     for file in &flags.file {
-        let hash = hash_of(file).explain(FailureKind::Usage, file.display())?;
+        let hash = file_digest::sha256(file).explain(FailureKind::Usage, file.display())?;
         add("--file", Condition::hash(&hash.to_string()))?;
     }
     for email in &flags.email {

@@ -13,7 +13,7 @@ use client::lock::{Lock, LockFormat, judge};
 use client::lookup::KeySearch;
 
 use crate::banner;
-use crate::check;
+use crate::check::log;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::runtime;
 use report::Report;
@@ -46,9 +46,9 @@ pub(crate) fn run(flags: &LockFlags) -> Outcome<()> {
 }
 
 async fn verify(flags: &LockFlags, lock: &Lock, signers: &[String]) -> Outcome<()> {
-    let keys = check::keys(&flags.trust)?;
+    let keys = log::keys(&flags.trust)?;
     let search = KeySearch::open(&flags.url, keys, Http::new()).await;
-    let search = Arc::new(search.map_err(check::failure)?);
+    let search = Arc::new(search.map_err(log::failure)?);
     let hits = search::hits(&search, lock, flags.api).await?;
     let known = known::entries(&search, &hits).await?;
     let counts = |id: &str| {

@@ -8,7 +8,7 @@ use client::lookup::{KeyHit, KeyHits, KeySearch, MAX_KEYS, Part, SearchApi, is_d
 use super::compare::{Compared, Difference, EntryId};
 use super::pairs::{Pairs, Place};
 use super::read::Entries;
-use crate::check::failure;
+use crate::check::log::failure;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::progress::Progress;
 use crate::side_by_side::side_by_side;

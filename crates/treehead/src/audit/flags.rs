@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::check::LogFlags;
+use crate::check::flags::LogFlags;
 
 /// Flags of `audit`.
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use tlog::{Audit, Hash, TILE_WIDTH};
 
 use super::pairs::{Pair, Pairs, Place, short};
 use super::trees::{Source, Tree};
-use crate::check::failure;
+use crate::check::log::failure;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::progress::Progress;
 use crate::side_by_side::side_by_side;

@@ -7,7 +7,8 @@ use client::SignedHead;
 use serde_json::{Value, json};
 
 use super::ask::{Asked, Outcomes};
-use crate::check::{Style, Text, head_json};
+use crate::check::describe::head_json;
+use crate::check::show::{Style, Text};
 use crate::failure::{Explain, FailureKind, Outcome};
 
 /// Differences that the text names; the file has more.

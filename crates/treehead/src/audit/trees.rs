@@ -3,7 +3,8 @@
 use client::{Http, LogKey, RekorLog, SignedHead, TiledLog, TreeReader};
 use ledger::V1;
 
-use crate::check::{Log, LogFlags, failure, keys};
+use crate::check::flags::LogFlags;
+use crate::check::log::{Log, failure, keys};
 use crate::failure::Outcome;
 
 /// A tree that is audited, up to its head.

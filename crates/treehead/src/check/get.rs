@@ -1,11 +1,6 @@
 //! `treehead get`: entries by index, ID or artifact.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
-
 use client::{Entry, ReadResult};
-use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 use tlog::Hash;
 
@@ -14,10 +9,8 @@ use super::flags::{EntryFlags, GetFlags};
 use super::log::{Log, failure};
 use super::show::{self, Text};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::file_digest;
 use crate::search;
-
-/// Bytes of a file that are read at a time.
-const CHUNK: usize = 64 * 1024;
 
 /// What was found.
 struct Found {
@@ -34,7 +27,9 @@ pub(super) async fn run(flags: &GetFlags) -> Outcome<()> {
     let log = Log::open(&flags.log).await?;
     let hash = match (&flags.hash, &flags.file) {
         (Some(hash), _) => Some(*hash),
-        (None, Some(file)) => Some(hash_of(file).explain(FailureKind::Usage, file.display())?),
+        (None, Some(file)) => {
+            Some(file_digest::sha256(file).explain(FailureKind::Usage, file.display())?)
+        }
         (None, None) => None,
     };
     let found = match hash {
@@ -137,21 +132,4 @@ fn show(flags: &GetFlags, found: &Found, hash: Option<&Hash>) -> Outcome<()> {
     }
     let json = json!({"url": flags.log.url, "found": found.hits, "entries": entries});
     show::print(flags.log.trust.format, &text, &json)
-}
-
-/// Returns the SHA-256 of a file of any size.
-pub(crate) fn hash_of(path: &Path) -> io::Result<Hash> {
-    let mut file = File::open(path)?;
-    let mut context = Context::new(&SHA256);
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let read = file.read(&mut chunk)?;
-        if read == 0 {
-            break;
-        }
-        context.update(&chunk[..read]);
-    }
-    let mut hash = Hash([0; 32]);
-    hash.0.copy_from_slice(context.finish().as_ref());
-    Ok(hash)
 }

@@ -1,19 +1,19 @@
 //! `treehead verify`: what somebody kept of a log, or says of an artifact, checked against trusted
 //! keys. Without a network, unless the log itself is asked.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use tlog::Hash;
-
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::runtime;
+use artifact::{Artifact, usage};
 use document::Document;
 
+mod artifact;
 mod bundle;
 mod document;
-mod flags;
+pub(crate) mod flags;
 mod kept;
 mod online;
 mod report;
@@ -39,13 +39,6 @@ enum Asked {
     /// A document that no flag named and that says itself what it is.
     Evidence(PathBuf),
     Online(Artifact),
-}
-
-/// What a bundle or an entry must be about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Artifact {
-    File(PathBuf),
-    Digest(Hash),
 }
 
 pub(super) fn run(flags: &VerifyFlags) -> Outcome<()> {
@@ -159,40 +152,6 @@ fn document(path: &Path) -> Outcome<Option<Document>> {
     Ok(Document::of(&bytes))
 }
 
-impl Artifact {
-    /// A text `sha256:HEX` that is no file is a digest.
-    fn of(path: &Path) -> Self {
-        let digest = path.to_str().and_then(|text| {
-            let mut hash = Hash([0; 32]);
-            hex::decode_to_slice(text.strip_prefix("sha256:")?, &mut hash.0).ok()?;
-            Some(hash)
-        });
-        match digest {
-            Some(hash) if !path.exists() => Self::Digest(hash),
-            _ => Self::File(path.to_owned()),
-        }
-    }
-
-    /// Returns its SHA-256.
-    fn hash(&self) -> Outcome<Hash> {
-        match self {
-            Self::File(path) => {
-                super::get::hash_of(path).explain(FailureKind::Usage, path.display())
-            }
-            Self::Digest(hash) => Ok(*hash),
-        }
-    }
-}
-
-impl std::fmt::Display for Artifact {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Digest(hash) => write!(f, "sha256:{hash}"),
-        }
-    }
-}
-
 /// Returns the artifact, if one is named.
 fn only(files: &[PathBuf]) -> Outcome<Option<Artifact>> {
     match files {
@@ -207,12 +166,4 @@ fn no_artifact(bundle: &Path) -> Failure {
         "{} is a bundle: name the artifact that it is about as well",
         bundle.display()
     ))
-}
-
-fn usage(why: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Usage, why)
-}
-
-fn read(path: &Path) -> Outcome<Vec<u8>> {
-    fs::read(path).explain(FailureKind::Usage, path.display())
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::check::Format;
+use crate::check::flags::Format;
 
 /// What is examined.
 #[derive(Debug, Args)]

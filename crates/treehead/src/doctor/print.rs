@@ -6,7 +6,8 @@ use client::explain::{Client, Finding, Report, Severity};
 use serde_json::json;
 
 use crate::banner;
-use crate::check::{Format, has_colours};
+use crate::check::flags::Format;
+use crate::check::show::has_colours;
 use crate::failure::Outcome;
 
 /// Widest column of labels.

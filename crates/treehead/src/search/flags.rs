@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tlog::Hash;
 
-use crate::check::{LogFlags, sha256};
+use crate::check::flags::{LogFlags, sha256};
 
 /// Flags of `search`. An entry must meet all conditions.
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use client::{FetchError, ReadError};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
-use super::Destination;
+use super::destination::Destination;
 use super::item::Upload;
 use super::queue;
 use crate::failure::{Explain, FailureKind, Outcome};

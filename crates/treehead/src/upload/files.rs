@@ -5,14 +5,13 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use pki::digest::{Digest, HashAlgorithm};
-use ring::digest::{Context, SHA256, SHA384, SHA512};
+use ring::digest::{SHA256, SHA384, SHA512};
 
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::file_digest;
 
 /// Largest file that is sent whole. Rekor takes 32 MiB, this log what `max-body-bytes` says.
 const MAX_WHOLE: u64 = 256 << 20;
-/// Bytes of a file that are read at a time.
-const CHUNK: usize = 64 * 1024;
 
 /// Returns the digest of a file of any size.
 pub(crate) fn digest_of(path: &Path, algorithm: HashAlgorithm) -> Outcome<Digest> {
@@ -27,16 +26,7 @@ fn hash(path: &Path, algorithm: HashAlgorithm) -> io::Result<Vec<u8>> {
         HashAlgorithm::Sha384 => &SHA384,
         HashAlgorithm::Sha512 => &SHA512,
     };
-    let mut file = File::open(path)?;
-    let mut context = Context::new(function);
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let read = file.read(&mut chunk)?;
-        if read == 0 {
-            return Ok(context.finish().as_ref().to_vec());
-        }
-        context.update(&chunk[..read]);
-    }
+    file_digest::digest(path, function)
 }
 
 /// Returns a whole file.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use client::upload::Kind;
 
-use crate::check::LogFlags;
+use crate::check::flags::LogFlags;
 
 /// Flags of `upload`.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::files;
-use crate::failure::{Explain, FailureKind, Outcome};
+use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// An entry on its way.
 pub(crate) struct Upload {
@@ -69,5 +69,22 @@ impl Output {
                 pypi_provenance(&attestation()?, &signer)
             }
         })
+    }
+}
+
+/// Refuses uploads of which two would write the same file.
+pub(crate) fn refuse_shared_outputs(uploads: &[Upload]) -> Outcome<()> {
+    let mut paths: Vec<&PathBuf> = Vec::new();
+    for upload in uploads {
+        paths.extend(upload.outputs.iter().map(|output| &output.path));
+    }
+    paths.sort();
+    let twice = paths.windows(2).find(|pair| pair[0] == pair[1]);
+    match twice {
+        None => Ok(()),
+        Some(pair) => {
+            let why = format_args!("two files would write {}", pair[0].display());
+            Err(Failure::new(FailureKind::Usage, why))
+        }
     }
 }

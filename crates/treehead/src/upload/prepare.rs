@@ -9,10 +9,11 @@ use client::{BundleContent, Draft, PrivateKey, Signer};
 use pki::digest::{Digest, HashAlgorithm};
 use serde_json::Value;
 
+use super::destination::Destination;
 use super::files::{digest_of, read};
 use super::flags::UploadFlags;
+use super::item::refuse_shared_outputs;
 use super::item::{Form, Output, Upload};
-use super::{Destination, refuse_shared_outputs};
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// What signs or signed the files.

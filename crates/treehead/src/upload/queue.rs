@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use client::upload::{Api, Proposal};
 use serde::{Deserialize, Serialize};
 
-use super::Destination;
+use super::destination::Destination;
 use super::files;
 use super::item::{Output, Upload};
 use crate::failure::{Explain, FailureKind, Outcome};

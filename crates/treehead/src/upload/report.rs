@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::Destination;
 use super::deliver::{Became, Delivered};
+use super::destination::Destination;
 use super::flags::LogToFlags;
-use crate::check::{Text, describe, print};
+use crate::check::describe;
+use crate::check::show::{Text, print};
 use crate::failure::{Failure, FailureKind, Outcome};
 
 /// Numbers of what became of uploads.

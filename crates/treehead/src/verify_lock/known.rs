@@ -7,7 +7,7 @@ use client::lookup::{KeyHit, KeyHits, KeySearch, MAX_ENTRIES};
 use client::{Entry, Http};
 use entry::{StatementSummary, Summary};
 
-use crate::check::failure;
+use crate::check::log::failure;
 use crate::failure::{Failure, FailureKind, Outcome};
 use crate::progress::Progress;
 use crate::side_by_side::side_by_side;

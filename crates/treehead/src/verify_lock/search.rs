@@ -8,7 +8,7 @@ use client::lock::Lock;
 use client::lookup::{KeyHits, KeySearch, MAX_KEYS, Part, SearchApi};
 use ledger::Api;
 
-use crate::check::failure;
+use crate::check::log::failure;
 use crate::failure::Outcome;
 use crate::progress::Progress;
 use crate::side_by_side::side_by_side;

@@ -5,7 +5,7 @@ use client::lookup::SearchApi;
 
 use super::known::Shown;
 use super::report::{Report, ids, title};
-use crate::check::{Style, Text};
+use crate::check::show::{Style, Text};
 
 pub(super) fn text(report: &Report<'_>) -> Text {
     let mut text = Text::default();

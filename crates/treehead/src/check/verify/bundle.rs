@@ -9,8 +9,9 @@ use ledger::Clock;
 use ring::digest::{Context, SHA256};
 use tlog::Hash;
 
+use super::artifact::{Artifact, read};
 use super::flags::VerifyFlags;
-use super::{Artifact, report};
+use super::report;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// Largest artifact that is read into memory, which a signature by Ed25519 needs. Larger ones are
@@ -18,7 +19,7 @@ use crate::failure::{Explain, Failure, FailureKind, Outcome};
 const MAX_IN_MEMORY: u64 = 256 << 20;
 
 pub(super) fn run(flags: &VerifyFlags, path: &Path, artifact: &Artifact) -> Outcome<()> {
-    let bundle = Bundle::read(&super::read(path)?);
+    let bundle = Bundle::read(&read(path)?);
     let bundle = bundle.map_err(|error| failure(path, error))?;
     let expected = flags.signer.required()?;
     verify(flags, &bundle, path, artifact, expected)

@@ -8,7 +8,7 @@ use ledger::Api;
 use regex::Regex;
 use tlog::Hash;
 
-use super::usage;
+use super::artifact::{read, usage};
 use crate::check::flags::{TrustFlags, sha256};
 use crate::failure::{Explain, FailureKind, Outcome};
 use crate::log_name::api;
@@ -85,7 +85,7 @@ impl SignerFlags {
     /// Returns who is expected, if the flags say it.
     pub(super) fn expected(&self) -> Outcome<Option<Expected>> {
         if let Some(path) = &self.key {
-            let pem = String::from_utf8(super::read(path)?);
+            let pem = String::from_utf8(read(path)?);
             let pem = pem.explain(FailureKind::Usage, path.display())?;
             let key = Expected::key(&pem).explain(FailureKind::Usage, path.display())?;
             return Ok(Some(key));

@@ -8,8 +8,9 @@ use client::{Inclusion, LogKey, SignedHead, VerifyError};
 use serde_json::json;
 use tlog::{Hash, TlogProof};
 
+use super::artifact::{Artifact, read, usage};
+use super::bundle;
 use super::flags::VerifyFlags;
-use super::{Artifact, bundle, usage};
 use crate::check::describe;
 use crate::check::log::trust;
 use crate::check::show::{self, Text};
@@ -18,7 +19,7 @@ use crate::failure::{Explain, Failure, FailureKind, Outcome};
 /// Verifies that an entry is in its log, and states the artifact. If somebody must have signed, the
 /// signature in it as well.
 pub(super) fn entry(flags: &VerifyFlags, path: &Path, artifact: Option<&Artifact>) -> Outcome<()> {
-    let answer = super::read(path)?;
+    let answer = read(path)?;
     if let (Some(artifact), Some(expected)) = (artifact, flags.signer.expected()?) {
         let bundle = Bundle::of_entry(&answer);
         let bundle = bundle.explain(FailureKind::NotVerified, path.display())?;
@@ -50,7 +51,7 @@ pub(super) fn tlog_proof(flags: &VerifyFlags, path: &Path) -> Outcome<()> {
     let proof = proof.explain(FailureKind::NotVerified, path.display())?;
     let leaf_hash = match (&flags.leaf_hash, &flags.leaf) {
         (Some(hash), _) => *hash,
-        (None, Some(leaf)) => tlog::leaf_hash(&super::read(leaf)?),
+        (None, Some(leaf)) => tlog::leaf_hash(&read(leaf)?),
         (None, None) => return Err(usage("--tlog-proof needs --leaf or --leaf-hash")),
     };
     let inclusion = open(&keys, &proof, leaf_hash);

@@ -5,8 +5,9 @@ use client::{Entry, ReadResult};
 use serde_json::json;
 use tlog::Hash;
 
+use super::artifact::Artifact;
 use super::flags::VerifyFlags;
-use super::{Artifact, bundle, report};
+use super::{bundle, report};
 use crate::check::describe;
 use crate::check::flags::{LogFlags, TrustFlags};
 use crate::check::log::{Log, failure};

@@ -8,7 +8,7 @@ use client::bundle::{Certificate, Logged, Shown, Signer, Statement, Verified};
 use serde_json::{Map, Value, json};
 use tlog::Hash;
 
-use super::Artifact;
+use super::artifact::Artifact;
 use super::flags::VerifyFlags;
 use crate::check::describe;
 use crate::check::show::{self, Text};
