@@ -58,12 +58,9 @@ pub(crate) async fn compare(
     };
     let offer = match prove(first.size(), second.size()).await {
         Ok(offer) => offer,
-        // A log that lost entries cannot prove anything up to the head that it showed before.
-        Err(ReadError::Refused { .. } | ReadError::Absent(_) | ReadError::Answer { .. })
-            if is_older =>
-        {
-            return Err(broken(Fault::WentBack));
-        }
+        // A log that lost entries cannot prove anything up to the head that it showed before. A
+        // server that is busy, in trouble or elsewhere says nothing of that kind.
+        Err(error) if is_older && denies(&error) => return Err(broken(Fault::WentBack)),
         Err(error) => return Err(error),
     };
     let hashes = offer.hashes;
@@ -79,4 +76,13 @@ pub(crate) async fn compare(
         true => History::Older(proof),
         false => History::Extends(proof),
     })
+}
+
+/// Returns whether an error means that the log does not have what was asked for.
+fn denies(error: &ReadError) -> bool {
+    match error {
+        ReadError::Refused { status, .. } => [400, 404, 410, 416, 422].contains(status),
+        ReadError::Absent(_) | ReadError::Answer { .. } => true,
+        _ => false,
+    }
 }

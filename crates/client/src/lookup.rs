@@ -3,7 +3,7 @@
 //! A ledger of treehead takes hundreds of keys in one request. Any other log is asked for one digest
 //! at a time, by the search of Rekor v1, which does not know names of packages.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -205,7 +205,8 @@ impl<F: Fetch> KeySearch<F> {
         })
     }
 
-    /// Returns verified entries of a log of Rekor v1, at most [`MAX_ENTRIES`], in any order.
+    /// Returns verified entries of a log of Rekor v1, at most [`MAX_ENTRIES`], in the
+    /// order of `uuids`.
     ///
     /// # Errors
     ///
@@ -213,15 +214,21 @@ impl<F: Fetch> KeySearch<F> {
     pub async fn entries_of(&self, uuids: &[String]) -> ReadResult<Vec<Entry>> {
         let ask = json!({"entryUUIDs": uuids}).to_string();
         let answer = self.post(RETRIEVE, ask, MAX_RETRIEVED).await?;
-        let entries = v1::open_entries(&self.keys, &answer).and_then(|entries| {
-            let got = entries.iter().filter_map(|entry| entry.uuid.as_deref());
-            let got: HashSet<&str> = got.collect();
+        let entries = v1::open_entries(&self.keys, &answer).and_then(|mut entries| {
+            let mut asked = Vec::with_capacity(uuids.len());
             for uuid in uuids {
-                require(got.iter().any(|id| is_same(id, uuid)), || {
-                    format!("the search names entry {uuid}, which is not in the answer")
+                let is_asked = |entry: &Entry| {
+                    let id = entry.uuid.as_deref().unwrap_or_default();
+                    is_same(id, uuid)
+                };
+                let place = entries.iter().position(is_asked).ok_or_else(|| {
+                    VerifyError::Mismatch(format!(
+                        "the search names entry {uuid}, which is not in the answer"
+                    ))
                 })?;
+                asked.push(entries.swap_remove(place));
             }
-            Ok(entries)
+            Ok(asked)
         });
         entries.map_err(self.site.wrong(RETRIEVE))
     }

@@ -102,6 +102,9 @@ pub enum FollowError {
 
 type Result<T> = std::result::Result<T, FollowError>;
 
+/// Seconds after which the state notes again that the log was read to its end.
+const READ_EVERY: i64 = 60;
+
 impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
     /// Opens the state of a log.
     ///
@@ -143,10 +146,11 @@ impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
         let source = Source::new(&self.section, keys, self.fetch.clone());
         let mut look = Look::default();
         self.current.clear();
-        match source.heads().await {
-            Ok(shown) => self.follow(&source, shown, now, &mut look).await?,
-            Err(NoHeads::Away(error)) => look.away = Some(error.to_string()),
-            Err(NoHeads::Bad { url, answer, error }) if is_fault_of_log(&error) => {
+        let heads = source.heads().await;
+        match heads.missing {
+            None => {}
+            Some(NoHeads::Away(error)) => look.away = Some(error.to_string()),
+            Some(NoHeads::Bad { url, answer, error }) if is_fault_of_log(&error) => {
                 let evidence = Evidence::of_answer(source.url(), now, &url, &answer, &error);
                 let alarm = Alarm {
                     kind: AlarmKind::BadSignature,
@@ -157,9 +161,14 @@ impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
                 self.raise(&alarm, now).await?;
                 look.away = Some(error.to_string());
             }
-            Err(NoHeads::Bad { url, error, .. }) => {
+            Some(NoHeads::Bad { url, error, .. }) => {
                 look.away = Some(format!("the answer of {url} does not verify: {error}"));
             }
+        }
+        self.follow(&source, heads.shown, now, &mut look).await?;
+        if look.away.is_none() && now.saturating_sub(self.state.content.read) >= READ_EVERY {
+            self.state.content.read = now;
+            self.store()?;
         }
         self.check_age(&source, now, &look).await?;
         self.settle(now, &mut look)?;
@@ -174,7 +183,10 @@ impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
         now: i64,
         look: &mut Look,
     ) -> Result<()> {
-        self.check_lost_trees(source, &shown, now).await?;
+        // Only whoever sees all trees knows that one is gone.
+        if look.away.is_none() {
+            self.check_lost_trees(source, &shown, now).await?;
+        }
         let is_first_look = self.state.content.trees.is_empty();
         let mut good = Vec::new();
         for shown in shown {

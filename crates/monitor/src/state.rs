@@ -23,6 +23,9 @@ pub(crate) struct State {
 pub(crate) struct Content {
     /// When the log showed a newer head or was seen first, Unix seconds. 0 before the first look.
     pub fresh: i64,
+    /// When all trees were read to the end of their heads, Unix seconds. 0 before that.
+    #[serde(default)]
+    pub read: i64,
     /// The trees, oldest first.
     pub trees: Vec<TreeState>,
     /// The alarms that were raised and whose reason is still there, by what they are about.

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use client::{Http, LogKey, Trust};
 use ledger::{Clock, SystemClock};
@@ -15,6 +16,7 @@ use monitor::{
 use prometheus::Registry;
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::task::{JoinSet, LocalSet};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::check::log;
@@ -169,6 +171,9 @@ async fn look(follower: &mut Follower<Http>) -> Outcome<Look> {
     look.explain(FailureKind::Other, follower.name())
 }
 
+/// Time for which `--once` waits until the notices are delivered.
+const DELIVER_WITHIN: Duration = Duration::from_secs(120);
+
 /// Looks at every log once, waits until the notices are delivered, and ends with the exit code of
 /// the worst that was found.
 async fn once(monitor: Monitor, stop: &CancellationToken) -> Outcome<()> {
@@ -188,13 +193,20 @@ async fn once(monitor: Monitor, stop: &CancellationToken) -> Outcome<()> {
         while let Some(ended) = looks.join_next().await {
             found.push(ended.explain(FailureKind::Bug, "a log")?);
         }
-        shared.outbox.delivered().await;
-        Ok(())
+        // A channel that is down must not hold the next run of cron up. What waits is on disk.
+        let delivered = timeout(DELIVER_WITHIN, shared.outbox.delivered()).await;
+        delivered.map_err(|_| {
+            let (count, seconds) = (shared.outbox.len(), DELIVER_WITHIN.as_secs());
+            let why = format_args!(
+                "{count} notices could not be delivered within {seconds} s, and wait in the state folder"
+            );
+            Failure::new(FailureKind::Other, why)
+        })
     };
     let ended = stop.run_until_cancelled(all).await;
     drop(progress);
     shared.outbox.close().await;
-    ended.unwrap_or(Ok(()))?;
+    let ended = ended.unwrap_or(Ok(()));
     let mut worst: Option<Failure> = None;
     for (name, look) in found {
         let failure = match look {
@@ -212,7 +224,7 @@ async fn once(monitor: Monitor, stop: &CancellationToken) -> Outcome<()> {
             });
         }
     }
-    worst.map_or(Ok(()), Err)
+    worst.map_or(ended, Err)
 }
 
 /// Returns why `--once` ends with another status than 0.

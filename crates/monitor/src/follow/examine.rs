@@ -3,7 +3,7 @@
 use std::panic;
 use std::sync::Arc;
 
-use client::{BulkError, Entry, Fetch, RekorLog, TreeReader, Wanted};
+use client::{BulkError, Entry, Fetch, ReadResult, RekorLog, TreeReader, Wanted};
 use entry::{StatementSummary, Summary};
 use tlog::Hash;
 
@@ -64,14 +64,18 @@ impl<F: Fetch> Examination<F> {
         for (index, hash, leaf) in bundle.entries() {
             batch.end = index.0 + 1;
             if index.0 >= self.followed {
-                self.leaf(&mut batch, index.0, hash, leaf).await;
+                self.leaf(&mut batch, index.0, hash, leaf).await?;
             }
         }
         Ok(batch)
     }
 
     /// Examines an entry that was read through the API.
-    pub(super) async fn entry(&self, batch: &mut Batch, entry: &Entry) {
+    ///
+    /// # Errors
+    ///
+    /// A rule needs its attestation, which could not be read.
+    pub(super) async fn entry(&self, batch: &mut Batch, entry: &Entry) -> ReadResult<()> {
         let inclusion = &entry.inclusion;
         batch.end = inclusion.leaf_index.0 + 1;
         let Some(mut found) = self.found(
@@ -80,29 +84,37 @@ impl<F: Fetch> Examination<F> {
             inclusion.leaf_hash,
             &entry.body,
         ) else {
-            return;
+            return Ok(());
         };
         found.entry = Some(entry);
         if self.rules.wants_attestation(&found.summary) {
-            found.statement = self
-                .fetch(&found)
-                .await
-                .and_then(|(_, statement)| statement);
+            let fetched = self.fetch(&found).await?;
+            found.statement = fetched.and_then(|(_, statement)| statement);
         }
         self.report(batch, &found);
+        Ok(())
     }
 
-    async fn leaf(&self, batch: &mut Batch, index: u64, hash: Hash, leaf: &[u8]) {
+    async fn leaf(&self, batch: &mut Batch, index: u64, hash: Hash, leaf: &[u8]) -> ReadResult<()> {
         let Some(mut found) = self.found(batch, index, hash, leaf) else {
-            return;
+            return Ok(());
         };
-        let wants_more = self.rules.wants_attestation(&found.summary)
-            || !self.rules.matches(&self.facts(&found)).is_empty();
+        let wants_attestation = self.rules.wants_attestation(&found.summary);
+        let wants_more = wants_attestation || !self.rules.matches(&self.facts(&found)).is_empty();
         // The leaf alone has neither time nor attestation. Both are asked for where they are
-        // needed, and a notice without them is better than none.
+        // needed. A notice without its time is better than none, but without the attestation it is
+        // not known whether there is a notice.
         let fetched = match wants_more {
             true => self.fetch(&found).await,
-            false => None,
+            false => Ok(None),
+        };
+        let fetched = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) if wants_attestation => return Err(error),
+            Err(error) => {
+                tracing::warn!(log = %self.log, index, %error, "an entry is reported without its time");
+                None
+            }
         };
         match &fetched {
             Some((entry, statement)) => {
@@ -116,6 +128,7 @@ impl<F: Fetch> Examination<F> {
             None if wants_more => self.report(batch, &found),
             None => {}
         }
+        Ok(())
     }
 
     fn found<'a>(
@@ -176,17 +189,15 @@ impl<F: Fetch> Examination<F> {
     }
 
     /// Fetches an entry of v1 with its time, and the claims of its attestation if it has one.
-    async fn fetch(&self, found: &Found<'_>) -> Option<(Entry, Option<StatementSummary>)> {
-        let ((_, log), uuid) = (self.v1.as_ref()?, found.uuid.as_deref()?);
-        match log.entry_with_attestation(uuid).await {
-            Ok((entry, attestation)) => {
-                let statement = attestation.map(|bytes| entry::summarize_attestation(&bytes));
-                Some((entry, statement))
-            }
-            Err(error) => {
-                tracing::warn!(log = %self.log, uuid, %error, "an entry is reported without its time");
-                None
-            }
-        }
+    async fn fetch(
+        &self,
+        found: &Found<'_>,
+    ) -> ReadResult<Option<(Entry, Option<StatementSummary>)>> {
+        let (Some((_, log)), Some(uuid)) = (&self.v1, &found.uuid) else {
+            return Ok(None);
+        };
+        let (entry, attestation) = log.entry_with_attestation(uuid).await?;
+        let statement = attestation.map(|bytes| entry::summarize_attestation(&bytes));
+        Ok(Some((entry, statement)))
     }
 }

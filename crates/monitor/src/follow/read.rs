@@ -140,7 +140,8 @@ async fn retrieve<F: Fetch>(
         if !range.heads.iter().any(|known| known.root() == head.root()) {
             range.heads.push(head.clone());
         }
-        examination.entry(&mut range.batch, entry).await;
+        let examined = examination.entry(&mut range.batch, entry).await;
+        examined.map_err(Stopped::Away)?;
     }
     Ok(range)
 }

@@ -62,6 +62,14 @@ struct ListedTree {
     origin: String,
 }
 
+/// The heads that a log shows.
+pub(super) struct Heads<F> {
+    /// In v1 the oldest comes first.
+    pub shown: Vec<Shown<F>>,
+    /// Why heads of other trees are missing, if some are.
+    pub missing: Option<NoHeads>,
+}
+
 /// Why there are no heads.
 pub(super) enum NoHeads {
     Away(ReadError),
@@ -119,46 +127,66 @@ impl<F: Fetch + Clone> Source<F> {
         }
     }
 
-    /// Returns the heads of all trees. In v1 the oldest comes first.
-    pub(super) async fn heads(&self) -> Result<Vec<Shown<F>>, NoHeads> {
+    /// Returns the heads of all trees.
+    pub(super) async fn heads(&self) -> Heads<F> {
         match &self.access {
-            Access::V1(log) => self.heads_v1(log).await,
+            Access::V1(log) => match self.heads_v1(log).await {
+                Ok(shown) => Heads {
+                    shown,
+                    missing: None,
+                },
+                Err(reason) => Heads {
+                    shown: Vec::new(),
+                    missing: Some(reason),
+                },
+            },
             Access::V2(logs) => self.heads_v2(logs).await,
         }
     }
 
     /// Returns the heads of the trees at the URLs, and of the other trees of the same log that a
-    /// treehead lists.
-    async fn heads_v2(&self, logs: &[(String, TiledLog<F>)]) -> Result<Vec<Shown<F>>, NoHeads> {
-        let mut shown: Vec<Shown<F>> = Vec::new();
+    /// treehead lists. A tree that is away or shows a bad head does not hide the others.
+    async fn heads_v2(&self, logs: &[(String, TiledLog<F>)]) -> Heads<F> {
+        let mut heads = Heads {
+            shown: Vec::new(),
+            missing: None,
+        };
         for (url, log) in logs {
-            shown.push(self.head_v2(url, log).await?);
+            heads.add(self.head_v2(url, log).await);
         }
-        let origins: Vec<_> = shown
-            .iter()
-            .map(|tree| tree.head.origin().to_owned())
-            .collect();
-        for url in self.others(&origins).await {
-            let log = TiledLog::new(&url, self.keys.to_vec(), self.fetch.clone());
-            shown.push(self.head_v2(&url, &log).await?);
+        let trees = heads.shown.iter();
+        let origins: Vec<_> = trees.map(|tree| tree.head.origin().to_owned()).collect();
+        match self.others(&origins).await {
+            Ok(others) => {
+                for url in others {
+                    let log = TiledLog::new(&url, self.keys.to_vec(), self.fetch.clone());
+                    heads.add(self.head_v2(&url, &log).await);
+                }
+            }
+            Err(error) => heads.add(Err(error.into())),
         }
-        Ok(shown)
+        heads
     }
 
     /// Returns the URLs of the trees that a treehead lists beside those of these origins, in the
     /// same log. Nothing of the list is verified, and other servers have none.
-    async fn others(&self, origins: &[String]) -> Vec<String> {
+    async fn others(&self, origins: &[String]) -> ReadResult<Vec<String>> {
         let ask = Ask {
             url: format!("{}/trees", self.url),
             json: None,
             limit: MAX_LIST,
         };
-        let answer = match self.fetch.fetch(&ask).await {
-            Ok(answer) if answer.status == 200 => answer.body,
-            _ => return Vec::new(),
-        };
-        let Ok(Listed { trees }) = serde_json::from_slice(&answer) else {
-            return Vec::new();
+        let answer = self.fetch.fetch(&ask).await?;
+        // A server that is busy or in trouble may have a list all the same.
+        if answer.status == 429 || answer.status >= 500 && answer.status != 501 {
+            return Err(ReadError::Refused {
+                url: ask.url,
+                status: answer.status,
+                message: "the list of trees cannot be read".to_owned(),
+            });
+        }
+        let Ok(Listed { trees }) = serde_json::from_slice(&answer.body) else {
+            return Ok(Vec::new());
         };
         let is_known = |tree: &ListedTree| origins.contains(&tree.origin);
         let Some(log) = trees
@@ -166,7 +194,7 @@ impl<F: Fetch + Clone> Source<F> {
             .find(|tree| is_known(tree))
             .map(|tree| &tree.log)
         else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let others = trees
             .iter()
@@ -175,7 +203,7 @@ impl<F: Fetch + Clone> Source<F> {
         let urls = others
             .filter(is_id)
             .map(|tree| below_trees(&self.url, &tree.tree_id));
-        urls.take(MAX_TREES).collect()
+        Ok(urls.take(MAX_TREES).collect())
     }
 
     async fn heads_v1(&self, log: &RekorLog<F>) -> Result<Vec<Shown<F>>, NoHeads> {
@@ -255,6 +283,18 @@ impl<F: Fetch + Clone> Source<F> {
                 ReadError::Absent(_) | ReadError::Refused { .. } | ReadError::Answer { .. },
             )) => Ok(Way::Entries(log.clone())),
             Err(error) => Err(error),
+        }
+    }
+}
+
+impl<F> Heads<F> {
+    /// Adds a head, or the first reason why one is missing.
+    fn add(&mut self, head: Result<Shown<F>, NoHeads>) {
+        match head {
+            Ok(head) => self.shown.push(head),
+            Err(reason) => {
+                self.missing.get_or_insert(reason);
+            }
         }
     }
 }
