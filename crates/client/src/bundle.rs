@@ -19,13 +19,14 @@
 //! with the system's clock as well. That refuses more, never less.)
 //!
 //! Absent: revocation, which short-lived certificates do without; cosignatures of witnesses;
-//! entries whose artifact has another digest than SHA-256.
+//! signatures by certificate over another digest than SHA-256.
 
 mod claims;
 mod cosign;
 mod error;
 mod logs;
 mod of_entry;
+mod other_digests;
 mod policy;
 mod read;
 mod statement;

@@ -8,6 +8,7 @@ use ledger::Api;
 
 use crate::attest::AttestFlags;
 use crate::audit::AuditFlags;
+use crate::audit_pack::flags::AuditPackFlags;
 use crate::check::flags::{GetFlags, HeadFlags, ProofFlags};
 use crate::check::verify::flags::VerifyFlags;
 use crate::config::{Given, LogFormat};
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     Attest(AttestFlags),
     /// Read a whole log, derive every search key anew, and compare with what its search answers
     Audit(AuditFlags),
+    /// Write the entries of a period of any log into one file that an auditor checks with SHA-256 and
+    /// openssl alone
+    AuditPack(Box<AuditPackFlags>),
     /// Bring the schema of the database up to date, for servers whose database role may not change
     /// it
     Migrate,

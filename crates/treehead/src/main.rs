@@ -9,6 +9,7 @@ use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 mod attest;
 mod audit;
+mod audit_pack;
 mod banner;
 mod check;
 mod cli;
@@ -87,6 +88,7 @@ fn run(cli: Cli) -> Outcome<()> {
         Command::Upload(flags) => upload::run(&flags),
         Command::Attest(flags) => attest::run(&flags),
         Command::Audit(flags) => audit::run(&flags),
+        Command::AuditPack(flags) => audit_pack::run(&flags),
         Command::Migrate => migrate::run(&given.config()?),
         Command::Rotate(flags) => rotate::run(&given.config()?, &flags),
         Command::Recover(flags) => recover::run(&given.config()?, &flags),

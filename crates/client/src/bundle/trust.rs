@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sigstore_verify::Verifier;
-use sigstore_verify::trust_root::TrustedRoot;
+use sigstore_verify::trust_root::{TrustedRoot, TsaAuthority};
 use tlog::Hash;
 
 use super::error::{BundleError, Result};
@@ -61,6 +61,11 @@ impl TrustRoot {
 
     pub(super) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// Returns the timestamp authorities.
+    pub(super) fn stampers(&self) -> Vec<TsaAuthority> {
+        self.root.tsa_authorities()
     }
 
     /// Returns the key of the log with an ID.

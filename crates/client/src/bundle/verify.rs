@@ -41,6 +41,14 @@ pub struct Verified {
     pub stamped: Vec<i64>,
 }
 
+/// What follows from a signature.
+pub(super) struct Checked {
+    /// The times in timestamps over it, Unix seconds.
+    pub(super) stamped: Vec<i64>,
+    /// The certificate. `None`: a key alone signed.
+    pub(super) certificate: Option<Box<Certificate>>,
+}
+
 /// Who signed.
 #[derive(Clone, Debug)]
 pub enum Signer {
@@ -94,17 +102,24 @@ impl Bundle {
         let statement = self.statement()?;
         let logged = logs::verify(self, trust, now)?;
         self.check_validity(&logged)?;
-        let result = self.verify_signature(artifact, trust, &policy.signer)?;
-        let stamped = stamped(&result, &logged);
-        for time in &stamped {
+        let checked = match (&policy.signer, self.over_other_digest()) {
+            (Expected::Key(key), Some(message)) => {
+                self.verify_other_digest(message, artifact, trust, key)?
+            }
+            _ => self.verify_signature(artifact, trust, &policy.signer, &logged)?,
+        };
+        for time in &checked.stamped {
             check_not_later(*time, now, || "the time in a timestamp".to_owned())?;
         }
-        check_windows(&logged, &stamped)?;
+        check_windows(&logged, &checked.stamped)?;
         let verified = Verified {
-            signer: self.signer(&result)?,
+            signer: match checked.certificate {
+                Some(certificate) => Signer::Certificate(certificate),
+                None => Signer::Key,
+            },
             statement,
             logged,
-            stamped,
+            stamped: checked.stamped,
         };
         verified.check(policy)?;
         Ok(verified)
@@ -162,7 +177,8 @@ impl Bundle {
         artifact: Artifact<'_>,
         trust: &TrustRoot,
         signer: &Expected,
-    ) -> Result<VerificationResult> {
+        logged: &[Logged],
+    ) -> Result<Checked> {
         let policy: Box<dyn SigstorePolicy> = match signer {
             Expected::Key(key) => Box::new(PublicKeyVerificationPolicy::new(key.clone())),
             // The names are compared afterwards, by this crate.
@@ -172,20 +188,24 @@ impl Bundle {
             Expected::Certificate(_) => Box::new(VerificationPolicy::any_identity().skip_sct()),
         };
         let (verifier, bundle, policy) = (trust.verifier(), &self.content, policy.as_ref());
-        Ok(match artifact {
+        let result = match artifact {
             Artifact::Bytes(bytes) => verifier.verify(bytes, bundle, policy)?,
             Artifact::Sha256(hash) => {
                 let digest = Blob::from(Sha256Hash::new(hash.0));
                 verifier.verify(digest, bundle, policy)?
             }
             Artifact::Reader(reader) => verifier.verify_reader(reader, bundle, policy)?,
+        };
+        Ok(Checked {
+            stamped: stamped(&result, logged),
+            certificate: self.certificate(&result)?,
         })
     }
 
-    fn signer(&self, result: &VerificationResult) -> Result<Signer> {
+    fn certificate(&self, result: &VerificationResult) -> Result<Option<Box<Certificate>>> {
         let (Some(info), Some(der)) = (result.certificate(), self.content.signing_certificate())
         else {
-            return Ok(Signer::Key);
+            return Ok(None);
         };
         if !result.certificate_verified() {
             return Err(BundleError::Certificate("it was not verified".into()));
@@ -194,7 +214,7 @@ impl Bundle {
         let certificate = certificate.map_err(|error| BundleError::Certificate(error.into()))?;
         let names = certificate.subjects().to_vec();
         let has_ct = result.sct_verified();
-        Ok(Signer::Certificate(Box::new(facts(info, names, has_ct))))
+        Ok(Some(Box::new(facts(info, names, has_ct))))
     }
 }
 

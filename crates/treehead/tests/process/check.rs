@@ -388,6 +388,7 @@ fn the_help_is_what_was_reviewed() {
         "upload",
         "attest",
         "audit",
+        "audit-pack",
     ] {
         let help = program::text(&program::run(&[command, "--help"]).stdout);
         let path = folder.join(format!("{command}.txt"));

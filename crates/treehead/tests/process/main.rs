@@ -13,6 +13,7 @@ mod absent;
 mod attack;
 mod attest;
 mod audit;
+mod audit_pack;
 mod auditor;
 mod check;
 mod cluster;

@@ -1,9 +1,12 @@
 //! Bundles and trust roots that are damaged or odd.
 
+use pki::digest::{Digest, HashAlgorithm};
+use rcgen::{KeyPair, PublicKeyData, SigningKey};
 use serde_json::{Value, json};
 
-use super::world::{World, base64};
-use super::{Bundle, BundleError, Case, TrustRoot};
+use super::make::{Signed, by_key, hashedrekord, message};
+use super::world::{ARTIFACT, NOW, SIGNED, World, base64, pem};
+use super::{Artifact, Bundle, BundleError, Case, Expected, TrustRoot};
 
 #[test]
 fn damaged_files_are_named() {
@@ -161,4 +164,71 @@ fn trust_roots_with_faults_are_refused() {
     }
     assert!(TrustRoot::read([]).is_err());
     assert!(TrustRoot::read([world.signer.pem().as_str()]).is_err());
+}
+
+/// A hashedrekord of a P-384 key over SHA-384, which `sigstore-verify` does not compare.
+#[test]
+fn a_key_may_sign_another_digest() {
+    let world = World::new();
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let verifier_pem = pem("PUBLIC KEY", &key.subject_public_key_info());
+    let sign = |bytes: &[u8]| Signed {
+        signature: key.sign(bytes).unwrap(),
+        verifier_pem: verifier_pem.clone(),
+    };
+    let leaf = |artifact: &[u8], signed: &Signed| {
+        let mut leaf = hashedrekord(artifact, signed);
+        let digest = hex::encode(Digest::of(HashAlgorithm::Sha384, artifact).bytes());
+        leaf["spec"]["data"]["hash"] = json!({"algorithm": "sha384", "value": digest});
+        leaf
+    };
+    let case = |bundle: &Value| {
+        let mut case = Case::new(&world, bundle);
+        case.policy.signer = Expected::key(&verifier_pem).unwrap();
+        case
+    };
+    let signed = sign(ARTIFACT);
+    let good = message(
+        by_key(world.v1.take(&leaf(ARTIFACT, &signed))),
+        &signed.signature,
+    );
+    assert!(case(&good).verify().unwrap().stamped.is_empty());
+    let mut stamped = good.clone();
+    let material = stamped["verificationMaterial"].take();
+    stamped["verificationMaterial"] = world.stamped(material.clone(), &signed.signature, SIGNED);
+    assert_eq!(case(&stamped).verify().unwrap().stamped, [SIGNED]);
+    stamped["verificationMaterial"] = world.stamped(material, b"other", SIGNED);
+    case(&stamped).refused("stamp of another signature", "Time", "");
+
+    let mut other = case(&good);
+    other.artifact = b"other".to_vec();
+    other.refused("another artifact", "Artifact", "digest");
+    let another = sign(ARTIFACT);
+    let bundle = message(
+        by_key(world.v1.take(&leaf(ARTIFACT, &another))),
+        &signed.signature,
+    );
+    case(&bundle).refused("entry of another signature", "Entry", "signature");
+    let bundle = message(
+        by_key(world.v1.take(&leaf(b"other", &signed))),
+        &signed.signature,
+    );
+    case(&bundle).refused("entry of another artifact", "Artifact", "hashedrekord");
+    let forged = sign(b"other");
+    let bundle = message(
+        by_key(world.v1.take(&leaf(ARTIFACT, &forged))),
+        &forged.signature,
+    );
+    case(&bundle).refused("signature over another artifact", "Signature", "");
+    Case::by_key(&world, &good).refused("another key", "Entry", "expected key");
+
+    let trust = TrustRoot::read([world.trusted_root().to_string().as_str()]).unwrap();
+    let bundle = Bundle::read(good.to_string().as_bytes()).unwrap();
+    let (mut file, policy) = (ARTIFACT, case(&good).policy);
+    bundle
+        .verify(Artifact::Reader(&mut file), &trust, &policy, NOW)
+        .unwrap();
+    let digest = Artifact::Sha256(tlog::sha256(ARTIFACT));
+    let error = bundle.verify(digest, &trust, &policy, NOW).unwrap_err();
+    assert!(matches!(error, BundleError::Unsupported(_)), "{error}");
 }
