@@ -48,7 +48,10 @@ impl<F: Fetch> RekorLog<F> {
     pub async fn is_there(&self) -> ReadResult<bool> {
         match self.site.get(LOG, MAX_HEADS).await {
             Ok(answer) => Ok(answer.is_some_and(|answer| answer.starts_with(b"{"))),
-            Err(ReadError::Refused { status, .. }) if status < 500 || status == 501 => Ok(false),
+            // A server that is busy or asks who we are may have it.
+            Err(ReadError::Refused { status, .. }) if [400, 404, 405, 410, 501].contains(&status) => {
+                Ok(false)
+            }
             Err(error) => Err(error),
         }
     }

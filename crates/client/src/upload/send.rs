@@ -170,6 +170,13 @@ impl<F: Fetch + Submit + Clone> Uploader<F> {
             200 | 201 => self
                 .open(proposal, &reply.body, false)
                 .map_err(self.site.wrong(path)),
+            409 if is_contradiction(&reply.body) => {
+                let message = site::message(reply.status, &reply.body);
+                return Sent::Refused {
+                    status: reply.status,
+                    message,
+                };
+            }
             409 => match proposal.api() {
                 Api::V1 => self.find_v1(proposal, reply).await,
                 Api::V2 => self.find_v2(proposal, reply).await,
@@ -277,6 +284,13 @@ fn reply_alone(result: BatchResult<'_>) -> Reply {
         retry_after: result.retry_after,
         log_index: None,
     }
+}
+
+/// Returns whether a conflict is about another entry: a treehead with unique packages has an entry
+/// that gives the package another digest.
+fn is_contradiction(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    text.contains("has another digest in the transparency log")
 }
 
 /// Returns whether the same request may be answered otherwise later. After 500, 502 and 504 the

@@ -122,6 +122,10 @@ impl Delivery<'_> {
                 .explain(FailureKind::Usage, "--url")?;
             let mut has_progress = false;
             for (number, sent) in sent {
+                let sent = match self.uploads[number].queued {
+                    Some(_) => patient(sent),
+                    None => sent,
+                };
                 has_progress |= !matches!(sent, Sent::Later { .. });
                 self.settle(number, sent)?;
             }
@@ -177,13 +181,15 @@ impl Delivery<'_> {
         let upload = Arc::clone(&self.uploads[number]);
         let became = match sent {
             Sent::Logged(logged) => {
-                for output in &upload.outputs {
-                    output.write(&logged)?;
+                // The others of a batch are in the log as well, so this must not hide them.
+                match write(&upload, &logged) {
+                    Ok(()) => Became::Logged(logged),
+                    Err(failure) => Became::Refused(format!(
+                        "it is in the log at index {}, and its files could not be written: {failure}. \
+                         Upload it again to write them",
+                        logged.entry.log_index
+                    )),
                 }
-                if let Some(queued) = &upload.queued {
-                    queue::remove(queued)?;
-                }
-                Became::Logged(logged)
             }
             Sent::Later { why, after } => {
                 self.asked = self.asked.max(after.unwrap_or_default());
@@ -204,6 +210,26 @@ impl Delivery<'_> {
         }
         self.became[number] = Some(became);
         Ok(())
+    }
+}
+
+/// Writes the files of an entry that is in the log, and then takes it out of the queue.
+fn write(upload: &Upload, logged: &client::upload::Logged) -> Outcome<()> {
+    for output in &upload.outputs {
+        output.write(logged)?;
+    }
+    upload.queued.as_deref().map_or(Ok(()), queue::remove)
+}
+
+/// Returns an outcome of a queued entry. Only an answer about the entry itself ends its wait: a
+/// proxy that asks for a password or sends elsewhere says nothing about it.
+fn patient(sent: Sent) -> Sent {
+    match sent {
+        Sent::Refused { status, message } if ![400, 409, 413, 415, 422].contains(&status) => {
+            let why = format!("{status}: {message}");
+            Sent::Later { why, after: None }
+        }
+        sent => sent,
     }
 }
 
