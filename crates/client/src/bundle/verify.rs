@@ -111,7 +111,7 @@ impl Bundle {
         for time in &checked.stamped {
             check_not_later(*time, now, || "the time in a timestamp".to_owned())?;
         }
-        check_windows(&logged, &checked.stamped)?;
+        check_windows(&logged, &checked.stamped, now)?;
         let verified = Verified {
             signer: match checked.certificate {
                 Some(certificate) => Signer::Certificate(certificate),
@@ -268,15 +268,25 @@ fn stamped(result: &VerificationResult, logged: &[Logged]) -> Vec<i64> {
 
 /// A key that a log gave up proves nothing about a signature that is younger. The time of an entry
 /// of Rekor v1 was compared with its signature; for others the timestamps tell.
-fn check_windows(logged: &[Logged], stamped: &[i64]) -> Result<()> {
+fn check_windows(logged: &[Logged], stamped: &[i64], now: i64) -> Result<()> {
     for (number, entry) in logged.iter().enumerate() {
         let (None, Some(end), Shown::Included(inclusion)) =
             (entry.time, entry.window.end, &entry.shown)
         else {
             continue;
         };
+        let origin = inclusion.head.origin();
+        // Without any time the signature may be as young as now.
+        if stamped.is_empty() && now > end {
+            return Err(BundleError::Time(
+                format!(
+                    "no timestamp tells that it is older than the end of the key of {origin}, \
+                     which signed entry {number}"
+                )
+                .into(),
+            ));
+        }
         if stamped.iter().any(|time| *time > end) {
-            let origin = inclusion.head.origin();
             return Err(BundleError::Time(
                 format!("it is younger than the key of {origin}, which signed entry {number}")
                     .into(),
