@@ -35,6 +35,8 @@ use node::Node;
 use report::{ALL, GO_JS};
 pub use report::{Client, Fact, Finding, Report, Severity};
 
+/// The beginning of the format of an evidence file.
+const EVIDENCE: &str = "treehead-evidence/";
 /// Largest document that is read: bundles hold attestations.
 pub const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
 
@@ -241,6 +243,11 @@ fn explain_value(report: &mut Report, value: &Value, now: i64) {
         explain_tree_head(report, &root);
     } else if let (Some(seen), Some(now)) = (root.text("seen"), root.text("now")) {
         explain_two_heads(report, seen, now);
+    } else if root
+        .text("format")
+        .is_some_and(|format| format.starts_with(EVIDENCE))
+    {
+        explain_evidence(report, &root);
     } else {
         unknown(
             report,
@@ -255,6 +262,19 @@ fn explain_tree_head(report: &mut Report, root: &Node<'_>) {
     report.what = "tree head of a log by the Rekor v1 API".to_owned();
     report.fact("tree ID", root.text("treeID").unwrap_or_default());
     report.fact("frozen trees", root.items("inactiveShards").len());
+}
+
+/// Explains what a monitor kept against a log.
+fn explain_evidence(report: &mut Report, root: &Node<'_>) {
+    report.what = "evidence against a log".to_owned();
+    report.fact("log", root.text("log").unwrap_or_default());
+    report.fact("claim", root.text("claim").unwrap_or_default());
+    if let Some(seconds) = root.number_at("time") {
+        report.fact("observed at", report::time(seconds));
+    }
+    let what = "to check the signatures in it, and whether they show what is claimed: treehead \
+        verify FILE --trust KEYS";
+    report.note("evidence-check", &[], "", what);
 }
 
 /// Explains two heads that contradict each other.

@@ -201,6 +201,17 @@ fn documents_that_are_cut_off_or_strange_are_named() {
     );
 }
 
+#[test]
+fn evidence_is_known() {
+    let evidence = json!({
+        "format": "treehead-evidence/1", "log": "https://log.example", "time": NOW, "claim": "fork",
+    });
+    let report = report(&evidence.to_string());
+    assert_eq!(report.what, "evidence against a log");
+    check_fault(&report, "evidence-check", None);
+    assert!(!report.has_errors(), "{report:#?}");
+}
+
 /// Whatever is given, a report comes back: no panic, no control character.
 #[test]
 fn any_bytes_are_explained() {
