@@ -1,7 +1,8 @@
-//! How many index keys an entry may have, and the form in which they are kept.
+//! How many index keys and claims an entry may have, and the form in which the keys are kept.
 
 use std::collections::HashSet;
 
+use crate::packages::PackageClaims;
 use crate::refusal::Refusal;
 
 /// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, each
@@ -30,6 +31,26 @@ pub(crate) fn bounded(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
     }
 }
 
+/// The claims of an entry that is to be appended. Each is a row as well, and repeats the text of
+/// its package, so that they may be more than the keys that they follow from.
+pub(crate) fn bounded_claims(claims: PackageClaims) -> Result<PackageClaims, Refusal> {
+    let list = &claims.claims;
+    let bytes: usize = list
+        .iter()
+        .map(|claim| claim.purl.len() + claim.digest.len())
+        .sum();
+    match list.len() {
+        ..=MAX_INDEX_KEYS if bytes <= MAX_INDEX_KEY_BYTES => Ok(claims),
+        ..=MAX_INDEX_KEYS => Err(Refusal::Invalid(format!(
+            "the packages of the entry have {bytes} bytes with their digests, the limit is \
+             {MAX_INDEX_KEY_BYTES}"
+        ))),
+        _ => Err(Refusal::Invalid(format!(
+            "the packages of the entry have more than {MAX_INDEX_KEYS} digests, the limit"
+        ))),
+    }
+}
+
 /// Each key once, in lower case, in the order of first appearance.
 pub(crate) fn lower_case(keys: Vec<String>) -> Vec<String> {
     let mut seen = HashSet::with_capacity(keys.len());
@@ -50,6 +71,25 @@ pub(crate) fn lower_case_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packages::PackageClaim;
+
+    #[test]
+    fn claims_are_bounded() {
+        let bounded = |number: usize, bytes: usize| {
+            let claim = PackageClaim {
+                purl: "x".repeat(bytes),
+                algorithm: 1,
+                digest: Vec::new(),
+            };
+            let claims = PackageClaims {
+                claims: vec![claim; number],
+                ..PackageClaims::default()
+            };
+            bounded_claims(claims).is_ok()
+        };
+        assert!(bounded(0, 0) && bounded(MAX_INDEX_KEYS, MAX_INDEX_KEY_BYTES / MAX_INDEX_KEYS));
+        assert!(!bounded(MAX_INDEX_KEYS + 1, 1) && !bounded(512, 2_049));
+    }
 
     #[test]
     fn keys_are_in_lower_case_as_in_go_and_each_once() {

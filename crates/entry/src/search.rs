@@ -4,10 +4,14 @@
 //! and are made only here: for certificates and kinds when an entry is added, and by
 //! [`Attribute::key_texts`] when one is searched for. Like all key texts they are lower-cased on
 //! both sides. A key says what an entry claims; nothing but its signature is checked.
+//!
+//! Rekor takes names and algorithms for keys as a client writes them. One that has the form of this
+//! log's own keys is left out, or it would claim what the entry does not ([`is_reserved`]).
 
 use pki::x509::{self, Claims};
 use pki::{Key, TooCostly, Work, minisign, pgp, ssh, tuf};
 
+use crate::index_keys::lower_case_text;
 use crate::packages::Purl;
 use crate::refusal::Refusal;
 
@@ -141,9 +145,27 @@ pub(crate) fn key_hash(key: &impl Key) -> String {
 
 /// Returns the key texts of the names in a key, and of the claims where it is a certificate.
 pub(crate) fn key_names(key: &impl Key) -> Vec<String> {
-    let mut names = key.subjects().to_vec();
+    let mut names = raw_keys(key.subjects());
     names.extend(key.claims().map(claim_keys).unwrap_or_default());
     names
+}
+
+/// Returns those of the names in a key or certificate that are key texts as they stand.
+pub(crate) fn raw_keys(names: &[String]) -> Vec<String> {
+    let names = names.iter().filter(|name| !is_reserved(name));
+    names.cloned().collect()
+}
+
+/// Returns whether a text becomes, in lower case, one of the form that only this log's own keys
+/// have: `<attribute>=…`. A text that a client writes must not be a key then.
+pub(crate) fn is_reserved(text: &str) -> bool {
+    let Some((name, _)) = text.split_once('=') else {
+        return false;
+    };
+    let name = lower_case_text(name);
+    Attribute::ALL
+        .iter()
+        .any(|attribute| attribute.name() == name)
 }
 
 /// Returns the keys of the name of a subject in an in-toto statement, the most exact one first.
@@ -157,14 +179,22 @@ pub(crate) fn name_keys(name: &str) -> Vec<String> {
     }
 }
 
-/// Returns the keys of a package, the most exact one first.
+/// Returns the keys of a package, the most exact one first: all of them, or none if that one would
+/// be too long.
 pub(crate) fn package_keys(purl: &Purl) -> Vec<String> {
+    if !is_indexed(purl) {
+        return Vec::new();
+    }
     let mut texts = vec![purl.exact()];
     texts.extend(purl.in_version());
     texts.push(purl.package().to_owned());
     texts.dedup();
-    texts.retain(|text| text.len() <= MAX_VALUE_BYTES);
     texts.iter().map(|text| Attribute::Purl.key(text)).collect()
+}
+
+/// Returns whether a package has keys. The form of its keys may be longer than what a client wrote.
+pub(crate) fn is_indexed(purl: &Purl) -> bool {
+    purl.exact().len() <= MAX_VALUE_BYTES
 }
 
 /// Returns the keys of a Fulcio certificate's claims.
@@ -236,6 +266,34 @@ mod tests {
             assert_eq!(name_keys(name), keys, "{name}");
         }
         assert!(name_keys(&"x".repeat(MAX_VALUE_BYTES + 1)).is_empty());
+    }
+
+    #[test]
+    fn names_in_keys_do_not_forge_the_keys_of_this_log() {
+        for attribute in Attribute::ALL {
+            let name = attribute.name();
+            for forged in [
+                format!("{name}=pkg:npm/victim@1.0.0"),
+                format!("{}=", name.to_uppercase()),
+            ] {
+                assert!(is_reserved(&forged), "{forged}");
+                let names = [forged, format!("{name}@example.com")];
+                assert_eq!(raw_keys(&names), names[1..]);
+            }
+        }
+        // The Kelvin sign becomes a k, U+0130 an i.
+        assert!(is_reserved("wor\u{212a}flow=x") && is_reserved("comm\u{130}t=x"));
+        for other in [
+            "",
+            "=",
+            "purl",
+            "purl:x=y",
+            " purl=x",
+            "https://example.com/?purl=pkg:npm/a@1",
+            "sha256:00",
+        ] {
+            assert!(!is_reserved(other), "{other}");
+        }
     }
 
     #[test]

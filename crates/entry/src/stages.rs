@@ -3,10 +3,9 @@
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 
 use crate::envelope::{Envelope, require_object};
-use crate::index_keys::{bounded, lower_case};
+use crate::index_keys::{bounded, bounded_claims, lower_case};
 use crate::kind::{Kind, Proposal, Purpose, Weight};
 use crate::kinds::{self, KindName};
-use crate::package::Package;
 use crate::packages::PackageClaims;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -29,7 +28,7 @@ pub struct VerifiedEntry {
     leaf_bytes: Vec<u8>,
     index_keys: Vec<String>,
     attestation: Option<Vec<u8>>,
-    packages: Vec<Package>,
+    package_claims: PackageClaims,
 }
 
 impl ProposedEntry {
@@ -159,7 +158,7 @@ fn verify(
         leaf_bytes: canonical.leaf_bytes,
         index_keys: bounded(canonical.index_keys)?,
         attestation: canonical.attestation,
-        packages: canonical.packages,
+        package_claims: bounded_claims(PackageClaims::of(&canonical.packages))?,
     })
 }
 
@@ -186,8 +185,8 @@ impl VerifiedEntry {
     }
 
     /// Returns what the entry claims of packages in their versions.
-    pub fn package_claims(&self) -> PackageClaims {
-        PackageClaims::of(&self.packages)
+    pub fn package_claims(&self) -> &PackageClaims {
+        &self.package_claims
     }
 
     /// Takes it apart: leaf bytes, index keys and attestation.

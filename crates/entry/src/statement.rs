@@ -47,8 +47,9 @@ impl Digests {
 }
 
 /// Returns `<algorithm>:<digest>` for each digest, as written, and the keys of the subjects' names.
-/// A payload that is not a statement has no keys, as in Rekor. Repeated members are merged as Go
-/// merges them, so that an entry is found by all that any client written in Go reads.
+/// A digest that has the form of the latter is left out. A payload that is not a statement has no
+/// keys, as in Rekor. Repeated members are merged as Go merges them, so that an entry is found by
+/// all that any client written in Go reads.
 pub(crate) fn index_keys(payload: &[u8], digests: Digests) -> Result<Vec<String>, Refusal> {
     read(payload, digests).map(|statement| statement.index_keys)
 }
@@ -176,8 +177,8 @@ fn collect_item(
     Ok(())
 }
 
-/// Returns `<algorithm>:<digest>` for each member of a digest, as written. Of a repeated name the
-/// last one counts.
+/// Returns `<algorithm>:<digest>` for each member of a digest, as written, but none that has the
+/// form of this log's own keys. Of a repeated name the last one counts.
 fn digest_texts(digest: &Value<'_>, digests: Digests) -> Result<Vec<String>, Stop> {
     let mut found: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     // A map, because a name may be repeated as often as the payload has room for.
@@ -203,17 +204,20 @@ fn digest_texts(digest: &Value<'_>, digests: Digests) -> Result<Vec<String>, Sto
     })?;
     let texts = found
         .into_iter()
-        .map(|(algorithm, value)| format!("{algorithm}:{value}"));
+        .map(|(algorithm, value)| format!("{algorithm}:{value}"))
+        .filter(|text| !search::is_reserved(text));
     Ok(texts.collect())
 }
 
 /// Returns the packages that a subject names: in its name, and in its URI if that is a package URL.
+/// Each has index keys, so that their limit is one of packages, too.
 pub(crate) fn packages(name: &str, uri: &str, naming: Naming, sha256: Option<&str>) -> Vec<Purl> {
     let is_short = |text: &&str| text.len() <= search::MAX_VALUE_BYTES;
     let named = Some(name).filter(is_short);
     let named = named.and_then(|name| naming.package_of(name, sha256));
     let located = Some(uri).filter(is_short).and_then(Purl::parse);
-    named.into_iter().chain(located).collect()
+    let packages = named.into_iter().chain(located);
+    packages.filter(search::is_indexed).collect()
 }
 
 #[cfg(test)]
@@ -434,6 +438,54 @@ mod tests {
                 packages[1]
             ]
         );
+    }
+
+    #[test]
+    fn algorithms_do_not_forge_the_keys_of_this_log() {
+        for attribute in search::Attribute::ALL {
+            for name in [attribute.name().to_owned(), attribute.name().to_uppercase()] {
+                let digests = format!(
+                    r#"{{"sha256":"aa","{name}=pkg":"npm/victim@1.0.0","{name}":"=pkg:npm/a"}}"#
+                );
+                let statement = format!(
+                    r#"{{"subject":[{{"name":"pkg:npm/a@1","digest":{digests}}}],
+                    "predicate":{{"materials":[{{"digest":{digests}}}]}}}}"#
+                );
+                let expected = [
+                    "sha256:aa".to_owned(),
+                    format!("{name}:=pkg:npm/a"),
+                    "purl=pkg:npm/a@1".to_owned(),
+                    "purl=pkg:npm/a".to_owned(),
+                    "sha256:aa".to_owned(),
+                    format!("{name}:=pkg:npm/a"),
+                ];
+                for digests in [Digests::SubjectsAndMaterials, Digests::Readable] {
+                    let found = read(statement.as_bytes(), digests).unwrap();
+                    assert_eq!(found.index_keys, expected);
+                    assert_eq!(found.packages.len(), 1);
+                    assert_eq!(
+                        found.packages[0].digests,
+                        lower_case(expected[..2].to_vec())
+                    );
+                }
+            }
+        }
+    }
+
+    /// Claims are kept for packages, and only index keys limit them.
+    #[test]
+    fn a_package_whose_keys_would_be_too_long_is_none() {
+        let at_signs = "@".repeat(700);
+        let statement = format!(
+            r#"{{"subject":[{{"name":"pkg:a/x0001{at_signs}1","uri":"pkg:a/x0002{at_signs}1"}}]}}"#
+        );
+        let found = read(statement.as_bytes(), Digests::Readable).unwrap();
+        assert!(found.index_keys.is_empty() && found.packages.is_empty());
+        // The keys without its architecture would be short enough.
+        let marks = "?".repeat(700);
+        let statement = format!(r#"{{"subject":[{{"name":"pkg:deb/debian/a@1?arch={marks}"}}]}}"#);
+        let found = read(statement.as_bytes(), Digests::Readable).unwrap();
+        assert!(found.index_keys.is_empty() && found.packages.is_empty());
     }
 
     /// A signer could hide subjects behind it.

@@ -10,6 +10,7 @@ use crate::index_keys::lower_case;
 use crate::kinds::KindName;
 use crate::parts::{KeyIndex, Parts};
 use crate::refusal::Refusal;
+use crate::search::raw_keys;
 
 pub use signer::{CertificateSummary, Signer};
 pub use statement::{StatementSummary, summarize_attestation};
@@ -85,7 +86,7 @@ fn of_parts(parts: Parts, signers: Vec<(Signer, Vec<String>)>) -> Summary {
         }
         index_keys.extend_from_slice(names);
     }
-    index_keys.extend_from_slice(&parts.digests);
+    index_keys.extend(raw_keys(&parts.digests));
     index_keys.extend(parts.index_keys);
     Summary {
         digests: lower_case(parts.digests),
@@ -124,6 +125,15 @@ mod tests {
         let expected = [b"xx", &b"---"[..]].map(|key| hex::encode(tlog::sha256(key).0));
         assert_eq!(hashes, expected);
         assert!(summary.index_keys.contains(&expected[0]));
+    }
+
+    #[test]
+    fn statements_do_not_forge_the_keys_of_this_log() {
+        let statement = br#"{"subject":[{"name":"x","digest":{
+            "sha256":"AB","Purl=pkg":"npm/victim@1.0.0","contradicts=pkg":"npm/victim@1.0.0"}}]}"#;
+        let summary = summarize_attestation(statement);
+        assert_eq!(summary.digests, ["sha256:ab"]);
+        assert_eq!(summary.index_keys, ["sha256:ab", "subject=x"]);
     }
 
     #[test]

@@ -69,12 +69,12 @@ impl UniquePackages {
     ) -> Result<EntryClaims, Refusal> {
         let claims = verified.package_claims();
         if self.second_digest != OnSecondDigest::Ignored {
-            self.judge(&claims, metrics)?;
+            self.judge(claims, metrics)?;
         }
-        let list = claims.claims.into_iter().map(|claim| NewClaim {
-            name: claim.purl,
+        let list = claims.claims.iter().map(|claim| NewClaim {
+            name: claim.purl.clone(),
             aspect: claim.algorithm,
-            value: claim.digest,
+            value: claim.digest.clone(),
         });
         Ok(EntryClaims {
             list: list.collect(),

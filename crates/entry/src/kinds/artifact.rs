@@ -3,6 +3,7 @@
 use crate::kind::Purpose;
 use crate::member::Member;
 use crate::refusal::Refusal;
+use crate::search;
 use pki::Work;
 use pki::digest::{Digest, HashAlgorithm};
 
@@ -99,7 +100,10 @@ pub(super) fn refuse(faults: &[String]) -> Result<(), Refusal> {
 pub(super) fn hash_key_of_leaf(hash: Member<'_>) -> Result<String, Refusal> {
     let [algorithm, value] = hash.object(["algorithm", "value"])?.unwrap_or_default();
     match (algorithm.text()?, value.text()?) {
-        (Some(algorithm), Some(value)) => Ok(format!("{algorithm}:{value}")),
+        // Another log may have taken what would be one of this log's own keys.
+        (Some(algorithm), Some(value)) if !search::is_reserved(&algorithm) => {
+            Ok(format!("{algorithm}:{value}"))
+        }
         _ => Err(Refusal::Invalid("the leaf bytes have no hash".to_owned())),
     }
 }

@@ -135,14 +135,15 @@ fn decode(text: &str, name: &str) -> Result<Vec<u8>, Refusal> {
     })
 }
 
-/// The hash of the document, its role and version, the hash of the root.
+/// The hash of the document, its role and version as it writes them, the hash of the root.
 fn index_keys(document: &Document, root: &Root) -> Vec<String> {
-    vec![
+    let keys = [
         hex::encode(tlog::sha256(document.canonical()).0),
         document.role().to_owned(),
         document.version().to_string(),
         search::key_hash(root),
-    ]
+    ];
+    search::raw_keys(&keys)
 }
 
 /// Members in the order of RFC 8785.

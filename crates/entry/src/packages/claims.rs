@@ -1,6 +1,6 @@
 //! What the packages of a statement claim: that a version of a package has a digest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::Purl;
 use crate::index_keys::lower_case_text;
@@ -54,7 +54,7 @@ impl PackageClaims {
         let mut found = Self::default();
         let mut by_purl: BTreeMap<&str, BTreeMap<i16, Vec<u8>>> = BTreeMap::new();
         // An image whose version is its digest needs no comparison.
-        let mut settled = Vec::new();
+        let mut settled = HashSet::new();
         for package in packages {
             let Some(version) = Purl::parse(&package.purl).and_then(|purl| purl.in_version())
             else {
@@ -63,7 +63,7 @@ impl PackageClaims {
             let digests = by_purl.entry(&package.purl).or_default();
             for (name, algorithm, digest) in package.digests.iter().filter_map(|text| read(text)) {
                 if version.ends_with(&format!("@{name}:{}", hex::encode(&digest))) {
-                    settled.push(package.purl.as_str());
+                    settled.insert(package.purl.as_str());
                 }
                 let first = digests.entry(algorithm).or_insert_with(|| digest.clone());
                 if *first != digest {
@@ -114,20 +114,24 @@ pub fn named_packages(index_keys: &[String]) -> Vec<String> {
         .filter(|text| Purl::parse(text).is_some_and(|purl| purl.in_version().is_some()))
         .collect();
     // The most exact texts: the one without qualifiers stands beside each that has some.
-    let is_exact = |text: &&&str| {
-        !versions.iter().any(|other| {
-            other
-                .strip_prefix(**text)
-                .is_some_and(|rest| rest.starts_with('?'))
-        })
-    };
+    let qualified: HashSet<&str> = versions
+        .iter()
+        .filter_map(|text| text.split_once('?'))
+        .map(|(version, _)| version)
+        .collect();
+    let is_exact = |text: &&&str| !qualified.contains(**text);
+    // However the algorithm is spelt.
+    let digests: HashSet<String> = index_keys
+        .iter()
+        .filter_map(|key| read(&lower_case_text(key)))
+        .map(|(name, _, digest)| format!("{name}:{}", hex::encode(digest)))
+        .collect();
     let is_settled = |text: &&&str| {
         let digest = text
             .split('?')
             .next()
             .and_then(|text| text.rsplit_once('@'));
-        digest
-            .is_some_and(|(_, digest)| index_keys.iter().any(|key| lower_case_text(key) == digest))
+        digest.is_some_and(|(_, digest)| digests.contains(digest))
     };
     let exact = versions
         .iter()
@@ -215,7 +219,7 @@ mod tests {
     fn index_keys_name_the_packages_that_are_claimed() {
         let digest = "0a".repeat(32);
         let keys = [
-            format!("sha256:{digest}"),
+            format!("sha-256:{digest}"),
             "purl=pkg:deb/debian/a@1?arch=i386".to_owned(),
             "purl=pkg:deb/debian/a@1".to_owned(),
             "purl=pkg:deb/debian/a".to_owned(),

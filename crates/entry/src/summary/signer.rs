@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::parts::KeyFormat;
-use crate::search::{claim_keys, key_hash};
+use crate::search::{claim_keys, key_hash, raw_keys};
 use pki::x509::Outline;
 use pki::{Key, UnixSeconds, Work, minisign, pem, pgp, ssh, tuf};
 
@@ -101,7 +101,7 @@ fn of_certificate(der: &[u8], others: &[Vec<u8>]) -> (Signer, Vec<String>) {
         pem::encode(CERTIFICATE, certificate, &mut canonical);
     }
     let outline = Outline::read(der);
-    let mut index_keys = outline.names.clone();
+    let mut index_keys = raw_keys(&outline.names);
     index_keys.extend(claim_keys(&outline.claims));
     let seconds = |time: UnixSeconds| time.0;
     let signer = Signer {
@@ -125,14 +125,13 @@ fn of_key<K: Key>(key: &[u8]) -> (Signer, Vec<String>) {
     let work = &mut Work::of_request(key.len());
     match K::parse(key, work) {
         Ok(parsed) if !work.is_exhausted() => {
-            let names = parsed.subjects().to_vec();
             let signer = Signer {
                 key_hash: key_hash(&parsed),
                 fingerprints: parsed.fingerprints(),
-                names: names.clone(),
+                names: parsed.subjects().to_vec(),
                 ..Signer::default()
             };
-            (signer, names)
+            (signer, raw_keys(parsed.subjects()))
         }
         _ => (unread(key), Vec::new()),
     }

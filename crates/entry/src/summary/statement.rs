@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::index_keys::lower_case;
 use crate::package::Package;
 use crate::packages::Naming;
+use crate::search;
 use crate::statement::{self, Digests};
 use pki::cose_sign1::Sign1;
 use pki::go_json::{self, Value};
@@ -73,7 +74,10 @@ fn digest_texts(digest: &Value<'_>) -> Vec<String> {
     let mut digests = Vec::new();
     let _ = digest.beginning_with('{').each_member(|algorithm, value| {
         let value = Value::of(value);
-        digests.push(format!("{algorithm}:{}", text(&value)));
+        let digest = format!("{algorithm}:{}", text(&value));
+        if !search::is_reserved(&digest) {
+            digests.push(digest);
+        }
         Ok::<(), go_json::Error>(())
     });
     digests
