@@ -44,6 +44,8 @@ enum Sender {
 pub(crate) enum SendError {
     /// It may be delivered later. Perhaps it was delivered, and only the answer is lost.
     Failed(String),
+    /// The receiver does not take this notice, and most likely never will. It may take others.
+    Refused(String),
     /// The receiver does not want to be told any more.
     Gone(String),
 }

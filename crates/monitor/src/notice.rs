@@ -106,7 +106,7 @@ impl Notice {
         let entry = EntryNotice {
             rule: hit.rule.to_owned(),
             matched: matched.collect(),
-            origin: facts.origin.to_owned(),
+            origin: shown(facts.origin),
             log_index: facts.log_index,
             leaf_index: facts.leaf_index,
             leaf_hash: facts.leaf_hash.to_string(),
@@ -206,7 +206,7 @@ fn some<'a>(values: impl Iterator<Item = &'a String>) -> Vec<String> {
 }
 
 /// The text without control characters, and not too long.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let characters = text.chars().take(MAX_VALUE_CHARACTERS);
     characters
         .map(|letter| {

@@ -5,6 +5,9 @@
 //! each attempt to deliver it but the very first says `"repeated": true`, because the receiver may
 //! have it already.
 //!
+//! A notice that a receiver refuses again and again is set aside for this channel, in a file of its
+//! own, so that it holds up no other.
+//!
 //! The outbox is bounded. While it is full, [`Outbox::put`] waits, so that whoever follows a log
 //! stands still and says so, rather than that a notice is lost.
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lettre::message::header::ContentType;
 use lettre::message::{Mailbox, MessageBuilder};
+use lettre::transport::smtp;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
@@ -43,10 +44,16 @@ impl Email {
 
     /// Hands an e-mail to the relay, which from then on is responsible for it.
     pub(super) async fn send(&self, notice: &Notice) -> Result<(), SendError> {
-        let failed = |error: String| SendError::Failed(format!("the relay: {error}"));
-        let message = self.message(notice).map_err(|e| failed(e.to_string()))?;
+        let message = self.message(notice);
+        let message = message.map_err(|error| SendError::Refused(format!("no e-mail: {error}")))?;
         let sent = self.relay.send(message).await;
-        sent.map(drop).map_err(|error| failed(error.to_string()))
+        sent.map(drop).map_err(|error| {
+            let reason = format!("the relay: {error}");
+            match is_refusal(&error) {
+                true => SendError::Refused(reason),
+                false => SendError::Failed(reason),
+            }
+        })
     }
 
     fn message(&self, notice: &Notice) -> Result<Message, lettre::error::Error> {
@@ -63,6 +70,13 @@ impl Email {
         }
         builder.body(format!("{}\n\n{}\n", notice.text(), pretty(notice)))
     }
+}
+
+/// Whether the relay does not take the e-mail for good. That it wants encryption or another
+/// password says nothing about the e-mail.
+fn is_refusal(error: &smtp::Error) -> bool {
+    let status = error.status().map(u16::from);
+    error.is_permanent() && !matches!(status, Some(530 | 534 | 535 | 538))
 }
 
 fn pretty(notice: &Notice) -> String {

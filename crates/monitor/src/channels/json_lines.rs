@@ -24,7 +24,7 @@ impl JsonLines {
         Ok(Self::File(Arc::new(Mutex::new(file))))
     }
 
-    /// Appends a line. On success a file has it durably.
+    /// Appends a line. On success a file has it durably, and otherwise not at all.
     pub(super) async fn write(&self, line: String) -> Result<(), SendError> {
         let Self::File(file) = self else {
             return write_line(line).await;
@@ -32,13 +32,24 @@ impl JsonLines {
         let file = Arc::clone(file);
         in_background(move || {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            let length = file.metadata()?.len();
             // Dies here: the file has a part of the line. The next start ends it, and writes the
             // whole line as a repeated one.
-            file.write_all(format!("{line}\n").as_bytes())?;
-            file.sync_data()
+            let written = append(&mut file, &line);
+            if written.is_err()
+                && let Err(error) = file.set_len(length)
+            {
+                tracing::error!("a line that was not written whole cannot be cut off: {error}");
+            }
+            written
         })
         .await
     }
+}
+
+fn append(file: &mut File, line: &str) -> std::io::Result<()> {
+    file.write_all(format!("{line}\n").as_bytes())?;
+    file.sync_data()
 }
 
 fn open(path: &Path) -> std::io::Result<File> {

@@ -51,14 +51,20 @@ impl Webhook {
     }
 
     /// Posts a notice. A status of 2xx says that the receiver has it; 410 that it does not want
-    /// any more.
+    /// any more; 400, 413, 415 and 422 that it does not take this one.
     pub(super) async fn send(&self, notice: &Notice, now: i64) -> Result<(), SendError> {
         let request = self.request(notice, now);
-        let request = request.map_err(|error| SendError::Failed(error.to_string()))?;
+        let request = request.map_err(|error| SendError::Refused(error.to_string()))?;
         let status = self.client.send(request).await.map_err(SendError::Failed)?;
         match status {
             status if status.is_success() => Ok(()),
             StatusCode::GONE => Err(SendError::Gone(format!("{} answers 410 Gone", self.url))),
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY => {
+                Err(SendError::Refused(format!("{} answers {status}", self.url)))
+            }
             status => Err(SendError::Failed(format!("{} answers {status}", self.url))),
         }
     }

@@ -6,7 +6,7 @@ use client::{Claim, Evidence, Fetch, LogKey};
 use super::source::Source;
 use super::{Follower, Look, Result};
 use crate::alarm::{Alarm, AlarmKind};
-use crate::notice::{About, AlarmNotice, Notice};
+use crate::notice::{AlarmNotice, Notice, shown};
 use crate::state::{Raised, replace};
 
 /// The folder of the evidence below that of the state.
@@ -31,18 +31,16 @@ impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
             None => None,
         };
         self.set_raised(&key, since, false)?;
-        tracing::error!(log = %self.section.name, alarm = %alarm.kind, evidence, "{}", alarm.message);
-        let notice = Notice {
-            id,
-            time: now,
-            log: self.section.name.clone(),
-            repeated: before.is_some(),
-            message: format!("{}: {}", self.section.name, alarm.message),
-            about: About::Alarm(AlarmNotice {
-                alarm: alarm.kind.name().to_owned(),
-                evidence,
-            }),
+        // The message may repeat what the log answered.
+        let message = shown(&alarm.message);
+        tracing::error!(log = %self.section.name, alarm = %alarm.kind, evidence, "{message}");
+        let message = format!("{}: {message}", self.section.name);
+        let about = AlarmNotice {
+            alarm: alarm.kind.name().to_owned(),
+            evidence,
         };
+        let mut notice = Notice::of_alarm(id, &self.section.name, now, &message, about);
+        notice.repeated = before.is_some();
         self.shared.outbox.put(&[notice]).await?;
         self.set_raised(&key, since, true)
     }
@@ -75,14 +73,18 @@ impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
             self.state.content.fresh = now;
             self.store()?;
         }
-        let since = self.state.content.fresh;
+        let (fresh, read) = (self.state.content.fresh, self.state.content.read);
         let limit = i64::try_from(self.shared.stale_after).unwrap_or(i64::MAX);
-        if limit == 0 || now.saturating_sub(since) < limit {
-            return Ok(());
-        }
-        let why = match &look.away {
-            Some(why) => why.clone(),
-            None => "it answers, and shows no newer head".to_owned(),
+        let is_late = |since: i64| limit != 0 && now.saturating_sub(since) >= limit;
+        // A log that signs new heads and withholds their entries is as late.
+        let (since, what, why) = match &look.away {
+            Some(why) if is_late(fresh) => (fresh, "no newer head", why.clone()),
+            None if is_late(fresh) => {
+                let why = "it answers, and shows no newer head".to_owned();
+                (fresh, "no newer head", why)
+            }
+            Some(why) if read != 0 && is_late(read) => (read, "not read to its end", why.clone()),
+            _ => return Ok(()),
         };
         let newest = self.newest(source.keys())?;
         let about = format!("{} {since}", source.url());
@@ -97,7 +99,7 @@ impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
         let alarm = Alarm {
             kind: AlarmKind::Stale,
             about,
-            message: format!("no newer head for {} s: {why}", now.saturating_sub(since)),
+            message: format!("{what} for {} s: {why}", now.saturating_sub(since)),
             evidence,
         };
         self.raise(&alarm, now).await

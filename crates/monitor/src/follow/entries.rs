@@ -170,7 +170,8 @@ impl<F: Fetch + Clone + Send + Sync + 'static> Follower<F> {
         }
         if let Some(tree) = self.state.tree_mut(&progress.origin) {
             tree.followed = batch.end;
-            tree.noticed = batch.end;
+            // After a crash, notices beyond this range may have left already.
+            tree.noticed = tree.noticed.max(batch.end);
         }
         // If we die before this, the entries are read again, and their notices are marked.
         if has_notices || progress.unstored >= STORE_EVERY || batch.end >= end {

@@ -10,6 +10,8 @@ use crate::channels::{Channel, SendError};
 
 /// Failed attempts after which the next one is mentioned again: the first, then every tenth.
 const MENTION_EVERY: u32 = 10;
+/// Refusals of one notice after which it is set aside: it is not refused by accident.
+const MAX_REFUSALS: u32 = 5;
 
 /// Why a channel ends.
 enum End {
@@ -59,7 +61,7 @@ pub(super) async fn run(shared: Arc<Shared>, channel: Channel) {
     }
 }
 
-/// Waits for the next notice and delivers it.
+/// Waits for the next notice and delivers it, or sets it aside if the receiver refuses it.
 async fn one(shared: &Shared, channel: &Channel) -> Result<(), End> {
     let name = &channel.name;
     let number = next(shared, name).await?;
@@ -71,31 +73,45 @@ async fn one(shared: &Shared, channel: &Channel) -> Result<(), End> {
     }
     let mut notice = shared.files.notice(number).await?;
     notice.repeated |= has_begun;
-    let mut attempts = 0;
+    let (mut attempts, mut refusals) = (0, 0);
     loop {
-        match channel.send(&notice, shared.now()).await {
-            Ok(()) => break,
+        let reason = match channel.send(&notice, shared.now()).await {
+            Ok(()) => {
+                shared.metrics.delivered(name);
+                break;
+            }
             Err(SendError::Gone(reason)) => {
                 tracing::error!("channel {name:?} is switched off: {reason}");
                 let off = Progress::at(number).switched_off(reason);
                 advance(shared, name, off).await?;
                 return Err(End::Off);
             }
-            Err(SendError::Failed(reason)) => {
-                shared.metrics.failed(name);
-                if attempts % MENTION_EVERY == 0 {
-                    let id = &notice.id;
-                    tracing::warn!("channel {name:?}, notice {id}: {reason}; it is tried again");
-                }
-                let longest = shared.surroundings.backoff.pause(attempts);
-                let factor = 0.5 + (shared.surroundings.jitter)();
-                pause(shared, longest.mul_f64(factor)).await?;
-                attempts += 1;
-                notice.repeated = true;
+            Err(SendError::Refused(reason)) => {
+                refusals += 1;
+                reason
             }
+            Err(SendError::Failed(reason)) => reason,
+        };
+        shared.metrics.failed(name);
+        let id = &notice.id;
+        if refusals == MAX_REFUSALS {
+            // Dies here: the notice is sent, and most likely refused, once more.
+            let file = shared.files.keep_refused(name, notice.clone()).await?;
+            tracing::error!(
+                "channel {name:?}, notice {id}: {reason}; it is not tried again, and is kept in {}",
+                file.display()
+            );
+            break;
         }
+        if attempts % MENTION_EVERY == 0 {
+            tracing::warn!("channel {name:?}, notice {id}: {reason}; it is tried again");
+        }
+        let longest = shared.surroundings.backoff.pause(attempts);
+        let factor = 0.5 + (shared.surroundings.jitter)();
+        pause(shared, longest.mul_f64(factor)).await?;
+        attempts += 1;
+        notice.repeated = true;
     }
-    shared.metrics.delivered(name);
     let after = Progress::at(number + 1);
     let has_next = shared.queue.borrow().has_after(&after);
     if has_next {

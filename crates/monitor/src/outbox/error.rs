@@ -38,4 +38,10 @@ impl OutboxError {
             source,
         }
     }
+
+    /// Whether a file was read, and its contents are damaged.
+    pub(super) fn is_damage(&self) -> bool {
+        let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
+        matches!(self, Self::File { source, .. } if kinds.contains(&source.kind()))
+    }
 }

@@ -1,4 +1,5 @@
-//! The files of an outbox: `notices/<number>.json`, `channels/<name>.json`, and a lock.
+//! The files of an outbox: `notices/<number>.json`, `channels/<name>.json`, a lock, and what was set
+//! aside: `refused/<channel>-<id>.json` and `notices/<number>.unreadable`.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -16,7 +17,10 @@ use crate::notice::Notice;
 const LOCK: &str = "outbox.lock";
 const NOTICES: &str = "notices";
 const CHANNELS: &str = "channels";
+const REFUSED: &str = "refused";
 const SUFFIX: &str = ".json";
+/// The extension of a notice that cannot be read.
+const UNREADABLE: &str = "unreadable";
 /// Bytes of one of the files; a notice has some kilobytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -42,8 +46,9 @@ pub(super) struct Stored {
 impl Files {
     pub(super) fn open(folder: &Path) -> Result<Self, OutboxError> {
         let failed = |source| OutboxError::file(folder, source);
-        for folder in [folder, &folder.join(NOTICES), &folder.join(CHANNELS)] {
-            fs::create_dir_all(folder).map_err(failed)?;
+        fs::create_dir_all(folder).map_err(failed)?;
+        for name in [NOTICES, CHANNELS, REFUSED] {
+            fs::create_dir_all(folder.join(name)).map_err(failed)?;
         }
         let mut options = OpenOptions::new();
         let lock = options.create(true).write(true).truncate(false);
@@ -62,17 +67,26 @@ impl Files {
         &self.folder
     }
 
-    /// Reads the folder. Files that a crash left half written are removed.
+    /// Reads the folder. Files that a crash left half written are removed, and notices that cannot
+    /// be read are set aside.
     pub(super) fn stored<'n>(
         &self,
         names: impl Iterator<Item = &'n str>,
     ) -> Result<Stored, OutboxError> {
         let mut stored = Stored::default();
         for (name, path) in self.list(NOTICES)? {
-            let number = name.parse().ok();
+            let number: Option<u64> = name.parse().ok();
             let number = number.ok_or_else(|| OutboxError::Strange(path.clone()))?;
-            let notice: Notice = read(&path)?;
-            stored.notices.insert(number, notice.id);
+            match read::<Notice>(&path) {
+                Ok(notice) => {
+                    stored.notices.insert(number, notice.id);
+                }
+                Err(error) if error.is_damage() => {
+                    set_aside(&path, &error)?;
+                    stored.numbers.push(number.saturating_add(1));
+                }
+                Err(error) => return Err(error),
+            }
         }
         for (_, path) in self.list(CHANNELS)? {
             let progress: Progress = read(&path)?;
@@ -101,6 +115,7 @@ impl Files {
                 Some(name) => files.push((name.to_owned(), path)),
                 // A file that a crash left before it was renamed.
                 None if name.ends_with(".new") => fs::remove_file(&path).map_err(failed)?,
+                None if path.extension().is_some_and(|kind| kind == UNREADABLE) => {}
                 None => return Err(OutboxError::Strange(path)),
             }
         }
@@ -136,6 +151,22 @@ impl Files {
         .await
     }
 
+    /// Keeps durably a notice that the receiver of a channel refuses. Returns its file.
+    pub(super) async fn keep_refused(
+        &self,
+        channel: &str,
+        notice: Notice,
+    ) -> Result<PathBuf, OutboxError> {
+        let folder = self.folder.join(REFUSED);
+        let path = folder.join(format!("{channel}-{}{SUFFIX}", notice.id));
+        in_background(move || {
+            write(&path, &notice)?;
+            sync_folder(&folder)?;
+            Ok(path)
+        })
+        .await
+    }
+
     /// Removes notices that every channel has delivered. A file that stays is removed by the next
     /// start.
     pub(super) fn remove(&self, numbers: &[u64]) {
@@ -160,10 +191,11 @@ impl Files {
 }
 
 /// Writes a whole file under another name and renames it, so that a crash leaves the old one or
-/// the new one.
+/// the new one. Refuses what [`read`] would refuse.
 fn write(path: &Path, value: &impl Serialize) -> Result<(), OutboxError> {
     let failed = |source| OutboxError::file(path, source);
     let json = serde_json::to_vec(value).map_err(|error| failed(error.into()))?;
+    check_length(json.len() as u64).map_err(failed)?;
     let new = path.with_extension("new");
     let mut file = File::create(&new).map_err(failed)?;
     file.write_all(&json).map_err(failed)?;
@@ -179,12 +211,27 @@ fn sync_folder(folder: &Path) -> Result<(), OutboxError> {
 fn read<T: DeserializeOwned>(path: &Path) -> Result<T, OutboxError> {
     let failed = |source| OutboxError::file(path, source);
     let length = fs::metadata(path).map_err(failed)?.len();
-    if length > MAX_FILE_BYTES {
-        let error = format!("{length} bytes, the limit is {MAX_FILE_BYTES}");
-        return Err(failed(io::Error::other(error)));
-    }
+    check_length(length).map_err(failed)?;
     let json = fs::read(path).map_err(failed)?;
     serde_json::from_slice(&json).map_err(|error| failed(error.into()))
+}
+
+fn check_length(length: u64) -> io::Result<()> {
+    if length <= MAX_FILE_BYTES {
+        return Ok(());
+    }
+    let error = format!("{length} bytes, the limit is {MAX_FILE_BYTES}");
+    Err(io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Renames a notice that cannot be read, so that it holds up no other.
+fn set_aside(path: &Path, error: &OutboxError) -> Result<(), OutboxError> {
+    let aside = path.with_extension(UNREADABLE);
+    tracing::error!(
+        "{error}; the notice is not delivered, and is kept as {}",
+        aside.display()
+    );
+    fs::rename(path, &aside).map_err(|source| OutboxError::file(path, source))
 }
 
 /// Runs what waits for a disk.

@@ -23,7 +23,7 @@ impl OutboxMetrics {
             )?,
             failed: counter(
                 "treehead_notices_failed_total",
-                "Attempts to deliver a notice that failed. Each is made again.",
+                "Attempts to deliver a notice that failed.",
             )?,
             queued: IntGaugeVec::new(
                 Opts::new(

@@ -211,6 +211,83 @@ async fn a_receiver_that_is_gone_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_notice_that_is_refused_for_good_holds_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notices.jsonl");
+    let mut replies = vec![Reply::Status(400); 5];
+    replies.push(Reply::Status(200));
+    let receiver = receiver(replies).await;
+    let channels = webhook(folder.path(), &receiver.url) + &json(&file);
+    let (outbox, registry) = open(folder.path(), &channels);
+    outbox.put(&[notice("a"), notice("b")]).await.unwrap();
+    delivered(&outbox).await;
+    let mut expected = vec![first("a")];
+    expected.resize(5, again("a"));
+    expected.push(first("b"));
+    assert_eq!(receiver.got(), expected);
+    assert_eq!(lines(&file), [first("a"), first("b")], "the other channel");
+    assert!(files(folder.path()).is_empty());
+    let refused = folder.path().join("outbox/refused/webhook-a.json");
+    assert_eq!(lines(&refused), [again("a")], "it is not lost");
+    let metrics = metrics(&registry);
+    for line in [
+        "treehead_notices_delivered_total{channel=\"webhook\"} 1",
+        "treehead_notices_failed_total{channel=\"webhook\"} 5",
+        "treehead_notices_queued{channel=\"webhook\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn notices_that_cannot_be_read_hold_up_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notices.jsonl");
+    let notices = folder.path().join("outbox/notices");
+    fs::create_dir_all(&notices).unwrap();
+    let whole = notice("a").json();
+    for (number, contents) in [
+        (0, "{\"id\":\"cut"),
+        (1, &*whole),
+        (2, &*" ".repeat(2 * 1024 * 1024)),
+        (3, "[]"),
+    ] {
+        fs::write(notices.join(format!("{number:020}.json")), contents).unwrap();
+    }
+    for (id, expected) in [
+        ("b", ["a", "b"].as_slice()),
+        ("c", ["a", "b", "c"].as_slice()),
+    ] {
+        let (outbox, _) = open(folder.path(), &json(&file));
+        outbox.put(&[notice(id)]).await.unwrap();
+        delivered(&outbox).await;
+        outbox.close().await;
+        let ids: Vec<String> = lines(&file).into_iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, expected);
+    }
+    let mut left: Vec<String> = files(folder.path())
+        .iter()
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    let expected = [0, 2, 3].map(|number| format!("{number:020}.unreadable"));
+    assert_eq!(left, expected);
+}
+
+#[tokio::test]
+async fn a_notice_that_could_not_be_read_again_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (outbox, _) = open(folder.path(), "[[channel]]\ntype = 'text'");
+    let long = Notice {
+        log: "x".repeat(2 * 1024 * 1024),
+        ..notice("a")
+    };
+    let error = outbox.put(&[long]).await.unwrap_err().to_string();
+    assert!(error.contains("the limit is"), "{error}");
+    assert!(files(folder.path()).is_empty());
+}
+
+#[tokio::test]
 async fn a_full_outbox_waits_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut replies = vec![Reply::Status(503); 3];
