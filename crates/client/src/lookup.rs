@@ -17,6 +17,9 @@ use crate::{v1, v2};
 
 /// Most keys of one request.
 pub const MAX_KEYS: usize = 256;
+/// Most further requests for the entries of one key, so that a search which answers none of them
+/// comes to an end.
+const MAX_PAGES: usize = 1_000;
 /// Most entries of one request: as many as Rekor v1 takes.
 pub const MAX_ENTRIES: usize = 10;
 
@@ -165,9 +168,15 @@ impl<F: Fetch> KeySearch<F> {
         most: usize,
     ) -> ReadResult<()> {
         let key = [key.to_owned()];
+        let mut pages = 0;
         while found.entries.len() < most
             && let Some((log, below)) = found.below.pop_first()
         {
+            pages += 1;
+            require(pages <= MAX_PAGES, || {
+                format!("the search does not end after {MAX_PAGES} pages of one key")
+            })
+            .map_err(self.site.wrong(LOOK_UP))?;
             let part = Part {
                 below: Some((log.clone(), below)),
                 limit: Some(1_000),

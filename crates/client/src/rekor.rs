@@ -49,7 +49,9 @@ impl<F: Fetch> RekorLog<F> {
         match self.site.get(LOG, MAX_HEADS).await {
             Ok(answer) => Ok(answer.is_some_and(|answer| answer.starts_with(b"{"))),
             // A server that is busy or asks who we are may have it.
-            Err(ReadError::Refused { status, .. }) if [400, 404, 405, 410, 501].contains(&status) => {
+            Err(ReadError::Refused { status, .. })
+                if [400, 404, 405, 410, 501].contains(&status) =>
+            {
                 Ok(false)
             }
             Err(error) => Err(error),

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::check::show::harmless;
+
 /// A reason to end with another status than 0.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -64,7 +66,7 @@ impl Failure {
     pub(crate) fn new(kind: FailureKind, message: impl fmt::Display) -> Self {
         Self {
             kind,
-            message: message.to_string(),
+            message: one_line(&message.to_string()),
         }
     }
 
@@ -90,15 +92,27 @@ impl<T, E: fmt::Display> Explain<T> for Result<T, E> {
     }
 }
 
-/// One line, whatever a library put into its text.
+/// Returns a text as one line, whatever a library or a server put into it. No control character
+/// reaches a terminal.
+fn one_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+    harmless(&lines.join(" ").replace('\t', " "))
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = self
-            .message
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty());
-        f.write_str(lines.next().unwrap_or_default())?;
-        lines.try_for_each(|line| write!(f, " {line}"))
+        f.write_str(&self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_harmless_line() {
+        let failure = Failure::new(FailureKind::Other, "a\u{1b}[2J\r\n\n b\tc\u{202e}\n");
+        assert_eq!(failure.to_string(), "a\u{fffd}[2J b c\u{fffd}");
     }
 }

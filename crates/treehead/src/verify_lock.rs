@@ -9,13 +9,14 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use client::Http;
-use client::lock::{Lock, LockFormat, judge};
+use client::lock::{Artefact, Judgement, Lock, LockFormat, judge};
 use client::lookup::KeySearch;
 
 use crate::banner;
 use crate::check::log;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 use crate::runtime;
+use known::Shown;
 use report::Report;
 
 pub(crate) use flags::LockFlags;
@@ -57,7 +58,11 @@ async fn verify(flags: &LockFlags, lock: &Lock, signers: &[String]) -> Outcome<(
                 .get(id)
                 .is_some_and(|entry| entry.is_signed_by(signers))
     };
-    let judgements = judge(lock, &hits, &counts);
+    let shows = |artefact: &Artefact, id: &str| {
+        let known = known.get(id);
+        known.is_some_and(|entry| entry.shows(&artefact.digest_keys()) == Shown::ByEntry)
+    };
+    let judgements = judge(lock, &hits, &counts, &shows);
     let file = flags.file.display().to_string();
     let report = Report {
         file: &file,
@@ -66,15 +71,17 @@ async fn verify(flags: &LockFlags, lock: &Lock, signers: &[String]) -> Outcome<(
         judgements: &judgements,
         known: &known,
         search: search.api(),
+        trusts_index: flags.trust_index,
     };
     print(flags.format, &report)?;
-    let findings = judgements.iter().filter(|judgement| !judgement.is_good());
+    let is_bad = |judgement: &&Judgement| !judgement.is_good(flags.trust_index);
+    let findings = judgements.iter().filter(is_bad);
     match findings.count() {
         0 => Ok(()),
         count => {
             let all = judgements.len();
             let why = format_args!(
-                "{count} of {all} artefacts in {file} are not in the log, or were logged with another digest"
+                "{count} of {all} artefacts in {file} are not shown to be in the log, or were logged with another digest"
             );
             Err(Failure::new(FailureKind::Findings, why))
         }

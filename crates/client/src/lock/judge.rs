@@ -24,8 +24,12 @@ pub struct Judgement {
 /// Whether an artefact is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// These entries are under one of its digests, the newest of each log first.
+    /// These entries are under one of its digests, the newest of each log first. At least one shows
+    /// by itself that it is.
     Logged(Vec<KeyHit>),
+    /// The search finds these entries under one of its digests, and none of them shows by itself
+    /// that it is: the log's index says so alone.
+    Indexed(Vec<KeyHit>),
     /// No entry is.
     Absent,
     /// The lock file does not say enough to ask. The text says why.
@@ -34,20 +38,31 @@ pub enum Verdict {
 
 impl Judgement {
     /// Returns whether the artefact is in the log, as far as that can be asked, and nothing
-    /// contradicts it.
-    pub fn is_good(&self) -> bool {
-        self.verdict != Verdict::Absent && self.contradicting.is_empty()
+    /// contradicts it. `trusts_index` says whether the word of the log's index is enough.
+    pub fn is_good(&self, trusts_index: bool) -> bool {
+        let is_in_log = match self.verdict {
+            Verdict::Logged(_) | Verdict::NotCheckable(_) => true,
+            Verdict::Indexed(_) => trusts_index,
+            Verdict::Absent => false,
+        };
+        is_in_log && self.contradicting.is_empty()
     }
 }
 
 /// Judges each artefact of a lock file, in its order. `hits` are the entries under each of
-/// [`Artefact::keys`]; `counts` says whether an entry of this ID counts.
+/// [`Artefact::keys`]; `counts` says whether an entry of this ID counts, and `shows` whether it shows
+/// by itself that it is about an artefact.
 pub fn judge(
     lock: &Lock,
     hits: &HashMap<String, KeyHits>,
     counts: &dyn Fn(&str) -> bool,
+    shows: &dyn Fn(&Artefact, &str) -> bool,
 ) -> Vec<Judgement> {
-    let index = Index { hits, counts };
+    let index = Index {
+        hits,
+        counts,
+        shows,
+    };
     let mut of_version: HashMap<&str, Under<'_>> = HashMap::new();
     for artefact in &lock.artefacts {
         if let Some(purl) = &artefact.purl {
@@ -95,6 +110,7 @@ fn has_one_digest(format: LockFormat, artefact: &Artefact) -> bool {
 struct Index<'a> {
     hits: &'a HashMap<String, KeyHits>,
     counts: &'a dyn Fn(&str) -> bool,
+    shows: &'a dyn Fn(&Artefact, &str) -> bool,
 }
 
 impl<'a> Index<'a> {
@@ -119,8 +135,10 @@ impl<'a> Index<'a> {
         let under = keys.iter().flat_map(|key| self.of_key(key));
         let under = under.filter(|hit| seen.insert(hit.uuid.as_str()));
         let logged: Vec<KeyHit> = under.cloned().collect();
-        if !logged.is_empty() {
+        if logged.iter().any(|hit| (self.shows)(artefact, &hit.uuid)) {
             judgement.verdict = Verdict::Logged(logged);
+        } else if !logged.is_empty() {
+            judgement.verdict = Verdict::Indexed(logged);
         }
         if let Some(key) = artefact.file_key() {
             let mut under = Under::default();
@@ -227,20 +245,28 @@ mod tests {
             under(&digest(2), &["two"]),
             under("purl=pkg:cargo/a@2", &["two", "evil"]),
         ]);
-        let judged = judge(&lock, &hits, &|_| true);
-        assert!(judged[0].is_good());
+        let judged = judge(&lock, &hits, &|_| true, &|_, _| true);
+        assert!(judged[0].is_good(false));
         assert!(
             matches!(&judged[0].verdict, Verdict::Logged(hits) if ids(hits) == ["one", "same"])
         );
         assert_eq!(ids(&judged[1].contradicting), ["evil"]);
         assert_eq!(judged[2].verdict, Verdict::Absent);
-        assert!(!judged[1].is_good() && !judged[2].is_good());
+        assert!(!judged[1].is_good(false) && !judged[2].is_good(false));
 
         // Entries that do not count neither vouch nor contradict.
-        let judged = judge(&lock, &hits, &|id| id == "same");
-        assert!(judged[0].is_good());
+        let judged = judge(&lock, &hits, &|id| id == "same", &|_, _| true);
+        assert!(judged[0].is_good(false));
         assert!(judged[1].contradicting.is_empty());
         assert_eq!(judged[1].verdict, Verdict::Absent);
+
+        // What the index says alone is another verdict.
+        let judged = judge(&lock, &hits, &|_| true, &|_, id| id == "same");
+        assert!(judged[0].is_good(false));
+        assert!(matches!(&judged[1].verdict, Verdict::Indexed(hits) if ids(hits) == ["two"]));
+        let hits = HashMap::from([under(&digest(1), &["one"])]);
+        let judged = judge(&lock, &hits, &|_| true, &|_, _| false);
+        assert!(judged[0].is_good(true) && !judged[0].is_good(false));
     }
 
     #[test]
@@ -256,8 +282,8 @@ mod tests {
             under("purl=pkg:cargo/a@1", &["wheel", "source", "other"]),
             under("subject=a-1.tar.gz", &["source", "evil"]),
         ]);
-        let judged = judge(&lock, &hits, &|_| true);
-        assert!(judged[0].is_good());
+        let judged = judge(&lock, &hits, &|_| true, &|_, _| true);
+        assert!(judged[0].is_good(false));
         assert_eq!(ids(&judged[0].beside), ["other"]);
         assert_eq!(ids(&judged[1].contradicting), ["evil"]);
         assert!(judged[1].beside.is_empty(), "the version is judged once");
@@ -272,6 +298,7 @@ mod tests {
         ]);
         let many = hits.get_mut(&digest(1)).unwrap();
         many.below.insert("v1".to_owned(), 8);
-        assert!(judge(&lock, &hits, &|_| true)[0].is_good());
+        let judged = judge(&lock, &hits, &|_| true, &|_, _| true);
+        assert!(judged[0].is_good(false));
     }
 }

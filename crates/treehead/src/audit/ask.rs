@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use client::Http;
 use client::lookup::{KeyHit, KeyHits, KeySearch, MAX_KEYS, Part, SearchApi, is_digest};
+use client::{Entry, Http, ReadError, ReadResult};
 
 use super::compare::{Compared, Difference, EntryId};
 use super::pairs::{Pairs, Place};
@@ -17,6 +17,8 @@ use crate::side_by_side::side_by_side;
 const AT_ONCE: usize = 4;
 /// Entries of a frequent key in one answer.
 const PAGE: u32 = 1_000;
+/// Most pages of one key: a thousand million entries, in whole pages.
+const MAX_PAGES: u64 = 1 << 20;
 /// Differences that the report names. A log with more has another problem than a lost row.
 const MAX_NAMED: usize = 10_000;
 
@@ -193,9 +195,18 @@ impl Asked {
         hits: KeyHits,
         outcomes: &mut Outcomes,
     ) -> Outcome<()> {
-        self.take(compared, &hits.entries, outcomes);
+        self.take(compared, &hits.entries, outcomes).await?;
         let mut rest = hits.below.get(self.api).copied();
+        let mut pages = 0;
         while let Some(below) = rest {
+            pages += 1;
+            if pages > MAX_PAGES {
+                let why = format_args!(
+                    "the search does not end after {MAX_PAGES} pages of {}",
+                    compared.key()
+                );
+                return Err(Failure::new(FailureKind::NotVerified, why));
+            }
             let part = Part {
                 below: Some((self.api.to_owned(), below)),
                 limit: Some(PAGE),
@@ -204,7 +215,7 @@ impl Asked {
             let page = self.search.look_up(&key, &part).await.map_err(failure)?;
             rest = None;
             for hits in page {
-                self.take(compared, &hits.entries, outcomes);
+                self.take(compared, &hits.entries, outcomes).await?;
                 rest = hits.below.get(self.api).copied();
             }
             if rest.is_some_and(|next| next >= below) {
@@ -215,9 +226,47 @@ impl Asked {
         Ok(())
     }
 
-    fn take(&self, compared: &mut Compared<'_>, hits: &[KeyHit], outcomes: &mut Outcomes) {
-        for hit in hits.iter().filter(|hit| hit.log == self.api) {
-            compared.take(hit, outcomes);
+    async fn take(
+        &self,
+        compared: &mut Compared<'_>,
+        hits: &[KeyHit],
+        outcomes: &mut Outcomes,
+    ) -> Outcome<()> {
+        for hit in hits {
+            if hit.log != self.api || compared.take(hit, outcomes) {
+                continue;
+            }
+            match self.entry_of(hit).await {
+                Ok(entry) => compared.take_proved(hit, &entry, outcomes),
+                Err(error) if is_of_entry(&error) => compared.take_unproved(hit, outcomes),
+                Err(error) => return Err(failure(error)),
+            }
         }
+        Ok(())
     }
+
+    /// Reads an entry that the search found, and verifies it.
+    async fn entry_of(&self, hit: &KeyHit) -> ReadResult<Entry> {
+        if hit.log != ledger::V1.name {
+            return self.search.entry_of_hit(hit).await;
+        }
+        let uuids = [hit.uuid.clone()];
+        let entries = self.search.entries_of(&uuids).await?;
+        let absent = || ReadError::Absent(format!("entry {}", hit.uuid));
+        entries.into_iter().next().ok_or_else(absent)
+    }
+}
+
+/// Whether an error says that the log does not prove an entry, rather than that it is away.
+fn is_of_entry(error: &ReadError) -> bool {
+    use ReadError::{Absent, Answer, Refused};
+    matches!(
+        error,
+        Absent(_)
+            | Answer { .. }
+            | Refused {
+                status: 400 | 404 | 410 | 422,
+                ..
+            }
+    )
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 
+use client::Entry;
 use client::lookup::KeyHit;
 use serde::Serialize;
 
@@ -13,9 +14,13 @@ use super::pairs::{Place, ShortHash};
 #[serde(rename_all = "camelCase")]
 pub(super) struct Difference {
     key: String,
-    /// The number of the tree in the report.
-    tree: usize,
-    leaf_index: u64,
+    /// The number of the tree in the report. `None` for an entry of no tree that was read.
+    tree: Option<usize>,
+    /// `None` for an entry that the log does not prove.
+    leaf_index: Option<u64>,
+    /// The ID of an entry that fits no place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uuid: Option<String>,
 }
 
 /// The places of one key, and which of them the search has.
@@ -44,11 +49,13 @@ impl<'a> Compared<'a> {
         &self.key
     }
 
-    /// Compares an entry that the search has under the key.
-    pub(super) fn take(&mut self, hit: &KeyHit, outcomes: &mut Outcomes) {
-        let tree = hit.tree().and_then(|id| self.number_of(id));
+    /// Compares an entry that the search has under the key. Returns whether it fits a place: of
+    /// one that does not, what the search says has to be proved first.
+    pub(super) fn take(&mut self, hit: &KeyHit, outcomes: &mut Outcomes) -> bool {
+        let id = hit.tree();
+        let tree = id.and_then(|id| self.number_of(id));
         let Some(leaf_hash) = hit.short_hash() else {
-            return;
+            return false;
         };
         let start = self
             .places
@@ -57,28 +64,62 @@ impl<'a> Compared<'a> {
         let of_hash = of_hash.take_while(|place| place.leaf_hash == leaf_hash);
         // Two trees may have equal leaves, and an answer of Rekor may leave the tree out.
         let place = of_hash.enumerate().find(|(offset, place)| {
-            let is_its_tree = tree.is_none_or(|tree| tree == place.tree as usize);
+            let number = place.tree as usize;
+            let is_its_tree = match (id, tree) {
+                (None, _) => true,
+                (Some(_), Some(tree)) => tree == number,
+                // The ID of a v2 tree may not have been learned.
+                (Some(_), None) => self.trees[number].id.get().is_none(),
+            };
             is_its_tree && !self.found[start + offset]
         });
         if let Some((offset, _)) = place {
             self.found[start + offset] = true;
-            return;
+            return true;
         }
         let (Some(tree), Some(leaf_index)) = (tree, hit.leaf_index) else {
-            return;
+            return false;
         };
         let read = &self.trees[tree];
-        // The log grew meanwhile.
         if leaf_index >= read.size {
-            return;
+            return false;
         }
         match read.entries.is_whole(leaf_index) {
             true => outcomes.add_surplus(Difference {
                 key: self.key.clone(),
-                tree,
-                leaf_index,
+                tree: Some(tree),
+                leaf_index: Some(leaf_index),
+                uuid: None,
             }),
             false => outcomes.beyond += 1,
+        }
+        true
+    }
+
+    /// Compares an entry that fits no place, and that the log proves: it was added meanwhile, or
+    /// is of another tree. It may have the key.
+    pub(super) fn take_proved(&self, hit: &KeyHit, entry: &Entry, outcomes: &mut Outcomes) {
+        match entry::index_keys_of_leaf(&entry.body) {
+            Ok(Some(keys)) if keys.contains(&self.key) => {}
+            Ok(Some(_)) => {
+                let leaf_index = entry.inclusion.leaf_index.0;
+                outcomes.add_surplus(self.unplaced(hit, Some(leaf_index)));
+            }
+            Ok(None) | Err(_) => outcomes.beyond += 1,
+        }
+    }
+
+    /// Counts an entry that fits no place and that the log does not prove.
+    pub(super) fn take_unproved(&self, hit: &KeyHit, outcomes: &mut Outcomes) {
+        outcomes.add_surplus(self.unplaced(hit, None));
+    }
+
+    fn unplaced(&self, hit: &KeyHit, leaf_index: Option<u64>) -> Difference {
+        Difference {
+            key: self.key.clone(),
+            tree: hit.tree().and_then(|id| self.number_of(id)),
+            leaf_index,
+            uuid: Some(hit.uuid.clone()),
         }
     }
 
@@ -88,8 +129,9 @@ impl<'a> Compared<'a> {
             if !found {
                 outcomes.add_missing(Difference {
                     key: self.key.clone(),
-                    tree: place.tree as usize,
-                    leaf_index: place.leaf_index,
+                    tree: Some(place.tree as usize),
+                    leaf_index: Some(place.leaf_index),
+                    uuid: None,
                 });
             }
         }
@@ -134,8 +176,16 @@ impl Display for Difference {
             key,
             tree,
             leaf_index,
+            uuid,
         } = self;
-        write!(f, "entry {leaf_index} of tree {tree} under {key}")
+        match (uuid, leaf_index, tree) {
+            (Some(uuid), Some(_), _) => write!(f, "entry {uuid} under {key}"),
+            (Some(uuid), None, _) => write!(f, "entry {uuid}, which is not proved, under {key}"),
+            (None, Some(leaf_index), Some(tree)) => {
+                write!(f, "entry {leaf_index} of tree {tree} under {key}")
+            }
+            (None, ..) => write!(f, "an entry under {key}"),
+        }
     }
 }
 
@@ -175,7 +225,9 @@ mod tests {
         let mut outcomes = Outcomes::default();
         let mut compared = Compared::new("key".to_owned(), places, &trees);
         for hit in hits {
-            compared.take(hit, &mut outcomes);
+            if !compared.take(hit, &mut outcomes) {
+                compared.take_unproved(hit, &mut outcomes);
+            }
         }
         compared.finish(&mut outcomes);
         outcomes
@@ -192,7 +244,8 @@ mod tests {
         let names = less.missing.iter().map(Difference::to_string);
         assert_eq!(names.collect::<Vec<_>>(), ["entry 2 of tree 0 under key"]);
 
-        // Of the entry at 7 not all keys were derived; that at 10 was added after the head.
+        // Of the entry at 7 not all keys were derived; that at 10 would have been added after the
+        // head, and nothing proves it.
         let more = [
             hit(TREE, 3, Some(3)),
             hit(TREE, 7, Some(7)),
@@ -200,16 +253,21 @@ mod tests {
         ];
         let more = outcomes(places.clone(), &[&all[..], &more].concat());
         let names = more.surplus.iter().map(Difference::to_string);
-        assert_eq!(names.collect::<Vec<_>>(), ["entry 3 of tree 0 under key"]);
+        let hash = "09".repeat(32);
+        let unproved = format!("entry {TREE}{hash}, which is not proved, under key");
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            ["entry 3 of tree 0 under key", unproved.as_str()]
+        );
         assert_eq!((more.missing_count, more.beyond), (0, 1));
 
-        // An entry is answered twice, of another tree, or without a tree.
+        // An entry is answered twice, of a tree that nobody knows, or without a tree.
         let odd = [
             hit(TREE, 1, Some(1)),
             hit("00000000000000bb", 2, Some(2)),
             hit("", 2, None),
         ];
         let odd = outcomes(places, &[&odd[..], &odd[..1]].concat());
-        assert_eq!((odd.missing_count, odd.surplus_count), (0, 1));
+        assert_eq!((odd.missing_count, odd.surplus_count), (0, 2));
     }
 }

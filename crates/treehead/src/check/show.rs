@@ -112,7 +112,7 @@ pub(crate) fn time(seconds: u64) -> String {
 }
 
 /// Replaces control characters and those that turn the direction of text.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let is_harmful =
         |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.replace(is_harmful, "\u{fffd}")

@@ -90,17 +90,24 @@ fn one(flags: &VerifyFlags, file: &Path) -> Outcome<Asked> {
         if bundle.is_file() {
             return Ok(Asked::Bundle { bundle, artifact });
         }
-        match document(path)? {
-            Some(Document::Bundle) => return Err(no_artifact(path)),
-            Some(Document::Entry) => {
-                let (entry, artifact) = (path.clone(), None);
-                return Ok(Asked::Entry { entry, artifact });
+        // With a log to ask or a signer to expect the file is the artifact, whatever it contains:
+        // one that looks like an entry or evidence must not be verified as that instead.
+        if flags.log().is_none() {
+            let is_artifact = flags.says_who_or_what();
+            match document(path)? {
+                Some(Document::Bundle) => return Err(no_artifact(path)),
+                Some(Document::Entry) if !is_artifact => {
+                    let (entry, artifact) = (path.clone(), None);
+                    return Ok(Asked::Entry { entry, artifact });
+                }
+                Some(Document::Evidence) if !is_artifact => {
+                    return Ok(Asked::Evidence(path.clone()));
+                }
+                _ => {}
             }
-            Some(Document::Evidence) => return Ok(Asked::Evidence(path.clone())),
-            None => {}
         }
     }
-    match &flags.url {
+    match flags.log() {
         Some(_) => Ok(Asked::Online(artifact)),
         None => Err(usage(format_args!(
             "say how {} is to be verified: --bundle FILE, --entry FILE, or --url URL to ask the log",

@@ -17,6 +17,10 @@ pub(crate) struct LockFlags {
     /// Count only entries that are signed with this public key (PEM). May be given several times
     #[arg(long, value_name = "FILE")]
     pub key: Vec<PathBuf>,
+    /// Count entries that only the log's index ties to an artefact, because they have no more than
+    /// the digest of a statement
+    #[arg(long)]
+    pub trust_index: bool,
     /// URL of the log
     #[arg(long, env = "TREEHEAD_URL", value_name = "URL")]
     pub url: String,

@@ -16,6 +16,7 @@ pub(super) fn json(report: &Report<'_>) -> Value {
         };
         let (status, reason, logged) = match &judgement.verdict {
             Verdict::Logged(hits) => ("logged", None, entries(hits)),
+            Verdict::Indexed(hits) => ("indexed", None, entries(hits)),
             Verdict::Absent => ("absent", None, entries(&[])),
             Verdict::NotCheckable(why) => ("unchecked", Some(why), entries(&[])),
         };
@@ -38,6 +39,7 @@ pub(super) fn json(report: &Report<'_>) -> Value {
         "file": report.file,
         "format": report.lock.format.name(),
         "logged": counts.logged,
+        "indexed": counts.indexed,
         "absent": counts.absent,
         "contradicted": counts.contradicted,
         "unchecked": counts.not_checkable,

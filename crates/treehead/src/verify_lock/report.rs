@@ -18,12 +18,15 @@ pub(super) struct Report<'a> {
     pub(super) judgements: &'a [Judgement],
     pub(super) known: &'a HashMap<String, Known>,
     pub(super) search: SearchApi,
+    /// Whether the word of the log's index is enough.
+    pub(super) trusts_index: bool,
 }
 
 /// How many artefacts have which status. One that is contradicted has another status as well.
 #[derive(Default)]
 pub(super) struct Counts {
     pub(super) logged: usize,
+    pub(super) indexed: usize,
     pub(super) absent: usize,
     pub(super) not_checkable: usize,
     pub(super) contradicted: usize,
@@ -42,6 +45,7 @@ impl<'a> Report<'a> {
         for judgement in self.judgements {
             match judgement.verdict {
                 Verdict::Logged(_) => counts.logged += 1,
+                Verdict::Indexed(_) => counts.indexed += 1,
                 Verdict::Absent => counts.absent += 1,
                 Verdict::NotCheckable(_) => counts.not_checkable += 1,
             }
@@ -78,7 +82,8 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Returns the sentence about an artefact that is in no entry, or that entries contradict.
+    /// Returns the sentence about an artefact that is in no entry, that only the index ties to one,
+    /// or that entries contradict.
     pub(super) fn finding(&self, (artefact, judgement): Line<'a>) -> Option<String> {
         if !judgement.contradicting.is_empty() {
             let ids = ids(&judgement.contradicting);
@@ -94,6 +99,10 @@ impl<'a> Report<'a> {
         }
         match judgement.verdict {
             Verdict::Absent => Some(format!("{} is not in the log", title(artefact))),
+            Verdict::Indexed(_) if !self.trusts_index => Some(format!(
+                "{} is in the log by the log's index alone: no entry shows it",
+                title(artefact)
+            )),
             _ => None,
         }
     }

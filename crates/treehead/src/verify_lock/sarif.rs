@@ -11,7 +11,7 @@ const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// The rules, in the order of their indexes.
-const RULES: [(&str, Level, &str); 4] = [
+const RULES: [(&str, Level, &str); 5] = [
     (
         "not-in-log",
         Level::Error,
@@ -31,6 +31,11 @@ const RULES: [(&str, Level, &str); 4] = [
         "not-checkable",
         Level::Note,
         "The lock file does not say enough about an artefact to ask a log",
+    ),
+    (
+        "by-index-alone",
+        Level::Error,
+        "Only the log's index ties an entry to a locked artefact",
     ),
 ];
 
@@ -156,7 +161,12 @@ pub(super) fn sarif(report: &Report<'_>) -> serde_json::Result<String> {
             });
         };
         if let Some(finding) = report.finding(line) {
-            add(usize::from(!judgement.contradicting.is_empty()), finding);
+            let rule = match judgement.verdict {
+                _ if !judgement.contradicting.is_empty() => 1,
+                Verdict::Indexed(_) => 4,
+                _ => 0,
+            };
+            add(rule, finding);
         }
         if !judgement.beside.is_empty() {
             let signers = report.signers(&judgement.beside);

@@ -1,7 +1,7 @@
 //! The report as text: a line for each artefact, and a summary.
 
 use client::lock::Verdict;
-use client::lookup::SearchApi;
+use client::lookup::{KeyHit, SearchApi};
 
 use super::known::Shown;
 use super::report::{Report, ids, title};
@@ -13,17 +13,20 @@ pub(super) fn text(report: &Report<'_>) -> Text {
         let title = title(artefact);
         match &judgement.verdict {
             Verdict::Logged(hits) => {
+                // Others might be there by the word of the index.
+                let is_shown = |hit: &&KeyHit| report.shown(artefact, hit) == Shown::ByEntry;
+                let shown: Vec<KeyHit> = hits.iter().filter(is_shown).cloned().collect();
+                let signers = report.signers(&shown);
+                text.item(Style::Good, "logged", format_args!("{title} by {signers}"));
+            }
+            Verdict::Indexed(hits) => {
                 let signers = report.signers(hits);
-                let is_shown = |hit| report.shown(artefact, hit) == Shown::ByEntry;
-                let note = match hits.iter().any(is_shown) {
-                    true => "",
-                    false => ", by the log's index alone",
+                let style = match report.trusts_index {
+                    true => Style::Plain,
+                    false => Style::Bad,
                 };
-                text.item(
-                    Style::Good,
-                    "logged",
-                    format_args!("{title} by {signers}{note}"),
-                );
+                let what = format_args!("{title} by {signers}, by the log's index alone");
+                text.item(style, "indexed", what);
             }
             Verdict::Absent => text.item(Style::Bad, "absent", &title),
             Verdict::NotCheckable(why) => {
@@ -51,10 +54,11 @@ pub(super) fn text(report: &Report<'_>) -> Text {
 
 fn summary(text: &mut Text, report: &Report<'_>) {
     let counts = report.counts();
-    let total = counts.logged + counts.absent + counts.not_checkable;
+    let total = counts.logged + counts.indexed + counts.absent + counts.not_checkable;
     text.line(format_args!("{} in {}", report.file, report.url));
     text.fact("artefacts", total);
     text.fact("logged", counts.logged);
+    text.fact("indexed", counts.indexed);
     text.fact("absent", counts.absent);
     text.fact("contradicted", counts.contradicted);
     text.fact("unchecked", counts.not_checkable);

@@ -244,6 +244,13 @@ fn a_log_is_asked_for_the_entries_of_a_file() {
     // An entry alone says what it is, and is verified with a key as a bundle is.
     setup.accepted(&[&entry]);
     setup.accepted(&[&entry, &artifact]);
+    // What looks like an entry is an artifact, if a log is asked or a signer expected.
+    setup.refused(&[&entry, "--url", &url], 22, "cannot be reached");
+    setup.refused(&[&entry, "--key", &key], 2, "say how");
+    // Nobody is expected in vain.
+    setup.refused(&["--entry", &entry, "--key", &key], 2, "name the artifact");
+    let typed = ["--entry", &entry, &artifact, "--type", PREDICATE];
+    setup.refused(&typed, 2, "say who must have signed");
     let text = setup.accepted(&["--entry", &entry, &artifact, "--key", &key]);
     assert!(text.contains("signed by    the key in "), "{text}");
     setup.refused(

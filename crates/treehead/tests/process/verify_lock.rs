@@ -130,11 +130,16 @@ fn artefacts_are_found_and_contradicted() {
     ]
     .concat();
     let lock = files.write("Cargo.lock", &good);
+    // What only the index says is not enough, unless that is asked for.
     let output = files.run(api, &lock, &[]);
+    assert_eq!(output.status.code(), Some(24), "{output:?}");
+    let stderr = program::text(&output.stderr);
+    assert!(stderr.contains("1 of 5 artefacts"), "{stderr}");
+    let output = files.run(api, &lock, &["--trust-index"]);
     let text = program::text(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     assert!(text.contains("logged       in-v1 1.0.0 by key "), "{text}");
-    assert!(text.contains("stated 1.0.0 by key"), "{text}");
+    assert!(text.contains("indexed      stated 1.0.0 by key"), "{text}");
     assert_eq!(
         text.matches("by the log's index alone").count(),
         1,
@@ -155,7 +160,7 @@ fn artefacts_are_found_and_contradicted() {
         let output = files.run(api, &lock, &["--format", format]);
         assert_eq!(output.status.code(), Some(24), "{output:?}");
         let stderr = program::text(&output.stderr);
-        assert!(stderr.contains("2 of 7 artefacts"), "{stderr}");
+        assert!(stderr.contains("3 of 7 artefacts"), "{stderr}");
         program::text(&output.stdout)
     };
     let text = run("text");
@@ -165,11 +170,12 @@ fn artefacts_are_found_and_contradicted() {
     assert_eq!(
         (
             &json["logged"],
+            &json["indexed"],
             &json["absent"],
             &json["contradicted"],
             &json["unchecked"]
         ),
-        (&json!(5), &json!(1), &json!(1), &json!(1))
+        (&json!(4), &json!(1), &json!(1), &json!(1), &json!(1))
     );
     let artefacts = json["artefacts"].as_array().unwrap();
     let of = |name: &str| {
@@ -180,6 +186,7 @@ fn artefacts_are_found_and_contradicted() {
     };
     assert_eq!(of("in-v1")["entries"][0]["uuid"], first.uuid);
     assert_eq!(of("in-v2")["entries"][0]["log"], "v2");
+    assert_eq!(of("stated")["status"], "indexed");
     assert_eq!(of("stated")["entries"][0]["shownBy"], "index");
     assert_eq!(of("kept")["entries"][0]["shownBy"], "entry");
     assert_eq!(of("twice")["status"], "logged");
@@ -190,7 +197,7 @@ fn artefacts_are_found_and_contradicted() {
     );
     let junit = run("junit");
     assert!(
-        junit.contains("tests=\"7\" skipped=\"1\" errors=\"0\" failures=\"2\""),
+        junit.contains("tests=\"7\" skipped=\"1\" errors=\"0\" failures=\"3\""),
         "{junit}"
     );
     let sarif: Value = serde_json::from_str(&run("sarif")).unwrap();
@@ -199,8 +206,16 @@ fn artefacts_are_found_and_contradicted() {
         .iter()
         .map(|result| result["ruleId"].as_str().unwrap())
         .collect();
-    assert_eq!(rules, ["not-checkable", "other-digest", "not-in-log"]);
-    let region = &results[2]["locations"][0]["physicalLocation"]["region"];
+    assert_eq!(
+        rules,
+        [
+            "by-index-alone",
+            "not-checkable",
+            "other-digest",
+            "not-in-log"
+        ]
+    );
+    let region = &results[3]["locations"][0]["physicalLocation"]["region"];
     assert_eq!(region["startLine"], 38);
 
     // Entries of other keys neither vouch nor contradict.

@@ -55,6 +55,28 @@ pub(crate) struct VerifyFlags {
     pub trust: TrustFlags,
 }
 
+impl VerifyFlags {
+    /// Returns the URL of the log that is to be asked. An empty one is none.
+    pub(super) fn log(&self) -> Option<&str> {
+        self.url.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// Returns whether a signer or the type of a statement is expected.
+    pub(super) fn says_who_or_what(&self) -> bool {
+        self.signer.is_given() || self.predicate_type.is_some()
+    }
+
+    /// Refuses an expected signer or type, where nothing would check it.
+    pub(super) fn refuse_who_and_what(&self, why: &str) -> Outcome<()> {
+        match self.says_who_or_what() {
+            true => Err(usage(format_args!(
+                "--key, --certificate-… and --type are not checked here: {why}"
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Who must have signed.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("identity").args(["certificate_identity", "certificate_identity_regexp"])))]
@@ -82,6 +104,16 @@ pub(crate) struct SignerFlags {
 }
 
 impl SignerFlags {
+    /// Returns whether any flag says who must have signed.
+    pub(super) fn is_given(&self) -> bool {
+        self.key.is_some()
+            || self.certificate_identity.is_some()
+            || self.certificate_identity_regexp.is_some()
+            || self.certificate_oidc_issuer.is_some()
+            || self.certificate_oidc_issuer_regexp.is_some()
+            || !self.certificate_extension.is_empty()
+    }
+
     /// Returns who is expected, if the flags say it.
     pub(super) fn expected(&self) -> Outcome<Option<Expected>> {
         if let Some(path) = &self.key {

@@ -25,6 +25,10 @@ pub(super) fn entry(flags: &VerifyFlags, path: &Path, artifact: Option<&Artifact
         let bundle = bundle.explain(FailureKind::NotVerified, path.display())?;
         return bundle::verify(flags, &bundle, path, artifact, expected);
     }
+    flags.refuse_who_and_what(match artifact {
+        None => "name the artifact, which the signature in the entry is over",
+        Some(_) => "say who must have signed as well",
+    })?;
     let entry = client::open_entry(&trust(&flags.trust)?, &answer);
     let entry = entry.explain(FailureKind::NotVerified, path.display())?;
     let mut text = Text::default();
@@ -45,6 +49,7 @@ pub(super) fn entry(flags: &VerifyFlags, path: &Path, artifact: Option<&Artifact
 }
 
 pub(super) fn tlog_proof(flags: &VerifyFlags, path: &Path) -> Outcome<()> {
+    flags.refuse_who_and_what("a tlog-proof is of a leaf, and says nothing of who signed")?;
     let keys = trust(&flags.trust)?;
     let text = fs::read_to_string(path).explain(FailureKind::Usage, path.display())?;
     let proof: Result<TlogProof, _> = text.parse();

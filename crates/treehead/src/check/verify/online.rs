@@ -21,9 +21,12 @@ const MAX_ENTRIES: usize = 100;
 type Found = (Entry, Vec<u8>);
 
 pub(super) async fn run(flags: &VerifyFlags, artifact: &Artifact) -> Outcome<()> {
+    if !flags.signer.is_given() {
+        flags.refuse_who_and_what("say who must have signed as well")?;
+    }
     let hash = artifact.hash()?;
     let log_flags = LogFlags {
-        url: flags.url.clone().unwrap_or_default(),
+        url: flags.log().unwrap_or_default().to_owned(),
         api: flags.api,
         trust: TrustFlags {
             trust: flags.trust.trust.clone(),
