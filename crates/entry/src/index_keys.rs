@@ -1,8 +1,7 @@
-//! How many index keys and claims an entry may have, and the form in which the keys are kept.
+//! How many index keys an entry may have, and the form in which the keys are kept.
 
 use std::collections::HashSet;
 
-use crate::packages::PackageClaims;
 use crate::refusal::Refusal;
 
 /// Most index keys of one entry: 1,024 subjects, as many as a GitHub attestation may have, each
@@ -10,7 +9,7 @@ use crate::refusal::Refusal;
 /// and materials. Each is a row; a round of the ledger takes as many.
 pub(crate) const MAX_INDEX_KEYS: usize = 8_192;
 /// Bytes of all of them together: an eighth of what a round of the ledger takes.
-const MAX_INDEX_KEY_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_INDEX_KEY_BYTES: usize = 1024 * 1024;
 
 pub(crate) fn too_many_index_keys() -> Refusal {
     Refusal::Invalid(format!(
@@ -28,26 +27,6 @@ pub(crate) fn bounded(keys: Vec<String>) -> Result<Vec<String>, Refusal> {
             "the index keys of the entry have {bytes} bytes, the limit is {MAX_INDEX_KEY_BYTES}"
         ))),
         _ => Err(too_many_index_keys()),
-    }
-}
-
-/// The claims of an entry that is to be appended. Each is a row as well, and repeats the text of
-/// its package, so that they may be more than the keys that they follow from.
-pub(crate) fn bounded_claims(claims: PackageClaims) -> Result<PackageClaims, Refusal> {
-    let list = &claims.claims;
-    let bytes: usize = list
-        .iter()
-        .map(|claim| claim.purl.len() + claim.digest.len())
-        .sum();
-    match list.len() {
-        ..=MAX_INDEX_KEYS if bytes <= MAX_INDEX_KEY_BYTES => Ok(claims),
-        ..=MAX_INDEX_KEYS => Err(Refusal::Invalid(format!(
-            "the packages of the entry have {bytes} bytes with their digests, the limit is \
-             {MAX_INDEX_KEY_BYTES}"
-        ))),
-        _ => Err(Refusal::Invalid(format!(
-            "the packages of the entry have more than {MAX_INDEX_KEYS} digests, the limit"
-        ))),
     }
 }
 
@@ -71,25 +50,6 @@ pub(crate) fn lower_case_text(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packages::PackageClaim;
-
-    #[test]
-    fn claims_are_bounded() {
-        let bounded = |number: usize, bytes: usize| {
-            let claim = PackageClaim {
-                purl: "x".repeat(bytes),
-                algorithm: 1,
-                digest: Vec::new(),
-            };
-            let claims = PackageClaims {
-                claims: vec![claim; number],
-                ..PackageClaims::default()
-            };
-            bounded_claims(claims).is_ok()
-        };
-        assert!(bounded(0, 0) && bounded(MAX_INDEX_KEYS, MAX_INDEX_KEY_BYTES / MAX_INDEX_KEYS));
-        assert!(!bounded(MAX_INDEX_KEYS + 1, 1) && !bounded(512, 2_049));
-    }
 
     #[test]
     fn keys_are_in_lower_case_as_in_go_and_each_once() {

@@ -15,6 +15,7 @@ mod purl;
 mod pypi;
 mod types;
 
+pub(crate) use claims::bounded_claims;
 pub use claims::{PackageClaim, PackageClaims, named_packages};
 pub(crate) use purl::Purl;
 

@@ -3,10 +3,10 @@
 use sigstore_protobuf_specs::dev::sigstore::rekor::v2::CreateEntryRequest;
 
 use crate::envelope::{Envelope, require_object};
-use crate::index_keys::{bounded, bounded_claims, lower_case};
+use crate::index_keys::{bounded, lower_case};
 use crate::kind::{Kind, Proposal, Purpose, Weight};
 use crate::kinds::{self, KindName};
-use crate::packages::PackageClaims;
+use crate::packages::{PackageClaims, bounded_claims};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::v2;

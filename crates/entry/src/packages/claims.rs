@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::Purl;
-use crate::index_keys::lower_case_text;
+use crate::index_keys::{MAX_INDEX_KEY_BYTES, MAX_INDEX_KEYS, lower_case_text};
 use crate::package::Package;
+use crate::refusal::Refusal;
 
 /// Digests by which packages are compared: name, digits, and the number by which databases know the
 /// algorithm, which never changes. MD5 is not among them: equal digests would say nothing.
@@ -140,9 +141,47 @@ pub fn named_packages(index_keys: &[String]) -> Vec<String> {
     exact.map(|text| (*text).to_owned()).collect()
 }
 
+/// The claims of an entry that is to be appended. Each is a row as well, and repeats the text of
+/// its package, so that they may be more than the keys that they follow from.
+pub(crate) fn bounded_claims(claims: PackageClaims) -> Result<PackageClaims, Refusal> {
+    let list = &claims.claims;
+    let bytes: usize = list
+        .iter()
+        .map(|claim| claim.purl.len() + claim.digest.len())
+        .sum();
+    match list.len() {
+        ..=MAX_INDEX_KEYS if bytes <= MAX_INDEX_KEY_BYTES => Ok(claims),
+        ..=MAX_INDEX_KEYS => Err(Refusal::Invalid(format!(
+            "the packages of the entry have {bytes} bytes with their digests, the limit is \
+             {MAX_INDEX_KEY_BYTES}"
+        ))),
+        _ => Err(Refusal::Invalid(format!(
+            "the packages of the entry have more than {MAX_INDEX_KEYS} digests, the limit"
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn claims_are_bounded() {
+        let bounded = |number: usize, bytes: usize| {
+            let claim = PackageClaim {
+                purl: "x".repeat(bytes),
+                algorithm: 1,
+                digest: Vec::new(),
+            };
+            let claims = PackageClaims {
+                claims: vec![claim; number],
+                ..PackageClaims::default()
+            };
+            bounded_claims(claims).is_ok()
+        };
+        assert!(bounded(0, 0) && bounded(MAX_INDEX_KEYS, MAX_INDEX_KEY_BYTES / MAX_INDEX_KEYS));
+        assert!(!bounded(MAX_INDEX_KEYS + 1, 1) && !bounded(512, 2_049));
+    }
 
     fn package(purl: &str, digests: &[&str]) -> Package {
         Package {

@@ -17,7 +17,7 @@ pub(crate) struct AttestFlags {
     /// File with the predicate: a JSON object
     #[arg(long, value_name = "FILE")]
     pub predicate: PathBuf,
-    /// Type of the predicate, a URI such as https://slsa.dev/provenance/v1
+    /// Type of the predicate, a URI such as `https://slsa.dev/provenance/v1`
     #[arg(long = "type", value_name = "URI", value_parser = uri)]
     pub predicate_type: String,
     /// Where the files are published, which decides how they are named and what is written beside

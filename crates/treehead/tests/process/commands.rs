@@ -119,7 +119,9 @@ fn metrics_of_the_alerts_and_the_guide_exist() {
 
 /// Families without a sample are not shown; these have none before something is turned away or
 /// missing, or a witness is asked; the last one is the witness's own.
-const NOT_SEEN_IN_A_QUIET_SERVER: [&str; 4] = [
+const NOT_SEEN_IN_A_QUIET_SERVER: [&str; 6] = [
+    "treehead_notices_",
+    "treehead_subscriptions_behind",
     "treehead_http_refused_total",
     "treehead_attestations_unavailable_total",
     "treehead_witness_requests_total",

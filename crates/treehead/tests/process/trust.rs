@@ -40,7 +40,7 @@ fn the_exported_files_are_what_the_server_answers() {
         .unwrap();
     let named = program::text(&export.stdout);
     assert!(export.status.success(), "{}", program::text(&export.stderr));
-    assert_eq!(named.lines().count(), 5, "{named}");
+    assert_eq!(named.lines().count(), 6, "{named}");
     for path in named.lines() {
         let (_, name) = path.rsplit_once('/').unwrap();
         assert_eq!(

@@ -98,7 +98,7 @@ pub(crate) struct SignerFlags {
     #[arg(long, value_name = "REGEXP", requires = "identity")]
     pub certificate_oidc_issuer_regexp: Option<Regex>,
     /// Value that an extension of the certificate must have, by its object identifier, such as
-    /// 1.3.6.1.4.1.57264.1.12=https://github.com/acme/app. May be given several times
+    /// `1.3.6.1.4.1.57264.1.12=https://github.com/acme/app`. May be given several times
     #[arg(long, value_name = "OID=VALUE", value_parser = extension, requires = "identity")]
     pub certificate_extension: Vec<(String, String)>,
 }
