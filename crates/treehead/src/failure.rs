@@ -81,6 +81,11 @@ impl Failure {
     }
 }
 
+/// Returns a failure because of flags, environment, configuration or a file that they name.
+pub(crate) fn usage(why: impl fmt::Display) -> Failure {
+    Failure::new(FailureKind::Usage, why)
+}
+
 /// Turns an error into a [`Failure`] of a kind, with what was being done in front.
 pub(crate) trait Explain<T> {
     fn explain(self, kind: FailureKind, doing: impl fmt::Display) -> Outcome<T>;

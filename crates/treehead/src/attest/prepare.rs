@@ -10,7 +10,7 @@ use pki::digest::Digest;
 use serde_json::Value;
 
 use super::flags::{AttestFlags, PublishedIn};
-use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::failure::{Explain, FailureKind, Outcome, usage};
 use crate::upload::{
     Destination, Form, Output, Upload, absolute, checked, digest_of, private_key, read,
     refuse_shared_outputs,
@@ -188,8 +188,4 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(suffix);
     PathBuf::from(path)
-}
-
-fn usage(why: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Usage, why)
 }

@@ -1,10 +1,9 @@
 //! The files of a pack, first in a folder beside it, then as one archive.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use ring::digest::{Context, SHA256};
 use serde_json::{Value, json};
 use tlog::{Hash, WitnessPolicy};
 
@@ -12,6 +11,7 @@ use super::flags::AuditPackFlags;
 use super::period::{Period, Tree};
 use crate::check::describe;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::file_digest;
 
 /// The script that checks a pack.
 const SCRIPT: &str = include_str!("check.py");
@@ -168,18 +168,8 @@ impl Drop for Stage {
 }
 
 fn hash_of(path: &Path) -> io::Result<Pack> {
-    let (mut file, mut context) = (File::open(path)?, Context::new(&SHA256));
-    let (mut chunk, mut bytes) = (vec![0; 64 * 1024], 0);
-    loop {
-        let read = file.read(&mut chunk)?;
-        if read == 0 {
-            break;
-        }
-        context.update(&chunk[..read]);
-        bytes += read as u64;
-    }
-    let mut sha256 = Hash([0; 32]);
-    sha256.0.copy_from_slice(context.finish().as_ref());
+    let bytes = fs::metadata(path)?.len();
+    let sha256 = file_digest::sha256(path)?;
     Ok(Pack { sha256, bytes })
 }
 

@@ -4,7 +4,7 @@
 //! leaves the old file or the new one. A lock file lets one process at a time compare and replace.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use client::{Evidence, LogKey, SignedHead};
@@ -12,6 +12,7 @@ use ledger::Api;
 use serde::{Deserialize, Serialize};
 
 use super::flags::HeadFlags;
+use crate::durable_file::replace;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// Longest part of a URL in a file name.
@@ -128,17 +129,6 @@ impl Seen {
             .explain(FailureKind::Other, path.display())?;
         Ok(path)
     }
-}
-
-/// Writes a file so that a crash leaves it as it was or as it is to be.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 fn folder(flags: &HeadFlags) -> Outcome<PathBuf> {

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::failure::{Explain, Failure, FailureKind, Outcome, usage};
 use crate::runtime;
-use artifact::{Artifact, usage};
+use artifact::Artifact;
 use document::Document;
 
 mod artifact;

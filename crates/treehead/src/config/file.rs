@@ -6,12 +6,11 @@ use toml::{Table, Value};
 
 use super::fields::Config;
 use super::layers::{parse, read_small};
-use super::refusal::usage;
 use super::replaced::{self, OLD_LEDGER_TABLE, Replaced};
 use super::setting::Setting;
 use super::source::{Source, Sources};
 use super::tables::{self, TABLES};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, usage};
 
 /// Reads a file. Returns its settings in a table by flags, and where each one is.
 pub(super) fn read(path: &Path) -> Outcome<(Table, Sources)> {

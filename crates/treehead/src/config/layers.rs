@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::fields::Config;
 use super::file;
-use super::refusal::usage;
 use super::source::{Source, Sources};
-use crate::failure::{Explain, FailureKind, Outcome};
+use crate::failure::{Explain, FailureKind, Outcome, usage};
 
 /// A configuration or URL file is never larger than a page or two; this keeps a wrong path from
 /// being read into memory.

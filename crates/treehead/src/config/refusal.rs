@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::fields::Config;
-use crate::failure::{Failure, FailureKind};
+use crate::failure::{Failure, usage};
 
 impl Config {
     /// Refuses a setting. The message names the flag, the variable or the line of the file that
@@ -20,9 +20,4 @@ impl Config {
     pub(super) fn wrong_file(&self, setting: &str, path: &Path, why: impl fmt::Display) -> Failure {
         self.wrong(setting, format_args!("{}: {why}", path.display()))
     }
-}
-
-/// Refuses the settings.
-pub(super) fn usage(message: impl fmt::Display) -> Failure {
-    Failure::new(FailureKind::Usage, message)
 }

@@ -1,13 +1,13 @@
 //! How far the subscriptions have read, on disk.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use ledger::events::{Event, Position};
 use serde::{Deserialize, Serialize};
 
+use crate::durable_file::replace;
 use crate::failure::{Explain, FailureKind, Outcome};
 
 const NAME: &str = "position.json";
@@ -82,19 +82,9 @@ impl Place {
 
     /// Replaces the file as a whole: a crash leaves the old one or the new one.
     fn write(&self, kept: &Kept) -> Outcome<()> {
-        let written = self.replace(kept);
+        let written = serde_json::to_vec(kept)
+            .map_err(std::io::Error::from)
+            .and_then(|text| replace(&self.0, &text));
         written.explain(FailureKind::Other, self.0.display())
-    }
-
-    fn replace(&self, kept: &Kept) -> std::io::Result<()> {
-        let new = self.0.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec(kept)?)?;
-        file.sync_all()?;
-        fs::rename(&new, &self.0)?;
-        match self.0.parent() {
-            Some(folder) => File::open(folder)?.sync_all(),
-            None => Ok(()),
-        }
     }
 }

@@ -14,7 +14,7 @@ use super::files::{digest_of, read};
 use super::flags::UploadFlags;
 use super::item::refuse_shared_outputs;
 use super::item::{Form, Output, Upload};
-use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::failure::{Explain, FailureKind, Outcome, usage};
 
 /// What signs or signed the files.
 struct Given {
@@ -306,8 +306,4 @@ fn bundle(
 /// Returns a path that holds in every folder.
 pub(crate) fn absolute(path: &Path) -> Outcome<PathBuf> {
     std::path::absolute(path).explain(FailureKind::Usage, path.display())
-}
-
-fn usage(why: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Usage, why)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tlog::Hash;
 
-use crate::failure::{Explain as _, Failure, FailureKind, Outcome};
+use crate::failure::{Explain as _, FailureKind, Outcome};
 use crate::file_digest;
 
 /// What a bundle or an entry must be about.
@@ -47,11 +47,6 @@ impl std::fmt::Display for Artifact {
             Self::Digest(hash) => write!(f, "sha256:{hash}"),
         }
     }
-}
-
-/// Returns a failure because of the flags.
-pub(super) fn usage(why: impl std::fmt::Display) -> Failure {
-    Failure::new(FailureKind::Usage, why)
 }
 
 /// Reads a file that a flag names.

@@ -8,9 +8,9 @@ use ledger::Api;
 use regex::Regex;
 use tlog::Hash;
 
-use super::artifact::{read, usage};
+use super::artifact::read;
 use crate::check::flags::{TrustFlags, sha256};
-use crate::failure::{Explain, FailureKind, Outcome};
+use crate::failure::{Explain, FailureKind, Outcome, usage};
 use crate::log_name::api;
 
 /// Flags of `verify`.

@@ -8,13 +8,13 @@ use client::{Inclusion, LogKey, SignedHead, VerifyError};
 use serde_json::json;
 use tlog::{Hash, TlogProof};
 
-use super::artifact::{Artifact, read, usage};
+use super::artifact::{Artifact, read};
 use super::bundle;
 use super::flags::VerifyFlags;
 use crate::check::describe;
 use crate::check::log::trust;
 use crate::check::show::{self, Text};
-use crate::failure::{Explain, Failure, FailureKind, Outcome};
+use crate::failure::{Explain, Failure, FailureKind, Outcome, usage};
 
 /// Verifies that an entry is in its log, and states the artifact. If somebody must have signed, the
 /// signature in it as well.
