@@ -26,8 +26,9 @@ fn no_head_leaves(storage: &Storage) {
     let server = Server::start(&mut without_signal(&storage.serve()));
     let logged = entries::log(server.api, &author.sign("before"));
     let logged_v2 = entries::log_v2(server.api, &author.sign("before, in v2"));
-    let heads = || ["/api/v1/log", "/checkpoint"].map(|path| http::get(server.api, path).body);
+    let heads = || ["/api/v1/log", "/checkpoint"].map(|path| http::get(server.api, path));
     let before = heads();
+    assert!(before.iter().all(|head| head.status == 200), "{before:?}");
 
     limit_files(&server, "0");
     for number in 0..3 {
@@ -48,7 +49,12 @@ fn no_head_leaves(storage: &Storage) {
         assert!(is_named, "{ready:?}");
     }
     assert_eq!(http::get(server.api, "/healthz").status, 200);
-    assert_eq!(heads(), before);
+    for (shown, before) in heads().iter().zip(&before) {
+        // A server that has not looked for neighbours in time asks the database for the newest head,
+        // which it may not show.
+        let is_refused = shown.status == 503;
+        assert!(is_refused || shown.body == before.body, "{shown:?}");
+    }
     // A search would have to know the newest head, which cannot be let out.
     entries::assert_shown(server.api, &logged);
     entries::assert_logged_v2(server.api, server.tree("v2"), &[logged_v2]);
