@@ -132,19 +132,18 @@ CREATE TABLE index_key (
     PRIMARY KEY (tree_id, key_hash, leaf_index)
 );
 
--- Names that should have one value in all trees of a ledger, and the value that the first entry gave to each. The key of the
--- table decides which entry was first, also between logs that commit at the same time.
+-- Names that should have one value in all trees of a ledger: the first entry that gave a name values, and the first one that
+-- named it without any. The unique index decides which entry was first, also between logs that commit at the same time.
 CREATE TABLE claim (
-    name_hash  uuid     NOT NULL,                           -- as crates/ledger/src/store/claims.rs hashes ledger and name
-    name_case  bigint   NOT NULL,                           -- 0, or a hash of a name that has capital letters
-    tree_id    bigint   NOT NULL,                           -- of the first entry
-    leaf_index bigint   NOT NULL,
-    aspect     smallint NOT NULL,                           -- values of different aspects are not compared
-    name       bytea    NOT NULL,
-    value      bytea    NOT NULL,
-    PRIMARY KEY (name_hash, name_case, aspect)
+    tree_id       bigint NOT NULL,                          -- of the first entry
+    leaf_index    bigint NOT NULL,
+    name_hash     uuid   NOT NULL,                          -- as crates/ledger/src/store/claims.rs hashes ledger and name
+    name_case     bigint NOT NULL,                          -- 0, or a hash of a name that has capital letters
+    name          bytea  NOT NULL,
+    packed_values bytea  NOT NULL,                          -- as crates/ledger/src/store/packed_values.rs packs them
+    PRIMARY KEY (tree_id, leaf_index, name_hash, name_case)
 );
-CREATE INDEX claim_entry ON claim (tree_id, leaf_index);
+CREATE UNIQUE INDEX claim_first ON claim (name_hash, name_case, (octet_length(packed_values) > 0));
 
 -- The log key of the tree that the next rotation of a log opens. Another registration replaces the row; the rotation removes it.
 CREATE TABLE next_key (

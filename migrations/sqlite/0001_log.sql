@@ -130,19 +130,18 @@ CREATE TABLE index_key (
     PRIMARY KEY (tree_id, key_hash, leaf_index)
 ) STRICT, WITHOUT ROWID;
 
--- Names that should have one value in all trees of a ledger, and the value that the first entry gave to each. The key of the
--- table decides which entry was first.
+-- Names that should have one value in all trees of a ledger: the first entry that gave a name values, and the first one that
+-- named it without any. The unique index decides which entry was first.
 CREATE TABLE claim (
-    name_hash  BLOB    NOT NULL CHECK (length(name_hash) = 16), -- as crates/ledger/src/store/claims.rs hashes ledger and name
-    name_case  INTEGER NOT NULL,                            -- 0, or a hash of a name that has capital letters
-    aspect     INTEGER NOT NULL,                            -- values of different aspects are not compared
-    tree_id    INTEGER NOT NULL,                            -- of the first entry
-    leaf_index INTEGER NOT NULL,
-    name       BLOB    NOT NULL,
-    value      BLOB    NOT NULL,
-    PRIMARY KEY (name_hash, name_case, aspect)
-) STRICT;
-CREATE INDEX claim_entry ON claim (tree_id, leaf_index);
+    tree_id       INTEGER NOT NULL,                         -- of the first entry
+    leaf_index    INTEGER NOT NULL,
+    name_hash     BLOB    NOT NULL CHECK (length(name_hash) = 16), -- as crates/ledger/src/store/claims.rs hashes ledger and name
+    name_case     INTEGER NOT NULL,                         -- 0, or a hash of a name that has capital letters
+    name          BLOB    NOT NULL,
+    packed_values BLOB    NOT NULL,                         -- as crates/ledger/src/store/packed_values.rs packs them
+    PRIMARY KEY (tree_id, leaf_index, name_hash, name_case)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX claim_first ON claim (name_hash, name_case, length(packed_values) > 0);
 
 -- The log key of the tree that the next rotation of a log opens. Another registration replaces the row; the rotation removes it.
 CREATE TABLE next_key (

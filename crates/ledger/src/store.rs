@@ -15,7 +15,7 @@ use tlog::{Hash, LeafIndex, TreeSize};
 use crate::TreeId;
 
 pub use audit::{Audit, AuditCounts, AuditEntry};
-pub use claims::{Claim, Claimant, NO_VALUE, NameKey, NewClaims, StoredClaim, Taken};
+pub use claims::{Claim, ClaimValues, Claimant, NameKey, NewClaims, StoredClaim, Taken};
 pub(crate) use connections::TreeLock;
 pub use connections::{Publisher, Read, Turn, Writer};
 pub use error::{StoreError, StoreResult};
@@ -47,6 +47,7 @@ pub(crate) mod hash_rows;
 mod index_keys;
 mod numbers;
 mod packed_keys;
+mod packed_values;
 pub mod postgres;
 mod records;
 pub mod rotation;

@@ -143,7 +143,7 @@ fn contradiction(found: &Contradiction) -> Refusal {
     } = found;
     let how = match difference {
         Difference::OtherValue => "has another digest",
-        Difference::OtherAspect => "has a digest of another algorithm, which cannot be compared,",
+        Difference::OtherAspect => "has digests that cannot be compared with all of these",
     };
     let (name, log_index) = (name.escape_debug(), first.log_index);
     let uuid = entry_id(first.tree, &first.leaf_hash);

@@ -1,5 +1,7 @@
 //! The JSON of `/trees/{treeID}/rows/{size}`: stored rounds of a tree, for `treehead recover`.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ledger::recover::{CopiedEntry, CopiedRound, Page};
@@ -68,8 +70,8 @@ struct Entry {
 #[derive(Debug, Serialize, Deserialize)]
 struct Claim {
     name: String,
-    aspect: i16,
-    value: Bytes,
+    /// By aspect.
+    values: BTreeMap<i16, Bytes>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -278,8 +280,7 @@ impl From<NewClaim> for Claim {
     fn from(claim: NewClaim) -> Self {
         Self {
             name: claim.name,
-            aspect: claim.aspect,
-            value: Bytes(claim.value),
+            values: bytes_of(claim.values, Bytes),
         }
     }
 }
@@ -288,10 +289,14 @@ impl From<Claim> for NewClaim {
     fn from(claim: Claim) -> Self {
         Self {
             name: claim.name,
-            aspect: claim.aspect,
-            value: claim.value.0,
+            values: bytes_of(claim.values, |bytes| bytes.0),
         }
     }
+}
+
+fn bytes_of<T, U>(values: BTreeMap<i16, T>, of: impl Fn(T) -> U) -> BTreeMap<i16, U> {
+    let values = values.into_iter();
+    values.map(|(aspect, value)| (aspect, of(value))).collect()
 }
 
 /// Bytes, in base64.

@@ -30,7 +30,7 @@ pub enum OnSecondDigest {
 }
 
 /// What follows if an entry cannot be judged: it names no package in a version, or one without a
-/// digest of an algorithm in which the package has one.
+/// digest, or with a digest of an algorithm in which the first entry of the package has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnUnjudged {
     /// The entry is logged, and counted.
@@ -73,8 +73,7 @@ impl UniquePackages {
         }
         let list = claims.claims.iter().map(|claim| NewClaim {
             name: claim.purl.clone(),
-            aspect: claim.algorithm,
-            value: claim.digest.clone(),
+            values: claim.digests.clone(),
         });
         Ok(EntryClaims {
             list: list.collect(),

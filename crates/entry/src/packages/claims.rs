@@ -22,24 +22,19 @@ const ALGORITHMS: [(&str, usize, i16); 10] = [
     ("blake2s", 64, 10),
 ];
 
-/// The number of no algorithm: of a package without a digest that could be compared.
-const NO_DIGEST: i16 = 0;
-
-/// A version of a package, and one of its digests.
+/// A version of a package, and its digests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageClaim {
     /// The package URL, as [`Package::purl`]. It has a version.
     pub purl: String,
-    /// The number of the digest's algorithm, from 1; 0 if there is no digest.
-    pub algorithm: i16,
-    /// The digest.
-    pub digest: Vec<u8>,
+    /// The digests that can be compared, by the number of their algorithm. There may be none.
+    pub digests: BTreeMap<i16, Vec<u8>>,
 }
 
 /// The claims of an entry about packages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackageClaims {
-    /// The claims, each package and algorithm once, sorted by package.
+    /// The claims, each package once, sorted.
     pub claims: Vec<PackageClaim>,
     /// A package to which the entry itself gives two digests of one algorithm. The first one is
     /// among the claims.
@@ -77,18 +72,11 @@ impl PackageClaims {
         found.is_complete =
             !by_purl.is_empty() && by_purl.values().all(|digests| !digests.is_empty());
         by_purl.retain(|purl, _| !settled.contains(purl));
-        for (purl, mut digests) in by_purl {
-            if digests.is_empty() {
-                digests.insert(NO_DIGEST, Vec::new());
-            }
-            found
-                .claims
-                .extend(digests.into_iter().map(|(algorithm, digest)| PackageClaim {
-                    purl: purl.to_owned(),
-                    algorithm,
-                    digest,
-                }));
-        }
+        let claims = by_purl.into_iter().map(|(purl, digests)| PackageClaim {
+            purl: purl.to_owned(),
+            digests,
+        });
+        found.claims = claims.collect();
         found
     }
 }
@@ -141,13 +129,12 @@ pub fn named_packages(index_keys: &[String]) -> Vec<String> {
     exact.map(|text| (*text).to_owned()).collect()
 }
 
-/// The claims of an entry that is to be appended. Each is a row as well, and repeats the text of
-/// its package, so that they may be more than the keys that they follow from.
+/// The claims of an entry that is to be appended. Each is a row as well.
 pub(crate) fn bounded_claims(claims: PackageClaims) -> Result<PackageClaims, Refusal> {
     let list = &claims.claims;
     let bytes: usize = list
         .iter()
-        .map(|claim| claim.purl.len() + claim.digest.len())
+        .map(|claim| claim.purl.len() + claim.digests.values().map(Vec::len).sum::<usize>())
         .sum();
     match list.len() {
         ..=MAX_INDEX_KEYS if bytes <= MAX_INDEX_KEY_BYTES => Ok(claims),
@@ -156,7 +143,7 @@ pub(crate) fn bounded_claims(claims: PackageClaims) -> Result<PackageClaims, Ref
              {MAX_INDEX_KEY_BYTES}"
         ))),
         _ => Err(Refusal::Invalid(format!(
-            "the packages of the entry have more than {MAX_INDEX_KEYS} digests, the limit"
+            "the entry names more than {MAX_INDEX_KEYS} packages, the limit"
         ))),
     }
 }
@@ -170,8 +157,7 @@ mod tests {
         let bounded = |number: usize, bytes: usize| {
             let claim = PackageClaim {
                 purl: "x".repeat(bytes),
-                algorithm: 1,
-                digest: Vec::new(),
+                digests: BTreeMap::new(),
             };
             let claims = PackageClaims {
                 claims: vec![claim; number],
@@ -190,11 +176,15 @@ mod tests {
         }
     }
 
-    fn claims(packages: &[Package]) -> Vec<(String, i16, String)> {
-        let claims = PackageClaims::of(packages).claims.into_iter();
-        claims
-            .map(|claim| (claim.purl, claim.algorithm, hex::encode(claim.digest)))
-            .collect()
+    /// The claims: package, number of the algorithm and digest.
+    fn claims(packages: &[Package]) -> Vec<(String, Vec<(i16, String)>)> {
+        let of = |claim: PackageClaim| {
+            let digests = claim.digests.into_iter();
+            let digests = digests.map(|(algorithm, digest)| (algorithm, hex::encode(digest)));
+            (claim.purl, digests.collect())
+        };
+        let claims = PackageClaims::of(packages).claims;
+        claims.into_iter().map(of).collect()
     }
 
     #[test]
@@ -216,9 +206,11 @@ mod tests {
         assert_eq!(
             claims(&packages),
             [
-                ("pkg:npm/a@1.0.0".to_owned(), NO_DIGEST, String::new()),
-                ("pkg:npm/b@1.0.0".to_owned(), 1, sha256.clone()),
-                ("pkg:npm/b@1.0.0".to_owned(), 2, sha512),
+                ("pkg:npm/a@1.0.0".to_owned(), vec![]),
+                (
+                    "pkg:npm/b@1.0.0".to_owned(),
+                    vec![(1, sha256.clone()), (2, sha512)]
+                ),
             ]
         );
         let complete = |packages: &[Package]| PackageClaims::of(packages).is_complete;
@@ -231,7 +223,7 @@ mod tests {
         let (one, other) = ("0a".repeat(32), "0b".repeat(32));
         let purl = format!("pkg:oci/app@sha256:{one}");
         let found = claims(&[package(&purl, &[&format!("sha256:{other}")])]);
-        assert_eq!(found, [(purl, 1, other)]);
+        assert_eq!(found, [(purl, vec![(1, other)])]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Check;
 use crate::ids::lower_case;
-use crate::store::{AuditEntry, Claim, NO_VALUE, NameKey, StoreError};
+use crate::store::{AuditEntry, Claim, NameKey, StoreError};
 use crate::writing::contradiction::{CONTRADICTS_KEY, is_mark};
 
 impl Check<'_> {
@@ -60,7 +60,11 @@ fn fault(ledger: &str, claim: &Claim, index_keys: &[String]) -> Option<&'static 
         Some("is not found under its name")
     } else if !ends_a_key(&lower_case(&claim.name)) {
         Some("has a name that is not among the index keys")
-    } else if claim.aspect != NO_VALUE && !ends_a_key(&hex::encode(&claim.value)) {
+    } else if !claim
+        .values
+        .values()
+        .all(|value| ends_a_key(&hex::encode(value)))
+    {
         Some("has a value that is not among the index keys")
     } else {
         None

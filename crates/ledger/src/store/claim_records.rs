@@ -7,6 +7,7 @@ use super::claims::{Claim, Claimant, NameKey, StoredClaim};
 use super::encoding::hash;
 use super::error::{StoreError, StoreResult};
 use super::numbers::from_sql;
+use super::packed_values::unpack_values;
 use crate::TreeId;
 
 /// A row of `claim`, joined with the entry that made it. `K` is the type of a key of 16 bytes.
@@ -14,8 +15,7 @@ use crate::TreeId;
 pub(crate) struct ClaimRecord<K> {
     name_hash: K,
     name_case: i64,
-    aspect: i16,
-    value: Vec<u8>,
+    packed_values: Vec<u8>,
     tree_id: i64,
     leaf_index: i64,
     leaf_hash: Option<Vec<u8>>,
@@ -33,8 +33,7 @@ impl<K: TryInto<[u8; 16]>> ClaimRecord<K> {
         };
         Ok(StoredClaim {
             key: name_key(self.name_hash, self.name_case)?,
-            aspect: self.aspect,
-            value: self.value,
+            values: unpack_values(&self.packed_values, leaf_index)?,
             entry: Claimant {
                 tree,
                 leaf_index: LeafIndex(leaf_index),
@@ -51,19 +50,18 @@ pub(crate) struct OwnClaimRecord<K> {
     leaf_index: i64,
     name_hash: K,
     name_case: i64,
-    aspect: i16,
     name: Vec<u8>,
-    value: Vec<u8>,
+    packed_values: Vec<u8>,
 }
 
 impl<K: TryInto<[u8; 16]>> OwnClaimRecord<K> {
     /// Returns the claim with the leaf index of its entry.
     pub(crate) fn into_claim(self) -> StoreResult<(i64, Claim)> {
+        let leaf_index = from_sql(self.leaf_index, "claim.leaf_index")?;
         let claim = Claim {
             key: name_key(self.name_hash, self.name_case)?,
-            aspect: self.aspect,
             name: String::from_utf8_lossy(&self.name).into_owned(),
-            value: self.value,
+            values: unpack_values(&self.packed_values, leaf_index)?,
         };
         Ok((self.leaf_index, claim))
     }

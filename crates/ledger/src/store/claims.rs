@@ -1,15 +1,19 @@
 //! Claims: values that an entry gives to names, of which each should have one in the whole ledger.
 //!
 //! Names and values are opaque here. A value belongs to an aspect of its name, and only values of
-//! one aspect are compared. The table keeps the claim of the first entry.
+//! one aspect are compared. The first entry that gives a name values decides on all of them: none of
+//! a later entry is ever compared with.
+
+use std::collections::BTreeMap;
 
 use tlog::{Hash, LeafIndex};
 
 use crate::TreeId;
 use crate::ids::lower_case;
 
-/// The aspect of a claim that names something and gives no value that could be compared.
-pub const NO_VALUE: i16 = 0;
+/// The values that an entry gives to a name, by their aspect. None if it names something and gives
+/// it no value that could be compared.
+pub type ClaimValues = BTreeMap<i16, Vec<u8>>;
 
 /// A name as its table is keyed by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -47,12 +51,17 @@ impl NameKey {
 pub struct Claim {
     /// The key of its name.
     pub key: NameKey,
-    /// The aspect of the name that the value belongs to; [`NO_VALUE`] if there is no value.
-    pub aspect: i16,
     /// The name, as it is shown.
     pub name: String,
-    /// The value.
-    pub value: Vec<u8>,
+    /// Its values.
+    pub values: ClaimValues,
+}
+
+impl Claim {
+    /// Returns what no two stored claims share: the key of the name, and whether it has values.
+    pub fn place(&self) -> (NameKey, bool) {
+        (self.key, !self.values.is_empty())
+    }
 }
 
 /// A stored claim, without its name, and the entry that made it.
@@ -60,10 +69,8 @@ pub struct Claim {
 pub struct StoredClaim {
     /// The key of its name.
     pub key: NameKey,
-    /// The aspect of the name.
-    pub aspect: i16,
-    /// The value.
-    pub value: Vec<u8>,
+    /// Its values.
+    pub values: ClaimValues,
     /// The entry.
     pub entry: Claimant,
 }
@@ -84,7 +91,7 @@ pub struct Claimant {
 /// The claims that a round stores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewClaims {
-    /// Claims with the leaf index of their entry. Each key and aspect is there once.
+    /// Claims with the leaf index of their entry. Each [place](Claim::place) is there once.
     pub rows: Vec<(Claim, LeafIndex)>,
     /// The outcome if another entry has made one of them meanwhile.
     pub taken: Taken,

@@ -46,7 +46,8 @@ fn split_digits(key: &str) -> (&str, &str) {
     key.split_at(key.len() - digits / 2 * 2)
 }
 
-fn push_length(packed: &mut Vec<u8>, mut length: usize) {
+/// Adds a length in LEB128.
+pub(super) fn push_length(packed: &mut Vec<u8>, mut length: usize) {
     while length >= 0x80 {
         packed.push(length as u8 | 0x80);
         length >>= 7;
@@ -55,7 +56,7 @@ fn push_length(packed: &mut Vec<u8>, mut length: usize) {
 }
 
 /// Splits off a length.
-fn split_length(packed: &[u8]) -> Option<(usize, &[u8])> {
+pub(super) fn split_length(packed: &[u8]) -> Option<(usize, &[u8])> {
     let mut length = 0;
     for (place, byte) in packed.iter().enumerate().take(LENGTH_BYTES) {
         length |= usize::from(byte & 0x7f) << (7 * place);

@@ -164,7 +164,7 @@ impl Attestation {
 pub struct ClaimRules {
     /// If a name has another value already.
     pub contradictory: OnContradiction,
-    /// If a name has values already, but none in an aspect of which the entry has one.
+    /// If a name has values already, but none in an aspect in which the entry has one.
     pub incomparable: OnIncomparable,
 }
 
@@ -190,7 +190,7 @@ pub enum OnContradiction {
 /// What follows if the values of a name cannot be compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnIncomparable {
-    /// The entry is appended, and its values are kept beside the others.
+    /// The entry is appended. Its values are never compared with.
     #[default]
     Accepted,
     /// The entry is refused.

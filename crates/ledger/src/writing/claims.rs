@@ -5,22 +5,22 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tlog::{Hash, LeafIndex};
+use tlog::{Hash, LeafIndex, TreeSize};
 
 use super::append_error::{AppendError, NotSequenced};
 use super::contradiction::{Contradiction, Difference, contradicts_key};
 use super::seal::{Freshness, Outcome};
 use crate::store::{
-    Claimant, EntryRow, IndexKeys, NO_VALUE, NameKey, NewClaims, OnContradiction, OnIncomparable,
-    Round, StoredClaim, Taken,
+    ClaimValues, Claimant, EntryRow, IndexKeys, NameKey, NewClaims, OnContradiction,
+    OnIncomparable, StoredClaim, Taken,
 };
 
 /// The entries of a round after their claims were judged.
 pub(super) struct Judged<'r> {
     /// The rows to seal: those that are not refused. Rows that contradict have their mark.
     pub(super) rows: Cow<'r, [Arc<EntryRow>]>,
-    /// Claims that are stored already.
-    pub(super) stored: HashSet<(NameKey, i16)>,
+    /// Places of claims that are stored already.
+    stored: HashSet<(NameKey, bool)>,
     /// For each row that was given, if any was compared.
     verdicts: Vec<Verdict>,
 }
@@ -49,10 +49,9 @@ enum First {
     InRound(usize),
 }
 
-/// A value of a name that is known.
+/// The values of a name that are known: those of the first entry that gave it any.
 struct Known {
-    aspect: i16,
-    value: Vec<u8>,
+    values: ClaimValues,
     first: First,
 }
 
@@ -84,14 +83,15 @@ impl<'r> Judged<'r> {
         stored: &[StoredClaim],
         in_tree: &HashSet<Hash>,
     ) -> Self {
-        let mut known: HashMap<NameKey, Vec<Known>> = HashMap::new();
-        for claim in stored {
-            known.entry(claim.key).or_default().push(Known {
-                aspect: claim.aspect,
-                value: claim.value.clone(),
+        let with_values = stored.iter().filter(|claim| !claim.values.is_empty());
+        let known = with_values.map(|claim| {
+            let known = Known {
+                values: claim.values.clone(),
                 first: First::Stored(claim.entry),
-            });
-        }
+            };
+            (claim.key, known)
+        });
+        let mut known: HashMap<NameKey, Known> = known.collect();
         let mut sealed: Vec<Arc<EntryRow>> = Vec::with_capacity(rows.len());
         let mut verdicts = Vec::with_capacity(rows.len());
         for row in rows {
@@ -109,24 +109,24 @@ impl<'r> Judged<'r> {
             rows: Cow::Owned(sealed),
             stored: stored
                 .iter()
-                .map(|claim| (claim.key, claim.aspect))
+                .map(|claim| (claim.key, !claim.values.is_empty()))
                 .collect(),
             verdicts,
         }
     }
 
-    /// Returns the claims of a sealed round that are not stored yet, each key and aspect once: the
-    /// first one in the round.
-    pub(super) fn new_claims(&self, round: &Round) -> NewClaims {
+    /// Returns the claims of sealed rows, from the size `base` on, that are not stored yet, each place
+    /// once: the first one among them.
+    pub(super) fn new_claims(&self, base: TreeSize, rows: &[Arc<EntryRow>]) -> NewClaims {
         let mut claims = NewClaims::default();
-        let mut taken = HashSet::new();
-        for (index, row) in (round.head.prev_size.0..).zip(&round.entries) {
+        let mut taken = self.stored.clone();
+        for (index, row) in (base.0..).zip(rows) {
             if row.claim_rules.compare() && !row.claims.is_empty() {
                 claims.taken = Taken::Refused;
             }
             for claim in &row.claims {
-                let key = (claim.key, claim.aspect);
-                if !self.stored.contains(&key) && taken.insert(key) {
+                // Who only names something says nothing new of a name that has values.
+                if !taken.contains(&(claim.key, true)) && taken.insert(claim.place()) {
                     claims.rows.push((claim.clone(), LeafIndex(index)));
                 }
             }
@@ -182,7 +182,7 @@ impl<'r> Judged<'r> {
 }
 
 /// Judges a row against what is known.
-fn verdict(row: &EntryRow, known: &HashMap<NameKey, Vec<Known>>) -> Verdict {
+fn verdict(row: &EntryRow, known: &HashMap<NameKey, Known>) -> Verdict {
     let rules = row.claim_rules;
     if !rules.compare() {
         return Verdict::Sealed(Vec::new());
@@ -198,63 +198,43 @@ fn verdict(row: &EntryRow, known: &HashMap<NameKey, Vec<Known>>) -> Verdict {
     }
 }
 
-/// Returns the names of a row that have another value, each once, and those that have values with
-/// which the ones of the row cannot be compared.
-fn disagreements(row: &EntryRow, known: &HashMap<NameKey, Vec<Known>>) -> Vec<Disagreement> {
-    // The best comparison of each name: an equal value, another value, none.
-    let mut differing: HashMap<NameKey, Option<Disagreement>> = HashMap::new();
-    for claim in &row.claims {
-        let Some(others) = known.get(&claim.key) else {
-            continue;
-        };
-        let disagreement = |difference, first| {
-            Some(Disagreement {
-                name: claim.name.clone(),
-                difference,
-                first,
-            })
-        };
-        let same = others
-            .iter()
-            .find(|other| claim.aspect != NO_VALUE && other.aspect == claim.aspect);
-        let comparison = match (same, others.first()) {
-            (Some(other), _) if other.value == claim.value => None,
-            (Some(other), _) => disagreement(Difference::OtherValue, other.first),
-            (None, Some(other)) => disagreement(Difference::OtherAspect, other.first),
-            (None, None) => continue,
-        };
-        let best = differing
-            .entry(claim.key)
-            .or_insert_with(|| comparison.clone());
-        // Another value counts before an equal one in another aspect, and an equal one before none.
-        if rank(comparison.as_ref()) > rank(best.as_ref()) {
-            *best = comparison;
-        }
-    }
-    let mut found: Vec<Disagreement> = differing.into_values().flatten().collect();
+/// Returns the names of a row whose values are not all those of the first entry.
+fn disagreements(row: &EntryRow, known: &HashMap<NameKey, Known>) -> Vec<Disagreement> {
+    let compared = row.claims.iter().filter_map(|claim| {
+        let known = known.get(&claim.key)?;
+        Some(Disagreement {
+            name: claim.name.clone(),
+            difference: difference(&claim.values, &known.values)?,
+            first: known.first,
+        })
+    });
+    let mut found: Vec<Disagreement> = compared.collect();
     found.sort_by(|one, other| one.name.cmp(&other.name));
     found
 }
 
-fn rank(comparison: Option<&Disagreement>) -> u8 {
-    match comparison.map(|found| found.difference) {
-        Some(Difference::OtherAspect) => 0,
-        None => 1,
-        Some(Difference::OtherValue) => 2,
+/// Compares the values of a name with those of the first entry. Another value counts before one in
+/// an aspect in which that entry has none. An equal value makes neither good, because nothing shows
+/// that values of two aspects belong together.
+fn difference(values: &ClaimValues, first: &ClaimValues) -> Option<Difference> {
+    let is_other = |(aspect, value)| first.get(aspect).is_some_and(|known| known != value);
+    let is_compared = |aspect| first.contains_key(aspect);
+    if values.iter().any(is_other) {
+        Some(Difference::OtherValue)
+    } else if values.is_empty() || !values.keys().all(is_compared) {
+        Some(Difference::OtherAspect)
+    } else {
+        None
     }
 }
 
 /// Adds the claims of a row to what is known, unless there is an earlier one.
-fn keep(known: &mut HashMap<NameKey, Vec<Known>>, row: &EntryRow, first: First) {
-    for claim in &row.claims {
-        let others = known.entry(claim.key).or_default();
-        if others.iter().all(|other| other.aspect != claim.aspect) {
-            others.push(Known {
-                aspect: claim.aspect,
-                value: claim.value.clone(),
-                first,
-            });
-        }
+fn keep(known: &mut HashMap<NameKey, Known>, row: &EntryRow, first: First) {
+    for claim in row.claims.iter().filter(|claim| !claim.values.is_empty()) {
+        known.entry(claim.key).or_insert_with(|| Known {
+            values: claim.values.clone(),
+            first,
+        });
     }
 }
 

@@ -9,14 +9,14 @@ use crate::store::Claimant;
 /// than in an earlier entry. The name follows.
 pub const CONTRADICTS_KEY: &str = "contradicts=";
 
-/// A name that an entry gives another value than an earlier entry.
+/// A name that an entry gives other values than the first entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contradiction {
     /// The name: any text of a client.
     pub name: String,
     /// How the values differ.
     pub difference: Difference,
-    /// The earlier entry. It is durable, and perhaps not below the published head of its tree yet.
+    /// The first entry. It is durable, and perhaps not below the published head of its tree yet.
     pub first: Claimant,
 }
 
@@ -25,7 +25,8 @@ pub struct Contradiction {
 pub enum Difference {
     /// In the same aspect there is another value.
     OtherValue,
-    /// There is a value in other aspects only, so the values cannot be compared.
+    /// One of them is in an aspect in which the earlier entry has none, or the entry has no value, so
+    /// they cannot be compared.
     OtherAspect,
 }
 

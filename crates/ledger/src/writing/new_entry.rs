@@ -2,7 +2,7 @@
 
 use crate::ids::lower_case;
 use crate::reading::entry::LoggedEntry;
-use crate::store::{Attestation, Claim, ClaimRules, EntryRow, IndexKeys, NameKey};
+use crate::store::{Attestation, Claim, ClaimRules, ClaimValues, EntryRow, IndexKeys, NameKey};
 
 /// A verified entry on its way into the log.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct NewEntry {
     pub claims: EntryClaims,
 }
 
-/// The claims of an entry. Each name and aspect is there once.
+/// The claims of an entry. Each name is there once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryClaims {
     /// The claims.
@@ -28,17 +28,14 @@ pub struct EntryClaims {
     pub rules: ClaimRules,
 }
 
-/// A value that an entry gives to a name. Both are opaque here.
+/// The values that an entry gives to a name. All of it is opaque here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewClaim {
     /// The name: any text, of which case matters. In lower case it is the end of one of the index
     /// keys.
     pub name: String,
-    /// Only values of one aspect are compared. [`NO_VALUE`](crate::store::NO_VALUE) for a name without
-    /// a value.
-    pub aspect: i16,
-    /// The value. Its hexadecimal form is the end of one of the index keys.
-    pub value: Vec<u8>,
+    /// Its values. The hexadecimal form of each is the end of one of the index keys.
+    pub values: ClaimValues,
 }
 
 impl NewClaim {
@@ -46,9 +43,8 @@ impl NewClaim {
     pub(crate) fn into_claim(self, ledger: &str) -> Claim {
         Claim {
             key: NameKey::of(ledger, &self.name),
-            aspect: self.aspect,
             name: self.name,
-            value: self.value,
+            values: self.values,
         }
     }
 }
@@ -57,8 +53,7 @@ impl From<Claim> for NewClaim {
     fn from(claim: Claim) -> Self {
         Self {
             name: claim.name,
-            aspect: claim.aspect,
-            value: claim.value,
+            values: claim.values,
         }
     }
 }

@@ -13,7 +13,7 @@ use super::rounds::{MAX_ROUND_BYTES, MAX_ROUND_ENTRIES};
 use super::seal::Outcome;
 use crate::heads::Heads;
 use crate::metrics::Metrics;
-use crate::store::EntryRow;
+use crate::store::{Claim, EntryRow};
 
 /// The queue holds four rounds. Further entries wait before it.
 pub const MAX_QUEUED_ENTRIES: usize = 4 * MAX_ROUND_ENTRIES;
@@ -232,13 +232,13 @@ fn busy() -> NotSequenced {
 pub(super) fn row_bytes(row: &EntryRow) -> usize {
     row.body.len()
         + row.index_keys.packed().len()
-        + row
-            .claims
-            .iter()
-            .map(|claim| claim.name.len() + claim.value.len())
-            .sum::<usize>()
+        + row.claims.iter().map(claim_bytes).sum::<usize>()
         + row
             .attestation
             .as_ref()
             .map_or(0, |attestation| attestation.data.len())
+}
+
+fn claim_bytes(claim: &Claim) -> usize {
+    claim.name.len() + claim.values.values().map(Vec::len).sum::<usize>()
 }

@@ -265,7 +265,7 @@ impl TreeParts {
                 return Ok(Some(sealed.outcomes));
             }
             let mut round = self.round_of(new, &sealed, base, date);
-            round.claims = judged.new_claims(&round);
+            round.claims = judged.new_claims(base.size, &round.entries);
             // Dies here: nothing of the round is stored, or all of it. Nothing of it is signed.
             match writer.commit(&round).await? {
                 Commit::Done => break (round, sealed),

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use ledger::fsck::fsck;
 use ledger::store::sqlite::SqliteStore;
-use ledger::store::{ClaimRules, OnContradiction, OnIncomparable, Store, TreeState};
+use ledger::store::{ClaimRules, ClaimValues, OnContradiction, OnIncomparable, Store, TreeState};
 use ledger::{
     Api, AppendError, Appended, Contradiction, Difference, EntryClaims, Ledger, Log, NewClaim,
     NewEntry, Search, V1, V2, rotation,
@@ -33,8 +33,7 @@ fn entry(text: &str, name: &str, value: u8, rules: ClaimRules) -> NewEntry {
         claims: EntryClaims {
             list: vec![NewClaim {
                 name: name.to_owned(),
-                aspect: 1,
-                value: vec![value],
+                values: ClaimValues::from([(1, vec![value])]),
             }],
             rules,
         },
@@ -200,8 +199,8 @@ async fn fsck_names_what_differs() {
     let of_p = "CAST(name AS TEXT) = 'p'";
     for (damage, repair, findings) in [
         (
-            format!("UPDATE claim SET value = x'ff' WHERE {of_p}"),
-            format!("UPDATE claim SET value = x'01' WHERE {of_p}"),
+            format!("UPDATE claim SET packed_values = x'000101ff' WHERE {of_p}"),
+            format!("UPDATE claim SET packed_values = x'00010101' WHERE {of_p}"),
             vec![
                 "table claim: the row of leaf index 0 and p has a value that is not among the index keys",
             ],

@@ -49,8 +49,8 @@ pub(crate) struct Tables {
     pub(crate) next_keys: BTreeMap<(String, String), Vec<u8>>,
     pub(crate) servers: BTreeMap<String, ServerRow>,
     pub(crate) last_texts: BTreeMap<i64, FinalCheckpoint>,
-    /// By name and aspect: the first claim and its entry.
-    pub(crate) claims: BTreeMap<(NameKey, i16), (Claim, TreeId, LeafIndex)>,
+    /// By their place: the first claim and its entry.
+    pub(crate) claims: BTreeMap<(NameKey, bool), (Claim, TreeId, LeafIndex)>,
     none: Rows,
 }
 
@@ -122,8 +122,7 @@ impl Tables {
         let row = self.trees.iter().find(|row| row.tree_id == tree).unwrap();
         StoredClaim {
             key: claim.key,
-            aspect: claim.aspect,
-            value: claim.value.clone(),
+            values: claim.values.clone(),
             entry: Claimant {
                 tree,
                 leaf_index,
@@ -294,9 +293,8 @@ impl State {
         if !round.claims.rows.is_empty() && self.claims_locked_by.is_some_and(|by| by != id) {
             return Ok(Commit::LostRace);
         }
-        let is_taken = |(claim, _): &&(Claim, LeafIndex)| {
-            self.tables.claims.contains_key(&(claim.key, claim.aspect))
-        };
+        let is_taken =
+            |(claim, _): &&(Claim, LeafIndex)| self.tables.claims.contains_key(&claim.place());
         if round.claims.taken == Taken::Refused
             && round.claims.rows.iter().any(|row| is_taken(&row))
         {
@@ -324,9 +322,8 @@ impl State {
         rows.tiles
             .extend(round.full_tiles.iter().map(|tile| (tile.id, tile.clone())));
         for (claim, index) in &round.claims.rows {
-            let key = (claim.key, claim.aspect);
             let first = (claim.clone(), tree, *index);
-            self.tables.claims.entry(key).or_insert(first);
+            self.tables.claims.entry(claim.place()).or_insert(first);
         }
         let rows = self.tables.of_mut(tree);
         for row in &round.timestamps {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ledger::fsck::fsck;
-use ledger::store::{ClaimRules, OnContradiction, OnIncomparable, Rotation as _, Store, TreeState};
+use ledger::store::{
+    ClaimRules, ClaimValues, OnContradiction, OnIncomparable, Rotation as _, Store, TreeState,
+};
 use ledger::{
     Api, AppendError, Appended, EntryClaims, Ledger, Log, NewClaim, NewEntry, Settings, TreeId, V1,
     V2,
@@ -126,6 +128,7 @@ fn servers_with_faults_and_crashes_never_fork_and_never_lose_either_log() {
 fn claiming(n: u64) -> NewEntry {
     let name = format!("p{}", n % 12);
     let value = vec![(n / 12 % 5) as u8];
+    let aspect = 1 + (n / 12 % 2) as i16;
     NewEntry {
         index_keys: vec![
             format!("name={name}"),
@@ -134,12 +137,11 @@ fn claiming(n: u64) -> NewEntry {
         claims: EntryClaims {
             list: vec![NewClaim {
                 name,
-                aspect: 1,
-                value,
+                values: ClaimValues::from([(aspect, value)]),
             }],
             rules: ClaimRules {
                 contradictory: OnContradiction::Refused,
-                incomparable: OnIncomparable::Accepted,
+                incomparable: OnIncomparable::Refused,
             },
         },
         ..entry(n)
@@ -179,8 +181,8 @@ fn a_name_has_one_value_in_both_logs_of_all_servers() {
                     let claim = &row.claims[0];
                     let first = values
                         .entry(claim.name.clone())
-                        .or_insert_with(|| claim.value.clone());
-                    assert_eq!(*first, claim.value, "seed {seed}: {}", claim.name);
+                        .or_insert_with(|| claim.values.clone());
+                    assert_eq!(*first, claim.values, "seed {seed}: {}", claim.name);
                 }
                 let api = Api::by_name(&tree.api).unwrap();
                 let names = |keys: &[String]| {

@@ -15,11 +15,17 @@ use crate::samples::{LOG, entries, one_tree, round, tree};
 const TURNS: u64 = 20;
 
 fn claim(name: &str, aspect: i16, value: &str) -> Claim {
+    claim_of(name, &[(aspect, value)])
+}
+
+fn claim_of(name: &str, values: &[(i16, &str)]) -> Claim {
+    let values = values.iter();
     Claim {
         key: NameKey::of("a", name),
-        aspect,
         name: name.to_owned(),
-        value: value.as_bytes().to_vec(),
+        values: values
+            .map(|(aspect, value)| (*aspect, value.as_bytes().to_vec()))
+            .collect(),
     }
 }
 
@@ -51,8 +57,7 @@ fn stored(claim: &Claim, round: &Round) -> StoredClaim {
     let leaf_index = LeafIndex(round.head.prev_size.0);
     StoredClaim {
         key: claim.key,
-        aspect: claim.aspect,
-        value: claim.value.clone(),
+        values: claim.values.clone(),
         entry: Claimant {
             tree: round.tree_id,
             leaf_index,
@@ -65,7 +70,7 @@ fn stored(claim: &Claim, round: &Round) -> StoredClaim {
 async fn find(store: &dyn Store, names: &[&str]) -> Vec<StoredClaim> {
     let names: Vec<NameKey> = names.iter().map(|name| NameKey::of("a", name)).collect();
     let mut found = store.reader().find_claims(&names).await.unwrap();
-    found.sort_by_key(|claim| (claim.key, claim.aspect));
+    found.sort_by_key(|claim| (claim.key, claim.values.len()));
     found
 }
 
@@ -73,14 +78,15 @@ pub(crate) async fn the_claims_of_a_round_are_found_and_shown_to_fsck(database: 
     let store = &*database.store;
     let (tree, mut writer) = one_tree(store).await;
     let claims = [
-        claim("lower", 1, "x"),
-        claim("lower", 2, "y"),
+        claim_of("named", &[]),
+        claim_of("lower", &[(1, "x"), (2, "y")]),
         claim("Upper", 1, "\0"),
     ];
     let sent = claiming(store, tree, 0, "entry", Taken::Refused, &claims).await;
     assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
-    let lower = [stored(&claims[0], &sent), stored(&claims[1], &sent)];
+    let lower = [stored(&claims[1], &sent)];
     assert_eq!(find(store, &["lower", "absent"]).await, lower);
+    assert_eq!(find(store, &["named"]).await, [stored(&claims[0], &sent)]);
     assert_eq!(find(store, &["Upper"]).await, [stored(&claims[2], &sent)]);
     // Another name, though its hash is the same.
     assert_eq!(find(store, &["upper"]).await, []);
@@ -89,10 +95,10 @@ pub(crate) async fn the_claims_of_a_round_are_found_and_shown_to_fsck(database: 
 
     let shown = store.audit_entries(tree, 0..1).await.unwrap();
     let mut found = shown[0].claims.clone();
-    found.sort_by_key(|claim| (claim.name.len(), claim.name.clone(), claim.aspect));
+    found.sort_by_key(|claim| (claim.name.clone(), claim.values.len()));
     assert_eq!(
         found,
-        [claims[2].clone(), claims[0].clone(), claims[1].clone()]
+        [claims[2].clone(), claims[1].clone(), claims[0].clone()]
     );
     let hashes = ["lower", "upper", "absent"].map(|name| NameKey::of("a", name).hash);
     let mut claimed = store.audit_claimed(&hashes).await.unwrap();
@@ -101,12 +107,12 @@ pub(crate) async fn the_claims_of_a_round_are_found_and_shown_to_fsck(database: 
     expected.sort_unstable();
     assert_eq!(claimed, expected);
     database
-        .execute("UPDATE claim SET leaf_index = 1 WHERE aspect = 2")
+        .execute("UPDATE claim SET leaf_index = 1 WHERE length(packed_values) > 4")
         .await;
     let counts = store.audit_counts(tree, TreeSize(1)).await.unwrap();
     assert_eq!((counts.claims, counts.beyond_newest_head), (2, 1));
     assert!(matches!(
-        store.reader().find_claims(&[claims[0].key]).await,
+        store.reader().find_claims(&[claims[1].key]).await,
         Err(StoreError::Damaged(_))
     ));
 }
@@ -175,7 +181,9 @@ pub(crate) async fn one_of_two_logs_is_first(database: &Database) {
             other_store.writer().await.unwrap(),
         );
         let name = format!("p{turn}");
-        let claims = [[claim(&name, 1, "x")], [claim(&name, 1, "y")]];
+        // Whether in one aspect or in two.
+        let aspect = 1 + (turn % 2) as i16;
+        let claims = [[claim(&name, 1, "x")], [claim(&name, aspect, "y")]];
         let left = claiming(
             store,
             TreeId(1),

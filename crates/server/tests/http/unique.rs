@@ -237,7 +237,12 @@ async fn entries_that_cannot_be_judged_are_refused_if_it_is_wanted() {
     );
     let mut both = first.clone();
     both["subject"][0]["digest"]["sha256"] = digest.into();
-    assert_eq!(log.post(V1, &dsse(&signer, &both)).await.status, 201);
+    let answer = log.post(V1, &dsse(&signer, &both)).await;
+    assert_eq!(
+        answer.status, 409,
+        "an equal digest carries no other one: {}",
+        answer.body
+    );
     let mut two_digests = statement("pkg:npm/b@1.0.0", "one");
     let subjects = two_digests["subject"].as_array_mut().expect("a list");
     subjects.push(statement("pkg:npm/b@1.0.0", "two")["subject"][0].clone());

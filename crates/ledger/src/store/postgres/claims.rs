@@ -1,4 +1,4 @@
-//! Claims of entries: the first one of each name and aspect.
+//! Claims of entries: the first one of each name.
 
 use std::ops::Range;
 
@@ -9,6 +9,7 @@ use super::key16::Key16;
 use crate::TreeId;
 use crate::store::claim_records::{ClaimRecord, OwnClaimRecord};
 use crate::store::numbers::to_sql;
+use crate::store::packed_values::pack_values;
 use crate::store::{Claim, NameKey, NewClaims, StoreResult, StoredClaim, Taken};
 
 /// The advisory lock of all claims of the database. A round that stores some shares it, and one that
@@ -20,27 +21,27 @@ pub(super) struct Claims<'r> {
     pub(super) taken: Taken,
     pub(super) hashes: Vec<Key16>,
     pub(super) cases: Vec<i64>,
-    pub(super) aspects: Vec<i16>,
     pub(super) indexes: Vec<i64>,
     pub(super) names: Vec<&'r [u8]>,
-    pub(super) values: Vec<&'r [u8]>,
+    pub(super) values: Vec<Vec<u8>>,
 }
 
 impl<'r> Claims<'r> {
     /// Sorts by key, so that two servers that store claims of the same names cannot deadlock.
     pub(super) fn of(claims: &'r NewClaims) -> StoreResult<Self> {
         let mut sorted: Vec<_> = claims.rows.iter().collect();
-        sorted.sort_by_key(|(claim, _)| (claim.key, claim.aspect));
+        sorted.sort_by_key(|(claim, _)| claim.place());
         let claims_of = || sorted.iter().map(|(claim, _)| claim);
         let indexes = sorted.iter().map(|(_, index)| to_sql(index.0));
         Ok(Self {
             taken: claims.taken,
             hashes: claims_of().map(|claim| Key16(claim.key.hash)).collect(),
             cases: claims_of().map(|claim| claim.key.case).collect(),
-            aspects: claims_of().map(|claim| claim.aspect).collect(),
             indexes: indexes.collect::<StoreResult<_>>()?,
             names: claims_of().map(|claim| claim.name.as_bytes()).collect(),
-            values: claims_of().map(|claim| claim.value.as_slice()).collect(),
+            values: claims_of()
+                .map(|claim| pack_values(&claim.values))
+                .collect(),
         })
     }
 
@@ -49,7 +50,7 @@ impl<'r> Claims<'r> {
     }
 }
 
-const FIND: &str = "SELECT c.name_hash, c.name_case, c.aspect, c.value, c.tree_id, c.leaf_index, e.leaf_hash, t.first_log_index
+const FIND: &str = "SELECT c.name_hash, c.name_case, c.packed_values, c.tree_id, c.leaf_index, e.leaf_hash, t.first_log_index
     FROM unnest($1::uuid[], $2::bigint[]) AS wanted(name_hash, name_case)
     CROSS JOIN LATERAL (
         SELECT * FROM claim WHERE name_hash = wanted.name_hash AND name_case = wanted.name_case OFFSET 0
@@ -82,7 +83,7 @@ pub(super) async fn lock(connection: &mut PgConnection) -> StoreResult<()> {
     locked.map(|_| ()).map_err(error::of_read)
 }
 
-const OF_ENTRIES: &str = "SELECT leaf_index, name_hash, name_case, aspect, name, value FROM claim
+const OF_ENTRIES: &str = "SELECT leaf_index, name_hash, name_case, name, packed_values FROM claim
     WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3";
 
 /// Returns the claims that the entries in a range were the first to make.

@@ -203,10 +203,9 @@ pub(super) async fn run(
         query = query
             .bind(&claims.hashes) // $29 claim: name_hash
             .bind(&claims.cases) // $30 claim: name_case
-            .bind(&claims.aspects) // $31 claim: aspect
-            .bind(&claims.indexes) // $32 claim: leaf_index
-            .bind(&claims.names) // $33 claim: name
-            .bind(&claims.values); // $34 claim: value
+            .bind(&claims.indexes) // $31 claim: leaf_index
+            .bind(&claims.names) // $32 claim: name
+            .bind(&claims.values); // $33 claim: packed_values
     }
     let mut answer: Answer = query.fetch_one(connection).await?;
     answer.under_way = sent_at.elapsed();

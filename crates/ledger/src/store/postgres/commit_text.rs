@@ -83,14 +83,14 @@ macro_rules! commit_round {
 pub(super) const COMMIT_ROUND: &str = commit_round!("", "");
 
 /// Sequences a round with claims, if none of them is stored. One that is stored after the snapshot
-/// is caught by the primary key.
+/// is caught by the unique index.
 pub(super) const COMMIT_ROUND_CLAIMS: &str = commit_round!(
     " AND pg_try_advisory_xact_lock_shared(0)",
     ", new_claim AS (
-        INSERT INTO claim (name_hash, name_case, aspect, tree_id, leaf_index, name, value)
-        SELECT r.name_hash, r.name_case, r.aspect, n.tree_id, r.leaf_index, r.name, r.value
-        FROM new_head n, unnest($29::uuid[], $30::bigint[], $31::smallint[], $32::bigint[], $33::bytea[], $34::bytea[])
-            AS r(name_hash, name_case, aspect, leaf_index, name, value)
+        INSERT INTO claim (tree_id, leaf_index, name_hash, name_case, name, packed_values)
+        SELECT n.tree_id, r.leaf_index, r.name_hash, r.name_case, r.name, r.packed_values
+        FROM new_head n, unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bytea[], $33::bytea[])
+            AS r(name_hash, name_case, leaf_index, name, packed_values)
     )"
 );
 
@@ -98,10 +98,10 @@ pub(super) const COMMIT_ROUND_CLAIMS: &str = commit_round!(
 pub(super) const COMMIT_ROUND_ABSENT_CLAIMS: &str = commit_round!(
     " AND pg_try_advisory_xact_lock_shared(0)",
     ", new_claim AS (
-        INSERT INTO claim (name_hash, name_case, aspect, tree_id, leaf_index, name, value)
-        SELECT r.name_hash, r.name_case, r.aspect, n.tree_id, r.leaf_index, r.name, r.value
-        FROM new_head n, unnest($29::uuid[], $30::bigint[], $31::smallint[], $32::bigint[], $33::bytea[], $34::bytea[])
-            AS r(name_hash, name_case, aspect, leaf_index, name, value)
+        INSERT INTO claim (tree_id, leaf_index, name_hash, name_case, name, packed_values)
+        SELECT n.tree_id, r.leaf_index, r.name_hash, r.name_case, r.name, r.packed_values
+        FROM new_head n, unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bytea[], $33::bytea[])
+            AS r(name_hash, name_case, leaf_index, name, packed_values)
         ON CONFLICT DO NOTHING
     )"
 );

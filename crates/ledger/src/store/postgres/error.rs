@@ -62,7 +62,7 @@ fn of_answer(answer: &PgDatabaseError) -> StoreError {
         // Deadlock, serialization failure, lock not available in time.
         (_, "40001" | "40P01" | "55P03") => StoreError::Conflict(text),
         // Another round was faster; see `Taken::Refused`.
-        (_, "23505") if answer.constraint() == Some("claim_pkey") => StoreError::Conflict(text),
+        (_, "23505") if answer.constraint() == Some("claim_first") => StoreError::Conflict(text),
         // The head was new and yet a row of its entries is there already: no fault of the data.
         (_, "23505") => {
             StoreError::Damaged(format!("{text}: {}", answer.detail().unwrap_or_default()))

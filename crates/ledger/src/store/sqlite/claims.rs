@@ -1,4 +1,4 @@
-//! Claims of entries: the first one of each name and aspect.
+//! Claims of entries: the first one of each name.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -11,15 +11,15 @@ use super::reads::{json_hex, json_list};
 use crate::TreeId;
 use crate::store::claim_records::{ClaimRecord, OwnClaimRecord};
 use crate::store::numbers::to_sql;
+use crate::store::packed_values::pack_values;
 use crate::store::{Claim, NameKey, NewClaims, StoreError, StoreResult, StoredClaim, Taken};
 
-const COLUMNS: [&str; 6] = [
+const COLUMNS: [&str; 5] = [
     "leaf_index",
     "name_hash",
     "name_case",
-    "aspect",
     "name",
-    "value",
+    "packed_values",
 ];
 
 static INSERT_NEW: Insert = LazyLock::new(|| texts("claim", &COLUMNS, ""));
@@ -45,9 +45,8 @@ pub(super) async fn put(
             .bind(*index)
             .bind(claim.key.hash.to_vec())
             .bind(claim.key.case)
-            .bind(claim.aspect)
             .bind(claim.name.clone().into_bytes())
-            .bind(claim.value.clone())
+            .bind(pack_values(&claim.values))
     });
     inserted
         .await
@@ -57,7 +56,7 @@ pub(super) async fn put(
         })
 }
 
-const FIND: &str = "SELECT c.name_hash, c.name_case, c.aspect, c.value, c.tree_id, c.leaf_index, e.leaf_hash, t.first_log_index
+const FIND: &str = "SELECT c.name_hash, c.name_case, c.packed_values, c.tree_id, c.leaf_index, e.leaf_hash, t.first_log_index
     FROM json_each(?1) w
     CROSS JOIN claim c ON c.name_hash = unhex(w.value ->> 0) AND c.name_case = w.value ->> 1
     LEFT JOIN entry e ON e.tree_id = c.tree_id AND e.leaf_index = c.leaf_index
@@ -75,7 +74,7 @@ pub(super) async fn find(
     rows.into_iter().map(ClaimRecord::into_stored).collect()
 }
 
-const OF_ENTRIES: &str = "SELECT leaf_index, name_hash, name_case, aspect, name, value FROM claim
+const OF_ENTRIES: &str = "SELECT leaf_index, name_hash, name_case, name, packed_values FROM claim
     WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3";
 
 /// Returns the claims that the entries in a range were the first to make.

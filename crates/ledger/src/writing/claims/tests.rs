@@ -1,5 +1,7 @@
 //! Rounds with entries that contradict each other or earlier ones.
 
+use tlog::TreeSize;
+
 use super::*;
 use crate::TreeId;
 use crate::store::{Claim, ClaimRules};
@@ -9,38 +11,37 @@ const REFUSES: ClaimRules = ClaimRules {
     incomparable: OnIncomparable::Accepted,
 };
 
-fn claim(name: &str, aspect: i16, value: &str) -> Claim {
+/// A name, and a text in each of some aspects.
+type Given<'a> = (&'a str, &'a [(i16, &'a str)]);
+
+fn claim((name, values): Given<'_>) -> Claim {
+    let values = values.iter();
     Claim {
         key: NameKey::of("l", name),
-        aspect,
         name: name.to_owned(),
-        value: value.as_bytes().to_vec(),
+        values: values
+            .map(|(aspect, value)| (*aspect, value.as_bytes().to_vec()))
+            .collect(),
     }
 }
 
-fn row(body: &str, claim_rules: ClaimRules, claims: &[(&str, i16, &str)]) -> Arc<EntryRow> {
+fn row(body: &str, claim_rules: ClaimRules, claims: &[Given<'_>]) -> Arc<EntryRow> {
     Arc::new(EntryRow {
         leaf_hash: tlog::leaf_hash(body.as_bytes()),
         kind: "test:1".into(),
         body: body.as_bytes().to_vec(),
         index_keys: IndexKeys::of(&["k"]),
         attestation: None,
-        claims: claims
-            .iter()
-            .map(|(name, aspect, value)| claim(name, *aspect, value))
-            .collect(),
+        claims: claims.iter().map(|given| claim(*given)).collect(),
         claim_rules,
     })
 }
 
-fn stored(name: &str, aspect: i16, value: &str) -> StoredClaim {
-    let Claim {
-        key, aspect, value, ..
-    } = claim(name, aspect, value);
+fn stored(given: Given<'_>) -> StoredClaim {
+    let Claim { key, values, .. } = claim(given);
     StoredClaim {
         key,
-        aspect,
-        value,
+        values,
         entry: place(7),
     }
 }
@@ -79,16 +80,24 @@ fn judged(rows: &[Arc<EntryRow>], stored: &[StoredClaim]) -> (Vec<Answer>, Vec<(
     (answers.collect(), tolerated.collect())
 }
 
+/// The claims that rows whose leaf indexes begin at 10 store.
+fn new_claims(rows: &[Arc<EntryRow>], stored: &[StoredClaim]) -> Vec<(Claim, u64)> {
+    let judged = Judged::new(rows, stored, &HashSet::new());
+    let claims = judged.new_claims(TreeSize(10), &judged.rows);
+    let claims = claims.rows.into_iter();
+    claims.map(|(claim, index)| (claim, index.0)).collect()
+}
+
 #[test]
 fn a_second_value_is_refused_and_others_of_the_round_are_not() {
     let rows = [
-        row("a", REFUSES, &[("p", 1, "x")]),
-        row("b", REFUSES, &[("q", 1, "x")]),
-        row("c", REFUSES, &[("q", 1, "y")]),
-        row("d", REFUSES, &[("r", 1, "x")]),
-        row("e", REFUSES, &[("q", 1, "x"), ("p", 1, "z")]),
+        row("a", REFUSES, &[("p", &[(1, "x")])]),
+        row("b", REFUSES, &[("q", &[(1, "x")])]),
+        row("c", REFUSES, &[("q", &[(1, "y")])]),
+        row("d", REFUSES, &[("r", &[(1, "x")])]),
+        row("e", REFUSES, &[("q", &[(1, "x")]), ("p", &[(1, "z")])]),
     ];
-    let (answers, tolerated) = judged(&rows, &[stored("p", 1, "z")]);
+    let (answers, tolerated) = judged(&rows, &[stored(("p", &[(1, "z")]))]);
     let refused = |name: &str, by| Err((name.to_owned(), by));
     assert_eq!(
         answers,
@@ -100,47 +109,82 @@ fn a_second_value_is_refused_and_others_of_the_round_are_not() {
 #[test]
 fn names_that_differ_in_case_are_different_names() {
     let rows = [
-        row("a", REFUSES, &[("P", 1, "x")]),
-        row("b", REFUSES, &[("p", 1, "z")]),
+        row("a", REFUSES, &[("P", &[(1, "x")])]),
+        row("b", REFUSES, &[("p", &[(1, "z")])]),
     ];
-    let (answers, _) = judged(&rows, &[stored("p", 1, "z")]);
+    let (answers, _) = judged(&rows, &[stored(("p", &[(1, "z")]))]);
     assert_eq!(answers, [Ok(10), Ok(11)]);
 }
 
 #[test]
-fn values_of_other_aspects_are_not_compared_and_refused_only_by_the_rules() {
+fn values_in_an_aspect_that_the_first_entry_lacks_are_not_compared() {
     let strict = ClaimRules {
         incomparable: OnIncomparable::Refused,
         ..REFUSES
     };
-    let known = [stored("p", 1, "z")];
-    for (rules, claims, expected, kept) in [
+    let known = [stored(("p", &[(1, "z")])), stored(("n", &[]))];
+    let not_compared = || vec![(Difference::OtherAspect, 7)];
+    let refused = || Err(("p".to_owned(), 7));
+    for (rules, given, expected, tolerated) in [
+        (REFUSES, ("p", &[(1, "z")][..]), Ok(10), vec![]),
+        (REFUSES, ("p", &[(2, "y")]), Ok(10), not_compared()),
+        (REFUSES, ("p", &[]), Ok(10), not_compared()),
         (
             REFUSES,
-            &[("p", 2, "y")][..],
+            ("p", &[(1, "z"), (2, "y")]),
             Ok(10),
-            vec![(Difference::OtherAspect, 7)],
+            not_compared(),
         ),
-        (
-            REFUSES,
-            &[("p", NO_VALUE, "")],
-            Ok(10),
-            vec![(Difference::OtherAspect, 7)],
-        ),
-        (strict, &[("p", 2, "y")], Err(("p".to_owned(), 7)), vec![]),
-        (strict, &[("p", 2, "y"), ("p", 1, "z")], Ok(10), vec![]),
-        (strict, &[("p", 1, "z"), ("p", 2, "y")], Ok(10), vec![]),
-        (
-            REFUSES,
-            &[("p", 2, "y"), ("p", 1, "x")],
-            Err(("p".to_owned(), 7)),
-            vec![],
-        ),
-        (strict, &[("q", 2, "y")], Ok(10), vec![]),
+        (REFUSES, ("p", &[(1, "x"), (2, "y")]), refused(), vec![]),
+        (strict, ("p", &[(1, "z")]), Ok(10), vec![]),
+        (strict, ("p", &[(2, "y")]), refused(), vec![]),
+        (strict, ("p", &[(1, "z"), (2, "y")]), refused(), vec![]),
+        (strict, ("q", &[(2, "y")]), Ok(10), vec![]),
+        // Only names have been given to this one.
+        (strict, ("n", &[(2, "y")]), Ok(10), vec![]),
+        (strict, ("n", &[]), Ok(10), vec![]),
     ] {
-        let (answers, tolerated) = judged(&[row("a", rules, claims)], &known);
-        assert_eq!((answers, tolerated), (vec![expected], kept), "{claims:?}");
+        let found = judged(&[row("a", rules, &[given])], &known);
+        assert_eq!(found, (vec![expected], tolerated), "{given:?}");
     }
+}
+
+/// A value is recorded only with the entry that gives its name the first ones, so that nobody gives a
+/// name values in further aspects under cover of an equal one.
+#[test]
+fn only_the_first_entry_gives_a_name_values() {
+    let rows = [
+        row("a", REFUSES, &[("p", &[(1, "z"), (2, "evil")])]),
+        row("b", REFUSES, &[("p", &[(3, "evil")])]),
+        row("c", REFUSES, &[("p", &[])]),
+        row("d", REFUSES, &[("q", &[])]),
+        row("e", REFUSES, &[("q", &[(1, "x"), (2, "y")])]),
+        row("f", REFUSES, &[("q", &[(3, "evil")])]),
+        row("g", REFUSES, &[("q", &[(2, "other")])]),
+    ];
+    let known = [stored(("p", &[(1, "z")]))];
+    let found = new_claims(&rows, &known);
+    let expected = [
+        (claim(("q", &[])), 13),
+        (claim(("q", &[(1, "x"), (2, "y")])), 14),
+    ];
+    assert_eq!(found, expected);
+    let (answers, _) = judged(&rows, &known);
+    assert_eq!(answers[6], Err(("q".to_owned(), 14)));
+    // Whether they are compared or not.
+    let ignored = rows.iter().map(|row| {
+        let mut row = EntryRow::clone(row);
+        row.claim_rules = ClaimRules::default();
+        Arc::new(row)
+    });
+    let ignored: Vec<Arc<EntryRow>> = ignored.collect();
+    let found = new_claims(&ignored, &[]);
+    let expected = [
+        (claim(("p", &[(1, "z"), (2, "evil")])), 10),
+        (claim(("q", &[])), 13),
+        (claim(("q", &[(1, "x"), (2, "y")])), 14),
+    ];
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -149,10 +193,10 @@ fn a_second_value_is_marked_or_ignored_by_the_rules() {
         contradictory: OnContradiction::Marked,
         ..REFUSES
     };
-    let known = [stored("p", 1, "z")];
+    let known = [stored(("p", &[(1, "z")]))];
     let rows = [
-        row("a", marks, &[("p", 1, "x")]),
-        row("b", ClaimRules::default(), &[("p", 1, "x")]),
+        row("a", marks, &[("p", &[(1, "x")])]),
+        row("b", ClaimRules::default(), &[("p", &[(1, "x")])]),
     ];
     let keys = |judged: &Judged<'_>, at: usize| judged.rows[at].index_keys.texts().unwrap();
     let judged_rows = Judged::new(&rows, &known, &HashSet::new());
@@ -165,8 +209,8 @@ fn a_second_value_is_marked_or_ignored_by_the_rules() {
 
 #[test]
 fn an_entry_that_is_in_the_tree_is_never_refused() {
-    let rows = [row("a", REFUSES, &[("p", 1, "x")])];
-    let known = [stored("p", 1, "z")];
+    let rows = [row("a", REFUSES, &[("p", &[(1, "x")])])];
+    let known = [stored(("p", &[(1, "z")]))];
     let judged = Judged::new(&rows, &known, &HashSet::new());
     assert_eq!(judged.refused(&rows), [rows[0].leaf_hash]);
     let judged = Judged::new(&rows, &known, &HashSet::from([rows[0].leaf_hash]));
