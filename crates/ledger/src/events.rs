@@ -87,13 +87,9 @@ impl Events {
         trees.all(|tree| self.ledger.log_of(tree).is_some())
     }
 
-    /// Returns the same position with each tree named that is not read to its end.
+    /// Returns the same position, without trees that are read to their end.
     fn settled(&self, position: &Position) -> Position {
-        let mut settled = Position::START;
-        for tree in self.open_trees(position) {
-            settled.set(tree.shard.id(), tree.next);
-        }
-        settled
+        position_of(&self.open_trees(position))
     }
 
     /// Returns the trees of all logs that are not read to their end, and the active ones.
@@ -121,4 +117,19 @@ impl Events {
         }
         trees
     }
+}
+
+/// Returns the position in these trees, in which those of a log are neighbours. Of each log it names
+/// the oldest one, and of the younger ones those that are read in part: a log may have more trees
+/// than a position can name.
+fn position_of(open: &[OpenTree]) -> Position {
+    let mut position = Position::START;
+    let mut log = None;
+    for tree in open {
+        let is_oldest = log.replace(tree.log.api().name) != Some(tree.log.api().name);
+        if is_oldest || tree.next > 0 {
+            position.set(tree.shard.id(), tree.next);
+        }
+    }
+    position
 }

@@ -12,8 +12,8 @@ use crate::ids::TreeId;
 /// The first byte of a position: the version of its format.
 const VERSION: u8 = 1;
 
-/// Most trees of a position. It names the trees that are not read to their end: the active ones, and
-/// frozen ones until a reader has passed them.
+/// Most trees of a position. Of each log it names the oldest tree that is not read to its end, and
+/// younger ones only where an older one cannot be read.
 const MAX_TREES: usize = 128;
 
 /// Bytes of the longest index: 63 bits, 7 to a byte.
@@ -50,6 +50,11 @@ impl Position {
     pub(super) fn next(&self, tree: TreeId) -> Option<u64> {
         let named = self.trees.iter().find(|(named, _)| *named == tree);
         named.map(|(_, next)| *next)
+    }
+
+    /// Returns whether the position can name one more tree, or names this one.
+    pub(super) fn has_room_for(&self, tree: TreeId) -> bool {
+        self.trees.len() < MAX_TREES || self.next(tree).is_some()
     }
 
     pub(super) fn set(&mut self, tree: TreeId, next: u64) {

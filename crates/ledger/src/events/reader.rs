@@ -3,12 +3,16 @@
 use tlog::LeafIndex;
 use tokio::sync::watch;
 
-use super::{Event, Events, Filter, OpenTree, Position};
+use super::{Event, Events, Filter, OpenTree, Position, position_of};
 use crate::reading::entry::ReadError;
 
 /// Entries that one call of [`Reader::read`] looks at, so that a filter that few entries meet costs
 /// no more: eight pages.
 const LOOKED_AT: usize = 2_048;
+
+/// Entries of a page. Those of entries with very many search keys are read in pieces, and a piece
+/// counts as one of the pages of a call.
+const PAGE_ENTRIES: usize = tlog::TILE_WIDTH;
 
 /// Reads the events of a ledger, from a position on.
 pub struct Reader {
@@ -77,10 +81,7 @@ impl Reader {
         // News from now on is news of heads that are not read here.
         drop(self.news.borrow_and_update());
         let open = self.events.open_trees(&self.position);
-        let mut position = Position::START;
-        for tree in &open {
-            position.set(tree.shard.id(), tree.next);
-        }
+        let mut position = position_of(&open);
         let before = position.clone();
         let is_unread = |tree: &OpenTree| tree.next < tree.shard.heads.published().size.0;
         let unread: Vec<OpenTree> = open.into_iter().filter(is_unread).collect();
@@ -89,6 +90,10 @@ impl Reader {
         let mut read_logs = Vec::new();
         for tree in unread {
             let log = tree.log.api().name;
+            // Trees are read beyond one of their log that cannot be read, as far as they can be named.
+            if !position.has_room_for(tree.shard.id()) {
+                continue;
+            }
             // The trees of a log come one after the other, unless an older one cannot be read.
             if events.len() == limit || read_logs.contains(&log) {
                 more = true;
@@ -126,7 +131,10 @@ impl Reader {
         let most = events.len() + share.events;
         let mut next = tree.next;
         let most_next = next.saturating_add(share.looked_at as u64);
-        while next < head.size.0 && next < most_next && events.len() < most {
+        // One more, because the first page may be read from its middle on.
+        let mut pages = share.looked_at / PAGE_ENTRIES + 1;
+        while next < head.size.0 && next < most_next && events.len() < most && pages > 0 {
+            pages -= 1;
             let rows = match tree.log.events(&head, LeafIndex(next)).await {
                 Ok(rows) => rows,
                 // What was read before counts.

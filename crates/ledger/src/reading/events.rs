@@ -3,7 +3,11 @@
 //! A page is all entries below one tile of level 0. Readers at the same place share it: the newest
 //! page is read once for each published head, whoever needs it first, and then grows in memory. A
 //! page is compared with the tree, so it has no entry that the tree does not have.
+//!
+//! A page of entries with very many search keys is read in pieces, of which the last one that was
+//! wanted is kept. So neither a read nor a page in memory is larger than a few MiB.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tlog::{LeafIndex, TILE_WIDTH, TileId, TilePath, TileResource};
@@ -64,34 +68,32 @@ impl EventPages {
         }
     }
 
-    /// Returns a page if the cache has the first `wanted` entries of it.
-    fn cached(&self, number: u64, wanted: usize) -> Option<Arc<EventRows>> {
+    /// Returns the cached piece of a page if it answers for this range.
+    fn cached(&self, number: u64, wanted: &Range<u64>) -> Option<Arc<EventRows>> {
         let page = self.caches.events.get(&(self.tree, number));
-        page.filter(|page| page.rows.len() >= wanted)
+        page.filter(|page| page.answers(wanted))
     }
 }
 
 impl Reader {
-    /// Returns the entries from the leaf index `from` on to the end of its page, all below `head`,
-    /// which MUST be larger than `from`.
+    /// Returns entries from the leaf index `from` on: one at least, and none behind the end of its
+    /// page or of `head`, which MUST be larger than `from`.
     pub(crate) async fn events(
         &self,
         head: &Head,
         from: LeafIndex,
     ) -> Result<Vec<Arc<EventRow>>, ReadError> {
         let number = from.0 / PAGE_ENTRIES;
-        let first = number * PAGE_ENTRIES;
-        let wanted = (head.size.0 - first).min(PAGE_ENTRIES) as usize;
-        let page = self.event_page(head, number, wanted).await?;
-        let from = (from.0 - first) as usize;
-        Ok(page.rows[from..wanted].to_vec())
+        let wanted = from.0..head.size.0.min((number + 1) * PAGE_ENTRIES);
+        let page = self.event_page(head, number, &wanted).await?;
+        Ok(page.of(&wanted))
     }
 
     async fn event_page(
         &self,
         head: &Head,
         number: u64,
-        wanted: usize,
+        wanted: &Range<u64>,
     ) -> Result<Arc<EventRows>, ReadError> {
         let pages = &self.event_pages;
         if let Some(page) = pages.cached(number, wanted) {
@@ -118,31 +120,41 @@ impl Reader {
         Ok(page)
     }
 
-    /// Reads what the cache lacks of a page.
+    /// Reads what the cache lacks of a page, from its beginning on unless that is too much.
     async fn read_event_page(
         &self,
         head: &Head,
         number: u64,
-        wanted: usize,
+        wanted: &Range<u64>,
     ) -> Result<EventRows, ReadError> {
         let pages = &self.event_pages;
-        let known = pages.caches.events.get(&(pages.tree, number));
-        let mut rows = known.map_or_else(Vec::new, |page| page.rows.clone());
-        let first = number * PAGE_ENTRIES;
-        let lacks = first + rows.len() as u64..first + wanted as u64;
-        let read = pages.store.events(pages.tree, lacks).await?;
-        rows.extend(read.into_iter().map(Arc::new));
-        self.compare(head, number, &rows).await?;
-        Ok(EventRows { rows })
+        let none = |first| EventRows {
+            first,
+            rows: Vec::new(),
+        };
+        let mut page = match pages.caches.events.get(&(pages.tree, number)) {
+            Some(known) if known.leads_to(wanted) => EventRows {
+                first: known.first,
+                rows: known.rows.clone(),
+            },
+            Some(_) => none(wanted.start),
+            None => none(number * PAGE_ENTRIES),
+        };
+        loop {
+            let read = pages.store.events(pages.tree, page.end()..wanted.end);
+            let read = read.await?;
+            page.rows.extend(read.into_iter().map(Arc::new));
+            if page.end() > wanted.start {
+                break;
+            }
+            page = none(wanted.start);
+        }
+        self.compare(head, number, &page).await?;
+        Ok(page)
     }
 
     /// Fails if an entry of a page is not in the tree of `head`.
-    async fn compare(
-        &self,
-        head: &Head,
-        number: u64,
-        rows: &[Arc<EventRow>],
-    ) -> Result<(), ReadError> {
+    async fn compare(&self, head: &Head, number: u64, page: &EventRows) -> Result<(), ReadError> {
         let id = TileId {
             level: 0,
             index: number,
@@ -156,8 +168,13 @@ impl Reader {
             self.check_tile(head, path).await?;
         }
         let tiles = self.tiles.get(head.view(), &[id]).await?;
-        let mut hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
-        match rows.iter().find(|row| hashes.next() != Some(row.leaf_hash)) {
+        let hashes = tiles.get(id).into_iter().flat_map(|tile| tile.hashes());
+        let mut hashes = hashes.skip((page.first - number * PAGE_ENTRIES) as usize);
+        match page
+            .rows
+            .iter()
+            .find(|row| hashes.next() != Some(row.leaf_hash))
+        {
             None => Ok(()),
             Some(row) => Err(ReadError::Damaged(format!(
                 "table entry: leaf index {} does not have the leaf hash of its tile",

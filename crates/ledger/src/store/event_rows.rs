@@ -12,6 +12,10 @@ use super::index_keys::key_hashes;
 use super::numbers::{dense, from_sql};
 use super::packed_keys::unpack_keys;
 
+/// Bytes of key texts that are read one by one, after which a read ends. The largest entry has as
+/// many, so a read holds at most twice of it.
+pub(crate) const MAX_LONG_KEY_BYTES: usize = 1 << 20;
+
 /// The columns of such a row.
 #[derive(FromRow)]
 pub(crate) struct EventRecord {

@@ -161,8 +161,9 @@ pub trait Search: Send + Sync {
     /// Returns the first leaf index below `size` whose entry was integrated at `time` (Unix
     /// seconds) or later; `size` if there is no such entry.
     async fn first_at(&self, tree: TreeId, time: i64, size: TreeSize) -> StoreResult<LeafIndex>;
-    /// Returns the entries of `range`, at most 256, without their bytes. Waits for no search. Fails
-    /// with [`StoreError::Damaged`](super::StoreError::Damaged) if one is missing.
+    /// Returns the entries of `range`, at most 256, without their bytes; only the first ones, one at
+    /// least, if they have more than some megabytes of search keys. Waits for no search. Fails with
+    /// [`StoreError::Damaged`](super::StoreError::Damaged) if one is missing.
     async fn events(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<EventRow>>;
 }
 

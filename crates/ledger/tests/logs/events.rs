@@ -2,15 +2,20 @@
 
 use futures_util::future::join_all;
 use ledger::events::{Event, Filter, Position, Reader};
-use ledger::store::StoreError;
+use ledger::store::{Store as _, StoreError};
 use ledger::store::sqlite::SqliteStore;
-use ledger::{EntryClaims, Ledger, Log, NewEntry, ReadError, Search, Settings, V1, V2};
+use ledger::{
+    DEFAULT_NAME, EntryClaims, KeyRing, Ledger, Log, NewEntry, ReadError, Search, Settings, V1, V2,
+    create_logs, rotation,
+};
 use prometheus::{Registry, TextEncoder};
+use ring::rand::SystemRandom;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
+use tlog::SigningKey;
 
 use crate::both::Keys;
-use crate::support::settings;
+use crate::support::{self, checkpoint_key, key, settings};
 
 struct World {
     ledger: Ledger,
@@ -182,6 +187,88 @@ async fn readers_at_one_place_share_reads() {
         }
         assert_eq!(world.reads(), reads, "of all readers together");
     }
+}
+
+/// Readers in the same page and at other places of it.
+#[tokio::test]
+async fn entries_with_very_many_keys_are_read_in_pieces() {
+    let world = World::new().await;
+    let log = world.log(&V1);
+    fill(log, 0..3).await;
+    for n in 0..12_u8 {
+        let long = NewEntry {
+            leaf_bytes: vec![n],
+            kind: "test:1".into(),
+            index_keys: vec![format!("{n}: {}", "x".repeat(400 << 10))],
+            attestation: None,
+            claims: EntryClaims::default(),
+        };
+        log.append(long).await.unwrap();
+    }
+    fill(log, 3..6).await;
+    let mut early = world.reader(Position::START).await;
+    let mut late = world.reader(Position::START).await;
+    let first = late.read(10).await.unwrap();
+    assert_eq!(indexes(&first.events, "v1"), (0..10).collect::<Vec<_>>());
+    let (early, late) = (read_all(&mut early, 1).await, read_all(&mut late, 2).await);
+    assert_eq!(indexes(&early, "v1"), (0..18).collect::<Vec<_>>());
+    assert_eq!(indexes(&late, "v1"), (10..18).collect::<Vec<_>>());
+    // Three of the long entries end a piece, and the pieces are shared.
+    assert!((4..=6).contains(&world.reads()), "{}", world.reads());
+}
+
+/// A reader from the beginning on needs no more of a position than the oldest unread tree.
+#[tokio::test]
+async fn a_log_may_have_more_trees_than_a_position_names() {
+    const TREES: usize = 130;
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("log.sqlite")).await;
+    let (store, keys, rng) = (store.unwrap(), Keys::new(), SystemRandom::new());
+    let next: Vec<Vec<u8>> = (0..TREES)
+        .map(|_| SigningKey::generate_ed25519_pkcs8(&rng).unwrap())
+        .collect();
+    let ring = next
+        .iter()
+        .chain(&keys.v2)
+        .chain(&keys.v1)
+        .map(|pkcs8| key(pkcs8));
+    let settings = Settings {
+        keys: KeyRing::new(ring.chain([checkpoint_key()])),
+        ..settings(store.clone(), &keys.v1[0])
+    };
+    let logs = keys.logs();
+    let created = create_logs(&store, DEFAULT_NAME, &logs, &rng).await;
+    assert!(created.unwrap());
+    let ledger = support::open(settings).await.unwrap();
+    let log = ledger.log(&V2).unwrap();
+    for (n, pkcs8) in (0..).zip(&next) {
+        fill(log, n..n + 1).await;
+        let active = log.tree().id;
+        let mut trees = store.trees().await.unwrap();
+        trees.retain(|tree| tree.tree_id == active);
+        let (key, tree) = (key(pkcs8), trees.remove(0));
+        let next = key.verifying_key();
+        rotation::register(&store, &tree, next).await.unwrap();
+        let origin = format!("log-{n}.example");
+        let frozen = rotation::freeze(&store, &tree, next, Some(&origin), &rng).await;
+        frozen.unwrap();
+        while log.tree().id == active {
+            log.newest_shards().await.unwrap();
+        }
+    }
+    let reader = async |after| {
+        let reader = ledger.events().reader(after, Filter::default()).await;
+        reader.unwrap()
+    };
+    let mut after = Position::START;
+    for read in 0..TREES {
+        let page = reader(after).await.read(10).await.unwrap();
+        assert_eq!(page.events.len(), 1, "tree {read}");
+        let mut position = page.before;
+        position.pass(&page.events[0]);
+        after = position.to_string().parse().unwrap();
+    }
+    assert_eq!(reader(after).await.behind(), 0);
 }
 
 #[tokio::test]

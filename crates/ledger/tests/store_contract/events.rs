@@ -33,3 +33,23 @@ pub(crate) async fn rows_have_the_hashes_of_all_their_keys(database: &Database) 
         "{missing:?}"
     );
 }
+
+pub(crate) async fn a_read_ends_after_a_megabyte_of_long_keys(database: &Database) {
+    let store = &*database.store;
+    let (tree, mut writer) = one_tree(store).await;
+    let mut sent = round(store, tree, 0, entries("entry", 8)).await;
+    for place in 1..7 {
+        let key = format!("{place}: {}", "x".repeat(400 << 10));
+        Arc::make_mut(&mut sent.entries[place]).index_keys = IndexKeys::of(&[key]);
+    }
+    assert_eq!(writer.commit(&sent).await.unwrap(), Commit::Done);
+
+    for (from, end) in [(0, 4), (1, 4), (4, 8), (7, 8)] {
+        let rows = store.events(tree, from..8).await.unwrap();
+        let found: Vec<u64> = rows.iter().map(|row| row.leaf_index.0).collect();
+        assert_eq!(found, (from..end).collect::<Vec<_>>());
+        let last = rows.last().unwrap();
+        let sent_entry = &sent.entries[last.leaf_index.0 as usize];
+        assert_eq!(last.keys, sent_entry.index_keys.hashes());
+    }
+}

@@ -61,6 +61,7 @@ on_every_backend! {
     claims::one_of_two_logs_is_first,
     claims::a_lock_keeps_other_claims_out,
     events::rows_have_the_hashes_of_all_their_keys,
+    events::a_read_ends_after_a_megabyte_of_long_keys,
     faults::a_round_that_fails_half_way_stores_nothing,
     faults::a_malformed_round_is_refused,
     faults::missing_rows_are_damage,

@@ -6,11 +6,12 @@ use sqlx::PgConnection;
 
 use super::error;
 use crate::TreeId;
-use crate::store::event_rows::{EventRecord, into_events};
+use crate::store::event_rows::{EventRecord, MAX_LONG_KEY_BYTES, into_events};
 use crate::store::numbers::to_sql;
 use crate::store::{EventRow, StoreResult};
 
-/// The key texts of an entry may have a megabyte, so they are read with others only up to 16 KiB.
+/// The key texts of an entry may have a megabyte, so they are read with others only up to 16 KiB:
+/// 4 MiB of a page.
 const EVENTS: &str = "SELECT leaf_index, leaf_hash, time, kind,
         CASE WHEN octet_length(index_keys) <= 16384 THEN index_keys END AS index_keys
     FROM entry WHERE tree_id = $1 AND leaf_index >= $2 AND leaf_index < $3 ORDER BY leaf_index";
@@ -20,7 +21,7 @@ const KEYS: &str = "SELECT index_keys FROM entry WHERE tree_id = $1 AND leaf_ind
 pub(super) async fn rows(
     connection: &mut PgConnection,
     tree: TreeId,
-    range: Range<u64>,
+    mut range: Range<u64>,
 ) -> StoreResult<Vec<EventRow>> {
     let query = sqlx::query_as(EVENTS)
         .bind(tree.0)
@@ -30,10 +31,24 @@ pub(super) async fn rows(
         .fetch_all(&mut *connection)
         .await
         .map_err(error::of_read)?;
-    for row in rows.iter_mut().filter(|row| row.index_keys.is_none()) {
-        let query = sqlx::query_scalar(KEYS).bind(tree.0).bind(row.leaf_index);
-        let keys = query.fetch_one(&mut *connection).await;
-        row.index_keys = Some(keys.map_err(error::of_read)?);
+    let mut long_bytes = 0;
+    for place in 0..rows.len() {
+        if rows[place].index_keys.is_some() {
+            continue;
+        }
+        if long_bytes >= MAX_LONG_KEY_BYTES {
+            rows.truncate(place);
+            range.end = range.start + place as u64;
+            break;
+        }
+        let query = sqlx::query_scalar(KEYS).bind(tree.0);
+        let query = query.bind(rows[place].leaf_index);
+        let keys: Vec<u8> = query
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(error::of_read)?;
+        long_bytes += keys.len();
+        rows[place].index_keys = Some(keys);
     }
     into_events(&range, rows)
 }
