@@ -23,6 +23,8 @@ use crate::shards::opening::Opening;
 use crate::shards::trees::find_ledger;
 use crate::store::TreeRow;
 use crate::tasks::Fatal;
+use crate::writing::append_error::AppendError;
+use crate::writing::contradiction::Contradiction;
 use ready::LastProbe;
 
 pub use ready::NotReady;
@@ -126,6 +128,30 @@ impl Ledger {
         self.logs()
             .iter()
             .find(|log| log.open.shard_of(tree).is_some())
+    }
+
+    /// Waits, for a bounded time, until the entry that a contradiction names is below the published
+    /// head of its tree, which may be of another log. An answer that names the entry MUST wait for
+    /// that.
+    ///
+    /// # Errors
+    ///
+    /// The entry is durable, but not published in this time.
+    pub async fn wait_shown(&self, found: &Contradiction) -> Result<(), AppendError> {
+        let unavailable = |error: ReadError| AppendError::Unavailable(error.to_string());
+        let first = &found.first;
+        let mut log = self.log_of(first.tree);
+        if log.is_none() {
+            // Another server opened the tree.
+            for log in self.logs() {
+                log.newest_shards().await.map_err(unavailable)?;
+            }
+            log = self.log_of(first.tree);
+        }
+        let shard = log.and_then(|log| log.open.shard_of(first.tree));
+        let absent = || AppendError::Unavailable(format!("tree {} is not open yet", first.tree));
+        let shard = shard.ok_or_else(absent)?;
+        Ok(shard.heads.wait_published(first.leaf_index).await?)
     }
 
     /// Returns the clock that entries are dated by.

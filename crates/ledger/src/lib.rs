@@ -53,7 +53,7 @@ pub use shards::trees::{DEFAULT_NAME, NewLog, create_logs, find_ledger};
 pub use tasks::Fatal;
 pub use tree::Tree;
 pub use writing::append_error::AppendError;
-pub use writing::contradiction::{CONTRADICTS_KEY, Contradiction, Difference};
+pub use writing::contradiction::{CONTRADICTS_KEY, Contradiction, Difference, shown_name};
 pub use writing::new_entry::{Appended, EntryClaims, NewClaim, NewEntry};
 pub use writing::queue::{MAX_QUEUE_WAIT, MAX_QUEUED_BYTES, MAX_QUEUED_ENTRIES, MAX_WAITING_BYTES};
 pub use writing::rounds::{MAX_ROUND_BYTES, MAX_ROUND_ENTRIES, MAX_ROUND_INDEX_KEYS};

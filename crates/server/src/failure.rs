@@ -6,7 +6,7 @@ use host::Refusal;
 use host::limits::ADMISSION_WAIT;
 use http::StatusCode;
 use ledger::store::StoreError;
-use ledger::{AppendError, Contradiction, Difference, ReadError};
+use ledger::{AppendError, Contradiction, Difference, ReadError, shown_name};
 
 use crate::entry_id::entry_id;
 use crate::metrics;
@@ -145,7 +145,7 @@ fn contradiction(found: &Contradiction) -> Refusal {
         Difference::OtherValue => "has another digest",
         Difference::OtherAspect => "has digests that cannot be compared with all of these",
     };
-    let (name, log_index) = (name.escape_debug(), first.log_index);
+    let (name, log_index) = (shown_name(name), first.log_index);
     let uuid = entry_id(first.tree, &first.leaf_hash);
     Refusal::new(
         StatusCode::CONFLICT,

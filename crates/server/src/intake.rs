@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use entry::{ProposedEntry, Refusal, VerifiedEntry};
 use ledger::store::Attestation;
-use ledger::{InclusionProof, Log, LoggedEntry, NewEntry, ReadError};
+use ledger::{AppendError, Appended, InclusionProof, Log, LoggedEntry, NewEntry, ReadError};
 
 use crate::app::App;
 
@@ -45,6 +45,17 @@ pub(crate) fn new_entry(app: &App, verified: VerifiedEntry) -> Result<NewEntry, 
         attestation,
         claims,
     })
+}
+
+/// Returns the outcome of an append, once the entry that it names can be read.
+pub(crate) async fn shown(
+    app: &App,
+    outcome: Result<Appended, AppendError>,
+) -> Result<Appended, AppendError> {
+    if let Err(AppendError::Contradiction(found)) = &outcome {
+        app.ledger.wait_shown(found).await?;
+    }
+    outcome
 }
 
 /// Proves an appended entry in the published head of its tree, which need not be the active one any

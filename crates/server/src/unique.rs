@@ -4,7 +4,7 @@
 
 use entry::{PackageClaims, Refusal, VerifiedEntry};
 use ledger::store::{ClaimRules, OnContradiction, OnIncomparable};
-use ledger::{EntryClaims, NewClaim};
+use ledger::{EntryClaims, NewClaim, shown_name};
 
 use crate::metrics::Metrics;
 
@@ -84,7 +84,7 @@ impl UniquePackages {
     /// Judges an entry by itself.
     fn judge(self, claims: &PackageClaims, metrics: &Metrics) -> Result<(), Refusal> {
         if let Some(package) = &claims.contradictory {
-            let package = package.escape_debug();
+            let package = shown_name(package);
             if self.second_digest == OnSecondDigest::Refused {
                 return Err(Refusal::Invalid(format!(
                     "the entry gives {package} two digests"

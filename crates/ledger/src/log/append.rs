@@ -75,13 +75,6 @@ impl Log {
                     sleep(BEHIND_OTHERS_PAUSE).await;
                     continue;
                 }
-                Err(NotSequenced::Error(AppendError::Contradiction(found))) => {
-                    // The answer names the first entry.
-                    if found.first.tree == shard.id() {
-                        shard.heads.wait_published(found.first.leaf_index).await?;
-                    }
-                    return Err(AppendError::Contradiction(found));
-                }
                 Err(NotSequenced::Error(error)) => return Err(error),
             };
             shard.heads.wait_published(outcome.leaf_index).await?;

@@ -45,7 +45,8 @@ pub enum AppendError {
     /// The database refuses this entry's data; other entries of its round are not affected. 400.
     #[error("the database refuses the entry: {0}")]
     Refused(String),
-    /// A name in the entry has another value in an earlier entry. 409.
+    /// A name in the entry has another value in an earlier entry, for which
+    /// [`Ledger::wait_shown`](crate::Ledger::wait_shown) waits. 409.
     #[error("{0}")]
     Contradiction(Box<Contradiction>),
     /// The database is unavailable or the outcome is unknown; a retry of the same entry is safe.

@@ -141,13 +141,13 @@ impl<'r> Judged<'r> {
         refused.map(|(row, _)| row.leaf_hash).collect()
     }
 
-    /// Returns the outcome of each row that was given, and the differences that it was appended
-    /// with. `outcomes` are those of the rows to seal; `place` returns the place of one of them.
+    /// Returns the outcome of each row that was given, and of each row that was appended with
+    /// differences, these. `outcomes` are those of the rows to seal; `place` returns the place of one of them.
     pub(super) fn answers(
         self,
         outcomes: Vec<Outcome>,
         place: impl Fn(Outcome, Hash) -> Claimant,
-    ) -> (Vec<Result<Outcome, NotSequenced>>, Vec<Contradiction>) {
+    ) -> (Vec<Result<Outcome, NotSequenced>>, Vec<Vec<Contradiction>>) {
         if self.verdicts.is_empty() {
             return (outcomes.into_iter().map(Ok).collect(), Vec::new());
         }
@@ -170,8 +170,9 @@ impl<'r> Judged<'r> {
                 }
                 Verdict::Sealed(disagreements) => {
                     let Some(&outcome) = sealed.next() else { break };
-                    if let Freshness::New { .. } = outcome.freshness {
-                        tolerated.extend(disagreements.into_iter().map(found));
+                    let is_new = matches!(outcome.freshness, Freshness::New { .. });
+                    if is_new && !disagreements.is_empty() {
+                        tolerated.push(disagreements.into_iter().map(found).collect());
                     }
                     answers.push(Ok(outcome));
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tlog::Hash;
 
 use super::claims::{self, Judged};
-use super::contradiction::{Contradiction, Difference};
+use super::contradiction::{Contradiction, Difference, summary};
 use super::round_error::RoundError;
 use super::rounds::TreeParts;
 use crate::heads::head::Integrated;
@@ -44,20 +44,27 @@ impl TreeParts {
         })
     }
 
-    /// Logs and counts a contradiction with which an entry was appended.
-    pub(super) fn report(&self, contradiction: &Contradiction) {
-        let result = match contradiction.difference {
-            Difference::OtherValue => CONTRADICTED,
-            Difference::OtherAspect => NOT_COMPARED,
-        };
-        self.metrics.claims.with_label_values(&[result]).inc();
+    /// Counts the differences with which an entry was appended, and logs those of a kind in one line:
+    /// an entry may have thousands.
+    pub(super) fn report(&self, found: &[Contradiction]) {
         let log = self.heads.tree().api;
-        match contradiction.difference {
-            Difference::OtherValue => {
-                tracing::warn!(%log, %contradiction, "an entry was appended that contradicts another")
+        for (difference, label) in [
+            (Difference::OtherValue, CONTRADICTED),
+            (Difference::OtherAspect, NOT_COMPARED),
+        ] {
+            let (names, first) = summary(found, difference);
+            if names == 0 {
+                continue;
             }
-            Difference::OtherAspect => {
-                tracing::info!(%log, %contradiction, "an entry was appended that cannot be compared")
+            let counter = self.metrics.claims.with_label_values(&[label]);
+            counter.inc_by(names as u64);
+            match difference {
+                Difference::OtherValue => {
+                    tracing::warn!(%log, names, first, "an entry was appended that contradicts others")
+                }
+                Difference::OtherAspect => {
+                    tracing::info!(%log, names, first, "an entry was appended that cannot be compared")
+                }
             }
         }
     }

@@ -240,8 +240,8 @@ impl TreeParts {
             leaf_hash,
         };
         let (outcomes, tolerated) = judged.answers(outcomes, place);
-        for contradiction in &tolerated {
-            self.report(contradiction);
+        for contradictions in &tolerated {
+            self.report(contradictions);
         }
         Ok(Some(outcomes))
     }

@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use ledger::events::{Filter, Position};
 use ledger::rotation;
-use ledger::store::{FinalCheckpoint, Rotation as _, Store};
-use ledger::{AppendError, Appended, HeadForm, Ledger, Log, V1, V2};
+use ledger::store::{
+    ClaimRules, ClaimValues, FinalCheckpoint, OnContradiction, OnIncomparable, Rotation as _, Store,
+};
+use ledger::{
+    AppendError, Appended, EntryClaims, HeadForm, Ledger, Log, NewClaim, NewEntry, V1, V2,
+};
 use ring::rand::SystemRandom;
 use tlog::{Checkpoint, Note};
 
@@ -104,6 +108,49 @@ fn both_logs_are_cosigned_and_fail_closed() {
             assert_eq!(both.world.cosignatures(log), 2, "{}", log.api());
         }
         ledger.ready().await.unwrap();
+    });
+}
+
+/// An answer that names the first entry of a name waits until that entry is published, in its own log.
+#[test]
+fn a_contradiction_is_told_once_the_first_entry_is_published() {
+    use Behaviour::{Dead, Honest};
+    run(1, async |store| {
+        let both = Both::new(World::new(store.clone(), 3));
+        let ledger = both.open().await;
+        let [v1, v2] = [&V1, &V2].map(|api| ledger.log(api).unwrap());
+        let claiming = |n: u64, value: u8| NewEntry {
+            claims: EntryClaims {
+                list: vec![NewClaim {
+                    name: "p".into(),
+                    values: ClaimValues::from([(1, vec![value])]),
+                }],
+                rules: ClaimRules {
+                    contradictory: OnContradiction::Refused,
+                    incomparable: OnIncomparable::Accepted,
+                },
+            },
+            ..entry(n)
+        };
+        both.behave([Honest, Dead, Dead]);
+        let waits = v1.append(claiming(1, 1)).await;
+        assert!(
+            matches!(waits, Err(AppendError::Unpublished { .. })),
+            "{waits:?}"
+        );
+        let refused = v2.append(claiming(2, 2)).await;
+        let Err(AppendError::Contradiction(found)) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(found.first.tree, v1.tree().id);
+        let waits = ledger.wait_shown(&found).await;
+        assert!(
+            matches!(waits, Err(AppendError::Unpublished { .. })),
+            "{waits:?}"
+        );
+        both.behave([Honest, Honest, Dead]);
+        ledger.wait_shown(&found).await.unwrap();
+        assert_eq!(v1.head().size.0, 1);
     });
 }
 

@@ -174,6 +174,7 @@ impl Batch {
         let Checked { form, entry } = checked;
         let log = form.log(&self.app).map_err(|error| form.refuse(error))?;
         let appended = log.append_behind_others(entry, self.deadline).await;
+        let appended = intake::shown(&self.app, appended).await;
         // The attestation is not shown, and may be large.
         let appended = match appended.map_err(|error| form.refuse(error))? {
             Appended::Sequenced(entry) => Appended::Sequenced(LoggedEntry {

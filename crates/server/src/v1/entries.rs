@@ -131,7 +131,8 @@ pub(crate) async fn create(
         .verifier
         .run(body, ProposedEntry::from_json, verify)
         .await??;
-    let appended = log.append(intake::new_entry(&app, verified)?).await?;
+    let appended = log.append(intake::new_entry(&app, verified)?).await;
+    let appended = intake::shown(&app, appended).await?;
     let entry = conflict_or_entry(&app, appended, &uri)?;
     created(&app, log, &uri, &entry).await
 }

@@ -53,7 +53,8 @@ pub(super) async fn accept(
         .verifier
         .run(body, parse, intake::verification(app, log))
         .await??;
-    let appended = log.append(intake::new_entry(app, verified)?).await?;
+    let appended = log.append(intake::new_entry(app, verified)?).await;
+    let appended = intake::shown(app, appended).await?;
     let entry = conflict_or_entry(app, appended)?;
     let proof = intake::prove(log, &entry).await?;
     Ok((entry, proof))

@@ -76,6 +76,7 @@ fn judged(rows: &[Arc<EntryRow>], stored: &[StoredClaim]) -> (Vec<Answer>, Vec<(
     });
     let tolerated = tolerated
         .iter()
+        .flatten()
         .map(|found| (found.difference, found.first.leaf_index.0));
     (answers.collect(), tolerated.collect())
 }
