@@ -5,6 +5,8 @@
     reason = "a test that cannot go on fails there, one that is passed over says so"
 )]
 
+#[path = "recover/claims.rs"]
+mod claims;
 #[expect(dead_code, reason = "another suite uses the rest")]
 #[path = "store_contract/database.rs"]
 mod database;
@@ -55,6 +57,7 @@ on_every_backend! {
     crate::from_nothing_but_a_tree as a_tree_that_is_lacking_comes_with_its_rotation,
     crate::killed_at_every_step as a_run_that_ends_half_way_is_continued,
     crate::another_history as another_history_is_refused,
+    crate::claims::a_wrong_one_is_refused as a_claim_that_its_entry_does_not_make_is_refused,
     crate::a_floor_that_the_source_lacks as a_source_below_the_floor_is_refused,
     crate::loss::the_gap as a_loss_leaves_a_gap,
     crate::loss::forks as a_fork_below_the_floor_is_not_frozen,

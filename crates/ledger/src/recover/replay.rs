@@ -14,12 +14,13 @@ use crate::heads::head::Integrated;
 use crate::heads::tile_set::describe;
 use crate::ids::lower_case;
 use crate::store::{
-    Attestation, ClaimRules, Commit, EntryRow, IndexKeys, NewClaims, Round, Store, StoreResult,
-    Taken, TimestampRow, Writer,
+    Attestation, Claim, ClaimRules, Commit, EntryRow, IndexKeys, NewClaims, Round, Store,
+    StoreResult, Taken, TimestampRow, Writer,
 };
 use crate::timestamps;
 use crate::tree::Tree;
-use crate::writing::contradiction::is_mark;
+use crate::writing::contradiction::{is_mark, shown_name};
+use crate::writing::new_entry::NewClaim;
 
 /// What leaf bytes themselves say of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,22 +164,41 @@ impl<'a> Replay<'a> {
         let whole = |derived: &Vec<String>| &distinct(derived) | &marks;
         let is_other = |derived: &BTreeSet<String>| *derived != distinct(&entry.index_keys);
         let index_keys = match keys.as_ref().map(whole).filter(is_other) {
-            Some(derived) => IndexKeys::of(&derived.into_iter().collect::<Vec<_>>()),
-            None => IndexKeys::of(&entry.index_keys),
+            Some(derived) => derived.into_iter().collect(),
+            None => entry.index_keys,
         };
+        let claims = self.claims(index, entry.claims, &index_keys)?;
         Ok(EntryRow {
             leaf_hash: tlog::leaf_hash(&entry.body),
             kind,
-            index_keys,
+            index_keys: IndexKeys::of(&index_keys),
             attestation: self.attestation(index, entry.attested, entry.attestation)?,
-            claims: entry
-                .claims
-                .into_iter()
-                .map(|claim| claim.into_claim(&self.tree.name))
-                .collect(),
+            claims,
             claim_rules: ClaimRules::default(),
             body: entry.body,
         })
+    }
+
+    /// Returns the claims of an entry, if they follow from its index keys. A wrong one would decide
+    /// for ever on the values of a name.
+    fn claims(
+        &self,
+        index: LeafIndex,
+        claims: Vec<NewClaim>,
+        index_keys: &[String],
+    ) -> Result<Vec<Claim>, SourceError> {
+        let ledger = &self.tree.name;
+        let claims = claims.into_iter().map(|claim| claim.into_claim(ledger));
+        let claims: Vec<Claim> = claims.collect();
+        for claim in &claims {
+            if let Some(fault) = claim.fault(ledger, index_keys) {
+                let name = shown_name(&claim.name);
+                return Err(
+                    self.fault(format!("the claim of leaf index {index} on {name} {fault}"))
+                );
+            }
+        }
+        Ok(claims)
     }
 
     /// Returns the attestation to store. One that the source has lost is stored as an erased one, so

@@ -62,6 +62,21 @@ impl Claim {
     pub fn place(&self) -> (NameKey, bool) {
         (self.key, !self.values.is_empty())
     }
+
+    /// Returns what is wrong with it if it is of an entry with these index keys in this ledger.
+    pub(crate) fn fault(&self, ledger: &str, index_keys: &[String]) -> Option<&'static str> {
+        let ends_a_key = |text: &str| index_keys.iter().any(|key| key.ends_with(text));
+        let mut values = self.values.values();
+        if NameKey::of(ledger, &self.name) != self.key {
+            Some("is not found under its name")
+        } else if !ends_a_key(&lower_case(&self.name)) {
+            Some("has a name that is not among the index keys")
+        } else if !values.all(|value| ends_a_key(&hex::encode(value))) {
+            Some("has a value that is not among the index keys")
+        } else {
+            None
+        }
+    }
 }
 
 /// A stored claim, without its name, and the entry that made it.

@@ -8,8 +8,12 @@ use ledger::guard::memory::MemoryGuard;
 use ledger::guard::{GuardedHead, GuardedTexts};
 use ledger::recover::Derived;
 use ledger::store::sqlite::SqliteStore;
-use ledger::store::{Attestation, AuditEntry, FinalCheckpoint, HeadRow, LogName, Store, TreeRow};
-use ledger::{Appended, DEFAULT_NAME, EntryClaims, KeyRing, NewEntry, Settings, V1, rotation};
+use ledger::store::{
+    Attestation, AuditEntry, ClaimValues, FinalCheckpoint, HeadRow, LogName, Store, TreeRow,
+};
+use ledger::{
+    Appended, DEFAULT_NAME, EntryClaims, KeyRing, NewClaim, NewEntry, Settings, V1, rotation,
+};
 use ring::rand::SystemRandom;
 use tempfile::TempDir;
 use tlog::{Checkpoint, Edge, Hash, SigningKey, TreeSize, VerifyingKey};
@@ -162,7 +166,11 @@ impl Sample {
 }
 
 fn keys_of(number: u64) -> Vec<String> {
-    vec![format!("key-{number}"), format!("group-{}", number % 5)]
+    vec![
+        format!("key-{number}"),
+        format!("group-{}", number % 5),
+        format!("value-{number:04x}"),
+    ]
 }
 
 fn body(number: u64) -> Vec<u8> {
@@ -180,7 +188,25 @@ fn entry(number: u64) -> NewEntry {
         kind: "test:1".into(),
         index_keys: keys_of(number),
         attestation,
-        claims: EntryClaims::default(),
+        claims: EntryClaims {
+            list: vec![claim(number)],
+            ..EntryClaims::default()
+        },
+    }
+}
+
+/// The first entry of a group gives it a value, and some entries name themselves.
+fn claim(number: u64) -> NewClaim {
+    let value = (number as u16).to_be_bytes().to_vec();
+    match number % 3 {
+        0 => NewClaim {
+            name: format!("Key-{number}"),
+            values: ClaimValues::new(),
+        },
+        _ => NewClaim {
+            name: format!("group-{}", number % 5),
+            values: ClaimValues::from([(1, value)]),
+        },
     }
 }
 
