@@ -34,6 +34,8 @@ mod events;
 mod hosts;
 mod key16;
 mod notice;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod promises;
 mod publications;

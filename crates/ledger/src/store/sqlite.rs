@@ -31,6 +31,8 @@ mod commit;
 mod error;
 mod events;
 mod file;
+#[cfg(test)]
+mod plans;
 mod publications;
 mod reads;
 mod rotation;

@@ -2,8 +2,8 @@
 
 use futures_util::future::join_all;
 use ledger::events::{Event, Filter, Position, Reader};
-use ledger::store::{Store as _, StoreError};
 use ledger::store::sqlite::SqliteStore;
+use ledger::store::{Store as _, StoreError};
 use ledger::{
     DEFAULT_NAME, EntryClaims, KeyRing, Ledger, Log, NewEntry, ReadError, Search, Settings, V1, V2,
     create_logs, rotation,

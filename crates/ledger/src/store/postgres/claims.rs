@@ -114,3 +114,19 @@ pub(super) async fn claimed(
     let rows: Vec<Key16> = query.fetch_all(connection).await.map_err(error::of_read)?;
     Ok(rows.into_iter().map(|hash| hash.0).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_indexed;
+    use super::*;
+
+    #[tokio::test]
+    async fn no_table_is_read_whole() {
+        assert_indexed(&[
+            (FIND, &["claim_first", "entry_pkey", "tree_pkey"]),
+            (OF_ENTRIES, &["claim_pkey"]),
+            (CLAIMED, &["claim_first"]),
+        ])
+        .await;
+    }
+}

@@ -52,3 +52,14 @@ pub(super) async fn rows(
     }
     into_events(&range, rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_indexed;
+    use super::*;
+
+    #[tokio::test]
+    async fn no_table_is_read_whole() {
+        assert_indexed(&[(EVENTS, &["entry_pkey"]), (KEYS, &["entry_pkey"])]).await;
+    }
+}

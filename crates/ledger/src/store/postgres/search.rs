@@ -253,3 +253,22 @@ pub(super) async fn first_at(
         .ok_or_else(|| StoreError::Damaged(format!("table entry: one below {size} is missing")))?;
     Ok(LeafIndex(from_sql(first, "entry.leaf_index")?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_indexed;
+    use super::*;
+
+    #[tokio::test]
+    async fn no_table_is_read_whole() {
+        assert_indexed(&[
+            (NEWEST_WITH_KEY, &["index_key_pkey"]),
+            (NEWEST_OF_KIND, &["entry_kind"]),
+            (WITH_KEY, &["index_key_pkey"]),
+            (OF_KIND, &["entry_kind"]),
+            (FOUND, &["entry_pkey"]),
+            (EACH_KEY, &["index_key_pkey", "entry_pkey"]),
+        ])
+        .await;
+    }
+}

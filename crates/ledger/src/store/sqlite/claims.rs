@@ -108,3 +108,29 @@ pub(super) async fn claimed(
         .collect::<Result<_, _>>()
         .map_err(|_| StoreError::Damaged("claim.name_hash".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_indexed;
+    use super::*;
+
+    #[tokio::test]
+    async fn no_table_is_read_whole() {
+        assert_indexed(&[
+            (
+                FIND,
+                &[
+                    "claim_first (name_hash=? AND name_case=?)",
+                    "entry_1 (tree_id=? AND leaf_index=?)",
+                    "tree_2 (tree_id=?)",
+                ],
+            ),
+            (
+                OF_ENTRIES,
+                &["PRIMARY KEY (tree_id=? AND leaf_index>? AND leaf_index<?)"],
+            ),
+            (CLAIMED, &["claim_first (name_hash=?)"]),
+        ])
+        .await;
+    }
+}

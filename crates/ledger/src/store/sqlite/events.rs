@@ -52,3 +52,18 @@ pub(super) async fn rows(
     }
     into_events(&range, rows)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_indexed;
+    use super::*;
+
+    #[tokio::test]
+    async fn no_table_is_read_whole() {
+        assert_indexed(&[
+            (EVENTS, &["entry_1 (tree_id=? AND leaf_index"]),
+            (KEYS, &["entry_1 (tree_id=? AND leaf_index=?)"]),
+        ])
+        .await;
+    }
+}

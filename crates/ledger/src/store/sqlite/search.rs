@@ -225,3 +225,37 @@ pub(super) async fn first_at(
         .ok_or_else(|| StoreError::Damaged(format!("table entry: one below {size} is missing")))?;
     Ok(LeafIndex(from_sql(first, "entry.leaf_index")?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::plans::assert_indexed;
+    use super::*;
+
+    #[tokio::test]
+    async fn no_table_is_read_whole() {
+        assert_indexed(&[
+            (
+                NEWEST_WITH_KEY,
+                &["PRIMARY KEY (tree_id=? AND key_hash=? AND leaf_index"],
+            ),
+            (NEWEST_OF_KIND, &["entry_kind (tree_id=? AND kind=? AND"]),
+            (
+                WITH_KEY,
+                &["PRIMARY KEY (tree_id=? AND key_hash=? AND leaf_index"],
+            ),
+            (
+                OF_KIND,
+                &["entry_kind (tree_id=? AND kind=? AND leaf_index=?)"],
+            ),
+            (FOUND, &["entry_1 (tree_id=? AND leaf_index=?)"]),
+            (
+                OF_ONE_KEY,
+                &[
+                    "PRIMARY KEY (tree_id=? AND key_hash=? AND leaf_index",
+                    "entry_1 (tree_id=? AND leaf_index=?)",
+                ],
+            ),
+        ])
+        .await;
+    }
+}
