@@ -73,6 +73,13 @@ impl SignedHead {
         &self.checkpoint.root
     }
 
+    /// Returns whether another head has the same origin, size and root. Their texts may differ: Rekor
+    /// v1 signs the head anew for each answer, and its signatures are random.
+    pub fn states_the_same_as(&self, other: &Self) -> bool {
+        let of = |head: &Self| (head.size(), *head.root());
+        self.origin() == other.origin() && of(self) == of(other)
+    }
+
     /// Returns whether another head is of the same tree. A v1 tree of treehead has heads of two
     /// origins: `name - tree ID` in the text of Rekor, and `name/trees/tree ID` in C2SP checkpoints.
     pub fn is_of_tree_of(&self, other: &Self) -> bool {

@@ -174,7 +174,8 @@ async fn close(log: &RekorLog<Http>, tree: Open) -> Outcome<Tree> {
     } = tree;
     let log_index = first.log_index;
     for _ in 0..TRIES {
-        if first.inclusion.head.note == last.inclusion.head.note {
+        let (head, other) = (&first.inclusion.head, &last.inclusion.head);
+        if head.states_the_same_as(other) {
             break;
         }
         let mut pair = log.entries_at(&[first.log_index, last.log_index]).await;
@@ -187,7 +188,7 @@ async fn close(log: &RekorLog<Http>, tree: Open) -> Outcome<Tree> {
     let run = Run::between(&first.inclusion, &last.inclusion);
     let run = run.explain(
         FailureKind::LogUnavailable,
-        "the log signs heads too fast; try again",
+        "the log grows too fast; try again",
     )?;
     run.verify(&hashes)
         .explain(FailureKind::NotVerified, &tree.origin)?;
