@@ -15,9 +15,12 @@ treehead_checks() {
   start_rekor
   common_checks v1
   kinds_of_rekor
+  watching_checks v1
+  lock_and_audit_of_rekor
   start_tiles
   common_checks v2
   only_tiles
+  watching_checks v2
 }
 
 start_rekor() {
@@ -78,6 +81,77 @@ common_checks() {
   says "$api, proof of growth" '= second' "$BINARY" proof --first 3
 }
 
+# watching_checks API: a monitor, an auditor's pack and an explanation of what every log of Rekor has.
+watching_checks() {
+  local api=$1 key size script
+  key=$(openssl pkey -pubin -in own.pub -outform DER | sha256sum | cut -d' ' -f1)
+  cat >monitor.toml <<END
+state = "$api.monitor"
+[[log]]
+name = "peer"
+url = "$TREEHEAD_URL"
+api = "$api"
+trust = ["$TREEHEAD_TRUST"]
+start = "oldest"
+[[rule]]
+name = "own key"
+key = "$key"
+[[rule]]
+name = "own address"
+subject-regex = '^dev@peers\.example$'
+[[channel]]
+name = "lines"
+type = "json"
+file = "$api.notices"
+END
+  accepts "$api, monitor --once from the oldest entry" "$BINARY" monitor --config monitor.toml --once
+  # One artifact and one attestation, 50 files, one that was queued; and one with the certificate, whose key is the same.
+  equal "$api, monitor finds all of the key" "$(notices 'own key')" 54
+  equal "$api, monitor finds the certificate by its address" "$(notices 'own address')" 1
+  echo "watched in $api" >watched
+  accepts "$api, another upload" "$BINARY" upload --key own.key watched
+  if [ "$api" = v2 ]; then sleep 2; fi
+  accepts "$api, monitor --once again" "$BINARY" monitor --config monitor.toml --once
+  equal "$api, monitor finds it, and nothing twice" "$(notices 'own key') $(jq -r .id "$api.notices" | sort | uniq -d | wc -l)" "55 0"
+  openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -out other.pub 2>openssl.out
+  sed -i "s,^trust = .*,trust = [\"other.pub\"]," monitor.toml
+  refuses "$api, monitor with another key" 'key' "$BINARY" monitor --config monitor.toml --once
+
+  size=$("$BINARY" log --format json | jq -r '.size // .head.size')
+  accepts "$api, audit-pack" "$BINARY" audit-pack --since 0 --until "$size" --out "$api.tar.zst"
+  rm -rf audit-pack
+  zstd -dqc "$api.tar.zst" | tar -x
+  script=$(find audit-pack -name '*.py')
+  accepts "$api, the pack checks itself with Python and openssl" python3 "$script" audit-pack
+  says "$api, doctor names the log" 'Rekor' "$BINARY" doctor --trust "$TREEHEAD_TRUST" "$TREEHEAD_URL"
+  says "$api, doctor explains the bundle" '[Bb]undle' "$BINARY" doctor --trust "$TREEHEAD_TRUST" "$api.json"
+}
+
+# notices RULE: how many notices of that rule the monitor wrote for $api.
+notices() {
+  jq -r --arg rule "$1" 'select(.data.rule == $rule) | .id' "$api.notices" | sort -u | wc -l
+}
+
+# Rekor's index has the digest of an artifact, so a lock file of files that were logged is checked by it.
+lock_and_audit_of_rekor() {
+  local logged absent
+  logged=$(sha256sum artifact | cut -d' ' -f1)
+  absent=$(echo absent | sha256sum | cut -d' ' -f1)
+  locked logged "$logged" >Cargo.lock
+  says "v1, verify-lock of a logged artefact" 'logged' "$BINARY" verify-lock Cargo.lock
+  locked absent "$absent" >>Cargo.lock
+  refuses "v1, verify-lock of one that is absent" 'absent' "$BINARY" verify-lock Cargo.lock
+  equal "v1, verify-lock counts them" "$("$BINARY" verify-lock Cargo.lock --format json | jq -r '"\(.logged) \(.absent)"')" "1 1"
+  says "v1, audit by digests" '^complete ' "$BINARY" audit --out audit.json
+  equal "v1, audit misses nothing" "$(jq -r .missingCount audit.json)" 0
+  says "v1, audit of one digest" 'complete ' "$BINARY" audit --out one.json --key-text "sha256:$logged"
+}
+
+# locked NAME DIGEST: a crate in a Cargo.lock.
+locked() {
+  printf '[[package]]\nname = "%s"\nversion = "1.0.0"\nsource = "registry+https://github.com/rust-lang/crates.io-index"\nchecksum = "%s"\n\n' "$1" "$2"
+}
+
 kinds_of_rekor() {
   says "v1, search by hash" '^verified: entry ' "$BINARY" search --file artifact
   says "v1, search by key" '^verified: entry ' "$BINARY" search --public-key own.pub
@@ -119,6 +193,8 @@ kind() {
 }
 
 only_tiles() {
+  refuses "v2, verify-lock" 'has no search' "$BINARY" verify-lock Cargo.lock
+  refuses "v2, audit" 'has no search' "$BINARY" audit --out audit-v2.json
   refuses "v2, search" 'has no search' "$BINARY" search --file artifact
   refuses "v2, a kind that v2 does not have" 'Rekor v2 takes no rpm' "$BINARY" upload --public-key a.rpm.key a.rpm
 }
