@@ -36,6 +36,9 @@ rotate_checks() {
     says "shard$number: cosign 3 verifies the v1 signature" 'Verified OK' \
       cosign3 verify-blob --key p256.pub --trusted-root trust-v2/trusted_root.json --bundle "shard$number.v1" "shard$number.txt"
     api=v2 trust=trust-v2 verified_by_all "shard$number.v2" "shard$number.txt" "$workflow"
+    bundle_verified trust-v2/trusted_root.json "shard$number.v1" "shard$number.txt" --key p256.pub
+    bundle_verified trust-v2/trusted_root.json "shard$number.v2" "shard$number.txt" \
+      --certificate-identity "$workflow" --certificate-oidc-issuer "$AUTHORITIES_URL"
     index=$(jq -r '.verificationMaterial.tlogEntries[0].logIndex // "0"' "shard$number.v1")
     says "shard$number: rekor-cli verifies the entry as it is now" '"EntryUUID"' rekor verify --log-index "$index"
   done

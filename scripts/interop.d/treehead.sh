@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Our own client against this log, each command by both APIs. Its bundles are verified by cosign, sigstore-go, sigstore-js and
-# sigstore-python with the exported trusted root, and theirs by our client. Sourced by backend, after sigstore.sh made its files.
+# sigstore-python with the exported trusted root. Sourced by backend, after sigstore.sh made its files.
 # shellcheck disable=SC2154 # backend and sigstore.sh set output, person, workflow
 
 # treehead COMMAND...: on this log, by $api, with the trusted root of $trust.
