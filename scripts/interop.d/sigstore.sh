@@ -128,6 +128,13 @@ keyed_checks() {
     cosign3 verify-blob --key p256.pub --trusted-root "$root" --bundle "$api.gokey.blob" "$api.txt"
 }
 
+# The statement about $api.txt, as $api.statement.
+statement() {
+  jq -nc --arg digest "$(sha256sum "$api.txt" | cut -d' ' -f1)" --slurpfile predicate predicate.json \
+    '{_type: "https://in-toto.io/Statement/v1", predicateType: "https://slsa.dev/provenance/v1", predicate: $predicate[0],
+      subject: [{name: "blob", digest: {sha256: $digest}}]}' >"$api.statement"
+}
+
 # sigstore_checks API FLAG OF trust export...: API is v1 or v2.
 sigstore_checks() {
   local api=$1 trust=trust-$1
@@ -135,9 +142,7 @@ sigstore_checks() {
   echo "--- Sigstore's clients, $api"
   export_trust "$trust" "$@"
   echo "blob for Sigstore's clients, $api, $BACKEND" >"$api.txt"
-  jq -nc --arg digest "$(sha256sum "$api.txt" | cut -d' ' -f1)" --slurpfile predicate predicate.json \
-    '{_type: "https://in-toto.io/Statement/v1", predicateType: "https://slsa.dev/provenance/v1", predicate: $predicate[0],
-      subject: [{name: "blob", digest: {sha256: $digest}}]}' >"$api.statement"
+  statement
   keyed_checks
   keyless_checks
 }
