@@ -116,6 +116,8 @@ fn explain_into(report: &mut Report, document: &[u8], now: i64) {
         );
     } else if trimmed.starts_with(['{', '[']) {
         explain_json(report, text, now);
+    } else if trimmed.starts_with('<') {
+        unknown(report, "it is a page of HTML or XML");
     } else if text.contains("-----BEGIN ") {
         pem::explain(report, document, now);
     } else if text.starts_with(text::PROOF) {

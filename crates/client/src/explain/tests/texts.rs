@@ -192,6 +192,9 @@ fn documents_that_are_cut_off_or_strange_are_named() {
     check_fault(&report(" \n"), "empty", Some(SigstoreGo));
     check_fault(&report("hello"), "unknown-document", None);
     check_fault(&report("[1]"), "unknown-document", None);
+    // The page that Rekor v1 has at its URL.
+    let page = "<!DOCTYPE html>\n<html>\n\n<body>\n\u{2014} Rekor</body></html>\n";
+    check_fault(&report(page), "unknown-document", None);
     check_fault(&explain(&[0xff, 0xfe], NOW), "unknown-document", None);
     let old = json!({"base64Signature": "AAAA", "cert": "…", "rekorBundle": {"Payload": {"logIndex": 1, "integratedTime": 2}}});
     check_fault(
