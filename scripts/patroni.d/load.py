@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 WRITERS = 24
+# Entries of a full tile.
+TILE = 256
 # The server gives a request that waits for a primary up after 5 s.
 PATIENCE = 15
 
@@ -122,6 +124,9 @@ class Load:
                 return
 
     def read(self, port):
+        # Before that, the first tile is not full.
+        while len(self.acknowledged) < 2 * TILE and not self.stopping.wait(0.05):
+            pass
         paths = {"checkpoint": lambda: "/checkpoint", "entry": self.some_entry, "tile": lambda: "/tile/0/000"}
         while not self.stopping.wait(0.05):
             for what, path in paths.items():
@@ -134,11 +139,14 @@ class Load:
                 self.reads.append((end, what, status, end - begin))
                 if status != 200:
                     self.reasons.add((what, status, body[:200].decode()))
+                    # Anything else says that something acknowledged is absent or wrong.
+                    if status not in (503, 504) and not isinstance(status, str):
+                        self.unexpected.append(f"a read of {what}: {status}")
                 elif what == "checkpoint":
                     self.heads.append(body.decode())
 
     def some_entry(self):
-        return f"/api/v2/log/entries/{random.choice(self.acknowledged)[1] if self.acknowledged else 0}"
+        return f"/api/v2/log/entries/{random.choice(self.acknowledged)[1]}"
 
     def probe(self):
         """Commits a row again and again, by libpq and without treehead."""
