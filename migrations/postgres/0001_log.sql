@@ -85,6 +85,7 @@ CREATE TABLE entry (
     kind       text   NOT NULL,
     attested   boolean NOT NULL,                            -- stored with an attestation, so that a lost row of it shows
     index_keys bytea  NOT NULL,                             -- full texts, as crates/ledger/src/store/packed_keys.rs packs them
+    checksum   bytea  NOT NULL CHECK (octet_length(checksum) = 16), -- of the other columns but index_keys: crates/ledger/src/store/checksum.rs
     PRIMARY KEY (tree_id, leaf_index)
 );
 

@@ -84,6 +84,7 @@ CREATE TABLE entry (
     kind       TEXT    NOT NULL,
     attested   INTEGER NOT NULL CHECK (attested IN (0, 1)), -- stored with an attestation, so that a lost row of it shows
     index_keys BLOB    NOT NULL,                            -- full texts, as crates/ledger/src/store/packed_keys.rs packs them
+    checksum   BLOB    NOT NULL CHECK (length(checksum) = 16), -- of the other columns but index_keys: crates/ledger/src/store/checksum.rs
     PRIMARY KEY (tree_id, leaf_index)
 ) STRICT;
 

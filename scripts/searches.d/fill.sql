@@ -65,10 +65,14 @@ INSERT INTO body (tree_id, leaf_index, body)
   SELECT :tree, i, convert_to(format('{"apiVersion":"0.0.1","kind":"%s","spec":{"data":{"hash":{"algorithm":"sha256","value":"%s"}},"made-up":"%s"}}',
     split_part(pg_temp.kind_of(i, :entries), ':', 1), pg_temp.digest_of('artifact ' || i), repeat('x', 400)), 'UTF8')
   FROM generate_series(0, :entries::bigint - 1) AS i;
-INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested, index_keys)
-  SELECT tree_id, leaf_index, 1700000000 + leaf_index / 10, sha256('\x00'::bytea || body), pg_temp.kind_of(leaf_index, :entries),
-    false, pg_temp.packed(pg_temp.keys_of(leaf_index))
-  FROM body ORDER BY leaf_index;
+INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested, index_keys, checksum)
+  SELECT tree_id, leaf_index, time, leaf_hash, kind, false, pg_temp.packed(pg_temp.keys_of(leaf_index)),
+    substr(sha256(convert_to('entry', 'UTF8') || '\x00'::bytea || int8send(tree_id) || int8send(leaf_index) || int8send(time) || leaf_hash || '\x00'::bytea || convert_to(kind, 'UTF8')), 1, 16)
+  FROM (
+    SELECT tree_id, leaf_index, 1700000000 + leaf_index / 10 AS time, sha256('\x00'::bytea || body) AS leaf_hash,
+      pg_temp.kind_of(leaf_index, :entries) AS kind
+    FROM body
+  ) AS of_body ORDER BY leaf_index;
 
 \echo index keys
 INSERT INTO index_key (tree_id, key_hash, leaf_index)

@@ -35,6 +35,7 @@ pub use search::{
 pub use usage::{PoolUsage, Usage};
 
 mod audit;
+mod checksum;
 mod claim_records;
 mod claims;
 mod connections;

@@ -130,6 +130,10 @@ async fn every_kind_of_damage_is_named() {
             "table entry: leaf index 10 and the head of its round",
         ),
         (
+            "UPDATE entry SET kind = 'test:2' WHERE leaf_index = 16",
+            "table entry: the row of leaf index 16 does not have its checksum",
+        ),
+        (
             "DELETE FROM leaf WHERE leaf_index = 11",
             "table leaf: leaf index 11",
         ),

@@ -31,6 +31,12 @@ impl Check<'_> {
                 "table entry: leaf index {at} has leaf hash {stored}, its body gives {leaf_hash}"
             ));
         }
+        if !entry.has_checksum {
+            self.report.add(format!(
+                "table entry: the row of leaf index {at} does not have its checksum: time, kind, \
+                 leaf_hash, attested or checksum was changed"
+            ));
+        }
         if entry.leaf_rows.as_slice() != [prefix(&leaf_hash)] {
             self.report.add(format!(
                 "table leaf: leaf index {at} is not found under its leaf hash"

@@ -45,6 +45,8 @@ pub struct AuditEntry {
     pub leaf_index: LeafIndex,
     /// Table `entry`.
     pub leaf_hash: Hash,
+    /// Table `entry`: whether `checksum` is that of the other columns.
+    pub has_checksum: bool,
     /// Table `entry`.
     pub time: i64,
     /// Table `entry`.

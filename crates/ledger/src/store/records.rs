@@ -1,9 +1,10 @@
 //! Rows as both databases return them, and their conversion to the types of the contract.
 
 use sqlx::FromRow;
-use tlog::{FullTile, LeafIndex, TileId, TreeSize};
+use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::audit::AuditEntry;
+use super::checksum::EntryFacts;
 use super::encoding::{full_tile, hash, role, state, unpack_digests};
 use super::error::{StoreError, StoreResult};
 use super::numbers::from_sql;
@@ -148,6 +149,7 @@ pub(crate) struct EntryRecord {
     time: i64,
     kind: String,
     attested: bool,
+    checksum: Vec<u8>,
     body: Option<Vec<u8>>,
     signature: Option<Vec<u8>>,
     digest: Option<Vec<u8>>,
@@ -155,11 +157,14 @@ pub(crate) struct EntryRecord {
 }
 
 impl EntryRecord {
-    pub(crate) fn into_stored(self) -> StoreResult<StoredEntry> {
+    /// Returns the entry. Fails if its row does not have its checksum.
+    pub(crate) fn into_stored(self, tree: TreeId) -> StoreResult<StoredEntry> {
         let leaf_index = LeafIndex(from_sql(self.leaf_index, "entry.leaf_index")?);
+        let leaf_hash = hash(&self.leaf_hash, "entry.leaf_hash")?;
+        self.facts(tree, &leaf_hash).check(&self.checksum)?;
         Ok(StoredEntry {
             leaf_index,
-            leaf_hash: hash(&self.leaf_hash, "entry.leaf_hash")?,
+            leaf_hash,
             time: self.time,
             kind: self.kind,
             body: self.body,
@@ -167,6 +172,17 @@ impl EntryRecord {
             attested: self.attested,
             attestation: attestation(self.digest, self.data)?,
         })
+    }
+
+    fn facts<'r>(&'r self, tree: TreeId, leaf_hash: &'r Hash) -> EntryFacts<'r> {
+        EntryFacts {
+            tree,
+            leaf_index: self.leaf_index,
+            time: self.time,
+            leaf_hash,
+            attested: self.attested,
+            kind: &self.kind,
+        }
     }
 }
 
@@ -180,11 +196,15 @@ pub(crate) struct AuditRecord {
 
 impl AuditRecord {
     /// Returns the entry, whose rows in the hash tables are still to be looked up.
-    pub(crate) fn into_audit(self) -> StoreResult<AuditEntry> {
+    pub(crate) fn into_audit(self, tree: TreeId) -> StoreResult<AuditEntry> {
         let leaf_index = from_sql(self.entry.leaf_index, "entry.leaf_index")?;
+        let leaf_hash = hash(&self.entry.leaf_hash, "entry.leaf_hash")?;
+        let facts = self.entry.facts(tree, &leaf_hash);
+        let has_checksum = facts.check(&self.entry.checksum).is_ok();
         Ok(AuditEntry {
             leaf_index: LeafIndex(leaf_index),
-            leaf_hash: hash(&self.entry.leaf_hash, "entry.leaf_hash")?,
+            leaf_hash,
+            has_checksum,
             time: self.entry.time,
             kind: self.entry.kind,
             body: self.entry.body,
@@ -257,6 +277,8 @@ pub(crate) struct FoundRecord {
     leaf_hash: Vec<u8>,
     time: i64,
     kind: String,
+    attested: bool,
+    checksum: Vec<u8>,
     /// `None` where the search does not ask for keys, or where they are too long to be read with
     /// those of other entries.
     index_keys: Option<Vec<u8>>,
@@ -305,6 +327,7 @@ pub(crate) fn ask_for_keys(conditions: &[Condition]) -> bool {
 
 /// Returns the entries of rows, without those whose key texts do not meet `conditions`.
 pub(crate) fn into_found(
+    tree: TreeId,
     rows: Vec<FoundRecord>,
     conditions: &[Condition],
 ) -> StoreResult<Vec<FoundEntry>> {
@@ -321,6 +344,15 @@ pub(crate) fn into_found(
             continue;
         }
         let leaf_hash = hash(&row.leaf_hash, "entry.leaf_hash")?;
+        let facts = EntryFacts {
+            tree,
+            leaf_index: row.leaf_index,
+            time: row.time,
+            leaf_hash: &leaf_hash,
+            attested: row.attested,
+            kind: &row.kind,
+        };
+        facts.check(&row.checksum)?;
         entries.push(FoundEntry {
             leaf_index: LeafIndex(leaf_index),
             leaf_hash,
@@ -334,6 +366,7 @@ pub(crate) fn into_found(
 /// Returns the page of a key from its rows in the range: all of them, or the newest `limit`.
 /// `conditions` are those of the query.
 pub(crate) fn key_page(
+    tree: TreeId,
     rows: Vec<FoundRecord>,
     query: &KeyQuery,
     conditions: &[Condition],
@@ -348,7 +381,7 @@ pub(crate) fn key_page(
         None => query.range.start,
     };
     Ok(Page {
-        entries: into_found(rows, conditions)?,
+        entries: into_found(tree, rows, conditions)?,
         down_to,
     })
 }

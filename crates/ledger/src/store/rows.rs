@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tlog::{FullTile, Hash, LeafIndex, TreeSize};
 use tokio::time::Instant;
 
+use super::checksum::EntryFacts;
 use super::claims::{Claim, NewClaims};
 use super::encoding::role_name;
 use super::error::StoreError;
@@ -141,6 +142,20 @@ pub struct EntryRow {
     pub claims: Vec<Claim>,
     /// What follows if they cannot be kept.
     pub claim_rules: ClaimRules,
+}
+
+impl EntryRow {
+    /// Returns what the checksum of its row binds.
+    pub(crate) fn facts(&self, tree: TreeId, leaf_index: i64, time: i64) -> EntryFacts<'_> {
+        EntryFacts {
+            tree,
+            leaf_index,
+            time,
+            leaf_hash: &self.leaf_hash,
+            attested: self.attestation.is_some(),
+            kind: &self.kind,
+        }
+    }
 }
 
 /// Bytes kept beside an entry, outside the tree, bound to it by their digest.

@@ -5,14 +5,14 @@ use ledger::events::{Event, Filter, Position, Reader};
 use ledger::store::sqlite::SqliteStore;
 use ledger::store::{Store as _, StoreError};
 use ledger::{
-    DEFAULT_NAME, EntryClaims, KeyRing, Ledger, Log, NewEntry, ReadError, Search, Settings, V1, V2,
-    create_logs, rotation,
+    DEFAULT_NAME, EntryClaims, KeyRing, Ledger, Log, LoggedEntry, NewEntry, ReadError, Search,
+    Settings, V1, V2, create_logs, rotation,
 };
 use prometheus::{Registry, TextEncoder};
 use ring::rand::SystemRandom;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqliteConnection};
 use tempfile::TempDir;
-use tlog::SigningKey;
+use tlog::{Hash, LeafIndex, SigningKey};
 
 use crate::both::Keys;
 use crate::support::{self, checkpoint_key, key, settings};
@@ -56,6 +56,33 @@ impl World {
         let name = "treehead_event_page_cache_total{log=\"v1\",result=\"miss\"} ";
         let line = text.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap().parse().unwrap()
+    }
+
+    async fn entry(&self, log: &Log, index: u64) -> LoggedEntry {
+        let entries = log.entries(&log.head(), &[LeafIndex(index)]).await;
+        entries.unwrap().remove(0)
+    }
+
+    /// Stores a leaf hash in the row of an entry, with the checksum of that row.
+    async fn put_leaf_hash(&self, entry: &LoggedEntry, leaf_hash: Hash) {
+        let index = entry.leaf_index.0;
+        let (tree, time) = (entry.tree.0.to_be_bytes(), entry.time.to_be_bytes());
+        let row: [&[u8]; 7] = [
+            b"entry\0",
+            &tree,
+            &index.to_be_bytes(),
+            &time,
+            &leaf_hash.0,
+            &[0],
+            entry.kind.as_bytes(),
+        ];
+        let checksum = &tlog::sha256(&row.concat()).to_string()[..32];
+        self.sql(&format!(
+            "UPDATE entry SET leaf_hash = x'{leaf_hash}', checksum = x'{checksum}'
+             WHERE tree_id = {} AND leaf_index = {index}",
+            entry.tree
+        ))
+        .await;
     }
 
     async fn sql(&self, sql: &str) {
@@ -277,15 +304,10 @@ async fn an_entry_that_the_tree_does_not_have_is_no_event() {
     for log in world.ledger.logs() {
         fill(log, 0..300).await;
     }
-    let tree = world.log(&V1).tree().id;
-    let damage = |hash: &str, index: u64| {
-        format!(
-            "UPDATE entry SET leaf_hash = {hash} WHERE tree_id = {tree} AND leaf_index = {index}"
-        )
-    };
     // One below a full tile, then one below the partial one.
     for (index, before) in [(7, 0), (299, 256)] {
-        world.sql(&damage("zeroblob(32)", index)).await;
+        let entry = world.entry(world.log(&V1), index).await;
+        world.put_leaf_hash(&entry, Hash([0; 32])).await;
         let mut reader = world.reader(Position::START).await;
         let mut seen = Vec::new();
         let error = loop {
@@ -301,8 +323,7 @@ async fn an_entry_that_the_tree_does_not_have_is_no_event() {
         assert!(is_damaged, "{error}");
         assert_eq!(indexes(&seen, "v1").len(), before);
         assert_eq!(indexes(&seen, "v2").len(), 300, "the other log goes on");
-        let leaf = tlog::leaf_hash(&(index as u16).to_be_bytes());
-        world.sql(&damage(&format!("x'{leaf}'"), index)).await;
+        world.put_leaf_hash(&entry, entry.leaf_hash).await;
     }
     let mut reader = world.reader(Position::START).await;
     assert_eq!(read_all(&mut reader, 1_000).await.len(), 600);

@@ -944,6 +944,7 @@ impl Audit for SimStore {
                     Some(AuditEntry {
                         leaf_index: LeafIndex(i),
                         leaf_hash: row.leaf_hash,
+                        has_checksum: true,
                         time: *time,
                         kind: row.kind.clone(),
                         body: Some(row.body.clone()),

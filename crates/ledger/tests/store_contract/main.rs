@@ -8,6 +8,7 @@
 )]
 
 mod audit;
+mod changed_rows;
 mod claims;
 #[path = "../support/cluster.rs"]
 mod cluster;
@@ -55,6 +56,7 @@ on_every_backend! {
     audit::everything_stored_is_shown_to_fsck,
     audit::missing_and_stray_rows_show,
     audit::sizes_are_known_before_rows_are_read,
+    changed_rows::an_entry_whose_row_was_changed_is_not_shown,
     claims::the_claims_of_a_round_are_found_and_shown_to_fsck,
     claims::a_claim_that_is_taken_is_kept_or_refuses_the_round,
     claims::claims_of_a_frozen_tree_count,

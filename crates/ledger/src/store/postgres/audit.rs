@@ -40,7 +40,7 @@ pub(super) async fn sizes(
 }
 
 const ENTRIES: &str =
-    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data,
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, a.digest, a.data,
         e.index_keys
     FROM entry e
     LEFT JOIN LATERAL (
@@ -82,7 +82,7 @@ pub(super) async fn entries(
         .map_err(error::of_read)?;
     let mut entries: Vec<AuditEntry> = records
         .into_iter()
-        .map(AuditRecord::into_audit)
+        .map(|record| record.into_audit(tree))
         .collect::<StoreResult<_>>()?;
     let (leaves, keys) = expected_rows(&entries)?;
     let leaves = found(connection, LEAF_ROWS, tree, leaves).await?;

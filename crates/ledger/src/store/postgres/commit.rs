@@ -30,6 +30,7 @@ pub(super) struct Rows<'r> {
     attested: Vec<bool>,
     bodies: Vec<&'r [u8]>,
     index_keys: Vec<&'r [u8]>,
+    checksums: Vec<Vec<u8>>,
     leaves: KeyColumns,
     keys: KeyColumns,
     attestations: Attestations<'r>,
@@ -88,6 +89,11 @@ impl<'r> Rows<'r> {
             index_keys: entries
                 .iter()
                 .map(|entry| entry.index_keys.packed())
+                .collect(),
+            checksums: (prev_size..)
+                .zip(entries)
+                .map(|(index, entry)| entry.facts(round.tree_id, index, round.head.time))
+                .map(|facts| facts.checksum().to_vec())
                 .collect(),
             leaves: leaf_rows(prev_size, entries).into(),
             keys: index_key_rows(prev_size, entries).into(),
@@ -198,14 +204,15 @@ pub(super) async fn run(
         .bind(&rows.tiles.roots) // $25 tile: root
         .bind(&rows.tiles.hashes) // $26 tile: hashes
         .bind(&rows.timestamps.indexes) // $27 signed_entry_timestamp: leaf_index
-        .bind(&rows.timestamps.signatures); // $28 signed_entry_timestamp: signature
+        .bind(&rows.timestamps.signatures) // $28 signed_entry_timestamp: signature
+        .bind(&rows.checksums); // $29 entry: checksum
     if !claims.is_empty() {
         query = query
-            .bind(&claims.hashes) // $29 claim: name_hash
-            .bind(&claims.cases) // $30 claim: name_case
-            .bind(&claims.indexes) // $31 claim: leaf_index
-            .bind(&claims.names) // $32 claim: name
-            .bind(&claims.values); // $33 claim: packed_values
+            .bind(&claims.hashes) // $30 claim: name_hash
+            .bind(&claims.cases) // $31 claim: name_case
+            .bind(&claims.indexes) // $32 claim: leaf_index
+            .bind(&claims.names) // $33 claim: name
+            .bind(&claims.values); // $34 claim: packed_values
     }
     let mut answer: Answer = query.fetch_one(connection).await?;
     answer.under_way = sent_at.elapsed();

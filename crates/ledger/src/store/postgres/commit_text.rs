@@ -42,10 +42,10 @@ macro_rules! commit_round {
         ON CONFLICT DO NOTHING
         RETURNING tree_id
     ), new_entry AS (
-        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested, index_keys)
-        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind, r.attested, r.index_keys
-        FROM new_head n, unnest($11::bytea[], $12::text[], $13::boolean[], $14::bytea[])
-            WITH ORDINALITY AS r(leaf_hash, kind, attested, index_keys, place)
+        INSERT INTO entry (tree_id, leaf_index, time, leaf_hash, kind, attested, index_keys, checksum)
+        SELECT n.tree_id, $5 + r.place - 1, $9, r.leaf_hash, r.kind, r.attested, r.index_keys, r.checksum
+        FROM new_head n, unnest($11::bytea[], $12::text[], $13::boolean[], $14::bytea[], $29::bytea[])
+            WITH ORDINALITY AS r(leaf_hash, kind, attested, index_keys, checksum, place)
     ), new_body AS (
         INSERT INTO body (tree_id, leaf_index, body)
         SELECT n.tree_id, $5 + r.place - 1, r.body
@@ -89,7 +89,7 @@ pub(super) const COMMIT_ROUND_CLAIMS: &str = commit_round!(
     ", new_claim AS (
         INSERT INTO claim (tree_id, leaf_index, name_hash, name_case, name, packed_values)
         SELECT n.tree_id, r.leaf_index, r.name_hash, r.name_case, r.name, r.packed_values
-        FROM new_head n, unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bytea[], $33::bytea[])
+        FROM new_head n, unnest($30::uuid[], $31::bigint[], $32::bigint[], $33::bytea[], $34::bytea[])
             AS r(name_hash, name_case, leaf_index, name, packed_values)
     )"
 );
@@ -100,7 +100,7 @@ pub(super) const COMMIT_ROUND_ABSENT_CLAIMS: &str = commit_round!(
     ", new_claim AS (
         INSERT INTO claim (tree_id, leaf_index, name_hash, name_case, name, packed_values)
         SELECT n.tree_id, r.leaf_index, r.name_hash, r.name_case, r.name, r.packed_values
-        FROM new_head n, unnest($29::uuid[], $30::bigint[], $31::bigint[], $32::bytea[], $33::bytea[])
+        FROM new_head n, unnest($30::uuid[], $31::bigint[], $32::bigint[], $33::bytea[], $34::bytea[])
             AS r(name_hash, name_case, leaf_index, name, packed_values)
         ON CONFLICT DO NOTHING
     )"

@@ -156,10 +156,10 @@ pub(super) async fn find_leaves(
 
 /// The length of a large body is in its row, and the body is elsewhere, so it is not read for that.
 const ENTRIES: &str =
-    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, b.body, s.signature, a.digest, a.data
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, a.digest, a.data
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
-        SELECT leaf_index, leaf_hash, time, kind, attested FROM entry
+        SELECT leaf_index, leaf_hash, time, kind, attested, checksum FROM entry
         WHERE tree_id = $1 AND leaf_index = wanted AND leaf_index < $3 LIMIT 1
     ) AS e
     LEFT JOIN LATERAL (
@@ -191,7 +191,10 @@ pub(super) async fn entries(
         .bind(indexes)
         .bind(to_sql(size.0)?);
     let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    entries.into_iter().map(EntryRecord::into_stored).collect()
+    entries
+        .into_iter()
+        .map(|entry| entry.into_stored(tree))
+        .collect()
 }
 
 const BODY_LENGTHS: &str = "SELECT leaf_index, octet_length(body) FROM body

@@ -97,10 +97,11 @@ pub(super) async fn meeting(
 
 /// The key texts of an entry may have a megabyte, so they are read only for a search by keys ($3),
 /// and here only up to 16 KiB.
-const FOUND: &str = "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
+const FOUND: &str =
+    "SELECT wanted AS leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, e.index_keys
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind,
+        SELECT leaf_hash, time, kind, attested, checksum,
             CASE WHEN $3 AND octet_length(index_keys) <= 16384 THEN index_keys END AS index_keys
         FROM entry WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS e";
@@ -122,7 +123,7 @@ pub(super) async fn found(
         .await
         .map_err(error::of_read)?;
     compare_long_keys(connection, tree, &mut rows, conditions).await?;
-    into_found(rows, conditions)
+    into_found(tree, rows, conditions)
 }
 
 const KEYS: &str = "SELECT index_keys FROM entry WHERE tree_id = $1 AND leaf_index = $2";
@@ -166,7 +167,7 @@ fn leaf_indexes(array: Option<Vec<i64>>) -> StoreResult<Vec<u64>> {
 }
 
 /// The newest rows of each key.
-const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, e.kind, e.index_keys
+const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, e.index_keys
     FROM unnest($2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY AS wanted(key_hash, first, below, place)
     CROSS JOIN LATERAL (
         SELECT leaf_index FROM index_key
@@ -174,7 +175,7 @@ const EACH_KEY: &str = "SELECT wanted.place, k.leaf_index, e.leaf_hash, e.time, 
         ORDER BY leaf_index DESC LIMIT $5
     ) AS k
     CROSS JOIN LATERAL (
-        SELECT leaf_hash, time, kind,
+        SELECT leaf_hash, time, kind, attested, checksum,
             CASE WHEN octet_length(index_keys) <= 16384 THEN index_keys END AS index_keys
         FROM entry WHERE tree_id = $1 AND leaf_index = k.leaf_index LIMIT 1
     ) AS e
@@ -217,7 +218,7 @@ pub(super) async fn search_each(
                 .collect();
         let conditions = query.conditions();
         compare_long_keys(connection, tree, &mut of_query, &conditions).await?;
-        pages.push(key_page(of_query, query, &conditions, limit)?);
+        pages.push(key_page(tree, of_query, query, &conditions, limit)?);
     }
     Ok(pages)
 }

@@ -10,7 +10,7 @@ use sqlx::sqlite::{Sqlite, SqliteArguments};
 use crate::TreeId;
 
 /// Rows that a statement has room for: a round takes one statement a table, or two, and all texts
-/// (nine of eight tables) stay prepared. 256 rows of seven columns are 1,792 variables of SQLite's
+/// (nine of eight tables) stay prepared. 256 rows of eight columns are 2,048 variables of SQLite's
 /// 32,766.
 const LENGTHS: [usize; 9] = [1, 2, 4, 8, 16, 32, 64, 128, MAX_ROWS];
 

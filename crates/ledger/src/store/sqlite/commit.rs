@@ -38,6 +38,7 @@ static INSERT_ENTRY: Insert = LazyLock::new(|| {
             "kind",
             "attested",
             "index_keys",
+            "checksum",
         ],
         "",
     )
@@ -132,14 +133,15 @@ async fn insert_entries(connection: &mut SqliteConnection, round: &Round) -> Sto
         tree,
         &entries,
         |query, (index, entry)| {
-            let attested = entry.attestation.is_some();
+            let facts = entry.facts(tree, *index, time);
             query
                 .bind(*index)
                 .bind(time)
                 .bind(entry.leaf_hash.0.to_vec())
                 .bind(entry.kind.clone())
-                .bind(attested)
+                .bind(facts.attested)
                 .bind(entry.index_keys.packed().to_vec())
+                .bind(facts.checksum().to_vec())
         },
     )
     .await

@@ -12,7 +12,7 @@ use crate::store::{EventRow, StoreResult};
 
 /// The key texts of an entry may have a megabyte, so they are read with others only up to 16 KiB:
 /// 4 MiB of a page.
-const EVENTS: &str = "SELECT leaf_index, leaf_hash, time, kind,
+const EVENTS: &str = "SELECT leaf_index, leaf_hash, time, kind, attested, checksum,
         CASE WHEN length(index_keys) <= 16384 THEN index_keys END AS index_keys
     FROM entry WHERE tree_id = ?1 AND leaf_index >= ?2 AND leaf_index < ?3 ORDER BY leaf_index";
 
@@ -50,7 +50,7 @@ pub(super) async fn rows(
         long_bytes += keys.len();
         rows[place].index_keys = Some(keys);
     }
-    into_events(&range, rows)
+    into_events(tree, &range, rows)
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ pub(super) async fn find_leaves(
 }
 
 /// The length of a body is in the header of its row, so a large body is not read for that.
-const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested,
+const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum,
         CASE WHEN length(b.body) <= 65535 THEN b.body END AS body, s.signature, a.digest, a.data
     FROM entry e
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index
@@ -172,7 +172,10 @@ pub(super) async fn entries(
         .bind(wanted)
         .bind(to_sql(size.0)?);
     let entries: Vec<EntryRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
-    entries.into_iter().map(EntryRecord::into_stored).collect()
+    entries
+        .into_iter()
+        .map(|entry| entry.into_stored(tree))
+        .collect()
 }
 
 const BODY_LENGTHS: &str = "SELECT leaf_index, length(body) FROM body

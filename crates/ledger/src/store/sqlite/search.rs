@@ -90,7 +90,7 @@ pub(super) async fn meeting(
 
 /// The key texts of an entry may have a megabyte, so they are read only for a search by keys (?3),
 /// and here only up to 16 KiB.
-const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind,
+const FOUND: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum,
         CASE WHEN ?3 AND length(e.index_keys) <= 16384 THEN e.index_keys END AS index_keys
     FROM json_each(?2) wanted CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = wanted.value";
 
@@ -111,7 +111,7 @@ pub(super) async fn found(
         .await
         .map_err(error::of_read)?;
     compare_long_keys(connection, tree, &mut rows, conditions).await?;
-    into_found(rows, conditions)
+    into_found(tree, rows, conditions)
 }
 
 const KEYS: &str = "SELECT index_keys FROM entry WHERE tree_id = ?1 AND leaf_index = ?2";
@@ -135,7 +135,7 @@ async fn compare_long_keys(
 }
 
 /// The newest entries of a key.
-const OF_ONE_KEY: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind,
+const OF_ONE_KEY: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum,
         CASE WHEN length(e.index_keys) <= 16384 THEN e.index_keys END AS index_keys
     FROM index_key k CROSS JOIN entry e ON e.tree_id = ?1 AND e.leaf_index = k.leaf_index
     WHERE k.tree_id = ?1 AND k.key_hash = ?2 AND k.leaf_index >= ?3 AND k.leaf_index < ?4
@@ -163,7 +163,7 @@ pub(super) async fn search_each(
             .map_err(error::of_read)?;
         let conditions = query.conditions();
         compare_long_keys(connection, tree, &mut rows, &conditions).await?;
-        pages.push(key_page(rows, query, &conditions, limit)?);
+        pages.push(key_page(tree, rows, query, &conditions, limit)?);
     }
     Ok(pages)
 }
