@@ -53,6 +53,7 @@ CREATE TABLE publication (
     time       bigint NOT NULL,                            -- integrated time of the head, Unix seconds
     root       bytea  NOT NULL CHECK (octet_length(root) = 32),
     checkpoint text   NOT NULL,                            -- the C2SP checkpoint with its cosignatures
+    checksum   bytea  NOT NULL CHECK (octet_length(checksum) = 16), -- of the row: crates/ledger/src/store/checksum.rs
     PRIMARY KEY (tree_id, prev_size)
 );
 
@@ -105,6 +106,7 @@ CREATE TABLE signed_entry_timestamp (
     tree_id    bigint NOT NULL,
     leaf_index bigint NOT NULL,
     signature  bytea  NOT NULL,
+    checksum   bytea  NOT NULL CHECK (octet_length(checksum) = 16), -- of the row: crates/ledger/src/store/checksum.rs
     PRIMARY KEY (tree_id, leaf_index)
 );
 

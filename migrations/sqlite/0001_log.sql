@@ -54,6 +54,7 @@ CREATE TABLE publication (
     time       INTEGER NOT NULL,                            -- integrated time of the head, Unix seconds
     root       BLOB    NOT NULL CHECK (length(root) = 32),
     checkpoint TEXT    NOT NULL,                            -- the C2SP checkpoint with its cosignatures
+    checksum   BLOB    NOT NULL CHECK (length(checksum) = 16), -- of the row: crates/ledger/src/store/checksum.rs
     PRIMARY KEY (tree_id, prev_size)
 ) STRICT;
 
@@ -104,6 +105,7 @@ CREATE TABLE signed_entry_timestamp (
     tree_id    INTEGER NOT NULL,
     leaf_index INTEGER NOT NULL,
     signature  BLOB    NOT NULL,
+    checksum   BLOB    NOT NULL CHECK (length(checksum) = 16), -- of the row: crates/ledger/src/store/checksum.rs
     PRIMARY KEY (tree_id, leaf_index)
 ) STRICT, WITHOUT ROWID;
 

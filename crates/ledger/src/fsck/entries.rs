@@ -116,6 +116,12 @@ impl Check<'_> {
             return;
         };
         self.expected.timestamps += 1;
+        if !entry.timestamp_has_checksum {
+            self.report.add(format!(
+                "table signed_entry_timestamp: the row of leaf index {} does not have its checksum",
+                entry.leaf_index
+            ));
+        }
         if tree.api.heads != HeadForm::RekorV1 {
             self.report.add(format!(
                 "table signed_entry_timestamp: leaf index {} is in a tree of the API {}, which has \

@@ -63,6 +63,8 @@ pub struct AuditEntry {
     pub index_key_rows: Vec<IndexKeyHash>,
     /// Table `claim`: the rows of this entry, in any order.
     pub claims: Vec<Claim>,
+    /// Table `signed_entry_timestamp`: whether `checksum` is that of the row, if there is one.
+    pub timestamp_has_checksum: bool,
     /// Table `signed_entry_timestamp`.
     pub signed_entry_timestamp: Option<Vec<u8>>,
     /// Table `entry`: whether it was stored with an attestation.

@@ -11,6 +11,8 @@
 use tlog::Hash;
 
 use super::error::{StoreError, StoreResult};
+use super::numbers::{prev_size_to_sql, to_sql};
+use super::rows::PublicationRow;
 use crate::TreeId;
 
 /// Length of a checksum.
@@ -55,27 +57,49 @@ impl EntryFacts<'_> {
     }
 }
 
+/// Returns the checksum of a row of `signed_entry_timestamp`: tree ID, leaf index, signature.
+pub(crate) fn of_timestamp(tree: TreeId, leaf_index: i64, signature: &[u8]) -> Checksum {
+    let mut fields = Fields::of("signed_entry_timestamp");
+    fields.number(tree.0);
+    fields.number(leaf_index);
+    fields.bytes(signature);
+    fields.checksum()
+}
+
+/// Returns the checksum of a row of `publication`: tree ID, previous size (-1 in the first row),
+/// size, time, root, checkpoint.
+pub(crate) fn of_publication(tree: TreeId, row: &PublicationRow) -> StoreResult<Checksum> {
+    let mut fields = Fields::of("publication");
+    fields.number(tree.0);
+    fields.number(prev_size_to_sql(row.prev_size)?);
+    fields.number(to_sql(row.size.0)?);
+    fields.number(row.time);
+    fields.bytes(&row.root.0);
+    fields.bytes(row.checkpoint.as_bytes());
+    Ok(fields.checksum())
+}
+
 /// The columns of a row, put together.
-pub(super) struct Fields(Vec<u8>);
+struct Fields(Vec<u8>);
 
 impl Fields {
-    pub(super) fn of(table: &str) -> Self {
+    fn of(table: &str) -> Self {
         let mut fields = Self(Vec::with_capacity(128));
         fields.bytes(table.as_bytes());
         fields.bytes(&[0]);
         fields
     }
 
-    pub(super) fn number(&mut self, number: i64) {
+    fn number(&mut self, number: i64) {
         self.bytes(&number.to_be_bytes());
     }
 
     /// Adds bytes of a fixed length, or the last ones.
-    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+    fn bytes(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
     }
 
-    pub(super) fn checksum(&self) -> Checksum {
+    fn checksum(&self) -> Checksum {
         let Hash(digest) = tlog::sha256(&self.0);
         let mut checksum = [0; CHECKSUM_BYTES];
         checksum.copy_from_slice(&digest[..CHECKSUM_BYTES]);

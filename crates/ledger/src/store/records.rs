@@ -4,7 +4,7 @@ use sqlx::FromRow;
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
 use super::audit::AuditEntry;
-use super::checksum::EntryFacts;
+use super::checksum::{EntryFacts, of_publication, of_timestamp};
 use super::encoding::{full_tile, hash, role, state, unpack_digests};
 use super::error::{StoreError, StoreResult};
 use super::numbers::from_sql;
@@ -57,17 +57,26 @@ pub(crate) struct PublicationRecord {
     root: Vec<u8>,
     time: i64,
     checkpoint: String,
+    checksum: Vec<u8>,
 }
 
 impl PublicationRecord {
-    pub(crate) fn into_publication(self) -> StoreResult<PublicationRow> {
-        Ok(PublicationRow {
+    /// Returns the publication. Fails if its row does not have its checksum.
+    pub(crate) fn into_publication(self, tree: TreeId) -> StoreResult<PublicationRow> {
+        let publication = PublicationRow {
             prev_size: u64::try_from(self.prev_size).ok().map(TreeSize),
             size: TreeSize(from_sql(self.size, "publication.size")?),
             root: hash(&self.root, "publication.root")?,
             time: self.time,
             checkpoint: self.checkpoint,
-        })
+        };
+        if of_publication(tree, &publication)?.as_slice() != self.checksum {
+            return Err(StoreError::Damaged(format!(
+                "table publication: the row of size {} does not have its checksum",
+                publication.size
+            )));
+        }
+        Ok(publication)
     }
 }
 
@@ -152,6 +161,7 @@ pub(crate) struct EntryRecord {
     checksum: Vec<u8>,
     body: Option<Vec<u8>>,
     signature: Option<Vec<u8>>,
+    signature_checksum: Option<Vec<u8>>,
     digest: Option<Vec<u8>>,
     data: Option<Vec<u8>>,
 }
@@ -162,6 +172,12 @@ impl EntryRecord {
         let leaf_index = LeafIndex(from_sql(self.leaf_index, "entry.leaf_index")?);
         let leaf_hash = hash(&self.leaf_hash, "entry.leaf_hash")?;
         self.facts(tree, &leaf_hash).check(&self.checksum)?;
+        if !self.timestamp_has_checksum(tree) {
+            return Err(StoreError::Damaged(format!(
+                "table signed_entry_timestamp: the row of leaf index {leaf_index} does not have its \
+                 checksum"
+            )));
+        }
         Ok(StoredEntry {
             leaf_index,
             leaf_hash,
@@ -172,6 +188,15 @@ impl EntryRecord {
             attested: self.attested,
             attestation: attestation(self.digest, self.data)?,
         })
+    }
+
+    /// Returns whether its signed entry timestamp, if it has one, is in a row that was not changed.
+    fn timestamp_has_checksum(&self, tree: TreeId) -> bool {
+        let Some(signature) = &self.signature else {
+            return true;
+        };
+        let checksum = of_timestamp(tree, self.leaf_index, signature);
+        self.signature_checksum.as_deref() == Some(checksum.as_slice())
     }
 
     fn facts<'r>(&'r self, tree: TreeId, leaf_hash: &'r Hash) -> EntryFacts<'r> {
@@ -205,6 +230,7 @@ impl AuditRecord {
             leaf_index: LeafIndex(leaf_index),
             leaf_hash,
             has_checksum,
+            timestamp_has_checksum: self.entry.timestamp_has_checksum(tree),
             time: self.entry.time,
             kind: self.entry.kind,
             body: self.entry.body,

@@ -945,6 +945,7 @@ impl Audit for SimStore {
                         leaf_index: LeafIndex(i),
                         leaf_hash: row.leaf_hash,
                         has_checksum: true,
+                        timestamp_has_checksum: true,
                         time: *time,
                         kind: row.kind.clone(),
                         body: Some(row.body.clone()),

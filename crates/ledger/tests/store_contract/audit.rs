@@ -84,8 +84,8 @@ pub(crate) async fn missing_and_stray_rows_show(database: &Database) {
         "DELETE FROM leaf WHERE leaf_index = 0",
         // A row under another entry's keys: the look-ups of entry 1 and the count tell.
         "UPDATE index_key SET leaf_index = 5 WHERE leaf_index = 0",
-        "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
-         SELECT tree_id, 7, leaf_hash FROM entry WHERE leaf_index = 0",
+        "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature, checksum)
+         SELECT tree_id, 7, leaf_hash, checksum FROM entry WHERE leaf_index = 0",
     ] {
         database.execute(sql).await;
     }

@@ -56,6 +56,8 @@ on_every_backend! {
     audit::everything_stored_is_shown_to_fsck,
     audit::missing_and_stray_rows_show,
     audit::sizes_are_known_before_rows_are_read,
+    changed_rows::a_changed_publication_is_not_shown,
+    changed_rows::a_changed_timestamp_is_not_shown,
     changed_rows::an_entry_whose_row_was_changed_is_not_shown,
     claims::the_claims_of_a_round_are_found_and_shown_to_fsck,
     claims::a_claim_that_is_taken_is_kept_or_refuses_the_round,

@@ -40,14 +40,14 @@ pub(super) async fn sizes(
 }
 
 const ENTRIES: &str =
-    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, a.digest, a.data,
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, s.checksum AS signature_checksum, a.digest, a.data,
         e.index_keys
     FROM entry e
     LEFT JOIN LATERAL (
         SELECT body FROM body WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
     ) AS b ON true
     LEFT JOIN LATERAL (
-        SELECT signature FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
+        SELECT signature, checksum FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1
     ) AS s ON true
     LEFT JOIN LATERAL (
         SELECT digest, data FROM attestation WHERE tree_id = $1 AND leaf_index = e.leaf_index LIMIT 1

@@ -12,6 +12,7 @@ use super::error;
 use super::key16::Key16;
 use super::reads::entry_ref;
 use crate::TreeId;
+use crate::store::checksum::of_timestamp;
 use crate::store::encoding::{check_round, pack_hashes};
 use crate::store::hash_rows::{HashRows, index_key_rows, leaf_rows};
 use crate::store::numbers::to_sql;
@@ -63,6 +64,7 @@ struct Tiles<'r> {
 struct Timestamps<'r> {
     indexes: Vec<i64>,
     signatures: Vec<&'r [u8]>,
+    checksums: Vec<Vec<u8>>,
 }
 
 impl<'r> Rows<'r> {
@@ -99,7 +101,7 @@ impl<'r> Rows<'r> {
             keys: index_key_rows(prev_size, entries).into(),
             attestations: Attestations::of(prev_size, round),
             tiles: Tiles::of(round)?,
-            timestamps: Timestamps::of(&round.timestamps)?,
+            timestamps: Timestamps::of(round.tree_id, &round.timestamps)?,
             claims: Claims::of(&round.claims)?,
         })
     }
@@ -205,22 +207,24 @@ pub(super) async fn run(
         .bind(&rows.tiles.hashes) // $26 tile: hashes
         .bind(&rows.timestamps.indexes) // $27 signed_entry_timestamp: leaf_index
         .bind(&rows.timestamps.signatures) // $28 signed_entry_timestamp: signature
-        .bind(&rows.checksums); // $29 entry: checksum
+        .bind(&rows.checksums) // $29 entry: checksum
+        .bind(&rows.timestamps.checksums); // $30 signed_entry_timestamp: checksum
     if !claims.is_empty() {
         query = query
-            .bind(&claims.hashes) // $30 claim: name_hash
-            .bind(&claims.cases) // $31 claim: name_case
-            .bind(&claims.indexes) // $32 claim: leaf_index
-            .bind(&claims.names) // $33 claim: name
-            .bind(&claims.values); // $34 claim: packed_values
+            .bind(&claims.hashes) // $31 claim: name_hash
+            .bind(&claims.cases) // $32 claim: name_case
+            .bind(&claims.indexes) // $33 claim: leaf_index
+            .bind(&claims.names) // $34 claim: name
+            .bind(&claims.values); // $35 claim: packed_values
     }
     let mut answer: Answer = query.fetch_one(connection).await?;
     answer.under_way = sent_at.elapsed();
     Ok(answer)
 }
 
-const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
-    SELECT $1, r.leaf_index, r.signature FROM unnest($2::bigint[], $3::bytea[]) AS r(leaf_index, signature)
+const PUT_TIMESTAMPS: &str = "INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature, checksum)
+    SELECT $1, r.leaf_index, r.signature, r.checksum
+    FROM unnest($2::bigint[], $3::bytea[], $4::bytea[]) AS r(leaf_index, signature, checksum)
     WHERE r.leaf_index < (SELECT h.size FROM head h WHERE h.tree_id = $1 ORDER BY h.prev_size DESC LIMIT 1)
     ON CONFLICT DO NOTHING";
 
@@ -230,11 +234,12 @@ pub(super) async fn put_timestamps(
     tree: TreeId,
     timestamps: &[TimestampRow],
 ) -> StoreResult<()> {
-    let rows = Timestamps::of(timestamps)?;
+    let rows = Timestamps::of(tree, timestamps)?;
     let query = sqlx::query(PUT_TIMESTAMPS)
         .bind(tree.0)
         .bind(rows.indexes)
-        .bind(rows.signatures);
+        .bind(rows.signatures)
+        .bind(rows.checksums);
     query
         .execute(connection)
         .await
@@ -285,14 +290,18 @@ impl<'r> Tiles<'r> {
 
 impl<'r> Timestamps<'r> {
     /// Sorts by index, so that two servers that store the same rows cannot deadlock.
-    fn of(timestamps: &'r [TimestampRow]) -> StoreResult<Self> {
+    fn of(tree: TreeId, timestamps: &'r [TimestampRow]) -> StoreResult<Self> {
         let mut sorted: Vec<&TimestampRow> = timestamps.iter().collect();
         sorted.sort_by_key(|row| row.leaf_index);
+        let indexes = sorted.iter().map(|row| to_sql(row.leaf_index.0));
+        let indexes: Vec<i64> = indexes.collect::<StoreResult<_>>()?;
+        let checksums = indexes
+            .iter()
+            .zip(&sorted)
+            .map(|(index, row)| of_timestamp(tree, *index, &row.signature).to_vec());
         Ok(Self {
-            indexes: sorted
-                .iter()
-                .map(|row| to_sql(row.leaf_index.0))
-                .collect::<StoreResult<_>>()?,
+            checksums: checksums.collect(),
+            indexes,
             signatures: sorted.iter().map(|row| &*row.signature).collect(),
         })
     }

@@ -67,9 +67,9 @@ macro_rules! commit_round {
         SELECT n.tree_id, r.level, r.index, r.root, r.hashes
         FROM new_head n, unnest($23::smallint[], $24::bigint[], $25::bytea[], $26::bytea[]) AS r(level, index, root, hashes)
     ), new_timestamp AS (
-        INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature)
-        SELECT n.tree_id, r.leaf_index, r.signature
-        FROM new_head n, unnest($27::bigint[], $28::bytea[]) AS r(leaf_index, signature)
+        INSERT INTO signed_entry_timestamp (tree_id, leaf_index, signature, checksum)
+        SELECT n.tree_id, r.leaf_index, r.signature, r.checksum
+        FROM new_head n, unnest($27::bigint[], $28::bytea[], $30::bytea[]) AS r(leaf_index, signature, checksum)
         ON CONFLICT DO NOTHING
     )", $claims, "
     SELECT g.ours, g.skew, g.follows AND g.unlocked AS current, EXISTS (SELECT FROM new_head) AS done,
@@ -89,7 +89,7 @@ pub(super) const COMMIT_ROUND_CLAIMS: &str = commit_round!(
     ", new_claim AS (
         INSERT INTO claim (tree_id, leaf_index, name_hash, name_case, name, packed_values)
         SELECT n.tree_id, r.leaf_index, r.name_hash, r.name_case, r.name, r.packed_values
-        FROM new_head n, unnest($30::uuid[], $31::bigint[], $32::bigint[], $33::bytea[], $34::bytea[])
+        FROM new_head n, unnest($31::uuid[], $32::bigint[], $33::bigint[], $34::bytea[], $35::bytea[])
             AS r(name_hash, name_case, leaf_index, name, packed_values)
     )"
 );
@@ -100,7 +100,7 @@ pub(super) const COMMIT_ROUND_ABSENT_CLAIMS: &str = commit_round!(
     ", new_claim AS (
         INSERT INTO claim (tree_id, leaf_index, name_hash, name_case, name, packed_values)
         SELECT n.tree_id, r.leaf_index, r.name_hash, r.name_case, r.name, r.packed_values
-        FROM new_head n, unnest($30::uuid[], $31::bigint[], $32::bigint[], $33::bytea[], $34::bytea[])
+        FROM new_head n, unnest($31::uuid[], $32::bigint[], $33::bigint[], $34::bytea[], $35::bytea[])
             AS r(name_hash, name_case, leaf_index, name, packed_values)
         ON CONFLICT DO NOTHING
     )"

@@ -156,7 +156,7 @@ pub(super) async fn find_leaves(
 
 /// The length of a large body is in its row, and the body is elsewhere, so it is not read for that.
 const ENTRIES: &str =
-    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, a.digest, a.data
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, s.checksum AS signature_checksum, a.digest, a.data
     FROM unnest($2::bigint[]) AS wanted
     CROSS JOIN LATERAL (
         SELECT leaf_index, leaf_hash, time, kind, attested, checksum FROM entry
@@ -167,7 +167,7 @@ const ENTRIES: &str =
         FROM body WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS b ON true
     LEFT JOIN LATERAL (
-        SELECT signature FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
+        SELECT signature, checksum FROM signed_entry_timestamp WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1
     ) AS s ON true
     LEFT JOIN LATERAL (
         SELECT digest, data FROM attestation WHERE tree_id = $1 AND leaf_index = wanted LIMIT 1

@@ -35,7 +35,7 @@ pub(super) async fn sizes(
 }
 
 const ENTRIES: &str =
-    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, a.digest, a.data,
+    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, s.checksum AS signature_checksum, a.digest, a.data,
         e.index_keys
     FROM entry e
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index

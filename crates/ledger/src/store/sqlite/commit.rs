@@ -8,6 +8,7 @@ use tlog::{Hash, TreeSize};
 use super::chunks::{Insert, insert, texts};
 use super::{claims, error, reads};
 use crate::TreeId;
+use crate::store::checksum::of_timestamp;
 use crate::store::encoding::pack_hashes;
 use crate::store::hash_rows::{HashRows, index_key_rows, leaf_rows};
 use crate::store::numbers::to_sql;
@@ -54,7 +55,7 @@ static INSERT_TILE: Insert =
 static INSERT_TIMESTAMP: Insert = LazyLock::new(|| {
     texts(
         "signed_entry_timestamp",
-        &["leaf_index", "signature"],
+        &["leaf_index", "signature", "checksum"],
         "ON CONFLICT DO NOTHING",
     )
 });
@@ -234,7 +235,13 @@ async fn insert_timestamps(
         &INSERT_TIMESTAMP,
         tree,
         &rows,
-        |query, (index, row)| query.bind(*index).bind(row.signature.to_vec()),
+        |query, (index, row)| {
+            let checksum = of_timestamp(tree, *index, &row.signature);
+            query
+                .bind(*index)
+                .bind(row.signature.to_vec())
+                .bind(checksum.to_vec())
+        },
     )
     .await
     .map_err(error::of_read)

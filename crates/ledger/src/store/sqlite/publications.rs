@@ -7,11 +7,12 @@ use tlog::TreeSize;
 
 use super::error;
 use crate::TreeId;
+use crate::store::checksum::of_publication;
 use crate::store::numbers::{prev_size_to_sql, to_sql};
 use crate::store::records::PublicationRecord;
 use crate::store::{PublicationRow, Publisher, StoreResult};
 
-const NEWEST: &str = "SELECT prev_size, size, root, time, checkpoint FROM publication
+const NEWEST: &str = "SELECT prev_size, size, root, time, checkpoint, checksum FROM publication
     WHERE tree_id = ?1 ORDER BY prev_size DESC LIMIT 1";
 
 pub(super) async fn newest(
@@ -23,10 +24,10 @@ pub(super) async fn newest(
         .fetch_optional(connection)
         .await
         .map_err(error::of_read)?;
-    row.map(PublicationRecord::into_publication).transpose()
+    row.map(|row| row.into_publication(tree)).transpose()
 }
 
-const PAGE: &str = "SELECT prev_size, size, root, time, checkpoint FROM publication
+const PAGE: &str = "SELECT prev_size, size, root, time, checkpoint, checksum FROM publication
     WHERE tree_id = ?1 AND prev_size >= ?2 ORDER BY prev_size LIMIT ?3";
 
 pub(super) async fn page(
@@ -41,13 +42,14 @@ pub(super) async fn page(
         .bind(limit);
     let rows: Vec<PublicationRecord> = query.fetch_all(connection).await.map_err(error::of_read)?;
     rows.into_iter()
-        .map(PublicationRecord::into_publication)
+        .map(|row| row.into_publication(tree))
         .collect()
 }
 
 /// The compare-and-set.
-const PUBLISH: &str = "INSERT INTO publication (tree_id, prev_size, size, root, time, checkpoint)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6
+const PUBLISH: &str =
+    "INSERT INTO publication (tree_id, prev_size, size, root, time, checkpoint, checksum)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
     WHERE ?2 = coalesce((
         SELECT p.size FROM publication p WHERE p.tree_id = ?1 ORDER BY p.prev_size DESC LIMIT 1
     ), -1)
@@ -68,13 +70,15 @@ impl Publisher for SqlitePublisher {
 
     async fn publish(&mut self, tree: TreeId, publication: &PublicationRow) -> StoreResult<bool> {
         let mut connection = self.0.acquire().await.map_err(error::of_read)?;
+        let checksum = of_publication(tree, publication)?;
         let query = sqlx::query(PUBLISH)
             .bind(tree.0)
             .bind(prev_size_to_sql(publication.prev_size)?)
             .bind(to_sql(publication.size.0)?)
             .bind(publication.root.0.as_slice())
             .bind(publication.time)
-            .bind(&publication.checkpoint);
+            .bind(&publication.checkpoint)
+            .bind(checksum.to_vec());
         // Dies here: the WAL holds the whole row or does not.
         let done = query
             .execute(&mut *connection)

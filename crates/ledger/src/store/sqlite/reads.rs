@@ -148,7 +148,7 @@ pub(super) async fn find_leaves(
 
 /// The length of a body is in the header of its row, so a large body is not read for that.
 const ENTRIES: &str = "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum,
-        CASE WHEN length(b.body) <= 65535 THEN b.body END AS body, s.signature, a.digest, a.data
+        CASE WHEN length(b.body) <= 65535 THEN b.body END AS body, s.signature, s.checksum AS signature_checksum, a.digest, a.data
     FROM entry e
     LEFT JOIN body b ON b.tree_id = ?1 AND b.leaf_index = e.leaf_index
     LEFT JOIN signed_entry_timestamp s ON s.tree_id = ?1 AND s.leaf_index = e.leaf_index
