@@ -11,7 +11,7 @@ mod both;
 mod readers;
 #[path = "publication/sizes.rs"]
 mod sizes;
-#[path = "simulation/store.rs"]
+#[path = "simulation/store/mod.rs"]
 mod store;
 #[path = "support/mod.rs"]
 mod support;

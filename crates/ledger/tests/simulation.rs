@@ -10,11 +10,13 @@ mod both;
 mod clocks;
 #[path = "simulation/guards.rs"]
 mod guards;
+#[path = "simulation/promises.rs"]
+mod promises;
 #[path = "simulation/rotation.rs"]
 mod rotation;
 #[path = "simulation/rounds.rs"]
 mod rounds;
-#[path = "simulation/store.rs"]
+#[path = "simulation/store/mod.rs"]
 mod store;
 #[path = "support/mod.rs"]
 mod support;
@@ -393,10 +395,15 @@ fn a_stop_stores_nothing_in_another_history() {
     run(1, async |store, _| {
         let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
         let ledger = open(&store, &pkcs8).await;
-        ledger.append(entry(1)).await.unwrap();
+        let Appended::Sequenced(logged) = ledger.append(entry(1)).await.unwrap() else {
+            panic!()
+        };
+        // It waits to be stored.
+        ledger.signed_entry_timestamp(&logged).unwrap();
         store.with(|state| state.tables.heads.last_mut().unwrap().root = tlog::EMPTY_ROOT);
         ledger.stop().await;
         assert!(store.with(|state| state.tables.timestamps.is_empty()));
+        assert!(ledger.halted().is_some());
     });
 }
 

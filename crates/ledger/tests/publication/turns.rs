@@ -1,10 +1,12 @@
 //! The right to publish, and a server that has it and hangs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::Appended;
+use ledger::{Appended, Settings};
 use tokio::time::Instant;
 
+use crate::store::Fault;
 use crate::{TWO_OF_THREE, World, entry, run, seeds};
 
 /// The ID of a server that never does anything.
@@ -64,7 +66,8 @@ fn servers_that_pass_a_hanging_one_do_not_take_each_other_for_a_fork() {
             for (server, metrics) in servers.iter().zip(metrics) {
                 assert_eq!(server.halted(), None, "seed {seed}");
                 for contradiction in ["ahead", "inconsistent"] {
-                    assert_eq!(witness_results(&metrics, contradiction), 0.0, "seed {seed}");
+                    let asked = witness_requests(&metrics, |result| result == contradiction);
+                    assert_eq!(asked, 0.0, "seed {seed}");
                 }
                 server.stop().await;
             }
@@ -72,18 +75,64 @@ fn servers_that_pass_a_hanging_one_do_not_take_each_other_for_a_fork() {
     }
 }
 
-/// How many requests to witnesses had this result.
-fn witness_results(metrics: &prometheus::Registry, result: &str) -> f64 {
+/// Another server published while this one waited for its turn: it asks no witness for a head that is
+/// published already.
+#[test]
+fn a_publisher_looks_who_published_before() {
+    for seed in seeds() {
+        run(seed, async |store| {
+            let world = World::new(store.clone(), 1);
+            let own = store.of_new_server();
+            let settings = Settings {
+                store: Arc::new(own.clone()),
+                ..world.settings("quorum w0", None)
+            };
+            let metrics = settings.metrics.clone();
+            let waiting = world.open_with(settings).await.unwrap();
+            let asked = || witness_requests(&metrics, |_| true);
+            let before = asked();
+            let server = own.server();
+            // Its turn does not come, and it does not see the publication of the other one.
+            let hold = |held: &'static [&'static str]| {
+                store.with(|state| {
+                    state.rule = Some(Box::new(move |call| {
+                        match call.server == server && held.contains(&call.name) {
+                            true => Fault::Held,
+                            false => Fault::None,
+                        }
+                    }));
+                });
+            };
+            hold(&["claim", "newest_publication"]);
+            let writer = waiting.clone();
+            let answer = tokio::spawn(async move { writer.append(entry(1)).await });
+            let other = world.open("quorum w0").await;
+            while other.newest_head().await.unwrap().size.0 < 1 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            hold(&["newest_publication"]);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            assert_eq!(asked(), before, "seed {seed}");
+            hold(&[]);
+            let answer = answer.await.unwrap();
+            assert!(matches!(answer, Ok(Appended::Sequenced(_))), "{answer:?}");
+            assert_eq!(asked(), before, "seed {seed}");
+        });
+    }
+}
+
+/// How many requests to witnesses had one of these results.
+fn witness_requests(metrics: &prometheus::Registry, results: impl Fn(&str) -> bool) -> f64 {
     let families = metrics.gather();
     let requests = families
         .iter()
         .find(|family| family.name() == "treehead_witness_requests_total")
         .unwrap();
-    let of_result = requests.get_metric().iter().filter(|metric| {
+    let of_results = requests.get_metric().iter().filter(|metric| {
         let mut labels = metric.get_label().iter();
-        labels.any(|label| label.name() == "result" && label.value() == result)
+        labels.any(|label| label.name() == "result" && results(label.value()))
     });
-    of_result
+    of_results
         .map(|metric| metric.get_counter().get_value())
         .sum()
 }

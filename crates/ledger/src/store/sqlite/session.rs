@@ -224,3 +224,30 @@ async fn check_journal(connection: &mut SqliteConnection) -> StoreResult<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What SQLite calls a level of 2: a commit waits for the disk.
+    const FULL: i64 = 2;
+
+    #[tokio::test]
+    async fn each_connection_that_writes_waits_for_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.sqlite");
+        create_file(&path).await.unwrap();
+        let options = options(&path);
+        migrate(&options).await.unwrap();
+        let (mut writer, side_writer) = (writer(&options).await.unwrap(), side_writer(&options));
+        let mut side = side_writer.acquire().await.unwrap();
+        for connection in [&mut writer, &mut *side] {
+            let level = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut *connection);
+            let level: i64 = level.await.unwrap();
+            assert_eq!(level, FULL);
+            let mode = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connection);
+            let mode: String = mode.await.unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+}

@@ -230,3 +230,88 @@ macro_rules! own {
 }
 
 delegate_reads!(SqliteWriter, own);
+
+#[cfg(test)]
+mod tests {
+    use tlog::{EMPTY_ROOT, TreeSize};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{
+        ClaimRules, EntryRow, HeadRow, IndexKeys, KeyRole, KeyRow, NewClaims, Store, TreeRow,
+        TreeState,
+    };
+
+    const TREE: TreeId = TreeId(1);
+    const SPKI: &[u8] = b"der of a key";
+
+    fn tree() -> TreeRow {
+        let key = KeyRow {
+            role: KeyRole::Log,
+            spki: SPKI.to_vec(),
+        };
+        TreeRow {
+            tree_id: TREE,
+            name: "a".to_owned(),
+            api: "v1".to_owned(),
+            origin: "a/1".to_owned(),
+            first_log_index: 0,
+            max_leaf_bytes: 65_535,
+            state: TreeState::Active,
+            created_at: 1,
+            frozen_at: None,
+            keys: vec![key],
+        }
+    }
+
+    fn round() -> Round {
+        let entry = EntryRow {
+            leaf_hash: tlog::leaf_hash(b"leaf"),
+            kind: "test:1".to_owned(),
+            body: b"leaf".to_vec(),
+            index_keys: IndexKeys::default(),
+            attestation: None,
+            claims: Vec::new(),
+            claim_rules: ClaimRules::default(),
+        };
+        Round {
+            tree_id: TREE,
+            log_key_spki: SPKI.to_vec(),
+            prev_root: EMPTY_ROOT,
+            head: HeadRow {
+                prev_size: TreeSize(0),
+                size: TreeSize(1),
+                root: entry.leaf_hash,
+                time: 1,
+            },
+            entries: vec![Arc::new(entry)],
+            full_tiles: Vec::new(),
+            timestamps: Vec::new(),
+            claims: NewClaims::default(),
+            local_millis: 1_000,
+            read_at: Instant::now(),
+        }
+    }
+
+    /// After a failed write or sync the commit record may be in the WAL all the same.
+    #[tokio::test]
+    async fn the_outcome_of_a_commit_that_failed_is_unknown() {
+        let folder = tempfile::tempdir().unwrap();
+        let opened = SqliteStore::open(&folder.path().join("log.sqlite")).await;
+        let store = opened.unwrap();
+        store.create_trees(&[tree()]).await.unwrap();
+        let checkpoints = store.checkpoints.clone();
+        let connected = SqliteWriter::connect(&store.options, &store.writer, checkpoints).await;
+        let mut writer = connected.unwrap();
+        let mut lease = writer.lease().await.unwrap();
+        let connection = &mut lease.connected.connection;
+        let mut handle = connection.lock_handle().await.unwrap();
+        handle.set_commit_hook(|| false);
+        drop(handle);
+        writer.put_back(lease, TreeLock::Free);
+        let outcome = writer.commit(&round()).await;
+        let is_unknown = matches!(outcome, Err(StoreError::UnknownOutcome(_)));
+        assert!(is_unknown, "{outcome:?}");
+    }
+}
