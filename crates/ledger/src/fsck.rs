@@ -2,19 +2,22 @@
 //!
 //! May run beside a server: it works below the head that is newest when it starts, in short reads.
 
+use std::fmt;
 use std::ops::Range;
 
 use tlog::{Audit, EMPTY_ROOT, FullTile, Hash, TILE_WIDTH, TreeSize};
 
 use crate::Tree;
 use crate::api::Api;
-use crate::store::{AuditCounts, Store, StoreError, TreeRow};
+use crate::store::{AuditCounts, AuditEntry, Audited, Store, StoreError, TreeRow, Unreadable};
 use heads::Heads;
+use publications::Publications;
 
 mod claims;
 mod entries;
 mod frozen;
 mod heads;
+mod publications;
 
 /// Entries of one read.
 const PAGE_ENTRIES: u64 = 64;
@@ -66,6 +69,20 @@ impl Report {
         self.findings.is_empty()
     }
 
+    /// Reports the values of a row that cannot be decoded.
+    fn add_unreadable(&mut self, row: &dyn fmt::Display, unreadable: &[Unreadable]) {
+        for Unreadable {
+            table,
+            column,
+            fault,
+        } in unreadable
+        {
+            self.add(format!(
+                "table {table}: column {column} of {row} cannot be read: {fault}"
+            ));
+        }
+    }
+
     fn add(&mut self, finding: String) {
         if self.findings.len() < MAX_FINDINGS {
             self.findings.push(finding)
@@ -87,17 +104,17 @@ pub async fn fsck(
 ) -> Result<Report, StoreError> {
     // This is read first, because a server may finish a frozen tree at any time, and pages that
     // were read before would lack the timestamps that it stores then.
-    let kept = store.final_checkpoint(tree.tree_id).await?;
-    let newest = store.reader().newest_head(tree.tree_id).await?;
-    let size = newest.map_or(TreeSize(0), |head| head.size);
-    let report = Report {
+    let kept = store.audited_final(tree.tree_id).await?;
+    let mut report = Report {
         name: tree.name.clone(),
-        size,
+        size: TreeSize(0),
         root: EMPTY_ROOT,
         findings: Vec::new(),
         more_findings: 0,
         erased_attestations: 0,
     };
+    let size = heads::size_to_compare(store, tree, &mut report).await?;
+    report.size = size;
     let mut check = Check {
         store,
         tree,
@@ -108,9 +125,12 @@ pub async fn fsck(
         audit: Audit::new(),
         last_time: i64::MIN,
         heads: Heads::new(size),
+        publications: Publications::default(),
         expected: AuditCounts::default(),
     };
     let tree = check.keyed_tree();
+    // One of the empty tree.
+    check.publication_at_size(tree.as_ref()).await?;
     let mut done = 0;
     while done < size.0 {
         let end = check
@@ -124,6 +144,7 @@ pub async fn fsck(
         });
     }
     check.finish_heads().await?;
+    check.finish_publications(tree.as_ref()).await?;
     check.frozen(tree.as_ref(), kept).await?;
     check.stray_tiles().await?;
     check.counts().await?;
@@ -142,6 +163,7 @@ struct Check<'a> {
     audit: Audit,
     last_time: i64,
     heads: Heads,
+    publications: Publications,
     expected: AuditCounts,
 }
 
@@ -166,19 +188,16 @@ impl Check<'_> {
 
     async fn page(&mut self, range: Range<u64>, tree: Option<&Tree>) -> Result<(), StoreError> {
         let mut next = range.start;
-        let entries = self
-            .store
-            .audit_entries(self.tree.tree_id, range.clone())
-            .await?;
+        let mut entries = Vec::new();
+        for Audited { row, unreadable } in self.entries(range.clone()).await? {
+            let at = format!("leaf index {}", row.leaf_index);
+            self.report.add_unreadable(&at, &unreadable);
+            entries.push(row);
+        }
         self.claims(&entries).await?;
         for entry in entries {
             let index = entry.leaf_index.0;
-            if index != next {
-                self.report.add(format!(
-                    "table entry: leaf indexes {next} to {} are missing",
-                    index.saturating_sub(1)
-                ));
-            }
+            self.missing(next..index).await?;
             next = index + 1;
             let leaf_hash = self.entry(&entry);
             self.keys(&entry);
@@ -186,28 +205,65 @@ impl Check<'_> {
                 self.timestamp(&entry, tree);
             }
             self.head_of(&entry).await?;
-            for tile in self.audit.push(leaf_hash) {
-                self.tile(&tile).await?;
-            }
-            self.root_at_size().await?;
+            self.push(leaf_hash, tree).await?;
         }
-        if next != range.end {
-            self.report.add(format!(
-                "table entry: leaf indexes {next} to {} are missing",
-                range.end - 1
-            ));
+        self.missing(next..range.end).await
+    }
+
+    /// Reads the entries of a range. One that the database cannot read is reported, and those around
+    /// it are still read.
+    async fn entries(&mut self, range: Range<u64>) -> Result<Vec<Audited<AuditEntry>>, StoreError> {
+        let tree = self.tree.tree_id;
+        let error = match self.store.audited_entries(tree, range.clone()).await {
+            Err(StoreError::Damaged(error)) => error,
+            read => return read,
+        };
+        let mut entries = Vec::new();
+        for index in range {
+            match self.store.audited_entries(tree, index..index + 1).await {
+                Ok(entry) => entries.extend(entry),
+                Err(StoreError::Damaged(_)) => self.report.add(format!(
+                    "table entry: the rows of leaf index {index} cannot be read: {error}"
+                )),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Reports entries that are missing. The tree goes on with their hashes in the tiles, so that the
+    /// heads and tiles after them are still compared.
+    async fn missing(&mut self, range: Range<u64>) -> Result<(), StoreError> {
+        let Some(last) = range.end.checked_sub(1).filter(|_| !range.is_empty()) else {
+            return Ok(());
+        };
+        self.report.add(format!(
+            "table entry: leaf indexes {} to {last} are missing",
+            range.start
+        ));
+        for index in range {
+            let width = TILE_WIDTH as u64;
+            let (tile, place) = (index / width, (index % width) as usize);
+            let stored = self.stored_tile(0, tile).await?;
+            let hash = stored.and_then(|stored| stored.hashes.get(place).copied());
+            self.push(hash.unwrap_or(EMPTY_ROOT), None).await?;
         }
         Ok(())
     }
 
+    /// Adds a leaf to the tree, and compares the tiles and heads that end with it.
+    async fn push(&mut self, leaf_hash: Hash, tree: Option<&Tree>) -> Result<(), StoreError> {
+        for tile in self.audit.push(leaf_hash) {
+            self.tile(&tile).await?;
+        }
+        self.root_at_size().await?;
+        self.publication_at_size(tree).await
+    }
+
     async fn tile(&mut self, tile: &FullTile) -> Result<(), StoreError> {
         let (level, index) = (tile.id.level, tile.id.index);
-        let stored = self
-            .store
-            .audit_tiles(self.tree.tree_id, level, index, 1)
-            .await?;
-        let finding = match stored.first() {
-            Some(stored) if stored.id != tile.id => Some("is missing"),
+        let stored = self.stored_tile(level, index).await?;
+        let finding = match stored {
             Some(stored) if stored.hashes != tile.hashes => {
                 Some("has other hashes than its entries give")
             }
@@ -222,6 +278,16 @@ impl Check<'_> {
                 .add(format!("table tile: level {level} index {index} {finding}"));
         }
         Ok(())
+    }
+
+    /// Returns a stored tile. One that cannot be decoded counts as missing.
+    async fn stored_tile(&self, level: u8, index: u64) -> Result<Option<FullTile>, StoreError> {
+        let tree = self.tree.tree_id;
+        match self.store.audit_tiles(tree, level, index, 1).await {
+            Ok(tiles) => Ok(tiles.into_iter().find(|tile| tile.id.index == index)),
+            Err(StoreError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reports full tiles that no head covers. Each tile is read before the head that must cover
@@ -273,10 +339,11 @@ impl Check<'_> {
             );
         }
         if found.beyond_newest_head > 0 {
-            let rows = found.beyond_newest_head;
-            self.report.add(format!(
-                "{rows} rows of the entry tables are beyond the newest head"
-            ));
+            for (table, rows) in self.store.audited_outside(self.tree.tree_id).await? {
+                self.report.add(format!(
+                    "table {table}: {rows} rows have a leaf index below 0 or beyond the newest head"
+                ));
+            }
         }
         Ok(())
     }

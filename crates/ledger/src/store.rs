@@ -15,6 +15,7 @@ use tlog::{Hash, LeafIndex, TreeSize};
 use crate::TreeId;
 
 pub use audit::{Audit, AuditCounts, AuditEntry};
+pub use audited::{Audited, Unreadable};
 pub use claims::{Claim, ClaimValues, Claimant, NameKey, NewClaims, StoredClaim, Taken};
 pub(crate) use connections::TreeLock;
 pub use connections::{Publisher, Read, Turn, Writer};
@@ -35,6 +36,8 @@ pub use search::{
 pub use usage::{PoolUsage, Usage};
 
 mod audit;
+mod audit_records;
+mod audited;
 mod checksum;
 mod claim_records;
 mod claims;
@@ -153,4 +156,72 @@ pub trait Store: Search + Audit + Rotation + Send + Sync + 'static {
     /// Returns the database's clock, Unix milliseconds. An answer also proves that the database can
     /// be reached.
     async fn now_millis(&self) -> StoreResult<i64>;
+
+    /// As [`Store::trees`], for fsck: a value that cannot be decoded does not end the read.
+    async fn audited_trees(&self) -> StoreResult<Vec<Audited<TreeRow>>> {
+        Ok(all_whole(self.trees().await?))
+    }
+    /// As [`Audit::audit_entries`], likewise.
+    async fn audited_entries(
+        &self,
+        tree: TreeId,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Audited<AuditEntry>>> {
+        Ok(all_whole(self.audit_entries(tree, range).await?))
+    }
+    /// As [`Store::heads`], likewise.
+    async fn audited_heads(
+        &self,
+        tree: TreeId,
+        from: TreeSize,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<HeadRow>>> {
+        Ok(all_whole(self.heads(tree, from, limit).await?))
+    }
+    /// Returns the last heads by their `prev_size`, descending, at most `limit`, likewise.
+    async fn audited_last_heads(
+        &self,
+        tree: TreeId,
+        _limit: u32,
+    ) -> StoreResult<Vec<Audited<HeadRow>>> {
+        let newest = self.reader().newest_head(tree).await?;
+        Ok(all_whole(newest))
+    }
+    /// As [`Store::publications`], likewise.
+    async fn audited_publications(
+        &self,
+        tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<PublicationRow>>> {
+        Ok(all_whole(self.publications(tree, from, limit).await?))
+    }
+    /// As [`Rotation::final_checkpoint`], likewise.
+    async fn audited_final(&self, tree: TreeId) -> StoreResult<Option<Audited<FinalCheckpoint>>> {
+        Ok(self.final_checkpoint(tree).await?.map(Audited::whole))
+    }
+    /// Returns the largest leaf index of the rows of `entry`.
+    async fn audited_last_index(&self, tree: TreeId) -> StoreResult<Option<LeafIndex>> {
+        let newest = self.reader().newest_head(tree).await?;
+        let size = newest.map_or(0, |head| head.size.0);
+        Ok(size.checked_sub(1).map(LeafIndex))
+    }
+    /// Counts the rows of each table of entries whose leaf index is below 0, or at or beyond the
+    /// newest head's size. Tables without such rows are left out.
+    async fn audited_outside(&self, _tree: TreeId) -> StoreResult<Vec<(&'static str, u64)>> {
+        Ok(Vec::new())
+    }
+    /// Returns each table with rows of a tree that does not exist, with its ID, at most 100.
+    async fn audited_orphans(&self) -> StoreResult<Vec<(&'static str, i64)>> {
+        Ok(Vec::new())
+    }
+    /// Has the database compare its indexes and pages with its tables, and returns what it finds, at
+    /// most 100 lines. Reads the whole database where it can do that.
+    async fn audited_structure(&self) -> StoreResult<Vec<String>> {
+        Ok(Vec::new())
+    }
+}
+
+fn all_whole<T>(rows: impl IntoIterator<Item = T>) -> Vec<Audited<T>> {
+    rows.into_iter().map(Audited::whole).collect()
 }

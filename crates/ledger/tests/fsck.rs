@@ -199,7 +199,53 @@ async fn every_kind_of_damage_is_named() {
         ),
         (
             "INSERT INTO leaf SELECT tree_id, zeroblob(16), 900 FROM tree",
-            "1 rows of the entry tables are beyond the newest head",
+            "table leaf: 1 rows have a leaf index below 0 or beyond the newest head",
+        ),
+        (
+            "UPDATE body SET leaf_index = -9 WHERE leaf_index = 9",
+            "table body: 1 rows have a leaf index below 0",
+        ),
+        (
+            "UPDATE entry SET kind = CAST(x'ff' AS TEXT) WHERE leaf_index = 4",
+            "table entry: column kind of leaf index 4 cannot be read",
+        ),
+        (
+            "UPDATE entry SET index_keys = x'02' WHERE leaf_index = 3",
+            "table entry: column index_keys of leaf index 3 cannot be read",
+        ),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE entry SET attested = 3 WHERE leaf_index = 5",
+            "table entry: column attested of leaf index 5 cannot be read",
+        ),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE head SET root = x'00' WHERE prev_size = 0",
+            "table head: column root of the head after size 0 cannot be read",
+        ),
+        (
+            "UPDATE head SET size = size + 1099511627776 WHERE size = (SELECT max(size) FROM head)",
+            "table head: the newest size is 1099511628376, and the entries end at 600",
+        ),
+        (
+            "PRAGMA ignore_check_constraints = ON;
+             UPDATE head SET prev_size = prev_size + 1099511627776 WHERE prev_size = 0",
+            "ends before it begins",
+        ),
+        (
+            "INSERT INTO publication (tree_id, prev_size, size, time, root, checkpoint, checksum)
+             SELECT tree_id, -1, size, time, root, 'no note', zeroblob(16) FROM head
+             ORDER BY size DESC LIMIT 1",
+            "table publication: the checkpoint of size 600 does not verify",
+        ),
+        (
+            "INSERT INTO publication (tree_id, prev_size, size, time, root, checkpoint, checksum)
+             SELECT tree_id, -1, size, time + 1, root, 'no note', zeroblob(16) FROM head
+             ORDER BY size DESC LIMIT 1",
+            "table publication: the time of size 600 is not that of its head",
+        ),
+        (
+            "INSERT INTO publication (tree_id, prev_size, size, time, root, checkpoint, checksum)
+             SELECT tree_id, -1, 17, time, root, 'no note', zeroblob(16) FROM head LIMIT 1",
+            "is no stored head",
         ),
         ("DELETE FROM tree_key WHERE role = 'log'", "has no log key"),
         (
@@ -251,6 +297,7 @@ async fn the_last_texts_of_a_frozen_tree_have_their_own_form() {
             format!("table final_checkpoint: the freeze note of {origin} has no extension line"),
         ]
     );
+    let checked = store.clone();
     let keys = KeyRing::new([key(&pkcs8), key(&next), checkpoint_key()]);
     let refused = support::open(Settings {
         keys,
@@ -258,6 +305,13 @@ async fn the_last_texts_of_a_frozen_tree_have_their_own_form() {
     });
     let refused = refused.await.map(drop).unwrap_err().to_string();
     assert!(refused.contains("extension line"), "{refused}");
+
+    damage(&file, "DELETE FROM final_checkpoint").await;
+    let findings = check(&checked).await.findings;
+    assert!(
+        matches!(&findings[..], [lost] if lost.contains("row of the frozen tree is missing")),
+        "{findings:?}"
+    );
 }
 
 #[tokio::test]
@@ -308,6 +362,47 @@ async fn a_tree_of_v2_has_no_signed_entry_timestamps() {
 async fn an_erased_attestation_is_not_reported() {
     let findings = findings_after("UPDATE attestation SET data = x'' WHERE leaf_index > 100").await;
     assert_eq!(findings, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn one_missing_entry_hides_no_other_damage() {
+    let damage = "DELETE FROM entry WHERE leaf_index = 3; UPDATE tile SET root = zeroblob(32) WHERE \"index\" = 1";
+    let findings = findings_after(damage).await;
+    let of = |table: &str| findings.iter().filter(|of| of.starts_with(table)).count();
+    assert_eq!(
+        (of("table head:"), of("table tile:")),
+        (0, 1),
+        "{findings:?}"
+    );
+    assert!(
+        findings[0].contains("leaf indexes 3 to 3 are missing"),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn rows_of_no_tree_and_trees_that_cannot_be_read_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("log.sqlite");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let pkcs8 = SigningKey::generate_p256_pkcs8(&SystemRandom::new()).unwrap();
+    let ledger = open_v1(settings(store.clone(), &pkcs8), &pkcs8);
+    let ledger = ledger.await.unwrap();
+    append(Log::clone(&ledger), 0).await;
+    ledger.stop().await;
+    assert_eq!(store.audited_orphans().await.unwrap(), []);
+    assert!(store.audited_structure().await.unwrap().is_empty());
+    damage(
+        &file,
+        "PRAGMA ignore_check_constraints = ON; UPDATE tree SET state = 'activf', name = CAST(x'ff' AS TEXT);
+         INSERT INTO leaf VALUES (7, zeroblob(16), 0)",
+    )
+    .await;
+    assert_eq!(store.audited_orphans().await.unwrap(), [("leaf", 7)]);
+    let trees = store.audited_trees().await.unwrap();
+    let columns = trees[0].unreadable.iter().map(|value| value.column);
+    assert_eq!(columns.collect::<Vec<_>>(), ["name", "state"]);
+    store.trees().await.unwrap_err();
 }
 
 #[tokio::test]

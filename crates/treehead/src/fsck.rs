@@ -7,13 +7,13 @@ use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger::fsck::{Progress, Report};
-use ledger::store::{Store, TreeRow};
-use ledger::{Api, Clock, OpenError, SystemClock};
+use ledger::store::{Audited, Store, StoreError, TreeRow};
+use ledger::{Api, Clock, SystemClock};
 
 use crate::config::Config;
 use crate::database::Database;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
-use crate::{log_lines, logging, open_ledger, runtime};
+use crate::{log_lines, logging, runtime};
 
 pub(crate) use last_check::LastCheck;
 
@@ -29,7 +29,10 @@ pub(crate) fn run(config: &Config) -> Outcome<()> {
 async fn check(config: &Config, database: &Database) -> Outcome<()> {
     let unreadable = |error| database.failure(&error);
     let store = database.open_to_read().await?;
-    let mut trees = store.trees().await.map_err(unreadable)?;
+    let audited = store.audited_trees().await.map_err(unreadable)?;
+    let whole = whole_findings(store.as_ref(), &audited).await;
+    let whole = whole.map_err(unreadable)?;
+    let mut trees: Vec<TreeRow> = audited.into_iter().map(|tree| tree.row).collect();
     if let Some(name) = &config.name {
         trees.retain(|tree| tree.name == *name);
     }
@@ -44,13 +47,14 @@ async fn check(config: &Config, database: &Database) -> Outcome<()> {
             format_args!("{database} holds no ledger{which}"),
         ));
     }
-    let mut differences = 0;
+    let mut differences = print_whole(database, &whole).explain(FailureKind::Other, "stdout")?;
     // Where the newest tree of each log so far ends.
     let mut ends: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for tree in &trees {
-        let unknown = || OpenError::UnknownApi(tree.api.clone());
-        let api = Api::by_name(&tree.api).ok_or_else(unknown);
-        let api = api.map_err(|error| open_ledger::failure(database, &error))?;
+        let Some(api) = Api::by_name(&tree.api) else {
+            differences += print_unknown_api(tree).explain(FailureKind::Other, "stdout")?;
+            continue;
+        };
         let report = check_tree(store.as_ref(), tree, api).await;
         let report = report.map_err(unreadable)?;
         differences += print(tree, &report).explain(FailureKind::Other, "stdout")?;
@@ -78,8 +82,12 @@ async fn check_tree(
     store: &dyn Store,
     tree: &TreeRow,
     api: &'static Api,
-) -> Result<Report, ledger::store::StoreError> {
-    let derive_keys = |_: &str, leaf_bytes: &[u8]| {
+) -> Result<Report, StoreError> {
+    let derive_keys = |kind: &str, leaf_bytes: &[u8]| {
+        let found = entry::kind_of_leaf(leaf_bytes).map_err(|error| error.to_string())?;
+        if found != kind {
+            return Err(format!("it is of kind {found:?}"));
+        }
         entry::index_keys_of_leaf(leaf_bytes).map_err(|error| error.to_string())
     };
     let mut shown = Shown::new(tree);
@@ -94,6 +102,48 @@ async fn check_tree(
     .await;
     shown.bar.finish_and_clear();
     report
+}
+
+/// Returns the differences that belong to no tree: rows of trees that do not exist, rows of `tree`
+/// that cannot be decoded, and indexes that do not fit their tables.
+async fn whole_findings(
+    store: &dyn Store,
+    trees: &[Audited<TreeRow>],
+) -> Result<Vec<String>, StoreError> {
+    let mut findings = store.audited_structure().await?;
+    for (table, tree) in store.audited_orphans().await? {
+        findings.push(format!(
+            "table {table}: column tree_id: there are rows of tree {tree}, which does not exist"
+        ));
+    }
+    for Audited { row, unreadable } in trees {
+        for value in unreadable {
+            findings.push(format!(
+                "table {}: column {} of tree {} cannot be read: {}",
+                value.table, value.column, row.tree_id, value.fault
+            ));
+        }
+    }
+    Ok(findings)
+}
+
+/// Writes the differences that belong to no tree; returns how many there are.
+fn print_whole(database: &Database, findings: &[String]) -> io::Result<u64> {
+    let mut out = io::stdout().lock();
+    for finding in findings {
+        writeln!(out, "{database}: {finding}")?;
+    }
+    Ok(findings.len() as u64)
+}
+
+/// Writes that the entries of a tree cannot be compared; returns how much differs.
+fn print_unknown_api(tree: &TreeRow) -> io::Result<u64> {
+    let name = name_of(tree);
+    writeln!(
+        io::stdout().lock(),
+        "{name}: table tree: column api: this release knows no such API, so the entries were not compared"
+    )?;
+    Ok(1)
 }
 
 /// Names a tree and its log.

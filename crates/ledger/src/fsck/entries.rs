@@ -104,7 +104,7 @@ impl Check<'_> {
             }
             Err(reason) => {
                 self.report.add(format!(
-                    "table body: leaf index {at} is not an entry of kind {}: {reason}",
+                    "table entry: the kind of leaf index {at} is {:?}, which its body is not: {reason}",
                     entry.kind
                 ));
             }

@@ -5,14 +5,14 @@ use super::Check;
 use crate::Tree;
 use crate::api::HeadForm;
 use crate::heads::tile_set::describe;
-use crate::store::{FinalCheckpoint, StoreError, TreeRow, TreeState};
+use crate::store::{Audited, FinalCheckpoint, StoreError, TreeRow, TreeState};
 
 impl Check<'_> {
     /// Checks the end of a tree. `kept` was read before the first page.
     pub(super) async fn frozen(
         &mut self,
         tree: Option<&Tree>,
-        kept: Option<FinalCheckpoint>,
+        kept: Option<Audited<FinalCheckpoint>>,
     ) -> Result<(), StoreError> {
         let size = self.report.size;
         let heads = self.store.heads(self.tree.tree_id, size, 1).await?;
@@ -42,7 +42,11 @@ impl Check<'_> {
             }
             (TreeState::Frozen, Some(_)) => {}
         }
-        if let (Some(kept), Some(tree)) = (kept, tree) {
+        let Some(Audited { row, unreadable }) = kept else {
+            return self.no_final_checkpoint().await;
+        };
+        self.report.add_unreadable(&"the tree", &unreadable);
+        if let (kept, Some(tree)) = (row, tree) {
             for fault in kept.faults(tree, size, self.audit.root()) {
                 self.report.add(format!("table final_checkpoint: {fault}"));
             }
@@ -52,6 +56,21 @@ impl Check<'_> {
                     "table signed_entry_timestamp: {stored} rows of a frozen tree of size {size}"
                 ));
             }
+        }
+        Ok(())
+    }
+
+    /// Reports that the last checkpoints of a frozen tree are missing, unless a server has stored them
+    /// meanwhile.
+    async fn no_final_checkpoint(&mut self) -> Result<(), StoreError> {
+        let stored = self.store.audited_final(self.tree.tree_id).await?;
+        if stored.is_none() {
+            self.report.add(
+                "table final_checkpoint: the row of the frozen tree is missing: if no rotation is at \
+                 work, start a server that has the key of the tree, which makes it again; do not \
+                 destroy that key before"
+                    .to_owned(),
+            );
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use tlog::{FullTile, Hash, LeafIndex, TreeSize};
 
+use super::audited::Audited;
 use super::claims::Claim;
 use super::error::{StoreError, StoreResult};
 use super::hash_rows::{HashRows, prefix};
@@ -95,9 +96,9 @@ pub struct AuditCounts {
 }
 
 /// Returns the rows that the tables `leaf` and `index_key` must have for some entries.
-pub(crate) fn expected_rows(entries: &[AuditEntry]) -> StoreResult<(HashRows, HashRows)> {
+pub(crate) fn expected_rows(entries: &[Audited<AuditEntry>]) -> StoreResult<(HashRows, HashRows)> {
     let (mut leaves, mut keys) = (HashRows::new(), HashRows::new());
-    for entry in entries {
+    for Audited { row: entry, .. } in entries {
         let index = to_sql(entry.leaf_index.0)?;
         leaves.push((prefix(&entry.leaf_hash), index));
         keys.extend(
@@ -111,7 +112,7 @@ pub(crate) fn expected_rows(entries: &[AuditEntry]) -> StoreResult<(HashRows, Ha
 
 /// Adds the rows that were found to their entries. `entries` MUST be ascending.
 pub(crate) fn assign_found(
-    entries: &mut [AuditEntry],
+    entries: &mut [Audited<AuditEntry>],
     leaves: HashRows,
     keys: HashRows,
     claims: Vec<(i64, Claim)>,
@@ -131,16 +132,71 @@ pub(crate) fn assign_found(
             entry.index_key_rows.push(IndexKeyHash(row));
         }
     }
-    for entry in entries {
+    for Audited { row: entry, .. } in entries {
         entry.index_key_rows.sort_unstable();
     }
 }
 
-fn entry_at(entries: &mut [AuditEntry], index: i64) -> Option<&mut AuditEntry> {
-    let at = entries
-        .binary_search_by_key(&u64::try_from(index).ok()?, |entry| entry.leaf_index.0)
-        .ok()?;
-    entries.get_mut(at)
+fn entry_at(entries: &mut [Audited<AuditEntry>], index: i64) -> Option<&mut AuditEntry> {
+    let index = u64::try_from(index).ok()?;
+    let at = entries.binary_search_by_key(&index, |entry| entry.row.leaf_index.0);
+    entries.get_mut(at.ok()?).map(|entry| &mut entry.row)
+}
+
+/// The tables of entries, in the order of their counts.
+const COUNTED: [&str; 7] = [
+    "entry",
+    "body",
+    "leaf",
+    "index_key",
+    "signed_entry_timestamp",
+    "attestation",
+    "claim",
+];
+
+/// The tables whose rows name a tree.
+pub(crate) const TABLES_OF_TREES: [&str; 12] = [
+    "tree_key",
+    "head",
+    "publication",
+    "final_checkpoint",
+    "tile",
+    "entry",
+    "body",
+    "signed_entry_timestamp",
+    "attestation",
+    "leaf",
+    "index_key",
+    "claim",
+];
+
+/// Most tables and trees of orphans, and most lines about the structure, that are returned.
+pub(crate) const MAX_STRAYS: usize = 100;
+
+/// Returns the statement that finds rows of trees that do not exist. It jumps from tree to tree.
+pub(crate) fn orphans_of(table: &str) -> String {
+    format!(
+        "WITH RECURSIVE known(tree_id) AS (
+            SELECT min(tree_id) FROM {table}
+            UNION ALL
+            SELECT (SELECT min(r.tree_id) FROM {table} r WHERE r.tree_id > k.tree_id)
+            FROM known k WHERE k.tree_id IS NOT NULL
+        )
+        SELECT k.tree_id FROM known k
+        WHERE k.tree_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM tree t WHERE t.tree_id = k.tree_id)
+        LIMIT {MAX_STRAYS}"
+    )
+}
+
+/// Returns the tables of entries that have rows outside of their tree, from their counts.
+pub(crate) fn outside_of(rows: &[(i64, i64)]) -> StoreResult<Vec<(&'static str, u64)>> {
+    let mut outside = Vec::new();
+    for (table, (_, beyond)) in COUNTED.into_iter().zip(rows) {
+        if *beyond != 0 {
+            outside.push((table, from_sql(*beyond, "count")?));
+        }
+    }
+    Ok(outside)
 }
 
 /// Reads the counts of the seven tables of entries. Each has rows below a size, and rows at or beyond

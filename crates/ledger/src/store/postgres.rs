@@ -16,8 +16,8 @@ use tlog::{EMPTY_ROOT, FullTile, Hash, LeafIndex, TreeSize};
 
 use super::delegated_reads::delegate_reads;
 use super::{
-    Audit, AuditCounts, AuditEntry, Condition, EventRow, FinalCheckpoint, FoundEntry, Freeze,
-    HeadRow, KeyQuery, LogName, Page, PublicationRow, Publisher, Read, Rotation,
+    Audit, AuditCounts, AuditEntry, Audited, Condition, EventRow, FinalCheckpoint, FoundEntry,
+    Freeze, HeadRow, KeyQuery, LogName, Page, PublicationRow, Publisher, Read, Rotation,
     SEARCH_CONNECTIONS, Search, ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow,
     Usage, Writer,
 };
@@ -234,6 +234,67 @@ impl Store for PostgresStore {
     async fn now_millis(&self) -> StoreResult<i64> {
         pooled!(self.pool, connection => reads::now_millis(connection))
     }
+
+    async fn audited_trees(&self) -> StoreResult<Vec<Audited<TreeRow>>> {
+        pooled!(self.pool, connection => audit::trees(connection))
+    }
+
+    async fn audited_entries(
+        &self,
+        tree: TreeId,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Audited<AuditEntry>>> {
+        pooled!(self.pool, connection => audit::entries(connection, tree, range))
+    }
+
+    async fn audited_heads(
+        &self,
+        tree: TreeId,
+        from: TreeSize,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<HeadRow>>> {
+        pooled!(self.pool, connection => audit::heads(connection, tree, from, limit))
+    }
+
+    async fn audited_last_heads(
+        &self,
+        tree: TreeId,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<HeadRow>>> {
+        pooled!(self.pool, connection => audit::last_heads(connection, tree, limit))
+    }
+
+    async fn audited_publications(
+        &self,
+        tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<PublicationRow>>> {
+        pooled!(self.pool, connection => audit::publications(connection, tree, from, limit))
+    }
+
+    async fn audited_final(&self, tree: TreeId) -> StoreResult<Option<Audited<FinalCheckpoint>>> {
+        pooled!(self.pool, connection => audit::final_checkpoint(connection, tree))
+    }
+
+    async fn audited_last_index(&self, tree: TreeId) -> StoreResult<Option<LeafIndex>> {
+        pooled!(self.pool, connection => audit::last_index(connection, tree))
+    }
+
+    async fn audited_outside(&self, tree: TreeId) -> StoreResult<Vec<(&'static str, u64)>> {
+        // Not bounded like other reads: it counts whole tables.
+        let mut held = self.pool.acquire().await?;
+        let counts = audit::outside(held.connection()?, tree).await;
+        match counts {
+            Ok(_) => held.put_back(),
+            Err(_) => held.close(),
+        }
+        counts
+    }
+
+    async fn audited_orphans(&self) -> StoreResult<Vec<(&'static str, i64)>> {
+        pooled!(self.pool, connection => audit::orphans(connection))
+    }
 }
 
 #[async_trait]
@@ -287,7 +348,8 @@ impl Search for PostgresStore {
 #[async_trait]
 impl Audit for PostgresStore {
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
-        pooled!(self.pool, connection => audit::entries(connection, tree, range))
+        let audited = self.audited_entries(tree, range).await?;
+        audited.into_iter().map(Audited::strictly).collect()
     }
 
     async fn audit_sizes(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<(u64, u64)>> {

@@ -3,12 +3,11 @@
 use sqlx::FromRow;
 use tlog::{FullTile, Hash, LeafIndex, TileId, TreeSize};
 
-use super::audit::AuditEntry;
 use super::checksum::{EntryFacts, of_publication, of_timestamp};
 use super::encoding::{full_tile, hash, role, state, unpack_digests};
 use super::error::{StoreError, StoreResult};
 use super::numbers::from_sql;
-use super::packed_keys::{meets, unpack_keys};
+use super::packed_keys::meets;
 use super::rotation::ServerRow;
 use super::rows::{Attestation, HeadRow, KeyRow, PublicationRow, StoredEntry, TreeRow};
 use super::search::{Condition, FoundEntry, KeyQuery, Page};
@@ -208,40 +207,6 @@ impl EntryRecord {
             attested: self.attested,
             kind: &self.kind,
         }
-    }
-}
-
-/// As [`EntryRecord`], with the key texts, for fsck.
-#[derive(FromRow)]
-pub(crate) struct AuditRecord {
-    #[sqlx(flatten)]
-    entry: EntryRecord,
-    index_keys: Vec<u8>,
-}
-
-impl AuditRecord {
-    /// Returns the entry, whose rows in the hash tables are still to be looked up.
-    pub(crate) fn into_audit(self, tree: TreeId) -> StoreResult<AuditEntry> {
-        let leaf_index = from_sql(self.entry.leaf_index, "entry.leaf_index")?;
-        let leaf_hash = hash(&self.entry.leaf_hash, "entry.leaf_hash")?;
-        let facts = self.entry.facts(tree, &leaf_hash);
-        let has_checksum = facts.check(&self.entry.checksum).is_ok();
-        Ok(AuditEntry {
-            leaf_index: LeafIndex(leaf_index),
-            leaf_hash,
-            has_checksum,
-            timestamp_has_checksum: self.entry.timestamp_has_checksum(tree),
-            time: self.entry.time,
-            kind: self.entry.kind,
-            body: self.entry.body,
-            index_keys: unpack_keys(&self.index_keys, leaf_index)?,
-            leaf_rows: Vec::new(),
-            index_key_rows: Vec::new(),
-            claims: Vec::new(),
-            signed_entry_timestamp: self.entry.signature,
-            attested: self.entry.attested,
-            attestation: attestation(self.entry.digest, self.entry.data)?,
-        })
     }
 }
 

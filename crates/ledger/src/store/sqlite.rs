@@ -17,9 +17,9 @@ use tokio::sync::Mutex;
 
 use super::delegated_reads::delegate_reads;
 use super::{
-    Audit, AuditCounts, AuditEntry, Condition, EventRow, FinalCheckpoint, FoundEntry, Freeze,
-    HeadRow, KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation, Search,
-    ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Turn, Usage, Writer,
+    Audit, AuditCounts, AuditEntry, Audited, Condition, EventRow, FinalCheckpoint, FoundEntry,
+    Freeze, HeadRow, KeyQuery, LogName, Page, PoolUsage, PublicationRow, Publisher, Read, Rotation,
+    Search, ServerRow, Store, StoreResult, StoredEntry, TimestampRow, TreeRow, Turn, Usage, Writer,
 };
 use crate::TreeId;
 
@@ -209,6 +209,64 @@ impl Store for SqliteStore {
     async fn now_millis(&self) -> StoreResult<i64> {
         pooled!(self.readers, connection => reads::now_millis(connection))
     }
+
+    async fn audited_trees(&self) -> StoreResult<Vec<Audited<TreeRow>>> {
+        pooled!(self.readers, connection => audit::trees(connection))
+    }
+
+    async fn audited_entries(
+        &self,
+        tree: TreeId,
+        range: Range<u64>,
+    ) -> StoreResult<Vec<Audited<AuditEntry>>> {
+        pooled!(self.readers, connection => audit::entries(connection, tree, range))
+    }
+
+    async fn audited_heads(
+        &self,
+        tree: TreeId,
+        from: TreeSize,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<HeadRow>>> {
+        pooled!(self.readers, connection => audit::heads(connection, tree, from, limit))
+    }
+
+    async fn audited_last_heads(
+        &self,
+        tree: TreeId,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<HeadRow>>> {
+        pooled!(self.readers, connection => audit::last_heads(connection, tree, limit))
+    }
+
+    async fn audited_publications(
+        &self,
+        tree: TreeId,
+        from: Option<TreeSize>,
+        limit: u32,
+    ) -> StoreResult<Vec<Audited<PublicationRow>>> {
+        pooled!(self.readers, connection => audit::publications(connection, tree, from, limit))
+    }
+
+    async fn audited_final(&self, tree: TreeId) -> StoreResult<Option<Audited<FinalCheckpoint>>> {
+        pooled!(self.readers, connection => audit::final_checkpoint(connection, tree))
+    }
+
+    async fn audited_last_index(&self, tree: TreeId) -> StoreResult<Option<LeafIndex>> {
+        pooled!(self.readers, connection => audit::last_index(connection, tree))
+    }
+
+    async fn audited_outside(&self, tree: TreeId) -> StoreResult<Vec<(&'static str, u64)>> {
+        pooled!(self.readers, connection => audit::outside(connection, tree))
+    }
+
+    async fn audited_orphans(&self) -> StoreResult<Vec<(&'static str, i64)>> {
+        pooled!(self.readers, connection => audit::orphans(connection))
+    }
+
+    async fn audited_structure(&self) -> StoreResult<Vec<String>> {
+        pooled!(self.readers, connection => audit::structure(connection))
+    }
 }
 
 #[async_trait]
@@ -262,7 +320,8 @@ impl Search for SqliteStore {
 #[async_trait]
 impl Audit for SqliteStore {
     async fn audit_entries(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<AuditEntry>> {
-        pooled!(self.readers, connection => audit::entries(connection, tree, range))
+        let audited = self.audited_entries(tree, range).await?;
+        audited.into_iter().map(Audited::strictly).collect()
     }
 
     async fn audit_sizes(&self, tree: TreeId, range: Range<u64>) -> StoreResult<Vec<(u64, u64)>> {

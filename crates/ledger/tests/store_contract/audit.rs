@@ -1,6 +1,6 @@
 //! The reads of fsck.
 
-use ledger::store::{AuditCounts, Commit, IndexKeys};
+use ledger::store::{AuditCounts, Audited, Commit, IndexKeys};
 use tlog::{LeafIndex, TreeSize};
 
 use crate::database::Database;
@@ -41,6 +41,24 @@ pub(crate) async fn everything_stored_is_shown_to_fsck(database: &Database) {
         shown[0].signed_entry_timestamp.as_deref(),
         Some(&b"signature"[..])
     );
+
+    let row = Audited::whole(sent.head);
+    assert_eq!(
+        store.audited_heads(tree, TreeSize(0), 9).await.unwrap(),
+        [row.clone()]
+    );
+    assert_eq!(store.audited_last_heads(tree, 9).await.unwrap(), [row]);
+    assert_eq!(
+        store.audited_last_index(tree).await.unwrap(),
+        Some(LeafIndex(2))
+    );
+    let trees = store.trees().await.unwrap().into_iter();
+    let trees: Vec<_> = trees.map(Audited::whole).collect();
+    assert_eq!(store.audited_trees().await.unwrap(), trees);
+    assert_eq!(store.audited_publications(tree, None, 9).await.unwrap(), []);
+    assert_eq!(store.audited_final(tree).await.unwrap(), None);
+    assert_eq!(store.audited_orphans().await.unwrap(), []);
+    assert_eq!(store.audited_outside(tree).await.unwrap(), []);
 
     assert_eq!(
         store.audit_tiles(tree, 0, 0, 1).await.unwrap(),
@@ -113,6 +131,14 @@ pub(crate) async fn missing_and_stray_rows_show(database: &Database) {
             ..expected
         }
     );
+    assert_eq!(
+        store.audited_outside(tree).await.unwrap(),
+        [("index_key", 2), ("signed_entry_timestamp", 1)]
+    );
+    database
+        .execute("UPDATE body SET tree_id = 7 WHERE leaf_index = 0")
+        .await;
+    assert_eq!(store.audited_orphans().await.unwrap(), [("body", 7)]);
 }
 
 pub(crate) async fn sizes_are_known_before_rows_are_read(database: &Database) {

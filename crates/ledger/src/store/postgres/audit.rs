@@ -4,16 +4,24 @@ use std::ops::Range;
 use std::time::Duration;
 
 use sqlx::{Connection, Executor, PgConnection};
-use tlog::{FullTile, TreeSize};
+use tlog::{FullTile, LeafIndex, TreeSize};
 
 use super::key16::Key16;
 use super::{claims, error};
 use crate::TreeId;
-use crate::store::audit::{assign_found, counts_of, expected_rows};
+use crate::store::audit::{
+    TABLES_OF_TREES, assign_found, counts_of, expected_rows, orphans_of, outside_of,
+};
+use crate::store::audit_records::{
+    AuditRecord, FinalAudit, HeadAudit, PublicationAudit, TreeAudit, into_audited_trees,
+};
 use crate::store::hash_rows::HashRows;
 use crate::store::numbers::to_sql;
-use crate::store::records::{AuditRecord, TileRecord, into_sizes};
-use crate::store::{AuditCounts, AuditEntry, StoreError, StoreResult};
+use crate::store::records::{TileRecord, into_sizes};
+use crate::store::{
+    AuditCounts, AuditEntry, Audited, FinalCheckpoint, HeadRow, PublicationRow, StoreError,
+    StoreResult, TreeRow,
+};
 
 /// Counting 100 million rows takes minutes; more than an hour means a database that does not
 /// answer.
@@ -40,7 +48,7 @@ pub(super) async fn sizes(
 }
 
 const ENTRIES: &str =
-    "SELECT e.leaf_index, e.leaf_hash, e.time, e.kind, e.attested, e.checksum, b.body, s.signature, s.checksum AS signature_checksum, a.digest, a.data,
+    "SELECT e.leaf_index, e.leaf_hash, e.time, convert_to(e.kind, 'UTF8') AS kind, e.attested::int::bigint AS attested, e.checksum, b.body, s.signature, s.checksum AS signature_checksum, a.digest, a.data,
         e.index_keys
     FROM entry e
     LEFT JOIN LATERAL (
@@ -71,7 +79,7 @@ pub(super) async fn entries(
     connection: &mut PgConnection,
     tree: TreeId,
     range: Range<u64>,
-) -> StoreResult<Vec<AuditEntry>> {
+) -> StoreResult<Vec<Audited<AuditEntry>>> {
     let query = sqlx::query_as(ENTRIES)
         .bind(tree.0)
         .bind(to_sql(range.start)?)
@@ -80,9 +88,9 @@ pub(super) async fn entries(
         .fetch_all(&mut *connection)
         .await
         .map_err(error::of_read)?;
-    let mut entries: Vec<AuditEntry> = records
+    let mut entries: Vec<Audited<AuditEntry>> = records
         .into_iter()
-        .map(|record| record.into_audit(tree))
+        .map(|record| record.into_audited(tree))
         .collect::<StoreResult<_>>()?;
     let (leaves, keys) = expected_rows(&entries)?;
     let leaves = found(connection, LEAF_ROWS, tree, leaves).await?;
@@ -137,19 +145,19 @@ pub(super) async fn tiles(
 /// each table, rows below the size and rows at or beyond the newest head's.
 const COUNTS: &str = "WITH newest AS MATERIALIZED (SELECT coalesce(max(size), 0) AS size FROM head WHERE tree_id = $1)
     SELECT t.below, t.beyond FROM newest n, LATERAL (
-        SELECT 1, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+        SELECT 1, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index < 0 OR leaf_index >= n.size)
             FROM entry WHERE tree_id = $1
-        UNION ALL SELECT 2, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+        UNION ALL SELECT 2, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index < 0 OR leaf_index >= n.size)
             FROM body WHERE tree_id = $1
-        UNION ALL SELECT 3, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+        UNION ALL SELECT 3, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index < 0 OR leaf_index >= n.size)
             FROM leaf WHERE tree_id = $1
-        UNION ALL SELECT 4, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+        UNION ALL SELECT 4, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index < 0 OR leaf_index >= n.size)
             FROM index_key WHERE tree_id = $1
-        UNION ALL SELECT 5, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+        UNION ALL SELECT 5, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index < 0 OR leaf_index >= n.size)
             FROM signed_entry_timestamp WHERE tree_id = $1
-        UNION ALL SELECT 6, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+        UNION ALL SELECT 6, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index < 0 OR leaf_index >= n.size)
             FROM attestation WHERE tree_id = $1
-        UNION ALL SELECT 7, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index >= n.size)
+        UNION ALL SELECT 7, count(*) FILTER (WHERE leaf_index < $2), count(*) FILTER (WHERE leaf_index < 0 OR leaf_index >= n.size)
             FROM claim WHERE tree_id = $1
     ) AS t(place, below, beyond) ORDER BY t.place";
 
@@ -158,6 +166,21 @@ pub(super) async fn counts(
     tree: TreeId,
     size: TreeSize,
 ) -> StoreResult<AuditCounts> {
+    counts_of(&count_rows(connection, tree, size).await?)
+}
+
+pub(super) async fn outside(
+    connection: &mut PgConnection,
+    tree: TreeId,
+) -> StoreResult<Vec<(&'static str, u64)>> {
+    outside_of(&count_rows(connection, tree, TreeSize(0)).await?)
+}
+
+async fn count_rows(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    size: TreeSize,
+) -> StoreResult<Vec<(i64, i64)>> {
     let size = to_sql(size.0)?;
     let work = async {
         let mut transaction = connection.begin().await?;
@@ -172,13 +195,125 @@ pub(super) async fn counts(
         transaction.commit().await?;
         Ok(rows)
     };
-    let rows = match tokio::time::timeout(COUNT_TIMEOUT, work).await {
-        Ok(rows) => rows.map_err(error::of_read)?,
-        Err(_) => {
-            return Err(StoreError::Unavailable(
-                "counting took more than an hour".to_owned(),
-            ));
-        }
-    };
-    counts_of(&rows)
+    match tokio::time::timeout(COUNT_TIMEOUT, work).await {
+        Ok(rows) => rows.map_err(error::of_read),
+        Err(_) => Err(StoreError::Unavailable(
+            "counting took more than an hour".to_owned(),
+        )),
+    }
+}
+
+const TREES: &str = "SELECT t.tree_id, convert_to(t.name, 'UTF8') AS name, convert_to(t.api, 'UTF8') AS api, convert_to(t.origin, 'UTF8') AS origin,
+        t.first_log_index, t.max_leaf_bytes, convert_to(t.state, 'UTF8') AS state, t.created_at, t.frozen_at,
+        convert_to(k.role, 'UTF8') AS role, k.spki
+    FROM tree t LEFT JOIN tree_key k ON k.tree_id = t.tree_id
+    ORDER BY t.created, k.role DESC, k.spki";
+
+pub(super) async fn trees(connection: &mut PgConnection) -> StoreResult<Vec<Audited<TreeRow>>> {
+    let query = sqlx::query_as(TREES);
+    let records: Vec<TreeAudit> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    Ok(into_audited_trees(records))
+}
+
+const HEADS: &str = "SELECT prev_size, size, root, time FROM head
+    WHERE tree_id = $1 AND prev_size >= $2 ORDER BY prev_size LIMIT $3";
+
+const LAST_HEADS: &str = "SELECT prev_size, size, root, time FROM head
+    WHERE tree_id = $1 AND prev_size >= $2 ORDER BY prev_size DESC LIMIT $3";
+
+pub(super) async fn heads(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    from: TreeSize,
+    limit: u32,
+) -> StoreResult<Vec<Audited<HeadRow>>> {
+    read_heads(connection, HEADS, tree, from, limit).await
+}
+
+pub(super) async fn last_heads(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    limit: u32,
+) -> StoreResult<Vec<Audited<HeadRow>>> {
+    read_heads(connection, LAST_HEADS, tree, TreeSize(0), limit).await
+}
+
+async fn read_heads(
+    connection: &mut PgConnection,
+    sql: &'static str,
+    tree: TreeId,
+    from: TreeSize,
+    limit: u32,
+) -> StoreResult<Vec<Audited<HeadRow>>> {
+    let query = sqlx::query_as(sql)
+        .bind(tree.0)
+        .bind(to_sql(from.0)?)
+        .bind(i64::from(limit));
+    let rows: Vec<HeadAudit> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    Ok(rows.into_iter().map(HeadAudit::into_audited).collect())
+}
+
+const PUBLICATIONS: &str = "SELECT prev_size, size, root, time, convert_to(checkpoint, 'UTF8') AS checkpoint, checksum FROM publication
+    WHERE tree_id = $1 AND prev_size >= $2 ORDER BY prev_size LIMIT $3";
+
+pub(super) async fn publications(
+    connection: &mut PgConnection,
+    tree: TreeId,
+    from: Option<TreeSize>,
+    limit: u32,
+) -> StoreResult<Vec<Audited<PublicationRow>>> {
+    let query = sqlx::query_as(PUBLICATIONS)
+        .bind(tree.0)
+        .bind(from.map_or(Ok(i64::MIN), |size| to_sql(size.0))?)
+        .bind(i64::from(limit));
+    let rows: Vec<PublicationAudit> = query.fetch_all(connection).await.map_err(error::of_read)?;
+    rows.into_iter().map(|row| row.into_audited(tree)).collect()
+}
+
+const FINAL: &str = "SELECT convert_to(rekor_checkpoint, 'UTF8') AS rekor_checkpoint, convert_to(checkpoint, 'UTF8') AS checkpoint,
+        convert_to(freeze_note, 'UTF8') AS freeze_note, receipt_signature
+    FROM final_checkpoint WHERE tree_id = $1";
+
+pub(super) async fn final_checkpoint(
+    connection: &mut PgConnection,
+    tree: TreeId,
+) -> StoreResult<Option<Audited<FinalCheckpoint>>> {
+    let query = sqlx::query_as(FINAL).bind(tree.0);
+    let row: Option<FinalAudit> = query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
+    Ok(row.map(FinalAudit::into_audited))
+}
+
+const LAST_INDEX: &str =
+    "SELECT leaf_index FROM entry WHERE tree_id = $1 ORDER BY leaf_index DESC LIMIT 1";
+
+pub(super) async fn last_index(
+    connection: &mut PgConnection,
+    tree: TreeId,
+) -> StoreResult<Option<LeafIndex>> {
+    let query = sqlx::query_scalar(LAST_INDEX).bind(tree.0);
+    let last: Option<i64> = query
+        .fetch_optional(connection)
+        .await
+        .map_err(error::of_read)?;
+    Ok(last
+        .and_then(|last| u64::try_from(last).ok())
+        .map(LeafIndex))
+}
+
+pub(super) async fn orphans(
+    connection: &mut PgConnection,
+) -> StoreResult<Vec<(&'static str, i64)>> {
+    let mut orphans = Vec::new();
+    for table in TABLES_OF_TREES {
+        let query = sqlx::query_scalar(sqlx::AssertSqlSafe(orphans_of(table)));
+        let trees: Vec<i64> = query
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(error::of_read)?;
+        orphans.extend(trees.into_iter().map(|tree| (table, tree)));
+    }
+    Ok(orphans)
 }
