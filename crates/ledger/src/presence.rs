@@ -29,8 +29,8 @@
 //! # Vouching
 //!
 //! A server vouches while it serves and the database extends all heads that it knows: it reads them
-//! anew before each renewal that says so. It does not vouch while a log is read-only, nor while that
-//! read fails. It renews its row at once when it sees a new one. A server
+//! anew before each renewal. It does not vouch while a log is read-only. While that read fails it
+//! does not renew its row, because nobody knows then. It renews its row at once when it sees a new one. A server
 //! that starts and remembers no head itself stores its row and waits for such a renewal
 //! ([`ask_neighbours`]). Rows that a restored database brings along are not renewed by anybody.
 
@@ -181,7 +181,8 @@ impl Presence {
     /// Starts the tasks, and waits until no other server assumes to be alone any more.
     pub(crate) async fn start(self: Arc<Self>) -> StoreResult<()> {
         let (parts, tasks) = (&self.parts, &self.parts.tasks);
-        parts.note_server(&self.row().await).await?;
+        let row = self.row_that_says(self.word().await);
+        parts.note_server(&row).await?;
         let has_ended = {
             let ended = parts.ended.clone();
             move || ended.is_cancelled()
@@ -250,20 +251,25 @@ impl Presence {
         true
     }
 
-    /// Returns whether the database extends, at this moment, all heads that are known here.
-    async fn vouches(&self) -> bool {
+    /// Returns what this server says of the database at this moment: it vouches if the database
+    /// extends all heads that are known here.
+    async fn word(&self) -> Word {
+        let mut word = Word::Vouched;
         for log in &self.logs {
-            if log.newest_shards().await.is_err() {
-                return false;
+            match log.newest_shards().await {
+                Ok(_) => {}
+                Err(ReadError::WentBack(_)) => return Word::Refused,
+                // A read that failed does not say that the database went back.
+                Err(_) => word = Word::Silent,
             }
         }
-        true
+        word
     }
 
-    /// Returns the row of this server as of now.
-    async fn row(&self) -> ServerRow {
+    /// Returns the row of this server with its word.
+    fn row_that_says(&self, word: Word) -> ServerRow {
         ServerRow {
-            vouches: self.vouches().await,
+            vouches: word == Word::Vouched,
             ..self.parts.row()
         }
     }
@@ -280,10 +286,15 @@ impl Presence {
             if !is_due && self.parts.keys.digests() == shown {
                 continue;
             }
-            let row = self.row().await;
+            let word = self.word().await;
+            if word == Word::Silent {
+                // A live row that does not vouch would say that the database went back.
+                next = clock.since_boot() + LOOK_EVERY;
+                continue;
+            }
+            let row = self.row_that_says(word);
             match self.parts.note_server(&row).await {
                 Ok(()) => {
-                    // The database may not have answered, so it is asked again soon.
                     let pause = if row.vouches { SHOW_EVERY } else { LOOK_EVERY };
                     (shown, next) = (row.keys, clock.since_boot() + pause);
                 }
@@ -296,6 +307,7 @@ impl Presence {
     async fn wait_to_show(&self) -> bool {
         let pause = tokio::time::sleep(LOOK_EVERY);
         tokio::select! {
+            biased;
             () = self.renew.notified() => true,
             () = pause => false,
         }

@@ -11,6 +11,7 @@ mod both;
 mod readers;
 #[path = "publication/sizes.rs"]
 mod sizes;
+#[expect(dead_code, unused_imports, reason = "the simulation needs more of it")]
 #[path = "simulation/store/mod.rs"]
 mod store;
 #[path = "support/mod.rs"]

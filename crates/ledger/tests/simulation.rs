@@ -22,6 +22,11 @@ mod store;
 mod support;
 #[path = "simulation/two_logs.rs"]
 mod two_logs;
+#[path = "simulation/wide/mod.rs"]
+mod wide;
+#[expect(dead_code, reason = "the tests of publication need more of it")]
+#[path = "publication/witness.rs"]
+mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

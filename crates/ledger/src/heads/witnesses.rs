@@ -184,6 +184,7 @@ impl Witnesses {
         let (mut is_overtaken, mut is_contradicted) = (false, false);
         while !self.policy.is_quorum(&cosigned) {
             let answer = tokio::select! {
+                biased;
                 answer = asked.next() => answer,
                 () = &mut patience => None,
             };

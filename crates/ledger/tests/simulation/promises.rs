@@ -164,3 +164,34 @@ fn a_commit_that_arrives_late_makes_no_second_entry_and_no_second_head() {
         });
     }
 }
+
+/// A read that failed does not say that the database went back, so nobody is kept from starting.
+#[test]
+fn a_server_that_cannot_read_does_not_refuse_others() {
+    run(1, async |store, _| {
+        let pkcs8 = new_key();
+        let (own, ledger) = open(&store, &pkcs8).await;
+        ledger.append(entry(1)).await.unwrap();
+        let server = own.server();
+        store.with(|state| {
+            state.rule = Some(Box::new(move |call| {
+                match call.server == server && call.name == "standings" {
+                    true => Fault::Refused,
+                    false => Fault::None,
+                }
+            }));
+        });
+        let (_, other) = open(&store, &pkcs8).await;
+        other.append(entry(2)).await.unwrap();
+        let vouches = |state: &mut crate::store::State| {
+            let mut rows = state.tables.servers.values();
+            rows.all(|row| row.vouches)
+        };
+        sleep(Duration::from_secs(12)).await;
+        assert!(store.with(vouches), "it keeps its word");
+        store.with(|state| state.rule = None);
+        sleep(Duration::from_secs(3)).await;
+        assert_eq!(store.with(|state| state.tables.servers.len()), 2);
+        assert!(store.with(vouches));
+    });
+}

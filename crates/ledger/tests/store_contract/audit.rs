@@ -45,7 +45,7 @@ pub(crate) async fn everything_stored_is_shown_to_fsck(database: &Database) {
     let row = Audited::whole(sent.head);
     assert_eq!(
         store.audited_heads(tree, TreeSize(0), 9).await.unwrap(),
-        [row.clone()]
+        std::slice::from_ref(&row)
     );
     assert_eq!(store.audited_last_heads(tree, 9).await.unwrap(), [row]);
     assert_eq!(

@@ -132,6 +132,9 @@ impl SimConnection {
         };
         let unanswered = self.store.unanswered(fault, StoreError::UnknownOutcome);
         let Some((goes_on, error)) = unanswered.await else {
+            if fault == Fault::Forgotten {
+                return Ok(Commit::Done);
+            }
             return self.store.with(|state| match state.skews.pop() {
                 Some(millis) => Ok(Commit::ClockSkew(millis)),
                 None => state.commit(round, snapshot, self.id),

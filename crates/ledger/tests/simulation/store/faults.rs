@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     DiesDuring,
     /// The call does not begin for as long as the rule says so.
     Held,
+    /// Not applied, and reported as applied: no database of a promise.
+    Forgotten,
 }
 
 /// One call of a server.
@@ -173,7 +175,7 @@ impl SimStore {
     ) -> Option<(Unanswered, StoreError)> {
         let lost = |text: &str| unknown(text.to_owned());
         let outcome = match fault {
-            Fault::None | Fault::Held => return None,
+            Fault::None | Fault::Held | Fault::Forgotten => return None,
             Fault::Refused => (
                 Unanswered::Nothing,
                 StoreError::Unavailable("refused".into()),

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use ledger::TreeId;
-use ledger::store::*;
 use tlog::Hash;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use faults::{Call, Fault, Rule};
-pub(crate) use tables::{Rows, Tables};
+pub(crate) use tables::Tables;
 
 mod audit;
 mod connection;

@@ -74,7 +74,9 @@ impl Rotation for SimStore {
     async fn note_server(&self, server: &ServerRow) -> StoreResult<()> {
         let server = server.clone();
         self.write("note_server", StoreError::Unavailable, move |state| {
-            state.millis += 1;
+            if state.moves_since.is_none() {
+                state.millis += 1;
+            }
             let row = ServerRow {
                 seen: state.now_millis(),
                 ..server

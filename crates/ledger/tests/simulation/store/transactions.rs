@@ -52,9 +52,8 @@ impl State {
         if !round.claims.rows.is_empty() && self.claims_locked_by.is_some_and(|by| by != id) {
             return Ok(Commit::LostRace);
         }
-        let is_taken = |(claim, _): &&(Claim, LeafIndex)| {
-            self.tables.claims.contains_key(&claim.place())
-        };
+        let is_taken =
+            |(claim, _): &&(Claim, LeafIndex)| self.tables.claims.contains_key(&claim.place());
         if round.claims.taken == Taken::Refused
             && round.claims.rows.iter().any(|row| is_taken(&row))
         {
