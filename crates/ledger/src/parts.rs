@@ -118,7 +118,8 @@ impl LedgerParts {
     }
 }
 
-/// The parts that all trees of a log share.
+/// The parts that all trees of a log share. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct LogParts {
     pub(crate) shared: Arc<LedgerParts>,
     pub(crate) api: &'static Api,

@@ -7,7 +7,11 @@ use crate::guard::floor::{Floors, Verdict};
 use crate::ids::TreeId;
 use crate::open_error::OpenError;
 use crate::parts::LogParts;
-use crate::store::TreeRow;
+use crate::store::{StoreError, TreeRow};
+
+/// How often a log is read whose database changes meanwhile. A database that went back is noticed at
+/// the second time.
+const MAX_ATTEMPTS: u32 = 3;
 
 /// The trees of a log that is being opened.
 pub(crate) struct Opening {
@@ -22,16 +26,41 @@ pub(crate) struct Opening {
 impl Opening {
     /// Reads all trees of the log whose active tree is the last of `rows` (oldest first). If the
     /// database does not extend the floor, the log is read-only.
+    ///
+    /// The database may go back while it is read, and what was read after that would be taken for the
+    /// newest. So it is compared with the floor before and after.
     pub(crate) async fn read(
         parts: LogParts,
         rows: &[TreeRow],
         floors: &Floors,
     ) -> Result<Self, OpenError> {
+        let mut attempts = 0;
+        loop {
+            let verdict = floors.judge(parts.shared.store.as_ref(), parts.api, rows);
+            let opening = Self::read_as(parts.clone(), rows, verdict.await?).await?;
+            if opening.went_back() {
+                return Ok(opening);
+            }
+            let verdict = floors.judge(parts.shared.store.as_ref(), parts.api, rows);
+            if let Verdict::Extends = verdict.await? {
+                return Ok(opening);
+            }
+            attempts += 1;
+            if attempts == MAX_ATTEMPTS {
+                let why = "the database goes back and forth while the log is opened";
+                return Err(StoreError::Unavailable(why.into()).into());
+            }
+        }
+    }
+
+    async fn read_as(
+        parts: LogParts,
+        rows: &[TreeRow],
+        verdict: Verdict,
+    ) -> Result<Self, OpenError> {
         let (row, before) = rows
             .split_last()
             .ok_or_else(|| OpenError::System("the log has no tree".into()))?;
-        let verdict = floors.judge(parts.shared.store.as_ref(), parts.api, rows);
-        let verdict = verdict.await?;
         if let Verdict::WentBack { newest, .. } = &verdict {
             // Every place and every server that asks has it from now on.
             if let Err(error) = parts.shared.guard.keep((**newest).clone()).await {
