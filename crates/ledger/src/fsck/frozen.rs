@@ -60,11 +60,12 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Reports that the last checkpoints of a frozen tree are missing, unless a server has stored them
-    /// meanwhile.
+    /// Reports that the last checkpoints of a frozen tree are missing, if its successor has entries: a
+    /// server was there since then, which makes them unless it lacks the key.
     async fn no_final_checkpoint(&mut self) -> Result<(), StoreError> {
+        // A server may have stored them meanwhile.
         let stored = self.store.audited_final(self.tree.tree_id).await?;
-        if stored.is_none() {
+        if stored.is_none() && self.successor_has_entries().await? {
             self.report.add(
                 "table final_checkpoint: the row of the frozen tree is missing: if no rotation is at \
                  work, start a server that has the key of the tree, which makes it again; do not \
@@ -73,6 +74,21 @@ impl Check<'_> {
             );
         }
         Ok(())
+    }
+
+    async fn successor_has_entries(&self) -> Result<bool, StoreError> {
+        let trees = self.store.audited_trees().await?;
+        let of_log = trees
+            .iter()
+            .filter(|tree| (&tree.row.name, &tree.row.api) == (&self.tree.name, &self.tree.api));
+        let later = of_log.skip_while(|tree| tree.row.tree_id != self.tree.tree_id);
+        for tree in later.skip(1) {
+            let heads = self.store.audited_last_heads(tree.row.tree_id, 1).await?;
+            if !heads.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn tree_is_active(&self) -> Result<bool, StoreError> {
