@@ -109,14 +109,26 @@ impl Purl {
 /// The version begins after the last `@`. A scope that is not encoded, `@scope`, is not a version,
 /// and an encoded `@` separates only where no other does: clients encode whole coordinates.
 fn split_version(path: &str) -> (String, Option<String>) {
+    let path = without_empty_version(path);
     if let Some(at) = last_separator(path) {
         return (decode(&path[..at]), Some(decode(&path[at + 1..])));
     }
     let path = decode(path);
-    match last_separator(&path) {
+    let path = without_empty_version(&path);
+    match last_separator(path) {
         Some(at) => (path[..at].to_owned(), Some(path[at + 1..].to_owned())),
-        None => (path, None),
+        None => (path.to_owned(), None),
     }
+}
+
+/// Removes each `@` at the end that no version follows.
+fn without_empty_version(mut path: &str) -> &str {
+    while let Some(before) = path.strip_suffix('@')
+        && last_separator(path) == Some(before.len())
+    {
+        path = before;
+    }
+    path
 }
 
 fn last_separator(path: &str) -> Option<usize> {
@@ -320,6 +332,10 @@ mod tests {
         for (text, package) in [
             ("pkg:npm/@scope", "pkg:npm/@scope"),
             ("pkg:pypi/x@", "pkg:pypi/x"),
+            ("pkg:npm/A@@", "pkg:npm/A"),
+            ("pkg:npm/A%40%40", "pkg:npm/A"),
+            ("pkg:npm/A%40b@", "pkg:npm/A@b"),
+            ("pkg:npm/a/@@", "pkg:npm/a/@"),
         ] {
             assert_eq!(exact(text), package);
         }

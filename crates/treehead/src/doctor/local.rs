@@ -16,6 +16,7 @@ mod process;
 mod server;
 mod store;
 mod system;
+mod trusted_root;
 mod witnesses;
 mod words;
 
@@ -35,6 +36,7 @@ pub(super) fn examine(config: &Config) -> Outcome<(String, Report)> {
     let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
     report.fact("data folder", folder.display());
     data_folder_rights(&mut report, &folder);
+    trusted_root::check(&mut report, config);
     let process = Process::holding(&data_folder::lock_file(&folder));
     let runtime = runtime()?;
     let found = match database(&mut report, config) {

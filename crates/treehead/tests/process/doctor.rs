@@ -341,6 +341,18 @@ fn faults_of_the_machine_are_named() {
     );
     mode(&storage.data(), 0o700);
 
+    // A trusted root that is not there, and one with a fault. That it has no log is none.
+    let absent = storage.folder().join("absent.json").display().to_string();
+    let mut command = local(&storage, None);
+    command.args(["--trusted-root-base", &absent]);
+    assert_eq!(errors(&mut command), ["trusted-root-base"]);
+    let empty =
+        r#"{"mediaType": "application/vnd.dev.sigstore.trustedroot.v0.2+json", "tlogs": []}"#;
+    let base = program::file(storage.folder(), "base.json", empty);
+    let mut command = local(&storage, None);
+    command.arg("--trusted-root-base").arg(base);
+    assert_eq!(errors(&mut command), ["trusted-root-media-type"]);
+
     // Another program on the port, and a witness that nobody runs.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -289,6 +289,9 @@ fn faults_of_authorities_are_named() {
     let good = root(&Log::v1(), &Log::v2());
     let later = crate::explain::explain(good.to_string().as_bytes(), NOW + 400_000_000);
     check_fault(&later, "authority-expired", None);
+    // 20 days before 2036-01-01.
+    let soon = crate::explain::explain(good.to_string().as_bytes(), 2_082_758_400 - 20 * 86_400);
+    check_fault(&soon, "authority-expires", None);
     let earlier = crate::explain::explain(good.to_string().as_bytes(), NOW - 100_000_000);
     check_fault(&earlier, "authority-not-yet-valid", None);
 }

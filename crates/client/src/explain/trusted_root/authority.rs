@@ -88,6 +88,9 @@ fn chain(report: &mut Report, authority: &Node<'_>, label: &str, now: i64) -> Op
     Some(chain)
 }
 
+/// Clients cache a trusted root for days, so its next authority has to be in it well before. Seconds.
+const EXPIRES_SOON: i64 = 30 * 24 * 60 * 60;
+
 fn check_times(report: &mut Report, authority: &Node<'_>, chain: &[Facts], now: i64) {
     let (start, end) = (
         authority.time_at("validFor/start"),
@@ -116,6 +119,20 @@ fn check_times(report: &mut Report, authority: &Node<'_>, chain: &[Facts], now: 
         let remedy = "renew the authority's certificate and add it as a further authority; keep \
             this one for old signatures";
         report.warning("authority-expired", authority.at("certChain"), what, remedy);
+    }
+    let soon = now..now.saturating_add(EXPIRES_SOON);
+    let expiring = chain
+        .iter()
+        .find(|certificate| soon.contains(&certificate.not_after));
+    if let Some(expiring) = expiring.filter(|_| !is_over) {
+        let what = format_args!(
+            "{} expires at {}: nothing that is signed later will verify",
+            expiring.subject(),
+            time(expiring.not_after)
+        );
+        let remedy = "renew it now, and add the new one as a further authority, so that clients \
+            have it in time";
+        report.warning("authority-expires", authority.at("certChain"), what, remedy);
     }
     if let Some(early) = chain
         .iter()
