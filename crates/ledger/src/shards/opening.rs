@@ -7,11 +7,7 @@ use crate::guard::floor::{Floors, Verdict};
 use crate::ids::TreeId;
 use crate::open_error::OpenError;
 use crate::parts::LogParts;
-use crate::store::{StoreError, TreeRow};
-
-/// How often a log is read whose database changes meanwhile. A database that went back is noticed at
-/// the second time.
-const MAX_ATTEMPTS: u32 = 3;
+use crate::store::TreeRow;
 
 /// The trees of a log that is being opened.
 pub(crate) struct Opening {
@@ -34,27 +30,19 @@ impl Opening {
         rows: &[TreeRow],
         floors: &Floors,
     ) -> Result<Self, OpenError> {
-        let mut attempts = 0;
-        loop {
-            let verdict = floors.judge(parts.shared.store.as_ref(), parts.api, rows);
-            let opening = Self::read_as(parts.clone(), rows, verdict.await?).await?;
-            if opening.went_back() {
-                return Ok(opening);
-            }
-            let verdict = floors.judge(parts.shared.store.as_ref(), parts.api, rows);
-            if let Verdict::Extends = verdict.await? {
-                return Ok(opening);
-            }
-            attempts += 1;
-            if attempts == MAX_ATTEMPTS {
-                let why = "the database goes back and forth while the log is opened";
-                return Err(StoreError::Unavailable(why.into()).into());
-            }
+        let judge = || floors.judge(parts.shared.store.as_ref(), parts.api, rows);
+        let opening = Self::read_as(&parts, rows, judge().await?).await?;
+        if opening.went_back() {
+            return Ok(opening);
+        }
+        match judge().await? {
+            Verdict::Extends => Ok(opening),
+            verdict @ Verdict::WentBack { .. } => Self::read_as(&parts, rows, verdict).await,
         }
     }
 
     async fn read_as(
-        parts: LogParts,
+        parts: &LogParts,
         rows: &[TreeRow],
         verdict: Verdict,
     ) -> Result<Self, OpenError> {
@@ -69,22 +57,22 @@ impl Opening {
         }
         let mut frozen = Vec::with_capacity(before.len());
         for row in before {
-            frozen.push(open_frozen(&parts, row, &verdict).await?);
+            frozen.push(open_frozen(parts, row, &verdict).await?);
         }
         let (active, is_witnessed) = match &verdict {
             Verdict::Extends => {
-                let active = Shard::open(&parts, row).await?;
+                let active = Shard::open(parts, row).await?;
                 let is_witnessed = active.heads.check_witnessed_sizes().await?;
                 (active, is_witnessed)
             }
             Verdict::WentBack { reason, newest } => {
                 let of_active = Some(&**newest).filter(|newest| newest.tree == row.tree_id);
-                let active = Shard::open_went_back(&parts, row, reason, of_active).await?;
+                let active = Shard::open_went_back(parts, row, reason, of_active).await?;
                 (active, false)
             }
         };
         Ok(Self {
-            parts,
+            parts: parts.clone(),
             frozen,
             active,
             is_witnessed,
