@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 
 use super::error;
 use crate::TreeId;
-use crate::store::event_rows::{EventRecord, MAX_LONG_KEY_BYTES, into_events};
+use crate::store::event_rows::{EventRead, EventRecord};
 use crate::store::numbers::to_sql;
 use crate::store::{EventRow, StoreResult};
 
@@ -21,36 +21,23 @@ const KEYS: &str = "SELECT index_keys FROM entry WHERE tree_id = ?1 AND leaf_ind
 pub(super) async fn rows(
     connection: &mut SqliteConnection,
     tree: TreeId,
-    mut range: Range<u64>,
+    range: Range<u64>,
 ) -> StoreResult<Vec<EventRow>> {
     let query = sqlx::query_as(EVENTS)
         .bind(tree.0)
         .bind(to_sql(range.start)?)
         .bind(to_sql(range.end)?);
-    let mut rows: Vec<EventRecord> = query
+    let rows: Vec<EventRecord> = query
         .fetch_all(&mut *connection)
         .await
         .map_err(error::of_read)?;
-    let mut long_bytes = 0;
-    for place in 0..rows.len() {
-        if rows[place].index_keys.is_some() {
-            continue;
-        }
-        if long_bytes >= MAX_LONG_KEY_BYTES {
-            rows.truncate(place);
-            range.end = range.start + place as u64;
-            break;
-        }
-        let query = sqlx::query_scalar(KEYS).bind(tree.0);
-        let query = query.bind(rows[place].leaf_index);
-        let keys: Vec<u8> = query
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(error::of_read)?;
-        long_bytes += keys.len();
-        rows[place].index_keys = Some(keys);
+    let mut read = EventRead::new(range, rows);
+    while let Some(leaf_index) = read.next_long() {
+        let query = sqlx::query_scalar(KEYS).bind(tree.0).bind(leaf_index);
+        let keys = query.fetch_one(&mut *connection).await;
+        read.put_keys(keys.map_err(error::of_read)?);
     }
-    into_events(tree, &range, rows)
+    read.into_events(tree)
 }
 
 #[cfg(test)]
