@@ -71,15 +71,8 @@ impl Report {
 
     /// Reports the values of a row that cannot be decoded.
     fn add_unreadable(&mut self, row: &dyn fmt::Display, unreadable: &[Unreadable]) {
-        for Unreadable {
-            table,
-            column,
-            fault,
-        } in unreadable
-        {
-            self.add(format!(
-                "table {table}: column {column} of {row} cannot be read: {fault}"
-            ));
+        for value in unreadable {
+            self.add(value.finding(row));
         }
     }
 

@@ -117,12 +117,8 @@ async fn whole_findings(
         ));
     }
     for Audited { row, unreadable } in trees {
-        for value in unreadable {
-            findings.push(format!(
-                "table {}: column {} of tree {} cannot be read: {}",
-                value.table, value.column, row.tree_id, value.fault
-            ));
-        }
+        let tree = format!("tree {}", row.tree_id);
+        findings.extend(unreadable.iter().map(|value| value.finding(&tree)));
     }
     Ok(findings)
 }

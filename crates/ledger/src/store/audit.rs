@@ -91,7 +91,7 @@ pub struct AuditCounts {
     pub attestations: u64,
     /// Rows of `claim` below the size.
     pub claims: u64,
-    /// Rows of any of these tables at or beyond the newest head's size.
+    /// Rows of any of these tables below leaf index 0, or at or beyond the newest head's size.
     pub beyond_newest_head: u64,
 }
 

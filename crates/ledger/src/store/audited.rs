@@ -1,6 +1,8 @@
 //! Rows as fsck reads them: a value that cannot be decoded is a finding, and the rest of its row is
 //! still compared.
 
+use std::fmt;
+
 use super::error::{StoreError, StoreResult};
 
 /// A row and those of its values that cannot be decoded.
@@ -21,6 +23,18 @@ pub struct Unreadable {
     pub column: &'static str,
     /// Why it cannot be decoded.
     pub fault: String,
+}
+
+impl Unreadable {
+    /// Returns the finding of fsck. `row` names the row.
+    pub fn finding(&self, row: impl fmt::Display) -> String {
+        let Self {
+            table,
+            column,
+            fault,
+        } = self;
+        format!("table {table}: column {column} of {row} cannot be read: {fault}")
+    }
 }
 
 impl<T> Audited<T> {
