@@ -11,6 +11,7 @@ mod alarm;
 mod board;
 pub mod channels;
 mod config;
+pub mod durable_file;
 mod facts;
 mod follow;
 mod metrics;

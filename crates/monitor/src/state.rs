@@ -4,12 +4,14 @@
 //! leaves the old file or the new one.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use client::SignedHead;
 use serde::{Deserialize, Serialize};
+
+use crate::durable_file::replace;
 
 /// What is remembered of one log.
 #[derive(Debug)]
@@ -106,21 +108,6 @@ impl State {
             }),
         }
     }
-}
-
-/// Writes a file so that a crash leaves it as it was or as it is to be. On return it is durable.
-///
-/// # Errors
-///
-/// The file cannot be written.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

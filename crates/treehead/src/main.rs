@@ -19,7 +19,6 @@ mod data_folder;
 mod database;
 mod database_url;
 mod doctor;
-mod durable_file;
 mod failure;
 mod file_digest;
 mod fsck;

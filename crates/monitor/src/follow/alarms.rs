@@ -6,8 +6,9 @@ use client::{Claim, Evidence, Fetch, LogKey};
 use super::source::Source;
 use super::{Follower, Look, Result};
 use crate::alarm::{Alarm, AlarmKind};
+use crate::durable_file::replace;
 use crate::notice::{AlarmNotice, Notice, shown};
-use crate::state::{Raised, replace};
+use crate::state::Raised;
 
 /// The folder of the evidence below that of the state.
 pub(super) const FOLDER: &str = "evidence";

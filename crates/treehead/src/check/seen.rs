@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use client::{Evidence, LogKey, SignedHead};
 use ledger::Api;
+use monitor::durable_file::replace;
 use serde::{Deserialize, Serialize};
 
 use super::flags::HeadFlags;
-use crate::durable_file::replace;
 use crate::failure::{Explain, Failure, FailureKind, Outcome};
 
 /// Longest part of a URL in a file name.

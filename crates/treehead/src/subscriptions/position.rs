@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ledger::events::{Event, Position};
+use monitor::durable_file::replace;
 use serde::{Deserialize, Serialize};
 
-use crate::durable_file::replace;
 use crate::failure::{Explain, FailureKind, Outcome};
 
 const NAME: &str = "position.json";
