@@ -10,6 +10,8 @@ mod both;
 mod clocks;
 #[path = "simulation/guards.rs"]
 mod guards;
+#[path = "simulation/peers.rs"]
+mod peers;
 #[path = "simulation/promises.rs"]
 mod promises;
 #[path = "simulation/rotation.rs"]

@@ -1,58 +1,19 @@
 //! Guards that outlive their servers, and a database that goes back: while rounds run, and between
 //! two starts.
 
-use std::mem;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use ledger::guard::memory::MemoryGuard;
-use ledger::guard::{Guard, GuardError, GuardedHead, GuardedHeads, Reading};
 use ledger::{AppendError, Appended, DEFAULT_NAME, Log, OpenError, Settings};
 use ring::rand::SystemRandom;
 use tlog::SigningKey;
 
+use crate::peers::Peers;
 use crate::store::{SimStore, Tables};
 use crate::support::{OneLog, open_v1};
 use crate::{Seen, check, clients, entry, run, seeds, settings};
 
 const SERVERS: usize = 3;
-
-/// The guard of a server, which is asked for those of all servers when it starts.
-struct Peers {
-    own: Arc<MemoryGuard>,
-    all: Vec<Arc<MemoryGuard>>,
-}
-
-#[async_trait]
-impl Guard for Peers {
-    async fn read(&self) -> Vec<Reading> {
-        let mut found = Vec::new();
-        for guard in &self.all {
-            found.extend(guard.read().await);
-        }
-        found
-    }
-
-    async fn keep(&self, head: GuardedHead) -> Result<(), GuardError> {
-        self.own.keep(head).await
-    }
-
-    fn heads(&self) -> GuardedHeads {
-        self.own.heads()
-    }
-
-    fn fault(&self) -> Option<String> {
-        self.own.fault()
-    }
-}
-
-/// Puts the database back to a copy, and cuts off the statements that run. Returns what it had.
-fn put_back(store: &SimStore, copy: Tables) -> Tables {
-    store.with(|state| {
-        state.restored += 1;
-        mem::replace(&mut state.tables, copy)
-    })
-}
 
 struct Fleet {
     store: SimStore,
@@ -145,7 +106,7 @@ impl Fleet {
             for _ in 0..steps {
                 tokio::task::yield_now().await;
             }
-            put_back(&store, copy)
+            store.put_back(copy)
         });
         self.write().await;
         going_back.await.unwrap()
@@ -210,13 +171,13 @@ fn a_database_that_goes_back_at_any_point_never_leads_to_a_second_root() {
                 } else {
                     // All are down meanwhile.
                     fleet.servers.clear();
-                    let newest = put_back(&store, copy);
+                    let newest = store.put_back(copy);
                     fleet.start_all().await;
                     newest
                 };
                 fleet.assert_read_only(seed).await;
                 // It is brought forward again.
-                put_back(&store, newest);
+                store.put_back(newest);
                 fleet.servers.clear();
                 fleet.start_all().await;
                 for server in &fleet.servers {

@@ -27,6 +27,19 @@ async fn open(store: &SimStore, pkcs8: &[u8]) -> (SimStore, OneLog) {
     (own, open_v1(settings, pkcs8).await.unwrap())
 }
 
+fn fail_next_commit(store: &SimStore, fault: Fault) {
+    let mut commits = 0;
+    store.with(|state| {
+        state.rule = Some(Box::new(move |call| {
+            commits += u32::from(call.name == "commit");
+            match call.name == "commit" && commits == 1 {
+                true => fault,
+                false => Fault::None,
+            }
+        }));
+    });
+}
+
 /// The database goes back, and another server goes on from there, past all that this one knows,
 /// while this one is suspended. So it never sees a smaller head.
 #[test]
@@ -111,16 +124,7 @@ fn a_commit_that_still_runs_is_waited_for_before_its_outcome_is_told() {
         run(seed, async |store, _| {
             let (_, ledger) = open(&store, &new_key()).await;
             ledger.append(entry(1)).await.unwrap();
-            let mut commits = 0;
-            store.with(|state| {
-                state.rule = Some(Box::new(move |call| {
-                    commits += u32::from(call.name == "commit");
-                    match call.name == "commit" && commits == 1 {
-                        true => Fault::Running,
-                        false => Fault::None,
-                    }
-                }));
-            });
+            fail_next_commit(&store, Fault::Running);
             let answer = ledger.append(entry(2)).await;
             assert!(
                 matches!(answer, Ok(Appended::Sequenced(_))),
@@ -138,16 +142,7 @@ fn a_commit_that_arrives_late_makes_no_second_entry_and_no_second_head() {
         run(seed, async |store, _| {
             let (_, ledger) = open(&store, &new_key()).await;
             ledger.append(entry(1)).await.unwrap();
-            let mut commits = 0;
-            store.with(|state| {
-                state.rule = Some(Box::new(move |call| {
-                    commits += u32::from(call.name == "commit");
-                    match call.name == "commit" && commits == 1 {
-                        true => Fault::Late,
-                        false => Fault::None,
-                    }
-                }));
-            });
+            fail_next_commit(&store, Fault::Late);
             let answer = ledger.append(entry(2)).await;
             assert!(
                 matches!(answer, Err(AppendError::Unavailable(_)) | Ok(_)),

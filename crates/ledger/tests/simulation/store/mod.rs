@@ -5,6 +5,7 @@
 //! die or be suspended in any of them. The handle of a test never fails.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::{Arc, Mutex};
 
 use ledger::TreeId;
@@ -186,6 +187,14 @@ impl SimStore {
 
     pub(crate) fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.state.lock().unwrap())
+    }
+
+    /// Puts the database back to a copy, and cuts off the statements that run. Returns what it had.
+    pub(crate) fn put_back(&self, copy: Tables) -> Tables {
+        self.with(|state| {
+            state.restored += 1;
+            mem::replace(&mut state.tables, copy)
+        })
     }
 
     /// Lets the server die: none of its calls goes on, and its connections end.

@@ -16,9 +16,10 @@ use tlog::WitnessPolicy;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::facts::Facts;
-use super::servers::{BEGIN_MILLIS, Clocks, Faults, Peers, Server};
+use super::servers::{BEGIN_MILLIS, Clocks, Faults, Server};
 use super::step::{SERVERS, Step, WITNESSES, has_witnesses};
 use crate::both::Keys;
+use crate::peers::Peers;
 use crate::rotation::assert_finished;
 use crate::store::{Fault, SimStore, Tables};
 use crate::witness::{Behaviour, SimWitnesses};

@@ -1,7 +1,5 @@
 //! A database that goes back, while servers write or while they start, and comes forward again.
 
-use std::mem;
-
 use futures_util::future::join_all;
 use ledger::store::Store as _;
 
@@ -10,20 +8,12 @@ use super::step::{Moment, SERVERS};
 use crate::entry;
 use crate::store::{SimStore, Tables};
 
-/// Puts the database back to a copy, and cuts off the statements that run. Returns what it had.
-fn put_back(store: &SimStore, copy: Tables) -> Tables {
-    store.with(|state| {
-        state.restored += 1;
-        mem::replace(&mut state.tables, copy)
-    })
-}
-
 /// Puts the database back once others have taken so many steps.
 async fn put_back_after(store: SimStore, pause: u64, copy: Tables) -> Tables {
     for _ in 0..pause {
         tokio::task::yield_now().await;
     }
-    put_back(&store, copy)
+    store.put_back(copy)
 }
 
 impl Fleet {
@@ -64,7 +54,7 @@ impl Fleet {
         for number in 0..SERVERS {
             self.kill(number);
         }
-        put_back(&self.store, newest);
+        self.store.put_back(newest);
         self.calm_down().await;
         for number in 0..SERVERS {
             let opened = self.open(number, self.store.of_new_server()).await;
